@@ -1,0 +1,3 @@
+"""PostgreSQL schema changes from plain SQL files that a DBA can read, prove and undo."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,177 @@
+"""The exception tree: every error that a user can cause or meet, with its place and its exit status.
+
+::
+
+    Error                          1   the base: something failed
+    ├── UsageError                 2   wrong options, or refused for want of a target or of --yes
+    │   ├── ConfigError            2   a setting that cannot be read or does not fit
+    │   ├── NoTargetError          2   no database was named and a private one was not asked for
+    │   └── ConfirmationRequired   2   the question could not be asked, or the answer was no
+    ├── ScriptError                1   a migration file cannot be read or must not be run
+    ├── MigrationsError            1   the set of files is refused; holds every problem found
+    ├── HistoryError               1   the recorded history and the files contradict each other
+    ├── ConnectionFailed           1   no session could be opened, or the server cannot be written to
+    ├── ExecutionError             1   PostgreSQL refused a statement of a script
+    ├── RunLockBusy                4   another run holds the run lock
+    ├── LockBudgetSpent            5   lock_timeout struck until the budget was used up
+    ├── SeedError                  1   seed data does not fit its schema or its tables
+    └── ServerError                1   a private PostgreSQL server could not be found, started or stopped
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file: `line` and `column` count characters from 1; `text` is that whole line, for the caret."""
+
+    path: Path
+    line: int | None = None
+    column: int | None = None
+    text: str | None = None
+
+    def __str__(self) -> str:
+        """Give `file:line:column`, as compilers do; unknown parts are left out."""
+        return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a file; a warning does not stop `apply`, an error does."""
+
+    message: str
+    place: Place | None = None
+    hint: str | None = None
+    warning: bool = False
+
+    def __str__(self) -> str:
+        """Give the message behind its place."""
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMessage:
+    """What PostgreSQL said: the parts of an ErrorResponse that people read (protocol section 55.8)."""
+
+    message: str
+    severity: str = "ERROR"
+    sqlstate: str | None = None
+    detail: str | None = None
+    hint: str | None = None
+    context: str | None = None
+
+
+class Error(Exception):
+    """Something failed; `hint` says what to do next, `place` where it is."""
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, place: Place | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.place = place
+
+    def __str__(self) -> str:
+        """Give the message behind its place."""
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class UsageError(Error):
+    """The command was called in a way that it cannot carry out."""
+
+    exit_status = 2
+
+
+class ConfigError(UsageError):
+    """A setting cannot be read or has a value that does not fit."""
+
+
+class NoTargetError(UsageError):
+    """No database was named, and a private server was not asked for."""
+
+
+class ConfirmationRequired(UsageError):
+    """The question could not be asked, or the answer was no; nothing was changed."""
+
+
+class ScriptError(Error):
+    """A migration file cannot be read or must not be run."""
+
+
+class MigrationsError(Error):
+    """The migrations are refused as a set; `problems` holds everything that was found."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = (), *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+
+
+class HistoryError(Error):
+    """The recorded history cannot be used, or contradicts the files."""
+
+
+class ConnectionFailed(Error):
+    """No session could be opened, or the one that was cannot do the work."""
+
+
+class RunLockBusy(Error):
+    """Another run holds the run lock of this database."""
+
+    exit_status = 4
+
+
+class SeedError(Error):
+    """Seed data does not fit its schema or its tables; nothing was written."""
+
+    def __init__(
+        self,
+        message: str,
+        problems: Sequence[Problem] = (),
+        *,
+        hint: str | None = None,
+        place: Place | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, place=place)
+        self.problems = tuple(problems)
+
+
+class ServerError(Error):
+    """A private PostgreSQL server could not be found, started or stopped."""
+
+
+class ExecutionError(Error):
+    """PostgreSQL refused a statement of a script, or the session was lost under it.
+
+    `server` holds PostgreSQL's own words, `statement` the number of the statement in its script (from 1),
+    `migration_id` whose script it was, and `done` the ids that this run had finished before.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        migration_id: str | None = None,
+        server: ServerMessage | None = None,
+        statement: int | None = None,
+        hint: str | None = None,
+        place: Place | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, place=place)
+        self.migration_id = migration_id
+        self.server = server
+        self.statement = statement
+        self.done: tuple[str, ...] = ()
+
+
+class LockBudgetSpent(ExecutionError):
+    """`lock_timeout` struck again and again until the budget was used up; nothing was changed."""
+
+    exit_status = 5
