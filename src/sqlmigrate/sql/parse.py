@@ -1,0 +1,191 @@
+"""Classify statements; the only door to libpg_query.
+
+First words decide wherever they can, so that a plain script needs no parser at all; libpg_query (through `postgast`,
+PostgreSQL 18's grammar) is asked where they cannot. What it does not know is left to the server: our parser may be
+older than the server.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.sql.scan import is_copy_from_stdin, leading_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postgast.pg_query_pb2 import ParseResult
+
+PARSE_LIMIT = 200_000
+"""Characters above which no parse tree is built: libpg_query crashes on very deep expressions (libpg_query #366)."""
+
+
+class Kind(Enum):
+    """What a statement means for the transaction that it runs in."""
+
+    PLAIN = "plain"
+    TRANSACTION_CONTROL = "transaction control"
+    NOT_IN_TRANSACTION = "cannot run in a transaction"
+    COPY_IN = "COPY FROM STDIN"
+    COPY_OUT = "COPY TO STDOUT"
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxComplaint:
+    """What libpg_query says of a statement that it cannot parse; `offset` counts characters from 0."""
+
+    message: str
+    offset: int
+
+
+_OPENERS = frozenset({"begin", "start", "commit", "end", "abort"})
+_NEVER_IN_TRANSACTION = (
+    ("vacuum",),
+    ("alter", "system"),
+    ("create", "database"),
+    ("drop", "database"),
+    ("create", "tablespace"),
+    ("drop", "tablespace"),
+    ("discard", "all"),
+)
+_ASK_PARSER = frozenset({"reindex", "cluster", "copy", "alter", "create", "drop", "repack"})
+_HINTS = re.compile(r"concurrently|subscription|tablespace|\breindex\b|\bcluster\b", re.IGNORECASE)
+_BODY = re.compile(r"\bbegin\b", re.IGNORECASE)
+
+
+def classify(statement: str) -> Kind:
+    """Tell what a statement means for its transaction, by PostgreSQL's `PreventInTransactionBlock` callers."""
+    words = tuple(leading_words(statement, 4))
+    if not words:
+        return Kind.PLAIN
+    if words[0] in _OPENERS or words[:2] == ("prepare", "transaction"):
+        return Kind.TRANSACTION_CONTROL
+    if words[0] == "rollback":
+        rest = [word for word in words[1:] if word not in {"work", "transaction"}]
+        return Kind.PLAIN if rest[:1] == ["to"] else Kind.TRANSACTION_CONTROL
+    if any(words[: len(known)] == known for known in _NEVER_IN_TRANSACTION):
+        return Kind.NOT_IN_TRANSACTION
+    if words[0] == "copy":
+        return _classify_copy(statement)
+    if words[0] in _ASK_PARSER and _HINTS.search(statement):
+        return _classify_tree(statement)
+    return Kind.PLAIN
+
+
+def _classify_copy(statement: str) -> Kind:
+    if is_copy_from_stdin(statement):
+        return Kind.COPY_IN
+    if (tree := _tree(statement)) is None:
+        return Kind.PLAIN
+    node = tree.stmts[0].stmt.copy_stmt
+    return Kind.PLAIN if node.is_from or node.filename else Kind.COPY_OUT
+
+
+def _classify_tree(statement: str) -> Kind:
+    tree = _tree(statement)
+    if tree is None or not tree.stmts:
+        return Kind.PLAIN
+    node = tree.stmts[0].stmt
+    name = node.WhichOneof("node")
+    check = _TREE_CHECKS.get(name)
+    return Kind.NOT_IN_TRANSACTION if check and check(getattr(node, name)) else Kind.PLAIN
+
+
+def _option(options: Any, name: str, *, default: bool) -> bool:
+    """Read a boolean option as PostgreSQL's `defGetBoolean` does: present without value means true."""
+    for option in options:
+        element = option.def_elem
+        if element.defname != name:
+            continue
+        if not element.HasField("arg"):
+            return True
+        kind = element.arg.WhichOneof("node")
+        value = getattr(element.arg, kind)
+        text = {"string": lambda: value.sval, "integer": lambda: str(value.ival), "boolean": lambda: str(value.boolval)}
+        return text.get(kind, lambda: "true")().lower() not in {"false", "off", "0", "no", "none"}
+    return default
+
+
+def _reindex(node: Any) -> bool:
+    many = node.kind not in {1, 2}  # REINDEX_OBJECT_INDEX, REINDEX_OBJECT_TABLE: one relation
+    return many or _option(node.params, "concurrently", default=False)
+
+
+def _detaches_concurrently(node: Any) -> bool:
+    for command in node.cmds:
+        definition = getattr(command.alter_table_cmd, "def")
+        if definition.WhichOneof("node") == "partition_cmd" and definition.partition_cmd.concurrent:
+            return True
+    return False
+
+
+def _creates_slot(node: Any) -> bool:
+    connects = _option(node.options, "connect", default=True)
+    return connects and _option(node.options, "create_slot", default=True)
+
+
+def _moves_database(node: Any) -> bool:
+    return any(option.def_elem.defname == "tablespace" for option in node.options)
+
+
+_TREE_CHECKS = {
+    "index_stmt": lambda node: node.concurrent,
+    "drop_stmt": lambda node: node.concurrent,
+    "reindex_stmt": _reindex,
+    "cluster_stmt": lambda node: not node.HasField("relation"),
+    "alter_table_stmt": _detaches_concurrently,
+    "alter_database_stmt": _moves_database,
+    "create_subscription_stmt": _creates_slot,
+}
+
+
+def refine(statement: str) -> list[tuple[int, int]]:
+    """Give where libpg_query sees each statement, as slices, where psql's rules see only one.
+
+    psql counts BEGIN and END by the word, so a column named `begin` in a BEGIN ATOMIC body makes it swallow what
+    follows. An empty list means that there is nothing to refine.
+    """
+    words = leading_words(statement, 4)
+    if words[:1] != ["create"] or len(_BODY.findall(statement)) <= 1:
+        return []
+    if not {"function", "procedure"} & set(words):
+        return []
+    tree = _tree(statement)
+    if tree is None or len(tree.stmts) <= 1:
+        return []
+    raw = statement.encode()
+
+    def offset(byte: int) -> int:
+        return len(raw[:byte].decode())
+
+    last = len(raw)
+    return [
+        (offset(part.stmt_location), offset(part.stmt_location + part.stmt_len if part.stmt_len else last))
+        for part in tree.stmts
+    ]
+
+
+def complaints(statement: str) -> Iterator[SyntaxComplaint]:
+    """Yield what libpg_query finds wrong with a statement's syntax; nothing where it is too large to ask."""
+    from postgast import PgQueryError, parse  # noqa: PLC0415  100 ms that only `validate` pays
+
+    if len(statement) > PARSE_LIMIT:
+        return
+    try:
+        parse(statement)
+    except PgQueryError as error:
+        yield SyntaxComplaint(error.message, max(error.cursorpos - 1, 0))
+
+
+def _tree(statement: str) -> ParseResult | None:
+    from postgast import PgQueryError, parse  # noqa: PLC0415  100 ms that most scripts never need
+
+    if len(statement) > PARSE_LIMIT:
+        return None
+    try:
+        return parse(statement)
+    except PgQueryError:
+        return None
