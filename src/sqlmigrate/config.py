@@ -1,0 +1,237 @@
+"""Settings that know where they came from.
+
+Precedence: option, environment variable, environment section (`[tool.sqlmigrate.env.NAME]`), file, default.
+The file is `sqlmigrate.toml` or the `[tool.sqlmigrate]` table of `pyproject.toml`, the nearest one above the working
+directory. Paths in a file are relative to that file, paths of options and variables to the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import ConfigError, Place
+from sqlmigrate.sql.directives import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FILE_NAMES = ("sqlmigrate.toml", "pyproject.toml")
+DEFAULT = "default"
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting with its value; times are in milliseconds, `sources` says where each value came from."""
+
+    database_url: str | None = None
+    database_url_env: str | None = None
+    migrations: Path = Path("sql")
+    data: Path = Path("data")
+    history_schema: str = "sqlmigrate"
+    role: str | None = None
+    search_path: str | None = None
+    lock_timeout: int = 2_000
+    lock_budget: int = 600_000
+    statement_timeout: int = 0
+    wait_lock: int = 300_000
+    embedded: bool = False
+    protected: bool = False
+    state_dir: Path | None = None
+    env: str | None = None
+    project: Path = field(default_factory=Path.cwd)
+    file: Path | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def source(self, name: str) -> str:
+        """Say where a setting came from."""
+        return self.sources.get(name, DEFAULT)
+
+
+def variable(name: str) -> str:
+    """Give the environment variable of a setting."""
+    return f"SQLMIGRATE_{name.upper()}"
+
+
+def load(
+    options: Mapping[str, Any],
+    *,
+    env: str | None = None,
+    config_file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Config:
+    """Gather the settings; raises ConfigError naming the file, variable or option that does not fit.
+
+    `options` holds the values of the command line, None where an option was not given.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = cwd or Path.cwd()
+    env = env or environ.get("SQLMIGRATE_ENV") or None
+    named = config_file or (Path(environ["SQLMIGRATE_CONFIG"]) if environ.get("SQLMIGRATE_CONFIG") else None)
+    file, table, text = _read_file(named, cwd)
+    base = file.parent if file else cwd
+    found: dict[str, tuple[Any, str, Path]] = {}
+    if file is not None:
+        sections = table.pop("env", {})
+        _add_table(found, table, f"{file.name}", file, text)
+        if env is not None:
+            _add_table(found, _section(sections, env, file), f"{file.name} [env.{env}]", file, text)
+    elif env is not None:
+        raise ConfigError(f"environment {env} is not defined: there is no configuration file", hint=_file_hint())
+    for name in _PARSERS:
+        if (raw := environ.get(variable(name))) is not None and (raw or name == "database_url"):
+            found[name] = (raw, f"variable {variable(name)}", cwd)
+        if (given := options.get(name)) is not None:
+            found[name] = (given, f"option --{name.replace('_', '-')}", cwd)
+    values = {name: _parse(name, *where) for name, where in found.items()}
+    values = _absolute(values, base)
+    sources = {name: source for name, (_, source, _) in found.items()}
+    return Config(**values, env=env, project=base.resolve(), file=file, sources=sources)
+
+
+def _absolute(values: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Make the default folders relative to the project, not to wherever the command was called."""
+    for item in fields(Config):
+        if isinstance(item.default, Path) and item.name not in values:
+            values[item.name] = base / item.default
+    return values
+
+
+def _read_file(named: Path | None, cwd: Path) -> tuple[Path | None, dict[str, Any], str]:
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"the configuration file {named} does not exist")
+        table, text = _parse_file(named)
+        if table is None:
+            raise ConfigError(f"{named} has no [tool.sqlmigrate] table")
+        return named, table, text
+    for folder in (cwd, *cwd.parents):
+        for name in FILE_NAMES:
+            path = folder / name
+            if path.is_file():
+                table, text = _parse_file(path)
+                if table is not None:
+                    return path, table, text
+        if (folder / ".git").exists():  # a project ends where its repository does
+            break
+    return None, {}, ""
+
+
+def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+    tool = data.get("tool", {}).get("sqlmigrate")
+    if tool is None and path.name != "pyproject.toml":
+        tool = {key: value for key, value in data.items() if key != "tool"}
+    if tool is not None and not isinstance(tool, dict):
+        raise ConfigError(f"{path}: [tool.sqlmigrate] must be a table")
+    return tool, text
+
+
+def _section(sections: Any, env: str, file: Path) -> dict[str, Any]:
+    if not isinstance(sections, dict) or not isinstance(sections.get(env), dict):
+        known = ", ".join(sorted(sections)) if isinstance(sections, dict) and sections else "none"
+        raise ConfigError(f"environment {env} is not defined in {file}; defined: {known}", hint=_file_hint(env))
+    section: dict[str, Any] = sections[env]
+    return section
+
+
+def _file_hint(env: str = "NAME") -> str:
+    return f"add a [tool.sqlmigrate.env.{env}] table to pyproject.toml or sqlmigrate.toml"
+
+
+def _add_table(
+    found: dict[str, tuple[Any, str, Path]], table: Mapping[str, Any], source: str, file: Path, text: str
+) -> None:
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in _PARSERS:
+            near = get_close_matches(name, _PARSERS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(_PARSERS)}"
+            raise ConfigError(f"unknown setting {key!r}", hint=hint, place=_place(file, text, key))
+        found[name] = (value, source, file.parent)
+
+
+def _place(file: Path, text: str, key: str) -> Place:
+    """Find the line that sets a key: tomllib tells no positions."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if hit := re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line):
+            column = len(line) - len(line.lstrip()) + 1
+            return Place(file, number, column, line) if hit else Place(file)
+    return Place(file)
+
+
+def _parse(name: str, value: Any, source: str, base: Path) -> Any:
+    try:
+        return _PARSERS[name](value, base)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error} ({source})") from None
+
+
+def _text(value: Any, _: Path) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is needed")  # noqa: TRY004  becomes a ConfigError with its source
+    return value
+
+
+def _schema(value: Any, base: Path) -> str:
+    text = _text(value, base)
+    if not text or "\0" in text or len(text.encode()) > 63:  # noqa: PLR2004  NAMEDATALEN - 1
+        raise ValueError("a schema name has 1 to 63 bytes")
+    if text.startswith("pg_"):
+        raise ValueError("names that begin with pg_ belong to PostgreSQL")
+    return text
+
+
+def _path(value: Any, base: Path) -> Path:
+    path = Path(value).expanduser() if isinstance(value, (str, Path)) else None
+    if path is None or not str(value):
+        raise ValueError("a path is needed")
+    return path if path.is_absolute() or base == Path.cwd() else base / path
+
+
+def _bool(value: Any, _: Path) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _TRUE | _FALSE:
+        return text in _TRUE
+    raise ValueError(f"{value!r} is neither true nor false")
+
+
+def _time(value: Any, _: Path) -> int:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"{value!r} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
+    return parse_duration(str(value))
+
+
+_PARSERS: dict[str, Callable[[Any, Path], Any]] = {
+    "database_url": _text,
+    "database_url_env": _text,
+    "migrations": _path,
+    "data": _path,
+    "history_schema": _schema,
+    "role": _text,
+    "search_path": _text,
+    "lock_timeout": _time,
+    "lock_budget": _time,
+    "statement_timeout": _time,
+    "wait_lock": _time,
+    "embedded": _bool,
+    "protected": _bool,
+    "state_dir": _path,
+}
+SETTINGS = tuple(_PARSERS)
+"""The names of all settings."""

@@ -1,0 +1,174 @@
+"""Open sessions, look at the server behind them, and keep passwords out of what people read."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import class_row
+
+from sqlmigrate import queries
+from sqlmigrate.errors import ConfigError, ConnectionFailed, ServerMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg.errors import Diagnostic
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+OLDEST_SERVER = 140000
+_SECRETS = ("password", "sslpassword", "passfile", "oauth_client_secret", "scram_client_key", "scram_server_key")
+_URL_PASSWORD = re.compile(r"(?P<start>[a-z+]+://[^/@\s]*?:)[^@\s]*@", re.IGNORECASE)
+_KEY_PASSWORD = re.compile(r"(?P<start>password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+# A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
+_DEFAULTS = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "connect_timeout": "15"}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One SQL command and its parameters in PostgreSQL's text form; without parameters, `%` and `$1` are plain text."""
+
+    sql: str
+    params: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a session found on the other side; `version_number` is as in `server_version_num` (150004 is 15.4)."""
+
+    database: str
+    role: str
+    version: str
+    version_number: int
+    standby: bool
+    read_only: bool
+    backend_pid: int
+
+    @property
+    def major(self) -> int:
+        """The major version, such as 15."""
+        return self.version_number // 10_000
+
+
+def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
+    """Read a URL or a key=value string with libpq's own rules.
+
+    Raises ConfigError, which names the source and never repeats the text: it may hold a password.
+    """
+    if re.match(r"[a-z]+\+[a-z0-9]+://", text):
+        text = re.sub(r"^([a-z]+)\+[a-z0-9]+://", r"\1://", text)  # SQLAlchemy's and yoyo's postgresql+psycopg://
+    try:
+        found = conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        hint = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
+        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=hint) from None
+    return {key: str(value) for key, value in found.items() if value is not None}
+
+
+def redact(text: str) -> str:
+    """Blank out the passwords of URLs and connection strings in a text."""
+    text = _URL_PASSWORD.sub(r"\g<start>***@", text)
+    return _KEY_PASSWORD.sub(r"\g<start>***", text)
+
+
+def public_conninfo(conninfo: str) -> str:
+    """Give a connection string that holds no secret."""
+    kept = {key: value for key, value in conninfo_to_dict(conninfo).items() if key not in _SECRETS}
+    return make_conninfo(**kept)
+
+
+def connect(conninfo: str, *, application_name: str = "sqlmigrate") -> Connection:
+    """Open a session in autocommit; raises ConnectionFailed in libpq's words, without any password."""
+    given = conninfo_to_dict(conninfo)
+    options = {key: value for key, value in _DEFAULTS.items() if key not in given and not _set_outside(key)}
+    try:
+        # None: server-side prepared statements clash behind poolers, and nothing here runs often enough to gain
+        connection = psycopg.connect(
+            conninfo,
+            autocommit=True,
+            prepare_threshold=None,
+            application_name=application_name,
+            client_encoding="UTF8",
+            **options,  # type: ignore[arg-type]
+        )
+    except psycopg.OperationalError as error:
+        raise ConnectionFailed(f"cannot connect to PostgreSQL: {_first_reason(error, given)}") from None
+    except UnicodeError:
+        raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
+    return connection
+
+
+def _set_outside(key: str) -> bool:
+    return key == "connect_timeout" and "PGCONNECT_TIMEOUT" in os.environ
+
+
+def _first_reason(error: psycopg.Error, given: dict[str, Any]) -> str:
+    reason = redact(str(error).strip())
+    for key in _SECRETS:
+        if secret := given.get(key):
+            reason = reason.replace(str(secret), "***")
+    return reason
+
+
+@contextmanager
+def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[Connection]:
+    """Keep a session open for a block."""
+    connection = connect(conninfo, application_name=application_name)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def settle(connection: Connection) -> None:
+    """Make the server notice within a second when we are gone, and let it wait for us as long as it takes."""
+    sql = queries.load("connection")
+    connection.execute(sql["keep_watch"])
+    connection.execute(sql["stay"])
+
+
+def probe(connection: Connection) -> ServerInfo:
+    """Ask who and where we are; raises ConnectionFailed where the server is older than we support."""
+    with connection.cursor(row_factory=class_row(ServerInfo)) as cursor:
+        info = cursor.execute(queries.load("connection")["probe"]).fetchone()
+    if info is None:  # pragma: no cover  a SELECT without FROM has one row
+        raise ConnectionFailed("the server did not answer")
+    if info.version_number < OLDEST_SERVER:
+        raise ConnectionFailed(f"PostgreSQL {info.version} is too old", hint="sqlmigrate needs PostgreSQL 14 or later")
+    return info
+
+
+def require_writable(info: ServerInfo) -> None:
+    """Refuse a standby or a server that is set to read only, before anything runs."""
+    if info.standby:
+        raise ConnectionFailed(
+            f"database {info.database} is on a standby, which cannot be written to",
+            hint="connect to the primary server",
+        )
+    if info.read_only:
+        raise ConnectionFailed(
+            f"database {info.database} is read only (transaction_read_only is on)",
+            hint="Supabase sets this when the disk is full; see also default_transaction_read_only of role and database",
+        )
+
+
+def is_pooled(connection: Connection, info: ServerInfo) -> bool:
+    """Tell whether a pooler stands between: libpq was then told another process id than the server's own."""
+    return connection.info.backend_pid != info.backend_pid
+
+
+def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:
+    """Take over the parts of an error or notice that people read."""
+    return ServerMessage(
+        message=diag.message_primary or fallback.strip(),
+        severity=diag.severity_nonlocalized or diag.severity or "ERROR",
+        sqlstate=diag.sqlstate,
+        detail=diag.message_detail,
+        hint=diag.message_hint,
+        context=diag.context,
+    )

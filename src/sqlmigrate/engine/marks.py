@@ -1,0 +1,81 @@
+"""Adopt and forget: write the history without running a script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import RawCursor
+
+from sqlmigrate import history
+from sqlmigrate.connection import probe, require_writable, session
+from sqlmigrate.engine.apply import locked
+from sqlmigrate.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlmigrate.connection import Command, ServerInfo
+    from sqlmigrate.engine.session import Options
+    from sqlmigrate.events import Observer
+    from sqlmigrate.history import History, Run
+    from sqlmigrate.migrations import Migrations
+
+    Gate = Callable[[ServerInfo], None]
+    Writes = dict[str, list[Command]]
+
+
+def mark(
+    conninfo: str, migrations: Migrations, ids: Sequence[str], options: Options, *, gate: Gate, observer: Observer
+) -> list[str]:
+    """Record migrations as applied without running them; gives the ids that were not applied before."""
+
+    def writes(found: History, run: Run) -> Writes:
+        return {name: _mark(migrations, name, options, run) for name in ids if found.get(name) is None}
+
+    for name in ids:
+        migrations.named(name)
+    return _write(conninfo, options, gate, observer, writes)
+
+
+def unmark(conninfo: str, ids: Sequence[str], options: Options, *, gate: Gate, observer: Observer) -> list[str]:
+    """Take migrations out of the history without running anything; raises UsageError where one is not applied."""
+
+    def writes(found: History, run: Run) -> Writes:
+        for name in ids:
+            if found.get(name) is None:
+                raise UsageError(f"{name} is not applied", hint="`sqlmigrate status` lists what is applied")
+        return {name: _unmark(name, options, run) for name in ids}
+
+    return _write(conninfo, options, gate, observer, writes)
+
+
+def _mark(migrations: Migrations, name: str, options: Options, run: Run) -> list[Command]:
+    migration = migrations.named(name)
+    digests = (migration.script.checksum, migration.script.sha256)
+    return [
+        history.claim(options.schema, name),
+        history.finish_claim(options.schema, migration, run, marked=True),
+        *history.log(options.schema, name, "mark", run, digests=digests),
+    ]
+
+
+def _unmark(name: str, options: Options, run: Run) -> list[Command]:
+    return [history.unclaim(options.schema, name), *history.log(options.schema, name, "unmark", run)]
+
+
+def _write(
+    conninfo: str, options: Options, gate: Gate, observer: Observer, writes: Callable[[History, Run], Writes]
+) -> list[str]:
+    with session(conninfo) as connection:
+        info = probe(connection)
+        require_writable(info)
+        run = history.Run()
+        writes(history.read(connection, options.schema), run)  # refuse before we ask and wait
+        gate(info)
+        with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
+            todo = writes(found, run)
+            cursor = RawCursor(connection)
+            for commands in todo.values():
+                for command in commands:
+                    cursor.execute(command.sql.encode(), command.params)
+    return list(todo)

@@ -1,0 +1,56 @@
+"""Run a transaction again when a lock was not granted in time."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlmigrate.errors import ExecutionError, LockBudgetSpent
+from sqlmigrate.events import LockRetry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.events import Observer
+
+T = TypeVar("T")
+
+RETRIED = frozenset({"55P03", "40P01"})
+"""lock_not_available and deadlock_detected: the same transaction may well succeed a moment later."""
+
+_FIRST, _LONGEST = 0.5, 30.0
+
+
+def with_retry(work: Callable[[], T], *, migration_id: str, budget: float, observer: Observer) -> T:
+    """Do the work, again and again with growing random pauses ("full jitter"), until `budget` seconds are used up.
+
+    The work must be a whole transaction that has been rolled back when it fails. Raises LockBudgetSpent at the end:
+    never is a lock waited for without limit.
+    """
+    deadline = time.monotonic() + budget
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return work()
+        except ExecutionError as error:
+            if error.server is None or error.server.sqlstate not in RETRIED:
+                raise
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise _spent(error, attempt) from None
+            pause = min(random.uniform(0, min(_LONGEST, _FIRST * 2**attempt)), left)  # noqa: S311  no secret
+            observer(LockRetry(migration_id, attempt, pause, left, error.server, error.place))
+            time.sleep(pause)
+
+
+def _spent(error: ExecutionError, attempts: int) -> LockBudgetSpent:
+    return LockBudgetSpent(
+        f"{error.message} ({attempts} attempts; the lock budget is used up, nothing was changed)",
+        migration_id=error.migration_id,
+        server=error.server,
+        statement=error.statement,
+        place=error.place,
+        hint="run it again when the database is calmer, or give more time with lock_timeout and lock_budget",
+    )

@@ -1,0 +1,79 @@
+"""The worker session: pristine and set up anew for every script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from sqlmigrate.connection import Command
+
+if TYPE_CHECKING:
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.sql.script import Script
+
+_WITH_TRANSACTION_TIMEOUT = 170000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait."""
+
+    schema: str = "sqlmigrate"
+    role: str | None = None
+    search_path: str | None = None
+    lock_timeout: int = 2_000
+    statement_timeout: int = 0
+    lock_budget: int = 600_000
+    wait_lock: int = 300_000
+
+
+# DISCARD ALL resets role, session authorization, settings, temporary tables, plans, LISTEN and advisory locks
+PRISTINE = Command("DISCARD ALL")
+
+# whatever the script did to its session, the history is written by the login role and in UTF-8
+BACK_TO_LOGIN = (
+    Command("RESET SESSION AUTHORIZATION"),
+    Command("RESET ROLE"),
+    Command("SET client_encoding TO 'UTF8'"),
+)
+
+
+def begin(script: Script) -> Command:
+    """Give the BEGIN of a script; its isolation level cannot be set once the history row is written."""
+    level = script.directives.isolation
+    return Command(f"BEGIN ISOLATION LEVEL {level.upper()}" if level else "BEGIN")
+
+
+def settings(script: Script, options: Options, info: ServerInfo, application_name: str) -> Command:
+    """Give one command that sets everything a script runs under; the script's own directives go first."""
+    own = script.directives
+    lock = options.lock_timeout if own.lock_timeout is None else own.lock_timeout
+    statement = options.statement_timeout if own.statement_timeout is None else own.statement_timeout
+    values = {
+        "lock_timeout": str(lock),
+        "statement_timeout": str(statement),
+        "idle_in_transaction_session_timeout": "0",
+        "idle_session_timeout": "0",
+        "application_name": application_name,
+    }
+    if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
+        values["transaction_timeout"] = "0"
+    if path := own.search_path or options.search_path:
+        values["search_path"] = path
+    calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
+    # the server asks every second whether we are still there (Linux only): a killed run leaves nothing running
+    watch = "CASE WHEN pg_catalog.version() LIKE '%linux%'"
+    watch += " THEN pg_catalog.set_config('client_connection_check_interval', '1s', false) END"
+    return Command(f"SELECT {calls}, {watch}", tuple(values.values()))
+
+
+def script_role(script: Script, options: Options) -> str | None:
+    """Give the role that a script runs as, or None for the login role."""
+    return script.directives.role or options.role
+
+
+def set_role(role: str) -> Command:
+    """Give the SET ROLE of a script."""
+    return Command(f"SET ROLE {sql.Identifier(role).as_string()}")

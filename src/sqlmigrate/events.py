@@ -1,0 +1,103 @@
+"""What happens while the library works: events that an observer draws, and results that a caller gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlmigrate.errors import Place, ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """Who holds the run lock, as pg_stat_activity shows it; `seconds` is the age of that session."""
+
+    pid: int
+    role: str | None
+    application: str | None
+    client: str | None
+    since: datetime | None
+    seconds: float | None
+
+    def __str__(self) -> str:
+        """Say it in one phrase."""
+        age = f", for {self.seconds:.0f} s" if self.seconds is not None else ""
+        return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}{age})"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForRunLock:
+    """Another run holds the run lock; `seconds_left` until we give up."""
+
+    holder: LockHolder | None
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStarted:
+    """A script begins: the `number`th of `total`; `operation` is apply or rollback."""
+
+    migration_id: str
+    operation: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptFinished:
+    """A script and its history row are committed; `seconds` is the time that it took here."""
+
+    migration_id: str
+    operation: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """PostgreSQL sent a NOTICE, WARNING or INFO while a statement ran."""
+
+    migration_id: str
+    message: ServerMessage
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesLeftOut:
+    """A statement sent more notices than are shown; `count` were left out."""
+
+    migration_id: str
+    count: int
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockRetry:
+    """A lock was not granted in time (55P03) or a deadlock was broken (40P01); the whole transaction runs again."""
+
+    migration_id: str
+    attempt: int
+    pause: float
+    seconds_left: float
+    message: ServerMessage | None
+    place: Place | None = None
+
+
+Event = WaitingForRunLock | ScriptStarted | ScriptFinished | Notice | NoticesLeftOut | LockRetry
+Observer = Callable[[Event], None]
+
+
+def ignore(_: Event) -> None:
+    """Observe nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One script that ran and is committed; `seconds` is the time that it took here."""
+
+    migration_id: str
+    operation: str
+    seconds: float

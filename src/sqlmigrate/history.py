@@ -1,0 +1,233 @@
+"""What is applied: the only module that knows our tables.
+
+The tables live in a schema of their own. `_yoyo_migration` alone says what is applied; a row that yoyo added has no
+checksum and is fine, one that yoyo deleted is not applied.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from sqlmigrate import __version__, queries
+from sqlmigrate.connection import Command
+from sqlmigrate.errors import HistoryError
+from sqlmigrate.migrations import migration_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.migrations import Migration
+
+VERSION = 1
+"""The version of the history tables that this release writes."""
+
+RECORD_TEXT_MAX = 1_048_576
+"""Bytes up to which a script's text is recorded; of a larger one only digests and size (a 200 MB text costs 600)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One applied migration as recorded; `seq` is None for a row that yoyo added, `applied_at` is in UTC."""
+
+    migration_id: str
+    migration_hash: str
+    applied_at: datetime | None = None
+    seq: int | None = None
+    marked: bool = False
+    checksum: str | None = None
+    sha256: str | None = None
+    rollback_checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The applied migrations in the order of their application; `version` is None where no tables exist yet."""
+
+    applied: tuple[Applied, ...] = ()
+    version: int | None = None
+
+    def get(self, migration_id: str) -> Applied | None:
+        """Give what is recorded of an id, or None."""
+        return next((row for row in self.applied if row.migration_id == migration_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who runs: recorded with everything that one call of the command does."""
+
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    username: str = field(default_factory=lambda: _username())
+    hostname: str = field(default_factory=lambda: socket.gethostname()[:255])
+
+
+def _username() -> str:
+    try:
+        return getpass.getuser()[:255]
+    except (KeyError, OSError):  # a container may run as a user id without a name
+        return "unknown"
+
+
+def read(connection: Connection, schema: str) -> History:
+    """Read what is applied; needs no right but to read, takes no lock, and creates nothing.
+
+    Raises HistoryError where the role may not read it, or where a newer release wrote it.
+    """
+    found = connection.execute(queries.load("history")["schema_exists"], [schema]).fetchone()
+    if found is None or not found[0]:
+        return History()
+    if not found[1]:
+        raise HistoryError(
+            f"role {connection.info.user} may not read the history in schema {schema}",
+            hint=f"GRANT USAGE ON SCHEMA {schema}, and SELECT on all tables in it, to this role",
+        )
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_compose("rows", schema)).fetchall()
+            version = rows[0]["version"] if rows else _version(connection, schema)
+    except psycopg.errors.InsufficientPrivilege:
+        raise HistoryError(
+            f"role {connection.info.user} may not read the history in schema {schema}",
+            hint=f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} to this role",
+        ) from None
+    _require_known(version, schema)
+    return History(_in_application_order(rows), version)
+
+
+def _version(connection: Connection, schema: str) -> int | None:
+    row = connection.execute(_compose("version", schema)).fetchone()
+    return row[0] if row else None
+
+
+def _require_known(version: int | None, schema: str) -> None:
+    if version is not None and version > VERSION:
+        raise HistoryError(
+            f"the history in schema {schema} has version {version}; sqlmigrate {__version__} knows up to {VERSION}",
+            hint="upgrade: pip install --upgrade pg-sqlmigrate",
+        )
+
+
+def _in_application_order(rows: Iterable[dict[str, Any]]) -> tuple[Applied, ...]:
+    """Order our rows by their sequence, and put each of yoyo's where its time fits between them."""
+    ours: list[Applied] = []
+    theirs: list[Applied] = []
+    for row in rows:
+        marked = bool(row["marked"]) if row["seq"] is not None else False
+        applied = Applied(
+            row["migration_id"],
+            row["migration_hash"],
+            row["applied_at_utc"],
+            row["seq"],
+            marked,
+            row["checksum"],
+            row["sha256"],
+            row["rollback_checksum"],
+        )
+        (theirs if applied.seq is None else ours).append(applied)
+    result = sorted(ours, key=lambda row: row.seq or 0)
+    for row in sorted(theirs, key=lambda row: (_time(row), row.migration_id)):
+        index = next((at for at, other in enumerate(result) if _time(other) > _time(row)), len(result))
+        result.insert(index, row)
+    return tuple(result)
+
+
+def _time(row: Applied) -> str:
+    return row.applied_at.isoformat() if row.applied_at else ""
+
+
+def install(connection: Connection, schema: str, history: History) -> None:
+    """Create the history tables, or bring them up to date, in one transaction; the caller holds the run lock."""
+    if history.version == VERSION:
+        return
+    name = sql.Identifier(schema)
+    try:
+        with connection.transaction():
+            exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
+            if not exists:
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+            for version in range((history.version or 0) + 1, VERSION + 1):
+                connection.execute(sql.SQL(queries.history_upgrade(version)).format(schema=name))  # type: ignore[arg-type]
+                connection.execute(
+                    sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES (%s, %s)").format(name),
+                    [version, f"sqlmigrate {__version__}"],
+                )
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise HistoryError(
+            f"the history cannot be created in schema {schema}: {error.diag.message_primary}",
+            hint=f"a DBA can make the schema: CREATE SCHEMA {schema} AUTHORIZATION {connection.info.user}",
+        ) from None
+    except psycopg.errors.DuplicateTable as error:
+        raise HistoryError(
+            f"schema {schema} holds tables of another tool: {error.diag.message_primary}",
+            hint="choose another schema for the history with the setting history_schema",
+        ) from None
+
+
+def claim(schema: str, migration_id: str) -> Command:
+    """Give the command that records an id as applied, before its script runs.
+
+    The primary key lets a migration happen once even where two runs got past the run lock.
+    """
+    return Command(_text("claim", schema), (migration_hash(migration_id), migration_id))
+
+
+def unclaim(schema: str, migration_id: str) -> Command:
+    """Give the command that takes an id out of the history; it fails (22012) where it is not applied any more."""
+    return Command(_text("unclaim", schema), (migration_hash(migration_id),))
+
+
+def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = False) -> Command:
+    """Give the command that completes a claimed row with digests and texts; it changes no row where the claim is gone."""
+    script, rollback = migration.script, migration.rollback
+    values = (
+        migration.migration_hash,
+        "true" if marked else "false",
+        script.checksum,
+        script.sha256,
+        str(script.size),
+        script.text if script.size <= RECORD_TEXT_MAX else None,
+        rollback.checksum if rollback else None,
+        rollback.sha256 if rollback else None,
+        str(rollback.size) if rollback else None,
+        rollback.text if rollback and rollback.size <= RECORD_TEXT_MAX else None,
+        run.run_id,
+    )
+    return Command(_text("finish_claim", schema), values)
+
+
+def log(
+    schema: str,
+    migration_id: str,
+    operation: str,
+    run: Run,
+    *,
+    script_role: str | None = None,
+    digests: tuple[str, str] | None = None,
+    reason: str | None = None,
+) -> list[Command]:
+    """Give the commands that write down who did what, in yoyo's log and in ours."""
+    log_id = str(uuid.uuid4())
+    hashed = migration_hash(migration_id)
+    checksum, sha256 = digests or (None, None)
+    short = reason[:255] if reason else None
+    yoyo = (log_id, hashed, migration_id, operation, run.username, run.hostname, short)
+    ours = (log_id, run.run_id, operation, script_role, checksum, sha256, __version__, reason)
+    return [Command(_text("yoyo_log", schema), yoyo), Command(_text("log", schema), ours)]
+
+
+def _compose(name: str, schema: str) -> sql.Composed:
+    text = queries.load("history")[name]
+    return sql.SQL(text).format(schema=sql.Identifier(schema))  # type: ignore[arg-type]
+
+
+def _text(name: str, schema: str) -> str:
+    return _compose(name, schema).as_string()

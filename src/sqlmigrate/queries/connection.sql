@@ -1,0 +1,17 @@
+-- name: probe
+SELECT pg_catalog.current_database() AS database,
+       session_user::text AS role,
+       pg_catalog.current_setting('server_version') AS version,
+       pg_catalog.current_setting('server_version_num')::integer AS version_number,
+       pg_catalog.pg_is_in_recovery() AS standby,
+       pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,
+       pg_catalog.pg_backend_pid() AS backend_pid
+
+-- name: keep_watch
+-- PostgreSQL checks every second that we are still there, so that nothing of a killed run goes on; Linux servers only
+SELECT pg_catalog.set_config('client_connection_check_interval', '1s', false)
+WHERE pg_catalog.version() LIKE '%linux%'
+
+-- name: stay
+SELECT pg_catalog.set_config('idle_session_timeout', '0', false),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false)

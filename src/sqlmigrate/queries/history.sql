@@ -1,0 +1,55 @@
+-- name: schema_exists
+SELECT pg_catalog.count(*) FILTER (WHERE class.relname = 'meta') > 0 AS has_history,
+       pg_catalog.has_schema_privilege(space.oid, 'USAGE') AS can_use
+FROM pg_catalog.pg_namespace AS space
+LEFT JOIN pg_catalog.pg_class AS class ON class.relnamespace = space.oid
+WHERE space.nspname = %s
+GROUP BY space.oid
+
+-- name: version
+SELECT pg_catalog.max(version) FROM {schema}.meta
+
+-- name: rows
+SELECT main.migration_id,
+       main.migration_hash,
+       main.applied_at_utc,
+       ours.seq,
+       ours.marked,
+       ours.checksum,
+       ours.sha256,
+       ours.rollback_checksum,
+       (SELECT pg_catalog.max(version) FROM {schema}.meta) AS version
+FROM {schema}._yoyo_migration AS main
+LEFT JOIN {schema}.applied AS ours USING (migration_hash)
+
+-- name: texts
+SELECT script, rollback_script FROM {schema}.applied WHERE migration_hash = %s
+
+-- name: claim
+INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
+VALUES ($1, $2, pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()))
+
+-- name: finish_claim
+INSERT INTO {schema}.applied (migration_hash, marked, checksum, sha256, size, script,
+                              rollback_checksum, rollback_sha256, rollback_size, rollback_script, run_id)
+SELECT migration_hash, $2::boolean, $3, $4, $5::bigint, $6, $7, $8, $9::bigint, $10, $11::uuid
+FROM {schema}._yoyo_migration
+WHERE migration_hash = $1
+
+-- name: unclaim
+-- the division fails (22012) where the row is gone, so that nothing behind it in the pipeline runs
+WITH gone AS (
+    DELETE FROM {schema}._yoyo_migration WHERE migration_hash = $1 RETURNING 1
+)
+SELECT 1 / pg_catalog.count(*) FROM gone
+
+-- name: yoyo_log
+INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, username, hostname, comment, created_at_utc)
+VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()))
+
+-- name: log
+INSERT INTO {schema}.log (id, run_id, operation, login_role, script_role, client_address, duration_ms,
+                          checksum, sha256, server_version, tool_version, reason)
+VALUES ($1, $2::uuid, $3, session_user, $4, pg_catalog.inet_client_addr(),
+        pg_catalog.round(1000 * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now())),
+        $5, $6, pg_catalog.current_setting('server_version'), $7, $8)

@@ -1,0 +1,69 @@
+-- The history of sqlmigrate. The three tables whose names begin with _yoyo have yoyo's own shape (version 2), so that
+-- the yoyo command can list them; _yoyo_migration alone says what is applied. The others are ours and hang on them.
+
+CREATE TABLE {schema}._yoyo_migration (
+    migration_hash varchar(64) PRIMARY KEY,
+    migration_id   varchar(255),
+    applied_at_utc timestamp
+);
+
+CREATE TABLE {schema}._yoyo_log (
+    id             varchar(36) PRIMARY KEY,
+    migration_hash varchar(64),
+    migration_id   varchar(255),
+    operation      varchar(10),
+    username       varchar(255),
+    hostname       varchar(255),
+    comment        varchar(255),
+    created_at_utc timestamp
+);
+
+CREATE TABLE {schema}._yoyo_version (
+    version          integer NOT NULL PRIMARY KEY,
+    installed_at_utc timestamp
+);
+
+INSERT INTO {schema}._yoyo_version (version, installed_at_utc)
+VALUES (1, pg_catalog.timezone('UTC', pg_catalog.now())),
+       (2, pg_catalog.timezone('UTC', pg_catalog.now()));
+
+-- What we know of each applied migration. seq is the order of application: clocks can go back, a sequence cannot.
+CREATE TABLE {schema}.applied (
+    migration_hash    varchar(64) PRIMARY KEY
+                      REFERENCES {schema}._yoyo_migration (migration_hash) ON DELETE CASCADE,
+    seq               bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    marked            boolean NOT NULL,
+    checksum          text,
+    sha256            text,
+    size              bigint,
+    script            text,
+    rollback_checksum text,
+    rollback_sha256   text,
+    rollback_size     bigint,
+    rollback_script   text,
+    run_id            uuid NOT NULL
+);
+
+-- Who did what, when, as which role, and how long it took.
+CREATE TABLE {schema}.log (
+    id             varchar(36) PRIMARY KEY
+                   REFERENCES {schema}._yoyo_log (id) ON DELETE CASCADE,
+    seq            bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    run_id         uuid NOT NULL,
+    operation      text NOT NULL,
+    login_role     text NOT NULL,
+    script_role    text,
+    client_address inet,
+    duration_ms    bigint,
+    checksum       text,
+    sha256         text,
+    server_version text NOT NULL,
+    tool_version   text NOT NULL,
+    reason         text
+);
+
+CREATE TABLE {schema}.meta (
+    version     integer PRIMARY KEY,
+    upgraded_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    upgraded_by text NOT NULL
+);

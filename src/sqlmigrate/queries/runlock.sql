@@ -1,0 +1,18 @@
+-- name: try
+SELECT pg_catalog.pg_try_advisory_lock(%s)
+
+-- name: holder
+SELECT activity.pid,
+       activity.usename::text AS role,
+       activity.application_name AS application,
+       coalesce(activity.client_hostname, pg_catalog.host(activity.client_addr), 'local') AS client,
+       activity.backend_start AS since,
+       extract(epoch FROM pg_catalog.clock_timestamp() - activity.backend_start)::float8 AS seconds
+FROM pg_catalog.pg_locks AS held
+JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
+WHERE held.locktype = 'advisory'
+  AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+  AND held.classid::bigint = %(high)s
+  AND held.objid::bigint = %(low)s
+  AND held.objsubid = 1
+  AND held.granted

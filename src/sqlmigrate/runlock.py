@@ -1,0 +1,93 @@
+"""The run lock: one run at a time in a database.
+
+It is a session advisory lock on a connection of its own, so that no script can release it and no lost worker takes it
+along. It is only ever *tried*: waiting inside `pg_advisory_lock` deadlocks with CREATE INDEX CONCURRENTLY of the other
+run, which waits for our snapshot. It goes away with its session; nothing has to be cleaned up after a kill.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import contextmanager
+from select import select
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.rows import class_row
+
+from sqlmigrate import queries
+from sqlmigrate.connection import session, settle
+from sqlmigrate.errors import ConnectionFailed, RunLockBusy
+from sqlmigrate.events import LockHolder, WaitingForRunLock, ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.events import Observer
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+
+
+class RunLock:
+    """A held run lock; ask `require` before each migration."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def require(self) -> None:
+        """Raise ConnectionFailed where the session that holds the lock is gone; costs no round trip."""
+        try:
+            if select([self._connection.fileno()], [], [], 0)[0]:
+                self._connection.pgconn.consume_input()
+        except (psycopg.Error, OSError, ValueError):
+            raise ConnectionFailed(
+                "the session that held the run lock was lost, so another run may have begun; stopped here",
+                hint="nothing is half done; run the command again",
+            ) from None
+
+
+def lock_key(schema: str) -> int:
+    """Give the advisory lock's key for a history schema: the first 8 bytes of a SHA-256, signed."""
+    digest = hashlib.sha256(f"sqlmigrate:{schema}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@contextmanager
+def held(conninfo: str, schema: str, *, wait: float, observer: Observer = ignore) -> Iterator[RunLock]:
+    """Hold the run lock for a block; waits up to `wait` seconds, then raises RunLockBusy naming the holder."""
+    with session(conninfo, application_name="sqlmigrate: run lock") as connection:
+        settle(connection)
+        _acquire(connection, lock_key(schema), wait, observer)
+        yield RunLock(connection)
+
+
+def _acquire(connection: Connection, key: int, wait: float, observer: Observer) -> None:
+    deadline = time.monotonic() + wait
+    pause = _FIRST_PAUSE
+    while not _try(connection, key):
+        holder = _holder(connection, key)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            who = f", held by {holder}" if holder else ""
+            raise RunLockBusy(
+                f"another run holds the run lock of this database{who}",
+                hint="wait for it, or wait longer with --wait-lock; the lock goes away with its session",
+            )
+        observer(WaitingForRunLock(holder, left))
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _try(connection: Connection, key: int) -> bool:
+    row = connection.execute(queries.load("runlock")["try"], [key]).fetchone()
+    return bool(row and row[0])
+
+
+def _holder(connection: Connection, key: int) -> LockHolder | None:
+    """Look up who holds the lock; pg_locks shows a bigint key as two halves."""
+    unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
+    halves = {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}
+    with connection.cursor(row_factory=class_row(LockHolder)) as cursor:
+        return cursor.execute(queries.load("runlock")["holder"], halves).fetchone()

@@ -1,0 +1,9 @@
+"""Seed data: rows in YAML files, checked against a JSON Schema and upserted in one transaction."""
+
+from __future__ import annotations
+
+from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
+from sqlmigrate.seeds.read import load
+from sqlmigrate.seeds.upsert import apply
+
+__all__ = ["SeedFile", "SeedResult", "SeedSet", "TableResult", "apply", "load"]

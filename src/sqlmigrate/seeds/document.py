@@ -1,0 +1,269 @@
+"""Read YAML into plain values and know the place of every one.
+
+Plain scalars are read as JSON reads them: `true`, `false`, `null` (also `~` and nothing at all) and JSON's numbers.
+Everything else is text: dates, `yes` and `no`, `010`, `1_000`, `12:30`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import Place, Problem
+from sqlmigrate.seeds.problems import refusal, refuse
+from sqlmigrate.sql.position import place_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+
+# A node of PyYAML: scalar, sequence or mapping, by its attribute `id`.
+Node = Any
+
+_TAG = "tag:yaml.org,2002:"
+_IMPLICIT = {
+    "null": (r"(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    "bool": (r"(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    "int": (r"-?(?:0|[1-9][0-9]*)$", list("-0123456789")),
+    "float": (r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", list("-0123456789")),
+    "merge": (r"<<$", ["<"]),
+}
+# PostgreSQL's text cannot hold the first, UTF-8 not the others.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+# Aliases of aliases can make a small file as large as one likes.
+_MAX_VALUES = 20_000_000
+# libyaml's composer is recursive and has no limit of its own: it crashes the process.
+_MAX_DEPTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The value of a YAML file, None when it is empty, with its text and its nodes for the places."""
+
+    path: Path
+    text: str
+    value: Any
+    root: Node = field(repr=False, compare=False)
+
+    def place(self, where: Sequence[str | int] = (), *, key: str | None = None) -> Place:
+        """Give the place of a value, or of the key `key` in it; of the nearest one around it if it is not there."""
+        node = self.root
+        for step in where:
+            found = _child(node, step)
+            if found is None:
+                break
+            node = found
+        else:
+            node = dict(_keys(node)).get(key, node) if key is not None else node
+        return place_at(self.path, self.text, node.start_mark.index) if node else Place(self.path)
+
+
+def read_text(path: Path) -> str:
+    """Read a file as UTF-8, without a byte order mark."""
+    try:
+        data = path.read_bytes()
+        return data.decode("utf-8").removeprefix("\ufeff")
+    except OSError as error:
+        problem = Problem(f"cannot be read: {error.strerror or error}", Place(path))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(f"byte {data[error.start]:#04x} is not UTF-8", Place(path, line), "save the file as UTF-8")
+    raise refusal(problem)
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file; raise one SeedError with all of its problems."""
+    return parse(path, read_text(path))
+
+
+def parse(path: Path, text: str) -> Document:
+    """Read the text of a YAML file; raise one SeedError with all of its problems."""
+    root = _compose(path, text)
+    builder = _Builder(path, text)
+    try:
+        value = builder.value(root) if root is not None else None
+    except RecursionError:
+        builder.problems.append(Problem("an alias leads back to the value that holds it", Place(path)))
+    refuse(builder.problems)
+    return Document(path, text, value, root)
+
+
+def _compose(path: Path, text: str) -> Node:
+    """Let PyYAML make nodes of the text, after a look at how deep it goes."""
+    import yaml  # noqa: PLC0415  most commands read no YAML
+
+    try:
+        _check_depth(path, text)
+        loader = _loader(text)
+        try:
+            return loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.reader.ReaderError as error:
+        problem = Problem(f"no valid YAML: {error.reason}", place_at(path, text, error.position))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = place_at(path, text, mark.index) if mark else Place(path)
+        problem = Problem(f"no valid YAML: {error.problem}", place)
+    raise refusal(problem)
+
+
+def _check_depth(path: Path, text: str) -> None:
+    """Refuse what is nested so deeply that it would crash the composer."""
+    import yaml  # noqa: PLC0415
+
+    depth = 0
+    loader = _loader(text)
+    while loader.check_event():
+        event = loader.get_event()
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise refusal(Problem(f"nested more than {_MAX_DEPTH} deep", place_at(path, text, event.start_mark.index)))
+
+
+def _loader(text: str) -> Any:
+    """Make a parser and composer with JSON's idea of scalars, on libyaml where PyYAML was built with it."""
+    import yaml  # noqa: PLC0415
+    from yaml import composer, parser, reader, resolver, scanner  # noqa: PLC0415
+
+    class Resolver(resolver.BaseResolver):
+        pass
+
+    for tag, (pattern, first) in _IMPLICIT.items():
+        Resolver.add_implicit_resolver(_TAG + tag, re.compile(pattern), first)
+    if yaml.__with_libyaml__:
+        from yaml.cyaml import CParser  # type: ignore[attr-defined]  # noqa: PLC0415
+
+        class Fast(CParser, Resolver):
+            def __init__(self, text: str) -> None:
+                CParser.__init__(self, text)
+                Resolver.__init__(self)
+
+        return Fast(text)
+
+    class Slow(reader.Reader, scanner.Scanner, parser.Parser, composer.Composer, Resolver):
+        def __init__(self, text: str) -> None:
+            reader.Reader.__init__(self, text)
+            for base in (scanner.Scanner, parser.Parser, composer.Composer, Resolver):
+                base.__init__(self)
+
+    return Slow(text)
+
+
+class _Builder:
+    """Makes plain values of YAML nodes and collects what is wrong with them."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.problems: list[Problem] = []
+        self._built: dict[int, Any] = {}
+        self._sizes: dict[int, int] = {}
+
+    def value(self, node: Node) -> Any:
+        """Give the value of a node; an alias gives the same object again."""
+        if id(node) not in self._built:
+            build = {"scalar": self._scalar, "sequence": self._list, "mapping": self._mapping}[node.id]
+            self._built[id(node)] = build(node)
+            size = self._sizes[id(node)] = 1 + sum(self._sizes[id(child)] for child in _values(node))
+            if size > _MAX_VALUES:
+                self._refuse(node, "its aliases stand for too many values")
+                refuse(self.problems)
+        return self._built[id(node)]
+
+    def _refuse(self, node: Node, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(message, place_at(self.path, self.text, node.start_mark.index), hint))
+
+    def _list(self, node: Node) -> list[Any]:
+        self._check_tag(node, "seq")
+        return [self.value(child) for child in node.value]
+
+    def _mapping(self, node: Node) -> dict[str, Any]:
+        self._check_tag(node, "map")
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.id != "scalar":
+                self._refuse(key, "a key must be text")
+            elif key.tag == f"{_TAG}merge":
+                sources = value.value if value.id == "sequence" else [value]
+                if any(source.id != "mapping" for source in sources):
+                    self._refuse(value, "'<<' takes a mapping, or a list of mappings")
+            elif key.value in seen:
+                self._refuse(key, f"the key '{key.value}' is there twice", "keep one of them")
+            else:
+                seen.add(key.value)
+                self._check_text(key)
+        return {name: self.value(child) for name, child in _entries(node)}
+
+    def _scalar(self, node: Node) -> Any:
+        kind, text = node.tag.removeprefix(_TAG), node.value
+        try:
+            if kind in {"str", "merge"}:
+                self._check_text(node)
+                return text
+            if kind in {"null", "bool"}:
+                return None if kind == "null" else {"true": True, "false": False}[text.lower()]
+            if kind in {"int", "float"}:
+                return int(text) if kind == "int" else _exact(text)
+        except (ValueError, KeyError, ArithmeticError):
+            self._refuse(node, f"{text[:40]} cannot be kept exactly as a number", "put it in quotes")
+            return None
+        self._check_tag(node, "str")
+        return None
+
+    def _check_tag(self, node: Node, expected: str) -> None:
+        if node.tag != _TAG + expected:
+            self._refuse(node, f"the tag {node.tag.replace(_TAG, '!!')} is not known here", "leave the tag out")
+
+    def _check_text(self, node: Node) -> None:
+        if _UNSTORABLE.search(node.value):
+            self._refuse(node, "PostgreSQL cannot store NUL or half a surrogate pair in a text")
+
+
+def _exact(text: str) -> float:
+    """Read a number that a float holds without loss; raise ValueError for any other."""
+    value = float(text)
+    if Decimal(repr(value)) != Decimal(text):
+        raise ValueError(text)
+    return value
+
+
+def _values(node: Node) -> list[Node]:
+    """Give the nodes inside a node that became part of its value."""
+    if node.id == "scalar":
+        return []
+    return [child for _, child in _entries(node)] if node.id == "mapping" else list(node.value)
+
+
+def _entries(node: Node) -> Iterator[tuple[str, Node]]:
+    """Give the keys and value nodes of a mapping; merged mappings (`<<`) come behind what it says itself."""
+    found: dict[str, Node] = {}
+    merged: list[Node] = []
+    for key, value in node.value:
+        if key.tag == f"{_TAG}merge":
+            merged += value.value if value.id == "sequence" else [value]
+        elif key.id == "scalar":
+            found.setdefault(key.value, value)
+    for source in merged:
+        for name, value in _entries(source) if getattr(source, "id", None) == "mapping" else ():
+            found.setdefault(name, value)
+    yield from found.items()
+
+
+def _keys(node: Node) -> Iterator[tuple[str, Node]]:
+    """Give the names of a mapping's own keys with the nodes of the keys themselves."""
+    if node is not None and node.id == "mapping":
+        yield from ((key.value, key) for key, _ in node.value if key.id == "scalar")
+
+
+def _child(node: Node, step: str | int) -> Node:
+    """Go one step down: to a key's value or to an item of a list."""
+    if isinstance(step, int):
+        return node.value[step] if node is not None and node.id == "sequence" and step < len(node.value) else None
+    return dict(_entries(node)).get(step) if node is not None and node.id == "mapping" else None

@@ -1,0 +1,72 @@
+"""Turn what the server said about seed data into an error that names the row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlmigrate.seeds.model import SeedFile
+
+# Classes of SQLSTATE that no row is to blame for: connection, lock, resources, shutdown, cancel, bugs.
+_NOT_A_ROW = {"08", "25", "40", "53", "54", "55", "57", "58", "XX"}
+_HINTS = {
+    "42501": "connect as the owner of the table, or grant SELECT, INSERT and UPDATE on it",
+    "55P03": "another session holds a lock on the table; run it again",
+    "40P01": "another session was in the way; run it again",
+    "40001": "another session was in the way; run it again",
+}
+
+
+def locate(
+    conn: psycopg.Connection[Any],
+    file: SeedFile,
+    rows: Sequence[int],
+    send: Callable[[Sequence[int]], object],
+    error: psycopg.Error,
+) -> Error:
+    """Find the row that made `send` fail, by sending half of the rows again and again, and name it."""
+    at_file = seed_error(conn, error, Place(file.path))
+    if conn.closed or (error.sqlstate or "XX")[:2] in _NOT_A_ROW or _failure(conn, send, []):
+        return at_file
+    while len(rows) > 1:
+        middle = len(rows) // 2
+        for half in (rows[:middle], rows[middle:]):
+            if found := _failure(conn, send, half):
+                rows, error = half, found
+                break
+        else:
+            return at_file  # only two rows together fail, as when the server takes two keys for the same
+    return seed_error(conn, error, file.place(rows[0]), file.label(rows[0]))
+
+
+def seed_error(
+    conn: psycopg.Connection[Any], error: psycopg.Error, place: Place | None = None, label: str | None = None
+) -> Error:
+    """Make the error to raise of the server's own words; a lost connection is no fault of the data."""
+    said = error.diag.message_primary or str(error).strip()
+    if conn.closed:
+        return ConnectionFailed(f"the connection was lost, nothing was written: {said}")
+    detail = error.diag.message_detail or ""
+    # The place shows the row already, and the row may be long.
+    shown = f" ({detail.rstrip('.')})" if detail and not detail.startswith("Failing row contains") else ""
+    message = f"{label}: {said}{shown}" if label else f"{said}{shown}"
+    hint = error.diag.message_hint or _HINTS.get(error.sqlstate or "")
+    return SeedError(message, [Problem(message, place, hint)], hint=hint, place=place)
+
+
+def _failure(
+    conn: psycopg.Connection[Any], send: Callable[[Sequence[int]], object], rows: Sequence[int]
+) -> psycopg.Error | None:
+    """Try rows and undo them again; give the error if there is one."""
+    try:
+        with conn.transaction(force_rollback=True):
+            send(rows)
+    except psycopg.Error as error:
+        return error
+    return None

@@ -1,0 +1,136 @@
+"""The values that seeding works with: mappings from files to tables, files, results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlmigrate.errors import Place, Problem
+    from sqlmigrate.seeds.document import Document
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A table with its schema, both exactly as the catalog spells them."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        """Give `schema.table`."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A look-up: the row of `table` whose column `match` has the value of the file gives its column `select`."""
+
+    table: TableName
+    match: str
+    select: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table and the key of the file's rows that fills it."""
+
+    name: str
+    source: str
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableMapping:
+    """How the rows of one file become rows of one table; `columns` holds what is not simply a key's own name."""
+
+    list: str
+    table: TableName
+    conflict: tuple[str, ...]
+    columns: tuple[Column, ...] = ()
+    default_on_update: tuple[str, ...] = ()
+
+    def columns_of(self, key: str) -> tuple[Column, ...]:
+        """Give the columns that a key of a row fills."""
+        return tuple(column for column in self.columns if column.source == key) or (Column(key, key),)
+
+    def source_of(self, column: str) -> str:
+        """Give the key of a row that fills a column."""
+        return next((special.source for special in self.columns if special.name == column), column)
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The look-ups that this file needs."""
+        return tuple(column.reference for column in self.columns if column.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFile:
+    """One file of seed rows that fits its schema, and the table that they go to."""
+
+    path: Path
+    mapping: TableMapping
+    rows: tuple[Row, ...]
+    document: Document = field(repr=False, compare=False)
+
+    def place(self, index: int, key: str | None = None) -> Place:
+        """Give the place of a row in the file, or of the value of one of its keys."""
+        where = (self.mapping.list, index)
+        return self.document.place(where if key is None else (*where, key))
+
+    def label(self, index: int) -> str:
+        """Name a row by its conflict target, as in `agent_type 'TASK_EXECUTION'`."""
+        keys = dict.fromkeys(self.mapping.source_of(column) for column in self.mapping.conflict)
+        return ", ".join(f"{key} {quoted(self.rows[index].get(key))}" for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedSet:
+    """All seed files of a directory, in the order that their references need.
+
+    `warnings` names references that no file satisfies: their rows must already be in the database.
+    """
+
+    directory: Path
+    files: tuple[SeedFile, ...]
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """What happened to the rows of one file."""
+
+    table: TableName
+    file: Path
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """What one run of the seed files did, file by file in the order in which they were applied."""
+
+    tables: tuple[TableResult, ...]
+
+    @property
+    def written(self) -> int:
+        """How many rows were inserted or updated."""
+        return sum(table.inserted + table.updated for table in self.tables)
+
+
+def canonical(value: Any) -> str:
+    """Give equal values the same text, whatever the order of their keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def quoted(value: Any, limit: int = 60) -> str:
+    """Show a value in a message: text in single quotes, the rest as JSON, long ones cut."""
+    text = f"'{value}'" if isinstance(value, str) else canonical(value)
+    return text if len(text) <= limit else f"{text[: limit - 4]}...{text[-1]}"

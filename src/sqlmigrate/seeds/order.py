@@ -1,0 +1,94 @@
+"""Put files and rows into the order that their references need."""
+
+from __future__ import annotations
+
+import graphlib
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import Problem
+from sqlmigrate.seeds.model import canonical, quoted
+from sqlmigrate.seeds.problems import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlmigrate.seeds.model import Column, Reference, SeedFile
+
+
+def in_order(files: Sequence[SeedFile]) -> tuple[SeedFile, ...]:
+    """Sort files so that each comes behind those whose rows it refers to, otherwise by name; refuse a cycle."""
+    files = sorted(files, key=lambda file: file.path)
+    sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
+    for index, file in enumerate(files):
+        needed = {reference.table for reference in file.mapping.references} - {file.mapping.table}
+        sorter.add(index, *(other for other, seed in enumerate(files) if seed.mapping.table in needed))
+    try:
+        return tuple(files[index] for batch in _batches(sorter) for index in batch)
+    except graphlib.CycleError as error:
+        names = " -> ".join(files[index].path.name for index in reversed(error.args[1]))
+        first = files[error.args[1][0]]
+        hint = "one of these references must go: each file needs the rows of the next one first"
+        message = f"the seed files refer to each other in a circle: {names}"
+        raise refusal(Problem(message, first.document.place(), hint)) from error
+
+
+def waves(file: SeedFile) -> list[list[int]]:
+    """Group a file's rows so that rows which refer to rows of the same table come after those."""
+    mapping = file.mapping
+    own = [special for special in mapping.columns if special.reference and special.reference.table == mapping.table]
+    if not own:
+        return [list(range(len(file.rows)))]
+    sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
+    for index in range(len(file.rows)):
+        sorter.add(index)
+    for column in own:
+        for index, needed in _own_references(file, column):
+            sorter.add(index, needed)
+    try:
+        return list(_batches(sorter))
+    except graphlib.CycleError as error:
+        rows = " -> ".join(file.label(index) for index in reversed(error.args[1]))
+        raise refusal(Problem(f"rows refer to each other in a circle: {rows}", file.place(error.args[1][0]))) from error
+
+
+def unknown_references(files: Sequence[SeedFile]) -> Iterator[Problem]:
+    """Find references to a table that has seed files, none of which holds the value."""
+    for file in files:
+        for column in file.mapping.columns:
+            known = _known_values(files, column.reference)
+            if not column.reference or known is None:
+                continue
+            for index, row in enumerate(file.rows):
+                value = row.get(column.source)
+                if value is not None and canonical(value) not in known:
+                    message = f"{column.source} {quoted(value)} of {file.label(index)} is in none of the seed files"
+                    hint = f"correct it, unless {column.reference.table} has such a row already"
+                    yield Problem(message, file.place(index, column.source), hint, warning=True)
+
+
+def _known_values(files: Sequence[SeedFile], reference: Reference | None) -> set[str] | None:
+    """Give the values that seed files hold for what is referred to, or None if no file is for that table."""
+    found = [file for file in files if reference and file.mapping.table == reference.table]
+    if not found or not reference:
+        return None
+    return {canonical(row.get(file.mapping.source_of(reference.match))) for file in found for row in file.rows}
+
+
+def _own_references(file: SeedFile, column: Column) -> Iterator[tuple[int, int]]:
+    """Give pairs of rows of one file: the first refers to the second."""
+    assert column.reference  # noqa: S101  for mypy: only such columns come here
+    source = file.mapping.source_of(column.reference.match)
+    by_value = {canonical(row[source]): index for index, row in enumerate(file.rows) if source in row}
+    for index, row in enumerate(file.rows):
+        needed = by_value.get(canonical(row.get(column.source)))
+        if needed is not None and row.get(column.source) is not None:
+            yield index, needed
+
+
+def _batches(sorter: graphlib.TopologicalSorter[int]) -> Iterator[list[int]]:
+    """Give what is free of open references, batch by batch, in stable order."""
+    sorter.prepare()
+    while sorter.is_active():
+        batch = sorted(sorter.get_ready())
+        yield batch
+        sorter.done(*batch)

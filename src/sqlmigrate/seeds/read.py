@@ -1,0 +1,129 @@
+"""Read and check all seed files of a directory, without a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import Place, Problem, SeedError
+from sqlmigrate.seeds import order
+from sqlmigrate.seeds.document import read_document
+from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, canonical
+from sqlmigrate.seeds.problems import refusal, refuse
+from sqlmigrate.seeds.schema import check, read_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from sqlmigrate.seeds.document import Document
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def load(directory: Path) -> SeedSet:
+    """Read every `*.yaml` and `*.yml` of a directory and check it with the `<name>.schema.json` beside it.
+
+    All files are read before one SeedError with everything that is wrong is raised. No database is needed.
+    """
+    files: list[SeedFile] = []
+    problems: list[Problem] = []
+    for path in _paths(directory):
+        try:
+            files.append(_load_file(path))
+        except SeedError as error:
+            problems += error.problems
+    problems += _duplicates(files)
+    try:
+        ordered = order.in_order(files)
+        for file in ordered:
+            order.waves(file)
+    except SeedError as error:
+        problems += error.problems
+    refuse(problems)
+    return SeedSet(directory, ordered, tuple(order.unknown_references(ordered)))
+
+
+def _paths(directory: Path) -> list[Path]:
+    try:
+        found = sorted(directory.iterdir())
+    except OSError as error:
+        message = f"the seed directory cannot be read: {error.strerror or error}"
+        hint = "name the directory of the seed files, or make it"
+        raise refusal(Problem(message, Place(directory), hint)) from error
+    return [path for path in found if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()]
+
+
+def _load_file(path: Path) -> SeedFile:
+    """Read one file and its schema; what is wrong with either is found in one go."""
+    problems: list[Problem] = []
+    schema = file = None
+    schema_path = path.with_suffix(".schema.json")
+    try:
+        if not schema_path.is_file():
+            hint = f"write {schema_path.name}; docs/seeding.md shows how"
+            raise refusal(Problem(f"there is no {schema_path.name} beside it", Place(path), hint))
+        schema = read_schema(schema_path)
+    except SeedError as error:
+        problems += error.problems
+    try:
+        file = read_document(path)
+    except SeedError as error:
+        problems += error.problems
+    refuse(problems)
+    assert schema is not None  # noqa: S101  for mypy: no problem means that both are there
+    assert file is not None  # noqa: S101
+    rows = _rows(file, schema.mapping)
+    refuse(check(file, schema) if rows is not None else [])
+    seed = SeedFile(path, schema.mapping, tuple(rows or ()), file)
+    refuse(list(_row_problems(seed)))
+    return seed
+
+
+def _rows(file: Document, mapping: TableMapping) -> list[Row] | None:
+    """Give the rows of a file, or None if it is empty or has no list; what is no list of mappings is refused."""
+    name, value = mapping.list, file.value
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise refusal(Problem(f"must be a mapping with the list '{name}'", file.place(), f"begin with '{name}:'"))
+    if value.get(name) is None:
+        value.pop(name, None)
+        return []
+    rows = value[name]
+    if not isinstance(rows, list):
+        raise refusal(Problem(f"'{name}' must be a list of rows", file.place((name,)), "begin each row with '- '"))
+    strange = [index for index, row in enumerate(rows) if not isinstance(row, dict)]
+    refuse([Problem(f"{name}[{index}] must be a mapping", file.place((name, index))) for index in strange])
+    return list(rows)
+
+
+def _row_problems(file: SeedFile) -> Iterator[Problem]:
+    """Find what a schema cannot say: rows without a key for the conflict target, columns that are filled twice."""
+    mapping = file.mapping
+    made = {column.name: column.source for column in mapping.columns}
+    for index, row in enumerate(file.rows):
+        for column in mapping.conflict:
+            source = mapping.source_of(column)
+            if row.get(source) is None:
+                message = f"{mapping.list}[{index}] has no '{source}', which says which row it is"
+                yield Problem(message, file.place(index), f"let the schema require '{source}' and refuse null")
+        for key in row.keys() & {name for name, source in made.items() if source != name}:
+            if mapping.columns_of(key)[0].name == key:
+                message = f"'{key}' is filled from '{made[key]}' already"
+                yield Problem(message, file.document.place((mapping.list, index), key=key))
+        for key in row.keys() & set(mapping.default_on_update):
+            message = f"'{key}' gets its default on update, so the file must not set it"
+            yield Problem(message, file.document.place((mapping.list, index), key=key))
+
+
+def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
+    """Find rows of one table, in one file or in several, that have the same conflict target."""
+    seen: dict[Any, Place] = {}
+    for file in files:
+        for index, row in enumerate(file.rows):
+            values = [row[file.mapping.source_of(column)] for column in file.mapping.conflict]
+            key = (file.mapping.table, file.mapping.conflict, canonical(values))
+            if key in seen:
+                message = f"{file.label(index)} is there twice, first at {seen[key]}"
+                yield Problem(message, file.place(index), "keep one of the two rows")
+            seen.setdefault(key, file.place(index))

@@ -1,0 +1,78 @@
+"""Look up what rows refer to, in the database as it is when their turn comes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import tuple_row
+
+from sqlmigrate.errors import Problem
+from sqlmigrate.seeds import statements
+from sqlmigrate.seeds.model import canonical, quoted
+from sqlmigrate.seeds.problems import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import psycopg
+
+    from sqlmigrate.seeds.model import Column, Reference, SeedFile, SeedSet
+
+    Found = Mapping[Column, Mapping[str, str]]
+
+
+def resolve(conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, rows: Sequence[int]) -> Found:
+    """Look up every reference of these rows; raise one SeedError for all that lead nowhere.
+
+    The result gives, by column and by the canonical text of a value, what the column gets, in text form.
+    """
+    found: dict[Column, dict[str, str]] = {}
+    problems: list[Problem] = []
+    for column in file.mapping.columns:
+        if column.reference:
+            answers = _look_up(conn, column.reference, [file.rows[index].get(column.source) for index in rows])
+            found[column] = {value: ids[0] for value, ids in answers.items()}
+            problems += _problems(seeds, file, column, rows, answers)
+    refuse(problems)
+    return found
+
+
+def _look_up(conn: psycopg.Connection[Any], reference: Reference, values: Sequence[Any]) -> dict[str, list[str]]:
+    """Ask for all distinct values at once; each gets everything that matches."""
+    distinct = {canonical(value): value for value in values if value is not None}
+    if not distinct:
+        return {}
+    wanted = json.dumps(list(distinct.values()), ensure_ascii=False)
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        answers = cursor.execute(statements.lookup(reference), [wanted, reference.match], prepare=False).fetchall()
+    keys = list(distinct)
+    found: dict[str, list[str]] = {}
+    for position, answer in answers:
+        found.setdefault(keys[position - 1], []).append(answer)
+    return found
+
+
+def _problems(
+    seeds: SeedSet, file: SeedFile, column: Column, rows: Sequence[int], answers: Mapping[str, Sequence[str]]
+) -> Iterator[Problem]:
+    """Give the references that match no row, or more than one."""
+    assert column.reference is not None  # noqa: S101  for mypy: only such columns come here
+    reference = column.reference
+    for index in rows:
+        value = file.rows[index].get(column.source)
+        matches = len(answers.get(canonical(value), ()))
+        if value is None or matches == 1:
+            continue
+        what, place = f"{column.source} {quoted(value)} of {file.label(index)}", file.place(index, column.source)
+        if matches:
+            message = f"{what} is in {matches} rows of {reference.table} ({reference.match})"
+            yield Problem(message, place, f"make {reference.match} unique, or refer to another column")
+        else:
+            yield Problem(f"{what} is not in {reference.table} ({reference.match})", place, _advice(seeds, reference))
+
+
+def _advice(seeds: SeedSet, reference: Reference) -> str:
+    """Say where a missing row could come from."""
+    names = [str(file.path) for file in seeds.files if file.mapping.table == reference.table]
+    return f"correct it, or add it to {' or '.join(names) or reference.table}"

@@ -1,0 +1,115 @@
+"""Compose the statements of seeding; every name goes through psycopg.sql, every value is a parameter.
+
+Rows travel as one JSON array and become rows by `json_populate_recordset` over the table's own row type: the server
+casts each value to its column's type, and text that is too long is an error (a cast to varchar(n) would cut it).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlmigrate.seeds.model import Reference, TableMapping, TableName
+    from sqlmigrate.seeds.tables import Table
+
+# Rows that are already as the file says never reach the INSERT: ON CONFLICT would lock them (a write of its own)
+# and draw numbers from their sequences. The last condition is for a session that writes the row at the same time.
+_UPSERT = sql.SQL("""
+WITH seed AS MATERIALIZED (
+    SELECT {columns}
+    FROM pg_catalog.json_populate_recordset(NULL::{table}, %s::pg_catalog.json)
+),
+known AS MATERIALIZED (
+    SELECT {seed_key}
+    FROM seed
+    JOIN {table} AS present ON {present_is_seed}
+),
+written AS (
+    INSERT INTO {table} AS present ({columns})
+    SELECT {columns}
+    FROM seed
+    WHERE NOT EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed} AND NOT {seed_differs})
+    ON CONFLICT ({key}) {action}
+    RETURNING {present_key}
+)
+SELECT count(*) - count({known_first}), count({known_first})
+FROM written
+LEFT JOIN known ON {known_is_written}
+""")
+_UPDATE = sql.SQL("DO UPDATE SET {assignments} WHERE {differs}")
+_LOOKUP = sql.SQL("""
+SELECT given.position, found.{select}::pg_catalog.text
+FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
+CROSS JOIN LATERAL pg_catalog.json_populate_record(
+    NULL::{table}, pg_catalog.json_build_object(%s::pg_catalog.text, given.value)
+) AS wanted
+JOIN {table} AS found ON found.{match} = wanted.{match}
+""")
+
+
+def upsert(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
+    """Compose the upsert of rows that have these columns; it gives the counts of inserted and of updated rows."""
+    key = mapping.conflict
+    others = [column for column in columns if column not in key]
+    return _UPSERT.format(
+        table=_table(mapping.table),
+        columns=_names(columns),
+        key=_names(key),
+        seed_key=_names(key, "seed"),
+        present_key=_names(key, "present"),
+        known_first=_name(key[0], "known"),
+        present_is_seed=_same(key, "present", "seed"),
+        known_is_written=_same(key, "known", "written"),
+        seed_differs=_differs(others, table, "seed"),
+        action=_action(mapping, table, others),
+    )
+
+
+def lookup(reference: Reference) -> sql.Composed:
+    """Compose the look-up of a JSON array of values; it gives each one's position (from 1) and what was found."""
+    match, select = _name(reference.match), _name(reference.select)
+    return _LOOKUP.format(table=_table(reference.table), match=match, select=select)
+
+
+def _action(mapping: TableMapping, table: Table, others: Sequence[str]) -> sql.Composable:
+    """Compose what happens to a row that is there already."""
+    if not others:
+        return sql.SQL("DO NOTHING")
+    assignments = [sql.SQL("{} = {}").format(_name(column), _name(column, "excluded")) for column in others]
+    assignments += [sql.SQL("{} = DEFAULT").format(_name(column)) for column in mapping.default_on_update]
+    return _UPDATE.format(assignments=sql.SQL(", ").join(assignments), differs=_differs(others, table, "excluded"))
+
+
+def _differs(columns: Sequence[str], table: Table, other: str) -> sql.Composable:
+    """Compose the comparison of a row that is there with another; json has no equality, jsonb has."""
+    if not columns:
+        return sql.SQL("false")
+
+    def side(relation: str) -> sql.Composed:
+        casts = [sql.SQL("::pg_catalog.jsonb" if column in table.json_columns else "") for column in columns]
+        return sql.SQL(", ").join(_name(name, relation) + cast for name, cast in zip(columns, casts, strict=True))
+
+    return sql.SQL("(ROW({}) IS DISTINCT FROM ROW({}))").format(side("present"), side(other))
+
+
+def _same(columns: Iterable[str], left: str, right: str) -> sql.Composed:
+    pairs = [sql.SQL("{} = {}").format(_name(column, left), _name(column, right)) for column in columns]
+    return sql.SQL(" AND ").join(pairs)
+
+
+def _table(table: TableName) -> sql.Identifier:
+    return _name(table.name, table.schema)
+
+
+def _names(columns: Iterable[str], relation: str | None = None) -> sql.Composed:
+    return sql.SQL(", ").join(_name(column, relation) for column in columns)
+
+
+def _name(name: str, qualifier: str | None = None) -> sql.Identifier:
+    """Quote a name; psycopg takes a percent sign in it for a placeholder unless it is doubled."""
+    parts = [part.replace("%", "%%") for part in (qualifier, name) if part is not None]
+    return sql.Identifier(*parts)

@@ -1,0 +1,124 @@
+"""Check that the tables of a seed set exist and can take its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import tuple_row
+
+from sqlmigrate.errors import Place, Problem
+from sqlmigrate.seeds.problems import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import psycopg
+
+    from sqlmigrate.seeds.model import Column, SeedFile, SeedSet, TableName
+
+_TABLES = """
+SELECT n.nspname, c.relname, a.attname, a.atttypid = 'pg_catalog.json'::pg_catalog.regtype, a.atthasdef
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+AND (n.nspname, c.relname) IN (SELECT * FROM pg_catalog.unnest(%s::pg_catalog.text[], %s::pg_catalog.text[]))
+"""
+# What ON CONFLICT (columns) can infer: unique, valid, checked at once, without expressions and without a WHERE.
+_UNIQUE = """
+SELECT n.nspname, c.relname, pg_catalog.array_agg(a.attname::pg_catalog.text)
+FROM pg_catalog.pg_index AS i
+JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k (attnum, position)
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+AND k.position <= i.indnkeyatts
+AND (n.nspname, c.relname) IN (SELECT * FROM pg_catalog.unnest(%s::pg_catalog.text[], %s::pg_catalog.text[]))
+GROUP BY i.indexrelid, n.nspname, c.relname
+"""
+_APPLY_FIRST = "apply the migrations first: sqlmigrate apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What seeding has to know of a table: columns, those of type json, those with a default, unique indexes."""
+
+    columns: frozenset[str]
+    json_columns: frozenset[str]
+    with_default: frozenset[str]
+    unique: frozenset[frozenset[str]]
+
+
+def read_tables(conn: psycopg.Connection[Any], seeds: SeedSet) -> dict[TableName, Table]:
+    """Read the tables that a seed set writes and refers to; raise one SeedError for all that do not fit."""
+    names = {file.mapping.table for file in seeds.files}
+    names |= {reference.table for file in seeds.files for reference in file.mapping.references}
+    tables = _read(conn, names)
+    refuse([problem for file in seeds.files for problem in _problems(file, tables)])
+    return tables
+
+
+def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableName, Table]:
+    keys = [[name.schema for name in names], [name.name for name in names]]
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        columns = cursor.execute(_TABLES, keys, prepare=False).fetchall()
+        indexes = cursor.execute(_UNIQUE, keys, prepare=False).fetchall()
+    return {
+        name: Table(
+            columns=frozenset(row[2] for row in mine),
+            json_columns=frozenset(row[2] for row in mine if row[3]),
+            with_default=frozenset(row[2] for row in mine if row[4]),
+            unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
+        )
+        for name in names
+        if (mine := [row for row in columns if row[:2] == (name.schema, name.name)])
+    }
+
+
+def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Problem]:
+    """Give what a file needs and its tables do not have."""
+    mapping, place = file.mapping, Place(file.path)
+    table = tables.get(mapping.table)
+    if table is None:
+        yield Problem(f"table {mapping.table} does not exist", place, _APPLY_FIRST)
+        return
+    yield from _missing_columns(file, table)
+    for column in mapping.default_on_update:
+        if column in table.columns and column not in table.with_default:
+            yield Problem(f"column {column} of {mapping.table} has no default to get on update", place)
+    if table.columns.issuperset(mapping.conflict) and frozenset(mapping.conflict) not in table.unique:
+        target = ", ".join(mapping.conflict)
+        hint = "add a unique constraint by a migration; one that is partial or deferrable cannot be used"
+        yield Problem(f"{mapping.table} has no unique constraint on ({target})", place, hint)
+    for special in mapping.columns:
+        yield from _missing_reference(file, special, tables)
+
+
+def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
+    """Give the columns that the mapping or a row names and the table does not have, each once."""
+    mapping = file.mapping
+    special = [column.name for column in mapping.columns]
+    places = dict.fromkeys((*mapping.conflict, *special, *mapping.default_on_update), Place(file.path))
+    for index, row in enumerate(file.rows):
+        for key in row:
+            for column in mapping.columns_of(key):
+                if column.name not in places and column.name not in table.columns:
+                    places[column.name] = file.document.place((mapping.list, index), key=key)
+    for name, place in places.items():
+        if name not in table.columns:
+            yield Problem(f"table {mapping.table} has no column {name}", place, _APPLY_FIRST)
+
+
+def _missing_reference(file: SeedFile, column: Column, tables: Mapping[TableName, Table]) -> Iterator[Problem]:
+    if not (reference := column.reference):
+        return
+    place, table = Place(file.path), tables.get(reference.table)
+    if table is None:
+        yield Problem(f"table {reference.table}, which {column.source} refers to, does not exist", place, _APPLY_FIRST)
+        return
+    for name in dict.fromkeys((reference.match, reference.select)):
+        if name not in table.columns:
+            message = f"table {reference.table}, which {column.source} refers to, has no column {name}"
+            yield Problem(message, place, _APPLY_FIRST)

@@ -1,0 +1,107 @@
+"""Write a seed set into its tables: all of it in one transaction, and only what differs."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from sqlmigrate.errors import Place
+from sqlmigrate.seeds import order, statements
+from sqlmigrate.seeds.failure import locate, seed_error
+from sqlmigrate.seeds.model import SeedResult, TableResult, canonical
+from sqlmigrate.seeds.references import resolve
+from sqlmigrate.seeds.tables import read_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlmigrate.seeds.model import SeedFile, SeedSet
+    from sqlmigrate.seeds.references import Found
+    from sqlmigrate.seeds.tables import Table
+
+# One statement for so many rows: a round trip is then nothing beside the work, and memory stays small.
+_BATCH_ROWS = 1000
+_BATCH_CHARACTERS = 4_000_000
+
+
+def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
+    """Insert and update what differs, in one transaction (the caller's own if one is open), and count the rows.
+
+    Raises SeedError when the tables, the references or the server refuse a row; nothing is written then.
+    """
+    try:
+        with conn.transaction():
+            tables = read_tables(conn, seeds)
+            results = [_apply_file(conn, seeds, file, tables[file.mapping.table]) for file in seeds.files]
+    except psycopg.Error as error:
+        raise seed_error(conn, error) from error
+    return SeedResult(tuple(results))
+
+
+def _apply_file(conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, table: Table) -> TableResult:
+    """Write the rows of one file, those that others refer to first."""
+    inserted = updated = 0
+    for wave in order.waves(file):
+        try:
+            found = resolve(conn, seeds, file, wave)
+        except psycopg.Error as error:
+            raise seed_error(conn, error, Place(file.path)) from error
+        values = {index: _values(file, index, found) for index in wave}
+        for batch in _batches({index: (tuple(row), _json(row)) for index, row in values.items()}):
+            columns = tuple(values[next(iter(batch))])
+            new, changed = _write(conn, file, statements.upsert(file.mapping, table, columns), batch)
+            inserted, updated = inserted + new, updated + changed
+    unchanged = len(file.rows) - inserted - updated
+    return TableResult(file.mapping.table, file.path, inserted, updated, unchanged)
+
+
+def _values(file: SeedFile, index: int, found: Found) -> dict[str, Any]:
+    """Give the values of a row by the names of their columns, in the order of these names."""
+    values = {
+        column.name: found[column][canonical(value)] if column.reference and value is not None else value
+        for key, value in file.rows[index].items()
+        for column in file.mapping.columns_of(key)
+    }
+    return dict(sorted(values.items()))
+
+
+def _batches(rows: Mapping[int, tuple[tuple[str, ...], str]]) -> Iterator[dict[int, str]]:
+    """Cut rows (their columns and their JSON) into batches of the same columns, neither too many nor too large."""
+    by_columns = sorted(rows, key=lambda index: rows[index][0])
+    for _, same in groupby(by_columns, key=lambda index: rows[index][0]):
+        batch: dict[int, str] = {}
+        size = 0
+        for index in same:
+            text = rows[index][1]
+            if batch and (len(batch) >= _BATCH_ROWS or size + len(text) > _BATCH_CHARACTERS):
+                yield batch
+                batch, size = {}, 0
+            batch[index] = text
+            size += len(text)
+        yield batch
+
+
+def _write(
+    conn: psycopg.Connection[Any], file: SeedFile, statement: psycopg.sql.Composed, batch: Mapping[int, str]
+) -> tuple[int, int]:
+    """Send one batch and give the counts of inserted and updated rows; when it fails, name the row."""
+
+    def send(rows: Sequence[int]) -> tuple[int, int]:
+        values = f"[{','.join(batch[index] for index in rows)}]"
+        # The savepoint keeps the transaction usable for the search of the row when the statement fails.
+        with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
+            inserted, updated = cursor.execute(statement, [values], prepare=False).fetchone() or (0, 0)
+        return inserted, updated
+
+    try:
+        return send(list(batch))
+    except psycopg.Error as error:
+        raise locate(conn, file, list(batch), send, error) from error
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False)

@@ -1,0 +1,20 @@
+"""Private PostgreSQL servers: find the programs, start, share and stop."""
+
+from __future__ import annotations
+
+from sqlmigrate.server.binaries import Binaries, find_binaries, find_program
+from sqlmigrate.server.databases import drop_database, ensure_database
+from sqlmigrate.server.model import PrivateServer
+from sqlmigrate.server.places import state_dir
+from sqlmigrate.server.throwaway import ephemeral
+
+__all__ = [
+    "Binaries",
+    "PrivateServer",
+    "drop_database",
+    "ensure_database",
+    "ephemeral",
+    "find_binaries",
+    "find_program",
+    "state_dir",
+]

@@ -1,0 +1,95 @@
+"""The account that a private server runs under, and the environment that its programs see."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROOT_ACCOUNTS = ("postgres", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the operating system; `switch` says that we are root and become it for the server's programs."""
+
+    name: str
+    uid: int
+    gid: int
+    switch: bool = False
+
+    def subprocess_options(self) -> dict[str, Any]:
+        """Give the options for `subprocess` that make a program run as this account, away from our terminal."""
+        options: dict[str, Any] = {"cwd": "/", "stdin": subprocess.DEVNULL, "env": program_environment()}
+        if self.switch:
+            options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
+        return options
+
+    def reaches(self, directory: Path) -> bool:
+        """Tell whether the account can enter a directory; as root the account itself tries it."""
+        if not self.switch:
+            return os.access(directory, os.X_OK)
+        probe = ["/bin/sh", "-c", 'cd -- "$1"', "sh", directory]
+        return subprocess.run(probe, check=False, capture_output=True, **self.subprocess_options()).returncode == 0
+
+    def owns(self, status: os.stat_result) -> bool:
+        """Tell whether a file with this status belongs to the account."""
+        return status.st_uid == self.uid
+
+
+def server_account() -> Account:
+    """Choose the account: our own, or as root (which PostgreSQL refuses) the first of `ROOT_ACCOUNTS`."""
+    uid = os.geteuid()
+    if uid != 0:
+        return Account(account_name(uid), uid, os.getegid())
+    for name in ROOT_ACCOUNTS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, entry.pw_uid, entry.pw_gid, switch=True)
+    raise ServerError(
+        "PostgreSQL refuses to run as root, and neither account postgres nor nobody exists",
+        hint="run sqlmigrate as an ordinary user, or name a database with DATABASE_URL",
+    )
+
+
+def program_environment() -> dict[str, str]:
+    """Give our environment without the user's `PG*` variables and in the C locale (its messages are not translated)."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return kept | {"LC_ALL": "C"}
+
+
+@contextmanager
+def without_pg_variables() -> Iterator[None]:
+    """Take the `PG*` variables out of our own environment: libpq reads them on each connect.
+
+    `PGSERVICE` or `PGHOSTADDR` would send a session that is meant for a private server to another one.
+    """
+    taken = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+    for name in taken:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        for name, value in taken.items():
+            os.environ.setdefault(name, value)
+
+
+
+
+def account_name(uid: int) -> str:
+    """Give the name of an account, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

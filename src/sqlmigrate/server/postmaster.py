@@ -1,0 +1,91 @@
+"""The server process of a data directory: is it there, and make it end; standard library only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+POLL_INTERVAL = 0.02
+FAST_STOP_SECONDS = 60.0
+IMMEDIATE_STOP_SECONDS = 15.0
+PROCESSES = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Postmaster:
+    """What a running server wrote into its `postmaster.pid`; `ready` says that it accepts connections."""
+
+    pid: int
+    socket_dir: str
+    ready: bool
+
+
+def running(data_dir: Path) -> Postmaster | None:
+    """Give the running server of a data directory; a pid file that a crash left behind counts as none."""
+    try:
+        lines = (data_dir / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
+        pid = int(lines[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    # A negative pid is a single-user backend: initdb's, never ours.
+    if pid <= 0 or not _serves(pid, data_dir):
+        return None
+    lines += [""] * (8 - len(lines))
+    return Postmaster(pid=pid, socket_dir=lines[4], ready=lines[7].strip() == "ready")
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie (containers without an init keep them) does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        status = (PROCESSES / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return not (PROCESSES / "self").exists()
+    return status.rpartition(") ")[2][:1] != "Z"
+
+
+def stop(data_dir: Path) -> bool:
+    """Stop the server of a data directory: sessions are ended, what is committed stays; True when none is left."""
+    return _signal_and_wait(data_dir, signal.SIGINT, FAST_STOP_SECONDS) or _signal_and_wait(
+        data_dir, signal.SIGQUIT, IMMEDIATE_STOP_SECONDS
+    )
+
+
+def _signal_and_wait(data_dir: Path, number: signal.Signals, seconds: float) -> bool:
+    server = running(data_dir)
+    if server is None:
+        return True
+    with suppress(ProcessLookupError):
+        os.kill(server.pid, number)
+    deadline = time.monotonic() + seconds
+    while running(data_dir) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_INTERVAL)
+    return True
+
+
+def _serves(pid: int, data_dir: Path) -> bool:
+    """Guard against a number that the system gave to another program: we may be root and about to signal it."""
+    if not is_alive(pid):
+        return False
+    process = PROCESSES / str(pid)
+    try:
+        if process.stat().st_uid != data_dir.stat().st_uid:
+            return False
+        # A server's working directory is its data directory.
+        return (process / "cwd").samefile(data_dir)
+    except PermissionError:
+        # Root in a container often lacks CAP_SYS_PTRACE and cannot see the directory: owner and name must do.
+        return (process / "comm").read_text(encoding="utf-8").strip() in {"postgres", "postmaster"}
+    except OSError:
+        return not (PROCESSES / "self").exists()

@@ -1,0 +1,81 @@
+"""A throw-away server that lives as long as one process."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlmigrate.server import cluster as clusters
+from sqlmigrate.server import watchdog
+from sqlmigrate.server.account import server_account, without_pg_variables
+from sqlmigrate.server.binaries import find_binaries
+from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.server.model import PrivateServer
+
+STOP_SECONDS = 30.0
+# Nothing of a throw-away server has to survive a crash.
+UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@contextmanager
+def ephemeral(major: int | None = None) -> Iterator[PrivateServer]:
+    """Run a throw-away server on a private socket; it is gone with us, even after `kill -9`.
+
+    While it runs, the user's `PG*` variables are out of our environment.
+    """
+    account = server_account()
+    binaries = find_binaries(major)
+    with ExitStack() as stack:
+        stack.enter_context(without_pg_variables())
+        base = Path(tempfile.mkdtemp(prefix="sqlm-", dir=SOCKET_PARENT))
+        stack.callback(shutil.rmtree, base, ignore_errors=True)
+        stack.enter_context(_watched(base))
+        base.chmod(0o711 if account.switch else 0o700)
+        host = base / "socket"
+        make_guarded(host, 0o700, account)
+        cluster = clusters.Cluster(base / "data", binaries, account)
+        clusters.write_settings(cluster, host, UNSAFE)
+        clusters.create(cluster, sync=False)
+        log = stack.enter_context(cluster.log.open("wb"))
+        process = subprocess.Popen(
+            cluster.command, stdout=log, stderr=log, start_new_session=True, **account.subprocess_options()
+        )
+        stack.callback(_end, process)
+        yield clusters.wait_until_ready(cluster, host, alive=lambda: process.poll() is None)
+
+
+@contextmanager
+def _watched(base: Path) -> Iterator[None]:
+    dog = subprocess.Popen(
+        watchdog.command("pipe", base),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+    with dog:
+        try:
+            yield
+        finally:
+            dog.kill()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGQUIT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
