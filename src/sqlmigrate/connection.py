@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -48,6 +48,7 @@ class ServerInfo:
     standby: bool
     read_only: bool
     backend_pid: int
+    host: str = ""
 
     @property
     def major(self) -> int:
@@ -140,7 +141,12 @@ def probe(connection: Connection) -> ServerInfo:
         raise ConnectionFailed("the server did not answer")
     if info.version_number < OLDEST_SERVER:
         raise ConnectionFailed(f"PostgreSQL {info.version} is too old", hint="sqlmigrate needs PostgreSQL 14 or later")
-    return info
+    return replace(info, host=_host(connection))
+
+
+def _host(connection: Connection) -> str:
+    host = connection.info.host or connection.info.hostaddr
+    return f"socket {host}" if host.startswith("/") else f"{host}:{connection.info.port}"
 
 
 def require_writable(info: ServerInfo) -> None:

@@ -61,6 +61,11 @@ def status(migrations: Migrations, history: History) -> list[Status]:
     return applied + [Status(item.migration_id, State.PENDING, item) for item in pending]
 
 
+def needs_attention(item: Status) -> bool:
+    """Tell whether a check must fail on a migration: it is pending, or its files are not what was applied."""
+    return item.state is State.PENDING or item.edited or item.missing
+
+
 def _applied_status(row: Applied, migration: Migration | None) -> Status:
     state = State.MARKED if row.marked else State.APPLIED
     if migration is None:

@@ -1,7 +1,7 @@
 """Running plans: apply, rollback, mark and unmark, each with its history row in one transaction."""
 
-from sqlmigrate.engine.apply import Result, apply, rollback
+from sqlmigrate.engine.apply import Result, apply, preview, rollback
 from sqlmigrate.engine.marks import mark, unmark
 from sqlmigrate.engine.session import Options
 
-__all__ = ["Options", "Result", "apply", "mark", "rollback", "unmark"]
+__all__ = ["Options", "Result", "apply", "mark", "preview", "rollback", "unmark"]

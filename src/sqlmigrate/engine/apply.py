@@ -54,6 +54,15 @@ def apply(
     return _run(conninfo, planner, options, gate, observer, job)
 
 
+def preview(conninfo: str, planner: Planner, options: Options, *, gate: Callable[[ServerInfo], None]) -> Plan:
+    """Give what `apply` would run, after the same checks, and change nothing."""
+    with session(conninfo) as connection:
+        gate(probe(connection))
+        plan = planner(history.read(connection, options.schema))
+    require_runnable(_scripts(plan))
+    return plan
+
+
 def rollback(
     conninfo: str, planner: Planner, options: Options, *, gate: Gate, observer: Observer = ignore
 ) -> Result:

@@ -1,7 +1,7 @@
 -- name: probe
 SELECT pg_catalog.current_database() AS database,
        session_user::text AS role,
-       pg_catalog.current_setting('server_version') AS version,
+       pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
        pg_catalog.current_setting('server_version_num')::integer AS version_number,
        pg_catalog.pg_is_in_recovery() AS standby,
        pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,

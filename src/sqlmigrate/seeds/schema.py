@@ -49,7 +49,7 @@ def check(file: Document, schema: Schema) -> list[Problem]:
     try:
         return _violations(file, schema.value, file.value)
     except Unresolvable as error:
-        return [Problem(f"$ref '{error.ref}' leads nowhere in the schema", Place(schema.path))]
+        return [Problem(f"$ref '#{error.ref.removeprefix('#')}' leads nowhere in the schema", Place(schema.path))]
 
 
 def _violations(file: Document, schema: Any, value: Any) -> list[Problem]:
@@ -171,6 +171,15 @@ def _row_keys(value: dict[str, Any], name: str) -> set[str] | None:
     node: Any = value
     for step in ("properties", name, "items"):
         node = node.get(step) if isinstance(node, dict) else None
+        if isinstance(node, dict) and set(node) == {"$ref"}:
+            node = _named(value, node["$ref"])
     if not isinstance(node, dict) or node.get("additionalProperties") is not False or "properties" not in node:
         return None
     return set(node["properties"])
+
+
+def _named(value: Any, ref: str) -> Any:
+    """Follow a plain reference inside the schema, as in `#/$defs/agent`."""
+    for step in ref.removeprefix("#/").split("/"):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value

@@ -6,15 +6,22 @@ from sqlmigrate.server.binaries import Binaries, find_binaries, find_program
 from sqlmigrate.server.databases import drop_database, ensure_database
 from sqlmigrate.server.model import PrivateServer
 from sqlmigrate.server.places import state_dir
+from sqlmigrate.server.sharing import Status, destroy, shared, start, status, stop
 from sqlmigrate.server.throwaway import ephemeral
 
 __all__ = [
     "Binaries",
     "PrivateServer",
+    "Status",
+    "destroy",
     "drop_database",
     "ensure_database",
     "ephemeral",
     "find_binaries",
     "find_program",
+    "shared",
+    "start",
     "state_dir",
+    "status",
+    "stop",
 ]

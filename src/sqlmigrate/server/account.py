@@ -7,13 +7,15 @@ import pwd
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlmigrate.errors import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    Command: TypeAlias = Sequence[str | Path]
 
 ROOT_ACCOUNTS = ("postgres", "nobody")
 
@@ -38,7 +40,7 @@ class Account:
         """Tell whether the account can enter a directory; as root the account itself tries it."""
         if not self.switch:
             return os.access(directory, os.X_OK)
-        probe = ["/bin/sh", "-c", 'cd -- "$1"', "sh", directory]
+        probe: Command = ["/bin/sh", "-c", 'cd -- "$1"', "sh", directory]
         return subprocess.run(probe, check=False, capture_output=True, **self.subprocess_options()).returncode == 0
 
     def owns(self, status: os.stat_result) -> bool:
@@ -83,8 +85,6 @@ def without_pg_variables() -> Iterator[None]:
     finally:
         for name, value in taken.items():
             os.environ.setdefault(name, value)
-
-
 
 
 def account_name(uid: int) -> str:

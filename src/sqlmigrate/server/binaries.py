@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server.account import server_account
+from sqlmigrate.server.places import make_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.server.account import Account
+    from sqlmigrate.server.account import Account, Command
 
 BINDIR_VARIABLE = "SQLMIGRATE_PG_BINDIR"
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
@@ -110,7 +111,7 @@ def _examine(bindir: Path, source: str, major: int | None, account: Account) -> 
 
 
 def _with_version(binaries: Binaries, account: Account) -> Binaries:
-    command = [binaries.bindir / "postgres", "-V"]
+    command: Command = [binaries.bindir / "postgres", "-V"]
     try:
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=60, **account.subprocess_options()
@@ -132,7 +133,7 @@ def _reachable_copy(bindir: Path, account: Account) -> Path:
     copy = COPIES / hashlib.sha256(stamp.encode()).hexdigest()[:16]
     # The same depth and names as before: the libraries are looked up relative to the programs.
     if not copy.exists():
-        COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make_directories(COPIES, 0o755)
         _copy_installation(prefix, copy)
     copied = copy / prefix.parent.name / prefix.name / bindir.name
     if not account.reaches(copied):
@@ -159,7 +160,6 @@ def _copy_installation(prefix: Path, copy: Path) -> None:
 
 def _open_for_reading(tree: Path) -> None:
     for folder, _, files in os.walk(tree):
-        os.chmod(folder, 0o755)  # noqa: PTH101 -- os.walk gives strings
-        for path in (Path(folder, name) for name in files):
+        for path in (Path(folder), *(Path(folder, name) for name in files)):
             if not path.is_symlink():
                 path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import postmaster
@@ -17,15 +17,17 @@ from sqlmigrate.server.account import account_name, without_pg_variables
 from sqlmigrate.server.model import PORT, SUPERUSER, PrivateServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from sqlmigrate.server.account import Account
+    from sqlmigrate.server.account import Account, Command
     from sqlmigrate.server.binaries import Binaries
 
 START_SECONDS = 120.0
 LOG_LINES = 15
 LOG_BYTES = 1_000_000
-INCLUDE = """printf "\\n# Settings of sqlmigrate, written anew at each start\\ninclude '../%s'\\n" "$2" >>"$1/postgresql.conf" """
+INCLUDE = (
+    """printf "\\n# Written anew by sqlmigrate at each start:\\ninclude '../%s'\\n" "$2" >>"$1/postgresql.conf" """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Cluster:
         return self.data_dir.with_name(f"{self.data_dir.name}.log")
 
     @property
-    def command(self) -> list[str | Path]:
+    def command(self) -> Command:
         """Give the command that runs the server in the foreground."""
         return [self.binaries.bindir / "postgres", "-D", self.data_dir]
 
@@ -67,7 +69,7 @@ def create(cluster: Cluster, *, sync: bool = True) -> None:
             os.chown(unfinished, cluster.account.uid, cluster.account.gid)
         _initdb(cluster, unfinished, sync=sync)
         # As the server's account: root does not write where another account could plant a link.
-        append = ["/bin/sh", "-c", INCLUDE, "sh", unfinished, cluster.conf.name]
+        append: Command = ["/bin/sh", "-c", INCLUDE, "sh", unfinished, cluster.conf.name]
         subprocess.run(append, check=True, **cluster.account.subprocess_options())
         unfinished.rename(cluster.data_dir)
     except BaseException:
@@ -115,17 +117,15 @@ def launch(cluster: Cluster, host: Path) -> PrivateServer:
     return wait_until_ready(cluster, host, log_start=start, alive=lambda: postmaster.is_alive(pid))
 
 
-def spawn_detached(command: Sequence[str | Path], options: Mapping[str, object]) -> int:
+def spawn_detached(command: Command, options: Mapping[str, Any]) -> int:
     """Start a program in a session of its own that is no child of ours; its output goes to `stderr` of the options."""
     # A shell between us and the program leaves init to reap it. Arguments are passed, never pasted into the text.
-    shell = ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command]
-    done = subprocess.run(shell, check=True, stdout=subprocess.PIPE, start_new_session=True, **dict(options))  # type: ignore[call-overload]
+    shell: Command = ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", *command]
+    done = subprocess.run(shell, check=True, stdout=subprocess.PIPE, start_new_session=True, **options)
     return int(done.stdout)
 
 
-def wait_until_ready(
-    cluster: Cluster, host: Path, *, alive: Callable[[], bool], log_start: int = 0
-) -> PrivateServer:
+def wait_until_ready(cluster: Cluster, host: Path, *, alive: Callable[[], bool], log_start: int = 0) -> PrivateServer:
     """Wait until a server that is starting accepts connections, or say from its log why it does not."""
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -162,7 +162,7 @@ def _initdb(cluster: Cluster, directory: Path, *, sync: bool) -> None:
     arguments = ["-D", directory, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", *([] if sync else ["-N"])]
     failure = ""
     for locale in _locales(cluster.binaries.major):
-        command = [cluster.binaries.bindir / "initdb", *arguments, *locale]
+        command: Command = [cluster.binaries.bindir / "initdb", *arguments, *locale]
         done = subprocess.run(
             command,
             check=False,

@@ -87,7 +87,7 @@ def _drop(session: Connection, name: str) -> None:
 def _execute(session: Connection, statement: str, *names: str) -> None:
     from psycopg import sql  # noqa: PLC0415 -- the watchdog does without psycopg
 
-    text = sql.SQL(statement).format(*(sql.Identifier(name) for name in names))  # type: ignore[arg-type]
+    text = sql.SQL(statement).format(*(sql.Identifier(name) for name in names))
     session.execute(text)
 
 

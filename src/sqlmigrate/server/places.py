@@ -35,7 +35,7 @@ def state_dir(project: Path) -> Path:
 def make_state_dir(state: Path, account: Account) -> Path:
     """Create a state directory with a `.gitignore` of its own, and check that the server's account reaches it."""
     try:
-        state.mkdir(mode=0o755 if account.switch else 0o700, parents=True, exist_ok=True)
+        make_directories(state, 0o755 if account.switch else 0o700)
         state = state.resolve()
         ignore = state / ".gitignore"
         if not ignore.exists():
@@ -50,13 +50,22 @@ def make_state_dir(state: Path, account: Account) -> Path:
     return state
 
 
+def make_directories(directory: Path, mode: int) -> None:
+    """Create a directory and its missing parents with a mode that the umask does not change."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        path.chmod(mode)
+
+
 def socket_dir(data_dir: Path, account: Account) -> Path:
     """Make the directory for the socket of a data directory's server; only the server's account gets in.
 
-    Its name holds the data directory's inode: a server whose data directory was deleted under it still runs
-    for a minute, and a new one at the same path must not meet it.
+    Its name comes from the data directory's inode and not from its path: the directory may be moved while its
+    server runs, and a server whose data was deleted under it lives on for a minute and must not be met.
     """
-    identity = os.fsencode(data_dir.resolve()) + b":%d" % data_dir.stat().st_ino
+    found = data_dir.stat()
+    identity = b"%d:%d" % (found.st_dev, found.st_ino)
     parent = SOCKET_PARENT / f"sqlmigrate-{os.geteuid()}"
     # Root owns the parent and the server's account passes through it, so nobody else can put anything in there.
     make_guarded(parent, 0o711 if account.switch else 0o700)

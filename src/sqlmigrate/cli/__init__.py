@@ -1,0 +1,1 @@
+"""The command line: Click and rich live here and nowhere else."""

@@ -1,0 +1,185 @@
+"""The options that every command takes, and what they lead to: settings, a target, a way to ask."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sqlmigrate.cli._output import Output
+from sqlmigrate.errors import ConfirmationRequired
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine import Options
+    from sqlmigrate.target import Target
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_COMMON = (
+    click.option("-d", "--database-url", metavar="URL", help="The database to work on: a URL or a libpq string."),
+    click.option("-m", "--migrations", type=click.Path(path_type=Path), help="The folder of the SQL files."),
+    click.option("--env", metavar="NAME", help="Use the settings of [tool.sqlmigrate.env.NAME]."),
+    click.option("--config", type=click.Path(path_type=Path), help="The configuration file."),
+    click.option("--embedded", is_flag=True, default=None, help="Work on a private server of this project."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
+    click.option("-q", "--quiet", is_flag=True, help="Print no progress on stderr."),
+    click.option("-v", "--verbose", is_flag=True, help="Print more about what is done."),
+    click.option("--no-color", is_flag=True, help="Print without colours (so does NO_COLOR)."),
+)
+_RUNNING = (
+    click.option("--role", metavar="ROLE", help="Run the scripts as this role (SET ROLE)."),
+    click.option("--lock-timeout", metavar="TIME", help="Wait at most so long for a lock inside PostgreSQL [2s]."),
+    click.option("--lock-budget", metavar="TIME", help="Try again for so long when a lock was not to be had [10min]."),
+    click.option("--statement-timeout", metavar="TIME", help="End a statement that takes longer [0: no limit]."),
+    click.option("--wait-lock", metavar="TIME", help="Wait so long for another run of sqlmigrate [5min]."),
+)
+_CONFIRMING = (
+    click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+    click.option("--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."),
+)
+_SETTINGS = (
+    "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
+    "data",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class App:
+    """One call of a command: how it speaks, and its settings, read when they are first needed."""
+
+    output: Output
+    given: dict[str, Any] = field(default_factory=dict)
+    env: str | None = None
+    config_file: Path | None = None
+    yes: bool = False
+    yes_i_mean: str | None = None
+    _config: Config | None = None
+
+    @property
+    def config(self) -> Config:
+        """The settings of this call."""
+        if self._config is None:
+            from sqlmigrate.config import load  # noqa: PLC0415  --help needs no settings
+
+            self._config = load(self.given, env=self.env, config_file=self.config_file)
+        return self._config
+
+    @contextmanager
+    def target(self) -> Iterator[Target]:
+        """Give the database that is meant, started where it is a private server."""
+        from sqlmigrate.target import choose, opened  # noqa: PLC0415  not every command has a database
+
+        choice = choose(self.config, interactive=sys.stderr.isatty())
+        with opened(choice, self.config) as target:
+            for note in target.notes:
+                self.output.warning(note)
+            yield target
+
+    def options(self) -> Options:
+        """Give the settings that scripts run under."""
+        from sqlmigrate.engine import Options  # noqa: PLC0415  only commands that write need the engine
+
+        config = self.config
+        return Options(
+            schema=config.history_schema,
+            role=config.role,
+            search_path=config.search_path,
+            lock_timeout=config.lock_timeout,
+            statement_timeout=config.statement_timeout,
+            lock_budget=config.lock_budget,
+            wait_lock=config.wait_lock,
+        )
+
+    def announce(self, target: Target, info: ServerInfo) -> None:
+        """Name the database on stderr, even when quiet: nobody shall write to one by surprise."""
+        env = f", environment {self.config.env}" if self.config.env else ""
+        where = f"database {info.database} on {info.host} as {info.role}, PostgreSQL {info.version}"
+        click.echo(f"{where} ({target.description}{env})", err=True)
+
+    def announcing(self, target: Target) -> Callable[[ServerInfo], None]:
+        """Give `announce` for a target that is known already."""
+        return lambda info: self.announce(target, info)
+
+    def confirm(self, question: str, *, database: str, always: bool) -> None:
+        """Ask before something is written; raises ConfirmationRequired where nobody said yes.
+
+        A protected environment wants the database's name, typed or as --yes-i-mean; --yes is not enough there.
+        """
+        if self.config.protected:
+            self._confirm_protected(question, database)
+        elif always and not self.yes:
+            if not sys.stdin.isatty():
+                raise ConfirmationRequired(f"{question} Without a terminal this needs --yes; nothing was changed")
+            if not click.confirm(question, err=True):
+                raise ConfirmationRequired("not confirmed; nothing was changed")
+
+    def _confirm_protected(self, question: str, database: str) -> None:
+        where = f"environment {self.config.env}" if self.config.env else "this configuration"
+        typed = self.yes_i_mean
+        if typed is None:
+            if not sys.stdin.isatty():
+                raise ConfirmationRequired(
+                    f"{where} is protected; nothing was changed",
+                    hint=f"to go on, name the database: --yes-i-mean {database}",
+                )
+            typed = click.prompt(f"{question} {where} is protected: type the database's name", err=True, default="")
+        if typed != database:
+            raise ConfirmationRequired(f"{typed!r} is not the name of this database, {database}; nothing was changed")
+
+
+def common(command: F) -> F:
+    """Give a command the options that every command takes; it receives them as an `App`."""
+    return _with_app(command, _COMMON)
+
+
+def running(command: F) -> F:
+    """Give a command the options of those that run scripts, beside the common ones."""
+    return _with_app(command, (*_CONFIRMING, *_RUNNING, *_COMMON))
+
+
+def writing(command: F) -> F:
+    """Give a command the options of those that write, beside the common ones."""
+    return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
+
+
+def _with_app(command: F, options: Sequence[Callable[[Any], Any]]) -> F:
+    @functools.wraps(command)
+    @click.pass_context
+    def wrapper(context: click.Context, /, **values: Any) -> Any:
+        return command(_app(context, values), **values)
+
+    decorated: Any = wrapper
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def _app(context: click.Context, values: dict[str, Any]) -> App:
+    """Take the common options out of a command's values."""
+    path = context.command_path.split()[1:]
+    output = Output(
+        " ".join(path),
+        as_json=values.pop("as_json"),
+        quiet=values.pop("quiet"),
+        verbose=values.pop("verbose"),
+        color=False if values.pop("no_color") else None,
+    )
+    context.find_root().obj = output
+    given = {name: values.pop(name, None) for name in _SETTINGS}
+    return App(
+        output,
+        given,
+        env=values.pop("env"),
+        config_file=values.pop("config"),
+        yes=values.pop("yes", False),
+        yes_i_mean=values.pop("yes_i_mean", None),
+    )

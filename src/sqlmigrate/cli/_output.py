@@ -1,0 +1,201 @@
+"""Everything that people and programs read: results on stdout, progress on stderr, one renderer of carets."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.errors import Error, ExecutionError, MigrationsError, SeedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlmigrate.errors import Place, Problem, ServerMessage
+
+JSON_VERSION = 1
+_CARET_WIDTH = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a command speaks: as JSON or text, quiet or verbose, with colours or without."""
+
+    command: str
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    color: bool | None = None
+
+    def result(self, **values: Any) -> None:
+        """Print the result as one JSON document, where JSON was asked for."""
+        if self.as_json:
+            document = {"version": JSON_VERSION, "command": self.command, **values}
+            click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=False))
+
+    def line(self, text: str = "") -> None:
+        """Print a line of the result, unless it is JSON."""
+        if not self.as_json:
+            click.echo(text, color=self._colors(sys.stdout))
+
+    def progress(self, text: str) -> None:
+        """Print a line about what is going on to stderr, unless quiet."""
+        if not self.quiet:
+            self._err(text)
+
+    def detail(self, text: str) -> None:
+        """Print a line to stderr that only --verbose asks for."""
+        if self.verbose:
+            self._err(text)
+
+    def warning(self, text: str) -> None:
+        """Print a warning to stderr, even when quiet."""
+        self._err(f"{click.style('warning:', fg='yellow', bold=True)} {text}")
+
+    def error(self, error: Error) -> None:
+        """Print an error with everything that is known of it, and as JSON on stdout where that was asked for."""
+        if self.as_json:
+            self.result(error=error_as_json(error))
+        self._err("\n".join(render_error(error)))
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""
+        if self.as_json:
+            return
+        from rich.console import Console  # noqa: PLC0415  80 ms that only tables pay
+        from rich.table import Table  # noqa: PLC0415  same
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for header in headers:
+            table.add_column(header, no_wrap=True, overflow="ignore")
+        for row in rows:
+            table.add_row(*(_Plain(cell) for cell in row))
+        no_color = not self._colors(sys.stdout)
+        console = Console(width=100_000, no_color=no_color, highlight=False, markup=False, soft_wrap=True)
+        with console.capture() as captured:
+            console.print(table)
+        for line in captured.get().splitlines():
+            click.echo(line.rstrip(), color=not no_color)
+
+    def _err(self, text: str) -> None:
+        click.echo(text, err=True, color=self._colors(sys.stderr))
+
+    def _colors(self, stream: Any) -> bool:
+        if self.color is not None:
+            return self.color
+        return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
+    """Give a cell that rich takes as it is: no markup, no emoji codes."""
+    from rich.text import Text  # noqa: PLC0415  loaded by the table already
+
+    return Text.from_ansi(text, no_wrap=True, end="")
+
+
+def render_error(error: Error) -> list[str]:
+    """Say what failed, where, in the server's words, and what to do next."""
+    head = click.style("error:", fg="red", bold=True)
+    lines = [f"{head} {error}"]
+    if error.place:
+        lines += caret(error.place)
+    if isinstance(error, ExecutionError):
+        lines += _server_lines(error)
+    if isinstance(error, (MigrationsError, SeedError)):
+        for problem in error.problems:
+            lines += render_problem(problem, mark="  ")
+    if error.hint:
+        lines.append(f"  {click.style('what to do:', bold=True)} {error.hint}")
+    return lines
+
+
+def render_problem(problem: Problem, *, mark: str = "") -> list[str]:
+    """Say one problem with its place, its line and what to do next."""
+    lines = [f"{mark}{problem}"]
+    if problem.place:
+        lines += [mark + line for line in caret(problem.place)]
+    if problem.hint:
+        lines.append(f"{mark}  {click.style('what to do:', bold=True)} {problem.hint}")
+    return lines
+
+
+def caret(place: Place) -> list[str]:
+    """Show the line of a place with a caret under its column; wide characters and tabs keep the caret in its place."""
+    if place.text is None or place.line is None or place.column is None:
+        return []
+    text, column = place.text, place.column - 1
+    cut = max(column - _CARET_WIDTH // 2, 0) if len(text) > _CARET_WIDTH else 0
+    shown = _visible(text[cut : cut + _CARET_WIDTH])
+    pad = "".join(_blank(character) for character in _visible(text[cut:column]))
+    number = str(place.line)
+    return [f"  {number} | {shown}", f"  {' ' * len(number)} | {pad}{click.style('^', fg='red', bold=True)}"]
+
+
+def _visible(text: str) -> str:
+    """Replace control characters, which could move the cursor or colour the terminal."""
+    return "".join(c if c == "\t" or unicodedata.category(c) not in {"Cc", "Cf"} else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _blank(character: str) -> str:
+    if character == "\t":
+        return "\t"
+    if unicodedata.combining(character):
+        return ""
+    return "  " if unicodedata.east_asian_width(character) in "WF" else " "
+
+
+def _server_lines(error: ExecutionError) -> list[str]:
+    lines = []
+    if said := error.server:
+        lines += [f"  {said.severity} {said.sqlstate or ''}: {said.message}".replace(" :", ":")]
+        lines += server_details(said)
+    if error.migration_id:
+        lines.append(f"  {error.migration_id} was rolled back; nothing of it is in the database")
+    return lines
+
+
+def server_details(said: ServerMessage) -> list[str]:
+    """Give DETAIL, HINT and CONTEXT as psql shows them."""
+    parts = (("DETAIL", said.detail), ("HINT", said.hint), ("CONTEXT", said.context))
+    return [f"  {name}: " + text.replace("\n", "\n    ") for name, text in parts if text]
+
+
+def place_as_json(place: Place | None) -> dict[str, Any] | None:
+    """Give a place as plain values."""
+    return {"file": str(place.path), "line": place.line, "column": place.column} if place else None
+
+
+def problem_as_json(problem: Problem) -> dict[str, Any]:
+    """Give a problem as plain values."""
+    return {
+        "message": problem.message,
+        "severity": "warning" if problem.warning else "error",
+        "place": place_as_json(problem.place),
+        "hint": problem.hint,
+    }
+
+
+def error_as_json(error: Error) -> dict[str, Any]:
+    """Give an error as plain values."""
+    values: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "place": place_as_json(error.place),
+        "exit_status": error.exit_status,
+    }
+    if isinstance(error, (MigrationsError, SeedError)):
+        values["problems"] = [problem_as_json(problem) for problem in error.problems]
+    if isinstance(error, ExecutionError):
+        values |= {"migration_id": error.migration_id, "statement": error.statement, "done": list(error.done)}
+        if said := error.server:
+            values["server"] = {name: getattr(said, name) for name in _SERVER_FIELDS}
+    return values
+
+
+_SERVER_FIELDS = ("severity", "sqlstate", "message", "detail", "hint", "context")

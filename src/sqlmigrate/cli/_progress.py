@@ -1,0 +1,60 @@
+"""Draw the engine's events for people, and give its results as plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate import events
+from sqlmigrate.cli._output import server_details
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli._output import Output
+    from sqlmigrate.engine import Result
+
+_DONE = {"apply": "applied", "rollback": "rolled back"}
+
+
+def drawer(output: Output) -> events.Observer:
+    """Give an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
+
+    def draw(event: events.Event) -> None:
+        match event:
+            case events.ScriptStarted():
+                output.detail(f"{event.operation} {event.migration_id} ({event.number} of {event.total}) ...")
+            case events.ScriptFinished():
+                word = click.style(_DONE[event.operation], fg="green")
+                output.line(f"{word} {event.migration_id} ({event.seconds:.2f} s)")
+            case events.Notice():
+                _draw_notice(output, event)
+            case events.NoticesLeftOut():
+                output.progress(f"  ... and {event.count} more notices of the statement at {event.place}")
+            case events.WaitingForRunLock():
+                holder = event.holder or "another run"
+                output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
+            case events.LockRetry():
+                said = event.message.message if event.message else "a lock was not granted"
+                output.progress(
+                    f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); "
+                    f"again in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
+                )
+
+    return draw
+
+
+def _draw_notice(output: Output, event: events.Notice) -> None:
+    where = f"{event.place.path.name}:{event.place.line}" if event.place else event.migration_id
+    output.progress(f"  {event.message.severity}: {event.message.message} ({where})")
+    for line in server_details(event.message):
+        if not line.startswith("  CONTEXT"):
+            output.progress(f"  {line}")
+
+
+def result_as_json(result: Result) -> dict[str, Any]:
+    """Give what ran as plain values."""
+    return {
+        "operation": result.plan.operation,
+        "migrations": [{"migration_id": ran.migration_id, "seconds": round(ran.seconds, 4)} for ran in result.ran],
+        "notes": list(result.plan.notes),
+    }

@@ -1,0 +1,71 @@
+"""`sqlmigrate apply`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sqlmigrate.cli._options import App, running
+
+if TYPE_CHECKING:
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.history import History
+    from sqlmigrate.plan import Plan
+
+EPILOG = """\b
+Examples:
+  sqlmigrate apply                       everything that is pending
+  sqlmigrate apply --dry-run             only say what would run
+  sqlmigrate apply --to 20260304_change  up to this one, and no further
+  sqlmigrate apply --steps 1             the next one
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--to", metavar="ID", help="Apply up to and with this migration.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Apply the next N migrations.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@running
+def command(app: App, *, to: str | None, steps: int | None, dry_run: bool) -> None:
+    """Apply pending migrations, each in one transaction together with its history row.
+
+    Every script is checked before the first one runs. An environment that is `protected` asks first.
+    """
+    from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.cli._progress import drawer, result_as_json  # noqa: PLC0415  same
+
+    if to is not None and steps is not None:
+        raise click.UsageError("--to and --steps exclude each other")
+    found = migrations.load(app.config.migrations)
+    with app.target() as target:
+
+        def planner(history: History) -> Plan:
+            return plan.plan_apply(found, history, to=to, steps=steps)
+
+        def gate(info: ServerInfo, planned: Plan) -> None:
+            app.announce(target, info)
+            for note in planned.notes:
+                app.output.warning(note)
+            if planned.steps:
+                app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
+
+        if dry_run:
+            _dry_run(app, engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target)))
+            return
+        result = engine.apply(target.conninfo, planner, app.options(), gate=gate, observer=drawer(app.output))
+    app.output.result(**result_as_json(result))
+    app.output.line(f"{len(result.ran)} applied" if result.ran else "nothing to apply: no migration is pending")
+
+
+def _count(planned: Plan) -> str:
+    return "1 migration" if len(planned.steps) == 1 else f"{len(planned.steps)} migrations"
+
+
+def _dry_run(app: App, planned: Plan) -> None:
+    ids = [migration.migration_id for migration in planned.steps]
+    files = [str(migration.script.path) for migration in planned.steps]
+    app.output.result(dry_run=True, migrations=[{"migration_id": i, "file": f} for i, f in zip(ids, files, strict=True)])
+    for migration_id, file in zip(ids, files, strict=True):
+        app.output.line(f"would apply {migration_id} ({file})")
+    app.output.line(f"{len(ids)} would be applied; nothing was run" if ids else "nothing to apply")

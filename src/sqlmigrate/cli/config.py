@@ -1,0 +1,51 @@
+"""`sqlmigrate config`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sqlmigrate.cli._options import App, common
+
+EPILOG = """\b
+Examples:
+  sqlmigrate config
+  sqlmigrate config --env production --json
+"""
+_TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock"})
+
+
+@click.command(epilog=EPILOG)
+@common
+def command(app: App) -> None:
+    """Show each setting, its value and where it came from; passwords are hidden."""
+    from sqlmigrate.config import SETTINGS  # noqa: PLC0415  --help needs none of it
+
+    config = app.config
+    rows = [(name, _shown(name, getattr(config, name)), config.source(name)) for name in SETTINGS]
+    app.output.result(
+        file=str(config.file) if config.file else None,
+        env=config.env,
+        settings={name: {"value": _value(name, getattr(config, name)), "source": source} for name, _, source in rows},
+    )
+    app.output.line(f"file: {config.file or 'none'}" + (f", environment {config.env}" if config.env else ""))
+    app.output.line()
+    app.output.table(("setting", "value", "from"), rows)
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "database_url" and value is not None:
+        from sqlmigrate.connection import redact  # noqa: PLC0415  only where there is a URL
+
+        return redact(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value} ms" if name in _TIMES else str(_value(name, value))

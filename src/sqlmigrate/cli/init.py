@@ -1,0 +1,30 @@
+"""`sqlmigrate init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sqlmigrate.cli._options import App, common
+
+EPILOG = """\b
+Examples:
+  sqlmigrate init
+  sqlmigrate init --migrations db/migrations
+"""
+
+
+@click.command(epilog=EPILOG)
+@common
+def command(app: App) -> None:
+    """Make the configuration (sqlmigrate.toml) and the folders of a new project; nothing that exists is changed."""
+    from sqlmigrate.scaffold import init_project  # noqa: PLC0415  --help needs none of it
+
+    made, kept = init_project(Path.cwd(), app.given.get("migrations"), app.config_file)
+    app.output.result(made=[str(path) for path in made], kept=[str(path) for path in kept])
+    for path in made:
+        app.output.line(f"made {path}")
+    for path in kept:
+        app.output.line(f"kept {path}, which was there already")
+    app.output.progress("next: `sqlmigrate new NAME` makes a migration, `sqlmigrate apply` applies it")

@@ -1,0 +1,168 @@
+"""The `sqlmigrate` command: find the subcommand, and turn every error into words and an exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import traceback
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate import __version__
+from sqlmigrate.cli._output import Output
+from sqlmigrate.errors import Error, UsageError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+COMMANDS = {
+    "init": "Make the configuration and the folders of a new project.",
+    "new": "Make a migration: NAME.sql and NAME.rollback.sql.",
+    "validate": "Check all files, without a database.",
+    "status": "Show what is applied and what is pending.",
+    "apply": "Apply pending migrations.",
+    "rollback": "Roll back applied migrations, the newest first.",
+    "mark": "Record migrations as applied without running them.",
+    "unmark": "Take migrations out of the history without running anything.",
+    "seed": "Validate the seed data and apply it.",
+    "config": "Show each setting and where it came from.",
+    "db": "Start, stop and look at the private server.",
+}
+ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
+BUG, INTERRUPTED, TERMINATED = 70, 130, 143
+
+EPILOG = """\b
+Examples:
+  sqlmigrate new add_orders            make the two files, then write them
+  sqlmigrate status                    what is applied, what is pending
+  sqlmigrate apply                     apply what is pending
+  sqlmigrate rollback                  take the last one back
+  sqlmigrate apply --env production    as [tool.sqlmigrate.env.production] says
+
+\b
+Exit status: 0 done, 1 failed, 2 wrong usage or refused, 3 findings,
+4 run lock busy, 5 lock budget spent, 70 a bug, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; psycopg then cancels the running statement as it does for Ctrl-C."""
+
+
+class Commands(click.Group):
+    """The subcommands, each imported only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  Click's signature
+        """List the names in the order in which people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  Click's signature
+        """Import a subcommand by its name."""
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"sqlmigrate.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  same
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Offer near names for an unknown one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            if near and "Did you mean" not in error.message:
+                error.message += f" Did you mean {near[0]!r}?"
+            raise
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EPILOG,
+)
+@click.version_option(__version__, prog_name="sqlmigrate")
+def cli() -> None:
+    """Carry out PostgreSQL schema changes from plain SQL files.
+
+    A migration is ID.sql; its undo is ID.rollback.sql beside it.
+    """
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and give its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    context_output = Output(arguments[0] if arguments else "", as_json="--json" in arguments)
+    try:
+        with cli.make_context("sqlmigrate", list(arguments)) as context:
+            context.obj = context_output
+            try:
+                cli.invoke(context)
+            except Error as error:
+                context.obj.error(error)
+                return error.exit_status
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        return _usage(error, context_output)
+    except Terminated:
+        return _stopped("terminated", TERMINATED)
+    except (KeyboardInterrupt, click.Abort):
+        return _stopped("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # nobody reads on: no words either
+        return 1
+    except Exception as error:  # noqa: BLE001  the one place where everything ends
+        return _unexpected(error, context_output)
+    return 0
+
+
+def run() -> None:
+    """Run the command line and exit: the entry point of the installed command."""
+    sys.exit(main())
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _usage(error: click.ClickException, output: Output) -> int:
+    """Report a wrong call: as Click does, or as JSON where that was asked for."""
+    if output.as_json:
+        output.result(error={"type": "UsageError", "message": error.format_message(), "exit_status": error.exit_code})
+    error.show()
+    return error.exit_code
+
+
+def _stopped(word: str, status: int) -> int:
+    click.echo(f"{word}: the running script was rolled back; what was finished before stays", err=True)
+    return status
+
+
+def _unexpected(error: Exception, output: Output) -> int:
+    """Report what no other place knew: a database error in PostgreSQL's words, or a bug with its traceback in a file."""
+    import psycopg  # noqa: PLC0415  only for the rare case
+
+    from sqlmigrate.connection import redact  # noqa: PLC0415  same
+
+    if isinstance(error, psycopg.Error):
+        output.error(Error(redact(str(error).strip() or type(error).__name__)))
+        return 1
+    with tempfile.NamedTemporaryFile("w", prefix="sqlmigrate-bug-", suffix=".txt", delete=False) as file:
+        file.write(redact("".join(traceback.format_exception(error))))
+    bug = UsageError(
+        f"this is a bug in sqlmigrate {__version__}: {type(error).__name__}: {redact(str(error))}",
+        hint=f"please report it with the file {file.name}",
+    )
+    output.error(bug)
+    return BUG

@@ -1,0 +1,26 @@
+"""`sqlmigrate new`."""
+
+from __future__ import annotations
+
+import click
+
+from sqlmigrate.cli._options import App, common
+
+EPILOG = """\b
+Examples:
+  sqlmigrate new add_orders
+  sqlmigrate new "orders get a status"
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("name")
+@common
+def command(app: App, *, name: str) -> None:
+    """Make a migration: two empty files whose name begins with the time in UTC."""
+    from sqlmigrate.scaffold import new_pair  # noqa: PLC0415  --help needs none of it
+
+    paths = new_pair(app.config.migrations, name)
+    app.output.result(migration_id=paths[0].stem, files=[str(path) for path in paths])
+    for path in paths:
+        app.output.line(str(path))

@@ -1,0 +1,62 @@
+"""`sqlmigrate rollback`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sqlmigrate.cli._options import App, running
+
+if TYPE_CHECKING:
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.history import History
+    from sqlmigrate.plan import Plan
+
+EPILOG = """\b
+Examples:
+  sqlmigrate rollback                       the migration that was applied last
+  sqlmigrate rollback --steps 3             the last three
+  sqlmigrate rollback --to 20260301_base    all that were applied after this one, which stays
+  sqlmigrate rollback --yes                 without asking, as scripts must
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Roll back the last N migrations.")
+@click.option("--to", metavar="ID", help="Roll back what was applied after this migration; it stays applied.")
+@click.option("--all", "everything", is_flag=True, help="Roll back everything that was applied.")
+@click.option("--include-marked", multiple=True, metavar="ID", help="Roll back this marked migration too.")
+@running
+def command(
+    app: App, *, steps: int | None, to: str | None, everything: bool, include_marked: tuple[str, ...]
+) -> None:
+    """Roll back applied migrations in the reverse order of their application: one, unless told otherwise.
+
+    It asks before it runs. A migration that was marked, not applied, is a floor: it and what lies below it stay,
+    unless its id is given with --include-marked.
+    """
+    from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.cli._progress import drawer, result_as_json  # noqa: PLC0415  same
+
+    if sum((steps is not None, to is not None, everything)) > 1:
+        raise click.UsageError("--steps, --to and --all exclude each other")
+    found = migrations.load(app.config.migrations)
+    with app.target() as target:
+
+        def planner(history: History) -> Plan:
+            return plan.plan_rollback(
+                found, history, steps=steps, to=to, everything=everything, include_marked=include_marked
+            )
+
+        def gate(info: ServerInfo, planned: Plan) -> None:
+            app.announce(target, info)
+            for note in planned.notes:
+                app.output.warning(note)
+            if planned.steps:
+                ids = ", ".join(migration.migration_id for migration in planned.steps)
+                app.confirm(f"Roll back {ids} in {info.database}?", database=info.database, always=True)
+
+        result = engine.rollback(target.conninfo, planner, app.options(), gate=gate, observer=drawer(app.output))
+    app.output.result(**result_as_json(result))
+    app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")

@@ -1,0 +1,109 @@
+"""`sqlmigrate status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.cli._options import App, common
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.plan import Status
+
+FINDINGS = 3
+EPILOG = """\b
+Examples:
+  sqlmigrate status
+  sqlmigrate status --check     exit status 3 where something is pending, edited or missing
+  sqlmigrate status --json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--check", is_flag=True, help="Exit with 3 where a migration is pending, edited or missing.")
+@common
+@click.pass_context
+def command(context: click.Context, app: App, *, check: bool) -> None:
+    """Show which migrations are applied, in the order of their application, and which are pending.
+
+    It takes no lock, needs no right but to read, and works on a standby too.
+    """
+    from sqlmigrate import connection, history, migrations, plan  # noqa: PLC0415  --help needs none of it
+
+    found = migrations.load(app.config.migrations)
+    with app.target() as target, connection.session(target.conninfo) as session:
+        app.announce(target, connection.probe(session))
+        states = plan.status(found, history.read(session, app.config.history_schema))
+    for warning in found.warnings:
+        app.output.detail(f"warning: {warning}")
+    app.output.result(migrations=[_as_json(item) for item in states], summary=_counts(states))
+    if states:
+        app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
+        app.output.line()
+    app.output.line(_summary(states, str(found.directory)))
+    if check and any(plan.needs_attention(item) for item in states):
+        context.exit(FINDINGS)
+
+
+def _row(item: Status) -> tuple[str, str, str, str]:
+    at = item.recorded.applied_at if item.recorded else None
+    color = {"applied": "green", "pending": "yellow", "marked": "cyan"}[item.state.value]
+    return (
+        item.migration_id,
+        click.style(item.state.value, fg=color),
+        at.strftime("%Y-%m-%d %H:%M:%S") if at else "",
+        ", ".join(_remarks(item)),
+    )
+
+
+def _remarks(item: Status) -> list[str]:
+    remarks = []
+    if item.missing:
+        remarks.append("script missing")
+    elif item.edited:
+        remarks.append("edited after apply")
+    if item.migration and item.migration.rollback is None:
+        remarks.append("no rollback script")
+    elif item.migration and item.rollback_edited:
+        remarks.append("rollback script edited")
+    if item.recorded and item.recorded.seq is None:
+        remarks.append("applied by yoyo")
+    return remarks
+
+
+def _counts(states: Sequence[Status]) -> dict[str, int]:
+    counts = {"applied": 0, "marked": 0, "pending": 0, "edited": 0, "missing": 0}
+    for item in states:
+        counts[item.state.value] += 1
+        counts["edited"] += item.edited
+        counts["missing"] += item.missing
+    return counts
+
+
+def _summary(states: Sequence[Status], directory: str) -> str:
+    if not states:
+        return f"no migrations in {directory}"
+    counts = _counts(states)
+    parts = [f"{counts[name]} {name}" for name in ("applied", "marked", "pending") if counts[name]]
+    parts += [f"{counts[name]} {name}" for name in ("edited", "missing") if counts[name]]
+    return ", ".join(parts)
+
+
+def _as_json(item: Status) -> dict[str, Any]:
+    recorded, migration = item.recorded, item.migration
+    return {
+        "migration_id": item.migration_id,
+        "state": item.state.value,
+        "applied_at": recorded.applied_at.isoformat() + "Z" if recorded and recorded.applied_at else None,
+        "edited": item.edited,
+        "missing": item.missing,
+        "rollback": migration is not None and migration.rollback is not None,
+        "rollback_edited": item.rollback_edited,
+        "file": str(migration.script.path) if migration else None,
+        "checksum": migration.script.checksum if migration else None,
+        "recorded_checksum": recorded.checksum if recorded else None,
+        "depends": list(migration.depends) if migration else [],
+    }

@@ -1,0 +1,42 @@
+"""`sqlmigrate validate`."""
+
+from __future__ import annotations
+
+import click
+
+from sqlmigrate.cli._options import App, common
+from sqlmigrate.cli._output import problem_as_json, render_problem
+
+FAILED = 1
+EPILOG = """\b
+Examples:
+  sqlmigrate validate
+  sqlmigrate validate --json
+"""
+
+
+@click.command(epilog=EPILOG)
+@common
+@click.pass_context
+def command(context: click.Context, app: App) -> None:
+    """Check all files without a database: names, pairs, directives, order, encoding, and what no script may do.
+
+    Errors exit with 1. Warnings (a missing rollback script, syntax that our parser does not know) do not.
+    """
+    from sqlmigrate.validate import validate  # noqa: PLC0415  --help needs none of it
+
+    report = validate(app.config.migrations)
+    app.output.result(
+        migrations=[migration.migration_id for migration in report.ordered],
+        problems=[problem_as_json(problem) for problem in report.problems],
+    )
+    for problem in report.problems:
+        color = "yellow" if problem.warning else "red"
+        word = click.style("warning:" if problem.warning else "error:", fg=color, bold=True)
+        first, *rest = render_problem(problem)
+        app.output.line("\n".join([f"{word} {first}", *rest]))
+    errors = sum(not problem.warning for problem in report.problems)
+    warnings = len(report.problems) - errors
+    app.output.line(f"{len(report.ordered)} migrations, {errors} errors, {warnings} warnings")
+    if errors:
+        context.exit(FAILED)

@@ -1,0 +1,89 @@
+"""Make the files that people start from: a project's configuration, a migration's pair."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlmigrate.errors import ScriptError, UsageError
+
+_CONFIG = """\
+# Settings of sqlmigrate; `sqlmigrate config` shows each with where it came from.
+# Each has an environment variable too, such as SQLMIGRATE_LOCK_TIMEOUT.
+
+migrations = {migrations}
+data = "data"
+
+# lock_timeout = "2s"        # how long a statement waits for a lock before the script is tried again
+# lock_budget = "10min"      # how long it is tried again
+# statement_timeout = "0"    # no limit
+# embedded = true            # use a private PostgreSQL server where no database is named
+
+# [env.production]
+# database_url_env = "PRODUCTION_DATABASE_URL"   # the variable that holds the URL
+# role = "app_owner"                             # SET ROLE before each script
+# protected = true                               # wants the database's name before anything is written
+"""
+
+_SCRIPT = """\
+-- {name}
+--
+-- This runs in one transaction, together with its history row.
+-- Write the undo in {stem}.rollback.sql.
+
+"""
+
+_ROLLBACK = """\
+-- Takes {stem} back: afterwards the database is as it was before.
+
+"""
+
+
+def new_pair(directory: Path, name: str) -> tuple[Path, Path]:
+    """Make the two files of a migration and give their paths; raises UsageError where the name has nothing to use."""
+    slug = "_".join(re.findall(r"\w+", name.lower()))
+    if not slug or "/" in name or "\\" in name:
+        raise UsageError(f"{name!r} is no name for a migration", hint="use letters, digits and underscores")
+    stem = f"{datetime.now(UTC):%Y%m%d%H%M%S}_{slug[:100]}"
+    script, rollback = directory / f"{stem}.sql", directory / f"{stem}.rollback.sql"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, text in ((script, _SCRIPT), (rollback, _ROLLBACK)):
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text.format(name=name.replace("\n", " "), stem=stem))
+    except FileExistsError as error:
+        raise ScriptError(f"{error.filename} exists already; nothing was overwritten") from None
+    except OSError as error:
+        raise ScriptError(f"{error.filename or directory}: {error.strerror}") from None
+    return script, rollback
+
+
+def init_project(root: Path, migrations: Path | None, config_file: Path | None) -> tuple[list[Path], list[Path]]:
+    """Make the configuration and the folders; gives what was made and what was there already."""
+    config = config_file or root / "sqlmigrate.toml"
+    folder = migrations or Path("sql")
+    made: list[Path] = []
+    kept: list[Path] = []
+    try:
+        if config.exists():
+            kept.append(config)
+        else:
+            text = _CONFIG.format(migrations=_toml_string(str(folder)))
+            config.write_text(text, encoding="utf-8", newline="\n")
+            made.append(config)
+        for path in (root / folder, root / "data"):
+            (kept if path.is_dir() else made).append(path)
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScriptError(f"{error.filename}: {error.strerror}") from None
+    return [_short(path, root) for path in made], [_short(path, root) for path in kept]
+
+
+def _short(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _toml_string(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,62 @@
+"""Check a directory of migrations offline: everything that `apply` and `rollback` would refuse, and some more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate import migrations
+from sqlmigrate.errors import MigrationsError, Place, Problem
+from sqlmigrate.sql.parse import complaints
+from sqlmigrate.sql.script import preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlmigrate.migrations import Migration
+    from sqlmigrate.sql.script import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The migrations in order, where the files allow one, and all problems, errors first."""
+
+    ordered: tuple[Migration, ...]
+    problems: tuple[Problem, ...]
+
+
+def validate(directory: Path) -> Report:
+    """Check every file of a migrations directory; raises nothing for what is wrong in them."""
+    try:
+        found = migrations.load(directory)
+    except MigrationsError as error:
+        if not error.problems:
+            raise
+        return Report((), error.problems)
+    problems = list(found.warnings)
+    for migration in found.ordered:
+        problems += _script_problems(migration.script)
+        if migration.rollback:
+            problems += _script_problems(migration.rollback)
+            problems += _empty_rollback(migration.script, migration.rollback)
+    return Report(found.ordered, tuple(sorted(problems, key=lambda problem: problem.warning)))
+
+
+def _script_problems(script: Script) -> list[Problem]:
+    refused = preflight(script)
+    return refused or list(_syntax(script))
+
+
+def _syntax(script: Script) -> Iterator[Problem]:
+    hint = "PostgreSQL itself will judge it: our parser may be older than your server"
+    for piece in script.pieces():
+        for complaint in complaints(piece.text):
+            place = script.place(piece.offset + complaint.offset)
+            yield Problem(complaint.message, place, hint, warning=True)
+
+
+def _empty_rollback(script: Script, rollback: Script) -> list[Problem]:
+    if any(rollback.pieces()) or not any(script.pieces()):
+        return []
+    return [Problem("this rollback script has no statement, so it undoes nothing", Place(rollback.path), warning=True)]
