@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
 
@@ -131,6 +132,19 @@ def settle(connection: Connection) -> None:
     sql = queries.load("connection")
     connection.execute(sql["keep_watch"])
     connection.execute(sql["stay"])
+
+
+def limit(connection: Connection, *, lock_timeout: int, statement_timeout: int) -> None:
+    """Set how long this session waits for a lock and for a statement, in milliseconds."""
+    connection.execute(queries.load("connection")["limit"], {"lock": str(lock_timeout), "statement": str(statement_timeout)})
+
+
+def set_role(connection: Connection, role: str) -> None:
+    """Work as another role from here on; raises ConnectionFailed where the login role may not."""
+    try:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+    except psycopg.Error as error:
+        raise ConnectionFailed(f"cannot work as role {role}: {error.diag.message_primary}") from None
 
 
 def probe(connection: Connection) -> ServerInfo:

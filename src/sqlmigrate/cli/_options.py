@@ -141,6 +141,11 @@ def common(command: F) -> F:
     return _with_app(command, _COMMON)
 
 
+def confirming(command: F) -> F:
+    """Give a command the options of those that ask, beside the common ones."""
+    return _with_app(command, (*_CONFIRMING, *_COMMON))
+
+
 def running(command: F) -> F:
     """Give a command the options of those that run scripts, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING, *_COMMON))

@@ -15,7 +15,7 @@ from sqlmigrate import history
 from sqlmigrate.connection import Command, server_message
 from sqlmigrate.engine import pipeline
 from sqlmigrate.engine.session import BACK_TO_LOGIN, PRISTINE, begin, script_role, set_role, settings
-from sqlmigrate.errors import Error, ExecutionError, HistoryError
+from sqlmigrate.errors import Error, ExecutionError, HistoryError, Place
 from sqlmigrate.events import Notice, NoticesLeftOut
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.errors import Place, ServerMessage
+    from sqlmigrate.errors import ServerMessage
     from sqlmigrate.events import Observer
     from sqlmigrate.history import Run
     from sqlmigrate.migrations import Migration
@@ -123,14 +123,14 @@ def _require_intact(connection: Connection, job: Job, steps: Sequence[_Step], ex
         raise ExecutionError(
             "the script ended the transaction that protects it; what it did before that may be in the database",
             migration_id=job.migration_id,
-            place=job.script.place(0),
+            place=Place(job.script.path),
         )
     counted = next((at for at, step in enumerate(steps) if step.command is job.counted and job.counted), None)
     if counted is not None and exchange.rows.get(counted) != 1:
         raise ExecutionError(
             "the script removed its own row from the history, so it was rolled back",
             migration_id=job.migration_id,
-            place=job.script.place(0),
+            place=Place(job.script.path),
             hint="a migration must not touch the history's tables; see `sqlmigrate unmark`",
         )
 
@@ -143,7 +143,7 @@ def _commit(connection: Connection, job: Job) -> None:
             raise ExecutionError(
                 "the connection was lost at COMMIT: whether the script is applied, only the history can tell",
                 migration_id=job.migration_id,
-                place=job.script.place(0),
+                place=Place(job.script.path),
                 hint="`sqlmigrate status` looks it up; whichever it is, it is whole",
             ) from None
         raise _at_commit(job, error) from None
@@ -157,7 +157,7 @@ def _at_commit(job: Job, error: psycopg.Error) -> ExecutionError:
     """Report what PostgreSQL found only at COMMIT, such as a deferred constraint."""
     said = server_message(error.diag, str(error))
     message = f"{said.message} (found at COMMIT)"
-    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.script.place(0))
+    return ExecutionError(message, migration_id=job.migration_id, server=said, place=Place(job.script.path))
 
 
 def _undo(connection: Connection) -> None:
@@ -190,7 +190,7 @@ def _own_failure(job: Job, step: _Step, said: ServerMessage) -> Error:
     what = "the history row could not be written"
     if step.command is not None and step.command.sql.startswith("SET ROLE"):
         what = "the role of the script could not be taken on"
-    return ExecutionError(f"{what}: {said.message}", migration_id=job.migration_id, server=said, place=job.script.place(0))
+    return ExecutionError(f"{what}: {said.message}", migration_id=job.migration_id, server=said, place=Place(job.script.path))
 
 
 def _place(script: Script, statement: Statement, diag: Diagnostic) -> Place:
@@ -212,7 +212,7 @@ def _lost(job: Job, error: psycopg.OperationalError) -> ExecutionError:
     return ExecutionError(
         f"the connection was lost while the script ran: {str(error).strip().splitlines()[0]}",
         migration_id=job.migration_id,
-        place=job.script.place(0),
+        place=Place(job.script.path),
         hint="PostgreSQL has rolled the script back; run the command again",
     )
 

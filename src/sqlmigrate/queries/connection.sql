@@ -15,3 +15,7 @@ WHERE pg_catalog.version() LIKE '%linux%'
 -- name: stay
 SELECT pg_catalog.set_config('idle_session_timeout', '0', false),
        pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false)
+
+-- name: limit
+SELECT pg_catalog.set_config('lock_timeout', %(lock)s, false),
+       pg_catalog.set_config('statement_timeout', %(statement)s, false)

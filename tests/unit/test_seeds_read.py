@@ -1,0 +1,308 @@
+"""Seed files are read, checked with their schema and refused with everything that is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.seeds.model import TableName
+from support.seeds import AGENTS, LLMS, SeedFiles
+
+STRICT = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "llms": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["model_code", "status"],
+                "properties": {
+                    "model_code": {"type": "string", "maxLength": 10},
+                    "status": {"enum": ["active", "inactive"]},
+                    "config": {"type": "object"},
+                    "limit": {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "none"}]},
+                },
+            },
+        }
+    },
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> SeedFiles:
+    return SeedFiles(tmp_path)
+
+
+def test_rows_are_read_with_their_table_and_their_places(files):
+    path = files.file("llms", LLMS, "llms:\n  - model_code: a\n    status: active\n", **STRICT)
+
+    [seed] = files.load().files
+
+    assert seed.rows == ({"model_code": "a", "status": "active"},)
+    assert seed.mapping.table == TableName("public", "llms")
+    assert str(seed.place(0, "status")) == f"{path}:3:13"
+    assert seed.label(0) == "model_code 'a'"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "llms:\n", "llms: []\n", "{}\n"])
+def test_a_missing_list_and_an_empty_file_are_an_empty_list(files, text):
+    files.file("llms", LLMS, text, **STRICT)
+
+    [seed] = files.load().files
+
+    assert seed.rows == ()
+
+
+def test_yml_counts_and_other_files_do_not(files):
+    files.file("llms", LLMS, "llms: []\n")
+    (files.directory / "llms.yaml").rename(files.directory / "llms.yml")
+    for name in ("notes.txt", ".hidden.yaml", "llms.yaml~"):
+        (files.directory / name).write_text("- no seed data", encoding="utf-8")
+
+    assert [seed.path.name for seed in files.load().files] == ["llms.yml"]
+
+
+def test_a_directory_without_seed_files_is_an_empty_set(files):
+    assert files.load().files == ()
+
+
+def test_a_directory_that_is_not_there_is_named(files):
+    files.directory = files.directory / "nowhere"
+
+    assert files.problems() == [f"{files.directory}: the seed directory cannot be read: No such file or directory"]
+
+
+def test_everything_that_is_wrong_in_all_files_is_reported_at_once(files):
+    files.file("llms", LLMS, "llms:\n  - model_code: a\n  - status: gone\n    model_code: b\n", **STRICT)
+    files.file("agents", AGENTS, "agents: [\n")
+    files.yaml("tools", "tools: []\n")
+
+    error = files.refusal()
+
+    assert error.message == "the seed data has 4 problems; nothing was written"
+    assert [str(problem.place).rsplit("/", 1)[1] for problem in error.problems] == [
+        "agents.yaml:2:1",
+        "llms.yaml:2:5",
+        "llms.yaml:3:13",
+        "tools.yaml",
+    ]
+
+
+def test_a_single_problem_is_the_error_itself(files):
+    files.file("llms", LLMS, "llms:\n  - model_code: a\n    status: gone\n", **STRICT)
+
+    error = files.refusal()
+
+    assert error.message == "llms[0].status: 'gone' is not one of 'active', 'inactive'"
+    assert (error.place.line, error.place.column, error.place.text) == (3, 13, "    status: gone")
+
+
+@pytest.mark.parametrize(
+    ("row", "problem", "hint"),
+    [
+        ("{status: active}", "1:8: llms[0]: 'model_code' is missing", None),
+        (
+            "{model_code: a, status: active, statsu: x}",
+            "1:40: llms[0]: the key 'statsu' is not allowed",
+            "allowed here: 'model_code', 'status', 'config', 'limit'",
+        ),
+        (
+            "{model_code: 2024, status: active}",
+            "1:21: llms[0].model_code: must be text, not the number 2024",
+            "put it in quotes",
+        ),
+        (
+            "{model_code: true, status: active}",
+            "1:21: llms[0].model_code: must be text, not true",
+            "put it in quotes",
+        ),
+        (
+            "{model_code: [a], status: active}",
+            "1:21: llms[0].model_code: must be text, not a list",
+            None,
+        ),
+        (
+            "{model_code: a, status: active, config: 5}",
+            "1:48: llms[0].config: must be a mapping, not the number 5",
+            None,
+        ),
+        ("{model_code: 01234567890, status: active}", "1:21: llms[0].model_code: '01234567890' is too long", None),
+        (
+            "{model_code: a, status: active, limit: 0}",
+            "1:47: llms[0].limit: the number 0 is less than the minimum of 1",
+            None,
+        ),
+    ],
+)
+def test_a_violation_of_the_schema_says_what_and_where(files, row, problem, hint):
+    files.file("llms", LLMS, f"llms: [{row}]\n", **STRICT)
+
+    assert files.problems() == [f"llms.yaml:{problem}"]
+    assert files.refusal().hint == hint
+
+
+def test_a_date_is_text_and_fits_a_schema_that_wants_text(files):
+    files.file("llms", LLMS, "llms: [{model_code: 2024-01-01, status: active}]\n", **STRICT)
+
+    assert files.load().files[0].rows[0]["model_code"] == "2024-01-01"
+
+
+def test_a_message_never_shows_a_whole_document(files):
+    long = {"properties": {"llms": {"items": {"properties": {"config": {"maxProperties": 1}}}}}}
+    rows = ", ".join(f"k{n}: {'secret' * 10}" for n in range(50))
+    files.file("llms", LLMS, f"llms: [{{model_code: a, config: {{{rows}}}}}]\n", **long)
+
+    [problem] = files.problems()
+
+    assert "llms[0].config: " in problem
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- model_code: a\n", "llms.yaml:1:1: must be a mapping with the list 'llms'"),
+        ("just text\n", "llms.yaml:1:1: must be a mapping with the list 'llms'"),
+        ("llms: {a: 1}\n", "llms.yaml:1:7: 'llms' must be a list of rows"),
+        ("llms: [{model_code: a}, b]\n", "llms.yaml:1:25: llms[1] must be a mapping"),
+    ],
+)
+def test_what_is_no_list_of_rows_is_refused_even_if_the_schema_allows_it(files, text, problem):
+    files.file("llms", LLMS, text)
+
+    assert files.problems() == [problem]
+
+
+def test_two_rows_with_one_conflict_target_are_refused(files):
+    files.file("llms", LLMS, "llms:\n  - model_code: a\n  - model_code: b\n  - model_code: a\n")
+
+    [problem] = files.problems()
+
+    assert problem == "llms.yaml:4:5: model_code 'a' is there twice, first at llms.yaml:2:5"
+
+
+def test_two_files_for_one_table_may_not_hold_the_same_row(files):
+    files.file("llms-a", LLMS, "llms: [{model_code: a}]\n")
+    files.file("llms-b", LLMS, "llms: [{model_code: a}]\n")
+
+    assert files.problems() == ["llms-b.yaml:1:8: model_code 'a' is there twice, first at llms-a.yaml:1:8"]
+
+
+@pytest.mark.parametrize("row", ["{status: active}", "{model_code: , status: active}"])
+def test_a_row_without_a_value_for_the_conflict_target_is_refused(files, row):
+    files.file("llms", LLMS, f"llms: [{row}]\n")
+
+    assert files.problems() == ["llms.yaml:1:8: llms[0] has no 'model_code', which says which row it is"]
+
+
+def test_a_column_may_not_be_filled_twice(files):
+    files.file("agents", AGENTS, "agents: [{agent_type: a, llm_model_code: x, llm_id: 5}]\n")
+
+    assert files.problems() == ["agents.yaml:1:45: 'llm_id' is filled from 'llm_model_code' already"]
+
+
+def test_a_column_with_a_default_on_update_may_not_be_in_the_file(files):
+    files.file("agents", AGENTS, "agents: [{agent_type: a, updated_at: 2024-01-01}]\n")
+
+    assert files.problems() == [
+        "agents.yaml:1:26: 'updated_at' gets its default on update, so the file must not set it"
+    ]
+
+
+def test_a_missing_schema_is_named(files):
+    files.yaml("llms", "llms: []\n")
+
+    assert files.problems() == ["llms.yaml: there is no llms.schema.json beside it"]
+
+
+def test_problems_of_the_schema_and_of_the_file_are_reported_together(files):
+    files.schema("llms", None)
+    files.yaml("llms", "llms: []\nllms: []\n")
+
+    assert len(files.problems()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"type": }', "llms.schema.json:1:10: no valid JSON: expecting value"),
+        ('{"type": "object", "type": "array"}', "llms.schema.json: the key 'type' is there twice in one object"),
+        ("[]", "llms.schema.json: a JSON Schema must be an object"),
+        ('{"type": "objekt"}', "llms.schema.json:1:10: no valid JSON Schema: type: "),
+        (
+            '{\n\t"minLength": "one"\n}',
+            "llms.schema.json:2:15: no valid JSON Schema: minLength: must be a whole number, not 'one'",
+        ),
+        ('{"$schema": "http://json-schema.org/draft-07/schema#"}', "llms.schema.json:1:13: $schema must be"),
+        ('{"$ref": "other.json"}', "llms.schema.json: $ref 'other.json' leads out of the file"),
+        ('{"$ref": "https://example.com/x.json"}', "llms.schema.json: $ref 'https://example.com/x.json' leads out"),
+        ("{}", "llms.schema.json: the schema has no 'x-sqlmigrate'"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_refused(files, text, problem):
+    (files.directory / "llms.schema.json").write_text(text, encoding="utf-8")
+    files.yaml("llms", "llms: []\n")
+
+    [found] = files.problems()
+
+    assert found.startswith(problem)
+
+
+def test_a_reference_inside_the_schema_that_leads_nowhere_is_refused(files):
+    files.file("llms", LLMS, "llms: [{model_code: a}]\n", properties={"llms": {"$ref": "#/$defs/none"}})
+
+    assert files.problems() == ["llms.schema.json: $ref '#/$defs/none' leads nowhere in the schema"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"table": "llms"}, "x-sqlmigrate.table: 'llms' does not match"),
+        ({"table": "a.b.c"}, "x-sqlmigrate.table: 'a.b.c' does not match"),
+        ({"conflict": []}, "x-sqlmigrate.conflict: a list should be non-empty"),
+        ({"conflict": "model_code"}, "x-sqlmigrate.conflict: must be a list, not 'model_code'"),
+        ({"list": None}, "x-sqlmigrate.list: must be text, not null"),
+        ({"touch": {"updated_at": "now()"}}, "x-sqlmigrate: the key 'touch' is not allowed"),
+        ({"columns": {"llm_id": {}}}, "x-sqlmigrate.columns.llm_id: 'from' is missing"),
+        (
+            {"columns": {"llm_id": {"from": "a", "references": {"table": "public.x", "match": "y"}}}},
+            "x-sqlmigrate.columns.llm_id.references: 'select' is missing",
+        ),
+        ({"default_on_update": ["model_code"]}, "default_on_update: column 'model_code' gets its value from the file"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_is_refused_with_its_place(files, change, problem):
+    files.file("llms", LLMS | change, "llms: []\n")
+
+    [found] = files.problems()
+
+    assert problem in found
+    assert found.startswith("llms.schema.json:")
+
+
+def test_a_mapping_may_not_name_keys_that_no_row_can_have(files):
+    rules = {"properties": {"llms": {"items": {"$ref": "#/$defs/llm"}}}}
+    rules["$defs"] = {"llm": {"additionalProperties": False, "properties": {"model_code": {}, "status": {}}}}
+    mapping = {**LLMS, "conflict": ["code"], "columns": {"state": {"from": "stat"}}}
+    files.file("llms", mapping, "llms: []\n", **rules)
+
+    found = [problem.partition(": ")[2] for problem in files.problems()]
+
+    assert found == ["'stat' is no property of the rows in 'llms'", "'code' is no property of the rows in 'llms'"]
+
+
+def test_reading_seeds_is_not_what_starts_the_slow_libraries():
+    code = "import sqlmigrate.seeds, sys; print(sorted({'yaml', 'jsonschema', 'referencing'} & set(sys.modules)))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+
+    assert json.loads(done.stdout.replace("'", '"')) == []
