@@ -56,7 +56,7 @@ dist: install-dev ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m hatchling build
 
 clean: ## Remove everything that make has made
-	@if [ -x $(BIN)/sqlmigrate ]; then tools/demo.sh clean || true; fi
+	@if [ -x $(BIN)/sqlmigrate ]; then tools/demo.sh clean >/dev/null 2>&1 || true; fi
 	rm -rf .venv .sqlmigrate/demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 install:

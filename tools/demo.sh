@@ -22,7 +22,7 @@ show() {
 
 case ${1:-} in
 run)
-    sqlmigrate db reset --embedded --yes --quiet
+    sqlmigrate db reset --embedded --yes --quiet >/dev/null
     show apply --embedded
     show seed --embedded
     show status --embedded

@@ -167,9 +167,9 @@ def _add_table(
 def _place(file: Path, text: str, key: str) -> Place:
     """Find the line that sets a key: tomllib tells no positions."""
     for number, line in enumerate(text.splitlines(), 1):
-        if hit := re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line):
+        if re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line):
             column = len(line) - len(line.lstrip()) + 1
-            return Place(file, number, column, line) if hit else Place(file)
+            return Place(file, number, column, line)
     return Place(file)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
@@ -78,12 +78,6 @@ def redact(text: str) -> str:
     return _KEY_PASSWORD.sub(r"\g<start>***", text)
 
 
-def public_conninfo(conninfo: str) -> str:
-    """Give a connection string that holds no secret."""
-    kept = {key: value for key, value in conninfo_to_dict(conninfo).items() if key not in _SECRETS}
-    return make_conninfo(**kept)
-
-
 def connect(conninfo: str, *, application_name: str = "sqlmigrate") -> Connection:
     """Open a session in autocommit; raises ConnectionFailed in libpq's words, without any password."""
     given = conninfo_to_dict(conninfo)
@@ -136,7 +130,9 @@ def settle(connection: Connection) -> None:
 
 def limit(connection: Connection, *, lock_timeout: int, statement_timeout: int) -> None:
     """Set how long this session waits for a lock and for a statement, in milliseconds."""
-    connection.execute(queries.load("connection")["limit"], {"lock": str(lock_timeout), "statement": str(statement_timeout)})
+    connection.execute(
+        queries.load("connection")["limit"], {"lock": str(lock_timeout), "statement": str(statement_timeout)}
+    )
 
 
 def set_role(connection: Connection, role: str) -> None:

@@ -61,20 +61,20 @@ class History:
         return next((row for row in self.applied if row.migration_id == migration_id), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Who runs: recorded with everything that one call of the command does."""
-
-    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    username: str = field(default_factory=lambda: _username())
-    hostname: str = field(default_factory=lambda: socket.gethostname()[:255])
-
-
 def _username() -> str:
     try:
         return getpass.getuser()[:255]
     except (KeyError, OSError):  # a container may run as a user id without a name
         return "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who runs: recorded with everything that one call of the command does."""
+
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    username: str = field(default_factory=_username)
+    hostname: str = field(default_factory=lambda: socket.gethostname()[:255])
 
 
 def read(connection: Connection, schema: str) -> History:
@@ -134,9 +134,9 @@ def _in_application_order(rows: Iterable[dict[str, Any]]) -> tuple[Applied, ...]
         )
         (theirs if applied.seq is None else ours).append(applied)
     result = sorted(ours, key=lambda row: row.seq or 0)
-    for row in sorted(theirs, key=lambda row: (_time(row), row.migration_id)):
-        index = next((at for at, other in enumerate(result) if _time(other) > _time(row)), len(result))
-        result.insert(index, row)
+    for late in sorted(theirs, key=lambda row: (_time(row), row.migration_id)):
+        index = next((at for at, other in enumerate(result) if _time(other) > _time(late)), len(result))
+        result.insert(index, late)
     return tuple(result)
 
 
@@ -155,7 +155,7 @@ def install(connection: Connection, schema: str, history: History) -> None:
             if not exists:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
             for version in range((history.version or 0) + 1, VERSION + 1):
-                connection.execute(sql.SQL(queries.history_upgrade(version)).format(schema=name))  # type: ignore[arg-type]
+                connection.execute(sql.SQL(queries.history_upgrade(version)).format(schema=name))
                 connection.execute(
                     sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES (%s, %s)").format(name),
                     [version, f"sqlmigrate {__version__}"],
@@ -186,7 +186,7 @@ def unclaim(schema: str, migration_id: str) -> Command:
 
 
 def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = False) -> Command:
-    """Give the command that completes a claimed row with digests and texts; it changes no row where the claim is gone."""
+    """Give the command that completes a claimed row with digests and texts; it writes no row where the claim is gone."""
     script, rollback = migration.script, migration.rollback
     values = (
         migration.migration_hash,
@@ -226,7 +226,7 @@ def log(
 
 def _compose(name: str, schema: str) -> sql.Composed:
     text = queries.load("history")[name]
-    return sql.SQL(text).format(schema=sql.Identifier(schema))  # type: ignore[arg-type]
+    return sql.SQL(text).format(schema=sql.Identifier(schema))
 
 
 def _text(name: str, schema: str) -> str:

@@ -121,7 +121,9 @@ def in_order(migrations: Iterable[Migration]) -> list[Migration]:
         return [known[key] for key in topological_sort(known, graph)]
     except CycleError as error:
         circle = ", ".join(error.args[1])
-        problem = Problem(f"these migrations depend on each other: {circle}", Place(known[error.args[1][0]].script.path))
+        problem = Problem(
+            f"these migrations depend on each other: {circle}", Place(known[error.args[1][0]].script.path)
+        )
         raise MigrationsError("the migrations cannot be put in order", [problem]) from None
 
 

@@ -54,7 +54,7 @@ class Plan:
 
 
 def status(migrations: Migrations, history: History) -> list[Status]:
-    """List every migration: the applied ones in the order of their application, then the pending ones as they will run."""
+    """List every migration: the applied ones as they were applied, then the pending ones as they will run."""
     applied = [_applied_status(row, migrations.get(row.migration_id)) for row in history.applied]
     done = {row.migration_id for row in history.applied}
     pending = in_order(item for item in migrations.ordered if item.migration_id not in done)
@@ -96,9 +96,7 @@ def contradictions(states: Iterable[Status]) -> tuple[list[Problem], list[Proble
     return errors, warnings
 
 
-def plan_apply(
-    migrations: Migrations, history: History, *, to: str | None = None, steps: int | None = None
-) -> Plan:
+def plan_apply(migrations: Migrations, history: History, *, to: str | None = None, steps: int | None = None) -> Plan:
     """Plan to apply what is pending: all of it, up to and with `to`, or the next `steps`.
 
     Raises MigrationsError where an applied script was edited or is missing, UsageError for an unknown id.
@@ -197,6 +195,9 @@ def _rollback_problems(migrations: Migrations, rows: Sequence[Applied], history:
         migration = migrations.get(row.migration_id)
         if row.migration_id in gone or migration is None:
             continue
-        for name in sorted(gone & set(migration.depends)):
-            problems.append(Problem(f"{row.migration_id} is applied and depends on {name}", Place(migration.script.path)))
+        place = Place(migration.script.path)
+        problems += [
+            Problem(f"{row.migration_id} is applied and depends on {name}", place)
+            for name in sorted(gone & set(migration.depends))
+        ]
     return problems

@@ -316,9 +316,8 @@ def test_a_partitioned_table_is_counted_like_any_other(conn, files):
         CREATE TABLE public.parts_a PARTITION OF public.parts FOR VALUES IN ('a');
         CREATE TABLE public.parts_rest PARTITION OF public.parts DEFAULT"""
     )
-    files.file(
-        "parts", {"list": "p", "table": "public.parts", "conflict": ["code"]}, "p: [{code: a, n: 1}, {code: b, n: 1}]\n"
-    )
+    mapping = {"list": "parts", "table": "public.parts", "conflict": ["code"]}
+    files.file("parts", mapping, "parts: [{code: a, n: 1}, {code: b, n: 1}]\n")
 
     assert counts(apply(conn, files.load())) == {"parts": (2, 0, 0)}
     files.yaml("parts", "parts: [{code: a, n: 2}, {code: b, n: 1}, {code: c, n: 1}]\n")

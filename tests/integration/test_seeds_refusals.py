@@ -76,10 +76,8 @@ def test_every_unknown_reference_is_reported(conn, files):
     error = refusal(conn, files)
 
     assert error.message == "the seed data has 2 problems; nothing was written"
-    assert [
-        "'x' of agent_type 'T'" in error.problems[0].message,
-        "'y' of agent_type 'U'" in error.problems[1].message,
-    ] == [True, True]
+    assert "'x' of agent_type 'T'" in error.problems[0].message
+    assert "'y' of agent_type 'U'" in error.problems[1].message
     assert error.problems[0].hint == "correct it, or add it to public.llms"
 
 

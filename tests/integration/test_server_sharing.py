@@ -22,13 +22,8 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.pg
 
 
-@pytest.fixture
-def state(binaries, open_path):
-    """A state directory; whatever runs in it at the end is stopped."""
-    state = open_path / ".sqlmigrate"
-    yield state
-    stop(state)
-    wait_until(lambda: not watchdogs(state), timeout=30)
+def watchdog_is_gone(state: Path) -> None:
+    wait_until(lambda: not watchdogs(state), timeout=15, interval=0.2)
 
 
 def watchdogs(state: Path) -> list[int]:
@@ -63,7 +58,7 @@ def test_killing_the_only_user_ends_the_server_and_its_watchdog(state):
         user.kill()
 
         wait_until(lambda: running(data_dir) is None, timeout=15)
-        wait_until(lambda: not watchdogs(state), timeout=15)
+        watchdog_is_gone(state)
 
 
 def test_killing_one_of_two_users_leaves_the_server_to_the_other(state):
@@ -80,7 +75,8 @@ def test_killing_one_of_two_users_leaves_the_server_to_the_other(state):
         assert running(server.data_dir) is None
 
 
-def test_eight_processes_that_start_at_once_make_one_server(state):
+def test_eight_processes_that_start_at_once_make_one_server(empty_state):
+    state = empty_state
     with ExitStack() as stack:
         users = [stack.enter_context(python(USE, state)) for _ in range(8)]
         answers = {said(user) for user in users}
@@ -109,7 +105,7 @@ def test_a_started_server_stays_whoever_comes_and_goes_until_stop(state):
     pid = running(server.data_dir).pid
     with shared(state) as same:
         assert same.host == server.host
-    wait_until(lambda: not watchdogs(state), timeout=15)
+    watchdog_is_gone(state)
 
     assert [(each.running, each.kept, each.in_use) for each in status(state)] == [(True, True, False)]
     assert status(state)[0].server.version == server.version
@@ -124,7 +120,7 @@ def test_a_server_is_kept_when_the_process_that_started_it_is_killed(state):
         pid, data_dir = said(starter).split(maxsplit=1)
         starter.kill()
         starter.wait()
-    wait_until(lambda: not watchdogs(state), timeout=15)
+    watchdog_is_gone(state)
 
     assert running(Path(data_dir)).pid == int(pid)
 
@@ -164,13 +160,14 @@ def test_a_killed_watchdog_is_replaced_by_the_next_user(state):
     with shared(state):
         (first,) = watchdogs(state)
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: not watchdogs(state))
+        watchdog_is_gone(state)
         with shared(state):
             assert len(watchdogs(state)) == 1
 
 
 def test_deleting_the_state_directory_under_a_running_server_does_no_harm(state):
     old = running(start(state).data_dir).pid
+    watchdog_is_gone(state)
     try:
         shutil.rmtree(state)
         with shared(state) as server, psycopg.connect(server.conninfo()) as session:

@@ -74,7 +74,7 @@ def test_a_socket_directory_of_another_account_is_refused(open_path, monkeypatch
     # /usr stands for a directory that somebody else owns; root owns it, so root takes another view of itself.
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
 
-    with pytest.raises(ServerError, match="belongs to .*, not to 4000000"):
+    with pytest.raises(ServerError, match=r"belongs to .*, not to 4000000"):
         places.make_guarded(open_path, 0o755)
 
 
@@ -86,7 +86,7 @@ def test_data_lies_in_the_project(open_path):
 
 
 def test_data_lies_in_a_place_of_the_user_where_the_account_cannot_enter_the_project(open_path, monkeypatch):
-    monkeypatch.setattr(Account, "reaches", lambda self, directory: False)
+    monkeypatch.setattr(Account, "reaches", lambda *_: False)
     monkeypatch.setenv("XDG_STATE_HOME", "/state/of/the/user")
     home = places.ROOT_STATE if server_account().switch else "/state/of/the/user/sqlmigrate"
 

@@ -138,7 +138,9 @@ def caret(place: Place) -> list[str]:
 
 def _visible(text: str) -> str:
     """Replace control characters, which could move the cursor or colour the terminal."""
-    return "".join(c if c == "\t" or unicodedata.category(c) not in {"Cc", "Cf"} else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c if c == "\t" or unicodedata.category(c) not in {"Cc", "Cf"} else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def _blank(character: str) -> str:

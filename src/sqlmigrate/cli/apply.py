@@ -65,7 +65,9 @@ def _count(planned: Plan) -> str:
 def _dry_run(app: App, planned: Plan) -> None:
     ids = [migration.migration_id for migration in planned.steps]
     files = [str(migration.script.path) for migration in planned.steps]
-    app.output.result(dry_run=True, migrations=[{"migration_id": i, "file": f} for i, f in zip(ids, files, strict=True)])
+    app.output.result(
+        dry_run=True, migrations=[{"migration_id": i, "file": f} for i, f in zip(ids, files, strict=True)]
+    )
     for migration_id, file in zip(ids, files, strict=True):
         app.output.line(f"would apply {migration_id} ({file})")
     app.output.line(f"{len(ids)} would be applied; nothing was run" if ids else "nothing to apply")

@@ -105,7 +105,9 @@ def psql(context: click.Context, app: App, *, arguments: tuple[str, ...]) -> Non
         prepared = target.prepared(running, app.config)
         program = server.find_program("psql", running.binaries)
         if program is None:
-            raise ServerError("psql is not installed", hint="apt install postgresql-client; `sqlmigrate db url` has the URL")
+            raise ServerError(
+                "psql is not installed", hint="apt install postgresql-client; `sqlmigrate db url` has the URL"
+            )
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's while it runs
         try:
             status_ = subprocess.run([program, "-d", prepared.conninfo, *arguments], check=False).returncode

@@ -81,7 +81,7 @@ class Commands(click.Group):
 
             near = get_close_matches(args[0], COMMANDS, n=1)
             if near and "Did you mean" not in error.message:
-                error.message += f" Did you mean {near[0]!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
             raise
 
 
@@ -150,7 +150,7 @@ def _stopped(word: str, status: int) -> int:
 
 
 def _unexpected(error: Exception, output: Output) -> int:
-    """Report what no other place knew: a database error in PostgreSQL's words, or a bug with its traceback in a file."""
+    """Report what no other place knew: a database error in PostgreSQL's words, or a bug, with its trace in a file."""
     import psycopg  # noqa: PLC0415  only for the rare case
 
     from sqlmigrate.connection import redact  # noqa: PLC0415  same

@@ -28,9 +28,7 @@ Examples:
 @click.option("--all", "everything", is_flag=True, help="Roll back everything that was applied.")
 @click.option("--include-marked", multiple=True, metavar="ID", help="Roll back this marked migration too.")
 @running
-def command(
-    app: App, *, steps: int | None, to: str | None, everything: bool, include_marked: tuple[str, ...]
-) -> None:
+def command(app: App, *, steps: int | None, to: str | None, everything: bool, include_marked: tuple[str, ...]) -> None:
     """Roll back applied migrations in the reverse order of their application: one, unless told otherwise.
 
     It asks before it runs. A migration that was marked, not applied, is a floor: it and what lies below it stay,

@@ -39,9 +39,7 @@ class Result:
     ran: tuple[Ran, ...] = ()
 
 
-def apply(
-    conninfo: str, planner: Planner, options: Options, *, gate: Gate, observer: Observer = ignore
-) -> Result:
+def apply(conninfo: str, planner: Planner, options: Options, *, gate: Gate, observer: Observer = ignore) -> Result:
     """Apply what the planner finds pending, each script in one transaction with its history row.
 
     `gate` is called once with the server and the plan before anything is written; it raises to stop. Raises
@@ -63,9 +61,7 @@ def preview(conninfo: str, planner: Planner, options: Options, *, gate: Callable
     return plan
 
 
-def rollback(
-    conninfo: str, planner: Planner, options: Options, *, gate: Gate, observer: Observer = ignore
-) -> Result:
+def rollback(conninfo: str, planner: Planner, options: Options, *, gate: Gate, observer: Observer = ignore) -> Result:
     """Roll back what the planner names, as `apply` does forward."""
 
     def job(migration: Migration, run: Run) -> Job:

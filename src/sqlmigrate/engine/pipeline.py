@@ -36,7 +36,8 @@ _COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStat
 class Exchange:
     """What has come back so far: `current` is the index of the command whose result is awaited.
 
-    `rows` holds how many rows each finished command returned or changed; `error` is the first failure, `failed` its index.
+    `rows` holds how many rows each finished command returned or changed; `error` is the first failure, `failed` the
+    index of its command.
     """
 
     current: int = 0
@@ -61,7 +62,7 @@ def run(connection: Connection, commands: Sequence[Command | None], exchange: Ex
 
 def _communicate(
     pgconn: PGconn, commands: Sequence[Command | None], exchange: Exchange
-) -> Generator[Wait, Ready, None]:
+) -> Generator[Wait, Ready | int, None]:
     """Keep a window of commands under way until the last SYNC has come back."""
     sent, total = 0, len(commands)
     while exchange.current < total:
@@ -102,10 +103,10 @@ def _receive(pgconn: PGconn, exchange: Exchange) -> None:
             exchange.current += 1
         else:
             open_command = True
-            _record(pgconn, result, exchange)
+            _record(result, exchange)
 
 
-def _record(pgconn: PGconn, result: PGresult, exchange: Exchange) -> None:
+def _record(result: PGresult, exchange: Exchange) -> None:
     status = result.status
     if status in _GOOD:
         exchange.rows[exchange.current] = result.ntuples or result.command_tuples or 0

@@ -190,7 +190,9 @@ def _own_failure(job: Job, step: _Step, said: ServerMessage) -> Error:
     what = "the history row could not be written"
     if step.command is not None and step.command.sql.startswith("SET ROLE"):
         what = "the role of the script could not be taken on"
-    return ExecutionError(f"{what}: {said.message}", migration_id=job.migration_id, server=said, place=Place(job.script.path))
+    return ExecutionError(
+        f"{what}: {said.message}", migration_id=job.migration_id, server=said, place=Place(job.script.path)
+    )
 
 
 def _place(script: Script, statement: Statement, diag: Diagnostic) -> Place:

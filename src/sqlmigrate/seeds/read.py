@@ -118,12 +118,12 @@ def _row_problems(file: SeedFile) -> Iterator[Problem]:
 
 def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
     """Find rows of one table, in one file or in several, that have the same conflict target."""
-    seen: dict[Any, Place] = {}
+    seen: dict[Any, tuple[SeedFile, int]] = {}
     for file in files:
         for index, row in enumerate(file.rows):
             values = [row[file.mapping.source_of(column)] for column in file.mapping.conflict]
             key = (file.mapping.table, file.mapping.conflict, canonical(values))
-            if key in seen:
-                message = f"{file.label(index)} is there twice, first at {seen[key]}"
+            first, number = seen.setdefault(key, (file, index))
+            if (first, number) != (file, index):
+                message = f"{file.label(index)} is there twice, first at {first.place(number)}"
                 yield Problem(message, file.place(index), "keep one of the two rows")
-            seen.setdefault(key, file.place(index))

@@ -43,7 +43,7 @@ class Binaries:
     source: str
 
 
-class _Unfit(Exception):  # noqa: N818 -- no error yet: the next candidate may do
+class _Unfit(Exception):
     """A candidate cannot be used, for the reason in the message."""
 
 

@@ -111,6 +111,7 @@ def launch(cluster: Cluster, host: Path) -> PrivateServer:
     """Start the server so that it outlives us, and wait until it accepts connections."""
     if cluster.log.exists() and cluster.log.stat().st_size > LOG_BYTES:
         cluster.log.unlink()
+    postmaster.wait_for_reaper(cluster.data_dir)
     with cluster.log.open("ab") as log:
         start = log.tell()
         pid = spawn_detached(cluster.command, cluster.account.subprocess_options() | {"stderr": log})
@@ -159,7 +160,17 @@ def connected(cluster: Cluster, host: Path) -> PrivateServer:
 
 
 def _initdb(cluster: Cluster, directory: Path, *, sync: bool) -> None:
-    arguments = ["-D", directory, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", *([] if sync else ["-N"])]
+    arguments: list[str | Path] = [
+        "-D",
+        directory,
+        "-U",
+        SUPERUSER,
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        *([] if sync else ["-N"]),
+    ]
     failure = ""
     for locale in _locales(cluster.binaries.major):
         command: Command = [cluster.binaries.bindir / "initdb", *arguments, *locale]

@@ -51,8 +51,11 @@ class Locks:
 
     def in_use(self) -> bool:
         """Tell whether somebody uses the server; meant for the holder of `start`."""
-        with attempted(self.use) as alone:
-            return not alone
+        try:
+            with attempted(self.use, create=False) as alone:
+                return not alone
+        except FileNotFoundError:
+            return False
 
 
 @contextmanager

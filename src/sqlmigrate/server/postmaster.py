@@ -12,6 +12,7 @@ from pathlib import Path
 POLL_INTERVAL = 0.02
 FAST_STOP_SECONDS = 60.0
 IMMEDIATE_STOP_SECONDS = 15.0
+REAPER_SECONDS = 10.0
 PROCESSES = Path("/proc")
 
 
@@ -26,31 +27,31 @@ class Postmaster:
 
 def running(data_dir: Path) -> Postmaster | None:
     """Give the running server of a data directory; a pid file that a crash left behind counts as none."""
-    try:
-        lines = (data_dir / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
-        pid = int(lines[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    # A negative pid is a single-user backend: initdb's, never ours.
+    lines = _pid_file(data_dir)
+    pid = _number(lines[0])
+    # A negative number is a single-user backend: initdb's, never ours.
     if pid <= 0 or not _serves(pid, data_dir):
         return None
-    lines += [""] * (8 - len(lines))
     return Postmaster(pid=pid, socket_dir=lines[4], ready=lines[7].strip() == "ready")
 
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process runs; a zombie (containers without an init keep them) does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not _has_number(pid):
         return False
-    except PermissionError:
-        pass
     try:
         status = (PROCESSES / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return not (PROCESSES / "self").exists()
     return status.rpartition(") ")[2][:1] != "Z"
+
+
+def wait_for_reaper(data_dir: Path) -> None:
+    """Give init a moment to bury a server that was killed: PostgreSQL takes a zombie for a running server."""
+    pid = _number(_pid_file(data_dir)[0])
+    deadline = time.monotonic() + REAPER_SECONDS
+    while pid > 0 and _has_number(pid) and not is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(POLL_INTERVAL)
 
 
 def stop(data_dir: Path) -> bool:
@@ -71,6 +72,32 @@ def _signal_and_wait(data_dir: Path, number: signal.Signals, seconds: float) -> 
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_INTERVAL)
+    return True
+
+
+def _pid_file(data_dir: Path) -> list[str]:
+    """Give the eight lines of `postmaster.pid`; those not written yet are empty."""
+    try:
+        lines = (data_dir / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return lines + [""] * (8 - len(lines))
+
+
+def _number(line: str) -> int:
+    try:
+        return int(line)
+    except ValueError:
+        return 0
+
+
+def _has_number(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
     return True
 
 

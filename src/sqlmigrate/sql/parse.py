@@ -102,11 +102,14 @@ def _option(options: Any, name: str, *, default: bool) -> bool:
             continue
         if not element.HasField("arg"):
             return True
-        kind = element.arg.WhichOneof("node")
-        value = getattr(element.arg, kind)
-        text = {"string": lambda: value.sval, "integer": lambda: str(value.ival), "boolean": lambda: str(value.boolval)}
-        return text.get(kind, lambda: "true")().lower() not in {"false", "off", "0", "no", "none"}
+        return _value(element.arg) not in {"false", "off", "0", "no", "none"}
     return default
+
+
+def _value(argument: Any) -> str:
+    kind = argument.WhichOneof("node")
+    field = {"string": "sval", "integer": "ival", "boolean": "boolval"}.get(kind)
+    return str(getattr(getattr(argument, kind), field)).lower() if field else "true"
 
 
 def _reindex(node: Any) -> bool:

@@ -149,14 +149,14 @@ def _statement_end(text: str, start: int) -> int:
     depth, position = 0, start
     search = _SPECIAL.search
     while hit := search(text, position):
-        token = hit[0]
-        if token == "(":
+        mark = hit[0]
+        if mark == "(":
             depth += 1
-        elif token == ")":
+        elif mark == ")":
             depth = max(depth - 1, 0)
-        elif token == ";" and depth == 0:
+        elif mark == ";" and depth == 0:
             return hit.start()
-        position = _token_end(text, hit.start(), token)
+        position = _token_end(text, hit.start(), mark)
     return len(text)
 
 
@@ -171,43 +171,43 @@ def _routine_end(text: str, start: int) -> int:
     """Do as `_statement_end` where BEGIN, CASE and END count: SQL-standard bodies hold semicolons of their own."""
     depth, begins, position = 0, 0, start
     while hit := _WORD_OR_SPECIAL.search(text, position):
-        token = hit[0]
+        mark = hit[0]
         position = hit.end()
-        if _WORD.match(token):
-            if token in "eE" and text.startswith("'", position):
+        if _WORD.match(mark):
+            if mark in "eE" and text.startswith("'", position):
                 position = _escape_string_end(text, position)
             elif depth == 0:
-                word = token.lower()
+                word = mark.lower()
                 if word == "begin" or (word == "case" and begins):
                     begins += 1
                 elif word == "end" and begins:
                     begins -= 1
             continue
-        if token == "(":
+        if mark == "(":
             depth += 1
-        elif token == ")":
+        elif mark == ")":
             depth = max(depth - 1, 0)
-        elif token == ";" and depth == 0 and begins == 0:
+        elif mark == ";" and depth == 0 and begins == 0:
             return hit.start()
-        position = _token_end(text, hit.start(), token)
+        position = _token_end(text, hit.start(), mark)
     return len(text)
 
 
-def _token_end(text: str, at: int, token: str) -> int:
+def _token_end(text: str, at: int, mark: str) -> int:
     """Give the offset behind the quote, comment or single character that begins at `at`."""
-    if token == "'":
+    if mark == "'":
         if _is_escape_prefix(text, at):
             return _escape_string_end(text, at)
         return _closed(_STRING, text, at, "this string is never closed")
-    if token == "--":
+    if mark == "--":
         return _line_comment_end(text, at)
-    if token == "$":
+    if mark == "$":
         return _dollar_end(text, at)
-    if token == '"':
+    if mark == '"':
         return _closed(_QUOTED_NAME, text, at, "this quoted name is never closed")
-    if token == "/*":
+    if mark == "/*":
         return _block_comment_end(text, at)
-    if token == "\\":
+    if mark == "\\":
         raise _ScanError(_meta_message(text, at), at)
     return at + 1
 

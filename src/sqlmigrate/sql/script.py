@@ -117,7 +117,9 @@ def _not_yet(script: Script) -> list[Problem]:
     if script.directives.transactional is not False:
         return []
     message = "`-- transactional: false` scripts cannot be run by this version"
-    return [Problem(message, Place(script.path), hint="run it by hand with psql, then record it with `sqlmigrate mark`")]
+    return [
+        Problem(message, Place(script.path), hint="run it by hand with psql, then record it with `sqlmigrate mark`")
+    ]
 
 
 def _psql_hint(problem: str) -> str | None:

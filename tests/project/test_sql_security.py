@@ -1,0 +1,118 @@
+"""Row level security alone keeps the API roles out: shown by what they see when it is off."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+POLICIES = """
+    SELECT polname, polcmd::text, polroles::regrole[]::text,
+        coalesce(pg_get_expr(polqual, polrelid), '-'), coalesce(pg_get_expr(polwithcheck, polrelid), '-')
+    FROM pg_policy WHERE polrelid = %s::regclass ORDER BY polname
+"""
+STATES = [
+    ("before", "user_agents"),
+    ("before", "user_agent_catalog"),
+    ("changed", "system_agents"),
+    ("undone", "user_agents"),
+    ("undone", "user_agent_catalog"),
+]
+
+
+def bring_to(app, state):
+    if state in ("changed", "undone"):
+        app.change()
+    if state == "undone":
+        app.undo()
+
+
+@pytest.mark.parametrize(("state", "table"), STATES)
+def test_a_table_has_a_policy_that_denies_each_action_to_each_role(app, state, table):
+    bring_to(app, state)
+
+    actions = {"select": ("r", "false", "-"), "insert": ("a", "-", "false")}
+    actions |= {"update": ("w", "false", "false"), "delete": ("d", "false", "-")}
+    assert app.rows(POLICIES, table) == sorted(
+        (f"{role}_{action}_{table}", command, f"{{{role}}}", using, check)
+        for role in ("anon", "authenticated")
+        for action, (command, using, check) in actions.items()
+    )
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize(("state", "table"), STATES)
+def test_an_api_role_sees_and_changes_no_row_until_row_level_security_is_off(busy, state, table, role):
+    bring_to(busy, state)
+    session = busy.database.connect_as(role)
+    statements = (
+        f"SELECT id FROM {table}",
+        f"UPDATE {table} SET status = 'inactive' WHERE status = 'active'",
+        f"DELETE FROM {table} WHERE agent_type = 'TASK_EXECUTION'",
+    )
+
+    for statement in statements:
+        assert session.execute(statement).rowcount == 0
+    busy.migrator.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    for statement in statements:
+        assert session.execute(statement).rowcount > 0
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize(("state", "table"), STATES)
+def test_an_api_role_inserts_no_row_until_row_level_security_is_off(busy, state, table, role):
+    bring_to(busy, state)
+    values = {"id": "gen_random_uuid()", "llm_id": f"'{busy.llm('new')}'", "agent_type": "'TASK_EXECUTION'"}
+    values["status"] = "'active'"
+    if table == "user_agents":
+        values["user_id"] = f"'{busy.sign_up()}'"
+        busy.migrator.execute("DELETE FROM user_agents WHERE user_id IN (SELECT id FROM profiles WHERE username ~ '^user_')")
+    else:
+        busy.migrator.execute(f"DELETE FROM {table}")
+    statement = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+    session = busy.database.connect_as(role)
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+        session.execute(statement)
+    busy.migrator.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    assert session.execute(statement).rowcount == 1
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize("table", ["llms", "profiles", "memories"])
+@pytest.mark.parametrize("state", ["before", "changed", "undone"])
+def test_the_other_tables_show_nothing_either(busy, state, table, role):
+    bring_to(busy, state)
+    session = busy.database.connect_as(role)
+    assert session.execute(f"SELECT FROM {table}").rowcount == 0
+
+    busy.migrator.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    assert session.execute(f"SELECT FROM {table}").rowcount > 0
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role", "supabase_auth_admin"])
+@pytest.mark.parametrize("state", ["before", "changed", "undone"])
+def test_nobody_else_may_call_the_trigger_function(app, state, role):
+    bring_to(app, state)
+
+    assert app.value("SELECT has_function_privilege(%s, 'create_profile_for_new_user()', 'EXECUTE')", role) is False
+
+
+def test_the_migrating_role_is_no_superuser_and_does_not_own_users(app):
+    assert app.rows(
+        "SELECT rolsuper, rolbypassrls, pg_has_role(current_user, relowner, 'MEMBER')"
+        " FROM pg_roles, pg_class WHERE rolname = current_user AND pg_class.oid = 'auth.users'::regclass"
+    ) == [(False, False, False)]
+
+
+def test_the_baseline_works_without_a_service_role(ground):
+    text = "20260301_agent_baseline"
+    admin = ground.database.connect_superuser()
+    admin.execute("ALTER ROLE service_role RENAME TO somebody_else")
+    try:
+        ground.run(text)
+        ground.change()
+        ground.undo()
+    finally:
+        admin.execute("ALTER ROLE somebody_else RENAME TO service_role")
+
+    assert ground.value("SELECT to_regclass('user_agents') IS NOT NULL")
