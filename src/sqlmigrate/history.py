@@ -186,7 +186,7 @@ def unclaim(schema: str, migration_id: str) -> Command:
 
 
 def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = False) -> Command:
-    """Give the command that completes a claimed row with digests and texts; it writes no row where the claim is gone."""
+    """Give the command that completes a claimed row; it writes no row where the claim is gone."""
     script, rollback = migration.script, migration.rollback
     values = (
         migration.migration_hash,

@@ -56,7 +56,8 @@ def seed_error(
     # The place shows the row already, and the row may be long.
     shown = f" ({detail.rstrip('.')})" if detail and not detail.startswith("Failing row contains") else ""
     message = f"{label}: {said}{shown}" if label else f"{said}{shown}"
-    hint = error.diag.message_hint or _HINTS.get(error.sqlstate or "")
+    # A row that is refused with 42501 fails a policy (row level security): no grant would help.
+    hint = error.diag.message_hint or (None if label else _HINTS.get(error.sqlstate or ""))
     return SeedError(message, [Problem(message, place, hint)], hint=hint, place=place)
 
 
