@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from sqlmigrate.errors import ServerError
@@ -64,14 +65,17 @@ def socket_dir(data_dir: Path, account: Account) -> Path:
     Its name comes from the data directory's inode and not from its path: the directory may be moved while its
     server runs, and a server whose data was deleted under it lives on for a minute and must not be met.
     """
-    found = data_dir.stat()
-    identity = b"%d:%d" % (found.st_dev, found.st_ino)
-    parent = SOCKET_PARENT / f"sqlmigrate-{os.geteuid()}"
+    leaf = _socket_path(data_dir)
     # Root owns the parent and the server's account passes through it, so nobody else can put anything in there.
-    make_guarded(parent, 0o711 if account.switch else 0o700)
-    leaf = parent / hashlib.sha256(identity).hexdigest()[:16]
+    make_guarded(leaf.parent, 0o711 if account.switch else 0o700)
     make_guarded(leaf, 0o700, account)
     return leaf
+
+
+def remove_socket_dir(data_dir: Path) -> None:
+    """Tidy up after a server that was stopped."""
+    with suppress(OSError):
+        _socket_path(data_dir).rmdir()
 
 
 def make_guarded(directory: Path, mode: int, account: Account | None = None) -> None:
@@ -101,6 +105,12 @@ def _check_guarded(directory: Path, mode: int, owner: int) -> None:
             f"socket directory {directory} {problem}; whoever made it could pose as the server",
             hint=f"look at {directory}, remove it, and try again",
         )
+
+
+def _socket_path(data_dir: Path) -> Path:
+    found = data_dir.stat()
+    identity = b"%d:%d" % (found.st_dev, found.st_ino)
+    return SOCKET_PARENT / f"sqlmigrate-{os.geteuid()}" / hashlib.sha256(identity).hexdigest()[:16]
 
 
 def _is_ours(inside: Path) -> bool:

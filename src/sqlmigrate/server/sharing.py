@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import subprocess
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from sqlmigrate.server.account import server_account, without_pg_variables
 from sqlmigrate.server.binaries import Binaries, find_binaries
 from sqlmigrate.server.cluster import Cluster
 from sqlmigrate.server.locks import Locks
-from sqlmigrate.server.places import make_state_dir, socket_dir
+from sqlmigrate.server.places import make_state_dir, remove_socket_dir, socket_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,15 +166,12 @@ def _leave(cluster: Cluster, use: int) -> None:
 
 
 def _stop(data_dir: Path) -> None:
-    server = postmaster.running(data_dir)
     if not postmaster.stop(data_dir):
         raise ServerError(
             f"the private server in {data_dir} does not stop",
             hint=f"its log is {data_dir.with_name(f'{data_dir.name}.log')}",
         )
-    if server is not None:
-        with suppress(OSError, ServerError):
-            socket_dir(data_dir, server_account()).rmdir()
+    remove_socket_dir(data_dir)
 
 
 def _delete(data_dir: Path) -> None:

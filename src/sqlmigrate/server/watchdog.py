@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.server import locks, postmaster
 from sqlmigrate.server.locks import Locks
+from sqlmigrate.server.places import remove_socket_dir
 
 if TYPE_CHECKING:
     from sqlmigrate.server.account import Command
@@ -82,6 +83,7 @@ def _check(data_dir: Path, watch: int, idle: int) -> int:
             idle = IDLE_CHECKS
         elif postmaster.running(data_dir):
             postmaster.stop(data_dir)
+            remove_socket_dir(data_dir)
         else:
             idle += 1
         if idle >= IDLE_CHECKS:

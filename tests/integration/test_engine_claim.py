@@ -1,0 +1,227 @@
+"""The claim: a migration's history row is written before its script, and must still be there before COMMIT."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from sqlmigrate.errors import ExecutionError, HistoryError
+from sqlmigrate.migrations import migration_hash
+from support.runner import Runner
+from support.sessions import beside, is_there, wait_for_blocked, wait_for_query
+
+DELETE_ROW = f"DELETE FROM sqlmigrate._yoyo_migration WHERE migration_hash = '{migration_hash('a')}';"
+
+
+@pytest.fixture
+def strong(runner, database) -> Runner:
+    """The same runner as a superuser, whose scripts may do anything."""
+    runner.conninfo = database.superuser_conninfo
+    return runner
+
+
+def test_the_row_is_there_while_the_script_runs(runner, conn):
+    runner.write("a", "CREATE TABLE seen AS SELECT migration_id FROM sqlmigrate._yoyo_migration;")
+
+    runner.apply()
+
+    assert conn.execute("SELECT migration_id FROM seen").fetchall() == [("a",)]
+
+
+def test_the_row_is_gone_while_the_rollback_script_runs(runner, conn):
+    runner.write("a", "CREATE TABLE a ();", "CREATE TABLE seen AS SELECT migration_id FROM sqlmigrate._yoyo_migration;")
+    runner.apply()
+
+    runner.rollback()
+
+    assert conn.execute("SELECT migration_id FROM seen").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        DELETE_ROW,
+        "TRUNCATE sqlmigrate._yoyo_migration CASCADE;",
+        "UPDATE sqlmigrate._yoyo_migration SET migration_hash = 'x';",
+        f"SET session_replication_role = replica; {DELETE_ROW}",
+        f"SET ROLE pg_monitor; RESET ROLE; {DELETE_ROW} SET search_path TO pg_catalog;",
+    ],
+)
+def test_a_script_that_removes_its_own_row_is_rolled_back(strong, conn, script):
+    strong.write("a", f"CREATE TABLE a (); {script}")
+
+    with pytest.raises(ExecutionError, match="removed its own row from the history"):
+        strong.apply()
+
+    assert not is_there(conn, "a")
+    assert strong.applied() == []
+
+
+@pytest.mark.parametrize(
+    "script", ["DROP SCHEMA sqlmigrate CASCADE;", "DROP TABLE sqlmigrate._yoyo_log CASCADE;", "DROP OWNED BY migrator;"]
+)
+def test_a_script_that_drops_the_history_is_rolled_back(runner, conn, script):
+    runner.write("0", "CREATE TABLE zero ();")
+    runner.apply()
+    runner.write("a", f"CREATE TABLE a (); {script}")
+
+    with pytest.raises(ExecutionError, match="the history row could not be written"):
+        runner.apply()
+
+    assert not is_there(conn, "a")
+    assert runner.applied() == ["0"]
+
+
+def test_a_rollback_script_that_drops_the_history_is_rolled_back(runner, conn):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a; DROP SCHEMA sqlmigrate CASCADE;")
+    runner.apply()
+
+    with pytest.raises(ExecutionError, match="the history row could not be written"):
+        runner.rollback()
+
+    assert is_there(conn, "a")
+    assert runner.applied() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "SET search_path TO '';",
+        "SELECT pg_catalog.set_config('search_path', '', false);",
+        "SET ROLE pg_monitor;",
+        "SET SESSION AUTHORIZATION nobody_much;",
+        "SET client_encoding TO 'LATIN1';",
+        "SET client_encoding TO 'SQL_ASCII';",
+        "SET session_replication_role TO replica;",
+        "SET statement_timeout TO 1;",
+        "SET lock_timeout TO 1;",
+        "SET default_transaction_read_only TO on;",
+        "SET standard_conforming_strings TO off;",
+        "SET DateStyle TO 'SQL, DMY'; SET IntervalStyle TO sql_standard; SET timezone TO 'Asia/Kathmandu';",
+        "SET CONSTRAINTS ALL DEFERRED;",
+        "SET row_security TO off;",
+        "SET bytea_output TO escape;",
+        "SET quote_all_identifiers TO on;",
+    ],
+)
+def test_whatever_a_script_does_to_its_session_the_row_is_written_by_the_login_role(
+    strong, admin, new_role, conn, script
+):
+    new_role("NOLOGIN", "nobody_much")
+    strong.write("ä-€-😀", f"CREATE TABLE public.a (); {script}")
+
+    strong.apply()
+
+    assert is_there(conn, "public.a")
+    assert strong.applied() == ["ä-€-😀"]
+    assert admin.execute("SELECT login_role FROM sqlmigrate.log").fetchall() == [("postgres",)]
+    assert admin.execute("SELECT script FROM sqlmigrate.applied").fetchone() == (f"CREATE TABLE public.a (); {script}",)
+
+
+def test_a_read_only_transaction_cannot_be_recorded_and_says_so(runner, conn):
+    runner.write("a", "CREATE TABLE a (); SET TRANSACTION READ ONLY;")
+
+    with pytest.raises(ExecutionError, match="the history row could not be written"):
+        runner.apply()
+
+    assert not is_there(conn, "a")
+
+
+def test_a_constraint_that_fails_at_commit_is_told_and_leaves_nothing(runner, conn):
+    runner.write("0", "CREATE TABLE p (id integer PRIMARY KEY);")
+    runner.write(
+        "a",
+        """
+        CREATE TABLE c (id integer REFERENCES p DEFERRABLE INITIALLY DEFERRED);
+        INSERT INTO c VALUES (42);
+        """,
+    )
+
+    with pytest.raises(ExecutionError, match=r"violates foreign key constraint .*\(found at COMMIT\)") as caught:
+        runner.apply()
+
+    assert caught.value.server.sqlstate == "23503"
+    assert "(id)=(42)" in caught.value.server.detail
+    assert caught.value.migration_id == "a"
+    assert caught.value.done == ("0",)
+    assert runner.applied() == ["0"]
+    assert not is_there(conn, "c")
+
+
+def test_a_deferred_constraint_of_a_rollback_is_found_too(runner, conn):
+    runner.write("a", "CREATE TABLE p (id integer PRIMARY KEY); INSERT INTO p VALUES (1);", "DELETE FROM p;")
+    runner.apply()
+    conn.execute("CREATE TABLE c (id integer REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO c VALUES (1)")
+
+    with pytest.raises(ExecutionError, match="found at COMMIT"):
+        runner.rollback()
+
+    assert runner.applied() == ["a"]
+    assert conn.execute("SELECT count(*) FROM p").fetchone() == (1,)
+
+
+def test_a_second_run_that_got_past_the_run_lock_finds_the_claim_taken(runner, conn, tmp_path, database):
+    """Without the lock (another history name for it) the primary key alone lets a migration happen once."""
+    runner.write("a", "CREATE TABLE a (); INSERT INTO public.gate_keeper VALUES (1);")
+    conn.execute("CREATE TABLE gate_keeper (n integer)")
+    runner.write("0", "SELECT 1;")
+    runner.apply(steps=1)
+    holder = database.connect(autocommit=False)
+    holder.execute("LOCK TABLE gate_keeper IN ACCESS EXCLUSIVE MODE")
+    with beside(lambda: runner.apply(lock_timeout=20_000)) as [first]:
+        wait_for_blocked(conn)
+        conn.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with beside(lambda: runner.apply(lock_timeout=20_000)) as [second]:
+            wait_for_query(conn, "INSERT INTO%_yoyo_migration%")
+            holder.rollback()
+            with pytest.raises(HistoryError, match="was applied by another run in the meantime"):
+                second.result(20)
+        first.result(20)
+
+    assert runner.applied() == ["0", "a"]
+    assert conn.execute("SELECT count(*) FROM gate_keeper").fetchone() == (1,)
+
+
+def test_a_second_rollback_that_got_past_the_run_lock_finds_the_row_gone(runner, conn, database):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a; LOCK TABLE gate_keeper IN SHARE MODE;")
+    runner.apply()
+    conn.execute("CREATE TABLE gate_keeper (n integer)")
+    holder = database.connect(autocommit=False)
+    holder.execute("LOCK TABLE gate_keeper IN ACCESS EXCLUSIVE MODE")
+    with beside(lambda: runner.rollback(lock_timeout=20_000)) as [first]:
+        wait_for_blocked(conn)
+        conn.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with beside(lambda: runner.rollback(lock_timeout=20_000)) as [second]:
+            wait_for_query(conn, "%DELETE FROM%_yoyo_migration%")
+            holder.rollback()
+            with pytest.raises(HistoryError, match="is not applied any more"):
+                second.result(20)
+        first.result(20)
+
+    assert runner.applied() == []
+
+
+def test_the_history_row_and_the_change_become_visible_together(runner, conn, database):
+    """A reader never sees one without the other."""
+    runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(0.3);")
+    reader = database.connect()
+    runner.write("0", "SELECT 1;")
+    runner.apply(steps=1)
+    query = """
+    SELECT to_regclass('a') IS NOT NULL,
+           EXISTS (SELECT FROM sqlmigrate._yoyo_migration WHERE migration_id = 'a')
+    """
+    seen = set()
+    with beside(runner.apply) as [run]:
+        while not run.done():
+            seen.add(_snapshot(reader, query))
+
+    assert _snapshot(reader, query) == (True, True)
+    assert seen <= {(False, False), (True, True)}
+
+
+def _snapshot(session: psycopg.Connection, query: str) -> tuple[bool, bool]:
+    with session.transaction():
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        there, recorded = session.execute(query).fetchone()
+    return there, recorded

@@ -1,0 +1,144 @@
+"""The command line for tests: called in this process, started as a program, or typed at in a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlmigrate
+from sqlmigrate.cli.main import main
+
+SOURCE = Path(sqlmigrate.__file__).parents[1]
+SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave: its exit status, and what it printed where."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    def __post_init__(self) -> None:
+        """No call may ever end in a traceback."""
+        assert "Traceback" not in self.stdout + self.stderr, self
+
+    @property
+    def document(self) -> Any:
+        """The JSON document that is everything on stdout."""
+        return json.loads(self.stdout)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stdout.splitlines()
+
+
+Call = Callable[..., Outcome]
+
+
+def call(arguments: tuple[str | Path, ...], read: Callable[[], tuple[str, str]]) -> Outcome:
+    """Call the command line in this process; `read` gives what was printed since it was last asked."""
+    read()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        status = main([str(argument) for argument in arguments])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return Outcome(status, *read())
+
+
+@contextmanager
+def started(
+    *arguments: str | Path, env: dict[str, str] | None = None, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the command as a program of its own; what still runs at the end is killed."""
+    settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sqlmigrate", *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)} | (env or {}),
+        encoding="utf-8",
+        errors="surrogateescape",
+        **(settings | options),
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str]) -> Outcome:
+    """Wait until a program has ended by itself."""
+    stdout, stderr = process.communicate(timeout=SECONDS)
+    return Outcome(process.returncode, stdout, stderr)
+
+
+def program(*arguments: str | Path, **options: Any) -> Outcome:
+    """Run the command as a program of its own."""
+    with started(*arguments, **options) as process:
+        return ended(process)
+
+
+class Terminal:
+    """A program in a terminal; `shown` is everything that it printed so far, stdout and stderr as people see them."""
+
+    def __init__(self, process: subprocess.Popen[str], screen: int) -> None:
+        self.process = process
+        self.shown = ""
+        self._screen = screen
+
+    def wait_for(self, text: str) -> None:
+        """Read until a text is shown; fails when the program ends or the time is over before."""
+        deadline = time.monotonic() + SECONDS
+        while text not in self.shown:
+            assert self._read(deadline), f"{text!r} was not shown, but: {self.shown}"
+
+    def enter(self, text: str) -> None:
+        os.write(self._screen, f"{text}\n".encode())
+
+    def end(self) -> int:
+        """Read until the program ends, and give its exit status."""
+        deadline = time.monotonic() + SECONDS
+        while self._read(deadline):
+            pass
+        assert "Traceback" not in self.shown, self.shown
+        return self.process.wait(SECONDS)
+
+    def _read(self, deadline: float) -> bool:
+        """Read what is there; False at the end."""
+        if not select.select([self._screen], [], [], max(deadline - time.monotonic(), 0))[0]:
+            raise AssertionError(f"nothing more was shown in {SECONDS} s after: {self.shown}")
+        try:
+            data = os.read(self._screen, 4096)
+        except OSError:  # Linux says EIO when the last program has left the terminal
+            return False
+        self.shown += data.decode()
+        return bool(data)
+
+
+@contextmanager
+def terminal(*arguments: str | Path, **options: Any) -> Iterator[Terminal]:
+    """Start the command in a terminal of its own."""
+    screen, inside = pty.openpty()
+    try:
+        streams = {"stdin": inside, "stdout": inside, "stderr": inside} | options
+        with started(*arguments, **streams) as process:
+            os.close(inside)
+            inside = -1
+            yield Terminal(process, screen)
+    finally:
+        os.close(screen)
+        if inside >= 0:
+            os.close(inside)

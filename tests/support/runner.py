@@ -1,0 +1,107 @@
+"""Migrations of one test and the runs of them, through the library as the commands use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, TypeVar
+
+from sqlmigrate import connection, engine, history, migrations, plan
+from sqlmigrate.engine import Options, Result
+from sqlmigrate.errors import Error
+from sqlmigrate.events import Event
+from sqlmigrate.history import History
+from sqlmigrate.migrations import Migrations
+
+E = TypeVar("E")
+
+
+class Runner:
+    """A folder of migrations and a database; `events` holds what every run of it has told."""
+
+    def __init__(self, conninfo: str, directory: Path, **options: Any) -> None:
+        self.conninfo = conninfo
+        self.directory = directory
+        self.defaults = options
+        self.events: list[Event] = []
+
+    def write(self, migration_id: str, script: str, rollback: str | None = None) -> Path:
+        """Write the files of a migration, as they stand but for common indentation; gives the script's path."""
+        path = self.directory / f"{migration_id}.sql"
+        path.write_bytes(dedent(script).encode())
+        if rollback is not None:
+            path.with_suffix(".rollback.sql").write_bytes(dedent(rollback).encode())
+        return path
+
+    def load(self) -> Migrations:
+        return migrations.load(self.directory)
+
+    def apply(
+        self, *, to: str | None = None, steps: int | None = None, gate: Callable[..., None] | None = None, **options: Any
+    ) -> Result:
+        found = self.load()
+
+        def planner(known: History) -> plan.Plan:
+            return plan.plan_apply(found, known, to=to, steps=steps)
+
+        return engine.apply(self.conninfo, planner, self.options(options), gate=gate or allow, observer=self.observe)
+
+    def rollback(
+        self,
+        *,
+        steps: int | None = None,
+        to: str | None = None,
+        everything: bool = False,
+        include_marked: tuple[str, ...] = (),
+        gate: Callable[..., None] | None = None,
+        **options: Any,
+    ) -> Result:
+        found = self.load()
+
+        def planner(known: History) -> plan.Plan:
+            return plan.plan_rollback(
+                found, known, steps=steps, to=to, everything=everything, include_marked=include_marked
+            )
+
+        return engine.rollback(self.conninfo, planner, self.options(options), gate=gate or allow, observer=self.observe)
+
+    def mark(self, *ids: str, **options: Any) -> list[str]:
+        return engine.mark(
+            self.conninfo, self.load(), ids, self.options(options), gate=allow, observer=self.observe
+        )
+
+    def unmark(self, *ids: str, **options: Any) -> list[str]:
+        return engine.unmark(self.conninfo, ids, self.options(options), gate=allow, observer=self.observe)
+
+    def history(self) -> History:
+        with connection.session(self.conninfo) as session:
+            return history.read(session, self.options({}).schema)
+
+    def applied(self) -> list[str]:
+        """Give the ids of the applied migrations in the order of their application."""
+        return [row.migration_id for row in self.history().applied]
+
+    def options(self, options: dict[str, Any]) -> Options:
+        return Options(**(self.defaults | options))
+
+    def observe(self, event: Event) -> None:
+        self.events.append(event)
+
+    def told(self, kind: type[E]) -> list[E]:
+        """Give the events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def allow(*_: object) -> None:
+    """Let everything pass."""
+
+
+def ids(result: Result) -> list[str]:
+    return [ran.migration_id for ran in result.ran]
+
+
+def place(error: Error) -> str:
+    """Give the place of an error as `file:line:column`, without the folder."""
+    assert error.place is not None
+    return str(error.place).removeprefix(f"{error.place.path.parent}/")

@@ -1,0 +1,59 @@
+"""Other sessions of a test: wait for what they do, and do something beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+
+from support.waiting import wait_until
+
+T = TypeVar("T")
+
+IN_QUERY = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'active' AND query LIKE %s AND pid <> pg_backend_pid()
+"""
+WAITING_FOR_LOCK = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name LIKE %s
+"""
+NAMED = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE %s"
+
+
+def wait_for_row(session: psycopg.Connection[Any], query: str, *parameters: object) -> tuple[Any, ...]:
+    """Ask until there is a row, and give it."""
+
+    def row() -> tuple[Any, ...] | None:
+        return session.execute(query, parameters).fetchone()
+
+    found = wait_until(row)
+    assert found is not None
+    return found
+
+
+def wait_for_query(session: psycopg.Connection[Any], pattern: str) -> int:
+    """Wait until another session of this database runs a statement like this; gives its process id."""
+    return int(wait_for_row(session, IN_QUERY, pattern)[0])
+
+
+def wait_for_blocked(session: psycopg.Connection[Any], application: str = "sqlmigrate: %") -> int:
+    """Wait until a session of ours waits for a lock; gives its process id."""
+    return int(wait_for_row(session, WAITING_FOR_LOCK, application)[0])
+
+
+def is_there(session: psycopg.Connection[Any], relation: str) -> bool:
+    """Tell whether a table or another relation exists."""
+    row = session.execute("SELECT to_regclass(%s) IS NOT NULL", [relation]).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+@contextmanager
+def beside(*works: Callable[[], T]) -> Iterator[list[Future[T]]]:
+    """Do several things at once in threads; the end of the block waits for them."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        yield [pool.submit(work) for work in works]
