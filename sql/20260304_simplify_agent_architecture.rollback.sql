@@ -2,8 +2,8 @@
 --
 -- What comes back: everything that schema agent_architecture_archive holds, except what belongs to users,
 --                  memories or llms that have been deleted since. Then that schema is dropped.
--- New users:       who signed up after the change gets his agents from the catalog, as the old trigger would
---                  have made them. Whoever was there before gets exactly what he had, even if that is nothing.
+-- New users:       those who signed up after the change get agents from the catalog, as the old trigger would
+--                  have made them. Those who were there before get exactly what they had, even if that is nothing.
 --
 -- Runs as:  the role that ran the change. It needs TRIGGER, REFERENCES and SELECT on auth.users, and does not
 --           own it: so no trigger there is dropped, renamed or commented on.
@@ -52,8 +52,8 @@ BEGIN
           AND tgname = 'on_auth_user_created'
           AND tgenabled <> 'O'
     ) THEN
-        RAISE EXCEPTION 'trigger on_auth_user_created on auth.users is disabled or in replica mode: '
-            'this script would change that for good'
+        RAISE EXCEPTION 'trigger on_auth_user_created on auth.users is disabled, or set to ALWAYS or REPLICA: '
+            'this script would undo that'
         USING
             ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'as the owner of auth.users: ALTER TABLE auth.users ENABLE TRIGGER on_auth_user_created';
@@ -216,8 +216,8 @@ CREATE TABLE public.user_agents (
         CHECK (agent_type IN ('INTENT_RECOGNITION', 'TASK_EXECUTION', 'RESULT_REPORTING'))
 );
 
--- The agents that were there. Those of a deleted user have left the archive with him; those of a deleted llm
--- stay away; a deleted creator or editor becomes NULL, as his foreign key would have made it.
+-- The agents that were there. Those of a deleted user have left the archive with their user; those of a deleted
+-- llm stay away; a deleted creator or editor becomes NULL, as the foreign key would have made it.
 INSERT INTO public.user_agents (
     id, user_id, llm_id, agent_type, config, status,
     created_by, updated_by, created_at, updated_at, deleted_at
@@ -363,10 +363,9 @@ BEGIN
                 OR (memory_type = 'user' AND agent_id IS NULL)
             ) NOT VALID;
 
-        RAISE NOTICE 'memories that violate chk_memory_type_agent_id: %. The check is back as NOT VALID, '
-            'and updating such a row fails until it is fixed', unfit
-        USING HINT = 'give each work memory an agent or delete it, then run: '
-            'ALTER TABLE public.memories VALIDATE CONSTRAINT chk_memory_type_agent_id;';
+        RAISE NOTICE 'memories that violate chk_memory_type_agent_id: %. It is back as NOT VALID: updating such a row '
+            'fails until it is fixed. Give each work memory an agent or delete it, then run: '
+            'ALTER TABLE public.memories VALIDATE CONSTRAINT chk_memory_type_agent_id;', unfit;
     END IF;
 END
 $$;
@@ -482,8 +481,7 @@ BEGIN
             EXECUTE kept;
         EXCEPTION
             WHEN insufficient_privilege OR undefined_object OR undefined_table THEN
-                RAISE WARNING 'not restored: % (%)', kept, SQLERRM
-                USING HINT = 'run it as a role that may, or leave it';
+                RAISE WARNING 'not restored: % (%)', kept, SQLERRM;
         END;
     END LOOP;
 END

@@ -9,9 +9,11 @@
 --
 -- Runs as:  the role that owns the tables and the function. It needs TRIGGER, REFERENCES and SELECT on
 --           auth.users, but does not own it: so no trigger there is dropped, renamed or commented on.
--- Locks:    sign-ups wait from section 1 on, everything that reads auth.users or llms from section 6 on, until
---           commit. Two steps take time by rows: section 2 copies user_agents and reads memories, profiles and
---           auth.users once; section 9 writes each profile that lacks agent_prompts. No table is rewritten.
+-- Locks:    until commit, sign-ups wait from section 1 on, and so does everything that reads user_agents, memories
+--           or the catalog, or writes profiles. Time goes by rows, before the strongest locks: section 2 copies
+--           user_agents and reads memories, profiles and auth.users once; section 5 writes the profiles that lack
+--           agent_prompts. Sign-ins, and all else that reads auth.users or llms, wait from section 9 on, which is
+--           the last one, for a moment. No table is rewritten.
 -- Server:   PostgreSQL 14 to 18, one transaction, READ COMMITTED.
 -- Undo:     20260304_simplify_agent_architecture.rollback.sql
 
@@ -43,8 +45,8 @@ BEGIN
           AND tgname = 'on_auth_user_created'
           AND tgenabled <> 'O'
     ) THEN
-        RAISE EXCEPTION 'trigger on_auth_user_created on auth.users is disabled or in replica mode: '
-            'this script would change that for good'
+        RAISE EXCEPTION 'trigger on_auth_user_created on auth.users is disabled, or set to ALWAYS or REPLICA: '
+            'this script would undo that'
         USING
             ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'as the owner of auth.users: ALTER TABLE auth.users ENABLE TRIGGER on_auth_user_created';
@@ -77,8 +79,8 @@ LOCK TABLE public.profiles IN SHARE ROW EXCLUSIVE MODE;
 
 LOCK TABLE public.user_agent_catalog IN ACCESS EXCLUSIVE MODE;
 
--- Two locks cannot be had earlier: section 6 drops foreign keys, which takes ACCESS EXCLUSIVE on auth.users and
--- on llms, for sign-ins too, until commit.
+-- Two locks cannot be had now: dropping foreign keys takes ACCESS EXCLUSIVE on auth.users and on llms, and then
+-- sign-ins wait too. That is why it comes last, in section 9.
 
 
 -- ---------------------------------------------------------------------------------------------------------
@@ -120,7 +122,7 @@ SELECT
 FROM public.memories
 WHERE agent_id IS NOT NULL;
 
--- The profiles that section 9 changes, and what they had. SQL NULL needs its own line: NOT (NULL ? key) is
+-- The profiles that section 5 changes, and what they had. SQL NULL needs its own line: NOT (NULL ? key) is
 -- NULL, not true. So does the type: '"agent_prompts"' ? 'agent_prompts' is true, and settings that are an
 -- array, a string, a number or a boolean are not ours to touch.
 CREATE TABLE agent_architecture_archive.profiles AS
@@ -132,7 +134,7 @@ WHERE settings IS NULL
    OR jsonb_typeof(settings) = 'null'
    OR (jsonb_typeof(settings) = 'object' AND NOT settings ? 'agent_prompts');
 
--- A deleted user takes all of his archived rows along. The index is what the cascade looks them up by.
+-- A deleted user takes all archived rows along. The index is what the cascade looks them up by.
 -- Keys come after the rows: one pass for each instead of one look-up for each row. The lock on auth.users
 -- is the one that we hold.
 ALTER TABLE agent_architecture_archive.users
@@ -175,7 +177,7 @@ CREATE TABLE agent_architecture_archive.statements (
     PRIMARY KEY (step, position)
 );
 
--- Step 1: the owner, row level security for the owner too, and the replica identity.
+-- Step 1: the owner, row level security for the owner too, storage parameters, and the replica identity.
 INSERT INTO agent_architecture_archive.statements (step, position, statement)
 SELECT
     1,
@@ -186,7 +188,8 @@ CROSS JOIN LATERAL (
     VALUES
         (1, format('OWNER TO %I', pg_get_userbyid(c.relowner))),
         (2, CASE WHEN c.relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END),
-        (3, CASE c.relreplident
+        (3, 'SET (' || array_to_string(c.reloptions, ', ') || ')'),
+        (4, CASE c.relreplident
                 WHEN 'f' THEN 'REPLICA IDENTITY FULL'
                 WHEN 'n' THEN 'REPLICA IDENTITY NOTHING'
                 WHEN 'i' THEN (
@@ -218,7 +221,7 @@ CROSS JOIN LATERAL aclexplode(c.relacl)
 WHERE c.oid = 'public.user_agents'::regclass
   AND acl.grantee <> c.relowner;
 
--- Step 3: rights that the owner has given up. No ACL at all means that he has them all.
+-- Step 3: rights that the owner has given up. No ACL at all means: none.
 INSERT INTO agent_architecture_archive.statements (step, position, statement)
 SELECT
     3,
@@ -318,7 +321,7 @@ WHERE (d.classoid, d.objoid) IN (
 
 -- Step 7: publications that name the table. One that names columns of memories, agent_id among them, would not
 -- let the column go: it is told to leave it out, and the rollback tells it to publish it again. (A row filter
--- that reads agent_id stops the script in section 5: only its owner can say what should be published instead.)
+-- that reads agent_id stops the script in section 8: only its owner can say what should be published instead.)
 DO $$
 DECLARE
     listed record;
@@ -494,33 +497,50 @@ ALTER TABLE agent_architecture_archive.statements
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- 5. memories: agent_id goes
+-- 5. Existing profiles get agent_prompts
 -- ---------------------------------------------------------------------------------------------------------
--- Lock: ACCESS EXCLUSIVE on memories and user_agents, held since section 1. Only the catalog changes, the rows
--- are not rewritten. Index and constraints are dropped by name: a wrong name is an error, not a surprise.
+-- Lock: SHARE ROW EXCLUSIVE on profiles, held since section 1: reading goes on. Exactly the profiles that
+-- section 2 has kept, whose settings are SQL NULL, JSON null or an object. updated_at is left alone: no user has
+-- edited anything.
 
-DROP INDEX public.ix_memories_agent_type_status;
-
-ALTER TABLE public.memories
-    DROP CONSTRAINT chk_memory_type_agent_id,
-    DROP CONSTRAINT fk_memories_agent_id,
-    DROP COLUMN agent_id;
+UPDATE public.profiles AS p
+SET settings = CASE jsonb_typeof(kept.settings)
+        WHEN 'object' THEN kept.settings || '{"agent_prompts": {}}'
+        ELSE '{"agent_prompts": {}}'
+    END
+FROM agent_architecture_archive.profiles AS kept
+WHERE p.id = kept.id;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- 6. user_agents goes
+-- 6. Signing up: a profile with room for prompts, and no agents
 -- ---------------------------------------------------------------------------------------------------------
--- Lock: ACCESS EXCLUSIVE on auth.users and llms from here to commit, because foreign keys to them go.
--- With the table go its eight policies, row level security, chk_agent_type, the primary key,
--- uq_user_agents_user_id_agent_type, ix_user_agents_agent_type and ix_user_agents_status.
+-- Replacing keeps the owner and who may EXECUTE. The trigger finds the new body at its next call.
 
-ALTER TABLE public.user_agents
-    DROP CONSTRAINT fk_user_agents_user_id,
-    DROP CONSTRAINT fk_user_agents_created_by,
-    DROP CONSTRAINT fk_user_agents_updated_by,
-    DROP CONSTRAINT fk_user_agents_llm_id;
+CREATE OR REPLACE FUNCTION public.create_profile_for_new_user()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = ''
+AS $$
+BEGIN
+    INSERT INTO public.profiles (id, username, avatar_url, bio, settings)
+    VALUES (
+        NEW.id,
+        coalesce(
+            NEW.raw_user_meta_data ->> 'username',
+            split_part(NEW.email, '@', 1),
+            'user_' || left(NEW.id::text, 8)
+        ),
+        NULL,
+        NULL,
+        '{"agent_prompts": {}}'
+    )
+    ON CONFLICT (id) DO NOTHING;
 
-DROP TABLE public.user_agents;
+    RETURN NEW;
+END
+$$;
 
 
 -- ---------------------------------------------------------------------------------------------------------
@@ -605,47 +625,32 @@ $$;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- 8. Signing up: a profile with room for prompts, and no agents
+-- 8. memories: agent_id goes
 -- ---------------------------------------------------------------------------------------------------------
--- Replacing keeps the owner and who may EXECUTE. The trigger finds the new body at its next call.
+-- Lock: ACCESS EXCLUSIVE on memories and user_agents, held since section 1. Only the catalog changes, the rows
+-- are not rewritten. Index and constraints are dropped by name: a wrong name is an error, not a surprise.
 
-CREATE OR REPLACE FUNCTION public.create_profile_for_new_user()
-    RETURNS trigger
-    LANGUAGE plpgsql
-    SECURITY DEFINER
-    SET search_path = ''
-AS $$
-BEGIN
-    INSERT INTO public.profiles (id, username, avatar_url, bio, settings)
-    VALUES (
-        NEW.id,
-        coalesce(
-            NEW.raw_user_meta_data ->> 'username',
-            split_part(NEW.email, '@', 1),
-            'user_' || left(NEW.id::text, 8)
-        ),
-        NULL,
-        NULL,
-        '{"agent_prompts": {}}'
-    )
-    ON CONFLICT (id) DO NOTHING;
+DROP INDEX public.ix_memories_agent_type_status;
 
-    RETURN NEW;
-END
-$$;
+ALTER TABLE public.memories
+    DROP CONSTRAINT chk_memory_type_agent_id,
+    DROP CONSTRAINT fk_memories_agent_id,
+    DROP COLUMN agent_id;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- 9. Existing profiles get agent_prompts
+-- 9. user_agents goes
 -- ---------------------------------------------------------------------------------------------------------
--- Lock: SHARE ROW EXCLUSIVE on profiles, held since section 1: reading goes on. Exactly the profiles that
--- section 2 has kept, whose settings are SQL NULL, JSON null or an object. updated_at is left alone: nobody has
--- changed his profile.
+-- Lock: ACCESS EXCLUSIVE on auth.users and llms from here to commit, because foreign keys to them go. Nothing
+-- is scanned, so this lasts milliseconds once the locks are there.
+--
+-- With the table go its eight policies, row level security, chk_agent_type, the primary key,
+-- uq_user_agents_user_id_agent_type, ix_user_agents_agent_type and ix_user_agents_status.
 
-UPDATE public.profiles AS p
-SET settings = CASE jsonb_typeof(kept.settings)
-        WHEN 'object' THEN kept.settings || '{"agent_prompts": {}}'
-        ELSE '{"agent_prompts": {}}'
-    END
-FROM agent_architecture_archive.profiles AS kept
-WHERE p.id = kept.id;
+ALTER TABLE public.user_agents
+    DROP CONSTRAINT fk_user_agents_user_id,
+    DROP CONSTRAINT fk_user_agents_created_by,
+    DROP CONSTRAINT fk_user_agents_updated_by,
+    DROP CONSTRAINT fk_user_agents_llm_id;
+
+DROP TABLE public.user_agents;

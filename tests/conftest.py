@@ -10,7 +10,7 @@ import pytest
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import Binaries, find_binaries
 
-pytest_plugins = ["fixtures.postgres"]
+pytest_plugins = ["fixtures.postgres", "fixtures.project"]
 
 MAJOR_VARIABLE = "SQLMIGRATE_TEST_MAJOR"
 BINDIR_VARIABLE = "SQLMIGRATE_PG_BINDIR"

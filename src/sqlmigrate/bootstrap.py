@@ -46,5 +46,5 @@ def _run(connection: Connection, script: Script) -> None:
             connection.execute(statement.text.encode())
         except psycopg.Error as error:
             said = server_message(error.diag, str(error))
-            at = statement.offset + int(error.diag.statement_position or 1) - 1
-            raise ExecutionError(said.message, server=said, place=script.place(at)) from None
+            place = script.place(statement, int(error.diag.statement_position or 1) - 1)
+            raise ExecutionError(said.message, server=said, place=place) from None

@@ -13,6 +13,7 @@ import tomllib
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ConfigError, Place
@@ -72,7 +73,7 @@ def load(
     `options` holds the values of the command line, None where an option was not given.
     """
     environ = os.environ if environ is None else environ
-    cwd = cwd or Path.cwd()
+    cwd = cwd or _working_directory()
     env = env or environ.get("SQLMIGRATE_ENV") or None
     named = config_file or (Path(environ["SQLMIGRATE_CONFIG"]) if environ.get("SQLMIGRATE_CONFIG") else None)
     file, table, text = _read_file(named, cwd)
@@ -80,6 +81,8 @@ def load(
     found: dict[str, tuple[Any, str, Path]] = {}
     if file is not None:
         sections = table.pop("env", {})
+        if not isinstance(sections, dict):
+            raise ConfigError("env holds environments, as in [env.production]", place=_place(file, text, "env"))
         _add_table(found, table, f"{file.name}", file, text)
         if env is not None:
             _add_table(found, _section(sections, env, file), f"{file.name} [env.{env}]", file, text)
@@ -96,6 +99,15 @@ def load(
     return Config(**values, env=env, project=base.resolve(), file=file, sources=sources)
 
 
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(
+            f"the working directory cannot be used: {error.strerror}", hint="change to a folder that exists"
+        ) from None
+
+
 def _absolute(values: dict[str, Any], base: Path) -> dict[str, Any]:
     """Make the default folders relative to the project, not to wherever the command was called."""
     for item in fields(Config):
@@ -106,7 +118,7 @@ def _absolute(values: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _read_file(named: Path | None, cwd: Path) -> tuple[Path | None, dict[str, Any], str]:
     if named is not None:
-        if not named.is_file():
+        if not _is_file(named):
             raise ConfigError(f"the configuration file {named} does not exist")
         table, text = _parse_file(named)
         if table is None:
@@ -115,13 +127,23 @@ def _read_file(named: Path | None, cwd: Path) -> tuple[Path | None, dict[str, An
     for folder in (cwd, *cwd.parents):
         for name in FILE_NAMES:
             path = folder / name
-            if path.is_file():
+            if _is_file(path):
                 table, text = _parse_file(path)
                 if table is not None:
                     return path, table, text
         if (folder / ".git").exists():  # a project ends where its repository does
             break
     return None, {}, ""
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file is there; raises ConfigError where we may not look, since it may be the one that counts."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
@@ -132,7 +154,10 @@ def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no valid TOML: {error}") from None
-    tool = data.get("tool", {}).get("sqlmigrate")
+    tools = data.get("tool", {})
+    if not isinstance(tools, dict):
+        raise ConfigError(f"{path}: [tool] must be a table")
+    tool = tools.get("sqlmigrate")
     if tool is None and path.name != "pyproject.toml":
         tool = {key: value for key, value in data.items() if key != "tool"}
     if tool is not None and not isinstance(tool, dict):

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 140000
 _SECRETS = ("password", "sslpassword", "passfile", "oauth_client_secret", "scram_client_key", "scram_server_key")
-_URL_PASSWORD = re.compile(r"(?P<start>[a-z+]+://[^/@\s]*?:)[^@\s]*@", re.IGNORECASE)
-_KEY_PASSWORD = re.compile(r"(?P<start>password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+# up to the last @: a password with an @ that should have been written as %40 is one too
+_URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^/@:\s]*:)\S*@", re.IGNORECASE)
+_KEY_PASSWORD = re.compile(
+    r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
+    re.IGNORECASE,
+)
+_URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
 # A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
 _DEFAULTS = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "connect_timeout": "15"}
 
@@ -50,6 +55,7 @@ class ServerInfo:
     read_only: bool
     backend_pid: int
     host: str = ""
+    pooled: bool = False
 
     @property
     def major(self) -> int:
@@ -67,9 +73,25 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
     try:
         found = conninfo_to_dict(text)
     except psycopg.ProgrammingError:
-        hint = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
-        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=hint) from None
+        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=_URL_HINT) from None
+    if _is_torn(found):
+        raise ConfigError(f"{source} has a host or port that cannot be one", hint=_URL_HINT)
     return {key: str(value) for key, value in found.items() if value is not None}
+
+
+def _is_torn(found: dict[str, Any]) -> bool:
+    """Tell whether an @ or / in a password has torn a URL apart, so that a part of it would be printed as the host."""
+    hosts, ports = (str(found.get(key) or "").split(",") for key in ("host", "port"))
+    return any("@" in host[1:] for host in hosts) or not all(port.isdecimal() or not port for port in ports)
+
+
+def shown_conninfo(text: str) -> str:
+    """Give a URL or connection string as people may see it; one that libpq does not understand is not shown at all."""
+    try:
+        parse_conninfo(text, source="")
+    except ConfigError:
+        return "*** (no PostgreSQL URL or connection string)"
+    return redact(text)
 
 
 def redact(text: str) -> str:
@@ -151,7 +173,7 @@ def probe(connection: Connection) -> ServerInfo:
         raise ConnectionFailed("the server did not answer")
     if info.version_number < OLDEST_SERVER:
         raise ConnectionFailed(f"PostgreSQL {info.version} is too old", hint="sqlmigrate needs PostgreSQL 14 or later")
-    return replace(info, host=_host(connection))
+    return replace(info, host=_host(connection), pooled=info.backend_pid != connection.info.backend_pid)
 
 
 def _host(connection: Connection) -> str:
@@ -173,9 +195,25 @@ def require_writable(info: ServerInfo) -> None:
         )
 
 
-def is_pooled(connection: Connection, info: ServerInfo) -> bool:
+def is_pooled(connection: Connection) -> bool:
     """Tell whether a pooler stands between: libpq was then told another process id than the server's own."""
-    return connection.info.backend_pid != info.backend_pid
+    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+    return row is not None and row[0] != connection.info.backend_pid
+
+
+def refuse_transaction_pooler(first: Connection, second: Connection) -> None:
+    """Refuse a pooler that hands the server out by transaction: session locks and settings would go to others.
+
+    Two sessions that are open at the same time are then found on the same server process. Raises ConnectionFailed.
+    """
+    ask = "SELECT pg_catalog.pg_backend_pid()"
+    for _ in range(3):
+        pids = [row[0] for row in (connection.execute(ask).fetchone() for connection in (first, second, first)) if row]
+        if pids[0] == pids[1] or pids[0] != pids[2]:
+            raise ConnectionFailed(
+                "a connection pooler in transaction mode stands before this database: no lock holds through it",
+                hint="connect to PostgreSQL itself or to the pooler's session mode (Supabase: port 5432, not 6543)",
+            )
 
 
 def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:

@@ -12,8 +12,9 @@
     ├── HistoryError               1   the recorded history and the files contradict each other
     ├── ConnectionFailed           1   no session could be opened, or the server cannot be written to
     ├── ExecutionError             1   PostgreSQL refused a statement of a script
+    │   ├── LockBudgetSpent        5   lock_timeout struck until the budget was used up
+    │   └── HalfWayError           6   a non-transactional script stopped half way
     ├── RunLockBusy                4   another run holds the run lock
-    ├── LockBudgetSpent            5   lock_timeout struck until the budget was used up
     ├── SeedError                  1   seed data does not fit its schema or its tables
     └── ServerError                1   a private PostgreSQL server could not be found, started or stopped
 """
@@ -151,7 +152,8 @@ class ExecutionError(Error):
     """PostgreSQL refused a statement of a script, or the session was lost under it.
 
     `server` holds PostgreSQL's own words, `statement` the number of the statement in its script (from 1),
-    `migration_id` whose script it was, and `done` the ids that this run had finished before.
+    `migration_id` whose script it was, `done` the ids that this run had finished before, and `kept` whether something
+    of the script may be in the database.
     """
 
     def __init__(
@@ -163,12 +165,21 @@ class ExecutionError(Error):
         statement: int | None = None,
         hint: str | None = None,
         place: Place | None = None,
+        kept: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, place=place)
+        self.kept = kept
         self.migration_id = migration_id
         self.server = server
         self.statement = statement
         self.done: tuple[str, ...] = ()
+
+
+class HalfWayError(ExecutionError):
+    """A non-transactional script stopped half way; its journal says where, and `apply` goes on from there."""
+
+    exit_status = 6
+    done_statements = 0
 
 
 class LockBudgetSpent(ExecutionError):

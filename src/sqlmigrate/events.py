@@ -75,6 +75,53 @@ class NoticesLeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsReturned:
+    """A statement returned rows: the first of them in PostgreSQL's text form, and how many there were."""
+
+    migration_id: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    total: int
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that kept us from a lock; times are in seconds, None where the login role may not see them."""
+
+    pid: int
+    role: str | None
+    application: str | None
+    client: str | None
+    state: str | None
+    transaction_seconds: float | None
+    query: str | None
+
+    def __str__(self) -> str:
+        """Say it in one phrase."""
+        age = f", transaction open for {self.transaction_seconds:.0f} s" if self.transaction_seconds is not None else ""
+        query = f": {self.query}" if self.query else ""
+        return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}, {self.state}{age}){query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A statement waits for a lock that others hold."""
+
+    migration_id: str
+    blockers: tuple[Blocker, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A script that had stopped half way goes on: `done` of its statements are done."""
+
+    migration_id: str
+    operation: str
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
 class LockRetry:
     """A lock was not granted in time (55P03) or a deadlock was broken (40P01); the whole transaction runs again."""
 
@@ -84,9 +131,20 @@ class LockRetry:
     seconds_left: float
     message: ServerMessage | None
     place: Place | None = None
+    blockers: tuple[Blocker, ...] = ()
 
 
-Event = WaitingForRunLock | ScriptStarted | ScriptFinished | Notice | NoticesLeftOut | LockRetry
+Event = (
+    WaitingForRunLock
+    | ScriptStarted
+    | ScriptFinished
+    | Notice
+    | NoticesLeftOut
+    | RowsReturned
+    | Blocked
+    | Resumed
+    | LockRetry
+)
 Observer = Callable[[Event], None]
 
 

@@ -7,6 +7,7 @@ checksum and is fine, one that yoyo deleted is not applied.
 from __future__ import annotations
 
 import getpass
+import json
 import socket
 import uuid
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 VERSION = 1
 """The version of the history tables that this release writes."""
 
+STATEMENT_TEXT_MAX = 10_000
+"""Characters of a statement that the journal keeps to be shown."""
+
 RECORD_TEXT_MAX = 1_048_576
 """Bytes up to which a script's text is recorded; of a larger one only digests and size (a 200 MB text costs 600)."""
 
@@ -50,11 +54,51 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One statement of a non-transactional script, or one block from BEGIN to COMMIT, as the journal knows it.
+
+    `state` is `running` (its outcome is not known), `failed` or `done`; `found` is what was there before it ran.
+    """
+
+    number: int
+    last_number: int
+    state: str
+    digest: str
+    statement: str
+    line: int | None = None
+    found: dict[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HalfWay:
+    """A non-transactional script that stopped half way; `operation` is apply or rollback."""
+
+    migration_id: str
+    operation: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def stopped_at(self) -> Entry:
+        """The last statement that was begun."""
+        return self.entries[-1]
+
+
+@dataclass(frozen=True, slots=True)
 class History:
-    """The applied migrations in the order of their application; `version` is None where no tables exist yet."""
+    """The applied migrations in the order of their application, and the scripts that stopped half way.
+
+    `version` is None where no tables exist yet.
+    """
 
     applied: tuple[Applied, ...] = ()
     version: int | None = None
+    half_way: tuple[HalfWay, ...] = ()
+
+    def stopped(self, migration_id: str) -> HalfWay | None:
+        """Give where a script of this id stopped half way; a rollback goes before the apply that it undoes."""
+        found = [item for item in self.half_way if item.migration_id == migration_id]
+        return max(found, key=lambda item: item.operation, default=None)
 
     def get(self, migration_id: str) -> Applied | None:
         """Give what is recorded of an id, or None."""
@@ -93,19 +137,27 @@ def read(connection: Connection, schema: str) -> History:
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_compose("rows", schema)).fetchall()
-            version = rows[0]["version"] if rows else _version(connection, schema)
+            version, stopped = (rows[0]["version"], rows[0]["half_way"]) if rows else _version(connection, schema)
+            half_way = _half_way(connection, schema) if stopped else ()
     except psycopg.errors.InsufficientPrivilege:
         raise HistoryError(
             f"role {connection.info.user} may not read the history in schema {schema}",
             hint=f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} to this role",
         ) from None
     _require_known(version, schema)
-    return History(_in_application_order(rows), version)
+    return History(_in_application_order(rows), version, half_way)
 
 
-def _version(connection: Connection, schema: str) -> int | None:
+def _version(connection: Connection, schema: str) -> tuple[int | None, bool]:
     row = connection.execute(_compose("version", schema)).fetchone()
-    return row[0] if row else None
+    return (row[0], row[1]) if row else (None, False)
+
+
+def _half_way(connection: Connection, schema: str) -> tuple[HalfWay, ...]:
+    entries: dict[tuple[str, str], list[Entry]] = {}
+    for migration_id, _, operation, *values in connection.execute(_compose("journal", schema)):
+        entries.setdefault((migration_id, operation), []).append(Entry(*values))
+    return tuple(HalfWay(*key, tuple(found)) for key, found in entries.items())
 
 
 def _require_known(version: int | None, schema: str) -> None:
@@ -202,6 +254,51 @@ def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = 
         run.run_id,
     )
     return Command(_text("finish_claim", schema), values)
+
+
+def unclaim_journal(schema: str, migration_id: str) -> Command:
+    """Give the command that takes a half-way script's journal away; it fails (22012) where there is none any more."""
+    return Command(_text("unclaim_journal", schema), (migration_hash(migration_id),))
+
+
+def journal_begin(schema: str, migration_id: str, operation: str, entry: Entry, run: Run) -> Command:
+    """Give the command that writes a statement into the journal; its primary key keeps two runs apart."""
+    values = (
+        migration_hash(migration_id),
+        migration_id,
+        operation,
+        str(entry.number),
+        str(entry.last_number),
+        entry.state,
+        entry.digest,
+        entry.statement[:STATEMENT_TEXT_MAX],
+        None if entry.line is None else str(entry.line),
+        None if entry.found is None else json.dumps(entry.found),
+        run.run_id,
+    )
+    return Command(_text("journal_begin", schema), values)
+
+
+def journal_state(
+    schema: str, migration_id: str, operation: str, number: int, state: str, error: str | None = None
+) -> Command:
+    """Give the command that sets the state of a statement in the journal."""
+    return Command(_text("journal_state", schema), (migration_hash(migration_id), operation, str(number), state, error))
+
+
+def journal_forget(schema: str, migration_id: str, operation: str, number: int) -> Command:
+    """Give the command that takes one statement out of the journal: it has not run."""
+    return Command(_text("journal_forget", schema), (migration_hash(migration_id), operation, str(number)))
+
+
+def journal_clear(schema: str, migration_id: str) -> Command:
+    """Give the command that empties the journal of a migration: its script is through."""
+    return Command(_text("journal_clear", schema), (migration_hash(migration_id),))
+
+
+def is_applied(connection: Connection, schema: str, migration_id: str) -> bool:
+    """Tell whether the history holds an id at this moment."""
+    return read(connection, schema).get(migration_id) is not None
 
 
 def log(

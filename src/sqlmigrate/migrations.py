@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError, UsageError
+from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.script import Script, read_script
 
 if TYPE_CHECKING:
@@ -43,6 +45,22 @@ class Migration:
     def migration_hash(self) -> str:
         """SHA-256 of the id in hexadecimal: yoyo's key, which says nothing about the content."""
         return migration_hash(self.migration_id)
+
+    @property
+    def transactional(self) -> bool:
+        """Whether the script runs in a transaction: unless `-- transactional: false` says otherwise."""
+        return self.script.directives.transactional is not False
+
+    @property
+    def rollback_transactional(self) -> bool:
+        """Whether the rollback runs in a transaction; where it says nothing, as the script does (yoyo's rule)."""
+        own = self.rollback.directives.transactional if self.rollback else None
+        return self.transactional if own is None else own
+
+    def scripts(self) -> list[tuple[Script, bool]]:
+        """Give both scripts, each with whether it runs in a transaction."""
+        pair = [(self.script, self.transactional)]
+        return [*pair, (self.rollback, self.rollback_transactional)] if self.rollback else pair
 
     @property
     def depends(self) -> tuple[str, ...]:
@@ -85,12 +103,12 @@ def load(directory: Path) -> Migrations:
             hint="make it with `sqlmigrate init`, or name another one with --migrations",
         )
     scripts, rollbacks, problems = _read_files(directory)
-    for migration_id in sorted(rollbacks.keys() - scripts.keys()):
-        if not any(problem.place and problem.place.path.name == f"{migration_id}.sql" for problem in problems):
-            message = f"there is no {migration_id}.sql that this would roll back"
-            problems.append(Problem(message, Place(rollbacks[migration_id].path)))
+    refused = {problem.place.path.stem for problem in problems if problem.place}
+    for migration_id in sorted(rollbacks.keys() - scripts.keys() - refused):
+        message = f"there is no {migration_id}.sql that this would roll back"
+        problems.append(Problem(message, Place(rollbacks[migration_id].path)))
     found = {key: Migration(key, script, rollbacks.get(key)) for key, script in scripts.items()}
-    problems += _dependency_problems(found)
+    problems += _dependency_problems(found, refused)
     errors = [problem for problem in problems if not problem.warning]
     if not errors:
         try:
@@ -164,6 +182,8 @@ def _refuse_by_name(path: Path, names: list[str]) -> Problem | None:
         return None
     if name.startswith("post-apply"):
         return Problem("yoyo runs post-apply scripts after every apply; sqlmigrate does not: rename it", Place(path))
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+        return Problem(f"the file name {name!r} holds what cannot be printed; rename it", Place(path.parent))
     if name in {".sql", _ROLLBACK}:
         return Problem("a file name without a stem gives no migration id", Place(path))
     if len(path.stem) > _MAX_ID:
@@ -179,25 +199,32 @@ def _foreign_sections(script: Script) -> list[Problem]:
     return [
         Problem(
             f"{words} begins an undo section, which would run at once",
-            script.place(match.start() + len(match[0]) - len(match[0].lstrip())),
+            place_at(script.path, script.text, match.start() + len(match[0]) - len(match[0].lstrip())),
             hint=f"move what follows it into {script.path.stem}{_ROLLBACK}",
         )
         for pattern, words in _FOREIGN_SECTIONS
-        if (match := pattern.search(script.text))
+        if script.text is not None and (match := pattern.search(script.text))
     ]
 
 
-def _dependency_problems(found: Mapping[str, Migration]) -> list[Problem]:
+def _dependency_problems(found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:
     problems = []
     for migration in found.values():
         for name in migration.depends:
-            if name in found:
+            if name in found or name in refused:
                 continue
             near = get_close_matches(name, found, n=1)
             hint = f"did you mean {near[0]}?" if near else None
-            place = migration.script.place(max(migration.script.text.find(name), 0))
+            place = _directive_place(migration.script, name)
             problems.append(Problem(f"depends on {name}, which does not exist in this directory", place, hint))
     return problems
+
+
+def _directive_place(script: Script, name: str) -> Place:
+    pattern = rf"^[ \t]*--[ \t]*depends[ \t]*:(?:.*\s)?({re.escape(name)})(?!\S)"
+    if script.text is None or not (found := re.search(pattern, script.text, re.MULTILINE)):
+        return Place(script.path)
+    return place_at(script.path, script.text, found.start(1))
 
 
 def _missing_rollbacks(ordered: Iterable[Migration]) -> list[Problem]:

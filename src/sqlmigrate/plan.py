@@ -7,12 +7,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import HistoryError, MigrationsError, Place, Problem, UsageError
+from sqlmigrate.history import Applied
 from sqlmigrate.migrations import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlmigrate.history import Applied, History
+    from sqlmigrate.history import HalfWay, History
     from sqlmigrate.migrations import Migration, Migrations
 
 
@@ -22,6 +23,7 @@ class State(Enum):
     APPLIED = "applied"
     MARKED = "marked"
     PENDING = "pending"
+    HALF_WAY = "half way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Status:
     recorded: Applied | None = None
     edited: bool = False
     rollback_edited: bool = False
+    stopped: HalfWay | None = None
 
     @property
     def missing(self) -> bool:
@@ -55,33 +58,49 @@ class Plan:
 
 def status(migrations: Migrations, history: History) -> list[Status]:
     """List every migration: the applied ones as they were applied, then the pending ones as they will run."""
-    applied = [_applied_status(row, migrations.get(row.migration_id)) for row in history.applied]
+    applied = [
+        _applied_status(row, migrations.get(row.migration_id), history.stopped(row.migration_id))
+        for row in history.applied
+    ]
     done = {row.migration_id for row in history.applied}
+    begun = [item for item in history.half_way if item.operation == "apply" and item.migration_id not in done]
+    half_way = [
+        Status(
+            item.migration_id,
+            State.HALF_WAY,
+            migrations.get(item.migration_id),
+            stopped=history.stopped(item.migration_id),
+        )
+        for item in begun
+    ]
+    done |= {item.migration_id for item in begun}
     pending = in_order(item for item in migrations.ordered if item.migration_id not in done)
-    return applied + [Status(item.migration_id, State.PENDING, item) for item in pending]
+    return applied + half_way + [Status(item.migration_id, State.PENDING, item) for item in pending]
 
 
 def needs_attention(item: Status) -> bool:
     """Tell whether a check must fail on a migration: it is pending, or its files are not what was applied."""
-    return item.state is State.PENDING or item.edited or item.missing
+    return item.state in {State.PENDING, State.HALF_WAY} or item.stopped is not None or item.edited or item.missing
 
 
-def _applied_status(row: Applied, migration: Migration | None) -> Status:
-    state = State.MARKED if row.marked else State.APPLIED
+def _applied_status(row: Applied, migration: Migration | None, stopped: HalfWay | None) -> Status:
+    state = State.HALF_WAY if stopped else State.MARKED if row.marked else State.APPLIED
     if migration is None:
-        return Status(row.migration_id, state, None, row)
+        return Status(row.migration_id, state, None, row, stopped=stopped)
     edited = row.checksum is not None and row.checksum != migration.script.checksum
     rollback = migration.rollback.checksum if migration.rollback else None
     # a row that yoyo made has no checksums, and so nothing to compare
     rollback_edited = row.checksum is not None and row.rollback_checksum != rollback
-    return Status(row.migration_id, state, migration, row, edited=edited, rollback_edited=rollback_edited)
+    return Status(
+        row.migration_id, state, migration, row, edited=edited, rollback_edited=rollback_edited, stopped=stopped
+    )
 
 
 def contradictions(states: Iterable[Status]) -> tuple[list[Problem], list[Problem]]:
     """Find applied migrations whose files are gone or edited: errors, and warnings for rollback scripts."""
     errors, warnings = [], []
     for item in states:
-        if item.state is State.PENDING:
+        if item.recorded is None:
             continue
         if item.migration is None:
             hint = f"restore the file, or forget the migration with `sqlmigrate unmark {item.migration_id}`"
@@ -96,8 +115,10 @@ def contradictions(states: Iterable[Status]) -> tuple[list[Problem], list[Proble
     return errors, warnings
 
 
-def plan_apply(migrations: Migrations, history: History, *, to: str | None = None, steps: int | None = None) -> Plan:
-    """Plan to apply what is pending: all of it, up to and with `to`, or the next `steps`.
+def plan_apply(
+    migrations: Migrations, history: History, *, to: str | None = None, steps: int | None = None, resume: bool = False
+) -> Plan:
+    """Plan to apply what is pending: all of it, up to and with `to`, or the next `steps`; a half-way script first.
 
     Raises MigrationsError where an applied script was edited or is missing, UsageError for an unknown id.
     """
@@ -105,7 +126,10 @@ def plan_apply(migrations: Migrations, history: History, *, to: str | None = Non
     errors, warnings = contradictions(states)
     if errors:
         raise MigrationsError("nothing was applied, since the files contradict the history", errors)
-    pending = [item.migration for item in states if item.state is State.PENDING and item.migration]
+    _require_resumable(states)
+    if resume and not any(item.stopped for item in states):
+        raise UsageError("no script stopped half way, so there is none to resume")
+    pending = [item.migration for item in states if item.recorded is None and item.migration]
     if to is not None:
         migrations.named(to)
         ids = [item.migration_id for item in pending]
@@ -113,6 +137,22 @@ def plan_apply(migrations: Migrations, history: History, *, to: str | None = Non
     if steps is not None:
         pending = pending[:steps]
     return Plan("apply", tuple(pending), tuple(str(warning) for warning in warnings))
+
+
+def _require_resumable(states: Iterable[Status]) -> None:
+    """Refuse to apply anything while a script stands half way that cannot go on."""
+    for item in states:
+        if item.stopped is None:
+            continue
+        name = item.migration_id
+        if item.stopped.operation == "rollback":
+            hint = "finish it with `sqlmigrate rollback`"
+            raise HistoryError(f"{name} is rolled back half way, so nothing can be applied", hint=hint)
+        if item.migration is None:
+            raise HistoryError(f"{name} stopped half way, and its script is missing", hint="restore the file")
+        if item.migration.transactional:
+            hint = "put the `-- transactional: false` back that it was begun with"
+            raise HistoryError(f"{name} stopped half way outside a transaction and cannot go on inside one", hint=hint)
 
 
 def _before(migrations: Migrations, pending: Sequence[Migration], to: str) -> list[Migration]:
@@ -154,7 +194,9 @@ def plan_rollback(
 
 
 def _wanted(history: History, *, steps: int | None, to: str | None, everything: bool) -> list[Applied]:
-    newest_first = list(reversed(history.applied))
+    done = {row.migration_id for row in history.applied}
+    begun = [Applied(item.migration_id, "") for item in history.half_way if item.migration_id not in done]
+    newest_first = [*begun, *reversed(history.applied)]
     if everything:
         return newest_first
     if to is not None:

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import session, settle
+from sqlmigrate.connection import is_pooled, refuse_transaction_pooler, session, settle
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import LockHolder, WaitingForRunLock, ignore
 
@@ -34,13 +34,13 @@ class RunLock:
     """A held run lock; ask `require` before each migration."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def require(self) -> None:
         """Raise ConnectionFailed where the session that holds the lock is gone; costs no round trip."""
         try:
-            if select([self._connection.fileno()], [], [], 0)[0]:
-                self._connection.pgconn.consume_input()
+            if select([self.connection.fileno()], [], [], 0)[0]:
+                self.connection.pgconn.consume_input()
         except (psycopg.Error, OSError, ValueError):
             raise ConnectionFailed(
                 "the session that held the run lock was lost, so another run may have begun; stopped here",
@@ -55,9 +55,16 @@ def lock_key(schema: str) -> int:
 
 
 @contextmanager
-def held(conninfo: str, schema: str, *, wait: float, observer: Observer = ignore) -> Iterator[RunLock]:
-    """Hold the run lock for a block; waits up to `wait` seconds, then raises RunLockBusy naming the holder."""
+def held(
+    conninfo: str, schema: str, *, wait: float, observer: Observer = ignore, worker: Connection | None = None
+) -> Iterator[RunLock]:
+    """Hold the run lock for a block; waits up to `wait` seconds, then raises RunLockBusy naming the holder.
+
+    With the worker's session given, a pooler in transaction mode is refused first: a lock would stay with it for ever.
+    """
     with session(conninfo, application_name="sqlmigrate: run lock") as connection:
+        if worker is not None and is_pooled(worker):
+            refuse_transaction_pooler(worker, connection)
         settle(connection)
         _acquire(connection, lock_key(schema), wait, observer)
         yield RunLock(connection)

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlmigrate.config import load
 from sqlmigrate.errors import ScriptError, UsageError
 
 _CONFIG = """\
@@ -34,6 +35,8 @@ _SCRIPT = """\
 
 """
 
+_LONGEST = 200  # bytes of a name: with time stamp and .rollback.sql less than the 255 of a file system
+
 _ROLLBACK = """\
 -- Takes {stem} back: afterwards the database is as it was before.
 
@@ -42,16 +45,17 @@ _ROLLBACK = """\
 
 def new_pair(directory: Path, name: str) -> tuple[Path, Path]:
     """Make the two files of a migration and give their paths; raises UsageError where the name has nothing to use."""
-    slug = "_".join(re.findall(r"\w+", name.lower()))
-    if not slug or "/" in name or "\\" in name:
+    words = re.findall(r"\w+", name)
+    if not words or "/" in name or "\\" in name:
         raise UsageError(f"{name!r} is no name for a migration", hint="use letters, digits and underscores")
-    stem = f"{datetime.now(UTC):%Y%m%d%H%M%S}_{slug[:100]}"
+    slug = "_".join(words).lower().encode()[:_LONGEST].decode(errors="ignore")
+    stem = f"{datetime.now(UTC):%Y%m%d%H%M%S}_{slug}"
     script, rollback = directory / f"{stem}.sql", directory / f"{stem}.rollback.sql"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for path, text in ((script, _SCRIPT), (rollback, _ROLLBACK)):
             with path.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text.format(name=name.replace("\n", " "), stem=stem))
+                file.write(text.format(name=" ".join(words), stem=stem))
     except FileExistsError as error:
         raise ScriptError(f"{error.filename} exists already; nothing was overwritten") from None
     except OSError as error:
@@ -61,8 +65,8 @@ def new_pair(directory: Path, name: str) -> tuple[Path, Path]:
 
 def init_project(root: Path, migrations: Path | None, config_file: Path | None) -> tuple[list[Path], list[Path]]:
     """Make the configuration and the folders; gives what was made and what was there already."""
-    config = config_file or root / "sqlmigrate.toml"
-    folder = migrations or Path("sql")
+    config, folder, data = _configured(root)
+    config, folder = config_file or config, migrations or folder
     made: list[Path] = []
     kept: list[Path] = []
     try:
@@ -72,12 +76,20 @@ def init_project(root: Path, migrations: Path | None, config_file: Path | None) 
             text = _CONFIG.format(migrations=_toml_string(str(folder)))
             config.write_text(text, encoding="utf-8", newline="\n")
             made.append(config)
-        for path in (root / folder, root / "data"):
+        for path in (root / folder, root / data):
             (kept if path.is_dir() else made).append(path)
             path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ScriptError(f"{error.filename}: {error.strerror}") from None
     return [_short(path, root) for path in made], [_short(path, root) for path in kept]
+
+
+def _configured(root: Path) -> tuple[Path, Path, Path]:
+    """Give the file that configures this folder, such as a pyproject.toml with our table, and the folders it names."""
+    settings = load({}, environ={}, cwd=root)
+    if settings.file is None or settings.file.parent != root:
+        return root / "sqlmigrate.toml", Path("sql"), Path("data")
+    return settings.file, settings.migrations, settings.data
 
 
 def _short(path: Path, root: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate import migrations
 from sqlmigrate.errors import MigrationsError, Place, Problem
 from sqlmigrate.sql.parse import complaints
-from sqlmigrate.sql.script import preflight
+from sqlmigrate.sql.preflight import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,15 +36,15 @@ def validate(directory: Path) -> Report:
         return Report((), error.problems)
     problems = list(found.warnings)
     for migration in found.ordered:
-        problems += _script_problems(migration.script)
+        for script, transactional in migration.scripts():
+            problems += _script_problems(script, transactional=transactional)
         if migration.rollback:
-            problems += _script_problems(migration.rollback)
             problems += _empty_rollback(migration.script, migration.rollback)
     return Report(found.ordered, tuple(sorted(problems, key=lambda problem: problem.warning)))
 
 
-def _script_problems(script: Script) -> list[Problem]:
-    refused = preflight(script)
+def _script_problems(script: Script, *, transactional: bool) -> list[Problem]:
+    refused = preflight(script, transactional=transactional)
     return refused or list(_syntax(script))
 
 
@@ -52,7 +52,7 @@ def _syntax(script: Script) -> Iterator[Problem]:
     hint = "PostgreSQL itself will judge it: our parser may be older than your server"
     for piece in script.pieces():
         for complaint in complaints(piece.text):
-            place = script.place(piece.offset + complaint.offset)
+            place = script.place(piece, complaint.offset)
             yield Problem(complaint.message, place, hint, warning=True)
 
 

@@ -96,7 +96,7 @@ def test_the_times_are_in_utc_whatever_the_time_zone_of_the_role(runner, admin, 
 
 def test_an_error_leaves_neither_the_change_nor_the_history_row(runner, conn):
     runner.write("a", "CREATE TABLE before ();")
-    runner.write("b", "CREATE TABLE b (); INSERT INTO b SELECT 1 / 0; CREATE TABLE c ();")
+    runner.write("b", "CREATE TABLE b (); SELECT 1 / 0; CREATE TABLE c ();")
     runner.write("d", "CREATE TABLE d ();")
 
     with pytest.raises(ExecutionError, match="division by zero") as caught:
@@ -202,8 +202,7 @@ def test_nothing_is_written_where_nothing_is_pending(runner, conn):
         "CREATE DATABASE other;",
         "CREATE INDEX CONCURRENTLY i ON a (x);",
         "\\i other.sql\n",
-        "COPY a FROM stdin;\n1\n\\.\n",
-        "-- transactional: false\nSELECT 1;",
+        "COPY a TO stdout;",
         "SELECT 'unclosed",
     ],
 )

@@ -45,12 +45,15 @@ def test_default_privileges_for_all_schemas_do_not_open_the_archive(busy):
     )
     busy.change()
 
-    assert busy.rows(
-        "SELECT nspname, acl.grantee::regrole::text FROM pg_namespace, aclexplode(nspacl) AS acl"
-        f" WHERE nspname = '{ARCHIVE}' AND acl.grantee <> nspowner UNION ALL"
-        " SELECT relname, acl.grantee::regrole::text FROM pg_class, aclexplode(relacl) AS acl"
-        f" WHERE relnamespace = '{ARCHIVE}'::regnamespace AND acl.grantee <> relowner"
-    ) == []
+    assert (
+        busy.rows(
+            "SELECT nspname, acl.grantee::regrole::text FROM pg_namespace, aclexplode(nspacl) AS acl"
+            f" WHERE nspname = '{ARCHIVE}' AND acl.grantee <> nspowner UNION ALL"
+            " SELECT relname, acl.grantee::regrole::text FROM pg_class, aclexplode(relacl) AS acl"
+            f" WHERE relnamespace = '{ARCHIVE}'::regnamespace AND acl.grantee <> relowner"
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
@@ -140,7 +143,9 @@ def test_the_archive_can_be_removed_for_good(busy):
     assert busy.settings(user) == '{"agent_prompts": {}}'
 
 
-@pytest.mark.parametrize("loss", [f"DROP SCHEMA {ARCHIVE} CASCADE", *(f"DROP TABLE {ARCHIVE}.{each}" for each in TABLES)])
+@pytest.mark.parametrize(
+    "loss", [f"DROP SCHEMA {ARCHIVE} CASCADE", *(f"DROP TABLE {ARCHIVE}.{each}" for each in TABLES)]
+)
 def test_a_rollback_without_its_archive_stops_before_any_change(busy, loss):
     busy.change()
     busy.migrator.execute(loss)

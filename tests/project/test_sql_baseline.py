@@ -8,50 +8,41 @@ import pytest
 from project.application import AGENT_TYPES, BASELINE, SQL
 
 COLUMNS = """
-    SELECT string_agg(
-        a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-            || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
-            || coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), ''),
-        ', ' ORDER BY a.attnum
+    SELECT concat_ws(' ',
+        a.attname,
+        format_type(a.atttypid, a.atttypmod),
+        CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+        'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
     )
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attnum
 """
 ID = "id uuid NOT NULL DEFAULT gen_random_uuid()"
-TIMES = "created_at timestamp with time zone NOT NULL DEFAULT now(), updated_at timestamp with time zone NOT NULL DEFAULT now()"
-TIMESTAMPS = TIMES + ", deleted_at timestamp with time zone"
-ACTIVE = "status character varying(20) NOT NULL DEFAULT 'active'::character varying"
+STATUS = "status character varying(20) NOT NULL"
+ACTIVE = f"{STATUS} DEFAULT 'active'::character varying"
+CONFIG = "config jsonb NOT NULL DEFAULT '{}'::jsonb"
+AGENT_TYPE = "agent_type character varying(20) NOT NULL"
+TIMES = [f"{each}_at timestamp with time zone NOT NULL DEFAULT now()" for each in ("created", "updated")]
+TIMESTAMPS = [*TIMES, "deleted_at timestamp with time zone"]
+MODEL = ["model_code character varying(100) NOT NULL", "provider character varying(50) NOT NULL"]
+PROFILE = ["id uuid NOT NULL", "username text", "avatar_url text", "bio text", "settings jsonb"]
+AGENT = ["id uuid NOT NULL", "user_id uuid NOT NULL", "llm_id uuid NOT NULL", AGENT_TYPE, CONFIG, STATUS]
+MEMORY = [ID, "user_id uuid NOT NULL", "memory_type character varying(20) NOT NULL", "content text NOT NULL", ACTIVE]
 
 
 @pytest.mark.parametrize(
     ("table", "columns"),
     [
-        (
-            "llms",
-            f"{ID}, model_code character varying(100) NOT NULL, provider character varying(50) NOT NULL,"
-            f" {ACTIVE}, {TIMESTAMPS}",
-        ),
-        ("profiles", f"id uuid NOT NULL, username text, avatar_url text, bio text, settings jsonb, {TIMES}"),
-        (
-            "user_agent_catalog",
-            f"{ID}, agent_type character varying(20) NOT NULL, llm_id uuid NOT NULL,"
-            f" status character varying(20) NOT NULL, config jsonb NOT NULL DEFAULT '{{}}'::jsonb, {TIMESTAMPS}",
-        ),
-        (
-            "user_agents",
-            "id uuid NOT NULL, user_id uuid NOT NULL, llm_id uuid NOT NULL, agent_type character varying(20) NOT NULL,"
-            " config jsonb NOT NULL DEFAULT '{}'::jsonb, status character varying(20) NOT NULL, created_by uuid,"
-            f" updated_by uuid, {TIMESTAMPS}",
-        ),
-        (
-            "memories",
-            f"{ID}, user_id uuid NOT NULL, memory_type character varying(20) NOT NULL, content text NOT NULL,"
-            f" {ACTIVE}, {TIMESTAMPS}, agent_id uuid",
-        ),
+        ("llms", [ID, *MODEL, ACTIVE, *TIMESTAMPS]),
+        ("profiles", [*PROFILE, *TIMES]),
+        ("user_agent_catalog", [ID, AGENT_TYPE, "llm_id uuid NOT NULL", STATUS, CONFIG, *TIMESTAMPS]),
+        ("user_agents", [*AGENT, "created_by uuid", "updated_by uuid", *TIMESTAMPS]),
+        ("memories", [*MEMORY, *TIMESTAMPS, "agent_id uuid"]),
     ],
 )
 def test_a_table_has_its_columns_in_order(app, table, columns):
-    assert app.value(COLUMNS, table) == columns
+    assert app.column(COLUMNS, table) == columns
 
 
 def test_constraints_have_their_names_and_rules(app):
@@ -134,7 +125,7 @@ def test_a_plain_database_is_refused_with_the_bootstrap_and_its_psql_line(databa
     session = database.connect()
     text = (SQL / f"{BASELINE}.sql").read_text()
 
-    with pytest.raises(psycopg.errors.UndefinedObject, match="auth.users") as caught:
+    with pytest.raises(psycopg.errors.UndefinedObject, match=r"lacks table auth\.users: run the bootstrap") as caught:
         session.execute(text)
     assert "sql/bootstrap/supabase.sql" in caught.value.diag.message_primary
     assert f"psql -X -v ON_ERROR_STOP=1 --single-transaction -d {database.name} -f sql/bootstrap/supabase.sql" in (

@@ -88,7 +88,7 @@ def test_a_database_that_has_schema_auth_is_refused_and_left_alone(ground):
 def test_any_name_of_an_owner_works(database):
     owner = 'Mrs. "O\'Brien" %s'
     admin = database.connect_superuser()
-    if not admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [owner]).fetchone():
+    if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [owner]).fetchone():
         admin.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(owner)))
     admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(database.name), sql.Identifier(owner)))
     admin.execute(BOOTSTRAP.read_text())

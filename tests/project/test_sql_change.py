@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+
 from project.application import AGENT_TYPES
 
 OLD_NAMES = """
@@ -41,7 +42,7 @@ def test_names_that_somebody_has_added_follow_the_new_one(app):
 
 
 def test_memories_lose_agent_id_and_keep_their_rows(busy):
-    kept = "SELECT id, user_id, memory_type, content, status, created_at, updated_at, deleted_at FROM memories ORDER BY id"
+    kept = "SELECT id, user_id, memory_type, content, status, created_at, updated_at FROM memories ORDER BY id"
     before = busy.rows(kept)
     busy.change()
 
@@ -105,9 +106,10 @@ def test_the_catalog_keeps_owner_grants_and_comments(app):
     app.change()
 
     assert app.rows(of_table, "system_agents") == before
-    assert app.value(
-        "SELECT obj_description(oid) FROM pg_policy WHERE polname = 'anon_select_system_agents'"
-    ) == "nothing to see"
+    assert (
+        app.value("SELECT obj_description(oid) FROM pg_policy WHERE polname = 'anon_select_system_agents'")
+        == "nothing to see"
+    )
 
 
 def test_the_trigger_and_its_function_stay_the_same_objects(app):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+
 from project.application import AGENT_TYPES, background
 
 LOCKS = """

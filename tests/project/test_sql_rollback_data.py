@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+
 from project.application import AGENT_TYPES
 
 AGENTS = "TABLE user_agents ORDER BY id"
@@ -46,9 +47,12 @@ def test_a_newcomer_gets_his_agents_from_the_catalog_of_now(app):
         "SELECT user_id, agent_type, config, status, created_by, updated_by, deleted_at, created_at = updated_at"
         " FROM user_agents ORDER BY agent_type"
     ) == [
-        (user, each, {"newer": 1}, "inactive", user, user, None, True) for each in ("INTENT_RECOGNITION", "TASK_EXECUTION")
+        (user, each, {"newer": 1}, "inactive", user, user, None, True)
+        for each in ("INTENT_RECOGNITION", "TASK_EXECUTION")
     ]
-    assert app.value("SELECT bool_and(a.llm_id = c.llm_id) FROM user_agents a JOIN user_agent_catalog c USING (agent_type)")
+    assert app.value(
+        "SELECT bool_and(a.llm_id = c.llm_id) FROM user_agents a JOIN user_agent_catalog c USING (agent_type)"
+    )
 
 
 def test_the_agents_of_newcomers_stay_the_same_from_then_on(app):
@@ -110,7 +114,9 @@ def test_the_agents_of_a_deleted_llm_stay_away_and_their_memories_lose_them(app)
 
 def test_a_deleted_memory_stays_deleted(busy):
     busy.change()
-    gone = busy.value("DELETE FROM memories WHERE id = (SELECT id FROM memories WHERE memory_type = 'work' LIMIT 1) RETURNING id")
+    gone = busy.value(
+        "DELETE FROM memories WHERE id = (SELECT id FROM memories WHERE memory_type = 'work' LIMIT 1) RETURNING id"
+    )
     busy.undo()
 
     assert gone not in busy.column("SELECT id FROM memories")
@@ -154,7 +160,7 @@ def test_work_memories_of_after_the_change_make_the_check_not_valid_and_the_noti
     assert "updating such a row fails until it is fixed" in notice.message
     with pytest.raises(psycopg.errors.CheckViolation):
         busy.migrator.execute("UPDATE memories SET content = 'newer' WHERE id = %s", [unfit[0]])
-    validate = notice.hint.partition("run: ")[2]
+    validate = notice.message.partition("run: ")[2]
     with pytest.raises(psycopg.errors.CheckViolation):
         busy.migrator.execute(validate)
     busy.migrator.execute("DELETE FROM memories WHERE id = ANY(%s)", [unfit])
@@ -242,4 +248,7 @@ def test_a_shorter_catalog_comes_back_as_it_is_now(app):
     app.migrator.execute("DELETE FROM system_agents WHERE agent_type = 'TASK_EXECUTION'")
     app.undo()
 
-    assert app.column("SELECT agent_type FROM user_agent_catalog ORDER BY 1") == ["INTENT_RECOGNITION", "RESULT_REPORTING"]
+    assert app.column("SELECT agent_type FROM user_agent_catalog ORDER BY 1") == [
+        "INTENT_RECOGNITION",
+        "RESULT_REPORTING",
+    ]

@@ -15,7 +15,7 @@ def role(database_factory):
     admin = database_factory().connect_superuser()
 
     def make(name, attributes="NOLOGIN"):
-        if not admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone():
+        if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
             admin.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(name), sql.SQL(attributes)))
         return name
 
@@ -43,7 +43,10 @@ def test_the_schema_of_a_busy_application_comes_back(busy):
 
 
 def test_the_columns_of_user_agents_keep_their_order_and_agent_id_is_last(app):
-    columns = "SELECT string_agg(column_name, ' ' ORDER BY ordinal_position) FROM information_schema.columns WHERE table_name = %s"
+    columns = (
+        "SELECT string_agg(column_name, ' ' ORDER BY ordinal_position)"
+        " FROM information_schema.columns WHERE table_name = %s"
+    )
     agents = app.value(columns, "user_agents")
     app.change()
     app.undo()
@@ -70,7 +73,8 @@ def test_grants_on_columns_come_back(app, role):
     app.migrator.execute(
         sql.SQL(
             "GRANT SELECT (config, id) ON user_agents TO {0} WITH GRANT OPTION;"
-            "GRANT UPDATE (agent_id), SELECT (agent_id) ON memories TO {0}; GRANT SELECT (agent_id) ON memories TO PUBLIC"
+            "GRANT UPDATE (agent_id), SELECT (agent_id) ON memories TO {0};"
+            "GRANT SELECT (agent_id) ON memories TO PUBLIC"
         ).format(auditor)
     )
 
@@ -185,6 +189,12 @@ def test_forced_row_level_security_comes_back_where_the_migrating_role_bypasses_
         admin.execute("ALTER ROLE migrator NOBYPASSRLS")
 
 
+def test_storage_parameters_come_back(app):
+    app.migrator.execute("ALTER TABLE user_agents SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)")
+
+    assert_comes_back(app)
+
+
 def test_a_replica_identity_by_an_index_comes_back(app):
     app.migrator.execute("ALTER TABLE user_agents REPLICA IDENTITY USING INDEX uq_user_agents_user_id_agent_type")
 
@@ -200,7 +210,7 @@ def test_forced_row_level_security_never_empties_the_archive_silently(busy):
 
 def test_publications_of_the_table_come_back(app):
     app.migrator.execute(
-        "CREATE PUBLICATION pair FOR TABLE user_agents, memories; CREATE PUBLICATION \"Just one\" FOR TABLE user_agents"
+        'CREATE PUBLICATION pair FOR TABLE user_agents, memories; CREATE PUBLICATION "Just one" FOR TABLE user_agents'
     )
 
     assert_comes_back(app)
@@ -210,7 +220,7 @@ def test_column_lists_and_row_filters_of_publications_come_back(app):
     if app.migrator.info.server_version < 150000:
         pytest.skip("column lists and row filters exist from PostgreSQL 15 on")
     app.migrator.execute(
-        "CREATE PUBLICATION columns FOR TABLE user_agents (id, config, user_id), memories (id, agent_id), profiles (id);"
+        "CREATE PUBLICATION columns FOR TABLE user_agents (id, config, user_id), memories (id, agent_id), llms (id);"
         "CREATE PUBLICATION rows FOR TABLE user_agents WHERE (status = 'active' OR config ? 'x'),"
         " memories (agent_id, content) WHERE (status <> 'x') WITH (publish = 'insert')"
     )

@@ -65,7 +65,9 @@ def test_an_api_role_inserts_no_row_until_row_level_security_is_off(busy, state,
     values["status"] = "'active'"
     if table == "user_agents":
         values["user_id"] = f"'{busy.sign_up()}'"
-        busy.migrator.execute("DELETE FROM user_agents WHERE user_id IN (SELECT id FROM profiles WHERE username ~ '^user_')")
+        busy.migrator.execute(
+            "DELETE FROM user_agents WHERE user_id IN (SELECT id FROM profiles WHERE username ~ '^user_')"
+        )
     else:
         busy.migrator.execute(f"DELETE FROM {table}")
     statement = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(values.values())})"

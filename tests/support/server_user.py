@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import sqlmigrate
-
-SOURCE = Path(sqlmigrate.__file__).parents[1]
 # Says who it is on standard output, and leaves when its standard input ends.
 USE = """
 import sys
@@ -32,7 +29,7 @@ def python(script: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
     )
     with process:

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from sqlmigrate.server.account import without_pg_variables
-from sqlmigrate.server.postmaster import is_alive, running, stop
+from sqlmigrate.server.postmaster import bury, is_alive, running, stop
 from support.waiting import wait_until
 
 
@@ -34,6 +34,19 @@ def test_a_zombie_is_not_alive():
     with subprocess.Popen(["true"]) as child:
         wait_until(lambda: not is_alive(child.pid))
         os.kill(child.pid, 0)  # its number is still taken
+
+
+def test_the_pid_file_of_a_zombie_is_removed_and_that_of_a_live_process_is_not(tmp_path):
+    pid_file = tmp_path / "postmaster.pid"
+    with subprocess.Popen(["true"]) as child:
+        wait_until(lambda: not is_alive(child.pid))
+        pid_file.write_text(f"{child.pid}\n")
+        bury(tmp_path)
+        assert not pid_file.exists()
+    pid_file.write_text(f"{os.getpid()}\n")
+    bury(tmp_path)
+
+    assert pid_file.exists()
 
 
 def test_pg_variables_are_put_aside_and_come_back(monkeypatch):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sqlmigrate.cli._output import Output
+from sqlmigrate.cli._output import Output, is_terminal
 from sqlmigrate.errors import ConfirmationRequired
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class App:
         """Give the database that is meant, started where it is a private server."""
         from sqlmigrate.target import choose, opened  # noqa: PLC0415  not every command has a database
 
-        choice = choose(self.config, interactive=sys.stderr.isatty())
+        choice = choose(self.config, interactive=is_terminal(sys.stderr))
         with opened(choice, self.config) as target:
             for note in target.notes:
                 self.output.warning(note)
@@ -113,11 +113,12 @@ class App:
         """Ask before something is written; raises ConfirmationRequired where nobody said yes.
 
         A protected environment wants the database's name, typed or as --yes-i-mean; --yes is not enough there.
+        A name that is given must be right everywhere.
         """
-        if self.config.protected:
+        if self.config.protected or self.yes_i_mean is not None:
             self._confirm_protected(question, database)
         elif always and not self.yes:
-            if not sys.stdin.isatty():
+            if not is_terminal(sys.stdin):
                 raise ConfirmationRequired(f"{question} Without a terminal this needs --yes; nothing was changed")
             if not click.confirm(question, err=True):
                 raise ConfirmationRequired("not confirmed; nothing was changed")
@@ -126,7 +127,7 @@ class App:
         where = f"environment {self.config.env}" if self.config.env else "this configuration"
         typed = self.yes_i_mean
         if typed is None:
-            if not sys.stdin.isatty():
+            if not is_terminal(sys.stdin):
                 raise ConfirmationRequired(
                     f"{where} is protected; nothing was changed",
                     hint=f"to go on, name the database: --yes-i-mean {database}",

@@ -36,7 +36,8 @@ class Output:
         """Print the result as one JSON document, where JSON was asked for."""
         if self.as_json:
             document = {"version": JSON_VERSION, "command": self.command, **values}
-            click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=False))
+            utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+            click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=not utf8))
 
     def line(self, text: str = "") -> None:
         """Print a line of the result, unless it is JSON."""
@@ -88,7 +89,7 @@ class Output:
     def _colors(self, stream: Any) -> bool:
         if self.color is not None:
             return self.color
-        return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        return is_terminal(stream) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
@@ -96,6 +97,11 @@ def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
     from rich.text import Text  # noqa: PLC0415  loaded by the table already
 
     return Text.from_ansi(text, no_wrap=True, end="")
+
+
+def is_terminal(stream: Any) -> bool:
+    """Tell whether a person sits at a standard stream; one that was closed before we started (None) is no terminal."""
+    return stream is not None and stream.isatty()
 
 
 def render_error(error: Error) -> list[str]:
@@ -156,7 +162,7 @@ def _server_lines(error: ExecutionError) -> list[str]:
     if said := error.server:
         lines += [f"  {said.severity} {said.sqlstate or ''}: {said.message}".replace(" :", ":")]
         lines += server_details(said)
-    if error.migration_id:
+    if error.migration_id and not error.kept:
         lines.append(f"  {error.migration_id} was rolled back; nothing of it is in the database")
     return lines
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sqlmigrate.cli._output import Output
     from sqlmigrate.engine import Result
 
+_ROW_WIDTH = 200
 _DONE = {"apply": "applied", "rollback": "rolled back"}
 
 
@@ -33,12 +34,22 @@ def drawer(output: Output) -> events.Observer:
             case events.WaitingForRunLock():
                 holder = event.holder or "another run"
                 output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
+            case events.RowsReturned():
+                _draw_rows(output, event)
+            case events.Blocked():
+                for blocker in event.blockers:
+                    output.progress(f"  {event.migration_id} waits for {blocker}")
+            case events.Resumed():
+                word = "resumed" if event.done else "begun again"
+                output.progress(f"{event.migration_id} is {word} after statement {event.done}")
             case events.LockRetry():
                 said = event.message.message if event.message else "a lock was not granted"
                 output.progress(
                     f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); "
                     f"again in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
                 )
+                for blocker in event.blockers:
+                    output.progress(f"  blocked by {blocker}")
 
     return draw
 
@@ -49,6 +60,21 @@ def _draw_notice(output: Output, event: events.Notice) -> None:
     for line in server_details(event.message):
         if not line.startswith("  CONTEXT"):
             output.progress(f"  {line}")
+
+
+def _draw_rows(output: Output, event: events.RowsReturned) -> None:
+    """Show the first rows of a result as psql does without alignment: a bounded look, not an export."""
+    where = f"{event.place.path.name}:{event.place.line}" if event.place else event.migration_id
+    output.progress(f"  {' | '.join(event.columns)} ({where})")
+    for row in event.rows:
+        output.progress(f"  {_cut(' | '.join('' if value is None else value for value in row))}")
+    if event.total > len(event.rows):
+        output.progress(f"  ... {event.total} rows in all")
+
+
+def _cut(line: str) -> str:
+    line = " ".join(line.split())
+    return line if len(line) <= _ROW_WIDTH else line[: _ROW_WIDTH - 3] + "..."
 
 
 def result_as_json(result: Result) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -26,8 +27,14 @@ Examples:
 @click.option("--to", metavar="ID", help="Apply up to and with this migration.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Apply the next N migrations.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option("--single-transaction", is_flag=True, help="Apply all of it in one transaction, or nothing.")
+@click.option(
+    "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
+)
 @running
-def command(app: App, *, to: str | None, steps: int | None, dry_run: bool) -> None:
+def command(
+    app: App, *, to: str | None, steps: int | None, dry_run: bool, single_transaction: bool, resume_at: int | None
+) -> None:
     """Apply pending migrations, each in one transaction together with its history row.
 
     Every script is checked before the first one runs. An environment that is `protected` asks first.
@@ -41,7 +48,7 @@ def command(app: App, *, to: str | None, steps: int | None, dry_run: bool) -> No
     with app.target() as target:
 
         def planner(history: History) -> Plan:
-            return plan.plan_apply(found, history, to=to, steps=steps)
+            return plan.plan_apply(found, history, to=to, steps=steps, resume=resume_at is not None)
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
@@ -53,7 +60,8 @@ def command(app: App, *, to: str | None, steps: int | None, dry_run: bool) -> No
         if dry_run:
             _dry_run(app, engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target)))
             return
-        result = engine.apply(target.conninfo, planner, app.options(), gate=gate, observer=drawer(app.output))
+        options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
+        result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
     app.output.result(**result_as_json(result))
     app.output.line(f"{len(result.ran)} applied" if result.ran else "nothing to apply: no migration is pending")
 

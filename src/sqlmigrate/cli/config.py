@@ -37,9 +37,9 @@ def command(app: App) -> None:
 
 def _value(name: str, value: Any) -> Any:
     if name == "database_url" and value is not None:
-        from sqlmigrate.connection import redact  # noqa: PLC0415  only where there is a URL
+        from sqlmigrate.connection import shown_conninfo  # noqa: PLC0415  only where there is a URL
 
-        return redact(value)
+        return shown_conninfo(value)
     return str(value) if isinstance(value, Path) else value
 
 

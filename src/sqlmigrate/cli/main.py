@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
 import traceback
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqlmigrate import __version__
-from sqlmigrate.cli._output import Output
+from sqlmigrate.cli._output import Output, error_as_json
 from sqlmigrate.errors import Error, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ COMMANDS = {
 }
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 BUG, INTERRUPTED, TERMINATED = 70, 130, 143
+_STOPPED = "a script that was running was rolled back; what was finished before stays"
 
 EPILOG = """\b
 Examples:
@@ -50,6 +53,24 @@ Exit status: 0 done, 1 failed, 2 wrong usage or refused, 3 findings,
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived; psycopg then cancels the running statement as it does for Ctrl-C."""
+
+
+class _Interrupted(Error):
+    """Ctrl-C."""
+
+    exit_status = INTERRUPTED
+
+
+class _Terminated(Error):
+    """SIGTERM."""
+
+    exit_status = TERMINATED
+
+
+class _Bug(Error):
+    """Something that no other place knew."""
+
+    exit_status = BUG
 
 
 class Commands(click.Group):
@@ -102,28 +123,38 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and give its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     signal.signal(signal.SIGTERM, _terminate)
-    context_output = Output(arguments[0] if arguments else "", as_json="--json" in arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # no letter of an id or a message may end us in a Latin-1 locale
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        _fall_silent()
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    output = Output(arguments[0] if arguments else "", as_json="--json" in arguments)
     try:
         with cli.make_context("sqlmigrate", list(arguments)) as context:
-            context.obj = context_output
+            context.obj = output
             try:
                 cli.invoke(context)
-            except Error as error:
-                context.obj.error(error)
-                return error.exit_status
+            finally:
+                output = context.obj
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        return _usage(error, context_output)
-    except Terminated:
-        return _stopped("terminated", TERMINATED)
-    except (KeyboardInterrupt, click.Abort):
-        return _stopped("interrupted", INTERRUPTED)
+        return _usage(error, output)
+    except Error as error:
+        output.error(error)
+        return error.exit_status
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _stopped(error, output)
     except BrokenPipeError:
-        sys.stderr.close()  # nobody reads on: no words either
-        return 1
+        raise
     except Exception as error:  # noqa: BLE001  the one place where everything ends
-        return _unexpected(error, context_output)
+        return _unexpected(error, output)
     return 0
 
 
@@ -136,17 +167,31 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
+def _fall_silent() -> None:
+    """Let what is still to be printed go nowhere: nobody reads on, and Python would complain about it at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+
+
 def _usage(error: click.ClickException, output: Output) -> int:
     """Report a wrong call: as Click does, or as JSON where that was asked for."""
     if output.as_json:
-        output.result(error={"type": "UsageError", "message": error.format_message(), "exit_status": error.exit_code})
+        output.result(error=error_as_json(UsageError(error.format_message())))
     error.show()
     return error.exit_code
 
 
-def _stopped(word: str, status: int) -> int:
-    click.echo(f"{word}: the running script was rolled back; what was finished before stays", err=True)
-    return status
+def _stopped(error: BaseException, output: Output) -> int:
+    """Report Ctrl-C or SIGTERM; Click turns both into its own Abort while it asks a question."""
+    stopped: Error = _Interrupted(f"interrupted: {_STOPPED}")
+    if isinstance(error, Terminated) or isinstance(error.__context__, Terminated):
+        stopped = _Terminated(f"terminated: {_STOPPED}")
+    if output.as_json:
+        output.result(error=error_as_json(stopped))
+    click.echo(stopped.message, err=True)
+    return stopped.exit_status
 
 
 def _unexpected(error: Exception, output: Output) -> int:
@@ -160,9 +205,9 @@ def _unexpected(error: Exception, output: Output) -> int:
         return 1
     with tempfile.NamedTemporaryFile("w", prefix="sqlmigrate-bug-", suffix=".txt", delete=False) as file:
         file.write(redact("".join(traceback.format_exception(error))))
-    bug = UsageError(
+    bug = _Bug(
         f"this is a bug in sqlmigrate {__version__}: {type(error).__name__}: {redact(str(error))}",
         hint=f"please report it with the file {file.name}",
     )
     output.error(bug)
-    return BUG
+    return bug.exit_status

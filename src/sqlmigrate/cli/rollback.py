@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -26,9 +27,20 @@ Examples:
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Roll back the last N migrations.")
 @click.option("--to", metavar="ID", help="Roll back what was applied after this migration; it stays applied.")
 @click.option("--all", "everything", is_flag=True, help="Roll back everything that was applied.")
+@click.option(
+    "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
+)
 @click.option("--include-marked", multiple=True, metavar="ID", help="Roll back this marked migration too.")
 @running
-def command(app: App, *, steps: int | None, to: str | None, everything: bool, include_marked: tuple[str, ...]) -> None:
+def command(
+    app: App,
+    *,
+    steps: int | None,
+    to: str | None,
+    everything: bool,
+    include_marked: tuple[str, ...],
+    resume_at: int | None,
+) -> None:
     """Roll back applied migrations in the reverse order of their application: one, unless told otherwise.
 
     It asks before it runs. A migration that was marked, not applied, is a floor: it and what lies below it stay,
@@ -55,6 +67,7 @@ def command(app: App, *, steps: int | None, to: str | None, everything: bool, in
                 ids = ", ".join(migration.migration_id for migration in planned.steps)
                 app.confirm(f"Roll back {ids} in {info.database}?", database=info.database, always=True)
 
-        result = engine.rollback(target.conninfo, planner, app.options(), gate=gate, observer=drawer(app.output))
+        options = replace(app.options(), resume_at=resume_at)
+        result = engine.rollback(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
     app.output.result(**result_as_json(result))
     app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")

@@ -11,6 +11,7 @@ from sqlmigrate.cli._options import App, common
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlmigrate.history import HalfWay
     from sqlmigrate.plan import Status
 
 FINDINGS = 3
@@ -43,14 +44,35 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
     if states:
         app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
         app.output.line()
+    for item in states:
+        if item.stopped:
+            app.output.line("\n".join(_half_way(item.stopped)))
     app.output.line(_summary(states, str(found.directory)))
     if check and any(plan.needs_attention(item) for item in states):
         context.exit(FINDINGS)
 
 
+def _half_way(stopped: HalfWay) -> list[str]:
+    """Say where a script stands, in words for 2 a.m.: the statement, what became of it, and the ways on."""
+    entry = stopped.stopped_at
+    words = {"done": "is done", "failed": "failed", "running": "was begun; its outcome is not known"}
+    first, *more = entry.statement.splitlines() or [""]
+    lines = [
+        f"{stopped.migration_id} stopped half way in its {stopped.operation} script:",
+        f"  statement {entry.number} (line {entry.line}) {words[entry.state]}: {first}{' ...' if more else ''}",
+    ]
+    lines += [f"  {entry.error}"] if entry.error else []
+    lines.append("  ways on:")
+    lines.append(f"    sqlmigrate {stopped.operation:<24} goes on there; what is done is not done again")
+    lines.append(f"    sqlmigrate {stopped.operation} --resume-at N   goes on at statement N, if you know better")
+    if stopped.operation == "apply":
+        lines.append("    sqlmigrate rollback                 runs the rollback script instead")
+    return [*lines, ""]
+
+
 def _row(item: Status) -> tuple[str, str, str, str]:
     at = item.recorded.applied_at if item.recorded else None
-    color = {"applied": "green", "pending": "yellow", "marked": "cyan"}[item.state.value]
+    color = {"applied": "green", "pending": "yellow", "marked": "cyan", "half way": "red"}[item.state.value]
     return (
         item.migration_id,
         click.style(item.state.value, fg=color),
@@ -75,7 +97,7 @@ def _remarks(item: Status) -> list[str]:
 
 
 def _counts(states: Sequence[Status]) -> dict[str, int]:
-    counts = {"applied": 0, "marked": 0, "pending": 0, "edited": 0, "missing": 0}
+    counts = {"applied": 0, "marked": 0, "half way": 0, "pending": 0, "edited": 0, "missing": 0}
     for item in states:
         counts[item.state.value] += 1
         counts["edited"] += item.edited
@@ -87,7 +109,7 @@ def _summary(states: Sequence[Status], directory: str) -> str:
     if not states:
         return f"no migrations in {directory}"
     counts = _counts(states)
-    parts = [f"{counts[name]} {name}" for name in ("applied", "marked", "pending") if counts[name]]
+    parts = [f"{counts[name]} {name}" for name in ("applied", "marked", "half way", "pending") if counts[name]]
     parts += [f"{counts[name]} {name}" for name in ("edited", "missing") if counts[name]]
     return ", ".join(parts)
 
@@ -106,4 +128,17 @@ def _as_json(item: Status) -> dict[str, Any]:
         "checksum": migration.script.checksum if migration else None,
         "recorded_checksum": recorded.checksum if recorded else None,
         "depends": list(migration.depends) if migration else [],
+        "half_way": _half_way_as_json(item.stopped) if item.stopped else None,
+    }
+
+
+def _half_way_as_json(stopped: HalfWay) -> dict[str, Any]:
+    entry = stopped.stopped_at
+    return {
+        "operation": stopped.operation,
+        "statement": entry.number,
+        "line": entry.line,
+        "state": entry.state,
+        "text": entry.statement,
+        "error": entry.error,
     }

@@ -1,13 +1,14 @@
 """Send many commands in one go and read their results: libpq's pipeline mode.
 
-psycopg's own `Connection.pipeline` cannot tell which statement a notice belongs to, since it reads results in batches.
-This works on psycopg's public wrapper of libpq (`psycopg.pq`) and lets `Connection.wait` do the waiting, so that
-Ctrl-C cancels the running statement on the server.
+psycopg's own `Connection.pipeline` cannot tell which statement a notice belongs to, since it reads results in batches,
+and holds all rows of a SELECT. This works on psycopg's public wrapper of libpq (`psycopg.pq`) and lets
+`Connection.wait` do the waiting, so that Ctrl-C cancels the running statement on the server.
 https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
 """
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,100 +19,177 @@ from psycopg.errors import error_from_result
 from psycopg.waiting import Ready, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator
 
     from psycopg.pq.abc import PGconn, PGresult
 
     from sqlmigrate.connection import Command, Connection
+    from sqlmigrate.sql.script import Statement
 
-SYNC = None
-"""Ends a segment: an error skips what follows it only up to the next SYNC."""
+ROWS_KEPT = 10
+"""Rows of a statement that are kept to be shown; the others are only counted, so memory stays bounded."""
 
-_WINDOW = 256  # commands under way at once: bounds the memory of both sides
-_GOOD = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, pq.ExecStatus.EMPTY_QUERY})
+_WINDOW_COMMANDS, _WINDOW_CHARACTERS = 256, 4 << 20  # under way at once: bounds the memory of both sides
+_FAILED = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE})
 _COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One command under way: `command` is None for a SYNC, `statement` None where it is not of the script.
+
+    `rows` counts what it returned or changed, `shown` holds the first rows in PostgreSQL's text form.
+    """
+
+    command: Command | None
+    statement: Statement | None = None
+    rows: int = 0
+    columns: tuple[str, ...] = ()
+    shown: list[tuple[str | None, ...]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Exchange:
-    """What has come back so far: `current` is the index of the command whose result is awaited.
+    """What is under way and what has come back: `error` is the first failure, `failed` its step.
 
-    `rows` holds how many rows each finished command returned or changed; `error` is the first failure, `failed` the
-    index of its command.
+    `finished` is called for each step that succeeded, `idle` every tenth of a second while the server is silent.
     """
 
-    current: int = 0
-    rows: dict[int, int] = field(default_factory=dict)
+    finished: Callable[[Step], None] = lambda _: None
+    idle: Callable[[], None] = lambda: None
+    under_way: deque[Step] = field(default_factory=deque)
+    characters: int = 0
     error: psycopg.Error | None = None
-    failed: int | None = None
+    failed: Step | None = None
+
+    @property
+    def current(self) -> Step | None:
+        """The step whose result is awaited."""
+        return self.under_way[0] if self.under_way else None
 
 
-def run(connection: Connection, commands: Sequence[Command | None], exchange: Exchange) -> None:
-    """Run commands in pipeline mode and fill in the exchange; the list ends with SYNC.
+def run(connection: Connection, steps: Iterator[Step], exchange: Exchange) -> Step | None:
+    """Run steps until one of them fails, they end, or a COPY with data comes, which is given back unsent.
 
-    Raises psycopg.OperationalError where the connection is lost; a failing statement is no exception here.
+    What is left in the iterator was not run. Raises psycopg.OperationalError where the connection is lost; a failing
+    statement is no exception here: see `exchange.error`.
     """
     pgconn = connection.pgconn
     pgconn.enter_pipeline_mode()
     try:
-        connection.wait(_communicate(pgconn, commands, exchange))
+        return connection.wait(_communicate(pgconn, steps, exchange))
     finally:
         with suppress(psycopg.Error):  # a lost or interrupted connection is closed by its owner
             pgconn.exit_pipeline_mode()
 
 
 def _communicate(
-    pgconn: PGconn, commands: Sequence[Command | None], exchange: Exchange
-) -> Generator[Wait, Ready | int, None]:
-    """Keep a window of commands under way until the last SYNC has come back."""
-    sent, total = 0, len(commands)
-    while exchange.current < total:
-        sent = _send(pgconn, commands, sent, exchange.current)
-        wait = Wait.RW if pgconn.flush() else Wait.R
-        ready = yield wait
-        if ready and ready & Ready.R:
+    pgconn: PGconn, steps: Iterator[Step], exchange: Exchange
+) -> Generator[Wait, Ready | int, Step | None]:
+    """Keep a window of commands under way until the closing SYNC has come back."""
+    ended, copy = False, None
+    while not ended or exchange.under_way:
+        if not ended and not _is_full(exchange):
+            ended, copy = _send(pgconn, steps, exchange)
+        ready = yield (Wait.RW if pgconn.flush() else Wait.R)
+        if not ready:
+            exchange.idle()
+        elif ready & Ready.R:
             pgconn.consume_input()
             _receive(pgconn, exchange)
+    return copy
 
 
-def _send(pgconn: PGconn, commands: Sequence[Command | None], sent: int, received: int) -> int:
-    if sent >= len(commands) or sent - received > _WINDOW // 2:
-        return sent
-    stop = min(len(commands), received + _WINDOW)
-    for command in commands[sent:stop]:
-        if command is SYNC:
-            pgconn.pipeline_sync()
-        else:
-            values = [None if value is None else value.encode() for value in command.params]
-            pgconn.send_query_params(command.sql.encode(), values)
-    if stop < len(commands):
-        pgconn.send_flush_request()  # without it the server may keep its answers until the SYNC
-    return stop
+def _is_full(exchange: Exchange) -> bool:
+    many = len(exchange.under_way) > _WINDOW_COMMANDS // 2 or exchange.characters > _WINDOW_CHARACTERS
+    return many and exchange.error is None
+
+
+def _send(pgconn: PGconn, steps: Iterator[Step], exchange: Exchange) -> tuple[bool, Step | None]:
+    """Send until the window is full; gives whether that was all, and the COPY that it stopped at."""
+    copy = None
+    while exchange.error is None and len(exchange.under_way) < _WINDOW_COMMANDS:
+        step = next(steps, None)
+        if step is None or (step.statement and step.statement.data):
+            copy = step
+            break
+        _send_one(pgconn, step)
+        _put_under_way(pgconn, step, exchange)
+        if exchange.characters > _WINDOW_CHARACTERS:
+            pgconn.send_flush_request()  # without it the server may keep its answers until the SYNC
+            return False, None
+    else:
+        if exchange.error is None:
+            pgconn.send_flush_request()
+            return False, None
+    pgconn.pipeline_sync()
+    _put_under_way(pgconn, Step(None), exchange)
+    return True, copy
+
+
+def _send_one(pgconn: PGconn, step: Step) -> None:
+    if step.command is None:
+        pgconn.pipeline_sync()
+        return
+    values = [None if value is None else value.encode() for value in step.command.params]
+    pgconn.send_query_params(step.command.sql.encode(), values)
+
+
+def _put_under_way(pgconn: PGconn, step: Step, exchange: Exchange) -> None:
+    exchange.under_way.append(step)
+    exchange.characters += len(step.command.sql) if step.command else 0
+    if len(exchange.under_way) == 1:
+        _read_row_by_row(pgconn, step)
+
+
+def _read_row_by_row(pgconn: PGconn, step: Step) -> None:
+    """Ask libpq to hand over rows as they come, so that no result is ever held whole."""
+    if step.command is not None and step.statement is not None:
+        with suppress(psycopg.Error):  # libpq refuses where a result is waiting already: then it is a small one
+            pgconn.set_single_row_mode()
 
 
 def _receive(pgconn: PGconn, exchange: Exchange) -> None:
     """Take over every result that has come; a null result closes each command's results."""
-    open_command = False
-    while not pgconn.is_busy():
+    while exchange.under_way and not pgconn.is_busy():
         result = pgconn.get_result()
         if result is None:
-            if not open_command:
-                return
-            open_command = False
-            exchange.current += 1
+            if exchange.current and exchange.current.command is None:
+                return  # the SYNC's own result is still to come
+            _close(pgconn, exchange)
         elif result.status == pq.ExecStatus.PIPELINE_SYNC:
-            exchange.current += 1
+            _close(pgconn, exchange)
         else:
-            open_command = True
             _record(result, exchange)
 
 
+def _close(pgconn: PGconn, exchange: Exchange) -> None:
+    step = exchange.under_way.popleft()
+    exchange.characters -= len(step.command.sql) if step.command else 0
+    if exchange.error is None and step.command is not None:
+        exchange.finished(step)
+    if exchange.under_way:
+        _read_row_by_row(pgconn, exchange.under_way[0])
+
+
 def _record(result: PGresult, exchange: Exchange) -> None:
-    status = result.status
-    if status in _GOOD:
-        exchange.rows[exchange.current] = result.ntuples or result.command_tuples or 0
-    elif status in _COPYING:
+    step, status = exchange.under_way[0], result.status
+    if status in _COPYING:
         raise psycopg.NotSupportedError("COPY cannot run in a pipeline")
-    elif exchange.error is None and status != pq.ExecStatus.PIPELINE_ABORTED:
-        exchange.error = error_from_result(result)
-        exchange.failed = exchange.current
+    if status in _FAILED:
+        if exchange.error is None:
+            exchange.error, exchange.failed = error_from_result(result), step
+    elif status != pq.ExecStatus.PIPELINE_ABORTED:
+        _take_rows(result, step)
+
+
+def _take_rows(result: PGresult, step: Step) -> None:
+    count = result.ntuples
+    step.rows += count or (result.command_tuples or 0 if not result.nfields else 0)
+    if step.statement is None or not result.nfields:
+        return
+    if not step.columns:
+        step.columns = tuple((result.fname(at) or b"").decode(errors="replace") for at in range(result.nfields))
+    for row in range(min(count, ROWS_KEPT - len(step.shown))):
+        values = (result.get_value(row, at) for at in range(result.nfields))
+        step.shown.append(tuple(None if value is None else value.decode(errors="replace") for value in values))

@@ -12,7 +12,7 @@ from sqlmigrate.events import LockRetry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlmigrate.events import Observer
+    from sqlmigrate.events import Blocker, Observer
 
 T = TypeVar("T")
 
@@ -22,7 +22,14 @@ RETRIED = frozenset({"55P03", "40P01"})
 _FIRST, _LONGEST = 0.5, 30.0
 
 
-def with_retry(work: Callable[[], T], *, migration_id: str, budget: float, observer: Observer) -> T:
+def with_retry(
+    work: Callable[[], T],
+    *,
+    migration_id: str,
+    budget: float,
+    observer: Observer,
+    blockers: Callable[[], tuple[Blocker, ...]] = tuple,
+) -> T:
     """Do the work, again and again with growing random pauses ("full jitter"), until `budget` seconds are used up.
 
     The work must be a whole transaction that has been rolled back when it fails. Raises LockBudgetSpent at the end:
@@ -39,15 +46,16 @@ def with_retry(work: Callable[[], T], *, migration_id: str, budget: float, obser
                 raise
             left = deadline - time.monotonic()
             if left <= 0:
-                raise _spent(error, attempt) from None
+                raise _spent(error, attempt, blockers()) from None
             pause = min(random.uniform(0, min(_LONGEST, _FIRST * 2**attempt)), left)  # noqa: S311  no secret
-            observer(LockRetry(migration_id, attempt, pause, left, error.server, error.place))
+            observer(LockRetry(migration_id, attempt, pause, left, error.server, error.place, blockers()))
             time.sleep(pause)
 
 
-def _spent(error: ExecutionError, attempts: int) -> LockBudgetSpent:
+def _spent(error: ExecutionError, attempts: int, blockers: tuple[Blocker, ...]) -> LockBudgetSpent:
+    who = "".join(f"; blocked by {blocker}" for blocker in blockers)
     return LockBudgetSpent(
-        f"{error.message} ({attempts} attempts; the lock budget is used up, nothing was changed)",
+        f"{error.message} ({attempts} attempts; the lock budget is used up){who}",
         migration_id=error.migration_id,
         server=error.server,
         statement=error.statement,

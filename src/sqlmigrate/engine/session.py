@@ -27,10 +27,30 @@ class Options:
     statement_timeout: int = 0
     lock_budget: int = 600_000
     wait_lock: int = 300_000
+    single_transaction: bool = False
+    resume_at: int | None = None
 
 
 # DISCARD ALL resets role, session authorization, settings, temporary tables, plans, LISTEN and advisory locks
 PRISTINE = Command("DISCARD ALL")
+
+# the same as far as a transaction allows it, for scripts that share one
+CLEARED = tuple(
+    map(
+        Command,
+        (
+            "RESET SESSION AUTHORIZATION",
+            "RESET ROLE",
+            "RESET ALL",
+            "CLOSE ALL",
+            "DEALLOCATE ALL",
+            "UNLISTEN *",
+            "DISCARD TEMP",
+            "DISCARD SEQUENCES",
+            "SELECT pg_catalog.pg_advisory_unlock_all()",
+        ),
+    )
+)
 
 # whatever the script did to its session, the history is written by the login role and in UTF-8
 BACK_TO_LOGIN = (

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,64 +11,63 @@ from psycopg import pq
 
 from sqlmigrate import history
 from sqlmigrate.connection import Command, server_message
-from sqlmigrate.engine import pipeline
-from sqlmigrate.engine.session import BACK_TO_LOGIN, PRISTINE, begin, script_role, set_role, settings
-from sqlmigrate.errors import Error, ExecutionError, HistoryError, Place
-from sqlmigrate.events import Notice, NoticesLeftOut
+from sqlmigrate.engine.execute import Listener, error_place, run_steps
+from sqlmigrate.engine.pipeline import Step
+from sqlmigrate.engine.session import BACK_TO_LOGIN, CLEARED, PRISTINE, begin, script_role, set_role, settings
+from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from psycopg.errors import Diagnostic
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.session import Options
     from sqlmigrate.errors import ServerMessage
-    from sqlmigrate.events import Observer
     from sqlmigrate.history import Run
     from sqlmigrate.migrations import Migration
-    from sqlmigrate.sql.script import Script, Statement
-
-NOTICES_SHOWN = 20
-"""Notices of one statement that are passed on whole; of the others only the count is."""
+    from sqlmigrate.sql.script import Script
 
 _UNIQUE_VIOLATION, _DIVISION_BY_ZERO = "23505", "22012"
-_BLOCK_LINE = re.compile(r"inline_code_block line (\d+)")
-_BODY_START = re.compile(r"\$[A-Za-z_0-9\x80-\U0010ffff]*\$|'")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A script with the commands of ours around it; `claim` may fail where another run was faster."""
+    """A script with the commands of ours around it.
+
+    `claim` fails where another run was faster; `counted`, one of `finish`, must write one row.
+    """
 
     migration_id: str
+    operation: str
     script: Script
+    transactional: bool
     claim: Command
     finish: tuple[Command, ...]
     counted: Command | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One command of the pipeline, and the statement of the script that it is, if any."""
-
-    command: Command | None
-    statement: Statement | None = None
+    @property
+    def path(self) -> Place:
+        """The script's file, for errors that have no line."""
+        return Place(self.script.path)
 
 
 def apply_job(migration: Migration, options: Options, run: Run) -> Job:
     """Describe how a migration is applied: claimed first, completed and logged after the script."""
-    script = migration.script
+    script, migration_id = migration.script, migration.migration_id
     finish = history.finish_claim(options.schema, migration, run)
-    log = _log(migration.migration_id, "apply", script, options, run)
-    claim = history.claim(options.schema, migration.migration_id)
-    return Job(migration.migration_id, script, claim, (finish, *log), counted=finish)
+    log = _log(migration_id, "apply", script, options, run)
+    claim = history.claim(options.schema, migration_id)
+    return Job(migration_id, "apply", script, migration.transactional, claim, (finish, *log), counted=finish)
 
 
-def rollback_job(migration: Migration, script: Script, options: Options, run: Run) -> Job:
-    """Describe how a migration is rolled back: taken out of the history first, logged after the script."""
+def rollback_job(migration: Migration, script: Script, options: Options, run: Run, *, half_way: bool) -> Job:
+    """Describe how a migration is rolled back: taken out of the history first, logged after the script.
+
+    One that stopped half way is not in the history yet; its journal is taken away instead.
+    """
     log = _log(migration.migration_id, "rollback", script, options, run)
-    return Job(migration.migration_id, script, history.unclaim(options.schema, migration.migration_id), tuple(log))
+    give_up = history.unclaim_journal if half_way else history.unclaim
+    claim = give_up(options.schema, migration.migration_id)
+    return Job(migration.migration_id, "rollback", script, migration.rollback_transactional, claim, tuple(log))
 
 
 def _log(migration_id: str, operation: str, script: Script, options: Options, run: Run) -> list[Command]:
@@ -84,68 +81,92 @@ def _log(migration_id: str, operation: str, script: Script, options: Options, ru
     )
 
 
-def run_job(connection: Connection, job: Job, options: Options, info: ServerInfo, observer: Observer) -> None:
-    """Run a job from BEGIN to COMMIT; raises ExecutionError, and then nothing of it is left in the database."""
-    steps = _steps(job, options, info)
-    exchange = pipeline.Exchange()
+def run_job(
+    connection: Connection,
+    job: Job,
+    options: Options,
+    info: ServerInfo,
+    listener: Listener,
+    *,
+    look_up: Callable[[], bool | None] = lambda: None,
+) -> None:
+    """Run a job from BEGIN to COMMIT; raises ExecutionError, and then nothing of it is left in the database.
+
+    `look_up` tells, where the connection is lost at COMMIT, whether the job is in the history.
+    """
     try:
-        with _notices(connection, job, steps, exchange, observer):
-            pipeline.run(connection, [step.command for step in steps], exchange)
-        if exchange.error is not None:
-            raise _failure(job, steps[exchange.failed or 0], exchange.error)
-        _require_intact(connection, job, steps, exchange)
-        _commit(connection, job)
+        run_in_transaction(connection, job, first_of_many(job, options, info), listener)
+        commit(connection, job, look_up)
     except psycopg.OperationalError as error:
-        raise _lost(job, error) from None
+        raise lost(job, error) from None
     except Error:
-        _undo(connection)
+        undo(connection)
         raise
 
 
-def _steps(job: Job, options: Options, info: ServerInfo) -> list[_Step]:
-    script = job.script
-    before = [begin(script), settings(script, options, info, f"sqlmigrate: {job.migration_id}"), job.claim]
-    if role := script_role(script, options):
-        before.append(set_role(role))
-    return [
-        _Step(PRISTINE),
-        _Step(pipeline.SYNC),
-        *map(_Step, before),
-        *(_Step(Command(statement.text), statement) for statement in script.statements()),
-        *map(_Step, (*BACK_TO_LOGIN, *job.finish)),
-        _Step(pipeline.SYNC),
-    ]
-
-
-def _require_intact(connection: Connection, job: Job, steps: Sequence[_Step], exchange: pipeline.Exchange) -> None:
-    """Make sure that the transaction is still ours and the claim still there before it is committed."""
+def run_in_transaction(connection: Connection, job: Job, before: list[Step], listener: Listener) -> None:
+    """Run a job's claim, script and finish in the transaction that `before` begins; it stays open."""
+    counted = [Step(command) for command in (*BACK_TO_LOGIN, *job.finish)]
+    exchange = run_steps(connection, _steps(job, before, counted), listener)
+    if exchange.error is not None and exchange.failed is not None:
+        raise failure(job, exchange.failed, exchange.error)
     if connection.info.transaction_status != pq.TransactionStatus.INTRANS:
         raise ExecutionError(
             "the script ended the transaction that protects it; what it did before that may be in the database",
             migration_id=job.migration_id,
-            place=Place(job.script.path),
+            place=job.path,
         )
-    counted = next((at for at, step in enumerate(steps) if step.command is job.counted and job.counted), None)
-    if counted is not None and exchange.rows.get(counted) != 1:
+    if any(step.rows != 1 for step in counted if job.counted is not None and step.command is job.counted):
         raise ExecutionError(
             "the script removed its own row from the history, so it was rolled back",
             migration_id=job.migration_id,
-            place=Place(job.script.path),
+            place=job.path,
             hint="a migration must not touch the history's tables; see `sqlmigrate unmark`",
         )
 
 
-def _commit(connection: Connection, job: Job) -> None:
+def first_of_many(job: Job, options: Options, info: ServerInfo) -> list[Step]:
+    """Begin the one transaction of several scripts."""
+    return [Step(PRISTINE), Step(None), *_begin(job, options, info)]
+
+
+def next_of_many(job: Job, options: Options, info: ServerInfo) -> list[Step]:
+    """Clear the session for the next script in the same transaction, where DISCARD ALL cannot be used."""
+    return [*map(Step, CLEARED), *_begin(job, options, info)[1:]]
+
+
+def require_together(jobs: Sequence[Job]) -> None:
+    """Refuse scripts that cannot share one transaction, before anything runs."""
+    problems = []
+    for job in jobs:
+        if not job.transactional:
+            problems.append(Problem("runs outside a transaction, so it cannot share one", job.path))
+        elif job.script.directives.isolation:
+            problems.append(Problem("asks for an isolation level of its own", job.path))
+    if problems:
+        raise MigrationsError("nothing was run, since these scripts cannot run in one transaction", problems)
+
+
+def _begin(job: Job, options: Options, info: ServerInfo) -> list[Step]:
+    before = [begin(job.script), settings(job.script, options, info, f"sqlmigrate: {job.migration_id}")]
+    role = script_role(job.script, options)
+    return [Step(command) for command in (*before, job.claim, *([set_role(role)] if role else []))]
+
+
+def _steps(job: Job, before: list[Step], after: list[Step]) -> Iterator[Step]:
+    yield from before
+    for statement in job.script.statements():
+        yield Step(Command(statement.text), statement)
+    yield from after
+
+
+def commit(connection: Connection, job: Job, look_up: Callable[[], bool | None]) -> None:
+    """Commit the transaction of a job; PostgreSQL may still refuse it here (deferred constraints)."""
     try:
         tag = connection.execute("COMMIT").statusmessage
     except psycopg.OperationalError as error:
         if connection.closed:
-            raise ExecutionError(
-                "the connection was lost at COMMIT: whether the script is applied, only the history can tell",
-                migration_id=job.migration_id,
-                place=Place(job.script.path),
-                hint="`sqlmigrate status` looks it up; whichever it is, it is whole",
-            ) from None
+            raise _lost_at_commit(job, look_up()) from None
         raise _at_commit(job, error) from None
     except psycopg.Error as error:
         raise _at_commit(job, error) from None
@@ -153,35 +174,48 @@ def _commit(connection: Connection, job: Job) -> None:
         raise ExecutionError("PostgreSQL rolled the transaction back at COMMIT", migration_id=job.migration_id)
 
 
+def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa: FBT001  three answers, not a switch
+    """Tell what became of a COMMIT whose answer was lost: the history was asked afterwards."""
+    done = {"apply": "applied", "rollback": "rolled back"}[job.operation]
+    answer = {
+        True: (f"it is {done}: the history says so", "run the command again to go on with what is left"),
+        False: (f"it is not {done}: PostgreSQL has rolled it back", "run the command again"),
+        None: ("whether it happened could not be looked up", "`sqlmigrate status` tells; whichever it is, it is whole"),
+    }
+    words, hint = answer[happened]
+    message = f"the connection was lost at COMMIT; {words}"
+    return ExecutionError(message, migration_id=job.migration_id, place=job.path, hint=hint, kept=happened is not False)
+
+
 def _at_commit(job: Job, error: psycopg.Error) -> ExecutionError:
     """Report what PostgreSQL found only at COMMIT, such as a deferred constraint."""
     said = server_message(error.diag, str(error))
     message = f"{said.message} (found at COMMIT)"
-    return ExecutionError(message, migration_id=job.migration_id, server=said, place=Place(job.script.path))
+    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.path)
 
 
-def _undo(connection: Connection) -> None:
+def undo(connection: Connection) -> None:
     """Roll back without hiding the error that brought us here; closing the session would roll back as well."""
     with suppress(psycopg.Error):
         if connection.info.transaction_status != pq.TransactionStatus.IDLE:
             connection.execute("ROLLBACK")
 
 
-def _failure(job: Job, step: _Step, error: psycopg.Error) -> Error:
+def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
+    """Make the error of a step: the script's, with its place, or one of our own commands'."""
     said = server_message(error.diag, str(error))
     if step.statement is None:
         return _own_failure(job, step, said)
-    place = _place(job.script, step.statement, error.diag)
     return ExecutionError(
         said.message,
         migration_id=job.migration_id,
         server=said,
         statement=step.statement.number,
-        place=place,
+        place=error_place(job.script, step.statement, error.diag),
     )
 
 
-def _own_failure(job: Job, step: _Step, said: ServerMessage) -> Error:
+def _own_failure(job: Job, step: Step, said: ServerMessage) -> Error:
     """Say what it means when a command of ours fails rather than one of the script."""
     if step.command is job.claim and said.sqlstate == _UNIQUE_VIOLATION:
         return HistoryError(f"{job.migration_id} was applied by another run in the meantime; nothing was done twice")
@@ -190,57 +224,14 @@ def _own_failure(job: Job, step: _Step, said: ServerMessage) -> Error:
     what = "the history row could not be written"
     if step.command is not None and step.command.sql.startswith("SET ROLE"):
         what = "the role of the script could not be taken on"
-    return ExecutionError(
-        f"{what}: {said.message}", migration_id=job.migration_id, server=said, place=Place(job.script.path)
-    )
+    return ExecutionError(f"{what}: {said.message}", migration_id=job.migration_id, server=said, place=job.path)
 
 
-def _place(script: Script, statement: Statement, diag: Diagnostic) -> Place:
-    """Find where in the file an error is: the server's position, a line of a DO block, else the statement's start."""
-    if diag.statement_position:
-        return script.place(statement.offset + int(diag.statement_position) - 1)
-    inner = _BLOCK_LINE.search(diag.context or "")
-    if inner and (body := _BODY_START.search(statement.text)):
-        lines = statement.text[body.start() :].split("\n")
-        number = int(inner[1])
-        if 1 < number <= len(lines):
-            skipped = sum(len(line) + 1 for line in lines[: number - 1])
-            indent = len(lines[number - 1]) - len(lines[number - 1].lstrip())
-            return script.place(statement.offset + body.start() + skipped + indent)
-    return script.place(statement.offset)
-
-
-def _lost(job: Job, error: psycopg.OperationalError) -> ExecutionError:
+def lost(job: Job, error: psycopg.OperationalError) -> ExecutionError:
+    """Report that the connection went away under a script."""
     return ExecutionError(
         f"the connection was lost while the script ran: {str(error).strip().splitlines()[0]}",
         migration_id=job.migration_id,
-        place=Place(job.script.path),
+        place=job.path,
         hint="PostgreSQL has rolled the script back; run the command again",
     )
-
-
-@contextmanager
-def _notices(
-    connection: Connection, job: Job, steps: Sequence[_Step], exchange: pipeline.Exchange, observer: Observer
-) -> Iterator[None]:
-    """Pass on what the server says beside results, each with the statement that it belongs to."""
-    seen: Counter[int] = Counter()
-
-    def statement_place(index: int) -> Place | None:
-        statement = steps[index].statement if index < len(steps) else None
-        return job.script.place(statement.offset) if statement else None
-
-    def handler(diag: Diagnostic) -> None:
-        index = exchange.current
-        seen[index] += 1
-        if seen[index] <= NOTICES_SHOWN:
-            observer(Notice(job.migration_id, server_message(diag), statement_place(index)))
-
-    connection.add_notice_handler(handler)
-    try:
-        yield
-    finally:
-        connection.remove_notice_handler(handler)
-        for index, count in seen.items():
-            if count > NOTICES_SHOWN:
-                observer(NoticesLeftOut(job.migration_id, count - NOTICES_SHOWN, statement_place(index)))

@@ -7,7 +7,41 @@ WHERE space.nspname = %s
 GROUP BY space.oid
 
 -- name: version
-SELECT pg_catalog.max(version) FROM {schema}.meta
+SELECT pg_catalog.max(version), EXISTS (SELECT FROM {schema}.journal) FROM {schema}.meta
+
+-- name: journal
+SELECT migration_id, migration_hash, operation, number, last_number, state, digest, statement, line, found, error
+FROM {schema}.journal
+ORDER BY migration_id, operation, number
+
+-- name: journal_begin
+INSERT INTO {schema}.journal (migration_hash, migration_id, operation, number, last_number, state, digest, statement,
+                              line, found, run_id)
+VALUES ($1, $2, $3, $4::integer, $5::integer, $6, $7, $8, $9::integer, $10::jsonb, $11::uuid)
+
+-- name: journal_state
+UPDATE {schema}.journal
+SET state = $4,
+    error = $5
+WHERE migration_hash = $1
+  AND operation = $2
+  AND number = $3::integer
+
+-- name: journal_forget
+DELETE FROM {schema}.journal
+WHERE migration_hash = $1
+  AND operation = $2
+  AND number = $3::integer
+
+-- name: journal_clear
+DELETE FROM {schema}.journal WHERE migration_hash = $1
+
+-- name: unclaim_journal
+-- fails (22012) where another run has finished or given up the script, so that nothing behind it runs
+WITH gone AS (
+    DELETE FROM {schema}.journal WHERE migration_hash = $1 RETURNING 1
+)
+SELECT 1 / pg_catalog.sign(pg_catalog.count(*)::numeric) FROM gone
 
 -- name: rows
 SELECT main.migration_id,
@@ -18,7 +52,8 @@ SELECT main.migration_id,
        ours.checksum,
        ours.sha256,
        ours.rollback_checksum,
-       (SELECT pg_catalog.max(version) FROM {schema}.meta) AS version
+       (SELECT pg_catalog.max(version) FROM {schema}.meta) AS version,
+       EXISTS (SELECT FROM {schema}.journal) AS half_way
 FROM {schema}._yoyo_migration AS main
 LEFT JOIN {schema}.applied AS ours USING (migration_hash)
 

@@ -61,8 +61,6 @@ class Cluster:
 def create(cluster: Cluster, *, sync: bool = True) -> None:
     """Create the data directory under another name and rename it, so that one with the right name is complete."""
     parent, name = cluster.data_dir.parent, cluster.data_dir.name
-    for left_behind in parent.glob(f"{name}.init-*"):
-        shutil.rmtree(left_behind, ignore_errors=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f"{name}.init-", dir=parent))
     try:
         if cluster.account.switch:
@@ -75,6 +73,12 @@ def create(cluster: Cluster, *, sync: bool = True) -> None:
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def remove_unfinished(data_dir: Path) -> None:
+    """Remove what an interrupted `create` left behind; its initdb may still write, so some may stay until next time."""
+    for left_behind in data_dir.parent.glob(f"{data_dir.name}.init-*"):
+        shutil.rmtree(left_behind, ignore_errors=True)
 
 
 def check_owner(cluster: Cluster) -> None:
@@ -111,7 +115,10 @@ def launch(cluster: Cluster, host: Path) -> PrivateServer:
     """Start the server so that it outlives us, and wait until it accepts connections."""
     if cluster.log.exists() and cluster.log.stat().st_size > LOG_BYTES:
         cluster.log.unlink()
-    postmaster.wait_for_reaper(cluster.data_dir)
+    postmaster.bury(cluster.data_dir)
+    for left_behind in host.iterdir():
+        # No server runs here, and the directory is this one's alone; a zombie's lock file would stop the new one.
+        left_behind.unlink()
     with cluster.log.open("ab") as log:
         start = log.tell()
         pid = spawn_detached(cluster.command, cluster.account.subprocess_options() | {"stderr": log})

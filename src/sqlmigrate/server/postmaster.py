@@ -12,7 +12,7 @@ from pathlib import Path
 POLL_INTERVAL = 0.02
 FAST_STOP_SECONDS = 60.0
 IMMEDIATE_STOP_SECONDS = 15.0
-REAPER_SECONDS = 10.0
+REAPER_SECONDS = 2.0
 PROCESSES = Path("/proc")
 
 
@@ -46,11 +46,16 @@ def is_alive(pid: int) -> bool:
     return status.rpartition(") ")[2][:1] != "Z"
 
 
-def wait_for_reaper(data_dir: Path) -> None:
-    """Give init a moment to bury a server that was killed: PostgreSQL takes a zombie for a running server."""
-    pid = _number(_pid_file(data_dir)[0])
+def bury(data_dir: Path) -> None:
+    """Deal with a killed server whose process is a zombie: PostgreSQL would take it for a running one.
+
+    Init is given a moment to reap it; a container without init never does, and then the pid file is removed.
+    Should a backend of the old server still live, PostgreSQL notices its shared memory without that file too.
+    """
     deadline = time.monotonic() + REAPER_SECONDS
-    while pid > 0 and _has_number(pid) and not is_alive(pid) and time.monotonic() < deadline:
+    while _is_zombie(_number(_pid_file(data_dir)[0])):
+        if time.monotonic() > deadline:
+            (data_dir / "postmaster.pid").unlink(missing_ok=True)
         time.sleep(POLL_INTERVAL)
 
 
@@ -68,7 +73,8 @@ def _signal_and_wait(data_dir: Path, number: signal.Signals, seconds: float) -> 
     with suppress(ProcessLookupError):
         os.kill(server.pid, number)
     deadline = time.monotonic() + seconds
-    while running(data_dir) is not None:
+    # The pid file goes a moment before the process.
+    while running(data_dir) is not None or is_alive(server.pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_INTERVAL)
@@ -89,6 +95,10 @@ def _number(line: str) -> int:
         return int(line)
     except ValueError:
         return 0
+
+
+def _is_zombie(pid: int) -> bool:
+    return pid > 0 and _has_number(pid) and not is_alive(pid)
 
 
 def _has_number(pid: int) -> bool:

@@ -122,6 +122,7 @@ def _ensure_running(cluster: Cluster) -> PrivateServer:
     """Create, start or find the server; for the holder of `start`."""
     # First of all, so that a server is watched at each moment of its life.
     _ensure_watchdog(cluster.data_dir)
+    clusters.remove_unfinished(cluster.data_dir)
     notes: tuple[str, ...] = ()
     if not cluster.data_dir.exists():
         notes = _notes_on_new(cluster)

@@ -1,7 +1,8 @@
 """Read the directives in the first comment block of a script.
 
 yoyo's two, `-- depends: ID ...` and `-- transactional: true|false`, and ours, `-- sqlmigrate: key=value ...`.
-Every other comment is prose. The block ends with the first statement; blank lines and block comments do not end it.
+Every other comment is prose, block comments too. The block ends with the first statement; blank lines and block
+comments do not end it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.scan import skip_gap, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-_DIRECTIVE = re.compile(r"^[ \t]*--[ \t]*(depends|transactional|sqlmigrate)[ \t]*:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
-_OURS_ANYWHERE = re.compile(r"^[ \t]*(--[ \t]*sqlmigrate[ \t]*:)", re.MULTILINE)
-_PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|\S+)""")
+_DIRECTIVE = re.compile(r"--[ \t]*(depends|transactional|sqlmigrate)[ \t]*:[ \t]*(.*?)[ \t]*")
+_COMMENT = re.compile(r"/\*|--[^\n\r]*")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_REMARK = re.compile(r"^[ \t]*--[ \t]*sqlmigrate-(\w+)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+_ALLOW = re.compile(r":[ \t]*[A-Za-z][\w-]*[ \t]+\S.*")
+_PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"(\d+)(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
 _ISOLATIONS = ("read committed", "repeatable read", "serializable")
@@ -51,6 +55,8 @@ def parse_duration(text: str) -> int:
     if not (match := _DURATION.fullmatch(text.strip().lower())):
         raise ValueError(f"{text!r} is no duration such as 500ms, 2s or 10min")
     value = round(int(match[1]) * _MILLISECONDS[match[2]])
+    if not value and int(match[1]):
+        value = 1  # not 0, which would mean no limit
     if value > _LARGEST:
         raise ValueError(f"{text!r} is more than PostgreSQL's largest time, {_LARGEST} ms")
     return value
@@ -61,28 +67,63 @@ def read_directives(path: Path, text: str) -> tuple[Directives, list[Problem]]:
     block_end = skip_gap(text, 0)
     found: dict[str, object] = {}
     problems: list[Problem] = []
-    for match in _DIRECTIVE.finditer(text, 0, block_end):
+    for match in _directives(text, 0, block_end):
         name, value = match.groups()
         try:
             found |= _READERS[name](value, found)
         except ValueError as error:
             problems.append(Problem(str(error), place_at(path, text, match.start(2))))
-    problems += _misplaced(path, text, block_end)
+    problems += _misplaced(path, text, block_end) + _remark_problems(path, text)
     return Directives(**found), problems  # type: ignore[arg-type]
+
+
+def _directives(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """Yield the directives in what lies between statements: line comments with nothing before them on their line."""
+    depth, position = 0, start
+    while mark := (_COMMENT_EDGE if depth else _COMMENT).search(text, position, end):
+        position = mark.end()
+        if mark[0] in {"/*", "*/"}:
+            depth += 1 if mark[0] == "/*" else -1
+            continue
+        line = max(text.rfind("\n", 0, mark.start()), text.rfind("\r", 0, mark.start())) + 1
+        if not text[line : mark.start()].strip() and (match := _DIRECTIVE.fullmatch(text, *mark.span())):
+            yield match
 
 
 def _misplaced(path: Path, text: str, block_end: int) -> list[Problem]:
     """Report directives of ours behind the first statement: they would silently do nothing."""
-    hits = [match.start(1) for match in _OURS_ANYWHERE.finditer(text, block_end)]
+    if "sqlmigrate" not in text[block_end:]:
+        return []
+    message = "a `-- sqlmigrate:` directive counts only above the first statement; move it up"
+    gaps, position = [], block_end
+    for piece in split(text):
+        gaps.append((position, piece.offset))
+        position = piece.offset + len(piece.text)
+    gaps.append((position, len(text)))
+    found = (match for start, end in gaps for match in _directives(text, start, end))
+    return [Problem(message, place_at(path, text, match.start())) for match in found if match[1] == "sqlmigrate"]
+
+
+def _remark_problems(path: Path, text: str) -> list[Problem]:
+    """Report remarks before statements that are not `-- sqlmigrate-allow: CODE reason`."""
+    hits = list(_REMARK.finditer(text))
     if not hits:
         return []
-    inside = [(piece.offset, piece.offset + len(piece.text)) for piece in split(text)]
-    message = "a `-- sqlmigrate:` directive counts only above the first statement; move it up"
-    return [
-        Problem(message, place_at(path, text, hit))
-        for hit in hits
-        if not any(start <= hit < end for start, end in inside)
-    ]
+    pieces = [(piece.offset, piece.offset + len(piece.text)) for piece in split(text)]
+    problems = []
+    for hit in hits:
+        if any(start <= hit.start(1) < end for start, end in pieces):
+            continue  # inside a function's body it is prose
+        message = None
+        if hit[1] != "allow":
+            message = f"unknown remark sqlmigrate-{hit[1]}; the only one is `-- sqlmigrate-allow: CODE reason`"
+        elif not _ALLOW.fullmatch(hit[2]):
+            message = "write `-- sqlmigrate-allow: CODE reason`, with a code and why it is allowed here"
+        elif not any(start > hit.start() for start, _ in pieces):
+            message = "no statement follows that this could allow anything for"
+        if message:
+            problems.append(Problem(message, place_at(path, text, hit.start(1) - len("sqlmigrate-"))))
+    return problems
 
 
 def _depends(value: str, found: Mapping[str, object]) -> dict[str, object]:
@@ -90,7 +131,9 @@ def _depends(value: str, found: Mapping[str, object]) -> dict[str, object]:
     return {"depends": (*earlier, *value.split())}  # type: ignore[misc]
 
 
-def _transactional(value: str, _: Mapping[str, object]) -> dict[str, object]:
+def _transactional(value: str, found: Mapping[str, object]) -> dict[str, object]:
+    if "transactional" in found:
+        raise ValueError("transactional is set twice")
     try:
         return {"transactional": {"true": True, "false": False}[value.lower()]}
     except KeyError:
@@ -107,8 +150,14 @@ def _ours(value: str, found: Mapping[str, object]) -> dict[str, object]:
             raise ValueError(f"unknown key {key!r}; the keys are {', '.join(sorted(_KEYS))}")
         if key in result or key in found:
             raise ValueError(f"{key} is set twice")
-        result[key] = _KEYS[key](raw.strip("\"'"))
+        result[key] = _KEYS[key](raw[1:-1] if raw[0] in "\"'" else raw)
     return result
+
+
+def _role(text: str) -> str:
+    if not text:
+        raise ValueError("role is empty")
+    return text
 
 
 def _isolation(text: str) -> str:
@@ -121,7 +170,7 @@ def _isolation(text: str) -> str:
 _KEYS: dict[str, Callable[[str], object]] = {
     "lock_timeout": parse_duration,
     "statement_timeout": parse_duration,
-    "role": str,
+    "role": _role,
     "isolation": _isolation,
     "search_path": str,
 }

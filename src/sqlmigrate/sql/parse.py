@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.scan import is_copy_from_stdin, leading_words
+from sqlmigrate.sql.scan import hides_semicolon, is_copy_from_stdin, leading_words, skip_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from postgast.pg_query_pb2 import ParseResult
 
 PARSE_LIMIT = 200_000
-"""Characters above which no parse tree is built: libpg_query crashes on very deep expressions (libpg_query #366)."""
+"""Characters above which libpg_query is not asked at all."""
+
+TREE_LIMIT = 20_000
+"""Characters above which no parse tree is built: 40,000 terms in one expression crash us (libpg_query #366)."""
 
 
 class Kind(Enum):
@@ -28,6 +30,7 @@ class Kind(Enum):
 
     PLAIN = "plain"
     TRANSACTION_CONTROL = "transaction control"
+    PREPARED_TRANSACTION = "PREPARE TRANSACTION"
     NOT_IN_TRANSACTION = "cannot run in a transaction"
     COPY_IN = "COPY FROM STDIN"
     COPY_OUT = "COPY TO STDOUT"
@@ -53,7 +56,6 @@ _NEVER_IN_TRANSACTION = (
 )
 _ASK_PARSER = frozenset({"reindex", "cluster", "copy", "alter", "create", "drop", "repack"})
 _HINTS = re.compile(r"concurrently|subscription|tablespace|\breindex\b|\bcluster\b", re.IGNORECASE)
-_BODY = re.compile(r"\bbegin\b", re.IGNORECASE)
 
 
 def classify(statement: str) -> Kind:
@@ -61,7 +63,11 @@ def classify(statement: str) -> Kind:
     words = tuple(leading_words(statement, 4))
     if not words:
         return Kind.PLAIN
-    if words[0] in _OPENERS or words[:2] == ("prepare", "transaction"):
+    if words[:2] == ("prepare", "transaction"):
+        return Kind.PREPARED_TRANSACTION
+    if words[:2] in {("commit", "prepared"), ("rollback", "prepared")}:
+        return Kind.NOT_IN_TRANSACTION
+    if words[0] in _OPENERS:
         return Kind.TRANSACTION_CONTROL
     if words[0] == "rollback":
         rest = [word for word in words[1:] if word not in {"work", "transaction"}]
@@ -78,14 +84,14 @@ def classify(statement: str) -> Kind:
 def _classify_copy(statement: str) -> Kind:
     if is_copy_from_stdin(statement):
         return Kind.COPY_IN
-    if (tree := _tree(statement)) is None:
+    if (tree := parse_tree(statement)) is None:
         return Kind.PLAIN
     node = tree.stmts[0].stmt.copy_stmt
     return Kind.PLAIN if node.is_from or node.filename else Kind.COPY_OUT
 
 
 def _classify_tree(statement: str) -> Kind:
-    tree = _tree(statement)
+    tree = parse_tree(statement)
     if tree is None or not tree.stmts:
         return Kind.PLAIN
     node = tree.stmts[0].stmt
@@ -148,47 +154,45 @@ _TREE_CHECKS = {
 def refine(statement: str) -> list[tuple[int, int]]:
     """Give where libpg_query sees each statement, as slices, where psql's rules see only one.
 
-    psql counts BEGIN and END by the word, so a column named `begin` in a BEGIN ATOMIC body makes it swallow what
-    follows. An empty list means that there is nothing to refine.
+    psql counts BEGIN and END by the word, so a column named `begin` in a BEGIN ATOMIC body, or a function of that
+    name, makes it swallow what follows. An empty list means that there is nothing to refine.
     """
-    words = leading_words(statement, 4)
-    if words[:1] != ["create"] or len(_BODY.findall(statement)) <= 1:
+    if not hides_semicolon(statement) or len(statement) > PARSE_LIMIT:
         return []
-    if not {"function", "procedure"} & set(words):
-        return []
-    tree = _tree(statement)
-    if tree is None or len(tree.stmts) <= 1:
-        return []
-    raw = statement.encode()
+    from postgast import PgQueryError, split  # noqa: PLC0415  100 ms that most scripts never need
 
-    def offset(byte: int) -> int:
-        return len(raw[:byte].decode())
-
-    last = len(raw)
-    return [
-        (offset(part.stmt_location), offset(part.stmt_location + part.stmt_len if part.stmt_len else last))
-        for part in tree.stmts
-    ]
+    try:
+        parts = split(statement)
+    except PgQueryError:
+        return []
+    slices, position = [], 0
+    for part in parts if len(parts) > 1 else []:
+        while statement[(position := skip_gap(statement, position))] == ";":
+            position += 1
+        slices.append((position, position := position + len(part)))
+    return slices
 
 
 def complaints(statement: str) -> Iterator[SyntaxComplaint]:
     """Yield what libpg_query finds wrong with a statement's syntax; nothing where it is too large to ask."""
-    from postgast import PgQueryError, parse  # noqa: PLC0415  100 ms that only `validate` pays
+    from postgast import PgQueryError, split  # noqa: PLC0415  100 ms that only `validate` pays
 
     if len(statement) > PARSE_LIMIT:
         return
     try:
-        parse(statement)
+        split(statement)  # parses too, but builds no tree for us: that fails on long expressions
     except PgQueryError as error:
         yield SyntaxComplaint(error.message, max(error.cursorpos - 1, 0))
 
 
-def _tree(statement: str) -> ParseResult | None:
+def parse_tree(statement: str) -> Any:
+    """Parse one statement; None where libpg_query does not know it, or where it is too large to ask."""
+    from google.protobuf.message import DecodeError  # noqa: PLC0415  comes with postgast
     from postgast import PgQueryError, parse  # noqa: PLC0415  100 ms that most scripts never need
 
-    if len(statement) > PARSE_LIMIT:
+    if len(statement) > TREE_LIMIT:
         return None
     try:
         return parse(statement)
-    except PgQueryError:
+    except (PgQueryError, DecodeError):  # protobuf gives up at about 50 terms in one expression
         return None

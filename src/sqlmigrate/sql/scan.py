@@ -12,98 +12,224 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-# What can begin something other than plain text. Everything between two hits is passed over in one step.
-_SPECIAL = re.compile(r"""['"$;()\\]|--|/\*""")
-_WORD_OR_SPECIAL = re.compile(r"""['"$;()\\]|--|/\*|[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*""")
+_WORD_START = r"A-Za-z_\x80-\U0010ffff"
+# Steps over what needs no thought: plain characters, strings without backslash rules, quoted names, line comments,
+# parentheses around nothing but these. Left to look at: nesting, semicolons, dollars, block comments, E strings.
+_STEP = r"""[^'"$\-/;()\\]++|(?<![eE])'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)|\$(?=[0-9])"""
+_PLAIN = re.compile(rf"(?:{_STEP}|--[^\n\r]*+|\((?:{_STEP})*+\)){{1,100000}}+")
+_WORD_OR_SPECIAL = re.compile(rf"""['"$;()\\]|--|/\*|[{_WORD_START}][{_WORD_START}0-9$]*""")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _LINE_COMMENT = re.compile(r"--[^\n\r]*")
-_STRING = re.compile(r"'(?:[^']|'')*'")
-_ESCAPE_STRING = re.compile(r"'[^'\\]*(?:(?:''|\\.)[^'\\]*)*'", re.DOTALL)
+_STRING = re.compile(r"'[^']*+'")  # a doubled quote reads as two strings side by side, which splits alike
+_ESCAPE_STRING = re.compile(r"'(?:[^'\\]++|''|\\.)*+'", re.DOTALL)
 # SQL joins two strings that only white space with a line end parts; the second one keeps the rules of the first.
-_CONTINUED = re.compile(r"[ \t\f\v]*[\n\r](?:\s|--[^\n\r]*[\n\r])*(?=')")
-_QUOTED_NAME = re.compile(r'"(?:[^"]|"")*"')
-_DOLLAR_TAG = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
-_IDENTIFIER_TAIL = re.compile(r"[A-Za-z0-9_$\x80-\U0010ffff]")
-_GAP = re.compile(r"\s+")
-_WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
+_CONTINUED = re.compile(r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*+(?=')")
+_QUOTED_NAME = re.compile(r'"[^"]*+"')
+_DOLLAR_TAG = re.compile(rf"\$(?:[{_WORD_START}][{_WORD_START}0-9]*)?\$")
+_IDENTIFIER_TAIL = re.compile(rf"[{_WORD_START}0-9$]")
+_IDENTIFIER_REST = re.compile(rf"[{_WORD_START}0-9$]*+")
+_NUMBERS = re.compile(r"(?:\$?[0-9]+)*+")  # `1e5$$` and `1_000$$` are names to PostgreSQL's scanner
+_SPACE = " \t\n\r\f\v"  # PostgreSQL's white space: all other kinds are letters to it
+_GAP = re.compile(rf"(?:[{_SPACE}]++|--[^\n\r]*+)+")
+_WORD = re.compile(rf"[{_WORD_START}][{_WORD_START}0-9$]*")
 _META_LINE = re.compile(r"\\[^\n]*")
-_SKIPPED_META = re.compile(r"\\(?:un)?restrict\b")
-_COPY_FROM_STDIN = re.compile(r"\bfrom\s+stdin\b", re.IGNORECASE)
+_SKIPPED_META = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n|\Z)")
+_COPY_FROM_STDIN = re.compile(r"\bfrom\s+std(?:in|out)\b", re.IGNORECASE)  # the grammar takes FROM STDOUT for a slip
+_CHUNK = 1 << 20
+_LINE = 10_000  # no psql command has a longer line
+
+
+class Source:
+    """The characters of a script, read piece by piece so that a large one is never held whole.
+
+    `text` is what is held at the moment; it begins at `offset` of the script, which is at `line` and `column`.
+    """
+
+    def __init__(self, text: str = "", read: Callable[[], str] | None = None) -> None:
+        self.text = text
+        self.offset = 0
+        self.line = 1
+        self.column = 1
+        self._read = read
+
+    def more(self) -> bool:
+        """Read at least as much again as is held, so that rescanning stays cheap; False at the end of the script."""
+        if self._read is None:
+            return False
+        parts, wanted = [self.text], max(len(self.text), _CHUNK)
+        while wanted > 0 and (part := self._read()):
+            parts.append(part)
+            wanted -= len(part)
+        if len(parts) == 1:
+            self._read = None
+            return False
+        self.text = "".join(parts)
+        return True
+
+    def forget(self, index: int) -> int:
+        """Let go of what lies before an index where that is worth it; gives the index as it is afterwards."""
+        if self._read is None or index < _CHUNK // 2:
+            return index
+        self.line, self.column = self.position(index)
+        self.offset += index
+        self.text = self.text[index:]
+        return 0
+
+    def position(self, index: int) -> tuple[int, int]:
+        """Give the line and the column of an index in the held text."""
+        lines = self.text.count("\n", 0, index)
+        if not lines:
+            return self.line, self.column + index
+        return self.line + lines, index - self.text.rfind("\n", 0, index)
+
+
+class CopyData:
+    r"""The data between a COPY and its line `\.`; `line` is its first line in the script. It can be read once."""
+
+    def __init__(self, source: Source, index: int) -> None:
+        self._source = source
+        self._index: int | None = index
+        self.end = index
+        self.line = source.position(index)[0]
+
+    def chunks(self) -> Iterator[str]:
+        r"""Yield the data, without the closing line, in parts that end with a line end."""
+        final = False
+        while self._index is not None:
+            self._index = self._source.forget(self._index)
+            text, start = self._source.text, self._index
+            if found := _data_end(text, start, final=final):
+                stop, self.end = found
+                self._index = None
+            elif final:
+                stop = self.end = len(text)
+                self._index = None
+            else:
+                self._index = stop = text.rfind("\n", start) + 1 or start
+            if stop > start:
+                yield text[start:stop]
+            if self._index is not None:
+                final = not self._source.more()
+
+    def skip(self) -> int:
+        """Pass over what has not been read; gives the index at which the script goes on."""
+        for _ in self.chunks():
+            pass
+        return self.end
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    r"""One statement: `text` without its semicolon, at `offset` in the script (both in characters).
+    """One statement: `text` without its semicolon; it begins at `offset` of the script, on `line` and in `column`.
 
-    `data` is the slice of COPY data that belongs to it, without the closing `\.`; `problem` says why it cannot be one
-    statement (an open quote, a psql command), and `problem_offset` where.
+    `data` is the COPY data that belongs to it; it must be read before the next piece. `problem` says why this cannot
+    be one statement (an open quote, a psql command), and `problem_offset` where.
     """
 
     text: str
     offset: int
-    data: tuple[int, int] | None = None
+    line: int = 1
+    column: int = 1
+    data: CopyData | None = None
     problem: str | None = None
     problem_offset: int | None = None
 
 
 class _ScanError(Exception):
-    """The text cannot be split any further."""
+    """The text cannot be split any further; `open` says that more text might help."""
 
-    def __init__(self, message: str, offset: int) -> None:
+    def __init__(self, message: str, offset: int, *, is_open: bool = True) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
+        self.is_open = is_open
 
 
-def split(text: str) -> Iterator[Piece]:
+def split(script: str | Source) -> Iterator[Piece]:
     """Yield the statements of a script in order; comments and white space between them are left out.
 
     A piece with a `problem` is the last one: what follows could not be told apart.
     """
-    position, end = 0, len(text)
-    while (start := skip_gap(text, position)) < end:
+    source = script if isinstance(script, Source) else Source(script)
+    index = 0
+    last, line, column = 0, 1, 1
+    while True:
+        line, column = _moved(source.text, last, index, line, column)
+        last = index = source.forget(index)
+        text = source.text
+        start = skip_gap(text, index)
+        if start == len(text):
+            if source.more():
+                continue
+            return
         if text[start] == ";":  # an empty statement, as after `END;;`
-            position = start + 1
+            index = start + 1
             continue
-        if text[start] == "\\":
-            if not _SKIPPED_META.match(text, start):
-                yield _broken(text, start, start, _meta_message(text, start))
-                return
-            position = _end_of_line(text, start)
+        if text[start] == "\\" and "\n" not in text[start : start + _LINE] and source.more():
+            continue
+        if text[start] == "\\" and _SKIPPED_META.match(text, start):
+            index = _end_of_line(text, start)
             continue
         try:
             stop = _statement_end(text, start)
         except _ScanError as error:
-            yield _broken(text, start, error.offset, error.message)
+            if error.is_open and source.more():
+                continue
+            line, column = _moved(text, last, start, line, column)
+            yield _broken(source, start, error, line, column)
             return
-        statement = text[start:stop].rstrip()
-        position = min(stop + 1, end)
-        if is_copy_from_stdin(statement):
-            data_start = _end_of_line(text, position)
-            data_end, position = _copy_data_end(text, data_start)
-            yield Piece(statement, start, data=(data_start, data_end))
-        else:
-            yield Piece(statement, start)
+        if stop == len(text) and source.more():
+            continue
+        line, column = _moved(text, last, start, line, column)
+        last = start
+        piece, index = _piece(source, start, stop, line, column)
+        yield piece
+        if piece.problem is not None:
+            return
+        if piece.data is not None:
+            index = piece.data.skip()
+            line, column = source.position(index)
+            last = index
+
+
+def _piece(source: Source, start: int, stop: int, line: int, column: int) -> tuple[Piece, int]:
+    """Make a piece, and give the index behind it."""
+    statement = source.text[start:stop].rstrip(_SPACE)
+    offset = source.offset + start
+    if not is_copy_from_stdin(statement):
+        return Piece(statement, offset, line, column), min(stop + 1, len(source.text))
+    while "\n" not in source.text[stop:] and source.more():
+        pass
+    data_start = _end_of_line(source.text, stop)
+    rest = source.text[stop + 1 : data_start]
+    if (gap := skip_gap(rest, 0)) < len(rest):
+        message = "nothing may follow COPY FROM STDIN on its line: the next line is data"
+        return _broken(source, start, _ScanError(message, stop + 1 + gap), line, column), stop
+    data = CopyData(source, data_start)
+    return Piece(statement, offset, line, column, data), stop
+
+
+def _moved(text: str, last: int, start: int, line: int, column: int) -> tuple[int, int]:
+    """Move a line and a column on from one index to a later one."""
+    lines = text.count("\n", last, start)
+    if not lines:
+        return line, column + start - last
+    return line + lines, start - text.rfind("\n", last, start)
 
 
 def skip_gap(text: str, position: int) -> int:
     """Give the offset of the first character that is neither white space nor comment; an open comment is one."""
-    end = len(text)
-    while position < end:
+    while True:
         if gap := _GAP.match(text, position):
             position = gap.end()
-        elif text.startswith("--", position):
-            position = _line_comment_end(text, position)
-        elif text.startswith("/*", position):
-            try:
-                position = _block_comment_end(text, position)
-            except _ScanError:
-                return position
-        else:
-            break
-    return position
+        if not text.startswith("/*", position):
+            return position
+        try:
+            position = _block_comment_end(text, position)
+        except _ScanError:
+            return position
 
 
 def leading_words(text: str, count: int, *, start: int = 0) -> list[str]:
@@ -121,7 +247,7 @@ def leading_words(text: str, count: int, *, start: int = 0) -> list[str]:
 
 def is_copy_from_stdin(statement: str) -> bool:
     """Tell whether psql would read data from the script after this statement."""
-    if leading_words(statement, 1) != ["copy"]:
+    if statement[:1] not in "cC" or leading_words(statement, 1) != ["copy"]:
         return False
     return bool(_COPY_FROM_STDIN.search(_outside_quotes(statement)))
 
@@ -130,34 +256,54 @@ def _outside_quotes(statement: str) -> str:
     """Give the statement with comments, quotes and what stands in parentheses blanked out."""
     parts: list[str] = []
     position, depth = 0, 0
-    while hit := _SPECIAL.search(statement, position):
-        if depth == 0:
-            parts.append(statement[position : hit.start()])
-        depth += {"(": 1, ")": -1}.get(hit[0], 0)
-        position = _token_end(statement, hit.start(), hit[0])
-        parts.append(" ")
-    if depth == 0:
-        parts.append(statement[position:])
-    return "".join(parts)
+    while hit := _WORD_OR_SPECIAL.search(statement, position):
+        mark = hit[0]
+        if _WORD.match(mark):
+            parts += [mark] if depth == 0 else []
+            position = hit.end()
+            continue
+        depth += {"(": 1, ")": -1}.get(mark, 0)
+        position = _token_end(statement, hit.start(), mark, position)
+        if mark not in {"--", "/*"}:
+            parts.append(",")
+    return " ".join(parts)
+
+
+def hides_semicolon(statement: str) -> bool:
+    """Tell whether a semicolon in a statement does not end it only because BEGIN and END were counted."""
+    return _is_routine(leading_words(statement, 4)) and _plain_end(statement, 0) < len(statement)
 
 
 def _statement_end(text: str, start: int) -> int:
     """Give the offset of the semicolon that ends the statement at `start`, or the end of the text."""
-    words = leading_words(text, 4, start=start)
-    if _is_routine(words):
+    if text[start] in "cC" and _is_routine(leading_words(text, 4, start=start)):
         return _routine_end(text, start)
-    depth, position = 0, start
-    search = _SPECIAL.search
-    while hit := search(text, position):
-        mark = hit[0]
+    return _plain_end(text, start)
+
+
+def _plain_end(text: str, start: int) -> int:
+    """Do as `_statement_end` where words do not count."""
+    depth, position, end = 0, start, len(text)
+    plain = _PLAIN.match
+    while True:
+        floor = position
+        if skipped := plain(text, position):
+            position = skipped.end()
+        if position >= end:
+            return end
+        mark = text[position]
         if mark == "(":
             depth += 1
+            position += 1
         elif mark == ")":
             depth = max(depth - 1, 0)
-        elif mark == ";" and depth == 0:
-            return hit.start()
-        position = _token_end(text, hit.start(), mark)
-    return len(text)
+            position += 1
+        elif mark == ";":
+            if depth == 0:
+                return position
+            position += 1
+        else:
+            position = _token_end(text, position, text[position : position + 2] if mark in "-/" else mark, floor)
 
 
 def _is_routine(words: list[str]) -> bool:
@@ -172,9 +318,9 @@ def _routine_end(text: str, start: int) -> int:
     depth, begins, position = 0, 0, start
     while hit := _WORD_OR_SPECIAL.search(text, position):
         mark = hit[0]
-        position = hit.end()
+        floor, position = position, hit.end()
         if _WORD.match(mark):
-            if mark in "eE" and text.startswith("'", position):
+            if mark in {"e", "E"} and text.startswith("'", position):
                 position = _escape_string_end(text, position)
             elif depth == 0:
                 word = mark.lower()
@@ -189,12 +335,12 @@ def _routine_end(text: str, start: int) -> int:
             depth = max(depth - 1, 0)
         elif mark == ";" and depth == 0 and begins == 0:
             return hit.start()
-        position = _token_end(text, hit.start(), mark)
+        position = _token_end(text, hit.start(), mark, floor)
     return len(text)
 
 
-def _token_end(text: str, at: int, mark: str) -> int:
-    """Give the offset behind the quote, comment or single character that begins at `at`."""
+def _token_end(text: str, at: int, mark: str, floor: int) -> int:
+    """Give the offset behind the quote, comment or single character at `at`; what came before ended at `floor`."""
     if mark == "'":
         if _is_escape_prefix(text, at):
             return _escape_string_end(text, at)
@@ -202,13 +348,13 @@ def _token_end(text: str, at: int, mark: str) -> int:
     if mark == "--":
         return _line_comment_end(text, at)
     if mark == "$":
-        return _dollar_end(text, at)
+        return _dollar_end(text, at, floor)
     if mark == '"':
         return _closed(_QUOTED_NAME, text, at, "this quoted name is never closed")
     if mark == "/*":
         return _block_comment_end(text, at)
     if mark == "\\":
-        raise _ScanError(_meta_message(text, at), at)
+        raise _ScanError(_meta_message(text, at), at, is_open="\n" not in text[at : at + _LINE])
     return at + 1
 
 
@@ -232,24 +378,20 @@ def _escape_string_end(text: str, at: int) -> int:
     return end
 
 
-def _dollar_end(text: str, at: int) -> int:
-    """Give the end of a dollar quote; a dollar inside a name or before a number (`$1`) quotes nothing."""
-    if at and _IDENTIFIER_TAIL.match(text, at - 1) and not _follows_number(text, at):
-        return at + 1
+def _dollar_end(text: str, at: int, floor: int) -> int:
+    """Give the end of a dollar quote, or of the name that the dollar is part of; `$1` quotes nothing."""
+    start = at
+    while start > floor and _IDENTIFIER_TAIL.match(text, start - 1):
+        start -= 1
+    if not _NUMBERS.fullmatch(text, start, at):
+        rest = _IDENTIFIER_REST.match(text, at)
+        return rest.end() if rest else at + 1
     if not (tag := _DOLLAR_TAG.match(text, at)):
         return at + 1
     close = text.find(tag[0], tag.end())
     if close < 0:
         raise _ScanError(f"this dollar quote {tag[0]} is never closed", at)
     return close + len(tag[0])
-
-
-def _follows_number(text: str, at: int) -> bool:
-    """Tell whether the word before `at` begins with a digit: a dollar after a number is not part of a name."""
-    start = at
-    while start and _IDENTIFIER_TAIL.match(text, start - 1):
-        start -= 1
-    return text[start].isdigit() and text[start:at].isdigit()
 
 
 def _line_comment_end(text: str, at: int) -> int:
@@ -273,15 +415,20 @@ def _end_of_line(text: str, at: int) -> int:
     return len(text) if end < 0 else end + 1
 
 
-def _copy_data_end(text: str, start: int) -> tuple[int, int]:
-    r"""Give where COPY data ends and where the script goes on: behind a line `\.`, or at the end of the file."""
+def _data_end(text: str, start: int, *, final: bool) -> tuple[int, int] | None:
+    r"""Find the line `\.` from a line's start on: where it begins, and where the script goes on behind it."""
     at = start
-    while at < len(text):
-        line_end = _end_of_line(text, at)
-        if text[at:line_end].rstrip("\r\n") == "\\.":
-            return at, line_end
-        at = line_end
-    return len(text), len(text)
+    while True:
+        if not text.startswith("\\.", at):
+            at = text.find("\n\\.", at) + 1
+            if at == 0:
+                return None
+        line_end = text.find("\n", at)
+        if line_end < 0:
+            return (at, len(text)) if final and text[at:] in {"\\.", "\\.\r"} else None
+        if text[at:line_end] in {"\\.", "\\.\r"}:
+            return at, line_end + 1
+        at = line_end + 1
 
 
 def _meta_message(text: str, at: int) -> str:
@@ -289,5 +436,12 @@ def _meta_message(text: str, at: int) -> str:
     return f"{(command[0] if command else '').split()[0]} is a psql command, not SQL"
 
 
-def _broken(text: str, start: int, at: int, message: str) -> Piece:
-    return Piece(text[start:], start, problem=message, problem_offset=at)
+def _broken(source: Source, start: int, error: _ScanError, line: int, column: int) -> Piece:
+    return Piece(
+        source.text[start:],
+        source.offset + start,
+        line,
+        column,
+        problem=error.message,
+        problem_offset=source.offset + error.offset,
+    )

@@ -1,140 +1,190 @@
-"""Read one script file: its text, its two digests, its directives and its statements."""
+"""Read one script file: its digests, its directives and its statements, held whole or streamed when it is large."""
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError
+from sqlmigrate.errors import Place, Problem, ScriptError
 from sqlmigrate.sql.directives import Directives, read_directives
-from sqlmigrate.sql.parse import Kind, classify, refine
-from sqlmigrate.sql.position import place_at
-from sqlmigrate.sql.scan import Piece, split
+from sqlmigrate.sql.parse import refine
+from sqlmigrate.sql.position import line_at, line_column, place_at
+from sqlmigrate.sql.scan import Piece, Source, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_BOM = b"\xef\xbb\xbf"
+    from sqlmigrate.sql.scan import CopyData
+
+HELD_MAX = 4 << 20
+"""Bytes up to which a script's text is held in memory; a larger one is read anew whenever it is needed."""
+
+_BOM = codecs.BOM_UTF8
+_CHUNK = 1 << 20
+_HEAD = 1 << 16  # of a large script, the directives stand in the first 64 kB
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a script: `number` counts from 1, `offset` is where `text` begins in the script's text."""
+    """One statement of a script: `number` counts from 1; `text` begins at `offset`, on `line` and in `column`.
+
+    `data` is the COPY data that follows it, to be read before the next statement.
+    """
 
     number: int
     text: str
     offset: int
-    data: tuple[int, int] | None = None
+    line: int
+    column: int
+    data: CopyData | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script as it was read: `text` is exactly what runs, without a byte order mark.
+    """A script as it was read: `text` is exactly what runs, without a byte order mark; None where it is too large.
 
     `checksum` is SHA-256 of the text with LF line ends ("was it edited?"), `sha256` of the file's bytes ("is it what
     was reviewed?"), both in hexadecimal; `size` is in bytes.
     """
 
     path: Path
-    text: str = field(repr=False)
+    text: str | None = field(repr=False)
     checksum: str
     sha256: str
     size: int
     directives: Directives = field(default_factory=Directives)
 
-    def place(self, offset: int) -> Place:
-        """Give the place of an offset in this script."""
-        return place_at(self.path, self.text, offset)
-
     def pieces(self) -> Iterator[Piece]:
-        """Yield the script's pieces as psql's rules and then libpg_query see them."""
-        for piece in split(self.text):
-            parts = refine(piece.text) if piece.problem is None else []
-            if not parts:
-                yield piece
-            for start, end in parts:
-                text = piece.text[start:end]
-                yield Piece(text.strip(), piece.offset + start + len(text) - len(text.lstrip()))
+        """Yield the script's pieces as psql's rules and then libpg_query see them.
+
+        A large script is read from its file, and its digest taken again: raises ScriptError where it has changed.
+        """
+        if self.text is not None:
+            yield from _refined(Source(self.text))
+            return
+        digests = _Digests()
+        with self.path.open("rb") as file:
+            yield from _refined(Source(read=_reader(self.path, file.read, digests)))
+        if digests.sha256.hexdigest() != self.sha256:
+            raise ScriptError("the file changed while it was read; run the command again", place=Place(self.path))
 
     def statements(self) -> Iterator[Statement]:
         """Yield the statements in order; raises ScriptError where the text cannot be split."""
         for number, piece in enumerate(self.pieces(), 1):
             if piece.problem is not None:
-                raise ScriptError(piece.problem, place=self.place(piece.problem_offset or piece.offset))
-            yield Statement(number, piece.text, piece.offset, piece.data)
+                raise ScriptError(piece.problem, place=self.place(piece, (piece.problem_offset or 0) - piece.offset))
+            yield Statement(number, piece.text, piece.offset, piece.line, piece.column, piece.data)
+
+    def place(self, part: Piece | Statement, offset: int = 0) -> Place:
+        """Give the place of an offset in a part of this script; of a large script, the line is shown as far as held."""
+        if self.text is not None:
+            return place_at(self.path, self.text, part.offset + offset)
+        inner = line_column(part.text, min(offset, len(part.text)))
+        shift = part.column - 1 if inner.line == 1 else 0
+        text = " " * shift + line_at(part.text, min(offset, len(part.text)))
+        return Place(self.path, part.line + inner.line - 1, inner.column + shift, text)
+
+
+class _Digests:
+    """Take both digests of a file while it is read."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+        self._normal = hashlib.sha256()
+        self._held = b""
+        self._begun = False
+
+    def update(self, raw: bytes) -> None:
+        """Take the next bytes into both digests."""
+        self.sha256.update(raw)
+        body = self._held + raw
+        if not self._begun:
+            body, self._begun = body.removeprefix(_BOM), True
+        self._held = b"\r" if body.endswith(b"\r") else b""  # its LF may come with the next bytes
+        body = body[: len(body) - len(self._held)]
+        self._normal.update(body.replace(b"\r\n", b"\n") if b"\r" in body else body)
+
+    def checksum(self) -> str:
+        """Give the digest of the text with LF line ends."""
+        self._normal.update(self._held)
+        return self._normal.hexdigest()
+
+
+def _reader(path: Path, read: Callable[[int], bytes], digests: _Digests) -> Callable[[], str]:
+    """Give a function that reads the next part of a file as text; it raises ScriptError where that is none."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    state = {"line": 1, "first": True}
+
+    def part() -> str:
+        while raw := read(_CHUNK):
+            digests.update(raw)
+            if state["first"]:
+                raw, state["first"] = raw.removeprefix(_BOM), False
+            text = _decode(path, decoder, raw, state["line"])
+            state["line"] += text.count("\n")
+            if text:
+                return text
+        _decode(path, decoder, b"", state["line"], final=True)
+        return ""
+
+    return part
+
+
+def _decode(path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, line: int, *, final: bool = False) -> str:
+    try:
+        text = decoder.decode(raw, final)
+    except UnicodeDecodeError as error:
+        good = error.object[: error.start].decode()
+        message = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise ScriptError(message, place=_further(place_at(path, good, len(good)), line)) from None
+    if (nul := text.find("\0")) >= 0:
+        place = _further(place_at(path, text, nul), line)
+        raise ScriptError("a NUL character would cut the script short; remove it", place=place)
+    return text
+
+
+def _further(place: Place, line: int) -> Place:
+    """Move a place by the lines that were read before."""
+    return Place(place.path, (place.line or 1) + line - 1, place.column, place.text)
+
+
+def _refined(source: Source) -> Iterator[Piece]:
+    for piece in split(source):
+        parts = refine(piece.text) if piece.problem is None else []
+        if not parts:
+            yield piece
+        for start, end in parts:
+            text = piece.text[start:end]
+            at = start + len(text) - len(text.lstrip())
+            inner = line_column(piece.text, at)
+            column = inner.column + (piece.column - 1 if inner.line == 1 else 0)
+            yield Piece(text.strip(), piece.offset + at, piece.line + inner.line - 1, column)
 
 
 def read_script(path: Path) -> tuple[Script, list[Problem]]:
-    """Read a script and every problem in its encoding and directives.
+    """Read a script and every problem in its directives.
 
     Raises ScriptError where the file cannot be read as text at all: not UTF-8, or a NUL character, at which both
     libpg_query and the wire protocol would silently cut it short.
     """
+    digests = _Digests()
+    parts: list[str] = []
+    size = held = 0
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            part = _reader(path, file.read, digests)
+            while text := part():
+                held += len(text)
+                if held <= HELD_MAX or not parts:
+                    parts.append(text)
+            size = file.tell()
     except OSError as error:
         raise ScriptError(f"cannot be read: {error.strerror}", place=Place(path)) from None
-    body = raw.removeprefix(_BOM)
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        good = body[: error.start].decode()
-        message = f"byte 0x{body[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise ScriptError(message, place=place_at(path, good, len(good))) from None
-    if (nul := text.find("\0")) >= 0:
-        raise ScriptError("a NUL character would cut the script short; remove it", place=place_at(path, text, nul))
-    directives, problems = read_directives(path, text)
-    normal = body if b"\r" not in body else text.replace("\r\n", "\n").encode()
-    checksum, sha256 = hashlib.sha256(normal).hexdigest(), hashlib.sha256(raw).hexdigest()
-    return Script(path, text, checksum, sha256, len(raw), directives), problems
-
-
-def preflight(script: Script) -> list[Problem]:
-    """Find every statement that must not run in a managed transaction, before anything runs."""
-    problems = []
-    for piece in script.pieces():
-        if piece.problem is not None:
-            at = piece.problem_offset if piece.problem_offset is not None else piece.offset
-            problems.append(Problem(piece.problem, script.place(at), hint=_psql_hint(piece.problem)))
-            continue
-        if advice := _REFUSED.get(kind := classify(piece.text)):
-            message, hint = advice
-            name = " ".join(piece.text.split()[:2]) if kind is not Kind.COPY_IN else "COPY FROM STDIN"
-            problems.append(Problem(f"{name.rstrip(';')}: {message}", script.place(piece.offset), hint=hint))
-    return problems
-
-
-def require_runnable(scripts: list[Script]) -> None:
-    """Raise MigrationsError with every problem of every script, so that nothing runs while one of them is refused."""
-    problems = [problem for script in scripts for problem in _not_yet(script) + preflight(script)]
-    if problems:
-        raise MigrationsError("nothing was run, since these scripts cannot run safely", problems)
-
-
-def _not_yet(script: Script) -> list[Problem]:
-    if script.directives.transactional is not False:
-        return []
-    message = "`-- transactional: false` scripts cannot be run by this version"
-    return [
-        Problem(message, Place(script.path), hint="run it by hand with psql, then record it with `sqlmigrate mark`")
-    ]
-
-
-def _psql_hint(problem: str) -> str | None:
-    if "psql command" not in problem:
-        return None
-    return "scripts are plain SQL; only pg_dump's \\restrict lines are passed over"
-
-
-_NON_TRANSACTIONAL = "put it alone into a script of its own, run that by hand and record it with `sqlmigrate mark`"
-_REFUSED = {
-    Kind.TRANSACTION_CONTROL: (
-        "a script must not end or begin the transaction that protects it",
-        "remove it: every script runs in one transaction, together with its history row",
-    ),
-    Kind.NOT_IN_TRANSACTION: ("cannot run inside a transaction", _NON_TRANSACTIONAL),
-    Kind.COPY_IN: ("COPY data inside a script cannot be run by this version", "use INSERT, or load it with psql"),
-    Kind.COPY_OUT: ("a migration has nowhere to send the rows", "remove it, or write to a server file"),
-}
+    head = "".join(parts)
+    whole = held <= HELD_MAX
+    directives, problems = read_directives(path, head if whole else head[:_HEAD])
+    script = Script(path, head if whole else None, digests.checksum(), digests.sha256.hexdigest(), size, directives)
+    return script, problems

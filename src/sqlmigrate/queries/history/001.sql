@@ -62,6 +62,25 @@ CREATE TABLE {schema}.log (
     reason         text
 );
 
+-- Where a script that runs outside a transaction stands: a row for each statement that was begun. The rows go when the
+-- script is through. digest is SHA-256 of the statement's text; found holds what a look-up needs after a crash.
+CREATE TABLE {schema}.journal (
+    migration_hash varchar(64) NOT NULL,
+    migration_id   varchar(255) NOT NULL,
+    operation      text NOT NULL,
+    number         integer NOT NULL,
+    last_number    integer NOT NULL,
+    state          text NOT NULL,
+    digest         text NOT NULL,
+    statement      text NOT NULL,
+    line           integer,
+    found          jsonb,
+    error          text,
+    run_id         uuid NOT NULL,
+    begun_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (migration_hash, operation, number)
+);
+
 CREATE TABLE {schema}.meta (
     version     integer PRIMARY KEY,
     upgraded_at timestamptz NOT NULL DEFAULT pg_catalog.now(),

@@ -1,0 +1,66 @@
+"""Find what must not run, in every script of a plan, before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import MigrationsError, Problem
+from sqlmigrate.sql.parse import Kind, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlmigrate.sql.script import Script
+
+
+def preflight(script: Script, *, transactional: bool) -> list[Problem]:
+    """Find every statement that cannot run the way this script will run."""
+    refused = _IN_TRANSACTION if transactional else _ALONE
+    problems = []
+    for piece in script.pieces():
+        if piece.problem is not None:
+            place = script.place(piece, (piece.problem_offset or piece.offset) - piece.offset)
+            problems.append(Problem(piece.problem, place, hint=_psql_hint(piece.problem)))
+        elif advice := refused.get(kind := classify(piece.text)):
+            message, hint = advice
+            name = " ".join(piece.text.split()[:2]).rstrip(";") if kind is not Kind.COPY_OUT else "COPY TO STDOUT"
+            problems.append(Problem(f"{name}: {message}", script.place(piece), hint=hint))
+    return problems
+
+
+def require_runnable(scripts: Iterable[tuple[Script, bool]]) -> None:
+    """Raise MigrationsError with every problem of every script, so that nothing runs while one of them is refused.
+
+    Each script comes with whether it runs in a transaction.
+    """
+    problems = [
+        problem for script, transactional in scripts for problem in preflight(script, transactional=transactional)
+    ]
+    if problems:
+        raise MigrationsError("nothing was run, since these scripts cannot run safely", problems)
+
+
+def _psql_hint(problem: str) -> str | None:
+    if "psql command" not in problem:
+        return None
+    return "scripts are plain SQL; only pg_dump's \\restrict lines are passed over"
+
+
+_PREPARED = ("a prepared transaction outlives its script", "run it by hand")
+_COPY_OUT = ("a migration has nowhere to send the rows", "remove it, or write to a file on the server")
+_IN_TRANSACTION = {
+    Kind.TRANSACTION_CONTROL: (
+        "a script must not end or begin the transaction that protects it",
+        "remove it, since every script runs in a transaction; one that must not says `-- transactional: false` on top",
+    ),
+    Kind.NOT_IN_TRANSACTION: (
+        "cannot run inside a transaction",
+        "put it into a migration of its own that says `-- transactional: false` in its first lines",
+    ),
+    Kind.PREPARED_TRANSACTION: _PREPARED,
+    Kind.COPY_OUT: _COPY_OUT,
+}
+_ALONE = {
+    Kind.PREPARED_TRANSACTION: _PREPARED,
+    Kind.COPY_OUT: _COPY_OUT,
+}

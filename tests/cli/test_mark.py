@@ -1,0 +1,119 @@
+"""`sqlmigrate mark` and `sqlmigrate unmark`: adopt a database, and forget."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.contents import applied, has_history, tables
+
+
+@pytest.fixture
+def adopted(project, target, sqlmigrate):
+    """A database that had `a` before us, so that it is marked; b is applied on top."""
+    target.connect().execute("CREATE TABLE a ()")
+    project.tables("a", "b")
+    assert sqlmigrate("mark", "a").status == 0
+    assert sqlmigrate("apply").status == 0
+    return target
+
+
+def test_mark_records_without_running(project, target, sqlmigrate):
+    project.tables("a", "b")
+
+    outcome = sqlmigrate("mark", "a")
+
+    assert (outcome.status, outcome.stdout) == (0, "marked a\n")
+    assert f"database {target.name} on" in outcome.stderr
+    assert applied(target) == ["a"]
+    assert tables(target) == []
+
+
+def test_status_says_that_it_was_marked(adopted, sqlmigrate):
+    document = sqlmigrate("status", "--json").document
+
+    assert [(item["migration_id"], item["state"]) for item in document["migrations"]] == [
+        ("a", "marked"),
+        ("b", "applied"),
+    ]
+
+
+def test_marking_twice_changes_nothing(adopted, sqlmigrate):
+    outcome = sqlmigrate("mark", "a", "b", "--json")
+
+    assert outcome.status == 0
+    assert outcome.document["marked"] == []
+    assert outcome.document["already_applied"] == ["a", "b"]
+
+
+def test_marking_an_unknown_id_marks_nothing(project, target, sqlmigrate):
+    project.tables("a")
+
+    outcome = sqlmigrate("mark", "a", "aa")
+
+    assert outcome.status == 2
+    assert "there is no migration 'aa'" in outcome.stderr
+    assert not has_history(target)
+
+
+def test_mark_and_unmark_want_an_id(project, target, sqlmigrate):
+    assert sqlmigrate("mark").status == 2
+    assert sqlmigrate("unmark").status == 2
+
+
+def test_a_marked_migration_is_a_floor_for_all_ways_down(adopted, sqlmigrate):
+    outcome = sqlmigrate("rollback", "--all", "--yes")
+
+    assert outcome.status == 0
+    assert "stops above a, which was marked, not applied" in outcome.stderr
+    assert tables(adopted) == applied(adopted) == ["a"]
+
+
+@pytest.mark.parametrize("options", [(), ("--steps", "1")])
+def test_rollback_of_the_floor_itself_is_refused(adopted, sqlmigrate, options):
+    sqlmigrate("rollback", "--yes")
+
+    outcome = sqlmigrate("rollback", "--yes", *options)
+
+    assert outcome.status == 1
+    assert "a was marked as applied" in outcome.stderr
+    assert "--include-marked a" in outcome.stderr
+    assert tables(adopted) == ["a"]
+
+
+def test_rollback_passes_the_floor_whose_id_is_typed(adopted, sqlmigrate):
+    assert sqlmigrate("rollback", "--all", "--include-marked", "a", "--yes").status == 0
+    assert tables(adopted) == applied(adopted) == []
+
+
+def test_unmark_forgets_without_running(adopted, sqlmigrate):
+    outcome = sqlmigrate("unmark", "b", "a")
+
+    assert (outcome.status, outcome.stdout) == (0, "unmarked b\nunmarked a\n")
+    assert applied(adopted) == []
+    assert tables(adopted) == ["a", "b"]
+
+
+def test_unmarking_what_is_not_applied_changes_nothing(adopted, sqlmigrate):
+    outcome = sqlmigrate("unmark", "a", "c")
+
+    assert outcome.status == 2
+    assert "c is not applied" in outcome.stderr
+    assert applied(adopted) == ["a", "b"]
+
+
+def test_unmark_helps_where_the_files_are_gone(project, adopted, sqlmigrate):
+    for path in project.migrations.glob("b*"):
+        path.unlink()
+    assert sqlmigrate("apply").status == 1
+
+    assert sqlmigrate("unmark", "b").status == 0
+    assert sqlmigrate("apply").status == 0
+
+
+@pytest.mark.parametrize("command", ["mark", "unmark"])
+def test_a_protected_environment_wants_the_name_of_the_database(project, adopted, sqlmigrate, command):
+    project.config("[env.live]\nprotected = true\n")
+
+    assert sqlmigrate(command, "b", "--env", "live", "--yes").status == 2
+    assert applied(adopted) == ["a", "b"]
+    assert sqlmigrate(command, "b", "--env", "live", "--yes-i-mean", adopted.name).status == 0

@@ -1,0 +1,93 @@
+"""`sqlmigrate new`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+
+def test_new_makes_the_pair_with_the_time_in_utc_in_front(project, sqlmigrate):
+    outcome = sqlmigrate("new", "add_orders")
+
+    assert outcome.status == 0
+    script, rollback = sorted(project.migrations.iterdir(), key=lambda path: len(path.name))
+    assert outcome.lines == [str(script), str(rollback)]
+    assert rollback.name == f"{script.stem}.rollback.sql"
+    stamp = re.fullmatch(r"(\d{14})_add_orders", script.stem)[1]
+    made = datetime.strptime(stamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    assert abs(datetime.now(UTC) - made) < timedelta(minutes=1)
+
+
+def test_new_as_json(project, sqlmigrate):
+    outcome = sqlmigrate("new", "add_orders", "--json")
+
+    document = outcome.document
+    assert document["command"] == "new"
+    assert document["files"] == [
+        str(project.migrations / f"{document['migration_id']}{ending}") for ending in (".sql", ".rollback.sql")
+    ]
+
+
+def test_the_new_files_are_valid_and_can_be_applied_and_rolled_back(project, target, sqlmigrate):
+    sqlmigrate("new", "add_orders")
+
+    assert sqlmigrate("validate").lines == ["1 migrations, 0 errors, 0 warnings"]
+    assert sqlmigrate("apply").status == 0
+    assert sqlmigrate("rollback", "--yes").status == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"), [("Orders get a Status", "orders_get_a_status"), ("größe-ändern!", "größe_ändern"), ("x", "x")]
+)
+def test_a_name_becomes_part_of_the_id(project, sqlmigrate, name, slug):
+    migration_id = sqlmigrate("new", name, "--json").document["migration_id"]
+
+    assert migration_id.partition("_")[2] == slug
+
+
+@pytest.mark.parametrize("name", ["", "---", "../evil", "a/b", "a\\b"])
+def test_a_name_that_gives_no_id_is_refused(project, sqlmigrate, name):
+    outcome = sqlmigrate("new", "--", name)
+
+    assert outcome.status == 2
+    assert "is no name for a migration" in outcome.stderr
+    assert list(project.migrations.iterdir()) == []
+
+
+def test_a_very_long_name_still_gives_a_usable_id(project, sqlmigrate):
+    assert sqlmigrate("new", "x" * 300).status == 0
+    assert sqlmigrate("validate").status == 0
+
+
+def test_new_makes_the_folder_that_it_needs(project, sqlmigrate):
+    assert sqlmigrate("new", "a", "--migrations", "db/migrations").status == 0
+    assert len(list((project.folder / "db" / "migrations").iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(project, sqlmigrate):
+    (project.folder / "file").touch()
+
+    outcome = sqlmigrate("new", "a", "--migrations", "file/sql")
+
+    assert outcome.status == 1
+    assert "file/sql" in outcome.stderr
+
+
+def test_nothing_is_overwritten(project, sqlmigrate, monkeypatch):
+    class Midnight(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 3, 4, tzinfo=tz)
+
+    monkeypatch.setattr("sqlmigrate.scaffold.datetime", Midnight)
+    sqlmigrate("new", "a")
+    path = project.migrations / "20260304000000_a.sql"
+    path.write_text("SELECT 1;")
+
+    outcome = sqlmigrate("new", "a")
+
+    assert outcome.status == 1
+    assert "exists already" in outcome.stderr
+    assert path.read_text() == "SELECT 1;"

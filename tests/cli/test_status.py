@@ -1,0 +1,191 @@
+"""`sqlmigrate status`."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate import history
+from sqlmigrate.migrations import migration_hash
+from support.command import program
+from support.contents import has_history
+
+LONG = "20260304_" + "a_very_long_name_that_nobody_should_have_to_guess_" * 4 + "end"
+
+
+@pytest.fixture
+def mixed(project, target, sqlmigrate):
+    """A database with a applied and b pending."""
+    project.tables("a")
+    assert sqlmigrate("apply").status == 0
+    project.tables("b")
+    return target
+
+
+def states(outcome):
+    return {item["migration_id"]: item for item in outcome.document["migrations"]}
+
+
+def test_status_shows_applied_and_pending(mixed, sqlmigrate):
+    outcome = sqlmigrate("status")
+
+    assert outcome.status == 0
+    header, first, second, empty, summary = outcome.lines
+    assert header.split() == ["migration", "state", "applied", "(UTC)", "remarks"]
+    assert first.split()[:2] == ["a", "applied"]
+    assert second.split() == ["b", "pending"]
+    assert (empty, summary) == ("", "1 applied, 1 pending")
+    assert f"database {mixed.name} on" in outcome.stderr
+
+
+def test_status_as_json(mixed, sqlmigrate):
+    outcome = sqlmigrate("status", "--json")
+
+    found = states(outcome)
+    assert (outcome.document["version"], outcome.document["command"]) == (1, "status")
+    assert outcome.document["summary"] == {"applied": 1, "marked": 0, "pending": 1, "edited": 0, "missing": 0}
+    assert found["a"]["state"] == "applied"
+    assert found["a"]["applied_at"].endswith("Z")
+    assert found["a"]["checksum"] == found["a"]["recorded_checksum"]
+    assert found["b"]["state"] == "pending"
+    assert found["b"]["applied_at"] is None
+
+
+def test_status_writes_nothing(project, target, sqlmigrate):
+    project.tables("a")
+
+    assert sqlmigrate("status").status == 0
+    assert not has_history(target)
+
+
+def test_status_works_for_a_role_that_may_only_read(mixed, sqlmigrate):
+    admin = mixed.connect_superuser()
+    admin.execute("DROP ROLE IF EXISTS reader")
+    admin.execute("CREATE ROLE reader LOGIN")
+    admin.execute("GRANT USAGE ON SCHEMA sqlmigrate TO reader")
+    url = mixed.server.url(mixed.name, "reader")
+
+    without = sqlmigrate("status", "--database-url", url)
+    admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO reader")
+    granted = sqlmigrate("status", "--database-url", url)
+    admin.execute("DROP OWNED BY reader")
+    admin.execute("DROP ROLE reader")
+
+    assert without.status == 1
+    assert "role reader may not read the history in schema sqlmigrate" in without.stderr
+    assert "GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO this role" not in without.stdout
+    assert granted.status == 0
+
+
+def test_status_works_on_a_read_only_database(mixed, sqlmigrate):
+    mixed.connect_superuser().execute(f"ALTER DATABASE {mixed.name} SET default_transaction_read_only = on")
+
+    assert sqlmigrate("status").lines[-1] == "1 applied, 1 pending"
+
+
+def test_a_project_without_migrations_says_so(project, target, sqlmigrate):
+    outcome = sqlmigrate("status", "--check")
+
+    assert outcome.status == 0
+    assert outcome.stdout == f"no migrations in {project.migrations}\n"
+
+
+def test_check_is_content_where_everything_is_applied(mixed, sqlmigrate):
+    sqlmigrate("apply")
+
+    assert sqlmigrate("status", "--check").status == 0
+
+
+def test_check_finds_what_is_pending(mixed, sqlmigrate):
+    assert sqlmigrate("status", "--check").status == 3
+    assert sqlmigrate("status").status == 0
+
+
+def test_an_edited_script_is_a_finding(project, mixed, sqlmigrate):
+    sqlmigrate("apply")
+    project.migration("a", "SELECT 2;")
+
+    outcome = sqlmigrate("status", "--check")
+
+    assert outcome.status == 3
+    assert outcome.lines[1].endswith("edited after apply")
+    assert outcome.lines[-1] == "2 applied, 1 edited"
+
+
+def test_other_line_ends_are_no_edit(project, mixed, sqlmigrate):
+    sqlmigrate("apply")
+    path = project.migrations / "a.sql"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert sqlmigrate("status", "--check").status == 0
+
+
+def test_a_missing_script_is_a_finding(project, mixed, sqlmigrate):
+    sqlmigrate("apply")
+    for path in project.migrations.glob("a*"):
+        path.unlink()
+
+    outcome = sqlmigrate("status", "--check", "--json")
+
+    assert outcome.status == 3
+    assert states(outcome)["a"]["missing"] is True
+    assert states(outcome)["a"]["file"] is None
+    assert sqlmigrate("status").lines[1].endswith("script missing")
+
+
+def test_an_edited_rollback_script_is_only_a_remark(project, mixed, sqlmigrate):
+    sqlmigrate("apply")
+    (project.migrations / "a.rollback.sql").write_text("SELECT 2;")
+
+    outcome = sqlmigrate("status", "--check")
+
+    assert outcome.status == 0
+    assert outcome.lines[1].endswith("rollback script edited")
+
+
+def test_a_migration_without_rollback_script_is_a_remark(project, target, sqlmigrate):
+    project.migration("a")
+
+    assert sqlmigrate("status").lines[1].split(None, 2)[2] == "no rollback script"
+    assert states(sqlmigrate("status", "--json"))["a"]["rollback"] is False
+
+
+def test_a_row_of_yoyo_counts_as_applied(project, mixed, sqlmigrate):
+    insert = "INSERT INTO sqlmigrate._yoyo_migration VALUES (%s, 'b', now() AT TIME ZONE 'UTC')"
+    mixed.connect().execute(insert, [migration_hash("b")])
+
+    outcome = sqlmigrate("status", "--check")
+
+    assert outcome.status == 0
+    assert outcome.lines[2].endswith("applied by yoyo")
+
+
+def test_a_newer_history_is_refused_by_its_version(mixed, sqlmigrate):
+    version = history.VERSION + 1
+    mixed.connect().execute("INSERT INTO sqlmigrate.meta (version, upgraded_by) VALUES (%s, 'future')", [version])
+
+    for command in (("status",), ("apply",), ("rollback", "--yes"), ("mark", "b"), ("unmark", "a")):
+        outcome = sqlmigrate(*command)
+
+        assert outcome.status == 1
+        assert f"has version {version}; sqlmigrate" in outcome.stderr
+
+
+def test_ids_are_never_cut_or_wrapped(project, target):
+    project.migration(LONG, "", "")
+    project.migration("short", "", "")
+
+    outcome = program("status", env={"COLUMNS": "40"})
+
+    assert LONG in [word for line in outcome.lines for word in line.split()]
+    assert len(outcome.lines) == 5
+
+
+def test_ids_that_look_like_markup_are_shown_as_they_are(project, target, sqlmigrate):
+    for name in ("[bold]x", "a :smile: b", "größe_表"):
+        project.migration(name, "", "")
+
+    shown = sqlmigrate("status").stdout
+
+    assert "[bold]x " in shown
+    assert "a :smile: b " in shown
+    assert "größe_表 " in shown

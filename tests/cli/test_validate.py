@@ -1,0 +1,103 @@
+"""`sqlmigrate validate`."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_database(monkeypatch):
+    """Name a database that nobody can reach: this command must not try."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/nowhere")
+
+
+def test_good_files_have_no_problems(project, sqlmigrate):
+    project.tables("a", "b")
+
+    outcome = sqlmigrate("validate")
+
+    assert (outcome.status, outcome.stdout) == (0, "2 migrations, 0 errors, 0 warnings\n")
+    assert outcome.stderr == ""
+
+
+def test_a_missing_rollback_script_is_a_warning(project, sqlmigrate):
+    project.migration("a", "SELECT 1;")
+
+    outcome = sqlmigrate("validate")
+
+    assert outcome.status == 0
+    assert outcome.lines[0].startswith("warning: ")
+    assert outcome.lines[0].endswith("a.sql: there is no rollback script beside it, so it cannot be rolled back")
+    assert outcome.lines[-1] == "1 migrations, 0 errors, 1 warnings"
+
+
+def test_a_rollback_script_that_does_nothing_is_a_warning(project, sqlmigrate):
+    project.migration("a", "SELECT 1;", "-- later\n")
+
+    assert "has no statement, so it undoes nothing" in sqlmigrate("validate").stdout
+
+
+def test_every_error_is_told_with_its_place(project, sqlmigrate):
+    project.migration("a", "SELECT 1;\n  COMMIT;\n", "SELECT 1;")
+    project.migration("b", "\\i other.sql\n", "SELECT 1;")
+
+    outcome = sqlmigrate("validate")
+
+    assert outcome.status == 1
+    assert "a.sql:2:3: COMMIT: a script must not end" in outcome.stdout
+    assert "  2 |   COMMIT;\n    |   ^\n" in outcome.stdout
+    assert "b.sql:1:1: " in outcome.stdout
+    assert outcome.lines[-1] == "2 migrations, 2 errors, 0 warnings"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.py", b"", "Python migrations are not run"),
+        ("a.rollback.sql", b"", "there is no a.sql that this would roll back"),
+        ("post-apply.sql", b"", "rename it"),
+        ("a.sql", b"SELECT '\xff';", "a.sql:1:9: byte 0xff is not UTF-8"),
+        ("a.sql", b"SELECT 1;\0", "a.sql:1:10: a NUL character would cut the script short"),
+        ("a.sql", b"-- depends: b\n", "depends on b, which does not exist"),
+        ("a.sql", b"-- depends: a\n", "a.sql"),
+        ("a.sql", b"-- transactional: maybe\n", "transactional is true or false, not 'maybe'"),
+        ("a.sql", b"-- sqlmigrate: lock_timout=1s\n", "unknown key 'lock_timout'"),
+        ("a.sql", b"SELECT 'open", "a.sql:1:8"),
+        ("a.sql", b"VACUUM;", "cannot run inside a transaction"),
+    ],
+)
+def test_what_cannot_run_is_refused(project, sqlmigrate, name, content, said):
+    (project.migrations / name).write_bytes(content)
+
+    outcome = sqlmigrate("validate")
+
+    assert outcome.status == 1
+    assert said in outcome.stdout
+
+
+def test_problems_as_json(project, sqlmigrate):
+    path = project.migration("a", "COMMIT;")
+
+    outcome = sqlmigrate("validate", "--json")
+
+    assert outcome.status == 1
+    assert outcome.document["command"] == "validate"
+    assert outcome.document["migrations"] == ["a"]
+    assert [problem["severity"] for problem in outcome.document["problems"]] == ["error", "warning"]
+    assert outcome.document["problems"][0]["place"] == {"file": str(path), "line": 1, "column": 1}
+
+
+def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_do(project, sqlmigrate):
+    outcome = sqlmigrate("validate", "--migrations", "nowhere")
+
+    assert outcome.status == 1
+    assert "error: the migrations directory nowhere does not exist" in outcome.stderr
+    assert "sqlmigrate init" in outcome.stderr
+
+
+def test_a_file_name_that_is_not_utf8_is_refused_by_name(project, sqlmigrate):
+    with (project.migrations.joinpath("a\udcff.sql")).open("w"):
+        outcome = sqlmigrate("validate")
+
+    assert outcome.status == 1
+    assert "file name" in outcome.stdout

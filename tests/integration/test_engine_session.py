@@ -1,0 +1,199 @@
+"""Every script meets a pristine session, whatever the one before did, and runs under the settings of the run."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.errors import ExecutionError
+from support.runner import Runner
+from support.sessions import is_there
+
+
+@pytest.fixture
+def strong(runner, database) -> Runner:
+    """The same runner as a superuser."""
+    runner.conninfo = database.superuser_conninfo
+    return runner
+
+
+def shown(runner: Runner, conn, *names: str, **options) -> list[str]:
+    """Give settings as a script sees them."""
+    columns = ", ".join(f"current_setting('{name}')" for name in names)
+    runner.write("9.shown", f"CREATE TABLE public.shown AS SELECT ARRAY[{columns}] AS settings;")
+    runner.apply(**options)
+    return conn.execute("SELECT settings FROM public.shown").fetchone()[0]
+
+
+@pytest.mark.parametrize(
+    ("mess", "clean"),
+    [
+        ("SET search_path TO pg_catalog", "SELECT current_setting('search_path') = '\"$user\", public'"),
+        ("SELECT set_config('search_path', '', false)", "SELECT current_setting('search_path') = '\"$user\", public'"),
+        ("SET ROLE pg_monitor", "SELECT current_user = 'postgres'"),
+        ("SET SESSION AUTHORIZATION migrator", "SELECT session_user = 'postgres'"),
+        ("CREATE TEMP TABLE left_over ()", "SELECT to_regclass('pg_temp.left_over') IS NULL"),
+        ("PREPARE left_over AS SELECT 1", "SELECT count(*) = 0 FROM pg_prepared_statements WHERE from_sql"),
+        ("DECLARE left_over CURSOR WITH HOLD FOR SELECT 1", "SELECT count(*) = 0 FROM pg_cursors WHERE is_holdable"),
+        ("LISTEN left_over", "SELECT count(*) = 0 FROM pg_listening_channels()"),
+        (
+            "SELECT pg_advisory_lock(77)",
+            "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND pid = pg_backend_pid()",
+        ),
+        ("SET default_transaction_read_only TO on", "SELECT current_setting('transaction_read_only') = 'off'"),
+        ("SET session_replication_role TO replica", "SELECT current_setting('session_replication_role') = 'origin'"),
+        ("SET standard_conforming_strings TO off", "SELECT current_setting('standard_conforming_strings') = 'on'"),
+        ("SET check_function_bodies TO off", "SELECT current_setting('check_function_bodies') = 'on'"),
+        ("SET client_encoding TO 'LATIN1'", "SELECT 'ä€😀' = U&'\\00e4\\20ac\\+01f600'"),
+        ("SET lock_timeout TO 1", "SELECT current_setting('lock_timeout') = '2s'"),
+        ("SET statement_timeout TO 1000", "SELECT current_setting('statement_timeout') = '0'"),
+        ("SELECT setseed(0.5)", "SELECT true"),
+    ],
+)
+def test_what_a_script_leaves_behind_is_gone_before_the_next(strong, conn, mess, clean):
+    strong.write("a", f"{mess};")
+    strong.write("b", f"CREATE TABLE public.clean AS {clean} AS clean;")
+
+    strong.apply()
+
+    assert conn.execute("SELECT clean FROM public.clean").fetchone() == (True,)
+
+
+def test_a_leftover_of_a_failed_script_does_not_reach_the_next_run(strong):
+    strong.write("a", "SET ROLE pg_monitor; SELECT nonsense;")
+    with pytest.raises(ExecutionError):
+        strong.apply()
+    strong.write("a", "SELECT 1 WHERE current_user = 'postgres';")
+
+    strong.apply()
+
+    assert strong.applied() == ["a"]
+
+
+def test_the_settings_of_the_run_win_over_those_of_the_role(runner, admin, conn):
+    names = {
+        "lock_timeout": "77s",
+        "statement_timeout": "15s",
+        "idle_in_transaction_session_timeout": "15s",
+        "idle_session_timeout": "15s",
+        "client_connection_check_interval": "0",
+    }
+    if conn.info.server_version >= 170000:
+        names["transaction_timeout"] = "15s"
+    for name, value in names.items():
+        admin.execute(f"ALTER ROLE migrator IN DATABASE test_1 SET {name} TO '{value}'")
+
+    found = shown(runner, conn, *names)
+
+    assert found == ["2s", "0", "0", "0", "1s", "0"][: len(found)]
+
+
+def test_a_role_with_a_short_statement_timeout_can_run_a_long_script(runner, admin, conn):
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET statement_timeout TO '200ms'")
+    runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
+
+    runner.apply()
+
+    assert is_there(conn, "a")
+
+
+def test_a_role_with_a_short_transaction_timeout_can_run_a_long_script(runner, admin, conn):
+    if conn.info.server_version < 170000:
+        pytest.skip("transaction_timeout came with PostgreSQL 17")
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET transaction_timeout TO '200ms'")
+    runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
+
+    runner.apply()
+
+    assert is_there(conn, "a")
+
+
+def test_a_statement_timeout_that_was_asked_for_strikes(runner, conn):
+    runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(30);")
+
+    with pytest.raises(ExecutionError, match="statement timeout") as caught:
+        runner.apply(statement_timeout=200)
+
+    assert caught.value.server.sqlstate == "57014"
+    assert not is_there(conn, "a")
+
+
+def test_directives_of_a_script_win_over_the_options(runner, conn):
+    runner.write(
+        "a",
+        """
+        -- sqlmigrate: lock_timeout=7s statement_timeout=8s search_path=pg_catalog isolation=serializable
+        CREATE TABLE public.seen AS
+        SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement,
+               current_setting('search_path') AS path, current_setting('transaction_isolation') AS isolation;
+        """,
+    )
+
+    runner.apply(lock_timeout=1_000, statement_timeout=9_000, search_path="public")
+
+    assert conn.execute("SELECT * FROM seen").fetchall() == [("7s", "8s", "pg_catalog", "serializable")]
+
+
+def test_a_directive_counts_for_its_own_script_alone(runner, conn):
+    runner.write("a", "-- sqlmigrate: lock_timeout=7s search_path=pg_catalog\nSELECT 1;")
+
+    assert shown(runner, conn, "lock_timeout", "search_path") == ["2s", '"$user", public']
+
+
+def test_the_search_path_of_the_run_is_taken_as_it_stands(runner, conn):
+    runner.write("a", 'CREATE SCHEMA "Odd, Name"; ')
+    runner.write("b", "CREATE TABLE here ();")
+
+    runner.apply(search_path='"Odd, Name", public')
+
+    assert is_there(conn, '"Odd, Name".here')
+
+
+def test_scripts_run_as_the_role_that_was_asked_for_and_the_history_does_not(runner, admin, new_role, conn):
+    owner = new_role("NOLOGIN", 'Owner "of" it')
+    admin.execute('GRANT "Owner ""of"" it" TO migrator')
+    admin.execute('GRANT CREATE ON SCHEMA public TO "Owner ""of"" it"')
+    runner.write("a", "CREATE TABLE a ();")
+
+    runner.apply(role=owner)
+
+    query = "SELECT tableowner FROM pg_tables WHERE tablename IN ('a', '_yoyo_migration') ORDER BY tablename"
+    assert conn.execute(query).fetchall() == [("migrator",), (owner,)]
+    assert conn.execute("SELECT login_role, script_role FROM sqlmigrate.log").fetchall() == [("migrator", owner)]
+
+
+def test_a_role_that_may_not_be_taken_on_is_told(runner, conn):
+    runner.write("a", "CREATE TABLE a ();")
+
+    with pytest.raises(ExecutionError, match="the role of the script could not be taken on: .*postgres"):
+        runner.apply(role="postgres")
+
+    assert runner.applied() == []
+    assert not is_there(conn, "a")
+
+
+def test_a_script_cannot_release_the_run_lock(runner, conn):
+    runner.write("a", "SELECT pg_advisory_unlock_all();")
+    runner.write("b", "CREATE TABLE held AS SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory';")
+
+    runner.apply()
+
+    assert conn.execute("SELECT n FROM held").fetchone() == (1,)
+
+
+def test_the_session_says_which_migration_runs(runner, conn):
+    assert shown(runner, conn, "application_name") == ["sqlmigrate: 9.shown"]
+
+
+def test_a_login_that_is_cut_off_when_idle_survives_the_waiting(runner, admin, conn, database):
+    """While a person is asked, or the run lock is waited for, our sessions are idle for long."""
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '200ms'")
+    runner.write("a", "SELECT pg_sleep(0.4);")
+    runner.write("b", "CREATE TABLE b ();")
+    watcher = database.connect_superuser()
+
+    def gate(*_):
+        watcher.execute("SELECT pg_sleep(0.5)")
+
+    runner.apply(gate=gate)
+
+    assert runner.applied() == ["a", "b"]
