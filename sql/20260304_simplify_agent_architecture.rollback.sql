@@ -8,9 +8,9 @@
 -- Runs as:  the role that ran the change. It needs TRIGGER, REFERENCES and SELECT on auth.users, and does not
 --           own it: so no trigger there is dropped, renamed or commented on.
 -- Locks:    until commit, sign-ups wait from section 1 on, and so does everything that reads memories or
---           system_agents, or writes profiles or llms. What reads auth.users waits from section 9 on, for a moment.
---           Time goes by rows: sections 4 to 6 write user_agents, and the work memories and profiles that the
---           archive names. No table is rewritten.
+--           system_agents, or writes profiles or llms. Sections 4 to 6 take time by rows: they write user_agents,
+--           and the work memories and profiles that the archive names. Only then, in section 9, does everything
+--           wait that reads auth.users; that is the last section, and takes a moment. No table is rewritten.
 -- Server:   PostgreSQL 14 to 18, one transaction, READ COMMITTED.
 
 
@@ -74,14 +74,15 @@ CREATE OR REPLACE TRIGGER on_auth_user_created
     FOR EACH ROW
     EXECUTE FUNCTION public.create_profile_for_new_user();
 
+-- Before the catalog, because a delete from llms looks there next. And no llm may go between the moment we look
+-- which are left and the foreign key to them.
+LOCK TABLE public.llms IN SHARE ROW EXCLUSIVE MODE;
+
 LOCK TABLE public.memories IN ACCESS EXCLUSIVE MODE;
 
 LOCK TABLE public.profiles IN SHARE ROW EXCLUSIVE MODE;
 
 LOCK TABLE public.system_agents IN ACCESS EXCLUSIVE MODE;
-
--- No llm may go between the moment we look which are left and the foreign key to them.
-LOCK TABLE public.llms IN SHARE ROW EXCLUSIVE MODE;
 
 
 -- ---------------------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@
 --
 -- Runs as:  the role that owns the tables and the function. It needs TRIGGER, REFERENCES and SELECT on
 --           auth.users, but does not own it: so no trigger there is dropped, renamed or commented on.
--- Locks:    until commit, sign-ups wait from section 1 on, and so does everything that reads user_agents, memories
---           or the catalog, or writes profiles. Time goes by rows, before the strongest locks: section 2 copies
---           user_agents and reads memories, profiles and auth.users once; section 5 writes the profiles that lack
---           agent_prompts. Sign-ins, and all else that reads auth.users or llms, wait from section 9 on, which is
---           the last one, for a moment. No table is rewritten.
+-- Locks:    until commit, sign-ups wait from section 1 on, and so does everything that reads user_agents,
+--           memories or the catalog, or writes profiles or llms. Sections 2 and 5 take time by rows: the first
+--           copies user_agents and reads memories, profiles and auth.users once; the second writes the profiles
+--           that lack agent_prompts. Only then, in section 9, do sign-ins wait, and all else that reads auth.users
+--           or llms; that is the last section, and takes a moment. No table is rewritten.
 -- Server:   PostgreSQL 14 to 18, one transaction, READ COMMITTED.
 -- Undo:     20260304_simplify_agent_architecture.rollback.sql
 
@@ -70,6 +70,9 @@ CREATE OR REPLACE TRIGGER on_auth_user_created
     FOR EACH ROW
     EXECUTE FUNCTION public.create_profile_for_new_user();
 
+-- Before the tables that refer to llms: a delete from llms looks there next, and so does loading seed data.
+LOCK TABLE public.llms IN SHARE ROW EXCLUSIVE MODE;
+
 -- The strongest lock that each table will need, at once: raising a lock later is what makes deadlocks.
 LOCK TABLE public.user_agents IN ACCESS EXCLUSIVE MODE;
 
@@ -79,8 +82,8 @@ LOCK TABLE public.profiles IN SHARE ROW EXCLUSIVE MODE;
 
 LOCK TABLE public.user_agent_catalog IN ACCESS EXCLUSIVE MODE;
 
--- Two locks cannot be had now: dropping foreign keys takes ACCESS EXCLUSIVE on auth.users and on llms, and then
--- sign-ins wait too. That is why it comes last, in section 9.
+-- Two locks grow later: dropping foreign keys takes ACCESS EXCLUSIVE on auth.users, which we could not have now,
+-- and on llms, which everybody reads. Then sign-ins wait too. That is why it comes last, in section 9.
 
 
 -- ---------------------------------------------------------------------------------------------------------

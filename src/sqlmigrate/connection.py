@@ -30,6 +30,7 @@ _KEY_PASSWORD = re.compile(
     r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
     re.IGNORECASE,
 )
+_SHORT = 3
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
 # A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
 _DEFAULTS = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "connect_timeout": "15"}
@@ -74,13 +75,16 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
         found = conninfo_to_dict(text)
     except psycopg.ProgrammingError:
         raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=_URL_HINT) from None
-    if _is_torn(found):
+    if _is_torn(text, found):
         raise ConfigError(f"{source} has a host or port that cannot be one", hint=_URL_HINT)
     return {key: str(value) for key, value in found.items() if value is not None}
 
 
-def _is_torn(found: dict[str, Any]) -> bool:
+def _is_torn(text: str, found: dict[str, Any]) -> bool:
     """Tell whether an @ or / in a password has torn a URL apart, so that a part of it would be printed as the host."""
+    address = re.match(r"[a-z]+://([^?]*)", text)
+    if address and re.search(r"[@/].*@", address[1]):
+        return True
     hosts, ports = (str(found.get(key) or "").split(",") for key in ("host", "port"))
     return any("@" in host[1:] for host in hosts) or not all(port.isdecimal() or not port for port in ports)
 
@@ -127,9 +131,12 @@ def _set_outside(key: str) -> bool:
 
 def _first_reason(error: psycopg.Error, given: dict[str, Any]) -> str:
     reason = redact(str(error).strip())
+    shown = [str(value) for key, value in given.items() if key not in _SECRETS]
     for key in _SECRETS:
-        if secret := given.get(key):
-            reason = reason.replace(str(secret), "***")
+        secret = str(given.get(key) or "")
+        # blanking a short one, or one that is the user's name too, would only point it out
+        if len(secret) > _SHORT and not any(secret in value for value in shown):
+            reason = reason.replace(secret, "***")
     return reason
 
 
@@ -145,9 +152,7 @@ def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[
 
 def settle(connection: Connection) -> None:
     """Make the server notice within a second when we are gone, and let it wait for us as long as it takes."""
-    sql = queries.load("connection")
-    connection.execute(sql["keep_watch"])
-    connection.execute(sql["stay"])
+    connection.execute(queries.load("connection")["settle"])
 
 
 def limit(connection: Connection, *, lock_timeout: int, statement_timeout: int) -> None:

@@ -84,8 +84,8 @@ def private_state(binaries: Binaries, clean_environment: None) -> Iterator[Path]
 
 
 @pytest.fixture
-def private(private_state: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Let the project use the running private server, with no database on it yet."""
+def private(private_state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Let commands use the running private server, with no database on it yet."""
     monkeypatch.setenv("SQLMIGRATE_STATE_DIR", str(private_state))
     yield private_state
     for found in server.status(private_state):

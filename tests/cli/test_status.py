@@ -42,7 +42,9 @@ def test_status_as_json(mixed, sqlmigrate):
 
     found = states(outcome)
     assert (outcome.document["version"], outcome.document["command"]) == (1, "status")
-    assert outcome.document["summary"] == {"applied": 1, "marked": 0, "pending": 1, "edited": 0, "missing": 0}
+    summary = outcome.document["summary"]
+    assert {name: count for name, count in summary.items() if count} == {"applied": 1, "pending": 1}
+    assert {"marked", "edited", "missing"} < set(summary)
     assert found["a"]["state"] == "applied"
     assert found["a"]["applied_at"].endswith("Z")
     assert found["a"]["checksum"] == found["a"]["recorded_checksum"]

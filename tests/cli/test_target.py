@@ -230,6 +230,12 @@ def test_a_server_that_is_not_there_is_an_error_in_plain_words(project, sqlmigra
     assert "Connection refused" in outcome.document["error"]["message"]
 
 
+def test_an_error_is_not_blanked_out_where_a_password_is_a_common_word(project, sqlmigrate):
+    outcome = sqlmigrate("status", "--database-url", "postgresql://postgres:on@127.0.0.1:1/x")
+
+    assert "Connection refused" in outcome.stderr
+
+
 def test_sqlalchemys_way_to_write_a_url_is_understood(project, database, sqlmigrate):
     url = database.url.replace("postgresql://", "postgresql+psycopg://")
 

@@ -100,4 +100,4 @@ def test_a_file_name_that_is_not_utf8_is_refused_by_name(project, sqlmigrate):
         outcome = sqlmigrate("validate")
 
     assert outcome.status == 1
-    assert "file name" in outcome.stdout
+    assert r"the file name 'a\udcff.sql' holds what cannot be printed" in outcome.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from sqlmigrate.errors import ExecutionError
@@ -16,38 +18,38 @@ def failure(runner, script: str) -> ExecutionError:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    ("script", "where"),
-    [
-        ("SELECT nonsense;", "a.sql:1:8"),
-        ("SELECT 1;\nSELECT 2; SELECT nonsense;", "a.sql:2:18"),
-        ("SELECT 1;\r\n\r\nSELECT\r\n  nonsense;\r\n", "a.sql:4:3"),
-        ("\ufeffSELECT nonsense;", "a.sql:1:8"),
-        ("SELECT '😀😀', nonsense;", "a.sql:1:14"),
-        ("SELECT '😀';\nSELECT 'ä€', '日本',\n  '😀😀' || nonsense;", "a.sql:3:11"),
-        ("-- 😀\n/* é /* nested */ */ SELECT\n\t'\t😀' AS x, nonsense;", "a.sql:3:13"),
-        ("SELECT 1;\nSELEC 1;", "a.sql:2:1"),
-        ("SELECT 1;\n\n  CREATE TABLE x (y nonsense);", "a.sql:3:21"),
-        ("SELECT (1 + ;", "a.sql:1:13"),
-        ("SELECT nonsense", "a.sql:1:8"),
-        ("CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS $$\n  SELECT 1;\n  SELECT nonsense\n$$;", "a.sql:3:10"),
-        (
-            "SELECT 1;\nCREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$\nBEGIN\n  IF THEN;\nEND\n$$;",
-            "a.sql:4:6",
-        ),
-    ],
-)
-def test_the_place_is_where_postgresql_points_to(runner, script, where):
-    assert place(failure(runner, script)) == where
+PLACES = [
+    ("SELECT nonsense;", "a.sql:1:8"),
+    ("SELECT 1;\nSELECT 2; SELECT nonsense;", "a.sql:2:18"),
+    ("SELECT 1;\r\n\r\nSELECT\r\n  nonsense;\r\n", "a.sql:4:3"),
+    ("\ufeffSELECT nonsense;", "a.sql:1:8"),
+    ("SELECT '😀😀', nonsense;", "a.sql:1:14"),
+    ("SELECT '😀';\nSELECT 'ä€', '日本',\n  '😀😀' || nonsense;", "a.sql:3:11"),
+    ("-- 😀\n/* é /* nested */ */ SELECT\n\t'\t😀' AS x, nonsense;", "a.sql:3:13"),
+    ("SELECT 1;\nSELEC 1;", "a.sql:2:1"),
+    ("SELECT 1;\n\n  CREATE TABLE x (y nonsense);", "a.sql:3:21"),
+    ("SELECT (1 + ;", "a.sql:1:13"),
+    ("SELECT nonsense", "a.sql:1:8"),
+    ("CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS $$\n  SELECT 1;\n  SELECT nonsense\n$$;", "a.sql:3:10"),
+    (
+        "SELECT 1;\nCREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$\nBEGIN\n  IF THEN;\nEND\n$$;",
+        "a.sql:4:6",
+    ),
+]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("quote", ["$$", "$body_1$", "'"])
-def test_an_error_in_a_do_block_is_placed_on_its_line(runner, quote, end):
-    lines = ["SELECT 1;", "", f"DO LANGUAGE plpgsql {quote}", "DECLARE", "  n integer;", "BEGIN", "    n := 1 / 0;"]
-    script = end.join([*lines, "END", f"{quote};", "SELECT 2;"])
+def test_the_place_is_where_postgresql_points_to(runner):
+    found = [place(failure(runner, script)) for script, _ in PLACES]
 
-    assert place(failure(runner, script)) == "a.sql:7:5"
+    assert found == [where for _, where in PLACES]
+
+
+def test_an_error_in_a_do_block_is_placed_on_its_line(runner):
+    for quote, end in itertools.product(["$$", "$body_1$", "'"], ["\n", "\r\n"]):
+        lines = ["SELECT 1;", "", f"DO LANGUAGE plpgsql {quote}", "DECLARE", "  n integer;", "BEGIN", "    n := 1 / 0;"]
+        script = end.join([*lines, "END", f"{quote};", "SELECT 2;"])
+
+        assert place(failure(runner, script)) == "a.sql:7:5", (quote, end)
 
 
 def test_an_error_in_a_query_of_a_do_block_is_placed_on_its_line(runner):
@@ -80,18 +82,18 @@ def test_an_error_in_a_function_called_by_a_do_block_is_placed_at_the_call(runne
     assert "inline_code_block line 3 at PERFORM" in error.server.context
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "INSERT INTO t\nVALUES (1), (1);",
-        "ALTER TABLE t\nADD COLUMN n integer;",
-        "INSERT INTO t VALUES\n(NULL);",
-        "SELECT\nboom();",
-        "DROP TABLE\nmissing;",
-    ],
-)
-def test_an_error_without_a_position_is_placed_at_the_start_of_its_statement(runner, statement):
-    script = f"""\
+WITHOUT_POSITION = [
+    "INSERT INTO t\nVALUES (1), (1);",
+    "ALTER TABLE t\nADD COLUMN n integer;",
+    "INSERT INTO t VALUES\n(NULL);",
+    "SELECT\nboom();",
+    "DROP TABLE\nmissing;",
+]
+
+
+def test_an_error_without_a_position_is_placed_at_the_start_of_its_statement(runner):
+    for statement in WITHOUT_POSITION:
+        script = f"""\
 CREATE TABLE t (n integer PRIMARY KEY);
 CREATE FUNCTION boom() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
 
@@ -99,8 +101,7 @@ CREATE FUNCTION boom() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
 -- a comment before it
   {statement}
 """
-
-    assert place(failure(runner, script)) == "a.sql:6:3"
+        assert place(failure(runner, script)) == "a.sql:6:3", statement
 
 
 def test_the_line_is_kept_for_the_caret(runner):

@@ -24,38 +24,37 @@ def shown(runner: Runner, conn, *names: str, **options) -> list[str]:
     return conn.execute("SELECT settings FROM public.shown").fetchone()[0]
 
 
-@pytest.mark.parametrize(
-    ("mess", "clean"),
-    [
-        ("SET search_path TO pg_catalog", "SELECT current_setting('search_path') = '\"$user\", public'"),
-        ("SELECT set_config('search_path', '', false)", "SELECT current_setting('search_path') = '\"$user\", public'"),
-        ("SET ROLE pg_monitor", "SELECT current_user = 'postgres'"),
-        ("SET SESSION AUTHORIZATION migrator", "SELECT session_user = 'postgres'"),
-        ("CREATE TEMP TABLE left_over ()", "SELECT to_regclass('pg_temp.left_over') IS NULL"),
-        ("PREPARE left_over AS SELECT 1", "SELECT count(*) = 0 FROM pg_prepared_statements WHERE from_sql"),
-        ("DECLARE left_over CURSOR WITH HOLD FOR SELECT 1", "SELECT count(*) = 0 FROM pg_cursors WHERE is_holdable"),
-        ("LISTEN left_over", "SELECT count(*) = 0 FROM pg_listening_channels()"),
-        (
-            "SELECT pg_advisory_lock(77)",
-            "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND pid = pg_backend_pid()",
-        ),
-        ("SET default_transaction_read_only TO on", "SELECT current_setting('transaction_read_only') = 'off'"),
-        ("SET session_replication_role TO replica", "SELECT current_setting('session_replication_role') = 'origin'"),
-        ("SET standard_conforming_strings TO off", "SELECT current_setting('standard_conforming_strings') = 'on'"),
-        ("SET check_function_bodies TO off", "SELECT current_setting('check_function_bodies') = 'on'"),
-        ("SET client_encoding TO 'LATIN1'", "SELECT 'ä€😀' = U&'\\00e4\\20ac\\+01f600'"),
-        ("SET lock_timeout TO 1", "SELECT current_setting('lock_timeout') = '2s'"),
-        ("SET statement_timeout TO 1000", "SELECT current_setting('statement_timeout') = '0'"),
-        ("SELECT setseed(0.5)", "SELECT true"),
-    ],
-)
-def test_what_a_script_leaves_behind_is_gone_before_the_next(strong, conn, mess, clean):
-    strong.write("a", f"{mess};")
-    strong.write("b", f"CREATE TABLE public.clean AS {clean} AS clean;")
+LEFT_BEHIND = {
+    "SET search_path TO pg_catalog": "current_setting('search_path') = '\"$user\", public'",
+    "SELECT set_config('search_path', '', false)": "current_setting('search_path') = '\"$user\", public'",
+    "SET ROLE pg_monitor": "current_user = 'postgres'",
+    "SET SESSION AUTHORIZATION migrator": "session_user = 'postgres'",
+    "CREATE TEMP TABLE left_over ()": "to_regclass('pg_temp.left_over') IS NULL",
+    "PREPARE left_over AS SELECT 1": "NOT EXISTS (SELECT FROM pg_prepared_statements WHERE from_sql)",
+    "DECLARE left_over CURSOR WITH HOLD FOR SELECT 1": "NOT EXISTS (SELECT FROM pg_cursors WHERE is_holdable)",
+    "LISTEN left_over": "NOT EXISTS (SELECT FROM pg_listening_channels())",
+    "SELECT pg_advisory_lock(77)": "NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 77)",
+    "SET default_transaction_read_only TO on": "current_setting('transaction_read_only') = 'off'",
+    "SET session_replication_role TO replica": "current_setting('session_replication_role') = 'origin'",
+    "SET standard_conforming_strings TO off": "current_setting('standard_conforming_strings') = 'on'",
+    "SET check_function_bodies TO off": "current_setting('check_function_bodies') = 'on'",
+    "SET client_encoding TO 'LATIN1'": "'ä€😀' = U&'\\00e4\\20ac\\+01f600'",
+    "SET lock_timeout TO 1": "current_setting('lock_timeout') = '2s'",
+    "SET statement_timeout TO 1000": "current_setting('statement_timeout') = '0'",
+    "SET bytea_output TO escape": "current_setting('bytea_output') = 'hex'",
+}
+
+
+def test_what_a_script_leaves_behind_is_gone_before_the_next(strong, admin):
+    admin.execute("CREATE TABLE clean (mess text, clean boolean)")
+    for number, (mess, clean) in enumerate(LEFT_BEHIND.items()):
+        strong.write(f"{number:02d}.a", f"{mess};")
+        strong.write(f"{number:02d}.b", f"INSERT INTO public.clean VALUES ($mess${mess}$mess$, {clean});")
 
     strong.apply()
 
-    assert conn.execute("SELECT clean FROM public.clean").fetchone() == (True,)
+    rows = admin.execute("SELECT mess, clean FROM clean").fetchall()
+    assert dict(rows) == dict.fromkeys(LEFT_BEHIND, True)
 
 
 def test_a_leftover_of_a_failed_script_does_not_reach_the_next_run(strong):

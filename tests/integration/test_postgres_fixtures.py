@@ -80,6 +80,7 @@ def test_normalizing_keeps_data_that_looks_like_a_comment():
     assert normalized(dump) == "COPY public.t (a) FROM stdin;\n\n--\n-- Name: a\n\\.\n"
 
 
+@pytest.mark.smoke
 def test_pytest_postgresql_works_on_our_server(postgresql, pg_server):
     assert postgresql.info.host == pg_server.host
     assert postgresql.execute("SELECT 1").fetchone() == (1,)

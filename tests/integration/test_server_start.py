@@ -162,7 +162,7 @@ def test_a_throw_away_server_is_gone_after_its_user_was_killed(binaries):
         pid, data_dir = said(user).split(maxsplit=1)
         user.kill()
 
-        wait_until(lambda: not Path(data_dir).parent.exists(), timeout=15)
+        wait_until(lambda: not Path(data_dir).parent.exists(), timeout=30)
     assert not is_alive(int(pid))
 
 
@@ -183,4 +183,4 @@ with ephemeral():
         base = Path(said(user))
         user.kill()
 
-        wait_until(lambda: not base.exists(), timeout=15)
+        wait_until(lambda: not base.exists(), timeout=30)

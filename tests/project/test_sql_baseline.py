@@ -106,15 +106,6 @@ def test_every_table_has_row_level_security(app):
     ) == [(table, True) for table in ("llms", "memories", "profiles", "user_agent_catalog", "user_agents")]
 
 
-def test_nobody_but_the_owner_may_call_the_trigger_function(app):
-    able = app.column(
-        "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname NOT LIKE 'pg\\_%'"
-        " AND has_function_privilege(oid, 'create_profile_for_new_user()', 'EXECUTE')"
-    )
-
-    assert able == ["migrator"]
-
-
 def test_the_trigger_function_is_a_security_definer_with_a_fixed_search_path(app):
     assert app.rows("SELECT prosecdef, proconfig FROM pg_proc WHERE oid = 'create_profile_for_new_user'::regproc") == [
         (True, ['search_path=""'])

@@ -22,20 +22,11 @@ def test_auth_users_belongs_to_the_auth_server_and_not_to_the_migrating_role(gro
     assert owners == [("supabase_auth_admin", "supabase_auth_admin")]
 
 
-@pytest.mark.parametrize(
-    ("privilege", "granted"),
-    [
-        ("SELECT", True),
-        ("REFERENCES", True),
-        ("TRIGGER", True),
-        ("INSERT", False),
-        ("UPDATE", False),
-        ("DELETE", False),
-        ("TRUNCATE", False),
-    ],
-)
-def test_the_migrating_role_may_only_read_and_refer_to_users(ground, privilege, granted):
-    assert ground.value("SELECT has_table_privilege('auth.users', %s)", privilege) is granted
+def test_the_migrating_role_may_only_read_and_refer_to_users(ground):
+    privileges = ("SELECT", "REFERENCES", "TRIGGER", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
+    held = [each for each in privileges if ground.value("SELECT has_table_privilege('auth.users', %s)", each)]
+
+    assert held == ["SELECT", "REFERENCES", "TRIGGER"]
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
@@ -59,9 +50,12 @@ def test_api_roles_cannot_read_users_or_create_in_public(ground, role):
         session.execute("CREATE TABLE public.t ()")
 
 
-@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role", "supabase_auth_admin"])
-def test_nobody_can_log_in_as_a_role_of_the_bootstrap(ground, role):
-    assert ground.value("SELECT rolcanlogin OR rolsuper FROM pg_roles WHERE rolname = %s", role) is False
+def test_nobody_can_log_in_as_a_role_of_the_bootstrap(ground):
+    roles = ["anon", "authenticated", "service_role", "supabase_auth_admin"]
+
+    assert ground.rows(
+        "SELECT rolname, rolcanlogin, rolsuper FROM pg_roles WHERE rolname = ANY (%s) ORDER BY 1", roles
+    ) == [(role, False, False) for role in roles]
 
 
 def test_only_service_role_bypasses_row_level_security(ground):

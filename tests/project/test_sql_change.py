@@ -264,6 +264,7 @@ def test_the_whole_life_of_the_application(ground):
     assert ground.database.dump() == empty
 
 
+@pytest.mark.smoke
 def test_registering_before_the_change_after_it_and_after_the_rollback(app):
     early = app.sign_up(email="early@example.com")
     assert (app.settings(early), app.agents(early)) == ("{}", sorted(AGENT_TYPES))

@@ -12,8 +12,8 @@ LOCKS = """
     WHERE pid = %s AND locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
         AND relation::regclass::text = ANY (%s)
 """
-CHANGE_ORDER = ("auth.users", "user_agents", "memories", "profiles", "user_agent_catalog")
-UNDO_ORDER = ("auth.users", "memories", "profiles", "system_agents", "llms")
+CHANGE_ORDER = ("auth.users", "llms", "user_agents", "memories", "profiles", "user_agent_catalog")
+UNDO_ORDER = ("auth.users", "llms", "memories", "profiles", "system_agents")
 
 
 def migrate(app, script):
@@ -158,6 +158,27 @@ def test_an_agent_that_is_written_just_before_the_change_is_archived(app, observ
     app.undo()
 
     assert app.rows("SELECT DISTINCT user_id, config FROM user_agents") == [(user, {"late": True})]
+
+
+@pytest.mark.parametrize(
+    ("script", "then"),
+    [
+        (CHANGE, "UPDATE user_agent_catalog SET status = 'inactive'"),
+        (CHANGE, "DELETE FROM llms WHERE model_code = 'unused'"),
+        (UNDO, "UPDATE system_agents SET status = 'inactive'"),
+        (UNDO, "DELETE FROM llms WHERE model_code = 'unused'"),
+    ],
+)
+def test_seeding_in_flight_meets_no_deadlock(app, observer, other, script, then):
+    app.llm("unused")
+    if script == UNDO:
+        app.change()
+    other.execute("UPDATE llms SET status = 'inactive'")
+    run = migrate(app, script)
+    run.wait_until_blocked(observer)
+    other.execute(then)
+    other.commit()
+    run.join()
 
 
 def test_a_catalog_type_that_is_written_just_before_the_rollback_is_seen(app, observer, other):

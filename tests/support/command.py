@@ -147,6 +147,6 @@ def terminal(*arguments: str | Path, **options: Any) -> Iterator[Terminal]:
 def shell(text: str, **variables: str) -> Outcome:
     """Run a line of shell in which `sqlmigrate` is the command."""
     command = f'sqlmigrate() {{ "{sys.executable}" -m sqlmigrate "$@"; }}; {text}'
-    env = os.environ | {"PYTHONPATH": str(SOURCE)} | variables
+    env = os.environ | {"PYTHONPATH": str(SOURCE), "PYTHON": sys.executable} | variables
     done = subprocess.run(["sh", "-c", command], capture_output=True, env=env, timeout=SECONDS, check=False)
     return Outcome(done.returncode, *(part.decode(errors="surrogateescape") for part in (done.stdout, done.stderr)))

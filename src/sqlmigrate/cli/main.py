@@ -35,7 +35,7 @@ COMMANDS = {
 }
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 BUG, INTERRUPTED, TERMINATED = 70, 130, 143
-_STOPPED = "a script that was running was rolled back; what was finished before stays"
+_STOPPED = "a transaction that was running was rolled back; what was committed before stays: see `sqlmigrate status`"
 
 EPILOG = """\b
 Examples:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from sqlmigrate.cli._options import App, common, writing
 
@@ -32,6 +33,8 @@ def command(context: click.Context, app: App) -> None:
     """
     if context.invoked_subcommand is None:
         _apply(app)
+    elif given := _given(context):
+        raise click.UsageError(f"{', '.join(given)}: options of `seed check` stand behind `check`")
 
 
 @command.command()
@@ -44,6 +47,16 @@ def check(app: App) -> None:
     for file in found.files:
         app.output.line(f"{file.path}: {len(file.rows)} rows for {file.mapping.table}")
     app.output.line(f"{len(found.files)} files are valid")
+
+
+def _given(context: click.Context) -> list[str]:
+    """Name the options that were typed before a subcommand, which knows nothing of them."""
+    typed = [option for option in context.command.params if option.name and _is_typed(context, option.name)]
+    return [option.opts[-1] for option in typed]
+
+
+def _is_typed(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _load(app: App) -> SeedSet:

@@ -62,11 +62,14 @@ def _half_way(stopped: HalfWay) -> list[str]:
         f"  statement {entry.number} (line {entry.line}) {words[entry.state]}: {first}{' ...' if more else ''}",
     ]
     lines += [f"  {entry.error}"] if entry.error else []
-    lines.append("  ways on:")
-    lines.append(f"    sqlmigrate {stopped.operation:<24} goes on there; what is done is not done again")
-    lines.append(f"    sqlmigrate {stopped.operation} --resume-at N   goes on at statement N, if you know better")
+    ways = [
+        (f"sqlmigrate {stopped.operation}", "goes on there; what is done is not done again"),
+        (f"sqlmigrate {stopped.operation} --resume-at N", "goes on at statement N, if you know better"),
+    ]
     if stopped.operation == "apply":
-        lines.append("    sqlmigrate rollback                 runs the rollback script instead")
+        ways.append(("sqlmigrate rollback", "runs the rollback script instead"))
+    lines.append("  ways on:")
+    lines += [f"    {command:<36} {words}" for command, words in ways]
     return [*lines, ""]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from sqlmigrate import history, runlock
-from sqlmigrate.connection import connect, probe, require_writable, session
+from sqlmigrate.connection import connect, probe, require_writable, session, settle
 from sqlmigrate.engine.execute import Listener
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.stepwise import Stepper
@@ -102,6 +102,8 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
         info = probe(connection)
         require_writable(info)
         plan = planner(history.read(connection, options.schema))
+        if plan.steps:
+            settle(connection)  # the question and the run lock may take longer than the login may be idle
         gate(info, plan)
         if not plan.steps:
             return Result(plan)
@@ -191,7 +193,7 @@ class _Worker:
                 begin_or_go_on = first_of_many if number == 1 else next_of_many
                 run_in_transaction(self.connection, job, begin_or_go_on(job, self.options, self.info), listener)
             self.lock.require()
-            commit(self.connection, work[-1], lambda: self._look_up(work[-1]))
+            commit(self.connection, work[-1], listener, lambda: self._look_up(work[-1]))
 
         def whole() -> None:
             try:

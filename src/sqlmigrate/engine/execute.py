@@ -82,7 +82,7 @@ def run_steps(connection: Connection, steps: Iterable[Step], listener: Listener)
     """
     exchange = Exchange(finished=listener.rows, idle=listener.idle)
     remaining = iter(steps)
-    with _listening(connection, exchange, listener):
+    with listening(connection, exchange, listener):
         while copy := pipeline.run(connection, remaining, exchange):
             if exchange.error is None:
                 _copy(connection, copy, exchange)
@@ -90,7 +90,9 @@ def run_steps(connection: Connection, steps: Iterable[Step], listener: Listener)
 
 
 @contextmanager
-def _listening(connection: Connection, exchange: Exchange, listener: Listener) -> Iterator[None]:
+def listening(connection: Connection, exchange: Exchange, listener: Listener) -> Iterator[None]:
+    """Pass on what the server says in a block beside results, each with the statement whose result is awaited."""
+
     def handler(diag: Diagnostic) -> None:
         listener.notice(exchange.current.statement if exchange.current else None, diag)
 

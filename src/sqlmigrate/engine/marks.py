@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session
+from sqlmigrate.connection import probe, require_writable, session, settle
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import UsageError
 
@@ -71,6 +71,7 @@ def _write(
         require_writable(info)
         run = history.Run()
         writes(history.read(connection, options.schema), run)  # refuse before we ask and wait
+        settle(connection)
         gate(info)
         with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
             todo = writes(found, run)

@@ -10,9 +10,9 @@ import psycopg
 from psycopg import pq
 
 from sqlmigrate import history
-from sqlmigrate.connection import Command, server_message
-from sqlmigrate.engine.execute import Listener, error_place, run_steps
-from sqlmigrate.engine.pipeline import Step
+from sqlmigrate.connection import Command, server_message, settle
+from sqlmigrate.engine.execute import Listener, error_place, listening, run_steps
+from sqlmigrate.engine.pipeline import Exchange, Step
 from sqlmigrate.engine.session import BACK_TO_LOGIN, CLEARED, PRISTINE, begin, script_role, set_role, settings
 from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem
 
@@ -96,7 +96,7 @@ def run_job(
     """
     try:
         run_in_transaction(connection, job, first_of_many(job, options, info), listener)
-        commit(connection, job, look_up)
+        commit(connection, job, listener, look_up)
     except psycopg.OperationalError as error:
         raise lost(job, error) from None
     except Error:
@@ -160,10 +160,11 @@ def _steps(job: Job, before: list[Step], after: list[Step]) -> Iterator[Step]:
     yield from after
 
 
-def commit(connection: Connection, job: Job, look_up: Callable[[], bool | None]) -> None:
-    """Commit the transaction of a job; PostgreSQL may still refuse it here (deferred constraints)."""
+def commit(connection: Connection, job: Job, listener: Listener, look_up: Callable[[], bool | None]) -> None:
+    """Commit the transaction of a job; deferred constraints and triggers may speak, or refuse it, only here."""
     try:
-        tag = connection.execute("COMMIT").statusmessage
+        with listening(connection, Exchange(), listener):
+            tag = connection.execute("COMMIT").statusmessage
     except psycopg.OperationalError as error:
         if connection.closed:
             raise _lost_at_commit(job, look_up()) from None
@@ -199,6 +200,7 @@ def undo(connection: Connection) -> None:
     with suppress(psycopg.Error):
         if connection.info.transaction_status != pq.TransactionStatus.IDLE:
             connection.execute("ROLLBACK")
+            settle(connection)  # the pause before another attempt may be longer than the login may be idle
 
 
 def failure(job: Job, step: Step, error: psycopg.Error) -> Error:

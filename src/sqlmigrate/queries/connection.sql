@@ -7,14 +7,13 @@ SELECT pg_catalog.current_database() AS database,
        pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,
        pg_catalog.pg_backend_pid() AS backend_pid
 
--- name: keep_watch
+-- name: settle
 -- PostgreSQL checks every second that we are still there, so that nothing of a killed run goes on; Linux servers only
-SELECT pg_catalog.set_config('client_connection_check_interval', '1s', false)
-WHERE pg_catalog.version() LIKE '%linux%'
-
--- name: stay
 SELECT pg_catalog.set_config('idle_session_timeout', '0', false),
-       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false)
+       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),
+       CASE WHEN pg_catalog.version() LIKE '%linux%'
+            THEN pg_catalog.set_config('client_connection_check_interval', '1s', false)
+       END
 
 -- name: limit
 SELECT pg_catalog.set_config('lock_timeout', %(lock)s, false),

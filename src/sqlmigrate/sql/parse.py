@@ -114,6 +114,8 @@ def _option(options: Any, name: str, *, default: bool) -> bool:
 
 def _value(argument: Any) -> str:
     kind = argument.WhichOneof("node")
+    if kind == "type_name":  # an unquoted word, such as off
+        return ".".join(name.string.sval for name in argument.type_name.names).lower()
     field = {"string": "sval", "integer": "ival", "boolean": "boolval"}.get(kind)
     return str(getattr(getattr(argument, kind), field)).lower() if field else "true"
 

@@ -247,7 +247,7 @@ def leading_words(text: str, count: int, *, start: int = 0) -> list[str]:
 
 def is_copy_from_stdin(statement: str) -> bool:
     """Tell whether psql would read data from the script after this statement."""
-    if statement[:1] not in "cC" or leading_words(statement, 1) != ["copy"]:
+    if statement[:1] not in "cC-/" or leading_words(statement, 1) != ["copy"]:
         return False
     return bool(_COPY_FROM_STDIN.search(_outside_quotes(statement)))
 

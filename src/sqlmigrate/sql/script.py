@@ -116,32 +116,36 @@ class _Digests:
 def _reader(path: Path, read: Callable[[int], bytes], digests: _Digests) -> Callable[[], str]:
     """Give a function that reads the next part of a file as text; it raises ScriptError where that is none."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    state = {"line": 1, "first": True}
+    first, line, tail = True, 1, ""  # the line that the next part begins in, and what of it was read
 
     def part() -> str:
+        nonlocal first, line, tail
         while raw := read(_CHUNK):
             digests.update(raw)
-            if state["first"]:
-                raw, state["first"] = raw.removeprefix(_BOM), False
-            text = _decode(path, decoder, raw, state["line"])
-            state["line"] += text.count("\n")
+            if first:
+                raw, first = raw.removeprefix(_BOM), False
+            text = _decode(path, decoder, raw, line, tail)
+            line += text.count("\n")
+            tail = (tail + text).rpartition("\n")[2][-_CHUNK:]
             if text:
                 return text
-        _decode(path, decoder, b"", state["line"], final=True)
+        _decode(path, decoder, b"", line, tail, final=True)
         return ""
 
     return part
 
 
-def _decode(path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, line: int, *, final: bool = False) -> str:
+def _decode(
+    path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, line: int, tail: str, *, final: bool = False
+) -> str:
     try:
         text = decoder.decode(raw, final)
     except UnicodeDecodeError as error:
-        good = error.object[: error.start].decode()
+        good = tail + error.object[: error.start].decode()
         message = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise ScriptError(message, place=_further(place_at(path, good, len(good)), line)) from None
     if (nul := text.find("\0")) >= 0:
-        place = _further(place_at(path, text, nul), line)
+        place = _further(place_at(path, tail + text, len(tail) + nul), line)
         raise ScriptError("a NUL character would cut the script short; remove it", place=place)
     return text
 

@@ -1,0 +1,123 @@
+"""Ctrl-C, SIGTERM and kill -9 while a script runs: nothing stays behind, and the words are true."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from sqlmigrate.runlock import lock_key
+from support.command import ended, started, terminal
+from support.contents import applied, tables
+from support.waiting import wait_until
+
+SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+
+
+@pytest.fixture
+def sleepy(project, target):
+    """A project whose second migration sleeps; gives a function that waits until it does."""
+    project.tables("a")
+    project.migration("b", "CREATE TABLE b ();\nSELECT pg_sleep(60);", "DROP TABLE b;")
+    watcher = target.connect()
+
+    def asleep():
+        query = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        wait_until(lambda: watcher.execute(query).fetchone(), timeout=20)
+
+    return asleep
+
+
+def test_nothing_is_left_behind_and_the_next_run_works(project, target, sleepy, sqlmigrate):
+    watcher = target.connect()
+    with started("apply") as process:
+        sleepy()
+        process.send_signal(signal.SIGINT)
+        ended(process)
+
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ 'sqlm'"
+    wait_until(lambda: watcher.execute(others).fetchone() == (0,), timeout=2)
+    assert watcher.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
+    project.migration("b", "CREATE TABLE b ();", "DROP TABLE b;")
+    assert sqlmigrate("apply").status == 0
+    assert tables(target) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
+def test_a_signal_while_a_script_sleeps_rolls_it_back(target, sleepy, number, status, word):
+    with started("apply") as process:
+        sleepy()
+        process.send_signal(number)
+        outcome = ended(process)
+
+    assert outcome.status == status
+    assert outcome.stderr.splitlines()[-1].startswith(f"{word}: a transaction that was running was rolled back")
+    assert [line.split(" (")[0] for line in outcome.lines] == ["applied a"]
+    assert tables(target) == applied(target) == ["a"]
+
+
+@pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
+def test_a_signal_is_told_as_json_too(sleepy, number, status, word):
+    with started("apply", "--json") as process:
+        sleepy()
+        process.send_signal(number)
+        outcome = ended(process)
+
+    assert outcome.status == outcome.document["error"]["exit_status"] == status
+    assert outcome.document["error"]["message"].startswith(word)
+    assert json.loads(outcome.stdout)["command"] == "apply"
+
+
+def test_kill_9_leaves_no_lock_no_row_and_no_change(project, target, sleepy, sqlmigrate):
+    other = target.connect()
+    with started("apply") as process:
+        sleepy()
+        process.kill()
+        process.wait()
+
+    free = "SELECT pg_try_advisory_lock(%s)"
+    wait_until(lambda: other.execute(free, [lock_key("sqlmigrate")]).fetchone() == (True,), timeout=2)
+    other.execute("SELECT pg_advisory_unlock_all()")
+    assert tables(target) == applied(target) == ["a"]
+    project.migration("b", "CREATE TABLE b ();", "DROP TABLE b;")
+    assert sqlmigrate("apply", "--wait-lock", "2s").status == 0
+
+
+@pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
+def test_a_signal_while_waiting_for_the_run_lock_ends_the_wait(project, target, number, status, word):
+    project.tables("a")
+    target.connect().execute("SELECT pg_advisory_lock(%s)", [lock_key("sqlmigrate")])
+    with started("apply") as process:
+        while "waiting for the run lock" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        outcome = ended(process)
+
+    assert outcome.status == status
+    assert outcome.stderr.splitlines()[-1].startswith(f"{word}: ")
+    assert tables(target) == []
+
+
+@pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
+def test_a_signal_at_the_question_changes_nothing(project, target, sqlmigrate, number, status, word):
+    project.tables("a")
+    sqlmigrate("apply")
+    with terminal("rollback") as screen:
+        screen.wait_for("[y/N]:")
+        screen.process.send_signal(number)
+
+        assert screen.end() == status
+    assert f"{word}: " in screen.shown
+    assert applied(target) == ["a"]
+
+
+def test_the_end_of_input_at_the_question_changes_nothing(project, target, sqlmigrate):
+    project.tables("a")
+    sqlmigrate("apply")
+    with terminal("rollback") as screen:
+        screen.wait_for("[y/N]:")
+        screen.enter("\x04")
+
+        assert screen.end() in {2, 130}
+    assert applied(target) == ["a"]

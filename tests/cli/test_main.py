@@ -1,0 +1,241 @@
+"""What all commands share: help, exit statuses, errors in words, streams, locales."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import click
+import pytest
+
+from sqlmigrate import __version__
+from sqlmigrate.cli.main import ALIASES, COMMANDS, cli
+from support.command import program, shell, terminal
+from support.contents import applied, tables
+
+
+def all_commands():
+    """Give the words of every command and subcommand."""
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        yield (name,)
+        if isinstance(command, click.Group):
+            yield from ((name, below) for below in command.commands)
+
+
+EVERY = [pytest.param(words, id=" ".join(words)) for words in all_commands()]
+
+
+@pytest.fixture
+def bug(monkeypatch, tmp_path):
+    """Let `status` fall over something that nobody thought of; gives the folder for the report."""
+
+    def fall(*_):
+        raise RuntimeError("the impossible, at postgresql://me:hunter22@db/shop")
+
+    monkeypatch.setattr("sqlmigrate.plan.status", fall)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_version(sqlmigrate):
+    assert sqlmigrate("--version").stdout == f"sqlmigrate, version {__version__}\n"
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_lists_every_command_and_no_alias(sqlmigrate, option):
+    outcome = sqlmigrate(option)
+
+    listed = re.search(r"Commands:\n(.*?)\n\n", outcome.stdout, re.DOTALL)[1]
+    assert outcome.status == 0
+    assert [line.split()[0] for line in listed.splitlines()] == list(COMMANDS)
+    assert not set(ALIASES) & set(re.findall(r"^  (\w+)", outcome.stdout, re.MULTILINE))
+
+
+@pytest.mark.parametrize("words", EVERY)
+def test_every_command_takes_the_common_options(sqlmigrate, words):
+    shown = sqlmigrate(*words, "--help").stdout
+
+    if words == ("db",):
+        pytest.skip("a group without work of its own")
+    for option in ("-d, --database-url", "-m, --migrations", "--env", "--config", "--embedded", "--json"):
+        assert option in shown
+    for option in ("-q, --quiet", "-v, --verbose", "--no-color"):
+        assert option in shown
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_an_alias_is_its_command(sqlmigrate, alias, name):
+    shown = sqlmigrate(alias, "--help").stdout
+
+    assert shown == sqlmigrate(name, "--help").stdout.replace(f"sqlmigrate {name} [", f"sqlmigrate {alias} [", 1)
+
+
+def test_aliases_work(project, target, sqlmigrate):
+    project.tables("a")
+
+    assert sqlmigrate("info", "--check").status == 3
+    assert sqlmigrate("up").status == 0
+    assert sqlmigrate("down", "--yes").status == 0
+    assert tables(target) == []
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("aply",), "apply"),
+        (("nothing",), "No such command 'nothing'"),
+        (("apply", "--forward"), "--forward"),
+        (("apply", "extra"), "extra"),
+        (("new",), "NAME"),
+        (("db", "begin"), "begin"),
+        (("rollback", "--steps", "x"), "--steps"),
+        (("status", "--env"), "--env"),
+    ],
+)
+def test_wrong_usage_is_said_on_stderr_and_ends_with_2(sqlmigrate, words, said, form):
+    outcome = sqlmigrate(*words[:1], *form, *words[1:])
+
+    assert outcome.status == 2
+    assert said in outcome.stderr
+    if form:
+        assert outcome.document["version"] == 1
+        assert outcome.document["error"]["exit_status"] == 2
+        assert set(outcome.document["error"]) == {"type", "message", "hint", "place", "exit_status"}
+    else:
+        assert outcome.stdout == ""
+
+
+@pytest.mark.parametrize("words", [(), ("db",)])
+def test_a_call_without_a_command_shows_help(sqlmigrate, words):
+    outcome = sqlmigrate(*words)
+
+    assert outcome.status in {0, 2}  # Click 8.1 says 0
+    assert "Commands:" in outcome.stdout + outcome.stderr
+
+
+def test_the_name_in_json_is_the_whole_command(project, sqlmigrate, private):
+    assert sqlmigrate("db", "status", "--json").document["command"] == "db status"
+    refused = sqlmigrate("db", "status", "--json", "--database-url", "postgresql://localhost/x")
+    assert refused.document["command"] == "db status"
+    assert refused.document["error"]["exit_status"] == refused.status == 2
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_bug_ends_with_70_and_a_report_without_traceback_or_password(project, target, sqlmigrate, bug, form):
+    outcome = sqlmigrate("status", *form)
+
+    (report,) = bug.glob("sqlmigrate-bug-*.txt")
+    assert outcome.status == 70
+    assert f"this is a bug in sqlmigrate {__version__}: RuntimeError: the impossible" in outcome.stderr
+    assert str(report) in outcome.stderr
+    assert "Traceback (most recent call last)" in report.read_text()
+    assert "hunter22" not in report.read_text() + outcome.stdout + outcome.stderr
+    if form:
+        assert outcome.document["error"]["exit_status"] == 70
+
+
+def test_a_bug_report_that_cannot_be_written_is_no_second_bug(project, target, sqlmigrate, bug, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+
+    outcome = sqlmigrate("status")
+
+    assert outcome.status == 70
+    assert "RuntimeError: the impossible" in outcome.stderr
+
+
+def test_an_error_of_postgresql_that_nobody_expected_is_told_in_its_words(project, target, sqlmigrate):
+    project.tables("a")
+    sqlmigrate("apply")
+    target.connect().execute("ALTER TABLE sqlmigrate._yoyo_migration RENAME TO elsewhere")
+
+    outcome = sqlmigrate("status", "--json")
+
+    assert outcome.status == outcome.document["error"]["exit_status"] == 1
+    assert '"sqlmigrate._yoyo_migration" does not exist' in outcome.stderr
+
+
+def test_colours_are_for_terminals_and_can_be_turned_off(project, target, sqlmigrate):
+    project.tables("a")
+
+    assert "\x1b[" not in sqlmigrate("status").stdout
+    for options, env, coloured in (((), {}, True), (("--no-color",), {}, False), ((), {"NO_COLOR": "1"}, False)):
+        with terminal("status", *options, env=env | {"TERM": "xterm"}) as screen:
+            screen.end()
+
+        assert ("\x1b[" in screen.shown) is coloured
+
+
+@pytest.fixture
+def foreign(project):
+    """A project whose ids, messages and folder hold letters of many scripts."""
+    project.migration("größe_表_😀", "DO $$ BEGIN RAISE NOTICE 'grüße 😀'; END $$;", "SELECT 1")
+    return project
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+    ids=str,
+)
+def test_no_locale_makes_a_command_fall_over(foreign, target, locale):
+    assert program("apply", env=locale).status == 0
+    assert program("status", env=locale).status == 0
+    assert program("rollback", "--to", "größe", env=locale).status == 2
+    found = program("status", "--json", env=locale).document["migrations"]
+    assert [item["migration_id"] for item in found] == ["größe_表_😀"]
+
+
+def test_arguments_that_are_no_text_are_refused_in_words(project, target, sqlmigrate):
+    outcome = sqlmigrate("rollback", "--to", "a\udcff", "--json")
+
+    assert outcome.status == 2
+    assert outcome.document["error"]["message"].startswith("a\udcff is not applied")
+
+
+@pytest.mark.parametrize("stream", ["", "2>&1 "])
+def test_a_reader_that_leaves_early_is_no_error_to_talk_about(project, target, stream):
+    for number in range(40):
+        project.migration(f"{number:03}_{'x' * 200}", "", "")
+
+    outcome = shell(f"{{ sqlmigrate status; echo $? >status; }} {stream}| head -c 1; cat status")
+
+    assert outcome.status == 0
+    assert outcome.stderr == "" or (outcome.stderr.startswith("database ") and outcome.stderr.count("\n") == 1)
+    assert outcome.stdout[1:] in {"0\n", "1\n"}
+
+
+def test_a_full_disk_behind_stdout_is_an_error_in_words(project, target):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+
+    outcome = shell("sqlmigrate status >/dev/full")
+
+    assert outcome.status == 1
+    assert os.strerror(errno.ENOSPC) in outcome.stderr
+
+
+def test_a_module_call_is_the_same_command(project, target):
+    project.tables("a")
+
+    assert program("apply").status == 0
+    assert applied(target) == ["a"]
+
+
+def test_help_needs_no_database_driver():
+    script = "import sys; from sqlmigrate.cli.main import main; main(['apply', '--help']); print('psycopg' in sys.modules)"
+
+    assert shell(f'"$PYTHON" -c "{script}"').stdout.splitlines()[-1] == "False"

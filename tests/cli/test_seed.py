@@ -1,0 +1,245 @@
+"""`sqlmigrate seed`."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.command import ended, started
+from support.contents import has_history
+from support.seeds import AGENTS, LLMS, SeedFiles
+
+TABLES = """
+CREATE TABLE llms (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), model_code text UNIQUE, provider text);
+CREATE TABLE agents (
+    agent_type text PRIMARY KEY,
+    llm_id uuid REFERENCES llms,
+    updated_at timestamptz DEFAULT now()
+);
+"""
+TWO = "llms:\n  - {model_code: a, provider: p}\n  - {model_code: b, provider: p}\n"
+ONE = "agents:\n  - {agent_type: T, llm_model_code: a}\n"
+
+
+@pytest.fixture
+def files(project):
+    """Two seed files in the project's data folder; the second one looks up rows of the first."""
+    (project.folder / "data").mkdir()
+    found = SeedFiles(project.folder / "data")
+    found.file("llms", LLMS, TWO)
+    found.file("agents", AGENTS, ONE)
+    return found
+
+
+@pytest.fixture
+def seeded(files, target):
+    """The tables that the files fill."""
+    target.connect().execute(TABLES)
+    return target
+
+
+def rows(database):
+    return database.connect().execute("SELECT xmin::text, ctid::text, * FROM llms ORDER BY model_code").fetchall()
+
+
+def count(database):
+    return len(rows(database))
+
+
+def test_seed_inserts_the_rows_and_names_the_database(seeded, sqlmigrate):
+    outcome = sqlmigrate("seed")
+
+    assert outcome.status == 0
+    assert outcome.lines == [
+        "public.llms: 2 inserted, 0 updated, 0 unchanged",
+        "public.agents: 1 inserted, 0 updated, 0 unchanged",
+    ]
+    assert outcome.stderr.startswith(f"database {seeded.name} on")
+    assert count(seeded) == 2
+
+
+def test_seed_names_the_database_even_when_quiet(seeded, sqlmigrate):
+    assert sqlmigrate("seed", "--quiet").stderr.startswith(f"database {seeded.name} on")
+
+
+def test_the_second_run_writes_nothing(seeded, sqlmigrate):
+    sqlmigrate("seed")
+    before = rows(seeded)
+
+    outcome = sqlmigrate("seed")
+
+    assert outcome.lines[0] == "public.llms: 0 inserted, 0 updated, 2 unchanged"
+    assert rows(seeded) == before
+
+
+def test_a_changed_value_is_updated(files, seeded, sqlmigrate):
+    sqlmigrate("seed")
+    files.yaml("llms", TWO.replace("b, provider: p", "b, provider: q"))
+
+    assert sqlmigrate("seed").lines[0] == "public.llms: 0 inserted, 1 updated, 1 unchanged"
+
+
+def test_seed_as_json(seeded, sqlmigrate):
+    document = sqlmigrate("seed", "--json").document
+
+    assert (document["version"], document["command"], document["written"]) == (1, "seed", 3)
+    assert document["tables"][0] == {"table": "public.llms", "inserted": 2, "updated": 0, "unchanged": 0}
+
+
+def test_seed_makes_no_history(seeded, sqlmigrate):
+    sqlmigrate("seed")
+
+    assert not has_history(seeded)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_an_unknown_reference_is_told_and_nothing_is_written(files, seeded, sqlmigrate, form):
+    files.yaml("agents", ONE.replace(": a}", ": gpt-0}"))
+
+    outcome = sqlmigrate("seed", *form)
+
+    assert outcome.status == 1
+    assert "gpt-0" in outcome.stderr
+    assert "T" in outcome.stderr
+    assert "agents.yaml" in outcome.stderr
+    assert count(seeded) == 0
+    if form:
+        assert outcome.document["error"]["type"] == "SeedError"
+
+
+def test_a_violation_of_the_schema_is_told_with_its_place_and_nothing_is_written(files, seeded, sqlmigrate):
+    files.schema("agents", AGENTS, type="object", properties={"agents": {"items": {"required": ["config"]}}})
+
+    outcome = sqlmigrate("seed")
+
+    assert outcome.status == 1
+    assert "agents.yaml:2" in outcome.stderr
+    assert "config" in outcome.stderr
+    assert count(seeded) == 0
+
+
+def test_a_missing_table_is_told_and_nothing_is_written(seeded, sqlmigrate):
+    seeded.connect().execute("DROP TABLE agents")
+
+    outcome = sqlmigrate("seed")
+
+    assert outcome.status == 1
+    assert "public.agents" in outcome.stderr
+    assert count(seeded) == 0
+
+
+def test_every_file_is_validated_before_a_database_is_looked_for(files, project, sqlmigrate):
+    files.yaml("llms", "llms: {")
+
+    outcome = sqlmigrate("seed", "--database-url", "postgresql://127.0.0.1:1/x")
+
+    assert outcome.status == 1
+    assert "llms.yaml:" in outcome.stderr
+    assert "cannot connect" not in outcome.stderr
+
+
+def test_a_read_only_database_is_refused(seeded, sqlmigrate):
+    seeded.connect_superuser().execute(f"ALTER DATABASE {seeded.name} SET default_transaction_read_only = on")
+
+    outcome = sqlmigrate("seed")
+
+    assert outcome.status == 1
+    assert "is read only" in outcome.stderr
+
+
+def test_a_protected_environment_wants_the_name_of_the_database(project, seeded, sqlmigrate):
+    project.config("[env.live]\nprotected = true\n")
+
+    assert sqlmigrate("seed", "--env", "live", "--yes").status == 2
+    assert count(seeded) == 0
+    assert sqlmigrate("seed", "--env", "live", "--yes-i-mean", seeded.name).status == 0
+    assert count(seeded) == 2
+
+
+def test_rows_are_written_as_the_role_of_the_settings(seeded, sqlmigrate, monkeypatch):
+    seeded.connect_superuser().execute("GRANT pg_monitor TO migrator")
+    monkeypatch.setenv("SQLMIGRATE_ROLE", "pg_monitor")
+
+    outcome = sqlmigrate("seed")
+
+    assert outcome.status == 1
+    assert "permission denied" in outcome.stderr
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_another_folder_can_be_named(files, project, seeded, sqlmigrate, monkeypatch, way):
+    files.directory.rename(project.folder / "rows")
+    options = ("--data", "rows") if way == "option" else ()
+    if way == "variable":
+        monkeypatch.setenv("SQLMIGRATE_DATA", "rows")
+
+    assert sqlmigrate("seed", *options).status == 0
+    assert count(seeded) == 2
+
+
+def test_a_folder_without_files_has_nothing_to_seed(project, target, sqlmigrate):
+    (project.folder / "data").mkdir()
+
+    outcome = sqlmigrate("seed")
+
+    assert outcome.status == 0
+    assert outcome.stdout == f"no seed files in {project.folder / 'data'}\n"
+
+
+def test_a_folder_that_is_not_there_is_an_error(project, target, sqlmigrate):
+    outcome = sqlmigrate("seed", "--data", "nowhere")
+
+    assert outcome.status == 1
+    assert "nowhere" in outcome.stderr
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Name a database that nobody can reach."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/nowhere")
+
+
+def test_check_validates_without_a_database(files, offline, sqlmigrate):
+    outcome = sqlmigrate("seed", "check")
+
+    assert outcome.status == 0
+    assert outcome.lines[-1] == "2 files are valid"
+    assert outcome.lines[0].endswith("rows for public.llms")
+
+
+def test_check_as_json(files, offline, sqlmigrate):
+    document = sqlmigrate("seed", "check", "--json").document
+
+    assert document["command"] == "seed check"
+    assert sorted(item["rows"] for item in document["files"]) == [1, 2]
+
+
+def test_check_finds_what_is_wrong(files, offline, sqlmigrate):
+    files.yaml("llms", "llms: 3")
+
+    assert sqlmigrate("seed", "check").status == 1
+
+
+def test_check_takes_another_folder(files, offline, project, sqlmigrate):
+    files.directory.rename(project.folder / "rows")
+
+    assert sqlmigrate("seed", "check", "--data", "rows").status == 0
+    assert sqlmigrate("seed", "check").status == 1
+
+
+def test_options_in_front_of_check_are_not_dropped_in_silence(files, offline, sqlmigrate):
+    outcome = sqlmigrate("seed", "--data", "nowhere", "check")
+
+    assert outcome.status == 2
+    assert "--data" in outcome.stderr
+    assert "behind `check`" in outcome.stderr
+
+
+def test_two_runs_at_once_both_end_well(seeded):
+    with started("seed") as first, started("seed") as second:
+        outcomes = [ended(first), ended(second)]
+
+    assert [outcome.status for outcome in outcomes] == [0, 0]
+    assert sorted(outcome.lines[0] for outcome in outcomes) == [
+        "public.llms: 0 inserted, 0 updated, 2 unchanged",
+        "public.llms: 2 inserted, 0 updated, 0 unchanged",
+    ]

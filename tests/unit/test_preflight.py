@@ -1,0 +1,91 @@
+"""Nothing of a plan runs while one of its scripts holds what must not run."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.errors import MigrationsError
+from sqlmigrate.sql.preflight import preflight, require_runnable
+from sqlmigrate.sql.script import read_script
+
+
+@pytest.fixture
+def checked(tmp_path):
+    """Check a script and give its problems without the folder."""
+
+    def check(text: str, *, transactional: bool = True) -> list[str]:
+        path = tmp_path / "a.sql"
+        path.write_text(text, encoding="utf-8", newline="")
+        script, _ = read_script(path)
+        return [str(problem).replace(f"{tmp_path}/", "") for problem in preflight(script, transactional=transactional)]
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("SELECT 1;\n  COMMIT;\n", "a.sql:2:3: COMMIT: a script must not end or begin the transaction that protects it"),
+        ("BEGIN;\nSELECT 1;", "a.sql:1:1: BEGIN: a script must not end or begin the transaction"),
+        ("/* a */ START\n TRANSACTION;", "a.sql:1:9: START TRANSACTION: a script must not end or begin"),
+        ("SELECT 'é'; ROLLBACK", "a.sql:1:13: ROLLBACK: a script must not end or begin"),
+        ("-- why\nVACUUM t;", "a.sql:2:1: VACUUM t: cannot run inside a transaction"),
+        ("CREATE INDEX CONCURRENTLY i ON t (a);", "a.sql:1:1: CREATE INDEX: cannot run inside a transaction"),
+        ("PREPARE TRANSACTION 'a';", "a.sql:1:1: PREPARE TRANSACTION: a prepared transaction outlives its script"),
+        ("COPY t TO stdout;", "a.sql:1:1: COPY TO STDOUT: a migration has nowhere to send the rows"),
+        ("SELECT 1;\n\\i b.sql\n", "a.sql:2:1: \\i is a psql command, not SQL"),
+        ("SELECT 1,\n 'a", "a.sql:2:2: this string is never closed"),
+        ("CREATE FUNCTION begin() LANGUAGE sql AS '';\nEND;", "a.sql:2:1: END: a script must not end or begin"),
+    ],
+)
+def test_what_must_not_run_is_named_with_its_place(checked, text, problem):
+    (found,) = checked(text)
+
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-- COMMIT;\n",
+        "SELECT 'COMMIT;';",
+        "SAVEPOINT a; ROLLBACK TO a; RELEASE a;",
+        "DO $$ BEGIN COMMIT; END $$;",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END;",
+        "CREATE TABLE a (x int); SYNTAX OF TOMORROW;",
+        "COPY t FROM stdin;\nCOMMIT;\n\\.\n",
+        "\\restrict abc\nSELECT 1;\n\\unrestrict abc\n",
+    ],
+)
+def test_what_may_run_is_let_through(checked, text):
+    assert checked(text) == []
+
+
+@pytest.mark.parametrize("text", ["VACUUM;", "BEGIN; SELECT 1; COMMIT;", "CREATE INDEX CONCURRENTLY i ON t (a);"])
+def test_outside_of_a_transaction_more_may_run(checked, text):
+    assert checked(text, transactional=False) == []
+
+
+@pytest.mark.parametrize("text", ["\\i b.sql", "SELECT 'a", "COPY t TO stdout", "PREPARE TRANSACTION 'a'"])
+def test_some_things_run_nowhere(checked, text):
+    assert len(checked(text, transactional=False)) == 1
+
+
+def test_every_problem_is_found_at_once(checked):
+    assert len(checked("BEGIN; VACUUM; COMMIT; \\q")) == 4
+
+
+def test_all_scripts_of_a_plan_are_checked_before_one_is_refused(tmp_path):
+    scripts = []
+    for name in ("a", "b", "c"):
+        path = tmp_path / f"{name}.sql"
+        path.write_text("SELECT 1;" if name == "a" else "COMMIT;", encoding="utf-8")
+        scripts.append((read_script(path)[0], True))
+
+    with pytest.raises(MigrationsError, match="nothing was run") as caught:
+        require_runnable(scripts)
+
+    assert [problem.place.path.name for problem in caught.value.problems if problem.place] == ["b.sql", "c.sql"]
+    assert all(problem.hint for problem in caught.value.problems)
+    require_runnable(scripts[:1])
