@@ -56,12 +56,10 @@ def test_help_lists_every_command_and_no_alias(sqlmigrate, option):
     assert not set(ALIASES) & set(re.findall(r"^  (\w+)", outcome.stdout, re.MULTILINE))
 
 
-@pytest.mark.parametrize("words", EVERY)
+@pytest.mark.parametrize("words", [case for case in EVERY if case.id != "db"])  # a group without work of its own
 def test_every_command_takes_the_common_options(sqlmigrate, words):
     shown = sqlmigrate(*words, "--help").stdout
 
-    if words == ("db",):
-        pytest.skip("a group without work of its own")
     for option in ("-d, --database-url", "-m, --migrations", "--env", "--config", "--embedded", "--json"):
         assert option in shown
     for option in ("-q, --quiet", "-v, --verbose", "--no-color"):
@@ -95,11 +93,11 @@ def test_aliases_work(project, target, sqlmigrate):
         (("new",), "NAME"),
         (("db", "begin"), "begin"),
         (("rollback", "--steps", "x"), "--steps"),
-        (("status", "--env"), "--env"),
+        (("status", "--quiet=3"), "--quiet"),
     ],
 )
 def test_wrong_usage_is_said_on_stderr_and_ends_with_2(sqlmigrate, words, said, form):
-    outcome = sqlmigrate(*words[:1], *form, *words[1:])
+    outcome = sqlmigrate(*words, *form)
 
     assert outcome.status == 2
     assert said in outcome.stderr
@@ -185,7 +183,6 @@ def foreign(project):
     "locale",
     [
         {"LC_ALL": "C"},
-        {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
         {"PYTHONIOENCODING": "ascii"},
         {"PYTHONIOENCODING": "latin-1"},
     ],
@@ -218,11 +215,10 @@ def test_a_reader_that_leaves_early_is_no_error_to_talk_about(project, target, s
     assert outcome.stdout[1:] in {"0\n", "1\n"}
 
 
-def test_a_full_disk_behind_stdout_is_an_error_in_words(project, target):
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
-
-    outcome = shell("sqlmigrate status >/dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_a_full_disk_behind_stdout_is_an_error_in_words(project, target, form):
+    outcome = shell(f"sqlmigrate status {form} >/dev/full")
 
     assert outcome.status == 1
     assert os.strerror(errno.ENOSPC) in outcome.stderr

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlmigrate.sql import scan
+from sqlmigrate.sql import source
 from sqlmigrate.sql.position import line_column
-from sqlmigrate.sql.scan import Piece, Source, is_copy_from_stdin, leading_words, skip_gap, split
+from sqlmigrate.sql.scan import Piece, is_copy_from_stdin, leading_words, skip_gap, split
+from sqlmigrate.sql.source import Source
 from support.splitting import CASES
 
 TOKENS = [
@@ -267,7 +268,7 @@ def test_a_routine_body_keeps_its_statements_together(inner):
 def test_a_script_that_is_read_in_parts_comes_apart_alike(text, size):
     parts = iter([text[at : at + size] for at in range(0, len(text), size)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "_CHUNK", size)
+        patch.setattr(source, "_CHUNK", size)
         streamed = read(Source(read=lambda: next(parts, "")))
 
     assert [told(piece, data) for piece, data in streamed] == [told(piece, data) for piece, data in read(text)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import Place, ScriptError
-from sqlmigrate.sql import scan, script
+from sqlmigrate.sql import script, source
 from sqlmigrate.sql.scan import Piece
 from sqlmigrate.sql.script import Script, read_script
 
@@ -27,7 +27,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few bytes be a large script, read in parts of a few bytes."""
     monkeypatch.setattr(script, "HELD_MAX", 8)
     monkeypatch.setattr(script, "_CHUNK", 5)
-    monkeypatch.setattr(scan, "_CHUNK", 5)
+    monkeypatch.setattr(source, "_CHUNK", 5)
 
 
 def reading(path: Path, content: bytes) -> Script:

@@ -60,9 +60,9 @@ class Output:
 
     def error(self, error: Error) -> None:
         """Print an error with everything that is known of it, and as JSON on stdout where that was asked for."""
+        self._err("\n".join(render_error(error)))
         if self.as_json:
             self.result(error=error_as_json(error))
-        self._err("\n".join(render_error(error)))
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""

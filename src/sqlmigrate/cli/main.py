@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         return _run(arguments)
-    except BrokenPipeError:
+    except OSError:  # stdout or stderr takes nothing any more
         _fall_silent()
         return 1
 
@@ -195,19 +195,27 @@ def _stopped(error: BaseException, output: Output) -> int:
 
 
 def _unexpected(error: Exception, output: Output) -> int:
-    """Report what no other place knew: a database error in PostgreSQL's words, or a bug, with its trace in a file."""
+    """Report what no other place knew: an error of PostgreSQL or the system, or a bug, with its trace in a file."""
     import psycopg  # noqa: PLC0415  only for the rare case
 
     from sqlmigrate.connection import redact  # noqa: PLC0415  same
 
-    if isinstance(error, psycopg.Error):
+    if isinstance(error, (psycopg.Error, OSError)):
         output.error(Error(redact(str(error).strip() or type(error).__name__)))
         return 1
-    with tempfile.NamedTemporaryFile("w", prefix="sqlmigrate-bug-", suffix=".txt", delete=False) as file:
-        file.write(redact("".join(traceback.format_exception(error))))
+    report = redact("".join(traceback.format_exception(error)))
     bug = _Bug(
         f"this is a bug in sqlmigrate {__version__}: {type(error).__name__}: {redact(str(error))}",
-        hint=f"please report it with the file {file.name}",
+        hint=f"please report it with {_saved(report)}",
     )
     output.error(bug)
     return bug.exit_status
+
+
+def _saved(report: str) -> str:
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="sqlmigrate-bug-", suffix=".txt", delete=False) as file:
+            file.write(report)
+    except OSError as error:
+        return f"the command that you typed (no report could be written: {error.strerror})"
+    return f"the file {file.name}"

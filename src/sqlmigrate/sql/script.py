@@ -11,13 +11,14 @@ from sqlmigrate.errors import Place, Problem, ScriptError
 from sqlmigrate.sql.directives import Directives, read_directives
 from sqlmigrate.sql.parse import refine
 from sqlmigrate.sql.position import line_at, line_column, place_at
-from sqlmigrate.sql.scan import Piece, Source, split
+from sqlmigrate.sql.scan import Piece, split
+from sqlmigrate.sql.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sqlmigrate.sql.scan import CopyData
+    from sqlmigrate.sql.source import CopyData
 
 HELD_MAX = 4 << 20
 """Bytes up to which a script's text is held in memory; a larger one is read anew whenever it is needed."""
@@ -126,7 +127,7 @@ def _reader(path: Path, read: Callable[[int], bytes], digests: _Digests) -> Call
                 raw, first = raw.removeprefix(_BOM), False
             text = _decode(path, decoder, raw, line, tail)
             line += text.count("\n")
-            tail = (tail + text).rpartition("\n")[2][-_CHUNK:]
+            tail = (tail + text).rpartition("\n")[2][-_HEAD:]
             if text:
                 return text
         _decode(path, decoder, b"", line, tail, final=True)

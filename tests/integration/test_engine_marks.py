@@ -1,0 +1,81 @@
+"""Mark and unmark: the history is written, and no script runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.errors import UsageError
+from sqlmigrate.plan import State, status
+from support.runner import ids
+from support.sessions import is_there
+
+
+def test_a_marked_migration_counts_as_applied_and_its_script_does_not_run(runner, conn):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    runner.write("b", "CREATE TABLE b ();")
+
+    assert runner.mark("a") == ["a"]
+
+    assert ids(runner.apply()) == ["b"]
+    assert not is_there(conn, "a")
+    [row, _] = runner.history().applied
+    assert (row.marked, row.checksum) == (True, runner.load().named("a").script.checksum)
+    assert [item.state for item in status(runner.load(), runner.history())] == [State.MARKED, State.APPLIED]
+
+
+def test_marking_twice_changes_nothing(runner, conn):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.mark("a")
+
+    assert runner.mark("a") == []
+    assert conn.execute("SELECT count(*) FROM sqlmigrate.log").fetchone() == (1,)
+
+
+def test_marking_what_was_applied_leaves_it_applied(runner):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+
+    assert runner.mark("a") == []
+    assert runner.history().applied[0].marked is False
+
+
+def test_one_unknown_id_refuses_all(runner, conn):
+    runner.write("a", "CREATE TABLE a ();")
+
+    with pytest.raises(UsageError, match="there is no migration 'x'"):
+        runner.mark("a", "x")
+
+    assert not is_there(conn, "sqlmigrate.meta")
+
+
+def test_an_unmarked_migration_is_pending_again(runner, conn):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+
+    assert runner.unmark("a") == ["a"]
+
+    assert runner.applied() == []
+    assert is_there(conn, "a")
+    assert conn.execute("SELECT count(*) FROM sqlmigrate.applied").fetchone() == (0,)
+    operations = conn.execute("SELECT operation FROM sqlmigrate.log ORDER BY seq").fetchall()
+    assert operations == [("apply",), ("unmark",)]
+
+
+def test_a_migration_without_files_can_be_unmarked(runner):
+    path = runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    path.unlink()
+
+    runner.unmark("a")
+
+    assert runner.applied() == []
+
+
+def test_unmarking_what_is_not_applied_is_refused_and_changes_nothing(runner):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+
+    with pytest.raises(UsageError, match="b is not applied"):
+        runner.unmark("a", "b")
+
+    assert runner.applied() == ["a"]
