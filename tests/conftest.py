@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import Binaries, find_binaries
@@ -22,6 +23,8 @@ binaries_key = pytest.StashKey[Binaries | ServerError]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the PostgreSQL under test once; a major version that was asked for and is not there ends the session."""
+    settings.register_profile("ours", deadline=None)  # a busy machine is slow now and then
+    settings.load_profile("ours")
     wanted = os.environ.get(MAJOR_VARIABLE)
     try:
         config.stash[binaries_key] = find_binaries(int(wanted) if wanted else None)

@@ -184,7 +184,7 @@ def _refuse_by_name(path: Path, names: list[str]) -> Problem | None:
         return Problem("yoyo runs post-apply scripts after every apply; sqlmigrate does not: rename it", Place(path))
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
         return Problem(f"the file name {name!r} holds what cannot be printed; rename it", Place(path.parent))
-    if name in {".sql", _ROLLBACK}:
+    if name == _ROLLBACK:
         return Problem("a file name without a stem gives no migration id", Place(path))
     if len(path.stem) > _MAX_ID:
         return Problem(f"the id is longer than {_MAX_ID} characters", Place(path))

@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from sqlmigrate.server import find_program
+
 from project.application import SQL
 
 BOOTSTRAP = SQL / "bootstrap" / "supabase.sql"
@@ -93,9 +95,8 @@ def test_any_name_of_an_owner_works(database):
 
 
 def test_psql_runs_it_by_hand(database):
-    psql = database.server.bindir / "psql"
-    if not psql.exists():
-        pytest.skip(f"no psql in {psql.parent}")
+    psql = find_program("psql", database.server.binaries)
+    assert psql is not None
     options = ["-X", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-d", database.superuser_conninfo]
 
     done = subprocess.run([psql, *options, "-f", BOOTSTRAP], capture_output=True, text=True, check=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yoyo
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from yoyo.migrations import get_migration_hash, topological_sort
 from yoyo.topologicalsort import CycleError
@@ -77,7 +77,7 @@ def test_dependencies_go_before_the_name(project):
 @st.composite
 def graphs(draw):
     """Draw migrations that depend on some of those before them, in an order that their names do not show."""
-    names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=9))
+    names = draw(st.lists(st.sampled_from([name for name in NAMES if " " not in name]), unique=True, max_size=9))
     return {
         name: draw(st.lists(st.sampled_from(names[:at]), max_size=3)) if at else [] for at, name in enumerate(names)
     }
@@ -90,6 +90,7 @@ def written(folder: Path, graph: dict[str, list[str]]) -> Project:
     return project
 
 
+@settings(max_examples=40)
 @given(graphs())
 def test_any_graph_is_in_yoyos_order(tmp_path_factory, graph):
     project = written(tmp_path_factory.mktemp("graph") / "p", graph)
@@ -100,6 +101,7 @@ def test_any_graph_is_in_yoyos_order(tmp_path_factory, graph):
     assert all(ids.index(need) < ids.index(name) for name, needs in graph.items() for need in needs)
 
 
+@settings(max_examples=40)
 @given(graphs(), st.data())
 def test_any_part_of_a_graph_is_in_order_too(tmp_path_factory, graph, data):
     project = written(tmp_path_factory.mktemp("part") / "p", graph)
@@ -157,7 +159,6 @@ def test_a_dependency_in_another_folder_does_not_count(tmp_path):
         ("post-apply.py", "Python migrations are not run"),
         ("0001.a.rollback.sql", "there is no 0001.a.sql that this would roll back"),
         ("a.rollback.rollback.sql", "there is no a.rollback.sql that this would roll back"),
-        (".sql", "a file name without a stem gives no migration id"),
         (".rollback.sql", "a file name without a stem gives no migration id"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.sql import source
-from sqlmigrate.sql.position import line_column
+from sqlmigrate.sql.position import LineColumn, line_column
 from sqlmigrate.sql.scan import Piece, is_copy_from_stdin, leading_words, skip_gap, split
 from sqlmigrate.sql.source import Source
 from support.splitting import CASES
@@ -205,13 +205,9 @@ def test_any_text_can_be_split_and_put_together_again(text):
 
         assert text.startswith(piece.text, piece.offset)
         assert piece.text == piece.text.strip(" \t\n\r\f\v;") or piece.problem or "(" in piece.text or piece.text[0] in "cC"
-        assert (piece.line, piece.column) == tuple_of(line_column(text, piece.offset))
+        assert LineColumn(piece.line, piece.column) == line_column(text, piece.offset)
 
     assert rebuilt + text[end:] == text
-
-
-def tuple_of(where):
-    return where.line, where.column
 
 
 @given(scripts)

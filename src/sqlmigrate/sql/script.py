@@ -25,6 +25,7 @@ HELD_MAX = 4 << 20
 
 _BOM = codecs.BOM_UTF8
 _CHUNK = 1 << 20
+_LINE_SHOWN = 1000  # bytes of a line that are shown behind a bad one
 _HEAD = 1 << 16  # of a large script, the directives stand in the first 64 kB
 
 
@@ -90,26 +91,28 @@ class Script:
 
 
 class _Digests:
-    """Take both digests of a file while it is read."""
+    """Take both digests of a file while it is read; they are one until a byte order mark or a CR tells them apart."""
 
     def __init__(self) -> None:
         self.sha256 = hashlib.sha256()
-        self._normal = hashlib.sha256()
+        self._normal: hashlib._Hash | None = None
         self._held = b""
-        self._begun = False
 
-    def update(self, raw: bytes) -> None:
+    def update(self, raw: bytes, *, first: bool) -> None:
         """Take the next bytes into both digests."""
+        body = raw.removeprefix(_BOM) if first else raw
+        if self._normal is None and (b"\r" in raw or len(body) < len(raw)):
+            self._normal = self.sha256.copy()
         self.sha256.update(raw)
-        body = self._held + raw
-        if not self._begun:
-            body, self._begun = body.removeprefix(_BOM), True
-        self._held = b"\r" if body.endswith(b"\r") else b""  # its LF may come with the next bytes
-        body = body[: len(body) - len(self._held)]
-        self._normal.update(body.replace(b"\r\n", b"\n") if b"\r" in body else body)
+        if self._normal is not None:
+            body = self._held + body
+            self._held = b"\r" if body.endswith(b"\r") else b""  # its LF may come with the next bytes
+            self._normal.update(body[: len(body) - len(self._held)].replace(b"\r\n", b"\n"))
 
     def checksum(self) -> str:
         """Give the digest of the text with LF line ends."""
+        if self._normal is None:
+            return self.sha256.hexdigest()
         self._normal.update(self._held)
         return self._normal.hexdigest()
 
@@ -117,43 +120,48 @@ class _Digests:
 def _reader(path: Path, read: Callable[[int], bytes], digests: _Digests) -> Callable[[], str]:
     """Give a function that reads the next part of a file as text; it raises ScriptError where that is none."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    first, line, tail = True, 1, ""  # the line that the next part begins in, and what of it was read
+    offset = 0  # of the next byte in the file
 
     def part() -> str:
-        nonlocal first, line, tail
+        nonlocal offset
         while raw := read(_CHUNK):
-            digests.update(raw)
-            if first:
-                raw, first = raw.removeprefix(_BOM), False
-            text = _decode(path, decoder, raw, line, tail)
-            line += text.count("\n")
-            tail = (tail + text).rpartition("\n")[2][-_HEAD:]
+            first, begin = offset == 0, offset - len(decoder.getstate()[0])
+            digests.update(raw, first=first)
+            offset += len(raw)
+            body = raw.removeprefix(_BOM) if first else raw
+            text = _decode(path, decoder, body, begin + len(raw) - len(body))
             if text:
                 return text
-        _decode(path, decoder, b"", line, tail, final=True)
+        _decode(path, decoder, b"", offset - len(decoder.getstate()[0]), final=True)
         return ""
 
     return part
 
 
-def _decode(
-    path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, line: int, tail: str, *, final: bool = False
-) -> str:
+def _decode(path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, begin: int, *, final: bool = False) -> str:
+    """Decode bytes of which the first, with what the decoder holds, is at `begin` of the file."""
     try:
         text = decoder.decode(raw, final)
     except UnicodeDecodeError as error:
-        good = tail + error.object[: error.start].decode()
         message = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise ScriptError(message, place=_further(place_at(path, good, len(good)), line)) from None
+        raise ScriptError(message, place=_byte_place(path, begin + error.start, is_text=False)) from None
     if (nul := text.find("\0")) >= 0:
-        place = _further(place_at(path, tail + text, len(tail) + nul), line)
+        place = _byte_place(path, begin + len(text[:nul].encode()), is_text=True)
         raise ScriptError("a NUL character would cut the script short; remove it", place=place)
     return text
 
 
-def _further(place: Place, line: int) -> Place:
-    """Move a place by the lines that were read before."""
-    return Place(place.path, (place.line or 1) + line - 1, place.column, place.text)
+def _byte_place(path: Path, offset: int, *, is_text: bool) -> Place:
+    """Give the place of a byte of a file: everything before it is good UTF-8, and so is it where `is_text`."""
+    line, tail = 1, b""
+    with path.open("rb") as file:
+        while offset > 0 and (raw := file.read(min(_CHUNK, offset))):
+            offset -= len(raw)
+            line += raw.count(b"\n")
+            tail = (tail + raw).rpartition(b"\n")[2]
+        rest = codecs.utf_8_decode(file.readline(_LINE_SHOWN).rstrip(b"\r\n"), "ignore")[0] if is_text else ""
+    before = tail.removeprefix(_BOM if line == 1 else b"").decode()
+    return Place(path, line, len(before) + 1, before + rest)
 
 
 def _refined(source: Source) -> Iterator[Piece]:

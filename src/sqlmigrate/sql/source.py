@@ -67,7 +67,6 @@ class CopyData:
         r"""Yield the data, without the closing line, in parts that end with a line end."""
         final = False
         while self._index is not None:
-            self._index = self._source.forget(self._index)
             text, start = self._source.text, self._index
             if found := _data_end(text, start, final=final):
                 stop, self.end = found
@@ -80,6 +79,7 @@ class CopyData:
             if stop > start:
                 yield text[start:stop]
             if self._index is not None:
+                self._index = self._source.forget(self._index)  # before more, which reads as much again as is held
                 final = not self._source.more()
 
     def skip(self) -> int:

@@ -1,0 +1,296 @@
+"""A plan says what would run, in which order, and why not; it never contradicts files or history."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fixtures.project import Project
+from sqlmigrate.errors import HistoryError, MigrationsError, UsageError
+from sqlmigrate.history import Applied, History
+from sqlmigrate.migrations import Migration, Migrations, migration_hash
+from sqlmigrate.plan import Plan, State, needs_attention, plan_apply, plan_rollback, status
+
+IDS = ["1", "2", "3", "4"]
+AT = datetime(2026, 3, 1, tzinfo=UTC).replace(tzinfo=None)
+
+
+def row(migration: Migration, seq: int | None = 1, *, marked: bool = False) -> Applied:
+    """Give what is recorded of a migration; a row without a number is one that yoyo made."""
+    hashed, key = migration.migration_hash, migration.migration_id
+    if seq is None:
+        return Applied(key, hashed, AT)
+    rollback = migration.rollback.checksum if migration.rollback else None
+    return Applied(key, hashed, AT, seq, marked, migration.script.checksum, migration.script.sha256, rollback)
+
+
+def history(found: Migrations, *ids: str, marked: tuple[str, ...] = (), yoyo: tuple[str, ...] = ()) -> History:
+    """Give the history in which the named migrations were applied in this order."""
+    return History(
+        tuple(
+            row(found.named(key), None if key in yoyo else seq, marked=key in marked) for seq, key in enumerate(ids, 1)
+        ),
+        version=1,
+    )
+
+
+def ids(plan: Plan) -> list[str]:
+    return [step.migration_id for step in plan.steps]
+
+
+@pytest.fixture
+def four(project: Project) -> Migrations:
+    for key in IDS:
+        project.migration(key, f"SELECT {key};", rollback=f"SELECT -{key};")
+    return project.load()
+
+
+@pytest.fixture
+def changed(project: Project, four: Migrations) -> Callable[..., tuple[Migrations, History]]:
+    """Apply all four, then change files, and read them again."""
+
+    def change(**texts: str | None) -> tuple[Migrations, History]:
+        before = history(four, *IDS)
+        for name, text in texts.items():
+            path = project.directory / f"{name.strip('_').replace('_', '.')}.sql"
+            path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+        return project.load(), before
+
+    return change
+
+
+def test_everything_pending_is_applied_in_order(four):
+    assert ids(plan_apply(four, History())) == IDS
+    assert ids(plan_apply(four, history(four, "1", "2"))) == ["3", "4"]
+    assert ids(plan_apply(four, history(four, *IDS))) == []
+
+
+def test_a_gap_in_the_history_is_filled(four):
+    assert ids(plan_apply(four, history(four, "1", "3"))) == ["2", "4"]
+
+
+@pytest.mark.parametrize(
+    ("done", "options", "expected"),
+    [
+        ([], {"to": "2"}, ["1", "2"]),
+        ([], {"to": "4"}, IDS),
+        (["1"], {"to": "3"}, ["2", "3"]),
+        (["1"], {"to": "1"}, []),
+        (["2"], {"to": "2"}, ["1"]),
+        ([], {"steps": 1}, ["1"]),
+        (["1"], {"steps": 2}, ["2", "3"]),
+        ([], {"steps": 9}, IDS),
+        ([], {"to": "3", "steps": 1}, ["1"]),
+        ([], {"to": "1", "steps": 3}, ["1"]),
+    ],
+)
+def test_a_part_of_it_is_applied(four, done, options, expected):
+    assert ids(plan_apply(four, history(four, *done), **options)) == expected
+
+
+def test_an_unknown_id_to_stop_at_is_refused(four):
+    with pytest.raises(UsageError, match="there is no migration '5'"):
+        plan_apply(four, History(), to="5")
+
+
+def test_nothing_is_applied_while_an_applied_file_was_edited(changed):
+    found, before = changed(_2="SELECT 2, 'more';")
+
+    with pytest.raises(MigrationsError, match="nothing was applied") as caught:
+        plan_apply(found, before)
+    (problem,) = caught.value.problems
+    assert problem.message == "was edited after it was applied"
+    assert problem.place.path.name == "2.sql"
+
+
+def test_nothing_is_applied_while_an_applied_file_is_missing(changed):
+    found, before = changed(_3=None, _3_rollback=None)
+
+    with pytest.raises(MigrationsError, match="nothing was applied") as caught:
+        plan_apply(found, before)
+    assert [problem.message for problem in caught.value.problems] == ["3 is applied, but its script is missing"]
+
+
+@pytest.mark.parametrize("text", ["SELECT -2, 'more';", None])
+def test_a_changed_rollback_script_is_only_noted(changed, text):
+    found, before = changed(_2_rollback=text)
+    (note,) = plan_apply(found, before).notes
+
+    assert note.endswith("2.rollback.sql: is not the rollback script that was recorded at apply")
+
+
+def test_new_line_ends_are_no_edit(project, four):
+    before = history(four, *IDS)
+    (project.directory / "1.sql").write_bytes(b"\xef\xbb\xbfSELECT 1;")
+
+    assert not any(item.edited for item in status(project.load(), before))
+
+
+def test_what_yoyo_applied_is_applied_and_cannot_be_edited(changed):
+    found, before = changed(_2="SELECT 'other';", _2_rollback=None)
+    theirs = History(tuple(Applied(item.migration_id, item.migration_hash, AT) for item in before.applied))
+
+    assert plan_apply(found, theirs) == Plan("apply", ())
+
+
+def test_status_lists_the_applied_as_they_were_applied_then_the_pending(four):
+    states = status(four, history(four, "3", "1", marked=("3",)))
+
+    assert [(item.migration_id, item.state) for item in states] == [
+        ("3", State.MARKED),
+        ("1", State.APPLIED),
+        ("2", State.PENDING),
+        ("4", State.PENDING),
+    ]
+
+
+def test_status_tells_what_was_edited_and_what_is_missing(changed):
+    found, before = changed(_1="SELECT 0;", _2_rollback="SELECT 0;", _4=None, _4_rollback=None)
+
+    assert [
+        (item.migration_id, item.edited, item.rollback_edited, item.missing) for item in status(found, before)
+    ] == [("1", True, False, False), ("2", False, True, False), ("3", False, False, False), ("4", False, False, True)]
+
+
+def test_a_check_fails_on_what_is_pending_edited_or_missing_but_not_on_an_edited_rollback_script(changed):
+    found, before = changed(_1="SELECT 0;", _2_rollback="SELECT 0;", _4=None, _4_rollback=None)
+    states = status(found, History(before.applied[:2] + before.applied[3:]))
+
+    assert {item.migration_id for item in states if needs_attention(item)} == {"1", "3", "4"}
+
+
+def test_one_step_is_rolled_back_unless_told_otherwise(four):
+    assert ids(plan_rollback(four, history(four, *IDS))) == ["4"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"steps": 2}, ["2", "4"]),
+        ({"steps": 9}, ["2", "4", "3", "1"]),
+        ({"to": "3"}, ["2", "4"]),
+        ({"to": "2"}, []),
+        ({"to": "1"}, ["2", "4", "3"]),
+        ({"everything": True}, ["2", "4", "3", "1"]),
+    ],
+)
+def test_rollback_goes_back_in_the_order_of_application(four, options, expected):
+    assert ids(plan_rollback(four, history(four, "1", "3", "4", "2"), **options)) == expected
+
+
+def test_nothing_applied_is_nothing_to_roll_back(four):
+    assert ids(plan_rollback(four, History())) == []
+    assert ids(plan_rollback(four, History(), everything=True)) == []
+
+
+@pytest.mark.parametrize("options", [{"to": "4"}, {"to": "9"}, {"include_marked": ["4"]}])
+def test_an_id_that_is_not_applied_is_no_point_to_go_back_to(four, options):
+    with pytest.raises(UsageError, match="is not applied, so it cannot be a point to go back to"):
+        plan_rollback(four, history(four, "1", "2"), **options)
+
+
+@pytest.mark.parametrize("options", [{"everything": True}, {"steps": 4}, {"to": "1"}])
+def test_a_marked_migration_is_a_floor(four, options):
+    plan = plan_rollback(four, history(four, *IDS, marked=("1", "2")), **options)
+
+    assert ids(plan) == ["4", "3"]
+    assert re.match("stops above 2, which was marked", plan.notes[0])
+
+
+def test_a_marked_migration_on_top_is_refused(four):
+    with pytest.raises(HistoryError, match="2 was marked as applied") as caught:
+        plan_rollback(four, history(four, "1", "2", marked=("2",)))
+
+    assert "--include-marked 2" in caught.value.hint
+
+
+def test_everything_above_a_floor_may_be_nothing(four):
+    plan = plan_rollback(four, history(four, "1", marked=("1",)), everything=True)
+
+    assert (ids(plan), len(plan.notes)) == ([], 1)
+
+
+def test_a_marked_migration_is_rolled_back_where_its_id_is_typed(four):
+    before = history(four, *IDS, marked=("1", "2"))
+
+    assert ids(plan_rollback(four, before, everything=True, include_marked=["2"])) == ["4", "3", "2"]
+    assert ids(plan_rollback(four, before, everything=True, include_marked=["1", "2"])) == ["4", "3", "2", "1"]
+    assert ids(plan_rollback(four, before, everything=True, include_marked=["1"])) == ["4", "3"]
+
+
+def test_what_yoyo_applied_can_be_rolled_back(four):
+    assert ids(plan_rollback(four, history(four, "1", "2", yoyo=("2",)))) == ["2"]
+
+
+def test_nothing_is_rolled_back_where_one_rollback_script_is_missing(changed):
+    found, before = changed(_2_rollback=None)
+
+    assert ids(plan_rollback(found, before, to="2")) == ["4", "3"]
+    with pytest.raises(MigrationsError, match="nothing was rolled back") as caught:
+        plan_rollback(found, before, everything=True)
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.place.path.name) == ("this rollback script does not exist", "2.rollback.sql")
+
+
+def test_nothing_is_rolled_back_where_both_files_are_missing(changed):
+    found, before = changed(_4=None, _4_rollback=None)
+
+    with pytest.raises(MigrationsError, match="nothing was rolled back") as caught:
+        plan_rollback(found, before)
+    assert [problem.message for problem in caught.value.problems] == ["4: its files are missing"]
+
+
+def test_nothing_is_rolled_back_that_an_applied_migration_depends_on(project):
+    project.migration("1", rollback="SELECT 1;")
+    project.migration("2", "-- depends: 1\n", rollback="SELECT 1;")
+    found = project.load()
+    late = History((row(found.named("2"), 1), row(found.named("1"), 2)))
+
+    with pytest.raises(MigrationsError, match="nothing was rolled back") as caught:
+        plan_rollback(found, late)
+    assert [problem.message for problem in caught.value.problems] == ["2 is applied and depends on 1"]
+    assert ids(plan_rollback(found, late, everything=True)) == ["1", "2"]
+    assert ids(plan_rollback(found, history(found, "1"))) == ["1"]
+
+
+def test_a_pending_migration_keeps_nothing_from_being_rolled_back(project):
+    project.migration("1", rollback="SELECT 1;")
+    project.migration("2", "-- depends: 1\n", rollback="SELECT 1;")
+    found = project.load()
+
+    assert ids(plan_rollback(found, history(found, "1"))) == ["1"]
+
+
+@st.composite
+def stories(draw):
+    """Draw dependencies among seven migrations, and which of them were applied."""
+    names = draw(st.permutations("abcdefg"))
+    needs = {name: draw(st.sets(st.sampled_from(names[:at]), max_size=2)) if at else set() for at, name in enumerate(names)}
+    return needs, draw(st.lists(st.sampled_from(names), unique=True))
+
+
+@settings(max_examples=40)
+@given(stories())
+def test_every_plan_is_in_an_order_that_satisfies_the_dependencies(tmp_path_factory, story):
+    needs, done = story
+    project = Project(tmp_path_factory.mktemp("story") / "p")
+    for name, wanted in needs.items():
+        project.migration(name, f"-- depends: {' '.join(sorted(wanted))}\n", rollback="SELECT 1;")
+    found = project.load()
+    planned = ids(plan_apply(found, history(found, *done)))
+    full = ids(plan_apply(found, History()))
+
+    assert sorted(planned + done) == sorted(needs)
+    assert all(planned.index(need) < planned.index(name) for name in planned for need in needs[name] if need in planned)
+    assert ids(plan_rollback(found, history(found, *full), everything=True)) == full[::-1]
+    for steps in range(len(full)):
+        assert ids(plan_rollback(found, history(found, *full), steps=steps)) == full[::-1][:steps]
+
+
+def test_a_hash_in_the_history_is_the_one_of_the_id(four):
+    assert history(four, "1").applied[0].migration_hash == migration_hash("1")
