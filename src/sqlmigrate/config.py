@@ -221,9 +221,12 @@ def _schema(value: Any, base: Path) -> str:
 
 
 def _path(value: Any, base: Path) -> Path:
-    path = Path(value).expanduser() if isinstance(value, (str, Path)) else None
-    if path is None or not str(value):
+    if not isinstance(value, (str, Path)) or not str(value):
         raise ValueError("a path is needed")
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:  # what stands behind the ~ is no user of this machine
+        raise ValueError(f"{str(value)!r} begins with the home of nobody") from None
     return path if path.is_absolute() or base == Path.cwd() else base / path
 
 

@@ -74,7 +74,7 @@ def target(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
 
 @pytest.fixture(scope="session")
 def private_state(binaries: Binaries, clean_environment: None) -> Iterator[Path]:
-    """The state directory of a private server that runs for the whole session; pytest's own folders are closed to it."""
+    """The state directory of a private server that runs for the whole session, where its account reaches it."""
     folder = Path(tempfile.mkdtemp(prefix="sqlmigrate cli "))
     folder.chmod(0o755)
     server.start(folder / "state")

@@ -66,7 +66,7 @@ def test_every_command_takes_the_common_options(sqlmigrate, words):
         assert option in shown
 
 
-@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+@pytest.mark.parametrize(("alias", "name"), list(ALIASES.items()))
 def test_an_alias_is_its_command(sqlmigrate, alias, name):
     shown = sqlmigrate(alias, "--help").stdout
 
@@ -232,6 +232,8 @@ def test_a_module_call_is_the_same_command(project, target):
 
 
 def test_help_needs_no_database_driver():
-    script = "import sys; from sqlmigrate.cli.main import main; main(['apply', '--help']); print('psycopg' in sys.modules)"
+    script = (
+        "import sys; from sqlmigrate.cli.main import main; main(['apply', '--help']); print('psycopg' in sys.modules)"
+    )
 
     assert shell(f'"$PYTHON" -c "{script}"').stdout.splitlines()[-1] == "False"

@@ -161,6 +161,20 @@ def test_a_row_of_yoyo_counts_as_applied(project, mixed, sqlmigrate):
     assert outcome.lines[2].endswith("applied by yoyo")
 
 
+def test_a_script_that_stopped_half_way_is_a_finding_with_the_ways_on(project, target, sqlmigrate):
+    project.migration("a", "-- transactional: false\nCREATE TABLE a ();\nSELECT 1 / 0;\n", "DROP TABLE a;")
+    stopped = sqlmigrate("apply", "--json")
+
+    outcome = sqlmigrate("status", "--check")
+
+    assert stopped.status == stopped.document["error"]["exit_status"] == 6
+    assert outcome.status == 3
+    assert "a stopped half way in its apply script:" in outcome.stdout
+    assert "statement 2 (line 3) failed" in outcome.stdout
+    assert "sqlmigrate apply --resume-at N" in outcome.stdout
+    assert states(sqlmigrate("status", "--json"))["a"]["state"] == "half way"
+
+
 def test_a_newer_history_is_refused_by_its_version(mixed, sqlmigrate):
     version = history.VERSION + 1
     mixed.connect().execute("INSERT INTO sqlmigrate.meta (version, upgraded_by) VALUES (%s, 'future')", [version])

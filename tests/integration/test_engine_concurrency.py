@@ -11,7 +11,7 @@ from sqlmigrate.events import ScriptFinished, ScriptStarted, WaitingForRunLock
 from sqlmigrate.migrations import migration_hash
 from sqlmigrate.runlock import held
 from support.runner import Runner, ids
-from support.sessions import beside, is_there, wait_for_query
+from support.sessions import beside, is_there, wait_for_sleep
 
 
 def another(runner: Runner) -> Runner:
@@ -62,7 +62,7 @@ def test_the_run_that_waits_names_the_holder_and_goes_on_when_it_is_free(runner,
     runner.write("a", "SELECT pg_sleep(0.7); CREATE TABLE a ();")
     late = another(runner)
     with beside(runner.apply) as [first]:
-        wait_for_query(conn, "%pg_sleep(0.7)%")
+        wait_for_sleep(conn)
         assert ids(late.apply()) == []
         assert ids(first.result(20)) == ["a"]
 
@@ -89,7 +89,7 @@ def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runn
     runner.write("b", "CREATE TABLE b ();")
     runner.write("c", "CREATE TABLE c ();")
     with beside(runner.apply) as [run]:
-        wait_for_query(admin, "%pg_sleep(0.5)%")
+        wait_for_sleep(admin)
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         with pytest.raises(ConnectionFailed, match="the session that held the run lock was lost"):
             run.result(20)

@@ -12,7 +12,7 @@ import pytest
 from sqlmigrate.errors import ExecutionError
 from support.command import started
 from support.runner import Runner, ids
-from support.sessions import beside, is_there, wait_for_blocked, wait_for_query
+from support.sessions import beside, is_there, wait_for_blocked, wait_for_sleep
 from support.waiting import wait_until
 
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sqlmigrate%'"
@@ -20,7 +20,6 @@ LOCKS = """
 SELECT count(*) FROM pg_locks
 WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
 """
-SLEEPING = "%pg_sleep(60)%"
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def arguments(command: str, runner: Runner, database) -> list[str]:
 
 def test_kill_leaves_no_lock_no_history_row_and_no_change(two, database, conn):
     with started(*arguments("apply", two, database)) as process:
-        wait_for_query(conn, SLEEPING)
+        wait_for_sleep(conn)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
         assert gone_after(conn) < 2.0
@@ -54,7 +53,7 @@ def test_kill_of_a_rollback_leaves_the_migration_applied(two, database, conn):
     two.write("b", "CREATE TABLE b ();", "DROP TABLE b; SELECT pg_sleep(60);")
     two.apply()
     with started(*arguments("rollback", two, database), "--yes") as process:
-        wait_for_query(conn, SLEEPING)
+        wait_for_sleep(conn)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
         assert gone_after(conn) < 2.0
@@ -84,7 +83,7 @@ def test_kill_while_a_lock_is_waited_for_takes_the_waiting_away(two, database, c
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_cancels_the_statement_on_the_server_and_rolls_back(two, database, conn, number, status):
     with started(*arguments("apply", two, database)) as process:
-        wait_for_query(conn, SLEEPING)
+        wait_for_sleep(conn)
         before = time.monotonic()
         process.send_signal(number)
         assert process.wait(20) == status
@@ -98,7 +97,7 @@ def test_a_signal_cancels_the_statement_on_the_server_and_rolls_back(two, databa
 
 def test_a_worker_that_is_cut_off_is_told_and_the_next_run_works(two, admin):
     with beside(two.apply) as [run]:
-        pid = wait_for_query(admin, SLEEPING)
+        pid = wait_for_sleep(admin)
         admin.execute("SELECT pg_terminate_backend(%s)", [pid])
         with pytest.raises(ExecutionError, match="the connection was lost while the script ran: .*terminating") as caught:
             run.result(20)
@@ -113,7 +112,7 @@ def test_a_worker_that_is_cut_off_is_told_and_the_next_run_works(two, admin):
 
 def test_a_statement_that_is_cancelled_from_outside_is_an_ordinary_error(two, admin):
     with beside(two.apply) as [run]:
-        pid = wait_for_query(admin, SLEEPING)
+        pid = wait_for_sleep(admin)
         admin.execute("SELECT pg_cancel_backend(%s)", [pid])
         with pytest.raises(ExecutionError, match="canceling statement due to user request"):
             run.result(20)
@@ -132,7 +131,7 @@ INSERT INTO b VALUES (1);
 def test_a_connection_that_is_lost_at_commit_is_told_and_looked_up(two, admin):
     two.write("b", LATE)
     with beside(two.apply) as [run]:
-        pid = wait_for_query(admin, "COMMIT")
+        pid = wait_for_sleep(admin)
         admin.execute("SELECT pg_terminate_backend(%s)", [pid])
         with pytest.raises(ExecutionError, match="lost at COMMIT; it is not applied"):
             run.result(30)
@@ -144,7 +143,7 @@ def test_a_connection_that_is_lost_at_commit_is_told_and_looked_up(two, admin):
 def test_kill_at_commit_leaves_nothing(two, database, conn):
     two.write("b", LATE)
     with started(*arguments("apply", two, database)) as process:
-        wait_for_query(conn, "COMMIT")
+        wait_for_sleep(conn)
         process.send_signal(signal.SIGKILL)
         process.wait(10)
         assert gone_after(conn) < 2.0

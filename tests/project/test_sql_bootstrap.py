@@ -8,9 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from sqlmigrate.server import find_program
-
 from project.application import SQL
+from sqlmigrate.server import find_program
 
 BOOTSTRAP = SQL / "bootstrap" / "supabase.sql"
 

@@ -17,6 +17,10 @@ IN_QUERY = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND state = 'active' AND query LIKE %s AND pid <> pg_backend_pid()
 """
+SLEEPING = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event = 'PgSleep' AND application_name LIKE 'sqlmigrate: %'
+"""
 WAITING_FOR_LOCK = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name LIKE %s
@@ -38,6 +42,11 @@ def wait_for_row(session: psycopg.Connection[Any], query: str, *parameters: obje
 def wait_for_query(session: psycopg.Connection[Any], pattern: str) -> int:
     """Wait until another session of this database runs a statement like this; gives its process id."""
     return int(wait_for_row(session, IN_QUERY, pattern)[0])
+
+
+def wait_for_sleep(session: psycopg.Connection[Any]) -> int:
+    """Wait until a script of this database sleeps, and so can be cancelled; gives its session's process id."""
+    return int(wait_for_row(session, SLEEPING)[0])
 
 
 def wait_for_blocked(session: psycopg.Connection[Any], application: str = "sqlmigrate: %") -> int:

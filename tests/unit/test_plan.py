@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fixtures.project import Project
 from sqlmigrate.errors import HistoryError, MigrationsError, UsageError
-from sqlmigrate.history import Applied, History
+from sqlmigrate.history import Applied, Entry, HalfWay, History
 from sqlmigrate.migrations import Migration, Migrations, migration_hash
 from sqlmigrate.plan import Plan, State, needs_attention, plan_apply, plan_rollback, status
 
@@ -290,6 +290,47 @@ def test_every_plan_is_in_an_order_that_satisfies_the_dependencies(tmp_path_fact
     assert ids(plan_rollback(found, history(found, *full), everything=True)) == full[::-1]
     for steps in range(len(full)):
         assert ids(plan_rollback(found, history(found, *full), steps=steps)) == full[::-1][:steps]
+
+
+def stopped(key: str, operation: str = "apply") -> HalfWay:
+    return HalfWay(key, operation, (Entry(1, 1, "done", "x", "SELECT 1"), Entry(2, 2, "running", "y", "VACUUM")))
+
+
+def test_a_script_that_stopped_half_way_goes_on_first(project):
+    project.migration("1")
+    project.migration("2", "-- transactional: false\nSELECT 1; VACUUM;", rollback="VACUUM;")
+    found = project.load()
+    before = History((), 1, (stopped("2"),))
+
+    assert [(item.migration_id, item.state) for item in status(found, before)] == [
+        ("2", State.HALF_WAY),
+        ("1", State.PENDING),
+    ]
+    assert all(needs_attention(item) for item in status(found, before))
+    assert ids(plan_apply(found, before)) == ids(plan_apply(found, before, resume=True)) == ["2", "1"]
+    assert ids(plan_rollback(found, before)) == ["2"]
+
+
+def test_only_what_stopped_half_way_can_be_resumed(four):
+    with pytest.raises(UsageError, match="no script stopped half way"):
+        plan_apply(four, History(), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("half_way", "message"),
+    [
+        (stopped("1"), "1 stopped half way outside a transaction and cannot go on inside one"),
+        (stopped("1", "rollback"), "1 is rolled back half way, so nothing can be applied"),
+        (stopped("9"), "9 stopped half way, and its script is missing"),
+    ],
+)
+def test_nothing_is_applied_beside_a_script_that_stopped_and_cannot_go_on(four, half_way, message):
+    applied = () if half_way.operation == "apply" else (row(four.named("1")),)
+
+    with pytest.raises(HistoryError, match=message) as caught:
+        plan_apply(four, History(applied, 1, (half_way,)))
+
+    assert caught.value.hint
 
 
 def test_a_hash_in_the_history_is_the_one_of_the_id(four):

@@ -47,7 +47,7 @@ Examples:
 
 \b
 Exit status: 0 done, 1 failed, 2 wrong usage or refused, 3 findings,
-4 run lock busy, 5 lock budget spent, 70 a bug, 130 Ctrl-C, 143 SIGTERM.
+4 run lock busy, 5 lock budget spent, 6 stopped half way, 70 a bug, 130 Ctrl-C, 143 SIGTERM.
 """
 
 

@@ -32,7 +32,7 @@ NOTICES_SHOWN = 20
 """Notices of one statement that are passed on whole; of the others only the count is."""
 
 _BLOCK_LINE = re.compile(r"inline_code_block line (\d+)")
-_BODY_START = re.compile(r"\$[A-Za-z_0-9\x80-\U0010ffff]*\$|'")
+_BODY_START = re.compile(r"\$\w*\$|'")
 _COPY_LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
 
 

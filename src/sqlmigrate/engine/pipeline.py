@@ -95,9 +95,20 @@ def _communicate(
         if not ready:
             exchange.idle()
         elif ready & Ready.R:
-            pgconn.consume_input()
-            _receive(pgconn, exchange)
+            _read(pgconn, exchange)
     return copy
+
+
+def _read(pgconn: PGconn, exchange: Exchange) -> None:
+    """Read what has come; where the connection is lost, the server's last words tell more than libpq's."""
+    try:
+        pgconn.consume_input()
+    except psycopg.OperationalError:
+        _receive(pgconn, exchange)
+        if isinstance(exchange.error, psycopg.OperationalError):
+            raise exchange.error from None
+        raise
+    _receive(pgconn, exchange)
 
 
 def _is_full(exchange: Exchange) -> bool:

@@ -1,0 +1,153 @@
+"""The worker: one session that runs the scripts of a plan, each in its own way."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from sqlmigrate import history
+from sqlmigrate.connection import connect
+from sqlmigrate.engine.execute import Listener
+from sqlmigrate.engine.retry import with_retry
+from sqlmigrate.engine.stepwise import Stepper
+from sqlmigrate.engine.transactional import (
+    apply_job,
+    commit,
+    first_of_many,
+    lost,
+    next_of_many,
+    require_together,
+    rollback_job,
+    run_in_transaction,
+    run_job,
+    undo,
+)
+from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, HistoryError
+from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
+from sqlmigrate.watch import Watcher, wait_until_gone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlmigrate import runlock
+    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.transactional import Job
+    from sqlmigrate.events import Observer
+    from sqlmigrate.history import History, Run
+    from sqlmigrate.migrations import Migration
+
+_SETTLED_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Worker:
+    """The session that runs the scripts, with what it needs to know."""
+
+    conninfo: str
+    connection: Connection
+    info: ServerInfo
+    options: Options
+    observer: Observer
+    lock: runlock.RunLock
+    found: History
+
+    def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
+        """Run the scripts one after the other, each with a COMMIT of its own."""
+        ran: list[Ran] = []
+        run = history.Run()
+        watcher = Watcher(self.lock.connection, self.info.backend_pid, self.observer)
+        for number, migration in enumerate(steps, 1):
+            self.lock.require()
+            self.observer(ScriptStarted(migration.migration_id, operation, number, len(steps)))
+            watcher.begin(migration.migration_id)
+            started = time.monotonic()
+            try:
+                self._one(self._job(migration, operation, run), run, watcher)
+            except ExecutionError as error:
+                error.done = tuple(item.migration_id for item in ran)
+                raise
+            seconds = time.monotonic() - started
+            self.observer(ScriptFinished(migration.migration_id, operation, seconds))
+            ran.append(Ran(migration.migration_id, operation, seconds))
+        return ran
+
+    def _job(self, migration: Migration, operation: str, run: Run) -> Job:
+        if operation == "apply":
+            return apply_job(migration, self.options, run)
+        if migration.rollback is None:  # pragma: no cover  the plan has refused it
+            raise HistoryError(f"{migration.migration_id} has no rollback script")
+        half_way = self.found.get(migration.migration_id) is None
+        return rollback_job(migration, migration.rollback, self.options, run, half_way=half_way)
+
+    def _one(self, job: Job, run: Run, watcher: Watcher) -> None:
+        listener = Listener(job.migration_id, job.script, self.observer, idle=watcher.look)
+
+        def in_transaction() -> None:
+            run_job(self.connection, job, self.options, self.info, listener, look_up=lambda: self._look_up(job))
+
+        if job.transactional:
+            self._retrying(in_transaction, job.migration_id, watcher)
+            return
+        stopped = self.found.stopped(job.migration_id)
+        stepper = Stepper(self.connection, job, self.options, self.info, run, listener, stopped)
+        stepper.retrying = lambda work: self._retrying(work, job.migration_id, watcher)
+        stepper.resume_at = self.options.resume_at
+        stepper.go()
+
+    def _look_up(self, job: Job) -> bool | None:
+        """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
+        try:
+            other = connect(self.conninfo)
+            with other:
+                if not wait_until_gone(other, self.info.backend_pid, seconds=_SETTLED_SECONDS):
+                    return None
+                applied = history.is_applied(other, self.options.schema, job.migration_id)
+                return applied if job.operation == "apply" else not applied
+        except (ConnectionFailed, psycopg.Error):
+            return None
+
+    def run_together(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
+        """Run all scripts in one transaction: all of them or nothing."""
+        run = history.Run()
+        started = time.monotonic()
+        work = [self._job(migration, operation, run) for migration in steps]
+        require_together(work)
+        watcher = Watcher(self.lock.connection, self.info.backend_pid, self.observer)
+
+        def everything() -> None:
+            for number, job in enumerate(work, 1):
+                self.observer(ScriptStarted(job.migration_id, operation, number, len(work)))
+                watcher.begin(job.migration_id)
+                listener = Listener(job.migration_id, job.script, self.observer, idle=watcher.look)
+                begin_or_go_on = first_of_many if number == 1 else next_of_many
+                run_in_transaction(self.connection, job, begin_or_go_on(job, self.options, self.info), listener)
+            self.lock.require()
+            commit(self.connection, work[-1], listener, lambda: self._look_up(work[-1]))
+
+        def whole() -> None:
+            try:
+                everything()
+            except psycopg.OperationalError as error:
+                raise lost(work[0], error) from None
+            except Error:
+                undo(self.connection)
+                raise
+
+        self._retrying(whole, steps[0].migration_id, watcher)
+        seconds = time.monotonic() - started
+        for job in work:
+            self.observer(ScriptFinished(job.migration_id, operation, seconds))
+        return [Ran(job.migration_id, operation, seconds) for job in work]
+
+    def _retrying(self, work: Callable[[], None], migration_id: str, watcher: Watcher) -> None:
+        with_retry(
+            work,
+            migration_id=migration_id,
+            budget=self.options.lock_budget / 1000,
+            observer=self.observer,
+            blockers=lambda: watcher.blockers,
+        )
