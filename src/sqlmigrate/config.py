@@ -17,7 +17,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ConfigError, Place
-from sqlmigrate.sql.directives import parse_duration
+from sqlmigrate.sql.directives import parse_duration, parse_lock_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -245,6 +245,10 @@ def _time(value: Any, _: Path) -> int:
     return parse_duration(str(value))
 
 
+def _lock_timeout(value: Any, base: Path) -> int:
+    return parse_lock_timeout(f"{_time(value, base)}ms")
+
+
 _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "database_url": _text,
     "database_url_env": _text,
@@ -253,7 +257,7 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "history_schema": _schema,
     "role": _text,
     "search_path": _text,
-    "lock_timeout": _time,
+    "lock_timeout": _lock_timeout,
     "lock_budget": _time,
     "statement_timeout": _time,
     "wait_lock": _time,

@@ -46,7 +46,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a session found on the other side; `version_number` is as in `server_version_num` (150004 is 15.4)."""
+    """What a session found on the other side; `version_number` is as in `server_version_num` (150004 is 15.4).
+
+    `deadlock_timeout` is in milliseconds; `pooled` says that a pooler stands between.
+    """
 
     database: str
     role: str
@@ -55,6 +58,7 @@ class ServerInfo:
     standby: bool
     read_only: bool
     backend_pid: int
+    deadlock_timeout: int = 1000
     host: str = ""
     pooled: bool = False
 

@@ -26,7 +26,7 @@ WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()
 def two(runner, database) -> Runner:
     """Two migrations: the first is quick, the second sleeps after its change."""
     runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
-    runner.write("b", "CREATE TABLE b (); SELECT pg_sleep(60);", "DROP TABLE b; SELECT pg_sleep(60);")
+    runner.write("b", "CREATE TABLE b (); SELECT pg_sleep(20);", "DROP TABLE b; SELECT pg_sleep(20);")
     return runner
 
 
@@ -50,7 +50,7 @@ def test_kill_leaves_no_lock_no_history_row_and_no_change(two, database, conn):
 
 
 def test_kill_of_a_rollback_leaves_the_migration_applied(two, database, conn):
-    two.write("b", "CREATE TABLE b ();", "DROP TABLE b; SELECT pg_sleep(60);")
+    two.write("b", "CREATE TABLE b ();", "DROP TABLE b; SELECT pg_sleep(20);")
     two.apply()
     with started(*arguments("rollback", two, database), "--yes") as process:
         wait_for_sleep(conn)
@@ -122,7 +122,7 @@ def test_a_statement_that_is_cancelled_from_outside_is_an_ordinary_error(two, ad
 
 LATE = """
 CREATE TABLE b (n integer);
-CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON b DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();
 INSERT INTO b VALUES (1);
 """

@@ -23,6 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Self
 
 TO_SERVER, TO_CLIENT = "to server", "to client"
 BEFORE, AFTER = "before", "after"
@@ -61,14 +62,19 @@ Action = Callable[[Message], Then]
 class _Flow:
     """One direction of a session: what is read and not whole yet, and what waits to be sent (with the time for it)."""
 
-    __slots__ = ("buffer", "count", "direction", "queue", "session", "sink", "source", "typed")
+    __slots__ = ("buffer", "count", "direction", "ended", "queue", "session", "sink", "source", "typed")
 
     def __init__(self, session: _Session, direction: str, source: socket.socket, sink: socket.socket) -> None:
         self.session, self.direction, self.source, self.sink = session, direction, source, sink
         self.buffer = bytearray()
         self.queue: deque[tuple[float, bytes]] = deque()
         self.count = 0
-        self.typed = direction == TO_CLIENT
+        self.ended = False
+        self.typed = direction == TO_CLIENT  # the first message of a client has no letter
+
+    def waiting(self) -> int:
+        """Give how many bytes are still to be sent."""
+        return sum(len(part) for _, part in self.queue) if self.queue else 0
 
     def messages(self) -> Iterator[tuple[str, int]]:
         """Give each whole message in the buffer as its kind and the place where it ends."""
@@ -115,7 +121,7 @@ class Proxy:
         self._sessions: list[_Session] = []
         self.reset()
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="proxy-", dir="/tmp"))
         self._folder.chmod(0o711)
         self.host, self.port = ("127.0.0.1", 0) if self._tcp else (str(self._folder), 5432)
@@ -155,7 +161,7 @@ class Proxy:
             flows = [flow for session in self._sessions if not session.stalled for flow in session.flows]
             now = time.monotonic()
             due = [flow.queue[0][0] for flow in flows if flow.queue and flow.queue[0][0] > now]
-            reading = [flow.source for flow in flows if sum(len(part) for _, part in flow.queue) < _QUEUE_MAX]
+            reading = [flow.source for flow in flows if not flow.ended and flow.waiting() < _QUEUE_MAX]
             writing = [flow.sink for flow in flows if flow.queue and flow.queue[0][0] <= now]
             timeout = min(due) - now if due else None
             readable, writable, _ = select.select([self._wake, self._listener, *reading], writing, [], timeout)
@@ -202,7 +208,8 @@ class Proxy:
             flow.buffer += data
             self._pass_on(flow)
         else:
-            flow.queue.append((time.monotonic() + self.delay, b""))  # the end travels behind the data
+            flow.ended = True
+            self._send(flow, b"")  # the end travels behind the data
 
     def _pass_on(self, flow: _Flow) -> None:
         """Count the whole messages in the buffer and pass them on; stop where something is to be done."""
@@ -213,7 +220,7 @@ class Proxy:
                 passed = at = end
                 continue
             when, action, message = self._count(flow, kind)
-            if action is not None and message is not None:
+            if action and message:
                 split = at if when == BEFORE else end
                 self._send(flow, bytes(flow.buffer[passed:split]))
                 passed = split
@@ -233,9 +240,9 @@ class Proxy:
             session.turned = flow.direction
             session.burst += 1
             self.round_trips += flow.direction == TO_CLIENT
+        if not self._actions and not self.record:
+            return BEFORE, None, None
         when, action = self._actions.pop((session.number, flow.direction, flow.count), (BEFORE, None))
-        if action is None and not self.record:
-            return when, None, None
         message = Message(session.number, flow.direction, flow.count, kind, session.burst)
         if self.record:
             self.trace.append(message)
@@ -245,7 +252,7 @@ class Proxy:
         if then is Then.STALL:
             session.stalled = True
         elif then is not Then.GO_ON:
-            self.down = then is Then.DOWN
+            self.down = self.down or then is Then.DOWN
             for each in list(self._sessions) if self.down else [session]:
                 self._close(each)
         return then is Then.GO_ON

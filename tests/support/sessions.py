@@ -19,7 +19,7 @@ WHERE datname = current_database() AND state = 'active' AND query LIKE %s AND pi
 """
 SLEEPING = """
 SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND wait_event = 'PgSleep' AND application_name LIKE 'sqlmigrate: %'
+WHERE datname = current_database() AND wait_event = 'PgSleep' AND application_name LIKE %s
 """
 WAITING_FOR_LOCK = """
 SELECT pid FROM pg_stat_activity
@@ -46,7 +46,7 @@ def wait_for_query(session: psycopg.Connection[Any], pattern: str) -> int:
 
 def wait_for_sleep(session: psycopg.Connection[Any]) -> int:
     """Wait until a script of this database sleeps, and so can be cancelled; gives its session's process id."""
-    return int(wait_for_row(session, SLEEPING)[0])
+    return int(wait_for_row(session, SLEEPING, "sqlmigrate: %")[0])
 
 
 def wait_for_blocked(session: psycopg.Connection[Any], application: str = "sqlmigrate: %") -> int:

@@ -105,6 +105,19 @@ class App:
         where = f"database {info.database} on {info.host} as {info.role}, PostgreSQL {info.version}"
         click.echo(f"{where} ({target.description}{env})", err=True)
 
+    def warn(self, info: ServerInfo) -> None:
+        """Say what about this server and these settings makes running scripts harder."""
+        timeout = self.config.lock_timeout
+        if timeout <= info.deadlock_timeout:
+            self.output.warning(
+                f"lock_timeout ({timeout} ms) is not above the server's deadlock_timeout ({info.deadlock_timeout} ms): "
+                "autovacuum only gives way after that, so a table that it works on cannot be locked"
+            )
+        if info.pooled:
+            self.output.warning(
+                "a connection pooler stands before this database; its session mode works, others do not"
+            )
+
     def announcing(self, target: Target) -> Callable[[ServerInfo], None]:
         """Give `announce` for a target that is known already."""
         return lambda info: self.announce(target, info)

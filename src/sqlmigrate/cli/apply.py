@@ -52,6 +52,7 @@ def command(
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
+            app.warn(info)
             for note in planned.notes:
                 app.output.warning(note)
             if planned.steps:

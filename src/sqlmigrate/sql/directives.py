@@ -62,6 +62,13 @@ def parse_duration(text: str) -> int:
     return value
 
 
+def parse_lock_timeout(text: str) -> int:
+    """Read a lock_timeout as `parse_duration` does, except 0: whoever waits without limit blocks all behind him."""
+    if (value := parse_duration(text)) == 0:
+        raise ValueError("0 would wait for a lock without limit, and everybody behind it too; give a time such as 2s")
+    return value
+
+
 def read_directives(path: Path, text: str) -> tuple[Directives, list[Problem]]:
     """Read the directives of a script and every problem in them."""
     block_end = skip_gap(text, 0)
@@ -168,7 +175,7 @@ def _isolation(text: str) -> str:
 
 
 _KEYS: dict[str, Callable[[str], object]] = {
-    "lock_timeout": parse_duration,
+    "lock_timeout": parse_lock_timeout,
     "statement_timeout": parse_duration,
     "role": _role,
     "isolation": _isolation,
