@@ -5,42 +5,27 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fixtures.postgres import Database
+from fixtures.project import Project as MigrationFiles
 from sqlmigrate import server
 from sqlmigrate.server import Binaries
 from support.command import Call, Outcome, call
 
 
-@dataclass(frozen=True)
-class Project:
-    """A folder with a `sql` folder in it; it is the working directory of the test."""
-
-    folder: Path
-
-    @property
-    def migrations(self) -> Path:
-        return self.folder / "sql"
-
-    def migration(self, migration_id: str, script: str = "", rollback: str | None = None) -> Path:
-        """Write a migration; without `rollback` it has no rollback script."""
-        path = self.migrations / f"{migration_id}.sql"
-        path.write_text(script, encoding="utf-8")
-        if rollback is not None:
-            path.with_suffix(".rollback.sql").write_text(rollback, encoding="utf-8")
-        return path
+class Project(MigrationFiles):
+    """A project that is the working directory of the test."""
 
     def tables(self, *names: str) -> None:
         """Write one migration for each name: it makes that table."""
         for name in names:
-            self.migration(name, f'CREATE TABLE "{name}" ();\n', f'DROP TABLE "{name}";\n')
+            self.migration(name, f'CREATE TABLE "{name}" ();\n', rollback=f'DROP TABLE "{name}";\n')
 
     def config(self, text: str, name: str = "sqlmigrate.toml") -> Path:
-        path = self.folder / name
+        path = self.root / name
         path.write_text(text, encoding="utf-8")
         return path
 
@@ -50,8 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project; `.git` above it keeps the search for a configuration inside the test's folder."""
     (tmp_path / ".git").mkdir()
     found = Project(tmp_path / "project")
-    found.migrations.mkdir(parents=True)
-    monkeypatch.chdir(found.folder)
+    monkeypatch.chdir(found.root)
     return found
 
 

@@ -105,7 +105,7 @@ def test_dry_run_finds_what_apply_would_refuse(project, target, sqlmigrate):
 
 
 def test_dry_run_as_json(project, target, sqlmigrate):
-    path = project.migration("a")
+    path = project.migration("a").script
 
     outcome = sqlmigrate("apply", "--dry-run", "--json")
 
@@ -160,7 +160,7 @@ def test_a_failing_statement_is_shown_with_its_place_and_leaves_nothing(project,
 
 def test_a_failing_statement_as_json(project, target, sqlmigrate):
     project.tables("a")
-    path = project.migration("b", "SELECT 1;\nSELECT nothing;")
+    path = project.migration("b", "SELECT 1;\nSELECT nothing;").script
 
     outcome = sqlmigrate("apply", "--json")
 
@@ -201,7 +201,7 @@ def test_a_missing_script_stops_apply(project, target, sqlmigrate):
     project.migration("a")
     sqlmigrate("apply")
     project.tables("b")
-    (project.migrations / "a.sql").unlink()
+    (project.directory / "a.sql").unlink()
 
     outcome = sqlmigrate("apply", "--json")
 
@@ -215,7 +215,7 @@ def test_an_edited_rollback_script_only_warns(project, target, sqlmigrate):
     project.tables("a")
     sqlmigrate("apply")
     project.tables("b")
-    (project.migrations / "a.rollback.sql").write_text("DROP TABLE a; -- edited")
+    (project.directory / "a.rollback.sql").write_text("DROP TABLE a; -- edited")
 
     outcome = sqlmigrate("apply")
 

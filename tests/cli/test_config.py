@@ -69,11 +69,11 @@ def test_each_setting_has_a_default(project, setting, name):
 
     assert source == "default"
     if name in {"migrations", "data"}:
-        assert value == str(project.folder / {"migrations": "sql"}.get(name, name))
+        assert value == str(project.root / {"migrations": "sql"}.get(name, name))
 
 
 def test_the_higher_place_wins(project, setting, monkeypatch):
-    assert setting("migrations") == (str(project.folder / "sql"), "default")
+    assert setting("migrations") == (str(project.root / "sql"), "default")
     project.config('migrations = "a"\n[env.live]\nmigrations = "b"\n')
     assert setting("migrations") == ("a", "sqlmigrate.toml")
     assert setting("migrations", "--env", "live") == ("b", "sqlmigrate.toml [env.live]")
@@ -124,7 +124,7 @@ def test_config_for_people(project, sqlmigrate):
 
     outcome = sqlmigrate("config", "--env", "live")
 
-    assert outcome.lines[0] == f"file: {project.folder / 'sqlmigrate.toml'}, environment live"
+    assert outcome.lines[0] == f"file: {project.root / 'sqlmigrate.toml'}, environment live"
     rows = {line.split()[0]: line.split(None, 1)[1] for line in outcome.lines[2:]}
     assert rows["lock_timeout"].split() == ["3000", "ms", "sqlmigrate.toml"]
     assert rows["protected"].split(None, 1) == ["true", "sqlmigrate.toml [env.live]"]
@@ -197,17 +197,17 @@ def test_an_option_that_does_not_fit_is_named(project, target, sqlmigrate):
 
 def test_the_nearest_file_upwards_counts_and_its_paths_are_relative_to_it(project, setting, monkeypatch):
     project.config('migrations = "db"\n')
-    deep = project.folder / "src" / "deep"
+    deep = project.root / "src" / "deep"
     deep.mkdir(parents=True)
     monkeypatch.chdir(deep)
 
-    assert setting("migrations") == (str(project.folder / "db"), "sqlmigrate.toml")
-    assert setting("data") == (str(project.folder / "data"), "default")
+    assert setting("migrations") == (str(project.root / "db"), "sqlmigrate.toml")
+    assert setting("data") == (str(project.root / "data"), "default")
 
 
 def test_the_search_ends_at_the_root_of_the_repository(project, setting, monkeypatch):
     project.config('migrations = "db"\n')
-    inner = project.folder / "inner"
+    inner = project.root / "inner"
     (inner / ".git").mkdir(parents=True)
     monkeypatch.chdir(inner)
 
@@ -225,9 +225,9 @@ def test_sqlmigrate_toml_beats_pyproject_beside_it(project, setting):
 
 def test_a_pyproject_without_our_table_is_passed_over(project, setting, monkeypatch):
     project.config('role = "a"\n')
-    (project.folder / "part").mkdir()
+    (project.root / "part").mkdir()
     project.config('[project]\nname = "x"\n', "part/pyproject.toml")
-    monkeypatch.chdir(project.folder / "part")
+    monkeypatch.chdir(project.root / "part")
 
     assert setting("role") == ("a", "sqlmigrate.toml")
 
@@ -259,7 +259,7 @@ def test_a_named_file_that_is_not_there_is_refused(project, sqlmigrate, name):
 
 
 def test_a_file_that_is_not_utf8_is_refused(project, sqlmigrate):
-    (project.folder / "sqlmigrate.toml").write_bytes(b"role = '\xff'")
+    (project.root / "sqlmigrate.toml").write_bytes(b"role = '\xff'")
 
     outcome = sqlmigrate("config")
 
@@ -275,7 +275,7 @@ def become_ordinary(project, sqlmigrate):
     yield lambda: os.seteuid(65534) if was_root else None
     if was_root:
         os.seteuid(0)
-    project.folder.chmod(0o755)
+    project.root.chmod(0o755)
 
 
 def test_a_file_that_may_not_be_read_is_refused(project, sqlmigrate, become_ordinary):
@@ -290,18 +290,18 @@ def test_a_file_that_may_not_be_read_is_refused(project, sqlmigrate, become_ordi
 
 
 def test_a_folder_that_may_not_be_entered_is_refused(project, sqlmigrate, become_ordinary):
-    project.folder.chmod(0)
+    project.root.chmod(0)
     become_ordinary()
 
     outcome = sqlmigrate("config")
 
     assert outcome.status == 2
-    assert str(project.folder) in outcome.stderr
+    assert str(project.root) in outcome.stderr
     assert "Permission denied" in outcome.stderr
 
 
 def test_a_working_directory_that_was_deleted_is_refused(project, sqlmigrate, monkeypatch):
-    gone = project.folder / "gone"
+    gone = project.root / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()

@@ -86,9 +86,9 @@ def test_the_status_of_psql_is_ours(project, private):
 
 
 def test_the_bootstrap_runs_once_and_as_superuser(project, private, sqlmigrate):
-    (project.migrations / "bootstrap").mkdir()
+    (project.directory / "bootstrap").mkdir()
     script = "CREATE TABLE public.made_by AS SELECT current_user::text AS who"
-    (project.migrations / "bootstrap" / "1.sql").write_text(script)
+    (project.directory / "bootstrap" / "1.sql").write_text(script)
     sqlmigrate("db", "start")
     sqlmigrate("status", "--embedded")
 
@@ -98,8 +98,8 @@ def test_the_bootstrap_runs_once_and_as_superuser(project, private, sqlmigrate):
 
 
 def test_a_bootstrap_beside_a_named_database_is_ignored(project, target, sqlmigrate):
-    (project.migrations / "bootstrap").mkdir()
-    (project.migrations / "bootstrap" / "1.sql").write_text("SELECT nothing")
+    (project.directory / "bootstrap").mkdir()
+    (project.directory / "bootstrap" / "1.sql").write_text("SELECT nothing")
     project.tables("a")
 
     assert sqlmigrate("apply").status == 0

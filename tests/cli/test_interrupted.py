@@ -19,7 +19,7 @@ SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminate
 def sleepy(project, target):
     """A project whose second migration sleeps; gives a function that waits until it does."""
     project.tables("a")
-    project.migration("b", "CREATE TABLE b ();\nSELECT pg_sleep(60);", "DROP TABLE b;")
+    project.migration("b", "CREATE TABLE b ();\nSELECT pg_sleep(60);", rollback="DROP TABLE b;")
     watcher = target.connect()
 
     def asleep():
@@ -39,7 +39,7 @@ def test_nothing_is_left_behind_and_the_next_run_works(project, target, sleepy, 
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ 'sqlm'"
     wait_until(lambda: watcher.execute(others).fetchone() == (0,), timeout=2)
     assert watcher.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
-    project.migration("b", "CREATE TABLE b ();", "DROP TABLE b;")
+    project.migration("b", "CREATE TABLE b ();", rollback="DROP TABLE b;")
     assert sqlmigrate("apply").status == 0
     assert tables(target) == ["a", "b"]
 
@@ -80,7 +80,7 @@ def test_kill_9_leaves_no_lock_no_row_and_no_change(project, target, sleepy, sql
     wait_until(lambda: other.execute(free, [lock_key("sqlmigrate")]).fetchone() == (True,), timeout=2)
     other.execute("SELECT pg_advisory_unlock_all()")
     assert tables(target) == applied(target) == ["a"]
-    project.migration("b", "CREATE TABLE b ();", "DROP TABLE b;")
+    project.migration("b", "CREATE TABLE b ();", rollback="DROP TABLE b;")
     assert sqlmigrate("apply", "--wait-lock", "2s").status == 0
 
 

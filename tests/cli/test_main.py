@@ -175,7 +175,7 @@ def test_colours_are_for_terminals_and_can_be_turned_off(project, target, sqlmig
 @pytest.fixture
 def foreign(project):
     """A project whose ids, messages and folder hold letters of many scripts."""
-    project.migration("größe_表_😀", "DO $$ BEGIN RAISE NOTICE 'grüße 😀'; END $$;", "SELECT 1")
+    project.migration("größe_表_😀", "DO $$ BEGIN RAISE NOTICE 'grüße 😀'; END $$;", rollback="SELECT 1")
     return project
 
 
@@ -206,7 +206,7 @@ def test_arguments_that_are_no_text_are_refused_in_words(project, target, sqlmig
 @pytest.mark.parametrize("stream", ["", "2>&1 "])
 def test_a_reader_that_leaves_early_is_no_error_to_talk_about(project, target, stream):
     for number in range(40):
-        project.migration(f"{number:03}_{'x' * 200}", "", "")
+        project.migration(f"{number:03}_{'x' * 200}", "", rollback="")
 
     outcome = shell(f"{{ sqlmigrate status; echo $? >status; }} {stream}| head -c 1; cat status")
 

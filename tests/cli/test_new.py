@@ -12,7 +12,7 @@ def test_new_makes_the_pair_with_the_time_in_utc_in_front(project, sqlmigrate):
     outcome = sqlmigrate("new", "add_orders")
 
     assert outcome.status == 0
-    script, rollback = sorted(project.migrations.iterdir(), key=lambda path: len(path.name))
+    script, rollback = sorted(project.directory.iterdir(), key=lambda path: len(path.name))
     assert outcome.lines == [str(script), str(rollback)]
     assert rollback.name == f"{script.stem}.rollback.sql"
     stamp = re.fullmatch(r"(\d{14})_add_orders", script.stem)[1]
@@ -26,7 +26,7 @@ def test_new_as_json(project, sqlmigrate):
     document = outcome.document
     assert document["command"] == "new"
     assert document["files"] == [
-        str(project.migrations / f"{document['migration_id']}{ending}") for ending in (".sql", ".rollback.sql")
+        str(project.directory / f"{document['migration_id']}{ending}") for ending in (".sql", ".rollback.sql")
     ]
 
 
@@ -53,7 +53,7 @@ def test_a_name_that_gives_no_id_is_refused(project, sqlmigrate, name):
 
     assert outcome.status == 2
     assert "is no name for a migration" in outcome.stderr
-    assert list(project.migrations.iterdir()) == []
+    assert list(project.directory.iterdir()) == []
 
 
 def test_a_very_long_name_still_gives_a_usable_id(project, sqlmigrate):
@@ -63,11 +63,11 @@ def test_a_very_long_name_still_gives_a_usable_id(project, sqlmigrate):
 
 def test_new_makes_the_folder_that_it_needs(project, sqlmigrate):
     assert sqlmigrate("new", "a", "--migrations", "db/migrations").status == 0
-    assert len(list((project.folder / "db" / "migrations").iterdir())) == 2
+    assert len(list((project.root / "db" / "migrations").iterdir())) == 2
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(project, sqlmigrate):
-    (project.folder / "file").touch()
+    (project.root / "file").touch()
 
     outcome = sqlmigrate("new", "a", "--migrations", "file/sql")
 
@@ -83,7 +83,7 @@ def test_nothing_is_overwritten(project, sqlmigrate, monkeypatch):
 
     monkeypatch.setattr("sqlmigrate.scaffold.datetime", Midnight)
     sqlmigrate("new", "a")
-    path = project.migrations / "20260304000000_a.sql"
+    path = project.directory / "20260304000000_a.sql"
     path.write_text("SELECT 1;")
 
     outcome = sqlmigrate("new", "a")

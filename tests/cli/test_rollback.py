@@ -137,7 +137,7 @@ def test_a_migration_without_rollback_script_is_refused_before_anything_runs(pro
 
 def test_a_migration_that_an_applied_one_depends_on_is_refused(project, target, sqlmigrate):
     project.tables("b")
-    project.migration("a", "-- depends: b\nCREATE TABLE a ();", "DROP TABLE a;")
+    project.migration("a", "-- depends: b\nCREATE TABLE a ();", rollback="DROP TABLE a;")
     sqlmigrate("mark", "a")
     sqlmigrate("apply")
 
@@ -149,7 +149,7 @@ def test_a_migration_that_an_applied_one_depends_on_is_refused(project, target, 
 
 
 def test_files_that_are_gone_are_refused(project, three, sqlmigrate):
-    for path in project.migrations.glob("c*"):
+    for path in project.directory.glob("c*"):
         path.unlink()
 
     outcome = sqlmigrate("rollback", "--yes")
@@ -160,7 +160,7 @@ def test_files_that_are_gone_are_refused(project, three, sqlmigrate):
 
 
 def test_a_failing_rollback_leaves_everything_as_it_was(project, three, sqlmigrate):
-    (project.migrations / "c.rollback.sql").write_text("DROP TABLE c;\nDROP TABLE d;\n")
+    (project.directory / "c.rollback.sql").write_text("DROP TABLE c;\nDROP TABLE d;\n")
 
     outcome = sqlmigrate("rollback", "--yes")
 

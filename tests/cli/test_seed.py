@@ -23,8 +23,8 @@ ONE = "agents:\n  - {agent_type: T, llm_model_code: a}\n"
 @pytest.fixture
 def files(project):
     """Two seed files in the project's data folder; the second one looks up rows of the first."""
-    (project.folder / "data").mkdir()
-    found = SeedFiles(project.folder / "data")
+    (project.root / "data").mkdir()
+    found = SeedFiles(project.root / "data")
     found.file("llms", LLMS, TWO)
     found.file("agents", AGENTS, ONE)
     return found
@@ -167,7 +167,7 @@ def test_rows_are_written_as_the_role_of_the_settings(seeded, sqlmigrate, monkey
 
 @pytest.mark.parametrize("way", ["option", "variable"])
 def test_another_folder_can_be_named(files, project, seeded, sqlmigrate, monkeypatch, way):
-    files.directory.rename(project.folder / "rows")
+    files.directory.rename(project.root / "rows")
     options = ("--data", "rows") if way == "option" else ()
     if way == "variable":
         monkeypatch.setenv("SQLMIGRATE_DATA", "rows")
@@ -177,12 +177,12 @@ def test_another_folder_can_be_named(files, project, seeded, sqlmigrate, monkeyp
 
 
 def test_a_folder_without_files_has_nothing_to_seed(project, target, sqlmigrate):
-    (project.folder / "data").mkdir()
+    (project.root / "data").mkdir()
 
     outcome = sqlmigrate("seed")
 
     assert outcome.status == 0
-    assert outcome.stdout == f"no seed files in {project.folder / 'data'}\n"
+    assert outcome.stdout == f"no seed files in {project.root / 'data'}\n"
 
 
 def test_a_folder_that_is_not_there_is_an_error(project, target, sqlmigrate):
@@ -220,7 +220,7 @@ def test_check_finds_what_is_wrong(files, offline, sqlmigrate):
 
 
 def test_check_takes_another_folder(files, offline, project, sqlmigrate):
-    files.directory.rename(project.folder / "rows")
+    files.directory.rename(project.root / "rows")
 
     assert sqlmigrate("seed", "check", "--data", "rows").status == 0
     assert sqlmigrate("seed", "check").status == 1

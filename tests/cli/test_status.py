@@ -88,7 +88,7 @@ def test_a_project_without_migrations_says_so(project, target, sqlmigrate):
     outcome = sqlmigrate("status", "--check")
 
     assert outcome.status == 0
-    assert outcome.stdout == f"no migrations in {project.migrations}\n"
+    assert outcome.stdout == f"no migrations in {project.directory}\n"
 
 
 def test_check_is_content_where_everything_is_applied(mixed, sqlmigrate):
@@ -115,7 +115,7 @@ def test_an_edited_script_is_a_finding(project, mixed, sqlmigrate):
 
 def test_other_line_ends_are_no_edit(project, mixed, sqlmigrate):
     sqlmigrate("apply")
-    path = project.migrations / "a.sql"
+    path = project.directory / "a.sql"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
 
     assert sqlmigrate("status", "--check").status == 0
@@ -123,7 +123,7 @@ def test_other_line_ends_are_no_edit(project, mixed, sqlmigrate):
 
 def test_a_missing_script_is_a_finding(project, mixed, sqlmigrate):
     sqlmigrate("apply")
-    for path in project.migrations.glob("a*"):
+    for path in project.directory.glob("a*"):
         path.unlink()
 
     outcome = sqlmigrate("status", "--check", "--json")
@@ -136,7 +136,7 @@ def test_a_missing_script_is_a_finding(project, mixed, sqlmigrate):
 
 def test_an_edited_rollback_script_is_only_a_remark(project, mixed, sqlmigrate):
     sqlmigrate("apply")
-    (project.migrations / "a.rollback.sql").write_text("SELECT 2;")
+    (project.directory / "a.rollback.sql").write_text("SELECT 2;")
 
     outcome = sqlmigrate("status", "--check")
 
@@ -162,7 +162,7 @@ def test_a_row_of_yoyo_counts_as_applied(project, mixed, sqlmigrate):
 
 
 def test_a_script_that_stopped_half_way_is_a_finding_with_the_ways_on(project, target, sqlmigrate):
-    project.migration("a", "-- transactional: false\nCREATE TABLE a ();\nSELECT 1 / 0;\n", "DROP TABLE a;")
+    project.migration("a", "-- transactional: false\nCREATE TABLE a ();\nSELECT 1 / 0;\n", rollback="DROP TABLE a;")
     stopped = sqlmigrate("apply", "--json")
 
     outcome = sqlmigrate("status", "--check")
@@ -187,8 +187,8 @@ def test_a_newer_history_is_refused_by_its_version(mixed, sqlmigrate):
 
 
 def test_ids_are_never_cut_or_wrapped(project, target):
-    project.migration(LONG, "", "")
-    project.migration("short", "", "")
+    project.migration(LONG, "", rollback="")
+    project.migration("short", "", rollback="")
 
     outcome = program("status", env={"COLUMNS": "40"})
 
@@ -198,7 +198,7 @@ def test_ids_are_never_cut_or_wrapped(project, target):
 
 def test_ids_that_look_like_markup_are_shown_as_they_are(project, target, sqlmigrate):
     for name in ("[bold]x", "a :smile: b", "größe_表"):
-        project.migration(name, "", "")
+        project.migration(name, "", rollback="")
 
     shown = sqlmigrate("status").stdout
 

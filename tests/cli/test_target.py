@@ -30,7 +30,7 @@ def place(project, monkeypatch):
             monkeypatch.setenv("PGDATABASE", database.name)
         elif where == "file":
             text = f'database_url = "{url}"\n'
-            project.config(text + (project.folder / "sqlmigrate.toml").read_text())
+            project.config(text + (project.root / "sqlmigrate.toml").read_text())
         elif where != "option":
             variable = {"variable": "SQLMIGRATE_DATABASE_URL", "section": "LIVE_URL", "url": "DATABASE_URL"}[where]
             monkeypatch.setenv(variable, url)
@@ -187,8 +187,8 @@ def with_password(database):
 @pytest.mark.parametrize("form", [(), ("--json", "--verbose")])
 def test_no_command_prints_the_password(project, database, sqlmigrate, monkeypatch, command, form):
     assert SECRET in with_password(database)
-    project.migration("a", "SELECT nothing", "")
-    (project.folder / "data").mkdir()
+    project.migration("a", "SELECT nothing", rollback="")
+    (project.root / "data").mkdir()
     monkeypatch.setenv("DATABASE_URL", with_password(database))
     monkeypatch.setenv("SQLMIGRATE_DATABASE_URL", with_password(database))
 

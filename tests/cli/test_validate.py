@@ -32,14 +32,14 @@ def test_a_missing_rollback_script_is_a_warning(project, sqlmigrate):
 
 
 def test_a_rollback_script_that_does_nothing_is_a_warning(project, sqlmigrate):
-    project.migration("a", "SELECT 1;", "-- later\n")
+    project.migration("a", "SELECT 1;", rollback="-- later\n")
 
     assert "has no statement, so it undoes nothing" in sqlmigrate("validate").stdout
 
 
 def test_every_error_is_told_with_its_place(project, sqlmigrate):
-    project.migration("a", "SELECT 1;\n  COMMIT;\n", "SELECT 1;")
-    project.migration("b", "\\i other.sql\n", "SELECT 1;")
+    project.migration("a", "SELECT 1;\n  COMMIT;\n", rollback="SELECT 1;")
+    project.migration("b", "\\i other.sql\n", rollback="SELECT 1;")
 
     outcome = sqlmigrate("validate")
 
@@ -67,7 +67,7 @@ def test_every_error_is_told_with_its_place(project, sqlmigrate):
     ],
 )
 def test_what_cannot_run_is_refused(project, sqlmigrate, name, content, said):
-    (project.migrations / name).write_bytes(content)
+    (project.directory / name).write_bytes(content)
 
     outcome = sqlmigrate("validate")
 
@@ -76,7 +76,7 @@ def test_what_cannot_run_is_refused(project, sqlmigrate, name, content, said):
 
 
 def test_problems_as_json(project, sqlmigrate):
-    path = project.migration("a", "COMMIT;")
+    path = project.migration("a", "COMMIT;").script
 
     outcome = sqlmigrate("validate", "--json")
 
@@ -96,7 +96,7 @@ def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_do(project, sq
 
 
 def test_a_file_name_that_is_not_utf8_is_refused_by_name(project, sqlmigrate):
-    with (project.migrations.joinpath("a\udcff.sql")).open("w"):
+    with (project.directory.joinpath("a\udcff.sql")).open("w"):
         outcome = sqlmigrate("validate")
 
     assert outcome.status == 1

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
 from sqlmigrate.sql.subject import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlmigrate.connection import Connection
     from sqlmigrate.sql.subject import Subject
+
+_CHOSEN_NAME = re.compile(r"_idx\d*")  # how PostgreSQL names an index that has no name
+_REBUILT_NAME = re.compile(r"_cc(new|old)\d*")
 
 
 class Outcome(Enum):
@@ -40,47 +48,91 @@ class Index:
 
 
 def before(connection: Connection, subject: Subject) -> dict[str, Any]:
-    """Note what is there before a statement runs: the indexes of its table, and which of all are INVALID."""
-    if subject.action not in {"create index", "reindex"}:
-        return {}
-    oids = [index.oid for index in _indexes(connection, subject)]
-    return {"indexes": oids, "invalid": [index.oid for index in _invalid(connection)]}
+    """Note what is there before a statement runs, so that a look afterwards can tell what it has changed."""
+    if subject.action in {"create index", "reindex"}:
+        indexes = _indexes(connection, subject)
+        return {"indexes": [item.oid for item in indexes], "invalid": [item.oid for item in _invalid(connection)]}
+    is_there = _IS_THERE.get(subject.action)
+    return {"there": is_there(connection, subject)} if is_there else {}
 
 
 def look_up(connection: Connection, subject: Subject, found: dict[str, Any]) -> Outcome:
     """Tell whether a statement happened; `found` is what `before` noted."""
-    known = _LOOK_UPS.get(subject.action)
-    return known(connection, subject, found) if known else Outcome.UNKNOWN
+    if subject.action in {"reindex", "alter system"}:
+        return Outcome.NOT_DONE  # to do it again gives the same
+    if subject.action == "create index":
+        done = _is_built(connection, subject, found)
+    elif is_there := _IS_THERE.get(subject.action):
+        creates = subject.action.startswith("create")
+        changed = found.get("there", not creates) != creates
+        done = changed and is_there(connection, subject) == creates
+    else:
+        return Outcome.UNKNOWN
+    return Outcome.DONE if done else Outcome.NOT_DONE
 
 
 def leftovers(connection: Connection, subject: Subject, found: dict[str, Any]) -> list[Index]:
     """Give the INVALID indexes that a statement of ours left behind: they were not there before, or not INVALID."""
     if subject.action not in {"create index", "reindex"}:
         return []
-    old = set(found.get("invalid", ())) | (set(found.get("indexes", ())) if subject.action == "create index" else set())
+    old = {*found.get("invalid", ()), *found.get("indexes", ())}
     mine = {index.oid for index in _indexes(connection, subject)} if subject.relation else None
-    return [item for item in _invalid(connection) if item.oid not in old and (mine is None or item.oid in mine)]
+    return [
+        item
+        for item in _invalid(connection)
+        if item.oid not in old and (mine is None or item.oid in mine) and _is_made_by(item, subject)
+    ]
 
 
 def skipped_over(connection: Connection, subject: Subject) -> Index | None:
     """Give the INVALID index that CREATE INDEX ... IF NOT EXISTS took for a good one (NOTICE 42P07)."""
     if subject.action != "create index" or subject.name is None:
         return None
-    return next((item for item in _indexes(connection, subject) if _named(item, subject) and not item.valid), None)
+    found = (item for item in _indexes(connection, subject) if _is_made_by(item, subject) and not item.valid)
+    return next(found, None)
 
 
-def detach_pending(connection: Connection, subject: Subject) -> bool:
-    """Tell whether a DETACH PARTITION CONCURRENTLY was interrupted between its two transactions."""
-    return subject.action == "detach partition" and _partition(connection, subject) is True
+def finalize(connection: Connection, subject: Subject) -> str | None:
+    """Give what ends a DETACH PARTITION CONCURRENTLY that was interrupted between its two transactions."""
+    if subject.action != "detach partition" or _partition(connection, subject) is not True:
+        return None
+    return f"ALTER TABLE {subject.relation} DETACH PARTITION {subject.name} FINALIZE"
 
 
-def _named(index: Index, subject: Subject) -> bool:
-    return subject.name is not None and subject.name.endswith(quote(index.name))
+def predecessor(connection: Connection, *, seconds: float) -> int | None:
+    """Wait until the session of an earlier run has ended: its client is gone, but its statement may still run.
+
+    Gives its process id where it is still there when the time is over.
+    """
+    deadline = time.monotonic() + seconds
+    while (row := connection.execute(queries.load("outcome")["predecessor"]).fetchone()) is not None:
+        if time.monotonic() > deadline:
+            return int(row[0])
+        time.sleep(0.1)
+    return None
+
+
+def _is_made_by(index: Index, subject: Subject) -> bool:
+    """Tell by its name whether an index can be the work of a statement; others may be at work on the same table."""
+    if subject.action == "reindex":
+        return bool(_REBUILT_NAME.search(index.name))
+    if subject.name is None:
+        return bool(_CHOSEN_NAME.search(index.name))
+    return subject.name in {quote(index.name), quote(index.schema, index.name)}
+
+
+def _is_built(connection: Connection, subject: Subject, found: dict[str, Any]) -> bool:
+    old = set(found.get("indexes", ()))
+    new = [item for item in _indexes(connection, subject) if item.oid not in old and _is_made_by(item, subject)]
+    return bool(new) and all(item.valid for item in new)
 
 
 def _indexes(connection: Connection, subject: Subject) -> list[Index]:
-    with connection.cursor(row_factory=class_row(Index)) as cursor:
-        return cursor.execute(queries.load("outcome")["indexes"], {"table": subject.relation}).fetchall()
+    try:
+        with connection.cursor(row_factory=class_row(Index)) as cursor:
+            return cursor.execute(queries.load("outcome")["indexes"], {"table": subject.relation}).fetchall()
+    except psycopg.errors.InsufficientPrivilege:  # for the schema; the statement itself meets the same
+        return []
 
 
 def _invalid(connection: Connection) -> list[Index]:
@@ -88,60 +140,32 @@ def _invalid(connection: Connection) -> list[Index]:
         return cursor.execute(queries.load("outcome")["invalid_indexes"]).fetchall()
 
 
-def _created_index(connection: Connection, subject: Subject, found: dict[str, Any]) -> Outcome:
-    old = set(found.get("indexes", ()))
-    new = [item for item in _indexes(connection, subject) if item.oid not in old]
-    if subject.name is not None:
-        new = [item for item in new if _named(item, subject)]
-    return Outcome.DONE if new and all(item.valid for item in new) else Outcome.NOT_DONE
-
-
-def _dropped_index(connection: Connection, subject: Subject, _: dict[str, Any]) -> Outcome:
-    return Outcome.NOT_DONE if _answer(connection, "exists", subject.name) else Outcome.DONE
-
-
-def _detached(connection: Connection, subject: Subject, _: dict[str, Any]) -> Outcome:
-    return Outcome.DONE if _partition(connection, subject) is None else Outcome.NOT_DONE
-
-
 def _partition(connection: Connection, subject: Subject) -> bool | None:
+    """Tell whether a partition is being detached; None where it is no partition of that table."""
     names = {"parent": subject.relation, "partition": subject.name}
-    row = connection.execute(queries.load("outcome")["partition"], names).fetchone()
+    try:
+        row = connection.execute(queries.load("outcome")["partition"], names).fetchone()
+    except psycopg.errors.InsufficientPrivilege:  # as above
+        return None
     return None if row is None else bool(row[0])
 
 
-def _created(query: str) -> Any:
-    def outcome(connection: Connection, subject: Subject, _: dict[str, Any]) -> Outcome:
-        return Outcome.DONE if _answer(connection, query, subject.name) else Outcome.NOT_DONE
+def _asked(query: str) -> Callable[[Connection, Subject], bool]:
+    def is_there(connection: Connection, subject: Subject) -> bool:
+        try:
+            row = connection.execute(queries.load("outcome")[query], [subject.name]).fetchone()
+        except psycopg.errors.InsufficientPrivilege:  # as above
+            return False
+        return bool(row and row[0])
 
-    return outcome
-
-
-def _dropped(query: str) -> Any:
-    def outcome(connection: Connection, subject: Subject, _: dict[str, Any]) -> Outcome:
-        return Outcome.NOT_DONE if _answer(connection, query, subject.name) else Outcome.DONE
-
-    return outcome
+    return is_there
 
 
-def _repeatable(*_: Any) -> Outcome:
-    """Doing it again gives the same: REINDEX, ALTER SYSTEM."""
-    return Outcome.NOT_DONE
-
-
-def _answer(connection: Connection, query: str, name: str | None) -> bool:
-    row = connection.execute(queries.load("outcome")[query], [name]).fetchone()
-    return bool(row and row[0])
-
-
-_LOOK_UPS = {
-    "create index": _created_index,
-    "drop index": _dropped_index,
-    "detach partition": _detached,
-    "reindex": _repeatable,
-    "alter system": _repeatable,
-    "create database": _created("database"),
-    "drop database": _dropped("database"),
-    "create tablespace": _created("tablespace"),
-    "drop tablespace": _dropped("tablespace"),
+_IS_THERE: dict[str, Callable[[Connection, Subject], bool]] = {
+    "drop index": _asked("exists"),
+    "detach partition": lambda connection, subject: _partition(connection, subject) is not None,
+    "create database": _asked("database"),
+    "drop database": _asked("database"),
+    "create tablespace": _asked("tablespace"),
+    "drop tablespace": _asked("tablespace"),
 }

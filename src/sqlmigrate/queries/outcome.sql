@@ -1,19 +1,29 @@
 -- name: indexes
+-- the indexes of a table, of its partitions, and of where these keep their large values; an index stands for its table
+WITH given AS (
+    SELECT pg_catalog.to_regclass(%(table)s)::oid AS oid
+), root AS (
+    SELECT coalesce(index.indrelid, given.oid) AS oid
+    FROM given
+    LEFT JOIN pg_catalog.pg_index AS index ON index.indexrelid = given.oid
+), tables AS (
+    SELECT oid FROM root
+    UNION
+    SELECT tree.relid FROM root, pg_catalog.pg_partition_tree(root.oid) AS tree
+)
 SELECT index.indexrelid::bigint AS oid,
        space.nspname::text AS schema,
        class.relname::text AS name,
        index.indisvalid AND index.indisready AS valid
-FROM pg_catalog.pg_index AS index
+FROM tables
+JOIN pg_catalog.pg_class AS relation USING (oid)
+JOIN pg_catalog.pg_index AS index ON index.indrelid IN (relation.oid, relation.reltoastrelid)
 JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
-WHERE (index.indrelid = pg_catalog.to_regclass(%(table)s) OR index.indexrelid = pg_catalog.to_regclass(%(table)s)
-       OR index.indrelid = (SELECT indrelid FROM pg_catalog.pg_index
-                            WHERE indexrelid = pg_catalog.to_regclass(%(table)s)))
-  AND class.relkind = 'i'
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS building
-                  WHERE building.index_relid = index.indexrelid)
+WHERE class.relkind = 'i'
 
 -- name: invalid_indexes
+-- but for those of a table where another session is at work: which index it builds, only its own role may see
 SELECT index.indexrelid::bigint AS oid,
        space.nspname::text AS schema,
        class.relname::text AS name,
@@ -23,8 +33,23 @@ JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE NOT (index.indisvalid AND index.indisready)
   AND class.relkind = 'i'
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS building
-                  WHERE building.index_relid = index.indexrelid)
+  AND NOT EXISTS (SELECT
+                  FROM pg_catalog.pg_stat_progress_create_index AS building
+                  JOIN pg_catalog.pg_locks AS lock USING (pid)
+                  WHERE building.datname = pg_catalog.current_database()
+                    AND lock.locktype = 'relation'
+                    AND lock.relation = index.indrelid
+                    AND lock.mode = 'ShareUpdateExclusiveLock'
+                    AND lock.granted)
+
+-- name: predecessor
+-- sessions that run the same script: both have set their name to it
+SELECT pid
+FROM pg_catalog.pg_stat_activity
+WHERE datname = pg_catalog.current_database()
+  AND application_name = pg_catalog.current_setting('application_name')
+  AND pid <> pg_catalog.pg_backend_pid()
+  AND state IS DISTINCT FROM 'idle'
 
 -- name: exists
 SELECT pg_catalog.to_regclass(%s) IS NOT NULL

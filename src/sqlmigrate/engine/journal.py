@@ -1,0 +1,83 @@
+"""What the journal knows of a script outside a transaction, and the commands that write it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlmigrate import history
+from sqlmigrate.errors import HistoryError
+from sqlmigrate.history import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.connection import Command
+    from sqlmigrate.engine.transactional import Job
+    from sqlmigrate.history import HalfWay, Run
+    from sqlmigrate.sql.script import Statement
+
+
+@dataclass(slots=True)
+class Journal:
+    """The entries of one script as they were found, and the commands for new ones."""
+
+    schema: str
+    job: Job
+    run: Run
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """The last statement that is done; all before it are done too."""
+        return max((entry.last_number for entry in self.entries if entry.state == "done"), default=0)
+
+    def entry(self, number: int) -> Entry | None:
+        """Give what is known of a statement, or of the block that it is in."""
+        return next((entry for entry in self.entries if entry.number <= number <= entry.last_number), None)
+
+    def add(self, block: Sequence[Statement], state: str, found: dict[str, object] | None = None) -> Command:
+        """Write a statement, or a block from BEGIN to COMMIT."""
+        first, last = block[0], block[-1]
+        text = first.text if first is last else f"{first.text}; ... {last.text}"
+        entry = Entry(first.number, last.number, state, digest(block), text, first.line, found)
+        return history.journal_begin(self.schema, self.job.migration_id, self.job.operation, entry, self.run)
+
+    def mark(self, number: int, state: str, error: str | None = None) -> Command:
+        """Set the state of a statement."""
+        return history.journal_state(self.schema, self.job.migration_id, self.job.operation, number, state, error)
+
+    def forget(self, entries: Sequence[Entry]) -> list[Command]:
+        """Take statements out: they have not run, or are to run again."""
+        self.entries = [entry for entry in self.entries if entry not in entries]
+        name, operation = self.job.migration_id, self.job.operation
+        return [history.journal_forget(self.schema, name, operation, entry.number) for entry in entries]
+
+    def clear(self) -> Command:
+        """Empty the journal of this migration."""
+        return history.journal_clear(self.schema, self.job.migration_id)
+
+    def require_unedited(self, block: Sequence[Statement], entry: Entry) -> None:
+        """Raise HistoryError where what was run is not what the script says now."""
+        if entry.digest == digest(block):
+            return
+        number = block[0].number
+        what = f"statement {number} was" if len(block) == 1 else f"statements {number} to {block[-1].number} were"
+        raise HistoryError(
+            f"{what} edited after having been run",
+            place=self.job.script.place(block[0]),
+            hint="only what comes after the last finished statement may be mended; restore the others",
+        )
+
+
+def found_journal(schema: str, job: Job, run: Run, stopped: HalfWay | None) -> Journal:
+    """Begin with what is known of a script that stopped half way, if it did so in this operation."""
+    entries = stopped.entries if stopped and stopped.operation == job.operation else ()
+    return Journal(schema, job, run, list(entries))
+
+
+def digest(block: Sequence[Statement]) -> str:
+    """Give SHA-256 of the text of statements; another kind of line end is no edit."""
+    text = ";".join(item.text for item in block)
+    return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()

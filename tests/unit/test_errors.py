@@ -1,0 +1,89 @@
+"""Errors say where, what and what to do next, and end with the status that is documented."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate import errors
+from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, Problem, SeedError, ServerMessage
+from sqlmigrate.events import Blocker, LockHolder
+
+STATUSES = {1, 2, 4, 5, 6}
+
+
+def classes(base: type[Error]) -> Iterator[tuple[str, str | None, int]]:
+    """Give every error class of ours with its parent and its exit status."""
+    for child in base.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child.__name__, base.__name__, child.exit_status
+            yield from classes(child)
+
+
+def drawn() -> Iterator[tuple[str, str | None, int]]:
+    """Give the classes of the tree that is drawn at the top of the module."""
+    parents: list[str] = []
+    for depth, name, status in re.findall(r"^    ((?:│   )*(?:[├└]── )?)(\w+) +(\d+) ", errors.__doc__ or "", re.MULTILINE):
+        del parents[len(depth) // 4 :]
+        yield name, parents[-1] if parents else None, int(status)
+        parents.append(name)
+
+
+def test_the_tree_is_drawn_as_it_is():
+    assert sorted(drawn()) == sorted([("Error", None, 1), *classes(Error)])
+
+
+def test_exit_statuses_are_the_documented_ones():
+    assert {status for _, _, status in classes(Error)} == STATUSES
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (Place(Path("sql/a.sql")), "sql/a.sql"),
+        (Place(Path("sql/a.sql"), 3), "sql/a.sql:3"),
+        (Place(Path("sql/a.sql"), 3, 7, "x"), "sql/a.sql:3:7"),
+    ],
+)
+def test_a_place_is_written_as_compilers_do(place, text):
+    assert str(place) == text
+    assert str(Error("went wrong", place=place)) == str(Problem("went wrong", place)) == f"{text}: went wrong"
+
+
+def test_without_a_place_the_message_stands_alone():
+    assert str(Error("went wrong")) == str(Problem("went wrong")) == "went wrong"
+
+
+def test_an_error_keeps_all_that_is_known():
+    said = ServerMessage("column does not exist", sqlstate="42703")
+    error = ExecutionError("it failed", migration_id="1", server=said, statement=2, hint="h", place=Place(Path("a")))
+
+    assert (error.migration_id, error.server, error.statement, error.hint, error.done, error.kept) == (
+        "1",
+        said,
+        2,
+        "h",
+        (),
+        False,
+    )
+
+
+@pytest.mark.parametrize("kind", [MigrationsError, SeedError])
+def test_problems_are_kept_in_order(kind):
+    problems = [Problem("b"), Problem("a", warning=True)]
+
+    assert kind("refused", problems).problems == tuple(problems)
+    assert kind("refused").problems == ()
+
+
+def test_a_holder_and_a_blocker_are_said_in_one_phrase():
+    holder = LockHolder(7, "app", "sqlmigrate", "local", None, 12.4)
+    blocker = Blocker(8, "app", "psql", "10.0.0.1", "idle in transaction", 61.0, "LOCK t")
+
+    assert str(holder) == "pid 7 (role app, 'sqlmigrate' from local, for 12 s)"
+    assert str(LockHolder(7, None, None, None, None, None)) == "pid 7 (role None, None from None)"
+    assert str(blocker).startswith("pid 8 (role app, 'psql' from 10.0.0.1, idle in transaction, transaction open for 61 s)")
+    assert str(blocker).endswith(": LOCK t")

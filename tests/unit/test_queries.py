@@ -1,0 +1,64 @@
+"""The tool's own SQL is kept by name, and names no object that a search path could exchange."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from sqlmigrate import history, queries
+from sqlmigrate.sql.parse import complaints
+from sqlmigrate.sql.scan import split
+
+NAMES = sorted(path.name.removesuffix(".sql") for path in files(queries).iterdir() if path.name.endswith(".sql"))
+
+
+@pytest.fixture(params=NAMES)
+def blocks(request):
+    return queries.load(request.param)
+
+
+def test_every_block_is_one_statement(blocks):
+    assert blocks
+    for text in blocks.values():
+        assert len(list(split(text))) == 1
+        assert not text.endswith(";")
+
+
+def test_every_block_is_good_sql(blocks):
+    for text in blocks.values():
+        plain = re.sub(r"%\(\w+\)s|%s", "$1", text).replace("{schema}", "s")
+        assert list(complaints(plain)) == []
+
+
+def test_catalogs_are_named_with_their_schema(blocks):
+    for text in blocks.values():
+        bare = re.sub(r"'[^']*'|--[^\n]*", "", text)
+        assert re.findall(r"(?<![\w.])pg_(?!catalog\b)\w+", bare) == []
+
+
+def test_there_are_blocks_to_look_at():
+    assert {"connection", "history", "runlock"} <= set(NAMES)
+
+
+def test_an_unknown_file_is_an_error():
+    with pytest.raises(FileNotFoundError):
+        queries.load("nothing")
+
+
+@pytest.mark.parametrize("version", range(1, history.VERSION + 1))
+def test_every_version_of_the_history_has_its_script(version):
+    text = queries.history_upgrade(version).replace("{schema}", "s")
+    pieces = list(split(text))
+
+    assert pieces
+    for piece in pieces:
+        assert piece.problem is None
+        assert list(complaints(piece.text)) == []
+
+
+def test_no_script_waits_for_a_version_that_is_not_used():
+    found = sorted(path.name for path in files(queries).joinpath("history").iterdir() if path.name.endswith(".sql"))
+
+    assert found == [f"{version:03d}.sql" for version in range(1, history.VERSION + 1)]
