@@ -52,7 +52,7 @@ def pointed(text: str, column: int) -> tuple[str, str]:
     line, mark = plain(caret(Place(Path("a.sql"), 7, column, text)))
     before = len(mark) - 1
     assert mark.endswith("^")
-    assert mark[:-1].strip(" |") == ""
+    assert mark[:-1].strip(" |\t") == ""
     cells = 0
     for character in line:
         if cells == before and not unicodedata.combining(character):
