@@ -11,7 +11,6 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
@@ -183,6 +182,8 @@ def _add_table(
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in _PARSERS:
+            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+
             near = get_close_matches(name, _PARSERS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(_PARSERS)}"
             raise ConfigError(f"unknown setting {key!r}", hint=hint, place=_place(file, text, key))

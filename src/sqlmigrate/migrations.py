@@ -11,7 +11,6 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError, UsageError
@@ -85,7 +84,7 @@ class Migrations:
         """Give the migration of an id; raises UsageError that offers near ids where there is none."""
         if found := self.by_id.get(migration_id):
             return found
-        near = get_close_matches(migration_id, self.by_id, n=3, cutoff=0.5)
+        near = _near(migration_id, self.by_id, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else None
         raise UsageError(f"there is no migration {migration_id!r} in {self.directory}", hint=hint)
 
@@ -143,6 +142,12 @@ def in_order(migrations: Iterable[Migration]) -> list[Migration]:
             f"these migrations depend on each other: {circle}", Place(known[error.args[1][0]].script.path)
         )
         raise MigrationsError("the migrations cannot be put in order", [problem]) from None
+
+
+def _near(name: str, known: Iterable[str], *, n: int = 1, cutoff: float = 0.6) -> list[str]:
+    from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+
+    return get_close_matches(name, list(known), n=n, cutoff=cutoff)
 
 
 def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], list[Problem]]:
@@ -213,7 +218,7 @@ def _dependency_problems(found: Mapping[str, Migration], refused: set[str]) -> l
         for name in migration.depends:
             if name in found or name in refused:
                 continue
-            near = get_close_matches(name, found, n=1)
+            near = _near(name, found, n=1)
             hint = f"did you mean {near[0]}?" if near else None
             place = _directive_place(migration.script, name)
             problems.append(Problem(f"depends on {name}, which does not exist in this directory", place, hint))

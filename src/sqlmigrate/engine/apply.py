@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate import history, runlock
+from sqlmigrate import history
 from sqlmigrate.connection import probe, require_writable, session, settle
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import Ran, ignore
@@ -14,6 +14,7 @@ from sqlmigrate.events import Ran, ignore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from sqlmigrate import runlock
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.session import Options
     from sqlmigrate.events import Observer
@@ -83,6 +84,8 @@ def locked(
     conninfo: str, connection: Connection, options: Options, observer: Observer
 ) -> Iterator[tuple[runlock.RunLock, History]]:
     """Hold the run lock, with the history tables in place and freshly read."""
+    from sqlmigrate import runlock  # noqa: PLC0415  most calls find nothing to do
+
     wait = options.wait_lock / 1000
     with runlock.held(conninfo, options.schema, wait=wait, observer=observer, worker=connection) as lock:
         found = history.read(connection, options.schema)
