@@ -43,6 +43,7 @@ class Config:
     wait_lock: int = 300_000
     embedded: bool = False
     protected: bool = False
+    allow_out_of_order: bool = False
     state_dir: Path | None = None
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
@@ -264,6 +265,7 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "wait_lock": _time,
     "embedded": _bool,
     "protected": _bool,
+    "allow_out_of_order": _bool,
     "state_dir": _path,
 }
 SETTINGS = tuple(_PARSERS)

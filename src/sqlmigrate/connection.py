@@ -146,10 +146,16 @@ def _first_reason(error: psycopg.Error, given: dict[str, Any]) -> str:
 
 @contextmanager
 def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[Connection]:
-    """Keep a session open for a block."""
+    """Keep a session open for a block; raises ConnectionFailed where the block ends because it was lost."""
     connection = connect(conninfo, application_name=application_name)
     try:
         yield connection
+    except psycopg.OperationalError as error:
+        if not connection.closed:
+            raise
+        reason = redact(str(error).strip().partition("\n")[0])
+        message = f"the connection to PostgreSQL was lost: {reason}"
+        raise ConnectionFailed(message, hint="run the command again") from None
     finally:
         connection.close()
 

@@ -22,7 +22,7 @@ def _case(name: str, script: str, *statements: str) -> Case:
     return Case(name, script, list(statements))
 
 
-_NESTED = "CREATE FUNCTION f(a int) RETURNS text LANGUAGE sql\nBEGIN ATOMIC\n SELECT CASE WHEN a > 0 THEN 'x' END; SELECT 'y';\nEND"
+_NESTED = "CREATE FUNCTION f(a int) RETURNS text\nBEGIN ATOMIC\n SELECT CASE WHEN a > 0 THEN 'x' END; SELECT 'y';\nEND"
 _RULE = "CREATE RULE r AS ON INSERT TO v DO INSTEAD (INSERT INTO a VALUES (1); INSERT INTO b VALUES (2);)"
 _PLPGSQL = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n  PERFORM 1; RETURN NEW;\nEND;\n$$"
 
@@ -101,7 +101,7 @@ STRINGS = [
     _case("national strings", r"SELECT N';\'; SELECT 2;", r"SELECT N';\'", "SELECT 2"),
     _case("a quoted name", 'SELECT 1 AS "a;b"; SELECT 2;', 'SELECT 1 AS "a;b"', "SELECT 2"),
     _case("a doubled quote in a name", 'SELECT 1 AS "a"";"; SELECT 2;', 'SELECT 1 AS "a"";"', "SELECT 2"),
-    _case("a quote in a name", "SELECT 1 AS \"it's\"; SELECT ';';", "SELECT 1 AS \"it's\"", "SELECT ';'"),
+    _case("a quote in a name", "SELECT 1 AS \"it's\"; SELECT ';';", 'SELECT 1 AS "it\'s"', "SELECT ';'"),
     _case("a backslash in a name", 'SELECT 1 AS "\\"; SELECT 2;', 'SELECT 1 AS "\\"', "SELECT 2"),
     _case("a Unicode name", 'SELECT 1 AS U&"\\0441;"; SELECT 2;', 'SELECT 1 AS U&"\\0441;"', "SELECT 2"),
 ]
@@ -116,12 +116,25 @@ DOLLARS = [
     _case("quotes within dollars", "SELECT $$it's; \"$$; SELECT 2;", "SELECT $$it's; \"$$", "SELECT 2"),
     _case("a comment within dollars", "SELECT $$ -- ; /* $$; SELECT 2;", "SELECT $$ -- ; /* $$", "SELECT 2"),
     _case("a backslash within dollars", "SELECT $$\\ ;\\.$$; SELECT 2;", "SELECT $$\\ ;\\.$$", "SELECT 2"),
-    _case("dollars in a name quote nothing", "SELECT 1 AS a$b$c; SELECT 2 AS a$b$;", "SELECT 1 AS a$b$c", "SELECT 2 AS a$b$"),
+    _case(
+        "dollars in a name quote nothing",
+        "SELECT 1 AS a$b$c; SELECT 2 AS a$b$;",
+        "SELECT 1 AS a$b$c",
+        "SELECT 2 AS a$b$",
+    ),
     _case("two dollars in a name", "SELECT 1 AS a$$; SELECT 2 AS b$$;", "SELECT 1 AS a$$", "SELECT 2 AS b$$"),
     _case("a name with digits and dollars", "SELECT 1 AS a1$x$; SELECT 2;", "SELECT 1 AS a1$x$", "SELECT 2"),
-    _case("parameters quote nothing", "PREPARE p AS SELECT $1, $2; SELECT 2;", "PREPARE p AS SELECT $1, $2", "SELECT 2"),
+    _case(
+        "parameters quote nothing", "PREPARE p AS SELECT $1, $2; SELECT 2;", "PREPARE p AS SELECT $1, $2", "SELECT 2"
+    ),
     _case("a number before dollars", "SELECT 1$$;$$; SELECT 2;", "SELECT 1$$;$$", "SELECT 2"),
-    _case("an exponent before dollars", "SELECT 1e5$$; SELECT 0x1F$$; SELECT 2;", "SELECT 1e5$$", "SELECT 0x1F$$", "SELECT 2"),
+    _case(
+        "an exponent before dollars",
+        "SELECT 1e5$$; SELECT 0x1F$$; SELECT 2;",
+        "SELECT 1e5$$",
+        "SELECT 0x1F$$",
+        "SELECT 2",
+    ),
     _case("a parameter before dollars", "SELECT $1$$;$$; SELECT 2;", "SELECT $1$$;$$", "SELECT 2"),
     _case("a tag begins with no digit", "SELECT $1$ ; SELECT 2;", "SELECT $1$", "SELECT 2"),
     _case("a lone dollar", "SELECT $ ; SELECT 2;", "SELECT $", "SELECT 2"),
@@ -188,8 +201,8 @@ BODIES = [
     ),
     _case(
         "CASE within CASE",
-        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN CASE WHEN true THEN true END THEN 1 END; END; SELECT 2;",
-        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN CASE WHEN true THEN true END THEN 1 END; END",
+        "CREATE PROCEDURE f() BEGIN ATOMIC SELECT CASE WHEN CASE WHEN true THEN true END THEN 1 END; END; SELECT 2;",
+        "CREATE PROCEDURE f() BEGIN ATOMIC SELECT CASE WHEN CASE WHEN true THEN true END THEN 1 END; END",
         "SELECT 2",
     ),
     _case(

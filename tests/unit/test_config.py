@@ -242,7 +242,16 @@ def test_a_file_that_is_no_utf_8_is_named(folder):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1", True), ("TRUE", True), ("yes", True), (" on ", True), ("0", False), ("False", False), ("no", False), ("off", False)],
+    [
+        ("1", True),
+        ("TRUE", True),
+        ("yes", True),
+        (" on ", True),
+        ("0", False),
+        ("False", False),
+        ("no", False),
+        ("off", False),
+    ],
 )
 def test_a_switch_may_be_spelled_in_several_ways(folder, text, value):
     assert folder.load({"SQLMIGRATE_EMBEDDED": text}).embedded is value

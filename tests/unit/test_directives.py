@@ -57,7 +57,9 @@ def test_dependencies_are_read_as_yoyo_reads_them(text, depends):
 
 @given(
     st.lists(
-        st.sampled_from(["-- depends: a b", "--depends:c", "-- words", "", "  -- depends : d ", "--", "-- depends:", "--- x"])
+        st.sampled_from(
+            ["-- depends: a b", "--depends:c", "-- words", "", "  -- depends : d ", "--", "-- depends:", "--- x"]
+        )
     ),
     st.sampled_from(["\n", "\r\n", "\r"]),
 )
@@ -124,7 +126,9 @@ def test_our_settings_are_read_from_any_of_their_lines():
     )
 
 
-@pytest.mark.parametrize("level", ["serializable", "SERIALIZABLE", "'read committed'", "read_committed", "repeatable-read"])
+@pytest.mark.parametrize(
+    "level", ["serializable", "SERIALIZABLE", "'read committed'", "read_committed", "repeatable-read"]
+)
 def test_an_isolation_level_may_be_spelled_in_several_ways(level):
     assert directives(f"-- sqlmigrate: isolation={level}\n").isolation in {
         "serializable",
@@ -257,7 +261,9 @@ def test_what_is_no_duration_is_refused(text):
 
 @given(
     st.lists(
-        st.sampled_from(["-- sqlmigrate:", " role=a", "='", '"', "-- depends: a", "\n", "\r", "/*", "*/", "SELECT 1;", "$$", "-"])
+        st.sampled_from(
+            ["-- sqlmigrate:", " role=a", "='", '"', "-- depends: a", "\n", "\r", "/*", "*/", "SELECT 1;", "$$", "-"]
+        )
     ).map("".join)
 )
 def test_any_text_can_be_read(text):

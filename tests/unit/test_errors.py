@@ -26,7 +26,9 @@ def classes(base: type[Error]) -> Iterator[tuple[str, str | None, int]]:
 def drawn() -> Iterator[tuple[str, str | None, int]]:
     """Give the classes of the tree that is drawn at the top of the module."""
     parents: list[str] = []
-    for depth, name, status in re.findall(r"^    ((?:│   )*(?:[├└]── )?)(\w+) +(\d+) ", errors.__doc__ or "", re.MULTILINE):
+    for depth, name, status in re.findall(
+        r"^    ((?:│   )*(?:[├└]── )?)(\w+) +(\d+) ", errors.__doc__ or "", re.MULTILINE
+    ):
         del parents[len(depth) // 4 :]
         yield name, parents[-1] if parents else None, int(status)
         parents.append(name)
@@ -85,5 +87,7 @@ def test_a_holder_and_a_blocker_are_said_in_one_phrase():
 
     assert str(holder) == "pid 7 (role app, 'sqlmigrate' from local, for 12 s)"
     assert str(LockHolder(7, None, None, None, None, None)) == "pid 7 (role None, None from None)"
-    assert str(blocker).startswith("pid 8 (role app, 'psql' from 10.0.0.1, idle in transaction, transaction open for 61 s)")
+    assert str(blocker).startswith(
+        "pid 8 (role app, 'psql' from 10.0.0.1, idle in transaction, transaction open for 61 s)"
+    )
     assert str(blocker).endswith(": LOCK t")

@@ -16,7 +16,25 @@ from fixtures.project import Project
 from sqlmigrate.errors import MigrationsError, UsageError
 from sqlmigrate.migrations import in_order, load, migration_hash
 
-NAMES = ["1", "1-a", "1.a", "10", "2", "9", "A", "a", "a b", "a-b", "a.b", "a_b", "V1__x", "ä", "20260301_x", "0001.a", "0001.a-b"]
+NAMES = [
+    "1",
+    "1-a",
+    "1.a",
+    "10",
+    "2",
+    "9",
+    "A",
+    "a",
+    "a b",
+    "a-b",
+    "a.b",
+    "a_b",
+    "V1__x",
+    "ä",
+    "20260301_x",
+    "0001.a",
+    "0001.a-b",
+]
 
 
 def yoyo_order(directory: Path) -> list[str]:
@@ -28,7 +46,11 @@ def test_files_are_paired_by_name(project):
     project.migration("0002.b", "SELECT 1;")
     first, second = project.load().ordered
 
-    assert (first.migration_id, first.script.text, first.rollback.text) == ("0001.a", "CREATE TABLE a ();", "DROP TABLE a;")
+    assert (first.migration_id, first.script.text, first.rollback.text) == (
+        "0001.a",
+        "CREATE TABLE a ();",
+        "DROP TABLE a;",
+    )
     assert (second.migration_id, second.rollback) == ("0002.b", None)
 
 
@@ -106,7 +128,9 @@ def test_any_graph_is_in_yoyos_order(tmp_path_factory, graph):
 def test_any_part_of_a_graph_is_in_order_too(tmp_path_factory, graph, data):
     project = written(tmp_path_factory.mktemp("part") / "p", graph)
     chosen = data.draw(st.sets(st.sampled_from(sorted(graph)))) if graph else set()
-    ids = [item.migration_id for item in in_order(item for item in project.load().ordered if item.migration_id in chosen)]
+    ids = [
+        item.migration_id for item in in_order(item for item in project.load().ordered if item.migration_id in chosen)
+    ]
     theirs = yoyo.read_migrations(str(project.directory))
     for item in theirs:
         item.load()
@@ -180,7 +204,9 @@ def test_python_is_refused_without_being_run(project):
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "__pycache__/x.pyc", "README.md", "0001.a.sql.swp", "0001.a.sql~", "yoyo.ini"])
+@pytest.mark.parametrize(
+    "name", ["__init__.py", "__pycache__/x.pyc", "README.md", "0001.a.sql.swp", "0001.a.sql~", "yoyo.ini"]
+)
 def test_other_files_are_passed_over(project, name):
     project.file(name, "SELECT 1;")
     project.migration("0001.a", rollback="SELECT 1;")
@@ -274,7 +300,7 @@ def test_a_folder_with_the_name_of_a_script_is_none(project):
 
 
 def test_a_missing_folder_is_named_with_what_to_do(tmp_path):
-    with pytest.raises(MigrationsError, match="the migrations directory .*/sql does not exist") as caught:
+    with pytest.raises(MigrationsError, match=r"the migrations directory .*/sql does not exist") as caught:
         load(tmp_path / "sql")
 
     assert "sqlmigrate init" in caught.value.hint

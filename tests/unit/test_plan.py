@@ -152,9 +152,12 @@ def test_status_lists_the_applied_as_they_were_applied_then_the_pending(four):
 def test_status_tells_what_was_edited_and_what_is_missing(changed):
     found, before = changed(_1="SELECT 0;", _2_rollback="SELECT 0;", _4=None, _4_rollback=None)
 
-    assert [
-        (item.migration_id, item.edited, item.rollback_edited, item.missing) for item in status(found, before)
-    ] == [("1", True, False, False), ("2", False, True, False), ("3", False, False, False), ("4", False, False, True)]
+    assert [(item.migration_id, item.edited, item.rollback_edited, item.missing) for item in status(found, before)] == [
+        ("1", True, False, False),
+        ("2", False, True, False),
+        ("3", False, False, False),
+        ("4", False, False, True),
+    ]
 
 
 def test_a_check_fails_on_what_is_pending_edited_or_missing_but_not_on_an_edited_rollback_script(changed):
@@ -270,7 +273,9 @@ def test_a_pending_migration_keeps_nothing_from_being_rolled_back(project):
 def stories(draw):
     """Draw dependencies among seven migrations, and which of them were applied."""
     names = draw(st.permutations("abcdefg"))
-    needs = {name: draw(st.sets(st.sampled_from(names[:at]), max_size=2)) if at else set() for at, name in enumerate(names)}
+    needs = {
+        name: draw(st.sets(st.sampled_from(names[:at]), max_size=2)) if at else set() for at, name in enumerate(names)
+    }
     return needs, draw(st.lists(st.sampled_from(names), unique=True))
 
 

@@ -30,7 +30,9 @@ def test_lines_and_columns_count_characters_from_one(text, mark, line, column):
     assert line_column(text, text.index(mark)) == LineColumn(line, column)
 
 
-@pytest.mark.parametrize(("text", "offset", "line"), [("", 0, ""), ("a\nbc\nd", 3, "bc"), ("a\r\nbc\r\n", 4, "bc"), ("ab", 2, "ab")])
+@pytest.mark.parametrize(
+    ("text", "offset", "line"), [("", 0, ""), ("a\nbc\nd", 3, "bc"), ("a\r\nbc\r\n", 4, "bc"), ("ab", 2, "ab")]
+)
 def test_a_line_comes_without_its_end(text, offset, line):
     assert line_at(text, offset) == line
 

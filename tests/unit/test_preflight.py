@@ -25,7 +25,10 @@ def checked(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("SELECT 1;\n  COMMIT;\n", "a.sql:2:3: COMMIT: a script must not end or begin the transaction that protects it"),
+        (
+            "SELECT 1;\n  COMMIT;\n",
+            "a.sql:2:3: COMMIT: a script must not end or begin the transaction that protects it",
+        ),
         ("BEGIN;\nSELECT 1;", "a.sql:1:1: BEGIN: a script must not end or begin the transaction"),
         ("/* a */ START\n TRANSACTION;", "a.sql:1:9: START TRANSACTION: a script must not end or begin"),
         ("SELECT 'é'; ROLLBACK", "a.sql:1:13: ROLLBACK: a script must not end or begin"),

@@ -46,7 +46,15 @@ def test_a_password_is_blanked_out(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "postgresql://u@h:5432/d", "postgresql:///d", "host=h user=u", "the password is wrong", "select a::text from b", "x@y.z"],
+    [
+        "",
+        "postgresql://u@h:5432/d",
+        "postgresql:///d",
+        "host=h user=u",
+        "the password is wrong",
+        "select a::text from b",
+        "x@y.z",
+    ],
 )
 def test_what_is_no_secret_stays(text):
     assert redact(text) == text

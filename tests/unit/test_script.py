@@ -76,7 +76,9 @@ def test_the_checksum_takes_no_note_of_line_ends_and_byte_order_mark(path):
     assert {other.checksum for other in others} == {plain.checksum}
 
 
-@pytest.mark.parametrize("content", [b"SELECT 1 ;\n", b"SELECT 1;", b"SELECT 1;\n\n", b"SELECT 1;\r", b"select 1;\n", b""])
+@pytest.mark.parametrize(
+    "content", [b"SELECT 1 ;\n", b"SELECT 1;", b"SELECT 1;\n\n", b"SELECT 1;\r", b"select 1;\n", b""]
+)
 def test_the_checksum_takes_note_of_every_other_change(path, content):
     assert reading(path, content).checksum != reading(path, b"SELECT 1;\n").checksum
 

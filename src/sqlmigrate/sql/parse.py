@@ -100,8 +100,8 @@ def _classify_tree(statement: str) -> Kind:
     return Kind.NOT_IN_TRANSACTION if check and check(getattr(node, name)) else Kind.PLAIN
 
 
-def _option(options: Any, name: str, *, default: bool) -> bool:
-    """Read a boolean option as PostgreSQL's `defGetBoolean` does: present without value means true."""
+def has_option(options: Any, name: str, *, default: bool) -> bool:
+    """Read a boolean option of a parse tree as PostgreSQL's `defGetBoolean` does: present without value means true."""
     for option in options:
         element = option.def_elem
         if element.defname != name:
@@ -122,7 +122,7 @@ def _value(argument: Any) -> str:
 
 def _reindex(node: Any) -> bool:
     many = node.kind not in {1, 2}  # REINDEX_OBJECT_INDEX, REINDEX_OBJECT_TABLE: one relation
-    return many or _option(node.params, "concurrently", default=False)
+    return many or has_option(node.params, "concurrently", default=False)
 
 
 def _detaches_concurrently(node: Any) -> bool:
@@ -134,8 +134,8 @@ def _detaches_concurrently(node: Any) -> bool:
 
 
 def _creates_slot(node: Any) -> bool:
-    connects = _option(node.options, "connect", default=True)
-    return connects and _option(node.options, "create_slot", default=True)
+    connects = has_option(node.options, "connect", default=True)
+    return connects and has_option(node.options, "create_slot", default=True)
 
 
 def _moves_database(node: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Problem
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.script import Script
 
+_CHAIN = re.compile(r"\band\s+chain\s*$", re.IGNORECASE)
+
 
 def preflight(script: Script, *, transactional: bool) -> list[Problem]:
     """Find every statement that cannot run the way this script will run."""
@@ -21,6 +24,9 @@ def preflight(script: Script, *, transactional: bool) -> list[Problem]:
         if piece.problem is not None:
             place = script.place(piece, (piece.problem_offset or piece.offset) - piece.offset)
             problems.append(Problem(piece.problem, place, hint=_psql_hint(piece.problem)))
+        elif not transactional and _CHAIN.search(piece.text) and classify(piece.text) is Kind.TRANSACTION_CONTROL:
+            hint = "write COMMIT and BEGIN as two statements"
+            problems.append(Problem("AND CHAIN: a script could not be resumed behind it", script.place(piece), hint))
         elif advice := refused.get(kind := classify(piece.text)):
             message, hint = advice
             name = " ".join(piece.text.split()[:2]).rstrip(";") if kind is not Kind.COPY_OUT else "COPY TO STDOUT"

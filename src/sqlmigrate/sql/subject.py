@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.parse import parse_tree
+from sqlmigrate.sql.parse import has_option, parse_tree
+from sqlmigrate.sql.scan import skip_gap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_NAME = r"""(?:"[^"]+"|[\w$]+)"""
+_INDEX_HEAD = re.compile(
+    rf"create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?(?:{_NAME}\s+)?"
+    rf"on\s+(?:only\s+)?{_NAME}(?:\s*\.\s*{_NAME})*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,8 @@ class Subject:
 def subject(statement: str) -> Subject:
     """Find out what a statement is about; `other` where it is none of the kinds whose outcome can be looked up."""
     tree = parse_tree(statement)
+    if tree is None and (head := _INDEX_HEAD.match(statement, skip_gap(statement, 0))):
+        tree = parse_tree(f"{head[0]} (x)")  # what follows is too large or too new to be parsed, and not needed
     if tree is None or not tree.stmts:
         return Subject("other", concurrently="concurrently" in statement.lower())
     node = tree.stmts[0].stmt
@@ -56,7 +67,7 @@ def _drop(node: Any) -> Subject:
 
 
 def _reindex(node: Any) -> Subject:
-    concurrently = any(param.def_elem.defname == "concurrently" for param in node.params)
+    concurrently = has_option(node.params, "concurrently", default=False)
     relation = _relation(node.relation) if node.HasField("relation") else None
     return Subject("reindex", relation, node.name or None, concurrently=concurrently)
 
