@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations
 
 
+_NAMED = 3  # newer migrations that are named where there are many
+
+
 class State(Enum):
     """Where a migration stands."""
 
@@ -116,11 +119,18 @@ def contradictions(states: Iterable[Status]) -> tuple[list[Problem], list[Proble
 
 
 def plan_apply(
-    migrations: Migrations, history: History, *, to: str | None = None, steps: int | None = None, resume: bool = False
+    migrations: Migrations,
+    history: History,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    allow_out_of_order: bool = False,
 ) -> Plan:
     """Plan to apply what is pending: all of it, up to and with `to`, or the next `steps`; a half-way script first.
 
-    Raises MigrationsError where an applied script was edited or is missing, UsageError for an unknown id.
+    Raises MigrationsError where an applied script was edited or is missing, or where a pending one is older than an
+    applied one and `allow_out_of_order` does not say that this is meant; UsageError for an unknown id.
     """
     states = status(migrations, history)
     errors, warnings = contradictions(states)
@@ -136,7 +146,26 @@ def plan_apply(
         pending = pending[: ids.index(to) + 1] if to in ids else _before(migrations, pending, to)
     if steps is not None:
         pending = pending[:steps]
+    begun = {item.migration_id for item in history.half_way}
+    late = out_of_order(migrations, history, (item for item in pending if item.migration_id not in begun))
+    if late and not allow_out_of_order:
+        raise MigrationsError("nothing was applied, since the order would not be that of the files", late)
     return Plan("apply", tuple(pending), tuple(str(warning) for warning in warnings))
+
+
+def out_of_order(migrations: Migrations, history: History, pending: Iterable[Migration]) -> list[Problem]:
+    """Find pending migrations that stand before an applied one: merged late, they would run on what came after them."""
+    place = {item.migration_id: at for at, item in enumerate(migrations.ordered)}
+    applied = [row.migration_id for row in history.applied if row.migration_id in place]
+    problems = []
+    for item in pending:
+        newer = sorted((name for name in applied if place[name] > place[item.migration_id]), key=place.__getitem__)
+        if newer:
+            more = f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else ""
+            names = ", ".join(newer[:_NAMED]) + more
+            hint = "give it a newer name, or apply it all the same with --allow-out-of-order"
+            problems.append(Problem(f"is pending, but newer ones are applied: {names}", Place(item.script.path), hint))
+    return problems
 
 
 def _require_resumable(states: Iterable[Status]) -> None:
@@ -169,6 +198,7 @@ def plan_rollback(
     to: str | None = None,
     everything: bool = False,
     include_marked: Iterable[str] = (),
+    resume: bool = False,
 ) -> Plan:
     """Plan to roll back in the reverse order of application: one step unless told otherwise.
 
@@ -176,6 +206,8 @@ def plan_rollback(
     Raises MigrationsError where a rollback script is missing or an applied migration depends on one of the plan,
     UsageError for an id that is not applied.
     """
+    if resume and not any(item.operation == "rollback" for item in history.half_way):
+        raise UsageError("no rollback script stopped half way, so there is none to resume")
     wanted = _wanted(history, steps=steps, to=to, everything=everything)
     allowed = set(include_marked)
     for name in sorted(allowed):
@@ -195,8 +227,8 @@ def plan_rollback(
 
 def _wanted(history: History, *, steps: int | None, to: str | None, everything: bool) -> list[Applied]:
     done = {row.migration_id for row in history.applied}
-    begun = [Applied(item.migration_id, "") for item in history.half_way if item.migration_id not in done]
-    newest_first = [*begun, *reversed(history.applied)]
+    begun = dict.fromkeys(item.migration_id for item in history.half_way if item.migration_id not in done)
+    newest_first = [*(Applied(name, "") for name in begun), *reversed(history.applied)]
     if everything:
         return newest_first
     if to is not None:

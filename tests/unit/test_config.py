@@ -92,7 +92,14 @@ def test_an_option_names_the_environment_before_the_variable_does(folder):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_has_a_variable(folder, name):
-    values = {"embedded": "yes", "protected": "on", "migrations": "x", "data": "x", "state_dir": "x"}
+    values = {
+        "embedded": "yes",
+        "protected": "on",
+        "allow_out_of_order": "1",
+        "migrations": "x",
+        "data": "x",
+        "state_dir": "x",
+    }
     text = values.get(name, "7" if name.endswith(("timeout", "budget", "wait_lock")) else "x")
     config = folder.load({variable(name): text})
 
@@ -103,7 +110,9 @@ def test_every_setting_has_a_variable(folder, name):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
-    text = {"embedded": "true", "protected": "true"}.get(name, "7" if "lock" in name or "timeout" in name else "'x'")
+    text = {"embedded": "true", "protected": "true", "allow_out_of_order": "true"}.get(
+        name, "7" if "lock" in name or "timeout" in name else "'x'"
+    )
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")
 
     assert folder.load().source(name) == "sqlmigrate.toml"

@@ -70,8 +70,21 @@ def test_everything_pending_is_applied_in_order(four):
     assert ids(plan_apply(four, history(four, *IDS))) == []
 
 
-def test_a_gap_in_the_history_is_filled(four):
-    assert ids(plan_apply(four, history(four, "1", "3"))) == ["2", "4"]
+def test_a_gap_in_the_history_is_filled_when_that_is_meant(four):
+    assert ids(plan_apply(four, history(four, "1", "3"), allow_out_of_order=True)) == ["2", "4"]
+
+
+def test_a_pending_migration_that_is_older_than_an_applied_one_is_refused_and_the_newer_ones_are_named(four):
+    with pytest.raises(MigrationsError) as caught:
+        plan_apply(four, history(four, "1", "3", "4"))
+
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{four.named('2').script.path}: is pending, but newer ones are applied: 3, 4"
+    ]
+
+
+def test_an_order_that_is_not_reached_yet_stops_nothing(four):
+    assert ids(plan_apply(four, history(four, "1"), steps=1)) == ["2"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +94,7 @@ def test_a_gap_in_the_history_is_filled(four):
         ([], {"to": "4"}, IDS),
         (["1"], {"to": "3"}, ["2", "3"]),
         (["1"], {"to": "1"}, []),
-        (["2"], {"to": "2"}, ["1"]),
+        (["2"], {"to": "2", "allow_out_of_order": True}, ["1"]),
         ([], {"steps": 1}, ["1"]),
         (["1"], {"steps": 2}, ["2", "3"]),
         ([], {"steps": 9}, IDS),
@@ -287,7 +300,7 @@ def test_every_plan_is_in_an_order_that_satisfies_the_dependencies(tmp_path_fact
     for name, wanted in needs.items():
         project.migration(name, f"-- depends: {' '.join(sorted(wanted))}\n", rollback="SELECT 1;")
     found = project.load()
-    planned = ids(plan_apply(found, history(found, *done)))
+    planned = ids(plan_apply(found, history(found, *done), allow_out_of_order=True))
     full = ids(plan_apply(found, History()))
 
     assert sorted(planned + done) == sorted(needs)

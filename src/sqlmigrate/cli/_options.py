@@ -48,7 +48,7 @@ _CONFIRMING = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "data",
+    "data", "allow_out_of_order",
 )  # fmt: skip
 
 

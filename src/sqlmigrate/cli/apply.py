@@ -27,6 +27,9 @@ Examples:
 @click.option("--to", metavar="ID", help="Apply up to and with this migration.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Apply the next N migrations.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option(
+    "--allow-out-of-order", is_flag=True, default=None, help="Apply migrations that are older than applied ones too."
+)
 @click.option("--single-transaction", is_flag=True, help="Apply all of it in one transaction, or nothing.")
 @click.option(
     "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
@@ -48,7 +51,14 @@ def command(
     with app.target() as target:
 
         def planner(history: History) -> Plan:
-            return plan.plan_apply(found, history, to=to, steps=steps, resume=resume_at is not None)
+            return plan.plan_apply(
+                found,
+                history,
+                to=to,
+                steps=steps,
+                resume=resume_at is not None,
+                allow_out_of_order=app.config.allow_out_of_order,
+            )
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)

@@ -56,7 +56,13 @@ def command(
 
         def planner(history: History) -> Plan:
             return plan.plan_rollback(
-                found, history, steps=steps, to=to, everything=everything, include_marked=include_marked
+                found,
+                history,
+                steps=steps,
+                to=to,
+                everything=everything,
+                include_marked=include_marked,
+                resume=resume_at is not None,
             )
 
         def gate(info: ServerInfo, planned: Plan) -> None:

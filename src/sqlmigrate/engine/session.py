@@ -80,7 +80,8 @@ def settings(script: Script, options: Options, info: ServerInfo, application_nam
     }
     if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
         values["transaction_timeout"] = "0"
-    if path := own.search_path or options.search_path:
+    path = options.search_path if own.search_path is None else own.search_path
+    if path is not None:
         values["search_path"] = path
     calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
     # the server asks every second whether we are still there (Linux only): a killed run leaves nothing running

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _DIRECTIVE = re.compile(r"--[ \t]*(depends|transactional|sqlmigrate)[ \t]*:[ \t]*(.*?)[ \t]*")
 _COMMENT = re.compile(r"/\*|--[^\n\r]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_REMARK = re.compile(r"^[ \t]*--[ \t]*sqlmigrate-(\w+)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+_REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
 _ALLOW = re.compile(r":[ \t]*[A-Za-z][\w-]*[ \t]+\S.*")
 _PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"(\d+)(us|ms|s|min|h|d)?")
@@ -74,7 +74,7 @@ def read_directives(path: Path, text: str) -> tuple[Directives, list[Problem]]:
     block_end = skip_gap(text, 0)
     found: dict[str, object] = {}
     problems: list[Problem] = []
-    for match in _directives(text, 0, block_end):
+    for match in _lines(_DIRECTIVE, text, 0, block_end):
         name, value = match.groups()
         try:
             found |= _READERS[name](value, found)
@@ -84,8 +84,8 @@ def read_directives(path: Path, text: str) -> tuple[Directives, list[Problem]]:
     return Directives(**found), problems  # type: ignore[arg-type]
 
 
-def _directives(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
-    """Yield the directives in what lies between statements: line comments with nothing before them on their line."""
+def _lines(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """Yield the line comments that match, in what lies between statements, with nothing before them on their line."""
     depth, position = 0, start
     while mark := (_COMMENT_EDGE if depth else _COMMENT).search(text, position, end):
         position = mark.end()
@@ -93,8 +93,18 @@ def _directives(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
             depth += 1 if mark[0] == "/*" else -1
             continue
         line = max(text.rfind("\n", 0, mark.start()), text.rfind("\r", 0, mark.start())) + 1
-        if not text[line : mark.start()].strip() and (match := _DIRECTIVE.fullmatch(text, *mark.span())):
+        if not text[line : mark.start()].strip() and (match := pattern.fullmatch(text, *mark.span())):
             yield match
+
+
+def _gaps(text: str, begin: int) -> list[tuple[int, int]]:
+    """Give what lies between the statements and their COPY data: white space and comments."""
+    pieces = list(split(text))
+    gaps, position = [], begin
+    for piece in pieces:
+        gaps.append((position, max(piece.offset, position)))
+        position = max(piece.data.end if piece.data else piece.offset + len(piece.text), position)
+    return [*gaps, (position, len(text))]
 
 
 def _misplaced(path: Path, text: str, block_end: int) -> list[Problem]:
@@ -102,35 +112,29 @@ def _misplaced(path: Path, text: str, block_end: int) -> list[Problem]:
     if "sqlmigrate" not in text[block_end:]:
         return []
     message = "a `-- sqlmigrate:` directive counts only above the first statement; move it up"
-    gaps, position = [], block_end
-    for piece in split(text):
-        gaps.append((position, piece.offset))
-        position = piece.offset + len(piece.text)
-    gaps.append((position, len(text)))
-    found = (match for start, end in gaps for match in _directives(text, start, end))
+    found = (match for start, end in _gaps(text, block_end) for match in _lines(_DIRECTIVE, text, start, end))
     return [Problem(message, place_at(path, text, match.start())) for match in found if match[1] == "sqlmigrate"]
 
 
 def _remark_problems(path: Path, text: str) -> list[Problem]:
     """Report remarks before statements that are not `-- sqlmigrate-allow: CODE reason`."""
-    hits = list(_REMARK.finditer(text))
-    if not hits:
+    if "sqlmigrate-" not in text:
         return []
-    pieces = [(piece.offset, piece.offset + len(piece.text)) for piece in split(text)]
-    problems = []
-    for hit in hits:
-        if any(start <= hit.start(1) < end for start, end in pieces):
-            continue  # inside a function's body it is prose
-        message = None
-        if hit[1] != "allow":
-            message = f"unknown remark sqlmigrate-{hit[1]}; the only one is `-- sqlmigrate-allow: CODE reason`"
-        elif not _ALLOW.fullmatch(hit[2]):
-            message = "write `-- sqlmigrate-allow: CODE reason`, with a code and why it is allowed here"
-        elif not any(start > hit.start() for start, _ in pieces):
-            message = "no statement follows that this could allow anything for"
-        if message:
-            problems.append(Problem(message, place_at(path, text, hit.start(1) - len("sqlmigrate-"))))
-    return problems
+    gaps = _gaps(text, 0)
+    found = ((hit, gap == gaps[-1]) for gap in gaps for hit in _lines(_REMARK, text, *gap))
+    return [
+        Problem(message, place_at(path, text, hit.start(1)))
+        for hit, is_last in found
+        if (message := _remark_problem(hit, is_last=is_last))
+    ]
+
+
+def _remark_problem(hit: re.Match[str], *, is_last: bool) -> str | None:
+    if hit[2] != "allow":
+        return f"unknown remark {hit[1]}; the only one is `-- sqlmigrate-allow: CODE reason`" if hit[3] else None
+    if not _ALLOW.fullmatch(hit[3] + hit[4]):
+        return "write `-- sqlmigrate-allow: CODE reason`, with a code and why it is allowed here"
+    return "no statement follows that this could allow anything for" if is_last else None
 
 
 def _depends(value: str, found: Mapping[str, object]) -> dict[str, object]:
