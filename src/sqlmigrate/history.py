@@ -10,12 +10,13 @@ import getpass
 import json
 import socket
 import uuid
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
 from sqlmigrate import __version__, queries
 from sqlmigrate.connection import Command
@@ -23,7 +24,7 @@ from sqlmigrate.errors import HistoryError
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from sqlmigrate.connection import Connection
@@ -37,6 +38,12 @@ STATEMENT_TEXT_MAX = 10_000
 
 RECORD_TEXT_MAX = 1_048_576
 """Bytes up to which a script's text is recorded; of a larger one only digests and size (a 200 MB text costs 600)."""
+
+
+_GRANT_SELECT = "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+_GRANT_USAGE = "GRANT USAGE ON SCHEMA {schema} TO {role}; " + _GRANT_SELECT
+_GRANT_CREATE = "GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
+_CREATE_SCHEMA = "CREATE SCHEMA {schema} AUTHORIZATION {role}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +92,24 @@ class HalfWay:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """The scripts of a migration as they were recorded; None where they were too large, or only yoyo knows it."""
+
+    script: str | None = None
+    rollback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """The applied migrations in the order of their application, and the scripts that stopped half way.
 
-    `version` is None where no tables exist yet.
+    `version` is None where no tables exist yet; `texts` looks up the recorded scripts of an id where they are needed.
     """
 
     applied: tuple[Applied, ...] = ()
     version: int | None = None
     half_way: tuple[HalfWay, ...] = ()
+    texts: Callable[[str], Texts] = field(default=lambda _: Texts(), repr=False, compare=False)
 
     def stopped(self, migration_id: str) -> HalfWay | None:
         """Give where a script of this id stopped half way; a rollback goes before the apply that it undoes."""
@@ -110,6 +126,41 @@ def _username() -> str:
         return getpass.getuser()[:255]
     except (KeyError, OSError):  # a container may run as a user id without a name
         return "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which rows of the log are wanted: all of them where a part is None; `most` counts from the newest."""
+
+    migration_id: str | None = None
+    operation: str | None = None
+    since: str | None = None
+    until: str | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One operation: when (UTC), what, by whom, from where, as which role, how long in milliseconds, and why.
+
+    What yoyo wrote has no roles, no duration and no tool version.
+    """
+
+    at: datetime
+    operation: str
+    migration_id: str | None
+    login_role: str | None
+    script_role: str | None
+    username: str | None
+    hostname: str | None
+    client_address: str | None
+    duration_ms: int | None
+    run_id: str | None
+    checksum: str | None
+    sha256: str | None
+    server_version: str | None
+    tool_version: str | None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +183,7 @@ def read(connection: Connection, schema: str) -> History:
     if not found[1]:
         raise HistoryError(
             f"role {connection.info.user} may not read the history in schema {schema}",
-            hint=f"GRANT USAGE ON SCHEMA {schema}, and SELECT on all tables in it, to this role",
+            hint=_sql(_GRANT_USAGE, schema, connection),
         )
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
@@ -142,10 +193,39 @@ def read(connection: Connection, schema: str) -> History:
     except psycopg.errors.InsufficientPrivilege:
         raise HistoryError(
             f"role {connection.info.user} may not read the history in schema {schema}",
-            hint=f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} to this role",
+            hint=_sql(_GRANT_SELECT, schema, connection),
         ) from None
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise _unknown_tables(connection, schema, error) from None
     _require_known(version, schema)
-    return History(_in_application_order(rows), version, half_way)
+    return History(_in_application_order(rows), version, half_way, lambda name: _texts(connection, schema, name))
+
+
+def _texts(connection: Connection, schema: str, migration_id: str) -> Texts:
+    row = connection.execute(_compose("texts", schema), [migration_hash(migration_id)]).fetchone()
+    return Texts(*row) if row else Texts()
+
+
+def _unknown_tables(connection: Connection, schema: str, error: psycopg.Error) -> HistoryError:
+    """Tell the tables of a newer release from those of another tool."""
+    query = sql.SQL("SELECT pg_catalog.max(version) FROM {}.meta").format(sql.Identifier(schema))
+    with suppress(psycopg.Error):
+        row = connection.execute(query).fetchone()
+        _require_known(row[0] if row else None, schema)
+    return _other_tool(schema, error)
+
+
+def _other_tool(schema: str, error: psycopg.Error) -> HistoryError:
+    return HistoryError(
+        f"schema {schema} holds tables of another tool: {error.diag.message_primary}",
+        hint="choose another schema for the history with the setting history_schema",
+    )
+
+
+def _sql(text: str, schema: str, connection: Connection) -> str:
+    """Fill in SQL that a DBA can copy from a hint."""
+    names = {"schema": sql.Identifier(schema), "role": sql.Identifier(connection.info.user)}
+    return sql.SQL(text).format(**names).as_string()
 
 
 def _version(connection: Connection, schema: str) -> tuple[int | None, bool]:
@@ -201,27 +281,23 @@ def install(connection: Connection, schema: str, history: History) -> None:
     if history.version == VERSION:
         return
     name = sql.Identifier(schema)
+    exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
     try:
         with connection.transaction():
-            exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
             if not exists:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
             for version in range((history.version or 0) + 1, VERSION + 1):
                 connection.execute(sql.SQL(queries.history_upgrade(version)).format(schema=name))
-                connection.execute(
-                    sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES (%s, %s)").format(name),
-                    [version, f"sqlmigrate {__version__}"],
-                )
+                # no parameters: with them a % in the schema's name would count as one
+                record = sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES ({}, {})")
+                connection.execute(record.format(name, version, f"sqlmigrate {__version__}"))
     except psycopg.errors.InsufficientPrivilege as error:
         raise HistoryError(
             f"the history cannot be created in schema {schema}: {error.diag.message_primary}",
-            hint=f"a DBA can make the schema: CREATE SCHEMA {schema} AUTHORIZATION {connection.info.user}",
+            hint=f"a DBA can help: {_sql(_GRANT_CREATE if exists else _CREATE_SCHEMA, schema, connection)}",
         ) from None
-    except psycopg.errors.DuplicateTable as error:
-        raise HistoryError(
-            f"schema {schema} holds tables of another tool: {error.diag.message_primary}",
-            hint="choose another schema for the history with the setting history_schema",
-        ) from None
+    except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
+        raise _other_tool(schema, error) from None
 
 
 def claim(schema: str, migration_id: str) -> Command:
@@ -239,10 +315,25 @@ def unclaim(schema: str, migration_id: str) -> Command:
 
 def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = False) -> Command:
     """Give the command that completes a claimed row; it writes no row where the claim is gone."""
+    values = (*_digests(migration), "true" if marked else "false", run.run_id)
+    return Command(_text("finish_claim", schema), values)
+
+
+def unclaim_journal(schema: str, migration_id: str) -> Command:
+    """Give the command that takes a half-way script's journal away; it fails (22012) where there is none any more."""
+    return Command(_text("unclaim_journal", schema), (migration_hash(migration_id),))
+
+
+def accept(schema: str, migration: Migration) -> Command:
+    """Give the command that records the files of an applied migration as they are now."""
+    return Command(_text("accept", schema), _digests(migration))
+
+
+def _digests(migration: Migration) -> tuple[str | None, ...]:
+    """Give what is recorded of the files of a migration, from its hash on."""
     script, rollback = migration.script, migration.rollback
-    values = (
+    return (
         migration.migration_hash,
-        "true" if marked else "false",
         script.checksum,
         script.sha256,
         str(script.size),
@@ -251,14 +342,15 @@ def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = 
         rollback.sha256 if rollback else None,
         str(rollback.size) if rollback else None,
         rollback.text if rollback and rollback.size <= RECORD_TEXT_MAX else None,
-        run.run_id,
     )
-    return Command(_text("finish_claim", schema), values)
 
 
-def unclaim_journal(schema: str, migration_id: str) -> Command:
-    """Give the command that takes a half-way script's journal away; it fails (22012) where there is none any more."""
-    return Command(_text("unclaim_journal", schema), (migration_hash(migration_id),))
+def read_log(connection: Connection, schema: str, wanted: LogFilter) -> list[LogRow]:
+    """Read who did what, oldest first; raises HistoryError where there is no history yet."""
+    if read(connection, schema).version is None:
+        raise HistoryError(f"there is no history in schema {schema} yet")
+    with connection.cursor(row_factory=class_row(LogRow)) as cursor:
+        return cursor.execute(_compose("log_rows", schema), asdict(wanted)).fetchall()[::-1]
 
 
 def journal_begin(schema: str, migration_id: str, operation: str, entry: Entry, run: Run) -> Command:
@@ -294,11 +386,6 @@ def journal_forget(schema: str, migration_id: str, operation: str, number: int) 
 def journal_clear(schema: str, migration_id: str) -> Command:
     """Give the command that empties the journal of a migration: its script is through."""
     return Command(_text("journal_clear", schema), (migration_hash(migration_id),))
-
-
-def is_applied(connection: Connection, schema: str, migration_id: str) -> bool:
-    """Tell whether the history holds an id at this moment."""
-    return read(connection, schema).get(migration_id) is not None
 
 
 def log(

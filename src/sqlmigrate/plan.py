@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import HistoryError, MigrationsError, Place, Problem, UsageError
 from sqlmigrate.history import Applied
-from sqlmigrate.migrations import in_order
+from sqlmigrate.migrations import Migration, in_order
+from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-    from sqlmigrate.history import HalfWay, History
-    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.history import HalfWay, History, Texts
+    from sqlmigrate.migrations import Migrations
 
 
 _NAMED = 3  # newer migrations that are named where there are many
@@ -99,9 +101,13 @@ def _applied_status(row: Applied, migration: Migration | None, stopped: HalfWay 
     )
 
 
-def contradictions(states: Iterable[Status]) -> tuple[list[Problem], list[Problem]]:
-    """Find applied migrations whose files are gone or edited: errors, and warnings for rollback scripts."""
-    errors, warnings = [], []
+def contradictions(states: Iterable[Status], history: History) -> tuple[list[Problem], list[Problem]]:
+    """Find applied migrations whose files are gone or edited: errors, and warnings for rollback scripts.
+
+    An edit of comments and white space alone is a warning too.
+    """
+    errors: list[Problem] = []
+    warnings: list[Problem] = []
     for item in states:
         if item.recorded is None:
             continue
@@ -109,13 +115,30 @@ def contradictions(states: Iterable[Status]) -> tuple[list[Problem], list[Proble
             hint = f"restore the file, or forget the migration with `sqlmigrate unmark {item.migration_id}`"
             errors.append(Problem(f"{item.migration_id} is applied, but its script is missing", hint=hint))
         elif item.edited:
-            hint = "restore the file as it was, and make the change in a new migration"
-            place = Place(item.migration.script.path)
-            errors.append(Problem("was edited after it was applied", place, hint))
+            problem = _edited(item.migration, history.texts(item.migration_id).script)
+            (warnings if problem.warning else errors).append(problem)
         if item.migration is not None and item.rollback_edited:
             place = Place(item.migration.script.path.with_suffix(".rollback.sql"))
             warnings.append(Problem("is not the rollback script that was recorded at apply", place, warning=True))
     return errors, warnings
+
+
+def _edited(migration: Migration, recorded: str | None) -> Problem:
+    """Report an applied script that was edited, with the difference to what was applied."""
+    script, place = migration.script, Place(migration.script.path)
+    accept = f"`sqlmigrate accept {migration.migration_id} --reason ...` records it as it is now"
+    if recorded is None or script.text is None:
+        hint = f"restore the file as it was, and make the change in a new migration; {accept}"
+        unknown = ("(its text was not recorded, so no difference can be shown)",)
+        return Problem("was edited after it was applied", place, hint, detail=unknown)
+    from sqlmigrate.sql.difference import same_statements, unified  # noqa: PLC0415  only where a file was edited
+
+    detail = tuple(unified(recorded, script.text, script.path.name))
+    if same_statements(recorded, script.text):
+        message = "was edited after it was applied, in comments and white space only"
+        return Problem(message, place, accept, warning=True, detail=detail)
+    hint = f"restore the file as it was, and make the change in a new migration; {accept}"
+    return Problem("was edited after it was applied", place, hint, detail=detail)
 
 
 def plan_apply(
@@ -133,7 +156,7 @@ def plan_apply(
     applied one and `allow_out_of_order` does not say that this is meant; UsageError for an unknown id.
     """
     states = status(migrations, history)
-    errors, warnings = contradictions(states)
+    errors, warnings = contradictions(states, history)
     if errors:
         raise MigrationsError("nothing was applied, since the files contradict the history", errors)
     _require_resumable(states)
@@ -198,11 +221,13 @@ def plan_rollback(
     to: str | None = None,
     everything: bool = False,
     include_marked: Iterable[str] = (),
+    recorded: bool = False,
     resume: bool = False,
 ) -> Plan:
     """Plan to roll back in the reverse order of application: one step unless told otherwise.
 
     A marked migration is a floor: nothing at or below it is rolled back unless its id is in `include_marked`.
+    With `recorded`, a rollback script that is missing or was edited is taken as it was recorded at apply.
     Raises MigrationsError where a rollback script is missing or an applied migration depends on one of the plan,
     UsageError for an id that is not applied.
     """
@@ -218,8 +243,8 @@ def plan_rollback(
             f"{wanted[0].migration_id} was marked as applied, not applied by sqlmigrate, so it is not rolled back",
             hint=f"to run its rollback script all the same: --include-marked {wanted[0].migration_id}",
         )
-    chosen = [migration for row in above if (migration := migrations.get(row.migration_id))]
-    problems = _rollback_problems(migrations, above, history)
+    chosen, problems = _rollbacks(migrations, above, history, recorded=recorded)
+    problems += _dependents(migrations, above, history)
     if problems:
         raise MigrationsError("nothing was rolled back", problems)
     return Plan("rollback", tuple(chosen), tuple(notes))
@@ -254,17 +279,52 @@ def _above_floor(wanted: Sequence[Applied], allowed: set[str]) -> tuple[list[App
     return list(wanted), []
 
 
-def _rollback_problems(migrations: Migrations, rows: Sequence[Applied], history: History) -> list[Problem]:
-    problems = []
-    gone = {row.migration_id for row in rows}
+def _rollbacks(
+    migrations: Migrations, rows: Sequence[Applied], history: History, *, recorded: bool
+) -> tuple[list[Migration], list[Problem]]:
+    """Give each migration with the rollback script that is to run, and why some have none."""
+    chosen: list[Migration] = []
+    problems: list[Problem] = []
     for row in rows:
         migration = migrations.get(row.migration_id)
-        if migration is None:
-            hint = "restore both files of the migration"
-            problems.append(Problem(f"{row.migration_id}: its files are missing", hint=hint))
-        elif migration.rollback is None:
-            path = migration.script.path.with_suffix(".rollback.sql")
-            problems.append(Problem("this rollback script does not exist", Place(path), "write it, then run again"))
+        problem = _rollback_problem(row, migration, migrations.directory)
+        if problem is None and migration is not None:
+            chosen.append(migration)
+        elif recorded and (found := _as_recorded(row, migrations, history.texts(row.migration_id))):
+            chosen.append(found)
+        elif problem is not None:
+            problems.append(problem)
+    return chosen, problems
+
+
+def _rollback_problem(row: Applied, migration: Migration | None, directory: Path) -> Problem | None:
+    place = Place(directory / f"{row.migration_id}.rollback.sql")
+    has_text = row.rollback_checksum is not None
+    hint = "restore it, or run it as it was recorded at apply with --recorded"
+    if migration is None:
+        message = f"{row.migration_id}: its files are missing"
+        return Problem(message, hint=hint if has_text else "restore both files of the migration")
+    if migration.rollback is None:
+        return Problem("this rollback script does not exist", place, hint if has_text else "write it, then run again")
+    if has_text and row.rollback_checksum != migration.rollback.checksum:
+        accept = f"`sqlmigrate accept {row.migration_id} --reason ...` takes it as it is now"
+        return Problem("is not the rollback script that was recorded at apply", place, f"{hint}; {accept}")
+    return None
+
+
+def _as_recorded(row: Applied, migrations: Migrations, texts: Texts) -> Migration | None:
+    """Give a migration with its rollback script as the history has it; None where that was too large to be recorded."""
+    if texts.rollback is None:
+        return None
+    path = migrations.directory / f"{row.migration_id}.sql"
+    migration = migrations.get(row.migration_id)
+    script = migration.script if migration else script_from_text(path, texts.script or "")
+    return Migration(row.migration_id, script, script_from_text(path.with_suffix(".rollback.sql"), texts.rollback))
+
+
+def _dependents(migrations: Migrations, rows: Sequence[Applied], history: History) -> list[Problem]:
+    problems: list[Problem] = []
+    gone = {row.migration_id for row in rows}
     for row in history.applied:
         migration = migrations.get(row.migration_id)
         if row.migration_id in gone or migration is None:

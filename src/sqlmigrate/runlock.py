@@ -24,6 +24,8 @@ from sqlmigrate.events import LockHolder, WaitingForRunLock, ignore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from psycopg.errors import Diagnostic
+
     from sqlmigrate.connection import Connection
     from sqlmigrate.events import Observer
 
@@ -35,17 +37,26 @@ class RunLock:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._ended = False
+        connection.add_notice_handler(self._listen)
 
     def require(self) -> None:
         """Raise ConnectionFailed where the session that holds the lock is gone; costs no round trip."""
         try:
-            if select([self.connection.fileno()], [], [], 0)[0]:
+            while not self._ended and select([self.connection.fileno()], [], [], 0)[0]:
                 self.connection.pgconn.consume_input()
+                self.connection.pgconn.is_busy()  # takes in what has come
         except (psycopg.Error, OSError, ValueError):
+            self._ended = True
+        if self._ended:
             raise ConnectionFailed(
                 "the session that held the run lock was lost, so another run may have begun; stopped here",
                 hint="nothing is half done; run the command again",
-            ) from None
+            )
+
+    def _listen(self, diag: Diagnostic) -> None:
+        """Hear the server's last words: the lock is gone with them, a little before the connection is."""
+        self._ended = self._ended or diag.severity_nonlocalized in {"FATAL", "PANIC"}
 
 
 def lock_key(schema: str) -> int:

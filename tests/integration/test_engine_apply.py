@@ -250,6 +250,21 @@ def test_a_missing_script_is_refused(runner):
     assert "missing" in caught.value.problems[0].message
 
 
+def test_a_script_that_comes_late_is_refused_unless_it_is_meant(runner, conn):
+    runner.write("b", "CREATE TABLE b ();")
+    runner.apply()
+    runner.write("a", "CREATE TABLE a ();")
+    runner.write("c", "CREATE TABLE c ();")
+
+    with pytest.raises(MigrationsError) as caught:
+        runner.apply()
+
+    assert [problem.place.path.name for problem in caught.value.problems] == ["a.sql"]
+    assert not is_there(conn, "c")
+    assert ids(runner.apply(out_of_order=True)) == ["a", "c"]
+    assert runner.applied() == ["b", "a", "c"]
+
+
 def test_an_edited_rollback_script_is_only_a_warning(runner):
     runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
     runner.apply()

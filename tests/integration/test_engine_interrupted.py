@@ -15,7 +15,9 @@ from support.runner import Runner, ids
 from support.sessions import beside, is_there, wait_for_blocked, wait_for_sleep
 from support.waiting import wait_until
 
-OURS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sqlmigrate%'"
+OURS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sqlmigrate%'"
+)
 LOCKS = """
 SELECT count(*) FROM pg_locks
 WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
@@ -99,7 +101,9 @@ def test_a_worker_that_is_cut_off_is_told_and_the_next_run_works(two, admin):
     with beside(two.apply) as [run]:
         pid = wait_for_sleep(admin)
         admin.execute("SELECT pg_terminate_backend(%s)", [pid])
-        with pytest.raises(ExecutionError, match="the connection was lost while the script ran: .*terminating") as caught:
+        with pytest.raises(
+            ExecutionError, match="the connection was lost while the script ran: .*terminating"
+        ) as caught:
             run.result(20)
 
     assert caught.value.migration_id == "b"

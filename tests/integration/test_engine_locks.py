@@ -53,7 +53,9 @@ def test_a_retry_tells_where_in_the_script_it_was_and_who_was_in_the_way(runner,
 
 
 def test_the_whole_transaction_runs_again_not_only_its_statement(runner, conn, blocker):
-    runner.write("a", "CREATE TABLE a (n integer);\nDROP TABLE IF EXISTS gone;\nINSERT INTO a VALUES (1);\nLOCK TABLE busy;")
+    runner.write(
+        "a", "CREATE TABLE a (n integer);\nDROP TABLE IF EXISTS gone;\nINSERT INTO a VALUES (1);\nLOCK TABLE busy;"
+    )
     with beside(lambda: runner.apply(lock_timeout=50)) as [run]:
         wait_until(lambda: len(runner.told(LockRetry)) >= 3)
         assert not is_there(conn, "a")

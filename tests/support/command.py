@@ -59,6 +59,12 @@ def call(arguments: tuple[str | Path, ...], read: Callable[[], tuple[str, str]])
     return Outcome(status, *read())
 
 
+def environment(more: dict[str, str]) -> dict[str, str]:
+    """Give our environment, in which the command is found as it is found here."""
+    path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path} | more
+
+
 @contextmanager
 def started(
     *arguments: str | Path, env: dict[str, str] | None = None, **options: Any
@@ -67,7 +73,7 @@ def started(
     settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(
         [sys.executable, "-m", "sqlmigrate", *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(SOURCE)} | (env or {}),
+        env=environment(env or {}),
         encoding="utf-8",
         errors="surrogateescape",
         **(settings | options),
@@ -147,6 +153,6 @@ def terminal(*arguments: str | Path, **options: Any) -> Iterator[Terminal]:
 def shell(text: str, **variables: str) -> Outcome:
     """Run a line of shell in which `sqlmigrate` is the command."""
     command = f'sqlmigrate() {{ "{sys.executable}" -m sqlmigrate "$@"; }}; {text}'
-    env = os.environ | {"PYTHONPATH": str(SOURCE), "PYTHON": sys.executable} | variables
+    env = environment(variables | {"PYTHON": sys.executable})
     done = subprocess.run(["sh", "-c", command], capture_output=True, env=env, timeout=SECONDS, check=False)
     return Outcome(done.returncode, *(part.decode(errors="surrogateescape") for part in (done.stdout, done.stderr)))

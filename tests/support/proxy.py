@@ -222,15 +222,17 @@ class Proxy:
             when, action, message = self._count(flow, kind)
             if action and message:
                 split = at if when == BEFORE else end
-                self._send(flow, bytes(flow.buffer[passed:split]))
+                self._forward(flow, passed, split)
                 passed = split
                 if not self._go_on(flow.session, action(message)):
                     return
             at = end
-        part = bytes(flow.buffer[passed:at])
+        self._forward(flow, passed, at)
         del flow.buffer[:at]
-        if part:
-            self._send(flow, part)
+
+    def _forward(self, flow: _Flow, start: int, end: int) -> None:
+        if end > start:
+            self._send(flow, bytes(flow.buffer[start:end]))
 
     def _count(self, flow: _Flow, kind: str) -> tuple[str, Action | None, Message | None]:
         session = flow.session

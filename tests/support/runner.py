@@ -38,12 +38,18 @@ class Runner:
         return migrations.load(self.directory)
 
     def apply(
-        self, *, to: str | None = None, steps: int | None = None, gate: Callable[..., None] | None = None, **options: Any
+        self,
+        *,
+        to: str | None = None,
+        steps: int | None = None,
+        out_of_order: bool = False,
+        gate: Callable[..., None] | None = None,
+        **options: Any,
     ) -> Result:
         found = self.load()
 
         def planner(known: History) -> plan.Plan:
-            return plan.plan_apply(found, known, to=to, steps=steps)
+            return plan.plan_apply(found, known, to=to, steps=steps, allow_out_of_order=out_of_order)
 
         return engine.apply(self.conninfo, planner, self.options(options), gate=gate or allow, observer=self.observe)
 
@@ -67,9 +73,7 @@ class Runner:
         return engine.rollback(self.conninfo, planner, self.options(options), gate=gate or allow, observer=self.observe)
 
     def mark(self, *ids: str, **options: Any) -> list[str]:
-        return engine.mark(
-            self.conninfo, self.load(), ids, self.options(options), gate=allow, observer=self.observe
-        )
+        return engine.mark(self.conninfo, self.load(), ids, self.options(options), gate=allow, observer=self.observe)
 
     def unmark(self, *ids: str, **options: Any) -> list[str]:
         return engine.unmark(self.conninfo, ids, self.options(options), gate=allow, observer=self.observe)

@@ -107,27 +107,40 @@ def is_terminal(stream: Any) -> bool:
 def render_error(error: Error) -> list[str]:
     """Say what failed, where, in the server's words, and what to do next."""
     head = click.style("error:", fg="red", bold=True)
-    lines = [f"{head} {error}"]
+    lines = [f"{head} {printable(str(error))}"]
     if error.place:
         lines += caret(error.place)
     if isinstance(error, ExecutionError):
         lines += _server_lines(error)
-    if isinstance(error, (MigrationsError, SeedError)):
-        for problem in error.problems:
-            lines += render_problem(problem, mark="  ")
+    for problem in _problems(error):
+        lines += render_problem(problem, mark="  ")
     if error.hint:
-        lines.append(f"  {click.style('what to do:', bold=True)} {error.hint}")
+        lines.append(f"  {click.style('what to do:', bold=True)} {printable(error.hint)}")
     return lines
+
+
+def _problems(error: Error) -> Sequence[Problem]:
+    """Give the problems of an error that its own message does not say already, as one of a single one does."""
+    if not isinstance(error, (MigrationsError, SeedError)):
+        return ()
+    return [problem for problem in error.problems if problem.message != error.message]
 
 
 def render_problem(problem: Problem, *, mark: str = "") -> list[str]:
     """Say one problem with its place, its line and what to do next."""
-    lines = [f"{mark}{problem}"]
+    lines = [f"{mark}{printable(str(problem))}"]
     if problem.place:
         lines += [mark + line for line in caret(problem.place)]
+    lines += [f"{mark}  {_diff_color(line)}" for line in problem.detail]
     if problem.hint:
-        lines.append(f"{mark}  {click.style('what to do:', bold=True)} {problem.hint}")
+        lines.append(f"{mark}  {click.style('what to do:', bold=True)} {printable(problem.hint)}")
     return lines
+
+
+def _diff_color(line: str) -> str:
+    """Colour a line of a unified diff."""
+    color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+    return click.style(printable(line), fg=color) if color else printable(line)
 
 
 def caret(place: Place) -> list[str]:
@@ -136,16 +149,18 @@ def caret(place: Place) -> list[str]:
         return []
     text, column = place.text, place.column - 1
     cut = max(column - _CARET_WIDTH // 2, 0) if len(text) > _CARET_WIDTH else 0
-    shown = _visible(text[cut : cut + _CARET_WIDTH])
-    pad = "".join(_blank(character) for character in _visible(text[cut:column]))
+    shown = printable(text[cut : cut + _CARET_WIDTH])
+    pad = "".join(_blank(character) for character in printable(text[cut:column]))
     number = str(place.line)
     return [f"  {number} | {shown}", f"  {' ' * len(number)} | {pad}{click.style('^', fg='red', bold=True)}"]
 
 
-def _visible(text: str) -> str:
-    """Replace control characters, which could move the cursor or colour the terminal."""
+def printable(text: str) -> str:
+    """Replace control characters of files and servers, which could move the cursor or colour the terminal."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
-        c if c == "\t" or unicodedata.category(c) not in {"Cc", "Cf"} else "\N{REPLACEMENT CHARACTER}" for c in text
+        c if c in "\t\n" or unicodedata.category(c) not in {"Cc", "Cf"} else "\N{REPLACEMENT CHARACTER}" for c in text
     )
 
 
@@ -160,7 +175,7 @@ def _blank(character: str) -> str:
 def _server_lines(error: ExecutionError) -> list[str]:
     lines = []
     if said := error.server:
-        lines += [f"  {said.severity} {said.sqlstate or ''}: {said.message}".replace(" :", ":")]
+        lines += [printable(f"  {said.severity} {said.sqlstate or ''}: {said.message}".replace(" :", ":"))]
         lines += server_details(said)
     if error.migration_id and not error.kept:
         lines.append(f"  {error.migration_id} was rolled back; nothing of it is in the database")
@@ -170,7 +185,7 @@ def _server_lines(error: ExecutionError) -> list[str]:
 def server_details(said: ServerMessage) -> list[str]:
     """Give DETAIL, HINT and CONTEXT as psql shows them."""
     parts = (("DETAIL", said.detail), ("HINT", said.hint), ("CONTEXT", said.context))
-    return [f"  {name}: " + text.replace("\n", "\n    ") for name, text in parts if text]
+    return [f"  {name}: " + printable(text).replace("\n", "\n    ") for name, text in parts if text]
 
 
 def place_as_json(place: Place | None) -> dict[str, Any] | None:
@@ -185,6 +200,7 @@ def problem_as_json(problem: Problem) -> dict[str, Any]:
         "severity": "warning" if problem.warning else "error",
         "place": place_as_json(problem.place),
         "hint": problem.hint,
+        **({"diff": list(problem.detail)} if problem.detail else {}),
     }
 
 

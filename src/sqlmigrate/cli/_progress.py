@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate import events
-from sqlmigrate.cli._output import server_details
+from sqlmigrate.cli._output import printable, server_details
 
 if TYPE_CHECKING:
     from sqlmigrate.cli._output import Output
@@ -38,7 +38,7 @@ def drawer(output: Output) -> events.Observer:
                 _draw_rows(output, event)
             case events.Blocked():
                 for blocker in event.blockers:
-                    output.progress(f"  {event.migration_id} waits for {blocker}")
+                    output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
             case events.Resumed():
                 word = "resumed" if event.done else "begun again"
                 output.progress(f"{event.migration_id} is {word} after statement {event.done}")
@@ -49,14 +49,14 @@ def drawer(output: Output) -> events.Observer:
                     f"again in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
                 )
                 for blocker in event.blockers:
-                    output.progress(f"  blocked by {blocker}")
+                    output.progress(printable(f"  blocked by {blocker}"))
 
     return draw
 
 
 def _draw_notice(output: Output, event: events.Notice) -> None:
     where = f"{event.place.path.name}:{event.place.line}" if event.place else event.migration_id
-    output.progress(f"  {event.message.severity}: {event.message.message} ({where})")
+    output.progress(f"  {event.message.severity}: {printable(event.message.message)} ({where})")
     for line in server_details(event.message):
         if not line.startswith("  CONTEXT"):
             output.progress(f"  {line}")
@@ -65,7 +65,7 @@ def _draw_notice(output: Output, event: events.Notice) -> None:
 def _draw_rows(output: Output, event: events.RowsReturned) -> None:
     """Show the first rows of a result as psql does without alignment: a bounded look, not an export."""
     where = f"{event.place.path.name}:{event.place.line}" if event.place else event.migration_id
-    output.progress(f"  {' | '.join(event.columns)} ({where})")
+    output.progress(f"  {printable(' | '.join(event.columns))} ({where})")
     for row in event.rows:
         output.progress(f"  {_cut(' | '.join('' if value is None else value for value in row))}")
     if event.total > len(event.rows):
@@ -73,7 +73,7 @@ def _draw_rows(output: Output, event: events.RowsReturned) -> None:
 
 
 def _cut(line: str) -> str:
-    line = " ".join(line.split())
+    line = printable(" ".join(line.split()))
     return line if len(line) <= _ROW_WIDTH else line[: _ROW_WIDTH - 3] + "..."
 
 

@@ -30,6 +30,7 @@ Examples:
 @click.option(
     "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
 )
+@click.option("--recorded", is_flag=True, help="Run a missing or edited rollback script as it was recorded at apply.")
 @click.option("--include-marked", multiple=True, metavar="ID", help="Roll back this marked migration too.")
 @running
 def command(
@@ -40,6 +41,7 @@ def command(
     everything: bool,
     include_marked: tuple[str, ...],
     resume_at: int | None,
+    recorded: bool,
 ) -> None:
     """Roll back applied migrations in the reverse order of their application: one, unless told otherwise.
 
@@ -62,6 +64,7 @@ def command(
                 to=to,
                 everything=everything,
                 include_marked=include_marked,
+                recorded=recorded,
                 resume=resume_at is not None,
             )
 

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from sqlmigrate.cli._options import App, common, writing
 
 if TYPE_CHECKING:
+    from sqlmigrate.connection import ServerInfo
     from sqlmigrate.seeds import SeedSet
 
 EPILOG = """\b
@@ -69,20 +70,24 @@ def _load(app: App) -> SeedSet:
 
 
 def _apply(app: App) -> None:
-    from sqlmigrate import connection, seeds  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
     found = _load(app)
     config = app.config
-    with app.target() as target, connection.session(target.conninfo, application_name="sqlmigrate: seed") as session:
-        info = connection.probe(session)
-        app.announce(target, info)
-        connection.require_writable(info)
-        app.confirm(f"Seed {info.database}?", database=info.database, always=False)
-        connection.settle(session)
-        connection.limit(session, lock_timeout=config.lock_timeout, statement_timeout=config.statement_timeout)
-        if config.role:
-            connection.set_role(session, config.role)
-        result = seeds.apply(session, found)
+    with app.target() as target:
+
+        def gate(info: ServerInfo) -> None:
+            app.announce(target, info)
+            app.confirm(f"Seed {info.database}?", database=info.database, always=False)
+
+        result = seeds.run(
+            target.conninfo,
+            found,
+            role=config.role,
+            lock_timeout=config.lock_timeout,
+            statement_timeout=config.statement_timeout,
+            gate=gate,
+        )
     rows = [(str(item.table), item.inserted, item.updated, item.unchanged) for item in result.tables]
     app.output.result(
         tables=[{"table": name, "inserted": i, "updated": u, "unchanged": same} for name, i, u, same in rows],

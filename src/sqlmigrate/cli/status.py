@@ -62,8 +62,11 @@ def _half_way(stopped: HalfWay) -> list[str]:
         f"  statement {entry.number} (line {entry.line}) {words[entry.state]}: {first}{' ...' if more else ''}",
     ]
     lines += [f"  {entry.error}"] if entry.error else []
+    on = "goes on there; what is done is not done again"
+    if entry.state == "running":
+        on = "looks up what became of it and goes on, or asks where that cannot be known"
     ways = [
-        (f"sqlmigrate {stopped.operation}", "goes on there; what is done is not done again"),
+        (f"sqlmigrate {stopped.operation}", on),
         (f"sqlmigrate {stopped.operation} --resume-at N", "goes on at statement N, if you know better"),
     ]
     if stopped.operation == "apply":

@@ -8,14 +8,14 @@ from sqlmigrate.engine.apply import Result, apply, preview, rollback
 from sqlmigrate.engine.session import Options
 
 if TYPE_CHECKING:
-    from sqlmigrate.engine.marks import mark, unmark
+    from sqlmigrate.engine.marks import accept, mark, unmark
 
-__all__ = ["Options", "Result", "apply", "mark", "preview", "rollback", "unmark"]
+__all__ = ["Options", "Result", "accept", "apply", "mark", "preview", "rollback", "unmark"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `mark` and `unmark` when they are asked for: few calls need them (PEP 562)."""
-    if name in {"mark", "unmark"}:
+    """Import `mark`, `unmark` and `accept` when they are asked for: few calls need them (PEP 562)."""
+    if name in {"accept", "mark", "unmark"}:
         from sqlmigrate.engine import marks  # noqa: PLC0415  see above
 
         return getattr(marks, name)

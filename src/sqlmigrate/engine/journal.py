@@ -1,4 +1,4 @@
-"""What the journal knows of a script outside a transaction, and the commands that write it."""
+"""The journal of a script outside a transaction: what it knows, and how it is written."""
 
 from __future__ import annotations
 
@@ -7,16 +7,31 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
+from sqlmigrate.connection import Command
+from sqlmigrate.engine.execute import run_steps
+from sqlmigrate.engine.pipeline import Step
+from sqlmigrate.engine.transactional import failure
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlmigrate.connection import Command
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.engine.execute import Listener
     from sqlmigrate.engine.transactional import Job
     from sqlmigrate.history import HalfWay, Run
     from sqlmigrate.sql.script import Statement
+
+# whatever the script did to its session, the journal is written by the login role; LOCAL gives it back afterwards
+AS_LOGIN = (
+    Command("SET LOCAL SESSION AUTHORIZATION DEFAULT"),
+    Command("SET LOCAL role TO DEFAULT"),
+    Command("SET LOCAL client_encoding TO 'UTF8'"),
+    Command("SET LOCAL statement_timeout TO 0"),
+)
+# a session that is read only by default must still be able to write its journal
+BEGIN, COMMIT = Command("BEGIN READ WRITE"), Command("COMMIT")
 
 
 @dataclass(slots=True)
@@ -69,6 +84,30 @@ class Journal:
             place=self.job.script.place(block[0]),
             hint="only what comes after the last finished statement may be mended; restore the others",
         )
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends steps of one script, and what is to be written to its journal."""
+
+    connection: Connection
+    job: Job
+    listener: Listener
+
+    def send(self, *steps: Step) -> None:
+        """Run steps; raises the error of the first that fails, with its place."""
+        exchange = run_steps(self.connection, steps, self.listener)
+        if exchange.error is not None and exchange.failed is not None:
+            raise failure(self.job, exchange.failed, exchange.error)
+
+    def run(self, statement: Statement) -> None:
+        """Run a statement of the script by itself."""
+        self.send(Step(Command(statement.text), statement))
+
+    def write(self, commands: Sequence[Command]) -> None:
+        """Write to the journal in a transaction of its own."""
+        if commands:
+            self.send(*map(Step, (BEGIN, *AS_LOGIN, *commands, COMMIT)))
 
 
 def found_journal(schema: str, job: Job, run: Run, stopped: HalfWay | None) -> Journal:

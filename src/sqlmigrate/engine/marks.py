@@ -49,6 +49,32 @@ def unmark(conninfo: str, ids: Sequence[str], options: Options, *, gate: Gate, o
     return _write(conninfo, options, gate, observer, writes)
 
 
+def accept(
+    conninfo: str,
+    migrations: Migrations,
+    migration_id: str,
+    reason: str,
+    options: Options,
+    *,
+    gate: Gate,
+    observer: Observer,
+) -> None:
+    """Record the files of an applied migration as they are now, with the reason; raises UsageError where it is not."""
+    migration = migrations.named(migration_id)
+
+    def writes(found: History, run: Run) -> Writes:
+        recorded = found.get(migration_id)
+        if recorded is None:
+            raise UsageError(f"{migration_id} is not applied, so there is nothing to accept")
+        if recorded.checksum is None:
+            raise UsageError(f"{migration_id} was applied by yoyo, so no text is recorded that could differ")
+        digests = (migration.script.checksum, migration.script.sha256)
+        log = history.log(options.schema, migration_id, "accept", run, digests=digests, reason=reason)
+        return {migration_id: [history.accept(options.schema, migration), *log]}
+
+    _write(conninfo, options, gate, observer, writes)
+
+
 def _mark(migrations: Migrations, name: str, options: Options, run: Run) -> list[Command]:
     migration = migrations.named(name)
     digests = (migration.script.checksum, migration.script.sha256)

@@ -75,7 +75,7 @@ def leftovers(connection: Connection, subject: Subject, found: dict[str, Any]) -
     """Give the INVALID indexes that a statement of ours left behind: they were not there before, or not INVALID."""
     if subject.action not in {"create index", "reindex"}:
         return []
-    old = {*found.get("invalid", ()), *found.get("indexes", ())}
+    old = set(found.get("invalid", ())) | (set(found.get("indexes", ())) if subject.action == "create index" else set())
     mine = {index.oid for index in _indexes(connection, subject)} if subject.relation else None
     return [
         item

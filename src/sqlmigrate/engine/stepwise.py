@@ -6,66 +6,55 @@ looked up after. A block from the script's own BEGIN to its COMMIT is one entry,
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate import history
 from sqlmigrate.connection import Command
-from sqlmigrate.engine import outcome
-from sqlmigrate.engine.execute import run_steps
-from sqlmigrate.engine.outcome import Outcome
+from sqlmigrate.engine import halfway, outcome
+from sqlmigrate.engine.journal import AS_LOGIN, BEGIN, COMMIT
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import BACK_TO_LOGIN, PRISTINE, script_role, set_role, settings
-from sqlmigrate.engine.transactional import failure, lost, undo
-from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, LockBudgetSpent
+from sqlmigrate.engine.transactional import undo
+from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, open_block, sets_up_session
+from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError
 from sqlmigrate.events import Resumed
-from sqlmigrate.history import Entry
 from sqlmigrate.sql.parse import Kind, classify
-from sqlmigrate.sql.scan import leading_words
-from sqlmigrate.sql.subject import Subject, subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
 
-    from sqlmigrate.connection import Connection, ServerInfo
-    from sqlmigrate.engine.execute import Listener
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.journal import Journal, Sender
+    from sqlmigrate.engine.outside import Outside
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.engine.transactional import Job
-    from sqlmigrate.history import HalfWay, Run
+    from sqlmigrate.history import History
     from sqlmigrate.sql.script import Statement
 
 # active_sql_transaction, invalid_transaction_termination: the statement wants to be outside a transaction after all
 _WANTS_OUT = frozenset({"25001", "2D000"})
-# what sets up the session is done again when a script is resumed, since that is a new session
-_SESSION_WORDS = frozenset({"set", "reset", "prepare", "load", "listen", "discard"})
-_SET_CONFIG = re.compile(r"select\s+(pg_catalog\s*\.\s*)?set_config\s*\(", re.IGNORECASE)
-# the journal is written as the login role, whatever role the script is in: LOCAL gives it back afterwards
-_AS_LOGIN = (
-    Command("SET LOCAL SESSION AUTHORIZATION DEFAULT"),
-    Command("SET LOCAL role TO DEFAULT"),
-    Command("SET LOCAL client_encoding TO 'UTF8'"),
-)
-_COMMIT = Command("COMMIT")
+_PREDECESSOR_SECONDS = 10.0
 
 
 @dataclass(slots=True)
 class Stepper:
-    """One script on its way, on one session."""
+    """One script on its way, on one session.
 
-    connection: Connection
-    job: Job
+    `afterwards` gives the history as another session finds it once this one is lost, None where it cannot be asked.
+    """
+
+    sender: Sender
+    journal: Journal
+    outside: Outside
     options: Options
     info: ServerInfo
-    run: Run
-    listener: Listener
-    stopped: HalfWay | None = None
+    retrying: Callable[[Callable[[], None]], None]
+    afterwards: Callable[[], History | None]
     resume_at: int | None = None
-    retrying: Callable[[Callable[[], None]], None] = lambda work: work()
     _block: list[Statement] = field(default_factory=list)
+    _passed: list[Statement] = field(default_factory=list)
     _done: int = 0
 
     def go(self) -> None:
@@ -73,295 +62,202 @@ class Stepper:
 
         Raises HalfWayError where something of the script is done and it cannot go on.
         """
+        connection, job = self.sender.connection, self.sender.job
+        statement = None
         try:
             self._prepare()
-            for statement in self.job.script.statements():
-                if self._is_done(statement):
-                    self._restore_session(statement)
+            for statement in job.script.statements():
+                if statement.number <= self._done:
+                    self._pass(statement)
                 else:
                     self._one(statement)
-            self._finish()
-        except psycopg.OperationalError as error:
-            if not self.connection.closed:
-                raise
-            raise self._half_way(lost(self.job, error)) from None
+            self._finish(statement.number if statement else 0)
         except ExecutionError as error:
-            undo(self.connection)
-            raise self._half_way(error) from None
+            undo(connection)
+            self._note(statement, error)
+            raise self._stopped(error) from None
         except Error:
-            undo(self.connection)
+            undo(connection)
             raise
+        except psycopg.Error as error:
+            if connection.closed:
+                raise halfway.lost(job, error, self.afterwards()) from None
+            raise self._stopped(halfway.unexpected(job, error)) from None
 
     def _prepare(self) -> None:
-        job, options = self.job, self.options
+        job, options = self.sender.job, self.options
         commands = [settings(job.script, options, self.info, f"sqlmigrate: {job.migration_id}")]
         if role := script_role(job.script, options):
             commands.append(set_role(role))
-        self._pipeline([Step(PRISTINE), Step(None), *map(Step, commands)])
-        entries = self.stopped.entries if self.stopped and self.stopped.operation == job.operation else ()
-        self._done = max((entry.last_number for entry in entries if entry.state == "done"), default=0)
-        if self.resume_at is not None:
-            self._skip_to(self.resume_at, entries)
-        if entries or self.resume_at:
-            self.listener.observer(Resumed(job.migration_id, job.operation, self._done))
+        self.sender.send(Step(PRISTINE), Step(None), *map(Step, commands))
+        if self.journal.entries:
+            self._require_alone()
+            self._resume()
 
-    def _skip_to(self, number: int, entries: Sequence[Entry]) -> None:
-        """Take the word of whoever says that everything before a statement is done."""
-        commands = [
-            history.journal_forget(self.options.schema, self.job.migration_id, self.job.operation, entry.number)
-            for entry in entries
-            if entry.last_number >= number or entry.state != "done"
-        ]
-        skipped = [item for item in self.job.script.statements() if item.number < number]
-        if number < 1 or (number > 1 and (not skipped or skipped[-1].number != number - 1)):
-            raise HistoryError(f"{self.job.migration_id} has no statement {number} to go on at")
-        known = {at for entry in entries if entry.state == "done" for at in range(entry.number, entry.last_number + 1)}
-        commands += [self._journal([item], "done") for item in skipped if item.number not in known]
-        self._journalled(commands)
-        self._done = number - 1
-
-    def _is_done(self, statement: Statement) -> bool:
-        if statement.number > self._done:
-            return False
-        entry = self._entry(statement.number)
-        if entry and entry.number == entry.last_number == statement.number and entry.digest != _digest([statement]):
-            raise HistoryError(
-                f"statement {statement.number} was edited after it was run",
-                place=self.job.script.place(statement),
-                hint="only what comes after the last finished statement may be mended; restore the others",
+    def _require_alone(self) -> None:
+        """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""
+        if pid := outcome.predecessor(self.sender.connection, seconds=_PREDECESSOR_SECONDS):
+            raise ExecutionError(
+                f"a session of an earlier run (pid {pid}) is still at work on this script",
+                migration_id=self.sender.job.migration_id,
+                hint=f"wait until it has ended, or end it with SELECT pg_terminate_backend({pid})",
             )
-        return True
 
-    def _entry(self, number: int) -> Entry | None:
-        if self.stopped is None or self.stopped.operation != self.job.operation:
-            return None
-        return next((entry for entry in self.stopped.entries if entry.number <= number <= entry.last_number), None)
+    def _resume(self) -> None:
+        if self.resume_at is not None:
+            self._skip_to(self.resume_at)
+        undone = [entry for entry in self.journal.entries if entry.state == "failed" and entry.found is None]
+        self.sender.write(self.journal.forget(undone))
+        self._done = self.journal.done if self.resume_at is None else self.resume_at - 1
+        self.sender.listener.observer(Resumed(self.sender.job.migration_id, self.sender.job.operation, self._done))
 
-    def _restore_session(self, statement: Statement) -> None:
-        """Repeat what only sets up the session."""
-        words = leading_words(statement.text, 1)
-        if _SESSION_WORDS & set(words) or _SET_CONFIG.match(statement.text):
-            self._pipeline([Step(Command(statement.text), statement)])
+    def _skip_to(self, number: int) -> None:
+        """Take the word of whoever says that everything before a statement is done."""
+        job = self.sender.job
+        skipped = list(takewhile(lambda item: item.number < number, job.script.statements()))
+        if number > 1 and (not skipped or skipped[-1].number != number - 1):
+            raise HistoryError(f"{job.migration_id} has no statement {number} to go on at")
+        if begin := open_block(skipped):
+            raise HistoryError(
+                f"statement {number} is inside the transaction that statement {begin.number} begins",
+                place=job.script.place(begin),
+                hint=f"--resume-at {begin.number} runs that transaction again",
+            )
+        again = [
+            entry
+            for entry in self.journal.entries
+            if entry.last_number >= number or entry.state != "done"
+            if entry.number != number or entry.state == "done"  # what this one found is needed to clear up behind it
+        ]
+        commands = self.journal.forget(again)
+        commands += [self.journal.add([item], "done") for item in skipped if self.journal.entry(item.number) is None]
+        self.sender.write(commands)
+
+    def _pass(self, statement: Statement) -> None:
+        """Pass over what is done, if it still is what was run, but repeat what sets up the session."""
+        entry = self.journal.entry(statement.number)
+        self._passed.append(statement)
+        if entry is not None and statement.number < entry.last_number:
+            return
+        block, self._passed = self._passed, []
+        if entry is not None:
+            self.journal.require_unedited(block, entry)
+        if not is_rolled_back(block):
+            for item in filter(sets_up_session, block):
+                self.sender.run(item)
 
     def _one(self, statement: Statement) -> None:
+        entry = self.journal.entry(statement.number)
+        if entry is not None and self.outside.settled(statement, entry):
+            self._done = statement.number
+            return
         kind = classify(statement.text)
         if self._block:
             self._in_block(statement, kind)
         elif kind is Kind.TRANSACTION_CONTROL:
-            self._pipeline([Step(Command(statement.text), statement)])
-            if leading_words(statement.text, 1)[0] in {"begin", "start"}:
+            self.sender.run(statement)
+            if begins(statement):
                 self._block = [statement]
-        elif kind is Kind.NOT_IN_TRANSACTION or _may_commit(statement.text):
-            self._outside(statement)
         else:
-            self._inside(statement)
+            if kind is Kind.NOT_IN_TRANSACTION or may_commit(statement.text):
+                self.outside.run(statement)
+            else:
+                self._inside(statement)
+            self._done = statement.number
 
     def _in_block(self, statement: Statement, kind: Kind) -> None:
         """Go on in the script's own transaction; its journal row is written just before its COMMIT."""
         self._block.append(statement)
-        if kind is not Kind.TRANSACTION_CONTROL:
-            self._pipeline([Step(Command(statement.text), statement)])
+        if kind is not Kind.TRANSACTION_CONTROL or begins(statement):
+            self._again_on_lock(self._block[0], statement, self.sender.run)
             return
-        ends_well = leading_words(statement.text, 1)[0] in {"commit", "end"}
-        entry = self._journal(self._block, "done")
-        before = [*map(Step, (*_AS_LOGIN, entry))] if ends_well else []
-        self._pipeline([*before, Step(Command(statement.text), statement)])
-        if not ends_well:
-            self._journalled([entry])
+        entry = self.journal.add(self._block, "done")
+        with_it = not is_rolled_back(self._block) and not self._reads_only()
+        before = [*map(Step, (*AS_LOGIN, entry))] if with_it else []
+        self.sender.send(*before, Step(Command(statement.text), statement))
+        if not with_it:
+            self.sender.write([entry])
         self._done = statement.number
         self._block = []
 
+    def _reads_only(self) -> bool:
+        """Tell whether the script's own transaction is READ ONLY, so that no journal row can be written in it."""
+        row = self.sender.connection.execute("SELECT pg_catalog.current_setting('transaction_read_only')").fetchone()
+        return row is not None and row[0] == "on"
+
     def _inside(self, statement: Statement) -> None:
         """Run a statement in a transaction of its own, with its journal row."""
-        entry = self._journal([statement], "done")
+        entry = self.journal.add([statement], "done")
 
-        def work() -> None:
-            steps = [Step(Command("BEGIN")), Step(Command(statement.text), statement)]
-            try:
-                self._pipeline([*steps, *map(Step, (*_AS_LOGIN, entry, _COMMIT))])
-            except ExecutionError:
-                undo(self.connection)
-                raise
+        def work(again: Statement) -> None:
+            steps = [Step(BEGIN), Step(Command(again.text), again)]
+            self.sender.send(*steps, *map(Step, (*AS_LOGIN, entry, COMMIT)))
 
         try:
-            self._forget_failed(statement)
-            self.retrying(work) if statement.data is None else work()
-        except LockBudgetSpent:
-            raise
+            self._again_on_lock(statement, statement, work)
         except ExecutionError as error:
             if error.server is None or error.server.sqlstate not in _WANTS_OUT:
                 raise
-            self._outside(statement)
-            return
-        self._done = statement.number
+            self.outside.run(statement)
 
-    def _forget_failed(self, statement: Statement) -> None:
-        if (entry := self._entry(statement.number)) and entry.state != "done":
-            name = self.job.migration_id
-            self._journalled([history.journal_forget(self.options.schema, name, self.job.operation, entry.number)])
+    def _again_on_lock(self, first: Statement, last: Statement, work: Callable[[Statement], None]) -> None:
+        """Do work on the last statement; where a lock was not granted, on all from the first one, read anew.
 
-    def _outside(self, statement: Statement) -> None:
-        """Run a statement outside a transaction: journalled before, looked up after a crash, never repeated unseen."""
-        about = subject(statement.text)
-        entry = self._entry(statement.number)
-        found = entry.found or {} if entry else outcome.before(self.connection, about)
-        if entry is not None and entry.state in {"running", "failed"}:
-            if self._settled(statement, about, entry, found):
-                self._mark(statement, "done")
-                self._done = statement.number
-                return
-            self._mark(statement, "running")
-        else:
-            self._journalled([self._journal([statement], "running", found)])
-        self._alone(statement, about, found)
-        self._mark(statement, "done")
-        self._done = statement.number
+        A lost transaction must begin again where it began, and COPY data can be read only once.
+        """
+        lost = False
 
-    def _settled(self, statement: Statement, about: Subject, entry: Entry, found: dict[str, object]) -> bool:
-        """Look up what became of a statement whose answer never came; clears away what it left half made."""
-        if outcome.detach_pending(self.connection, about):
-            raise self._stuck(
-                statement,
-                "its DETACH PARTITION CONCURRENTLY was interrupted half way",
-                f"run ALTER TABLE {about.relation} DETACH PARTITION {about.name} FINALIZE, then apply again",
-            )
-        result = outcome.look_up(self.connection, about, found)
-        if result is Outcome.UNKNOWN and entry.state == "running":
-            raise self._stuck(
-                statement,
-                "it was begun, and whether it was carried out cannot be known",
-                f"look into the database; then --resume-at {statement.number} runs it again, "
-                f"and --resume-at {statement.number + 1} goes on behind it",
-            )
-        for index in outcome.leftovers(self.connection, about, found):
-            self._pipeline([Step(Command("SET lock_timeout = 0")), Step(None), Step(Command(index.drop))])
-        return result is Outcome.DONE
+        def attempt() -> None:
+            nonlocal lost
+            try:
+                for statement in self._read_again(first.number, last.number) if lost else [last]:
+                    work(statement)
+            except ExecutionError:
+                lost = True
+                undo(self.sender.connection)
+                raise
 
-    def _stuck(self, statement: Statement, what: str, hint: str) -> HalfWayError:
-        return HalfWayError(
-            f"statement {statement.number}: {what}",
-            migration_id=self.job.migration_id,
-            statement=statement.number,
-            place=self.job.script.place(statement),
-            hint=hint,
-            kept=True,
-        )
+        self.retrying(attempt)
 
-    def _alone(self, statement: Statement, about: Subject, found: dict[str, object]) -> None:
-        """Run a statement by itself; CONCURRENTLY waits for old snapshots, which must not count as lock waits."""
-        if about.concurrently:
-            row = self.connection.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchone()
-            self._pipeline([Step(Command("SET lock_timeout = 0"))])
-        try:
-            self._pipeline([Step(Command(statement.text), statement)])
-            if (index := outcome.skipped_over(self.connection, about)) is not None:
-                raise self._invalid(statement, index, "IF NOT EXISTS passed over")
-        except ExecutionError as error:
-            self._explain(statement, about, found, error)
-            raise
-        finally:
-            if about.concurrently and row and not self.connection.closed:
-                self.connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", [row[0]])
-        left = outcome.leftovers(self.connection, about, found)
-        if left:
-            raise self._invalid(statement, left[0], "it left behind")
+    def _read_again(self, first: int, last: int) -> Iterator[Statement]:
+        statements = self.sender.job.script.statements()
+        return (item for item in takewhile(lambda item: item.number <= last, statements) if item.number >= first)
 
-    def _explain(self, statement: Statement, about: Subject, found: dict[str, object], error: ExecutionError) -> None:
-        """Note in the journal that a statement failed, and add to its error what it left behind."""
-        if self.connection.closed:
-            return
-        undo(self.connection)
-        self._mark(statement, "failed", error.message)
-        if (left := outcome.leftovers(self.connection, about, found)) and error.hint is None:
-            names = ", ".join(index.name for index in left)
-            error.hint = (
-                f"it left the INVALID index {names}; `sqlmigrate apply` drops it and builds it again once the cause is "
-                f"mended, or by hand: {left[0].drop}"
-            )
-
-    def _invalid(self, statement: Statement, index: outcome.Index, what: str) -> ExecutionError:
-        return ExecutionError(
-            f"{what} the INVALID index {index.schema}.{index.name}, which no query uses",
-            migration_id=self.job.migration_id,
-            statement=statement.number,
-            place=self.job.script.place(statement),
-            hint=f"run {index.drop}, then apply again",
-        )
-
-    def _finish(self) -> None:
+    def _finish(self, last: int) -> None:
         """Write the history row and empty the journal, in one transaction."""
+        job = self.sender.job
         if self._block:
             raise ExecutionError(
                 "the script ends inside a transaction that it began",
-                migration_id=self.job.migration_id,
-                place=self.job.script.place(self._block[0]),
+                migration_id=job.migration_id,
+                place=job.script.place(self._block[0]),
                 hint="add the COMMIT",
             )
-        job = self.job
-        clear = history.journal_clear(self.options.schema, job.migration_id)
+        if last < self._done:
+            raise HistoryError(
+                f"the script has {last} statements, but {self._done} are done",
+                place=job.path,
+                hint="restore those that were removed",
+            )
         first = [] if job.operation == "rollback" and self._gives_up_apply() else [job.claim]
-        commands = [Command("BEGIN READ WRITE"), *BACK_TO_LOGIN, *first, clear, *job.finish, _COMMIT]
-        self._pipeline([*map(Step, commands)])
+        self.sender.send(*map(Step, (BEGIN, *BACK_TO_LOGIN, *first, self.journal.clear(), *job.finish, COMMIT)))
 
     def _gives_up_apply(self) -> bool:
         """Whether this rollback is of a script that stopped half way: it is not in the history, only in the journal."""
-        return "journal" in self.job.claim.sql
+        return "journal" in self.sender.job.claim.sql
 
-    def _journal(self, block: Sequence[Statement], state: str, found: dict[str, object] | None = None) -> Command:
-        first, last = block[0], block[-1]
-        text = first.text if first is last else f"{first.text}; ... {last.text}"
-        entry = Entry(first.number, last.number, state, _digest(block), text, first.line, found)
-        job = self.job
-        return history.journal_begin(self.options.schema, job.migration_id, job.operation, entry, self.run)
+    def _note(self, statement: Statement | None, error: ExecutionError) -> None:
+        """Write a failed statement that left nothing behind into the journal, for `status` to show."""
+        is_noted = isinstance(error, HalfWayError) or error.statement in {None, self.outside.begun}
+        if is_noted or statement is None or not self._is_begun() or self.sender.connection.closed:
+            return
+        failed = self.journal.mark(statement.number, "failed", error.message)
+        self.sender.write([self.journal.add([statement], "failed"), failed])
 
-    def _mark(self, statement: Statement, state: str, error: str | None = None) -> None:
-        name, operation, number = self.job.migration_id, self.job.operation, statement.number
-        self._journalled([history.journal_state(self.options.schema, name, operation, number, state, error)])
+    def _is_begun(self) -> bool:
+        """Tell whether something of the script is, or may be, in the database."""
+        return bool(self._done or self.journal.entries or self.outside.begun)
 
-    def _journalled(self, commands: Sequence[Command]) -> None:
-        """Write to the journal in a transaction of its own."""
-        if commands:
-            self._pipeline([*map(Step, (Command("BEGIN READ WRITE"), *_AS_LOGIN, *commands, _COMMIT))])
-
-    def _pipeline(self, steps: Sequence[Step]) -> None:
-        exchange = run_steps(self.connection, steps, self.listener)
-        if exchange.error is not None and exchange.failed is not None:
-            error = failure(self.job, exchange.failed, exchange.error)
-            raise error
-
-    def _half_way(self, error: ExecutionError) -> ExecutionError:
+    def _stopped(self, error: ExecutionError) -> ExecutionError:
         """Say so where something of the script stays in the database."""
-        if isinstance(error, HalfWayError) or not (self._done or self._begun_outside()):
-            return error
-        again = "apply" if self.job.operation == "apply" else "rollback"
-        ways = f"mend the cause and run `sqlmigrate {again}`, which goes on here"
-        ways += "; or `sqlmigrate rollback` takes back what is done" if again == "apply" else ""
-        half = HalfWayError(
-            error.message,
-            migration_id=self.job.migration_id,
-            server=error.server,
-            statement=error.statement,
-            place=error.place,
-            hint=f"{error.hint}; {ways}" if error.hint else ways,
-            kept=True,
-        )
-        half.done_statements = self._done
-        return half
-
-    def _begun_outside(self) -> bool:
-        if self.connection.closed:
-            return True
-        found = history.read(self.connection, self.options.schema)
-        return found.stopped(self.job.migration_id) is not None
-
-
-def _digest(block: Sequence[Statement]) -> str:
-    return hashlib.sha256(";".join(item.text for item in block).encode()).hexdigest()
-
-
-def _may_commit(statement: str) -> bool:
-    """Tell whether a statement may end transactions itself: a procedure, or a DO block that says so."""
-    words = leading_words(statement, 1)
-    return words == ["call"] or (
-        words == ["do"] and bool(re.search(r"\b(commit|rollback)\b", statement, re.IGNORECASE))
-    )
+        return halfway.half_way(self.sender.job, error, self._done) if self._is_begun() else error

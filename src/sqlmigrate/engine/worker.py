@@ -11,6 +11,8 @@ import psycopg
 from sqlmigrate import history
 from sqlmigrate.connection import connect
 from sqlmigrate.engine.execute import Listener
+from sqlmigrate.engine.journal import Sender, found_journal
+from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.stepwise import Stepper
 from sqlmigrate.engine.transactional import (
@@ -92,21 +94,36 @@ class Worker:
         if job.transactional:
             self._retrying(in_transaction, job.migration_id, watcher)
             return
-        stopped = self.found.stopped(job.migration_id)
-        stepper = Stepper(self.connection, job, self.options, self.info, run, listener, stopped)
-        stepper.retrying = lambda work: self._retrying(work, job.migration_id, watcher)
-        stepper.resume_at = self.options.resume_at
-        stepper.go()
+        self._step_by_step(job, run, listener, watcher)
+
+    def _step_by_step(self, job: Job, run: Run, listener: Listener, watcher: Watcher) -> None:
+        sender = Sender(self.connection, job, listener)
+        journal = found_journal(self.options.schema, job, run, self.found.stopped(job.migration_id))
+
+        def retrying(work: Callable[[], None]) -> None:
+            self._retrying(work, job.migration_id, watcher)
+
+        resume_at = self.options.resume_at if journal.entries else None
+        outside = Outside(sender, journal, retrying, resume_at)
+        Stepper(sender, journal, outside, self.options, self.info, retrying, self._afterwards, resume_at).go()
 
     def _look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
+        found = self._afterwards()
+        if found is None:
+            return None
+        applied = found.get(job.migration_id) is not None
+        if job.operation == "apply":
+            return applied
+        return not applied and found.stopped(job.migration_id) is None  # it may be of a script that stopped half way
+
+    def _afterwards(self) -> History | None:
+        """Read the history in another session once the lost one has ended; None where that cannot be done yet."""
         try:
-            other = connect(self.conninfo)
-            with other:
+            with connect(self.conninfo) as other:
                 if not wait_until_gone(other, self.info.backend_pid, seconds=_SETTLED_SECONDS):
                     return None
-                applied = history.is_applied(other, self.options.schema, job.migration_id)
-                return applied if job.operation == "apply" else not applied
+                return history.read(other, self.options.schema)
         except (ConnectionFailed, psycopg.Error):
             return None
 

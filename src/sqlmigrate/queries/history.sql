@@ -67,9 +67,46 @@ VALUES ($1, $2, pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()))
 -- name: finish_claim
 INSERT INTO {schema}.applied (migration_hash, marked, checksum, sha256, size, script,
                               rollback_checksum, rollback_sha256, rollback_size, rollback_script, run_id)
-SELECT migration_hash, $2::boolean, $3, $4, $5::bigint, $6, $7, $8, $9::bigint, $10, $11::uuid
+SELECT migration_hash, $10::boolean, $2, $3, $4::bigint, $5, $6, $7, $8::bigint, $9, $11::uuid
 FROM {schema}._yoyo_migration
 WHERE migration_hash = $1
+
+-- name: accept
+UPDATE {schema}.applied
+SET checksum = $2,
+    sha256 = $3,
+    size = $4::bigint,
+    script = $5,
+    rollback_checksum = $6,
+    rollback_sha256 = $7,
+    rollback_size = $8::bigint,
+    rollback_script = $9
+WHERE migration_hash = $1
+
+-- name: log_rows
+SELECT theirs.created_at_utc AS at,
+       coalesce(ours.operation, theirs.operation) AS operation,
+       theirs.migration_id,
+       ours.login_role,
+       ours.script_role,
+       theirs.username,
+       theirs.hostname,
+       ours.client_address::text,
+       ours.duration_ms,
+       ours.run_id::text,
+       ours.checksum,
+       ours.sha256,
+       ours.server_version,
+       ours.tool_version,
+       coalesce(ours.reason, theirs.comment) AS reason
+FROM {schema}._yoyo_log AS theirs
+LEFT JOIN {schema}.log AS ours USING (id)
+WHERE (%(migration_id)s::text IS NULL OR theirs.migration_id = %(migration_id)s::text)
+  AND (%(operation)s::text IS NULL OR coalesce(ours.operation, theirs.operation) = %(operation)s::text)
+  AND (%(since)s::timestamp IS NULL OR theirs.created_at_utc >= %(since)s::timestamp)
+  AND (%(until)s::timestamp IS NULL OR theirs.created_at_utc < %(until)s::timestamp)
+ORDER BY theirs.created_at_utc DESC, ours.seq DESC NULLS LAST
+LIMIT %(most)s::bigint
 
 -- name: unclaim
 -- the division fails (22012) where the row is gone, so that nothing behind it in the pipeline runs

@@ -9,7 +9,7 @@ WITH given AS (
 ), tables AS (
     SELECT oid FROM root
     UNION
-    SELECT tree.relid FROM root, pg_catalog.pg_partition_tree(root.oid) AS tree
+    SELECT tree.relid::oid FROM root, pg_catalog.pg_partition_tree(root.oid) AS tree
 )
 SELECT index.indexrelid::bigint AS oid,
        space.nspname::text AS schema,

@@ -44,6 +44,7 @@ class SyntaxComplaint:
     offset: int
 
 
+_WORD_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
 _OPENERS = frozenset({"begin", "start", "commit", "end", "abort"})
 _NEVER_IN_TRANSACTION = (
     ("vacuum",),
@@ -198,3 +199,22 @@ def parse_tree(statement: str) -> Any:
         return parse(statement)
     except (PgQueryError, DecodeError):  # protobuf gives up at about 50 terms in one expression
         return None
+
+
+def normal_form(statement: str) -> tuple[str, ...] | None:
+    """Give a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
+
+    Constants and quoted names stay as they are. None where libpg_query cannot tell.
+    """
+    from postgast import PgQueryError, pg_query_pb2, scan  # noqa: PLC0415  only where a file was edited
+
+    if len(statement) > PARSE_LIMIT:
+        return None
+    comments = {pg_query_pb2.SQL_COMMENT, pg_query_pb2.C_COMMENT}
+    raw = statement.encode()
+    try:
+        tokens = [token for token in scan(statement).tokens if token.token not in comments]
+    except PgQueryError:
+        return None
+    words = (raw[token.start : token.end].decode() for token in tokens)
+    return tuple(word.lower() if _WORD_TOKEN.match(word) else word for word in words)

@@ -178,6 +178,14 @@ def _refined(source: Source) -> Iterator[Piece]:
             yield Piece(text.strip(), piece.offset + at, piece.line + inner.line - 1, column)
 
 
+def script_from_text(path: Path, text: str) -> Script:
+    """Make a script from its text, such as one that was recorded; `path` names it in errors."""
+    directives, _ = read_directives(path, text)
+    raw = text.encode()
+    checksum = hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
+    return Script(path, text, checksum, hashlib.sha256(raw).hexdigest(), len(raw), directives)
+
+
 def read_script(path: Path) -> tuple[Script, list[Problem]]:
     """Read a script and every problem in its directives.
 

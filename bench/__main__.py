@@ -1,0 +1,86 @@
+"""Measure sqlmigrate against psql, against other tools and against its targets: `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from comparing import compare
+from contestants import contestants
+from machine import machine, versions
+from reading import dump, reader
+from results import Results, as_json, as_markdown
+from servers import running
+from starting import imports, nothing_to_do
+from trips import long_migrations, round_trips
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.server import PrivateServer
+
+PARTS = ("local", "delayed", "trips", "start", "reader", "dump")
+RESULTS = Path(__file__).resolve().parent / "results"
+_START_ROUNDS = 5  # times as many: these runs are short
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts that were asked for and write what came out."""
+    options = _options(arguments)
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as place, running() as server:
+        results = measure(server, Path(place), options)
+    text = as_markdown(results)
+    sys.stdout.write(text)
+    if options.write:
+        name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.md").write_text(text)
+        (RESULTS / f"{name}.json").write_text(as_json(results))
+    return 0
+
+
+def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> Results:
+    """Run the parts one after the other."""
+    known = contestants(server)
+    psql, ours = known[0], known[1]
+    tools = [tool for tool in known if not options.tools or tool.name in options.tools]
+    delay, rounds = options.delay / 1000, options.rounds
+    results = Results(machine(), versions(server, tools), rounds, delay)
+    chosen = set(options.only or PARTS)
+    if "start" in chosen:
+        results.imports = imports(server, ours, place, rounds)
+        results.nothing = nothing_to_do(server, psql, ours, place, options.counts, _START_ROUNDS * rounds)
+    if "reader" in chosen:
+        results.reading = reader(place, rounds)
+    if "dump" in chosen:
+        results.dumps = dump(server, psql, ours, place, options.megabytes, rounds)
+    if "trips" in chosen:
+        results.trips = round_trips(server, tools, place)
+        results.long = long_migrations(server, ours, place, delay)
+    if "local" in chosen:
+        results.local = compare(server, tools, place, options.counts, rounds, 0.0)
+    if "delayed" in chosen:
+        results.delayed = compare(server, tools, place, options.delayed_counts, options.delayed_rounds, delay)
+    return results
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=PARTS, help="run this part alone; may be repeated")
+    parser.add_argument("--tools", nargs="+", metavar="NAME", help="compare these alone")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each measurement")
+    parser.add_argument("--counts", type=int, nargs="+", default=[10, 300, 1000], help="numbers of migrations")
+    parser.add_argument("--delay", type=float, default=5.0, metavar="MS", help="network delay in each direction")
+    parser.add_argument("--delayed-counts", type=int, nargs="+", default=[10, 300], help="numbers with network delay")
+    parser.add_argument("--delayed-rounds", type=int, default=3, help="runs with network delay")
+    parser.add_argument("--megabytes", type=int, default=200, help="size of the dump")
+    parser.add_argument("--no-write", dest="write", action="store_false", help="print the results and write no files")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The figures of one run, as JSON and as Markdown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from contestants import ACTIONS
+from targets import targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from comparing import Row
+    from machine import Machine
+    from reading import Dump, Reading
+    from starting import Imports, Start
+    from trips import Long, Trips
+
+Cells = list[str]
+
+
+@dataclass(slots=True)
+class Results:
+    """What one run has measured; a part that was not run is empty."""
+
+    machine: Machine
+    versions: dict[str, str]
+    rounds: int
+    delay: float
+    local: list[Row] = field(default_factory=list)
+    delayed: list[Row] = field(default_factory=list)
+    trips: list[Trips] = field(default_factory=list)
+    long: list[Long] = field(default_factory=list)
+    imports: list[Imports] = field(default_factory=list)
+    nothing: list[Start] = field(default_factory=list)
+    reading: list[Reading] = field(default_factory=list)
+    dumps: list[Dump] = field(default_factory=list)
+
+
+def as_json(results: Results) -> str:
+    """Give everything, each run included."""
+    found = asdict(results) | {"targets": [asdict(target) | {"held": target.held} for target in targets(results)]}
+    return json.dumps(found, indent=1, default=str) + "\n"
+
+
+def as_markdown(results: Results) -> str:
+    """Give the tables that people read."""
+    parts = [_head(results), _targets(results)]
+    if results.local:
+        parts.append("## Small migrations\n\n" + _rows(results.local))
+    if results.delayed:
+        delay = f"{1000 * results.delay:.0f} ms"
+        parts.append(f"## The same with {delay} of network delay in each direction\n\n" + _rows(results.delayed))
+    parts += [*_trips(results), *_start(results), *_large(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(results: Results) -> str:
+    machine = results.machine
+    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
+    noise = "**Others were at work on the machine: the figures are rough.** " if machine.noisy else ""
+    return (
+        f"# Benchmark of {machine.began}\n\n"
+        f"{machine.cpu}, {machine.cores} cores, {machine.system}; load {machine.load} at the start. {noise}\n"
+        f"Medians of {results.rounds} runs (of some parts more), the tools in turn. A throw-away server with fsync "
+        "and autovacuum off, on a Unix socket.\n"
+        f"{versions}."
+    )
+
+
+def _targets(results: Results) -> str:
+    rows = [
+        [target.what, f"{target.limit:g}", _figure(target.measured), "held" if target.held else "**missed**"]
+        for target in targets(results)
+    ]
+    return "## Targets\n\n" + table(["", "at most", "measured", ""], rows)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
+
+
+def _rows(rows: Sequence[Row]) -> str:
+    cells: list[Cells] = []
+    tools = list(dict.fromkeys(row.tool for row in rows))
+    by_key = {(row.tool, row.count, row.action): row for row in rows}
+    for action in ACTIONS:
+        for count in dict.fromkeys(row.count for row in rows):
+            found = [by_key.get((tool, count, action)) for tool in tools]
+            cells.append([action, str(count), *(f"{row.wall:.2f} ({row.cpu:.2f})" if row else "" for row in found)])
+    return "Seconds of wall time, and in brackets the process's own CPU time.\n\n" + table(["", "", *tools], cells)
+
+
+def _trips(results: Results) -> list[str]:
+    parts = []
+    if results.trips:
+        heads = ["", "a migration applied", "a migration rolled back", "a call with nothing to do"]
+        rows = [[row.tool, f"{row.apply:.1f}", f"{row.rollback:.1f}", str(row.nothing)] for row in results.trips]
+        parts.append("## Round trips\n\n" + table(heads, rows))
+    if results.long:
+        heads = ["statements in the migration", "answers counted", "round trips waited for"]
+        rows = [[str(row.statements), f"{row.counted:.1f}", f"{row.waited:.1f}"] for row in results.long]
+        parts.append(table(heads, rows))
+    return parts
+
+
+def _start(results: Results) -> list[str]:
+    parts = []
+    if results.imports:
+        groups = list(results.imports[0].milliseconds)
+        rows = [
+            [row.command, *(f"{row.milliseconds[name]:.0f}" for name in groups), str(row.modules)]
+            for row in results.imports
+        ]
+        parts.append("## Imports in ms (`-X importtime`)\n\n" + table(["", *groups, "modules"], rows))
+    if results.nothing:
+        heads = ["", "migrations", "wall ms", "CPU ms", "times the floor"]
+        rows = [
+            [row.what, str(row.count), f"{1000 * row.wall:.0f}", f"{1000 * row.cpu:.0f}", f"{row.ratio:.2f}"]
+            for row in results.nothing
+        ]
+        parts.append("## Nothing to do\n\n" + table(heads, rows))
+    return parts
+
+
+def _large(results: Results) -> list[str]:
+    parts = []
+    if results.reading:
+        heads = ["", "MB", "statements", "CPU seconds a MB"]
+        rows = [
+            [row.what, f"{row.megabytes:.0f}", str(row.statements), f"{row.seconds_a_megabyte:.4f}"]
+            for row in results.reading
+        ]
+        parts.append("## Reading scripts\n\n" + table(heads, rows))
+    if results.dumps:
+        heads = ["", "MB", "wall s", "CPU s", "peak MB"]
+        rows = [
+            [row.tool, f"{row.megabytes:.0f}", f"{row.wall:.2f}", f"{row.cpu:.2f}", f"{row.peak:.0f}"]
+            for row in results.dumps
+        ]
+        parts.append("## A dump with COPY data\n\n" + table(heads, rows))
+    return parts
+
+
+def table(heads: Cells, rows: Iterable[Cells]) -> str:
+    """Give a Markdown table."""
+    lines = [heads, ["---", *(["---:"] * (len(heads) - 1))], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

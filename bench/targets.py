@@ -1,0 +1,75 @@
+"""The targets, and whether the figures of a run hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from contestants import APPLY
+
+if TYPE_CHECKING:
+    from results import Results
+
+MANY = 300
+_TIMES_PSQL, _TIMES_FLOOR, _TIMES_PSQL_DUMP = 1.25, 1.3, 1.3
+_TRIPS, _READER, _PEAK = 4.0, 0.2, 150.0
+_OURS, _FLOOR = "sqlmigrate", "psql"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target: at most `limit` of what was `measured`."""
+
+    what: str
+    limit: float
+    measured: float
+
+    @property
+    def held(self) -> bool:
+        """Whether the target is held."""
+        return self.measured <= self.limit
+
+
+def targets(results: Results) -> list[Target]:
+    """Compare the figures with what is asked of them; a part that was not run has no targets."""
+    return [*_small(results), *_trips(results), *_start(results), *_large(results)]
+
+
+def _small(results: Results) -> list[Target]:
+    found = []
+    for rows, where in ((results.local, ""), (results.delayed, ", with network delay")):
+        wall = {row.tool: row.wall for row in rows if row.count == MANY and row.action == APPLY}
+        if _OURS not in wall:
+            continue
+        found.append(
+            Target(f"apply {MANY} small migrations: times psql{where}", _TIMES_PSQL, wall[_OURS] / wall[_FLOOR])
+        )
+        best, name = min((seconds, tool) for tool, seconds in wall.items() if tool not in {_OURS, _FLOOR})
+        found.append(Target(f"the same: times the fastest peer ({name}){where}", 1.0, wall[_OURS] / best))
+    return found
+
+
+def _trips(results: Results) -> list[Target]:
+    mine = [row for row in results.trips if row.tool == _OURS]
+    found = [Target("round trips a small migration", _TRIPS, max(row.apply, row.rollback)) for row in mine]
+    return found + [
+        Target(f"round trips a migration of {row.statements} statements", _TRIPS, row.waited) for row in results.long
+    ]
+
+
+def _start(results: Results) -> list[Target]:
+    return [
+        Target(f"{row.what}, nothing to do, {row.count} migrations: times the floor", _TIMES_FLOOR, row.ratio)
+        for row in results.nothing
+        if row.what == "sqlmigrate apply" and row.count == MANY
+    ]
+
+
+def _large(results: Results) -> list[Target]:
+    found = [Target(f"reader, {row.what}: seconds a MB", _READER, row.seconds_a_megabyte) for row in results.reading]
+    dumps = {row.tool: row for row in results.dumps}
+    if _OURS in dumps:
+        size = f"dump of {dumps[_OURS].megabytes:.0f} MB"
+        found.append(Target(f"{size}: times psql", _TIMES_PSQL_DUMP, dumps[_OURS].wall / dumps[_FLOOR].wall))
+        found.append(Target(f"{size}: peak memory in MB", _PEAK, dumps[_OURS].peak))
+    return found

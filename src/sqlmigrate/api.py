@@ -1,0 +1,323 @@
+"""Do from Python what the command does: read, status, plan, apply, rollback, seed.
+
+::
+
+    from sqlmigrate import api
+
+    api.apply("postgresql://me@localhost/shop", "sql")
+
+What the functions have in common:
+
+- `database` is a URL or a libpq connection string. No configuration file and no SQLMIGRATE_ variable is read.
+- `migrations` is a folder, or what `read` made of it: read once where you call several functions.
+- Times are milliseconds (`2000`) or text (`"2s"`, `"500ms"`, `"10min"`).
+- `history_schema` holds the history tables; `role` is the role that scripts run as (SET ROLE).
+- An `observer` is called with each event while it happens. An observer that raises stops the run.
+- Results are frozen. Nothing is printed and nothing is asked: a `protected` environment is a matter of the command.
+- What goes wrong is an `errors.Error`; no message holds a password. Hints are worded for the command line.
+- The functions block and keep no state: each opens its own sessions and closes them. Threads may call them.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate import config, connection, engine, errors, events, history, seeds
+from sqlmigrate import migrations as files
+from sqlmigrate import plan as planning
+from sqlmigrate.engine import Options, Result
+from sqlmigrate.migrations import Migration, Migrations
+from sqlmigrate.plan import Plan, State, Status, needs_attention
+from sqlmigrate.seeds import SeedResult, SeedSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlmigrate.engine.apply import Planner
+
+__all__ = [
+    "Migration", "Migrations", "Plan", "Result", "SeedResult", "SeedSet", "State", "Status", "Time",
+    "apply", "errors", "events", "needs_attention", "plan", "plan_rollback", "read", "read_seeds", "rollback", "seed",
+    "status",
+]  # fmt: skip
+
+Time = int | str
+"""A time: milliseconds, or text with a unit (us, ms, s, min, h, d)."""
+
+_SCHEMA = "sqlmigrate"
+
+
+def read(directory: str | Path) -> Migrations:
+    """Read a folder of migrations, without a database.
+
+    Raises MigrationsError, whose `problems` hold everything that is wrong with the files.
+    """
+    return files.load(Path(directory))
+
+
+def read_seeds(directory: str | Path) -> SeedSet:
+    """Read a folder of seed files and check each with its JSON Schema, without a database.
+
+    Raises SeedError, whose `problems` hold everything that is wrong with the files.
+    """
+    return seeds.load(Path(directory))
+
+
+def status(database: str, migrations: str | Path | Migrations, *, history_schema: str = _SCHEMA) -> tuple[Status, ...]:
+    """List every migration: the applied ones as they were applied, then the pending ones as they will run.
+
+    It takes no lock, writes nothing, and works on a standby too. `needs_attention` tells which of them are pending,
+    edited, missing or half way. Raises HistoryError where the history cannot be read, and ConnectionFailed.
+    """
+    found = _read(migrations)
+    schema = _options(history_schema=history_schema).schema
+    with _own_errors(), connection.session(_conninfo(database)) as session:
+        connection.probe(session)
+        return tuple(planning.status(found, history.read(session, schema)))
+
+
+def plan(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    allow_out_of_order: bool = False,
+    history_schema: str = _SCHEMA,
+) -> Plan:
+    """Give what `apply` would run with the same arguments, after the same checks; nothing is written.
+
+    Raises what `apply` raises before its first script.
+    """
+    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order)
+    return _preview(database, planner, history_schema)
+
+
+def plan_rollback(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    everything: bool = False,
+    include_marked: Iterable[str] = (),
+    history_schema: str = _SCHEMA,
+) -> Plan:
+    """Give what `rollback` would run with the same arguments, after the same checks; nothing is written.
+
+    Raises what `rollback` raises before its first script.
+    """
+    planner = _rollback_planner(migrations, to, steps, everything=everything, include_marked=include_marked)
+    return _preview(database, planner, history_schema)
+
+
+def apply(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    allow_out_of_order: bool = False,
+    single_transaction: bool = False,
+    resume_at: int | None = None,
+    role: str | None = None,
+    search_path: str | None = None,
+    lock_timeout: Time = "2s",
+    lock_budget: Time = "10min",
+    statement_timeout: Time = 0,
+    wait_lock: Time = "5min",
+    history_schema: str = _SCHEMA,
+    observer: events.Observer = events.ignore,
+) -> Result:
+    """Apply what is pending: all of it, up to and with the id `to`, or the next `steps`.
+
+    Each script runs in one transaction together with its history row, all of them in one with `single_transaction`.
+    Every script is checked before the first one runs. A script outside a transaction that stopped half way goes on
+    where it stopped, or at its statement number `resume_at`. `allow_out_of_order` applies migrations that are older
+    than applied ones.
+
+    `lock_timeout` is how long a statement waits for a lock inside PostgreSQL (not 0), `lock_budget` how long a script
+    is tried again after that, `statement_timeout` ends a statement that takes longer (0: no limit), `wait_lock` is how
+    long to wait for another run (0: not at all).
+
+    Raises MigrationsError or HistoryError where files and history do not fit, UsageError for an id that is not there,
+    RunLockBusy, and ConnectionFailed; nothing was run then. Raises ExecutionError at the first script that fails: its
+    `done` names what was applied before it and stays. Of these, LockBudgetSpent left nothing of its script behind, and
+    HalfWayError is a script outside a transaction that the next call goes on with.
+    """
+    options = _options(
+        resume_at,
+        single_transaction=single_transaction,
+        role=role,
+        search_path=search_path,
+        lock_timeout=lock_timeout,
+        lock_budget=lock_budget,
+        statement_timeout=statement_timeout,
+        wait_lock=wait_lock,
+        history_schema=history_schema,
+    )
+    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, resume=resume_at is not None)
+    with _own_errors():
+        return engine.apply(_conninfo(database), planner, options, gate=_pass, observer=observer)
+
+
+def rollback(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    everything: bool = False,
+    include_marked: Iterable[str] = (),
+    resume_at: int | None = None,
+    role: str | None = None,
+    search_path: str | None = None,
+    lock_timeout: Time = "2s",
+    lock_budget: Time = "10min",
+    statement_timeout: Time = 0,
+    wait_lock: Time = "5min",
+    history_schema: str = _SCHEMA,
+    observer: events.Observer = events.ignore,
+) -> Result:
+    """Roll back in the reverse order of application: the last migration, the last `steps`, or `everything`.
+
+    With `to`, all that was applied after that id, which stays. A migration that was marked, not applied, is a floor:
+    it and what lies below it stay unless its id is in `include_marked`; a note of the plan says so. The other options
+    are those of `apply`.
+
+    Raises what `apply` raises; MigrationsError also where a rollback script is missing, or where an applied migration
+    depends on one that would go.
+    """
+    options = _options(
+        resume_at,
+        role=role,
+        search_path=search_path,
+        lock_timeout=lock_timeout,
+        lock_budget=lock_budget,
+        statement_timeout=statement_timeout,
+        wait_lock=wait_lock,
+        history_schema=history_schema,
+    )
+    planner = _rollback_planner(
+        migrations,
+        to,
+        steps,
+        everything=everything,
+        include_marked=include_marked,
+        resume=resume_at is not None,
+    )
+    with _own_errors():
+        return engine.rollback(_conninfo(database), planner, options, gate=_pass, observer=observer)
+
+
+def seed(
+    database: str,
+    data: str | Path | SeedSet,
+    *,
+    role: str | None = None,
+    lock_timeout: Time = "2s",
+    statement_timeout: Time = 0,
+) -> SeedResult:
+    """Insert and update the rows of a folder of seed files, in one transaction; rows that are right are not written.
+
+    Every file is checked before the database is touched. Raises SeedError, whose `problems` hold what is wrong with
+    files, tables or rows, and ConnectionFailed; nothing was written then.
+    """
+    options = _options(role=role, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
+    found = data if isinstance(data, SeedSet) else read_seeds(data)
+    with _own_errors():
+        return seeds.run(
+            _conninfo(database),
+            found,
+            role=options.role,
+            lock_timeout=options.lock_timeout,
+            statement_timeout=options.statement_timeout,
+            gate=_pass,
+        )
+
+
+def _apply_planner(migrations: str | Path | Migrations, to: str | None, steps: int | None, **options: Any) -> Planner:
+    _require_one(to=to, steps=steps)
+    return partial(planning.plan_apply, _read(migrations), to=to, steps=steps, **options)
+
+
+def _rollback_planner(
+    migrations: str | Path | Migrations,
+    to: str | None,
+    steps: int | None,
+    *,
+    everything: bool,
+    include_marked: Iterable[str],
+    resume: bool = False,
+) -> Planner:
+    _require_one(to=to, steps=steps, everything=everything or None)
+    return partial(
+        planning.plan_rollback,
+        _read(migrations),
+        to=to,
+        steps=steps,
+        everything=everything,
+        include_marked=tuple(include_marked),  # the planner is called twice
+        resume=resume,
+    )
+
+
+def _preview(database: str, planner: Planner, history_schema: str) -> Plan:
+    options = _options(history_schema=history_schema)
+    with _own_errors():
+        return engine.preview(_conninfo(database), planner, options, gate=_pass)
+
+
+def _pass(*_: object) -> None:
+    """Let everything through: whoever calls a function has decided."""
+
+
+def _read(migrations: str | Path | Migrations) -> Migrations:
+    return migrations if isinstance(migrations, Migrations) else read(migrations)
+
+
+def _conninfo(database: str) -> str:
+    """Check a URL by libpq's rules; an empty one is a lost secret, not a wish for libpq's default."""
+    if not database or not database.strip():
+        raise errors.NoTargetError("no database is named", hint="give a URL such as postgresql://user@host/database")
+    return make_conninfo(**connection.parse_conninfo(database, source="the text given for the database"))
+
+
+def _options(resume_at: int | None = None, *, single_transaction: bool = False, **given: Any) -> Options:
+    """Check settings as the configuration does."""
+    _require_positive("resume_at", resume_at)
+    values = {
+        name: config.parse_setting(name, value, "an argument", Path())
+        for name, value in given.items()
+        if value is not None
+    }
+    schema = values.pop("history_schema", _SCHEMA)
+    return Options(schema=schema, single_transaction=single_transaction, resume_at=resume_at, **values)
+
+
+def _require_one(*, steps: int | None, **others: object) -> None:
+    given = [name for name, value in {**others, "steps": steps}.items() if value is not None]
+    if len(given) > 1:
+        raise errors.UsageError(f"{' and '.join(given)} exclude each other; give one of them")
+    _require_positive("steps", steps)
+
+
+def _require_positive(name: str, number: int | None) -> None:
+    if number is not None and number < 1:
+        raise errors.UsageError(f"{name} counts from 1, so it cannot be {number}")
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Raise an Error where PostgreSQL ends one of our own queries: cancelled, timed out, or without the right."""
+    try:
+        yield
+    except psycopg.Error as error:
+        text = connection.redact(str(error).strip() or type(error).__name__)
+        raise errors.Error(text) from error

@@ -1,0 +1,41 @@
+"""`sqlmigrate accept`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sqlmigrate.cli._options import App, writing
+
+if TYPE_CHECKING:
+    from sqlmigrate.connection import ServerInfo
+
+EPILOG = """\b
+Examples:
+  sqlmigrate accept 20260301_base --reason "typing error in a comment, reviewed by Ann"
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("migration_id", metavar="ID")
+@click.option("--reason", required=True, help="Why the edit is right; it is kept in the history.")
+@writing
+def command(app: App, *, migration_id: str, reason: str) -> None:
+    """Record the files of an applied migration as they are now, with the reason; nothing is run."""
+    from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.cli._progress import drawer  # noqa: PLC0415  same
+
+    if not reason.strip():
+        raise click.UsageError("--reason is empty")
+    found = migrations.load(app.config.migrations)
+    with app.target() as target:
+
+        def gate(info: ServerInfo) -> None:
+            app.announce(target, info)
+            app.confirm(f"Accept {migration_id} in {info.database}?", database=info.database, always=False)
+
+        observer = drawer(app.output)
+        engine.accept(target.conninfo, found, migration_id, reason, app.options(), gate=gate, observer=observer)
+    app.output.result(accepted=migration_id, reason=reason)
+    app.output.line(f"accepted {migration_id} as its files are now")

@@ -1,0 +1,59 @@
+"""`sqlmigrate redo`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from sqlmigrate.cli._options import App, running
+
+if TYPE_CHECKING:
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.history import History
+    from sqlmigrate.plan import Plan
+
+EPILOG = """\b
+Examples:
+  sqlmigrate redo             try the last migration anew, after editing it
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--recorded", is_flag=True, help="Run an edited rollback script as it was recorded at apply.")
+@running
+def command(app: App, *, recorded: bool) -> None:
+    """Roll back the migration that was applied last, and apply it again; for work in progress."""
+    from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.cli._progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate.sql.preflight import require_runnable  # noqa: PLC0415  same
+
+    found = migrations.load(app.config.migrations)
+    with app.target() as target:
+        observer = drawer(app.output)
+
+        def gate(info: ServerInfo, planned: Plan) -> None:
+            app.announce(target, info)
+            app.warn(info)
+            require_runnable([(found.named(item.migration_id).script, item.transactional) for item in planned.steps])
+            if planned.steps:
+                question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
+                app.confirm(question, database=info.database, always=True)
+
+        back = engine.rollback(
+            target.conninfo,
+            lambda history: plan.plan_rollback(found, history, recorded=recorded),
+            app.options(),
+            gate=gate,
+            observer=observer,
+        )
+
+        def forward(history: History) -> Plan:
+            gone = {ran.migration_id for ran in back.ran}
+            planned = plan.plan_apply(found, history, allow_out_of_order=True)
+            return replace(planned, steps=tuple(item for item in planned.steps if item.migration_id in gone))
+
+        again = engine.apply(target.conninfo, forward, app.options(), gate=lambda *_: None, observer=observer)
+    app.output.result(rolled_back=result_as_json(back)["migrations"], applied=result_as_json(again)["migrations"])
+    app.output.line("done again" if again.ran else "nothing to do again")

@@ -1,0 +1,109 @@
+"""Run one statement that cannot be in a transaction: journalled before, looked up after, never repeated unseen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.connection import Command
+from sqlmigrate.engine import halfway, outcome
+from sqlmigrate.engine.outcome import Outcome
+from sqlmigrate.engine.pipeline import Step
+from sqlmigrate.engine.transactional import undo
+from sqlmigrate.engine.words import may_commit
+from sqlmigrate.errors import ExecutionError
+from sqlmigrate.sql.subject import Subject, subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.engine.journal import Journal, Sender
+    from sqlmigrate.history import Entry
+    from sqlmigrate.sql.script import Statement
+
+_NO_LOCK_TIMEOUT = Command("SET lock_timeout = 0")
+
+
+@dataclass(slots=True)
+class Outside:
+    """Runs such statements of one script; `begun` is the last one that it wrote to the journal."""
+
+    sender: Sender
+    journal: Journal
+    retrying: Callable[[Callable[[], None]], None] = lambda work: work()
+    resume_at: int | None = None
+    begun: int = 0
+
+    def run(self, statement: Statement) -> None:
+        """Run a statement: written to the journal before, and as done or failed behind it."""
+        about = subject(statement.text)
+        found = outcome.before(self.sender.connection, about)
+        self.sender.write([self.journal.add([statement], "running", found)])
+        self.begun = statement.number
+        self._alone(statement, about, found)
+        self.sender.write([self.journal.mark(statement.number, "done")])
+
+    def settled(self, statement: Statement, entry: Entry) -> bool:
+        """Look up what became of a statement whose answer never came; what it left half made is cleared away.
+
+        Raises HalfWayError where that cannot be known, or only a person should mend it.
+        """
+        connection, job, found = self.sender.connection, self.sender.job, entry.found or {}
+        was = subject(entry.statement)  # the file may have been mended since
+        if ending := outcome.finalize(connection, was):
+            what = "its DETACH PARTITION CONCURRENTLY was interrupted half way"
+            raise halfway.stuck(job, statement, what, f"run {ending}, then `sqlmigrate {job.operation}` again")
+        if self.resume_at != statement.number:
+            result = outcome.look_up(connection, was, found)
+            if result is Outcome.UNKNOWN and (entry.state == "running" or may_commit(entry.statement)):
+                raise halfway.unknown(job, statement, entry.state)
+            if result is Outcome.DONE:
+                self.journal.require_unedited([statement], entry)
+                self.sender.write([self.journal.mark(statement.number, "done")])
+                return True
+        for index in outcome.leftovers(connection, was, found):
+            self._without_lock_timeout(Step(Command(index.drop)))
+        self.sender.write(self.journal.forget([entry]))
+        return False
+
+    def _alone(self, statement: Statement, about: Subject, found: dict[str, object]) -> None:
+        connection, job = self.sender.connection, self.sender.job
+        try:
+            if about.concurrently:
+                self._without_lock_timeout(Step(Command(statement.text), statement))
+            elif may_commit(statement.text):
+                self.sender.run(statement)
+            else:
+                self.retrying(lambda: self.sender.run(statement))
+            if index := outcome.skipped_over(connection, about):
+                raise halfway.invalid(job, statement, index, "IF NOT EXISTS passed over")
+            if left := outcome.leftovers(connection, about, found):
+                raise halfway.invalid(job, statement, left[0], "it left behind")
+        except ExecutionError as error:
+            if not connection.closed:
+                self._explain(statement, about, found, error)
+            raise
+
+    def _without_lock_timeout(self, step: Step) -> None:
+        """Run a CONCURRENTLY: it waits for old snapshots, which must not count as waiting for a lock."""
+        connection = self.sender.connection
+        row = connection.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchone()
+        self.sender.send(Step(_NO_LOCK_TIMEOUT))
+        self.sender.send(step)
+        connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", row)
+
+    def _explain(self, statement: Statement, about: Subject, found: dict[str, object], error: ExecutionError) -> None:
+        """Note in the journal that a statement failed, and add to its error what it left behind."""
+        connection = self.sender.connection
+        undo(connection)
+        self.sender.write([self.journal.mark(statement.number, "failed", error.message)])
+        if error.hint is not None:
+            return
+        if ending := outcome.finalize(connection, about):
+            error.hint = f"the partition is half detached: run {ending}"
+        elif left := outcome.leftovers(connection, about, found):
+            names = ", ".join(index.name for index in left)
+            again = f"`sqlmigrate {self.sender.job.operation}` drops it and builds it again once the cause is mended"
+            error.hint = f"it left the INVALID index {names}; {again}, or by hand: {left[0].drop}"
+        elif may_commit(statement.text):
+            error.hint = f"what it committed before the error stays; {halfway.both_ways(statement)}"

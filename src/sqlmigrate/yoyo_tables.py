@@ -1,0 +1,212 @@
+"""yoyo's own tables: find them in any schema, take over what they say is applied, and copy it back."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+from psycopg import RawCursor, sql
+from psycopg.rows import class_row
+
+from sqlmigrate import history, queries
+from sqlmigrate.connection import Command, probe, require_writable, session, settle
+from sqlmigrate.engine.apply import locked
+from sqlmigrate.errors import HistoryError, UsageError
+from sqlmigrate.events import ignore
+from sqlmigrate.migrations import in_order, migration_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.session import Options
+    from sqlmigrate.events import Observer
+    from sqlmigrate.history import Applied, History, Run
+    from sqlmigrate.migrations import Migration, Migrations
+
+TABLE = "_yoyo_migration"
+"""The name of yoyo's table, unless its option --migration-table says otherwise."""
+
+VERSION = 2
+"""The version of yoyo's tables that we read and write: yoyo 6.0 and later."""
+
+_MICROSECOND = timedelta(microseconds=1)
+_FIRST = datetime(1970, 1, 1)  # noqa: DTZ001  yoyo's times are in UTC and do not say so
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where to look: a schema, or None for any, and the name of the table."""
+
+    schema: str | None = None
+    table: str = TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A table of yoyo's; `current` says that it has the columns of version 2, `exists` is False for one to be made."""
+
+    schema: str
+    name: str
+    current: bool = True
+    readable: bool = True
+    exists: bool = True
+
+    def __str__(self) -> str:
+        """Give its name with its schema."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What yoyo recorded of a migration; the time is in UTC."""
+
+    migration_hash: str
+    migration_id: str | None
+    applied_at_utc: datetime | None
+
+    def __str__(self) -> str:
+        """Give the id, or the hash where yoyo wrote none."""
+        return self.migration_id or self.migration_hash
+
+
+def waiting(connection: Connection, ours: str) -> Place | None:
+    """Give a table of yoyo's, other than ours, that has rows; None where there is none to be adopted."""
+    for place in _tables(connection, ours, TABLE):
+        if place.readable and place.current and _rows(connection, place):
+            return place
+    return None
+
+
+def _tables(connection: Connection, ours: str, table: str) -> list[Place]:
+    with connection.cursor(row_factory=class_row(Place)) as cursor:
+        return cursor.execute(queries.load("yoyo")["tables"], {"ours": ours, "table": table}).fetchall()
+
+
+def _source(connection: Connection, ours: str, where: Where) -> Place:
+    """Find the one table to adopt from; raises UsageError where there are several, HistoryError where there is none."""
+    found = [place for place in _tables(connection, ours, where.table) if where.schema in {None, place.schema}]
+    named = [place for place in found if place.name == where.table]
+    readable = [place for place in named if place.readable]
+    if len(readable) > 1:
+        names = ", ".join(map(str, readable))
+        hint = f"name one: {' or '.join(f'--schema {place.schema}' for place in readable)}"
+        raise UsageError(f"yoyo has tables in several schemas: {names}", hint=hint)
+    if readable:
+        return _require_known(connection, readable[0])
+    if named:
+        raise _not_readable(connection, named[0])
+    others = [place for place in found if place.readable]
+    hint = " or ".join(f"--schema {place.schema} --migration-table {place.name}" for place in others)
+    which = f"schema {where.schema}" if where.schema else "any schema"
+    raise HistoryError(f"there is no table {where.table} of yoyo in {which}", hint=f"try {hint}" if hint else None)
+
+
+def _destination(connection: Connection, ours: str, where: Where) -> Place:
+    """Find where yoyo looks: its table in the schema that is named, or else in the first of the search_path."""
+    schema = where.schema
+    if schema is None:
+        row = connection.execute("SELECT pg_catalog.current_schema()::text").fetchone()
+        schema = row[0] if row else None
+    elif not connection.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone():
+        raise UsageError(f"there is no schema {schema}", hint=f"CREATE SCHEMA {_quoted(schema)}")
+    if schema is None or schema == ours:
+        what = "no schema" if schema is None else f"schema {ours}, which holds the history of sqlmigrate itself"
+        raise UsageError(f"yoyo would look in {what}", hint="name the schema of yoyo's tables: --schema NAME")
+    named = [place for place in _tables(connection, ours, where.table) if place.name == where.table]
+    for place in named:
+        if place.schema == schema:
+            if not place.readable:
+                raise _not_readable(connection, place)
+            return _require_known(connection, place)
+    if named and where.schema is None:
+        hint = f"name the schema: {' or '.join(f'--schema {name}' for name in [*(p.schema for p in named), schema])}"
+        raise UsageError(f"yoyo looks in schema {schema} first, but its table is {named[0]}", hint=hint)
+    return Place(schema, where.table, exists=False)
+
+
+def _require_known(connection: Connection, place: Place) -> Place:
+    """Refuse tables of an older or a newer yoyo."""
+    version: int | None = None
+    if place.current:
+        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege), connection.transaction():
+            row = connection.execute(_compose("version", place)).fetchone()
+            version = row[0] if row else None
+    else:
+        hint = "`yoyo list` of yoyo 9 brings its tables up to date; then run the command again"
+        raise HistoryError(f"{place} has the shape of a yoyo before 6.0", hint=hint)
+    if version is not None and version > VERSION:
+        raise HistoryError(f"{place} has yoyo's version {version}; sqlmigrate knows {VERSION}")
+    return place
+
+
+def _require_idle(connection: Connection, place: Place) -> None:
+    """Refuse to read or write while yoyo is at work: it applies in one transaction and records in another."""
+    unknown = (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege)
+    with suppress(*unknown), connection.transaction():
+        if row := connection.execute(_compose("running", place)).fetchone():
+            raise _yoyo_runs(f"process {row[0]}")
+
+
+def _yoyo_runs(who: str) -> HistoryError:
+    hint = "wait for it; where it was killed: look whether its last migration is recorded, then `yoyo break-lock`"
+    return HistoryError(f"yoyo is running ({who}), or was killed and left its lock behind", hint=hint)
+
+
+def _take_yoyos_lock(connection: Connection, place: Place) -> bool:
+    """Keep yoyo out until we commit; False where no yoyo has ever made its lock's table."""
+    try:
+        with connection.transaction():
+            connection.execute(_compose("lock", place))
+    except psycopg.errors.UniqueViolation:
+        raise _yoyo_runs("it has just begun") from None
+    except psycopg.errors.UndefinedTable:
+        return False
+    return True
+
+
+@contextmanager
+def _refused(connection: Connection, place: Place) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        role, schema = _quoted(connection.info.user), _quoted(place.schema)
+        hint = f"GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
+        if not place.exists:
+            hint = f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
+        message = f"{place} cannot be written: {error.diag.message_primary}"
+        raise HistoryError(message, hint=f"a DBA can help: {hint}") from None
+
+
+def _not_readable(connection: Connection, place: Place) -> HistoryError:
+    role, schema = _quoted(connection.info.user), _quoted(place.schema)
+    hint = f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+    return HistoryError(f"role {connection.info.user} may not read {place}", hint=f"a DBA can help: {hint}")
+
+
+def _rows(connection: Connection, place: Place) -> list[Row]:
+    with connection.cursor(row_factory=class_row(Row)) as cursor:
+        return cursor.execute(_compose("rows", place)).fetchall()
+
+
+def _execute(connection: Connection, commands: Iterable[Command]) -> None:
+    cursor = RawCursor(connection)
+    for command in commands:
+        cursor.execute(command.sql.encode(), command.params)
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string()
+
+
+def _compose(name: str, place: Place) -> sql.Composed:
+    # the file names yoyo's default, so that it is SQL as it stands
+    text = queries.load("yoyo")[name].replace(TABLE, "{table}")
+    return sql.SQL(text).format(schema=sql.Identifier(place.schema), table=sql.Identifier(place.name))
+
+
+def _text(name: str, place: Place) -> str:
+    return _compose(name, place).as_string()

@@ -1,0 +1,43 @@
+"""`kill -9` of the command at every kind of message: nothing is half done, and the next run completes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from support.command import SECONDS, started
+from support.faults import EVERY, SCENARIOS, Trial, decisive_places, sample, try_each
+from support.proxy import BEFORE, Message, Proxy, Then
+
+pytestmark = pytest.mark.timeout(3600 if EVERY else 120)
+
+
+@pytest.fixture
+def trial(database, tmp_path, request) -> Iterator[Trial]:
+    """A scenario in the test's database, with a proxy in between."""
+    with Proxy(database.server.host, database.server.port) as proxy:
+        yield Trial(request.param, database.conninfo, proxy, tmp_path, database.connect())
+
+
+@pytest.mark.parametrize("trial", SCENARIOS, indirect=True, ids=str)
+def test_a_killed_command_leaves_nothing_half_done_and_nothing_locked(trial):
+    processes: list[subprocess.Popen[str]] = []
+
+    def kill(_: Message) -> Then:
+        processes[-1].kill()
+        return Then.CUT
+
+    def run(trial: Trial) -> None:
+        command = (trial.scenario.operation, "--yes", "-d", trial.through_proxy, "-m", trial.directory)
+        with started(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            processes.append(process)
+            assert process.wait(SECONDS) == -signal.SIGKILL
+
+    share = 0.6 if trial.scenario.parts else 1.0
+    chosen = [(item, BEFORE) for item in sample(trial.messages, share)]
+    faults = decisive_places(trial.messages) if EVERY else chosen
+
+    assert try_each(trial, faults, kill, run) > 10

@@ -1,0 +1,76 @@
+"""The connection is cut at every message between a run and its server: nothing is half done, and the words are true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.faults import EVERY, FREE, MANAGED, SCENARIOS, Trial, decisive_places, places, put, try_each
+from support.proxy import BEFORE, TO_CLIENT, TO_SERVER, Message, Proxy, Then
+
+pytestmark = pytest.mark.timeout(1800 if EVERY else 120)
+
+DIRECTIONS = [TO_SERVER, TO_CLIENT]
+
+
+@pytest.fixture
+def trial(database, tmp_path, request) -> Iterator[Trial]:
+    """A scenario in the test's database, with a proxy in between."""
+    with Proxy(database.server.host, database.server.port) as proxy:
+        yield Trial(request.param, database.conninfo, proxy, tmp_path, database.connect())
+
+
+def cut(_: Message) -> Then:
+    return Then.CUT
+
+
+def cut_for_good(_: Message) -> Then:
+    return Then.DOWN
+
+
+def going(direction: str, messages: list[Message]) -> list[Message]:
+    return [item for item in messages if item.direction == direction]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("trial", MANAGED, indirect=True, ids=str)
+def test_a_cut_at_any_message_of_a_transaction_leaves_all_or_nothing(trial, direction):
+    all_places = EVERY or (direction == TO_SERVER and not trial.scenario.stopped)
+    faults = (places if all_places else decisive_places)(going(direction, trial.messages))
+
+    assert try_each(trial, faults, cut) > 20
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("trial", FREE, indirect=True, ids=str)
+def test_a_cut_at_any_message_outside_a_transaction_is_in_the_journal(trial, direction):
+    faults = (places if EVERY else decisive_places)(going(direction, trial.messages))
+
+    assert try_each(trial, faults, cut) > 40
+
+
+@pytest.mark.parametrize("trial", SCENARIOS, indirect=True, ids=str)
+def test_a_network_that_stays_away_is_told_as_what_it_is(trial):
+    """Nobody can be asked then what became of a COMMIT."""
+    messages = [item for item in going(TO_SERVER, trial.messages) if item.session == 1]
+
+    faults = list(places(messages)) if EVERY else list(decisive_places(messages))[-6:]
+
+    assert try_each(trial, faults, cut_for_good) > 5
+
+
+@pytest.mark.parametrize("trial", MANAGED, indirect=True, ids=str)
+def test_a_commit_whose_answer_is_lost_is_looked_up(trial):
+    commit = next(item for item in reversed(trial.messages) if item.session == 1 and item.kind == "Q")
+    answer = next(
+        item for item in trial.messages if item.session == 1 and item.burst > commit.burst and item.kind == "C"
+    )
+    word = {"apply": "applied", "rollback": "rolled back"}[trial.scenario.operation]
+    for message, expected in ((commit, f"it is not {word}"), (answer, f"it is {word}: the history says so")):
+        proof = put(trial, message, BEFORE, cut)
+        told = trial.run()
+        proof()
+
+        assert expected in str(told)
+        trial.check(told)

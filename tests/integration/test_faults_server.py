@@ -1,0 +1,85 @@
+"""The server is stopped with `-m immediate` at every kind of message: after its recovery history and schema agree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sqlmigrate.engine import Result
+from sqlmigrate.server import PrivateServer, ensure_database, shared
+from sqlmigrate.server.postmaster import is_alive, running
+from support.faults import EVERY, SCENARIOS, Trial, decisive_places, sample, try_each
+from support.proxy import BEFORE, Message, Proxy, Then
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(3600 if EVERY else 120)
+
+
+@dataclass(frozen=True)
+class Crashing:
+    """A server of its own, which keeps what it has committed; it can be stopped without warning and started again."""
+
+    state: Path
+    server: PrivateServer
+
+    def crash(self) -> None:
+        """Do what `pg_ctl stop -m immediate` does."""
+        found = running(self.server.data_dir)
+        assert found is not None
+        os.kill(found.pid, signal.SIGQUIT)
+        wait_until(lambda: not is_alive(found.pid))
+
+    def recover(self) -> None:
+        with shared(self.state):  # whoever uses it next starts it; our own use goes on
+            pass
+
+
+@pytest.fixture(scope="module")
+def crashing(clean_environment, binaries) -> Iterator[Crashing]:
+    folder = Path(tempfile.mkdtemp(prefix="sqlmigrate crash "))
+    folder.chmod(0o755)
+    with shared(folder / "state", binaries.major) as server:
+        ensure_database(server, name="crash", owner="migrator")
+        with psycopg.connect(server.conninfo(), autocommit=True) as admin:
+            # the system lives on, so what it was given is safe; recovery would sync every file first
+            admin.execute("ALTER SYSTEM SET fsync = off")
+        yield Crashing(folder / "state", server)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def trial(crashing, tmp_path, request) -> Iterator[Trial]:
+    """A scenario on the server that can crash, with a proxy in between."""
+    conninfo = crashing.server.conninfo("crash", "migrator")
+    with Proxy(crashing.server.host, crashing.server.port) as proxy:
+        trial = Trial(request.param, conninfo, proxy, tmp_path, psycopg.connect(conninfo, autocommit=True))
+        yield trial
+        trial.admin.close()
+
+
+@pytest.mark.parametrize("trial", SCENARIOS, indirect=True, ids=str)
+def test_a_crash_of_the_server_leaves_nothing_half_done(trial, crashing):
+    def crash(_: Message) -> Then:
+        crashing.crash()
+        return Then.CUT
+
+    def run(trial: Trial) -> Result | BaseException:
+        told = trial.run()
+        trial.admin.close()
+        crashing.recover()
+        trial.admin = psycopg.connect(trial.conninfo, autocommit=True)
+        return told
+
+    share = 0.4 if trial.scenario.parts else 1.0
+    chosen = [(item, BEFORE) for item in sample(trial.messages, share)]
+    faults = decisive_places(trial.messages) if EVERY else chosen
+
+    assert try_each(trial, faults, crash, run) > 10

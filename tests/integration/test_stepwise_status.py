@@ -1,0 +1,127 @@
+"""What the commands say of a script that stopped half way."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.command import call
+from support.stepwise import OUTSIDE, crashed
+
+SCRIPT = f"""\
+{OUTSIDE}CREATE TABLE t (n integer);
+
+INSERT INTO t
+VALUES (nonsense);
+INSERT INTO t VALUES (2);
+"""
+
+
+@pytest.fixture
+def sqlmigrate(runner, database, capfd, monkeypatch, tmp_path):
+    """Call a command for the migrations of the runner."""
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", database.url)
+
+    def run(*arguments):
+        return call(arguments, capfd.readouterr)
+
+    return run
+
+
+@pytest.fixture
+def stopped(runner, sqlmigrate):
+    runner.write("a", SCRIPT, "DROP TABLE t;\n")
+    outcome = sqlmigrate("apply")
+    assert outcome.status == 6
+    return outcome
+
+
+def test_apply_exits_with_6_and_says_where_why_and_what_next(stopped):
+    assert 'column "nonsense" does not exist' in stopped.stderr
+    assert "a.sql:5:9" in stopped.stderr
+    assert "sqlmigrate apply" in stopped.stderr
+    assert "sqlmigrate rollback" in stopped.stderr
+
+
+def test_status_shows_the_statement_and_the_ways_on(stopped, sqlmigrate):
+    lines = sqlmigrate("status").stdout
+
+    assert "a stopped half way in its apply script:" in lines
+    assert "statement 2 (line 4) failed: INSERT INTO t ..." in lines
+    assert 'column "nonsense" does not exist' in lines
+    for way in ("sqlmigrate apply ", "sqlmigrate apply --resume-at N", "sqlmigrate rollback"):
+        assert way in lines
+    assert "1 half way" in lines
+
+
+def test_status_as_json_holds_the_same(stopped, sqlmigrate):
+    document = sqlmigrate("status", "--json").document
+
+    assert document["summary"]["half way"] == 1
+    assert document["migrations"][0]["half_way"] == {
+        "operation": "apply",
+        "statement": 2,
+        "line": 4,
+        "state": "failed",
+        "text": "INSERT INTO t\nVALUES (nonsense)",
+        "error": 'column "nonsense" does not exist',
+    }
+
+
+def test_a_check_finds_it(stopped, sqlmigrate):
+    assert sqlmigrate("status", "--check").status == 3
+
+
+def test_resume_at_is_an_option_of_apply(stopped, sqlmigrate, conn):
+    outcome = sqlmigrate("apply", "--resume-at", "3")
+
+    assert outcome.status == 0
+    assert conn.execute("SELECT n FROM t").fetchall() == [(2,)]
+    assert "a is resumed after statement 2" in outcome.stderr
+
+
+def test_resume_at_is_refused_where_nothing_stands_half_way(runner, sqlmigrate):
+    runner.write("a", "SELECT 1;\n", "SELECT 1;\n")
+
+    for command in (("apply",), ("rollback", "--yes")):
+        outcome = sqlmigrate(*command, "--resume-at", "3")
+        assert outcome.status == 2
+        assert "none to resume" in outcome.stderr
+
+
+def test_rollback_is_a_way_out(stopped, sqlmigrate, conn):
+    assert sqlmigrate("rollback", "--yes").status == 0
+    assert "1 pending" in sqlmigrate("status").stdout
+
+
+def test_an_outcome_that_cannot_be_known_is_told_as_such(runner, sqlmigrate, conn):
+    runner.write("a", f"{OUTSIDE}VACUUM;\n")
+    crashed(runner, conn, 1)
+
+    status = sqlmigrate("status").stdout
+    outcome = sqlmigrate("apply")
+
+    assert "statement 1 (line 2) was begun; its outcome is not known: VACUUM" in status
+    assert "asks where that cannot be known" in status
+    assert outcome.status == 6
+    assert "--resume-at 1 runs it again" in outcome.stderr
+    assert "--resume-at 2 goes on behind it" in outcome.stderr
+    assert sqlmigrate("apply", "--resume-at", "2").status == 0
+
+
+def test_a_half_way_rollback_is_shown_with_its_own_ways(runner, sqlmigrate):
+    runner.write("a", f"{OUTSIDE}CREATE TABLE t ();\n", "DROP TABLE t;\nSELECT nonsense;\n")
+    assert sqlmigrate("apply").status == 0
+    assert sqlmigrate("rollback", "--yes").status == 6
+
+    lines = sqlmigrate("status").stdout
+    outcome = sqlmigrate("apply")
+
+    assert "a stopped half way in its rollback script:" in lines
+    assert "sqlmigrate rollback --resume-at N" in lines
+    assert "sqlmigrate apply" not in lines
+    assert sqlmigrate("status", "--json").document["migrations"][0]["half_way"]["operation"] == "rollback"
+    assert outcome.status == 1
+    assert "rolled back half way" in outcome.stderr
+    assert sqlmigrate("rollback", "--yes", "--resume-at", "3").status == 0

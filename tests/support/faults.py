@@ -1,0 +1,390 @@
+"""Faults at the messages between a run and its server, and what must hold after each of them.
+
+A scenario is run once without a fault, through a proxy that writes down every message. Then it is run again and again,
+each time with a fault at another message. `check` then looks at the database from outside: history and schema agree, or
+the journal says where it stopped; what the run told is true; nothing stays locked; the next run completes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate import history
+from sqlmigrate.engine import Result
+from sqlmigrate.errors import Error, ExecutionError, HalfWayError
+from sqlmigrate.history import History
+from sqlmigrate.runlock import lock_key
+from support.proxy import AFTER, BEFORE, TO_CLIENT, Action, Message, Proxy
+from support.runner import Runner
+from support.waiting import wait_until
+
+Run = Callable[["Trial"], Result | BaseException | None]
+
+EVERY = os.environ.get("SQLMIGRATE_TEST_ALL_FAULTS") == "1"
+"""Whether to put a fault at every message everywhere; otherwise some tests leave out messages that nothing hangs on."""
+
+NAME = "migration"
+_GONE_SECONDS = 2.0  # kill -9 of a run must leave no lock that outlives two seconds
+
+_SET_UP = """
+DROP SCHEMA IF EXISTS sqlmigrate CASCADE;
+DROP TABLE IF EXISTS thing, effect;
+CREATE TABLE effect (what text);
+"""
+_EMPTY = """
+DELETE FROM sqlmigrate._yoyo_log;
+DELETE FROM sqlmigrate._yoyo_migration;
+DELETE FROM sqlmigrate.journal;
+DROP TABLE IF EXISTS thing;
+DELETE FROM effect;
+"""
+_PROCEDURE = """
+CREATE OR REPLACE PROCEDURE work(what text) LANGUAGE plpgsql AS
+$$BEGIN INSERT INTO effect VALUES (what); COMMIT; END$$
+"""
+_OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+_TABLE = "to_regclass('thing') IS NOT NULL"
+_INDEX = "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('thing_id') AND indisvalid AND indisready)"
+
+
+def _row(what: str) -> str:
+    return f"EXISTS (SELECT FROM effect WHERE what = '{what}')"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a script that happens or not as a whole: its first statement, and a question that is true once it did.
+
+    `free` says that it runs outside a transaction, `asks` that nobody but its user can tell afterwards.
+    """
+
+    number: int
+    happened: str
+    free: bool = False
+    asks: bool = False
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A migration, and the way that it is to be run; without `parts` it is one transaction.
+
+    `stopped` says that it is a rollback of a script that stopped half way, `first` that there is no history yet.
+    """
+
+    name: str
+    operation: str
+    script: str
+    undo: str
+    parts: tuple[Part, ...] = ()
+    stopped: bool = False
+    first: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_MANAGED = "CREATE TABLE thing (id integer);\nINSERT INTO effect VALUES ('made');\n"
+_MANAGED_UNDO = "INSERT INTO effect VALUES ('undone');\nDROP TABLE thing;\n"
+_FREE = """\
+-- transactional: false
+CREATE TABLE thing (id integer);
+CREATE INDEX CONCURRENTLY thing_id ON thing (id);
+CALL work('called');
+BEGIN;
+INSERT INTO effect VALUES ('in a block');
+COMMIT;
+"""
+_FREE_UNDO = """\
+-- transactional: false
+INSERT INTO effect VALUES ('undo begun');
+DROP INDEX CONCURRENTLY thing_id;
+CALL work('undo called');
+BEGIN;
+DROP TABLE thing;
+COMMIT;
+"""
+# its second statement always fails
+_STOPPED = """\
+-- transactional: false
+CREATE TABLE thing (id integer);
+INSERT INTO missing VALUES (1);
+"""
+
+SCENARIOS = (
+    Scenario("apply", "apply", _MANAGED, _MANAGED_UNDO, first=True),
+    Scenario("rollback", "rollback", _MANAGED, _MANAGED_UNDO),
+    Scenario(
+        "apply outside a transaction",
+        "apply",
+        _FREE,
+        _FREE_UNDO,
+        (
+            Part(1, _TABLE),
+            Part(2, _INDEX, free=True),
+            Part(3, _row("called"), free=True, asks=True),
+            Part(4, _row("in a block")),
+        ),
+    ),
+    Scenario(
+        "rollback outside a transaction",
+        "rollback",
+        _FREE,
+        _FREE_UNDO,
+        (
+            Part(1, _row("undo begun")),
+            Part(2, f"NOT {_INDEX}", free=True),
+            Part(3, _row("undo called"), free=True, asks=True),
+            Part(4, f"NOT {_TABLE}"),
+        ),
+    ),
+    Scenario(
+        "rollback of what stopped half way",
+        "rollback",
+        _STOPPED,
+        "-- transactional: true\nINSERT INTO effect VALUES ('undone');\nDROP TABLE thing;\n",
+        stopped=True,
+    ),
+)
+MANAGED = tuple(item for item in SCENARIOS if not item.parts)
+FREE = tuple(item for item in SCENARIOS if item.parts)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is in the database: the ids applied, the journal's rows, table and index, and the rows of `effect`."""
+
+    applied: bool
+    journal: tuple[tuple[str, int, str], ...]
+    table: bool
+    index: bool
+    effects: tuple[str, ...]
+    logged: int = 0
+
+
+@dataclass
+class Trial:
+    """A scenario in a database, to be run with faults; `conninfo` leads there directly."""
+
+    scenario: Scenario
+    conninfo: str
+    proxy: Proxy
+    directory: Path
+    admin: psycopg.Connection[Any]
+    before: Seen = field(init=False)
+    after: Seen = field(init=False)
+    messages: list[Message] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Run once without a fault, to know its messages and its outcome."""
+        self.direct = Runner(self.conninfo, self.directory)
+        self.direct.write(NAME, self.scenario.script, self.scenario.undo)
+        self.through_proxy = make_conninfo(self.conninfo, host=self.proxy.host, port=self.proxy.port)
+        self.admin.execute(_SET_UP)
+        self.admin.execute(_PROCEDURE)
+        history.install(self.admin, "sqlmigrate", History())
+        self.prepare()
+        self.before = self.look()
+        self.proxy.record = True
+        self.run()
+        self.wait_until_alone()
+        self.proxy.record = False
+        self.messages = self.proxy.trace
+        self.after = self.look()
+        assert self.after != self.before
+
+    def prepare(self) -> None:
+        """Set the database and the proxy back to where the scenario begins."""
+        self.admin.execute(_SET_UP if self.scenario.first else _EMPTY)
+        if self.scenario.stopped:
+            with pytest.raises(HalfWayError):
+                self.direct.apply()
+        elif self.scenario.operation == "rollback":
+            self.direct.apply()
+        self.proxy.reset()
+
+    def run(self) -> Result | BaseException:
+        """Run the scenario through the proxy; gives what came out of it."""
+        runner = Runner(self.through_proxy, self.directory)
+        try:
+            return self._run(runner)
+        except (Error, psycopg.Error) as error:
+            return error
+
+    def _run(self, runner: Runner, **options: Any) -> Result:
+        return runner.apply(**options) if self.scenario.operation == "apply" else runner.rollback(**options)
+
+    def look(self) -> Seen:
+        """Look at the database from outside."""
+        row = self.admin.execute("SELECT to_regclass('sqlmigrate.meta') IS NOT NULL").fetchone()
+        applied, journal, logged = False, [], 0
+        if row == (True,):
+            applied = bool(self.admin.execute("SELECT FROM sqlmigrate._yoyo_migration").fetchall())
+            query = "SELECT operation, number, state FROM sqlmigrate.journal ORDER BY operation, number"
+            journal = self.admin.execute(query).fetchall()
+            logged = len(self.admin.execute("SELECT FROM sqlmigrate.log").fetchall())
+        effects = sorted(what for (what,) in self.admin.execute("SELECT what FROM effect"))
+        table, index = self._true(_TABLE), self._true(_INDEX)
+        return Seen(applied, tuple(journal), table, index, tuple(effects), logged)
+
+    def wait_until_alone(self) -> None:
+        """Wait until every session of a run is gone, and with them its locks."""
+        wait_until(lambda: self.admin.execute(_OTHERS).fetchone() == (0,), timeout=_GONE_SECONDS, interval=0.005)
+        assert self._true(f"pg_try_advisory_lock({lock_key('sqlmigrate')})")
+        self.admin.execute("SELECT pg_advisory_unlock_all()")
+
+    def check(self, told: Result | BaseException | None) -> None:
+        """Hold everything that is promised against the database, then let the next run complete."""
+        self.wait_until_alone()
+        seen = self.look()
+        self._check_state(seen)
+        self._check_words(told, seen)
+        self._complete(seen)
+        assert self.look() == self.after
+
+    def _check_state(self, seen: Seen) -> None:
+        """Both or neither; outside a transaction, the journal knows exactly what happened."""
+        if not self.scenario.parts:
+            assert seen in (self.before, self.after)
+            return
+        if seen.applied is self.after.applied:
+            assert seen == self.after
+            return
+        known = {number: state for operation, number, state in seen.journal if operation == self.scenario.operation}
+        assert sorted(known) == [part.number for part in self.scenario.parts][: len(known)]
+        for part in self.scenario.parts:
+            state = known.get(part.number)
+            if state == "running":
+                assert part.free
+            else:
+                assert self._true(part.happened) is (state == "done"), f"the part at statement {part.number}: {state}"
+
+    def _check_words(self, told: Result | BaseException | None, seen: Seen) -> None:
+        """What the run said of its outcome is what happened; one that was killed says nothing."""
+        if told is None:
+            return
+        if isinstance(told, Result):
+            assert seen == self.after
+        elif isinstance(told, ExecutionError):
+            words = str(told)
+            if not told.kept or "it is not " in words:
+                assert seen == self.before, words
+            if "it is applied" in words or "it is rolled back" in words:
+                assert seen == self.after, words
+            if isinstance(told, HalfWayError) and "`sqlmigrate status` tells" not in str(told.hint):
+                assert seen != self.after, words
+        else:
+            assert isinstance(told, Error), f"not an error of ours: {told!r}"
+            assert seen == self.before, str(told)
+
+    def _complete(self, seen: Seen) -> None:
+        """Run again, and answer as a user would where only a user can know."""
+        stuck = None if seen == self.after else self._again()
+        if stuck is not None:
+            asked = [part for part in self.scenario.parts if part.asks and part.number == stuck.statement]
+            assert asked, f"stopped for good: {stuck}"
+            assert (self.scenario.operation, stuck.statement, "running") in seen.journal
+            self._run(self.direct, resume_at=asked[0].number + self._true(asked[0].happened))
+
+    def _again(self) -> HalfWayError | None:
+        try:
+            self._run(self.direct)
+        except HalfWayError as stuck:
+            return stuck
+        return None
+
+    def _true(self, question: str) -> bool:
+        row = self.admin.execute(f"SELECT {question}").fetchone()
+        assert row is not None
+        return bool(row[0])
+
+
+def places(messages: Iterable[Message]) -> Iterator[tuple[Message, str]]:
+    """Give every place for a fault: before each message, and after each that is the last of its burst.
+
+    After any other message is the same as before the next one, since nothing goes the other way between them.
+    """
+    for burst in _bursts(messages):
+        yield from ((item, BEFORE) for item in burst)
+        yield burst[-1], AFTER
+
+
+def decisive_places(messages: Iterable[Message]) -> Iterator[tuple[Message, str]]:
+    """Give the places between which something happens.
+
+    Of what one burst asks the server for, only the end decides, unless it commits; of the answers, whether they come.
+    """
+    for burst in _bursts(messages):
+        if burst[0].direction == TO_CLIENT:
+            yield from ((item, BEFORE) for item in {burst[0], burst[-1]})
+            continue
+        asked = [item for item in burst if item.kind not in "PBD"]
+        yield from ((item, BEFORE) for item in (burst[0], *asked[1:][-3:]))
+        yield burst[-1], AFTER
+
+
+def _bursts(messages: Iterable[Message]) -> list[list[Message]]:
+    found: dict[tuple[int, int], list[Message]] = {}
+    for item in messages:
+        found.setdefault((item.session, item.burst), []).append(item)
+    return list(found.values())
+
+
+def sample(messages: Iterable[Message], share: float) -> list[Message]:
+    """Give one message of each kind and direction: the one at this share of all of its kind."""
+    kinds: dict[tuple[str, str], list[Message]] = {}
+    for item in sorted(messages, key=lambda item: (item.session, item.number)):
+        kinds.setdefault((item.direction, item.kind), []).append(item)
+    return [found[round((len(found) - 1) * share)] for found in kinds.values()]
+
+
+@contextmanager
+def named(fault: object) -> Iterator[None]:
+    """Let a failure in a block say which fault it came after."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"the fault: {fault}")
+        raise
+
+
+def put(trial: Trial, message: Message, when: str, action: Action) -> Callable[[], None]:
+    """Prepare a run with a fault; gives what proves afterwards that the fault was met."""
+    reached: list[Message] = []
+
+    def noted(at: Message) -> Any:
+        reached.append(at)
+        return action(at)
+
+    trial.prepare()
+    trial.proxy.at(message.session, message.direction, message.number, noted, when)
+
+    def proof() -> None:
+        wait_until(lambda: reached)  # the last ones may still be on their way
+
+    return proof
+
+
+def try_each(trial: Trial, faults: Iterable[tuple[Message, str]], action: Action, run: Run | None = None) -> int:
+    """Run with each fault, and check what is there afterwards; gives how many there were."""
+    count = 0
+    for message, when in faults:
+        with named(f"{when} {message}"):
+            proof = put(trial, message, when, action)
+            told = (run or Trial.run)(trial)
+            proof()
+            trial.proxy.down = False
+            trial.check(told)
+        count += 1
+    return count

@@ -1,0 +1,42 @@
+"""A standby of the server under test."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sqlmigrate.server import PrivateServer
+from sqlmigrate.server.account import server_account
+from sqlmigrate.server.cluster import Cluster, wait_until_ready, write_settings
+from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
+
+UNSAFE = {"fsync": "off", "full_page_writes": "off"}
+
+
+@contextmanager
+def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
+    """Run a standby that follows a server; it is gone at the end of the block."""
+    account = server_account()
+    with ExitStack() as stack:
+        base = Path(tempfile.mkdtemp(prefix="sqlm-", dir=SOCKET_PARENT))
+        stack.callback(shutil.rmtree, base, ignore_errors=True)
+        base.chmod(0o711)
+        host, data_dir = base / "socket", base / "data"
+        make_guarded(host, 0o700, account)
+        make_guarded(data_dir, 0o700, account)
+        cluster = Cluster(data_dir, primary.binaries, account)
+        write_settings(cluster, host, UNSAFE)
+        backup = [primary.bindir / "pg_basebackup", "--pgdata", data_dir, "--write-recovery-conf", "--checkpoint=fast"]
+        source = ["--host", primary.host, "--port", str(primary.port), "--username", primary.user, "--no-sync"]
+        subprocess.run([*backup, *source], check=True, capture_output=True, **account.subprocess_options())
+        log = stack.enter_context(cluster.log.open("wb"))
+        process = subprocess.Popen(
+            cluster.command, stdout=log, stderr=log, start_new_session=True, **account.subprocess_options()
+        )
+        stack.callback(process.wait, 30)
+        stack.callback(process.terminate)
+        yield wait_until_ready(cluster, host, alive=lambda: process.poll() is None)
