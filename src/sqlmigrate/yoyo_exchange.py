@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlmigrate import history
+from sqlmigrate import history, yoyo_tables
 from sqlmigrate.connection import Command, probe, require_writable, session, settle
 from sqlmigrate.engine.apply import locked
-from sqlmigrate.errors import UsageError
+from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import in_order
-from sqlmigrate.yoyo_tables import FIRST, Place, Where
+from sqlmigrate.yoyo_tables import FIRST, TABLE, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Observer
     from sqlmigrate.history import Applied, History, Run
     from sqlmigrate.migrations import Migration, Migrations
-    from sqlmigrate.yoyo_tables import Row
+    from sqlmigrate.yoyo_tables import Row, Where
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -58,14 +58,14 @@ class Adoption:
 class Copy:
     """What is to be changed in yoyo's table so that it says what our history says.
 
-    `added` and `removed` are ids; `times` are rows that are there with another time; `only_yoyo` are ids that yoyo
-    applied and we do not know: they stay.
+    `times` are rows that are there with another time; `only_yoyo` are ids that yoyo applied and we do not know: they
+    stay.
     """
 
     place: Place
     added: tuple[tuple[Applied, datetime], ...]
     times: tuple[tuple[Applied, datetime], ...]
-    removed: tuple[str, ...]
+    removed: tuple[Row, ...]
     unchanged: int
     only_yoyo: tuple[str, ...]
 
@@ -93,16 +93,16 @@ def adopt(
     """
 
     def look(connection: Connection, found: History) -> Adoption:
-        place = _source(connection, options.schema, where)
-        _require_idle(connection, place)
-        return _adoption(place, _rows(connection, place), migrations, found)
+        place = yoyo_tables.source(connection, options.schema, where)
+        yoyo_tables.require_idle(connection, place)
+        return _adoption(place, yoyo_tables.rows(connection, place), migrations, found)
 
     def write(connection: Connection, planned: Adoption) -> None:
         run = history.Run()
         reason = f"applied by yoyo, says {planned.place}"
         for migration, row in planned.new:
             commands = record(options.schema, migration, run, applied_at=row.applied_at_utc, reason=reason)
-            _execute(connection, commands)
+            yoyo_tables.execute(connection, commands)
 
     return _carry_out(conninfo, options, gate, observer, look, write)
 
@@ -123,16 +123,16 @@ def copy_back(
     def look(connection: Connection, found: History) -> Copy:
         if found.version is None:
             raise UsageError(f"there is no history in schema {options.schema} that could be copied to yoyo")
-        place = _destination(connection, options.schema, where)
-        _require_idle(connection, place)
-        undone = dict(connection.execute(_compose("undone", Place(options.schema, TABLE))).fetchall())
-        return _copy(place, _rows(connection, place) if place.exists else [], found, undone)
+        if found.half_way:
+            name = found.half_way[0].migration_id
+            hint = "finish it first, with `sqlmigrate apply` or `sqlmigrate rollback`"
+            raise HistoryError(f"{name} stopped half way, which yoyo's tables cannot say", hint=hint)
+        place = yoyo_tables.destination(connection, options.schema, where)
+        yoyo_tables.require_idle(connection, place)
+        undone = yoyo_tables.undone(connection, Place(options.schema, TABLE))
+        return _copy(place, yoyo_tables.rows(connection, place), found, undone)
 
-    def write(connection: Connection, planned: Copy) -> None:
-        with _refused(connection, planned.place):
-            _write_copy(connection, planned)
-
-    return _carry_out(conninfo, options, gate, observer, look, write)
+    return _carry_out(conninfo, options, gate, observer, look, _write_copy)
 
 
 def record(
@@ -142,7 +142,9 @@ def record(
     at = None if applied_at is None else applied_at.isoformat(sep=" ")
     digests = (migration.script.checksum, migration.script.sha256)
     return [
-        Command(_text("record", Place(schema, TABLE)), (migration.migration_hash, migration.migration_id, at)),
+        Command(
+            yoyo_tables.text("record", Place(schema, TABLE)), (migration.migration_hash, migration.migration_id, at)
+        ),
         history.finish_claim(schema, migration, run, marked=True),
         *history.log(schema, migration.migration_id, "mark", run, digests=digests, reason=reason),
     ]
@@ -179,7 +181,7 @@ def _adoption(place: Place, rows: Iterable[Row], migrations: Migrations, found: 
     def order(row: Row) -> tuple[bool, datetime, int, str]:
         """Order as yoyo does, by time with NULL last; rows of one time as the files are ordered."""
         known = at.get(row.migration_hash, len(at))
-        return row.applied_at_utc is None, row.applied_at_utc or _FIRST, known, row.migration_hash
+        return row.applied_at_utc is None, row.applied_at_utc or FIRST, known, row.migration_hash
 
     theirs = {row.migration_hash: row for row in sorted(rows, key=order)}
     known = [(files[key], row) for key, row in theirs.items() if key in files]
@@ -201,39 +203,36 @@ def _copy(place: Place, rows: Iterable[Row], found: History, undone: dict[str, d
     added = [item for item in ours if item[0].migration_hash not in theirs]
     there = [item for item in ours if item[0].migration_hash in theirs]
     times = [(row, at) for row, at in there if theirs[row.migration_hash].applied_at_utc != at]
-    removed, only_yoyo = [], []
+    removed: list[Row] = []
+    only_yoyo: list[str] = []
     for key in theirs.keys() - {row.migration_hash for row, _ in ours}:
         row = theirs[key]
         # yoyo may have applied it again after we rolled it back
-        is_undone = key in undone and (row.applied_at_utc or _FIRST) <= undone[key]
-        (removed if is_undone else only_yoyo).append(str(row))
+        if key in undone and (row.applied_at_utc or FIRST) <= undone[key]:
+            removed.append(row)
+        else:
+            only_yoyo.append(str(row))
     unchanged = len(there) - len(times)
-    return Copy(place, tuple(added), tuple(times), tuple(sorted(removed)), unchanged, tuple(sorted(only_yoyo)))
+    return Copy(place, tuple(added), tuple(times), tuple(sorted(removed, key=str)), unchanged, tuple(sorted(only_yoyo)))
 
 
 def _rising(rows: Iterable[Applied]) -> Iterator[tuple[Applied, datetime]]:
     """Give each row a time for yoyo, which knows the order of application by its times alone; ours is a sequence."""
-    last = _FIRST
+    last = FIRST
     for row in rows:
-        last = max(row.applied_at or _FIRST, last + _MICROSECOND)
+        last = max(row.applied_at or FIRST, last + _MICROSECOND)
         yield row, last
 
 
 def _write_copy(connection: Connection, planned: Copy) -> None:
     place, run = planned.place, history.Run()
-    if not place.exists:
-        for name in ("create_migration", "create_log", "create_version", "record_version"):
-            connection.execute(_compose(name, place))
-    held = _take_yoyos_lock(connection, place)
-    for row, at in (*planned.added, *planned.times):
-        values = (row.migration_hash, row.migration_id, at.isoformat(sep=" "))
-        _execute(connection, [Command(_text("put", place), values)])
-    said = [(row.migration_id, "mark") for row, _ in planned.added] + [(name, "unmark") for name in planned.removed]
+    put, take = yoyo_tables.text("put", place), yoyo_tables.text("take", place)
+    changed = (*planned.added, *planned.times)
+    commands = [Command(put, (row.migration_hash, row.migration_id, at.isoformat(sep=" "))) for row, at in changed]
+    commands += [Command(take, (row.migration_hash,)) for row in planned.removed]
+    said = [(row.migration_id, "mark") for row, _ in planned.added] + [(str(row), "unmark") for row in planned.removed]
     for name, operation in said:
-        # only the row of yoyo's log: ours has nothing new to tell
-        reason = "copied from the history of sqlmigrate"
-        _execute(connection, history.log(place.schema, name, operation, run, reason=reason)[:1])
-    for name in planned.removed:
-        _execute(connection, [Command(_text("take", place), (migration_hash(name),))])
-    if held:
-        connection.execute(_compose("unlock", place))
+        # the first command alone, the row of yoyo's log: ours has nothing new to tell
+        commands += history.log(place.schema, name, operation, run, reason="copied from the history of sqlmigrate")[:1]
+    with yoyo_tables.writing(connection, place):
+        yoyo_tables.execute(connection, commands)

@@ -1,31 +1,23 @@
-"""yoyo's own tables: find them in any schema, take over what they say is applied, and copy it back."""
+"""yoyo's own tables: find them in any schema, read them, and write into them."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import RawCursor, sql
 from psycopg.rows import class_row
 
-from sqlmigrate import history, queries
-from sqlmigrate.connection import Command, probe, require_writable, session, settle
-from sqlmigrate.engine.apply import locked
+from sqlmigrate import queries
 from sqlmigrate.errors import HistoryError, UsageError
-from sqlmigrate.events import ignore
-from sqlmigrate.migrations import in_order, migration_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.connection import Connection, ServerInfo
-    from sqlmigrate.engine.session import Options
-    from sqlmigrate.events import Observer
-    from sqlmigrate.history import Applied, History, Run
-    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.connection import Command, Connection
 
 TABLE = "_yoyo_migration"
 """The name of yoyo's table, unless its option --migration-table says otherwise."""
@@ -33,8 +25,8 @@ TABLE = "_yoyo_migration"
 VERSION = 2
 """The version of yoyo's tables that we read and write: yoyo 6.0 and later."""
 
-_MICROSECOND = timedelta(microseconds=1)
-_FIRST = datetime(1970, 1, 1)  # noqa: DTZ001  yoyo's times are in UTC and do not say so
+FIRST = datetime(1970, 1, 1)  # noqa: DTZ001  yoyo's times are in UTC and do not say so
+"""The time that stands for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +68,7 @@ class Row:
 def waiting(connection: Connection, ours: str) -> Place | None:
     """Give a table of yoyo's, other than ours, that has rows; None where there is none to be adopted."""
     for place in _tables(connection, ours, TABLE):
-        if place.readable and place.current and _rows(connection, place):
+        if place.readable and place.current and rows(connection, place):
             return place
     return None
 
@@ -86,7 +78,7 @@ def _tables(connection: Connection, ours: str, table: str) -> list[Place]:
         return cursor.execute(queries.load("yoyo")["tables"], {"ours": ours, "table": table}).fetchall()
 
 
-def _source(connection: Connection, ours: str, where: Where) -> Place:
+def source(connection: Connection, ours: str, where: Where) -> Place:
     """Find the one table to adopt from; raises UsageError where there are several, HistoryError where there is none."""
     found = [place for place in _tables(connection, ours, where.table) if where.schema in {None, place.schema}]
     named = [place for place in found if place.name == where.table]
@@ -105,7 +97,7 @@ def _source(connection: Connection, ours: str, where: Where) -> Place:
     raise HistoryError(f"there is no table {where.table} of yoyo in {which}", hint=f"try {hint}" if hint else None)
 
 
-def _destination(connection: Connection, ours: str, where: Where) -> Place:
+def destination(connection: Connection, ours: str, where: Where) -> Place:
     """Find where yoyo looks: its table in the schema that is named, or else in the first of the search_path."""
     schema = where.schema
     if schema is None:
@@ -143,7 +135,7 @@ def _require_known(connection: Connection, place: Place) -> Place:
     return place
 
 
-def _require_idle(connection: Connection, place: Place) -> None:
+def require_idle(connection: Connection, place: Place) -> None:
     """Refuse to read or write while yoyo is at work: it applies in one transaction and records in another."""
     unknown = (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege)
     with suppress(*unknown), connection.transaction():
@@ -169,9 +161,19 @@ def _take_yoyos_lock(connection: Connection, place: Place) -> bool:
 
 
 @contextmanager
-def _refused(connection: Connection, place: Place) -> Iterator[None]:
+def writing(connection: Connection, place: Place) -> Iterator[None]:
+    """Make the tables where they are missing, and keep yoyo out while they are written.
+
+    Raises HistoryError where yoyo is at work or the role may not write.
+    """
     try:
+        if not place.exists:
+            for name in ("create_migration", "create_log", "create_version", "record_version"):
+                connection.execute(_compose(name, place))
+        held = _take_yoyos_lock(connection, place)
         yield
+        if held:
+            connection.execute(_compose("unlock", place))
     except psycopg.errors.InsufficientPrivilege as error:
         role, schema = _quoted(connection.info.user), _quoted(place.schema)
         hint = f"GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
@@ -187,12 +189,21 @@ def _not_readable(connection: Connection, place: Place) -> HistoryError:
     return HistoryError(f"role {connection.info.user} may not read {place}", hint=f"a DBA can help: {hint}")
 
 
-def _rows(connection: Connection, place: Place) -> list[Row]:
+def rows(connection: Connection, place: Place) -> list[Row]:
+    """Read what is recorded; a table that is still to be made has no rows."""
+    if not place.exists:
+        return []
     with connection.cursor(row_factory=class_row(Row)) as cursor:
         return cursor.execute(_compose("rows", place)).fetchall()
 
 
-def _execute(connection: Connection, commands: Iterable[Command]) -> None:
+def undone(connection: Connection, place: Place) -> dict[str, datetime]:
+    """Give what the log beside a table says was rolled back or unmarked last: hash and time."""
+    return dict(connection.execute(_compose("undone", place)).fetchall())
+
+
+def execute(connection: Connection, commands: Iterable[Command]) -> None:
+    """Run commands on our side of the history or on yoyo's."""
     cursor = RawCursor(connection)
     for command in commands:
         cursor.execute(command.sql.encode(), command.params)
@@ -208,5 +219,6 @@ def _compose(name: str, place: Place) -> sql.Composed:
     return sql.SQL(text).format(schema=sql.Identifier(place.schema), table=sql.Identifier(place.name))
 
 
-def _text(name: str, place: Place) -> str:
+def text(name: str, place: Place) -> str:
+    """Give one of our commands for a table of yoyo's."""
     return _compose(name, place).as_string()

@@ -87,14 +87,16 @@ def test_the_log_keeps_what_the_history_forgets(three, conn):
     assert rows == [("apply", "a"), ("apply", "b"), ("apply", "c"), ("rollback", "c"), ("apply", "c")]
 
 
-def test_a_failing_rollback_script_leaves_change_and_history_as_they_were(three, conn):
-    three.write("b", "CREATE TABLE b ();", "DROP TABLE b; SELECT nonsense;")
+def test_a_failing_rollback_script_leaves_change_and_history_as_they_were(runner, conn):
+    write_tables(runner, "a", "c")
+    runner.write("b", "CREATE TABLE b ();", "DROP TABLE b; SELECT nonsense;")
+    runner.apply()
 
     with pytest.raises(ExecutionError) as caught:
-        three.rollback(everything=True)
+        runner.rollback(everything=True)
 
     assert caught.value.done == ("c",)
-    assert three.applied() == ["a", "b"]
+    assert runner.applied() == ["a", "b"]
     assert [is_there(conn, name) for name in "abc"] == [True, True, False]
 
 
@@ -134,14 +136,38 @@ def test_one_that_an_applied_migration_depends_on_is_refused_before_anything_run
     assert is_there(conn, "c")
 
 
-def test_a_rollback_script_that_cannot_run_safely_is_refused_before_anything_runs(three, conn):
-    three.write("a", "CREATE TABLE a ();", "DROP TABLE a; COMMIT;")
+def test_a_rollback_script_that_cannot_run_safely_is_refused_before_anything_runs(runner, conn):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a; COMMIT;")
+    write_tables(runner, "b")
+    runner.apply()
 
-    with pytest.raises(MigrationsError):
-        three.rollback(everything=True)
+    with pytest.raises(MigrationsError) as caught:
+        runner.rollback(everything=True)
 
+    assert "COMMIT" in caught.value.problems[0].message
+    assert runner.applied() == ["a", "b"]
+    assert is_there(conn, "b")
+
+
+def test_an_edited_rollback_script_is_refused_before_anything_runs_unless_the_recorded_one_is_meant(three, conn):
+    three.write("b", "CREATE TABLE b ();", "DROP TABLE b; CREATE TABLE edited ();")
+
+    with pytest.raises(MigrationsError) as caught:
+        three.rollback(steps=2)
+
+    assert [problem.place.path.name for problem in caught.value.problems] == ["b.rollback.sql"]
     assert three.applied() == ["a", "b", "c"]
-    assert is_there(conn, "c")
+    assert ids(three.rollback(steps=2, recorded=True)) == ["c", "b"]
+    assert [is_there(conn, name) for name in ("a", "b", "edited")] == [True, False, False]
+
+
+def test_what_an_older_release_does_not_have_any_more_is_rolled_back_as_it_was_recorded(three, conn):
+    for path in three.directory.glob("[bc]*"):
+        path.unlink()
+
+    assert ids(three.rollback(steps=2, recorded=True)) == ["c", "b"]
+    assert three.applied() == ["a"]
+    assert [is_there(conn, name) for name in "abc"] == [True, False, False]
 
 
 def test_an_unknown_id_is_refused(three):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import WaitingForRunLock
 from sqlmigrate.runlock import held, lock_key
-from support.sessions import beside
 from support.waiting import wait_until
 
 ADVISORY = """
@@ -69,9 +70,10 @@ def test_whoever_waits_gets_it_when_it_is_free(database):
         with held(database.conninfo, "sqlmigrate", wait=30, observer=told.append) as lock:
             lock.require()
 
-    with beside(second) as [waiting]:
+    with ThreadPoolExecutor(1) as pool:
         with held(database.conninfo, "sqlmigrate", wait=10):
-            wait_until(lambda: told or waiting.done())
+            waiting = pool.submit(second)
+            wait_until(lambda: told)
         waiting.result(30)
 
 
@@ -138,8 +140,9 @@ def test_a_waiter_holds_no_snapshot_that_would_block_an_index_made_concurrently(
         with held(database.conninfo, "sqlmigrate", wait=30, observer=told.append):
             pass
 
-    with beside(wait) as [waiting]:
+    with ThreadPoolExecutor(1) as pool:
         with held(database.conninfo, "sqlmigrate", wait=10):
+            waiting = pool.submit(wait)
             wait_until(lambda: told)
             conn.execute("SET statement_timeout TO '10s'")
             conn.execute("CREATE INDEX CONCURRENTLY ON t (n)")

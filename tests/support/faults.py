@@ -327,10 +327,10 @@ def decisive_places(messages: Iterable[Message]) -> Iterator[tuple[Message, str]
     """
     for burst in _bursts(messages):
         if burst[0].direction == TO_CLIENT:
-            yield from ((item, BEFORE) for item in {burst[0], burst[-1]})
+            yield from ((item, BEFORE) for item in dict.fromkeys((burst[0], burst[-1])))
             continue
         asked = [item for item in burst if item.kind not in "PBD"]
-        yield from ((item, BEFORE) for item in (burst[0], *asked[1:][-3:]))
+        yield from ((item, BEFORE) for item in dict.fromkeys((burst[0], *asked[-3:])))
         yield burst[-1], AFTER
 
 

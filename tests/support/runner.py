@@ -60,6 +60,7 @@ class Runner:
         to: str | None = None,
         everything: bool = False,
         include_marked: tuple[str, ...] = (),
+        recorded: bool = False,
         gate: Callable[..., None] | None = None,
         **options: Any,
     ) -> Result:
@@ -67,7 +68,13 @@ class Runner:
 
         def planner(known: History) -> plan.Plan:
             return plan.plan_rollback(
-                found, known, steps=steps, to=to, everything=everything, include_marked=include_marked
+                found,
+                known,
+                steps=steps,
+                to=to,
+                everything=everything,
+                include_marked=include_marked,
+                recorded=recorded,
             )
 
         return engine.rollback(self.conninfo, planner, self.options(options), gate=gate or allow, observer=self.observe)

@@ -240,7 +240,7 @@ class Stepper:
                 hint="restore those that were removed",
             )
         first = [] if job.operation == "rollback" and self._gives_up_apply() else [job.claim]
-        self.sender.send(*map(Step, (BEGIN, *BACK_TO_LOGIN, *first, self.journal.clear(), *job.finish, COMMIT)))
+        self.sender.send(*map(Step, (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT)))
 
     def _gives_up_apply(self) -> bool:
         """Whether this rollback is of a script that stopped half way: it is not in the history, only in the journal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -97,8 +97,12 @@ class Worker:
         self._step_by_step(job, run, listener, watcher)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener, watcher: Watcher) -> None:
+        stopped = self.found.stopped(job.migration_id)
+        if stopped is not None and stopped.operation == job.operation:
+            resumed = history.log(self.options.schema, job.migration_id, "resume", run)
+            job = replace(job, finish=(*job.finish, *resumed))
         sender = Sender(self.connection, job, listener)
-        journal = found_journal(self.options.schema, job, run, self.found.stopped(job.migration_id))
+        journal = found_journal(self.options.schema, job, run, stopped)
 
         def retrying(work: Callable[[], None]) -> None:
             self._retrying(work, job.migration_id, watcher)

@@ -24,19 +24,20 @@ _TAG_TAIL = r"[^\x00-/:-@\[-\^`{-\x7f]"
 # Steps over what needs no thought: plain characters, strings without backslash rules, quoted names, line comments,
 # parentheses around nothing but these. Left to look at: nesting, semicolons, dollars, block comments, E strings.
 _STEP = r"""[^'"$\-/;()\\]++|(?<![eE])'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)|\$(?=[0-9])"""
-_PLAIN = re.compile(rf"(?:{_STEP}|--[^\n\r]*+|\((?:{_STEP})*+\)){{1,100000}}+")
+# Groups are atomic, `(?>(?:...)*)`, and not possessive, `(?:...)*+`: Python up to 3.11.4 gives a step back (gh-106052).
+_PLAIN = re.compile(rf"(?:{_STEP}|--[^\n\r]*+|\((?>(?:{_STEP})*)\)){{1,100000}}")
 _WORD_OR_SPECIAL = re.compile(rf"""['"$;()\\]|--|/\*|{_START}{_TAIL}*""")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _LINE_COMMENT = re.compile(r"--[^\n\r]*")
 _STRING = re.compile(r"'[^']*+'")  # a doubled quote reads as two strings side by side, which splits alike
-_ESCAPE_STRING = re.compile(r"'(?:[^'\\]++|''|\\.)*+'", re.DOTALL)
+_ESCAPE_STRING = re.compile(r"'(?>(?:[^'\\]++|''|\\.)*)'", re.DOTALL)
 # SQL joins two strings that only white space with a line end parts; the second one keeps the rules of the first.
-_CONTINUED = re.compile(r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*+(?=')")
+_CONTINUED = re.compile(r"(?>(?:[ \t\f\v]|--[^\n\r]*+)*)[\n\r](?>(?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*)(?=')")
 _QUOTED_NAME = re.compile(r'"[^"]*+"')
 _DOLLAR_TAG = re.compile(rf"\$(?:{_START}{_TAG_TAIL}*)?\$")
 _IDENTIFIER_TAIL = re.compile(_TAIL)
 _IDENTIFIER_REST = re.compile(rf"{_TAIL}*+")
-_NUMBERS = re.compile(r"(?:\$?[0-9]+)*+")  # `1e5$$` and `1_000$$` are names to PostgreSQL's scanner
+_NUMBERS = re.compile(r"(?>(?:\$?[0-9]++)*)")  # `1e5$$` and `1_000$$` are names to PostgreSQL's scanner
 _SPACE = " \t\n\r\f\v"  # PostgreSQL's white space: all other kinds are letters to it
 _GAP = re.compile(rf"(?:[{_SPACE}]++|--[^\n\r]*+)+")
 _WORD = re.compile(rf"{_START}{_TAIL}*")

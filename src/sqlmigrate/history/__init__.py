@@ -1,0 +1,49 @@
+"""What is applied: the only package that knows our tables.
+
+The tables live in a schema of their own. `_yoyo_migration` alone says what is applied; a row that yoyo added has no
+checksum and is fine, one that yoyo deleted is not applied.
+"""
+
+from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts
+from sqlmigrate.history.tables import VERSION, install, read, read_log
+from sqlmigrate.history.write import (
+    RECORD_TEXT_MAX,
+    STATEMENT_TEXT_MAX,
+    accept,
+    claim,
+    finish_claim,
+    journal_begin,
+    journal_clear,
+    journal_forget,
+    journal_state,
+    log,
+    unclaim,
+    unclaim_journal,
+)
+
+__all__ = [
+    "RECORD_TEXT_MAX",
+    "STATEMENT_TEXT_MAX",
+    "VERSION",
+    "Applied",
+    "Entry",
+    "HalfWay",
+    "History",
+    "LogFilter",
+    "LogRow",
+    "Run",
+    "Texts",
+    "accept",
+    "claim",
+    "finish_claim",
+    "install",
+    "journal_begin",
+    "journal_clear",
+    "journal_forget",
+    "journal_state",
+    "log",
+    "read",
+    "read_log",
+    "unclaim",
+    "unclaim_journal",
+]

@@ -1,0 +1,139 @@
+"""What the history holds, as values."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One applied migration as recorded; `seq` is None for a row that yoyo added, `applied_at` is in UTC."""
+
+    migration_id: str
+    migration_hash: str
+    applied_at: datetime | None = None
+    seq: int | None = None
+    marked: bool = False
+    checksum: str | None = None
+    sha256: str | None = None
+    rollback_checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One statement of a non-transactional script, or one block from BEGIN to COMMIT, as the journal knows it.
+
+    `state` is `running` (its outcome is not known), `failed` or `done`; `found` is what was there before it ran.
+    """
+
+    number: int
+    last_number: int
+    state: str
+    digest: str
+    statement: str
+    line: int | None = None
+    found: dict[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HalfWay:
+    """A non-transactional script that stopped half way; `operation` is apply or rollback."""
+
+    migration_id: str
+    operation: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def stopped_at(self) -> Entry:
+        """The last statement that was begun."""
+        return self.entries[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The scripts of a migration as they were recorded; None where they were too large, or only yoyo knows it."""
+
+    script: str | None = None
+    rollback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The applied migrations in the order of their application, and the scripts that stopped half way.
+
+    `version` is None where no tables exist yet; `texts` looks up the recorded scripts of an id where they are needed.
+    """
+
+    applied: tuple[Applied, ...] = ()
+    version: int | None = None
+    half_way: tuple[HalfWay, ...] = ()
+    texts: Callable[[str], Texts] = field(default=lambda _: Texts(), repr=False, compare=False)
+
+    def stopped(self, migration_id: str) -> HalfWay | None:
+        """Give where a script of this id stopped half way; a rollback goes before the apply that it undoes."""
+        found = [item for item in self.half_way if item.migration_id == migration_id]
+        return max(found, key=lambda item: item.operation, default=None)
+
+    def get(self, migration_id: str) -> Applied | None:
+        """Give what is recorded of an id, or None."""
+        return next((row for row in self.applied if row.migration_id == migration_id), None)
+
+
+def _username() -> str:
+    try:
+        return getpass.getuser()[:255]
+    except (KeyError, OSError):  # a container may run as a user id without a name
+        return "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which rows of the log are wanted: all of them where a part is None; `most` counts from the newest."""
+
+    migration_id: str | None = None
+    operation: str | None = None
+    since: str | None = None
+    until: str | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One operation: when (UTC), what, by whom, from where, as which role, how long in milliseconds, and why.
+
+    What yoyo wrote has no roles, no duration and no tool version.
+    """
+
+    at: datetime
+    operation: str
+    migration_id: str | None
+    login_role: str | None
+    script_role: str | None
+    username: str | None
+    hostname: str | None
+    client_address: str | None
+    duration_ms: int | None
+    run_id: str | None
+    checksum: str | None
+    sha256: str | None
+    server_version: str | None
+    tool_version: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who runs: recorded with everything that one call of the command does."""
+
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    username: str = field(default_factory=_username)
+    hostname: str = field(default_factory=lambda: socket.gethostname()[:255])

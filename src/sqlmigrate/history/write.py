@@ -1,0 +1,122 @@
+"""The commands that write the history: they run inside the transaction of a script, and of a plan as plain SQL."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+from sqlmigrate import __version__
+from sqlmigrate.connection import Command
+from sqlmigrate.history.names import text
+from sqlmigrate.migrations import migration_hash
+
+if TYPE_CHECKING:
+    from sqlmigrate.history.model import Entry, Run
+    from sqlmigrate.migrations import Migration
+
+STATEMENT_TEXT_MAX = 10_000
+"""Characters of a statement that the journal keeps to be shown."""
+
+RECORD_TEXT_MAX = 1_048_576
+"""Bytes up to which a script's text is recorded; of a larger one only digests and size (a 200 MB text costs 600)."""
+
+
+def claim(schema: str, migration_id: str) -> Command:
+    """Give the command that records an id as applied, before its script runs.
+
+    The primary key lets a migration happen once even where two runs got past the run lock.
+    """
+    return Command(text("claim", schema), (migration_hash(migration_id), migration_id))
+
+
+def unclaim(schema: str, migration_id: str) -> Command:
+    """Give the command that takes an id out of the history; it fails (22012) where it is not applied any more."""
+    return Command(text("unclaim", schema), (migration_hash(migration_id),))
+
+
+def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = False) -> Command:
+    """Give the command that completes a claimed row; it writes no row where the claim is gone."""
+    values = (*_digests(migration), "true" if marked else "false", run.run_id)
+    return Command(text("finish_claim", schema), values)
+
+
+def unclaim_journal(schema: str, migration_id: str) -> Command:
+    """Give the command that takes a half-way script's journal away; it fails (22012) where there is none any more."""
+    return Command(text("unclaim_journal", schema), (migration_hash(migration_id),))
+
+
+def accept(schema: str, migration: Migration) -> Command:
+    """Give the command that records the files of an applied migration as they are now."""
+    return Command(text("accept", schema), _digests(migration))
+
+
+def _digests(migration: Migration) -> tuple[str | None, ...]:
+    """Give what is recorded of the files of a migration, from its hash on."""
+    script, rollback = migration.script, migration.rollback
+    return (
+        migration.migration_hash,
+        script.checksum,
+        script.sha256,
+        str(script.size),
+        script.text if script.size <= RECORD_TEXT_MAX else None,
+        rollback.checksum if rollback else None,
+        rollback.sha256 if rollback else None,
+        str(rollback.size) if rollback else None,
+        rollback.text if rollback and rollback.size <= RECORD_TEXT_MAX else None,
+    )
+
+
+def journal_begin(schema: str, migration_id: str, operation: str, entry: Entry, run: Run) -> Command:
+    """Give the command that writes a statement into the journal; its primary key keeps two runs apart."""
+    values = (
+        migration_hash(migration_id),
+        migration_id,
+        operation,
+        str(entry.number),
+        str(entry.last_number),
+        entry.state,
+        entry.digest,
+        entry.statement[:STATEMENT_TEXT_MAX],
+        None if entry.line is None else str(entry.line),
+        None if entry.found is None else json.dumps(entry.found),
+        run.run_id,
+    )
+    return Command(text("journal_begin", schema), values)
+
+
+def journal_state(
+    schema: str, migration_id: str, operation: str, number: int, state: str, error: str | None = None
+) -> Command:
+    """Give the command that sets the state of a statement in the journal."""
+    return Command(text("journal_state", schema), (migration_hash(migration_id), operation, str(number), state, error))
+
+
+def journal_forget(schema: str, migration_id: str, operation: str, number: int) -> Command:
+    """Give the command that takes one statement out of the journal: it has not run."""
+    return Command(text("journal_forget", schema), (migration_hash(migration_id), operation, str(number)))
+
+
+def journal_clear(schema: str, migration_id: str) -> Command:
+    """Give the command that empties the journal of a migration: its script is through."""
+    return Command(text("journal_clear", schema), (migration_hash(migration_id),))
+
+
+def log(
+    schema: str,
+    migration_id: str,
+    operation: str,
+    run: Run,
+    *,
+    script_role: str | None = None,
+    digests: tuple[str, str] | None = None,
+    reason: str | None = None,
+) -> list[Command]:
+    """Give the commands that write down who did what, in yoyo's log and in ours."""
+    log_id = str(uuid.uuid4())
+    hashed = migration_hash(migration_id)
+    checksum, sha256 = digests or (None, None)
+    short = reason[:255] if reason else None
+    yoyo = (log_id, hashed, migration_id, operation, run.username, run.hostname, short)
+    ours = (log_id, run.run_id, operation, script_role, checksum, sha256, __version__, reason, hashed)
+    return [Command(text("yoyo_log", schema), yoyo), Command(text("log", schema), ours)]
