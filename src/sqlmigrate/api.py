@@ -12,7 +12,8 @@ What the functions have in common:
 - `migrations` is a folder, or what `read` made of it: read once where you call several functions.
 - Times are milliseconds (`2000`) or text (`"2s"`, `"500ms"`, `"10min"`).
 - `history_schema` holds the history tables; `role` is the role that scripts run as (SET ROLE).
-- An `observer` is called with each event while it happens. An observer that raises stops the run.
+- An `observer` is called with each event while it happens. It should not raise: the run stops then, except at a
+  Notice, where psycopg logs the exception and the run goes on.
 - Results are frozen. Nothing is printed and nothing is asked: a `protected` environment is a matter of the command.
 - What goes wrong is an `errors.Error`; no message holds a password. Hints are worded for the command line.
 - The functions block and keep no state: each opens its own sessions and closes them. Threads may call them.
@@ -107,13 +108,16 @@ def plan_rollback(
     steps: int | None = None,
     everything: bool = False,
     include_marked: Iterable[str] = (),
+    recorded: bool = False,
     history_schema: str = _SCHEMA,
 ) -> Plan:
     """Give what `rollback` would run with the same arguments, after the same checks; nothing is written.
 
     Raises what `rollback` raises before its first script.
     """
-    planner = _rollback_planner(migrations, to, steps, everything=everything, include_marked=include_marked)
+    planner = _rollback_planner(
+        migrations, to, steps, everything=everything, include_marked=include_marked, recorded=recorded
+    )
     return _preview(database, planner, history_schema)
 
 
@@ -175,6 +179,7 @@ def rollback(
     steps: int | None = None,
     everything: bool = False,
     include_marked: Iterable[str] = (),
+    recorded: bool = False,
     resume_at: int | None = None,
     role: str | None = None,
     search_path: str | None = None,
@@ -188,11 +193,11 @@ def rollback(
     """Roll back in the reverse order of application: the last migration, the last `steps`, or `everything`.
 
     With `to`, all that was applied after that id, which stays. A migration that was marked, not applied, is a floor:
-    it and what lies below it stay unless its id is in `include_marked`; a note of the plan says so. The other options
-    are those of `apply`.
+    it and what lies below it stay unless its id is in `include_marked`; a note of the plan says so. `recorded` takes a
+    rollback script that is missing or was edited as it was recorded at apply. The other options are those of `apply`.
 
-    Raises what `apply` raises; MigrationsError also where a rollback script is missing, or where an applied migration
-    depends on one that would go.
+    Raises what `apply` raises; MigrationsError also where a rollback script is missing or was edited, or where an
+    applied migration depends on one that would go.
     """
     options = _options(
         resume_at,
@@ -210,6 +215,7 @@ def rollback(
         steps,
         everything=everything,
         include_marked=include_marked,
+        recorded=recorded,
         resume=resume_at is not None,
     )
     with _own_errors():
@@ -254,7 +260,7 @@ def _rollback_planner(
     *,
     everything: bool,
     include_marked: Iterable[str],
-    resume: bool = False,
+    **options: bool,
 ) -> Planner:
     _require_one(to=to, steps=steps, everything=everything or None)
     return partial(
@@ -264,14 +270,14 @@ def _rollback_planner(
         steps=steps,
         everything=everything,
         include_marked=tuple(include_marked),  # the planner is called twice
-        resume=resume,
+        **options,
     )
 
 
 def _preview(database: str, planner: Planner, history_schema: str) -> Plan:
     options = _options(history_schema=history_schema)
     with _own_errors():
-        return engine.preview(_conninfo(database), planner, options, gate=_pass)
+        return engine.preview(_conninfo(database), planner, options, gate=_pass).plan
 
 
 def _pass(*_: object) -> None:

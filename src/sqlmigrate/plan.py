@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import HistoryError, MigrationsError, Place, Problem, UsageError
 from sqlmigrate.history import Applied
 from sqlmigrate.migrations import Migration, in_order
-from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.script import Script, script_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,6 +59,12 @@ class Plan:
     operation: str
     steps: tuple[Migration, ...]
     notes: tuple[str, ...] = ()
+
+    def script_of(self, migration: Migration) -> tuple[Script, bool]:
+        """Give the script of a step, and whether it runs in a transaction."""
+        if self.operation == "apply" or migration.rollback is None:
+            return migration.script, migration.transactional
+        return migration.rollback, migration.rollback_transactional
 
 
 def status(migrations: Migrations, history: History) -> list[Status]:

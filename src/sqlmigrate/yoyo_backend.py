@@ -20,7 +20,15 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from sqlmigrate import config, connection, history, runlock, yoyo_exchange, yoyo_tables
 from sqlmigrate.engine.session import Options
 from sqlmigrate.engine.worker import Worker
-from sqlmigrate.errors import ConfigError, Error, HistoryError, MigrationsError, RunLockBusy, UsageError
+from sqlmigrate.errors import (
+    ConfigError,
+    ConfirmationRequired,
+    Error,
+    HistoryError,
+    MigrationsError,
+    RunLockBusy,
+    UsageError,
+)
 from sqlmigrate.events import Blocked, LockRetry, Notice, ScriptStarted, WaitingForRunLock
 from sqlmigrate.migrations import Migration, Migrations
 from sqlmigrate.plan import plan_apply, plan_rollback
@@ -48,7 +56,9 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
                 "the history of sqlmigrate has tables of its own, so --migration-table has no meaning",
                 hint=f"adopt that table: sqlmigrate mark --from yoyo --migration-table {migration_table}",
             )
-        self.options = _options(dburi)
+        found = config.load({})
+        self.options = _options(found, dburi)
+        self.protected = found.protected
         self.conninfo = _conninfo(dburi)
         self._run_lock: runlock.RunLock | None = None
         super().__init__(dburi, migration_table)
@@ -143,6 +153,11 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
     @contextmanager
     def _writing(self) -> Iterator[tuple[connection.ServerInfo, runlock.RunLock, History]]:
         """Hold the run lock, with our tables in place; refuse while yoyo's own history is not taken over."""
+        if self.protected:
+            hint = "use the sqlmigrate command, which asks for the database's name"
+            raise ConfirmationRequired(
+                "this environment is protected, and yoyo cannot ask; nothing was changed", hint=hint
+            )
         info = connection.probe(self.connection)
         connection.require_writable(info)
         with self.lock():
@@ -179,9 +194,8 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             worker.run_each(steps, operation)
 
 
-def _options(dburi: Any) -> Options:
+def _options(found: config.Config, dburi: Any) -> Options:
     """Take the settings of the project; `?schema=` sets the search_path of scripts, as it does for yoyo."""
-    found = config.load({})
     return Options(
         schema=found.history_schema,
         role=found.role,

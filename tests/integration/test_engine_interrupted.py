@@ -102,7 +102,7 @@ def test_a_worker_that_is_cut_off_is_told_and_the_next_run_works(two, admin):
         pid = wait_for_sleep(admin)
         admin.execute("SELECT pg_terminate_backend(%s)", [pid])
         with pytest.raises(
-            ExecutionError, match="the connection was lost while the script ran: .*terminating"
+            ExecutionError, match=r"the connection was lost while the script ran: .*terminating"
         ) as caught:
             run.result(20)
 

@@ -12,7 +12,7 @@ from support.command import SECONDS, started
 from support.faults import EVERY, SCENARIOS, Trial, decisive_places, sample, try_each
 from support.proxy import BEFORE, Message, Proxy, Then
 
-pytestmark = pytest.mark.timeout(3600 if EVERY else 120)
+pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from support.faults import EVERY, FREE, MANAGED, SCENARIOS, Trial, decisive_places, places, put, try_each
 from support.proxy import BEFORE, TO_CLIENT, TO_SERVER, Message, Proxy, Then
 
-pytestmark = pytest.mark.timeout(1800 if EVERY else 120)
+pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
 
 DIRECTIONS = [TO_SERVER, TO_CLIENT]
 

@@ -20,7 +20,7 @@ from support.faults import EVERY, SCENARIOS, Trial, decisive_places, sample, try
 from support.proxy import BEFORE, Message, Proxy, Then
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(3600 if EVERY else 120)
+pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ _ROUTINES = r"""
 CREATE FUNCTION app.dollar(text) RETURNS text LANGUAGE sql AS $$ SELECT $1 || ';' || $x$it's $1; $x$ $$;
 CREATE FUNCTION app.quoted(text) RETURNS text LANGUAGE sql AS 'SELECT $1 || '';'' -- no; comment
 ';
-CREATE FUNCTION app.escaped() RETURNS text LANGUAGE sql AS E'SELECT ''a\\\\b;\''''::text';
+CREATE FUNCTION app.escaped() RETURNS text LANGUAGE sql AS E'SELECT ''it\'\'s; a\\\\b''::text';
 CREATE FUNCTION app.tagged() RETURNS trigger LANGUAGE plpgsql AS $body_1$
 DECLARE
     note text := $q$ it's; $$ $q$;

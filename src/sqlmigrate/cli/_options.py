@@ -160,6 +160,12 @@ def confirming(command: F) -> F:
     return _with_app(command, (*_CONFIRMING, *_COMMON))
 
 
+def planning(command: F) -> F:
+    """Give a command the options that scripts run under, and no questions, beside the common ones."""
+    late = click.option("--allow-out-of-order", is_flag=True, default=None, help="As `apply --allow-out-of-order`.")
+    return _with_app(command, (late, *_RUNNING[:-1], *_COMMON))
+
+
 def running(command: F) -> F:
     """Give a command the options of those that run scripts, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING, *_COMMON))

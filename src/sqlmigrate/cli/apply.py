@@ -69,7 +69,7 @@ def command(
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
 
         if dry_run:
-            _dry_run(app, engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target)))
+            _dry_run(app, engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target)).plan)
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
         result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
@@ -82,11 +82,10 @@ def _count(planned: Plan) -> str:
 
 
 def _dry_run(app: App, planned: Plan) -> None:
-    ids = [migration.migration_id for migration in planned.steps]
-    files = [str(migration.script.path) for migration in planned.steps]
-    app.output.result(
-        dry_run=True, migrations=[{"migration_id": i, "file": f} for i, f in zip(ids, files, strict=True)]
-    )
-    for migration_id, file in zip(ids, files, strict=True):
-        app.output.line(f"would apply {migration_id} ({file})")
-    app.output.line(f"{len(ids)} would be applied; nothing was run" if ids else "nothing to apply")
+    from sqlmigrate.cli.plan import steps_as_json  # noqa: PLC0415  only for a dry run
+
+    steps = steps_as_json(planned)
+    app.output.result(dry_run=True, migrations=steps)
+    for step in steps:
+        app.output.line(f"would apply {step['migration_id']} ({step['file']})")
+    app.output.line(f"{len(steps)} would be applied; nothing was run" if steps else "nothing to apply")

@@ -25,6 +25,7 @@ COMMANDS = {
     "new": "Make a migration: NAME.sql and NAME.rollback.sql.",
     "validate": "Check all files, without a database.",
     "status": "Show what is applied and what is pending.",
+    "plan": "Print the exact SQL that would run, as a script for psql.",
     "apply": "Apply pending migrations.",
     "rollback": "Roll back applied migrations, the newest first.",
     "mark": "Record migrations as applied without running them.",

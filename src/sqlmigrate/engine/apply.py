@@ -44,13 +44,24 @@ def apply(conninfo: str, planner: Planner, options: Options, *, gate: Gate, obse
     return _run(conninfo, planner, options, gate, observer)
 
 
-def preview(conninfo: str, planner: Planner, options: Options, *, gate: Callable[[ServerInfo], None]) -> Plan:
-    """Give what `apply` would run, after the same checks, and change nothing."""
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be done, on which server, and the history that says so."""
+
+    plan: Plan
+    info: ServerInfo
+    found: History
+
+
+def preview(conninfo: str, planner: Planner, options: Options, *, gate: Callable[[ServerInfo], None]) -> Preview:
+    """Give what would run, after the same checks, and change nothing."""
     with session(conninfo) as connection:
-        gate(probe(connection))
-        plan = planner(history.read(connection, options.schema))
+        info = probe(connection)
+        gate(info)
+        found = history.read(connection, options.schema)
+        plan = planner(found)
     _require_runnable(plan)
-    return plan
+    return Preview(plan, info, found)
 
 
 def rollback(conninfo: str, planner: Planner, options: Options, *, gate: Gate, observer: Observer = ignore) -> Result:
@@ -96,10 +107,7 @@ def locked(
 def _require_runnable(plan: Plan) -> None:
     from sqlmigrate.sql.preflight import require_runnable  # noqa: PLC0415  most calls find nothing to do
 
-    if plan.operation == "apply":
-        require_runnable((item.script, item.transactional) for item in plan.steps)
-    else:
-        require_runnable((item.rollback, item.rollback_transactional) for item in plan.steps if item.rollback)
+    require_runnable(plan.script_of(item) for item in plan.steps)
 
 
 def _still_planned(agreed: Plan, fresh: Plan) -> Sequence[Migration]:

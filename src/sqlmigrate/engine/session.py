@@ -66,8 +66,8 @@ def begin(script: Script) -> Command:
     return Command(f"BEGIN ISOLATION LEVEL {level.upper()}" if level else "BEGIN")
 
 
-def settings(script: Script, options: Options, info: ServerInfo, application_name: str) -> Command:
-    """Give one command that sets everything a script runs under; the script's own directives go first."""
+def setting_values(script: Script, options: Options, info: ServerInfo, application_name: str) -> dict[str, str]:
+    """Give every setting that a script runs under; the script's own directives go first."""
     own = script.directives
     lock = options.lock_timeout if own.lock_timeout is None else own.lock_timeout
     statement = options.statement_timeout if own.statement_timeout is None else own.statement_timeout
@@ -83,6 +83,12 @@ def settings(script: Script, options: Options, info: ServerInfo, application_nam
     path = options.search_path if own.search_path is None else own.search_path
     if path is not None:
         values["search_path"] = path
+    return values
+
+
+def settings(script: Script, options: Options, info: ServerInfo, application_name: str) -> Command:
+    """Give one command that makes the settings of a script."""
+    values = setting_values(script, options, info, application_name)
     calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
     # the server asks every second whether we are still there (Linux only): a killed run leaves nothing running
     watch = "CASE WHEN pg_catalog.version() LIKE '%linux%'"

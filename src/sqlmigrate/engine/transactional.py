@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.session import Options
     from sqlmigrate.errors import ServerMessage
-    from sqlmigrate.history import Run
+    from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
     from sqlmigrate.sql.script import Script
 
@@ -48,6 +48,16 @@ class Job:
     def path(self) -> Place:
         """The script's file, for errors that have no line."""
         return Place(self.script.path)
+
+
+def job_for(migration: Migration, operation: str, found: History, options: Options, run: Run) -> Job:
+    """Describe how a migration of a plan is applied or rolled back."""
+    if operation == "apply":
+        return apply_job(migration, options, run)
+    if migration.rollback is None:  # pragma: no cover  the plan has refused it
+        raise HistoryError(f"{migration.migration_id} has no rollback script")
+    half_way = found.get(migration.migration_id) is None
+    return rollback_job(migration, migration.rollback, options, run, half_way=half_way)
 
 
 def apply_job(migration: Migration, options: Options, run: Run) -> Job:

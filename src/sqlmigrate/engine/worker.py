@@ -16,18 +16,17 @@ from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.stepwise import Stepper
 from sqlmigrate.engine.transactional import (
-    apply_job,
     commit,
     first_of_many,
+    job_for,
     lost,
     next_of_many,
     require_together,
-    rollback_job,
     run_in_transaction,
     run_job,
     undo,
 )
-from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, HistoryError
+from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.watch import Watcher, wait_until_gone
 
@@ -68,7 +67,7 @@ class Worker:
             watcher.begin(migration.migration_id)
             started = time.monotonic()
             try:
-                self._one(self._job(migration, operation, run), run, watcher)
+                self._one(job_for(migration, operation, self.found, self.options, run), run, watcher)
             except ExecutionError as error:
                 error.done = tuple(item.migration_id for item in ran)
                 raise
@@ -76,14 +75,6 @@ class Worker:
             self.observer(ScriptFinished(migration.migration_id, operation, seconds))
             ran.append(Ran(migration.migration_id, operation, seconds))
         return ran
-
-    def _job(self, migration: Migration, operation: str, run: Run) -> Job:
-        if operation == "apply":
-            return apply_job(migration, self.options, run)
-        if migration.rollback is None:  # pragma: no cover  the plan has refused it
-            raise HistoryError(f"{migration.migration_id} has no rollback script")
-        half_way = self.found.get(migration.migration_id) is None
-        return rollback_job(migration, migration.rollback, self.options, run, half_way=half_way)
 
     def _one(self, job: Job, run: Run, watcher: Watcher) -> None:
         listener = Listener(job.migration_id, job.script, self.observer, idle=watcher.look)
@@ -135,7 +126,7 @@ class Worker:
         """Run all scripts in one transaction: all of them or nothing."""
         run = history.Run()
         started = time.monotonic()
-        work = [self._job(migration, operation, run) for migration in steps]
+        work = [job_for(migration, operation, self.found, self.options, run) for migration in steps]
         require_together(work)
         watcher = Watcher(self.lock.connection, self.info.backend_pid, self.observer)
 

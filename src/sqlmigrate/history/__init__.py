@@ -5,13 +5,14 @@ checksum and is fine, one that yoyo deleted is not applied.
 """
 
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts
-from sqlmigrate.history.tables import VERSION, install, read, read_log
+from sqlmigrate.history.tables import VERSION, install, read, read_log, upgrades
 from sqlmigrate.history.write import (
     RECORD_TEXT_MAX,
     STATEMENT_TEXT_MAX,
     accept,
     claim,
     finish_claim,
+    guard,
     journal_begin,
     journal_clear,
     journal_forget,
@@ -36,6 +37,7 @@ __all__ = [
     "accept",
     "claim",
     "finish_claim",
+    "guard",
     "install",
     "journal_begin",
     "journal_clear",
@@ -46,4 +48,5 @@ __all__ = [
     "read_log",
     "unclaim",
     "unclaim_journal",
+    "upgrades",
 ]

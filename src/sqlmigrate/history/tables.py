@@ -142,6 +142,18 @@ def read_log(connection: Connection, schema: str, wanted: LogFilter) -> list[Log
         return cursor.execute(compose("log_rows", schema), asdict(wanted)).fetchall()[::-1]
 
 
+def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
+    """Give the commands that bring the tables from a version (None: there are none yet) to ours."""
+    name = sql.Identifier(schema)
+    record = sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES ({}, {})")
+    commands = []
+    for next_version in range((version or 0) + 1, VERSION + 1):
+        commands.append(sql.SQL(queries.history_upgrade(next_version)).format(schema=name))
+        # no parameters: with them a % in the schema's name would count as one
+        commands.append(record.format(name, next_version, f"sqlmigrate {__version__}"))
+    return commands
+
+
 def install(connection: Connection, schema: str, history: History) -> None:
     """Create the history tables, or bring them up to date, in one transaction; the caller holds the run lock."""
     if history.version == VERSION:
@@ -152,11 +164,8 @@ def install(connection: Connection, schema: str, history: History) -> None:
         with connection.transaction():
             if not exists:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
-            for version in range((history.version or 0) + 1, VERSION + 1):
-                connection.execute(sql.SQL(queries.history_upgrade(version)).format(schema=name))
-                # no parameters: with them a % in the schema's name would count as one
-                record = sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES ({}, {})")
-                connection.execute(record.format(name, version, f"sqlmigrate {__version__}"))
+            for upgrade in upgrades(schema, history.version):
+                connection.execute(upgrade)
     except psycopg.errors.InsufficientPrivilege as error:
         raise HistoryError(
             f"the history cannot be created in schema {schema}: {error.diag.message_primary}",

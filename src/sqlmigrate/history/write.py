@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from typing import TYPE_CHECKING
@@ -12,7 +13,9 @@ from sqlmigrate.history.names import text
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
-    from sqlmigrate.history.model import Entry, Run
+    from collections.abc import Sequence
+
+    from sqlmigrate.history.model import Applied, Entry, History, Run
     from sqlmigrate.migrations import Migration
 
 STATEMENT_TEXT_MAX = 10_000
@@ -20,6 +23,17 @@ STATEMENT_TEXT_MAX = 10_000
 
 RECORD_TEXT_MAX = 1_048_576
 """Bytes up to which a script's text is recorded; of a larger one only digests and size (a 200 MB text costs 600)."""
+
+
+def head(applied: Sequence[Applied]) -> str:
+    """Give a digest of which ids are applied, as `guard` computes it in SQL."""
+    ids = sorted(row.migration_id.encode() for row in applied)
+    return hashlib.sha256(b"\n".join(ids)).hexdigest()
+
+
+def guard(schema: str, found: History) -> Command:
+    """Give a command that fails where the history is not the one that was read."""
+    return Command(text("guard_head" if found.version else "guard_none", schema), (head(found.applied), schema))
 
 
 def claim(schema: str, migration_id: str) -> Command:

@@ -126,3 +126,25 @@ VALUES ($1, $2::uuid, $3, session_user, $4, pg_catalog.inet_client_addr(),
         pg_catalog.round(1000 * extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(
             (SELECT pg_catalog.min(begun_at) FROM {schema}.journal WHERE migration_hash = $9), pg_catalog.now()))),
         $5, $6, pg_catalog.current_setting('server_version'), $7, $8)
+
+-- name: guard_head
+DO $guard$
+BEGIN
+    IF (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+                   coalesce(pg_catalog.string_agg(migration_id, E'\n' ORDER BY migration_id COLLATE "C"), ''), 'UTF8')), 'hex')
+        FROM {schema}._yoyo_migration) <> $1
+        OR EXISTS (SELECT FROM {schema}.journal)
+    THEN
+        RAISE EXCEPTION 'the history is not the one that this plan was made for: make the plan anew';
+    END IF;
+END
+$guard$
+
+-- name: guard_none
+DO $guard$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $2 AND tablename = 'meta') THEN
+        RAISE EXCEPTION 'there is a history by now, so this plan does not fit any more: make it anew';
+    END IF;
+END
+$guard$

@@ -1,0 +1,81 @@
+"""`sqlmigrate plan`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from sqlmigrate.cli._options import App, planning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.history import History
+    from sqlmigrate.plan import Plan
+
+EPILOG = """\b
+Examples:
+  sqlmigrate plan > change.sql         what `apply` would do; run it with psql -X -f change.sql
+  sqlmigrate plan --rollback           the way back
+  sqlmigrate plan --json               the steps with both digests
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--rollback", "back", is_flag=True, help="Plan the rollback instead.")
+@click.option("--to", metavar="ID", help="Plan up to this migration, as `apply --to` and `rollback --to` do.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Plan N migrations.")
+@planning
+def command(app: App, *, back: bool, to: str | None, steps: int | None) -> None:
+    """Print the exact SQL that `apply` or `rollback` would run now, as one script for psql.
+
+    It leaves the same database and the same history, and refuses to run where the history has changed meanwhile.
+    """
+    from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
+
+    if to is not None and steps is not None:
+        raise click.UsageError("--to and --steps exclude each other")
+    found = migrations.load(app.config.migrations)
+
+    def planner(history: History) -> Plan:
+        if back:
+            return plan.plan_rollback(found, history, to=to, steps=steps)
+        late = app.config.allow_out_of_order
+        return plan.plan_apply(found, history, to=to, steps=steps, allow_out_of_order=late)
+
+    with app.target() as target:
+        made = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+    for note in made.plan.notes:
+        app.output.warning(note)
+    app.output.result(operation=made.plan.operation, migrations=steps_as_json(made.plan))
+    if not app.output.as_json:
+        for part in _script(app, made.plan, made.found, made.info):
+            click.echo(part.encode(), nl=False)
+
+
+def steps_as_json(planned: Plan) -> list[dict[str, object]]:
+    """Give the steps of a plan with both digests of the script that runs."""
+    return [
+        {
+            "migration_id": item.migration_id,
+            "file": str(script.path),
+            "checksum": script.checksum,
+            "sha256": script.sha256,
+            "transactional": transactional,
+        }
+        for item in planned.steps
+        for script, transactional in [planned.script_of(item)]
+    ]
+
+
+def _script(app: App, planned: Plan, history: History, info: ServerInfo) -> Iterator[str]:
+    from sqlmigrate.engine.psql import as_psql  # noqa: PLC0415  only where it is printed
+
+    if not planned.steps:
+        yield f"-- nothing to {'roll back' if planned.operation == 'rollback' else 'apply'}\n"
+        return
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    yield from as_psql(planned, history, info, app.options(), when=when)
