@@ -1,4 +1,4 @@
-"""The few runs that prove an installation: the command itself, a private server, the repository's own change and data."""
+"""The few runs that prove an installation: the command, a private server, the repository's own change and data."""
 
 from __future__ import annotations
 
