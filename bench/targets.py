@@ -39,13 +39,13 @@ def _small(results: Results) -> list[Target]:
     found = []
     for rows, where in ((results.local, ""), (results.delayed, ", with network delay")):
         wall = {row.tool: row.wall for row in rows if row.count == MANY and row.action == APPLY}
-        if _OURS not in wall:
-            continue
-        found.append(
-            Target(f"apply {MANY} small migrations: times psql{where}", _TIMES_PSQL, wall[_OURS] / wall[_FLOOR])
-        )
-        best, name = min((seconds, tool) for tool, seconds in wall.items() if tool not in {_OURS, _FLOOR})
-        found.append(Target(f"the same: times the fastest peer ({name}){where}", 1.0, wall[_OURS] / best))
+        if {_OURS, _FLOOR} <= wall.keys():
+            times = wall[_OURS] / wall[_FLOOR]
+            found.append(Target(f"apply {MANY} small migrations: times psql{where}", _TIMES_PSQL, times))
+        peers = [(seconds, tool) for tool, seconds in wall.items() if tool not in {_OURS, _FLOOR}]
+        if _OURS in wall and peers:
+            best, name = min(peers)
+            found.append(Target(f"the same: times the fastest peer ({name}){where}", 1.0, wall[_OURS] / best))
     return found
 
 

@@ -40,12 +40,12 @@ from sqlmigrate.seeds import SeedResult, SeedSet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.engine.apply import Planner
+    from sqlmigrate.engine.apply import Planner, Preview
 
 __all__ = [
     "Migration", "Migrations", "Plan", "Result", "SeedResult", "SeedSet", "State", "Status", "Time",
-    "apply", "errors", "events", "needs_attention", "plan", "plan_rollback", "read", "read_seeds", "rollback", "seed",
-    "status",
+    "apply", "errors", "events", "needs_attention", "plan", "plan_as_sql", "plan_rollback",
+    "plan_rollback_as_sql", "read", "read_seeds", "rollback", "seed", "status",
 ]  # fmt: skip
 
 Time = int | str
@@ -97,7 +97,7 @@ def plan(
     Raises what `apply` raises before its first script.
     """
     planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order)
-    return _preview(database, planner, history_schema)
+    return _preview(database, planner, _options(history_schema=history_schema)).plan
 
 
 def plan_rollback(
@@ -118,7 +118,65 @@ def plan_rollback(
     planner = _rollback_planner(
         migrations, to, steps, everything=everything, include_marked=include_marked, recorded=recorded
     )
-    return _preview(database, planner, history_schema)
+    return _preview(database, planner, _options(history_schema=history_schema)).plan
+
+
+def plan_as_sql(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    allow_out_of_order: bool = False,
+    role: str | None = None,
+    search_path: str | None = None,
+    lock_timeout: Time = "2s",
+    statement_timeout: Time = 0,
+    history_schema: str = _SCHEMA,
+) -> str:
+    """Give what `apply` would run as one script for `psql -X -f`, which leaves the same database and the same history.
+
+    It stops where the history has changed since. Raises what `plan` raises, and HistoryError where a script stopped
+    half way: that one has to be finished first.
+    """
+    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order)
+    options = _options(
+        role=role,
+        search_path=search_path,
+        lock_timeout=lock_timeout,
+        statement_timeout=statement_timeout,
+        history_schema=history_schema,
+    )
+    return _as_sql(database, planner, options)
+
+
+def plan_rollback_as_sql(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    everything: bool = False,
+    include_marked: Iterable[str] = (),
+    recorded: bool = False,
+    role: str | None = None,
+    search_path: str | None = None,
+    lock_timeout: Time = "2s",
+    statement_timeout: Time = 0,
+    history_schema: str = _SCHEMA,
+) -> str:
+    """Give what `rollback` would run as one script for `psql -X -f`, as `plan_as_sql` does for `apply`."""
+    planner = _rollback_planner(
+        migrations, to, steps, everything=everything, include_marked=include_marked, recorded=recorded
+    )
+    options = _options(
+        role=role,
+        search_path=search_path,
+        lock_timeout=lock_timeout,
+        statement_timeout=statement_timeout,
+        history_schema=history_schema,
+    )
+    return _as_sql(database, planner, options)
 
 
 def apply(
@@ -260,7 +318,7 @@ def _rollback_planner(
     *,
     everything: bool,
     include_marked: Iterable[str],
-    **options: bool,
+    **options: Any,
 ) -> Planner:
     _require_one(to=to, steps=steps, everything=everything or None)
     return partial(
@@ -274,10 +332,15 @@ def _rollback_planner(
     )
 
 
-def _preview(database: str, planner: Planner, history_schema: str) -> Plan:
-    options = _options(history_schema=history_schema)
+def _as_sql(database: str, planner: Planner, options: Options) -> str:
+    from sqlmigrate.engine.psql import written  # noqa: PLC0415  few ask for it
+
+    return "".join(written(_preview(database, planner, options), options))
+
+
+def _preview(database: str, planner: Planner, options: Options) -> Preview:
     with _own_errors():
-        return engine.preview(_conninfo(database), planner, options, gate=_pass).plan
+        return engine.preview(_conninfo(database), planner, options, gate=_pass)
 
 
 def _pass(*_: object) -> None:

@@ -165,6 +165,17 @@ def settle(connection: Connection) -> None:
     connection.execute(queries.load("connection")["settle"])
 
 
+def settle_writer(conninfo: str, connection: Connection, info: ServerInfo) -> None:
+    """Settle a session that is going to write, unless a pooler in transaction mode would hand its settings to others.
+
+    Raises ConnectionFailed where there is one, before anything is set or written.
+    """
+    if info.pooled:
+        with session(conninfo) as second:
+            refuse_transaction_pooler(connection, second)
+    settle(connection)
+
+
 def limit(connection: Connection, *, lock_timeout: int, statement_timeout: int) -> None:
     """Set how long this session waits for a lock and for a statement, in milliseconds."""
     connection.execute(

@@ -152,7 +152,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[connection.ServerInfo, runlock.RunLock, History]]:
-        """Hold the run lock, with our tables in place; refuse while yoyo's own history is not taken over."""
+        """Hold the run lock, with our tables in place."""
         if self.protected:
             hint = "use the sqlmigrate command, which asks for the database's name"
             raise ConfirmationRequired(
@@ -163,15 +163,21 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         with self.lock():
             connection.settle(self.connection)
             found = self._history()
-            if not found.applied and (place := yoyo_tables.waiting(self.connection, self.options.schema)):
-                raise HistoryError(
-                    f"what yoyo has applied is recorded in {place}, and sqlmigrate does not know it yet",
-                    hint=f"take it over once: sqlmigrate mark --from yoyo --schema {place.schema}",
-                )
             history.install(self.connection, self.options.schema, found)
             if self._run_lock is None:  # pragma: no cover  it is held here
                 raise HistoryError("the run lock is not held")
             yield info, self._run_lock, found
+
+    def _require_adopted(self, steps: Sequence[Migration]) -> None:
+        """Refuse to apply again what yoyo has applied before us; what we rolled back since may come again."""
+        undone = yoyo_tables.undone(self.connection, yoyo_tables.Place(self.options.schema, yoyo_tables.TABLE))
+        hashes = [step.migration_hash for step in steps if step.migration_hash not in undone]
+        if found := yoyo_tables.not_adopted(self.connection, self.options.schema, hashes):
+            place, row = found
+            raise HistoryError(
+                f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
+                hint=f"take yoyo's history over once: sqlmigrate mark --from yoyo --schema {place.schema}",
+            )
 
     def _write(self, commands: Iterable[connection.Command]) -> None:
         try:
@@ -187,6 +193,8 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         if force:
             raise UsageError("a script runs as a whole or not at all, so --force has no meaning")
         with _explained(), self._writing() as (info, lock, found):
+            if operation == "apply":
+                self._require_adopted(steps)
             for step in steps:
                 _require_possible(operation, step, found)
             _require_runnable(operation, steps)

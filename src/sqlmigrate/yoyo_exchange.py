@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlmigrate import history, yoyo_tables
-from sqlmigrate.connection import Command, probe, require_writable, session, settle
+from sqlmigrate.connection import Command, probe, require_writable, session, settle_writer
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import ignore
@@ -163,7 +163,7 @@ def _carry_out(
         info = probe(connection)
         require_writable(info)
         planned = look(connection, history.read(connection, options.schema))
-        settle(connection)
+        settle_writer(conninfo, connection, info)
         gate(info, planned)
         if not planned.changes:
             return planned

@@ -65,11 +65,15 @@ class Row:
         return self.migration_id or self.migration_hash
 
 
-def waiting(connection: Connection, ours: str) -> Place | None:
-    """Give a table of yoyo's, other than ours, that has rows; None where there is none to be adopted."""
+def not_adopted(connection: Connection, ours: str, hashes: Iterable[str]) -> tuple[Place, Row] | None:
+    """Give the first row of yoyo's, in any table but ours, that says one of these is applied; None where none does."""
+    wanted = set(hashes)
     for place in _tables(connection, ours, TABLE):
-        if place.readable and place.current and rows(connection, place):
-            return place
+        if not (place.readable and place.current):
+            continue
+        for row in rows(connection, place):
+            if row.migration_hash in wanted:
+                return place, row
     return None
 
 
@@ -103,7 +107,7 @@ def destination(connection: Connection, ours: str, where: Where) -> Place:
     if schema is None:
         row = connection.execute("SELECT pg_catalog.current_schema()::text").fetchone()
         schema = row[0] if row else None
-    elif not connection.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone():
+    elif not connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone():
         raise UsageError(f"there is no schema {schema}", hint=f"CREATE SCHEMA {_quoted(schema)}")
     if schema is None or schema == ours:
         what = "no schema" if schema is None else f"schema {ours}, which holds the history of sqlmigrate itself"

@@ -21,6 +21,7 @@ SAMPLES = {
     "wait_lock": ("1h", 3_600_000),
     "embedded": ("true", True),
     "protected": ("true", True),
+    "allow_out_of_order": ("true", True),
     "migrations": ("db", "db"),
     "data": ("rows", "rows"),
     "state_dir": ("state", "state"),

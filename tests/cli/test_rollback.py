@@ -34,7 +34,7 @@ def test_rollback_goes_in_the_reverse_order_of_application(project, target, sqlm
     project.tables("b")
     sqlmigrate("apply")
     project.tables("a")
-    sqlmigrate("apply")
+    sqlmigrate("apply", "--allow-out-of-order")
 
     ran = sqlmigrate("rollback", "--all", "--yes", "--json").document["migrations"]
 
@@ -139,7 +139,7 @@ def test_a_migration_that_an_applied_one_depends_on_is_refused(project, target, 
     project.tables("b")
     project.migration("a", "-- depends: b\nCREATE TABLE a ();", rollback="DROP TABLE a;")
     sqlmigrate("mark", "a")
-    sqlmigrate("apply")
+    sqlmigrate("apply", "--allow-out-of-order")
 
     outcome = sqlmigrate("rollback", "--yes")
 
@@ -159,14 +159,27 @@ def test_files_that_are_gone_are_refused(project, three, sqlmigrate):
     assert tables(three) == ["a", "b", "c"]
 
 
-def test_a_failing_rollback_leaves_everything_as_it_was(project, three, sqlmigrate):
-    (project.directory / "c.rollback.sql").write_text("DROP TABLE c;\nDROP TABLE d;\n")
+def test_a_failing_rollback_leaves_everything_as_it_was(project, target, sqlmigrate):
+    project.migration("a", "CREATE TABLE a ();", rollback="DROP TABLE a;\nDROP TABLE b;\n")
+    sqlmigrate("apply")
 
     outcome = sqlmigrate("rollback", "--yes")
 
     assert outcome.status == 1
-    assert 'c.rollback.sql:2:1: table "d" does not exist' in outcome.stderr
-    assert tables(three) == applied(three) == ["a", "b", "c"]
+    assert 'a.rollback.sql:2:1: table "b" does not exist' in outcome.stderr
+    assert tables(target) == applied(target) == ["a"]
+
+
+def test_an_edited_rollback_script_is_refused_and_the_recorded_one_can_be_run(project, three, sqlmigrate):
+    (project.directory / "c.rollback.sql").write_text("DROP TABLE a;")
+
+    refused = sqlmigrate("rollback", "--yes")
+
+    assert refused.status == 1
+    assert "--recorded" in refused.stderr
+    assert tables(three) == ["a", "b", "c"]
+    assert sqlmigrate("rollback", "--yes", "--recorded").status == 0
+    assert tables(three) == ["a", "b"]
 
 
 def test_nothing_to_roll_back_asks_nothing(project, target, sqlmigrate):

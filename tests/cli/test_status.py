@@ -170,7 +170,7 @@ def test_a_script_that_stopped_half_way_is_a_finding_with_the_ways_on(project, t
     assert stopped.status == stopped.document["error"]["exit_status"] == 6
     assert outcome.status == 3
     assert "a stopped half way in its apply script:" in outcome.stdout
-    assert "statement 1 (line 2) is done: CREATE TABLE a ()" in outcome.stdout
+    assert "statement 2 (line 3) failed: SELECT 1 / 0" in outcome.stdout
     assert "sqlmigrate apply --resume-at N" in outcome.stdout
     assert states(sqlmigrate("status", "--json"))["a"]["state"] == "half way"
 

@@ -165,7 +165,7 @@ def test_an_adopted_migration_is_a_floor_unless_its_id_is_typed(yoyo, runner):
     runner.apply(to="b")
 
     assert ids(runner.rollback(everything=True)) == ["b"]
-    with pytest.raises(HistoryError, match="--include-marked a"):
+    with pytest.raises(HistoryError, match="a was marked as applied"):
         runner.rollback()
     assert ids(runner.rollback(include_marked=("a",))) == ["a"]
 
@@ -198,7 +198,7 @@ def test_a_table_that_the_role_may_not_read_is_named_with_the_grant(yoyo, databa
     admin = database.connect_superuser()
     admin.execute("CREATE SCHEMA closed; ALTER TABLE _yoyo_migration SET SCHEMA closed")
 
-    with pytest.raises(HistoryError, match="may not read closed._yoyo_migration") as caught:
+    with pytest.raises(HistoryError, match=r"may not read closed\._yoyo_migration") as caught:
         adopt(runner)
 
     admin.execute(caught.value.hint.removeprefix("a DBA can help: "))

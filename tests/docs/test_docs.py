@@ -62,7 +62,7 @@ def examples():
         texts += [(name_of(page), text) for language, text in FENCE.findall(page.read_text()) if language == "console"]
     for where, text in texts:
         for match in EXAMPLE.finditer(text):
-            yield pytest.param(match[1].split(" && ")[0], id=f"{where}: {match[1]}")
+            yield pytest.param(re.split(r" (?:&&|>|\|) ", match[1])[0], id=f"{where}: {match[1]}")
 
 
 def section(page, title):

@@ -15,6 +15,10 @@ from support.sessions import is_there, wait_for_blocked, wait_for_row
 from support.waiting import wait_until
 
 SCRIPT = "CREATE TABLE before ();\nALTER TABLE t ADD COLUMN m integer;\n"
+WAITS_LONG = """
+SELECT FROM pg_stat_activity
+WHERE query LIKE %s AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > '1s'
+"""
 
 
 @pytest.fixture
@@ -49,8 +53,7 @@ def test_a_session_is_told_once(runner, holder, database):
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(runner.apply, lock_timeout=30_000)
         wait_until(lambda: runner.told(Blocked))
-        since = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE t%' AND clock_timestamp() - query_start > '1s'"
-        wait_for_row(database.connect(), since)
+        wait_for_row(database.connect(), WAITS_LONG, "ALTER TABLE t%")
         holder.rollback()
         assert ids(run.result(30)) == ["a"]
 

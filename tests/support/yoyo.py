@@ -25,10 +25,10 @@ from support.command import SECONDS, SOURCE, environment
 from support.runner import Runner, allow
 
 ROOT = SOURCE.parent
-NOUNS = (
-    "customers addresses products prices stock carts orders order-lines invoices payments "
-    "refunds shipments carriers returns coupons reviews sessions audit-log settings reports"
-).split()
+NOUNS = [
+    "customers", "addresses", "products", "prices", "stock", "carts", "orders", "order-lines", "invoices", "payments",
+    "refunds", "shipments", "carriers", "returns", "coupons", "reviews", "sessions", "audit-log", "settings", "reports",
+]  # fmt: skip
 WORDS = ["create", "extend", "split", "import", "archive"]
 
 
@@ -135,7 +135,7 @@ def pending(runner: Runner) -> list[str]:
 
 
 def registered(folder: Path) -> Path:
-    """Make a folder in which Python finds our entry points, as they stand in pyproject.toml, without an installation."""
+    """Make a folder in which Python finds the entry points of our pyproject.toml, without an installation."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     info = folder / "pg_sqlmigrate-0.dist-info"
     info.mkdir(parents=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -10,9 +9,6 @@ import click
 from sqlmigrate.cli._options import App, planning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sqlmigrate.connection import ServerInfo
     from sqlmigrate.history import History
     from sqlmigrate.plan import Plan
 
@@ -52,7 +48,9 @@ def command(app: App, *, back: bool, to: str | None, steps: int | None) -> None:
         app.output.warning(note)
     app.output.result(operation=made.plan.operation, migrations=steps_as_json(made.plan))
     if not app.output.as_json:
-        for part in _script(app, made.plan, made.found, made.info):
+        from sqlmigrate.engine.psql import written  # noqa: PLC0415  only where it is printed
+
+        for part in written(made, app.options()):
             click.echo(part.encode(), nl=False)
 
 
@@ -69,13 +67,3 @@ def steps_as_json(planned: Plan) -> list[dict[str, object]]:
         for item in planned.steps
         for script, transactional in [planned.script_of(item)]
     ]
-
-
-def _script(app: App, planned: Plan, history: History, info: ServerInfo) -> Iterator[str]:
-    from sqlmigrate.engine.psql import as_psql  # noqa: PLC0415  only where it is printed
-
-    if not planned.steps:
-        yield f"-- nothing to {'roll back' if planned.operation == 'rollback' else 'apply'}\n"
-        return
-    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    yield from as_psql(planned, history, info, app.options(), when=when)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session, settle
+from sqlmigrate.connection import probe, require_writable, session, settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import Ran, ignore
 
@@ -75,7 +75,8 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
         require_writable(info)
         plan = planner(history.read(connection, options.schema))
         if plan.steps:
-            settle(connection)  # the question and the run lock may take longer than the login may be idle
+            # the question and the run lock may take longer than the login may be idle
+            settle_writer(conninfo, connection, info)
         gate(info, plan)
         if not plan.steps:
             return Result(plan)

@@ -38,12 +38,16 @@ _COPY_LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
 
 @dataclass(slots=True)
 class Listener:
-    """Who hears of what a script says: notices and rows go to `observer`, each with its statement's place."""
+    """Who hears of what a script says: notices and rows go to `observer`, each with its statement's place.
+
+    `patient` is for a session behind a pooler; see `Exchange`.
+    """
 
     migration_id: str
     script: Script
     observer: Observer
     idle: Callable[[], None] = lambda: None
+    patient: bool = False
     _seen: Counter[int] = field(default_factory=Counter)
     _at: Statement | None = None
 
@@ -80,7 +84,7 @@ def run_steps(connection: Connection, steps: Iterable[Step], listener: Listener)
 
     Raises psycopg.OperationalError where the connection is lost, ScriptError where the script cannot be read on.
     """
-    exchange = Exchange(finished=listener.rows, idle=listener.idle)
+    exchange = Exchange(finished=listener.rows, idle=listener.idle, patient=listener.patient)
     remaining = iter(steps)
     with listening(connection, exchange, listener):
         while copy := pipeline.run(connection, remaining, exchange):

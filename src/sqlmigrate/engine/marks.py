@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session, settle
+from sqlmigrate.connection import probe, require_writable, session, settle_writer
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import UsageError
 
@@ -97,7 +97,7 @@ def _write(
         require_writable(info)
         run = history.Run()
         writes(history.read(connection, options.schema), run)  # refuse before we ask and wait
-        settle(connection)
+        settle_writer(conninfo, connection, info)
         gate(info)
         with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
             todo = writes(found, run)

@@ -53,12 +53,15 @@ class Exchange:
     """What is under way and what has come back: `error` is the first failure, `failed` its step.
 
     `finished` is called for each step that succeeded, `idle` every tenth of a second while the server is silent.
+    `patient` sends nothing behind a SYNC before its answer is there: old PgBouncers (1.18) take that answer for the end
+    of all work, and give a session away or keep it open, at work, when its client is gone.
     """
 
     finished: Callable[[Step], None] = lambda _: None
     idle: Callable[[], None] = lambda: None
     under_way: deque[Step] = field(default_factory=deque)
     characters: int = 0
+    patient: bool = False
     error: psycopg.Error | None = None
     failed: Step | None = None
 
@@ -112,8 +115,11 @@ def _read(pgconn: PGconn, exchange: Exchange) -> None:
 
 
 def _is_full(exchange: Exchange) -> bool:
-    many = len(exchange.under_way) > _WINDOW_COMMANDS // 2 or exchange.characters > _WINDOW_CHARACTERS
-    return many and exchange.error is None
+    if exchange.error is not None:
+        return False
+    if exchange.patient and any(step.command is None for step in exchange.under_way):
+        return True
+    return len(exchange.under_way) > _WINDOW_COMMANDS // 2 or exchange.characters > _WINDOW_CHARACTERS
 
 
 def _send(pgconn: PGconn, steps: Iterator[Step], exchange: Exchange) -> tuple[bool, Step | None]:
@@ -126,6 +132,8 @@ def _send(pgconn: PGconn, steps: Iterator[Step], exchange: Exchange) -> tuple[bo
             break
         _send_one(pgconn, step)
         _put_under_way(pgconn, step, exchange)
+        if exchange.patient and step.command is None:
+            return False, None
         if exchange.characters > _WINDOW_CHARACTERS:
             pgconn.send_flush_request()  # without it the server may keep its answers until the SYNC
             return False, None

@@ -77,7 +77,7 @@ class Worker:
         return ran
 
     def _one(self, job: Job, run: Run, watcher: Watcher) -> None:
-        listener = Listener(job.migration_id, job.script, self.observer, idle=watcher.look)
+        listener = self._listener(job, watcher)
 
         def in_transaction() -> None:
             run_job(self.connection, job, self.options, self.info, listener, look_up=lambda: self._look_up(job))
@@ -86,6 +86,9 @@ class Worker:
             self._retrying(in_transaction, job.migration_id, watcher)
             return
         self._step_by_step(job, run, listener, watcher)
+
+    def _listener(self, job: Job, watcher: Watcher) -> Listener:
+        return Listener(job.migration_id, job.script, self.observer, idle=watcher.look, patient=self.info.pooled)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener, watcher: Watcher) -> None:
         stopped = self.found.stopped(job.migration_id)
@@ -134,7 +137,7 @@ class Worker:
             for number, job in enumerate(work, 1):
                 self.observer(ScriptStarted(job.migration_id, operation, number, len(work)))
                 watcher.begin(job.migration_id)
-                listener = Listener(job.migration_id, job.script, self.observer, idle=watcher.look)
+                listener = self._listener(job, watcher)
                 begin_or_go_on = first_of_many if number == 1 else next_of_many
                 run_in_transaction(self.connection, job, begin_or_go_on(job, self.options, self.info), listener)
             self.lock.require()

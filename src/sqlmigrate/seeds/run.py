@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.connection import limit, probe, require_writable, session, set_role, settle
+from sqlmigrate.connection import limit, probe, require_writable, session, set_role, settle_writer
 from sqlmigrate.seeds.upsert import apply
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(
         info = probe(connection)
         require_writable(info)
         gate(info)
-        settle(connection)
+        settle_writer(conninfo, connection, info)
         limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         if role:
             set_role(connection, role)

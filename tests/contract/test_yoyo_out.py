@@ -1,0 +1,328 @@
+"""`mark --to yoyo`: yoyo goes on where we stopped; and the page about it, run as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.errors import HalfWayError, HistoryError, UsageError
+from support.command import shell
+from support.runner import Runner, ids
+from support.yoyo import ROOT, Yoyo, adopt, copy_back, opened, pending, project_of_100, url
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture
+def runner(database, tmp_path: Path) -> Runner:
+    runner = Runner(database.conninfo, tmp_path)
+    for name in ("a", "b", "c"):
+        runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
+    return runner
+
+
+@pytest.fixture
+def yoyo(database, runner):
+    with opened(database, runner.directory) as yoyo:
+        yield yoyo
+
+
+@pytest.fixture
+def session(database):
+    return database.connect()
+
+
+def test_both_agree_there_and_back_on_a_project_of_100_scripts(database, tmp_path):
+    runner = Runner(database.conninfo, tmp_path / "migrations")
+    runner.directory.mkdir()
+    project_of_100(runner)
+    with opened(database, runner.directory) as yoyo:
+        yoyo.apply(first=50)
+        adopt(runner)
+        runner.apply(steps=30)
+        runner.rollback(steps=10)
+
+        done = copy_back(runner)
+
+        assert len(done.added) == 20
+        assert yoyo.applied() == runner.applied()
+        assert yoyo.pending() == pending(runner)
+        left = yoyo.pending()
+        assert (len(left), yoyo.apply(first=15)) == (30, left[:15])
+        adopt(runner)
+        assert yoyo.applied() == runner.applied()
+        assert yoyo.pending() == pending(runner)
+        assert ids(runner.apply()) == left[15:]
+        copy_back(runner)
+        assert yoyo.pending() == []
+        assert yoyo.applied() == runner.applied()
+
+
+def test_the_tables_are_those_that_yoyo_makes(runner, database, database_factory):
+    other = database_factory()
+    with opened(other, runner.directory) as yoyo:
+        yoyo.applied()
+        yoyo.backend.execute("DROP TABLE yoyo_lock")
+    runner.mark("a")
+
+    done = copy_back(runner)
+
+    assert not done.place.exists
+    assert database.dump("--schema=public", schema_only=True) == other.dump("--schema=public", schema_only=True)
+    assert database.connect().execute("SELECT version FROM _yoyo_version").fetchall() == [(2,)]
+
+
+def test_yoyo_goes_on_with_the_tables_that_we_made(runner, database):
+    runner.apply(steps=2)
+    copy_back(runner)
+
+    with opened(database, runner.directory) as yoyo:
+        assert yoyo.applied() == ["a", "b"]
+        assert yoyo.apply() == ["c"]
+        yoyo.rollback("c", "b")
+        assert yoyo.applied() == ["a"]
+
+
+def test_yoyos_log_says_what_was_copied(yoyo: Yoyo, runner):
+    yoyo.apply("a", "b")
+    adopt(runner)
+    runner.apply()
+    runner.rollback(steps=2, include_marked=("b",))
+
+    copy_back(runner)
+    runner.apply(to="b")
+    copy_back(runner)
+
+    assert yoyo.log() == [("apply", "a"), ("apply", "b"), ("unmark", "b"), ("mark", "b")]
+
+
+def test_what_was_rolled_back_or_unmarked_here_is_taken_out_there(yoyo, runner):
+    yoyo.apply()
+    adopt(runner)
+    runner.rollback(include_marked=("c",))
+    runner.unmark("b")
+
+    done = copy_back(runner)
+
+    assert [str(row) for row in done.removed] == ["b", "c"]
+    assert yoyo.applied() == runner.applied() == ["a"]
+    assert yoyo.pending() == pending(runner) == ["b", "c"]
+
+
+def test_what_only_yoyo_applied_stays(yoyo, runner):
+    yoyo.apply("a")
+    adopt(runner)
+    yoyo.apply("b")
+
+    done = copy_back(runner)
+
+    assert (done.only_yoyo, done.removed) == (("b",), ())
+    assert yoyo.applied() == ["a", "b"]
+
+
+def test_what_yoyo_applied_again_after_we_rolled_it_back_stays(yoyo, runner):
+    yoyo.apply("a")
+    adopt(runner)
+    runner.rollback(include_marked=("a",))
+    copy_back(runner)
+    yoyo.apply("a")
+
+    done = copy_back(runner)
+
+    assert (done.only_yoyo, yoyo.applied()) == (("a",), ["a"])
+
+
+def test_copying_again_writes_nothing(yoyo, runner, database):
+    yoyo.apply("a")
+    adopt(runner)
+    runner.apply()
+    copy_back(runner)
+    before = database.dump()
+
+    done = copy_back(runner)
+
+    assert (done.added, done.removed, done.unchanged, done.changes) == ((), (), 3, False)
+    assert database.dump() == before
+
+
+def test_yoyo_gives_our_order_where_our_times_do_not_rise(yoyo, runner, session):
+    yoyo.apply("a")
+    adopt(runner)
+    runner.mark("c")
+    runner.apply(out_of_order=True)
+    session.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = '2020-01-01' WHERE migration_id = 'b'")
+    session.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = NULL WHERE migration_id = 'c'")
+
+    copy_back(runner)
+
+    assert yoyo.applied() == runner.applied() == ["a", "c", "b"]
+
+
+def test_yoyo_looks_in_the_first_schema_of_the_search_path(runner, database, session):
+    session.execute("CREATE SCHEMA app")
+    session.execute(f'ALTER ROLE migrator IN DATABASE "{database.name}" SET search_path = nothing, app, public')
+    runner.mark("a")
+
+    assert str(copy_back(runner).place) == "app._yoyo_migration"
+    with opened(database, runner.directory) as yoyo:
+        assert yoyo.applied() == ["a"]
+
+
+def test_a_schema_can_be_named(runner, database, session):
+    session.execute('CREATE SCHEMA "Odd one"')
+    runner.mark("a")
+
+    assert copy_back(runner, "Odd one").place.exists is False
+    with opened(database, runner.directory, schema='"Odd one"') as yoyo:
+        assert yoyo.applied() == ["a"]
+
+
+def test_a_table_with_a_name_of_its_own_can_be_named(yoyo, runner):
+    yoyo.backend.migration_table = "versions"
+    yoyo.apply("a")
+    adopt(runner, table="versions")
+    runner.apply()
+
+    copy_back(runner, table="versions")
+
+    assert yoyo.applied() == ["a", "b", "c"]
+
+
+def test_where_yoyos_table_is_elsewhere_the_schema_is_to_be_named(runner, database, session):
+    session.execute("CREATE SCHEMA app")
+    with opened(database, runner.directory, schema="app") as yoyo:
+        yoyo.apply("a")
+    runner.mark("b")
+
+    with pytest.raises(UsageError, match=r"its table is app\._yoyo_migration") as caught:
+        copy_back(runner)
+    assert caught.value.hint == "name the schema: --schema app or --schema public"
+    assert [row.migration_id for row, _ in copy_back(runner, "app").added] == ["b"]
+
+
+def test_a_schema_that_is_not_there_is_refused(runner):
+    runner.mark("a")
+
+    with pytest.raises(UsageError, match="there is no schema nothing"):
+        copy_back(runner, "nothing")
+
+
+def test_our_own_history_is_no_place_for_yoyo(runner):
+    runner.mark("a")
+
+    with pytest.raises(UsageError, match="holds the history of sqlmigrate itself"):
+        copy_back(runner, "sqlmigrate")
+
+
+def test_without_a_history_there_is_nothing_to_copy(runner, session):
+    with pytest.raises(UsageError, match="no history in schema sqlmigrate"):
+        copy_back(runner)
+    assert session.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,)
+
+
+def test_nothing_is_copied_while_yoyo_runs(yoyo, runner):
+    runner.mark("a")
+
+    with yoyo.backend.lock(), pytest.raises(HistoryError, match="yoyo is running"):
+        copy_back(runner)
+    assert yoyo.applied() == []
+
+    copy_back(runner)
+
+    with yoyo.backend.lock(timeout=0.1):
+        assert yoyo.applied() == ["a"]
+
+
+def test_nothing_is_copied_of_a_script_that_stopped_half_way(runner, session):
+    runner.write("d", "-- transactional: false\nCREATE TABLE d ();\nSELECT 1/0;", "DROP TABLE d;")
+    with pytest.raises(HalfWayError):
+        runner.apply()
+
+    with pytest.raises(HistoryError, match="d stopped half way") as caught:
+        copy_back(runner)
+    assert "finish it first" in caught.value.hint
+    assert session.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,)
+
+
+def test_a_role_without_rights_is_told_the_grant(runner, database):
+    admin = database.connect_superuser()
+    admin.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC, migrator; ALTER SCHEMA public OWNER TO postgres")
+    runner.write("a", "SELECT 1;")
+    runner.mark("a")
+
+    with pytest.raises(HistoryError, match=r"public\._yoyo_migration cannot be written") as caught:
+        copy_back(runner)
+
+    admin.execute(caught.value.hint.removeprefix("a DBA can help: "))
+    copy_back(runner)
+
+
+def documented() -> tuple[str, list[str]]:
+    """Give the commands of the page about yoyo: two that lead here, and one that leads back."""
+    page = (ROOT / "docs" / "yoyo.md").read_text()
+    blocks = re.findall(r"^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return page, [line.removeprefix("$ ") for block in blocks[:2] for line in block.splitlines()]
+
+
+def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path):
+    page, commands = documented()
+    runner = Runner(database.conninfo, tmp_path / "migrations")
+    runner.directory.mkdir()
+    names = project_of_100(runner)
+    with opened(database, runner.directory) as yoyo:
+        yoyo.apply(first=40)
+        applied, left = yoyo.applied(), yoyo.pending()
+        assert [command.split()[1] for command in commands] == ["mark", "apply", "mark"]
+        assert "in two commands, and back in one" in page
+
+        for command in commands[:2]:
+            outcome = shell(f"cd '{tmp_path}' && {command}", DATABASE_URL=url(database))
+            assert outcome.status == 0, outcome
+        assert runner.applied() == applied + left
+        runner.rollback(steps=3)
+        outcome = shell(f"cd '{tmp_path}' && {commands[2]}", DATABASE_URL=url(database))
+
+        assert outcome.status == 0, outcome
+        assert outcome.lines[-1] == "public._yoyo_migration: 57 added, 0 removed, 40 there already"
+        assert yoyo.applied() == runner.applied()
+        assert sorted([*yoyo.applied(), *yoyo.pending()]) == names
+
+
+def test_the_command_says_what_it_did(yoyo, runner, database):
+    yoyo.apply("b", "a")
+    (runner.directory / "b.sql").unlink()
+    (runner.directory / "b.rollback.sql").unlink()
+    call = f"sqlmigrate mark --migrations '{runner.directory}' --database-url '{database.url}'"
+
+    outcome = shell(f"{call} --from yoyo")
+    again = shell(f"{call} --from yoyo --json")
+
+    assert outcome.lines == ["marked a", "pending c", "public._yoyo_migration: 1 marked, 0 applied already, 1 pending"]
+    assert "warning: yoyo has applied b, but there is no such file here" in outcome.stderr
+    assert {key: again.document[key] for key in ("marked", "already_applied", "without_file")} == {
+        "marked": [],
+        "already_applied": ["a"],
+        "without_file": ["b"],
+    }
+
+
+@pytest.mark.parametrize("words", ["", "a --from yoyo", "--from yoyo --to yoyo", "a --schema x", "--from flyway"])
+def test_wrong_calls_are_refused(words, database, tmp_path):
+    outcome = shell(f"sqlmigrate mark {words} --migrations '{tmp_path}' --database-url '{database.url}'")
+
+    assert outcome.status == 2
+
+
+def test_a_protected_environment_wants_the_name_of_the_database(yoyo, runner, database, tmp_path):
+    yoyo.apply("a")
+    (tmp_path / "sqlmigrate.toml").write_text('migrations = "."\n[env.live]\nprotected = true\n')
+
+    for words in ("--from yoyo", "--to yoyo"):
+        call = f"cd '{tmp_path}' && sqlmigrate mark {words} --env live --database-url '{database.url}'"
+        runner.mark("b")
+        assert shell(call).status == 2
+        assert shell(f"{call} --yes-i-mean {database.name}").status == 0
+
+    assert yoyo.applied() == runner.applied()

@@ -1,0 +1,62 @@
+"""Seeding through the Python API."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import sql
+
+from sqlmigrate import api
+from sqlmigrate.errors import (
+    SeedError,
+)
+from support.api import colours_in
+
+
+@pytest.fixture
+def colours(tmp_path):
+    return colours_in(tmp_path)
+
+
+def test_seeding_says_what_it_wrote_and_writes_nothing_the_second_time(database, colours, conn):
+    conn.execute("CREATE TABLE colours (name text PRIMARY KEY)")
+
+    first, second = api.seed(database.url, colours), api.seed(database.url, api.read_seeds(colours))
+
+    assert [(str(item.table), item.inserted, item.updated, item.unchanged) for item in first.tables] == [
+        ("public.colours", 2, 0, 0)
+    ]
+    assert (first.written, second.written) == (2, 0)
+    assert conn.execute("SELECT name FROM colours ORDER BY name").fetchall() == [("blue",), ("red",)]
+
+
+def test_seed_files_that_are_wrong_are_named_and_nothing_is_written(database, colours, conn):
+    conn.execute("CREATE TABLE colours (name text PRIMARY KEY)")
+    (colours / "colours.yaml").write_text("colours:\n  - name: red\n  - name: red\n")
+
+    for call in (lambda: api.read_seeds(colours), lambda: api.seed(database.url, colours)):
+        with pytest.raises(SeedError) as caught:
+            call()
+        assert [problem.place.line for problem in caught.value.problems] == [3]
+    assert conn.execute("SELECT count(*) FROM colours").fetchone() == (0,)
+
+
+def test_rows_are_written_as_the_role_that_is_given(database, colours, admin, new_role):
+    role = new_role("NOLOGIN")
+    admin.execute(sql.SQL("GRANT {} TO migrator").format(sql.Identifier(role)))
+    admin.execute("CREATE TABLE colours (name text PRIMARY KEY, by name DEFAULT current_user)")
+    admin.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE ON colours TO {}").format(sql.Identifier(role)))
+
+    api.seed(database.url, colours, role=role)
+
+    assert admin.execute("SELECT DISTINCT by FROM colours").fetchall() == [(role,)]
+
+
+def test_seeding_waits_for_a_lock_no_longer_than_asked(database, colours, conn):
+    conn.execute("CREATE TABLE colours (name text PRIMARY KEY)")
+
+    with database.connect(autocommit=False) as other:
+        other.execute("LOCK TABLE colours")
+        with pytest.raises(SeedError, match="lock timeout"):
+            api.seed(database.url, colours, lock_timeout="50ms")
+        with pytest.raises(SeedError, match="statement timeout"):
+            api.seed(database.url, colours, statement_timeout=50)

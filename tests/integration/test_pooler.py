@@ -1,0 +1,208 @@
+"""Runs through PgBouncer: session mode works, with a note; transaction mode is refused and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.events import WaitingForRunLock
+from support.command import ended, program, started
+from support.pooler import PROGRAM, Pooler, pooler
+from support.runner import Runner, ids
+from support.sessions import beside, is_there, wait_for_sleep
+from support.waiting import wait_until
+
+IN_CI = os.environ.get("CI") == "true"
+NOTE = "a connection pooler stands before this database"
+CHANGED = """
+SELECT name, setting FROM pg_settings
+WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding') ORDER BY name
+"""
+BACKENDS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+ADVISORY = """
+SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@pytest.fixture
+def pgbouncer() -> None:
+    if PROGRAM is None:
+        message = "PgBouncer is not here (Debian package pgbouncer), so nothing is known about poolers"
+        pytest.fail(message) if IN_CI else pytest.skip(message)
+
+
+@pytest.fixture
+def bouncer(pgbouncer, database, request) -> Iterator[Pooler]:
+    with pooler(database.server, request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def runner(bouncer, database, tmp_path) -> Runner:
+    """An empty folder of migrations, run through the pooler."""
+    directory = tmp_path / "sql"
+    directory.mkdir()
+    return Runner(bouncer.conninfo(database.conninfo), directory)
+
+
+in_transaction_mode = pytest.mark.parametrize("bouncer", ["transaction"], indirect=True)
+in_session_mode = pytest.mark.parametrize("bouncer", ["session"], indirect=True)
+
+
+def command(name: str, runner: Runner, *more: str) -> tuple[str | Path, ...]:
+    return (name, "-d", runner.conninfo, "-m", runner.directory, *more)
+
+
+def changed_in_the_pool(conn: psycopg.Connection[Any], runner: Runner) -> list[tuple[str, str]]:
+    """Give the settings that are changed in any of the pool's sessions with the server, all of them held at once."""
+    found = []
+    row = conn.execute(BACKENDS).fetchone()
+    assert row is not None
+    pids = set()
+    with ExitStack() as stack:
+        for _ in range(row[0]):
+            session = stack.enter_context(psycopg.connect(runner.conninfo, prepare_threshold=None))
+            pids.add(session.execute("SELECT pg_backend_pid()").fetchone())
+            found += session.execute(CHANGED).fetchall()
+    assert len(pids) == row[0] > 0
+    return found
+
+
+@in_transaction_mode
+def test_transaction_mode_is_refused_before_anything_is_written(runner, conn):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    with pytest.raises(ConnectionFailed, match="pooler in transaction mode") as caught:
+        runner.apply()
+
+    assert "session mode" in str(caught.value.hint)
+    assert not is_there(conn, "a")
+    assert not is_there(conn, "sqlmigrate.meta")
+    assert changed_in_the_pool(conn, runner) == []
+    assert conn.execute(ADVISORY).fetchone() == (0,)
+
+
+@in_transaction_mode
+def test_transaction_mode_is_refused_by_everything_that_writes(runner, conn, database):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    runner.write("b", "CREATE TABLE b ();", "DROP TABLE b;")
+    Runner(database.conninfo, runner.directory).apply(to="a")
+    for run in (runner.apply, runner.rollback, lambda: runner.mark("b"), lambda: runner.unmark("a")):
+        with pytest.raises(ConnectionFailed, match="pooler in transaction mode"):
+            run()
+
+    assert runner.applied() == ["a"]
+    assert [is_there(conn, name) for name in ("a", "b")] == [True, False]
+    assert changed_in_the_pool(conn, runner) == []
+    assert conn.execute(ADVISORY).fetchone() == (0,)
+
+
+@in_transaction_mode
+def test_what_only_reads_works_in_transaction_mode(runner, conn):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    status, dry_run = program(*command("status", runner)), program(*command("apply", runner, "--dry-run"))
+
+    assert status.status == dry_run.status == 0
+    assert "would apply a" in dry_run.stdout
+    assert changed_in_the_pool(conn, runner) == []
+
+
+@in_transaction_mode
+def test_the_command_names_the_way_out_of_transaction_mode(runner):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    outcome = program(*command("apply", runner))
+
+    assert outcome.status == 1
+    assert "what to do: connect to PostgreSQL itself or to the pooler's session mode" in outcome.stderr
+
+
+def test_a_pool_of_one_session_is_refused_too(pgbouncer, database, tmp_path):
+    directory = tmp_path / "one"
+    directory.mkdir()
+    with pooler(database.server, "transaction", size=1) as small:
+        runner = Runner(small.conninfo(database.conninfo), directory)
+        runner.write("a", "CREATE TABLE a ();")
+        with pytest.raises(ConnectionFailed, match="pooler in transaction mode"):
+            runner.apply()
+
+
+@in_session_mode
+def test_session_mode_works_with_a_note(runner, conn):
+    runner.write("a", "CREATE TABLE a (n integer);", "DROP TABLE a;")
+    runner.write("b", "-- transactional: false\nCREATE INDEX CONCURRENTLY a_n ON a (n);", "DROP INDEX a_n;")
+    applied = program(*command("apply", runner))
+
+    assert applied.status == 0
+    assert NOTE in applied.stderr
+    assert runner.applied() == ["a", "b"]
+    undone = program(*command("rollback", runner, "--all", "--yes"))
+    assert undone.status == 0
+    assert NOTE in undone.stderr
+    assert not is_there(conn, "a")
+
+
+@in_session_mode
+def test_nothing_is_left_in_a_pool_in_session_mode(runner, conn):
+    runner.write("a", "SET lock_timeout TO '7s'; SELECT pg_advisory_lock(1); CREATE TABLE a ();")
+    assert ids(runner.apply()) == ["a"]
+
+    assert changed_in_the_pool(conn, runner) == []
+    assert conn.execute(ADVISORY).fetchone() == (0,)
+
+
+@in_session_mode
+def test_a_run_through_the_pooler_waits_for_a_direct_one(runner, conn, database):
+    runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
+    with beside(Runner(database.conninfo, runner.directory).apply) as [direct]:
+        wait_for_sleep(conn)
+        assert ids(runner.apply()) == []
+        assert ids(direct.result(20)) == ["a"]
+
+    assert runner.told(WaitingForRunLock)
+
+
+@in_session_mode
+def test_ctrl_c_reaches_the_server_through_the_pooler(runner, conn):
+    runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(60);")
+    with started(*command("apply", runner)) as process:
+        wait_for_sleep(conn)
+        process.send_signal(signal.SIGINT)
+        outcome = ended(process)
+
+    assert outcome.status == 130
+    wait_until(lambda: conn.execute(SLEEPING).fetchone() == (0,), timeout=2)
+    assert not is_there(conn, "a")
+
+
+@in_session_mode
+def test_kill_9_leaves_no_lock_in_the_pool(runner, conn):
+    runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(60) FROM pg_class WHERE relname = 'b';")
+    conn.execute("CREATE TABLE b ()")
+    with started(*command("apply", runner)) as process:
+        wait_for_sleep(conn)
+        process.kill()
+        process.wait()
+        wait_until(lambda: conn.execute(ADVISORY).fetchone() == (0,), timeout=3)
+
+    conn.execute("DROP TABLE b")
+    assert ids(runner.apply()) == ["a"]
+
+
+def test_no_note_without_a_pooler(database, tmp_path):
+    (tmp_path / "a.sql").write_text("CREATE TABLE a ();", encoding="utf-8")
+    outcome = program("apply", "-d", database.url, "-m", tmp_path)
+
+    assert outcome.status == 0
+    assert "pooler" not in outcome.stderr

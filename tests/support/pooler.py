@@ -1,0 +1,87 @@
+"""PgBouncer before a private server: started for a test, on a Unix socket, under the server's account."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate.server import PrivateServer
+from sqlmigrate.server.account import server_account
+from support.waiting import wait_until
+
+PORT = 6432
+PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+_SETTINGS = """\
+[databases]
+* = host={host} port={port}
+
+[pgbouncer]
+unix_socket_dir = {folder}
+listen_port = {own_port}
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = {mode}
+default_pool_size = {size}
+query_wait_timeout = 20
+"""
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """A running pooler; `host` is the folder of its socket."""
+
+    host: str
+    mode: str
+
+    def conninfo(self, conninfo: str) -> str:
+        """Give the way through the pooler to the same database."""
+        return make_conninfo(conninfo, host=self.host, port=PORT)
+
+
+@contextmanager
+def pooler(server: PrivateServer, mode: str, *, size: int = 4) -> Iterator[Pooler]:
+    """Run PgBouncer in a pool mode, `transaction` or `session`."""
+    assert PROGRAM is not None
+    account = server_account()
+    folder = Path(tempfile.mkdtemp(prefix="pooler-", dir="/tmp"))
+    values = {"host": server.host, "port": server.port, "folder": folder, "own_port": PORT, "mode": mode, "size": size}
+    (folder / "settings").write_text(_SETTINGS.format(**values), encoding="utf-8")
+    (folder / "users").write_text('"migrator" ""\n"postgres" ""\n', encoding="utf-8")
+    if account.switch:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, account.uid, account.gid)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [PROGRAM, folder / "settings"],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            **account.subprocess_options(),
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or _answers(folder))
+        assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")
+        yield Pooler(str(folder), mode)
+    finally:
+        process.kill()
+        process.wait()
+        print((folder / "log").read_text(encoding="utf-8"))
+        shutil.rmtree(folder)
+
+
+def _answers(folder: Path) -> bool:
+    try:
+        psycopg.connect(host=str(folder), port=PORT, dbname="postgres", user="postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
