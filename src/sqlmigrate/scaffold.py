@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +74,8 @@ def init_project(root: Path, migrations: Path | None, config_file: Path | None) 
         if config.exists():
             kept.append(config)
         else:
-            text = _CONFIG.format(migrations=_toml_string(str(folder)))
+            beside = os.path.relpath(root / folder, config.resolve().parent)  # paths in the file are relative to it
+            text = _CONFIG.format(migrations=_toml_string(Path(beside).as_posix()))
             config.write_text(text, encoding="utf-8", newline="\n")
             made.append(config)
         for path in (root / folder, root / data):

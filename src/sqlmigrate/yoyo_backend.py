@@ -187,12 +187,15 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             raise HistoryError("another run changed the history in the meantime; nothing was changed") from None
 
     def _run(self, operation: str, migrations: Iterable[Any], *, force: bool) -> None:
-        steps = [_read(item) for item in migrations]
-        if not steps:
-            return
-        if force:
-            raise UsageError("a script runs as a whole or not at all, so --force has no meaning")
-        with _explained(), self._writing() as (info, lock, found):
+        with _explained():
+            steps = [_read(item) for item in migrations]
+            if steps and force:
+                raise UsageError("a script runs as a whole or not at all, so --force has no meaning")
+            if steps:
+                self._run_steps(operation, steps)
+
+    def _run_steps(self, operation: str, steps: Sequence[Migration]) -> None:
+        with self._writing() as (info, lock, found):
             if operation == "apply":
                 self._require_adopted(steps)
             for step in steps:

@@ -61,8 +61,8 @@ def private_state(binaries: Binaries, clean_environment: None) -> Iterator[Path]
     """The state directory of a private server that runs for the whole session, where its account reaches it."""
     folder = Path(tempfile.mkdtemp(prefix="sqlmigrate cli "))
     folder.chmod(0o755)
-    server.start(folder / "state")
-    yield folder / "state"
+    with server.shared(folder / "state"):  # also stopped where this session is killed
+        yield folder / "state"
     server.destroy(folder / "state")
     shutil.rmtree(folder)
 

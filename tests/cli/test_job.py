@@ -23,6 +23,7 @@ def place(request, monkeypatch):
     return "(named by variable DATABASE_URL)"
 
 
+@pytest.mark.smoke
 def test_apply_seed_seed_rollback_apply(place):
     applied = program("apply")
     first, second = program("seed"), program("seed")

@@ -172,7 +172,7 @@ def test_a_script_that_stopped_half_way_is_a_finding_with_the_ways_on(project, t
     assert "a stopped half way in its apply script:" in outcome.stdout
     assert "statement 2 (line 3) failed: SELECT 1 / 0" in outcome.stdout
     assert "sqlmigrate apply --resume-at N" in outcome.stdout
-    assert states(sqlmigrate("status", "--json"))["a"]["state"] == "half way"
+    assert states(sqlmigrate("status", "--json"))["a"]["state"] == "half_way"
 
 
 def test_a_newer_history_is_refused_by_its_version(mixed, sqlmigrate):

@@ -90,14 +90,12 @@ def test_yoyo_loads_our_back_end_by_the_scheme(ours):
 
 
 def test_the_installed_distribution_registers_the_scheme():
-    found = [
-        point
-        for name in importlib.metadata.packages_distributions().get("sqlmigrate", [])
-        for point in importlib.metadata.distribution(name).entry_points
-        if point.group == "yoyo.backends"
-    ]
-    if not found:
+    try:
+        installed = importlib.metadata.distribution("pg-sqlmigrate")
+    except importlib.metadata.PackageNotFoundError:
         pytest.skip("sqlmigrate is not installed here")
+
+    found = [point for point in installed.entry_points if point.group == "yoyo.backends"]
 
     assert [point.load() for point in found] == [yoyo_backend.SqlmigrateBackend]
 
@@ -379,8 +377,9 @@ def test_what_we_do_not_run_is_refused_before_anything_runs(ours, runner, databa
 def test_an_error_in_a_directive_is_refused(ours, runner, database):
     runner.write("c", "-- sqlmigrate: lock_timeout=soon\nSELECT 1;")
 
-    with pytest.raises(MigrationsError, match="c is refused"):
+    with pytest.raises(MigrationsError, match="c is refused") as caught:
         ours.apply()
+    assert "c.sql:1" in caught.value.__notes__[0]
     assert tables(database) == []
 
 

@@ -16,7 +16,7 @@ from support.waiting import wait_until
 
 SCRIPT = "CREATE TABLE before ();\nALTER TABLE t ADD COLUMN m integer;\n"
 WAITS_LONG = """
-SELECT FROM pg_stat_activity
+SELECT 1 FROM pg_stat_activity
 WHERE query LIKE %s AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > '1s'
 """
 
@@ -45,7 +45,9 @@ def test_whoever_blocks_us_is_told_while_we_wait(runner, holder):
     assert blocker.state == "idle in transaction"
     assert 0 <= blocker.transaction_seconds < 60
     assert blocker.query == "SELECT 'an old question' FROM t"
-    assert str(blocker).startswith(f"pid {blocker.pid} (role migrator, 'nightly report' from local, idle in transaction, ")
+    assert str(blocker).startswith(
+        f"pid {blocker.pid} (role migrator, 'nightly report' from local, idle in transaction, "
+    )
 
 
 def test_a_session_is_told_once(runner, holder, database):

@@ -36,9 +36,21 @@ def rows(conn):
 
 
 def test_data_of_every_kind_arrives_as_it_is(runner, conn, head):
-    lines = [r"1	plain", r"2	\N", r"3	", r"4	tab\tand\\backslash", r"5	line\nend", "6	it's; -- no /* $$ comment", "7	üñ🙂", "8	%s %% {} :x $1"]
+    lines = [
+        r"1	plain",
+        r"2	\N",
+        r"3	",
+        r"4	tab\tand\\backslash",
+        r"5	line\nend",
+        "6	it's; -- no /* $$ comment",
+        "7	üñ🙂",
+        "8	%s %% {} :x $1",
+    ]
     data = "\n".join(lines)
-    runner.write("a", f"{head}CREATE TABLE t (n integer, x text);\nCOPY t (n, x) FROM stdin;\n{data}\n\\.\nINSERT INTO t VALUES (9, 'after');\n")
+    runner.write(
+        "a",
+        f"{head}CREATE TABLE t (n integer, x text);\nCOPY t (n, x) FROM stdin;\n{data}\n\\.\nINSERT INTO t VALUES (9, 'after');\n",
+    )
 
     runner.apply()
 
@@ -96,7 +108,9 @@ def test_there_may_be_no_data(runner, conn, head):
 
 
 def test_a_script_may_have_many(runner, conn, head):
-    copies = "".join(f"COPY t FROM stdin;\n{number}\n\\.\nINSERT INTO t VALUES ({-number});\n" for number in range(1, 51))
+    copies = "".join(
+        f"COPY t FROM stdin;\n{number}\n\\.\nINSERT INTO t VALUES ({-number});\n" for number in range(1, 51)
+    )
     runner.write("a", f"{head}CREATE TABLE t (n integer);\n{copies}")
 
     runner.apply()

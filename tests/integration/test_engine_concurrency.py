@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import psycopg
 import pytest
 
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
@@ -11,7 +12,8 @@ from sqlmigrate.events import ScriptFinished, ScriptStarted, WaitingForRunLock
 from sqlmigrate.migrations import migration_hash
 from sqlmigrate.runlock import held
 from support.runner import Runner, ids
-from support.sessions import beside, is_there, wait_for_sleep
+from support.sessions import beside, is_there, wait_for_blocked
+from support.waiting import wait_until
 
 
 def another(runner: Runner) -> Runner:
@@ -58,13 +60,26 @@ def test_rollbacks_at_once_roll_back_once(runner, conn):
     assert not is_there(conn, "a")
 
 
-def test_the_run_that_waits_names_the_holder_and_goes_on_when_it_is_free(runner, conn):
-    runner.write("a", "SELECT pg_sleep(0.7); CREATE TABLE a ();")
+@pytest.fixture
+def closed_gate(database, conn) -> psycopg.Connection:
+    """A session that holds the table `gate`, which a script can wait for."""
+    conn.execute("CREATE TABLE gate ()")
+    keeper = database.connect(autocommit=False)
+    keeper.execute("LOCK TABLE gate")
+    return keeper
+
+
+def test_the_run_that_waits_names_the_holder_and_goes_on_when_it_is_free(runner, conn, closed_gate):
+    runner.write("a", "LOCK TABLE gate; CREATE TABLE a ();")
     late = another(runner)
-    with beside(runner.apply) as [first]:
-        wait_for_sleep(conn)
-        assert ids(late.apply()) == []
-        assert ids(first.result(20)) == ["a"]
+    with beside(lambda: runner.apply(lock_timeout=60_000)) as [first]:
+        wait_for_blocked(conn)
+        with beside(late.apply) as [second]:
+            wait_until(lambda: late.told(WaitingForRunLock))
+            assert not second.done()
+            closed_gate.rollback()
+            assert ids(second.result(30)) == []
+        assert ids(first.result(30)) == ["a"]
 
     waiting = late.told(WaitingForRunLock)
     assert waiting[0].holder.role == "migrator"
@@ -84,13 +99,14 @@ def test_a_run_gives_up_when_the_wait_is_over(runner, conn):
     assert ids(runner.apply()) == ["a"]
 
 
-def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runner, admin):
-    runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
+def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runner, admin, closed_gate):
+    runner.write("a", "LOCK TABLE gate; CREATE TABLE a ();")
     runner.write("b", "CREATE TABLE b ();")
     runner.write("c", "CREATE TABLE c ();")
-    with beside(runner.apply) as [run]:
-        wait_for_sleep(admin)
+    with beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
+        wait_for_blocked(admin)
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        closed_gate.rollback()
         with pytest.raises(ConnectionFailed, match="the session that held the run lock was lost"):
             run.result(20)
 

@@ -87,8 +87,8 @@ def test_the_settings_of_the_run_win_over_those_of_the_role(runner, admin, conn)
 
 
 def test_a_role_with_a_short_statement_timeout_can_run_a_long_script(runner, admin, conn):
-    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET statement_timeout TO '200ms'")
-    runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET statement_timeout TO '1s'")
+    runner.write("a", "SELECT pg_sleep(1.3); CREATE TABLE a ();")
 
     runner.apply()
 
@@ -98,8 +98,8 @@ def test_a_role_with_a_short_statement_timeout_can_run_a_long_script(runner, adm
 def test_a_role_with_a_short_transaction_timeout_can_run_a_long_script(runner, admin, conn):
     if conn.info.server_version < 170000:
         pytest.skip("transaction_timeout came with PostgreSQL 17")
-    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET transaction_timeout TO '200ms'")
-    runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET transaction_timeout TO '1s'")
+    runner.write("a", "SELECT pg_sleep(1.3); CREATE TABLE a ();")
 
     runner.apply()
 
@@ -185,13 +185,13 @@ def test_the_session_says_which_migration_runs(runner, conn):
 
 def test_a_login_that_is_cut_off_when_idle_survives_the_waiting(runner, admin, conn, database):
     """While a person is asked, or the run lock is waited for, our sessions are idle for long."""
-    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '200ms'")
-    runner.write("a", "SELECT pg_sleep(0.4);")
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '300ms'")
+    runner.write("a", "SELECT pg_sleep(0.6);")
     runner.write("b", "CREATE TABLE b ();")
     watcher = database.connect_superuser()
 
     def gate(*_):
-        watcher.execute("SELECT pg_sleep(0.5)")
+        watcher.execute("SELECT pg_sleep(0.7)")
 
     runner.apply(gate=gate)
 

@@ -66,7 +66,10 @@ def test_every_statement_that_returns_rows_is_told(runner, head, statement):
 
 
 def test_statements_without_rows_tell_nothing(runner, head):
-    runner.write("a", f"{head}CREATE TABLE t (n integer);\nINSERT INTO t VALUES (1), (2);\nUPDATE t SET n = 3;\nDO 'BEGIN END';\n")
+    runner.write(
+        "a",
+        f"{head}CREATE TABLE t (n integer);\nINSERT INTO t VALUES (1), (2);\nUPDATE t SET n = 3;\nDO 'BEGIN END';\n",
+    )
 
     runner.apply()
 

@@ -104,9 +104,9 @@ def test_a_message_of_the_server_is_no_loss(database, admin, conn):
 
 
 def test_the_lock_session_does_not_time_out(database, admin):
-    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '100ms'")
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '300ms'")
     with held(database.conninfo, "sqlmigrate", wait=0) as lock:
-        admin.execute("SELECT pg_sleep(0.3)")
+        admin.execute("SELECT pg_sleep(0.7)")
         lock.require()
 
 

@@ -78,7 +78,11 @@ def test_an_error_in_a_transactional_undo_leaves_the_script_half_way(runner, con
 
 def test_the_undo_runs_outside_where_the_script_did(runner, conn):
     """yoyo's rule: a rollback script without a directive takes over the other's."""
-    runner.write("a", f"{OUTSIDE}CREATE TABLE a1 (n integer);\nCREATE INDEX CONCURRENTLY i ON a1 (n);\n", "DROP INDEX CONCURRENTLY i;\nDROP TABLE a1;\n")
+    runner.write(
+        "a",
+        f"{OUTSIDE}CREATE TABLE a1 (n integer);\nCREATE INDEX CONCURRENTLY i ON a1 (n);\n",
+        "DROP INDEX CONCURRENTLY i;\nDROP TABLE a1;\n",
+    )
     runner.apply()
 
     assert ids(runner.rollback()) == ["a"]

@@ -154,7 +154,9 @@ def test_what_cannot_run_in_a_transaction_fails_in_a_block(runner, conn):
 
 
 def test_a_block_with_copy_data_runs_and_is_retried_whole(runner, conn):
-    runner.write("a", f"{OUTSIDE}CREATE TABLE t (n integer);\nBEGIN;\nCOPY t FROM stdin;\n1\n2\n\\.\nSELECT 1;\nCOMMIT;\n")
+    runner.write(
+        "a", f"{OUTSIDE}CREATE TABLE t (n integer);\nBEGIN;\nCOPY t FROM stdin;\n1\n2\n\\.\nSELECT 1;\nCOMMIT;\n"
+    )
 
     runner.apply()
 
@@ -282,9 +284,14 @@ def test_the_journal_is_written_whatever_the_script_sets(runner, conn, database,
 def test_a_statement_timeout_of_the_script_does_not_count_for_the_journal(runner, conn, admin):
     runner.write("0", "SELECT 1;")
     runner.apply()
-    admin.execute("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.6); RETURN NEW; END'")
+    admin.execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.6); RETURN NEW; END'"
+    )
     admin.execute("CREATE TRIGGER slow BEFORE INSERT ON sqlmigrate.journal FOR EACH ROW EXECUTE FUNCTION slow()")
-    runner.write("a", f"{OUTSIDE}SET statement_timeout TO '300ms';\nCREATE TABLE t AS SELECT current_setting('statement_timeout');\n")
+    runner.write(
+        "a",
+        f"{OUTSIDE}SET statement_timeout TO '300ms';\nCREATE TABLE t AS SELECT current_setting('statement_timeout');\n",
+    )
 
     runner.apply()
 
@@ -293,7 +300,9 @@ def test_a_statement_timeout_of_the_script_does_not_count_for_the_journal(runner
 
 def test_a_script_after_it_meets_a_clean_session(runner, conn, other):
     runner.write("a", f"{OUTSIDE}SET ROLE other_role;\nSET search_path TO others;\nCREATE TEMP TABLE x ();\n")
-    runner.write("b", f"{OUTSIDE}CREATE TABLE public.t AS SELECT current_user, current_schema();\nCREATE TEMP TABLE x ();\n")
+    runner.write(
+        "b", f"{OUTSIDE}CREATE TABLE public.t AS SELECT current_user, current_schema();\nCREATE TEMP TABLE x ();\n"
+    )
 
     runner.apply()
 

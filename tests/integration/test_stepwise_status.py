@@ -58,7 +58,7 @@ def test_status_shows_the_statement_and_the_ways_on(stopped, sqlmigrate):
 def test_status_as_json_holds_the_same(stopped, sqlmigrate):
     document = sqlmigrate("status", "--json").document
 
-    assert document["summary"]["half way"] == 1
+    assert document["summary"]["half_way"] == 1
     assert document["migrations"][0]["half_way"] == {
         "operation": "apply",
         "statement": 2,

@@ -32,14 +32,20 @@ STATEMENTS = {
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_concurrently_waits_longer_than_lock_timeout_for_an_old_snapshot(runner, conn, database, table, statement):
     conn.execute("CREATE INDEX i ON t (n)")
-    runner.write("a", f"{OUTSIDE}{statement};\nCREATE TABLE after AS SELECT current_setting('lock_timeout') AS value;\n")
+    runner.write(
+        "a", f"{OUTSIDE}{statement};\nCREATE TABLE after AS SELECT current_setting('lock_timeout') AS value;\n"
+    )
     reader = database.connect()
     with ThreadPoolExecutor(1) as pool:
         with snapshot(reader, "SELECT * FROM t"):
             run = pool.submit(runner.apply, lock_timeout=100, lock_budget=0)
             wait_for_query(conn, f"{statement[:10]}%")
             blocked = wait_until(lambda: runner.told(Blocked))
-            wait_for_row(conn, "SELECT 1 FROM pg_stat_activity WHERE query LIKE %s AND clock_timestamp() - query_start > '500ms'", f"{statement[:10]}%")
+            wait_for_row(
+                conn,
+                "SELECT 1 FROM pg_stat_activity WHERE query LIKE %s AND clock_timestamp() - query_start > '500ms'",
+                f"{statement[:10]}%",
+            )
             assert not run.done()
         assert ids(run.result(30)) == ["a"]
 

@@ -17,7 +17,7 @@ SELECT 'first line; '
 
   'third' AS joined;
 SELECT E'a\'; '
-    'b\'' AS joined, $$x$$ AS y;
+    'b' AS joined, $$x$$ AS y;
 SELECT 'no escape here \' AS a; SELECT 'C:\' AS path, '\\';
 SELECT "odd; name", "with ""quotes; "" x" FROM (SELECT 1, 2) AS x("odd; name", "with ""quotes; "" x");
 SELECT 'line end;

@@ -75,7 +75,6 @@ def pooler(server: PrivateServer, mode: str, *, size: int = 4) -> Iterator[Poole
     finally:
         process.kill()
         process.wait()
-        print((folder / "log").read_text(encoding="utf-8"))
         shutil.rmtree(folder)
 
 

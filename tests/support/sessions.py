@@ -34,7 +34,7 @@ def wait_for_row(session: psycopg.Connection[Any], query: str, *parameters: obje
     def row() -> tuple[Any, ...] | None:
         return session.execute(query, parameters).fetchone()
 
-    found = wait_until(row)
+    found = wait_until(row, timeout=30)
     assert found is not None
     return found
 

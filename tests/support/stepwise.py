@@ -27,7 +27,9 @@ def journal(session: Session) -> list[tuple[Any, ...]]:
     return session.execute(query).fetchall()
 
 
-def crashed(runner: Runner, session: Session, number: int, *, migration_id: str = "a", operation: str = "apply") -> None:
+def crashed(
+    runner: Runner, session: Session, number: int, *, migration_id: str = "a", operation: str = "apply"
+) -> None:
     """Leave what a run leaves that was killed while a statement ran; all before it are done in the journal alone."""
     history.install(session, "sqlmigrate", runner.history())
     migration = runner.load().named(migration_id)

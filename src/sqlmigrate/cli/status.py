@@ -103,9 +103,9 @@ def _remarks(item: Status) -> list[str]:
 
 
 def _counts(states: Sequence[Status]) -> dict[str, int]:
-    counts = {"applied": 0, "marked": 0, "half way": 0, "pending": 0, "edited": 0, "missing": 0}
+    counts = {"applied": 0, "marked": 0, "half_way": 0, "pending": 0, "edited": 0, "missing": 0}
     for item in states:
-        counts[item.state.value] += 1
+        counts[item.state.name.lower()] += 1
         counts["edited"] += item.edited
         counts["missing"] += item.missing
     return counts
@@ -115,16 +115,14 @@ def _summary(states: Sequence[Status], directory: str) -> str:
     if not states:
         return f"no migrations in {directory}"
     counts = _counts(states)
-    parts = [f"{counts[name]} {name}" for name in ("applied", "marked", "half way", "pending") if counts[name]]
-    parts += [f"{counts[name]} {name}" for name in ("edited", "missing") if counts[name]]
-    return ", ".join(parts)
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
 
 
 def _as_json(item: Status) -> dict[str, Any]:
     recorded, migration = item.recorded, item.migration
     return {
         "migration_id": item.migration_id,
-        "state": item.state.value,
+        "state": item.state.name.lower(),
         "applied_at": recorded.applied_at.isoformat() + "Z" if recorded and recorded.applied_at else None,
         "edited": item.edited,
         "missing": item.missing,

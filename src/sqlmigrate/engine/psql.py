@@ -7,6 +7,7 @@ here and what is run there come from one description (`Job`).
 from __future__ import annotations
 
 import re
+from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -165,13 +166,11 @@ def _transaction(job: Job, options: Options) -> Iterator[str]:
 
 def _text(script: Script) -> Iterator[str]:
     """Yield the bytes of a script, with its last statement closed."""
-    last, tail = None, ""
-    for last in script.pieces():
-        pass
+    last, tail = deque(script.pieces(), maxlen=1), ""
     for part in _parts(script):
         yield part
         tail = (tail + part)[-_TAIL:]
-    yield _ending(tail, last)
+    yield _ending(tail, *last)
 
 
 def _parts(script: Script) -> Iterator[str]:
@@ -183,7 +182,7 @@ def _parts(script: Script) -> Iterator[str]:
             yield part
 
 
-def _ending(tail: str, last: Piece | None) -> str:
+def _ending(tail: str, last: Piece | None = None) -> str:
     """Give what closes a script that ends so: a line end, and a semicolon or the end of data where it is missing."""
     newline = "" if not tail or tail.endswith("\n") else "\n"
     if last is None:
@@ -240,7 +239,7 @@ def _in_block(
 
 
 def _reads_only(block: Iterable[Statement]) -> bool:
-    """Tell whether a script's own transaction says that it is READ ONLY, so that no journal row can be written in it."""
+    """Tell whether a script's own transaction says that it is READ ONLY: no journal row can be written in it."""
     words = (item.text for item in block if leading_words(item.text, 1)[:1] in (["begin"], ["start"], ["set"]))
     return any(_READ_ONLY.search(text) for text in words)
 

@@ -52,8 +52,9 @@ CLEARED = tuple(
     )
 )
 
-# whatever the script did to its session, the history is written by the login role and in UTF-8
+# whatever the script did to its session, the history is written by the login role, in UTF-8 and without a time limit
 BACK_TO_LOGIN = (
+    Command("SET statement_timeout TO 0"),
     Command("RESET SESSION AUTHORIZATION"),
     Command("RESET ROLE"),
     Command("SET client_encoding TO 'UTF8'"),

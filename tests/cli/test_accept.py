@@ -1,0 +1,107 @@
+"""`sqlmigrate accept`, and `rollback` where the rollback script is not what was recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.migrations import migration_hash as hashed
+from support.contents import applied, tables
+
+LOG = "SELECT operation, reason, login_role, sha256 FROM sqlmigrate.log ORDER BY seq DESC LIMIT 1"
+TEXTS = """
+SELECT script, rollback_script, size, rollback_size FROM sqlmigrate.applied
+JOIN sqlmigrate._yoyo_migration USING (migration_hash) WHERE migration_id = 'a'
+"""
+
+
+@pytest.fixture
+def edited(project, target, sqlmigrate):
+    """A database in which a is applied; since then both its files were edited. b is pending."""
+    project.tables("a")
+    assert sqlmigrate("apply").status == 0
+    project.migration("a", "CREATE TABLE a (id int);\n", rollback="DROP TABLE IF EXISTS a;\n")
+    project.tables("b")
+    return target
+
+
+def test_accept_records_the_files_as_they_are_with_the_reason_and_nobody_complains_any_more(
+    project, edited, sqlmigrate
+):
+    reason = "a column was added by hand; reviewed by 'Ann' 🙂 " + "x" * 300
+    assert sqlmigrate("status", "--check").status == 3
+
+    outcome = sqlmigrate("accept", "a", "--reason", reason, "--json")
+
+    assert outcome.status == 0
+    assert (outcome.document["accepted"], outcome.document["reason"]) == ("a", reason)
+    session = edited.connect()
+    sha256 = project.load().named("a").script.sha256
+    assert session.execute(LOG).fetchone() == ("accept", reason, "migrator", sha256)
+    texts = ("CREATE TABLE a (id int);\n", "DROP TABLE IF EXISTS a;\n")
+    assert session.execute(TEXTS).fetchone() == (*texts, *map(len, texts))
+    assert sqlmigrate("history", "--operation", "accept", "--json").document["history"][0]["reason"] == reason
+    assert (sqlmigrate("apply").status, sqlmigrate("status", "--check").status) == (0, 0)
+    assert sqlmigrate("rollback", "--all", "--yes").status == 0
+    assert tables(edited) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["b", "--reason", "x"], 2, "b is not applied, so there is nothing to accept"),
+        (["c", "--reason", "x"], 2, "there is no migration 'c'"),
+        (["a"], 2, "--reason"),
+        (["a", "--reason", " "], 2, "--reason is empty"),
+        (["y", "--reason", "x"], 2, "y was applied by yoyo"),
+    ],
+)
+def test_what_cannot_be_accepted_is_refused_and_nothing_is_recorded(
+    project, edited, sqlmigrate, arguments, status, message
+):
+    session = edited.connect()
+    project.tables("y")
+    session.execute("INSERT INTO sqlmigrate._yoyo_migration VALUES (%s, 'y', now())", [hashed("y")])
+    before = session.execute(TEXTS).fetchall()
+
+    outcome = sqlmigrate("accept", *arguments)
+
+    assert outcome.status == status
+    assert message in outcome.stderr
+    assert session.execute(TEXTS).fetchall() == before
+    assert session.execute("SELECT count(*) FROM sqlmigrate.log WHERE operation = 'accept'").fetchone() == (0,)
+
+
+def test_a_protected_environment_is_asked_before_something_is_accepted(project, edited, sqlmigrate):
+    project.config("[env.live]\nprotected = true\n")
+
+    assert sqlmigrate("accept", "a", "--reason", "x", "--env", "live").status == 2
+    assert sqlmigrate("accept", "a", "--reason", "x", "--env", "live", "--yes-i-mean", edited.name).status == 0
+
+
+@pytest.mark.parametrize("gone", ["edited", "rollback", "both"])
+def test_a_rollback_script_that_is_not_the_recorded_one_runs_only_as_it_was_recorded(
+    project, edited, sqlmigrate, gone
+):
+    project.migration("a", 'CREATE TABLE "a" ();\n', rollback="SELECT 1 / 0;\n")
+    if gone != "edited":
+        (project.directory / "a.rollback.sql").unlink()
+    if gone == "both":
+        (project.directory / "a.sql").unlink()
+
+    refused = sqlmigrate("rollback", "--yes")
+
+    assert (refused.status, applied(edited)) == (1, ["a"])
+    assert "--recorded" in refused.stderr
+    assert ("sqlmigrate accept a --reason" in refused.stderr) == (gone == "edited")
+    assert sqlmigrate("plan", "--rollback").status == 1
+    assert sqlmigrate("rollback", "--yes", "--recorded").status == 0
+    assert applied(edited) == tables(edited) == []
+
+
+def test_an_accepted_rollback_script_is_what_runs(project, edited, sqlmigrate):
+    project.migration("a", 'CREATE TABLE "a" ();\n', rollback="DROP TABLE a; CREATE TABLE instead ();\n")
+    assert sqlmigrate("rollback", "--yes").status == 1
+
+    assert sqlmigrate("accept", "a", "--reason", "keeps a trace").status == 0
+    assert sqlmigrate("rollback", "--yes").status == 0
+    assert tables(edited) == ["instead"]
