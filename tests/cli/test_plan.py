@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.postgres import Database
 from sqlmigrate.server import find_program
-from support.command import program
+from support.command import shell
 from support.contents import applied, has_history, tables
 
 
@@ -34,8 +34,7 @@ def test_a_plan_in_a_file_is_what_psql_runs_and_status_is_as_after_apply(project
     raw = "CREATE TABLE c (a text DEFAULT 'é\r\n🙂');\r\n".encode()
     project.file("c.sql", b"\xef\xbb\xbf" + raw)
     file = tmp_path / "change.sql"
-    with file.open("wb") as stdout:
-        assert program("plan", stdout=stdout).status == 0
+    assert shell(f'sqlmigrate plan > "{file}"').status == 0
     assert (raw in file.read_bytes(), has_history(target)) == (True, False)
 
     assert psql(target, file) == 0
@@ -43,8 +42,7 @@ def test_a_plan_in_a_file_is_what_psql_runs_and_status_is_as_after_apply(project
     assert applied(target) == tables(target) == ["a", "b", "c"]
     assert sqlmigrate("status", "--check").status == 0
     assert sqlmigrate("plan").stdout == "-- nothing to apply\n"
-    assert "-- nothing" not in (back := sqlmigrate("plan", "--rollback", "--to", "b")).stdout
-    assert back.status == 1
+    assert sqlmigrate("plan", "--rollback", "--to", "c").stdout == "-- nothing to roll back\n"
 
 
 def test_json_gives_the_steps_with_both_digests(project, target, sqlmigrate):

@@ -1,0 +1,90 @@
+"""`sqlmigrate redo`: the last migration back and forth, for work in progress."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.command import terminal
+from support.contents import applied, tables
+
+LOG = "SELECT operation, migration_id FROM sqlmigrate._yoyo_log JOIN sqlmigrate.log USING (id) ORDER BY seq"
+
+
+@pytest.fixture
+def two(project, target, sqlmigrate):
+    """A database with a and b applied."""
+    project.tables("a", "b")
+    assert sqlmigrate("apply").status == 0
+    return target
+
+
+def columns(database) -> list[str]:
+    query = "SELECT attname FROM pg_attribute WHERE attrelid = 'b'::regclass AND attnum > 0 ORDER BY attnum"
+    return [name for (name,) in database.connect().execute(query)]
+
+
+def test_the_last_migration_is_taken_back_and_applied_as_it_is_now(project, two, sqlmigrate):
+    project.migration("b", "CREATE TABLE b (id int);\n", rollback='DROP TABLE "b";\n')
+    project.tables("c")
+
+    outcome = sqlmigrate("redo", "--yes", "--json")
+
+    document = outcome.document
+    assert (outcome.status, document["command"]) == (0, "redo")
+    assert [item["migration_id"] for item in document["rolled_back"] + document["applied"]] == ["b", "b"]
+    assert (applied(two), columns(two)) == (["a", "b"], ["id"])
+    done = [("apply", "a"), ("apply", "b"), ("rollback", "b"), ("apply", "b")]
+    assert two.connect().execute(LOG).fetchall() == done
+    assert sqlmigrate("status", "--json").document["summary"]["edited"] == 0
+
+
+def test_an_edited_rollback_script_is_run_as_it_was_recorded(project, two, sqlmigrate):
+    project.migration("b", "CREATE TABLE b (id int);\n", rollback="DROP TABLE b; -- new\n")
+
+    assert sqlmigrate("redo", "--yes").status == 1
+    assert columns(two) == []
+    assert sqlmigrate("redo", "--yes", "--recorded").status == 0
+    assert columns(two) == ["id"]
+    assert sqlmigrate("redo", "--yes").status == 0
+
+
+def test_it_asks_and_without_a_yes_nothing_is_changed(two, sqlmigrate):
+    refused = sqlmigrate("redo")
+    with terminal("redo") as screen:
+        screen.wait_for(f"Roll back b in {two.name} and apply it again? [y/N]:")
+        screen.enter("n")
+        assert screen.end() == 2
+
+    assert refused.status == 2
+    assert len(two.connect().execute(LOG).fetchall()) == 2
+
+
+def test_a_script_that_fails_stays_rolled_back_and_is_pending(project, two, sqlmigrate):
+    project.migration("b", "CREATE TABLE b ();\nSELECT 1 / 0;\n", rollback='DROP TABLE "b";\n')
+
+    outcome = sqlmigrate("redo", "--yes")
+
+    assert (outcome.status, applied(two), tables(two)) == (1, ["a"], ["a"])
+    assert outcome.lines[0].startswith("rolled back b")
+    assert "b was rolled back; nothing of it is in the database" in outcome.stderr
+    assert [item["state"] for item in sqlmigrate("status", "--json").document["migrations"]] == ["applied", "pending"]
+
+
+def test_nothing_is_taken_back_that_could_not_be_applied_again(project, two, sqlmigrate):
+    project.migration("a", "CREATE TABLE a (id int);\n", rollback='DROP TABLE "a";\n')
+    edited = sqlmigrate("redo", "--yes")
+    project.tables("a")
+    project.migration("b", "COMMIT;\n", rollback='DROP TABLE "b";\n')
+    refused = sqlmigrate("redo", "--yes")
+
+    assert (edited.status, refused.status, applied(two)) == (1, 1, ["a", "b"])
+    assert "was edited after it was applied" in edited.stderr
+
+
+def test_where_nothing_is_applied_there_is_nothing_to_do_again(project, target, sqlmigrate):
+    project.tables("a")
+
+    outcome = sqlmigrate("redo", "--yes")
+
+    assert (outcome.status, outcome.stdout) == (0, "nothing to do again\n")
+    assert tables(target) == []
