@@ -287,6 +287,7 @@ def seed(
     role: str | None = None,
     lock_timeout: Time = "2s",
     statement_timeout: Time = 0,
+    history_schema: str = "sqlmigrate",
 ) -> SeedResult:
     """Insert and update the rows of a folder of seed files, in one transaction; rows that are right are not written.
 
@@ -303,6 +304,7 @@ def seed(
             lock_timeout=options.lock_timeout,
             statement_timeout=options.statement_timeout,
             gate=_pass,
+            history_schema=history_schema,
         )
 
 

@@ -73,9 +73,7 @@ def test_a_protected_environment_is_asked_before_something_is_accepted(project, 
 
 
 @pytest.mark.parametrize("gone", ["edited", "rollback", "both"])
-def test_a_rollback_script_that_is_not_the_recorded_one_runs_only_as_it_was_recorded(
-    project, edited, sqlmigrate, gone
-):
+def test_a_rollback_script_that_is_not_the_recorded_one_runs_only_as_it_was_recorded(project, edited, sqlmigrate, gone):
     project.migration("a", 'CREATE TABLE "a" ();\n', rollback="SELECT 1 / 0;\n")
     if gone != "edited":
         (project.directory / "a.rollback.sql").unlink()

@@ -73,8 +73,13 @@ def test_json_gives_the_steps_with_both_digests(project, target, sqlmigrate):
 def test_a_part_is_planned_and_too_much_is_wrong_usage(project, target, sqlmigrate):
     project.tables("a", "b", "c")
 
-    assert [step["migration_id"] for step in sqlmigrate("plan", "--to", "b", "--json").document["migrations"]] == ["a", "b"]
-    assert [step["migration_id"] for step in sqlmigrate("plan", "--steps", "1", "--json").document["migrations"]] == ["a"]
+    assert [step["migration_id"] for step in sqlmigrate("plan", "--to", "b", "--json").document["migrations"]] == [
+        "a",
+        "b",
+    ]
+    assert [step["migration_id"] for step in sqlmigrate("plan", "--steps", "1", "--json").document["migrations"]] == [
+        "a"
+    ]
     assert sqlmigrate("plan", "--to", "b", "--steps", "1").status == 2
     assert sqlmigrate("plan", "--to", "x").status == 2
 

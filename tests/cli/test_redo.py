@@ -7,7 +7,7 @@ import pytest
 from support.command import terminal
 from support.contents import applied, tables
 
-LOG = "SELECT operation, migration_id FROM sqlmigrate._yoyo_log JOIN sqlmigrate.log USING (id) ORDER BY seq"
+LOG = "SELECT log.operation, migration_id FROM sqlmigrate._yoyo_log JOIN sqlmigrate.log USING (id) ORDER BY seq"
 
 
 @pytest.fixture

@@ -243,3 +243,25 @@ def test_two_runs_at_once_both_end_well(seeded):
         "public.llms: 0 inserted, 0 updated, 2 unchanged",
         "public.llms: 2 inserted, 0 updated, 0 unchanged",
     ]
+
+
+def test_what_was_seeded_is_in_the_history_once_there_is_one(seeded, project, sqlmigrate):
+    project.migration("1", rollback="SELECT 1;")
+    sqlmigrate("apply")
+    sqlmigrate("seed")
+    sqlmigrate("seed")
+
+    (entry,) = sqlmigrate("history", "--operation", "seed", "--json").document["history"]
+
+    assert (entry["migration_id"], entry["login_role"]) == (None, "migrator")
+    assert entry["reason"] == "public.llms: 2 inserted, 0 updated, public.agents: 1 inserted, 0 updated"
+
+
+def test_seeding_needs_no_right_to_write_the_history(seeded, project, sqlmigrate):
+    project.migration("1", rollback="SELECT 1;")
+    sqlmigrate("apply")
+    seeded.connect_superuser().execute("REVOKE ALL ON ALL TABLES IN SCHEMA sqlmigrate FROM migrator")
+
+    outcome = sqlmigrate("seed")
+
+    assert (outcome.status, count(seeded)) == (0, 2)

@@ -46,10 +46,10 @@ def test_data_of_every_kind_arrives_as_it_is(runner, conn, head):
         "7	üñ🙂",
         "8	%s %% {} :x $1",
     ]
-    data = "\n".join(lines)
+    data = "\n".join([*lines, r"\."])
     runner.write(
         "a",
-        f"{head}CREATE TABLE t (n integer, x text);\nCOPY t (n, x) FROM stdin;\n{data}\n\\.\nINSERT INTO t VALUES (9, 'after');\n",
+        f"{head}CREATE TABLE t (n integer, x text);\nCOPY t (n, x) FROM stdin;\n{data}\nINSERT INTO t VALUES (9, 'after');\n",
     )
 
     runner.apply()

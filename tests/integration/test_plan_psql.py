@@ -150,8 +150,6 @@ TRICKY: dict[str, str | bytes] = {
 }
 
 
-
-
 def test_psql_does_what_apply_does_whatever_a_script_holds(twins):
     for name, script in TRICKY.items():
         twins.write(name, script, "SELECT 'back';")
@@ -160,7 +158,9 @@ def test_psql_does_what_apply_does_whatever_a_script_holds(twins):
     twins.rollback()
 
 
-OUTSIDE_SCRIPT = OUTSIDE + """
+OUTSIDE_SCRIPT = (
+    OUTSIDE
+    + """
 CREATE TABLE t (a int UNIQUE, b text);
 COPY t FROM stdin;
 1\tone
@@ -192,11 +192,14 @@ DROP INDEX CONCURRENTLY t_b;
 REINDEX TABLE CONCURRENTLY t;
 SET lock_timeout TO '1s';
 CREATE TABLE settings AS SELECT current_setting('statement_timeout') AS a, current_setting('client_encoding') AS b -- the end"""
+)
 
 
 def test_psql_does_what_apply_does_outside_a_transaction(twins):
     twins.write("a", OUTSIDE_SCRIPT)
-    twins.write("b_with_crlf", f"{OUTSIDE}CREATE TABLE crlf (a text);\nCOPY crlf FROM stdin;\n1\n\\.\n".replace("\n", "\r\n"))
+    twins.write(
+        "b_with_crlf", f"{OUTSIDE}CREATE TABLE crlf (a text);\nCOPY crlf FROM stdin;\n1\n\\.\n".replace("\n", "\r\n")
+    )
     twins.write("c_with_data_for_an_end", OUTSIDE + "CREATE TABLE open (a text);\nCOPY open FROM stdin;\n1\n2")
 
     twins.apply()
@@ -204,7 +207,9 @@ def test_psql_does_what_apply_does_outside_a_transaction(twins):
 
 
 def test_psql_does_what_rollback_does_outside_a_transaction(twins):
-    twins.write("a", "CREATE TABLE t (a int); CREATE INDEX i ON t (a);", OUTSIDE + "DROP INDEX CONCURRENTLY i;\nDROP TABLE t")
+    twins.write(
+        "a", "CREATE TABLE t (a int); CREATE INDEX i ON t (a);", OUTSIDE + "DROP INDEX CONCURRENTLY i;\nDROP TABLE t"
+    )
     twins.write("b", OUTSIDE + "CREATE INDEX CONCURRENTLY j ON t (a)", "-- transactional: true\nDROP INDEX j")
 
     twins.apply()

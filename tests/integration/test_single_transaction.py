@@ -121,7 +121,8 @@ def test_nothing_leaks_from_one_script_into_the_next(runner, conn, other, togeth
 def test_a_setting_of_the_script_alone_does_not_leak(runner, conn, together):
     runner.write(
         "a",
-        "-- sqlmigrate: lock_timeout=7s search_path=pg_catalog\nCREATE TABLE public.a AS SELECT current_setting('lock_timeout') AS x;",
+        "-- sqlmigrate: lock_timeout=7s search_path=pg_catalog\n"
+        "CREATE TABLE public.a AS SELECT current_setting('lock_timeout') AS x;",
     )
     runner.write("b", "CREATE TABLE b AS SELECT current_setting('lock_timeout') AS x;")
 

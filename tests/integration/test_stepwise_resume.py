@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sqlmigrate import plan
 from sqlmigrate.errors import ExecutionError, HistoryError, MigrationsError, UsageError
 from sqlmigrate.events import Resumed, ScriptStarted
 from support.runner import ids, place
@@ -279,24 +280,12 @@ def test_resume_at_a_statement_that_is_not_there_is_refused(runner, conn):
     assert numbers(conn) == [1]
 
 
-def test_resume_at_without_a_half_way_script_is_refused(runner, sqlmigrate_plan):
+@pytest.mark.parametrize("planner", [plan.plan_apply, plan.plan_rollback])
+def test_resume_at_without_a_half_way_script_is_refused(runner, planner):
     runner.write("a", "SELECT 1;")
 
     with pytest.raises(UsageError, match="none to resume"):
-        sqlmigrate_plan("apply")
-    with pytest.raises(UsageError, match="none to resume"):
-        sqlmigrate_plan("rollback")
-
-
-@pytest.fixture
-def sqlmigrate_plan(runner):
-    from sqlmigrate import plan
-
-    def make(operation):
-        function = plan.plan_apply if operation == "apply" else plan.plan_rollback
-        return function(runner.load(), runner.history(), resume=True)
-
-    return make
+        planner(runner.load(), runner.history(), resume=True)
 
 
 def test_resume_at_counts_for_the_half_way_script_alone(runner, conn):

@@ -82,7 +82,9 @@ LOCKED = {
     "a statement outside": "VACUUM FULL t;\n",
     "a block": "BEGIN;\nCREATE TABLE u ();\nALTER TABLE t ADD COLUMN m integer;\nSELECT 1;\nCOMMIT;\n",
     "a block with data": "BEGIN;\nCREATE TABLE u ();\nCOPY t FROM stdin;\n1\n2\n\\.\nCOMMIT;\n",
-    "data before the lock": "CREATE TABLE u (n integer);\nBEGIN;\nCOPY u FROM stdin;\n1\n2\n\\.\nALTER TABLE t ADD m integer;\nCOMMIT;\n",
+    "data before the lock": (
+        "CREATE TABLE u (n integer);\nBEGIN;\nCOPY u FROM stdin;\n1\n2\n\\.\nALTER TABLE t ADD m integer;\nCOMMIT;\n"
+    ),
 }
 
 

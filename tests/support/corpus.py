@@ -103,7 +103,8 @@ CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECU
 
 _DATA = r"""
 INSERT INTO app.users ("end", name, pair, tags, raw, amount, points, config)
-SELECT NULL, 'name ' || n || E';\t\\.\n\\N it''s $$ "q" é🙂', ROW(n, 'x,"y;'::text)::app.pair, ARRAY['a;b', 'c"d', NULL, ''],
+SELECT NULL, 'name ' || n || E';\t\\.\n\\N it''s $$ "q" é🙂',
+       ROW(n, 'x,"y;'::text)::app.pair, ARRAY['a;b', 'c"d', NULL, ''],
        decode(lpad(to_hex(n), 4, '0'), 'hex'), n + 0.5, n, jsonb_build_object('k;', E'a\nb\\c')
 FROM generate_series(1, 200) AS n;
 INSERT INTO app.users (name, amount) VALUES ('', NULL), (E'\\.', 1), (E'\\N', 2), (E'\r\n', 3), (' ', 4), (';', 5);

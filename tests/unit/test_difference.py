@@ -61,7 +61,12 @@ def test_another_directive_constant_name_body_or_row_is_a_change(old, new):
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("", "SELECT 1"), ("SELECT 1; SELECT 2", "SELECT 2; SELECT 1"), ("SELECT a - -1", "SELECT a --1"), ("a@-1", "a@ -1")],
+    [
+        ("", "SELECT 1"),
+        ("SELECT 1; SELECT 2", "SELECT 2; SELECT 1"),
+        ("SELECT a - -1", "SELECT a --1"),
+        ("a@-1", "a@ -1"),
+    ],
 )
 def test_order_and_operators_count(before, after):
     assert not same_statements(before, after)

@@ -41,9 +41,18 @@ def command(app: App, *, recorded: bool) -> None:
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
                 app.confirm(question, database=info.database, always=True)
 
+        def backward(history: History) -> Plan:
+            planned = plan.plan_rollback(found, history, recorded=recorded)
+            gone = {item.migration_id for item in planned.steps}
+            left = tuple(row for row in history.applied if row.migration_id not in gone)
+            begun = tuple(item for item in history.half_way if item.migration_id not in gone)
+            # refuse now what could not be applied again afterwards
+            plan.plan_apply(found, replace(history, applied=left, half_way=begun), allow_out_of_order=True)
+            return planned
+
         back = engine.rollback(
             target.conninfo,
-            lambda history: plan.plan_rollback(found, history, recorded=recorded),
+            backward,
             app.options(),
             gate=gate,
             observer=observer,

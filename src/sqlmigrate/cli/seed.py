@@ -87,6 +87,7 @@ def _apply(app: App) -> None:
             lock_timeout=config.lock_timeout,
             statement_timeout=config.statement_timeout,
             gate=gate,
+            history_schema=config.history_schema,
         )
     rows = [(str(item.table), item.inserted, item.updated, item.unchanged) for item in result.tables]
     app.output.result(

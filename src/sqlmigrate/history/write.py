@@ -118,7 +118,7 @@ def journal_clear(schema: str, migration_id: str) -> Command:
 
 def log(
     schema: str,
-    migration_id: str,
+    migration_id: str | None,
     operation: str,
     run: Run,
     *,
@@ -128,7 +128,7 @@ def log(
 ) -> list[Command]:
     """Give the commands that write down who did what, in yoyo's log and in ours."""
     log_id = str(uuid.uuid4())
-    hashed = migration_hash(migration_id)
+    hashed = None if migration_id is None else migration_hash(migration_id)
     checksum, sha256 = digests or (None, None)
     short = reason[:255] if reason else None
     yoyo = (log_id, hashed, migration_id, operation, run.username, run.hostname, short)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import psycopg
+from psycopg import RawCursor
+
+from sqlmigrate import history
 from sqlmigrate.connection import limit, probe, require_writable, session, set_role, settle_writer
+from sqlmigrate.errors import HistoryError
 from sqlmigrate.seeds.upsert import apply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.seeds.model import SeedResult, SeedSet
 
 
@@ -22,10 +28,12 @@ def run(
     lock_timeout: int,
     statement_timeout: int,
     gate: Callable[[ServerInfo], None],
+    history_schema: str = "sqlmigrate",
 ) -> SeedResult:
     """Apply a seed set in one transaction of a new session; times are in milliseconds.
 
-    `gate` is called with the server before anything is written; it raises to stop.
+    `gate` is called with the server before anything is written; it raises to stop. Where there is a history, what was
+    written is noted in its log, in the same transaction.
     """
     with session(conninfo, application_name="sqlmigrate: seed") as connection:
         info = probe(connection)
@@ -35,4 +43,21 @@ def run(
         limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         if role:
             set_role(connection, role)
-        return apply(connection, seeds)
+        with connection.transaction():
+            result = apply(connection, seeds)
+            if result.written:
+                # a role that may seed but not write the history seeds all the same
+                with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), connection.transaction():
+                    _note(connection, history_schema, result)
+        return result
+
+
+def _note(connection: Connection, schema: str, result: SeedResult) -> None:
+    """Write into the log what was written, as the login role; a database without a history has none to note it in."""
+    connection.execute("SET LOCAL role TO DEFAULT")
+    if history.read(connection, schema).version is None:
+        return
+    words = ", ".join(f"{item.table}: {item.inserted} inserted, {item.updated} updated" for item in result.tables)
+    cursor = RawCursor(connection)
+    for command in history.log(schema, None, "seed", history.Run(), reason=words):
+        cursor.execute(command.sql.encode(), command.params)
