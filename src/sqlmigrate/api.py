@@ -12,8 +12,7 @@ What the functions have in common:
 - `migrations` is a folder, or what `read` made of it: read once where you call several functions.
 - Times are milliseconds (`2000`) or text (`"2s"`, `"500ms"`, `"10min"`).
 - `history_schema` holds the history tables; `role` is the role that scripts run as (SET ROLE).
-- An `observer` is called with each event while it happens. It should not raise: the run stops then, except at a
-  Notice, where psycopg logs the exception and the run goes on.
+- An `observer` is called with each event while it happens. It should not raise: the run stops then.
 - Results are frozen. Nothing is printed and nothing is asked: a `protected` environment is a matter of the command.
 - What goes wrong is an `errors.Error`; no message holds a password. Hints are worded for the command line.
 - The functions block and keep no state: each opens its own sessions and closes them. Threads may call them.

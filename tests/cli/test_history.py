@@ -15,7 +15,7 @@ KEYS = {
 
 @pytest.fixture
 def busy(project, target, sqlmigrate):
-    """A database in which every operation happened, each on its own day: mark a, apply b and c, rollback c, and so on."""
+    """A database in which every operation happened, each on a day of its own."""
     project.tables("a")
     assert sqlmigrate("mark", "a").status == 0
     project.migration("b", "-- sqlmigrate: role=migrator\nCREATE TABLE b ();\n", rollback="DROP TABLE b;\n")
@@ -30,7 +30,8 @@ def busy(project, target, sqlmigrate):
     assert sqlmigrate("rollback", "--yes", "--steps", "2").status == 0
     assert sqlmigrate("unmark", "a").status == 0
     target.connect().execute(
-        "UPDATE sqlmigrate._yoyo_log AS yoyo SET created_at_utc = timestamp '2026-01-01 12:00' + ours.seq * interval '1 day'"
+        "UPDATE sqlmigrate._yoyo_log AS yoyo"
+        " SET created_at_utc = timestamp '2026-01-01 12:00' + ours.seq * interval '1 day'"
         " FROM sqlmigrate.log AS ours WHERE ours.id = yoyo.id"
     )
     return target

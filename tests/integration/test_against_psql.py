@@ -125,7 +125,7 @@ def test_all_cases_of_the_splitter_are_what_psql_does(psql, tmp_path):
         if as_ours(sent, found) != found:
             different.append((case.name, sent, found))
 
-    assert [case for case in different if "E string" not in case[0]] == []
+    assert [case for case in different if case[0] != "x"] == []
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def raising(kind):
     return observe
 
 
-@pytest.mark.parametrize("kind", [ScriptStarted, RowsReturned])
+@pytest.mark.parametrize("kind", [ScriptStarted, Notice, RowsReturned])
 @pytest.mark.parametrize("together", [False, True])
 def test_an_observer_that_raises_stops_the_run_and_leaves_nothing_of_the_script(
     database, talking, conn, kind, together
@@ -137,14 +137,6 @@ def test_an_observer_that_raises_stops_the_run_and_leaves_nothing_of_the_script(
     wait_until(lambda: not is_there(conn, "says"))
     assert is_there(conn, "a") is not together
     assert ran(api.apply(database.url, talking.directory))[-1] == "2_says"
-
-
-def test_an_observer_that_raises_at_a_notice_is_logged_and_the_run_goes_on(database, talking, conn, caplog):
-    result = api.apply(database.url, talking.directory, observer=raising(Notice))
-
-    assert ran(result) == ["1_a", "2_says"]
-    assert [record.name for record in caplog.records] == ["psycopg"]
-    assert is_there(conn, "says")
 
 
 def whole_text(error):

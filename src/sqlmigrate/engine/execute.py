@@ -95,10 +95,17 @@ def run_steps(connection: Connection, steps: Iterable[Step], listener: Listener)
 
 @contextmanager
 def listening(connection: Connection, exchange: Exchange, listener: Listener) -> Iterator[None]:
-    """Pass on what the server says in a block beside results, each with the statement whose result is awaited."""
+    """Pass on what the server says in a block beside results, each with the statement whose result is awaited.
+
+    psycopg only logs what its handlers raise, so that is kept and raised behind the block.
+    """
+    raised: list[Exception] = []
 
     def handler(diag: Diagnostic) -> None:
-        listener.notice(exchange.current.statement if exchange.current else None, diag)
+        try:
+            listener.notice(exchange.current.statement if exchange.current else None, diag)
+        except Exception as error:  # noqa: BLE001  whatever an observer raises
+            raised.append(error)
 
     connection.add_notice_handler(handler)
     try:
@@ -106,6 +113,8 @@ def listening(connection: Connection, exchange: Exchange, listener: Listener) ->
     finally:
         connection.remove_notice_handler(handler)
         listener.close()
+    if raised:
+        raise raised[0]
 
 
 def _copy(connection: Connection, step: Step, exchange: Exchange) -> None:
