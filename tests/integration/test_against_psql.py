@@ -24,6 +24,8 @@ ENTRY = re.compile(
     r"^@@(?P<name>[^@\n]*)@(?P<state>\w+)@(?P<severity>\w+):  (?P<text>.*?)(?=^@@|\Z)", re.MULTILINE | re.DOTALL
 )
 SYNTAX_ERROR = "42601"
+# psql reads line by line and misses this; the server does not
+KNOWN = {"an E string goes on in the next line", "an E string goes on behind comments"}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def test_a_script_is_split_as_psql_splits_it(psql, tmp_path, name):
 
 
 def test_all_cases_of_the_splitter_are_what_psql_does(psql, tmp_path):
-    """In one session and one file each; psql alone misses that an E string may go on in the next line."""
+    """Each in a file of its own."""
     different = []
     for number, case in enumerate(CASES):
         path = tmp_path / f"{number}.sql"
@@ -125,7 +127,8 @@ def test_all_cases_of_the_splitter_are_what_psql_does(psql, tmp_path):
         if as_ours(sent, found) != found:
             different.append((case.name, sent, found))
 
-    assert [case for case in different if case[0] != "x"] == []
+    assert [case for case in different if case[0] not in KNOWN] == []
+    assert {name for name, _, _ in different} == KNOWN
 
 
 @pytest.mark.parametrize(

@@ -49,13 +49,13 @@ def test_data_of_every_kind_arrives_as_it_is(runner, conn, head):
     data = "\n".join([*lines, r"\."])
     runner.write(
         "a",
-        f"{head}CREATE TABLE t (n int, x text);\nCOPY t (n, x) FROM stdin;\n{data}\nINSERT INTO t VALUES (9, 'after');\n",
+        f"{head}CREATE TABLE t (n int, x text);\nCOPY t (n, x) FROM stdin;\n{data}\nINSERT INTO t VALUES (9, 'end');\n",
     )
 
     runner.apply()
 
     texts = ["plain", None, "", "tab\tand\\backslash", "line\nend", "it's; -- no /* $$ comment", "üñ🙂"]
-    assert [x for _, x in rows(conn)] == [*texts, "%s %% {} :x $1", "after"]
+    assert [x for _, x in rows(conn)] == [*texts, "%s %% {} :x $1", "end"]
 
 
 FORMS = {

@@ -55,7 +55,8 @@ TRICKY: dict[str, str | bytes] = {
         CREATE FUNCTION body(a int) RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE a WHEN 1 THEN 2 END; END;
         CREATE PROCEDURE proc() LANGUAGE sql AS 'SELECT 1; SELECT 2';
     """,
-    "with_data": "CREATE TABLE data (a text, b text);\nCOPY data FROM stdin;\n:HOST\t'\n\\\\restrict\t\\N\n; --\t$$\n\\.\n"
+    "with_data": "CREATE TABLE data (a text, b text);\nCOPY data FROM stdin;\n"
+    ":HOST\t'\n\\\\restrict\t\\N\n; --\t$$\n\\.\n"
     "COPY data FROM stdin WITH (FORMAT csv);\n\"a\nb\",1\n\\.\nINSERT INTO data VALUES ('last', '1')",
     "with_data_for_an_end": "CREATE TABLE data_end (a text);\nCOPY data_end FROM stdin;\n1\n2\n\\.",
     "with_data_without_an_end": "CREATE TABLE data_open (a text);\nCOPY data_open FROM stdin;\n1\n2",
@@ -109,7 +110,8 @@ VACUUM t;
 DROP INDEX CONCURRENTLY t_b;
 REINDEX TABLE CONCURRENTLY t;
 SET lock_timeout TO '1s';
-CREATE TABLE settings AS SELECT current_setting('statement_timeout') AS a, current_setting('client_encoding') AS b -- the end"""
+CREATE TABLE settings AS
+SELECT current_setting('statement_timeout') AS a, current_setting('client_encoding') AS b -- the end"""
 )
 
 
@@ -135,11 +137,10 @@ def test_psql_does_what_rollback_does_outside_a_transaction(twins):
 
 
 LOOK = """CREATE TABLE {name} AS
-SELECT current_user AS role, session_user AS login, current_setting('search_path') AS path, current_setting('transaction_isolation') AS level,
+SELECT current_user AS role, session_user AS login,
+       current_setting('search_path') AS path, current_setting('transaction_isolation') AS level,
        current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement,
-       current_setting('idle_in_transaction_session_timeout') AS idle, current_setting('application_name') AS name,
-       pg_catalog.count(*) AS locks
-FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() AND false"""
+       current_setting('idle_in_transaction_session_timeout') AS idle, current_setting('application_name') AS name"""
 
 
 def test_directives_and_settings_count_in_psql_too(twins, database_factory):
@@ -249,7 +250,7 @@ def test_psql_stops_where_another_run_is_at_work_and_keeps_others_out_while_it_i
 
 def test_what_ran_before_an_error_stays_and_apply_goes_on(runner, database, conn):
     runner.write("a", "CREATE TABLE a (id int PRIMARY KEY);")
-    runner.write("b", "INSERT INTO a VALUES (1); INSERT INTO a VALUES (1); CREATE TABLE b ();")
+    runner.write("b", "SELECT ':ON_ERROR_STOP'; INSERT INTO a VALUES (1); INSERT INTO a VALUES (1); CREATE TABLE b ();")
     runner.write("c", "CREATE TABLE c ();")
 
     stopped = psql(database, written_plan(runner))
@@ -286,6 +287,21 @@ def test_apply_finishes_what_psql_left_half_way(runner, database, conn, broken, 
     assert conn.execute("SELECT count(*) FROM t WHERE a < 4").fetchone() == (3,)
     assert is_there(conn, "u")
     assert all(indexes(conn).values())
+
+
+def test_what_was_there_before_psql_began_is_not_taken_for_its_work(runner, database, conn):
+    conn.execute("CREATE TABLE t (a int, b int); CREATE INDEX i ON t (a)")
+    runner.write("a", OUTSIDE + "CREATE INDEX CONCURRENTLY i ON t (b);")
+    runner.write("b", OUTSIDE + "DROP INDEX CONCURRENTLY missing;")
+
+    assert psql(database, written_plan(runner, steps=1)).returncode == 3
+    with pytest.raises(HalfWayError, match='relation "i" already exists'):
+        runner.apply()
+    conn.execute("DROP INDEX i")
+    assert ids(runner.apply(to="a")) == ["a"]
+    assert psql(database, written_plan(runner)).returncode == 3
+    with pytest.raises(HalfWayError, match='index "missing" does not exist'):
+        runner.apply()
 
 
 def test_what_only_a_person_can_know_after_psql_stopped_is_asked(runner, database, conn):

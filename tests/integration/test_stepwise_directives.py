@@ -90,17 +90,17 @@ SPELLINGS = [
     "-- transactional : false\n",
     "\n\n-- about it\n\n-- transactional: FALSE\n",
     "/* licence */\n-- transactional: false\n",
-    "-- depends: zero\n-- transactional: false\n",
+    "-- depends: 0\n-- transactional: false\n",
 ]
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_every_spelling_of_yoyos_directive_is_known(runner, conn, spelling):
-    runner.write("zero", "SELECT 1;")
+    runner.write("0", "SELECT 1;")
     runner.write("a", f"{spelling}VACUUM;\n", "VACUUM;\n")
 
-    assert sorted(ids(runner.apply())) == ["a", "zero"]
-    assert ids(runner.rollback(to="zero")) == ["a"]
+    assert sorted(ids(runner.apply())) == ["0", "a"]
+    assert ids(runner.rollback(to="0")) == ["a"]
 
 
 def test_a_directive_behind_the_first_statement_is_prose_unless_it_is_ours(runner):
@@ -111,7 +111,7 @@ def test_a_directive_behind_the_first_statement_is_prose_unless_it_is_ours(runne
 
     assert "cannot run inside a transaction" in caught.value.problems[0].message
     runner.write("a", "SELECT 1;\n-- sqlmigrate: role=x\nSELECT 2;\n")
-    with pytest.raises(MigrationsError, match="") as caught:
+    with pytest.raises(MigrationsError) as caught:
         runner.apply()
     assert "counts only above the first statement" in caught.value.problems[0].message
 

@@ -102,16 +102,16 @@ def test_a_session_lost_in_a_rollback_is_told_and_goes_on(runner, conn):
     runner.write(
         "a",
         f"{OUTSIDE}CREATE TABLE t ();\n",
-        "DROP TABLE t;\nSELECT pg_sleep(length(current_setting('my.wait', true)));\n",
+        "DROP TABLE t;\nSELECT pg_sleep(seconds) FROM pause;\n",
     )
     runner.apply()
-    conn.execute("ALTER ROLE migrator IN DATABASE test_1 SET my.wait TO '" + "x" * 60 + "'")
+    conn.execute("CREATE TABLE pause AS SELECT 60 AS seconds")
 
     error = killed(runner, conn, "SELECT pg_sleep%", runner.rollback)
 
     assert error.exit_status == 6
     assert "sqlmigrate rollback" in error.hint
-    conn.execute("ALTER ROLE migrator IN DATABASE test_1 RESET my.wait")
+    conn.execute("TRUNCATE pause")
     assert ids(runner.rollback()) == ["a"]
     assert runner.applied() == []
 
@@ -123,10 +123,8 @@ def test_a_session_lost_at_the_last_commit_is_told_as_it_is(runner, conn, databa
     admin = database.connect_superuser()
     body = "BEGIN IF NEW.migration_id = 'a' THEN PERFORM pg_sleep(60); END IF; RETURN NULL; END"
     admin.execute(f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
-    constraint = (
-        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON sqlmigrate._yoyo_migration DEFERRABLE INITIALLY DEFERRED"
-    )
-    admin.execute(f"{constraint} FOR EACH ROW EXECUTE FUNCTION slow()")
+    trigger = "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON sqlmigrate._yoyo_migration INITIALLY DEFERRED"
+    admin.execute(f"{trigger} FOR EACH ROW EXECUTE FUNCTION slow()")
     runner.write("a", f"{OUTSIDE}CREATE TABLE t ();\n")
 
     error = killed(runner, conn, "COMMIT%")

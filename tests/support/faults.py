@@ -80,7 +80,8 @@ class Part:
 class Scenario:
     """A migration, and the way that it is to be run; without `parts` it is one transaction.
 
-    `stopped` says that it is a rollback of a script that stopped half way, `first` that there is no history yet.
+    `stopped` says that it is a rollback of a script that stopped half way, `first` that there is no history yet,
+    `second` is another migration that is to share the transaction.
     """
 
     name: str
@@ -90,13 +91,24 @@ class Scenario:
     parts: tuple[Part, ...] = ()
     stopped: bool = False
     first: bool = False
+    second: str | None = None
+
+    @property
+    def options(self) -> dict[str, bool]:
+        return {"single_transaction": True} if self.second else {}
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The words of the command that runs it."""
+        return (self.operation, "--yes", *(["--single-transaction"] if self.second else []))
 
     def __str__(self) -> str:
         return self.name
 
 
 _MANAGED = "CREATE TABLE thing (id integer);\nINSERT INTO effect VALUES ('made');\n"
-_MANAGED_UNDO = "INSERT INTO effect VALUES ('undone');\nDROP TABLE thing;\n"
+_MANAGED_UNDO = "DROP TABLE thing;\nCOPY effect FROM stdin;\nundone\n\\.\nSELECT count(*) FROM effect;\n"
+_SECOND = "INSERT INTO effect VALUES ('second');\n"
 _FREE = """\
 -- transactional: false
 CREATE TABLE thing (id integer);
@@ -125,6 +137,7 @@ INSERT INTO missing VALUES (1);
 SCENARIOS = (
     Scenario("apply", "apply", _MANAGED, _MANAGED_UNDO, first=True),
     Scenario("rollback", "rollback", _MANAGED, _MANAGED_UNDO),
+    Scenario("apply in a single transaction", "apply", _MANAGED, _MANAGED_UNDO, second=_SECOND),
     Scenario(
         "apply outside a transaction",
         "apply",
@@ -163,9 +176,9 @@ FREE = tuple(item for item in SCENARIOS if item.parts)
 
 @dataclass(frozen=True)
 class Seen:
-    """What is in the database: the ids applied, the journal's rows, table and index, and the rows of `effect`."""
+    """What is in the database: how many are applied, the journal's rows, table and index, the rows of `effect`."""
 
-    applied: bool
+    applied: int
     journal: tuple[tuple[str, int, str], ...]
     table: bool
     index: bool
@@ -190,6 +203,8 @@ class Trial:
         """Run once without a fault, to know its messages and its outcome."""
         self.direct = Runner(self.conninfo, self.directory)
         self.direct.write(NAME, self.scenario.script, self.scenario.undo)
+        if self.scenario.second:
+            self.direct.write(f"{NAME}_2", self.scenario.second)
         self.through_proxy = make_conninfo(self.conninfo, host=self.proxy.host, port=self.proxy.port)
         self.admin.execute(_SET_UP)
         self.admin.execute(_PROCEDURE)
@@ -223,17 +238,18 @@ class Trial:
             return error
 
     def _run(self, runner: Runner, **options: Any) -> Result:
+        options |= self.scenario.options
         return runner.apply(**options) if self.scenario.operation == "apply" else runner.rollback(**options)
 
     def look(self) -> Seen:
         """Look at the database from outside."""
         row = self.admin.execute("SELECT to_regclass('sqlmigrate.meta') IS NOT NULL").fetchone()
-        applied, journal, logged = False, [], 0
+        applied, journal, logged = 0, [], 0
         if row == (True,):
-            applied = bool(self.admin.execute("SELECT FROM sqlmigrate._yoyo_migration").fetchall())
+            applied = len(self.admin.execute("SELECT FROM sqlmigrate._yoyo_migration").fetchall())
             query = "SELECT operation, number, state FROM sqlmigrate.journal ORDER BY operation, number"
             journal = self.admin.execute(query).fetchall()
-            logged = len(self.admin.execute("SELECT FROM sqlmigrate.log").fetchall())
+            logged = len(self.admin.execute("SELECT FROM sqlmigrate.log WHERE operation <> 'resume'").fetchall())
         effects = sorted(what for (what,) in self.admin.execute("SELECT what FROM effect"))
         table, index = self._true(_TABLE), self._true(_INDEX)
         return Seen(applied, tuple(journal), table, index, tuple(effects), logged)
@@ -258,7 +274,7 @@ class Trial:
         if not self.scenario.parts:
             assert seen in (self.before, self.after)
             return
-        if seen.applied is self.after.applied:
+        if seen.applied == self.after.applied:
             assert seen == self.after
             return
         known = {number: state for operation, number, state in seen.journal if operation == self.scenario.operation}

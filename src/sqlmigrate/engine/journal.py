@@ -17,6 +17,8 @@ from sqlmigrate.history import Entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from psycopg import sql
+
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.execute import Listener
     from sqlmigrate.engine.transactional import Job
@@ -62,6 +64,10 @@ class Journal:
     def mark(self, number: int, state: str, error: str | None = None) -> Command:
         """Set the state of a statement."""
         return history.journal_state(self.schema, self.job.migration_id, self.job.operation, number, state, error)
+
+    def note(self, number: int, found: sql.Composable) -> Command:
+        """Note what is there before a statement runs, as an SQL expression finds it."""
+        return history.journal_found(self.schema, self.job.migration_id, self.job.operation, number, found)
 
     def forget(self, entries: Sequence[Entry]) -> list[Command]:
         """Take statements out: they have not run, or are to run again."""

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.subject import Subject
 
 _CHOSEN_NAME = re.compile(r"_idx\d*")  # how PostgreSQL names an index that has no name
+_PLACE = re.compile(r"%((?:\(\w+\))?)s")
 _REBUILT_NAME = re.compile(r"_cc(new|old)\d*")
 
 
@@ -54,6 +56,29 @@ def before(connection: Connection, subject: Subject) -> dict[str, Any]:
         return {"indexes": [item.oid for item in indexes], "invalid": [item.oid for item in _invalid(connection)]}
     is_there = _IS_THERE.get(subject.action)
     return {"there": is_there(connection, subject)} if is_there else {}
+
+
+def before_in_sql(subject: Subject) -> sql.Composable | None:
+    """Give `before` as an SQL expression, for where psql runs the statement; None where nothing is to be noted."""
+    name = _QUERIES.get(subject.action)
+    names = {"": subject.name, "(table)": subject.relation, "(parent)": subject.relation, "(partition)": subject.name}
+    if subject.action in {"create index", "reindex"}:
+        oids = "(SELECT coalesce(pg_catalog.jsonb_agg(oid), '[]') FROM ({}) AS found)"
+        noted = "pg_catalog.jsonb_build_object('indexes', {}, 'invalid', {})"
+        lists = (sql.SQL(oids).format(_filled(query, names)) for query in ("indexes", "invalid_indexes"))
+        return sql.SQL(noted).format(*lists)
+    if name is None:
+        return None
+    is_there = "EXISTS ({})" if name == "partition" else "({})"
+    noted = f"pg_catalog.jsonb_build_object('there', {is_there})"
+    return sql.SQL(noted).format(_filled(name, names))
+
+
+def _filled(query: str, names: dict[str, str | None]) -> sql.Composable:
+    """Give a query with its parameters written into it."""
+    parts = _PLACE.split(queries.load("outcome")[query])
+    filled = [sql.Literal(names[part]) if at % 2 else sql.SQL(part) for at, part in enumerate(parts)]
+    return sql.Composed(filled)
 
 
 def look_up(connection: Connection, subject: Subject, found: dict[str, Any]) -> Outcome:
@@ -161,11 +186,16 @@ def _asked(query: str) -> Callable[[Connection, Subject], bool]:
     return is_there
 
 
+# the query that tells whether what a statement makes or takes away is there
+_QUERIES = {
+    "drop index": "exists",
+    "detach partition": "partition",
+    "create database": "database",
+    "drop database": "database",
+    "create tablespace": "tablespace",
+    "drop tablespace": "tablespace",
+}
 _IS_THERE: dict[str, Callable[[Connection, Subject], bool]] = {
-    "drop index": _asked("exists"),
+    **{action: _asked(query) for action, query in _QUERIES.items()},
     "detach partition": lambda connection, subject: _partition(connection, subject) is not None,
-    "create database": _asked("database"),
-    "drop database": _asked("database"),
-    "create tablespace": _asked("tablespace"),
-    "drop tablespace": _asked("tablespace"),
 }

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 ROWS_KEPT = 10
 """Rows of a statement that are kept to be shown; the others are only counted, so memory stays bounded."""
 
-_WINDOW_COMMANDS, _WINDOW_CHARACTERS = 256, 4 << 20  # under way at once: bounds the memory of both sides
+# under way at once: bounds the memory of both sides; with few, a distant server idles while the next ones travel
+_WINDOW_COMMANDS, _WINDOW_CHARACTERS = 4096, 4 << 20
 _FAILED = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE})
 _COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
 

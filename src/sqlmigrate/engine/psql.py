@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command
 from sqlmigrate.engine.journal import AS_LOGIN, BEGIN, COMMIT, Journal
+from sqlmigrate.engine.outcome import before_in_sql
 from sqlmigrate.engine.session import BACK_TO_LOGIN, PRISTINE, begin, script_role, set_role, setting_values
 from sqlmigrate.engine.transactional import job_for
 from sqlmigrate.engine.words import begins, is_rolled_back, may_commit
@@ -250,11 +251,13 @@ def _calls(statement: Statement) -> bool:
 
 
 def _outside(statement: Statement, journal: Journal, timeout: str) -> Iterator[str]:
-    concurrently = subject(statement.text).concurrently
-    yield "\n" + _lines([BEGIN, *AS_LOGIN, journal.add([statement], "running"), COMMIT])
-    yield "SET lock_timeout TO 0;\n" if concurrently else ""
+    about = subject(statement.text)
+    found = before_in_sql(about)
+    noted = [journal.note(statement.number, found)] if found else []
+    yield "\n" + _lines([BEGIN, *AS_LOGIN, journal.add([statement], "running"), *noted, COMMIT])
+    yield "SET lock_timeout TO 0;\n" if about.concurrently else ""
     yield _closed(statement)
-    yield f"SET lock_timeout TO {timeout};\n" if concurrently else ""
+    yield f"SET lock_timeout TO {timeout};\n" if about.concurrently else ""
     yield _lines([BEGIN, *AS_LOGIN, journal.mark(statement.number, "done"), COMMIT])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from psycopg import sql
 
 from sqlmigrate import queries
@@ -13,6 +15,7 @@ def compose(name: str, schema: str) -> sql.Composed:
     return sql.SQL(text).format(schema=sql.Identifier(schema))
 
 
+@cache
 def text(name: str, schema: str) -> str:
     """Give the same as text."""
     return compose(name, schema).as_string()

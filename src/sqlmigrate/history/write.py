@@ -15,6 +15,8 @@ from sqlmigrate.migrations import migration_hash
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from psycopg import sql
+
     from sqlmigrate.history.model import Applied, Entry, History, Run
     from sqlmigrate.migrations import Migration
 
@@ -104,6 +106,12 @@ def journal_state(
 ) -> Command:
     """Give the command that sets the state of a statement in the journal."""
     return Command(text("journal_state", schema), (migration_hash(migration_id), operation, str(number), state, error))
+
+
+def journal_found(schema: str, migration_id: str, operation: str, number: int, found: sql.Composable) -> Command:
+    """Give the command that notes, by an SQL expression, what was there before a statement ran."""
+    query = text("journal_found", schema).replace("$4::jsonb", found.as_string())
+    return Command(query, (migration_hash(migration_id), operation, str(number)))
 
 
 def journal_forget(schema: str, migration_id: str, operation: str, number: int) -> Command:

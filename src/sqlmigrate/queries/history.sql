@@ -27,6 +27,13 @@ WHERE migration_hash = $1
   AND operation = $2
   AND number = $3::integer
 
+-- name: journal_found
+UPDATE {schema}.journal
+SET found = $4::jsonb
+WHERE migration_hash = $1
+  AND operation = $2
+  AND number = $3::integer
+
 -- name: journal_forget
 DELETE FROM {schema}.journal
 WHERE migration_hash = $1
