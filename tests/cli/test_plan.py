@@ -147,3 +147,10 @@ def test_an_edit_of_comments_and_white_space_is_a_warning_but_a_directive_is_non
     refused = sqlmigrate("apply", "--json").document["error"]["problems"][0]
     assert (refused["message"], refused["severity"]) == ("was edited after it was applied", "error")
     assert "+-- sqlmigrate: lock_timeout=9s" in refused["diff"]
+
+
+def test_options_of_a_rollback_are_refused_without_it(sqlmigrate):
+    outcome = sqlmigrate("plan", "--all")
+
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert "belong to --rollback" in outcome.stderr

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.command import SECONDS, started
-from support.faults import EVERY, SCENARIOS, Trial, decisive_places, sample, try_each
+from support.faults import EVERY, FEW, SCENARIOS, Trial, decisive_places, sample, try_each
 from support.proxy import BEFORE, Message, Proxy, Then
 
 pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
@@ -22,7 +22,7 @@ def trial(database, tmp_path, request) -> Iterator[Trial]:
         yield Trial(request.param, database.conninfo, proxy, tmp_path, database.connect())
 
 
-@pytest.mark.parametrize("trial", SCENARIOS, indirect=True, ids=str)
+@pytest.mark.parametrize("trial", SCENARIOS if EVERY else FEW, indirect=True, ids=str)
 def test_a_killed_command_leaves_nothing_half_done_and_nothing_locked(trial):
     processes: list[subprocess.Popen[str]] = []
     killed_at: list[Message] = []

@@ -94,13 +94,13 @@ SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_every_spelling_of_yoyos_directive_is_known(runner, conn, spelling):
+def test_every_spelling_of_yoyos_directive_is_known(runner):
     runner.write("0", "SELECT 1;")
-    runner.write("a", f"{spelling}VACUUM;\n", "VACUUM;\n")
+    for number, spelling in enumerate(SPELLINGS, 1):
+        runner.write(f"{number}", f"{spelling}VACUUM pg_class;\n", "VACUUM pg_class;\n")
 
-    assert sorted(ids(runner.apply())) == ["0", "a"]
-    assert ids(runner.rollback(to="0")) == ["a"]
+    assert len(ids(runner.apply())) == len(SPELLINGS) + 1
+    assert len(ids(runner.rollback(to="0"))) == len(SPELLINGS)
 
 
 def test_a_directive_behind_the_first_statement_is_prose_unless_it_is_ours(runner):
@@ -126,20 +126,20 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("line", WRONG)
 @pytest.mark.parametrize("which", ["a.sql", "a.rollback.sql"])
-def test_a_wrong_directive_stops_everything_and_names_its_line(runner, conn, line, which):
-    texts = {"a.sql": "SELECT 1;\n", "a.rollback.sql": "SELECT 1;\n"}
-    texts[which] = f"-- prose\n{line}\nSELECT 1;\n"
+def test_a_wrong_directive_stops_everything_and_names_its_line(runner, conn, which):
     runner.write("0", "CREATE TABLE t ();")
-    runner.write("a", texts["a.sql"], texts["a.rollback.sql"])
+    for line, message in WRONG.items():
+        texts = {"a.sql": "SELECT 1;\n", "a.rollback.sql": "SELECT 1;\n"}
+        texts[which] = f"-- prose\n{line}\nSELECT 1;\n"
+        runner.write("a", texts["a.sql"], texts["a.rollback.sql"])
 
-    with pytest.raises(MigrationsError) as caught:
-        runner.apply()
+        with pytest.raises(MigrationsError) as caught:
+            runner.apply()
 
-    (problem,) = caught.value.problems
-    assert WRONG[line] in problem.message
-    assert (problem.place.path.name, problem.place.line) == (which, 2)
+        (problem,) = caught.value.problems
+        assert message in problem.message
+        assert (problem.place.path.name, problem.place.line) == (which, 2)
     assert conn.execute("SELECT to_regclass('t')").fetchone() == (None,)
 
 

@@ -171,6 +171,7 @@ SCENARIOS = (
     ),
 )
 MANAGED = tuple(item for item in SCENARIOS if not item.parts)
+FEW = tuple(item for item in SCENARIOS if not item.stopped and not item.second)
 FREE = tuple(item for item in SCENARIOS if item.parts)
 
 

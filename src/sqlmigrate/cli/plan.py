@@ -24,21 +24,43 @@ Examples:
 @click.option("--rollback", "back", is_flag=True, help="Plan the rollback instead.")
 @click.option("--to", metavar="ID", help="Plan up to this migration, as `apply --to` and `rollback --to` do.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Plan N migrations.")
+@click.option("--all", "everything", is_flag=True, help="With --rollback: plan to roll back everything.")
+@click.option("--include-marked", multiple=True, metavar="ID", help="With --rollback: this marked migration too.")
+@click.option("--recorded", is_flag=True, help="With --rollback: missing or edited scripts as they were recorded.")
 @planning
-def command(app: App, *, back: bool, to: str | None, steps: int | None) -> None:
+def command(
+    app: App,
+    *,
+    back: bool,
+    to: str | None,
+    steps: int | None,
+    everything: bool,
+    include_marked: tuple[str, ...],
+    recorded: bool,
+) -> None:
     """Print the exact SQL that `apply` or `rollback` would run now, as one script for psql.
 
     It leaves the same database and the same history, and refuses to run where the history has changed meanwhile.
     """
     from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
 
-    if to is not None and steps is not None:
-        raise click.UsageError("--to and --steps exclude each other")
+    if sum((to is not None, steps is not None, everything)) > 1:
+        raise click.UsageError("--to, --steps and --all exclude each other")
+    if not back and (everything or include_marked or recorded):
+        raise click.UsageError("--all, --include-marked and --recorded belong to --rollback")
     found = migrations.load(app.config.migrations)
 
     def planner(history: History) -> Plan:
         if back:
-            return plan.plan_rollback(found, history, to=to, steps=steps)
+            return plan.plan_rollback(
+                found,
+                history,
+                to=to,
+                steps=steps,
+                everything=everything,
+                include_marked=include_marked,
+                recorded=recorded,
+            )
         late = app.config.allow_out_of_order
         return plan.plan_apply(found, history, to=to, steps=steps, allow_out_of_order=late)
 
