@@ -22,13 +22,17 @@ _PACKAGES = ("psycopg", "click", "sqlalchemy", "postgast")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The machine; `load` is the load average over one minute when the run began."""
+    """The machine; `load` is the load average over one minute when the run began.
+
+    `first` says that the run went before everything else on the machine (as with `chrt -r 1 make bench`).
+    """
 
     began: str
     cpu: str
     cores: int
     system: str
     load: float
+    first: bool = False
 
     @property
     def noisy(self) -> bool:
@@ -40,7 +44,8 @@ def machine() -> Machine:
     """Describe this machine as it is now."""
     began = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    return Machine(began, _cpu(), os.cpu_count() or 0, system, round(os.getloadavg()[0], 2))
+    first = hasattr(os, "SCHED_OTHER") and os.sched_getscheduler(0) != os.SCHED_OTHER
+    return Machine(began, _cpu(), os.cpu_count() or 0, system, round(os.getloadavg()[0], 2), first)
 
 
 def _cpu() -> str:

@@ -60,11 +60,18 @@ def as_markdown(results: Results) -> str:
 def _head(results: Results) -> str:
     machine = results.machine
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
-    noise = "**Others were at work on the machine: the figures are rough.** " if machine.noisy else ""
+    noise = ""
+    if machine.noisy:
+        noise = " **Others were at work on the machine: the figures are rough.**"
+    if machine.first:
+        noise += (
+            " The run had real-time priority, so it did not wait for others' processes, but shared caches and disk."
+        )
     return (
         f"# Benchmark of {machine.began}\n\n"
-        f"{machine.cpu}, {machine.cores} cores, {machine.system}; load {machine.load} at the start. {noise}\n"
-        f"Medians of {results.rounds} runs (of some parts more), the tools in turn. A throw-away server with fsync "
+        f"{machine.cpu}, {machine.cores} cores, {machine.system}; load {machine.load} at the start.{noise}\n"
+        f"Medians of {results.rounds} runs (fewer of 1,000 migrations and with delay, more of short calls), the tools "
+        "in turn. A throw-away server with fsync "
         "and autovacuum off, on a Unix socket.\n"
         f"{versions}."
     )

@@ -246,8 +246,9 @@ def test_a_large_dump_is_streamed(database, tmp_path):
 
 
 def test_a_large_dump_whose_end_is_wrong_is_undone(database, runner, conn):
-    data = "".join(f"{number}\n" for number in range(200_000))
-    runner.write("a", f"CREATE TABLE t (n integer);\nCOPY t FROM stdin;\n{data}wrong\n\\.\n")
+    data = "".join(f"{number}\t{'x' * 30}\n" for number in range(200_000))
+    runner.write("a", f"CREATE TABLE t (n integer, x text);\nCOPY t FROM stdin;\n{data}wrong\n\\.\n")
+    assert runner.load().named("a").script.text is None
 
     with pytest.raises(ExecutionError) as caught:
         runner.apply()

@@ -260,6 +260,20 @@ def test_local_settings_are_not(runner, conn):
     assert numbers(conn) == [1]
 
 
+def test_what_the_run_sets_up_survives_discard_all(runner, conn, other):
+    """Or else a script could wait for a lock without end."""
+    conn.execute("CREATE TABLE t (value text)")
+    conn.execute("GRANT ALL ON t TO other_role")
+    note = "INSERT INTO public.t VALUES (current_user || ' ' || current_setting('lock_timeout'));"
+    runner.write("a", f"{OUTSIDE}-- sqlmigrate: role=other_role\nDISCARD ALL;\n{note}\nSELECT nonsense;\n")
+    half_way(runner.apply)
+    runner.write("a", f"{OUTSIDE}-- sqlmigrate: role=other_role\nDISCARD ALL;\n{note}\n{note}\n")
+
+    runner.apply()
+
+    assert conn.execute("SELECT value FROM t").fetchall() == [("other_role 2s",)] * 2
+
+
 HOSTILE = [
     "SET default_transaction_read_only TO on",
     "SET search_path TO ''",

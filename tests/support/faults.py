@@ -347,7 +347,7 @@ def decisive_places(messages: Iterable[Message]) -> Iterator[tuple[Message, str]
             yield from ((item, BEFORE) for item in dict.fromkeys((burst[0], burst[-1])))
             continue
         asked = [item for item in burst if item.kind not in "PBD"]
-        yield from ((item, BEFORE) for item in dict.fromkeys((burst[0], *asked[-3:])))
+        yield from ((item, BEFORE) for item in asked[-3:])
         yield burst[-1], AFTER
 
 

@@ -18,7 +18,7 @@ from sqlmigrate.engine.journal import AS_LOGIN, BEGIN, COMMIT
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import BACK_TO_LOGIN, PRISTINE, script_role, set_role, settings
 from sqlmigrate.engine.transactional import undo
-from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, open_block, sets_up_session
+from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, open_block, resets_session, sets_up_session
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError
 from sqlmigrate.events import Resumed
 from sqlmigrate.sql.parse import Kind, classify
@@ -85,14 +85,18 @@ class Stepper:
             raise self._stopped(halfway.unexpected(job, error)) from None
 
     def _prepare(self) -> None:
+        self.sender.send(Step(PRISTINE))
+        self._set_up()
+        if self.journal.entries:
+            self._require_alone()
+            self._resume()
+
+    def _set_up(self) -> None:
         job, options = self.sender.job, self.options
         commands = [settings(job.script, options, self.info, f"sqlmigrate: {job.migration_id}")]
         if role := script_role(job.script, options):
             commands.append(set_role(role))
-        self.sender.send(Step(PRISTINE), Step(None), *map(Step, commands))
-        if self.journal.entries:
-            self._require_alone()
-            self._resume()
+        self.sender.send(*map(Step, commands))
 
     def _require_alone(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""
@@ -145,6 +149,8 @@ class Stepper:
         if not is_rolled_back(block):
             for item in filter(sets_up_session, block):
                 self.sender.run(item)
+                if resets_session(item):
+                    self._set_up()
 
     def _one(self, statement: Statement) -> None:
         entry = self.journal.entry(statement.number)
@@ -164,6 +170,8 @@ class Stepper:
             else:
                 self._inside(statement)
             self._done = statement.number
+            if resets_session(statement):
+                self._set_up()
 
     def _in_block(self, statement: Statement, kind: Kind) -> None:
         """Go on in the script's own transaction; its journal row is written just before its COMMIT."""

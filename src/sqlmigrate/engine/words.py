@@ -47,6 +47,11 @@ def sets_up_session(statement: Statement) -> bool:
     return bool(_SET_CONFIG.match(statement.text))
 
 
+def resets_session(statement: Statement) -> bool:
+    """Tell whether a statement takes away what the run has set up too, such as its lock_timeout."""
+    return leading_words(statement.text, 2) == ["discard", "all"]
+
+
 def may_commit(statement: str) -> bool:
     """Tell whether a statement may end transactions itself: a procedure, or a DO block that says so."""
     words = leading_words(statement, 1)
