@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,12 @@ from support.contents import applied, tables
 from support.waiting import wait_until
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+
+
+def is_asleep(pid):
+    """Tell whether a process waits for something, here for a key (a system without /proc is not asked)."""
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "S"
 
 
 @pytest.fixture
@@ -105,6 +112,8 @@ def test_a_signal_at_the_question_changes_nothing(project, target, sqlmigrate, n
     sqlmigrate("apply")
     with terminal("rollback") as screen:
         screen.wait_for("[y/N]:")
+        # Python loses a signal that comes between showing the question and waiting for the answer
+        wait_until(lambda: is_asleep(screen.process.pid))
         screen.process.send_signal(number)
 
         assert screen.end() == status

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from support.command import SECONDS, started
-from support.faults import EVERY, FEW, SCENARIOS, Trial, decisive_places, sample, try_each
+from support.faults import EVERY, Trial, decisive_places, sample, try_each
 from support.proxy import BEFORE, Message, Proxy, Then
+from support.scenarios import FEW, SCENARIOS
 
 pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.faults import EVERY, FREE, MANAGED, SCENARIOS, Trial, decisive_places, places, put, try_each
+from support.faults import EVERY, Trial, decisive_places, places, put, try_each
 from support.proxy import BEFORE, TO_CLIENT, TO_SERVER, Message, Proxy, Then
+from support.scenarios import FREE, MANAGED, SCENARIOS
 
 pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
 

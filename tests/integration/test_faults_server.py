@@ -16,8 +16,9 @@ import pytest
 from sqlmigrate.engine import Result
 from sqlmigrate.server import PrivateServer, ensure_database, shared
 from sqlmigrate.server.postmaster import is_alive, running
-from support.faults import EVERY, FEW, SCENARIOS, Trial, decisive_places, sample, try_each
+from support.faults import EVERY, Trial, decisive_places, sample, try_each
 from support.proxy import BEFORE, Message, Proxy, Then
+from support.scenarios import FEW, SCENARIOS
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
