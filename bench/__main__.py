@@ -75,7 +75,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each measurement")
     parser.add_argument("--counts", type=int, nargs="+", default=[10, 300, 1000], help="numbers of migrations")
     parser.add_argument("--delay", type=float, default=5.0, metavar="MS", help="network delay in each direction")
-    parser.add_argument("--delayed-counts", type=int, nargs="+", default=[10, 300], help="numbers with network delay")
+    parser.add_argument("--delayed-counts", type=int, nargs="+", default=[10, 100], help="numbers with network delay")
     parser.add_argument("--delayed-rounds", type=int, default=3, help="runs with network delay")
     parser.add_argument("--megabytes", type=int, default=200, help="size of the dump")
     parser.add_argument("--no-write", dest="write", action="store_false", help="print the results and write no files")
