@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg.waiting import Wait
 
 from sqlmigrate.connection import server_message
 from sqlmigrate.engine import pipeline
@@ -20,9 +21,11 @@ from sqlmigrate.errors import Place
 from sqlmigrate.events import Notice, NoticesLeftOut, RowsReturned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from psycopg.errors import Diagnostic
+    from psycopg.pq.abc import PGconn
+    from psycopg.waiting import Ready
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.events import Observer
@@ -127,12 +130,19 @@ def _copy(connection: Connection, step: Step, exchange: Exchange) -> None:
         with connection.cursor() as cursor, cursor.copy(statement.text.encode()) as copy:
             for part in statement.data.chunks():
                 copy.write(part)
+                connection.wait(_sent(connection.pgconn))
     except psycopg.Error as error:
         if connection.closed:
             raise
         exchange.error, exchange.failed = error, step
     finally:
         exchange.under_way.clear()
+
+
+def _sent(pgconn: PGconn) -> Generator[Wait, Ready | int, None]:
+    """Wait until libpq has nothing left to send: else its buffer grows by all that the server has not taken yet."""
+    while pgconn.flush():
+        yield Wait.W
 
 
 def error_place(script: Script, statement: Statement, diag: Diagnostic) -> Place:
