@@ -71,8 +71,7 @@ def _head(results: Results) -> str:
         f"# Benchmark of {machine.began}\n\n"
         f"{machine.cpu}, {machine.cores} cores, {machine.system}; load {machine.load} at the start.{noise}\n"
         f"Medians of {results.rounds} runs (fewer of 1,000 migrations and with delay, more of short calls), the tools "
-        "in turn. A throw-away server with fsync "
-        "and autovacuum off, on a Unix socket.\n"
+        "in turn. A throw-away server with fsync and autovacuum off, on a Unix socket.\n"
         f"{versions}."
     )
 
