@@ -40,8 +40,8 @@ def reading(path: Path, content: bytes) -> Script:
 
 def refusal(path: Path, content: bytes) -> ScriptError:
     path.write_bytes(content)
-    with pytest.raises(ScriptError) as caught:
-        read_script(path)
+    with pytest.raises(ScriptError) as caught:  # a large script is read only when it is needed
+        list(read_script(path)[0].pieces())
     return caught.value
 
 
@@ -196,10 +196,27 @@ def test_a_problem_in_a_large_script_is_placed_alike(path):
 @pytest.mark.usefixtures("small_parts")
 def test_a_large_script_that_changes_while_it_is_read_stops(path):
     found = reading(path, b"SELECT 1;\nSELECT 2;\nSELECT 3;\n")
+    list(found.pieces())  # as the check does before anything runs
     path.write_bytes(b"SELECT 1;\nSELECT 2;\nSELECT 4;\n")
 
     with pytest.raises(ScriptError, match="the file changed while it was read"):
         list(found.pieces())
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_large_script_that_changes_after_its_digest_was_asked_for_stops(path):
+    found = reading(path, b"SELECT 1;\nSELECT 2;\n")
+    assert found.sha256 == hashlib.sha256(b"SELECT 1;\nSELECT 2;\n").hexdigest()
+    path.write_bytes(b"SELECT 1;\nSELECT 3;\n")
+
+    with pytest.raises(ScriptError, match="the file changed while it was read"):
+        list(found.pieces())
+
+
+def test_a_small_script_is_taken_apart_once(path):
+    found = reading(path, b"SELECT 1;\nSELECT 2;\n")
+
+    assert all(first is again for first, again in zip(list(found.pieces()), found.pieces(), strict=True))
 
 
 def test_the_directives_of_a_large_script_count(path, monkeypatch):

@@ -64,7 +64,7 @@ def apply_job(migration: Migration, options: Options, run: Run) -> Job:
     """Describe how a migration is applied: claimed first, completed and logged after the script."""
     script, migration_id = migration.script, migration.migration_id
     finish = history.finish_claim(options.schema, migration, run)
-    log = _log(migration_id, "apply", script, options, run)
+    log = _log(migration_id, "apply", script, options, run, transactional=migration.transactional)
     claim = history.claim(options.schema, migration_id)
     return Job(migration_id, "apply", script, migration.transactional, claim, (finish, *log), counted=finish)
 
@@ -74,13 +74,16 @@ def rollback_job(migration: Migration, script: Script, options: Options, run: Ru
 
     One that stopped half way is not in the history yet; its journal is taken away instead.
     """
-    log = _log(migration.migration_id, "rollback", script, options, run)
+    transactional = migration.rollback_transactional
+    log = _log(migration.migration_id, "rollback", script, options, run, transactional=transactional)
     give_up = history.unclaim_journal if half_way else history.unclaim
     claim = give_up(options.schema, migration.migration_id)
-    return Job(migration.migration_id, "rollback", script, migration.rollback_transactional, claim, tuple(log))
+    return Job(migration.migration_id, "rollback", script, transactional, claim, tuple(log))
 
 
-def _log(migration_id: str, operation: str, script: Script, options: Options, run: Run) -> list[Command]:
+def _log(
+    migration_id: str, operation: str, script: Script, options: Options, run: Run, *, transactional: bool
+) -> list[Command]:
     return history.log(
         options.schema,
         migration_id,
@@ -88,6 +91,7 @@ def _log(migration_id: str, operation: str, script: Script, options: Options, ru
         run,
         script_role=script_role(script, options),
         digests=(script.checksum, script.sha256),
+        journalled=not transactional,
     )
 
 

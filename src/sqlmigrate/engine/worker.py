@@ -93,7 +93,7 @@ class Worker:
     def _step_by_step(self, job: Job, run: Run, listener: Listener, watcher: Watcher) -> None:
         stopped = self.found.stopped(job.migration_id)
         if stopped is not None and stopped.operation == job.operation:
-            resumed = history.log(self.options.schema, job.migration_id, "resume", run)
+            resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)
             job = replace(job, finish=(*job.finish, *resumed))
         sender = Sender(self.connection, job, listener)
         journal = found_journal(self.options.schema, job, run, stopped)

@@ -133,12 +133,17 @@ def log(
     script_role: str | None = None,
     digests: tuple[str, str] | None = None,
     reason: str | None = None,
+    journalled: bool = False,
 ) -> list[Command]:
-    """Give the commands that write down who did what, in yoyo's log and in ours."""
+    """Give the commands that write down who did what, in yoyo's log and in ours.
+
+    `journalled` says that the work began with its journal, not with this transaction.
+    """
     log_id = str(uuid.uuid4())
     hashed = None if migration_id is None else migration_hash(migration_id)
     checksum, sha256 = digests or (None, None)
     short = reason[:255] if reason else None
     yoyo = (log_id, hashed, migration_id, operation, run.username, run.hostname, short)
-    ours = (log_id, run.run_id, operation, script_role, checksum, sha256, __version__, reason, hashed)
-    return [Command(text("yoyo_log", schema), yoyo), Command(text("log", schema), ours)]
+    ours = (log_id, run.run_id, operation, script_role, checksum, sha256, __version__, reason)
+    commands = [Command(text("yoyo_log", schema), yoyo), Command(text("log", schema), ours)]
+    return [*commands, Command(text("log_duration", schema), (log_id, hashed))] if journalled else commands

@@ -129,10 +129,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.timezone('UTC', pg_catalog.clock_
 -- name: log
 INSERT INTO {schema}.log (id, run_id, operation, login_role, script_role, client_address, duration_ms,
                           checksum, sha256, server_version, tool_version, reason)
-VALUES ($1, $2::uuid, $3, session_user, $4, pg_catalog.inet_client_addr(),
-        pg_catalog.round(1000 * extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(
-            (SELECT pg_catalog.min(begun_at) FROM {schema}.journal WHERE migration_hash = $9), pg_catalog.now()))),
+VALUES ($1, $2, $3, session_user, $4, pg_catalog.inet_client_addr(),
+        1000 * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()),
         $5, $6, pg_catalog.current_setting('server_version'), $7, $8)
+
+-- name: log_duration
+-- what ran outside a transaction began when its journal did
+UPDATE {schema}.log
+SET duration_ms = coalesce(
+    (SELECT 1000 * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(begun_at))
+     FROM {schema}.journal
+     WHERE migration_hash = $2),
+    duration_ms)
+WHERE id = $1
 
 -- name: guard_head
 DO $guard$

@@ -45,6 +45,9 @@ _META_LINE = re.compile(r"\\[^\n]*")
 _SKIPPED_META = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n|\Z)")
 _COPY_FROM_STDIN = re.compile(r"\bfrom\s+std(?:in|out)\b", re.IGNORECASE)  # the grammar takes FROM STDOUT for a slip
 _LINE = 10_000  # no psql command has a longer line
+_ROUTINES = tuple(
+    [*create, kind] for create in (["create"], ["create", "or", "replace"]) for kind in ("function", "procedure")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +201,12 @@ def _outside_quotes(statement: str) -> str:
 
 def hides_semicolon(statement: str) -> bool:
     """Tell whether a semicolon in a statement does not end it only because BEGIN and END were counted."""
-    return _is_routine(leading_words(statement, 4)) and _plain_end(statement, 0) < len(statement)
+    return ";" in statement and _is_routine(statement, 0) and _plain_end(statement, 0) < len(statement)
 
 
 def _statement_end(text: str, start: int) -> int:
     """Give the offset of the semicolon that ends the statement at `start`, or the end of the text."""
-    if text[start] in "cC" and _is_routine(leading_words(text, 4, start=start)):
+    if text[start] in "cC" and _is_routine(text, start):
         return _routine_end(text, start)
     return _plain_end(text, start)
 
@@ -233,11 +236,12 @@ def _plain_end(text: str, start: int) -> int:
             position = _token_end(text, position, text[position : position + 2] if mark in "-/" else mark, floor)
 
 
-def _is_routine(words: list[str]) -> bool:
-    if words[:1] != ["create"]:
-        return False
-    rest = words[3:4] if words[1:3] == ["or", "replace"] else words[1:2]
-    return rest in (["function"], ["procedure"])
+def _is_routine(text: str, start: int) -> bool:
+    """Tell whether CREATE [OR REPLACE] FUNCTION or PROCEDURE begins at `start`."""
+    words = leading_words(text, 2, start=start)
+    if words == ["create", "or"]:
+        words = leading_words(text, 4, start=start)
+    return words in _ROUTINES
 
 
 def _routine_end(text: str, start: int) -> int:

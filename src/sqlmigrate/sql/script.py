@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
+from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
 HELD_MAX = 4 << 20
 """Bytes up to which a script's text is held in memory; a larger one is read anew whenever it is needed."""
 
+_PIECES_KEPT_MAX = 1 << 16  # characters up to which a script is taken apart once, for the check and for the run
 _BOM = codecs.BOM_UTF8
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
+_UNDER_WAY = 4  # parts that wait for their digest: one would have the reader wait for the GIL's next turn
 _LINE_SHOWN = 1000  # bytes of a line that are shown behind a bad one
 _HEAD = 1 << 16  # of a large script, the directives stand in the first 64 kB
 
@@ -47,30 +52,57 @@ class Statement:
 class Script:
     """A script as it was read: `text` is exactly what runs, without a byte order mark; None where it is too large.
 
-    `checksum` is SHA-256 of the text with LF line ends ("was it edited?"), `sha256` of the file's bytes ("is it what
-    was reviewed?"), both in hexadecimal; `size` is in bytes.
+    `size` is in bytes. A large script is not read before its digests or its pieces are asked for: ScriptError is then
+    raised where it is no text, as `read_script` does for others.
     """
 
     path: Path
     text: str | None = field(repr=False)
-    checksum: str
-    sha256: str
     size: int
     directives: Directives = field(default_factory=Directives)
+    _digests: list[Digests] = field(default_factory=list, repr=False)
+    _pieces: list[Piece] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text with LF line ends, in hexadecimal; it tells whether the script was edited."""
+        return self._taken().checksum
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file's bytes, in hexadecimal; it tells whether this is what was reviewed."""
+        return self._taken().sha256
+
+    def _taken(self) -> Digests:
+        if not self._digests:
+            with _opened(self.path) as (part, meter):
+                while part():
+                    pass
+            self._digests.append(meter.digests())
+        return self._digests[0]
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the script's pieces as psql's rules and then libpg_query see them.
 
-        A large script is read from its file, and its digest taken again: raises ScriptError where it has changed.
+        A large script is read from its file, and its digests taken: raises ScriptError where they have changed.
         """
         if self.text is not None:
-            yield from _refined(Source(self.text))
+            yield from self._pieces or self._split(self.text)
             return
-        digests = _Digests()
-        with self.path.open("rb") as file:
-            yield from _refined(Source(read=_reader(self.path, file.read, digests)))
-        if digests.sha256.hexdigest() != self.sha256:
+        with _opened(self.path) as (part, meter):
+            yield from _refined(Source(read=part))
+        if self._digests and meter.digests() != self._digests[0]:
             raise ScriptError("the file changed while it was read; run the command again", place=Place(self.path))
+        self._digests[:] = [meter.digests()]
+
+    def _split(self, text: str) -> Iterator[Piece]:
+        """Take the script apart, and keep the pieces of a small one; COPY data can be read only once."""
+        found = []
+        for piece in _refined(Source(text)):
+            found.append(piece)
+            yield piece
+        if len(text) <= _PIECES_KEPT_MAX and all(piece.data is None for piece in found):
+            self._pieces[:] = found
 
     def statements(self) -> Iterator[Statement]:
         """Yield the statements in order; raises ScriptError where the text cannot be split."""
@@ -89,35 +121,65 @@ class Script:
         return Place(self.path, part.line + inner.line - 1, inner.column + shift, text)
 
 
-class _Digests:
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Both digests of a script; see `Script`."""
+
+    checksum: str
+    sha256: str
+
+
+class _Meter:
     """Take both digests of a file while it is read; they are one until a byte order mark or a CR tells them apart."""
 
     def __init__(self) -> None:
-        self.sha256 = hashlib.sha256()
+        self._raw = hashlib.sha256()
         self._normal: hashlib._Hash | None = None
         self._held = b""
 
-    def update(self, raw: bytes, *, first: bool) -> None:
+    def update(self, raw: bytes, first: bool) -> None:  # noqa: FBT001  one call, in `_reader`
         """Take the next bytes into both digests."""
         body = raw.removeprefix(_BOM) if first else raw
         if self._normal is None and (b"\r" in raw or len(body) < len(raw)):
-            self._normal = self.sha256.copy()
-        self.sha256.update(raw)
+            self._normal = self._raw.copy()
+        self._raw.update(raw)
         if self._normal is not None:
             body = self._held + body
             self._held = b"\r" if body.endswith(b"\r") else b""  # its LF may come with the next bytes
             self._normal.update(body[: len(body) - len(self._held)].replace(b"\r\n", b"\n"))
 
-    def checksum(self) -> str:
-        """Give the digest of the text with LF line ends."""
+    def digests(self) -> Digests:
+        """Give the digests of all that was taken."""
+        sha256 = self._raw.hexdigest()
         if self._normal is None:
-            return self.sha256.hexdigest()
+            return Digests(sha256, sha256)
         self._normal.update(self._held)
-        return self._normal.hexdigest()
+        self._held = b""
+        return Digests(self._normal.hexdigest(), sha256)
 
 
-def _reader(path: Path, read: Callable[[int], bytes], digests: _Digests) -> Callable[[], str]:
-    """Give a function that reads the next part of a file as text; it raises ScriptError where that is none."""
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Callable[[], str], _Meter]]:
+    """Read a large file part by part; a thread digests each part (without the GIL) while it is worked on."""
+    from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415  only for large scripts
+
+    meter = _Meter()
+    under_way: deque[Future[None]] = deque()
+
+    def take(raw: bytes, first: bool) -> None:  # noqa: FBT001  as `_Meter.update`
+        under_way.append(pool.submit(meter.update, raw, first))
+        if len(under_way) > _UNDER_WAY:
+            under_way.popleft().result()
+
+    with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
+        yield _reader(path, file.read, take), meter
+
+
+def _reader(path: Path, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]) -> Callable[[], str]:
+    """Give a function that reads the next part of a file as text; it raises ScriptError where that is none.
+
+    `take` gets the bytes of each part, and whether it is the first.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0  # of the next byte in the file
 
@@ -125,7 +187,7 @@ def _reader(path: Path, read: Callable[[int], bytes], digests: _Digests) -> Call
         nonlocal offset
         while raw := read(_CHUNK):
             first, begin = offset == 0, offset - len(decoder.getstate()[0])
-            digests.update(raw, first=first)
+            take(raw, first)
             offset += len(raw)
             body = raw.removeprefix(_BOM) if first else raw
             text = _decode(path, decoder, body, begin + len(raw) - len(body))
@@ -183,30 +245,28 @@ def script_from_text(path: Path, text: str) -> Script:
     directives, _ = read_directives(path, text)
     raw = text.encode()
     checksum = hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
-    return Script(path, text, checksum, hashlib.sha256(raw).hexdigest(), len(raw), directives)
+    return Script(path, text, len(raw), directives, [Digests(checksum, hashlib.sha256(raw).hexdigest())])
 
 
 def read_script(path: Path) -> tuple[Script, list[Problem]]:
     """Read a script and every problem in its directives.
 
     Raises ScriptError where the file cannot be read as text at all: not UTF-8, or a NUL character, at which both
-    libpg_query and the wire protocol would silently cut it short.
+    libpg_query and the wire protocol would silently cut it short. Of a large one, only the first part is read here.
     """
-    digests = _Digests()
+    meter = _Meter()
     parts: list[str] = []
-    size = held = 0
     try:
         with path.open("rb") as file:
-            part = _reader(path, file.read, digests)
-            while text := part():
-                held += len(text)
-                if held <= HELD_MAX or not parts:
-                    parts.append(text)
-            size = file.tell()
+            size = os.fstat(file.fileno()).st_size
+            part = _reader(path, file.read, meter.update)
+            while (not parts or size <= HELD_MAX) and (text := part()):
+                parts.append(text)
     except OSError as error:
         raise ScriptError(f"cannot be read: {error.strerror}", place=Place(path)) from None
-    head = "".join(parts)
-    whole = held <= HELD_MAX
-    directives, problems = read_directives(path, head if whole else head[:_HEAD])
-    script = Script(path, head if whole else None, digests.checksum(), digests.sha256.hexdigest(), size, directives)
-    return script, problems
+    text = "".join(parts)
+    if size > HELD_MAX:
+        directives, problems = read_directives(path, text[:_HEAD])
+        return Script(path, None, size, directives), problems
+    directives, problems = read_directives(path, text)
+    return Script(path, text, size, directives, [meter.digests()]), problems
