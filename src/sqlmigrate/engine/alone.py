@@ -1,0 +1,75 @@
+"""Run one script on a session with nothing of the history around it, as a shadow database wants it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from sqlmigrate.connection import Command
+from sqlmigrate.engine.execute import Listener
+from sqlmigrate.engine.journal import Sender
+from sqlmigrate.engine.pipeline import Step
+from sqlmigrate.engine.session import PRISTINE, begin, script_role, set_role, settings
+from sqlmigrate.engine.transactional import Job, commit, lost, run_job, undo
+from sqlmigrate.errors import Error
+from sqlmigrate.events import ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.session import Options
+    from sqlmigrate.events import Observer
+    from sqlmigrate.sql.script import Script, Statement
+
+    Around = Callable[[Statement], AbstractContextManager[object]]
+
+_NO_CLAIM = Command("SELECT")
+
+
+def run_script(
+    connection: Connection,
+    migration_id: str,
+    operation: str,
+    script: Script,
+    *,
+    transactional: bool,
+    options: Options,
+    info: ServerInfo,
+    observer: Observer = ignore,
+    around: Around | None = None,
+) -> None:
+    """Run a script as `apply` and `rollback` do, without history and journal.
+
+    In a transaction it is sent in one go; with `around` it is sent statement by statement, each within the block that
+    `around` gives. Raises ExecutionError with the place; of a script in a transaction nothing is left then.
+    """
+    job = Job(migration_id, operation, script, transactional, _NO_CLAIM, ())
+    listener = Listener(migration_id, script, observer)
+    if transactional and around is None:
+        run_job(connection, job, options, info, listener)
+        return
+    try:
+        _one_by_one(Sender(connection, job, listener), options, info, around or (lambda _: nullcontext()))
+    except psycopg.OperationalError as error:
+        raise lost(job, error) from None
+    except Error:
+        undo(connection)
+        raise
+
+
+def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Around) -> None:
+    job = sender.job
+    set_up = [settings(job.script, options, info, f"sqlmigrate: {job.migration_id}")]
+    if role := script_role(job.script, options):
+        set_up.append(set_role(role))
+    sender.send(Step(PRISTINE))
+    sender.send(*map(Step, [begin(job.script), *set_up] if job.transactional else set_up))
+    for statement in job.script.statements():
+        with around(statement):
+            sender.run(statement)
+    if job.transactional:
+        commit(sender.connection, job, sender.listener, lambda: None)
