@@ -22,7 +22,9 @@ SELECT CASE c.relkind
        toast.reloptions AS "toast options",
        c.relrowsecurity AS "row security",
        c.relforcerowsecurity AS "forced row security",
-       CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END AS "replica identity",
+       CASE WHEN c.relkind IN ('r', 'p', 'm') THEN
+           CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END
+       END AS "replica identity",
        CASE WHEN c.reloftype <> 0 THEN c.reloftype::pg_catalog.regtype::text END AS "of type",
        CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END AS "partition key",
        pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS "partition bound",
@@ -122,7 +124,7 @@ SELECT 'constraint' AS kind,
        con.condeferrable AS "deferrable",
        con.condeferred AS "initially deferred",
        NOT con.conenforced AS "not enforced", -- since 18
-       con.connoinherit AS "no inherit"
+       con.connoinherit AND con.contype IN ('c', 'n') AS "no inherit"
 FROM pg_catalog.pg_constraint AS con
 LEFT JOIN pg_catalog.pg_constraint AS parent ON parent.oid = con.conparentid
 WHERE con.conrelid = ANY (%(pg_class)s::pg_catalog.oid[])
