@@ -1,0 +1,139 @@
+"""Read a schema, in whole or only what has changed since it was read last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.catalog.blocks import block
+from sqlmigrate.catalog.rows import ALWAYS, Reader, as_array
+from sqlmigrate.catalog.session import reading
+from sqlmigrate.catalog.units import NAMED_BY_OTHERS, NARROW, catalog_of
+from sqlmigrate.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    import psycopg
+
+    from sqlmigrate.catalog.rows import Cursor, Units
+    from sqlmigrate.schema import Name, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What two snapshots must share so that their stamps can be compared."""
+
+    server: str
+    leave_out: frozenset[str]
+    cluster: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What the database says before anything is read."""
+
+    origin: Origin
+    catalogs: Mapping[str, int]
+    major: int
+    stamps: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A schema, with what a later reading needs to read only what has changed."""
+
+    schema: Schema
+    origin: Origin = field(repr=False, compare=False)
+    stamps: Mapping[int, int] = field(repr=False, compare=False)
+    units: Units = field(repr=False, compare=False)
+
+
+def read(
+    connection: psycopg.Connection[Any],
+    *,
+    leave_out: Collection[str] = (),
+    cluster: bool = False,
+    since: Snapshot | None = None,
+) -> Snapshot:
+    """Read the schema of a connection's database as its open transaction sees it, or as it is now.
+
+    `leave_out` names schemas that are not ours to compare. `cluster` adds roles, memberships and tablespaces, which
+    all databases share. `since` is any earlier snapshot: what is the same in it, as in a copy of its database, is
+    taken from there.
+
+    Any role can read all of it, but nobody gets passwords or the connection strings of subscriptions, and options of
+    user mappings show only to those whom PostgreSQL shows them to. Nothing changes in the session.
+    """
+    major = connection.info.server_version // 10000
+    with reading(connection) as cursor:
+        catalogs, server = _facts(cursor, major)
+        origin = Origin(server, frozenset(leave_out), cluster)
+        rows = cursor.execute(block("stamps", "stamps", major), {"leave_out": list(leave_out)})
+        now = _Now(origin, catalogs, major, dict(rows.fetchall()))
+        if since is not None and since.origin == origin:
+            units = _only_changed(cursor, now, since)
+            if units is not None:
+                return _updated(since, now, units)
+        units = _read(cursor, now, now.stamps)
+    return Snapshot(Schema(_objects(units)), origin, now.stamps, units)
+
+
+def _facts(cursor: Cursor, major: int) -> tuple[dict[str, int], str]:
+    """Give the oids of the catalogs by name, and what tells this run of this server from any other."""
+    rows = cursor.execute(block("stamps", "catalogs", major)).fetchall()
+    return {name: oid for name, oid, _ in rows}, rows[0][2]
+
+
+def _read(cursor: Cursor, now: _Now, units: Iterable[int]) -> Units:
+    reader = Reader(cursor, now.major, now.catalogs)
+    reader.read_units(units)
+    reader.read_unstamped("always")
+    if now.origin.cluster:
+        reader.read_unstamped("cluster")
+    reader.read_remarks()
+    return reader.units
+
+
+def _only_changed(cursor: Cursor, now: _Now, since: Snapshot) -> Units | None:
+    """Read what has changed, and what depends on it; None where everything has to be read."""
+    before = since.stamps
+    touched = {
+        unit for unit, stamp in now.stamps.items() if before.get(unit) != stamp
+    } | before.keys() - now.stamps.keys()
+    narrow = {now.catalogs[name] for name in NARROW}
+    if any(catalog_of(unit) not in narrow for unit in touched):
+        return None
+    named = {now.catalogs[name] for name in NAMED_BY_OTHERS}
+    roots = [unit for unit in touched if unit in before and catalog_of(unit) in named]
+    if roots:
+        rows = cursor.execute(block("stamps", "dependants", now.major), {"roots": as_array(roots)})
+        touched.update(unit for (unit,) in rows)
+    units = _read(cursor, now, touched & now.stamps.keys())
+    return (
+        None
+        if any(_first(units[unit]) != _first(since.units[unit]) for unit in units.keys() & since.units.keys())
+        else units
+    )
+
+
+def _first(objects: Mapping[Name, object]) -> Name | None:
+    """Give the name of the object that a unit is named after."""
+    return next(iter(objects), None)
+
+
+def _updated(since: Snapshot, now: _Now, units: Units) -> Snapshot:
+    """Put what was read in the place of what was there."""
+    known = {unit: objects for unit, objects in since.units.items() if unit in now.stamps or unit == ALWAYS}
+    objects = dict(since.schema.objects)
+    for unit, old in since.units.items():
+        if unit in units or unit not in known:
+            for name in old:
+                del objects[name]
+    for new in units.values():
+        objects.update(new)
+    return Snapshot(Schema(objects), now.origin, now.stamps, known | units)
+
+
+def _objects(units: Units) -> dict[Name, Mapping[str, Value]]:
+    return {name: properties for objects in units.values() for name, properties in objects.items()}

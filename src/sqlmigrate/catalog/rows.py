@@ -1,0 +1,83 @@
+"""Run the queries of a schema and put their rows together to objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.catalog.blocks import BLOCKS, UNSTAMPED, block
+from sqlmigrate.catalog.units import CATALOG_BITS, by_catalog
+from sqlmigrate.schema import Name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import psycopg
+
+    from sqlmigrate.schema import Value
+
+    Cursor = psycopg.Cursor[tuple[Any, ...]]
+    Units = dict[int, dict[Name, dict[str, Value]]]
+    """The objects of each unit, the one that it is named after first."""
+
+# Columns of every row that are no properties.
+_KEYS = ("kind", "name", "class", "object", "sub", "unit")
+# Lists whose order means nothing.
+_UNORDERED = {"acl", "row type acl", "options", "toast options", "foreign options", "settings", "publications", "tags"}
+ALWAYS = 0
+"""The unit of what is cheaper to read than to stamp: the database itself, roles."""
+
+
+class Reader:
+    """Reads blocks into units, and remembers which row of which catalog became which object."""
+
+    def __init__(self, cursor: Cursor, major: int, catalogs: Mapping[str, int]) -> None:
+        self.units: Units = {}
+        self._cursor = cursor
+        self._major = major
+        self._catalogs = catalogs
+        self._places: dict[tuple[int, int, int], dict[str, Value]] = {}
+
+    def read_units(self, units: Iterable[int]) -> None:
+        """Read these units with all their parts."""
+        wanted = by_catalog(units)
+        for file, names in BLOCKS.items():
+            for name, catalog in names.items():
+                if oids := wanted.get(self._catalogs[catalog]):
+                    self._read(file, name, self._catalogs[catalog], {catalog: as_array(oids)})
+
+    def read_unstamped(self, file: str) -> None:
+        """Read all of a file whose rows have no stamps."""
+        for name in UNSTAMPED[file]:
+            self._read(file, name, ALWAYS, {})
+
+    def read_remarks(self) -> None:
+        """Read comments, security labels and dependencies on extensions of all objects read."""
+        objects = as_array({key[1] for key in self._places})
+        rows = self._cursor.execute(block("remarks", "remarks", self._major), {"objects": objects})
+        for catalog, object_, sub, name, text in rows:
+            if (properties := self._places.get((catalog, object_, sub))) is not None:
+                properties[name] = text
+
+    def _read(self, file: str, name: str, catalog: int, arguments: dict[str, str]) -> None:
+        rows = self._cursor.execute(block(file, name, self._major), arguments)
+        if rows.description is None:  # never: every block is a SELECT
+            return
+        columns = [column.name for column in rows.description]
+        at = {key: columns.index(key) for key in _KEYS if key in columns}
+        properties = [(place, column) for place, column in enumerate(columns) if column not in at]
+        for row in rows:
+            unit = self.units.setdefault((catalog << CATALOG_BITS) | row[at["unit"]], {})
+            found = unit.setdefault(Name(row[at["kind"]], row[at["name"]]), {})
+            for place, column in properties:
+                if (value := row[place]) is not None and value is not False and value != []:
+                    found[column] = _tuple(column, value) if isinstance(value, list) else value
+            self._places[row[at["class"]], row[at["object"]], row[at["sub"]] if "sub" in at else 0] = found
+
+
+def as_array(oids: Iterable[int]) -> str:
+    """Write oids as PostgreSQL writes an array: the shortest way for thousands of them."""
+    return "{" + ",".join(map(str, oids)) + "}"
+
+
+def _tuple(column: str, values: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(values)) if column in _UNORDERED else tuple(values)

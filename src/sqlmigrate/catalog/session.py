@@ -1,0 +1,56 @@
+"""Lend a session the settings under which definitions are read, and give its own back."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+# What the text of a definition depends on: names are qualified where the path is empty, constants are written by style.
+SETTINGS = {
+    "search_path": "",
+    "quote_all_identifiers": "off",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "xmloption": "content",
+}
+_CONSISTENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_SWITCH = """
+SELECT name, pg_catalog.current_setting(name), pg_catalog.set_config(name, value, true)
+FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS wanted (name, value)
+"""
+
+
+@contextmanager
+def reading(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
+    """Give a cursor in the caller's transaction, or in one of its own that is rolled back, under our settings.
+
+    No savepoint: inside a large script the server may refuse one. What SET LOCAL changes here, another SET LOCAL
+    takes back; after an error the caller's transaction can only be rolled back, which does the same.
+    """
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            with connection.transaction(force_rollback=True):
+                cursor.execute(_CONSISTENT)
+                _switch(cursor, SETTINGS)
+                yield cursor
+        else:
+            before = _switch(cursor, SETTINGS)
+            yield cursor
+            _switch(cursor, before)
+
+
+def _switch(cursor: psycopg.Cursor[tuple[Any, ...]], settings: dict[str, str]) -> dict[str, str]:
+    rows = cursor.execute(_SWITCH, [list(settings), list(settings.values())]).fetchall()
+    return {name: before for name, before, _ in rows}

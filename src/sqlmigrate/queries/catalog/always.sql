@@ -1,0 +1,33 @@
+-- name: database
+-- without its name and what CREATE DATABASE alone says of a template: a copy has the same schema
+SELECT 'database' AS kind,
+       'current' AS name,
+       d.tableoid AS class,
+       d.oid AS object,
+       0::pg_catalog.oid AS unit,
+       pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
+       coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))::text[] AS acl,
+       pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding,
+       d.datlocprovider::text AS "locale provider", -- since 15
+       d.daticulocale AS locale, -- from 15 to 16
+       d.datlocale AS locale, -- since 17
+       d.daticurules AS rules, -- since 16
+       d.datcollate::text AS collate,
+       d.datctype::text AS ctype,
+       nullif(d.datconnlimit, -1) AS "connection limit"
+FROM pg_catalog.pg_database AS d
+WHERE d.datname = pg_catalog.current_database()
+
+-- name: settings
+SELECT 'database settings' AS kind,
+       CASE s.setrole
+           WHEN 0 THEN 'for all roles'
+           ELSE 'for role ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(s.setrole))
+       END AS name,
+       s.tableoid AS class,
+       s.setrole AS object,
+       0::pg_catalog.oid AS unit,
+       s.setconfig AS settings
+FROM pg_catalog.pg_db_role_setting AS s
+JOIN pg_catalog.pg_database AS d ON d.oid = s.setdatabase
+WHERE d.datname = pg_catalog.current_database()
