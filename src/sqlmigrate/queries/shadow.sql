@@ -7,7 +7,14 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
        r.rolsuper AS superuser,
        r.rolcreatedb AS creates_databases,
        r.rolcreaterole AS creates_roles,
-       pg_catalog.pg_postmaster_start_time() AS started
+       pg_catalog.pg_postmaster_start_time() AS started,
+       ARRAY (
+            SELECT m.rolname::text
+              FROM pg_catalog.pg_roles AS m
+             WHERE m.oid <> r.oid
+               AND m.rolname <> 'pg_database_owner'
+               AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')
+       ) AS member_of
   FROM pg_catalog.pg_database AS d
  CROSS JOIN pg_catalog.pg_roles AS r
  WHERE d.datname = pg_catalog.current_database()
@@ -42,10 +49,14 @@ SELECT d.datname::text
        )
 
 -- name: sessions
-SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s
+-- autovacuum's workers have no user, and CREATE DATABASE ends them by itself
+SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
 
 -- name: roles
 SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
+
+-- name: granted
+SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
 
 -- name: extensions
 SELECT e.name::text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
@@ -53,8 +64,9 @@ SELECT e.name::text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = 
 -- name: prepared
 SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()
 
--- name: slots
-SELECT pg_catalog.pg_drop_replication_slot(slot_name)
-  FROM pg_catalog.pg_replication_slots
- WHERE database = pg_catalog.current_database()
-   AND NOT active
+-- name: subscriptions
+SELECT s.subname::text
+  FROM pg_catalog.pg_subscription AS s
+  JOIN pg_catalog.pg_database AS d
+    ON d.oid = s.subdbid
+ WHERE d.datname = pg_catalog.current_database()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlmigrate.shadow.dumps import dump
 from sqlmigrate.shadow.facts import read_facts
-from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted
+from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted, wanted
 from sqlmigrate.shadow.server import Shadow, opened
 from sqlmigrate.sql.needs import Needs, cluster_wide, extensions_named, needs, roles_named
 
@@ -21,4 +21,5 @@ __all__ = [
     "opened",
     "read_facts",
     "roles_named",
+    "wanted",
 ]

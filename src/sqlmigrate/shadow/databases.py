@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import secrets
 import time
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
-from sqlmigrate.errors import ServerError
+from sqlmigrate.errors import Error, ServerError
 from sqlmigrate.shadow.model import ShadowDatabase
 
 if TYPE_CHECKING:
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
 PREFIX = "sqlmigrate_shadow_"
 _PATTERN = rf"^{PREFIX}([0-9]+)_([0-9]+)_[0-9a-f]+_[0-9]+$"
 _FIRST_WITH_STRATEGY = 150000
-_LOOKS, _LOOK_INTERVAL = 25, 0.002
+_CLOSE = "close every session in it first"
+_CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 1.0, 0.05, 0.002  # seconds
+# Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
+_FORGET = ("ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)", "DROP SUBSCRIPTION {}")
 
 
 class Databases:
@@ -56,7 +58,7 @@ class Databases:
             self._create(name, template)
             yield self._described(name)
         except BaseException:
-            with suppress(psycopg.Error):  # the first error counts; the next run finds what stayed
+            with suppress(psycopg.Error, Error):  # the first error counts; the next run finds what stayed
                 self._drop(name)
             raise
         try:
@@ -71,7 +73,8 @@ class Databases:
         return ShadowDatabase(name, own, admin)
 
     def _create(self, name: str, template: str) -> None:
-        self._let_leave(template)
+        if not self._vacant(template, _CLONE_WAIT):
+            raise ServerError(f"database {template} cannot be cloned: a session is open in it", hint=_CLOSE)
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         if self._owner is not None:
             statement += sql.SQL(" OWNER {}").format(sql.Identifier(self._owner))
@@ -81,23 +84,24 @@ class Databases:
         try:
             self._session.execute(statement)
         except psycopg.errors.ObjectInUse as error:
-            raise ServerError(
-                f"shadow database {template} cannot be cloned: {error.diag.message_detail or 'it is in use'}",
-                hint="close every session in it first",
-            ) from None
+            reason = error.diag.message_detail or error.diag.message_primary
+            raise ServerError(f"database {template} cannot be cloned: {reason}", hint=_CLOSE) from None
         except psycopg.Error as error:
             raise ServerError(f"no shadow database could be made: {error.diag.message_primary or error}") from None
 
-    def _let_leave(self, name: str) -> None:
+    def _vacant(self, name: str, seconds: float) -> bool:
         """Wait a moment for sessions that were just closed: the server itself looks again only after 100 ms."""
-        for _ in range(_LOOKS):
+        deadline = time.monotonic() + seconds
+        while True:
             row = self._session.execute(queries.load("shadow")["sessions"], {"name": name}).fetchone()
             if row is None or not row[0]:
-                return
+                return True
+            if time.monotonic() > deadline:
+                return False
             time.sleep(_LOOK_INTERVAL)
 
     def _drop(self, name: str) -> None:
-        self._let_leave(name)
+        self._vacant(name, _DROP_WAIT)
         try:
             drop(self._session, name, force=True)
         except psycopg.errors.ObjectInUse:
@@ -123,15 +127,12 @@ def drop_leftovers(session: Connection) -> list[str]:
     return dropped
 
 
-def is_shadow(name: str) -> bool:
-    """Tell whether a database was made here, by its name."""
-    return re.match(_PATTERN, name) is not None
-
-
 def _release(conninfo: str) -> None:
-    """Undo what keeps a database from being dropped: prepared transactions and replication slots in it."""
+    """Undo what keeps a database from being dropped: prepared transactions and subscriptions in it."""
     with connections.session(conninfo) as inside:
         asked = queries.load("shadow")
         for (gid,) in inside.execute(asked["prepared"]).fetchall():
             inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
-        inside.execute(asked["slots"])
+        for (name,) in inside.execute(asked["subscriptions"]).fetchall():
+            for text in _FORGET:
+                inside.execute(sql.SQL(text).format(sql.Identifier(name)))

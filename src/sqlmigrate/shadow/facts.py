@@ -31,6 +31,7 @@ def read_facts(connection: Connection) -> TargetFacts:
         found = cursor.execute(asked["facts"]).fetchone()
     if found is None:  # pragma: no cover  a session is always in a database and has a login
         raise ConnectionFailed("the server did not say who and where we are")
+    found = replace(found, member_of=frozenset(found.member_of))
     allowed = connection.execute(asked["identifiable"]).fetchone()
     if not allowed or not allowed[0]:
         return found

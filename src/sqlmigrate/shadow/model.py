@@ -5,16 +5,49 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sqlmigrate.migrations import BOOTSTRAP
+from sqlmigrate.sql.needs import needs
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from pathlib import Path
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.sql.script import Script
+
+
+def wanted(
+    config: Config,
+    scripts: Iterable[Script],
+    *,
+    target: TargetFacts | None = None,
+    base: str = "replay",
+    superuser: bool = False,
+) -> Wanted:
+    """Say what the settings and the scripts that are going to run ask of a shadow; `base` is `replay` or `dump`.
+
+    A dump holds what `bootstrap/` makes, which therefore does not run then. The settings' role is the owner, so that
+    it may create. Raises ScriptError where a script cannot be split.
+    """
+    found = needs(scripts)
+    return Wanted(
+        shadow_url=config.shadow_url,
+        target=target,
+        superuser=superuser,
+        bootstrap=config.migrations / BOOTSTRAP if base == "replay" else None,
+        roles=found.roles | ({config.role} if config.role else set()),
+        owners=found.owners,
+        owner=config.role,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
     """What a session tells about its server and its login; `system_identifier` is None where it may not be read.
 
-    `owner` is the role that owns the database, `login` the session's own; `started` is when the server started.
+    `owner` is the role that owns the database, `login` the session's own and `member_of` the roles that it may act as;
+    `started` is when the server started.
     """
 
     major: int
@@ -25,6 +58,7 @@ class TargetFacts:
     superuser: bool = False
     creates_databases: bool = False
     creates_roles: bool = False
+    member_of: frozenset[str] = frozenset()
     started: datetime | None = None
     system_identifier: int | None = None
 

@@ -35,7 +35,8 @@ def prepare(server: PrivateServer, wanted: Wanted) -> str:
     Where scripts know an ordinary role by the superuser's name (`OWNER TO postgres`), the superuser gets another one.
     """
     owner, admin = owner_name(wanted), server.user
-    if not wanted.superuser and admin in {owner, *wanted.roles, *wanted.owners}:
+    member_of = wanted.target.member_of if wanted.target else frozenset()
+    if not wanted.superuser and admin in {owner, *wanted.roles, *wanted.owners, *member_of}:
         admin = _rename_superuser(server)
     with open_session(server.conninfo(user=admin)) as session:
         make(session, [server.user, owner])
@@ -84,6 +85,17 @@ def adopt(session: Connection, wanted: Wanted) -> None:
         execute(session, "GRANT {} TO {}", name, owner)
         if owns_public and name in wanted.owners:
             execute(session, "GRANT CREATE ON SCHEMA public TO {}", name)
+
+
+def adopt_dumped(session: Connection, wanted: Wanted, names: Iterable[str]) -> None:
+    """Make the roles that a dump names, and let the owner act as those that the target's login may act as."""
+    make(session, names)
+    if wanted.superuser or wanted.target is None:
+        return
+    owner = owner_name(wanted)
+    granted = sorted(wanted.target.member_of - {owner})
+    for (name,) in session.execute(queries.load("shadow")["granted"], {"names": granted}).fetchall():
+        execute(session, "GRANT {} TO {}", name, owner)
 
 
 def missing(session: Connection, names: Iterable[str]) -> list[str]:

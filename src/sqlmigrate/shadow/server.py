@@ -15,7 +15,7 @@ from sqlmigrate.server import ephemeral, find_binaries
 from sqlmigrate.shadow import dumps, roles
 from sqlmigrate.shadow.databases import Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
-from sqlmigrate.sql.needs import cluster_wide, roles_named
+from sqlmigrate.sql.needs import cluster_wide, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,14 +45,15 @@ class Shadow:
     """
 
     def __init__(
-        self, session: Connection, databases: Databases, facts: TargetFacts, *, owner: str, private: bool
+        self, session: Connection, databases: Databases, facts: TargetFacts, wanted: Wanted, *, owner: str
     ) -> None:
-        self.private = private
+        self.private = wanted.shadow_url is None
         self.version, self.major = facts.version, facts.major
         self.owner = owner
         self.notes: tuple[str, ...] = ()
         self._session = session
         self._databases = databases
+        self._wanted = wanted
         self._template = "template0"
 
     def database(self) -> AbstractContextManager[ShadowDatabase]:
@@ -80,14 +81,26 @@ class Shadow:
         """Run what `dump` wrote in an empty database; raises ExecutionError with the place in the dump.
 
         On a private server this is done as superuser and with the roles that the dump names, so that every object gets
-        the owner that it has in the target.
+        the owner that it has in the target. Raises ServerError, by their names, where extensions or roles are missing.
         """
+        named = needs([dump])
         if self.private:
-            roles.make(self._session, roles_named([dump]))
+            roles.adopt_dumped(self._session, self._wanted, named.roles)
+        elif missing := self.missing_roles(named.roles):
+            raise ServerError(
+                f"the shadow's server has no role {', '.join(missing)}, which objects of the target belong to",
+                hint="create the roles there, or use --base replay",
+            )
+        if missing := self.missing_extensions(named.extensions):
+            raise ServerError(
+                f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
+                hint="install it there, or name a server that has it with --shadow-url",
+            )
         dumps.restore(database.admin_conninfo, dump)
 
-    def ground(self, database: ShadowDatabase, wanted: Wanted) -> None:
+    def ground(self, database: ShadowDatabase) -> None:
         """Prepare the database that all others are copied from; what was left out is added to `notes`."""
+        wanted = self._wanted
         left_out = _run_bootstrap(database, wanted, private=self.private)
         if self.private:
             with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
@@ -107,7 +120,7 @@ def opened(wanted: Wanted) -> Iterator[Shadow]:
     no server to be had, and what `bootstrap/` raises.
     """
     with _named(wanted) if wanted.shadow_url is not None else _private(wanted) as shadow, shadow.database() as ground:
-        shadow.ground(ground, wanted)
+        shadow.ground(ground)
         yield shadow
 
 
@@ -122,7 +135,7 @@ def _private(wanted: Wanted) -> Iterator[Shadow]:
         with connections.session(conninfo, application_name=APPLICATION) as session:
             databases = Databases(session, conninfo, owner=owner, login=login)
             facts = read_facts(session)
-            shadow = Shadow(session, databases, facts, owner=login, private=True)
+            shadow = Shadow(session, databases, facts, wanted, owner=login)
             shadow.notes = tuple(_notes(facts, wanted, superuser=wanted.superuser))
             yield shadow
 
@@ -151,7 +164,7 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
         notes = [*_notes(facts, wanted, superuser=facts.superuser), *_checked(facts, wanted)]
         if left := drop_leftovers(session):
             notes.append(f"dropped what a killed run had left on the shadow's server: {', '.join(left)}")
-        shadow = Shadow(session, Databases(session, conninfo), facts, owner=facts.login, private=False)
+        shadow = Shadow(session, Databases(session, conninfo), facts, wanted, owner=facts.login)
         shadow.notes = tuple(notes)
         yield shadow
 
@@ -166,7 +179,7 @@ def _checked(facts: TargetFacts, wanted: Wanted) -> Iterator[str]:
     related = kinship(facts, wanted.target) if wanted.target else Kinship.OTHER
     if related is Kinship.SAME:
         raise UsageError(
-            "the shadow's server is the target's own cluster, or a copy of it (system_identifier or start time)",
+            "the shadow's server is the target's own cluster, or a physical copy of it",
             hint="name another server, or leave out the shadow's URL for a private one",
         )
     if related is Kinship.UNKNOWN:
