@@ -19,32 +19,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.sql.script import Script
+    from sqlmigrate.sql.script import Script, Statement
 
 
-def bootstrap_scripts(migrations: Path) -> list[Path]:
-    """List the bootstrap scripts of a migrations directory in the order of their names."""
-    return sorted((migrations / BOOTSTRAP).glob("*.sql"))
+def read_scripts(folder: Path) -> list[Script]:
+    """Read the scripts of a bootstrap folder in the order of their names; raises ScriptError at the first problem."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        script, problems = read_script(path)
+        if problems:
+            raise ScriptError(problems[0].message, place=problems[0].place)
+        found.append(script)
+    return found
 
 
 def run_bootstrap(superuser_conninfo: str, migrations: Path) -> None:
     """Run every bootstrap script as superuser, statement by statement; raises at the first that fails."""
-    scripts = bootstrap_scripts(migrations)
+    scripts = read_scripts(migrations / BOOTSTRAP)
     if not scripts:
         return
     with session(superuser_conninfo, application_name="sqlmigrate: bootstrap") as connection:
-        for path in scripts:
-            script, problems = read_script(path)
-            if problems:
-                raise ScriptError(problems[0].message, place=problems[0].place)
-            _run(connection, script)
+        for script in scripts:
+            for statement in script.statements():
+                run_statement(connection, script, statement)
 
 
-def _run(connection: Connection, script: Script) -> None:
-    for statement in script.statements():
-        try:
-            connection.execute(statement.text.encode())
-        except psycopg.Error as error:
-            said = server_message(error.diag, str(error))
-            place = script.place(statement, int(error.diag.statement_position or 1) - 1)
-            raise ExecutionError(said.message, server=said, place=place) from None
+def run_statement(connection: Connection, script: Script, statement: Statement) -> None:
+    """Run one statement of a script on a session in autocommit; raises ExecutionError with its place."""
+    try:
+        connection.execute(statement.text.encode())
+    except psycopg.Error as error:
+        raise statement_failed(script, statement, error) from None
+
+
+def statement_failed(script: Script, statement: Statement, error: psycopg.Error) -> ExecutionError:
+    """Say which statement PostgreSQL refused, and where."""
+    said = server_message(error.diag, str(error))
+    place = script.place(statement, int(error.diag.statement_position or 1) - 1)
+    return ExecutionError(said.message, server=said, place=place)

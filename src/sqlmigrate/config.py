@@ -45,6 +45,7 @@ class Config:
     protected: bool = False
     allow_out_of_order: bool = False
     state_dir: Path | None = None
+    shadow_url: str | None = None
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None
@@ -271,6 +272,7 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "protected": _bool,
     "allow_out_of_order": _bool,
     "state_dir": _path,
+    "shadow_url": _text,
 }
 SETTINGS = tuple(_PARSERS)
 """The names of all settings."""

@@ -25,6 +25,7 @@ SAMPLES = {
     "migrations": ("db", "db"),
     "data": ("rows", "rows"),
     "state_dir": ("state", "state"),
+    "shadow_url": ("postgresql://localhost/s", "postgresql://localhost/s"),
 }
 
 

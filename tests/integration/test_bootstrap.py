@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.bootstrap import bootstrap_scripts, run_bootstrap
+from sqlmigrate.bootstrap import read_scripts, run_bootstrap
 from sqlmigrate.errors import ExecutionError, ScriptError
 from support.runner import place
 from support.sessions import is_there
@@ -29,7 +29,7 @@ def test_scripts_run_as_superuser_in_the_order_of_their_names(folder, database, 
 
     run_bootstrap(database.superuser_conninfo, folder)
 
-    assert [path.name for path in bootstrap_scripts(folder)] == ["1.sql", "2.sql"]
+    assert [script.path.name for script in read_scripts(folder / "bootstrap")] == ["1.sql", "2.sql"]
     assert admin.execute("SELECT * FROM t").fetchall() == [("postgres", "100% $1 😀")]
     assert not is_there(admin, "sqlmigrate.meta")
 
@@ -38,7 +38,7 @@ def test_without_a_folder_nothing_happens(tmp_path, database):
     run_bootstrap(database.superuser_conninfo, tmp_path)
     run_bootstrap(database.superuser_conninfo, tmp_path / "missing")
 
-    assert bootstrap_scripts(tmp_path) == []
+    assert read_scripts(tmp_path / "bootstrap") == []
 
 
 def test_what_cannot_run_in_a_transaction_may_stand_there(folder, database, admin):

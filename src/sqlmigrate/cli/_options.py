@@ -46,9 +46,21 @@ _CONFIRMING = (
     click.option("-y", "--yes", is_flag=True, help="Do not ask."),
     click.option("--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."),
 )
+_SHADOW = (
+    click.option("--shadow-url", metavar="URL", help="Make the throwaway databases on this server."),
+    click.option(
+        "--shadow-superuser", is_flag=True, help="Run the scripts as superuser, where the throwaway server is our own."
+    ),
+    click.option(
+        "--base",
+        type=click.Choice(["replay", "dump"]),
+        default="replay",
+        help="Begin with the migrations before, or with a pg_dump of the database's schema [replay].",
+    ),
+)
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "data", "allow_out_of_order",
+    "data", "allow_out_of_order", "shadow_url",
 )  # fmt: skip
 
 
@@ -174,6 +186,17 @@ def running(command: F) -> F:
 def writing(command: F) -> F:
     """Give a command the options of those that write, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
+
+
+def shadowing(command: F) -> F:
+    """Give a command the options of those that try scripts in throwaway databases, beside those of any other kind.
+
+    It stands above `@common` or its like, and the command receives `base` and `shadow_superuser`.
+    """
+    decorated: Any = command
+    for option in reversed(_SHADOW):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
 
 
 def _with_app(command: F, options: Sequence[Callable[[Any], Any]]) -> F:

@@ -14,6 +14,7 @@ Examples:
   sqlmigrate config
   sqlmigrate config --env production --json
 """
+_URLS = frozenset({"database_url", "shadow_url"})
 _TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock"})
 
 
@@ -36,7 +37,7 @@ def command(app: App) -> None:
 
 
 def _value(name: str, value: Any) -> Any:
-    if name == "database_url" and value is not None:
+    if name in _URLS and value is not None:
         from sqlmigrate.connection import shown_conninfo  # noqa: PLC0415  only where there is a URL
 
         return shown_conninfo(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmigrate.server.binaries import Binaries, find_binaries, find_program
+from sqlmigrate.server.binaries import Binaries, find_binaries, find_client, find_program
 from sqlmigrate.server.databases import drop_database, ensure_database
 from sqlmigrate.server.model import PrivateServer
 from sqlmigrate.server.places import state_dir
@@ -18,6 +18,7 @@ __all__ = [
     "ensure_database",
     "ephemeral",
     "find_binaries",
+    "find_client",
     "find_program",
     "shared",
     "start",

@@ -72,6 +72,30 @@ def find_program(name: str, binaries: Binaries) -> Path | None:
     return Path(found) if found else None
 
 
+def find_client(name: str, major: int) -> Path | None:
+    """Find a client program, such as `pg_dump`, that is not older than a server of this major version.
+
+    It is looked for where `SQLMIGRATE_PG_BINDIR` says, on PATH, and beside every server's programs.
+    """
+    named = os.environ.get(BINDIR_VARIABLE)
+    on_path = shutil.which(name)
+    places = [Path(named).expanduser() / name] if named else []
+    places += [Path(on_path)] if on_path else []
+    places += [bindir / name for bindir, _ in _candidates()]
+    return next((place for place in places if _client_major(place) >= major), None)
+
+
+def _client_major(program: Path) -> int:
+    """Give the major version of a client program; 0 where it is none that can be run."""
+    command: Command = [program, "--version"]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    version = re.search(r"\(PostgreSQL\) (\d+)", done.stdout)
+    return int(version[1]) if version else 0
+
+
 def _named_binaries(bindir: Path, major: int | None, account: Account) -> Binaries:
     try:
         return _examine(bindir.expanduser().absolute(), BINDIR_VARIABLE, major, account)

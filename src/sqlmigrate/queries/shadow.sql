@@ -1,0 +1,72 @@
+-- name: facts
+SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS major,
+       pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
+       pg_catalog.current_database()::text AS database,
+       pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
+       r.rolname::text AS login,
+       r.rolsuper AS superuser,
+       r.rolcreatedb AS creates_databases,
+       r.rolcreaterole AS creates_roles,
+       pg_catalog.pg_postmaster_start_time() AS started,
+       ARRAY (
+            SELECT m.rolname::text
+              FROM pg_catalog.pg_roles AS m
+             WHERE m.oid <> r.oid
+               AND m.rolname <> 'pg_database_owner'
+               AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')
+       ) AS member_of
+  FROM pg_catalog.pg_database AS d
+ CROSS JOIN pg_catalog.pg_roles AS r
+ WHERE d.datname = pg_catalog.current_database()
+   AND r.rolname = session_user
+
+-- name: identifiable
+SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+
+-- name: identifier
+SELECT system_identifier FROM pg_catalog.pg_control_system()
+
+-- name: run
+-- who holds the databases of a run: its own session, by its process and the microsecond in which that began
+SELECT pid || '_' || (1000000 * extract(epoch FROM backend_start))::bigint
+  FROM pg_catalog.pg_stat_activity
+ WHERE pid = pg_catalog.pg_backend_pid()
+
+-- name: leftovers
+-- Databases of runs that are surely gone. Of sessions of other roles one sees the process, but not when it began: such
+-- a database stays. What we may not drop is none of ours.
+SELECT d.datname::text
+  FROM pg_catalog.pg_database AS d
+ CROSS JOIN LATERAL pg_catalog.regexp_match(d.datname::text, %(pattern)s) AS run (part)
+ WHERE part IS NOT NULL
+   AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
+   AND NOT EXISTS (
+        SELECT
+          FROM pg_catalog.pg_stat_activity AS a
+         WHERE a.datid = d.oid
+            OR a.pid = part[1]::bigint
+           AND (a.backend_start IS NULL OR (1000000 * extract(epoch FROM a.backend_start))::bigint = part[2]::bigint)
+       )
+
+-- name: sessions
+-- autovacuum's workers have no user, and CREATE DATABASE ends them by itself
+SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
+
+-- name: roles
+SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
+
+-- name: granted
+SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
+
+-- name: extensions
+SELECT e.name::text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
+
+-- name: prepared
+SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()
+
+-- name: subscriptions
+SELECT s.subname::text
+  FROM pg_catalog.pg_subscription AS s
+  JOIN pg_catalog.pg_database AS d
+    ON d.oid = s.subdbid
+ WHERE d.datname = pg_catalog.current_database()

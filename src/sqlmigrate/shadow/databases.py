@@ -1,0 +1,138 @@
+"""Make, clone and drop the databases of one shadow server."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate import connection as connections
+from sqlmigrate import queries
+from sqlmigrate.errors import Error, ServerError
+from sqlmigrate.shadow.model import ShadowDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.connection import Connection
+
+PREFIX = "sqlmigrate_shadow_"
+_PATTERN = rf"^{PREFIX}([0-9]+)_([0-9]+)_[0-9a-f]+_[0-9]+$"
+_FIRST_WITH_STRATEGY = 150000
+_CLOSE = "close every session in it first"
+_CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 1.0, 0.05, 0.002  # seconds
+# Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
+_FORGET = ("ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)", "DROP SUBSCRIPTION {}")
+
+
+class Databases:
+    """The databases of one run on one server, made and dropped through a session of its own.
+
+    A name tells the run: `sqlmigrate_shadow_PID_MICROSECONDS_RANDOM_NUMBER`, the server's process of our session and
+    when it began. As long as that process is there, the run may be too.
+    """
+
+    def __init__(
+        self, session: Connection, conninfo: str, *, owner: str | None = None, login: str | None = None
+    ) -> None:
+        """Work through a session; `owner` gets the databases and `login` uses them, else the session's role does."""
+        self._session = session
+        self._conninfo = conninfo
+        self._owner = owner
+        self._login = login
+        self._numbers = itertools.count(1)
+        row = session.execute(queries.load("shadow")["run"]).fetchone()
+        self._run = f"{PREFIX}{row[0] if row else 0}_{secrets.token_hex(2)}"
+
+    @contextmanager
+    def made(self, template: str = "template0") -> Iterator[ShadowDatabase]:
+        """Give a copy of a database for a block; sessions in the copy do not keep it from being dropped."""
+        name = f"{self._run}_{next(self._numbers)}"
+        try:
+            self._create(name, template)
+            yield self._described(name)
+        except BaseException:
+            with suppress(psycopg.Error, Error):  # the first error counts; the next run finds what stayed
+                self._drop(name)
+            raise
+        try:
+            self._drop(name)
+        except psycopg.Error as error:
+            reason = error.diag.message_primary or connections.redact(str(error).strip())
+            raise ServerError(f"shadow database {name} could not be dropped: {reason}") from None
+
+    def _described(self, name: str) -> ShadowDatabase:
+        admin = make_conninfo(self._conninfo, dbname=name)
+        own = make_conninfo(admin, user=self._login) if self._login else admin
+        return ShadowDatabase(name, own, admin)
+
+    def _create(self, name: str, template: str) -> None:
+        if not self._vacant(template, _CLONE_WAIT):
+            raise ServerError(f"database {template} cannot be cloned: a session is open in it", hint=_CLOSE)
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        if self._owner is not None:
+            statement += sql.SQL(" OWNER {}").format(sql.Identifier(self._owner))
+            if self._session.info.server_version >= _FIRST_WITH_STRATEGY:
+                # Faster where a checkpoint costs nothing; elsewhere it would make the user's server write everything.
+                statement += sql.SQL(" STRATEGY file_copy")
+        try:
+            self._session.execute(statement)
+        except psycopg.errors.ObjectInUse as error:
+            reason = error.diag.message_detail or error.diag.message_primary
+            raise ServerError(f"database {template} cannot be cloned: {reason}", hint=_CLOSE) from None
+        except psycopg.Error as error:
+            raise ServerError(f"no shadow database could be made: {error.diag.message_primary or error}") from None
+
+    def _vacant(self, name: str, seconds: float) -> bool:
+        """Wait a moment for sessions that were just closed: the server itself looks again only after 100 ms."""
+        deadline = time.monotonic() + seconds
+        while True:
+            row = self._session.execute(queries.load("shadow")["sessions"], {"name": name}).fetchone()
+            if row is None or not row[0]:
+                return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_INTERVAL)
+
+    def _drop(self, name: str) -> None:
+        self._vacant(name, _DROP_WAIT)
+        try:
+            drop(self._session, name, force=True)
+        except psycopg.errors.ObjectInUse:
+            _release(self._described(name).admin_conninfo)
+            drop(self._session, name, force=True)
+
+
+def drop(session: Connection, name: str, *, force: bool) -> None:
+    """Drop a database, where it exists; `force` ends the sessions in it."""
+    text = "DROP DATABASE IF EXISTS {} WITH (FORCE)" if force else "DROP DATABASE IF EXISTS {}"
+    session.execute(sql.SQL(text).format(sql.Identifier(name)))
+
+
+def drop_leftovers(session: Connection) -> list[str]:
+    """Drop the databases of runs that were killed, as far as they are surely gone, and give the names."""
+    found = session.execute(queries.load("shadow")["leftovers"], {"pattern": _PATTERN}).fetchall()
+    dropped = []
+    for (name,) in found:
+        # Another run may be dropping it too, and whoever uses it now is right.
+        with suppress(psycopg.Error):
+            drop(session, name, force=False)
+            dropped.append(name)
+    return dropped
+
+
+def _release(conninfo: str) -> None:
+    """Undo what keeps a database from being dropped: prepared transactions and subscriptions in it."""
+    with connections.session(conninfo) as inside:
+        asked = queries.load("shadow")
+        for (gid,) in inside.execute(asked["prepared"]).fetchall():
+            inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
+        for (name,) in inside.execute(asked["subscriptions"]).fetchall():
+            for text in _FORGET:
+                inside.execute(sql.SQL(text).format(sql.Identifier(name)))

@@ -1,0 +1,71 @@
+"""The schema of a target as `pg_dump` writes it, and a database made from that."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from sqlmigrate.bootstrap import statement_failed
+from sqlmigrate.connection import redact, session
+from sqlmigrate.errors import ServerError
+from sqlmigrate.server import find_client
+from sqlmigrate.sql.script import script_from_text
+
+if TYPE_CHECKING:
+    from sqlmigrate.server.account import Command
+    from sqlmigrate.sql.script import Script
+
+# Left out is what a shadow cannot have: tablespaces, label providers, and subscriptions, which hold passwords.
+_OPTIONS = (
+    "--schema-only", "--no-password", "--no-subscriptions", "--no-tablespaces", "--no-security-labels",
+    "--quote-all-identifiers", "--lock-wait-timeout=10s", "--encoding=UTF8",
+)  # fmt: skip
+_SET = re.compile(r"SET [a-z_]+ = ")
+_HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
+
+
+def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
+    """Let `pg_dump` write the schema of a database, with owners and rights and without our history; `major` is its own.
+
+    Raises ServerError where there is no `pg_dump` that is new enough, or in its own words.
+    """
+    program = find_client("pg_dump", major)
+    if program is None:
+        raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_HINT)
+    password = conninfo_to_dict(conninfo).get("password")
+    # Everybody can read the command line of a process, and nobody else its environment.
+    env = os.environ | ({"PGPASSWORD": str(password)} if password else {})
+    where = make_conninfo(conninfo, password=None)
+    command: Command = [program, *_OPTIONS, f"--exclude-schema={_pattern(history_schema)}", f"--dbname={where}"]
+    done = subprocess.run(
+        command, check=False, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, env=env
+    )
+    if done.returncode:
+        raise ServerError(f"pg_dump of the target failed: {redact(done.stderr.strip())}", hint="or use --base replay")
+    return script_from_text(Path("pg_dump of the target"), done.stdout)
+
+
+def restore(conninfo: str, script: Script) -> None:
+    """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have."""
+    with session(conninfo, application_name="sqlmigrate: shadow") as connection:
+        connection.execute("SET synchronous_commit TO off")
+        for statement in script.statements():
+            try:
+                connection.execute(statement.text.encode())
+            except psycopg.errors.UndefinedObject as error:
+                # A newer pg_dump sets settings that this server does not have, such as transaction_timeout.
+                if not _SET.match(statement.text):
+                    raise statement_failed(script, statement, error) from None
+            except psycopg.Error as error:
+                raise statement_failed(script, statement, error) from None
+
+
+def _pattern(name: str) -> str:
+    """Quote a name for the patterns of `pg_dump`, where it stands for itself."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,94 @@
+"""What a caller asks of a shadow database, what is known of the target, and the database that he gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlmigrate.migrations import BOOTSTRAP
+from sqlmigrate.sql.needs import needs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from pathlib import Path
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.sql.script import Script
+
+
+def wanted(
+    config: Config,
+    scripts: Iterable[Script],
+    *,
+    target: TargetFacts | None = None,
+    base: str = "replay",
+    superuser: bool = False,
+) -> Wanted:
+    """Say what the settings and the scripts that are going to run ask of a shadow; `base` is `replay` or `dump`.
+
+    A dump holds what `bootstrap/` makes, which therefore does not run then. The settings' role is the owner, so that
+    it may create. Raises ScriptError where a script cannot be split.
+    """
+    found = needs(scripts)
+    return Wanted(
+        shadow_url=config.shadow_url,
+        target=target,
+        superuser=superuser,
+        bootstrap=config.migrations / BOOTSTRAP if base == "replay" else None,
+        roles=found.roles | ({config.role} if config.role else set()),
+        owners=found.owners,
+        owner=config.role,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """What a session tells about its server and its login; `system_identifier` is None where it may not be read.
+
+    `owner` is the role that owns the database, `login` the session's own and `member_of` the roles that it may act as;
+    `started` is when the server started.
+    """
+
+    major: int
+    version: str
+    database: str
+    owner: str
+    login: str
+    superuser: bool = False
+    creates_databases: bool = False
+    creates_roles: bool = False
+    member_of: frozenset[str] = frozenset()
+    started: datetime | None = None
+    system_identifier: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the shadow is for.
+
+    - `shadow_url`: a server where databases may be created and dropped; None asks for a private server.
+    - `target`: the database that the shadow stands for, where there is one.
+    - `superuser`: scripts run as superuser on a private server, and not as the ordinary owner.
+    - `bootstrap`: the scripts of this folder are run in every database first; None for a base from a dump.
+    - `roles`: what the scripts name. Missing ones are made NOLOGIN on a private server and granted to the owner.
+    - `owners`: those of them that the scripts make owners, and that must be able to create in schema public for it.
+    - `owner`: the ordinary role that scripts run as on a private server; None for the target's login.
+    """
+
+    shadow_url: str | None = field(default=None, repr=False)
+    target: TargetFacts | None = None
+    superuser: bool = False
+    bootstrap: Path | None = None
+    roles: frozenset[str] = frozenset()
+    owners: frozenset[str] = frozenset()
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowDatabase:
+    """A throwaway database: scripts run on `conninfo`; `admin_conninfo` is a superuser's on a private server."""
+
+    name: str
+    conninfo: str = field(repr=False)
+    admin_conninfo: str = field(repr=False)

@@ -1,0 +1,118 @@
+"""The roles of a private server: who administers it, who owns databases, and whom the scripts name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from sqlmigrate import queries
+from sqlmigrate.connection import session as open_session
+from sqlmigrate.server.model import SUPERUSER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.server import PrivateServer
+    from sqlmigrate.shadow.model import Wanted
+
+DEFAULT_OWNER = "migrator"
+STAND_IN = "sqlmigrate_superuser"
+_RENAMER = "sqlmigrate_renamer"
+_FIRST_WITH_OWNED_PUBLIC = 150000
+
+
+def owner_name(wanted: Wanted) -> str:
+    """Give the name of the ordinary role that owns the databases of a private server."""
+    login = wanted.target.login if wanted.target else None
+    return wanted.owner or login or DEFAULT_OWNER
+
+
+def prepare(server: PrivateServer, wanted: Wanted) -> str:
+    """Make the owner, with the rights that the target's login has short of superuser; give the superuser's name.
+
+    Where scripts know an ordinary role by the superuser's name (`OWNER TO postgres`), the superuser gets another one.
+    """
+    owner, admin = owner_name(wanted), server.user
+    member_of = wanted.target.member_of if wanted.target else frozenset()
+    if not wanted.superuser and admin in {owner, *wanted.roles, *wanted.owners, *member_of}:
+        admin = _rename_superuser(server)
+    with open_session(server.conninfo(user=admin)) as session:
+        make(session, [server.user, owner])
+        if owner != admin:
+            execute(session, f"ALTER ROLE {{}} LOGIN {_rights(wanted)}", owner)
+    return admin
+
+
+def _rename_superuser(server: PrivateServer) -> str:
+    """Give the first superuser another name, which nobody can do to himself."""
+    with open_session(server.conninfo()) as session:
+        execute(session, "CREATE ROLE {} SUPERUSER LOGIN", _RENAMER)
+    with open_session(server.conninfo(user=_RENAMER)) as session:
+        execute(session, "ALTER ROLE {} RENAME TO {}", server.user, STAND_IN)
+    with open_session(server.conninfo(user=STAND_IN)) as session:
+        execute(session, "DROP ROLE {}", _RENAMER)
+    return STAND_IN
+
+
+def _rights(wanted: Wanted) -> str:
+    target = wanted.target
+    rights = {
+        "CREATEDB": target is not None and target.creates_databases,
+        "CREATEROLE": target is not None and target.creates_roles,
+    }
+    return " ".join(name if given else f"NO{name}" for name, given in rights.items())
+
+
+def adopt(session: Connection, wanted: Wanted) -> None:
+    """Make the roles that the scripts name and that `bootstrap/` has not made, in a database of the owner.
+
+    The owner becomes a member of those made here, since OWNER TO and SET ROLE need it. What a role of `bootstrap/` may
+    do is said there.
+    """
+    owner = owner_name(wanted)
+    named = wanted.roles | wanted.owners
+    made = {*make(session, named)}
+    if session.info.user == STAND_IN:
+        made |= {SUPERUSER} & named - {owner}
+    owns_public = session.info.server_version >= _FIRST_WITH_OWNED_PUBLIC
+    if not owns_public:
+        execute(session, "GRANT CREATE ON SCHEMA public TO {}", owner)
+    if wanted.superuser:
+        return
+    for name in sorted(made):
+        execute(session, "GRANT {} TO {}", name, owner)
+        if owns_public and name in wanted.owners:
+            execute(session, "GRANT CREATE ON SCHEMA public TO {}", name)
+
+
+def adopt_dumped(session: Connection, wanted: Wanted, names: Iterable[str]) -> None:
+    """Make the roles that a dump names, and let the owner act as those that the target's login may act as."""
+    make(session, names)
+    if wanted.superuser or wanted.target is None:
+        return
+    owner = owner_name(wanted)
+    granted = sorted(wanted.target.member_of - {owner})
+    for (name,) in session.execute(queries.load("shadow")["granted"], {"names": granted}).fetchall():
+        execute(session, "GRANT {} TO {}", name, owner)
+
+
+def missing(session: Connection, names: Iterable[str]) -> list[str]:
+    """List those roles that the server does not have, sorted."""
+    wanted = sorted(set(names))
+    found = session.execute(queries.load("shadow")["roles"], {"names": wanted}).fetchall()
+    return [name for name in wanted if (name,) not in found]
+
+
+def make(session: Connection, names: Iterable[str]) -> list[str]:
+    """Make those roles that the server does not have, without a login, and give their names."""
+    made = missing(session, names)
+    for name in made:
+        execute(session, "CREATE ROLE {} NOLOGIN", name)
+    return made
+
+
+def execute(session: Connection, statement: str, *names: str) -> None:
+    """Run a statement with names filled in."""
+    session.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

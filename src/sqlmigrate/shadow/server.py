@@ -1,0 +1,220 @@
+"""Open a server for shadow databases: the one that the user named, or a private one that is gone afterwards."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate import connection as connections
+from sqlmigrate import queries
+from sqlmigrate.bootstrap import read_scripts, run_statement
+from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
+from sqlmigrate.server import ephemeral, find_binaries
+from sqlmigrate.shadow import dumps, roles
+from sqlmigrate.shadow.databases import Databases, drop_leftovers
+from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
+from sqlmigrate.sql.needs import cluster_wide, needs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.server import Binaries
+    from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted
+    from sqlmigrate.sql.script import Script
+
+SETTINGS = {
+    "autovacuum": "off",  # it would take locks and rewrite statistics in between
+    "jit": "off",  # compiling a query over an empty catalog takes longer than the query
+    "max_locks_per_transaction": "256",
+    "max_prepared_transactions": "10",
+}
+APPLICATION = "sqlmigrate: shadow"
+_SOURCE = "the URL of the shadow (--shadow-url or SQLMIGRATE_SHADOW_URL)"
+_HINT = "name a server for it with --shadow-url, or pip install 'pg-sqlmigrate[embedded]'"
+
+
+class Shadow:
+    """A server where throwaway databases are made.
+
+    `private` says that it is gone afterwards, so that it may be changed as a whole. `owner` is the role that scripts
+    run as, `notes` are sentences that the user should see.
+    """
+
+    def __init__(
+        self, session: Connection, databases: Databases, facts: TargetFacts, wanted: Wanted, *, owner: str
+    ) -> None:
+        self.private = wanted.shadow_url is None
+        self.version, self.major = facts.version, facts.major
+        self.owner = owner
+        self.notes: tuple[str, ...] = ()
+        self._session = session
+        self._databases = databases
+        self._wanted = wanted
+        self._template = "template0"
+
+    def database(self) -> AbstractContextManager[ShadowDatabase]:
+        """Make a database that holds what `bootstrap/` makes, and nothing else; it is dropped behind the block."""
+        return self._databases.made(self._template)
+
+    def clone(self, source: ShadowDatabase) -> AbstractContextManager[ShadowDatabase]:
+        """Make a copy of a database, in which no session may be open: raises ServerError after 5 s where one is.
+
+        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are not copied.
+        """
+        return self._databases.made(source.name)
+
+    def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
+        """List the roles that this server does not have."""
+        return tuple(roles.missing(self._session, names))
+
+    def missing_extensions(self, names: Iterable[str]) -> tuple[str, ...]:
+        """List the extensions that CREATE EXTENSION would not find on this server."""
+        wanted = sorted(set(names))
+        found = self._session.execute(queries.load("shadow")["extensions"], {"names": wanted}).fetchall()
+        return tuple(name for name in wanted if (name,) not in found)
+
+    def restore(self, database: ShadowDatabase, dump: Script) -> None:
+        """Run what `dump` wrote in an empty database; raises ExecutionError with the place in the dump.
+
+        On a private server this is done as superuser and with the roles that the dump names, so that every object gets
+        the owner that it has in the target. Raises ServerError, by their names, where extensions or roles are missing.
+        """
+        named = needs([dump])
+        if self.private:
+            roles.adopt_dumped(self._session, self._wanted, named.roles)
+        elif missing := self.missing_roles(named.roles):
+            raise ServerError(
+                f"the shadow's server has no role {', '.join(missing)}, which objects of the target belong to",
+                hint="create the roles there, or use --base replay",
+            )
+        if missing := self.missing_extensions(named.extensions):
+            raise ServerError(
+                f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
+                hint="install it there, or name a server that has it with --shadow-url",
+            )
+        dumps.restore(database.admin_conninfo, dump)
+
+    def ground(self, database: ShadowDatabase) -> None:
+        """Prepare the database that all others are copied from; what was left out is added to `notes`."""
+        wanted = self._wanted
+        left_out = _run_bootstrap(database, wanted, private=self.private)
+        if self.private:
+            with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
+                roles.adopt(inside, wanted)
+        elif missing := self.missing_roles(wanted.roles | wanted.owners):
+            left_out.append(f"the shadow's server has no role {', '.join(missing)}, which the scripts name")
+        self.notes += tuple(left_out)
+        self._template = database.name
+
+
+@contextmanager
+def opened(wanted: Wanted) -> Iterator[Shadow]:
+    """Open the server of `wanted.shadow_url`, or start a private one; all databases are dropped behind the block.
+
+    A private server takes the user's `PG*` variables out of our environment while it runs: read the target before.
+    Raises UsageError where the shadow is on the target's own cluster, ConnectionFailed or ServerError where there is
+    no server to be had, and what `bootstrap/` raises.
+    """
+    with _named(wanted) if wanted.shadow_url is not None else _private(wanted) as shadow, shadow.database() as ground:
+        shadow.ground(ground)
+        yield shadow
+
+
+@contextmanager
+def _private(wanted: Wanted) -> Iterator[Shadow]:
+    binaries = _binaries(wanted.target)
+    with ephemeral(binaries=binaries, settings=SETTINGS, in_memory=True) as server:
+        admin = roles.prepare(server, wanted)
+        conninfo = server.conninfo(user=admin)
+        owner = roles.owner_name(wanted)
+        login = admin if wanted.superuser else owner
+        with connections.session(conninfo, application_name=APPLICATION) as session:
+            databases = Databases(session, conninfo, owner=owner, login=login)
+            facts = read_facts(session)
+            shadow = Shadow(session, databases, facts, wanted, owner=login)
+            shadow.notes = tuple(_notes(facts, wanted, superuser=wanted.superuser))
+            yield shadow
+
+
+def _binaries(target: TargetFacts | None) -> Binaries:
+    """Find the target's major version where there is one, else any."""
+    if target is not None:
+        try:
+            return find_binaries(target.major)
+        except ServerError:
+            pass  # said loudly in the notes
+    try:
+        return find_binaries()
+    except ServerError as error:
+        raise ServerError(error.message, hint=_HINT) from None
+
+
+@contextmanager
+def _named(wanted: Wanted) -> Iterator[Shadow]:
+    conninfo = make_conninfo(**connections.parse_conninfo(wanted.shadow_url or "", source=_SOURCE))
+    with connections.session(conninfo, application_name=APPLICATION) as session:
+        info = connections.probe(session)
+        connections.require_writable(info)
+        connections.settle_writer(conninfo, session, info)
+        facts = read_facts(session)
+        notes = [*_notes(facts, wanted, superuser=facts.superuser), *_checked(facts, wanted)]
+        if left := drop_leftovers(session):
+            notes.append(f"dropped what a killed run had left on the shadow's server: {', '.join(left)}")
+        shadow = Shadow(session, Databases(session, conninfo), facts, wanted, owner=facts.login)
+        shadow.notes = tuple(notes)
+        yield shadow
+
+
+def _checked(facts: TargetFacts, wanted: Wanted) -> Iterator[str]:
+    """Refuse a server that must not or cannot be used; what cannot be told for sure is a note."""
+    if not (facts.superuser or facts.creates_databases):
+        raise ConnectionFailed(
+            f"role {facts.login} may not create databases on the shadow's server",
+            hint=f"ALTER ROLE {facts.login} CREATEDB, or leave out the shadow's URL for a private server",
+        )
+    related = kinship(facts, wanted.target) if wanted.target else Kinship.OTHER
+    if related is Kinship.SAME:
+        raise UsageError(
+            "the shadow's server is the target's own cluster, or a physical copy of it",
+            hint="name another server, or leave out the shadow's URL for a private one",
+        )
+    if related is Kinship.UNKNOWN:
+        yield (
+            "whether the shadow is on the target's own cluster cannot be told for sure (pg_control_system() may not be "
+            "called on both); the servers started at different times"
+        )
+
+
+def _notes(facts: TargetFacts, wanted: Wanted, *, superuser: bool) -> Iterator[str]:
+    target = wanted.target
+    if target is None:
+        return
+    if target.major != facts.major:
+        yield (
+            f"the shadow is PostgreSQL {facts.version}, the target {target.version}: "
+            "what differs between them is not proven"
+        )
+    if target.superuser and not superuser:
+        yield (f"role {target.login} is a superuser in the target; on the shadow scripts run as an ordinary role")
+
+
+def _run_bootstrap(database: ShadowDatabase, wanted: Wanted, *, private: bool) -> list[str]:
+    """Run the bootstrap, elsewhere without what changes the cluster; give what was left out."""
+    scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
+    if not scripts:
+        return []
+    notes = []
+    with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
+        for script in scripts:
+            left_out = {} if private else {part.number: part for part in cluster_wide(script)}
+            for statement in script.statements():
+                if statement.number not in left_out:
+                    run_statement(inside, script, statement)
+            places = ", ".join(str(script.place(part)) for part in left_out.values())
+            if places:
+                notes.append(f"not run on the shadow's server, since it would change the whole cluster: {places}")
+    return notes
