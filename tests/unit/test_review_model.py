@@ -29,3 +29,7 @@ def test_the_schema_in_the_docs_is_that_of_the_model():
 def test_the_worst_verdict_is_that_of_the_whole():
     assert worst(("fine", "danger", "warning")) == "danger"
     assert worst(()) == "fine"
+
+
+def test_the_table_of_locks_in_the_docs_is_what_the_tests_expect():
+    assert (SCHEMA.parent / "locks.md").read_text() == tool("lock_table").text()
