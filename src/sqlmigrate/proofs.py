@@ -101,27 +101,29 @@ def _unreadable(path: Path, reason: str) -> Error:
     )
 
 
-def problems(migrations: Migrations, wanted: Iterable[Migration]) -> list[Problem]:
-    """Say of each of these migrations why it is not proven; nothing of one that is. Raises Error as `read` does."""
+def require(migrations: Migrations, wanted: Iterable[Migration], *, major: int) -> list[str]:
+    """Raise MigrationsError where one of these migrations has no proof, a stale one, or one that failed.
+
+    Gives what is to be said of good ones: that they were made on another major version than `major`.
+    """
     samples, _ = find_samples(migrations)
     before = _before(migrations)
-    found = []
+    problems, notes = [], []
     for migration in wanted:
-        proof = read(path_of(migrations, migration.migration_id))
-        of_samples = _digests(samples.get(migration.migration_id, Samples()).scripts())
-        if reason := _reason(migration, proof, of_samples, before[migration.migration_id]):
-            found.append(Problem(reason, Place(migration.script.path)))
-    return found
-
-
-def require(migrations: Migrations, wanted: Iterable[Migration]) -> None:
-    """Raise MigrationsError where one of these migrations has no proof, a stale one, or one that failed."""
-    if found := problems(migrations, wanted):
+        name = migration.migration_id
+        proof = read(path_of(migrations, name))
+        of_samples = _digests(samples.get(name, Samples()).scripts())
+        if reason := _reason(migration, proof, of_samples, before[name]):
+            problems.append(Problem(reason, Place(migration.script.path)))
+        elif proof is not None and proof.postgresql != major:
+            notes.append(f"{name} is proven on PostgreSQL {proof.postgresql}, and this is {major}")
+    if problems:
         raise MigrationsError(
             "nothing was run, since a proof is required and these migrations have none that counts",
-            found,
+            problems,
             hint="`sqlmigrate roundtrip --write` tries the pairs and records the proofs",
         )
+    return notes
 
 
 def _reason(migration: Migration, proof: Proof | None, samples: Mapping[str, str], before: str) -> str | None:

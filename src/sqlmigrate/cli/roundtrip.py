@@ -66,7 +66,7 @@ def command(
     samples, astray = roundtrip.find_samples(found)
     for problem in astray:
         app.output.warning(str(problem))
-    start, target = _base(app, found) if base == "dump" else (None, None)
+    start, target = _base(app) if base == "dump" else (None, None)
     wanted = [item.migration_id for item in pending if start is None or item.migration_id not in start.applied]
     trips = []
     with _shadow(app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser) as shadow:
@@ -85,7 +85,7 @@ def command(
         context.exit(FINDINGS)
 
 
-def _base(app: App, found: Any) -> tuple[Base, TargetFacts]:
+def _base(app: App) -> tuple[Base, TargetFacts]:
     """Take a dump of the target, and what is applied in it, before the shadow is opened."""
     from sqlmigrate import connection, history, shadow  # noqa: PLC0415  only for --base dump
     from sqlmigrate.roundtrip import Base  # noqa: PLC0415  same
@@ -94,8 +94,7 @@ def _base(app: App, found: Any) -> tuple[Base, TargetFacts]:
         app.announce(target, connection.probe(session))
         applied = history.read(session, app.config.history_schema).applied
         facts = shadow.read_facts(session)
-        dump = shadow.dump(target.conninfo, history_schema=app.config.history_schema)
-    del found
+        dump = shadow.dump(target.conninfo, major=facts.major, history_schema=app.config.history_schema)
     return Base(dump, frozenset(row.migration_id for row in applied)), facts
 
 
