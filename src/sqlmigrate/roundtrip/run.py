@@ -267,7 +267,9 @@ class _Trial:
         lost = find_lost(admin, migration, held, held_between, read_holders(admin), contents=back_again)
         found = replace(found, lost=tuple(lost))
         if failure := self.runner.attempt(connection, migration, replace(forward, step="apply again")):
-            return replace(found, verdict=Verdict.FAILS, failure=failure)
+            # what the rollback left behind is mostly the reason, and says more
+            verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
+            return replace(found, verdict=verdict, failure=failure)
         self.applied = True
         s3 = self.reached = self._schema(admin)
         found = replace(found, again=compare(s1.schema, s3.schema))
