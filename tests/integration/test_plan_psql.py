@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from psycopg import sql
 
-from fixtures.postgres import Database
 from project.application import SQL
 from sqlmigrate.errors import HalfWayError, HistoryError
 from sqlmigrate.runlock import lock_key
@@ -18,11 +14,6 @@ from support.stepwise import OUTSIDE, indexes, journal
 from support.twins import Twins, psql, written_plan
 
 OURS = "locktype = 'advisory' AND pid = pg_backend_pid()"
-
-
-@pytest.fixture
-def twins(database_factory: Callable[..., Database], tmp_path: Path) -> Twins:
-    return Twins(database_factory(), database_factory(), tmp_path)
 
 
 # each of these is a script with something that psql, or a text around a script, could get wrong

@@ -28,9 +28,9 @@ RECORD_TEXT_MAX = 1_048_576
 
 
 def head(applied: Sequence[Applied]) -> str:
-    """Give a digest of which ids are applied, as `guard` computes it in SQL."""
-    ids = sorted(row.migration_id.encode() for row in applied)
-    return hashlib.sha256(b"\n".join(ids)).hexdigest()
+    """Give a digest of which ids are applied in which order, yoyo's own rows at the end, as `guard` does in SQL."""
+    ids = sorted((row.seq is None, row.seq or 0, row.migration_id.encode()) for row in applied)
+    return hashlib.sha256(b"\n".join(name for *_, name in ids)).hexdigest()
 
 
 def guard(schema: str, found: History) -> Command:

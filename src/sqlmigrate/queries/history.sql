@@ -137,9 +137,11 @@ VALUES ($1, $2::uuid, $3, session_user, $4, pg_catalog.inet_client_addr(),
 -- name: guard_head
 DO $guard$
 BEGIN
-    IF (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
-                   coalesce(pg_catalog.string_agg(migration_id, E'\n' ORDER BY migration_id COLLATE "C"), ''), 'UTF8')), 'hex')
-        FROM {schema}._yoyo_migration) <> $1
+    IF (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
+                   pg_catalog.convert_to(main.migration_id, 'UTF8'), E'\n'
+                   ORDER BY ours.seq NULLS LAST, pg_catalog.convert_to(main.migration_id, 'UTF8')), '')), 'hex')
+        FROM {schema}._yoyo_migration AS main
+        LEFT JOIN {schema}.applied AS ours USING (migration_hash)) <> $1
         OR EXISTS (SELECT FROM {schema}.journal)
     THEN
         RAISE EXCEPTION 'the history is not the one that this plan was made for: make the plan anew';
