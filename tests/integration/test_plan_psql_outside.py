@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.errors import ScriptError
+from sqlmigrate.errors import MigrationsError, ScriptError
 from sqlmigrate.sql.script import HELD_MAX
 from support.sessions import is_there
 from support.stepwise import OUTSIDE, journal
@@ -87,10 +87,10 @@ def sql_name(name: str) -> str:
 def test_a_script_that_does_not_end_its_transaction_is_refused_as_apply_refuses_it(runner):
     runner.write("a", f"{OUTSIDE}SELECT 1;\nBEGIN;\nCREATE TABLE a ();\n")
 
-    with pytest.raises(ScriptError, match="the script ends inside a transaction that it began") as caught:
+    with pytest.raises(MigrationsError) as caught:
         written_plan(runner)
 
-    assert (caught.value.place.line, caught.value.hint) == (3, "add the COMMIT")
+    assert caught.value.problems[0].message == "the script ends inside a transaction that it began"
 
 
 def test_a_script_that_is_too_large_is_refused_before_anything_is_written(runner, conn):

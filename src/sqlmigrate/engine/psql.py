@@ -18,7 +18,7 @@ from psycopg import sql
 from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command
 from sqlmigrate.engine.journal import COMMIT, Journal
-from sqlmigrate.engine.psql_outside import require_whole, steps
+from sqlmigrate.engine.psql_outside import steps
 from sqlmigrate.engine.psql_text import ending, lines, remark
 from sqlmigrate.engine.session import BACK_TO_LOGIN, CLEARED, begin, script_role, set_role, setting_values
 from sqlmigrate.engine.transactional import job_for
@@ -120,8 +120,8 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
 def _look_at(job: Job) -> _Script:
     """Read a script through; raises ScriptError where psql would not run it as it stands."""
     script = job.script
-    if not job.transactional:
-        require_whole(script)
+    if not job.transactional and script.text is None:
+        raise ScriptError("is too large for a plan, since it runs outside a transaction", place=job.path)
     names: set[str] = set()
     last = None
     for last in script.pieces():

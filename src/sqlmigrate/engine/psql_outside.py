@@ -10,8 +10,7 @@ from sqlmigrate.engine.journal import AS_LOGIN, BEGIN, COMMIT
 from sqlmigrate.engine.outcome import before_in_sql
 from sqlmigrate.engine.psql_text import closed, lines, statement_text
 from sqlmigrate.engine.session import BACK_TO_LOGIN
-from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, open_block, resets_session
-from sqlmigrate.errors import Place, ScriptError
+from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, resets_session
 from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.subject import subject
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.engine.journal import Journal
     from sqlmigrate.engine.transactional import Job
-    from sqlmigrate.sql.script import Script, Statement
+    from sqlmigrate.sql.script import Statement
 
 _READ_ONLY = re.compile(r"\bread\s+only\b", re.IGNORECASE)
 _CALLS = re.compile(r"\bcall\b", re.IGNORECASE)
@@ -37,15 +36,6 @@ _KEEP_LOCK_TIMEOUT = (
 _LOCK_TIMEOUT_BACK = Command(
     "SELECT pg_catalog.set_config('lock_timeout', pg_catalog.current_setting('sqlmigrate.lock_timeout'), false)"
 )
-
-
-def require_whole(script: Script) -> None:
-    """Refuse a script that is too large for this, or that ends inside a transaction which our COMMIT would end."""
-    if script.text is None:
-        raise ScriptError("is too large for a plan, since it runs outside a transaction", place=Place(script.path))
-    if begin := open_block(list(script.statements())):
-        message = "the script ends inside a transaction that it began"
-        raise ScriptError(message, place=script.place(begin), hint="add the COMMIT")
 
 
 def steps(job: Job, journal: Journal, set_up: str) -> Iterator[str]:

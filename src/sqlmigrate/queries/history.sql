@@ -131,7 +131,8 @@ INSERT INTO {schema}.log (id, run_id, operation, login_role, script_role, client
                           checksum, sha256, server_version, tool_version, reason)
 VALUES ($1, $2::uuid, $3, session_user, $4, pg_catalog.inet_client_addr(),
         pg_catalog.round(1000 * extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(
-            (SELECT pg_catalog.min(begun_at) FROM {schema}.journal WHERE migration_hash = $9), pg_catalog.now()))),
+            (SELECT pg_catalog.min(begun_at) FROM {schema}.journal WHERE migration_hash = $9 AND run_id = $2::uuid),
+            pg_catalog.now()))),
         $5, $6, pg_catalog.current_setting('server_version'), $7, $8)
 
 -- name: guard_head
