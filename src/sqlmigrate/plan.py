@@ -259,7 +259,7 @@ def plan_rollback(
     wanted = _wanted(history, steps=steps, to=to, everything=everything)
     allowed = set(include_marked)
     for name in sorted(allowed):
-        _require_applied(history, name)
+        _require_applied(history, name, "it cannot be rolled back")
     above, notes = _above_floor(wanted, allowed)
     if wanted and not above and not everything:
         raise HistoryError(
@@ -280,18 +280,16 @@ def _wanted(history: History, *, steps: int | None, to: str | None, everything: 
     if everything:
         return newest_first
     if to is not None:
-        _require_applied(history, to)
+        _require_applied(history, to, "it cannot be a point to go back to")
         ids = [row.migration_id for row in newest_first]
         return newest_first[: ids.index(to)]
     return newest_first[: 1 if steps is None else steps]
 
 
-def _require_applied(history: History, migration_id: str) -> None:
+def _require_applied(history: History, migration_id: str, consequence: str) -> None:
     if history.get(migration_id) is None:
-        raise UsageError(
-            f"{migration_id} is not applied, so it cannot be a point to go back to",
-            hint="`sqlmigrate status` lists what is applied",
-        )
+        hint = "`sqlmigrate status` lists what is applied"
+        raise UsageError(f"{migration_id} is not applied, so {consequence}", hint=hint)
 
 
 def _above_floor(wanted: Sequence[Applied], allowed: set[str]) -> tuple[list[Applied], list[str]]:

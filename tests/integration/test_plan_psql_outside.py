@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.errors import MigrationsError, ScriptError
+from sqlmigrate.errors import HalfWayError, MigrationsError, ScriptError
 from sqlmigrate.sql.script import HELD_MAX
 from support.sessions import is_there
 from support.stepwise import OUTSIDE, journal
@@ -103,3 +103,21 @@ def test_a_script_that_is_too_large_is_refused_before_anything_is_written(runner
 
     assert parts == []
     assert not is_there(conn, "a")
+
+
+@pytest.mark.parametrize(
+    "back", ["-- transactional: true\nDROP TABLE a;", f"{OUTSIDE}CREATE TABLE b ();\nDROP TABLE a;"]
+)
+def test_what_stopped_half_way_is_taken_back_by_psql_as_rollback_does_it(twins, back):
+    twins.write("0", "SELECT 0;", "SELECT 0;")
+    twins.write("a", f"{OUTSIDE}CREATE TABLE a ();\nSELECT 1 / 0;\n", back)
+    with pytest.raises(HalfWayError):
+        twins.applied.apply()
+    assert psql(twins.right, written_plan(twins.planned)).returncode == 3
+    stale = written_plan(twins.planned, "rollback")
+
+    twins.rollback()
+
+    assert twins.planned.applied() == journal(twins.right.connect()) == []
+    again = psql(twins.right, stale)
+    assert (again.returncode, "is not the one that this plan was made for" in again.stderr) == (3, True)

@@ -89,13 +89,10 @@ def written(preview: Preview, options: Options) -> Iterator[str]:
 def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, when: str) -> Iterator[str]:
     """Yield the parts of the script; `found` is the history that the plan was made from, `when` goes into its head.
 
-    Raises, before the first part, HistoryError where a script stopped half way: that one has to be finished first;
-    ScriptError where psql would not run a script as it stands.
+    Raises, before the first part, HistoryError where a script stopped half way that would have to go on; ScriptError
+    where psql would not run a script as it stands.
     """
-    if found.half_way:
-        name = found.half_way[0].migration_id
-        hint = f"`sqlmigrate {found.half_way[0].operation}` goes on where it stopped"
-        raise HistoryError(f"{name} stopped half way; finish it first, then make the plan", hint=hint)
+    _require_fresh(plan, found)
     run = history.Run()
     jobs = [job_for(migration, plan.operation, found, options, run) for migration in plan.steps]
     looked_at = [_look_at(job) for job in jobs]
@@ -113,8 +110,18 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         else:
             role = script_role(job.script, options)
             set_up += lines([set_role(role)] if role else [])
-            yield from steps(job, Journal(options.schema, job, run), set_up)
+            yield from steps(job, Journal(options.schema, job, run), set_up, claimed=_is_claimed(job, found))
     yield "\n-- the end: the run lock is given back\nDISCARD ALL;\n"
+
+
+def _require_fresh(plan: Plan, found: History) -> None:
+    """Refuse to go on where a script stopped: what became of its last statement is to be looked up then."""
+    for item in found.half_way:
+        if plan.operation == "rollback" and item.operation == "apply":
+            continue
+        hint = f"`sqlmigrate {item.operation}` goes on where it stopped"
+        hint += "; `sqlmigrate plan --rollback` takes it back" if item.operation == "apply" else ""
+        raise HistoryError(f"{item.migration_id} stopped half way; finish it first, then make the plan", hint=hint)
 
 
 def _look_at(job: Job) -> _Script:
@@ -136,6 +143,11 @@ def _look_at(job: Job) -> _Script:
             raise ScriptError(message, place=script.place(last), hint=hint)
         names |= found
     return _Script(tuple(sorted(names)), last)
+
+
+def _is_claimed(job: Job, found: History) -> bool:
+    """Tell whether a rollback is of a script that stopped half way: only its journal is to be emptied."""
+    return job.operation == "rollback" and found.get(job.migration_id) is None
 
 
 def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:

@@ -38,8 +38,11 @@ _LOCK_TIMEOUT_BACK = Command(
 )
 
 
-def steps(job: Job, journal: Journal, set_up: str) -> Iterator[str]:
-    """Yield the statements of a script and, at the end, its history row; `set_up` makes the session's settings."""
+def steps(job: Job, journal: Journal, set_up: str, *, claimed: bool) -> Iterator[str]:
+    """Yield the statements of a script and, at the end, its history row, which `claimed` says to be there already.
+
+    `set_up` makes the session's settings.
+    """
     yield set_up
     block: list[Statement] = []
     for statement in job.script.statements():
@@ -55,7 +58,8 @@ def steps(job: Job, journal: Journal, set_up: str) -> Iterator[str]:
             yield f"\nBEGIN;\n{statement_text(statement)}{row}"
         if resets_session(statement):
             yield set_up
-    yield "\n" + lines([BEGIN, *BACK_TO_LOGIN, job.claim, *job.finish, journal.clear(), COMMIT])
+    claim = [] if claimed else [job.claim]
+    yield "\n" + lines([BEGIN, *BACK_TO_LOGIN, *claim, *job.finish, journal.clear(), COMMIT])
 
 
 def _in_block(statement: Statement, kind: Kind, block: list[Statement], journal: Journal) -> Iterator[str]:

@@ -143,7 +143,10 @@ BEGIN
                    ORDER BY ours.seq NULLS LAST, pg_catalog.convert_to(main.migration_id, 'UTF8')), '')), 'hex')
         FROM {schema}._yoyo_migration AS main
         LEFT JOIN {schema}.applied AS ours USING (migration_hash)) <> $1
-        OR EXISTS (SELECT FROM {schema}.journal)
+        OR (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
+                       pg_catalog.convert_to(pg_catalog.concat_ws(' ', migration_id, operation, number, state), 'UTF8'),
+                       E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8'), operation COLLATE "C", number), '')), 'hex')
+            FROM {schema}.journal) <> $2
     THEN
         RAISE EXCEPTION 'the history is not the one that this plan was made for: make the plan anew';
     END IF;
@@ -153,7 +156,7 @@ $guard$
 -- name: guard_none
 DO $guard$
 BEGIN
-    IF EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $2 AND tablename = 'meta') THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $3 AND tablename = 'meta') THEN
         RAISE EXCEPTION 'there is a history by now, so this plan does not fit any more: make it anew';
     END IF;
 END
