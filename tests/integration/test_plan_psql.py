@@ -161,7 +161,7 @@ def test_directives_and_settings_count_in_psql_too(twins, database_factory):
         twins.left.connect_superuser().execute(f'DROP ROLE "{role}"')
 
 
-@pytest.mark.parametrize("schema", ["sqlmigrate", """a$1 "b"; :HOST 'c' %s 🙂"""])
+@pytest.mark.parametrize("schema", ["sqlmigrate", """a$1 "b"; :HOST 'c' %s $do$ \\ 🙂"""])
 def test_the_history_may_have_any_name_and_may_be_there_already(database_factory, tmp_path, schema):
     twins = Twins(database_factory(), database_factory(), tmp_path, schema=schema)
     twins.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
@@ -322,8 +322,9 @@ def test_a_plan_needs_no_right_to_write_and_writes_nothing(runner, database, adm
 
     assert database.dump() == before
     assert all(f"as role {reader}:" in script for script in scripts)
-    assert psql(database, scripts[0]).returncode == 0
-    assert runner.applied() == ["a", "b"]
+    done = psql(database, scripts[0])
+    assert (done.returncode, runner.applied()) == (0, ["a", "b"])
+    assert f"this was made for role {reader}, and runs as migrator: what it makes belongs to that one" in done.stderr
 
 
 def test_a_large_script_goes_into_a_plan_as_it_is(twins):

@@ -19,7 +19,7 @@ from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command
 from sqlmigrate.engine.journal import COMMIT, Journal
 from sqlmigrate.engine.psql_outside import steps
-from sqlmigrate.engine.psql_text import ending, lines, remark
+from sqlmigrate.engine.psql_text import do_block, ending, lines, literal, remark
 from sqlmigrate.engine.session import BACK_TO_LOGIN, CLEARED, begin, script_role, set_role, setting_values
 from sqlmigrate.engine.transactional import job_for
 from sqlmigrate.errors import HistoryError, Place, ScriptError
@@ -97,7 +97,7 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
     jobs = [job_for(migration, plan.operation, found, options, run) for migration in plan.steps]
     looked_at = [_look_at(job) for job in jobs]
     yield from _head(plan, info, when)
-    yield from _ground(found, options)
+    yield from _ground(found, info, options)
     for number, (job, script) in enumerate(zip(jobs, looked_at, strict=True), 1):
         yield f"\n-- {number} of {len(jobs)}: {plan.operation} {job.migration_id}\n"
         yield f"-- {job.script.path.name}, sha256 {job.script.sha256}\n"
@@ -159,11 +159,12 @@ def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:
     yield _HEAD
 
 
-def _ground(found: History, options: Options) -> Iterator[str]:
+def _ground(found: History, info: ServerInfo, options: Options) -> Iterator[str]:
     """Make sure that the history is still the one of the plan, and that its tables are there."""
     yield "\n-- the history is still the one that this was made for\n"
     yield _lock(options)
-    yield lines([history.guard(options.schema, found)])
+    yield _guard(found, options)
+    yield _other_role(info)
     commands = history.upgrades(options.schema, found.version)
     if not commands:
         return
@@ -175,27 +176,43 @@ def _ground(found: History, options: Options) -> Iterator[str]:
     yield "COMMIT;\n"
 
 
+def _guard(found: History, options: Options) -> str:
+    what = "the history is not the one that this plan was made for: make the plan anew"
+    if found.version is None:
+        what = "there is a history by now, so this plan does not fit any more: make it anew"
+    return do_block(
+        f"    IF (\n{literal(history.guard(options.schema, found))}\n    ) THEN\n"
+        f"        RAISE EXCEPTION '{what}';\n"
+        "    END IF;\n"
+    )
+
+
+def _other_role(info: ServerInfo) -> str:
+    """Warn where somebody else runs the plan: he may well be meant to, but will own what it makes."""
+    role = sql.Literal(info.role).as_string()
+    message = "this was made for role %, and runs as %: what it makes belongs to that one"
+    return do_block(
+        f"    IF session_user <> {role} THEN\n        RAISE WARNING '{message}', {role}, session_user;\n    END IF;\n"
+    )
+
+
 def _schema(schema: str) -> str:
     """Make the schema where it is missing; IF NOT EXISTS would want the right to make it even where it is there."""
     name, text = sql.Identifier(schema).as_string(), sql.Literal(schema).as_string()
-    return (
-        "DO $schema$ BEGIN\n"
+    return do_block(
         f"    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {text}) THEN\n"
         f"        CREATE SCHEMA {name};\n"
         "    END IF;\n"
-        "END $schema$;\n"
     )
 
 
 def _lock(options: Options) -> str:
     """Take the run lock, and give up every other advisory lock; what a script gave up or kept does not matter."""
-    return (
-        "DO $lock$ BEGIN\n"
+    return do_block(
         "    PERFORM pg_catalog.pg_advisory_unlock_all();\n"
         f"    IF NOT pg_catalog.pg_try_advisory_lock({lock_key(options.schema)}) THEN\n"
         "        RAISE EXCEPTION 'another run of sqlmigrate is at work in this database';\n"
         "    END IF;\n"
-        "END $lock$;\n"
     )
 
 

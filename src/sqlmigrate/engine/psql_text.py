@@ -23,10 +23,19 @@ _DATA_END = re.compile(r"^\\\.\r?$", re.MULTILINE)
 
 def lines(commands: Iterable[Command]) -> str:
     """Give commands of ours, each with its parameters written into it, and closed."""
-    return "".join(f"{_literal(command)};\n" for command in commands)
+    return "".join(f"{literal(command)};\n" for command in commands)
 
 
-def _literal(command: Command) -> str:
+def do_block(statements: str) -> str:
+    """Give a DO block of some statements, in dollar quotes that no name in them can end."""
+    tag = "$do$"
+    while tag in statements:
+        tag = f"{tag[:-1]}_$"
+    return f"DO {tag} BEGIN\n{statements}END {tag};\n"
+
+
+def literal(command: Command) -> str:
+    """Give a command of ours with its parameters written into it."""
     values = [sql.Literal(value).as_string() for value in command.params]
     if not values:
         return command.sql

@@ -46,7 +46,7 @@ def _digest(lines: Iterable[bytes]) -> str:
 
 
 def guard(schema: str, found: History) -> Command:
-    """Give a command that fails where the history is not the one that was read."""
+    """Give a query that tells whether the history is another one than that which was read."""
     values = (_head(found.applied), _stopped(found.half_way), schema)
     return Command(text("guard_head" if found.version else "guard_none", schema), values)
 

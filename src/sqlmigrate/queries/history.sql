@@ -136,28 +136,17 @@ VALUES ($1, $2::uuid, $3, session_user, $4, pg_catalog.inet_client_addr(),
         $5, $6, pg_catalog.current_setting('server_version'), $7, $8)
 
 -- name: guard_head
-DO $guard$
-BEGIN
-    IF (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
+-- whether the history is another one than that of two digests: of what is applied, and of what stopped half way
+SELECT (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
                    pg_catalog.convert_to(main.migration_id, 'UTF8'), E'\n'
                    ORDER BY ours.seq NULLS LAST, pg_catalog.convert_to(main.migration_id, 'UTF8')), '')), 'hex')
         FROM {schema}._yoyo_migration AS main
         LEFT JOIN {schema}.applied AS ours USING (migration_hash)) <> $1
-        OR (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
-                       pg_catalog.convert_to(pg_catalog.concat_ws(' ', migration_id, operation, number, state), 'UTF8'),
-                       E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8'), operation COLLATE "C", number), '')), 'hex')
-            FROM {schema}.journal) <> $2
-    THEN
-        RAISE EXCEPTION 'the history is not the one that this plan was made for: make the plan anew';
-    END IF;
-END
-$guard$
+    OR (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
+                   pg_catalog.convert_to(pg_catalog.concat_ws(' ', migration_id, operation, number, state), 'UTF8'),
+                   E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8'), operation COLLATE "C", number), '')), 'hex')
+        FROM {schema}.journal) <> $2
 
 -- name: guard_none
-DO $guard$
-BEGIN
-    IF EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $3 AND tablename = 'meta') THEN
-        RAISE EXCEPTION 'there is a history by now, so this plan does not fit any more: make it anew';
-    END IF;
-END
-$guard$
+-- whether there is a history by now
+SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $3 AND tablename = 'meta')
