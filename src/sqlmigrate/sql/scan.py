@@ -211,7 +211,7 @@ def quoted(statement: str) -> Iterator[tuple[int, int]]:
 
 def is_closed(statement: str) -> bool:
     """Tell whether psql sees that a statement ends at a semicolon behind it: it counts BEGIN and END by the word."""
-    if not _is_routine(leading_words(statement, 4)):
+    if not _is_routine(statement, 0):
         return True
     text = f"{statement}\n;"
     return _statement_end(text, skip_gap(text, 0)) == len(text) - 1
