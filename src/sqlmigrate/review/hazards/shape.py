@@ -1,0 +1,148 @@
+"""Hazards of how a script is written: indexes that are missing, statements that could be one, settings it changes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.review.hazards.data import existing, quoted
+from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+from sqlmigrate.sql.directives import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.review.tracer import Traced
+
+_COLUMNS = r"\(([^()]*)\)"
+_FOREIGN_KEY = re.compile(rf"FOREIGN KEY {_COLUMNS} REFERENCES (\S+?)\(")
+_INDEX_COLUMNS = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*)?$")
+_ORDERING = re.compile(r" (?:DESC|ASC|NULLS FIRST|NULLS LAST)\b")
+_SET_CONFIG = re.compile(r"set_config\s*\(\s*'lock_timeout'\s*,\s*'([^']*)'", re.IGNORECASE)
+_LONG = 10_000  # milliseconds
+
+
+def _without_index(context: Context) -> Iterator[Found]:
+    for text, properties in context.after.items():
+        if not text.startswith("constraint ") or text in context.before:
+            continue
+        table, match = str(properties.get("table")), _FOREIGN_KEY.match(str(properties.get("definition", "")))
+        if match is None:
+            continue
+        columns = [column.strip() for column in match[1].split(",")]
+        if _is_indexed(context, table, columns):
+            continue
+        number = _made_by(context, text, table)
+        if number is None:
+            continue
+        name = text.removeprefix("constraint ").partition(" on ")[0]
+        seen = f"foreign key {name}: {table} has no index that begins with {listed(columns)}"
+        rewrite = f"-- transactional: false\nCREATE INDEX CONCURRENTLY ON {table} ({', '.join(columns)});"
+        yield Found(number, seen, (table,), rewrite)
+
+
+def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
+    for text, properties in context.after.items():
+        if text.startswith("index ") and properties.get("table") == table:
+            match = _INDEX_COLUMNS.search(str(properties.get("definition", "")))
+            found = [_ORDERING.sub("", column).strip() for column in match[1].split(",")] if match else []
+            if set(found[: len(columns)]) == set(columns):
+                return True
+    return False
+
+
+def _made_by(context: Context, constraint: str, table: str) -> int | None:
+    """Give the statement that made a constraint, or the table that it came with."""
+    for one in context.statements:
+        if constraint in one.touched.made or f"table {table}" in one.touched.made:
+            return one.statement.number
+        if (
+            any(text.startswith(f"column {table}.") for text in one.touched.made)
+            and "REFERENCES" in one.statement.text.upper()
+        ):
+            return one.statement.number
+    return None
+
+
+def _could_be_one(context: Context) -> Iterator[Found]:
+    if not context.trace.transactional:
+        return
+    altered: dict[str, list[Traced]] = {}
+    for one in context.statements:
+        node = context.node(one.statement.number, "alter_table_stmt")
+        if node is None or one.command != "ALTER TABLE":
+            continue
+        if name := existing(context, one, quoted(node.relation.schemaname, node.relation.relname)):
+            altered.setdefault(name, []).append(one)
+    for name, several in altered.items():
+        if len(several) < 2:  # noqa: PLR2004  one is one
+            continue
+        numbers = listed(str(one.statement.number) for one in several)
+        busy = sum(1 for one in several if any(item.name == name for item in (*one.rewrites, *one.scans)))
+        often = f", {busy} of which read or write all of it" if busy > 1 else ""
+        yield Found(
+            several[-1].statement.number,
+            f"{name} is altered by statements {numbers}{often}",
+            (name,),
+            severity="warning" if busy > 1 else None,
+        )
+
+
+def _lock_timeout(context: Context) -> Iterator[Found]:
+    for statement in context.all_statements:
+        node = context.node(statement.number, "variable_set_stmt")
+        value = _value(node) if node is not None and node.name.lower() == "lock_timeout" else None
+        if value is None and (match := _SET_CONFIG.search(statement.text)):
+            value = match[1]
+        if value is not None and not _is_short(value):
+            seen = f"the script sets lock_timeout to {value}"
+            yield Found(statement.number, seen, (), "-- sqlmigrate: lock_timeout=2s")
+
+
+def _value(node: Any) -> str:
+    for item in node.args:
+        constant = item.a_const
+        return constant.sval.sval if constant.HasField("sval") else str(constant.ival.ival)
+    return "its default"
+
+
+def _is_short(value: str) -> bool:
+    try:
+        return 0 < parse_duration(value) <= _LONG
+    except ValueError:
+        return False
+
+
+RULES = (
+    Rule(
+        "H12",
+        "foreign-key-without-index",
+        "a foreign key without an index on the referencing side",
+        "warning",
+        "A new foreign key whose columns begin no index of its own table.",
+        "every delete from the table that it refers to, and every change of a key there, reads this table from end "
+        "to end",
+        "make the index, CONCURRENTLY where the table is in use",
+        _without_index,
+    ),
+    Rule(
+        "H40",
+        "alters-that-could-be-one",
+        "several ALTER TABLE that could be one",
+        "note",
+        "Several ALTER TABLE of one script alter the same table.",
+        "what each of them reads or writes anew is read or written once for each",
+        "write them as one ALTER TABLE with several actions, which PostgreSQL carries out in one pass",
+        _could_be_one,
+    ),
+    Rule(
+        "H41",
+        "lock-timeout-changed",
+        "the script sets lock_timeout to none, or to a long time",
+        "danger",
+        "sqlmigrate runs every script with a short lock_timeout and tries again; this script takes that away.",
+        "while it waits for a lock behind a long transaction, everybody who comes after waits behind it",
+        "leave lock_timeout alone, or set a short one on top of the file",
+        _lock_timeout,
+    ),
+)
