@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.locking import tables_stopped
+from sqlmigrate.review.hazards.locking import strongest, tables_stopped
 from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _not_concurrent(context: Context) -> Iterator[Found]:
             table = str(properties.get("table"))
             if table in stopped and table in {item.name for item in one.scans}:
                 definition = _CREATE_INDEX.sub("INDEX CONCURRENTLY", str(properties["definition"]), count=1)
-                seen = f"index {name} is built under {stopped[table].mode} on {table}"
+                seen = f"index {name} is built while {table} is locked in mode {strongest(one)[table].mode}"
                 yield Found(one.statement.number, seen, (table,), f"{_ALONE}{definition};")
 
 
@@ -57,7 +57,7 @@ def _dropped_or_rebuilt(context: Context) -> Iterator[Found]:
     for one in context.statements:
         if one.command not in ("DROP INDEX", "REINDEX"):
             continue
-        stopped = tables_stopped(one.locks)
+        stopped = tables_stopped(one.taken)  # where the table is locked already, it changes nothing
         if stopped:
             words = " ".join(one.statement.text.split())
             rewrite = re.sub(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+from sqlmigrate.review.hazards.records import Context, Found, Rule, listed, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Lock, Severity
     from sqlmigrate.review.tracer import Traced
 
-_WRITES = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY"})
+_WRITES = frozenset({"UPDATE", "DELETE", "MERGE", "COPY", "CREATE TABLE AS", "CREATE MATERIALIZED VIEW"})
 _OBJECTS = ("type", "schema")
 
 
@@ -23,7 +23,7 @@ def tables_stopped(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[s
     return {lock.name: lock for lock in locks if lock.level >= level and lock.kind not in _OBJECTS}
 
 
-def _all_locks(one: Traced) -> dict[str, Lock]:
+def strongest(one: Traced) -> dict[str, Lock]:
     """Give the strong locks that are held while a statement runs, those from before too."""
     found = tables_stopped(one.held)
     for lock in (*one.taken, *one.locks):
@@ -40,7 +40,7 @@ def _rewrites(context: Context) -> Iterator[Found]:
         for name in tables:
             indexes = sum(1 for item in one.rewrites if item.kind == "index" and _belongs(context, item.table, name))
             beside = f" with {indexes} index{'' if indexes == 1 else 'es'}" if indexes else ""
-            lock = _all_locks(one).get(name)
+            lock = strongest(one).get(name)
             under = f" under {lock.mode}" if lock else ""
             instead, rewrite = without_rewriting(context.after, one, name)
             yield Found(
@@ -59,7 +59,7 @@ def _scans(context: Context) -> Iterator[Found]:
         if one.command in ("CREATE INDEX", "REINDEX", "CLUSTER") or _builds_index(one):
             continue
         for relation in one.scans:
-            lock = _all_locks(one).get(relation.name)
+            lock = strongest(one).get(relation.name)
             if lock is None or relation.name in rewritten:
                 continue
             severity: Severity = "danger" if lock.level >= STOPS_READS else "warning"
@@ -93,62 +93,67 @@ def _validated(context: Context) -> Iterator[Found]:
 
 
 def _held(context: Context) -> Iterator[Found]:
-    """Report, where it begins, a lock that stops reads and is held while other strong locks are waited for."""
+    """Report, where the first begins, locks that stop reads and are held while other strong locks are waited for."""
     if not context.trace.transactional:
         return
     begun: dict[str, int] = {}
-    waits: dict[str, set[str]] = {}
+    waits: dict[str, list[str]] = {}
     for one in context.statements:
         new = tables_stopped(one.taken)
         for name in begun:
-            waits.setdefault(name, set()).update(other for other in new if other != name)
-        for name, lock in new.items():
-            if lock.level >= STOPS_READS:
-                begun.setdefault(name, one.statement.number)
-    by_statement: dict[int, list[str]] = {}
-    for name, number in begun.items():
-        if waits.get(name):
-            by_statement.setdefault(number, []).append(name)
-    last = context.statements[-1].statement.number if context.statements else 0
-    for number, names in by_statement.items():
-        others = listed(sorted(set().union(*(waits[name] for name in names))))
-        seen = (
-            f"{listed(names)} can be neither read nor written from statement {number} to the end of the transaction, "
-            f"{last - number + 1} statements, while later ones wait for {others}"
-        )
-        yield Found(number, seen, tuple(names))
+            waits.setdefault(name, []).extend(other for other in new if other != name)
+        for name in tables_stopped(one.taken, STOPS_READS):
+            begun.setdefault(name, one.statement.number)
+    held = {name: number for name, number in begun.items() if waits.get(name)}
+    if held:
+        words = listed(f"{name} (from statement {number} on)" for name, number in held.items())
+        others = listed(name for number in held for name in waits[number])
+        seen = f"{words} can be neither read nor written until COMMIT, while the script still waits for {others}"
+        yield Found(min(held.values()), seen, tuple(held))
 
 
 def _data(context: Context) -> Iterator[Found]:
-    for one in context.statements:
-        held = tables_stopped(one.held)
-        if one.command not in _WRITES or not held or (one.command == "INSERT" and _of_values(context, one)):
-            continue
+    """Report, at the first of them, statements that copy or change rows while strong locks are held."""
+    busy = [one for one in context.statements if tables_stopped(one.held) and _takes_time_by_rows(context, one)]
+    if busy:
+        held = tables_stopped(busy[-1].held)
         strong = listed(f"{lock.name} ({lock.mode})" for lock in held.values())
-        yield Found(one.statement.number, f"rows are written while these are locked: {strong}", tuple(held))
+        numbers = ranges([one.statement.number for one in busy])
+        seen = f"{numbers} {'copy' if len(busy) > 1 else 'copies'} or change rows while these are locked: {strong}"
+        yield Found(busy[0].statement.number, seen, tuple(held))
 
 
-def _of_values(context: Context, one: Traced) -> bool:
-    """Whether an INSERT writes the few rows that stand in it."""
-    node = context.node(one.statement.number, "insert_stmt")
-    return node is not None and bool(node.select_stmt.select_stmt.values_lists)
+def _takes_time_by_rows(context: Context, one: Traced) -> bool:
+    """Whether a statement writes rows that it finds, and not the few that stand in it."""
+    if one.command == "INSERT":
+        node = context.node(one.statement.number, "insert_stmt")
+        return node is None or not node.select_stmt.select_stmt.values_lists
+    return one.command in _WRITES
 
 
 def _explicit(context: Context) -> Iterator[Found]:
-    for one in context.statements:
-        if one.command == "LOCK":
-            for name, lock in tables_stopped(one.locks).items():
-                yield Found(one.statement.number, f"{name} is locked in mode {lock.mode} by LOCK TABLE", (name,))
+    locked = [
+        (one.statement.number, lock)
+        for one in context.statements
+        if one.command == "LOCK"
+        for lock in tables_stopped(one.locks).values()
+    ]
+    if locked:
+        words = listed(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
+        numbers = ranges([number for number, _ in locked])
+        yield Found(
+            locked[0][0], f"{numbers} lock{'s' * (len(locked) == 1)} {words}", tuple(lock.name for _, lock in locked)
+        )
 
 
 def _of_others(context: Context) -> Iterator[Found]:
-    seen: set[str] = set()
+    worst: dict[str, int] = {}
     for one in context.statements:
         for name, lock in tables_stopped(one.locks).items():
             relation = context.existing.get(name)
-            if relation is None or relation.owner == context.role or name in seen:
+            if relation is None or relation.owner == context.role or lock.level <= worst.get(name, 0):
                 continue
-            seen.add(name)
+            worst[name] = lock.level
             text = f"{lock.mode} on {name}, which belongs to {relation.owner}, not to {context.role}"
             yield Found(one.statement.number, text, (name,))
 
@@ -206,7 +211,7 @@ RULES = (
         "data-change-under-lock",
         "rows are changed while strong locks are held",
         "warning",
-        "The transaction writes rows of an existing table after it has taken a lock that stops others.",
+        "The transaction copies or changes rows after it has taken a lock that stops others.",
         "the locks are held for as long as the rows take, which depends on how many there are",
         "change the rows in a migration before, or in batches outside of this transaction",
         _data,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Statement
 
 
+_A_RUN = 3  # numbers in a row that are written as one
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One place where a rule found its hazard; what is None is as the rule has it."""
@@ -119,3 +122,16 @@ def listed(names: Iterable[str]) -> str:
     if len(found) < 2:  # noqa: PLR2004  one or none needs no word between
         return "".join(found)
     return f"{', '.join(found[:-1])} and {found[-1]}"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Name statements by their numbers, such as `statements 1, 3 to 5 and 9`."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = [word for run in runs for word in (map(str, run) if len(run) < _A_RUN else (f"{run[0]} to {run[-1]}",))]
+    single = len(runs) == 1 and len(runs[0]) == 1
+    return f"statement{'' if single else 's'} {listed(words)}"

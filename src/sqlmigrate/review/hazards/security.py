@@ -69,7 +69,12 @@ def _other_rows(context: Context) -> Iterator[Found]:
         ]
         for text in one.touched.changed:
             before, after = context.before.get(text, {}), context.after.get(text, {})
-            if text.startswith("table ") and after and before.get("row security") != after.get("row security"):
+            if (
+                text.startswith("table ")
+                and before
+                and after
+                and before.get("row security") != after.get("row security")
+            ):
                 words.append(f"row level security of {text.removeprefix('table ')} is switched")
         if words:
             tables = tuple(dict.fromkeys(word.rpartition(" is ")[0].rpartition(" on ")[2] for word in words))

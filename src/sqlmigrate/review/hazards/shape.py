@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.review.hazards.data import existing, quoted
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+from sqlmigrate.review.hazards.records import Context, Found, Rule, listed, ranges
 from sqlmigrate.sql.directives import parse_duration
 
 if TYPE_CHECKING:
@@ -19,26 +19,26 @@ _FOREIGN_KEY = re.compile(rf"FOREIGN KEY {_COLUMNS} REFERENCES (\S+?)\(")
 _INDEX_COLUMNS = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*)?$")
 _ORDERING = re.compile(r" (?:DESC|ASC|NULLS FIRST|NULLS LAST)\b")
 _SET_CONFIG = re.compile(r"set_config\s*\(\s*'lock_timeout'\s*,\s*'([^']*)'", re.IGNORECASE)
+_WRITES = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY", "DO", "CALL", "SELECT"})
 _LONG = 10_000  # milliseconds
 
 
 def _without_index(context: Context) -> Iterator[Found]:
+    missing: dict[tuple[int, str], list[tuple[str, str]]] = {}
     for text, properties in context.after.items():
         if not text.startswith("constraint ") or text in context.before:
             continue
         table, match = str(properties.get("table")), _FOREIGN_KEY.match(str(properties.get("definition", "")))
-        if match is None:
+        if match is None or _is_indexed(context, table, [column.strip() for column in match[1].split(",")]):
             continue
-        columns = [column.strip() for column in match[1].split(",")]
-        if _is_indexed(context, table, columns):
-            continue
-        number = _made_by(context, text, table)
-        if number is None:
-            continue
-        name = text.removeprefix("constraint ").partition(" on ")[0]
-        seen = f"foreign key {name}: {table} has no index that begins with {listed(columns)}"
-        rewrite = f"-- transactional: false\nCREATE INDEX CONCURRENTLY ON {table} ({', '.join(columns)});"
-        yield Found(number, seen, (table,), rewrite)
+        if (number := _made_by(context, text, table)) is not None:
+            name = text.removeprefix("constraint ").partition(" on ")[0]
+            missing.setdefault((number, table), []).append((name, match[1]))
+    for (number, table), keys in missing.items():
+        words = listed(f"{name} ({columns})" for name, columns in keys)
+        seen = f"no index of {table} begins with the columns of foreign key {words}"
+        indexes = "\n".join(f"CREATE INDEX CONCURRENTLY ON {table} ({columns});" for _, columns in keys)
+        yield Found(number, seen, (table,), f"-- transactional: false\n{indexes}")
 
 
 def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
@@ -52,16 +52,11 @@ def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
 
 
 def _made_by(context: Context, constraint: str, table: str) -> int | None:
-    """Give the statement that made a constraint, or the table that it came with."""
+    """Give the statement that made a constraint, or the column or table that it came with."""
     for one in context.statements:
-        if constraint in one.touched.made or f"table {table}" in one.touched.made:
+        if constraint in one.touched.made:
             return one.statement.number
-        if (
-            any(text.startswith(f"column {table}.") for text in one.touched.made)
-            and "REFERENCES" in one.statement.text.upper()
-        ):
-            return one.statement.number
-    return None
+    return next((one.statement.number for one in context.statements if f"table {table}" in one.touched.made), None)
 
 
 def _could_be_one(context: Context) -> Iterator[Found]:
@@ -72,20 +67,32 @@ def _could_be_one(context: Context) -> Iterator[Found]:
         node = context.node(one.statement.number, "alter_table_stmt")
         if node is None or one.command != "ALTER TABLE":
             continue
-        if name := existing(context, one, quoted(node.relation.schemaname, node.relation.relname)):
+        name = existing(context, one, quoted(node.relation.schemaname, node.relation.relname))
+        if name is not None and not _rows_between(context, altered.get(name, []), one, name):
             altered.setdefault(name, []).append(one)
     for name, several in altered.items():
         if len(several) < 2:  # noqa: PLR2004  one is one
             continue
-        numbers = listed(str(one.statement.number) for one in several)
+        numbers = ranges(one.statement.number for one in several)
         busy = sum(1 for one in several if any(item.name == name for item in (*one.rewrites, *one.scans)))
         often = f", {busy} of which read or write all of it" if busy > 1 else ""
         yield Found(
             several[-1].statement.number,
-            f"{name} is altered by statements {numbers}{often}",
+            f"{name} is altered by {numbers}{often}",
             (name,),
             severity="warning" if busy > 1 else None,
         )
+
+
+def _rows_between(context: Context, earlier: list[Traced], one: Traced, table: str) -> bool:
+    """Whether rows of a table are written between the last of some statements and this one."""
+    if not earlier:
+        return False
+    first, last = earlier[-1].statement.number, one.statement.number
+    return any(
+        first < item.statement.number < last and item.command in _WRITES and table in {lock.name for lock in item.locks}
+        for item in context.statements
+    )
 
 
 def _lock_timeout(context: Context) -> Iterator[Found]:
