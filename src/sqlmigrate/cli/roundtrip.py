@@ -76,6 +76,8 @@ def command(
             app.output.line("\n".join(_lines(trip)))
         version = shadow.version
     written = proofs.write(found, trips) if write else []
+    for problem in () if write else proofs.outdated(found, trips):
+        app.output.warning(f"{problem}; record it anew with --write")
     app.output.result(migrations=[_as_json(trip) for trip in trips], summary=_counts(trips), postgresql=version)
     app.output.line(_summary(trips, version))
     for path in written:
