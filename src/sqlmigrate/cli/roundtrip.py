@@ -102,7 +102,7 @@ def _base(app: App) -> tuple[Base, TargetFacts]:
 
 @contextmanager
 def _shadow(
-    app: App, scripts: Iterable[Any], target: TargetFacts | None, *, base: str, superuser: bool
+    app: App, scripts: Sequence[Any], target: TargetFacts | None, *, base: str, superuser: bool
 ) -> Iterator[Any]:
     from sqlmigrate import shadow  # noqa: PLC0415  --help needs none of it
 
@@ -112,6 +112,11 @@ def _shadow(
         app.output.progress(f"trying on PostgreSQL {opened.version} ({where})")
         for note in opened.notes:
             app.output.warning(note)
+        if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
+            app.output.warning(
+                f"PostgreSQL {opened.version} has no extension {', '.join(missing)} there, so what needs it fails; "
+                "name a server that has it with --shadow-url, or its programs with SQLMIGRATE_PG_BINDIR"
+            )
         yield opened
 
 
@@ -136,6 +141,7 @@ def _lines(trip: RoundTrip) -> list[str]:
 
     verdict = click.style(trip.verdict.value, fg=_COLORS.get(trip.verdict.value, "red"))
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
+    lines += _part("tried without these, which could not be applied before it:", trip.without)
     lines += _part("before and after the rollback differ:", as_text(trip.differences))
     lines += _part("applied again, it is not as it was the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))
@@ -184,6 +190,7 @@ def _as_json(trip: RoundTrip) -> dict[str, Any]:
         "not_tried": [problem_as_json(problem) for problem in trip.not_tried],
         "makes": as_json(trip.makes),
         "base": trip.base,
+        "without": list(trip.without),
         "seconds": round(trip.seconds, 3),
     }
 
