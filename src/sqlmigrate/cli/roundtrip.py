@@ -137,11 +137,13 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
 
 def _lines(trip: RoundTrip) -> list[str]:
     """Say in one line how it went, and under it what is wrong."""
-    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.roundtrip import PROVEN  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  same
 
     verdict = click.style(trip.verdict.value, fg=_COLORS.get(trip.verdict.value, "red"))
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
-    lines += _part("tried without these, which could not be applied before it:", trip.without)
+    if trip.verdict not in PROVEN:
+        lines += _part("tried without these, which could not be applied before it:", trip.without)
     lines += _part("before and after the rollback differ:", as_text(trip.differences))
     lines += _part("applied again, it is not as it was the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))
