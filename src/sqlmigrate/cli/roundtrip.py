@@ -70,7 +70,10 @@ def command(
     wanted = [item.migration_id for item in pending if start is None or item.migration_id not in start.applied]
     trips = []
     with _shadow(app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser) as shadow:
-        run = roundtrip.round_trips(found, wanted, shadow, app.options(), samples=samples, base=start)
+        recorded = write or app.output.as_json or proofs.any_recorded(found)
+        run = roundtrip.round_trips(
+            found, wanted, shadow, app.options(), samples=samples, base=start, fingerprints=recorded
+        )
         for trip in _progress(app, run, len(wanted)):
             trips.append(trip)
             app.output.line("\n".join(_lines(trip)))

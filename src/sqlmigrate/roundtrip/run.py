@@ -64,18 +64,20 @@ def round_trips(
     *,
     samples: Mapping[str, Samples] | None = None,
     base: Base | None = None,
+    fingerprints: bool = True,
     observer: Observer = ignore,
 ) -> Iterator[RoundTrip]:
     """Try the wanted migrations in order, and give what was found of each; no error of a script ends the pass.
 
-    Migrations in between are only applied; nothing behind the last wanted one is.
+    Migrations in between are only applied; nothing behind the last wanted one is. `fingerprints` of the schemas cost
+    time that only proofs need.
     """
     last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
     with ExitStack() as stack:
         ground = _Ground(shadow, stack)
         if base is not None:
             shadow.restore(ground.database, base.dump)
-        runner = _Runner(shadow, options, observer)
+        runner = _Runner(shadow, options, observer, fingerprints)
         for migration in migrations.ordered[: last + 1]:
             if base is not None and migration.migration_id in base.applied:
                 continue
@@ -127,6 +129,7 @@ class _Runner:
     shadow: Shadow
     options: Options
     observer: Observer
+    fingerprints: bool
     info: ServerInfo | None = None
 
     def replay(self, migration: Migration, ground: _Ground) -> None:
@@ -259,7 +262,7 @@ class _Trial:
         s0 = self._schema(admin)
         held = read_holders(admin)
         rows = read_contents(admin) if self.samples.before else None
-        found = replace(found, base=s0.schema.fingerprint())
+        found = replace(found, base=s0.schema.fingerprint() if self.runner.fingerprints else None)
         if failure := self.runner.attempt(connection, migration, forward):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
