@@ -46,6 +46,7 @@ class Config:
     allow_out_of_order: bool = False
     state_dir: Path | None = None
     shadow_url: str | None = None
+    require_proof: bool = False
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None
@@ -273,6 +274,7 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "allow_out_of_order": _bool,
     "state_dir": _path,
     "shadow_url": _text,
+    "require_proof": _bool,
 }
 SETTINGS = tuple(_PARSERS)
 """The names of all settings."""
