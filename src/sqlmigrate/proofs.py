@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import __version__
@@ -17,7 +17,7 @@ from sqlmigrate.migrations import BOOTSTRAP, PROOFS
 from sqlmigrate.roundtrip import PROVEN, Samples, Verdict, find_samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from sqlmigrate.migrations import Migration, Migrations
@@ -53,16 +53,51 @@ def path_of(migrations: Migrations, migration_id: str) -> Path:
     return migrations.directory / PROOFS / f"{migration_id}.json"
 
 
+def any_recorded(migrations: Migrations) -> bool:
+    """Tell whether there are proofs at all."""
+    return any((migrations.directory / PROOFS).glob("*.json"))
+
+
 def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
     """Record round trips that were tried; gives the files. One that is recorded already stays byte for byte."""
+    paths = []
+    for proof in _proofs(migrations, trips):
+        path = path_of(migrations, proof.migration_id)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"version": VERSION} | asdict(proof), indent=2) + "\n", encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def outdated(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Problem]:
+    """Say which recorded proofs are not what these round trips found; raises Error as `read` does.
+
+    The schema before is compared only where the recorded one was made on the same major version of PostgreSQL.
+    """
+    found = []
+    for proof in _proofs(migrations, trips):
+        path = path_of(migrations, proof.migration_id)
+        recorded = read(path)
+        if recorded is None:
+            continue
+        base = recorded.base if recorded.postgresql == proof.postgresql else proof.base
+        if replace(recorded, tool=proof.tool, postgresql=proof.postgresql, base=proof.base) != proof:
+            found.append(
+                Problem("this proof is stale: the files, what comes before or the verdict changed", Place(path))
+            )
+        elif base != proof.base:
+            found.append(Problem("this proof is stale: the schema that it starts from is another one now", Place(path)))
+    return found
+
+
+def _proofs(migrations: Migrations, trips: Iterable[RoundTrip]) -> Iterator[Proof]:
     samples, _ = find_samples(migrations)
     before = _before(migrations)
-    paths = []
     for trip in trips:
         if trip.verdict is Verdict.NOT_TRIED or trip.postgresql is None:
             continue
         migration = migrations.named(trip.migration_id)
-        proof = Proof(
+        yield Proof(
             trip.migration_id,
             trip.verdict.value,
             migration.script.sha256,
@@ -72,11 +107,6 @@ def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
             trip.base,
             trip.postgresql,
         )
-        path = path_of(migrations, trip.migration_id)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(asdict(proof), indent=2) + "\n", encoding="utf-8")
-        paths.append(path)
-    return paths
 
 
 def read(path: Path) -> Proof | None:

@@ -193,6 +193,20 @@ def test_a_stale_proof_is_none(project, target, sqlmigrate, file, reason):
 
 
 @pytest.mark.usefixtures("shadow")
+def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate):
+    project.tables("a", "b")
+    assert sqlmigrate("roundtrip", "--write").status == 0
+    assert "stale" not in sqlmigrate("roundtrip").stderr
+    path = project.directory / "proofs" / "b.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base": "another"}))
+    project.file("a.sql", "CREATE TABLE a (id int);")
+    told = sqlmigrate("roundtrip").stderr
+
+    assert f"{project.directory}/proofs/a.json: this proof is stale" in told
+    assert f"{path}: this proof is stale" in told
+
+
+@pytest.mark.usefixtures("shadow")
 def test_a_round_trip_that_failed_is_no_proof(pairs, target, sqlmigrate):
     pairs(a=("CREATE TABLE a ();", "SELECT 1;"))
     assert sqlmigrate("roundtrip", "--write").status == 3

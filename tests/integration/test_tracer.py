@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.review.locks import holds, longest
+from sqlmigrate.review.locks import Taken, holds, longest
 from support.statement_kinds import GROUND
 from support.tracing import run, shadow_on, trace_text
 
@@ -53,7 +53,7 @@ def test_both_what_a_statement_locks_alone_and_what_it_adds_in_the_transaction_a
         ["customers SHARE"],
         ["customers ACCESS EXCLUSIVE"],
     ]
-    held = holds([(one.statement.number, one.taken) for one in found.statements], 4)
+    held = holds([Taken(one.statement.number, one.taken, one.held) for one in found.statements])
     assert [(hold.lock.name, hold.lock.level, hold.first, hold.last, hold.statements) for hold in held] == [
         ("shop.orders", 8, 1, 4, 4),
         ("shop.customers", 5, 3, 3, 1),

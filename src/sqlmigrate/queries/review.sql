@@ -180,3 +180,56 @@ UNION ALL
 SELECT d.classoid, d.objoid, d.objsubid, NULL, NULL, 0, d.description
 FROM pg_catalog.pg_description AS d
 WHERE d.objoid >= 16384 OR d.classoid = 2615
+
+-- name: figures
+-- of the target: since when its counters count, and the oldest transaction that we may see
+SELECT pg_catalog.current_setting('server_version') AS version,
+       pg_catalog.clock_timestamp() AS read_at,
+       coalesce((SELECT stats_reset FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database()),
+                pg_catalog.pg_postmaster_start_time()) AS since,
+       oldest.seconds,
+       oldest.who
+FROM (VALUES (1)) AS one
+LEFT JOIN LATERAL (
+    SELECT extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::double precision AS seconds,
+           'pid ' || a.pid || ' (role ' || coalesce(a.usename, '?') || ', '
+               || pg_catalog.quote_literal(coalesce(a.application_name, '')) || ')' AS who
+    FROM pg_catalog.pg_stat_activity AS a
+    WHERE a.datname = pg_catalog.current_database()
+      AND a.backend_type = 'client backend'
+      AND a.pid <> pg_catalog.pg_backend_pid()
+      AND a.xact_start IS NOT NULL
+    ORDER BY a.xact_start
+    LIMIT 1
+) AS oldest ON true
+
+-- name: sizes
+-- a partitioned table has the sum of its partitions
+WITH RECURSIVE tree (root, oid) AS (
+    SELECT c.oid, c.oid
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'm')
+      AND c.relpersistence <> 't'
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+      AND n.nspname !~ '^pg_toast'
+      AND n.nspname <> %(leave_out)s::text
+    UNION ALL
+    SELECT t.root, i.inhrelid
+    FROM tree AS t
+    JOIN pg_catalog.pg_class AS p ON p.oid = t.oid AND p.relkind = 'p'
+    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
+)
+SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(r.relname) AS name,
+       sum(nullif(c.reltuples, -1))::bigint AS rows,
+       coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)) FILTER (WHERE c.relkind <> 'p'), 0)::bigint AS size,
+       sum(s.n_tup_ins + s.n_tup_upd + s.n_tup_del)::double precision AS writes,
+       sum(s.idx_scan)::double precision AS index_scans,
+       sum(s.seq_scan)::double precision AS scans
+FROM tree AS t
+JOIN pg_catalog.pg_class AS r ON r.oid = t.root
+JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace
+JOIN pg_catalog.pg_class AS c ON c.oid = t.oid
+LEFT JOIN pg_catalog.pg_stat_user_tables AS s ON s.relid = c.oid
+GROUP BY 1, t.root
+ORDER BY 3 DESC, 1

@@ -5,6 +5,7 @@ Source: "Explicit Locking", table 13.2 (https://www.postgresql.org/docs/current/
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.model import Hold, Lock
@@ -63,18 +64,32 @@ def make_lock(kind: str, name: str, mode: str, source: Source = "seen") -> Lock:
     return Lock(kind, name, mode, level, blocks(kind, level), source)
 
 
-def holds(taken: Sequence[tuple[int, Iterable[Lock]]], last: int) -> tuple[Hold, ...]:
-    """Give what is held from when to when, where only the end of statement `last` lets go of anything.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The locks that come with statement `number`, and those that were held when it began."""
 
-    `taken` gives the locks that come with each statement, each stronger than what was held on the same before.
-    """
-    begun: list[tuple[int, Lock]] = [(number, lock) for number, locks in taken for lock in locks]
+    number: int
+    taken: tuple[Lock, ...]
+    held: tuple[Lock, ...]
+
+
+def holds(steps: Sequence[Taken]) -> tuple[Hold, ...]:
+    """Give what is held from when to when; a lock that grows is one hold for each mode."""
     found = []
-    for at, (first, lock) in enumerate(begun):
-        grown = (number for number, other in begun[at + 1 :] if (other.kind, other.name) == (lock.kind, lock.name))
-        end = next(grown, last + 1) - 1
-        found.append(Hold(lock, first, max(end, first), max(end, first) - first + 1))
+    for at, step in enumerate(steps):
+        for lock in step.taken:
+            last = step.number
+            for later in steps[at + 1 :]:
+                if _on(lock, later.taken) or not _on(lock, later.held):
+                    break
+                last = later.number
+            found.append(Hold(lock, step.number, last, last - step.number + 1))
     return tuple(found)
+
+
+def _on(lock: Lock, others: Iterable[Lock]) -> bool:
+    """Whether one of some locks is on the same thing."""
+    return any((other.kind, other.name) == (lock.kind, lock.name) for other in others)
 
 
 def longest(found: Iterable[Hold]) -> Hold | None:
