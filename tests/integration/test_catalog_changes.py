@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,50 +9,9 @@ import pytest
 
 from sqlmigrate import catalog
 from sqlmigrate.schemadiff import as_text, compare, order_only
-from sqlmigrate.server import PrivateServer, drop_database, ensure_database
 from support.schema_changes import Case, read_cases
 
-BASE = Path(__file__).parents[1] / "support" / "catalog_base.sql"
 CASES = read_cases()
-
-
-@pytest.fixture(scope="session")
-def rich_database(pg_server: PrivateServer) -> Iterator[str]:
-    """A database in which each kind of object is there."""
-
-    def fill(conninfo: str) -> None:
-        with psycopg.connect(conninfo, autocommit=True) as session:
-            session.execute(BASE.read_text(encoding="utf-8"))
-
-    ensure_database(pg_server, name="rich", owner="migrator", initialize=fill)
-    yield pg_server.conninfo("rich")
-    with psycopg.connect(pg_server.conninfo("rich"), autocommit=True) as session:
-        session.execute("DROP SUBSCRIPTION cat_subscription")
-        session.execute("DROP OWNED BY cat_owner, cat_reader, cat_writer CASCADE")
-    drop_database(pg_server, "rich")
-    with psycopg.connect(pg_server.conninfo(), autocommit=True) as session:
-        session.execute("DROP ROLE cat_owner, cat_reader, cat_writer")
-
-
-@pytest.fixture(scope="session")
-def rich_session(rich_database: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(rich_database, prepare_threshold=2) as session:
-        yield session
-
-
-@pytest.fixture
-def rich(rich_session: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
-    """A session in a transaction of that database that is rolled back."""
-    rich_session.execute("SET LOCAL client_min_messages = error")
-    yield rich_session
-    rich_session.rollback()
-
-
-@pytest.fixture(scope="session")
-def start(rich_session: psycopg.Connection[Any]) -> Iterator[catalog.Snapshot]:
-    """What is in that database before any change."""
-    yield catalog.read(rich_session, cluster=True)
-    rich_session.rollback()
 
 
 def both_ways(session: psycopg.Connection[Any], since: catalog.Snapshot) -> catalog.Snapshot:
