@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SETTINGS = {
     "search_path": "",
     "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
     "datestyle": "ISO, YMD",
     "intervalstyle": "postgres",
     "timezone": "UTC",
