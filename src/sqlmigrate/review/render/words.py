@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Migration,
         Proof,
         Report,
+        Severity,
         Statement,
         Suppressed,
         Verdict,
@@ -71,6 +72,16 @@ class Place:
     migration: Migration
     direction: Direction
     hazard: Hazard
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The places of one kind of hazard."""
+
+    severity: Severity
+    code: str
+    title: str
+    places: tuple[Place, ...]
 
 
 def visible(text: str) -> str:
@@ -188,16 +199,26 @@ def directions(migration: Migration) -> Iterator[Direction]:
         yield migration.rollback
 
 
-def hazards(report: Report) -> list[Place]:
-    """Give all hazards that are not allowed, the worst first, else in the order in which they come."""
-    found = [
+def hazards(report: Report, operation: str) -> list[Place]:
+    """Give the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
+    return [
         Place(number, migration, direction, hazard)
         for number, migration in enumerate(report.migrations, 1)
         for direction in directions(migration)
+        if direction.operation == operation
         for statement in direction.statements
         for hazard in statement.hazards
     ]
-    return sorted(found, key=lambda place: SEVERITIES.index(place.hazard.severity))
+
+
+def grouped(places: Iterable[Place]) -> list[Group]:
+    """Put hazards of one kind together, the worst first, else as they come."""
+    found: dict[tuple[Severity, str, str], list[Place]] = {}
+    for place in places:
+        hazard = place.hazard
+        found.setdefault((hazard.severity, hazard.code, hazard.title), []).append(place)
+    groups = [Group(*key, tuple(several)) for key, several in found.items()]
+    return sorted(groups, key=lambda group: SEVERITIES.index(group.severity))
 
 
 def allowed(direction: Direction) -> list[Suppressed]:

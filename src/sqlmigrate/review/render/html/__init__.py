@@ -16,10 +16,12 @@ from sqlmigrate.review.render.html.tags import Child, Html, page, stylesheet, ta
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.review.model import Direction, Report, Target
-    from sqlmigrate.review.render.words import Place
+    from sqlmigrate.review.model import Direction, Hazard, Report, Target
+    from sqlmigrate.review.render.words import Group, Place
 
 _UNDONE = ("exact", "order_only")
+_WHEN = {"apply": "When applying", "rollback": "When rolling back"}
+_TOLD = 3  # places of one hazard at which is said what was seen; the others are links
 
 
 def render(report: Report) -> str:
@@ -77,10 +79,8 @@ def _masthead(report: Report) -> list[Html]:
 
 
 def _verdict(report: Report) -> Html:
-    found = words.hazards(report)
-    scripts = [direction for migration in report.migrations for direction in words.directions(migration)]
-    allowed = sum(len(words.allowed(direction)) for direction in scripts)
     undone = sum(migration.proof.verdict in _UNDONE for migration in report.migrations)
+    scripts = [direction for migration in report.migrations for direction in words.directions(migration)]
     statements = sum(len(direction.statements) for direction in scripts)
     return tag(
         "section",
@@ -88,8 +88,8 @@ def _verdict(report: Report) -> Html:
         tag("h1", report.headline, id="verdict"),
         tag(
             "dl",
-            _figure("Migrations", len(report.migrations), words.count(statements, "statement") + " with their undo"),
-            _figure("Hazards", len(found), words.tally(place.hazard for place in found), f"{allowed} allowed"),
+            _figure("Migrations", len(report.migrations), words.count(statements, "statement") + " with the undo"),
+            [_hazards(report, operation, title) for operation, title in _WHEN.items()],
             _figure("Undo proven", f"{undone} of {len(report.migrations)}", "schema restored exactly"),
             _figure("Not checked", len(report.not_checked), tag("a", "what and why", href="#not-checked")),
             class_="figures",
@@ -98,6 +98,18 @@ def _verdict(report: Report) -> Html:
         class_=f"verdict {report.verdict}",
         aria_labelledby="verdict",
     )
+
+
+def _hazards(report: Report, operation: str, title: str) -> Html:
+    found = words.hazards(report, operation)
+    allowed = sum(
+        len(words.allowed(direction))
+        for migration in report.migrations
+        for direction in words.directions(migration)
+        if direction.operation == operation
+    )
+    said = [words.tally(place.hazard for place in found)] if found else ["none found"]
+    return _figure(f"Hazards {title.lower()}", len(found), *said, *([f"{allowed} allowed"] if allowed else []))
 
 
 def _figure(term: str, number: int | str, *said: Html | str) -> Html:
@@ -121,33 +133,40 @@ def _contents(report: Report) -> Html:
 
 
 def _decisions(report: Report) -> Html:
-    found = words.hazards(report)
-    rows = [_decision(place) for place in found]
+    parts = [
+        [tag("h3", title), tag("ol", (_decision(group, report) for group in words.grouped(found)), class_="decisions")]
+        for operation, title in _WHEN.items()
+        if (found := words.hazards(report, operation))
+    ]
     nothing = "No hazard was found, or each is allowed by its script."
     return tag(
         "section",
         tag("h2", "Hazards, the worst first", id="decide"),
-        tag("ol", rows, class_="decisions") if rows else tag("p", icon("fine"), " ", nothing),
+        parts or tag("p", icon("fine"), " ", nothing),
         class_="block",
     )
 
 
-def _decision(place: Place) -> Html:
-    hazard, direction = place.hazard, place.direction
-    where = f"{place.migration.migration_id}, {direction.operation}, line {hazard.line}"
-    about = f"{words.listed(hazard.relations, 3)} · {where}" if hazard.relations else where
-    return tag(
-        "li",
-        badge(hazard.severity),
-        tag(
-            "div",
-            tag("a", hazard.title, href=f"#m{place.number}-{direction.operation}-s{hazard.statement}"),
-            " ",
-            tag("code", hazard.code),
-            tag("span", about, class_="quiet"),
-            tag("span", f"raised: {hazard.raised}", class_="quiet") if hazard.raised else None,
-        ),
-    )  # fmt: skip
+def _decision(group: Group, report: Report) -> Html:
+    """Say what was seen at the first places, and name the others."""
+    several = len(report.migrations) > 1
+    told = [
+        tag("p", _link(place, several=several), " ", place.hazard.seen, _raised(place.hazard))
+        for place in group.places[:_TOLD]
+    ]
+    others = group.places[_TOLD:]
+    also = [tag("p", "also ", [[", " if at else "", _link(p, several=several)] for at, p in enumerate(others)])]
+    heading = tag("h4", group.title, " ", tag("code", group.code))
+    return tag("li", badge(group.severity), tag("div", heading, told, also if others else None))
+
+
+def _link(place: Place, *, several: bool) -> Html:
+    where = f"{place.migration.migration_id}, line {place.hazard.line}" if several else f"line {place.hazard.line}"
+    return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.hazard.statement}")
+
+
+def _raised(hazard: Hazard) -> Html | None:
+    return tag("span", f" (raised: {hazard.raised})", class_="quiet") if hazard.raised else None
 
 
 def _target(target: Target) -> Html:

@@ -143,9 +143,6 @@ def _facts(statement: Statement) -> Iterator[Html]:
         if names:
             mark = tag("span", sign, class_="sign", aria_hidden="true")
             yield tag("li", mark, tag("span", word, class_="said"), " ", _names(names), class_="object")
-    if statement.held_before:
-        held = words.count(statement.held_before, "relation")
-        yield tag("li", f"{held} locked before it", class_="quiet")
     yield from (tag("li", note, class_="quiet") for note in statement.notes)
 
 

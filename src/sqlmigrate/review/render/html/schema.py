@@ -9,7 +9,7 @@ from sqlmigrate.review.render import words
 from sqlmigrate.review.render.html.tags import Html, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlmigrate.review.model import Migration
 
@@ -21,7 +21,7 @@ _HEADS = ("Object", "Before", "After")
 def schema_changes(migration: Migration) -> Html:
     """Give the changes as a table, or as lines where there are only lines."""
     if migration.changes:
-        body = [row for change in migration.changes for row in _rows(change)]
+        body = [_row(change) for change in migration.changes]
         head = tag("thead", tag("tr", (tag("th", name, scope="col") for name in _HEADS)))
         return tag("table", head, tag("tbody", body), class_="stack schema")
     if migration.change_lines:
@@ -39,31 +39,27 @@ def _diff_line(line: str) -> Html:
     return tag("span", line, "\n", class_=f"d {class_ or ''}".strip())
 
 
-def _rows(change: Mapping[str, Any], depth: int = 0) -> Iterator[Html]:
-    kind, name = change["object"]["kind"], change["object"]["name"]
+def _row(change: Mapping[str, Any]) -> Html:
     sign, said = _SIGNS[change["kind"]]
     title = tag(
         "th",
         tag("span", sign, class_="sign", aria_hidden="true"),
         tag("span", f"{said} ", class_="said"),
-        tag("small", kind),
+        tag("small", change["object"]["kind"]),
         " ",
-        tag("code", name),
+        tag("code", change["object"]["name"]),
         tag("span", f" {change['property']}", class_="property") if change["property"] else None,
         scope="row",
-        class_="part" if depth else None,
     )
-    yield tag("tr", title, _cells(change), class_=change["kind"])
-    for part in change.get("parts", ()):
-        yield from _rows(part, depth + 1)
+    return tag("tr", title, _cells(change), class_=change["kind"])
 
 
 def _cells(change: Mapping[str, Any]) -> list[Html]:
     before, after = change["before"], change["after"]
-    if change["kind"] != "changed":
-        whole = _cell(_properties(change), "After" if change["kind"] == "added" else "Before")
-        nothing = tag("td", "—", class_="none", data_label="Before" if change["kind"] == "added" else "After")
-        return [nothing, whole] if change["kind"] == "added" else [whole, nothing]
+    if change["kind"] == "added":
+        return [tag("td", "-", class_="none", data_label="Before"), _whole(change, "After")]
+    if change["kind"] == "removed":
+        return [_whole(change, "Before"), tag("td", "-", class_="none", data_label="After")]
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         lines = list(difflib.unified_diff(words.lines_of(before), words.lines_of(after), lineterm="", n=2))[2:]
         return [tag("td", diff_lines(lines), colspan=2, data_label="Difference")]
@@ -71,9 +67,35 @@ def _cells(change: Mapping[str, Any]) -> list[Html]:
 
 
 def _cell(text: str, label: str) -> Html:
-    if not text:
-        return tag("td", "yes" if label == "After" else "it was there", class_="quiet", data_label=label)
     return tag("td", tag("code", text, class_="value"), data_label=label)
+
+
+def _whole(change: Mapping[str, Any], label: str) -> Html:
+    """Say what an object that came or went is, with its parts under it."""
+    parts = [
+        tag("li", tag("small", part["object"]["kind"]), " ", tag("code", _own_name(part, change)), " ", _said(part))
+        for part in change.get("parts", ())
+        if not _told_by_column(part)
+    ]
+    said = _properties(change)
+    head = tag("code", said, class_="value") if said or parts else tag("span", "is there", class_="quiet")
+    return tag("td", head, tag("ul", parts, class_="parts") if parts else None, data_label=label)
+
+
+def _said(part: Mapping[str, Any]) -> Html:
+    return tag("span", _properties(part), class_="quiet")
+
+
+def _own_name(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+    """Leave out the name of the table that a part belongs to."""
+    name, owner = part["object"]["name"], whole["object"]["name"]
+    return str(name.removeprefix(f"{owner}.").removesuffix(f" on {owner}"))
+
+
+def _told_by_column(part: Mapping[str, Any]) -> bool:
+    """Tell the constraints that PostgreSQL 18 makes for NOT NULL: their columns say so already."""
+    definition = (part.get("properties") or {}).get("definition")
+    return part["object"]["kind"] == "constraint" and str(definition).startswith("NOT NULL ")
 
 
 def _properties(change: Mapping[str, Any]) -> str:
