@@ -60,6 +60,9 @@ ANSWERS: dict[str, tuple[Tone, str]] = {
     "different": ("danger", "it is late, and the order changes what comes out"),
     "unknown": ("warning", "it is late, and whether the order matters could not be told"),
 }
+ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
+"""What the trace says to a finding of squawk."""
+
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _SCALES = ((1_000_000_000, " bn"), (1_000_000, " M"), (1_000, " k"))
 
@@ -224,6 +227,14 @@ def grouped(places: Iterable[Place]) -> list[Group]:
 def allowed(direction: Direction) -> list[Suppressed]:
     """Give the hazards of a script that it allows."""
     return [item for statement in direction.statements for item in statement.suppressed]
+
+
+def findings(direction: Direction) -> list[tuple[str, str, list[int]]]:
+    """Give squawk's rules with what the trace says to them, and the lines."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for finding in (*(item for statement in direction.statements for item in statement.findings), *direction.findings):
+        found.setdefault((finding.rule, ANSWERED[finding.answer]), []).append(finding.line)
+    return [(rule, answer, lines) for (rule, answer), lines in found.items()]
 
 
 def tally(found: Iterable[Hazard]) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.review.render import words
 from sqlmigrate.review.render.html.highlight import highlight
 from sqlmigrate.review.render.html.icons import badge
 from sqlmigrate.review.render.html.tags import Html, tag
 
 if TYPE_CHECKING:
     from sqlmigrate.review.model import Finding, Hazard, Suppressed
-
-_ANSWERS = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
 
 
 def hazard_card(hazard: Hazard) -> Html:
@@ -53,10 +52,10 @@ def allowed_card(item: Suppressed) -> Html:
 
 def finding_line(finding: Finding) -> Html:
     """Say what squawk expects, and what was seen of it."""
-    answer = _ANSWERS[finding.answer]
     return tag(
         "span",
-        tag("b", "squawk"), " ", tag("code", finding.rule), " ", finding.message,
-        f" {finding.help}" if finding.help else None,
-        tag("em", f" {answer}{': ' if finding.why else ''}{finding.why or ''}", class_=finding.answer),
-    )  # fmt: skip
+        (tag("b", "squawk"), " ", tag("code", finding.rule), " ", finding.message, " "),
+        f"{finding.help} " if finding.help else None,
+        tag("em", words.ANSWERED[finding.answer], class_=finding.answer),
+        f": {finding.why}" if finding.why else None,
+    )

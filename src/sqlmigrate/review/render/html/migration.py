@@ -81,7 +81,7 @@ def _way(direction: Direction, anchor: str) -> Html:
 
 
 def _facts(direction: Direction) -> Iterator[Html]:
-    how = "in one transaction" if direction.transactional else "each commits by itself"
+    how = "in one transaction" if direction.transactional else "outside a transaction"
     yield from _fact("Statements", f"{len(direction.statements)}, {how}")
     found = [hazard for statement in direction.statements for hazard in statement.hazards]
     allowed = words.allowed(direction)

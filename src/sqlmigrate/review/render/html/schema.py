@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SIGNS = {"added": ("+", "added"), "removed": ("-", "removed"), "changed": ("~", "changed")}
 _NOBODYS = frozenset({"table", "position", "owner", "acl"})  # said elsewhere, or the same for all that a script makes
+_USUAL = ("access method", "heap")
 _HEADS = ("Object", "Before", "After")
 
 
@@ -107,7 +108,7 @@ def _properties(change: Mapping[str, Any]) -> str:
     left = [
         key if value is True else f"{key} {_value(value)}"
         for key, value in found.items()
-        if key not in _NOBODYS and value not in (None, False)
+        if key not in _NOBODYS and value not in (None, False) and (key, value) != _USUAL
     ]
     return ", ".join(kind + left)
 
