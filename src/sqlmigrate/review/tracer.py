@@ -18,7 +18,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate.catalog import read
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.errors import Error
-from sqlmigrate.review.commands import DATA, HIDING, command, makes_objects
+from sqlmigrate.review.commands import DATA, HIDING, changes_catalog, command
 from sqlmigrate.review.locks import STOPS_WRITES
 from sqlmigrate.review.objects import Touched, read_objects, touched
 from sqlmigrate.review.observe import (
@@ -250,21 +250,20 @@ class _Pass:
             return
         locks = folded(read_locks(connection), self.relations, self.named)
         seen.locks, seen.held, self._held = locks, self._held, locks
-        scans = read_scans(connection)
-        if seen.command not in DATA or seen.command in HIDING:
-            seen.scans = scanned(self._scans, scans, self.relations)
-        self._scans = scans
+        if self._objects:
+            scans = read_scans(connection)
+            if seen.command not in DATA or seen.command in HIDING:
+                seen.scans = scanned(self._scans, scans, self.relations)
+            self._scans = scans
 
     def _read_catalog(self, connection: Connection, seen: _Seen) -> None:
-        if not self._objects:
+        if not self._objects or not changes_catalog(seen.command):
             return
-        now = read_relations(connection)
+        now, things = read_relations(connection), read_objects(connection)
         if seen.command != "TRUNCATE":
             seen.rewrites = [item for item in rewritten(self._now, now) if item.oid in self.relations]
-        self._now = now
-        if makes_objects(seen.command):
-            things = read_objects(connection)
-            seen.touched, self._things = touched(self._things, things), things
+        seen.touched = touched(self._things, things)
+        self._now, self._things = now, things
 
     @contextmanager
     def _waiting(self, connection: Connection, seen: _Seen) -> Iterator[None]:
