@@ -198,7 +198,7 @@ def test_a_statement_on_all_tables_is_told_from_a_table_that_says_so(shadow, dat
 
     assert {lock.source for lock in one.own} == {"table"}
     assert "orders SHARE UPDATE EXCLUSIVE" in words(one.own)
-    assert one.notes == ("its locks are those of PostgreSQL's documentation: it works on all tables",)
+    assert one.notes == ("its locks are those of PostgreSQL's documentation, since it could not be made to wait",)
 
 
 def test_what_would_change_the_whole_server_is_not_tried_on_one_that_is_not_ours(shadow, database):
@@ -222,3 +222,49 @@ def test_a_role_and_a_search_path_of_the_script_do_not_blind_us(shadow, database
 
     assert found.error is None
     assert words(found.statements[-1].own) == ["orders ACCESS EXCLUSIVE"]
+
+
+def test_a_statement_that_has_nothing_to_wait_for_is_told_from_the_documentation(shadow, database):
+    text = "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_note ON orders (note)"
+
+    [one] = trace_text(shadow, database, text, transactional=False).statements
+
+    assert words(one.own) == ["orders SHARE UPDATE EXCLUSIVE"]
+    assert one.own[0].source == "table"
+    assert one.touched.made == ()
+
+
+def test_a_deferred_constraint_that_fails_outside_a_transaction_is_told(shadow, database):
+    run(database, "DROP INDEX shop.orders_amount; ALTER TABLE shop.orders ADD UNIQUE (amount) INITIALLY DEFERRED")
+    text = "SELECT 1;\nINSERT INTO orders (id, amount, reason) VALUES (1, 5, ''), (2, 5, '');\n"
+
+    found = trace_text(shadow, database, text, transactional=False)
+
+    assert str(found.error).startswith("sql/0001.sql:2:1: duplicate key value")
+    assert [one.statement.number for one in found.statements] == [1]
+
+
+def test_copy_data_is_loaded_and_an_extension_is_one_object(shadow, database):
+    text = "COPY customers (id, name) FROM STDIN;\n1\tAnn\n2\tBob\n\\.\nCREATE EXTENSION plpgsql_check_absent;\n"
+
+    found = trace_text(shadow, database, text)
+
+    assert [(one.command, words(one.own)) for one in found.statements] == [("COPY", ["customers ROW EXCLUSIVE"])]
+    assert str(found.error).startswith("sql/0001.sql:5:1:")
+
+
+def test_locks_that_a_savepoint_gives_back_are_held_no_longer(shadow, database):
+    text = """
+        SAVEPOINT a;
+        LOCK TABLE orders IN SHARE MODE;
+        ROLLBACK TO a;
+        LOCK TABLE customers IN SHARE MODE;
+    """
+
+    found = trace_text(shadow, database, text)
+
+    held = holds([Taken(one.statement.number, one.taken, one.held) for one in found.statements])
+    assert [(hold.lock.name, hold.first, hold.last) for hold in held] == [
+        ("shop.orders", 2, 3),
+        ("shop.customers", 4, 4),
+    ]

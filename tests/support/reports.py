@@ -49,7 +49,7 @@ ALTER TABLE shop.orders ADD COLUMN customer_id bigint;
 
 UPDATE shop.orders SET customer_id = 0;
 
--- sqlmigrate-allow: H04 the table is small here
+-- sqlmigrate-allow: H02 the table is small here
 ALTER TABLE shop.orders
     ADD CONSTRAINT orders_customer_fk FOREIGN KEY (customer_id) REFERENCES shop.customers (id);
 
@@ -167,7 +167,7 @@ def hazards() -> tuple[Hazard, ...]:
     """Make one hazard of each severity."""
     return (
         Hazard(
-            code="H02",
+            code="H01",
             slug="table-rewrite",
             title="the whole table is written anew",
             severity="danger",
@@ -177,13 +177,13 @@ def hazards() -> tuple[Hazard, ...]:
             blocks="every read and write of shop.orders waits until it is done and the transaction commits",
             instead="add a second column, fill it in batches, and switch over",
             rewrite="ALTER TABLE shop.orders ADD COLUMN number_new bigint;\n-- fill it in batches, then switch",
-            page="docs/hazards/H02-table-rewrite.md",
+            page="docs/hazards/H01-table-rewrite.md",
             relations=("shop.orders",),
             raised="shop.orders has 120 million rows, 48 GB",
         ),
         Hazard(
             code="H20",
-            slug="write-without-where",
+            slug="all-rows-written",
             title="UPDATE without WHERE",
             severity="warning",
             statement=2,
@@ -191,11 +191,11 @@ def hazards() -> tuple[Hazard, ...]:
             seen="every row of shop.orders is written",
             blocks="whoever writes one of these rows waits until COMMIT, and the table grows to twice its size",
             instead="write in batches, outside of this transaction",
-            page="docs/hazards/H20-write-without-where.md",
+            page="docs/hazards/H20-all-rows-written.md",
             relations=("shop.orders",),
         ),
         Hazard(
-            code="H30",
+            code="H40",
             slug="alters-that-could-be-one",
             title="several ALTER TABLE that could be one",
             severity="note",
@@ -204,7 +204,7 @@ def hazards() -> tuple[Hazard, ...]:
             seen="shop.orders is altered by statements 3 and 4",
             blocks="a table may be read or written once for each of them",
             instead="write them as one ALTER TABLE",
-            page="docs/hazards/H30-alters-that-could-be-one.md",
+            page="docs/hazards/H40-alters-that-could-be-one.md",
             relations=("shop.orders",),
         ),
     )
@@ -214,7 +214,15 @@ def dangerous() -> Migration:
     """Make a migration with a hazard of each severity, one of them allowed, and an undo that loses a comment."""
     strong, share = lock("ACCESS EXCLUSIVE"), lock("SHARE ROW EXCLUSIVE", "shop.customers")
     danger, warning, note = hazards()
-    scan = replace(danger, code="H04", slug="scan-under-lock", statement=3, line=9, raised=None)
+    scan = replace(
+        danger,
+        code="H02",
+        slug="scan-under-lock",
+        page="docs/hazards/H02-scan-under-lock.md",
+        statement=3,
+        line=9,
+        raised=None,
+    )
     statements = (
         Statement(
             1, 4, 4, "ALTER TABLE shop.orders ADD COLUMN customer_id bigint", "ALTER TABLE",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Operation = Literal["apply", "rollback"]
 
+_WHOLE_MAX, _STATEMENT_MAX = 1 << 20, 10_000  # characters
 _FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "order_only"})
 
 
@@ -38,7 +39,7 @@ def direction(
         trace.script.sha256,
         trace.script.checksum,
         trace.transactional,
-        trace.script.text,
+        _whole(trace.script),
         tuple(_statements(trace, hazards, suppressed, by_statement)),
         held,
         sum(1 for one in trace.statements if any(lock.level >= STOPS_CHANGES for lock in one.taken)),
@@ -57,7 +58,7 @@ def not_run(script: Script, operation: Operation, error: str, *, transactional: 
         script.sha256,
         script.checksum,
         transactional,
-        script.text,
+        _whole(script),
         tuple(_bare(statement) for statement in script.statements()),
         error=error,
     )
@@ -95,7 +96,7 @@ def _statement(
         statement.number,
         statement.line,
         _last_line(statement),
-        statement.text,
+        _shown(statement),
         one.command,
         one.own,
         one.taken,
@@ -123,13 +124,24 @@ def _bare(
         statement.number,
         statement.line,
         _last_line(statement),
-        statement.text,
+        _shown(statement),
         command(statement.text),
         hazards=hazards,
         suppressed=suppressed,
         findings=findings,
         notes=("it was not run",),
     )
+
+
+def _whole(script: Script) -> str | None:
+    """Give a script's text unless it is too long for a report."""
+    return script.text if script.text is not None and len(script.text) <= _WHOLE_MAX else None
+
+
+def _shown(statement: Statement) -> str:
+    """Give a statement's text as far as anybody reads it."""
+    left = len(statement.text) - _STATEMENT_MAX
+    return statement.text if left <= 0 else f"{statement.text[:_STATEMENT_MAX]}\n-- and {left} characters more"
 
 
 def _last_line(statement: Statement) -> int:

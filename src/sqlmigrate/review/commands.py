@@ -31,9 +31,9 @@ DATA = frozenset(
 HIDING = frozenset({"DO", "CALL", "SELECT", "EXECUTE"})
 """Commands that may run others inside."""
 
-_MAKES_NO_OBJECTS = frozenset(
+_CHANGES_NO_CATALOG = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "VALUES", "TABLE", "LOCK", "SET", "RESET", "SHOW", "SAVEPOINT",
-     "RELEASE", "BEGIN", "COMMIT", "ROLLBACK", "START", "END", "ABORT", "TRUNCATE"}
+     "RELEASE", "BEGIN", "COMMIT", "ROLLBACK", "START", "END", "ABORT"}
 )  # fmt: skip
 
 
@@ -62,6 +62,6 @@ def _from_tree(tree: Any) -> str | None:
     return "CREATE TABLE AS" if kind == "create_table_as_stmt" else _TREES.get(kind)
 
 
-def makes_objects(name: str) -> bool:
-    """Tell whether a command may make, change or drop objects."""
-    return name not in _MAKES_NO_OBJECTS
+def changes_catalog(name: str) -> bool:
+    """Tell whether a command may make, change or drop objects, or give relations other files."""
+    return name not in _CHANGES_NO_CATALOG

@@ -88,7 +88,9 @@ def _is_renamed(key: _Key, old: Thing, after: Mapping[_Key, Thing]) -> bool:
 
 
 def _tops(things: Objects) -> Objects:
-    """Leave out the parts of a relation that is there too, and the index of a constraint."""
+    """Leave out the parts of a relation or an extension that is there too, and the index of a constraint."""
+    if any(thing.kind == "extension" for thing in things.values()):
+        return {key: thing for key, thing in things.items() if thing.kind in ("extension", "schema")}
     whole = {key[1] for key in things if key[0] == _RELATION and key[2] == 0}
     constraints = {
         (thing.part_of, thing.name.partition(" on ")[0]) for thing in things.values() if thing.kind == "constraint"

@@ -132,16 +132,14 @@ def _trips(question: Question, shadow: Shadow, options: Options) -> dict[str, Pr
 
 
 def _recorded(migrations: Migrations, migration: Migration, major: int) -> Proof | None:
-    """Give the recorded proof of a pair if it is good, of these very files, and of this major version."""
+    """Give the recorded proof of a pair if it is a good one of these very files."""
     try:
         notes = proofs.require(migrations, [migration], major=major)
     except MigrationsError:
         return None
     path = proofs.path_of(migrations, migration.migration_id)
     found = proofs.read(path)
-    if found is None or notes:
-        return None
-    return model.Proof(found.verdict, (), bool(found.samples), str(path))
+    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path)) if found else None
 
 
 def _proof(trip: RoundTrip, *, with_data: bool) -> Proof:

@@ -18,7 +18,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate.catalog import read
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.errors import Error
-from sqlmigrate.review.commands import DATA, HIDING, command, makes_objects
+from sqlmigrate.review.commands import DATA, HIDING, changes_catalog, command
 from sqlmigrate.review.locks import STOPS_WRITES
 from sqlmigrate.review.objects import Touched, read_objects, touched
 from sqlmigrate.review.observe import (
@@ -43,12 +43,13 @@ if TYPE_CHECKING:
     from sqlmigrate.catalog import Snapshot
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.review.model import Lock
+    from sqlmigrate.review.model import Lock, Source
     from sqlmigrate.review.observe import Named, Relation, Relations
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script, Statement
 
 _APPLICATION = "sqlmigrate: review"
+_LOCKS_NOTHING = frozenset({"SET", "RESET"})
 _SET_LOCAL = re.compile(r"set\s+local\s+([\w.]+)", re.IGNORECASE)
 
 
@@ -103,7 +104,7 @@ class _Seen:
     scans: list[Relation] = field(default_factory=list)
     touched: Touched = field(default_factory=Touched)
     notes: list[str] = field(default_factory=list)
-    source: str = "seen"
+    source: Source = "seen"
 
 
 def trace(
@@ -207,10 +208,7 @@ class _Pass:
 
     def run_alone(self, notes: list[str]) -> list[_Seen]:
         """Run each statement in a transaction of its own; the first that cannot ends it, and `notes` say so."""
-        try:
-            error = self.run()
-        except psycopg.Error as found:  # a deferred constraint, at the COMMIT of ours
-            error = Error(found.diag.message_primary or str(found))
+        error = self.run()
         if error is not None:
             number = len(self.found) + 1
             notes.append(
@@ -238,33 +236,42 @@ class _Pass:
             yield
             self._read_in_transaction(connection, seen)
             _keep_setting(connection, statement)
-            connection.execute("COMMIT")
-            self._held = {}
+            self._commit(connection, statement)
         if connection.info.transaction_status == TransactionStatus.IDLE:
             self._held, self._scans = {}, {}
         self._read_catalog(connection, seen)
         self.found.append(seen)
 
+    def _commit(self, connection: Connection, statement: Statement) -> None:
+        """End the transaction of one statement; a deferred constraint may refuse it."""
+        try:
+            connection.execute("COMMIT")
+        except psycopg.Error as error:
+            message = f"{error.diag.message_primary or error} (found at COMMIT)"
+            raise Error(message, place=self._arguments[2].place(statement)) from None
+
     def _read_in_transaction(self, connection: Connection, seen: _Seen) -> None:
         if connection.info.transaction_status != TransactionStatus.INTRANS:
             return
+        if seen.command in _LOCKS_NOTHING:
+            seen.locks = seen.held = self._held
+            return
         locks = folded(read_locks(connection), self.relations, self.named)
         seen.locks, seen.held, self._held = locks, self._held, locks
-        scans = read_scans(connection)
-        if seen.command not in DATA or seen.command in HIDING:
-            seen.scans = scanned(self._scans, scans, self.relations)
-        self._scans = scans
+        if self._objects:
+            scans = read_scans(connection)
+            if seen.command not in DATA or seen.command in HIDING:
+                seen.scans = scanned(self._scans, scans, self.relations)
+            self._scans = scans
 
     def _read_catalog(self, connection: Connection, seen: _Seen) -> None:
-        if not self._objects:
+        if not self._objects or not changes_catalog(seen.command):
             return
-        now = read_relations(connection)
+        now, things = read_relations(connection), read_objects(connection)
         if seen.command != "TRUNCATE":
             seen.rewrites = [item for item in rewritten(self._now, now) if item.oid in self.relations]
-        self._now = now
-        if makes_objects(seen.command):
-            things = read_objects(connection)
-            seen.touched, self._things = touched(self._things, things), things
+        seen.touched = touched(self._things, things)
+        self._now, self._things = now, things
 
     @contextmanager
     def _waiting(self, connection: Connection, seen: _Seen) -> Iterator[None]:
@@ -275,9 +282,9 @@ class _Pass:
         with made_to_wait(self._database.admin_conninfo, pid, names, wanted) as waited:
             yield
         found = waited.seen
-        if not found and not wanted and (found := from_table(text, self.relations)):
+        if not found and (found := from_table(text, self.relations, wanted)):
             seen.source = "table"
-            seen.notes.append("its locks are those of PostgreSQL's documentation: it works on all tables")
+            seen.notes.append("its locks are those of PostgreSQL's documentation, since it could not be made to wait")
         seen.locks = folded(found, self.relations, self.named)
         if seen.command in ("CREATE INDEX", "REINDEX"):
             seen.scans = [self.relations[item.oid] for item in wanted]
@@ -296,7 +303,7 @@ def _merged(seen: _Seen, alone: list[_Seen] | None, at: int, run: _Pass) -> Trac
     """Put what both passes saw of a statement together."""
 
     def words(locks: Mapping[Key, int]) -> tuple[Lock, ...]:
-        return as_locks(locks, run.relations, run.named, source="table" if seen.source == "table" else "seen")
+        return as_locks(locks, run.relations, run.named, source=seen.source)
 
     added = {key: level for key, level in seen.locks.items() if level > seen.held.get(key, 0)}
     if alone is None:

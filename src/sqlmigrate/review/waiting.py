@@ -16,6 +16,7 @@ import psycopg
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.review.commands import command
+from sqlmigrate.review.locks import LEVELS
 from sqlmigrate.review.observe import Key, read_locks
 from sqlmigrate.sql.parse import has_option, parse_tree
 from sqlmigrate.sql.subject import quote, subject
@@ -75,26 +76,30 @@ def _vacuumed(text: str) -> list[str]:
     return [quote(item.schemaname, item.relname) for item in relations]
 
 
-def from_table(text: str, relations: Relations) -> dict[Key, int]:
-    """Give the locks of a statement on all tables, as the documentation says it: nobody can be made to wait for all.
+def from_table(text: str, relations: Relations, wanted: Sequence[Obstacle]) -> dict[Key, int]:
+    """Give the locks of a statement as the documentation says it, where it did not wait.
 
-    VACUUM (https://www.postgresql.org/docs/current/sql-vacuum.html) and ANALYZE take SHARE UPDATE EXCLUSIVE, VACUUM
-    FULL and CLUSTER take ACCESS EXCLUSIVE, REINDEX takes SHARE, or SHARE UPDATE EXCLUSIVE with CONCURRENTLY.
+    VACUUM, ANALYZE and everything CONCURRENTLY take SHARE UPDATE EXCLUSIVE, VACUUM FULL and CLUSTER take ACCESS
+    EXCLUSIVE, REINDEX takes SHARE (https://www.postgresql.org/docs/current/explicit-locking.html). A statement that
+    names no table works on all of them.
     """
-    level = _table_level(text)
-    tables = (item for item in relations.values() if item.kind in ("table", "materialized view") and not item.toast)
-    return {Key(0, item.oid): level for item in tables} if level else {}
+    level = _documented(text)
+    tables = [item.oid for item in relations.values() if item.kind in ("table", "materialized view") and not item.toast]
+    return {Key(0, oid): level for oid in ([item.oid for item in wanted] or tables)} if level else {}
 
 
-def _table_level(text: str) -> int:
+def _documented(text: str) -> int:
     name = command(text)
     tree = parse_tree(text)
     node: Any = tree.stmts[0].stmt if tree is not None and tree.stmts else None
-    if name == "VACUUM":
-        return 8 if node is not None and has_option(node.vacuum_stmt.options, "full", default=False) else 4
-    if name == "REINDEX":
-        return 4 if node is not None and has_option(node.reindex_stmt.params, "concurrently", default=False) else 5
-    return {"CLUSTER": 8, "ANALYZE": 4}.get(name, 0)
+    if name == "VACUUM" and node is not None and has_option(node.vacuum_stmt.options, "full", default=False):
+        return LEVELS["ACCESS EXCLUSIVE"]
+    if name == "REINDEX" and not subject(text).concurrently:
+        return LEVELS["SHARE"]
+    if name == "CLUSTER":
+        return LEVELS["ACCESS EXCLUSIVE"]
+    known = name in ("VACUUM", "ANALYZE", "REINDEX") or subject(text).concurrently
+    return LEVELS["SHARE UPDATE EXCLUSIVE"] if known else 0
 
 
 @contextmanager

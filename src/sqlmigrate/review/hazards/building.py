@@ -21,7 +21,7 @@ def _not_concurrent(context: Context) -> Iterator[Found]:
         stopped = tables_stopped(one.locks)
         for name, properties in _indexes_made(context, one.statement.number):
             table = str(properties.get("table"))
-            if table in stopped and table in {item.name for item in one.scans}:
+            if table in stopped and one.scans:
                 definition = _CREATE_INDEX.sub("INDEX CONCURRENTLY", str(properties["definition"]), count=1)
                 seen = f"index {name} is built while {table} is locked in mode {strongest(one)[table].mode}"
                 yield Found(one.statement.number, seen, (table,), f"{_ALONE}{definition};")

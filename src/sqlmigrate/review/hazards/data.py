@@ -74,8 +74,14 @@ def _cascade(context: Context) -> Iterator[Found]:
     for one in context.statements:
         if not _CASCADE.search(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO", "TRUNCATE")):
             continue
-        named = set(re.findall(r"[\w$]+", one.statement.text.lower()))
-        victims = [text for text in one.touched.dropped if not _is_named(text, named)]
+        words = set(re.findall(r"[\w$]+", one.statement.text.lower()))
+        named = [text for text in one.touched.dropped if _is_named(text, words)]
+        tables = {context.before.get(text, {}).get("table") for text in named}
+        victims = [
+            text
+            for text in one.touched.dropped
+            if text not in named and context.before.get(text, {}).get("table", text) not in tables
+        ]
         if victims:
             yield Found(one.statement.number, f"CASCADE also drops {listed(victims)}")
 
