@@ -28,6 +28,7 @@ COMMANDS = {
     "status": "Show what is applied and what is pending.",
     "plan": "Print the exact SQL that would run, as a script for psql.",
     "roundtrip": "Prove rollbacks: run each pair up, down and up again on a scratch database.",
+    "review": "Report what pending migrations lock, rewrite and risk, measured on a scratch database.",
     "stats": "Read how large and how busy the tables of the target are.",
     "apply": "Apply pending migrations.",
     "rollback": "Roll back applied migrations, the newest first.",

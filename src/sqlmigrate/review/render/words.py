@@ -74,6 +74,7 @@ class Place:
     number: int
     migration: Migration
     direction: Direction
+    statement: Statement
     hazard: Hazard
 
 
@@ -205,7 +206,7 @@ def directions(migration: Migration) -> Iterator[Direction]:
 def hazards(report: Report, operation: str) -> list[Place]:
     """Give the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
     return [
-        Place(number, migration, direction, hazard)
+        Place(number, migration, direction, statement, hazard)
         for number, migration in enumerate(report.migrations, 1)
         for direction in directions(migration)
         if direction.operation == operation

@@ -162,7 +162,7 @@ def _decision(group: Group, report: Report) -> Html:
 
 def _link(place: Place, *, several: bool) -> Html:
     where = f"{place.migration.migration_id}, line {place.hazard.line}" if several else f"line {place.hazard.line}"
-    return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.hazard.statement}")
+    return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.statement.number}")
 
 
 def _raised(hazard: Hazard) -> Html | None:

@@ -26,7 +26,7 @@ def timeline(direction: Direction, anchor: str) -> Html | None:
     """Give the figure of a script that locks something, else nothing."""
     if not direction.holds or not direction.statements:
         return None
-    last = max(statement.number for statement in direction.statements)
+    last = max(direction.statements[-1].number, *(hold.last for hold in direction.holds))
     drawn = _rows(direction.holds)
     picture = drawn[:MOST]
     more = len(drawn) - len(picture)
