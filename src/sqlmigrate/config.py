@@ -46,6 +46,8 @@ class Config:
     allow_out_of_order: bool = False
     state_dir: Path | None = None
     shadow_url: str | None = None
+    check_drift: bool = False
+    drift_ignore: tuple[str, ...] = ()
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None
@@ -246,6 +248,14 @@ def _bool(value: Any, _: Path) -> bool:
     raise ValueError(f"{value!r} is neither true nor false")
 
 
+def _texts(value: Any, _: Path) -> tuple[str, ...]:
+    """Read a list, which a variable or an option writes with commas in between."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        raise ValueError("a list of texts is needed")
+    return tuple(item.strip() for item in items if item.strip())
+
+
 def _time(value: Any, _: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise ValueError(f"{value!r} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
@@ -273,6 +283,8 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "allow_out_of_order": _bool,
     "state_dir": _path,
     "shadow_url": _text,
+    "check_drift": _bool,
+    "drift_ignore": _texts,
 }
 SETTINGS = tuple(_PARSERS)
 """The names of all settings."""
