@@ -43,13 +43,13 @@ def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
       privileges and rights in schema public.
     """
     majors = {live.facts.major, replayed.major}
-    ground, files, there = (
+    ground, files, there, granted = (
         {
             name: _plain(name, found, replayed, majors)
             for name, found in schema.objects.items()
             if _is_inside(name, found, majors)
         }
-        for schema in (replayed.ground, replayed.schema, live.schema)
+        for schema in (replayed.ground, replayed.schema, live.schema, replayed.granted or replayed.schema)
     )
     platform = _Platform(ground, files, supabase=live.supabase)
     left: Objects = {}
@@ -60,6 +60,8 @@ def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
             continue
         if mine is not None:
             shared = name in ground and theirs is not None and not platform.is_compared_whole(name)
+            if theirs is not None and name.kind != DEFAULT_PRIVILEGES:
+                mine = _reowned(_nearer(mine, granted.get(name, mine), theirs), theirs)
             left[name] = _merged(ground[name], mine, theirs or {}) if shared else mine
         if theirs is not None:
             right[name] = theirs
@@ -120,10 +122,31 @@ def _plain(name: Name, found: Properties, replayed: Replayed, majors: Collection
         owner = found.get("owner")
         acl = renamed(found.get("acl"), lambda role: _PUBLIC_OWNER if role == owner else role)
         rest = {key: value for key, value in found.items() if key != "owner"}
-        return {**rest, "acl": without(acl, CREATE, replayed.may_create)}
+        return {**rest, "acl": without(acl, CREATE, replayed.may_create) or None}
     if min(majors) < _FIRST_WITH_MAINTAIN <= max(majors):
-        return {key: without(value, _MAINTAIN) if key in LISTS else value for key, value in found.items()}
+        return {key: without(value, _MAINTAIN) or None if key in LISTS else value for key, value in found.items()}
     return found
+
+
+def _nearer(files: Properties, granted: Properties, there: Properties) -> Properties:
+    """Give an object with the rights that it has if it was made after default privileges, where that is nearer."""
+    if files is granted or files == granted:
+        return files
+    found = dict(files)
+    for key in LISTS:
+        mine, more, theirs = (explode(each.get(key)) for each in (files, granted, there))
+        if len(more ^ theirs) < len(mine ^ theirs):
+            found[key] = collapse(more) or None
+    return found
+
+
+def _reowned(files: Properties, there: Properties) -> Properties:
+    """Give an object with the rights that it has where only its owner has changed: that alone is the difference."""
+    mine, theirs = files.get("owner"), there.get("owner")
+    if mine == theirs or not (isinstance(mine, str) and isinstance(theirs, str)):
+        return files
+    lists = {key: renamed(files[key], lambda role: theirs if role == mine else role) for key in LISTS if key in files}
+    return {**files, **{key: acl for key, acl in lists.items() if acl == there.get(key)}}
 
 
 def _merged(ground: Properties, files: Properties, there: Properties) -> Properties:
@@ -135,7 +158,7 @@ def _merged(ground: Properties, files: Properties, there: Properties) -> Propert
             continue
         if key in LISTS:
             old, new = explode(before), explode(mine)
-            found[key] = collapse((explode(theirs) | (new - old)) - (old - new))
+            found[key] = collapse((explode(theirs) | (new - old)) - (old - new)) or None
         else:
             found[key] = mine
     return found

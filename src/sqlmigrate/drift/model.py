@@ -85,13 +85,16 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the shadow became: `ground` is its schema before the first migration, `schema` after the last.
+    """What the shadow became.
 
-    `may_create` are the roles that the shadow itself let create in schema public, `major` is its version.
+    `ground` is its schema before the first migration, `schema` after the last, and `granted` the same with the default
+    privileges that only the database has, where there are any. `may_create` are the roles that the shadow itself let
+    create in schema public, `major` is its version.
     """
 
     ground: Schema
     schema: Schema
     major: int
+    granted: Schema | None = None
     may_create: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()

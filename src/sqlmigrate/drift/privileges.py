@@ -58,6 +58,11 @@ class DefaultPrivileges:
         """Give the keys of some roles."""
         return {key for key in self.entries if key.role in roles}
 
+    def grantees(self, roles: Collection[str]) -> set[str]:
+        """Give who gets something of what these roles make."""
+        rights = (right for key in self.keys(roles) for right in self.entries[key])
+        return {right.grantee for right in rights if right.grantee}
+
     def renamed(self, name: Callable[[str], str]) -> DefaultPrivileges:
         """Give the same under other names of roles."""
 

@@ -37,8 +37,8 @@ _DEFAULT_PRIVILEGES = re.compile(r"\bdefault\s+privileges\b", re.IGNORECASE)
 # Of what reaches beyond the database, only roles can be had on a shadow: it has another name, and a subscription or a
 # tablespace would reach out to the real world.
 _BEYOND = re.compile(r"\b(?:database|parameter|subscription|system|tablespace)\b", re.IGNORECASE)
+_MAKES_ROLE = re.compile(r"\s*create\s+(?:role|user|group)\s+(\"[^\"]+\"|\w+)", re.IGNORECASE)
 _HINT = "the database itself was not touched; what a script needs and no migration makes belongs in bootstrap/"
-_KEPT = "default privileges"
 
 
 def replay(live: Live, config: Config, observer: Observer = ignore) -> Replayed:
@@ -49,10 +49,11 @@ def replay(live: Live, config: Config, observer: Observer = ignore) -> Replayed:
     asked = _wanted(live, config)
     with opened(asked) as shadow:
         run = _Replay(live, shadow, asked, config.history_schema, observer)
-        ground, schema = run.go()
+        ground, schema, granted = run.go()
         return Replayed(
             ground=ground,
             schema=schema,
+            granted=granted,
             major=shadow.major,
             may_create=asked.owners | {live.facts.login},
             notes=(*shadow.notes, *dict.fromkeys(run.notes)),
@@ -68,10 +69,15 @@ def _wanted(live: Live, config: Config) -> Wanted:
         target=live.facts,
         superuser=live.roles[main].superuser,
     )
-    acting = frozenset(live.roles) | asked.owners
-    entries = [(key, live.default_privileges.entries[key]) for key in live.default_privileges.keys(acting)]
-    grantees = {right.grantee for _, rights in entries for right in rights if right.grantee}
-    return replace(asked, owner=main, owners=acting, roles=asked.roles | acting | grantees)
+    acting = (frozenset(live.roles) - _made(live.steps)) | asked.owners | {main}
+    return replace(asked, owner=main, owners=acting, roles=asked.roles | acting)
+
+
+def _made(steps: Iterable[Step]) -> set[str]:
+    """Give the roles that the scripts make themselves."""
+    parts = (part for step in steps for part in cluster_wide(step.migration.script))
+    found = (_MAKES_ROLE.match(part.text) for part in parts)
+    return {match[1].strip('"') if match[1].startswith('"') else match[1].lower() for match in found if match}
 
 
 @dataclass(slots=True)
@@ -87,30 +93,29 @@ class _Replay:
     usable: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
 
-    def go(self) -> tuple[Schema, Schema]:
-        """Give the schema of the ground and of what the migrations make of it.
+    def go(self) -> tuple[Schema, Schema, Schema | None]:
+        """Give the schema of the ground, of what the migrations make of it, and with the database's own privileges.
 
-        Default privileges of the target that nobody says hold for new objects all the same. So they are made before
-        the first migration, and taken out of the schema again, where they are a difference. Where migrations set some
-        themselves, it takes a trial to know what was there before.
+        Default privileges that only the database has hold for new objects all the same. Nobody knows since when, so the
+        migrations are replayed without them first, which also tells what they set themselves, and then with them.
         """
         with self.shadow.database() as database:
             self._prepare(database)
             ground, there = self._read(database)
-            made, said = there, _only(_KEPT, ground)
             steps = self._steps(again=False)
-            if any(_sets_default_privileges(step.migration.script) for step in steps):
-                with self.shadow.clone(database) as trial:
-                    self._run(trial, steps)
-                    schema, made = self._read(trial)
-                if not self._unsaid(there, made):
-                    return ground, schema
-                said, steps = _only(_KEPT, schema), self._steps(again=True)
+            setting = any(_sets_default_privileges(step.migration.script) for step in steps)
+            if not setting and not self._unsaid(there, there):
+                self._run(database, steps)
+                return ground, self._read(database)[0], None
+            with self.shadow.clone(database) as trial:
+                self._run(trial, steps)
+                schema, made = self._read(trial)
             unsaid = self._unsaid(there, made)
+            if not unsaid:
+                return ground, schema, None
             self._make(database, unsaid)
-            self._run(database, steps)
-            schema, _ = self._read(database)
-        return ground, _with(schema, _KEPT, said) if unsaid else schema
+            self._run(database, self._steps(again=True))
+            return ground, schema, self._read(database)[0]
 
     def _prepare(self, database: ShadowDatabase) -> None:
         """Find out who can be whom on the shadow's server."""
@@ -119,7 +124,7 @@ class _Replay:
         self.usable = frozenset(name for (name,) in found)
         absent = sorted(self.live.roles.keys() - self.usable)
         if self.shadow.private:
-            self._empower(database, absent)
+            self._empower(database, sorted(set(absent) - set(self.shadow.missing_roles(absent))))
         elif absent:
             main = self.live.facts.login
             stands_for = main if main in absent else absent[0]
@@ -135,7 +140,7 @@ class _Replay:
             for name in absent:
                 admin.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(name), sql.Identifier(self.shadow.owner)))
             for role in self.live.roles.values():
-                if role.superuser:
+                if role.superuser and not self.shadow.missing_roles([role.name]):
                     admin.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(role.name)))
         self.usable = frozenset(self.live.roles)
 
@@ -156,7 +161,17 @@ class _Replay:
             steps.append(replace(step, migration=cut))
         return steps
 
+    def _let_create(self, database: ShadowDatabase) -> None:
+        """Let all who applied migrations create as the owner of the database may."""
+        others = self.usable - {self.shadow.owner} - set(self.shadow.missing_roles(self.usable))
+        with session(database.admin_conninfo, application_name=APPLICATION) as admin:
+            for name in map(sql.Identifier, sorted(others)):
+                at = sql.Identifier(database.name)
+                admin.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(at, name))
+                admin.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(name))
+
     def _run(self, database: ShadowDatabase, steps: list[Step]) -> None:
+        self._let_create(database)
         options = Options(search_path=self.live.search_path, lock_timeout=0)
         with session(database.conninfo, application_name=APPLICATION) as connection:
             info = probe(connection)
@@ -183,16 +198,23 @@ class _Replay:
 
     def _unsaid(self, there: DefaultPrivileges, made: DefaultPrivileges) -> list[sql.Composed]:
         """Give the commands that make the target's default privileges of before the migrations on the shadow."""
-        roles = frozenset(self.live.roles) | self.asked.owners
-        earlier = before(self.live.default_privileges, there, made, roles)
+        earlier = before(self.live.default_privileges, there, made, self._acting)
         back = _by({theirs: ours for ours, theirs in self.names.items()})
-        return list(statements(earlier.renamed(back), there.renamed(back), [back(role) for role in roles]))
+        return list(statements(earlier.renamed(back), there.renamed(back), [back(role) for role in self._acting]))
+
+    @property
+    def _acting(self) -> frozenset[str]:
+        """The roles that may make objects."""
+        return frozenset(self.live.roles) | self.asked.owners
 
     def _make(self, database: ShadowDatabase, commands: list[sql.Composed]) -> None:
-        if not commands:
-            return
-        self.notes.append("default privileges that only the database has were given to what is made on the shadow too")
+        self.notes.append(
+            "some default privileges are only in the database; what they give to objects of the migrations is no drift"
+        )
         with session(database.admin_conninfo, application_name=APPLICATION) as admin:
+            if self.shadow.private:
+                for name in self.shadow.missing_roles(self.live.default_privileges.grantees(self._acting)):
+                    admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
             for reason in make(admin, commands):
                 self.notes.append(f"default privileges of the database could not be made on the shadow: {reason}")
 
@@ -233,13 +255,3 @@ def _on_the_shadow(error: ExecutionError) -> ExecutionError:
         hint=error.hint or _HINT,
         kept=True,  # nothing of the database was rolled back
     )
-
-
-def _only(kind: str, schema: Schema) -> Schema:
-    return type(schema)({name: found for name, found in schema.objects.items() if name.kind == kind})
-
-
-def _with(schema: Schema, kind: str, others: Schema) -> Schema:
-    """Give a schema with the objects of one kind exchanged."""
-    rest = {name: found for name, found in schema.objects.items() if name.kind != kind}
-    return type(schema)({**rest, **others.objects})
