@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from comparing import compare
 from contestants import contestants
 from machine import machine, versions
+from proving import proving
 from reading import dump, reader
 from results import Results, as_json, as_markdown
 from servers import running
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from sqlmigrate.server import PrivateServer
 
-PARTS = ("local", "delayed", "trips", "start", "reader", "dump")
+PARTS = ("local", "delayed", "trips", "start", "reader", "dump", "proofs")
 RESULTS = Path(__file__).resolve().parent / "results"
+_HOURS = 1000  # round trips of so many take minutes, and prove no more
 _START_ROUNDS = 5  # times as many: these runs are short
 
 
@@ -58,6 +60,8 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
         results.reading = reader(place, rounds)
     if "dump" in chosen:
         results.dumps = dump(server, psql, ours, place, options.megabytes, rounds)
+    if "proofs" in chosen:
+        results.proofs = proving(server, ours, place, [count for count in options.counts if count < _HOURS], rounds)
     if "trips" in chosen:
         results.trips = round_trips(server, tools, place)
         results.long = long_migrations(server, ours, place, delay)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from comparing import Row
     from machine import Machine
+    from proving import Proving
     from reading import Dump, Reading
     from starting import Imports, Start
     from trips import Long, Trips
@@ -37,6 +38,7 @@ class Results:
     nothing: list[Start] = field(default_factory=list)
     reading: list[Reading] = field(default_factory=list)
     dumps: list[Dump] = field(default_factory=list)
+    proofs: list[Proving] = field(default_factory=list)
 
 
 def as_json(results: Results) -> str:
@@ -147,6 +149,9 @@ def _large(results: Results) -> list[str]:
             for row in results.dumps
         ]
         parts.append("## A dump with COPY data\n\n" + table(heads, rows))
+    if results.proofs:
+        rows = [[row.what, str(row.count), f"{row.wall:.2f}"] for row in results.proofs]
+        parts.append("## Proofs\n\n" + table(["", "", "wall s"], rows))
     return parts
 
 

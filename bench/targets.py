@@ -32,7 +32,16 @@ class Target:
 
 def targets(results: Results) -> list[Target]:
     """Compare the figures with what is asked of them; a part that was not run has no targets."""
-    return [*_small(results), *_trips(results), *_start(results), *_large(results)]
+    return [*_small(results), *_trips(results), *_start(results), *_large(results), *_proofs(results)]
+
+
+def _proofs(results: Results) -> list[Target]:
+    limits = {("round trip", MANY): 60.0, ("reading a schema, tables", 1_000): 1.0}
+    return [
+        Target(f"{row.what}, {row.count}: seconds", limits[row.what, row.count], row.wall)
+        for row in results.proofs
+        if (row.what, row.count) in limits
+    ]
 
 
 def _small(results: Results) -> list[Target]:

@@ -26,7 +26,8 @@ run)
     show apply --embedded
     show seed --embedded
     show status --embedded
-    printf '\nThe change is in. Take it back with: make undo\n'
+    show roundtrip
+    printf '\nThe change is in, and its rollback is proven. Take it back with: make undo\n'
     ;;
 undo)
     show rollback --embedded --yes

@@ -46,6 +46,7 @@ class Config:
     allow_out_of_order: bool = False
     state_dir: Path | None = None
     shadow_url: str | None = None
+    require_proof: bool = False
     check_drift: bool = False
     drift_ignore: tuple[str, ...] = ()
     env: str | None = None
@@ -283,6 +284,7 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "allow_out_of_order": _bool,
     "state_dir": _path,
     "shadow_url": _text,
+    "require_proof": _bool,
     "check_drift": _bool,
     "drift_ignore": _texts,
 }

@@ -32,6 +32,7 @@ _KEY_PASSWORD = re.compile(
 )
 _SHORT = 3
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
+_SCHEMA_HINT = "take yoyo's ?schema= away: the setting search_path does the same for the scripts"
 # A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
 _DEFAULTS = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "connect_timeout": "15"}
 
@@ -78,7 +79,8 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
     try:
         found = conninfo_to_dict(text)
     except psycopg.ProgrammingError:
-        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=_URL_HINT) from None
+        hint = _SCHEMA_HINT if re.search(r"[?&]schema=", text) else _URL_HINT
+        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=hint) from None
     if _is_torn(text, found):
         raise ConfigError(f"{source} has a host or port that cannot be one", hint=_URL_HINT)
     return {key: str(value) for key, value in found.items() if value is not None}

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-BOOTSTRAP = "bootstrap"
-_KNOWN_FOLDERS = frozenset({BOOTSTRAP, "samples", "proofs"})
+BOOTSTRAP, SAMPLES, PROOFS = "bootstrap", "samples", "proofs"
+_KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
 _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
 _FOREIGN_SECTIONS = (

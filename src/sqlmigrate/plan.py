@@ -35,7 +35,8 @@ class State(Enum):
 class Status:
     """One migration as files and history see it.
 
-    `edited` and `rollback_edited` say that a file is not what was recorded, `missing` that the script is gone.
+    `edited` and `rollback_edited` say that a file is not what was recorded, `comments_only` that an edited script holds
+    the same statements, and `missing` that the script is gone.
     """
 
     migration_id: str
@@ -45,6 +46,7 @@ class Status:
     edited: bool = False
     rollback_edited: bool = False
     stopped: HalfWay | None = None
+    comments_only: bool = False
 
     @property
     def missing(self) -> bool:
@@ -69,10 +71,7 @@ class Plan:
 
 def status(migrations: Migrations, history: History) -> list[Status]:
     """List every migration: the applied ones as they were applied, then the pending ones as they will run."""
-    applied = [
-        _applied_status(row, migrations.get(row.migration_id), history.stopped(row.migration_id))
-        for row in history.applied
-    ]
+    applied = [_applied_status(row, migrations.get(row.migration_id), history) for row in history.applied]
     done = {row.migration_id for row in history.applied}
     begun = [item for item in history.half_way if item.operation == "apply" and item.migration_id not in done]
     half_way = [
@@ -90,11 +89,13 @@ def status(migrations: Migrations, history: History) -> list[Status]:
 
 
 def needs_attention(item: Status) -> bool:
-    """Tell whether a check must fail on a migration: it is pending, or its files are not what was applied."""
-    return item.state in {State.PENDING, State.HALF_WAY} or item.stopped is not None or item.edited or item.missing
+    """Tell whether a check must fail on a migration: it is pending, or its script is not what was applied."""
+    not_done = item.state in {State.PENDING, State.HALF_WAY} or item.stopped is not None
+    return not_done or item.missing or (item.edited and not item.comments_only)
 
 
-def _applied_status(row: Applied, migration: Migration | None, stopped: HalfWay | None) -> Status:
+def _applied_status(row: Applied, migration: Migration | None, history: History) -> Status:
+    stopped = history.stopped(row.migration_id)
     state = State.HALF_WAY if stopped else State.MARKED if row.marked else State.APPLIED
     if migration is None:
         return Status(row.migration_id, state, None, row, stopped=stopped)
@@ -103,8 +104,23 @@ def _applied_status(row: Applied, migration: Migration | None, stopped: HalfWay 
     # a row that yoyo made has no checksums, and so nothing to compare
     rollback_edited = row.checksum is not None and row.rollback_checksum != rollback
     return Status(
-        row.migration_id, state, migration, row, edited=edited, rollback_edited=rollback_edited, stopped=stopped
+        row.migration_id,
+        state,
+        migration,
+        row,
+        edited=edited,
+        rollback_edited=rollback_edited,
+        stopped=stopped,
+        comments_only=edited and _same_statements(history.texts(row.migration_id).script, migration.script.text),
     )
+
+
+def _same_statements(recorded: str | None, text: str | None) -> bool:
+    if recorded is None or text is None:
+        return False
+    from sqlmigrate.sql.difference import same_statements  # noqa: PLC0415  only where a file was edited
+
+    return same_statements(recorded, text)
 
 
 def contradictions(states: Iterable[Status], history: History) -> tuple[list[Problem], list[Problem]]:
@@ -121,7 +137,8 @@ def contradictions(states: Iterable[Status], history: History) -> tuple[list[Pro
             hint = f"restore the file, or forget the migration with `sqlmigrate unmark {item.migration_id}`"
             errors.append(Problem(f"{item.migration_id} is applied, but its script is missing", hint=hint))
         elif item.edited:
-            problem = _edited(item.migration, history.texts(item.migration_id).script)
+            recorded = history.texts(item.migration_id).script
+            problem = _edited(item.migration, recorded, comments_only=item.comments_only)
             (warnings if problem.warning else errors).append(problem)
         if item.migration is not None and item.rollback_edited:
             place = Place(item.migration.script.path.with_suffix(".rollback.sql"))
@@ -129,7 +146,7 @@ def contradictions(states: Iterable[Status], history: History) -> tuple[list[Pro
     return errors, warnings
 
 
-def _edited(migration: Migration, recorded: str | None) -> Problem:
+def _edited(migration: Migration, recorded: str | None, *, comments_only: bool) -> Problem:
     """Report an applied script that was edited, with the difference to what was applied."""
     script, place = migration.script, Place(migration.script.path)
     accept = f"`sqlmigrate accept {migration.migration_id} --reason ...` records it as it is now"
@@ -137,10 +154,10 @@ def _edited(migration: Migration, recorded: str | None) -> Problem:
         hint = f"restore the file as it was, and make the change in a new migration; {accept}"
         unknown = ("(its text was not recorded, so no difference can be shown)",)
         return Problem("was edited after it was applied", place, hint, detail=unknown)
-    from sqlmigrate.sql.difference import same_statements, unified  # noqa: PLC0415  only where a file was edited
+    from sqlmigrate.sql.difference import unified  # noqa: PLC0415  only where a file was edited
 
     detail = tuple(unified(recorded, script.text, script.path.name))
-    if same_statements(recorded, script.text):
+    if comments_only:
         message = "was edited after it was applied, in comments and white space only"
         return Problem(message, place, accept, warning=True, detail=detail)
     hint = f"restore the file as it was, and make the change in a new migration; {accept}"
@@ -242,7 +259,7 @@ def plan_rollback(
     wanted = _wanted(history, steps=steps, to=to, everything=everything)
     allowed = set(include_marked)
     for name in sorted(allowed):
-        _require_applied(history, name)
+        _require_applied(history, name, "it cannot be rolled back")
     above, notes = _above_floor(wanted, allowed)
     if wanted and not above and not everything:
         raise HistoryError(
@@ -263,18 +280,16 @@ def _wanted(history: History, *, steps: int | None, to: str | None, everything: 
     if everything:
         return newest_first
     if to is not None:
-        _require_applied(history, to)
+        _require_applied(history, to, "it cannot be a point to go back to")
         ids = [row.migration_id for row in newest_first]
         return newest_first[: ids.index(to)]
     return newest_first[: 1 if steps is None else steps]
 
 
-def _require_applied(history: History, migration_id: str) -> None:
+def _require_applied(history: History, migration_id: str, consequence: str) -> None:
     if history.get(migration_id) is None:
-        raise UsageError(
-            f"{migration_id} is not applied, so it cannot be a point to go back to",
-            hint="`sqlmigrate status` lists what is applied",
-        )
+        hint = "`sqlmigrate status` lists what is applied"
+        raise UsageError(f"{migration_id} is not applied, so {consequence}", hint=hint)
 
 
 def _above_floor(wanted: Sequence[Applied], allowed: set[str]) -> tuple[list[Applied], list[str]]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Objects = Mapping[Name, Mapping[str, Value]]
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+FLAGS = ("invalid", "not ready", "not live", "clustered", "replica identity", "inherited")
+"""What the definition of an index or a trigger does not say."""
 TEXT_LINES = 40
 """Lines of one definition that are shown."""
 
@@ -149,7 +151,7 @@ def _lines(change: Change) -> Iterator[str]:
         return
     definition = change.properties.get("definition")
     if isinstance(definition, str) and "\n" not in definition:
-        yield f"{start}: {definition}"
+        yield f"{start}: {definition}{_flags(change)}"
         return
     summary = _summary(change)
     yield f"{start}: {summary}" if summary else start
@@ -169,6 +171,13 @@ def _summary(change: Change) -> str:
     if "type" not in change.properties and not words:
         words = [f"{key} {_word(value)}" for key, value in change.properties.items() if key == "acl"]
     return ", ".join(words)
+
+
+def _flags(change: Change) -> str:
+    """Name what is unusual about an object and is not in its definition."""
+    flags = [key for key in FLAGS if change.properties.get(key) is True]
+    flags += [str(word) for key in ("enabled",) if (word := change.properties.get(key))]
+    return f" ({', '.join(flags)})" if flags else ""
 
 
 def _plural(kind: str) -> str:

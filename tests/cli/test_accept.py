@@ -45,6 +45,16 @@ def test_accept_records_the_files_as_they_are_with_the_reason_and_nobody_complai
     assert tables(edited) == []
 
 
+def test_what_is_recorded_already_is_not_recorded_again(project, edited, sqlmigrate):
+    assert sqlmigrate("accept", "a", "--reason", "x").status == 0
+
+    again = sqlmigrate("accept", "a", "--reason", "x")
+
+    assert (again.status, again.stdout) == (0, "a is recorded as its files are\n")
+    assert sqlmigrate("accept", "a", "--reason", "x", "--json").document["accepted"] is None
+    assert len(sqlmigrate("history", "--operation", "accept", "--json").document["history"]) == 1
+
+
 def test_what_cannot_be_accepted_is_refused_and_nothing_is_recorded(project, edited, sqlmigrate):
     session = edited.connect()
     project.tables("y")

@@ -26,6 +26,7 @@ SAMPLES = {
     "data": ("rows", "rows"),
     "state_dir": ("state", "state"),
     "shadow_url": ("postgresql://localhost/s", "postgresql://localhost/s"),
+    "require_proof": ("true", True),
 }
 
 

@@ -86,6 +86,22 @@ def test_a_filter_leaves_what_it_says_in_the_same_order(busy, sqlmigrate):
         assert sqlmigrate("history", *options).status == 2
 
 
+def test_how_long_counts_from_the_first_statement_but_not_what_lay_between_two_runs(project, target, sqlmigrate):
+    outside = "-- transactional: false\nSELECT pg_sleep(0.2);\n"
+    project.migration("a", outside)
+    project.migration("b", outside + "SELECT * FROM missing;\n", rollback="-- transactional: false\nSELECT 1;\n")
+    assert sqlmigrate("apply").status == 6
+    # the run stopped an hour ago
+    target.connect().execute("UPDATE sqlmigrate.journal SET begun_at = begun_at - interval '1 hour'")
+    assert sqlmigrate("rollback", "--yes").status == 0
+
+    first, second = sqlmigrate("history", "--json").document["history"]
+
+    assert (first["operation"], second["operation"]) == ("apply", "rollback")
+    assert 200 <= first["duration_ms"] < 60_000
+    assert second["duration_ms"] < 60_000
+
+
 def test_what_yoyo_wrote_is_listed_too(project, target, sqlmigrate):
     project.tables("a")
     sqlmigrate("apply")

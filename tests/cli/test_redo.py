@@ -81,6 +81,23 @@ def test_nothing_is_taken_back_that_could_not_be_applied_again(project, two, sql
     assert "was edited after it was applied" in edited.stderr
 
 
+def test_what_was_marked_was_not_done_and_is_not_done_again(project, two, sqlmigrate):
+    project.tables("c")
+    sqlmigrate("mark", "c")
+
+    outcome = sqlmigrate("redo", "--yes")
+
+    assert (outcome.status, applied(two)) == (1, ["a", "b", "c"])
+    assert "c was marked as applied, not applied by sqlmigrate, so it is not done again" in outcome.stderr
+    assert "`sqlmigrate rollback --include-marked c`, then `apply`" in outcome.stderr
+
+
+def test_a_transaction_that_never_ends_is_found_before_anything_is_taken_back(project, two, sqlmigrate):
+    project.migration("b", "-- transactional: false\nBEGIN;\nSELECT 1;\n", rollback='DROP TABLE "b";\n')
+
+    assert (sqlmigrate("redo", "--yes").status, applied(two)) == (1, ["a", "b"])
+
+
 def test_where_nothing_is_applied_there_is_nothing_to_do_again(project, target, sqlmigrate):
     project.tables("a")
 

@@ -113,6 +113,20 @@ def test_an_edited_script_is_a_finding(project, mixed, sqlmigrate):
     assert outcome.lines[-1] == "2 applied, 1 edited"
 
 
+def test_an_edit_of_comments_alone_is_no_finding_and_its_difference_can_be_seen(project, mixed, sqlmigrate):
+    sqlmigrate("apply")
+    path = project.directory / "a.sql"
+    path.write_text(f"-- why\n{path.read_text()}")
+
+    outcome = sqlmigrate("status", "--check", "--verbose")
+
+    assert outcome.status == 0
+    assert outcome.lines[1].endswith("comments edited after apply")
+    assert "a.sql: was edited after it was applied, in comments and white space only" in outcome.stderr
+    assert "\n  +-- why\n" in outcome.stderr
+    assert sqlmigrate("status", "--json").document["migrations"][0]["comments_only"] is True
+
+
 def test_other_line_ends_are_no_edit(project, mixed, sqlmigrate):
     sqlmigrate("apply")
     path = project.directory / "a.sql"

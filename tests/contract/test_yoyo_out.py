@@ -290,6 +290,15 @@ def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path)
         assert sorted([*yoyo.applied(), *yoyo.pending()]) == names
 
 
+def test_yoyos_schema_in_the_url_is_named_where_it_does_not_fit(database, tmp_path):
+    address = url(database, schema="app")
+
+    outcome = shell(f"sqlmigrate mark --from yoyo --migrations '{tmp_path}'", DATABASE_URL=address)
+
+    assert outcome.status == 2
+    assert "take yoyo's ?schema= away: the setting search_path does the same for the scripts" in outcome.stderr
+
+
 def test_the_command_says_what_it_did(yoyo, runner, database):
     yoyo.apply("b", "a")
     (runner.directory / "b.sql").unlink()

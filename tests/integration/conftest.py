@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from fixtures.postgres import Database
 from support.runner import Runner
+from support.twins import Twins
 
 
 @pytest.fixture
@@ -20,6 +22,12 @@ def runner(database, tmp_path: Path) -> Runner:
     directory = tmp_path / "sql"
     directory.mkdir()
     return Runner(database.conninfo, directory)
+
+
+@pytest.fixture
+def twins(database_factory: Callable[..., Database], tmp_path: Path) -> Twins:
+    """A folder of migrations for two databases: `apply` runs them in one, psql runs the plan in the other."""
+    return Twins(database_factory(), database_factory(), tmp_path)
 
 
 @pytest.fixture

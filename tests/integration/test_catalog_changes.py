@@ -66,7 +66,7 @@ def both_ways(session: psycopg.Connection[Any], since: catalog.Snapshot) -> cata
 def skip_unless_possible(session: psycopg.Connection[Any], case: Case) -> None:
     if session.info.server_version < case.since * 10000:
         pytest.skip(f"PostgreSQL {case.since} or newer")
-    query = "SELECT FROM pg_available_extensions WHERE name = %s"
+    query = "SELECT 1 FROM pg_available_extensions WHERE name = %s"
     if case.extension and not session.execute(query, [case.extension]).fetchone():
         pytest.skip(f"no extension {case.extension}")
 

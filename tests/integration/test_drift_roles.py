@@ -163,7 +163,8 @@ def test_the_platform_that_the_bootstrap_stands_for_is_not_compared(supabase_lik
     supabase_like.apply()
     supabase.connect_superuser().execute(
         "ALTER TABLE auth.users ADD COLUMN phone text; CREATE TABLE auth.sessions ();"
-        "CREATE INDEX ON auth.users (email); CREATE TRIGGER other AFTER INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION f()"
+        "CREATE INDEX ON auth.users (email);"
+        "CREATE TRIGGER other AFTER INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION f()"
     )
 
     assert lines(supabase_like.find()) == []

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from psycopg import sql
 
-from fixtures.postgres import Database
 from project.application import SQL
 from sqlmigrate.errors import HalfWayError, HistoryError
 from sqlmigrate.runlock import lock_key
@@ -18,11 +14,6 @@ from support.stepwise import OUTSIDE, indexes, journal
 from support.twins import Twins, psql, written_plan
 
 OURS = "locktype = 'advisory' AND pid = pg_backend_pid()"
-
-
-@pytest.fixture
-def twins(database_factory: Callable[..., Database], tmp_path: Path) -> Twins:
-    return Twins(database_factory(), database_factory(), tmp_path)
 
 
 # each of these is a script with something that psql, or a text around a script, could get wrong
@@ -170,7 +161,7 @@ def test_directives_and_settings_count_in_psql_too(twins, database_factory):
         twins.left.connect_superuser().execute(f'DROP ROLE "{role}"')
 
 
-@pytest.mark.parametrize("schema", ["sqlmigrate", """a$1 "b"; :HOST 'c' %s 🙂"""])
+@pytest.mark.parametrize("schema", ["sqlmigrate", """a$1 "b"; :HOST 'c' %s $do$ \\ 🙂"""])
 def test_the_history_may_have_any_name_and_may_be_there_already(database_factory, tmp_path, schema):
     twins = Twins(database_factory(), database_factory(), tmp_path, schema=schema)
     twins.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
@@ -331,8 +322,9 @@ def test_a_plan_needs_no_right_to_write_and_writes_nothing(runner, database, adm
 
     assert database.dump() == before
     assert all(f"as role {reader}:" in script for script in scripts)
-    assert psql(database, scripts[0]).returncode == 0
-    assert runner.applied() == ["a", "b"]
+    done = psql(database, scripts[0])
+    assert (done.returncode, runner.applied()) == (0, ["a", "b"])
+    assert f"this was made for role {reader}, and runs as migrator: what it makes belongs to that one" in done.stderr
 
 
 def test_a_large_script_goes_into_a_plan_as_it_is(twins):

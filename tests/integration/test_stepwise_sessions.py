@@ -98,7 +98,9 @@ def test_a_block_that_only_reads_is_journalled_too(runner, conn):
 
 def test_a_block_with_a_second_begin_is_one_block(runner, conn):
     """PostgreSQL only warns of it."""
-    runner.write("a", f"{OUTSIDE}CREATE TABLE t (n integer);\nBEGIN;\nBEGIN;\nINSERT INTO t VALUES (1);\nSELECT x;\n")
+    runner.write(
+        "a", f"{OUTSIDE}CREATE TABLE t (n integer);\nBEGIN;\nBEGIN;\nINSERT INTO t VALUES (1);\nSELECT x;\nCOMMIT;\n"
+    )
 
     half_way(runner.apply)
 
@@ -112,14 +114,16 @@ def test_a_commit_without_a_transaction_does_no_harm(runner, conn):
     assert numbers(conn) == [1]
 
 
-def test_a_block_that_is_never_ended_is_refused_and_undone(runner, conn):
+def test_a_block_that_is_never_ended_is_refused_before_anything_runs(runner, conn):
     runner.write("a", f"{OUTSIDE}CREATE TABLE t (n integer);\nBEGIN;\nINSERT INTO t VALUES (1);\n")
 
-    error = half_way(runner.apply)
+    with pytest.raises(MigrationsError) as caught:
+        runner.apply()
 
-    assert "ends inside a transaction" in error.message
-    assert place(error) == "a.sql:3:1"
-    assert numbers(conn) == []
+    (problem,) = caught.value.problems
+    assert problem.message == "the script ends inside a transaction that it began"
+    assert (problem.place.line, problem.hint) == (3, "add the COMMIT")
+    assert not is_there(conn, "t")
 
 
 def test_and_chain_is_refused_before_anything_runs(runner, conn):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,10 @@ class Twins:
                 raw = content if isinstance(content, bytes) else content.encode()
                 (self.directory / name).write_bytes(raw)
 
-    def apply(self) -> None:
-        """Do the same to both, and find no difference."""
+    def apply(self, options: Sequence[str] = ("-X",), **env: str) -> None:
+        """Do the same to both, and find no difference; `options` are psql's."""
         self.applied.apply()
-        done = psql(self.right, written_plan(self.planned))
+        done = psql(self.right, written_plan(self.planned), options=options, **env)
         assert done.returncode == 0, done.stderr
         self.require_equal()
 
@@ -72,19 +73,26 @@ class Twins:
 
 def written_plan(runner: Runner, operation: str = "apply", **options: Any) -> str:
     """Give the script that `sqlmigrate plan` prints."""
+    return "".join(plan_parts(runner, operation, **options))
+
+
+def plan_parts(runner: Runner, operation: str = "apply", **options: Any) -> Iterator[str]:
+    """Give it part by part, as it is printed."""
     found = runner.load()
     planner = {"apply": plan.plan_apply, "rollback": plan.plan_rollback}[operation]
     settings = runner.options({})
     preview = engine.preview(runner.conninfo, lambda known: planner(found, known, **options), settings, gate=allow)
-    return "".join(written(preview, settings))
+    return written(preview, settings)
 
 
-def psql(database: Database, script: str, **env: str) -> subprocess.CompletedProcess[str]:
+def psql(
+    database: Database, script: str, *, options: Sequence[str] = ("-X",), **env: str
+) -> subprocess.CompletedProcess[str]:
     """Run a script as a DBA does, with settings of the environment that must not matter."""
     program = find_program("psql", database.server.binaries)
     assert program is not None, "no psql"
     done = subprocess.run(
-        [program, "-X", "-d", database.conninfo, "-f", "-"],
+        [program, *options, "-d", database.conninfo, "-f", "-"],
         input=script.encode(),
         capture_output=True,
         timeout=60,

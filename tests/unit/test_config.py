@@ -96,6 +96,7 @@ def test_every_setting_has_a_variable(folder, name):
         "embedded": "yes",
         "protected": "on",
         "allow_out_of_order": "1",
+        "require_proof": "1",
         "migrations": "x",
         "data": "x",
         "state_dir": "x",
@@ -110,7 +111,7 @@ def test_every_setting_has_a_variable(folder, name):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
-    text = {"embedded": "true", "protected": "true", "allow_out_of_order": "true"}.get(
+    text = {"embedded": "true", "protected": "true", "allow_out_of_order": "true", "require_proof": "true"}.get(
         name, "7" if "lock" in name or "timeout" in name else "'x'"
     )
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")

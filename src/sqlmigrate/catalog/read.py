@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from psycopg.rows import tuple_row
+
 from sqlmigrate.catalog.blocks import block
 from sqlmigrate.catalog.rows import ALWAYS, Reader, as_array
 from sqlmigrate.catalog.session import reading
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from sqlmigrate.catalog.rows import Cursor, Units
+    from sqlmigrate.catalog.rows import Units
     from sqlmigrate.schema import Name, Value
 
 
@@ -65,37 +67,35 @@ def read(
     Any role can read all of it, but nobody gets passwords or the connection strings of subscriptions, and options of
     user mappings show only to those whom PostgreSQL shows them to. Nothing changes in the session.
     """
-    major = connection.info.server_version // 10000
-    with reading(connection) as cursor:
-        catalogs, server = _facts(cursor, major)
-        origin = Origin(server, frozenset(leave_out), cluster)
-        rows = cursor.execute(block("stamps", "stamps", major), {"leave_out": list(leave_out)})
-        now = _Now(origin, catalogs, major, dict(rows.fetchall()))
-        if since is not None and since.origin == origin:
-            units = _only_changed(cursor, now, since)
+    with reading(connection):
+        now = _look(connection, frozenset(leave_out), cluster=cluster)
+        if since is not None and since.origin == now.origin:
+            units = _only_changed(connection, now, since)
             if units is not None:
                 return _updated(since, now, units)
-        units = _read(cursor, now, now.stamps)
-    return Snapshot(Schema(_objects(units)), origin, now.stamps, units)
+        units = _read(connection, now, now.stamps)
+    return Snapshot(Schema(_objects(units)), now.origin, now.stamps, units)
 
 
-def _facts(cursor: Cursor, major: int) -> tuple[dict[str, int], str]:
-    """Give the oids of the catalogs by name, and what tells this run of this server from any other."""
-    rows = cursor.execute(block("stamps", "catalogs", major)).fetchall()
-    return {name: oid for name, oid, _ in rows}, rows[0][2]
+def _look(connection: psycopg.Connection[Any], leave_out: frozenset[str], *, cluster: bool) -> _Now:
+    """Read the stamps, the oids of the catalogs, and what tells this run of this server from any other."""
+    major = connection.info.server_version // 10000
+    facts, stamps = connection.cursor(row_factory=tuple_row), connection.cursor(row_factory=tuple_row)
+    with connection.pipeline():
+        facts.execute(block("stamps", "catalogs", major))
+        stamps.execute(block("stamps", "stamps", major), {"leave_out": list(leave_out)})
+    rows = facts.fetchall()
+    origin = Origin(rows[0][2], leave_out, cluster)
+    return _Now(origin, {name: oid for name, oid, _ in rows}, major, dict(stamps.fetchall()))
 
 
-def _read(cursor: Cursor, now: _Now, units: Iterable[int]) -> Units:
-    reader = Reader(cursor, now.major, now.catalogs)
-    reader.read_units(units)
-    reader.read_unstamped("always")
-    if now.origin.cluster:
-        reader.read_unstamped("cluster")
-    reader.read_remarks()
+def _read(connection: psycopg.Connection[Any], now: _Now, units: Iterable[int]) -> Units:
+    reader = Reader(connection, now.major, now.catalogs)
+    reader.read(units, ("always", "cluster") if now.origin.cluster else ("always",))
     return reader.units
 
 
-def _only_changed(cursor: Cursor, now: _Now, since: Snapshot) -> Units | None:
+def _only_changed(connection: psycopg.Connection[Any], now: _Now, since: Snapshot) -> Units | None:
     """Read what has changed, and what depends on it; None where everything has to be read."""
     before = since.stamps
     touched = {
@@ -107,9 +107,11 @@ def _only_changed(cursor: Cursor, now: _Now, since: Snapshot) -> Units | None:
     named = {now.catalogs[name] for name in NAMED_BY_OTHERS}
     roots = [unit for unit in touched if unit in before and catalog_of(unit) in named]
     if roots:
-        rows = cursor.execute(block("stamps", "dependants", now.major), {"roots": as_array(roots)})
+        rows = connection.cursor(row_factory=tuple_row).execute(
+            block("stamps", "dependants", now.major), {"roots": as_array(roots)}
+        )
         touched.update(unit for (unit,) in rows)
-    units = _read(cursor, now, touched & now.stamps.keys())
+    units = _read(connection, now, touched & now.stamps.keys())
     return (
         None
         if any(_first(units[unit]) != _first(since.units[unit]) for unit in units.keys() & since.units.keys())

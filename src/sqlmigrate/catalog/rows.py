@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psycopg.rows import tuple_row
+
 from sqlmigrate.catalog.blocks import BLOCKS, UNSTAMPED, block
 from sqlmigrate.catalog.units import CATALOG_BITS, by_catalog
 from sqlmigrate.schema import Name
@@ -30,42 +32,43 @@ ALWAYS = 0
 class Reader:
     """Reads blocks into units, and remembers which row of which catalog became which object."""
 
-    def __init__(self, cursor: Cursor, major: int, catalogs: Mapping[str, int]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], major: int, catalogs: Mapping[str, int]) -> None:
         self.units: Units = {}
-        self._cursor = cursor
+        self._connection = connection
         self._major = major
         self._catalogs = catalogs
         self._places: dict[tuple[int, int, int], dict[str, Value]] = {}
 
-    def read_units(self, units: Iterable[int]) -> None:
-        """Read these units with all their parts."""
+    def read(self, units: Iterable[int], unstamped: Iterable[str]) -> None:
+        """Read these units with all their parts, and files of queries that are asked for nothing in particular."""
         wanted = by_catalog(units)
-        for file, names in BLOCKS.items():
-            for name, catalog in names.items():
-                if oids := wanted.get(self._catalogs[catalog]):
-                    self._read(file, name, self._catalogs[catalog], {catalog: as_array(oids)})
+        with self._connection.pipeline():
+            asked = [
+                (catalog, self._ask(file, name, {catalog: as_array(oids)}))
+                for file, names in BLOCKS.items()
+                for name, catalog in names.items()
+                if (oids := wanted.get(self._catalogs[catalog]))
+            ]
+            asked += [("", self._ask(file, name, {})) for file in unstamped for name in UNSTAMPED[file]]
+        for catalog, cursor in asked:
+            self._take(self._catalogs.get(catalog, ALWAYS), cursor)
+        self._take_remarks(self._ask("remarks", "remarks", {"objects": as_array({key[1] for key in self._places})}))
 
-    def read_unstamped(self, file: str) -> None:
-        """Read all of a file whose rows have no stamps."""
-        for name in UNSTAMPED[file]:
-            self._read(file, name, ALWAYS, {})
+    def _ask(self, file: str, name: str, arguments: dict[str, str]) -> Cursor:
+        cursor = self._connection.cursor(row_factory=tuple_row)
+        return cursor.execute(block(file, name, self._major), arguments)
 
-    def read_remarks(self) -> None:
-        """Read comments, security labels and dependencies on extensions of all objects read."""
-        objects = as_array({key[1] for key in self._places})
-        rows = self._cursor.execute(block("remarks", "remarks", self._major), {"objects": objects})
-        for catalog, object_, sub, name, text in rows:
+    def _take_remarks(self, cursor: Cursor) -> None:
+        """Put comments, security labels and dependencies on extensions to their objects."""
+        for catalog, object_, sub, name, text in cursor:
             if (properties := self._places.get((catalog, object_, sub))) is not None:
                 properties[name] = text
 
-    def _read(self, file: str, name: str, catalog: int, arguments: dict[str, str]) -> None:
-        rows = self._cursor.execute(block(file, name, self._major), arguments)
-        if rows.description is None:  # never: every block is a SELECT
-            return
-        columns = [column.name for column in rows.description]
+    def _take(self, catalog: int, cursor: Cursor) -> None:
+        columns = [column.name for column in cursor.description or ()]
         at = {key: columns.index(key) for key in _KEYS if key in columns}
         properties = [(place, column) for place, column in enumerate(columns) if column not in at]
-        for row in rows:
+        for row in cursor:
             unit = self.units.setdefault((catalog << CATALOG_BITS) | row[at["unit"]], {})
             found = unit.setdefault(Name(row[at["kind"]], row[at["name"]]), {})
             for place, column in properties:

@@ -24,6 +24,7 @@ SETTINGS = {
     "bytea_output": "hex",
     "lc_monetary": "C",
     "xmloption": "content",
+    "jit": "off",  # compiling takes longer than any of our queries
 }
 _CONSISTENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _SWITCH = """
@@ -33,8 +34,8 @@ FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS
 
 
 @contextmanager
-def reading(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
-    """Give a cursor in the caller's transaction, or in one of its own that is rolled back, under our settings.
+def reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Work in the caller's transaction, or in one of its own that is rolled back, under our settings.
 
     No savepoint: inside a large script the server may refuse one. What SET LOCAL changes here, another SET LOCAL
     takes back; after an error the caller's transaction can only be rolled back, which does the same.
@@ -44,10 +45,10 @@ def reading(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[tupl
             with connection.transaction(force_rollback=True):
                 cursor.execute(_CONSISTENT)
                 _switch(cursor, SETTINGS)
-                yield cursor
+                yield
         else:
             before = _switch(cursor, SETTINGS)
-            yield cursor
+            yield
             _switch(cursor, before)
 
 

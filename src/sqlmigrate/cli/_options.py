@@ -60,7 +60,7 @@ _SHADOW = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "data", "allow_out_of_order", "shadow_url", "check_drift",
+    "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
 )  # fmt: skip
 
 

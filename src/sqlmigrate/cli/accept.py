@@ -36,6 +36,7 @@ def command(app: App, *, migration_id: str, reason: str) -> None:
             app.confirm(f"Accept {migration_id} in {info.database}?", database=info.database, always=False)
 
         observer = drawer(app.output)
-        engine.accept(target.conninfo, found, migration_id, reason, app.options(), gate=gate, observer=observer)
-    app.output.result(accepted=migration_id, reason=reason)
-    app.output.line(f"accepted {migration_id} as its files are now")
+        done = engine.accept(target.conninfo, found, migration_id, reason, app.options(), gate=gate, observer=observer)
+    app.output.result(accepted=migration_id if done else None, reason=reason)
+    what = f"accepted {migration_id} as its files are now" if done else f"{migration_id} is recorded as its files are"
+    app.output.line(what)

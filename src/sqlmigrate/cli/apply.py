@@ -34,6 +34,9 @@ Examples:
 )
 @click.option("--single-transaction", is_flag=True, help="Apply all of it in one transaction, or nothing.")
 @click.option(
+    "--require-proof", is_flag=True, default=None, help="Apply nothing whose rollback is not proven by `roundtrip`."
+)
+@click.option(
     "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
 )
 @click.option(
@@ -69,6 +72,7 @@ def command(
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
             app.warn(info)
+            prove(info, planned)
             for note in planned.notes:
                 app.output.warning(note)
             if check:
@@ -76,8 +80,17 @@ def command(
             if planned.steps:
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
 
+        def prove(info: ServerInfo, planned: Plan) -> None:
+            if app.config.require_proof:
+                from sqlmigrate import proofs  # noqa: PLC0415  only where it is asked for
+
+                for note in proofs.require(found, planned.steps, major=info.major):
+                    app.output.warning(note)
+
         if dry_run:
-            _dry_run(app, engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target)).plan)
+            preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+            prove(preview.info, preview.plan)
+            _dry_run(app, preview.plan)
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
         result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))

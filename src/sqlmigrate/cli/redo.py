@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli._options import App, running
+from sqlmigrate.errors import HistoryError
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -42,6 +43,7 @@ def command(app: App, *, recorded: bool) -> None:
                 app.confirm(question, database=info.database, always=True)
 
         def backward(history: History) -> Plan:
+            _require_not_marked(history)
             planned = plan.plan_rollback(found, history, recorded=recorded)
             gone = {item.migration_id for item in planned.steps}
             left = tuple(row for row in history.applied if row.migration_id not in gone)
@@ -66,3 +68,12 @@ def command(app: App, *, recorded: bool) -> None:
         again = engine.apply(target.conninfo, forward, app.options(), gate=lambda *_: None, observer=observer)
     app.output.result(rolled_back=result_as_json(back)["migrations"], applied=result_as_json(again)["migrations"])
     app.output.line("done again" if again.ran else "nothing to do again")
+
+
+def _require_not_marked(history: History) -> None:
+    if history.applied and history.applied[-1].marked and not history.half_way:
+        name = history.applied[-1].migration_id
+        hint = f"to run both its scripts all the same: `sqlmigrate rollback --include-marked {name}`, then `apply`"
+        raise HistoryError(
+            f"{name} was marked as applied, not applied by sqlmigrate, so it is not done again", hint=hint
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli._options import App, common
+from sqlmigrate.cli._output import render_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +20,15 @@ EPILOG = """\b
 Examples:
   sqlmigrate status
   sqlmigrate status --check     exit status 3 where something is pending, edited or missing
+  sqlmigrate status --verbose   with the difference of each file that was edited
   sqlmigrate status --json
 """
 
 
 @click.command(epilog=EPILOG)
-@click.option("--check", is_flag=True, help="Exit with 3 where a migration is pending, edited or missing.")
+@click.option(
+    "--check", is_flag=True, help="Exit with 3 where a migration is pending, edited (not only its comments) or missing."
+)
 @common
 @click.pass_context
 def command(context: click.Context, app: App, *, check: bool) -> None:
@@ -37,9 +41,12 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
-        states = plan.status(found, history.read(session, app.config.history_schema))
-    for warning in found.warnings:
-        app.output.detail(f"warning: {warning}")
+        known = history.read(session, app.config.history_schema)
+        states = plan.status(found, known)
+        errors, warnings = plan.contradictions(states, known)
+    for problem in (*found.warnings, *warnings, *errors):
+        word = "warning" if problem.warning else "error"
+        app.output.detail(f"{word}: " + "\n".join(render_problem(problem)))
     app.output.result(migrations=[_as_json(item) for item in states], summary=_counts(states))
     if states:
         app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
@@ -92,7 +99,7 @@ def _remarks(item: Status) -> list[str]:
     if item.missing:
         remarks.append("script missing")
     elif item.edited:
-        remarks.append("edited after apply")
+        remarks.append("comments edited after apply" if item.comments_only else "edited after apply")
     if item.migration and item.migration.rollback is None:
         remarks.append("no rollback script")
     elif item.migration and item.rollback_edited:
@@ -125,6 +132,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "state": item.state.name.lower(),
         "applied_at": recorded.applied_at.isoformat() + "Z" if recorded and recorded.applied_at else None,
         "edited": item.edited,
+        "comments_only": item.comments_only,
         "missing": item.missing,
         "rollback": migration is not None and migration.rollback is not None,
         "rollback_edited": item.rollback_edited,

@@ -58,8 +58,11 @@ def accept(
     *,
     gate: Gate,
     observer: Observer,
-) -> None:
-    """Record the files of an applied migration as they are now, with the reason; raises UsageError where it is not."""
+) -> bool:
+    """Record the files of an applied migration as they are now, with the reason; False where they are recorded so.
+
+    Raises UsageError where it is not applied, or only yoyo has applied it.
+    """
     migration = migrations.named(migration_id)
 
     def writes(found: History, run: Run) -> Writes:
@@ -69,10 +72,13 @@ def accept(
         if recorded.checksum is None:
             raise UsageError(f"{migration_id} was applied by yoyo, so no text is recorded that could differ")
         digests = (migration.script.checksum, migration.script.sha256)
+        rollback = migration.rollback.checksum if migration.rollback else None
+        if (*digests, rollback) == (recorded.checksum, recorded.sha256, recorded.rollback_checksum):
+            return {}
         log = history.log(options.schema, migration_id, "accept", run, digests=digests, reason=reason)
         return {migration_id: [history.accept(options.schema, migration), *log]}
 
-    _write(conninfo, options, gate, observer, writes)
+    return bool(_write(conninfo, options, gate, observer, writes))
 
 
 def _mark(migrations: Migrations, name: str, options: Options, run: Run) -> list[Command]:

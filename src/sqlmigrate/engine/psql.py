@@ -6,8 +6,10 @@ here and what is run there come from one description (`Job`).
 
 from __future__ import annotations
 
-import re
-from collections import deque
+import codecs
+import hashlib
+import shlex
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,19 +17,18 @@ from psycopg import sql
 
 from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command
-from sqlmigrate.engine.journal import AS_LOGIN, BEGIN, COMMIT, Journal
-from sqlmigrate.engine.outcome import before_in_sql
-from sqlmigrate.engine.session import BACK_TO_LOGIN, PRISTINE, begin, script_role, set_role, setting_values
+from sqlmigrate.engine.journal import COMMIT, Journal
+from sqlmigrate.engine.psql_outside import steps
+from sqlmigrate.engine.psql_text import do_block, ending, lines, literal, remark
+from sqlmigrate.engine.session import BACK_TO_LOGIN, CLEARED, begin, script_role, set_role, setting_values
 from sqlmigrate.engine.transactional import job_for
-from sqlmigrate.engine.words import begins, is_rolled_back, may_commit
 from sqlmigrate.errors import HistoryError, Place, ScriptError
 from sqlmigrate.runlock import lock_key
-from sqlmigrate.sql.parse import Kind, classify
-from sqlmigrate.sql.scan import leading_words, skip_gap
-from sqlmigrate.sql.subject import subject
+from sqlmigrate.sql.scan import is_closed
+from sqlmigrate.sql.variables import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.apply import Preview
@@ -36,20 +37,40 @@ if TYPE_CHECKING:
     from sqlmigrate.history import History
     from sqlmigrate.plan import Plan
     from sqlmigrate.sql.scan import Piece
-    from sqlmigrate.sql.script import Script, Statement
+    from sqlmigrate.sql.script import Script
 
-# a quoted name is passed over: a schema may be called `a$1`
-_PARAMETER = re.compile(r'"[^"]*"|\$(\d+)')
-# `:name` in a script is replaced by psql where it has a variable of that name; these are set from the beginning
-_VARIABLE = re.compile(r"(?<!:):['\"]?([A-Za-z_]\w*)")
-# without these psql would go on behind an error, or not run statement by statement; a string may name them
-_STEERING = frozenset({"AUTOCOMMIT", "ON_ERROR_ROLLBACK", "ON_ERROR_STOP", "SINGLELINE", "SINGLESTEP"})
-_CALLS = re.compile(r"\bcall\b", re.IGNORECASE)
-_READ_ONLY = re.compile(r"\bread\s+only\b", re.IGNORECASE)
-_DATA_END = re.compile(r"^\\\.\r?$", re.MULTILINE)
+# a psqlrc, or an option of psql, may say otherwise
+_HEAD = r"""
+\set ON_ERROR_STOP on
+\set AUTOCOMMIT on
+\set ON_ERROR_ROLLBACK off
+\set SINGLELINE off
+\set SINGLESTEP off
+\set FETCH_COUNT 0
+\encoding UTF8
+"""
+# the variables that psql cannot be without: unset, they have a default, or get a value again with the next statement
+_PSQLS_OWN = frozenset({
+    "AUTOCOMMIT", "COMP_KEYWORD_CASE", "ECHO", "ECHO_HIDDEN", "ENCODING", "ERROR", "FETCH_COUNT", "HIDE_TABLEAM",
+    "HIDE_TOAST_COMPRESSION", "HISTCONTROL", "HISTSIZE", "IGNOREEOF", "LAST_ERROR_MESSAGE", "LAST_ERROR_SQLSTATE",
+    "ON_ERROR_ROLLBACK", "ON_ERROR_STOP", "PIPELINE_COMMAND_COUNT", "PIPELINE_RESULT_COUNT", "PIPELINE_SYNC_COUNT",
+    "QUIET", "ROW_COUNT", "SHOW_ALL_RESULTS", "SHOW_CONTEXT", "SINGLELINE", "SINGLESTEP", "SQLSTATE", "VERBOSITY",
+    "WATCH_INTERVAL",
+})  # fmt: skip
+_CHUNK = 1 << 20
 _TAIL = 1 << 16
-# DISCARD ALL takes back what psql was told, and the environment may name another one
+# what DISCARD ALL does, but for the run lock: no other run shall slip in between two scripts
+_CLEARED = tuple(command for command in CLEARED if "advisory" not in command.sql)
+# the environment may name another one
 _ENCODING = Command("SET client_encoding TO 'UTF8'")
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """A script that psql can run: the variables that it must not know, and the last statement."""
+
+    unset: tuple[str, ...]
+    last: Piece | None
 
 
 def written(preview: Preview, options: Options) -> Iterator[str]:
@@ -68,43 +89,82 @@ def written(preview: Preview, options: Options) -> Iterator[str]:
 def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, when: str) -> Iterator[str]:
     """Yield the parts of the script; `found` is the history that the plan was made from, `when` goes into its head.
 
-    Raises HistoryError where a script stopped half way: that one has to be finished first.
+    Raises, before the first part, HistoryError where a script stopped half way that would have to go on; ScriptError
+    where psql would not run a script as it stands.
     """
-    if found.half_way:
-        name = found.half_way[0].migration_id
-        raise HistoryError(f"{name} stopped half way; finish it first, then make the plan")
+    _require_fresh(plan, found)
     run = history.Run()
+    jobs = [job_for(migration, plan.operation, found, options, run) for migration in plan.steps]
+    looked_at = [_look_at(job) for job in jobs]
     yield from _head(plan, info, when)
-    yield from _ground(found, options)
-    for number, migration in enumerate(plan.steps, 1):
-        job = job_for(migration, plan.operation, found, options, run)
-        yield f"\n-- {number} of {len(plan.steps)}: {plan.operation} {job.migration_id}\n"
+    yield from _ground(found, info, options)
+    for number, (job, script) in enumerate(zip(jobs, looked_at, strict=True), 1):
+        yield f"\n-- {number} of {len(jobs)}: {plan.operation} {job.migration_id}\n"
         yield f"-- {job.script.path.name}, sha256 {job.script.sha256}\n"
-        yield _lines([PRISTINE, _ENCODING])
-        yield _lock(options)
-        yield _settings(job, options, info)
-        yield from _unset_variables(job.script)
+        yield lines([*_CLEARED, _ENCODING])
+        yield from (f"\\unset {name}\n" for name in script.unset)
+        set_up = _lock(options) + _settings(job, options, info)
         if job.transactional:
-            yield from _transaction(job, options)
+            yield set_up
+            yield from _transaction(job, options, script.last)
         else:
-            yield from _steps(job, Journal(options.schema, job, run), options, info)
-    yield "\n-- the end\n"
+            role = script_role(job.script, options)
+            set_up += lines([set_role(role)] if role else [])
+            yield from steps(job, Journal(options.schema, job, run), set_up, claimed=_is_claimed(job, found))
+    yield "\n-- the end: the run lock is given back\nDISCARD ALL;\n"
+
+
+def _require_fresh(plan: Plan, found: History) -> None:
+    """Refuse to go on where a script stopped: what became of its last statement is to be looked up then."""
+    for item in found.half_way:
+        if plan.operation == "rollback" and item.operation == "apply":
+            continue
+        hint = f"`sqlmigrate {item.operation}` goes on where it stopped"
+        hint += "; `sqlmigrate plan --rollback` takes it back" if item.operation == "apply" else ""
+        raise HistoryError(f"{item.migration_id} stopped half way; finish it first, then make the plan", hint=hint)
+
+
+def _look_at(job: Job) -> _Script:
+    """Read a script through; raises ScriptError where psql would not run it as it stands."""
+    script = job.script
+    if not job.transactional and script.text is None:
+        raise ScriptError("is too large for a plan, since it runs outside a transaction", place=job.path)
+    names: set[str] = set()
+    last = None
+    for last in script.pieces():
+        found = set(variables(last.text))
+        if own := found & _PSQLS_OWN:
+            name = min(own)
+            hint = f"write a space behind the colon: `: {name}`"
+            raise ScriptError(f"psql would put a value of its own for `:{name}`", place=script.place(last), hint=hint)
+        if not is_closed(last.text):
+            message = "psql, which counts BEGIN and END by the word, would not see where this statement ends"
+            hint = 'write a name that is begin, case or end in double quotes: "begin"'
+            raise ScriptError(message, place=script.place(last), hint=hint)
+        names |= found
+    return _Script(tuple(sorted(names)), last)
+
+
+def _is_claimed(job: Job, found: History) -> bool:
+    """Tell whether a rollback is of a script that stopped half way: only its journal is to be emptied."""
+    return job.operation == "rollback" and found.get(job.migration_id) is None
 
 
 def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:
-    yield f"-- Made by sqlmigrate {__version__} at {when} for database {info.database} on {info.host}:\n"
+    yield f"-- Made by sqlmigrate {__version__} at {when} for database {remark(info.database)} on {info.host}:\n"
     yield f"-- what `sqlmigrate {plan.operation}` would do, with the same history afterwards.\n"
-    yield f"-- Run it as role {info.role}: psql -X -d {info.database} -f FILE\n"
+    yield f"-- Run it as role {remark(info.role)}: psql -X -d {remark(shlex.quote(info.database))} -f FILE\n"
     for migration in plan.steps:
         yield f"--   {plan.operation} {migration.migration_id}\n"
-    yield "\n\\set ON_ERROR_STOP on\n\\encoding UTF8\n"
+    yield _HEAD
 
 
-def _ground(found: History, options: Options) -> Iterator[str]:
+def _ground(found: History, info: ServerInfo, options: Options) -> Iterator[str]:
     """Make sure that the history is still the one of the plan, and that its tables are there."""
     yield "\n-- the history is still the one that this was made for\n"
     yield _lock(options)
-    yield _lines([history.guard(options.schema, found)])
+    yield _guard(found, options)
+    yield _other_role(info)
     commands = history.upgrades(options.schema, found.version)
     if not commands:
         return
@@ -116,26 +176,43 @@ def _ground(found: History, options: Options) -> Iterator[str]:
     yield "COMMIT;\n"
 
 
+def _guard(found: History, options: Options) -> str:
+    what = "the history is not the one that this plan was made for: make the plan anew"
+    if found.version is None:
+        what = "there is a history by now, so this plan does not fit any more: make it anew"
+    return do_block(
+        f"    IF (\n{literal(history.guard(options.schema, found))}\n    ) THEN\n"
+        f"        RAISE EXCEPTION '{what}';\n"
+        "    END IF;\n"
+    )
+
+
+def _other_role(info: ServerInfo) -> str:
+    """Warn where somebody else runs the plan: he may well be meant to, but will own what it makes."""
+    role = sql.Literal(info.role).as_string()
+    message = "this was made for role %, and runs as %: what it makes belongs to that one"
+    return do_block(
+        f"    IF session_user <> {role} THEN\n        RAISE WARNING '{message}', {role}, session_user;\n    END IF;\n"
+    )
+
+
 def _schema(schema: str) -> str:
     """Make the schema where it is missing; IF NOT EXISTS would want the right to make it even where it is there."""
     name, text = sql.Identifier(schema).as_string(), sql.Literal(schema).as_string()
-    return (
-        "DO $schema$ BEGIN\n"
+    return do_block(
         f"    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {text}) THEN\n"
         f"        CREATE SCHEMA {name};\n"
         "    END IF;\n"
-        "END $schema$;\n"
     )
 
 
 def _lock(options: Options) -> str:
-    """Take the run lock; DISCARD ALL has given it up."""
-    return (
-        "DO $lock$ BEGIN\n"
+    """Take the run lock, and give up every other advisory lock; what a script gave up or kept does not matter."""
+    return do_block(
+        "    PERFORM pg_catalog.pg_advisory_unlock_all();\n"
         f"    IF NOT pg_catalog.pg_try_advisory_lock({lock_key(options.schema)}) THEN\n"
         "        RAISE EXCEPTION 'another run of sqlmigrate is at work in this database';\n"
         "    END IF;\n"
-        "END $lock$;\n"
     )
 
 
@@ -149,139 +226,32 @@ def _settings(job: Job, options: Options, info: ServerInfo) -> str:
     return "".join(lines)
 
 
-def _unset_variables(script: Script) -> Iterator[str]:
-    """Keep psql from replacing anything in the script: `:name` is PostgreSQL's there, not psql's."""
-    names = {name for piece in script.pieces() for name in _VARIABLE.findall(piece.text)}
-    for name in sorted(names - _STEERING):
-        yield f"\\unset {name}\n"
-
-
-def _transaction(job: Job, options: Options) -> Iterator[str]:
+def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str]:
     role = script_role(job.script, options)
-    yield _lines([begin(job.script), job.claim, *([set_role(role)] if role else [])])
+    yield lines([begin(job.script), job.claim, *([set_role(role)] if role else [])])
     yield f"\n-- {job.script.path.name}: from here\n"
-    yield from _text(job.script)
+    yield from _text(job.script, last)
     yield f"-- {job.script.path.name}: to here\n\n"
-    yield _lines([*BACK_TO_LOGIN, *job.finish, COMMIT])
+    yield lines([*BACK_TO_LOGIN, *job.finish, COMMIT])
 
 
-def _text(script: Script) -> Iterator[str]:
+def _text(script: Script, last: Piece | None) -> Iterator[str]:
     """Yield the bytes of a script, with its last statement closed."""
-    last, tail = deque(script.pieces(), maxlen=1), ""
+    tail = ""
     for part in _parts(script):
         yield part
         tail = (tail + part)[-_TAIL:]
-    yield _ending(tail, *last)
+    yield ending(tail, last)
 
 
 def _parts(script: Script) -> Iterator[str]:
     if script.text is not None:
         yield script.text
         return
-    with script.path.open(encoding="utf-8-sig", newline="") as file:
-        while part := file.read(1 << 20):
-            yield part
-
-
-def _ending(tail: str, last: Piece | None = None) -> str:
-    """Give what closes a script that ends so: a line end, and a semicolon or the end of data where it is missing."""
-    newline = "" if not tail or tail.endswith("\n") else "\n"
-    if last is None:
-        return newline
-    if last.data is not None:
-        ends = [found.end() for found in _DATA_END.finditer(tail)]
-        closed = bool(ends) and not tail[skip_gap(tail, ends[-1]) :].strip("; \t\r\n")
-        return newline if closed else _data_end(tail)
-    rest = tail[tail.rfind(last.text) + len(last.text) :]
-    return newline + ("" if rest[skip_gap(rest, 0) :].startswith(";") else ";\n")
-
-
-def _data_end(data: str) -> str:
-    """Give the line that ends COPY data; its line end must be of the same kind."""
-    newline = "\r\n" if "\r\n" in data else "\n"
-    return ("" if not data or data.endswith("\n") else newline) + f"\\.{newline}"
-
-
-def _steps(job: Job, journal: Journal, options: Options, info: ServerInfo) -> Iterator[str]:
-    """Yield a script outside a transaction: each statement with its journal row, as `stepwise` sends them."""
-    if job.script.text is None:
-        raise ScriptError("is too large for a plan, since it runs outside a transaction", place=Place(job.script.path))
-    timeout = setting_values(job.script, options, info, "")["lock_timeout"]
-    if role := script_role(job.script, options):
-        yield _lines([set_role(role)])
-    block: list[Statement] = []
-    for statement in job.script.statements():
-        kind = classify(statement.text)
-        if block or kind is Kind.TRANSACTION_CONTROL:
-            yield from _in_block(job.script, statement, kind, block, journal)
-        elif kind is Kind.NOT_IN_TRANSACTION or may_commit(statement.text) or _calls(statement):
-            yield from _outside(statement, journal, timeout)
-        else:
-            row = _lines([*AS_LOGIN, journal.add([statement], "done"), COMMIT])
-            yield f"\nBEGIN;\n{_statement(job.script, statement)}{row}"
-    yield "\n" + _lines([BEGIN, *BACK_TO_LOGIN, job.claim, *job.finish, journal.clear(), COMMIT])
-
-
-def _in_block(
-    script: Script, statement: Statement, kind: Kind, block: list[Statement], journal: Journal
-) -> Iterator[str]:
-    """Yield a statement of the script's own transaction, with the journal row before its COMMIT."""
-    block.append(statement)
-    ends = kind is Kind.TRANSACTION_CONTROL and not begins(statement)
-    row = [*AS_LOGIN, journal.add(block, "done")]
-    with_it = not is_rolled_back(block) and not _reads_only(block)
-    if ends and with_it:
-        yield _lines(row)
-    yield _statement(script, statement)
-    if ends and not with_it:
-        yield _lines([BEGIN, *row, COMMIT])
-    if ends:
-        block.clear()
-
-
-def _reads_only(block: Iterable[Statement]) -> bool:
-    """Tell whether a script's own transaction says that it is READ ONLY: no journal row can be written in it."""
-    words = (item.text for item in block if leading_words(item.text, 1)[:1] in (["begin"], ["start"], ["set"]))
-    return any(_READ_ONLY.search(text) for text in words)
-
-
-def _calls(statement: Statement) -> bool:
-    """Tell whether a DO block may call a procedure that ends transactions: psql cannot find out by trying."""
-    return leading_words(statement.text, 1) == ["do"] and bool(_CALLS.search(statement.text))
-
-
-def _outside(statement: Statement, journal: Journal, timeout: str) -> Iterator[str]:
-    about = subject(statement.text)
-    found = before_in_sql(about)
-    noted = [journal.note(statement.number, found)] if found else []
-    yield "\n" + _lines([BEGIN, *AS_LOGIN, journal.add([statement], "running"), *noted, COMMIT])
-    yield "SET lock_timeout TO 0;\n" if about.concurrently else ""
-    yield _closed(statement)
-    yield f"SET lock_timeout TO {timeout};\n" if about.concurrently else ""
-    yield _lines([BEGIN, *AS_LOGIN, journal.mark(statement.number, "done"), COMMIT])
-
-
-def _statement(script: Script, statement: Statement) -> str:
-    """Give a statement, and the COPY data that follows it, as it stands in the file."""
-    if statement.data is None or script.text is None:
-        return _closed(statement)
-    data = "".join(statement.data.chunks())
-    return f"{_closed(statement)}{data}{_data_end(data)}"
-
-
-def _closed(statement: Statement) -> str:
-    """Give a statement with its semicolon, which a comment at its end must not swallow."""
-    text = statement.text
-    return f"{text}\n;\n" if "--" in text.rpartition("\n")[2] else f"{text};\n"
-
-
-def _lines(commands: Iterable[Command]) -> str:
-    return "".join(f"{_literal(command)};\n" for command in commands)
-
-
-def _literal(command: Command) -> str:
-    """Give one of our commands with its parameters written into it."""
-    values = [sql.Literal(value).as_string() for value in command.params]
-    if not values:
-        return command.sql
-    return _PARAMETER.sub(lambda match: values[int(match[1]) - 1] if match[1] else match[0], command.sql)
+    digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8-sig")()
+    with script.path.open("rb") as file:
+        while raw := file.read(_CHUNK):
+            digest.update(raw)
+            yield decoder.decode(raw)
+    if digest.hexdigest() != script.sha256:
+        raise ScriptError("the file changed while it was read; run the command again", place=Place(script.path))

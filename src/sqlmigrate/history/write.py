@@ -13,11 +13,11 @@ from sqlmigrate.history.names import text
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from psycopg import sql
 
-    from sqlmigrate.history.model import Applied, Entry, History, Run
+    from sqlmigrate.history.model import Applied, Entry, HalfWay, History, Run
     from sqlmigrate.migrations import Migration
 
 STATEMENT_TEXT_MAX = 10_000
@@ -27,15 +27,28 @@ RECORD_TEXT_MAX = 1_048_576
 """Bytes up to which a script's text is recorded; of a larger one only digests and size (a 200 MB text costs 600)."""
 
 
-def head(applied: Sequence[Applied]) -> str:
-    """Give a digest of which ids are applied, as `guard` computes it in SQL."""
-    ids = sorted(row.migration_id.encode() for row in applied)
-    return hashlib.sha256(b"\n".join(ids)).hexdigest()
+def _head(applied: Sequence[Applied]) -> str:
+    """Give a digest of which ids are applied in which order, yoyo's own rows at the end, as `guard` does in SQL."""
+    ids = sorted((row.seq is None, row.seq or 0, row.migration_id.encode()) for row in applied)
+    return _digest(name for *_, name in ids)
+
+
+def _stopped(half_way: Sequence[HalfWay]) -> str:
+    """Give a digest of the journal, in the same way."""
+    entries = [(item, entry) for item in half_way for entry in item.entries]
+    entries.sort(key=lambda pair: (pair[0].migration_id.encode(), pair[0].operation, pair[1].number))
+    lines = (f"{item.migration_id} {item.operation} {entry.number} {entry.state}" for item, entry in entries)
+    return _digest(line.encode() for line in lines)
+
+
+def _digest(lines: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 
 def guard(schema: str, found: History) -> Command:
-    """Give a command that fails where the history is not the one that was read."""
-    return Command(text("guard_head" if found.version else "guard_none", schema), (head(found.applied), schema))
+    """Give a query that tells whether the history is another one than that which was read."""
+    values = (_head(found.applied), _stopped(found.half_way), schema)
+    return Command(text("guard_head" if found.version else "guard_none", schema), values)
 
 
 def claim(schema: str, migration_id: str) -> Command:

@@ -135,32 +135,27 @@ VALUES ($1, $2, $3, session_user, $4, pg_catalog.inet_client_addr(),
 
 -- name: log_duration
 -- what ran outside a transaction began when its journal did
-UPDATE {schema}.log
+UPDATE {schema}.log AS log
 SET duration_ms = coalesce(
     (SELECT 1000 * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(begun_at))
      FROM {schema}.journal
-     WHERE migration_hash = $2),
+     WHERE migration_hash = $2
+       AND run_id = log.run_id),
     duration_ms)
 WHERE id = $1
 
 -- name: guard_head
-DO $guard$
-BEGIN
-    IF (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
-                   coalesce(pg_catalog.string_agg(migration_id, E'\n' ORDER BY migration_id COLLATE "C"), ''), 'UTF8')), 'hex')
-        FROM {schema}._yoyo_migration) <> $1
-        OR EXISTS (SELECT FROM {schema}.journal)
-    THEN
-        RAISE EXCEPTION 'the history is not the one that this plan was made for: make the plan anew';
-    END IF;
-END
-$guard$
+-- whether the history is another one than that of two digests: of what is applied, and of what stopped half way
+SELECT (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
+                   pg_catalog.convert_to(main.migration_id, 'UTF8'), E'\n'
+                   ORDER BY ours.seq NULLS LAST, pg_catalog.convert_to(main.migration_id, 'UTF8')), '')), 'hex')
+        FROM {schema}._yoyo_migration AS main
+        LEFT JOIN {schema}.applied AS ours USING (migration_hash)) <> $1
+    OR (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
+                   pg_catalog.convert_to(pg_catalog.concat_ws(' ', migration_id, operation, number, state), 'UTF8'),
+                   E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8'), operation COLLATE "C", number), '')), 'hex')
+        FROM {schema}.journal) <> $2
 
 -- name: guard_none
-DO $guard$
-BEGIN
-    IF EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $2 AND tablename = 'meta') THEN
-        RAISE EXCEPTION 'there is a history by now, so this plan does not fit any more: make it anew';
-    END IF;
-END
-$guard$
+-- whether there is a history by now
+SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $3 AND tablename = 'meta')

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -38,11 +38,16 @@ def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
     program = find_client("pg_dump", major)
     if program is None:
         raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_HINT)
-    password = conninfo_to_dict(conninfo).get("password")
+    parts: dict[str, Any] = conninfo_to_dict(conninfo)
+    password = parts.pop("password", None)
     # Everybody can read the command line of a process, and nobody else its environment.
-    env = os.environ | ({"PGPASSWORD": str(password)} if password else {})
-    where = make_conninfo(conninfo, password=None)
-    command: Command = [program, *_OPTIONS, f"--exclude-schema={_pattern(history_schema)}", f"--dbname={where}"]
+    env = os.environ | ({"PGPASSWORD": password} if password else {})
+    command: Command = [
+        program,
+        *_OPTIONS,
+        f"--exclude-schema={_pattern(history_schema)}",
+        f"--dbname={make_conninfo(**parts)}",
+    ]
     done = subprocess.run(
         command, check=False, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, env=env
     )

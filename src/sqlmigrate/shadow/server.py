@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
@@ -156,7 +156,11 @@ def _binaries(target: TargetFacts | None) -> Binaries:
 @contextmanager
 def _named(wanted: Wanted) -> Iterator[Shadow]:
     conninfo = make_conninfo(**connections.parse_conninfo(wanted.shadow_url or "", source=_SOURCE))
-    with connections.session(conninfo, application_name=APPLICATION) as session:
+    with ExitStack() as stack:
+        try:
+            session = stack.enter_context(connections.session(conninfo, application_name=APPLICATION))
+        except ConnectionFailed as error:
+            raise ConnectionFailed(f"the shadow's server: {error.message}", hint=error.hint) from None
         info = connections.probe(session)
         connections.require_writable(info)
         connections.settle_writer(conninfo, session, info)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Problem
 from sqlmigrate.sql.parse import Kind, classify
+from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlmigrate.sql.scan import Piece
     from sqlmigrate.sql.script import Script
 
 _CHAIN = re.compile(r"\band\s+chain\s*$", re.IGNORECASE)
@@ -20,17 +22,24 @@ def preflight(script: Script, *, transactional: bool) -> list[Problem]:
     """Find every statement that cannot run the way this script will run."""
     refused = _IN_TRANSACTION if transactional else _ALONE
     problems = []
+    begun: Piece | None = None
     for piece in script.pieces():
+        kind = classify(piece.text)
+        if kind is Kind.TRANSACTION_CONTROL:
+            begun = (begun or piece) if leading_words(piece.text, 1)[:1] in (["begin"], ["start"]) else None
         if piece.problem is not None:
             place = script.place(piece, (piece.problem_offset or piece.offset) - piece.offset)
             problems.append(Problem(piece.problem, place, hint=_psql_hint(piece.problem)))
-        elif not transactional and _CHAIN.search(piece.text) and classify(piece.text) is Kind.TRANSACTION_CONTROL:
+        elif not transactional and kind is Kind.TRANSACTION_CONTROL and _CHAIN.search(piece.text):
             hint = "write COMMIT and BEGIN as two statements"
             problems.append(Problem("AND CHAIN: a script could not be resumed behind it", script.place(piece), hint))
-        elif advice := refused.get(kind := classify(piece.text)):
+        elif advice := refused.get(kind):
             message, hint = advice
             name = " ".join(piece.text.split()[:2]).rstrip(";") if kind is not Kind.COPY_OUT else "COPY TO STDOUT"
             problems.append(Problem(f"{name}: {message}", script.place(piece), hint=hint))
+    if begun and not transactional:
+        message = "the script ends inside a transaction that it began"
+        problems.append(Problem(message, script.place(begun), hint="add the COMMIT"))
     return problems
 
 

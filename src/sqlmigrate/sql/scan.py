@@ -199,6 +199,24 @@ def _outside_quotes(statement: str) -> str:
     return " ".join(parts)
 
 
+def quoted(statement: str) -> Iterator[tuple[int, int]]:
+    """Yield each quote and comment of a statement as a slice."""
+    position = 0
+    while hit := _WORD_OR_SPECIAL.search(statement, position):
+        floor, position = position, hit.end()
+        if hit[0] in {"'", '"', "$", "--", "/*"}:
+            position = _token_end(statement, hit.start(), hit[0], floor)
+            yield hit.start(), position
+
+
+def is_closed(statement: str) -> bool:
+    """Tell whether psql sees that a statement ends at a semicolon behind it: it counts BEGIN and END by the word."""
+    if not _is_routine(statement, 0):
+        return True
+    text = f"{statement}\n;"
+    return _statement_end(text, skip_gap(text, 0)) == len(text) - 1
+
+
 def hides_semicolon(statement: str) -> bool:
     """Tell whether a semicolon in a statement does not end it only because BEGIN and END were counted."""
     return ";" in statement and _is_routine(statement, 0) and _plain_end(statement, 0) < len(statement)

@@ -38,7 +38,10 @@ FROM pg_catalog.pg_class AS c
 LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam
 LEFT JOIN pg_catalog.pg_tablespace AS tablespace ON tablespace.oid = c.reltablespace
 LEFT JOIN pg_catalog.pg_class AS toast ON toast.oid = c.reltoastrelid
-LEFT JOIN pg_catalog.pg_type AS row_type ON row_type.oid = c.reltype AND row_type.typacl IS NOT NULL
+LEFT JOIN pg_catalog.pg_type AS row_type
+    ON row_type.oid = c.reltype
+   AND NOT (row_type.typacl @> pg_catalog.acldefault('T', row_type.typowner)
+            AND row_type.typacl <@ pg_catalog.acldefault('T', row_type.typowner))
 LEFT JOIN pg_catalog.pg_foreign_table AS far ON far.ftrelid = c.oid
 LEFT JOIN pg_catalog.pg_foreign_server AS server ON server.oid = far.ftserver
 LEFT JOIN (
@@ -145,11 +148,15 @@ SELECT 'index' AS kind,
        i.indisclustered AS clustered,
        i.indisreplident AS "replica identity",
        tablespace.spcname::text AS tablespace,
-       (SELECT inhparent::pg_catalog.regclass::text FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid) AS "partition of",
-       ARRAY(SELECT a.attnum || ': ' || a.attstattarget
-             FROM pg_catalog.pg_attribute AS a
-             WHERE a.attrelid = c.oid AND a.attstattarget >= 0
-             ORDER BY a.attnum) AS "statistics targets"
+       CASE WHEN c.relispartition THEN
+           (SELECT inhparent::pg_catalog.regclass::text FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid)
+       END AS "partition of",
+       CASE WHEN i.indexprs IS NOT NULL THEN
+           ARRAY(SELECT a.attnum || ': ' || a.attstattarget
+                 FROM pg_catalog.pg_attribute AS a
+                 WHERE a.attrelid = c.oid AND a.attstattarget >= 0
+                 ORDER BY a.attnum)
+       END AS "statistics targets"
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
 LEFT JOIN pg_catalog.pg_tablespace AS tablespace ON tablespace.oid = c.reltablespace

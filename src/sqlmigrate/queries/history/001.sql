@@ -77,7 +77,7 @@ CREATE TABLE {schema}.journal (
     found          jsonb,
     error          text,
     run_id         uuid NOT NULL,
-    begun_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    begun_at       timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (migration_hash, operation, number)
 );
 

@@ -1,0 +1,192 @@
+"""`sqlmigrate roundtrip`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.cli._options import App, common, shadowing
+from sqlmigrate.cli._output import caret, error_as_json, is_terminal, printable, problem_as_json, render_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlmigrate.roundtrip import Base, DataChange, RoundTrip
+    from sqlmigrate.shadow import TargetFacts
+
+FINDINGS = 3
+EPILOG = """\b
+Examples:
+  sqlmigrate roundtrip                        every migration, on a throwaway server of our own
+  sqlmigrate roundtrip 20260304_change        this one; those before it are only applied
+  sqlmigrate roundtrip --write                record the proofs in the folder proofs/ of the migrations
+  sqlmigrate roundtrip --base dump            begin with the schema of the target, and try what is pending there
+
+\b
+Verdicts: exact, order_only (physical order of columns), lossy (data is not shown to come back),
+not_restored, fails, irreversible (no rollback script), not_tried (it would change a cluster that is not ours).
+"""
+_COLORS = {"exact": "green", "order_only": "green", "lossy": "yellow"}
+_MISTAKE = "ID and --all exclude each other"
+
+
+@click.command(epilog=EPILOG)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Try every migration, as without an ID.")
+@click.option("--strict", is_flag=True, help="Exit with 3 for lossy too.")
+@click.option("--write", is_flag=True, help="Record what was found in proofs/ID.json.")
+@shadowing
+@common
+@click.pass_context
+def command(
+    context: click.Context,
+    app: App,
+    *,
+    ids: Sequence[str],
+    everything: bool,
+    strict: bool,
+    write: bool,
+    base: str,
+    shadow_superuser: bool,
+) -> None:
+    """Prove rollbacks: run each pair up, down and up again on a scratch database, and compare.
+
+    No target is needed, but for --base dump. Sample rows in samples/ID.sql show that data comes back too. Exits with 3
+    where a rollback does not restore.
+    """
+    from sqlmigrate import migrations, proofs, roundtrip  # noqa: PLC0415  --help needs none of it
+
+    if ids and everything:
+        raise click.UsageError(_MISTAKE)
+    found = migrations.load(app.config.migrations)
+    pending = roundtrip.chosen(found, ids)
+    samples, astray = roundtrip.find_samples(found)
+    for problem in astray:
+        app.output.warning(str(problem))
+    start, target = _base(app) if base == "dump" else (None, None)
+    wanted = [item.migration_id for item in pending if start is None or item.migration_id not in start.applied]
+    trips = []
+    with _shadow(app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser) as shadow:
+        run = roundtrip.round_trips(found, wanted, shadow, app.options(), samples=samples, base=start)
+        for trip in _progress(app, run, len(wanted)):
+            trips.append(trip)
+            app.output.line("\n".join(_lines(trip)))
+        version = shadow.version
+    written = proofs.write(found, trips) if write else []
+    for problem in () if write else proofs.outdated(found, trips):
+        app.output.warning(f"{problem}; record it anew with --write")
+    app.output.result(migrations=[_as_json(trip) for trip in trips], summary=_counts(trips), postgresql=version)
+    app.output.line(_summary(trips, version))
+    for path in written:
+        app.output.detail(f"recorded {path}")
+    good = roundtrip.PROVEN - ({roundtrip.Verdict.LOSSY} if strict else set())
+    if any(trip.verdict not in good for trip in trips):
+        context.exit(FINDINGS)
+
+
+def _base(app: App) -> tuple[Base, TargetFacts]:
+    """Take a dump of the target, and what is applied in it, before the shadow is opened."""
+    from sqlmigrate import connection, history, shadow  # noqa: PLC0415  only for --base dump
+    from sqlmigrate.roundtrip import Base  # noqa: PLC0415  same
+
+    with app.target() as target, connection.session(target.conninfo) as session:
+        app.announce(target, connection.probe(session))
+        applied = history.read(session, app.config.history_schema).applied
+        facts = shadow.read_facts(session)
+        dump = shadow.dump(target.conninfo, major=facts.major, history_schema=app.config.history_schema)
+    return Base(dump, frozenset(row.migration_id for row in applied)), facts
+
+
+@contextmanager
+def _shadow(
+    app: App, scripts: Iterable[Any], target: TargetFacts | None, *, base: str, superuser: bool
+) -> Iterator[Any]:
+    from sqlmigrate import shadow  # noqa: PLC0415  --help needs none of it
+
+    wanted = shadow.wanted(app.config, scripts, target=target, base=base, superuser=superuser)
+    with shadow.opened(wanted) as opened:
+        where = "a throwaway server" if opened.private else "the shadow's server"
+        app.output.progress(f"trying on PostgreSQL {opened.version} ({where})")
+        for note in opened.notes:
+            app.output.warning(note)
+        yield opened
+
+
+def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[RoundTrip]:
+    """Show a bar on a terminal while the trips are made."""
+    if app.output.quiet or app.output.as_json or not is_terminal(sys.stderr):
+        yield from trips
+        return
+    from rich.console import Console  # noqa: PLC0415  only on a terminal
+    from rich.progress import Progress  # noqa: PLC0415  same
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("round trips", total=total)
+        for trip in trips:
+            bar.advance(task)
+            yield trip
+
+
+def _lines(trip: RoundTrip) -> list[str]:
+    """Say in one line how it went, and under it what is wrong."""
+    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  --help needs none of it
+
+    verdict = click.style(trip.verdict.value, fg=_COLORS.get(trip.verdict.value, "red"))
+    lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
+    lines += _part("before and after the rollback differ:", as_text(trip.differences))
+    lines += _part("applied again, it is not as it was the first time:", as_text(trip.again))
+    lines += _part("rows:", map(str, trip.data))
+    lines += _part("rows, applied again:", map(str, trip.data_again))
+    lines += _part("no sample row shows that this comes back:", trip.lost)
+    if trip.failure is not None:
+        lines.append(f"  {trip.failure.step} failed: {printable(str(trip.failure.error))}")
+        lines += [f"  {line}" for line in caret(trip.failure.error.place)] if trip.failure.error.place else []
+    for problem in (*trip.expectations, *trip.not_tried):
+        lines += render_problem(problem, mark="  ")
+    return lines
+
+
+def _part(title: str, lines: Iterable[str]) -> list[str]:
+    found = [f"    {printable(line)}" for line in lines]
+    return [f"  {title}", *found] if found else []
+
+
+def _counts(trips: Sequence[RoundTrip]) -> dict[str, int]:
+    from sqlmigrate.roundtrip import Verdict  # noqa: PLC0415  --help needs none of it
+
+    return {verdict.value: sum(trip.verdict is verdict for trip in trips) for verdict in Verdict}
+
+
+def _summary(trips: Sequence[RoundTrip], version: str) -> str:
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in _counts(trips).items() if count)
+    word = "migration" if len(trips) == 1 else "migrations"
+    seconds = sum(trip.seconds for trip in trips)
+    return f"{len(trips)} {word}: {counts or 'nothing to try'} (PostgreSQL {version}, {seconds:.1f} s)"
+
+
+def _as_json(trip: RoundTrip) -> dict[str, Any]:
+    from sqlmigrate.schemadiff import as_json  # noqa: PLC0415  --help needs none of it
+
+    failure = trip.failure
+    return {
+        "migration_id": trip.migration_id,
+        "verdict": trip.verdict.value,
+        "differences": as_json(trip.differences),
+        "differences_again": as_json(trip.again),
+        "data": [_data(change) for change in trip.data],
+        "data_again": [_data(change) for change in trip.data_again],
+        "expectations": [problem_as_json(problem) for problem in trip.expectations],
+        "lost": list(trip.lost),
+        "error": {"step": failure.step, **error_as_json(failure.error)} if failure else None,
+        "not_tried": [problem_as_json(problem) for problem in trip.not_tried],
+        "makes": as_json(trip.makes),
+        "base": trip.base,
+        "seconds": round(trip.seconds, 3),
+    }
+
+
+def _data(change: DataChange) -> dict[str, Any]:
+    return {change.kind: change.table, "before": change.before, "after": change.after, "says": str(change)}

@@ -1,0 +1,100 @@
+"""Write a script outside a transaction for psql: each statement with its journal row, as `stepwise` sends them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlmigrate.connection import Command
+from sqlmigrate.engine.journal import AS_LOGIN, BEGIN, COMMIT
+from sqlmigrate.engine.outcome import before_in_sql
+from sqlmigrate.engine.psql_text import closed, lines, statement_text
+from sqlmigrate.engine.session import BACK_TO_LOGIN
+from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, resets_session
+from sqlmigrate.sql.parse import Kind, classify
+from sqlmigrate.sql.scan import leading_words
+from sqlmigrate.sql.subject import subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlmigrate.engine.journal import Journal
+    from sqlmigrate.engine.transactional import Job
+    from sqlmigrate.sql.script import Statement
+
+_READ_ONLY = re.compile(r"\bread\s+only\b", re.IGNORECASE)
+_CALLS = re.compile(r"\bcall\b", re.IGNORECASE)
+# of one relation: where it is partitioned, these cannot run in a transaction, which only the catalog knows
+_OF_PARTITIONED = frozenset({"reindex", "cluster", "repack"})
+# RESET would not do: the script may have set it
+_KEEP_LOCK_TIMEOUT = (
+    Command(
+        "SELECT pg_catalog.set_config('sqlmigrate.lock_timeout', pg_catalog.current_setting('lock_timeout'), false)"
+    ),
+    Command("SET lock_timeout TO 0"),
+)
+_LOCK_TIMEOUT_BACK = Command(
+    "SELECT pg_catalog.set_config('lock_timeout', pg_catalog.current_setting('sqlmigrate.lock_timeout'), false)"
+)
+
+
+def steps(job: Job, journal: Journal, set_up: str, *, claimed: bool) -> Iterator[str]:
+    """Yield the statements of a script and, at the end, its history row, which `claimed` says to be there already.
+
+    `set_up` makes the session's settings.
+    """
+    yield set_up
+    block: list[Statement] = []
+    for statement in job.script.statements():
+        kind = classify(statement.text)
+        if block or (kind is Kind.TRANSACTION_CONTROL and begins(statement)):
+            yield from _in_block(statement, kind, block, journal)
+        elif kind is Kind.TRANSACTION_CONTROL:
+            yield closed(statement)  # there is nothing that it could end
+        elif _is_outside(statement, kind):
+            yield from _outside(statement, journal)
+        else:
+            row = lines([*AS_LOGIN, journal.add([statement], "done"), COMMIT])
+            yield f"\nBEGIN;\n{statement_text(statement)}{row}"
+        if resets_session(statement):
+            yield set_up
+    claim = [] if claimed else [job.claim]
+    yield "\n" + lines([BEGIN, *BACK_TO_LOGIN, *claim, *job.finish, journal.clear(), COMMIT])
+
+
+def _in_block(statement: Statement, kind: Kind, block: list[Statement], journal: Journal) -> Iterator[str]:
+    """Yield a statement of the script's own transaction, with the journal row before its COMMIT."""
+    block.append(statement)
+    if kind is not Kind.TRANSACTION_CONTROL or begins(statement):
+        yield statement_text(statement)
+        return
+    row = [*AS_LOGIN, journal.add(block, "done")]
+    if is_rolled_back(block) or _reads_only(block):
+        yield statement_text(statement) + lines([BEGIN, *row, COMMIT])
+    else:
+        yield lines(row) + statement_text(statement)
+    block.clear()
+
+
+def _reads_only(block: Iterable[Statement]) -> bool:
+    """Tell whether a script's own transaction says that it is READ ONLY: no journal row can be written in it."""
+    words = (item.text for item in block if leading_words(item.text, 1)[:1] in (["begin"], ["start"], ["set"]))
+    return any(_READ_ONLY.search(text) for text in words)
+
+
+def _is_outside(statement: Statement, kind: Kind) -> bool:
+    """Tell whether a statement cannot, or may not be able to, run in a transaction: psql cannot find out by trying."""
+    words = leading_words(statement.text, 2)
+    is_do_with_call = words[:1] == ["do"] and bool(_CALLS.search(statement.text))
+    depends_on_catalog = bool(_OF_PARTITIONED.intersection(words[:1])) or words[1:] == ["subscription"]
+    return kind is Kind.NOT_IN_TRANSACTION or may_commit(statement.text) or is_do_with_call or depends_on_catalog
+
+
+def _outside(statement: Statement, journal: Journal) -> Iterator[str]:
+    about = subject(statement.text)
+    found = before_in_sql(about)
+    noted = [journal.note(statement.number, found)] if found else []
+    yield "\n" + lines([BEGIN, *AS_LOGIN, journal.add([statement], "running"), *noted, COMMIT])
+    before, after = (_KEEP_LOCK_TIMEOUT, [_LOCK_TIMEOUT_BACK]) if about.concurrently else ((), [])
+    yield lines(before) + closed(statement) + lines(after)
+    yield lines([BEGIN, *AS_LOGIN, journal.mark(statement.number, "done"), COMMIT])

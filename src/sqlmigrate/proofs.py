@@ -1,0 +1,185 @@
+"""Recorded proofs: one small file for each migration, `proofs/ID.json` in the migrations' folder, reviewed in git.
+
+A proof is of this pair of files, its samples and everything that comes before it. It is stale as soon as one of them
+changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate import __version__
+from sqlmigrate.errors import Error, MigrationsError, Place, Problem
+from sqlmigrate.migrations import BOOTSTRAP, PROOFS
+from sqlmigrate.roundtrip import PROVEN, Samples, Verdict, find_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.roundtrip import RoundTrip
+    from sqlmigrate.sql.script import Script
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A recorded round trip.
+
+    `sha256` is of the script and `rollback_sha256` of its rollback, `samples` of the sample files by their names, all
+    of the files' bytes. `before` is a digest of all files that come before (the bootstrap's too), `base` the
+    fingerprint of the schema that they make. `postgresql` is the major version that it ran on.
+    """
+
+    migration_id: str
+    verdict: str
+    sha256: str
+    rollback_sha256: str | None
+    samples: Mapping[str, str]
+    before: str
+    base: str | None
+    postgresql: int
+    tool: str = __version__
+    version: int = VERSION
+
+
+def path_of(migrations: Migrations, migration_id: str) -> Path:
+    """Give where the proof of a migration is recorded."""
+    return migrations.directory / PROOFS / f"{migration_id}.json"
+
+
+def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
+    """Record round trips that were tried; gives the files. One that is recorded already stays byte for byte."""
+    paths = []
+    for proof in _proofs(migrations, trips):
+        path = path_of(migrations, proof.migration_id)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"version": VERSION} | asdict(proof), indent=2) + "\n", encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def outdated(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Problem]:
+    """Say which recorded proofs are not what these round trips found; raises Error as `read` does.
+
+    The schema before is compared only where the recorded one was made on the same major version of PostgreSQL.
+    """
+    found = []
+    for proof in _proofs(migrations, trips):
+        path = path_of(migrations, proof.migration_id)
+        recorded = read(path)
+        if recorded is None:
+            continue
+        base = recorded.base if recorded.postgresql == proof.postgresql else proof.base
+        if replace(recorded, tool=proof.tool, postgresql=proof.postgresql, base=proof.base) != proof:
+            found.append(
+                Problem("this proof is stale: the files, what comes before or the verdict changed", Place(path))
+            )
+        elif base != proof.base:
+            found.append(Problem("this proof is stale: the schema that it starts from is another one now", Place(path)))
+    return found
+
+
+def _proofs(migrations: Migrations, trips: Iterable[RoundTrip]) -> Iterator[Proof]:
+    samples, _ = find_samples(migrations)
+    before = _before(migrations)
+    for trip in trips:
+        if trip.verdict is Verdict.NOT_TRIED or trip.postgresql is None:
+            continue
+        migration = migrations.named(trip.migration_id)
+        yield Proof(
+            trip.migration_id,
+            trip.verdict.value,
+            migration.script.sha256,
+            migration.rollback.sha256 if migration.rollback else None,
+            _digests(samples.get(trip.migration_id, Samples()).scripts()),
+            before[trip.migration_id],
+            trip.base,
+            trip.postgresql,
+        )
+
+
+def read(path: Path) -> Proof | None:
+    """Read a recorded proof, None where there is none; raises Error where the file is not one of ours."""
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        proof = Proof(**values)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise _unreadable(path, str(error)) from None
+    if proof.version != VERSION:
+        raise _unreadable(path, f"it has version {proof.version}, this is {VERSION}")
+    return proof
+
+
+def _unreadable(path: Path, reason: str) -> Error:
+    return Error(
+        f"is no proof of a round trip: {reason}",
+        place=Place(path),
+        hint="make it anew with `sqlmigrate roundtrip --write`",
+    )
+
+
+def require(migrations: Migrations, wanted: Iterable[Migration], *, major: int) -> list[str]:
+    """Raise MigrationsError where one of these migrations has no proof, a stale one, or one that failed.
+
+    Gives what is to be said of good ones: that they were made on another major version than `major`.
+    """
+    samples, _ = find_samples(migrations)
+    before = _before(migrations)
+    problems, notes = [], []
+    for migration in wanted:
+        name = migration.migration_id
+        proof = read(path_of(migrations, name))
+        of_samples = _digests(samples.get(name, Samples()).scripts())
+        if reason := _reason(migration, proof, of_samples, before[name]):
+            problems.append(Problem(reason, Place(migration.script.path)))
+        elif proof is not None and proof.postgresql != major:
+            notes.append(f"{name} is proven on PostgreSQL {proof.postgresql}, and this is {major}")
+    if problems:
+        raise MigrationsError(
+            "nothing was run, since a proof is required and these migrations have none that counts",
+            problems,
+            hint="`sqlmigrate roundtrip --write` tries the pairs and records the proofs",
+        )
+    return notes
+
+
+def _reason(migration: Migration, proof: Proof | None, samples: Mapping[str, str], before: str) -> str | None:
+    if proof is None:
+        return "its rollback is not proven: no round trip is recorded"
+    rollback = migration.rollback.sha256 if migration.rollback else None
+    if proof.sha256 != migration.script.sha256:
+        return "its proof is stale: the script has changed since"
+    if proof.rollback_sha256 != rollback:
+        return "its proof is stale: the rollback script has changed since"
+    if dict(proof.samples) != samples:
+        return "its proof is stale: its samples have changed since"
+    if proof.before != before:
+        return "its proof is stale: what comes before it has changed since"
+    if proof.verdict not in {verdict.value for verdict in PROVEN}:
+        return f"its rollback is not proven: the recorded round trip is {proof.verdict}"
+    return None
+
+
+def _before(migrations: Migrations) -> dict[str, str]:
+    """Give for each migration the digest of the files that come before it, each by its name and its content."""
+    digest = hashlib.sha256()
+    folder = migrations.directory / BOOTSTRAP
+    for path in sorted(folder.glob("*.sql")) if folder.is_dir() else ():
+        digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    found = {}
+    for migration in migrations.ordered:
+        found[migration.migration_id] = digest.hexdigest()
+        digest.update(f"{migration.migration_id} {migration.script.sha256}\n".encode())
+    return found
+
+
+def _digests(scripts: Iterable[Script]) -> dict[str, str]:
+    return {script.path.name: script.sha256 for script in scripts}

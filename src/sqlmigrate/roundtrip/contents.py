@@ -1,0 +1,98 @@
+"""Compare the rows of tables before and after, by count and by a digest that takes no note of their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from sqlmigrate import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from sqlmigrate.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one table: how many, and a digest of their values by column name."""
+
+    count: int
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The rows of all tables, and how far the sequences have come, by qualified names."""
+
+    tables: Mapping[str, Rows]
+    sequences: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DataChange:
+    """A table whose rows are not the same any more, or a sequence that has gone back.
+
+    `before` and `after` count rows, None where there is no such table; of a sequence they are its last value.
+    """
+
+    kind: str
+    table: str
+    before: int | None
+    after: int | None
+
+    def __str__(self) -> str:
+        """Say it in one phrase."""
+        if self.kind == "sequence":
+            return f"sequence {self.table}: at {self.after or 'its start'}, was at {self.before}"
+        if self.after is None:
+            return f"table {self.table}: all {_rows(self.before)} lost with it"
+        if self.before is None:
+            return f"table {self.table}: {_rows(self.after)} in a table that was not there"
+        if self.after < self.before:
+            return f"table {self.table}: {self.before - self.after} of {_rows(self.before)} lost"
+        if self.after > self.before:
+            return f"table {self.table}: {_rows(self.after)}, but there were {self.before}"
+        return f"table {self.table}: {_rows(self.after)} as before, but with other values"
+
+
+def _rows(count: int | None) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def read_contents(connection: Connection, *, leave_out: Collection[str] = ()) -> Contents:
+    """Count and digest the rows of every ordinary table; raises psycopg.Error where row security hides some.
+
+    The digest is a sum of `hashtextextended` of whole rows, with the columns in the order of their names.
+    """
+    asked, without = queries.load("roundtrip"), {"leave_out": list(leave_out)}
+    found = connection.execute(asked["tables"], without).fetchall()
+    sequences: dict[str, int] = dict(connection.execute(asked["sequences"], without).fetchall())
+    with connection.transaction():
+        connection.execute("SET LOCAL row_security TO off")
+        return Contents({shown: _digest(connection, *names) for shown, *names in found}, sequences)
+
+
+def _digest(connection: Connection, schema: str, table: str, columns: list[str]) -> Rows:
+    values = sql.SQL(", ").join(map(sql.Identifier, columns))
+    query = sql.SQL(queries.load("roundtrip")["digest"])
+    row: Any = connection.execute(query.format(values=values, table=sql.Identifier(schema, table))).fetchone()
+    return Rows(row[0], int(row[1]))
+
+
+def compare_contents(before: Contents, after: Contents, *, values: bool = True) -> Iterator[DataChange]:
+    """Give the tables whose rows are not the same, and the sequences that went back.
+
+    An empty table that came or went is no change. Without `values` only the numbers of rows are compared.
+    """
+    nothing = Rows(0, 0)
+    for table in sorted(before.tables.keys() | after.tables.keys()):
+        old, new = before.tables.get(table), after.tables.get(table)
+        same = (old or nothing) == (new or nothing) if values else (old or nothing).count == (new or nothing).count
+        if not same:
+            yield DataChange("table", table, old.count if old else None, new.count if new else None)
+    for sequence, value in sorted(before.sequences.items()):
+        if after.sequences.get(sequence, 0) < value:
+            yield DataChange("sequence", sequence, value, after.sequences.get(sequence))

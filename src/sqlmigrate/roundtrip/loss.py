@@ -1,0 +1,110 @@
+"""Find what a round trip dropped and made anew, so that what it held is gone even where the schema is restored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from sqlmigrate import queries
+from sqlmigrate.sql.parse import truncated_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.migrations import Migration
+    from sqlmigrate.roundtrip.contents import Contents
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column by its place in its table, with what decides whether another type holds all of its values."""
+
+    number: int
+    type: int
+    modifier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A table or sequence that can hold data, by its oid; `names` is its schema and its name as they are."""
+
+    kind: str
+    oid: int
+    names: tuple[str, str]
+    columns: Mapping[str, Column]
+
+
+def read_holders(connection: Connection, *, leave_out: Collection[str] = ()) -> dict[str, Holder]:
+    """Read the tables and sequences of a database by their qualified names."""
+    rows = connection.execute(queries.load("roundtrip")["holders"], {"leave_out": list(leave_out)})
+    return {
+        shown: Holder(kind, oid, (schema, name), {column: Column(*rest) for column, *rest in columns})
+        for shown, kind, oid, schema, name, columns in rows
+    }
+
+
+def find_lost(
+    connection: Connection,
+    migration: Migration,
+    before: Mapping[str, Holder],
+    between: Mapping[str, Holder],
+    after: Mapping[str, Holder],
+    *,
+    contents: Contents | None = None,
+) -> Iterator[str]:
+    """Name what was dropped and made anew, emptied or narrowed.
+
+    `contents` are the rows that were there before, and that have been found to be there afterwards: what they show to
+    come back is not lost. The connection is to the database as it is after the rollback.
+    """
+    shown = {name for name, rows in contents.tables.items() if rows.count} if contents else set()
+    truncated = set(_truncated(migration, before))
+    for name, old in before.items():
+        new = after.get(name)
+        if new is None:
+            continue
+        if new.oid != old.oid:
+            if name not in shown:
+                yield f"{old.kind} {name} is dropped and made anew"
+            continue
+        if name in truncated and name not in shown:
+            yield f"table {name} is emptied"
+        for column, words in _columns(connection, old, between.get(name), new):
+            if not (name in shown and _has_values(connection, old.names, column)):
+                yield f"column {name}.{column} {words}"
+
+
+def _columns(connection: Connection, old: Holder, between: Holder | None, new: Holder) -> Iterator[tuple[str, str]]:
+    for name, column in old.columns.items():
+        if name not in new.columns:
+            continue
+        then = between.columns.get(name) if between else None
+        if new.columns[name].number != column.number:
+            yield name, "is dropped and made anew"
+        elif then is not None and then != column and not _holds(connection, column, then):
+            yield name, "has another type in between that does not hold all values"
+
+
+def _holds(connection: Connection, old: Column, new: Column) -> bool:
+    """Tell whether every value of one type is one of another: PostgreSQL then converts it without being asked."""
+    values = {"old": old.type, "new": new.type, "old_modifier": old.modifier, "new_modifier": new.modifier}
+    row: Any = connection.execute(queries.load("roundtrip")["holds"], values).fetchone()
+    return bool(row[0])
+
+
+def _has_values(connection: Connection, table: tuple[str, str], column: str) -> bool:
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL)")
+    row: Any = connection.execute(query.format(sql.Identifier(*table), sql.Identifier(column))).fetchone()
+    return bool(row[0])
+
+
+def _truncated(migration: Migration, before: Mapping[str, Holder]) -> Iterator[str]:
+    """Give the known tables that the script empties by TRUNCATE; one without a schema is any of that name."""
+    for statement in migration.script.statements():
+        for schema, table in truncated_tables(statement.text):
+            for name, holder in before.items():
+                if holder.names == (schema or holder.names[0], table):
+                    yield name

@@ -1,0 +1,321 @@
+"""Run every pair up, down and up again, each on a copy of the database that holds what comes before it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from sqlmigrate import catalog
+from sqlmigrate.connection import probe, server_message, session
+from sqlmigrate.engine.alone import run_script
+from sqlmigrate.errors import Error, ExecutionError, Problem
+from sqlmigrate.events import ignore
+from sqlmigrate.roundtrip.contents import compare_contents, read_contents
+from sqlmigrate.roundtrip.loss import find_lost, read_holders
+from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
+from sqlmigrate.roundtrip.samples import Samples, unmet
+from sqlmigrate.schemadiff import compare, order_only
+from sqlmigrate.sql.needs import cluster_wide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from sqlmigrate.catalog import Snapshot
+    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.session import Options
+    from sqlmigrate.events import Observer
+    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.shadow import Shadow, ShadowDatabase
+    from sqlmigrate.sql.script import Script
+
+_NOT_OURS = "would change the whole cluster, which is not ours; leave out the shadow's URL for a private server"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What is in the shadow before the first migration: a dump of the target, which has these applied."""
+
+    dump: Script
+    applied: frozenset[str]
+
+
+def chosen(migrations: Migrations, ids: Collection[str]) -> list[Migration]:
+    """Give the migrations of these ids in order, all of them where none is named; raises UsageError for an unknown."""
+    wanted = {migrations.named(name).migration_id for name in ids}
+    return [item for item in migrations.ordered if not ids or item.migration_id in wanted]
+
+
+def scripts_of(migrations: Migrations, samples: Mapping[str, Samples]) -> list[Script]:
+    """Give every script that a round trip may run, so that the shadow can have what they need."""
+    own = [script for migration in migrations.ordered for script, _ in migration.scripts()]
+    return [*own, *(script for item in samples.values() for script in item.scripts())]
+
+
+def round_trips(
+    migrations: Migrations,
+    wanted: Collection[str],
+    shadow: Shadow,
+    options: Options,
+    *,
+    samples: Mapping[str, Samples] | None = None,
+    base: Base | None = None,
+    observer: Observer = ignore,
+) -> Iterator[RoundTrip]:
+    """Try the wanted migrations in order, and give what was found of each; no error of a script ends the pass.
+
+    Migrations in between are only applied; nothing behind the last wanted one is.
+    """
+    last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
+    with ExitStack() as stack:
+        ground = _Ground(shadow, stack)
+        if base is not None:
+            shadow.restore(ground.database, base.dump)
+        runner = _Runner(shadow, options, observer)
+        for migration in migrations.ordered[: last + 1]:
+            if base is not None and migration.migration_id in base.applied:
+                continue
+            if migration.migration_id in wanted:
+                yield runner.pair(migration, ground, (samples or {}).get(migration.migration_id, Samples()))
+            else:
+                runner.replay(migration, ground)
+
+
+class _Ground:
+    """The database that holds everything before the next migration; `known` is its schema as far as it was read."""
+
+    def __init__(self, shadow: Shadow, stack: ExitStack) -> None:
+        self._shadow = shadow
+        self._stack = stack
+        self._own = stack.enter_context(ExitStack())
+        self.database = self._own.enter_context(shadow.database())
+        self.known: Snapshot | None = None
+
+    @contextmanager
+    def copy(self, *, keep: Callable[[], bool] = lambda: False) -> Iterator[ShadowDatabase]:
+        """Give a copy for a block; where `keep` says so behind it, the copy is the ground from then on."""
+        with ExitStack() as own:
+            copy = own.enter_context(self._shadow.clone(self.database))
+            yield copy
+            if keep():
+                self._own.close()
+                self._own, self.database = self._stack.enter_context(own.pop_all()), copy
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One script of a pair, as it runs: its step's name, and in a transaction or not."""
+
+    step: str
+    operation: str
+    script: Script
+    transactional: bool
+
+
+@dataclass(slots=True)
+class _Runner:
+    """Runs scripts on the databases of a shadow."""
+
+    shadow: Shadow
+    options: Options
+    observer: Observer
+    info: ServerInfo | None = None
+
+    def replay(self, migration: Migration, ground: _Ground) -> None:
+        """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
+        if self.shadow.private or not cluster_wide(migration.script):
+            self._advance(migration, ground)
+
+    def pair(self, migration: Migration, ground: _Ground, samples: Samples) -> RoundTrip:
+        """Try one migration, and bring the ground behind it."""
+        started = time.monotonic()
+        shared = [place for script, _ in migration.scripts() for place in _cluster_wide(script)]
+        if shared and not self.shadow.private:
+            found = RoundTrip(migration.migration_id, Verdict.NOT_TRIED, not_tried=tuple(shared))
+        else:
+            found = self._tried(migration, ground, samples, cluster=bool(shared))
+        seconds = time.monotonic() - started
+        return replace(found, postgresql=self.shadow.major, seconds=seconds)
+
+    def _tried(self, migration: Migration, ground: _Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
+        """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere."""
+        trial = _Trial(self, migration, samples, ground.known, cluster=cluster)
+        with ground.copy(keep=lambda: cluster and trial.applied) as copy:
+            found = trial.go(copy)
+        if samples.after or samples.expect:
+            found = self._with_expectations(found, migration, ground, samples)
+        if trial.reached is not None or samples.before:
+            ground.known = trial.reached or ground.known
+            if not (cluster and trial.applied):
+                self._advance(migration, ground)
+        return found
+
+    def _advance(self, migration: Migration, ground: _Ground) -> None:
+        with session(ground.database.conninfo) as connection:
+            try:
+                self.run(connection, migration, _forward(migration))
+            except Error:
+                return  # the verdict has told it; of a script in a transaction nothing is left
+
+    def _with_expectations(
+        self, found: RoundTrip, migration: Migration, ground: _Ground, samples: Samples
+    ) -> RoundTrip:
+        """Write rows between applying and rolling back, and ask what must be true afterwards, apart from the rest."""
+        if found.failure is not None or migration.rollback is None:
+            return found
+        with ground.copy() as copy:
+            failure, unmet_ = self._expected(migration, copy, samples)
+        if failure is not None:
+            return replace(found, verdict=Verdict.FAILS, failure=failure)
+        verdict = Verdict.NOT_RESTORED if unmet_ else found.verdict
+        return replace(found, verdict=verdict, expectations=unmet_)
+
+    def _expected(
+        self, migration: Migration, database: ShadowDatabase, samples: Samples
+    ) -> tuple[Failure | None, tuple[Problem, ...]]:
+        with session(database.conninfo) as connection, session(database.admin_conninfo) as admin:
+            steps = [_sample("samples", samples.before), _forward(migration), _sample("samples after", samples.after)]
+            for way in (*steps, _back(migration)):
+                on = admin if way and way.operation == "samples" else connection
+                if way and (failure := self.attempt(on, migration, way)):
+                    return failure, ()
+            if samples.expect is None:
+                return None, ()
+            try:
+                return None, tuple(unmet(admin, samples.expect))
+            except psycopg.Error as error:
+                return _failed_query("expectations", migration, error), ()
+
+    def attempt(self, connection: Connection, migration: Migration, way: _Way) -> Failure | None:
+        """Run a script; gives the error that it stopped with."""
+        try:
+            self.run(connection, migration, way)
+        except Error as error:
+            return Failure(way.step, error)
+        return None
+
+    def run(self, connection: Connection, migration: Migration, way: _Way) -> None:
+        """Run a script as the engine does."""
+        if self.info is None:
+            self.info = probe(connection)
+        run_script(
+            connection,
+            migration.migration_id,
+            way.operation,
+            way.script,
+            transactional=way.transactional,
+            options=self.options if way.operation != "samples" else replace(self.options, role=None),
+            info=self.info,
+            observer=self.observer,
+        )
+
+
+class _Trial:
+    """One pair on one database: up, down and up again.
+
+    `applied` says that it is applied as things are, `reached` is the schema of when it was applied last.
+    """
+
+    def __init__(
+        self, runner: _Runner, migration: Migration, samples: Samples, known: Snapshot | None, *, cluster: bool
+    ) -> None:
+        self.runner = runner
+        self.migration = migration
+        self.samples = samples
+        self.cluster = cluster
+        self.applied = False
+        self.reached: Snapshot | None = None
+        self._known = known
+
+    def go(self, database: ShadowDatabase) -> RoundTrip:
+        """Try the pair; all that it needs are sessions of its own, which end with it."""
+        with session(database.conninfo) as connection, session(database.admin_conninfo) as admin:
+            try:
+                return self._go(connection, admin)
+            except psycopg.Error as error:
+                failure = _failed_query("comparison", self.migration, error)
+                return RoundTrip(self.migration.migration_id, Verdict.FAILS, failure=failure)
+
+    def _go(self, connection: Connection, admin: Connection) -> RoundTrip:
+        migration, forward, back = self.migration, _forward(self.migration), _back(self.migration)
+        found = RoundTrip(migration.migration_id, Verdict.IRREVERSIBLE)
+        if failure := self._load(admin):
+            return replace(found, verdict=Verdict.FAILS, failure=failure)
+        s0 = self._schema(admin)
+        held = read_holders(admin)
+        rows = read_contents(admin) if self.samples.before else None
+        found = replace(found, base=s0.schema.fingerprint())
+        if failure := self.runner.attempt(connection, migration, forward):
+            return replace(found, verdict=Verdict.FAILS, failure=failure)
+        self.applied = True
+        s1 = self.reached = self._schema(admin)
+        held_between = read_holders(admin)
+        rows_applied = read_contents(admin) if self.samples.before else None
+        found = replace(found, makes=compare(s0.schema, s1.schema))
+        if back is None:
+            return found
+        if failure := self.runner.attempt(connection, migration, back):
+            return replace(found, verdict=Verdict.FAILS, failure=failure)
+        self.applied = False
+        s2 = self._schema(admin)
+        data = tuple(compare_contents(rows, read_contents(admin))) if rows else ()
+        found = replace(found, differences=compare(s0.schema, s2.schema), data=data)
+        back_again = None if data else rows
+        lost = find_lost(admin, migration, held, held_between, read_holders(admin), contents=back_again)
+        found = replace(found, lost=tuple(lost))
+        if failure := self.runner.attempt(connection, migration, replace(forward, step="apply again")):
+            # what the rollback left behind is mostly the reason, and says more
+            verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
+            return replace(found, verdict=verdict, failure=failure)
+        self.applied = True
+        s3 = self.reached = self._schema(admin)
+        found = replace(found, again=compare(s1.schema, s3.schema))
+        if rows_applied:
+            data = tuple(compare_contents(rows_applied, read_contents(admin), values=False))
+            found = replace(found, data_again=data)
+        return replace(found, verdict=_judge(found))
+
+    def _load(self, admin: Connection) -> Failure | None:
+        way = _sample("samples", self.samples.before)
+        return self.runner.attempt(admin, self.migration, way) if way else None
+
+    def _schema(self, admin: Connection) -> Snapshot:
+        self._known = catalog.read(admin, cluster=self.cluster, since=self._known)
+        return self._known
+
+
+def _judge(found: RoundTrip) -> Verdict:
+    """Give the worst that is to be said of a pair that ran to its end."""
+    differences = [part for part in (found.differences, found.again) if part]
+    if found.data or found.data_again or any(not order_only(part) for part in differences):
+        return Verdict.NOT_RESTORED
+    if found.lost:
+        return Verdict.LOSSY
+    return Verdict.ORDER_ONLY if differences else Verdict.EXACT
+
+
+def _forward(migration: Migration) -> _Way:
+    return _Way("apply", "apply", migration.script, migration.transactional)
+
+
+def _back(migration: Migration) -> _Way | None:
+    if migration.rollback is None:
+        return None
+    return _Way("rollback", "rollback", migration.rollback, migration.rollback_transactional)
+
+
+def _sample(step: str, script: Script | None) -> _Way | None:
+    return _Way(step, "samples", script, script.directives.transactional is not False) if script else None
+
+
+def _cluster_wide(script: Script) -> Iterator[Problem]:
+    for statement in cluster_wide(script):
+        yield Problem(_NOT_OURS, script.place(statement))
+
+
+def _failed_query(step: str, migration: Migration, error: psycopg.Error) -> Failure:
+    said = server_message(error.diag, str(error))
+    return Failure(step, ExecutionError(said.message, migration_id=migration.migration_id, server=said))

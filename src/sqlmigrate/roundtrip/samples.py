@@ -1,0 +1,70 @@
+"""The sample rows of migrations: rows to load before, rows to write in between, and what must be true afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import Place, Problem
+from sqlmigrate.migrations import SAMPLES
+from sqlmigrate.sql.script import read_script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.sql.script import Script
+
+AFTER, EXPECT = ".after", ".expect"
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What stands in `samples/` for one migration.
+
+    `before` (ID.sql) is loaded before it is applied, `after` (ID.after.sql) between applying and rolling back, and
+    every query of `expect` (ID.expect.sql) must be true after rolling back.
+    """
+
+    before: Script | None = None
+    after: Script | None = None
+    expect: Script | None = None
+
+    def scripts(self) -> list[Script]:
+        """Give the files that there are."""
+        return [script for script in (self.before, self.after, self.expect) if script is not None]
+
+
+def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Problem]]:
+    """Read the samples of all migrations, and a warning for each file that belongs to none.
+
+    Raises ScriptError where one cannot be read.
+    """
+    folder = migrations.directory / SAMPLES
+    files = {path.stem: path for path in sorted(folder.glob("*.sql"))} if folder.is_dir() else {}
+    found = {}
+    for name in migrations.by_id:
+        parts = [_read(files.pop(name + ending, None)) for ending in ("", AFTER, EXPECT)]
+        if any(parts):
+            found[name] = Samples(*parts)
+    return found, [_astray(path) for path in files.values()]
+
+
+def _read(path: Path | None) -> Script | None:
+    return read_script(path)[0] if path else None
+
+
+def _astray(path: Path) -> Problem:
+    return Problem("belongs to no migration: samples are named ID.sql, ID.after.sql or ID.expect.sql", Place(path))
+
+
+def unmet(connection: Connection, expect: Script) -> Iterable[Problem]:
+    """Give every query that does not return true, and nothing but true; raises psycopg.Error where one fails."""
+    for statement in expect.statements():
+        cursor = connection.execute(statement.text.encode())
+        rows = cursor.fetchall() if cursor.description else []
+        if not rows or any(value is not True for row in rows for value in row):
+            shown = ", ".join(str(value) for value in rows[0]) if rows else "no row"
+            yield Problem(f"this is not true after the rollback: it gave {shown}", expect.place(statement))

@@ -1,0 +1,237 @@
+"""`sqlmigrate roundtrip`, its recorded proofs, and `apply --require-proof`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from support.contents import tables
+
+LOSSY = {"0": ("CREATE TABLE t (a int);", "DROP TABLE t;"), "1": ("TRUNCATE t;", "SELECT 1;")}
+
+
+@pytest.fixture
+def shadow(pg_server, monkeypatch) -> str:
+    """The test's own server as the shadow: no other one has to be started."""
+    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
+    return pg_server.url()
+
+
+@pytest.fixture
+def pairs(project):
+    """Write pairs by their ids; None stands for no rollback script."""
+
+    def write(**scripts: tuple[str, str | None]) -> None:
+        for migration_id, (script, rollback) in scripts.items():
+            project.migration(migration_id, script, rollback=rollback)
+
+    return write
+
+
+def test_it_needs_no_target_and_no_question_even_in_ci(project, sqlmigrate, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    project.tables("a", "b")
+    result = sqlmigrate("roundtrip")
+
+    assert (result.status, len(result.lines)) == (0, 3)
+    assert result.lines[0].startswith("a: exact (")
+    assert result.lines[-1].startswith("2 migrations: 2 exact (PostgreSQL ")
+    assert "a throwaway server" in result.stderr
+
+
+@pytest.mark.usefixtures("shadow")
+def test_stdout_is_one_json_document_with_exit_status_3(pairs, sqlmigrate):
+    pairs(
+        a=("CREATE TABLE a (id int);", "SELECT 1;"),
+        b=("CREATE TABLE b ();", "DROP TABLE none;"),
+        c=("SELECT 1;", None),
+        d=("CREATE TABLE d ();", "DROP TABLE d;"),
+    )
+    result = sqlmigrate("roundtrip", "--json")
+    document = result.document
+
+    assert result.status == 3
+    assert (document["version"], document["command"]) == (1, "roundtrip")
+    assert [(item["migration_id"], item["verdict"]) for item in document["migrations"]] == [
+        ("a", "not_restored"),
+        ("b", "fails"),
+        ("c", "irreversible"),
+        ("d", "exact"),
+    ]
+    first, second, _, last = document["migrations"]
+    assert first["differences"][0]["object"] == {"kind": "table", "name": "public.a"}
+    assert (second["error"]["step"], second["error"]["place"]["file"][-14:]) == ("rollback", "b.rollback.sql")
+    assert (last["differences"], last["error"]) == ([], None)
+    assert document["summary"] == {
+        "exact": 1,
+        "order_only": 0,
+        "lossy": 0,
+        "not_restored": 1,
+        "fails": 1,
+        "irreversible": 1,
+        "not_tried": 0,
+    }
+
+
+@pytest.mark.usefixtures("shadow")
+def test_lossy_is_a_finding_only_with_strict(pairs, sqlmigrate):
+    pairs(**LOSSY)
+
+    assert sqlmigrate("roundtrip").status == 0
+    result = sqlmigrate("roundtrip", "--strict")
+    assert (result.status, result.lines[2:4]) == (
+        3,
+        ["  no sample row shows that this comes back:", "    table public.t is emptied"],
+    )
+
+
+@pytest.mark.usefixtures("shadow")
+def test_only_the_named_ones_are_shown(project, sqlmigrate):
+    project.tables("a", "b", "c")
+    result = sqlmigrate("roundtrip", "b", "--json")
+
+    assert [item["migration_id"] for item in result.document["migrations"]] == ["b"]
+
+
+def test_an_unknown_id_is_wrong_usage(project, sqlmigrate):
+    project.tables("a")
+    result = sqlmigrate("roundtrip", "aa")
+
+    assert result.status == 2
+    assert "there is no migration 'aa'" in result.stderr
+
+
+def test_ids_and_all_exclude_each_other(project, sqlmigrate):
+    project.tables("a")
+
+    assert sqlmigrate("roundtrip", "a", "--all").status == 2
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_sample_of_no_migration_is_told(project, sqlmigrate):
+    project.tables("a")
+    path = project.file("samples/b.sql", "SELECT 1;")
+
+    assert f"{path}: belongs to no migration" in sqlmigrate("roundtrip").stderr
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_shadow_on_the_cluster_of_the_target_is_refused(project, target, sqlmigrate):
+    project.tables("a")
+    result = sqlmigrate("roundtrip", "--base", "dump")
+
+    assert result.status == 2
+    assert "the target's own cluster" in result.stderr
+
+
+def test_from_a_dump_only_what_is_pending_is_tried(project, target, sqlmigrate):
+    project.tables("a")
+    assert sqlmigrate("apply").status == 0
+    target.connect().execute("CREATE TABLE by_hand (id int)")
+    project.migration("b", "ALTER TABLE by_hand ADD COLUMN b int;", rollback="ALTER TABLE by_hand DROP COLUMN b;")
+    result = sqlmigrate("roundtrip", "--base", "dump", "--json")
+
+    assert [(item["migration_id"], item["verdict"]) for item in result.document["migrations"]] == [("b", "exact")]
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_proof_is_recorded_for_each_and_stays_as_it_is(project, sqlmigrate):
+    project.tables("a")
+    assert sqlmigrate("roundtrip", "--write").status == 0
+    path = project.directory / "proofs" / "a.json"
+    first = path.read_bytes()
+    proof = json.loads(first)
+    assert sqlmigrate("roundtrip", "--write").status == 0
+
+    assert path.read_bytes() == first
+    assert (proof["version"], proof["verdict"]) == (1, "exact")
+    assert {"sha256", "rollback_sha256", "before", "base", "postgresql", "tool"} <= proof.keys()
+
+
+@pytest.mark.usefixtures("shadow")
+def test_with_a_proof_it_is_applied(project, target, sqlmigrate):
+    project.tables("a", "b")
+    assert sqlmigrate("roundtrip", "--write").status == 0
+
+    assert sqlmigrate("apply", "--require-proof").status == 0
+    assert tables(target) == ["a", "b"]
+
+
+def test_without_a_proof_nothing_is_applied(project, target, sqlmigrate):
+    project.tables("a")
+    project.config("require_proof = true\n")
+    results = [sqlmigrate("apply"), sqlmigrate("apply", "--dry-run")]
+
+    assert [result.status for result in results] == [1, 1]
+    assert all("its rollback is not proven: no round trip is recorded" in result.stderr for result in results)
+    assert tables(target) == []
+
+
+@pytest.mark.usefixtures("shadow")
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("b.sql", "the script has changed since"),
+        ("b.rollback.sql", "the rollback script has changed since"),
+        ("samples/b.sql", "its samples have changed since"),
+        ("a.sql", "what comes before it has changed since"),
+    ],
+)
+def test_a_stale_proof_is_none(project, target, sqlmigrate, file, reason):
+    project.tables("a", "b")
+    project.file("samples/b.sql", "SELECT 1;\n")
+    assert sqlmigrate("roundtrip", "--write").status == 0
+    assert sqlmigrate("apply", "--steps", "1").status == 0
+    path = project.directory / file
+    path.write_text(path.read_text() + "-- more\n")
+    result = sqlmigrate("apply", "--require-proof")
+
+    assert result.status == 1
+    assert f"b.sql: its proof is stale: {reason}" in result.stderr
+    assert tables(target) == ["a"]
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate):
+    project.tables("a", "b")
+    assert sqlmigrate("roundtrip", "--write").status == 0
+    assert "stale" not in sqlmigrate("roundtrip").stderr
+    path = project.directory / "proofs" / "b.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base": "another"}))
+    project.file("a.sql", "CREATE TABLE a (id int);")
+    told = sqlmigrate("roundtrip").stderr
+
+    assert f"{project.directory}/proofs/a.json: this proof is stale" in told
+    assert f"{path}: this proof is stale" in told
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_round_trip_that_failed_is_no_proof(pairs, target, sqlmigrate):
+    pairs(a=("CREATE TABLE a ();", "SELECT 1;"))
+    assert sqlmigrate("roundtrip", "--write").status == 3
+    result = sqlmigrate("apply", "--require-proof")
+
+    assert result.status == 1
+    assert "the recorded round trip is not_restored" in result.stderr
+    assert tables(target) == []
+
+
+def test_a_file_that_is_no_proof_is_placed(project, target, sqlmigrate):
+    project.tables("a")
+    path = project.file("proofs/a.json", "{")
+    result = sqlmigrate("apply", "--require-proof")
+
+    assert (result.status, f"error: {path}: is no proof of a round trip" in result.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_proof_of_another_major_version_is_a_warning(project, target, sqlmigrate):
+    project.tables("a")
+    assert sqlmigrate("roundtrip", "--write").status == 0
+    path = project.directory / "proofs" / "a.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"postgresql": 9}))
+    result = sqlmigrate("apply", "--require-proof")
+
+    assert (result.status, tables(target)) == (0, ["a"])
+    assert "a is proven on PostgreSQL 9" in result.stderr

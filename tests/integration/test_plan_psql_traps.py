@@ -1,0 +1,142 @@
+"""What psql would do to a script or to its session is prevented, or the plan is refused before anything is written."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import sql
+
+from sqlmigrate.errors import ScriptError
+from support.runner import Runner
+from support.stepwise import OUTSIDE
+from support.twins import Twins, psql, written_plan
+
+PSQLRC = r"""
+\set AUTOCOMMIT off
+\set ON_ERROR_ROLLBACK on
+\set FETCH_COUNT 1
+\set SINGLELINE on
+\set b replaced
+"""
+
+
+def test_settings_of_psql_do_not_matter(twins, tmp_path_factory):
+    rc = tmp_path_factory.mktemp("rc") / "psqlrc"
+    rc.write_text(PSQLRC)
+    twins.write("a", "SELECT 1 AS x\nINTO a;\nCREATE TABLE t (a int);\nSELECT 2;")
+    twins.write("b", OUTSIDE + "CREATE INDEX CONCURRENTLY i\nON t (a);\nINSERT INTO t\nVALUES (1);\nVACUUM t;")
+
+    twins.apply(options=["-v", "VERBOSITY=verbose"], PSQLRC=str(rc))
+
+
+def test_no_variable_of_psql_gets_into_a_script(twins):
+    twins.write(
+        "a",
+        """
+        CREATE TABLE a AS
+        SELECT (ARRAY['x', 'y', 'z'])[1:2] AS slice, (ARRAY['x', 'y', 'z'])[n:größe] AS named,
+               ':n' AS text, $$:n$$ AS dollar, n::text AS cast /* :n */ -- :'n'
+        FROM (VALUES (1, 2)) AS v(n, größe);
+        """,
+    )
+    names = ("1", "2", "n", "größe", "text")
+
+    twins.apply(options=["-X", *(f"--set={name}=3" for name in names)])
+
+    assert twins.right.connect().execute("SELECT slice, named, text FROM a").fetchone() == (
+        ["x", "y"],
+        ["x", "y"],
+        ":n",
+    )
+
+
+def test_only_what_psql_would_replace_is_unset(runner):
+    runner.write("a", """INSERT INTO t VALUES ('{"a":"b", "c":true}', '12:30', a[1:n], x::text); -- :comment""")
+
+    assert [line for line in written_plan(runner).splitlines() if line.startswith("\\unset")] == ["\\unset n"]
+
+
+@pytest.mark.parametrize("head", ["", OUTSIDE])
+@pytest.mark.parametrize("name", ["ROW_COUNT", "ON_ERROR_STOP", "QUIET", "'SQLSTATE'"])
+def test_a_name_that_psql_always_replaces_is_refused(runner, head, name):
+    runner.write("a", f"{head}SELECT ':QUIET';\nSELECT a[1:{name}] FROM t;")
+
+    with pytest.raises(ScriptError, match="psql would put a value of its own for `:") as caught:
+        written_plan(runner)
+
+    assert caught.value.place.line == 2 + bool(head)
+    runner.write("a", f"{head}SELECT ':QUIET';\nSELECT a[1: {name}] FROM t;")
+    assert written_plan(runner)
+
+
+@pytest.mark.parametrize("head", ["", OUTSIDE])
+def test_a_statement_whose_end_psql_would_not_see_is_refused(runner, head):
+    runner.write("0", "CREATE TABLE z (begin int);")
+    body = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT z.{} FROM z; END;\nSELECT 1;"
+    runner.write("a", head + body.format("begin"))
+
+    with pytest.raises(ScriptError, match="would not see where this statement ends"):
+        written_plan(runner)
+
+    runner.write("a", head + body.format('"begin"'))
+    assert written_plan(runner)
+
+
+def test_a_plan_is_refused_where_the_same_migrations_were_applied_in_another_order(runner, database):
+    for name in ("a", "b"):
+        runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
+    runner.apply()
+    script = written_plan(runner, "rollback")
+    runner.rollback(everything=True)
+    (runner.directory / "a.sql").rename(runner.directory / "a.away")
+    (runner.directory / "a.rollback.sql").rename(runner.directory / "a.rollback.away")
+    runner.apply()
+    (runner.directory / "a.away").rename(runner.directory / "a.sql")
+    (runner.directory / "a.rollback.away").rename(runner.directory / "a.rollback.sql")
+    runner.apply(out_of_order=True)
+
+    stopped = psql(database, script)
+
+    assert (stopped.returncode, runner.applied()) == (3, ["b", "a"])
+    assert "is not the one that this plan was made for" in stopped.stderr
+
+
+def test_the_guard_knows_names_in_every_encoding_of_a_database(database, admin, tmp_path):
+    # in KOI8-R, letters stand in another order than in UTF-8
+    name = f"{database.name}_koi8"
+    admin.execute(
+        sql.SQL("CREATE DATABASE {} OWNER migrator ENCODING 'KOI8R' LOCALE 'C' TEMPLATE template0").format(
+            sql.Identifier(name)
+        )
+    )
+    try:
+        runner = Runner(database.server.conninfo(name, "migrator"), tmp_path)
+        for number, letter in enumerate("юдц"):
+            runner.write(letter, f"CREATE TABLE t_{number} ();")
+        runner.apply()
+        runner.write("я", "CREATE TABLE last ();")
+        twin = type(database)(database.server, name, database.resources)
+        done = psql(twin, written_plan(runner), PGCLIENTENCODING="UTF8")
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert runner.applied() == ["д", "ц", "ю", "я"]
+    finally:
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def test_a_name_with_the_end_of_a_line_stays_in_its_comment(database_factory, tmp_path):
+    left, right = database_factory(), database_factory(name="line\nCREATE TABLE injected ();")
+    twins = Twins(left, right, tmp_path)
+    twins.write("a", "CREATE TABLE a ();")
+
+    twins.apply()
+
+
+def test_the_run_lock_is_given_back_at_the_end(runner, database):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.write("b", "CREATE TABLE b ();")
+    script = written_plan(runner)
+
+    done = psql(database, f"{script}\nSELECT 'held: ' || count(*) FROM pg_locks WHERE locktype = 'advisory';")
+
+    assert "held: 0" in done.stdout
+    assert script.count("DISCARD ALL") == 1

@@ -1,0 +1,337 @@
+"""Every verdict of a round trip, with the scripts that people really write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fixtures.project import Project
+from sqlmigrate import roundtrip, shadow
+from sqlmigrate.engine import Options
+from sqlmigrate.roundtrip import RoundTrip, Verdict
+from sqlmigrate.schemadiff import as_text
+
+GROUND = """
+CREATE TABLE orders (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    state  text NOT NULL DEFAULT 'open',
+    amount integer CONSTRAINT positive CHECK (amount > 0)
+);
+CREATE INDEX orders_state ON orders (state);
+COMMENT ON TABLE orders IS 'what was bought';
+GRANT SELECT ON orders TO reader;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
+CREATE TRIGGER touch BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE TABLE events (at date NOT NULL, what text) PARTITION BY RANGE (at);
+CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+"""
+
+RESTORED = {
+    "a table": ("CREATE TABLE t (id int);", "DROP TABLE t;"),
+    "an empty rollback of an empty script": ("-- nothing\n", "-- nothing\n"),
+    "DDL in a DO block": (
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE orders ADD COLUMN note text'; END $$;",
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE orders DROP COLUMN note'; END $$;",
+    ),
+    "an attached partition": (
+        """CREATE TABLE e27 (at date NOT NULL, what text);
+        ALTER TABLE events ATTACH PARTITION e27 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');""",
+        "ALTER TABLE events DETACH PARTITION e27; DROP TABLE e27;",
+    ),
+    "a grant": ("GRANT UPDATE ON orders TO reader;", "REVOKE UPDATE ON orders FROM reader;"),
+    "default privileges": (
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO reader;",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE SELECT ON TABLES FROM reader;",
+    ),
+    "a comment": (
+        "COMMENT ON TABLE orders IS 'other words';",
+        "COMMENT ON TABLE orders IS 'what was bought';",
+    ),
+    "a constraint that is not valid": (
+        "ALTER TABLE orders ADD CONSTRAINT c CHECK (amount < 9) NOT VALID;",
+        "ALTER TABLE orders DROP CONSTRAINT c;",
+    ),
+    "a wider type": ("ALTER TABLE orders ALTER amount TYPE bigint;", "ALTER TABLE orders ALTER amount TYPE integer;"),
+    "an index outside a transaction": (
+        "-- transactional: false\nCREATE INDEX CONCURRENTLY i ON orders (amount);",
+        "DROP INDEX CONCURRENTLY i;",
+    ),
+    "a function": (
+        "CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN old; END $$;",
+        "CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;",
+    ),
+}
+
+NOT_RESTORED = {
+    "a forgotten index": (
+        "DROP INDEX orders_state;",
+        "SELECT 1;",
+        "- index public.orders_state",
+    ),
+    "a lost grant": ("REVOKE SELECT ON orders FROM reader;", "", "reader"),
+    "a lost comment": ("COMMENT ON TABLE orders IS NULL;", "", "what was bought"),
+    "a trigger that stays disabled": (
+        "ALTER TABLE orders DISABLE TRIGGER touch;",
+        "ALTER TABLE orders ENABLE ALWAYS TRIGGER touch;",
+        "touch",
+    ),
+    "a constraint that is not valid any more": (
+        "ALTER TABLE orders DROP CONSTRAINT positive;",
+        "ALTER TABLE orders ADD CONSTRAINT positive CHECK (amount > 0) NOT VALID;",
+        "positive",
+    ),
+    "an enum value that cannot go": ("ALTER TYPE mood ADD VALUE 'wild';", "", "wild"),
+    "default privileges that stay": (
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO reader;",
+        "",
+        "default privileges",
+    ),
+    "a partition that stays detached": ("ALTER TABLE events DETACH PARTITION events_2026;", "", "events_2026"),
+    "DDL that a DO block hides": (
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE orders ALTER state SET DEFAULT $q$new$q$'; END $$;",
+        "",
+        "state",
+    ),
+    "an index that is not valid": (
+        "CREATE INDEX parts ON events (what); DROP INDEX parts;",
+        "CREATE INDEX parts ON ONLY events (what);",
+        "parts",
+    ),
+    "applying again does something else": (
+        """DO $$ BEGIN
+            IF to_regclass('marker') IS NULL THEN CREATE TABLE marker (); ELSE CREATE TABLE other (); END IF;
+        END $$;""",
+        "SELECT 1;",
+        "other",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def server(clean_environment: None) -> Iterator[shadow.Shadow]:
+    """One throwaway server for all tests of this file."""
+    with shadow.opened(shadow.Wanted(roles=frozenset({"reader"}))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ground(project: Project) -> Project:
+    project.migration("0", GROUND, rollback="SELECT 1;")
+    return project
+
+
+def tried(project: Project, server: shadow.Shadow, *ids: str) -> list[RoundTrip]:
+    found = project.load()
+    samples, astray = roundtrip.find_samples(found)
+    assert astray == []
+    wanted = [item.migration_id for item in roundtrip.chosen(found, ids)]
+    return list(roundtrip.round_trips(found, wanted, server, Options(), samples=samples))
+
+
+def one(project: Project, server: shadow.Shadow, script: str, rollback: str | None) -> RoundTrip:
+    project.migration("1", script, rollback=rollback)
+    (found,) = tried(project, server, "1")
+    return found
+
+
+@pytest.mark.parametrize("pair", RESTORED.values(), ids=RESTORED)
+def test_what_is_restored_is_exact(ground, server, pair):
+    found = one(ground, server, *pair)
+
+    assert (found.verdict, found.failure, as_text(found.differences)) == (Verdict.EXACT, None, [])
+
+
+@pytest.mark.parametrize(("script", "rollback", "says"), NOT_RESTORED.values(), ids=NOT_RESTORED)
+def test_what_is_not_restored_is_said(ground, server, script, rollback, says):
+    found = one(ground, server, script, rollback)
+
+    assert found.verdict is Verdict.NOT_RESTORED
+    assert says in "\n".join(as_text([*found.differences, *found.again]))
+
+
+def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(ground, server):
+    ground.file("samples/1.sql", "INSERT INTO orders (state, amount) VALUES ('paid', 3);")
+    found = one(
+        ground,
+        server,
+        "CREATE TABLE kept AS SELECT id, state FROM orders; ALTER TABLE orders DROP COLUMN state;",
+        "ALTER TABLE orders ADD COLUMN state text NOT NULL DEFAULT 'open';"
+        "UPDATE orders SET state = kept.state FROM kept WHERE kept.id = orders.id; DROP TABLE kept;"
+        "CREATE INDEX orders_state ON orders (state);",
+    )
+
+    assert (found.verdict, found.lost, found.data) == (Verdict.ORDER_ONLY, (), ())
+    assert [change.property for change in found.differences] == ["position"]
+
+
+@pytest.mark.parametrize(
+    ("script", "rollback", "lost"),
+    [
+        ("DROP TABLE log;", "CREATE TABLE log (id int, what text);", "table public.log is dropped and made anew"),
+        (
+            "ALTER TABLE log DROP COLUMN what;",
+            "ALTER TABLE log ADD COLUMN what text;",
+            "column public.log.what is dropped and made anew",
+        ),
+        ("TRUNCATE log;", "SELECT 1;", "table public.log is emptied"),
+        (
+            "ALTER TABLE log ALTER what TYPE varchar(3) USING left(what, 3);",
+            "ALTER TABLE log ALTER what TYPE text;",
+            "column public.log.what has another type in between that does not hold all values",
+        ),
+        ("DROP SEQUENCE numbers;", "CREATE SEQUENCE numbers;", "sequence public.numbers is dropped and made anew"),
+    ],
+)
+def test_what_is_made_anew_without_its_rows_is_lossy(project, server, script, rollback, lost):
+    project.migration("0", "CREATE TABLE log (id int, what text); CREATE SEQUENCE numbers;", rollback="DROP TABLE log;")
+    found = one(project, server, script, rollback)
+
+    assert (found.verdict, found.lost) == (Verdict.LOSSY, (lost,))
+
+
+def test_rows_that_do_not_come_back_are_counted(project, server):
+    project.migration("0", "CREATE TABLE log (id int);", rollback="DROP TABLE log;")
+    project.file("samples/1.sql", "INSERT INTO log VALUES (1), (2), (3);")
+    found = one(project, server, "DROP TABLE log;", "CREATE TABLE log (id int); INSERT INTO log VALUES (1);")
+
+    assert found.verdict is Verdict.NOT_RESTORED
+    assert [str(change) for change in found.data] == ["table public.log: 2 of 3 rows lost"]
+
+
+def test_rows_with_other_values_are_seen(project, server):
+    project.migration("0", "CREATE TABLE log (what text);", rollback="DROP TABLE log;")
+    project.file("samples/1.sql", "INSERT INTO log VALUES ('a'), ('b');")
+    found = one(project, server, "UPDATE log SET what = upper(what);", "UPDATE log SET what = 'a';")
+
+    assert found.verdict is Verdict.NOT_RESTORED
+    assert [str(change) for change in found.data] == ["table public.log: 2 rows as before, but with other values"]
+
+
+def test_a_sequence_that_starts_again_is_seen(project, server):
+    project.migration("0", "CREATE TABLE log (id serial, what text);", rollback="DROP TABLE log;")
+    project.file("samples/1.sql", "INSERT INTO log (what) VALUES ('a'), ('b');")
+    found = one(
+        project,
+        server,
+        "CREATE SCHEMA kept; CREATE TABLE kept.log AS TABLE log; DROP TABLE log;",
+        "CREATE TABLE log (id serial, what text); INSERT INTO log TABLE kept.log; DROP SCHEMA kept CASCADE;",
+    )
+
+    assert found.verdict is Verdict.NOT_RESTORED
+    assert [str(change) for change in found.data] == ["sequence public.log_id_seq: at its start, was at 2"]
+
+
+def test_rows_of_a_column_that_come_back_are_no_loss(project, server):
+    project.migration("0", "CREATE TABLE log (id int, what text);", rollback="DROP TABLE log;")
+    project.file("samples/1.sql", "INSERT INTO log VALUES (1, 'a'), (2, NULL);")
+    found = one(
+        project,
+        server,
+        "CREATE TABLE kept AS TABLE log; ALTER TABLE log DROP COLUMN what;",
+        "ALTER TABLE log ADD COLUMN what text; UPDATE log SET what = kept.what FROM kept WHERE kept.id = log.id;"
+        "DROP TABLE kept;",
+    )
+
+    assert (found.verdict, found.lost) == (Verdict.EXACT, ())
+
+
+def test_sample_rows_are_not_there_for_the_next_migration(project, server):
+    project.migration("0", "CREATE TABLE log (id int PRIMARY KEY);", rollback="DROP TABLE log;")
+    project.migration("1", "ALTER TABLE log ADD COLUMN a int;", rollback="ALTER TABLE log DROP COLUMN a;")
+    project.migration("2", "INSERT INTO log VALUES (1);", rollback="DELETE FROM log;")
+    project.file("samples/1.sql", "INSERT INTO log VALUES (1);")
+
+    assert [trip.verdict for trip in tried(project, server)] == [Verdict.EXACT] * 3
+
+
+def test_an_expectation_that_is_not_true_is_placed(project, server):
+    project.migration("0", "CREATE TABLE log (id int);", rollback="DROP TABLE log;")
+    project.file("samples/1.after.sql", "INSERT INTO log VALUES (7);")
+    path = project.file("samples/1.expect.sql", "SELECT true;\nSELECT count(*) = 2 FROM log;\nSELECT 1 FROM log;\n")
+    found = one(project, server, "SELECT 1;", "SELECT 1;")
+
+    assert found.verdict is Verdict.NOT_RESTORED
+    assert [str(problem) for problem in found.expectations] == [
+        f"{path}:2:1: this is not true after the rollback: it gave False",
+        f"{path}:3:1: this is not true after the rollback: it gave 1",
+    ]
+
+
+def test_expectations_that_are_true_change_no_verdict(project, server):
+    project.migration("0", "CREATE TABLE log (id int);", rollback="DROP TABLE log;")
+    project.file("samples/1.sql", "INSERT INTO log VALUES (1);")
+    project.file("samples/1.after.sql", "INSERT INTO log VALUES (7);")
+    project.file("samples/1.expect.sql", "SELECT array_agg(id ORDER BY id) = '{1,7}' FROM log;")
+
+    assert one(project, server, "CREATE TABLE t ();", "DROP TABLE t;").verdict is Verdict.EXACT
+
+
+@pytest.mark.parametrize(
+    ("script", "rollback", "step", "place"),
+    [
+        ("SELECT 1;\nDROP TABLE none;", "SELECT 1;", "apply", "1.sql:2:1"),
+        ("SELECT 1;", "SELECT 1;\n\nDROP TABLE none;", "rollback", "1.rollback.sql:3:1"),
+        ("INSERT INTO marks VALUES (1);", "SELECT 1;", "apply again", "1.sql:1:1"),
+        ("-- transactional: false\nCREATE TABLE t ();\nVACUUM none;", "DROP TABLE t;", "apply", "1.sql:3:1"),
+    ],
+)
+def test_a_script_that_stops_is_placed(project, server, script, rollback, step, place):
+    project.migration("0", "CREATE TABLE marks (id int PRIMARY KEY);", rollback="DROP TABLE marks;")
+    found = one(project, server, script, rollback)
+
+    assert found.verdict is Verdict.FAILS
+    assert found.failure is not None
+    assert found.failure.step == step
+    assert str(found.failure.error.place) == f"{project.directory}/{place}"
+
+
+def test_a_pair_without_rollback_script_is_irreversible(project, server):
+    assert one(project, server, "CREATE TABLE t ();", None).verdict is Verdict.IRREVERSIBLE
+
+
+def test_one_bad_pair_does_not_spoil_the_next_ones(project, server):
+    project.migration("1", "CREATE TABLE a ();", rollback="DROP TABLE none;")
+    project.migration("2", "CREATE TABLE none_such REFERENCES;", rollback="SELECT 1;")
+    project.migration("3", "ALTER TABLE a ADD COLUMN b int;", rollback="ALTER TABLE a DROP COLUMN b;")
+    project.migration("4", "CREATE TABLE c ();")
+    project.migration("5", "ALTER TABLE c ADD COLUMN b int;", rollback="ALTER TABLE c DROP COLUMN b;")
+
+    assert [trip.verdict.value for trip in tried(project, server)] == [
+        "fails",
+        "fails",
+        "exact",
+        "irreversible",
+        "exact",
+    ]
+
+
+def test_only_the_named_ones_are_tried_and_those_before_them_applied(project, server):
+    project.migration("1", "CREATE TABLE a ();", rollback="this is no SQL;")
+    project.migration("2", "CREATE TABLE b (LIKE a);", rollback="DROP TABLE b;")
+    project.migration("3", "this is no SQL;")
+
+    assert [(trip.migration_id, trip.verdict) for trip in tried(project, server, "2")] == [("2", Verdict.EXACT)]
+
+
+def test_a_role_that_a_script_makes_is_there_for_the_next_one(project, clean_environment):
+    project.migration("1", "CREATE ROLE teller;", rollback="DROP ROLE teller;")
+    project.migration("2", "CREATE TABLE a (); GRANT SELECT ON a TO teller;", rollback="DROP TABLE a;")
+    with shadow.opened(shadow.Wanted(superuser=True)) as server:
+        found = tried(project, server)
+
+    assert [trip.verdict for trip in found] == [Verdict.EXACT, Verdict.EXACT]
+    assert as_text(found[0].makes)[0].startswith("+ role teller")
+
+
+def test_what_changes_a_cluster_that_is_not_ours_is_not_tried(project, database, clean_environment):
+    project.migration("1", "SELECT 1;\nCREATE ROLE never_made;", rollback="DROP ROLE never_made;")
+    project.migration("2", "CREATE TABLE a ();", rollback="DROP TABLE a;")
+    with shadow.opened(shadow.Wanted(shadow_url=database.superuser_url)) as server:
+        found = tried(project, server)
+    known = database.connect().execute("SELECT 1 FROM pg_roles WHERE rolname = 'never_made'").fetchone()
+
+    assert [trip.verdict for trip in found] == [Verdict.NOT_TRIED, Verdict.EXACT]
+    assert str(found[0].not_tried[0].place).endswith("1.sql:2:1")
+    assert known is None

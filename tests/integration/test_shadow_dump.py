@@ -1,0 +1,130 @@
+"""A shadow database made from a dump of the target's schema."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate import connection, shadow
+from sqlmigrate.errors import ExecutionError, ServerError
+from sqlmigrate.server.binaries import BINDIR_VARIABLE
+from sqlmigrate.shadow import Wanted, read_facts
+from sqlmigrate.sql.script import script_from_text
+from support.dumps import normalized
+
+pytestmark = pytest.mark.pg
+
+HISTORY = 'odd "history'
+FAKE = """#!/bin/sh
+if [ "$1" = --version ]; then echo 'pg_dump (PostgreSQL) 99.1'; exit; fi
+echo "-- $* PGPASSWORD=$PGPASSWORD"
+"""
+
+
+@pytest.fixture(scope="module")
+def opened(binaries):
+    with shadow.opened(Wanted(bootstrap=None)) as found:
+        yield found
+
+
+@pytest.fixture
+def major(binaries) -> int:
+    return binaries.major
+
+
+def dump(conninfo: str, major: int):
+    return shadow.dump(conninfo, major=major, history_schema=HISTORY)
+
+
+def test_the_shadow_is_what_the_target_is_with_owners_rights_and_roles(database, admin, new_role, major):
+    owner, reader = new_role("NOLOGIN"), new_role("NOLOGIN")
+    admin.execute(f"""
+        GRANT {owner} TO migrator;
+        CREATE TABLE public.t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "Name" text DEFAULT 'é');
+        ALTER TABLE public.t OWNER TO {owner};
+        GRANT SELECT ON public.t TO {reader};
+        COMMENT ON TABLE public.t IS 'a table';
+        CREATE FUNCTION public.f() RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT 1; END;
+        ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT SELECT ON TABLES TO {reader};
+        CREATE SUBSCRIPTION s CONNECTION 'password=geheim123' PUBLICATION p WITH (connect = false, slot_name = NONE);
+        CREATE SCHEMA "odd ""history" CREATE TABLE h ();
+    """)
+    try:
+        target = read_facts(database.connect())
+        text = dump(database.superuser_conninfo, major)
+        assert owner in target.member_of
+        assert "history" not in text.text
+        assert "geheim123" not in text.text
+    finally:
+        admin.execute("DROP SUBSCRIPTION s")
+
+    with shadow.opened(Wanted(target=target)) as opened, opened.database() as copy:
+        opened.restore(copy, text)
+        assert normalized(dump(copy.admin_conninfo, major).text) == normalized(text.text)
+        with connection.session(copy.conninfo) as session:
+            session.execute("ALTER TABLE public.t ADD COLUMN n integer")
+
+
+def test_a_setting_that_the_server_does_not_have_is_passed_over(opened):
+    text = "SET no_such_setting = 0;\n\\restrict abc\nCREATE TABLE public.t ();\n\\unrestrict abc\n"
+    with opened.database() as database:
+        opened.restore(database, script_from_text(Path("dump"), text))
+        with connection.session(database.conninfo) as session:
+            assert session.execute("SELECT to_regclass('public.t') IS NULL").fetchone() == (False,)
+
+
+def test_an_error_is_told_with_its_place_in_the_dump(opened):
+    text = "CREATE TABLE public.t ();\nALTER TABLE public.t ADD CHECK (nonsense);"
+    with opened.database() as database, pytest.raises(ExecutionError, match="nonsense") as caught:
+        opened.restore(database, script_from_text(Path("dump"), text))
+    assert caught.value.place.line == 2
+
+
+def test_missing_extensions_are_told_by_name_before_anything_runs(opened):
+    text = "CREATE TABLE public.t (); CREATE EXTENSION no_such; CREATE EXTENSION another;"
+    with opened.database() as database:
+        with pytest.raises(ServerError, match="has no extension another, no_such"):
+            opened.restore(database, script_from_text(Path("dump"), text))
+        with connection.session(database.conninfo) as session:
+            assert session.execute("SELECT to_regclass('public.t')").fetchone() == (None,)
+
+
+def test_on_a_named_server_missing_roles_are_told_by_name(database, new_role):
+    login = new_role("LOGIN CREATEDB")
+    text = "CREATE TABLE public.t (); ALTER TABLE public.t OWNER TO no_such; GRANT SELECT ON public.t TO another;"
+    wanted = Wanted(shadow_url=database.server.conninfo(database.name, login))
+    with (
+        shadow.opened(wanted) as opened,
+        opened.database() as copy,
+        pytest.raises(ServerError, match="has no role another, no_such"),
+    ):
+        opened.restore(copy, script_from_text(Path("dump"), text))
+
+
+def test_the_password_stands_in_no_command_line(open_path, monkeypatch):
+    program = open_path / "pg_dump"
+    program.write_text(FAKE)
+    program.chmod(0o755)
+    monkeypatch.setenv(BINDIR_VARIABLE, str(open_path))
+
+    text = dump("postgresql://me:geheim123@example.org/shop", 99).text
+    arguments, password = text.split("PGPASSWORD=")
+    assert password.strip() == "geheim123"
+    assert "geheim123" not in arguments
+    assert "host=example.org" in arguments
+    assert '--exclude-schema="odd ""history"' in arguments
+    assert "PGPASSWORD" not in os.environ
+
+
+def test_a_pg_dump_that_is_too_old_is_none(binaries):
+    with pytest.raises(ServerError, match="no pg_dump of PostgreSQL 99 or later was found") as caught:
+        dump("", 99)
+    assert "--base replay" in caught.value.hint
+
+
+def test_pg_dump_fails_in_its_own_words_without_a_password(major):
+    with pytest.raises(ServerError, match=r"pg_dump of the target failed: .*/nowhere") as caught:
+        dump("host=/nowhere password=geheim123", major)
+    assert "geheim123" not in str(caught.value)
