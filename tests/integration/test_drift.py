@@ -286,3 +286,11 @@ def test_the_settings_of_the_database_are_not_compared(drifting, conn, database)
     conn.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database.name)))
 
     assert lines(drifting.find()) == []
+
+
+def test_a_search_path_that_the_database_sets_holds_for_the_replay(drifting, conn, database):
+    conn.execute(sql.SQL("ALTER DATABASE {} SET search_path = app").format(sql.Identifier(database.name)))
+    drifting.write("0001.a", "CREATE SCHEMA app; CREATE TABLE a ()")
+    drifting.apply()
+
+    assert lines(drifting.find()) == []

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 LISTS = ("acl", "row type acl")
 """The properties that hold an access control list."""
-CREATE = "C"
+CREATE, MAINTAIN = "C", "m"
+_FIRST_WITH_MAINTAIN = 17
 _ORDER = "arwdDxtXUCTcsAm"  # ACL_ALL_RIGHTS_STR of PostgreSQL's utils/acl.h
 _NAME = r'"(?:[^"]|"")*"|[^"=/]*'
 _ITEM = re.compile(rf"({_NAME})=([A-Za-z*]*)/({_NAME})")
 _RIGHT = re.compile(r"[A-Za-z]\*?")
 _SAFE = re.compile(r"\w+")
+
+
+def knows_maintain(major: int) -> bool:
+    """Tell whether a version has the right to VACUUM, ANALYZE and so on, which owners then have too."""
+    return major >= _FIRST_WITH_MAINTAIN
 
 
 def explode(acl: Value) -> frozenset[Item]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.drift.acl import CREATE, LISTS, collapse, explode, renamed, without
+from sqlmigrate.drift.acl import CREATE, LISTS, MAINTAIN, collapse, explode, knows_maintain, renamed, without
 from sqlmigrate.drift.naming import DEFAULT_PRIVILEGES, schema_of
 from sqlmigrate.schema import TABLE, Name, Schema, Value
 
@@ -29,8 +29,7 @@ _PUBLIC = Name("schema", "public")
 # They belong to the database, and not to what is in it; settings may hold secrets too.
 _OUTSIDE = frozenset({"database", "database settings", "large object"})
 _PUBLIC_OWNER = "pg_database_owner"
-_FIRST_WITH_MAINTAIN, _FIRST_WITH_NOT_NULL = 17, 18
-_MAINTAIN = "m"
+_FIRST_WITH_NOT_NULL = 18
 
 
 def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
@@ -123,8 +122,8 @@ def _plain(name: Name, found: Properties, replayed: Replayed, majors: Collection
         acl = renamed(found.get("acl"), lambda role: _PUBLIC_OWNER if role == owner else role)
         rest = {key: value for key, value in found.items() if key != "owner"}
         return {**rest, "acl": without(acl, CREATE, replayed.may_create) or None}
-    if min(majors) < _FIRST_WITH_MAINTAIN <= max(majors):
-        return {key: without(value, _MAINTAIN) or None if key in LISTS else value for key, value in found.items()}
+    if len({knows_maintain(major) for major in majors}) > 1:
+        return {key: without(value, MAINTAIN) or None if key in LISTS else value for key, value in found.items()}
     return found
 
 

@@ -47,10 +47,11 @@ def _renamed_name(name: Name, names: Mapping[str, str]) -> Name:
     role, rest = match.groups()
     plain = role[1:-1].replace('""', '"') if role.startswith('"') else role
     other = names.get(plain)
-    return Name(name.kind, f"for role {_quoted(other)}{rest}") if other else name
+    return Name(name.kind, f"for role {quoted(other)}{rest}") if other else name
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Quote a name as PostgreSQL does, but for key words."""
     return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
 
 

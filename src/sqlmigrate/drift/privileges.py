@@ -63,6 +63,21 @@ class DefaultPrivileges:
         rights = (right for key in self.keys(roles) for right in self.entries[key])
         return {right.grantee for right in rights if right.grantee}
 
+    def only(self, wanted: Callable[[Key], bool]) -> DefaultPrivileges:
+        """Give those entries whose key is wanted."""
+        return DefaultPrivileges({key: rights for key, rights in self.entries.items() if wanted(key)}, self.built_in)
+
+    def without(self, privilege: str) -> DefaultPrivileges:
+        """Give the same without one privilege, which the other server does not know."""
+
+        def rest(found: Mapping[Key, Rights]) -> dict[Key, Rights]:
+            return {
+                key: frozenset(right for right in rights if right.privilege != privilege)
+                for key, rights in found.items()
+            }
+
+        return DefaultPrivileges(rest(self.entries), rest(self.built_in))
+
     def renamed(self, name: Callable[[str], str]) -> DefaultPrivileges:
         """Give the same under other names of roles."""
 

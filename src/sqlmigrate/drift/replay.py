@@ -10,9 +10,10 @@ from psycopg import sql
 
 from sqlmigrate import catalog, queries
 from sqlmigrate.connection import probe, session
+from sqlmigrate.drift.acl import knows_maintain
 from sqlmigrate.drift.live import APPLICATION
 from sqlmigrate.drift.model import Replayed
-from sqlmigrate.drift.naming import rename
+from sqlmigrate.drift.naming import quoted, rename
 from sqlmigrate.drift.privileges import before, make, read_default_privileges, statements
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.engine.session import Options
@@ -23,7 +24,7 @@ from sqlmigrate.shadow import cluster_wide, opened, wanted
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from sqlmigrate.config import Config
     from sqlmigrate.drift.model import Live, Step
@@ -110,7 +111,8 @@ class _Replay:
             with self.shadow.clone(database) as trial:
                 self._run(trial, steps)
                 schema, made = self._read(trial)
-            unsaid = self._unsaid(there, made)
+            spaces = {name.name for name in schema.objects if name.kind == "schema"}
+            unsaid = self._unsaid(there, made, spaces)
             if not unsaid:
                 return ground, schema, None
             self._make(database, unsaid)
@@ -196,9 +198,19 @@ class _Replay:
             schema = catalog.read(admin, leave_out=[self.history_schema]).schema
             return rename(schema, self.names), read_default_privileges(admin).renamed(_by(self.names))
 
-    def _unsaid(self, there: DefaultPrivileges, made: DefaultPrivileges) -> list[sql.Composed]:
-        """Give the commands that make the target's default privileges of before the migrations on the shadow."""
-        earlier = before(self.live.default_privileges, there, made, self._acting)
+    def _unsaid(
+        self, there: DefaultPrivileges, made: DefaultPrivileges, spaces: Collection[str] | None = None
+    ) -> list[sql.Composed]:
+        """Give the commands that make the target's default privileges of before the migrations on the shadow.
+
+        Of those in a schema, only the ones in these (quoted) matter: nothing is made in others.
+        """
+        live = self.live.default_privileges
+        if knows_maintain(self.live.facts.major) != knows_maintain(self.shadow.major):
+            live, there, made = (each.without("MAINTAIN") for each in (live, there, made))
+        if spaces is not None:
+            live = live.only(lambda key: key.schema is None or quoted(key.schema) in spaces)
+        earlier = before(live, there, made, self._acting)
         back = _by({theirs: ours for ours, theirs in self.names.items()})
         return list(statements(earlier.renamed(back), there.renamed(back), [back(role) for role in self._acting]))
 
