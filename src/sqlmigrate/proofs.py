@@ -53,6 +53,11 @@ def path_of(migrations: Migrations, migration_id: str) -> Path:
     return migrations.directory / PROOFS / f"{migration_id}.json"
 
 
+def any_recorded(migrations: Migrations) -> bool:
+    """Tell whether there are proofs at all."""
+    return any((migrations.directory / PROOFS).glob("*.json"))
+
+
 def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
     """Record round trips that were tried; gives the files. One that is recorded already stays byte for byte."""
     paths = []

@@ -40,14 +40,16 @@ class Change:
 def compare(before: Schema, after: Schema) -> tuple[Change, ...]:
     """Give all differences in a stable order; none where the schemas are equal."""
     old, new = before.objects, after.objects
-    moved = _moved_columns(old, new)
+    # what was not read again is the same object
+    other = [name for name, properties in new.items() if name in old and old[name] is not properties]
+    moved = _moved_columns(old, new, other)
     changes = [
         *_whole("removed", old, old.keys() - new.keys()),
         *_whole("added", new, new.keys() - old.keys()),
         *(
             change
-            for name in old.keys() & new.keys()
-            if old[name] is not new[name] and old[name] != new[name]
+            for name in other
+            if old[name] != new[name]
             for change in _properties(name, old[name], new[name])
             if change.property != POSITION or name in moved
         ),
@@ -107,14 +109,14 @@ def _properties(name: Name, before: Mapping[str, Value], after: Mapping[str, Val
             yield Change("changed", name, key, before.get(key), after.get(key))
 
 
-def _moved_columns(old: Objects, new: Objects) -> set[Name]:
+def _moved_columns(old: Objects, new: Objects, names: Iterable[Name]) -> set[Name]:
     """Give the columns that stand elsewhere among those that both have: as few as explain the new order.
 
     A column that came or went in the middle moves no other.
     """
     tables: dict[Value, list[Name]] = {}
-    for name in old.keys() & new.keys():
-        if POSITION in old[name] and old[name] is not new[name]:
+    for name in names:
+        if POSITION in old[name]:
             tables.setdefault(old[name].get(TABLE), []).append(name)
     moved: set[Name] = set()
     for columns in tables.values():

@@ -275,6 +275,7 @@ def test_expectations_that_are_true_change_no_verdict(project, server):
         ("SELECT 1;", "SELECT 1;\n\nDROP TABLE none;", "rollback", "1.rollback.sql:3:1"),
         ("INSERT INTO marks VALUES (1);", "SELECT 1;", "apply again", "1.sql:1:1"),
         ("-- transactional: false\nCREATE TABLE t ();\nVACUUM none;", "DROP TABLE t;", "apply", "1.sql:3:1"),
+        ("CREATE TABLE t ();\nCOMMIT;", "DROP TABLE t;", "apply", "1.sql:2:1"),
     ],
 )
 def test_a_script_that_stops_is_placed(project, server, script, rollback, step, place):
@@ -313,6 +314,15 @@ def test_only_the_named_ones_are_tried_and_those_before_them_applied(project, se
     project.migration("3", "this is no SQL;")
 
     assert [(trip.migration_id, trip.verdict) for trip in tried(project, server, "2")] == [("2", Verdict.EXACT)]
+
+
+def test_it_is_said_what_a_pair_was_tried_without(project, server):
+    project.migration("1", "this is no SQL;")
+    project.migration("2", "CREATE TABLE a ();", rollback="DROP TABLE a;")
+    project.migration("3", "SELECT 1;", rollback="SELECT 1;")
+
+    assert [trip.without for trip in tried(project, server, "2", "3")] == [("1",), ("1",)]
+    assert [trip.without for trip in tried(project, server)] == [(), ("1",), ("1",)]
 
 
 def test_a_role_that_a_script_makes_is_there_for_the_next_one(project, clean_environment):

@@ -70,7 +70,10 @@ def command(
     wanted = [item.migration_id for item in pending if start is None or item.migration_id not in start.applied]
     trips = []
     with _shadow(app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser) as shadow:
-        run = roundtrip.round_trips(found, wanted, shadow, app.options(), samples=samples, base=start)
+        recorded = write or app.output.as_json or proofs.any_recorded(found)
+        run = roundtrip.round_trips(
+            found, wanted, shadow, app.options(), samples=samples, base=start, fingerprints=recorded
+        )
         for trip in _progress(app, run, len(wanted)):
             trips.append(trip)
             app.output.line("\n".join(_lines(trip)))
@@ -102,7 +105,7 @@ def _base(app: App) -> tuple[Base, TargetFacts]:
 
 @contextmanager
 def _shadow(
-    app: App, scripts: Iterable[Any], target: TargetFacts | None, *, base: str, superuser: bool
+    app: App, scripts: Sequence[Any], target: TargetFacts | None, *, base: str, superuser: bool
 ) -> Iterator[Any]:
     from sqlmigrate import shadow  # noqa: PLC0415  --help needs none of it
 
@@ -112,6 +115,11 @@ def _shadow(
         app.output.progress(f"trying on PostgreSQL {opened.version} ({where})")
         for note in opened.notes:
             app.output.warning(note)
+        if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
+            app.output.warning(
+                f"PostgreSQL {opened.version} has no extension {', '.join(missing)} there, so what needs it fails; "
+                "name a server that has it with --shadow-url, or its programs with SQLMIGRATE_PG_BINDIR"
+            )
         yield opened
 
 
@@ -132,10 +140,13 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
 
 def _lines(trip: RoundTrip) -> list[str]:
     """Say in one line how it went, and under it what is wrong."""
-    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.roundtrip import PROVEN  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  same
 
     verdict = click.style(trip.verdict.value, fg=_COLORS.get(trip.verdict.value, "red"))
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
+    if trip.verdict not in PROVEN:
+        lines += _part("tried without these, which could not be applied before it:", trip.without)
     lines += _part("before and after the rollback differ:", as_text(trip.differences))
     lines += _part("applied again, it is not as it was the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))
@@ -184,6 +195,7 @@ def _as_json(trip: RoundTrip) -> dict[str, Any]:
         "not_tried": [problem_as_json(problem) for problem in trip.not_tried],
         "makes": as_json(trip.makes),
         "base": trip.base,
+        "without": list(trip.without),
         "seconds": round(trip.seconds, 3),
     }
 

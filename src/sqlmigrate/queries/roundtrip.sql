@@ -35,12 +35,13 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
        class.oid::bigint,
        space.nspname,
        class.relname,
-       coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(attname, attnum, atttypid::bigint, atttypmod))
+       coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(attname, attnum, atttypid::bigint, atttypmod)
+                                           ORDER BY attnum)
                  FROM pg_catalog.pg_attribute
                  WHERE class.relkind = 'r'
                    AND attrelid = class.oid
                    AND attnum > 0
-                   AND NOT attisdropped), '[]')
+                   AND NOT attisdropped)::text, '[]')
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.relkind IN ('r', 'S')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,21 +30,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A table or sequence that can hold data, by its oid; `names` is its schema and its name as they are."""
+    """A table or sequence that can hold data, by its oid; `names` is its schema and its name as they are.
+
+    `described` are its columns as JSON: most holders are only compared.
+    """
 
     kind: str
     oid: int
     names: tuple[str, str]
-    columns: Mapping[str, Column]
+    described: str
+
+    def columns(self) -> dict[str, Column]:
+        """Give the columns by their names."""
+        return {name: Column(*rest) for name, *rest in json.loads(self.described)}
 
 
 def read_holders(connection: Connection, *, leave_out: Collection[str] = ()) -> dict[str, Holder]:
     """Read the tables and sequences of a database by their qualified names."""
     rows = connection.execute(queries.load("roundtrip")["holders"], {"leave_out": list(leave_out)})
-    return {
-        shown: Holder(kind, oid, (schema, name), {column: Column(*rest) for column, *rest in columns})
-        for shown, kind, oid, schema, name, columns in rows
-    }
+    return {shown: Holder(kind, oid, (schema, name), described) for shown, kind, oid, schema, name, described in rows}
 
 
 def find_lost(
@@ -78,11 +83,14 @@ def find_lost(
 
 
 def _columns(connection: Connection, old: Holder, between: Holder | None, new: Holder) -> Iterator[tuple[str, str]]:
-    for name, column in old.columns.items():
-        if name not in new.columns:
+    if old == new and (between is None or old == between):
+        return
+    columns, columns_between = new.columns(), between.columns() if between else {}
+    for name, column in old.columns().items():
+        if name not in columns:
             continue
-        then = between.columns.get(name) if between else None
-        if new.columns[name].number != column.number:
+        then = columns_between.get(name)
+        if columns[name].number != column.number:
             yield name, "is dropped and made anew"
         elif then is not None and then != column and not _holds(connection, column, then):
             yield name, "has another type in between that does not hold all values"

@@ -53,7 +53,8 @@ class RoundTrip:
     `makes` is what applying does to the schema, `differences` what rolling back leaves different from before, `again`
     what applying a second time makes different from the first. `data` is what became of sample rows, `expectations`
     are the queries that were not true, `lost` names what was made anew without its data. `base` is the fingerprint of
-    the schema before, `postgresql` the major version that it ran on; `seconds` is how long it took.
+    the schema before, `without` are the ids before it that could not be applied, `postgresql` is the major version that
+    it ran on, and `seconds` how long it took.
     """
 
     migration_id: str
@@ -68,5 +69,6 @@ class RoundTrip:
     failure: Failure | None = None
     not_tried: tuple[Problem, ...] = ()
     base: str | None = None
+    without: tuple[str, ...] = ()
     postgresql: int | None = None
     seconds: float = 0.0

@@ -12,7 +12,7 @@ import psycopg
 from sqlmigrate import catalog
 from sqlmigrate.connection import probe, server_message, session
 from sqlmigrate.engine.alone import run_script
-from sqlmigrate.errors import Error, ExecutionError, Problem
+from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.contents import compare_contents, read_contents
 from sqlmigrate.roundtrip.loss import find_lost, read_holders
@@ -20,6 +20,7 @@ from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.samples import Samples, unmet
 from sqlmigrate.schemadiff import compare, order_only
 from sqlmigrate.sql.needs import cluster_wide
+from sqlmigrate.sql.preflight import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -63,18 +64,20 @@ def round_trips(
     *,
     samples: Mapping[str, Samples] | None = None,
     base: Base | None = None,
+    fingerprints: bool = True,
     observer: Observer = ignore,
 ) -> Iterator[RoundTrip]:
     """Try the wanted migrations in order, and give what was found of each; no error of a script ends the pass.
 
-    Migrations in between are only applied; nothing behind the last wanted one is.
+    Migrations in between are only applied; nothing behind the last wanted one is. `fingerprints` of the schemas cost
+    time that only proofs need.
     """
     last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
     with ExitStack() as stack:
         ground = _Ground(shadow, stack)
         if base is not None:
             shadow.restore(ground.database, base.dump)
-        runner = _Runner(shadow, options, observer)
+        runner = _Runner(shadow, options, observer, fingerprints)
         for migration in migrations.ordered[: last + 1]:
             if base is not None and migration.migration_id in base.applied:
                 continue
@@ -85,7 +88,10 @@ def round_trips(
 
 
 class _Ground:
-    """The database that holds everything before the next migration; `known` is its schema as far as it was read."""
+    """The database that holds everything before the next migration, but for the ids in `without`, which failed.
+
+    `known` is its schema as far as it was read.
+    """
 
     def __init__(self, shadow: Shadow, stack: ExitStack) -> None:
         self._shadow = shadow
@@ -93,6 +99,7 @@ class _Ground:
         self._own = stack.enter_context(ExitStack())
         self.database = self._own.enter_context(shadow.database())
         self.known: Snapshot | None = None
+        self.without: list[str] = []
 
     @contextmanager
     def copy(self, *, keep: Callable[[], bool] = lambda: False) -> Iterator[ShadowDatabase]:
@@ -122,23 +129,27 @@ class _Runner:
     shadow: Shadow
     options: Options
     observer: Observer
+    fingerprints: bool
     info: ServerInfo | None = None
 
     def replay(self, migration: Migration, ground: _Ground) -> None:
         """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
         if self.shadow.private or not cluster_wide(migration.script):
             self._advance(migration, ground)
+        else:
+            ground.without.append(migration.migration_id)
 
     def pair(self, migration: Migration, ground: _Ground, samples: Samples) -> RoundTrip:
         """Try one migration, and bring the ground behind it."""
-        started = time.monotonic()
+        started, without = time.monotonic(), tuple(ground.without)
         shared = [place for script, _ in migration.scripts() for place in _cluster_wide(script)]
         if shared and not self.shadow.private:
             found = RoundTrip(migration.migration_id, Verdict.NOT_TRIED, not_tried=tuple(shared))
+            ground.without.append(migration.migration_id)
         else:
             found = self._tried(migration, ground, samples, cluster=bool(shared))
         seconds = time.monotonic() - started
-        return replace(found, postgresql=self.shadow.major, seconds=seconds)
+        return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without)
 
     def _tried(self, migration: Migration, ground: _Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
         """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere."""
@@ -151,14 +162,16 @@ class _Runner:
             ground.known = trial.reached or ground.known
             if not (cluster and trial.applied):
                 self._advance(migration, ground)
+        else:
+            ground.without.append(migration.migration_id)
         return found
 
     def _advance(self, migration: Migration, ground: _Ground) -> None:
         with session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration, _forward(migration))
-            except Error:
-                return  # the verdict has told it; of a script in a transaction nothing is left
+            except Error:  # of a script in a transaction nothing is left
+                ground.without.append(migration.migration_id)
 
     def _with_expectations(
         self, found: RoundTrip, migration: Migration, ground: _Ground, samples: Samples
@@ -198,9 +211,11 @@ class _Runner:
         return None
 
     def run(self, connection: Connection, migration: Migration, way: _Way) -> None:
-        """Run a script as the engine does."""
+        """Check and run a script as the engine does."""
         if self.info is None:
             self.info = probe(connection)
+        for problem in preflight(way.script, transactional=way.transactional):
+            raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
         run_script(
             connection,
             migration.migration_id,
@@ -247,7 +262,7 @@ class _Trial:
         s0 = self._schema(admin)
         held = read_holders(admin)
         rows = read_contents(admin) if self.samples.before else None
-        found = replace(found, base=s0.schema.fingerprint())
+        found = replace(found, base=s0.schema.fingerprint() if self.runner.fingerprints else None)
         if failure := self.runner.attempt(connection, migration, forward):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
