@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from fixtures.postgres import ROLE, Database
-from sqlmigrate.errors import ExecutionError, HistoryError
+from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
 from sqlmigrate.migrations import migration_hash
 from sqlmigrate.server import PrivateServer, drop_database, ensure_database
 from support.drift import Drifting, lines
@@ -294,3 +294,25 @@ def test_a_search_path_that_the_database_sets_holds_for_the_replay(drifting, con
     drifting.apply()
 
     assert lines(drifting.find()) == []
+
+
+def test_an_extension_that_the_shadow_cannot_have_is_named(drifting, conn):
+    drifting.write("0001.a", "CREATE EXTENSION not_to_be_had")
+    drifting.mark("0001.a")
+
+    with pytest.raises(ExecutionError) as caught:
+        drifting.find()
+
+    assert caught.value.hint == (
+        "the shadow's server has no extension not_to_be_had; name one that has it with --shadow-url"
+    )
+
+
+def test_a_marked_script_that_would_end_its_transaction_is_refused(drifting):
+    drifting.write("0001.a", "CREATE TABLE a ();\nCOMMIT;\n")
+    drifting.mark("0001.a")
+
+    with pytest.raises(ScriptError) as caught:
+        drifting.find()
+
+    assert place(caught.value) == "0001.a.sql:2:1"

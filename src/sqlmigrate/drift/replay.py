@@ -17,10 +17,11 @@ from sqlmigrate.drift.naming import quoted, rename
 from sqlmigrate.drift.privileges import before, make, read_default_privileges, statements
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.engine.session import Options
-from sqlmigrate.errors import ExecutionError
+from sqlmigrate.errors import ExecutionError, ScriptError
 from sqlmigrate.events import ScriptStarted, ignore
 from sqlmigrate.migrations import Migration
-from sqlmigrate.shadow import cluster_wide, opened, wanted
+from sqlmigrate.shadow import cluster_wide, extensions_named, opened, wanted
+from sqlmigrate.sql.preflight import preflight
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ class _Replay:
             for number, step in enumerate(steps, 1):
                 migration = step.migration
                 self.observer(ScriptStarted(migration.migration_id, "replay", number, len(steps)))
+                for problem in preflight(migration.script, transactional=migration.transactional):
+                    raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
                 try:
                     run_script(
                         connection,
@@ -191,7 +194,8 @@ class _Replay:
                         info=info,
                     )
                 except ExecutionError as error:
-                    raise _on_the_shadow(error) from None
+                    missing = self.shadow.missing_extensions(extensions_named([migration.script]))
+                    raise _on_the_shadow(error, missing) from None
 
     def _read(self, database: ShadowDatabase) -> tuple[Schema, DefaultPrivileges]:
         with session(database.admin_conninfo, application_name=APPLICATION) as admin:
@@ -256,14 +260,16 @@ def _blanked(script: Script, parts: Iterable[Statement]) -> Script:
     return script_from_text(script.path, text)
 
 
-def _on_the_shadow(error: ExecutionError) -> ExecutionError:
-    """Say of an error that it is not the database's own."""
+def _on_the_shadow(error: ExecutionError, missing: Iterable[str]) -> ExecutionError:
+    """Say of an error that it is not the database's own; `missing` are extensions that are not to be had there."""
+    names = ", ".join(missing)
+    hint = f"the shadow's server has no extension {names}; name one that has it with --shadow-url" if names else _HINT
     return ExecutionError(
         f"on the shadow: {error.message}",
         migration_id=error.migration_id,
         server=error.server,
         statement=error.statement,
         place=error.place,
-        hint=error.hint or _HINT,
+        hint=error.hint or hint,
         kept=True,  # nothing of the database was rolled back
     )
