@@ -35,6 +35,7 @@ COMMANDS = {
     "accept": "Record an edited file of an applied migration as it is now.",
     "redo": "Roll back the last migration and apply it again.",
     "history": "Show who did what, when and from where.",
+    "drift": "Compare the database with its applied migrations.",
     "seed": "Validate the seed data and apply it.",
     "config": "Show each setting and where it came from.",
     "db": "Start, stop and look at the private server.",
