@@ -27,7 +27,7 @@ COMMANDS = {
     "validate": "Check all files, without a database.",
     "status": "Show what is applied and what is pending.",
     "plan": "Print the exact SQL that would run, as a script for psql.",
-    "roundtrip": "Prove rollbacks: run each pair up, down and up again on a scratch database.",
+    "roundtrip": "Prove rollbacks: run each pair up, down and up, and compare.",
     "apply": "Apply pending migrations.",
     "rollback": "Roll back applied migrations, the newest first.",
     "mark": "Record migrations as applied without running them.",
