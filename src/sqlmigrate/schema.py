@@ -40,6 +40,8 @@ class Schema:
 
     def fingerprint(self) -> str:
         """Give the SHA-256 of the whole schema, in hexadecimal: equal for equal schemas, wherever they were read."""
-        rows = [[name.kind, name.name, sorted(self.objects[name].items())] for name in sorted(self.objects)]
-        text = json.dumps(rows, ensure_ascii=True, separators=(",", ":"))
+        kinds: dict[str, dict[str, Mapping[str, Value]]] = {}
+        for name, properties in self.objects.items():
+            kinds.setdefault(name.kind, {})[name.name] = properties
+        text = json.dumps(kinds, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()

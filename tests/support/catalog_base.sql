@@ -1,14 +1,20 @@
--- A database in which each kind of object is there, for superusers of PostgreSQL 14 to 18.
+-- A database in which each kind of object is there, for superusers of PostgreSQL 14 to 18; in a line that ends in
+-- "since 15" for those alone.
 CREATE ROLE cat_owner;
 CREATE ROLE cat_reader;
 CREATE ROLE cat_writer;
+GRANT cat_owner TO cat_writer;
+ALTER ROLE cat_owner CONNECTION LIMIT 3 VALID UNTIL '2030-01-01';
+GRANT SET ON PARAMETER log_statement TO cat_owner; -- since 15
 CREATE SCHEMA app AUTHORIZATION cat_owner;
 CREATE SCHEMA other;
 
 CREATE TYPE app.mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TYPE app.pair AS (a integer, b text, c text COLLATE "C");
 CREATE DOMAIN app.positive AS integer DEFAULT 1 CONSTRAINT positive_check CHECK (VALUE > 0);
+CREATE DOMAIN app.short AS varchar(10);
 CREATE TYPE app.span AS RANGE (subtype = float8, subtype_diff = float8mi);
+CREATE TYPE app.words_span AS RANGE (subtype = text, collation = "C");
 CREATE TYPE app.shell;
 CREATE TYPE app.base;
 CREATE FUNCTION app.base_in(cstring) RETURNS app.base LANGUAGE internal IMMUTABLE STRICT AS 'textin';
@@ -35,16 +41,19 @@ CREATE TABLE app.orders (
 );
 CREATE INDEX orders_placed ON app.orders (placed);
 CREATE INDEX orders_expression ON app.orders ((amount * 2));
+CREATE INDEX orders_partial ON app.orders (amount DESC) INCLUDE (placed) WHERE amount > 5;
 CREATE TABLE app.items (id integer, order_id bigint REFERENCES app.orders DEFERRABLE, position integer NOT NULL,
     UNIQUE (order_id, position));
 CREATE TABLE app.events (id integer, at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE app.events_2020 PARTITION OF app.events FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 CREATE TABLE app.events_2021 (id integer, at date NOT NULL);
 CREATE INDEX events_id ON app.events (id);
-CREATE TABLE app.parent (a integer);
+CREATE TABLE app.parts (a text, b integer) PARTITION BY LIST (lower(a));
+CREATE TABLE app.parent (a integer CONSTRAINT parent_a CHECK (a > 0));
 CREATE TABLE app.child (b integer) INHERITS (app.parent);
 CREATE TABLE app.typed OF app.pair;
 CREATE SEQUENCE app.numbers START 5 INCREMENT 2 CACHE 3;
+CREATE STATISTICS app.expressive ON (amount * 2), customer_id FROM app.orders;
 CREATE STATISTICS app.correlated (dependencies) ON customer_id, placed FROM app.orders;
 
 CREATE VIEW app.busy AS SELECT c.name, o.amount FROM app.customers AS c JOIN app.orders AS o ON o.customer_id = c.id;
@@ -69,7 +78,11 @@ CREATE FUNCTION app.on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN EN
 CREATE AGGREGATE app.sum_up (integer) (SFUNC = int4pl, STYPE = integer, INITCOND = '0');
 CREATE TRIGGER orders_touch BEFORE UPDATE ON app.orders FOR EACH ROW EXECUTE FUNCTION app.touch();
 CREATE CONSTRAINT TRIGGER orders_late AFTER INSERT ON app.orders DEFERRABLE FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER orders_when AFTER UPDATE OF amount ON app.orders FOR EACH ROW WHEN (NEW.amount > 5)
+    EXECUTE FUNCTION app.touch('x');
 CREATE POLICY orders_mine ON app.orders FOR SELECT TO cat_reader USING (amount > 1);
+
+CREATE POLICY orders_write ON app.orders FOR INSERT WITH CHECK (amount > 2);
 
 CREATE FUNCTION app.equal(app.pair, app.pair) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1.a = $2.a';
 CREATE FUNCTION app.compare(app.pair, app.pair) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 0';
@@ -85,23 +98,31 @@ CREATE LANGUAGE cat_language HANDLER plpgsql_call_handler VALIDATOR plpgsql_vali
 CREATE ACCESS METHOD cat_heap TYPE TABLE HANDLER heap_tableam_handler;
 CREATE FUNCTION app.from_sql(internal) RETURNS internal LANGUAGE internal IMMUTABLE AS 'prsd_lextype';
 CREATE TRANSFORM FOR app.mood LANGUAGE plpgsql (FROM SQL WITH FUNCTION app.from_sql(internal));
+CREATE FUNCTION app.transformed(app.mood) RETURNS integer TRANSFORM FOR TYPE app.mood LANGUAGE plpgsql AS 'BEGIN END';
 
 CREATE FOREIGN DATA WRAPPER cat_fdw;
+CREATE FOREIGN DATA WRAPPER cat_second_fdw;
+CREATE SERVER cat_second_server FOREIGN DATA WRAPPER cat_second_fdw;
 CREATE SERVER cat_server VERSION '1' FOREIGN DATA WRAPPER cat_fdw OPTIONS (host 'here');
 CREATE USER MAPPING FOR cat_reader SERVER cat_server OPTIONS (username 'me', password 'hidden');
 CREATE FOREIGN TABLE app.far (id integer OPTIONS (column_name 'x')) SERVER cat_server OPTIONS (table_name 'y');
 
 CREATE TEXT SEARCH DICTIONARY app.words (TEMPLATE = simple, stopwords = english);
 CREATE TEXT SEARCH CONFIGURATION app.search (COPY = simple);
+CREATE TEXT SEARCH CONFIGURATION app.empty (PARSER = "default");
 CREATE TEXT SEARCH PARSER app.parser (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end,
     LEXTYPES = prsd_lextype);
 CREATE TEXT SEARCH TEMPLATE app.template (LEXIZE = dsimple_lexize);
 
 CREATE PUBLICATION cat_publication FOR TABLE app.orders;
+CREATE PUBLICATION cat_part FOR TABLE app.parent (a) WHERE (a > 1); -- since 15
+CREATE PUBLICATION cat_schema FOR TABLES IN SCHEMA other; -- since 15
 CREATE SUBSCRIPTION cat_subscription CONNECTION 'host=nowhere password=secret' PUBLICATION far
     WITH (connect = false, enabled = false, slot_name = NONE);
 CREATE EVENT TRIGGER cat_ddl ON ddl_command_end WHEN TAG IN ('CREATE SEQUENCE') EXECUTE FUNCTION app.on_ddl();
 ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO cat_reader;
 SELECT lo_create(4711);
+COMMENT ON ROLE cat_owner IS 'owns';
+DO $$ BEGIN EXECUTE format('ALTER ROLE cat_owner IN DATABASE %I SET work_mem = ''6MB''', current_database()); END $$;
 GRANT SELECT ON app.customers TO cat_reader;
 COMMENT ON TABLE app.customers IS 'who buys';

@@ -64,6 +64,7 @@ def read(
     all databases share. `since` is any earlier snapshot: what is the same in it, as in a copy of its database, is
     taken from there.
 
+    It waits, like any reader, for a table that another session holds in ACCESS EXCLUSIVE mode: set lock_timeout.
     Any role can read all of it, but nobody gets passwords or the connection strings of subscriptions, and options of
     user mappings show only to those whom PostgreSQL shows them to. Nothing changes in the session.
     """
@@ -98,25 +99,20 @@ def _read(connection: psycopg.Connection[Any], now: _Now, units: Iterable[int]) 
 def _only_changed(connection: psycopg.Connection[Any], now: _Now, since: Snapshot) -> Units | None:
     """Read what has changed, and what depends on it; None where everything has to be read."""
     before = since.stamps
-    touched = {
-        unit for unit, stamp in now.stamps.items() if before.get(unit) != stamp
-    } | before.keys() - now.stamps.keys()
+    touched = {unit for unit, stamp in now.stamps.items() if before.get(unit) != stamp}
+    touched |= before.keys() - now.stamps.keys()
     narrow = {now.catalogs[name] for name in NARROW}
     if any(catalog_of(unit) not in narrow for unit in touched):
         return None
     named = {now.catalogs[name] for name in NAMED_BY_OTHERS}
     roots = [unit for unit in touched if unit in before and catalog_of(unit) in named]
     if roots:
-        rows = connection.cursor(row_factory=tuple_row).execute(
-            block("stamps", "dependants", now.major), {"roots": as_array(roots)}
-        )
+        query = block("stamps", "dependants", now.major)
+        rows = connection.cursor(row_factory=tuple_row).execute(query, {"roots": as_array(roots)})
         touched.update(unit for (unit,) in rows)
     units = _read(connection, now, touched & now.stamps.keys())
-    return (
-        None
-        if any(_first(units[unit]) != _first(since.units[unit]) for unit in units.keys() & since.units.keys())
-        else units
-    )
+    renamed = any(_first(units[unit]) != _first(since.units[unit]) for unit in units.keys() & since.units.keys())
+    return None if renamed else units
 
 
 def _first(objects: Mapping[Name, object]) -> Name | None:

@@ -49,7 +49,12 @@ class Reader:
                 for name, catalog in names.items()
                 if (oids := wanted.get(self._catalogs[catalog]))
             ]
-            asked += [("", self._ask(file, name, {})) for file in unstamped for name in UNSTAMPED[file]]
+            asked += [
+                ("", self._ask(file, name, {}))
+                for file in unstamped
+                for name in UNSTAMPED[file]
+                if block(file, name, self._major)
+            ]
         for catalog, cursor in asked:
             self._take(self._catalogs.get(catalog, ALWAYS), cursor)
         self._take_remarks(self._ask("remarks", "remarks", {"objects": as_array({key[1] for key in self._places})}))

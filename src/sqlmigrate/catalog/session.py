@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SETTINGS = {
     "search_path": "",
     "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
     "datestyle": "ISO, YMD",
     "intervalstyle": "postgres",
     "timezone": "UTC",
@@ -35,14 +36,14 @@ FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS
 
 @contextmanager
 def reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Work in the caller's transaction, or in one of its own that is rolled back, under our settings.
+    """Work in the caller's transaction, or in a read-only one of its own, under our settings.
 
     No savepoint: inside a large script the server may refuse one. What SET LOCAL changes here, another SET LOCAL
     takes back; after an error the caller's transaction can only be rolled back, which does the same.
     """
     with connection.cursor(row_factory=tuple_row) as cursor:
         if connection.info.transaction_status == TransactionStatus.IDLE:
-            with connection.transaction(force_rollback=True):
+            with connection.transaction():
                 cursor.execute(_CONSISTENT)
                 _switch(cursor, SETTINGS)
                 yield

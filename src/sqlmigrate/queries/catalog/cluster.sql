@@ -43,3 +43,12 @@ SELECT 'tablespace' AS kind,
        t.spcoptions AS options
 FROM pg_catalog.pg_tablespace AS t
 WHERE t.oid >= 16384
+
+-- name: parameters
+SELECT 'parameter' AS kind, -- since 15
+       pg_catalog.quote_ident(p.parname) AS name, -- since 15
+       p.tableoid AS class, -- since 15
+       p.oid AS object, -- since 15
+       0::pg_catalog.oid AS unit, -- since 15
+       p.paracl::text[] AS acl -- since 15
+FROM pg_catalog.pg_parameter_acl AS p -- since 15

@@ -219,8 +219,11 @@ SELECT 'user mapping' AS kind,
        'pg_catalog.pg_user_mapping'::pg_catalog.regclass::pg_catalog.oid AS class,
        m.umid AS object,
        m.umid AS unit,
-       ARRAY(SELECT CASE WHEN option ~* '^[^=]*(pass|secret|token|key)' THEN pg_catalog.split_part(option, '=', 1) || '=(hidden)'
-                         ELSE option END
+       ARRAY(SELECT CASE
+                        WHEN option ~* '^[^=]*(pass|secret|token|key)'
+                            THEN pg_catalog.split_part(option, '=', 1) || '=(hidden)'
+                        ELSE option
+                    END
              FROM pg_catalog.unnest(m.umoptions) AS option) AS options
 FROM pg_catalog.pg_user_mappings AS m
 WHERE m.umid = ANY (%(pg_user_mapping)s::pg_catalog.oid[])
