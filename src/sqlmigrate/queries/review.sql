@@ -183,7 +183,7 @@ WHERE d.objoid >= 16384 OR d.classoid = 2615
 
 -- name: figures
 -- of the target: since when its counters count, and the oldest transaction that we may see
-SELECT pg_catalog.current_setting('server_version') AS version,
+SELECT pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
        pg_catalog.clock_timestamp() AS read_at,
        coalesce((SELECT stats_reset FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database()),
                 pg_catalog.pg_postmaster_start_time()) AS since,
