@@ -91,8 +91,8 @@ SELECT 1259, r.oid, 0,
            ELSE 'table'
        END,
        r.name, coalesce(x.indrelid, 0),
-       ROW(r.relowner, r.relacl, r.reloptions, r.relrowsecurity, r.relforcerowsecurity, r.relpersistence,
-           r.reltablespace, r.relreplident, r.relam, r.relispopulated, r.relispartition, r.relpartbound,
+       ROW(CASE WHEN x.indrelid IS NULL THEN ROW(r.relowner, r.relpersistence) END, -- an index has its table's
+           r.relacl, r.reloptions, r.relrowsecurity, r.relforcerowsecurity, r.reltablespace, r.relreplident, r.relam, r.relispopulated, r.relispartition, r.relpartbound,
            x.indisvalid, x.indisreplident, x.indisclustered)::text
 FROM relation AS r
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = r.oid
