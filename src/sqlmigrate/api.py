@@ -40,11 +40,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlmigrate.engine.apply import Planner, Preview
+    from sqlmigrate.roundtrip import RoundTrip
 
 __all__ = [
     "Migration", "Migrations", "Plan", "Result", "SeedResult", "SeedSet", "State", "Status", "Time",
     "apply", "errors", "events", "needs_attention", "plan", "plan_as_sql", "plan_rollback",
-    "plan_rollback_as_sql", "read", "read_seeds", "rollback", "seed", "status",
+    "plan_rollback_as_sql", "read", "read_seeds", "rollback", "roundtrip", "seed", "status",
 ]  # fmt: skip
 
 Time = int | str
@@ -277,6 +278,38 @@ def rollback(
     )
     with _own_errors():
         return engine.rollback(_conninfo(database), planner, options, gate=_pass, observer=observer)
+
+
+def roundtrip(
+    migrations: str | Path | Migrations,
+    ids: Iterable[str] = (),
+    *,
+    shadow_url: str | None = None,
+    superuser: bool = False,
+    role: str | None = None,
+    search_path: str | None = None,
+    statement_timeout: Time = 0,
+) -> tuple[RoundTrip, ...]:
+    """Run pairs up, down and up again on a scratch database and compare: those of the `ids`, or all of them.
+
+    A throwaway server is started for it, unless `shadow_url` names one where databases may be made and dropped. On a
+    server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count. No error of
+    a script is raised: each migration gets its verdict.
+
+    Raises MigrationsError where the files do not fit, UsageError for an id that is not there, ServerError or
+    ConnectionFailed where there is no server to be had, and ExecutionError where `bootstrap/` fails.
+    """
+    from sqlmigrate import roundtrip as trips  # noqa: PLC0415  most programs prove nothing
+    from sqlmigrate import shadow  # noqa: PLC0415  same
+
+    found = _read(migrations)
+    samples, _ = trips.find_samples(found)
+    settings = config.Config(migrations=found.directory, shadow_url=shadow_url, role=role)
+    wanted = shadow.wanted(settings, trips.scripts_of(found, samples), superuser=superuser)
+    names = [migration.migration_id for migration in trips.chosen(found, list(ids))]
+    options = _options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)
+    with _own_errors(), shadow.opened(wanted) as server:
+        return tuple(trips.round_trips(found, names, server, options, samples=samples))
 
 
 def seed(

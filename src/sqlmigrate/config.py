@@ -47,6 +47,8 @@ class Config:
     state_dir: Path | None = None
     shadow_url: str | None = None
     require_proof: bool = False
+    check_drift: bool = False
+    drift_ignore: tuple[str, ...] = ()
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None
@@ -247,6 +249,14 @@ def _bool(value: Any, _: Path) -> bool:
     raise ValueError(f"{value!r} is neither true nor false")
 
 
+def _texts(value: Any, _: Path) -> tuple[str, ...]:
+    """Read a list, which a variable or an option writes with commas in between."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        raise ValueError("a list of texts is needed")
+    return tuple(item.strip() for item in items if item.strip())
+
+
 def _time(value: Any, _: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise ValueError(f"{value!r} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
@@ -275,6 +285,8 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "state_dir": _path,
     "shadow_url": _text,
     "require_proof": _bool,
+    "check_drift": _bool,
+    "drift_ignore": _texts,
 }
 SETTINGS = tuple(_PARSERS)
 """The names of all settings."""

@@ -27,6 +27,8 @@ SAMPLES = {
     "state_dir": ("state", "state"),
     "shadow_url": ("postgresql://localhost/s", "postgresql://localhost/s"),
     "require_proof": ("true", True),
+    "check_drift": ("true", True),
+    "drift_ignore": ("a.*, role b", ["a.*", "role b"]),
 }
 
 

@@ -177,6 +177,8 @@ def test_the_defaults_of_the_page_are_those_of_the_code(name):
 
     if isinstance(default, bool):
         assert told[1] == str(default).lower()
+    elif isinstance(default, tuple):
+        assert (told[0], default) == ("none", ())
     elif isinstance(default, int):
         assert parse_duration(told[1]) == default
     elif default is not None:

@@ -118,3 +118,21 @@ def test_the_rewrite_that_is_offered_names_the_very_objects(shadow, ground):
         "ALTER TABLE public.orders ADD CONSTRAINT status_set CHECK (status IS NOT NULL) NOT VALID;\n"
     )
     assert "ADD CONSTRAINT orders_amount_check CHECK ((amount > 0)) NOT VALID;" in by_code["H02", 2]
+
+
+def test_one_thing_is_one_hazard(shadow, ground):
+    text = """
+        CREATE TYPE mood AS ENUM ('sad');
+        ALTER TABLE orders ADD CONSTRAINT once UNIQUE (placed);
+        CREATE POLICY own ON orders USING (true);
+        COMMENT ON POLICY own ON orders IS 'said';
+        ALTER TABLE orders OWNER TO pg_monitor;
+    """
+
+    with shadow.clone(ground) as database:
+        run(database, "CREATE TYPE feeling AS ENUM ('sad'); CREATE FUNCTION f(feeling) RETURNS integer RETURN 1")
+        traced = trace_text(shadow, database, f"{text}; ALTER TYPE feeling RENAME TO sense;")
+
+    hazards = [(hazard.code, hazard.statement) for hazard in check(Context(traced, shadow.owner))]
+    assert [item for item in hazards if item[0] != "H40"] == [("H07", 2), ("H14", 3), ("H23", 6)]
+    assert traced.statements[4].touched.changed == ("table public.orders",)

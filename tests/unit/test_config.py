@@ -97,6 +97,7 @@ def test_every_setting_has_a_variable(folder, name):
         "protected": "on",
         "allow_out_of_order": "1",
         "require_proof": "1",
+        "check_drift": "1",
         "migrations": "x",
         "data": "x",
         "state_dir": "x",
@@ -106,14 +107,13 @@ def test_every_setting_has_a_variable(folder, name):
 
     assert variable(name) == f"SQLMIGRATE_{name.upper()}"
     assert config.source(name) == f"variable {variable(name)}"
-    assert str(getattr(config, name)).endswith(("True", "x", "7"))
+    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)"))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
-    text = {"embedded": "true", "protected": "true", "allow_out_of_order": "true", "require_proof": "true"}.get(
-        name, "7" if "lock" in name or "timeout" in name else "'x'"
-    )
+    switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift"}
+    text = "true" if name in switches else "7" if "lock" in name or "timeout" in name else "'x'"
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")
 
     assert folder.load().source(name) == "sqlmigrate.toml"
@@ -290,3 +290,17 @@ def test_a_working_directory_that_is_gone_is_told(tmp_path, monkeypatch):
 
     with pytest.raises(ConfigError, match="the working directory cannot be used"):
         load({})
+
+
+@pytest.mark.parametrize("given", ["['table a.*', ' b ']", "'table a.*, b,'"])
+def test_a_list_may_be_written_with_commas(folder, given):
+    folder.file(f"drift_ignore = {given}", "sqlmigrate.toml")
+
+    assert folder.load().drift_ignore == ("table a.*", "b")
+
+
+def test_a_list_holds_texts(folder):
+    folder.file("drift_ignore = [1]", "sqlmigrate.toml")
+
+    with pytest.raises(ConfigError, match=r"drift_ignore: a list of texts is needed \(sqlmigrate.toml\)"):
+        folder.load()

@@ -60,7 +60,7 @@ _SHADOW = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "data", "allow_out_of_order", "shadow_url", "require_proof",
+    "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
 )  # fmt: skip
 
 
@@ -200,6 +200,11 @@ def running(command: F) -> F:
 def writing(command: F) -> F:
     """Give a command the options of those that write, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
+
+
+def comparing(command: F) -> F:
+    """Give a command the options of those that compare the target with a throwaway database."""
+    return _with_app(command, (*_SHADOW[:1], *_COMMON))
 
 
 def shadowing(command: F) -> F:

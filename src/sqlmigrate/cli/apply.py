@@ -10,8 +10,10 @@ import click
 from sqlmigrate.cli._options import App, running
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli._drift import Check
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.history import History
+    from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
 
 EPILOG = """\b
@@ -37,6 +39,9 @@ Examples:
 @click.option(
     "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
 )
+@click.option(
+    "--check-drift", is_flag=True, default=None, help="Compare the database with its files, before and after."
+)
 @running
 def command(
     app: App, *, to: str | None, steps: int | None, dry_run: bool, single_transaction: bool, resume_at: int | None
@@ -52,6 +57,7 @@ def command(
         raise click.UsageError("--to and --steps exclude each other")
     found = migrations.load(app.config.migrations)
     with app.target() as target:
+        check = _check(app, target.conninfo, found)
 
         def planner(history: History) -> Plan:
             return plan.plan_apply(
@@ -69,6 +75,8 @@ def command(
             prove(info, planned)
             for note in planned.notes:
                 app.output.warning(note)
+            if check:
+                check.before()
             if planned.steps:
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
 
@@ -86,8 +94,20 @@ def command(
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
         result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
-    app.output.result(**result_as_json(result))
+        compared = check.after(result) if check else {}
+    app.output.result(**result_as_json(result), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else "nothing to apply: no migration is pending")
+    if check:
+        check.end()
+
+
+def _check(app: App, conninfo: str, found: Migrations) -> Check | None:
+    """Give the comparisons that --check-drift asks for."""
+    if not app.config.check_drift:
+        return None
+    from sqlmigrate.cli._drift import Check  # noqa: PLC0415  only where it was asked for
+
+    return Check(app, conninfo, found)
 
 
 def _count(planned: Plan) -> str:

@@ -49,4 +49,6 @@ def _shown(name: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(value) or "-"
     return f"{value} ms" if name in _TIMES else str(_value(name, value))

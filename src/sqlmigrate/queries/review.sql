@@ -91,8 +91,8 @@ SELECT 1259, r.oid, 0,
            ELSE 'table'
        END,
        r.name, coalesce(x.indrelid, 0),
-       ROW(r.relowner, r.relacl, r.reloptions, r.relrowsecurity, r.relforcerowsecurity, r.relpersistence,
-           r.reltablespace, r.relreplident, r.relam, r.relispopulated, r.relispartition, r.relpartbound,
+       ROW(CASE WHEN x.indrelid IS NULL THEN ROW(r.relowner, r.relpersistence) END, -- an index has its table's
+           r.relacl, r.reloptions, r.relrowsecurity, r.relforcerowsecurity, r.reltablespace, r.relreplident, r.relam, r.relispopulated, r.relispartition, r.relpartbound,
            x.indisvalid, x.indisreplident, x.indisclustered)::text
 FROM relation AS r
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = r.oid
@@ -183,7 +183,7 @@ WHERE d.objoid >= 16384 OR d.classoid = 2615
 
 -- name: figures
 -- of the target: since when its counters count, and the oldest transaction that we may see
-SELECT pg_catalog.current_setting('server_version') AS version,
+SELECT pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
        pg_catalog.clock_timestamp() AS read_at,
        coalesce((SELECT stats_reset FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database()),
                 pg_catalog.pg_postmaster_start_time()) AS since,

@@ -60,7 +60,7 @@ class Script:
     text: str | None = field(repr=False)
     size: int
     directives: Directives = field(default_factory=Directives)
-    _digests: list[Digests] = field(default_factory=list, repr=False)
+    _digests: list[Digests] = field(default_factory=list, repr=False, compare=False)
     _pieces: list[Piece] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property

@@ -6,12 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strongest, tables_stopped
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CONSTRAINT = re.compile(r"(PRIMARY KEY|UNIQUE|EXCLUDE)\b")
 _CREATE_INDEX = re.compile(r"\bINDEX\b(\s+IF\s+NOT\s+EXISTS)?", re.IGNORECASE)
 _ALONE = "-- transactional: false\n"
 
@@ -37,7 +36,7 @@ def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, dict[str
 def _by_constraint(context: Context) -> Iterator[Found]:
     for one, name, properties in context.made("constraint"):
         table, definition = str(properties.get("table")), str(properties.get("definition"))
-        kind = _CONSTRAINT.match(definition)
+        kind = NEEDS_INDEX.match(definition)
         if kind is None or table not in {item.name for item in one.scans}:
             continue
         constraint = name.partition(" on ")[0]

@@ -96,15 +96,17 @@ def _renamed(context: Context) -> Iterator[Found]:
     for one in context.statements:
         for text in one.touched.changed:
             match = _NOW.match(text)
-            if (
-                match
-                and match[1] in context.before
-                and match[1].startswith(tuple(f"{kind} " for kind in _KNOWN_BY_NAME))
-            ):
+            if match and match[1] in context.before and _is_called_by_name(match[1], match[2]):
                 yield Found(one.statement.number, f"{match[1]} is called {match[2]} now", (_table_of(match[1]),))
         node = context.node(one.statement.number, "alter_enum_stmt")
         if node is not None and node.old_val:
             yield Found(one.statement.number, f"value {node.old_val!r} of an enum is called {node.new_val!r} now")
+
+
+def _is_called_by_name(old: str, new: str) -> bool:
+    """Whether a renamed object is one that applications name, and not one of whose arguments a type was renamed."""
+    kinds = tuple(f"{kind} " for kind in _KNOWN_BY_NAME)
+    return old.startswith(kinds) and old.partition("(")[0].partition(" ")[2] != new.partition("(")[0]
 
 
 def _fails_on_rows(context: Context) -> Iterator[Found]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed, ranges
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 
@@ -56,7 +56,7 @@ def _belongs(context: Context, table: int, name: str) -> bool:
 def _scans(context: Context) -> Iterator[Found]:
     for one in context.statements:
         rewritten = {item.name for item in one.rewrites}
-        if one.command in ("CREATE INDEX", "REINDEX", "CLUSTER") or _builds_index(one):
+        if one.command in ("CREATE INDEX", "REINDEX", "CLUSTER") or _builds_index(context, one):
             continue
         for relation in one.scans:
             lock = strongest(one).get(relation.name)
@@ -68,9 +68,12 @@ def _scans(context: Context) -> Iterator[Found]:
             yield Found(one.statement.number, seen, (relation.name,), rewrite, severity, instead)
 
 
-def _builds_index(one: Traced) -> bool:
-    """Whether a statement makes a constraint that needs an index, which is a hazard of its own."""
-    return any(text.startswith("index ") for text in one.touched.made)
+def _builds_index(context: Context, one: Traced) -> bool:
+    """Whether a statement makes an index, by itself or for a constraint, which is a hazard of its own."""
+    return any(
+        text.startswith("index ") or NEEDS_INDEX.match(str(context.after.get(text, {}).get("definition", "")))
+        for text in one.touched.made
+    )
 
 
 def _validated(context: Context) -> Iterator[Found]:

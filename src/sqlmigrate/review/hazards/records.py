@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from sqlmigrate.schema import Schema, Value
     from sqlmigrate.sql.script import Statement
 
+
+NEEDS_INDEX = re.compile(r"(PRIMARY KEY|UNIQUE|EXCLUDE)\b")
+"""How the definition of a constraint begins that has an index of its own."""
 
 _A_RUN = 3  # numbers in a row that are written as one
 

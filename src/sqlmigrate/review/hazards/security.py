@@ -55,6 +55,8 @@ def _definer(context: Context) -> Iterator[Found]:
 
 def _other_rows(context: Context) -> Iterator[Found]:
     for one in context.statements:
+        if one.command == "COMMENT":
+            continue
         words = [
             f"{text} is {how}"
             for how, texts in (

@@ -1,0 +1,57 @@
+"""Compare a live database with what its applied migrations make on a shadow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.drift import ignoring
+from sqlmigrate.drift.comparable import comparable
+from sqlmigrate.drift.live import read_live
+from sqlmigrate.drift.model import Drift
+from sqlmigrate.drift.replay import replay
+from sqlmigrate.events import ignore as unobserved
+from sqlmigrate.schemadiff import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.events import Observer
+    from sqlmigrate.migrations import Migrations
+
+_SUPABASE = "this is Supabase: what it makes and changes by itself is not compared, only what the migrations made of it"
+
+
+def find(
+    config: Config,
+    conninfo: str,
+    found: Migrations,
+    *,
+    ignore: Collection[str] = (),
+    gate: Callable[[ServerInfo], None] = lambda _: None,
+    observer: Observer = unobserved,
+) -> Drift:
+    """Say how a database differs from its files; it is only read, and no lock is taken but for reading.
+
+    `ignore` are patterns beside those of the settings. `gate` is called once with the server before anything is read,
+    `observer` hears of each script that begins on the shadow. Raises ExecutionError with the place of a script that
+    fails on the shadow, HistoryError where a script can be had nowhere, and what opening the shadow raises.
+    """
+    live = read_live(config, conninfo, found, gate)
+    replayed = replay(live, config, observer)
+    both, unheard = ignoring.without(comparable(live, replayed), ignoring.YOYO)
+    patterns = tuple(dict.fromkeys((*config.drift_ignore, *ignore)))
+    kept, useless = ignoring.without(both, patterns)
+    changes = compare(*kept)
+    notes = [*live.notes, *replayed.notes, *([_SUPABASE] if live.supabase else [])]
+    if len(unheard) < len(ignoring.YOYO):
+        notes.append("the tables of yoyo's own history are not compared")
+    notes += [f"nothing matches the ignored {pattern!r}" for pattern in useless]
+    return Drift(
+        changes,
+        ignored=len(compare(*both)) - len(changes) if patterns else 0,
+        migrations=len(live.steps),
+        half_way=live.half_way,
+        notes=tuple(notes),
+    )

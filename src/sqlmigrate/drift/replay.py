@@ -1,0 +1,275 @@
+"""Replay the applied migrations on a shadow, as the roles that applied them in the live database."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from sqlmigrate import catalog, queries
+from sqlmigrate.connection import probe, session
+from sqlmigrate.drift.acl import knows_maintain
+from sqlmigrate.drift.live import APPLICATION
+from sqlmigrate.drift.model import Replayed
+from sqlmigrate.drift.naming import quoted, rename
+from sqlmigrate.drift.privileges import before, make, read_default_privileges, statements
+from sqlmigrate.engine.alone import run_script
+from sqlmigrate.engine.session import Options
+from sqlmigrate.errors import ExecutionError, ScriptError
+from sqlmigrate.events import ScriptStarted, ignore
+from sqlmigrate.migrations import Migration
+from sqlmigrate.shadow import cluster_wide, extensions_named, opened, wanted
+from sqlmigrate.sql.preflight import preflight
+from sqlmigrate.sql.script import script_from_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.drift.model import Live, Step
+    from sqlmigrate.drift.privileges import DefaultPrivileges
+    from sqlmigrate.events import Observer
+    from sqlmigrate.schema import Schema
+    from sqlmigrate.shadow import Shadow, ShadowDatabase, Wanted
+    from sqlmigrate.sql.script import Script, Statement
+
+_DEFAULT_PRIVILEGES = re.compile(r"\bdefault\s+privileges\b", re.IGNORECASE)
+# Of what reaches beyond the database, only roles can be had on a shadow: it has another name, and a subscription or a
+# tablespace would reach out to the real world.
+_BEYOND = re.compile(r"\b(?:database|parameter|subscription|system|tablespace)\b", re.IGNORECASE)
+_MAKES_ROLE = re.compile(r"\s*create\s+(?:role|user|group)\s+(\"[^\"]+\"|\w+)", re.IGNORECASE)
+_HINT = "the database itself was not touched; what a script needs and no migration makes belongs in bootstrap/"
+
+
+def replay(live: Live, config: Config, observer: Observer = ignore) -> Replayed:
+    """Build the shadow and give its schema, under the target's names of roles.
+
+    Raises ExecutionError with the place where a script fails, and what `shadow.opened` raises.
+    """
+    asked = _wanted(live, config)
+    with opened(asked) as shadow:
+        run = _Replay(live, shadow, asked, config.history_schema, observer)
+        ground, schema, granted = run.go()
+        return Replayed(
+            ground=ground,
+            schema=schema,
+            granted=granted,
+            major=shadow.major,
+            may_create=asked.owners | {live.facts.login},
+            notes=(*shadow.notes, *dict.fromkeys(run.notes)),
+        )
+
+
+def _wanted(live: Live, config: Config) -> Wanted:
+    """Ask for a shadow whose owner is who applied the migrations, with all that he was allowed to."""
+    main = live.facts.login
+    asked = wanted(
+        config,
+        [step.migration.script for step in live.steps],
+        target=live.facts,
+        superuser=live.roles[main].superuser,
+    )
+    acting = (frozenset(live.roles) - _made(live.steps)) | asked.owners | {main}
+    return replace(asked, owner=main, owners=acting, roles=asked.roles | acting)
+
+
+def _made(steps: Iterable[Step]) -> set[str]:
+    """Give the roles that the scripts make themselves."""
+    parts = (part for step in steps for part in cluster_wide(step.migration.script))
+    found = (_MAKES_ROLE.match(part.text) for part in parts)
+    return {match[1].strip('"') if match[1].startswith('"') else match[1].lower() for match in found if match}
+
+
+@dataclass(slots=True)
+class _Replay:
+    """One replay; `names` has the target's name of each role that another one stands for on the shadow."""
+
+    live: Live
+    shadow: Shadow
+    asked: Wanted
+    history_schema: str
+    observer: Observer
+    names: dict[str, str] = field(default_factory=dict)
+    usable: frozenset[str] = frozenset()
+    notes: list[str] = field(default_factory=list)
+
+    def go(self) -> tuple[Schema, Schema, Schema | None]:
+        """Give the schema of the ground, of what the migrations make of it, and with the database's own privileges.
+
+        Default privileges that only the database has hold for new objects all the same. Nobody knows since when, so the
+        migrations are replayed without them first, which also tells what they set themselves, and then with them.
+        """
+        with self.shadow.database() as database:
+            self._prepare(database)
+            ground, there = self._read(database)
+            steps = self._steps(again=False)
+            setting = any(_sets_default_privileges(step.migration.script) for step in steps)
+            if not setting and not self._unsaid(there, there):
+                self._run(database, steps)
+                return ground, self._read(database)[0], None
+            with self.shadow.clone(database) as trial:
+                self._run(trial, steps)
+                schema, made = self._read(trial)
+            spaces = {name.name for name in schema.objects if name.kind == "schema"}
+            unsaid = self._unsaid(there, made, spaces)
+            if not unsaid:
+                return ground, schema, None
+            self._make(database, unsaid)
+            self._run(database, self._steps(again=True))
+            return ground, schema, self._read(database)[0]
+
+    def _prepare(self, database: ShadowDatabase) -> None:
+        """Find out who can be whom on the shadow's server."""
+        with session(database.conninfo, application_name=APPLICATION) as own:
+            found = own.execute(queries.load("drift")["usable"], {"names": sorted(self.live.roles)}).fetchall()
+        self.usable = frozenset(name for (name,) in found)
+        absent = sorted(self.live.roles.keys() - self.usable)
+        if self.shadow.private:
+            self._empower(database, sorted(set(absent) - set(self.shadow.missing_roles(absent))))
+        elif absent:
+            main = self.live.facts.login
+            stands_for = main if main in absent else absent[0]
+            self.names = {self.shadow.owner: stands_for}
+            self.notes.append(
+                f"on the shadow's server {self.shadow.owner} stands for {', '.join(absent)}; "
+                f"what belongs to it there is compared as what belongs to {stands_for}"
+            )
+
+    def _empower(self, database: ShadowDatabase, absent: Iterable[str]) -> None:
+        """Let the owner act as all who applied migrations, with what they may do in the target."""
+        with session(database.admin_conninfo, application_name=APPLICATION) as admin:
+            for name in absent:
+                admin.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(name), sql.Identifier(self.shadow.owner)))
+            for role in self.live.roles.values():
+                if role.superuser and not self.shadow.missing_roles([role.name]):
+                    admin.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(role.name)))
+        self.usable = frozenset(self.live.roles)
+
+    def _steps(self, *, again: bool) -> list[Step]:
+        """Give the steps without what is not run on this server, or (`again`) must not be run twice there."""
+
+        def left_out(statement: Statement) -> bool:
+            return again or not self.shadow.private or bool(_BEYOND.search(statement.text))
+
+        steps = []
+        for step in self.live.steps:
+            script = step.migration.script
+            parts = [part for part in cluster_wide(script) if left_out(part)]
+            if parts and not again:
+                places = ", ".join(str(script.place(part)) for part in parts)
+                self.notes.append(f"not run on the shadow, since it reaches beyond the database: {places}")
+            cut = Migration(step.migration.migration_id, _blanked(script, parts)) if parts else step.migration
+            steps.append(replace(step, migration=cut))
+        return steps
+
+    def _let_create(self, database: ShadowDatabase) -> None:
+        """Let all who applied migrations create as the owner of the database may."""
+        others = self.usable - {self.shadow.owner} - set(self.shadow.missing_roles(self.usable))
+        with session(database.admin_conninfo, application_name=APPLICATION) as admin:
+            for name in map(sql.Identifier, sorted(others)):
+                at = sql.Identifier(database.name)
+                admin.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(at, name))
+                admin.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(name))
+
+    def _run(self, database: ShadowDatabase, steps: list[Step]) -> None:
+        self._let_create(database)
+        options = Options(search_path=self.live.search_path, lock_timeout=0)
+        with session(database.conninfo, application_name=APPLICATION) as connection:
+            info = probe(connection)
+            for number, step in enumerate(steps, 1):
+                migration = step.migration
+                self.observer(ScriptStarted(migration.migration_id, "replay", number, len(steps)))
+                for problem in preflight(migration.script, transactional=migration.transactional):
+                    raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
+                try:
+                    run_script(
+                        connection,
+                        migration.migration_id,
+                        "apply",
+                        migration.script,
+                        transactional=migration.transactional,
+                        options=replace(options, role=step.role if step.role in self.usable else None),
+                        info=info,
+                    )
+                except ExecutionError as error:
+                    missing = self.shadow.missing_extensions(extensions_named([migration.script]))
+                    raise _on_the_shadow(error, missing) from None
+
+    def _read(self, database: ShadowDatabase) -> tuple[Schema, DefaultPrivileges]:
+        with session(database.admin_conninfo, application_name=APPLICATION) as admin:
+            schema = catalog.read(admin, leave_out=[self.history_schema]).schema
+            return rename(schema, self.names), read_default_privileges(admin).renamed(_by(self.names))
+
+    def _unsaid(
+        self, there: DefaultPrivileges, made: DefaultPrivileges, spaces: Collection[str] | None = None
+    ) -> list[sql.Composed]:
+        """Give the commands that make the target's default privileges of before the migrations on the shadow.
+
+        Of those in a schema, only the ones in these (quoted) matter: nothing is made in others.
+        """
+        live = self.live.default_privileges
+        if knows_maintain(self.live.facts.major) != knows_maintain(self.shadow.major):
+            live, there, made = (each.without("MAINTAIN") for each in (live, there, made))
+        if spaces is not None:
+            live = live.only(lambda key: key.schema is None or quoted(key.schema) in spaces)
+        earlier = before(live, there, made, self._acting)
+        back = _by({theirs: ours for ours, theirs in self.names.items()})
+        return list(statements(earlier.renamed(back), there.renamed(back), [back(role) for role in self._acting]))
+
+    @property
+    def _acting(self) -> frozenset[str]:
+        """The roles that may make objects."""
+        return frozenset(self.live.roles) | self.asked.owners
+
+    def _make(self, database: ShadowDatabase, commands: list[sql.Composed]) -> None:
+        self.notes.append(
+            "some default privileges are only in the database; what they give to objects of the migrations is no drift"
+        )
+        with session(database.admin_conninfo, application_name=APPLICATION) as admin:
+            if self.shadow.private:
+                for name in self.shadow.missing_roles(self.live.default_privileges.grantees(self._acting)):
+                    admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+            for reason in make(admin, commands):
+                self.notes.append(f"default privileges of the database could not be made on the shadow: {reason}")
+
+
+def _by(names: Mapping[str, str]) -> Callable[[str], str]:
+    return lambda name: names.get(name, name)
+
+
+def _sets_default_privileges(script: Script) -> bool:
+    return script.text is None or bool(_DEFAULT_PRIVILEGES.search(script.text))
+
+
+def _blanked(script: Script, parts: Iterable[Statement]) -> Script:
+    """Give a script without some of its statements, where everything else stays in its place."""
+    text = script.text
+    if text is None:
+        raise ExecutionError(
+            "is too large to leave out the statements that reach beyond the database",
+            place=script.place(next(iter(parts))),
+            hint="put them into a script of their own",
+            kept=True,
+        )
+    for part in parts:
+        end = part.offset + len(part.text)
+        end += text[end : end + 1] == ";"
+        text = text[: part.offset] + re.sub(r"\S", " ", text[part.offset : end]) + text[end:]
+    return script_from_text(script.path, text)
+
+
+def _on_the_shadow(error: ExecutionError, missing: Iterable[str]) -> ExecutionError:
+    """Say of an error that it is not the database's own; `missing` are extensions that are not to be had there."""
+    names = ", ".join(missing)
+    hint = f"the shadow's server has no extension {names}; name one that has it with --shadow-url" if names else _HINT
+    return ExecutionError(
+        f"on the shadow: {error.message}",
+        migration_id=error.migration_id,
+        server=error.server,
+        statement=error.statement,
+        place=error.place,
+        hint=error.hint or hint,
+        kept=True,  # nothing of the database was rolled back
+    )

@@ -1,0 +1,67 @@
+"""Which scripts made the live database: the applied migrations in the order of their application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import HistoryError
+from sqlmigrate.migrations import Migration
+from sqlmigrate.sql.script import script_from_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlmigrate.history import Applied, History
+    from sqlmigrate.migrations import Migrations
+
+_NAMED = 5
+
+
+def applied_scripts(found: Migrations, history: History) -> tuple[list[Migration], list[str]]:
+    """Give each applied migration with the script that ran, and what has to be said about it.
+
+    That is the file where it is the one that was recorded, else the recorded text. What yoyo applied, what was marked
+    and what was too large to be recorded has no such text: the file stands for it. Raises HistoryError where there is
+    neither. A migration whose script stopped half way, on whichever way, is left out.
+    """
+    scripts: list[Migration] = []
+    edited: list[str] = []
+    gone: list[str] = []
+    guessed: list[str] = []
+    for row in history.applied:
+        if history.stopped(row.migration_id):
+            continue
+        migration = found.get(row.migration_id)
+        if migration is not None and (row.marked or row.checksum in {None, migration.script.checksum}):
+            scripts.append(migration)
+        elif (text := history.texts(row.migration_id).script) is not None:
+            path = found.directory / f"{row.migration_id}.sql"
+            scripts.append(Migration(row.migration_id, script_from_text(path, text)))
+            (edited if migration else gone).append(row.migration_id)
+        elif migration is not None:
+            scripts.append(migration)
+            guessed.append(row.migration_id)
+        else:
+            raise _lost(row)
+    half_way = dict.fromkeys(item.migration_id for item in history.half_way)
+    return scripts, [
+        *_note(half_way, "stopped half way, and count as not applied"),
+        *_note(edited, "were edited after they were applied; the recorded text stands for them"),
+        *_note(gone, "have no file any more; the recorded text stands for them"),
+        *_note(guessed, "were edited after they were applied, and no text was recorded; the file stands for them"),
+    ]
+
+
+def _lost(row: Applied) -> HistoryError:
+    return HistoryError(
+        f"{row.migration_id} is applied, but its script is missing and no text of it was recorded",
+        hint=f"restore the file, or forget the migration with `sqlmigrate unmark {row.migration_id}`",
+    )
+
+
+def _note(ids: Iterable[str], words: str) -> list[str]:
+    names = list(ids)
+    if not names:
+        return []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return [f"these migrations {words}: {', '.join(names[:_NAMED])}{more}"]
