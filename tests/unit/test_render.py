@@ -79,8 +79,8 @@ def test_a_page_forbids_scripts_and_the_network():
 def test_the_picture_of_the_locks_says_in_words_what_it_shows():
     page = html.render(reports.report())
 
-    assert "shop.orders is locked ACCESS EXCLUSIVE during statements 1-6" in page
-    assert "shop.customers is locked SHARE ROW EXCLUSIVE during statements 3-6" in page
+    assert "shop.orders is locked ACCESS EXCLUSIVE during statements 1 to 6" in page
+    assert "shop.customers is locked SHARE ROW EXCLUSIVE during statements 3 to 6" in page
     assert "all is held until COMMIT</desc>" in page
 
 

@@ -56,7 +56,7 @@ _NARROW, _WIDE = 60, 120
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
 @click.option(
     "--stats",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Take the size and traffic of tables from a file of `sqlmigrate stats`.",
 )

@@ -193,7 +193,7 @@ def locks_of(statement: Statement) -> tuple[Lock, ...]:
 
 def span(hold: Hold) -> str:
     """Say for which statements a lock is held."""
-    return f"statement {hold.first}" if hold.first == hold.last else f"statements {hold.first}-{hold.last}"
+    return f"statement {hold.first}" if hold.first == hold.last else f"statements {hold.first} to {hold.last}"
 
 
 def directions(migration: Migration) -> Iterator[Direction]:
