@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +19,11 @@ POSITION = "position"
 """The property of a column that holds its rank among the live columns, from 1."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Name:
-    """What identifies an object: PostgreSQL's word for its kind, and its name, qualified and quoted."""
+class Name(NamedTuple):
+    """What identifies an object: PostgreSQL's word for its kind, and its name, qualified and quoted.
+
+    A tuple, since schemas look up tens of thousands of them.
+    """
 
     kind: str
     name: str
