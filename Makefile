@@ -71,3 +71,6 @@ install:
 
 install-dev:
 	@tools/venv.sh dev
+
+install-browser: install-dev ## Also install what the tests of the HTML report need (and: apt install chromium)
+	$(BIN)/python -m pip install -qq -c constraints.txt "playwright"

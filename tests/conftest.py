@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,6 +20,10 @@ OURS = ("SQLMIGRATE_", "PG")
 NAMES = ("DATABASE_URL", "CI", "NO_COLOR", "FORCE_COLOR")
 
 binaries_key = pytest.StashKey[Binaries | ServerError]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-changes", action="store_true", help="write golden files anew; review them like code")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +50,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "pg_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.pg)
+
+
+@pytest.fixture
+def golden(pytestconfig: pytest.Config) -> Callable[[str, str], str]:
+    """What a text is expected to be: the content of `tests/data/NAME`, which --write-changes makes what it is now."""
+
+    def expected(name: str, text: str) -> str:
+        path = Path(__file__).parent / "data" / name
+        if pytestconfig.getoption("--write-changes"):
+            path.write_text(text, encoding="utf-8", newline="\n")
+        return path.read_bytes().decode()
+
+    return expected
 
 
 @pytest.fixture(scope="session")

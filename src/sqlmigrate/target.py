@@ -60,8 +60,8 @@ def choose(config: Config, *, interactive: bool, environ: Mapping[str, str] | No
         if config.source("database_url").startswith("option"):
             raise UsageError("--embedded and --database-url name two different databases; give one of them")
         return Choice(None, "option --embedded")
-    if named := _named(config, environ):
-        return named
+    if found := named(config, environ):
+        return found
     source = config.source("embedded")
     if config.embedded and (config.env is None or "[env." in source or source.startswith("variable")):
         return Choice(None, f"embedded = true ({source})" if source != "default" else source)
@@ -74,7 +74,12 @@ def choose(config: Config, *, interactive: bool, environ: Mapping[str, str] | No
     )
 
 
-def _named(config: Config, environ: Mapping[str, str]) -> Choice | None:
+def named(config: Config, environ: Mapping[str, str] | None = None) -> Choice | None:
+    """Give the database that somebody has named, in the order of `choose`; None where nobody has.
+
+    Raises ConfigError or NoTargetError where the place that names it is empty.
+    """
+    environ = os.environ if environ is None else environ
     source = config.source("database_url")
     if config.database_url is not None and source.startswith(("option", "variable")):
         return _url(config.database_url, source)

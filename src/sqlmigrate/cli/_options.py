@@ -96,6 +96,20 @@ class App:
                 self.output.warning(note)
             yield target
 
+    @contextmanager
+    def named_target(self) -> Iterator[Target | None]:
+        """Give the database that somebody has named, for commands that can do without: a private one only if asked."""
+        from sqlmigrate.target import named, opened  # noqa: PLC0415  not every command has a database
+
+        if self.config.embedded and self.config.source("embedded").startswith("option"):
+            with self.target() as target:
+                yield target
+        elif (choice := named(self.config)) is None:
+            yield None
+        else:
+            with opened(choice, self.config) as target:
+                yield target
+
     def options(self) -> Options:
         """Give the settings that scripts run under."""
         from sqlmigrate.engine import Options  # noqa: PLC0415  only commands that write need the engine

@@ -28,6 +28,8 @@ COMMANDS = {
     "status": "Show what is applied and what is pending.",
     "plan": "Print the exact SQL that would run, as a script for psql.",
     "roundtrip": "Prove rollbacks: run each pair up, down and up, and compare.",
+    "review": "Report what migrations lock, rewrite and risk.",
+    "stats": "Read how large and how busy the tables of the target are.",
     "apply": "Apply pending migrations.",
     "rollback": "Roll back applied migrations, the newest first.",
     "mark": "Record migrations as applied without running them.",

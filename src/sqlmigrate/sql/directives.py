@@ -23,7 +23,7 @@ _DIRECTIVE = re.compile(r"--[ \t]*(depends|transactional|sqlmigrate)[ \t]*:[ \t]
 _COMMENT = re.compile(r"/\*|--[^\n\r]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
-_ALLOW = re.compile(r":[ \t]*[A-Za-z][\w-]*[ \t]+\S.*")
+_ALLOW = re.compile(r":[ \t]*([A-Za-z][\w-]*)[ \t]+(\S.*)")
 _PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"(\d+)(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
@@ -45,6 +45,15 @@ class Directives:
     role: str | None = None
     isolation: str | None = None
     search_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A remark `-- sqlmigrate-allow: CODE reason`; `offset` is where the statement begins that it stands before."""
+
+    offset: int
+    code: str
+    reason: str
 
 
 def parse_duration(text: str) -> int:
@@ -126,6 +135,18 @@ def _remark_problems(path: Path, text: str) -> list[Problem]:
         Problem(message, place_at(path, text, hit.start(1)))
         for hit, is_last in found
         if (message := _remark_problem(hit, is_last=is_last))
+    ]
+
+
+def read_allowed(text: str) -> list[Allowed]:
+    """Read the remarks before statements that allow a hazard; what is badly written is a problem, no remark."""
+    if "sqlmigrate-" not in text:
+        return []
+    found = ((end, hit) for start, end in _gaps(text, 0)[:-1] for hit in _lines(_REMARK, text, start, end))
+    return [
+        Allowed(end, allow[1].upper(), allow[2])
+        for end, hit in found
+        if hit[2] == "allow" and (allow := _ALLOW.fullmatch(hit[3] + hit[4]))
     ]
 
 

@@ -1,0 +1,145 @@
+"""`sqlmigrate review`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.cli._options import App, common, shadowing
+from sqlmigrate.cli._output import is_terminal
+from sqlmigrate.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.review.model import Report, Verdict
+    from sqlmigrate.review.render.terminal import Role
+    from sqlmigrate.target import Target
+
+FINDINGS = 3
+EPILOG = """\b
+Examples:
+  sqlmigrate review                            every migration, or those that are pending in a named database
+  sqlmigrate review 20260304_change            this one
+  sqlmigrate review --output review.html       the page for the DBA
+  sqlmigrate review --format markdown          the comment for the pull request
+  sqlmigrate review --stats stats.json         with the figures that `sqlmigrate stats --output` has written
+
+\b
+Exit status: 0 where the verdict is better than --fail-on, 3 where it is that or worse, 1 where it could not be made.
+"""
+_FORMATS = ("text", "markdown", "html", "json")
+_SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".json": "json"}
+_TOO_BAD: dict[str, tuple[Verdict, ...]] = {"danger": ("fails", "danger"), "warning": ("fails", "danger", "warning")}
+_STYLES: dict[Role, dict[str, Any]] = {
+    "fails": {"fg": "red", "bold": True, "reverse": True},
+    "danger": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow", "bold": True},
+    "note": {"fg": "cyan"},
+    "fine": {"fg": "green", "bold": True},
+    "strong": {"bold": True},
+    "quiet": {"dim": True},
+    "plain": {},
+}
+_NARROW, _WIDE = 60, 120
+
+
+@click.command(epilog=EPILOG)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="How to write it [by the name of FILE, or text].")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
+@click.option(
+    "--stats",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Take the size and traffic of tables from a file of `sqlmigrate stats`.",
+)
+@click.option(
+    "--fail-on", type=click.Choice(list(_TOO_BAD)), default="danger", help="Exit with 3 from this verdict on [danger]."
+)
+@shadowing
+@common
+@click.pass_context
+def command(
+    context: click.Context,
+    app: App,
+    *,
+    ids: Sequence[str],
+    form: str | None,
+    output: Path | None,
+    stats: Path | None,
+    fail_on: str,
+    base: str,
+    shadow_superuser: bool,
+) -> None:
+    """Report what migrations lock, rewrite and risk, and whether their undo is proven.
+
+    Each script is run on a scratch database, statement by statement, forward and back. No database has to be named; one
+    that is named is only read: what is pending there, and how large its tables are.
+    """
+    from sqlmigrate.review.run import review_project  # noqa: PLC0415  --help needs none of it
+
+    if output is not None and not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
+    form = form or (_SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
+    with ExitStack() as stack:
+        target: Target | None
+        target = stack.enter_context(app.target()) if base == "dump" else stack.enter_context(app.named_target())
+        _announce(app, target)
+        report = review_project(
+            app.config, app.options(), ids, target=target, stats=stats, base=base, superuser=shadow_superuser
+        )
+    if output is not None:
+        output.write_text(_written(report, form), encoding="utf-8", newline="\n")
+    app.output.result(**report.to_json())
+    if output is not None:
+        _print(app, report, whole=False)
+        app.output.progress(f"wrote {output}")
+    elif form == "text":
+        _print(app, report, whole=True)
+    elif not app.output.as_json:
+        click.echo(_written(report, form).encode(), nl=False)  # UTF-8 in every locale
+    if report.verdict in _TOO_BAD[fail_on]:
+        context.exit(FINDINGS)
+
+
+def _announce(app: App, target: Target | None) -> None:
+    """Name the database that is read, if there is one."""
+    if target is not None:
+        from sqlmigrate import connection  # noqa: PLC0415  only where there is a database
+
+        with connection.session(target.conninfo) as session:
+            app.announce(target, connection.probe(session))
+    app.output.progress("reviewing on a scratch database ...")
+
+
+def _written(report: Report, form: str) -> str:
+    """Write the report as a file holds it."""
+    from sqlmigrate.review.render import html, markdown, terminal  # noqa: PLC0415  --help needs none of it
+
+    match form:
+        case "html":
+            return html.render(report)
+        case "markdown":
+            return markdown.render(report)
+        case "json":
+            return json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+    return terminal.plain(terminal.render(report))
+
+
+def _print(app: App, report: Report, *, whole: bool) -> None:
+    """Print the report, or only its verdict, in colours where the terminal has them."""
+    from sqlmigrate.review.render import terminal  # noqa: PLC0415  --help needs none of it
+
+    width = terminal.WIDTH
+    if is_terminal(sys.stdout):
+        width = min(max(shutil.get_terminal_size().columns, _NARROW), _WIDE)
+    lines = terminal.render(report, width)
+    for line in lines if whole else lines[:1]:
+        app.output.line("".join(click.style(text, **_STYLES[role]) if _STYLES[role] else text for text, role in line))

@@ -1,0 +1,43 @@
+"""`sqlmigrate stats`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sqlmigrate.cli._options import App, common
+
+EPILOG = """\b
+Examples:
+  sqlmigrate stats                       what is large and busy in the target
+  sqlmigrate stats --output stats.json   for `review --stats stats.json`, where the target cannot be reached
+"""
+_SHOWN = 20
+
+
+@click.command(epilog=EPILOG)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
+@common
+def command(app: App, *, output: Path | None) -> None:
+    """Read how large and how busy the tables of the target are; nothing is written there.
+
+    The file holds names of tables, sizes and rates, and no rows.
+    """
+    from sqlmigrate import connection  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.review import statistics  # noqa: PLC0415  same
+
+    with app.target() as target, connection.session(target.conninfo) as session:
+        app.announce(target, connection.probe(session))
+        found = statistics.read_statistics(session, name=target.description, history_schema=app.config.history_schema)
+    data = statistics.as_json(found)
+    if output is not None:
+        output.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        app.output.detail(f"wrote {output}")
+    app.output.result(target=data["target"])
+    rows = [(table.name, statistics.described(table)) for table in found.tables[:_SHOWN]]
+    if rows:
+        app.output.table(("table", "holds"), rows)
+    left = len(found.tables) - len(rows)
+    app.output.line(f"and {left} smaller ones" if left else f"{len(rows)} tables")

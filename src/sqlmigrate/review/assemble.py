@@ -1,0 +1,207 @@
+"""Put what was traced, found and proven together to the values of a report. Pure, but for reading scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from sqlmigrate.review import model, statistics
+from sqlmigrate.review.commands import command
+from sqlmigrate.review.hazards import Context, check, sorted_out
+from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES, Taken, holds, longest
+from sqlmigrate.review.observe import names
+from sqlmigrate.review.squawk import answered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlmigrate.errors import Error
+    from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
+    from sqlmigrate.review.tracer import Trace, Traced
+    from sqlmigrate.sql.script import Script, Statement
+
+    Operation = Literal["apply", "rollback"]
+
+_WHOLE_MAX, _STATEMENT_MAX = 1 << 20, 10_000  # characters
+_FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "order_only"})
+
+
+def direction(
+    trace: Trace, operation: Operation, findings: Sequence[Finding], role: str, target: model.Target | None
+) -> Direction:
+    """Describe one script that was traced."""
+    hazards, suppressed, idle = sorted_out(statistics.raised(check(Context(trace, role)), target), trace.script)
+    by_statement = answered(findings, trace)
+    steps = [Taken(one.statement.number, one.taken, one.held) for one in trace.statements]
+    held = holds(steps)
+    return model.Direction(
+        operation,
+        str(trace.script.path),
+        trace.script.sha256,
+        trace.script.checksum,
+        trace.transactional,
+        _whole(trace.script),
+        tuple(_statements(trace, hazards, suppressed, by_statement)),
+        held,
+        sum(1 for one in trace.statements if any(lock.level >= STOPS_CHANGES for lock in one.taken)),
+        longest(held),
+        _words(trace.error) if trace.error else None,
+        tuple(by_statement.get(None, ())),
+        (*trace.notes, *idle),
+    )
+
+
+def not_run(script: Script, operation: Operation, error: str, *, transactional: bool) -> Direction:
+    """Describe a script that was not run, and why."""
+    return model.Direction(
+        operation,
+        str(script.path),
+        script.sha256,
+        script.checksum,
+        transactional,
+        _whole(script),
+        tuple(_bare(statement) for statement in script.statements()),
+        error=error,
+    )
+
+
+def _statements(
+    trace: Trace,
+    hazards: Iterable[Hazard],
+    suppressed: Iterable[Suppressed],
+    findings: Mapping[int | None, Sequence[Finding]],
+) -> Iterable[model.Statement]:
+    traced = {one.statement.number: one for one in trace.statements}
+    found, allowed = list(hazards), list(suppressed)
+    for statement in trace.script.statements():
+        number = statement.number
+        yield _statement(
+            statement,
+            traced.get(number),
+            tuple(hazard for hazard in found if hazard.statement == number),
+            tuple(one for one in allowed if one.hazard.statement == number),
+            tuple(findings.get(number, ())),
+        )
+
+
+def _statement(
+    statement: Statement,
+    one: Traced | None,
+    hazards: tuple[Hazard, ...],
+    suppressed: tuple[Suppressed, ...],
+    findings: tuple[Finding, ...],
+) -> model.Statement:
+    if one is None:
+        return _bare(statement, hazards, suppressed, findings)
+    return model.Statement(
+        statement.number,
+        statement.line,
+        _last_line(statement),
+        _shown(statement),
+        one.command,
+        one.own,
+        one.taken,
+        sum(1 for lock in one.held if lock.level >= STOPS_WRITES),
+        names(one.rewrites),
+        names(one.scans),
+        one.touched.made,
+        one.touched.changed,
+        one.touched.dropped,
+        hazards,
+        suppressed,
+        findings,
+        one.notes,
+    )
+
+
+def _bare(
+    statement: Statement,
+    hazards: tuple[Hazard, ...] = (),
+    suppressed: tuple[Suppressed, ...] = (),
+    findings: tuple[Finding, ...] = (),
+) -> model.Statement:
+    """Describe a statement that did not run."""
+    return model.Statement(
+        statement.number,
+        statement.line,
+        _last_line(statement),
+        _shown(statement),
+        command(statement.text),
+        hazards=hazards,
+        suppressed=suppressed,
+        findings=findings,
+        notes=("it was not run",),
+    )
+
+
+def _whole(script: Script) -> str | None:
+    """Give a script's text unless it is too long for a report."""
+    return script.text if script.text is not None and len(script.text) <= _WHOLE_MAX else None
+
+
+def _shown(statement: Statement) -> str:
+    """Give a statement's text as far as anybody reads it."""
+    left = len(statement.text) - _STATEMENT_MAX
+    return statement.text if left <= 0 else f"{statement.text[:_STATEMENT_MAX]}\n-- and {left} characters more"
+
+
+def _last_line(statement: Statement) -> int:
+    return statement.line + statement.text.count("\n")
+
+
+def _words(error: Error) -> str:
+    return f"{error} ({error.hint})" if error.hint else str(error)
+
+
+def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: model.OutOfOrder | None) -> Verdict:
+    """Judge one migration; what a rollback does is a warning at most, since nobody plans to run it."""
+    if apply.error or (rollback is not None and rollback.error) or proof.verdict in _FAILED:
+        return "fails"
+    severities = {hazard.severity for statement in apply.statements for hazard in statement.hazards}
+    if "danger" in severities or (late is not None and late.answer == "different"):
+        return "danger"
+    back = {hazard.severity for part in (rollback.statements if rollback else ()) for hazard in part.hazards}
+    mild = proof.verdict not in _GOOD or (late is not None and late.answer != "independent")
+    return "warning" if mild or "warning" in severities or back & {"danger", "warning"} else "fine"
+
+
+def headline(migrations: Sequence[model.Migration]) -> str:
+    """Say in one sentence what a DBA has to know first."""
+    if not migrations:
+        return "there is nothing to review"
+    failing = next((item for item in migrations if item.verdict == "fails"), None)
+    if failing is not None:
+        return f"{failing.migration_id} {_failure(failing)}: do not run this"
+    found = [hazard for item in migrations for part in item.apply.statements for hazard in part.hazards]
+    dangers = [hazard for hazard in found if hazard.severity == "danger"]
+    if dangers:
+        first = dangers[0]
+        more = f", and {len(dangers) - 1} more" if len(dangers) > 1 else ""
+        return f"dangerous in use: {first.seen}{more}"
+    strong = _strongest(migrations)
+    if any(item.verdict == "warning" for item in migrations):
+        return f"to be planned: {strong}" if strong else "there are warnings to read"
+    return strong or "nothing was found that would stop reads or writes"
+
+
+def _failure(item: model.Migration) -> str:
+    if item.apply.error:
+        return "cannot be applied"
+    if item.rollback is not None and item.rollback.error:
+        return "cannot be rolled back"
+    return "is not restored by its rollback" if item.proof.verdict == "not_restored" else "fails its round trip"
+
+
+def _strongest(migrations: Sequence[model.Migration]) -> str:
+    """Say what is stopped for how long, over all that is applied."""
+    stopped: dict[str, set[str]] = {"read": set(), "written": set()}
+    for item in migrations:
+        for hold in item.apply.holds:
+            if hold.lock.kind not in ("type", "schema", "index", "sequence") and hold.lock.level >= STOPS_WRITES:
+                stopped["read" if hold.lock.level == STOPS_READS else "written"].add(hold.lock.name)
+    stopped["written"] -= stopped["read"]
+    words = [
+        f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} cannot be {how}"
+        for how, tables in (("read or written", stopped["read"]), ("written", stopped["written"]))
+        if tables
+    ]
+    return f"while it runs, {' and '.join(words)}" if words else ""

@@ -1,0 +1,89 @@
+"""Hazards: what a DBA should know of before he says yes, found in the trace of a script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.review.hazards import building, data, locking, security, shape
+from sqlmigrate.review.hazards.records import Context, Found, Rule
+from sqlmigrate.review.model import Hazard, Suppressed
+from sqlmigrate.sql.directives import read_allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlmigrate.sql.script import Script, Statement
+
+__all__ = ["RULES", "Context", "Found", "Rule", "check", "sorted_out"]
+
+RULES: tuple[Rule, ...] = tuple(
+    sorted((*locking.RULES, *building.RULES, *data.RULES, *security.RULES, *shape.RULES), key=lambda rule: rule.code)
+)
+"""Every kind of hazard that we know, by code."""
+
+
+def check(context: Context, rules: Iterable[Rule] = RULES) -> list[Hazard]:
+    """Find all hazards of a script, by statement and code; allowed ones too."""
+    lines = {statement.number: statement.line for statement in context.all_statements}
+    found = [_hazard(rule, one, lines.get(one.statement, 1)) for rule in rules for one in rule.find(context)]
+    return sorted(dict.fromkeys(found), key=lambda hazard: (hazard.statement, hazard.code))
+
+
+def _hazard(rule: Rule, found: Found, line: int) -> Hazard:
+    return Hazard(
+        rule.code,
+        rule.slug,
+        rule.title,
+        found.severity or rule.severity,
+        found.statement,
+        line,
+        found.seen,
+        rule.blocks,
+        found.instead or rule.instead,
+        rule.page,
+        found.rewrite,
+        found.relations,
+    )
+
+
+def sorted_out(hazards: Iterable[Hazard], script: Script) -> tuple[list[Hazard], list[Suppressed], list[str]]:
+    """Take out the hazards that the script allows, by code or slug; also say which remarks allow nothing."""
+    allowed = _allowed(script)
+    left, suppressed, used = [], [], set()
+    for hazard in hazards:
+        key = next(
+            (
+                (hazard.statement, code)
+                for code in (hazard.code, hazard.slug.upper())
+                if (hazard.statement, code) in allowed
+            ),
+            None,
+        )
+        if key is None:
+            left.append(hazard)
+        else:
+            used.add(key)
+            suppressed.append(Suppressed(hazard, allowed[key]))
+    idle = [
+        f"statement {number} allows {code}, which was not found there"
+        for number, code in allowed
+        if (number, code) not in used
+    ]
+    return left, suppressed, idle
+
+
+def _allowed(script: Script) -> dict[tuple[int, str], str]:
+    """Give the reasons of a script's remarks by the statement that they stand before, and code."""
+    remarks = read_allowed(script.text or "")
+    if not remarks:
+        return {}
+    statements = list(script.statements())
+    return {
+        (statement.number, remark.code): remark.reason
+        for remark in remarks
+        if (statement := _first_from(statements, remark.offset)) is not None
+    }
+
+
+def _first_from(statements: list[Statement], offset: int) -> Statement | None:
+    return next((statement for statement in statements if statement.offset >= offset), None)

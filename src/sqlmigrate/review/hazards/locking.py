@@ -1,0 +1,243 @@
+"""Hazards of strong locks: what is rewritten or read under them, and for how long they are held."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed, ranges
+from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
+from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.review.model import Lock, Severity
+    from sqlmigrate.review.tracer import Traced
+
+_WRITES = frozenset({"UPDATE", "DELETE", "MERGE", "COPY", "CREATE TABLE AS", "CREATE MATERIALIZED VIEW"})
+_OBJECTS = ("type", "schema")
+
+
+def tables_stopped(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[str, Lock]:
+    """Give the strong locks on relations, by name."""
+    return {lock.name: lock for lock in locks if lock.level >= level and lock.kind not in _OBJECTS}
+
+
+def strongest(one: Traced) -> dict[str, Lock]:
+    """Give the strong locks that are held while a statement runs, those from before too."""
+    found = tables_stopped(one.held)
+    for lock in (*one.taken, *one.locks):
+        if lock.level >= STOPS_WRITES and lock.kind not in _OBJECTS:
+            known = found.get(lock.name)
+            if known is None or known.level < lock.level:
+                found[lock.name] = lock
+    return found
+
+
+def _rewrites(context: Context) -> Iterator[Found]:
+    for one in context.statements:
+        tables = [item.name for item in one.rewrites if item.kind in ("table", "partitioned table")]
+        for name in tables:
+            indexes = sum(1 for item in one.rewrites if item.kind == "index" and _belongs(context, item.table, name))
+            beside = f" with {indexes} index{'' if indexes == 1 else 'es'}" if indexes else ""
+            lock = strongest(one).get(name)
+            under = f" under {lock.mode}" if lock else ""
+            instead, rewrite = without_rewriting(context.after, one, name)
+            yield Found(
+                one.statement.number, f"{name} is written anew{beside}{under}", (name,), rewrite, instead=instead
+            )
+
+
+def _belongs(context: Context, table: int, name: str) -> bool:
+    relation = context.trace.relations.get(table)
+    return relation is not None and relation.name == name
+
+
+def _scans(context: Context) -> Iterator[Found]:
+    for one in context.statements:
+        rewritten = {item.name for item in one.rewrites}
+        if one.command in ("CREATE INDEX", "REINDEX", "CLUSTER") or _builds_index(context, one):
+            continue
+        for relation in one.scans:
+            lock = strongest(one).get(relation.name)
+            if lock is None or relation.name in rewritten:
+                continue
+            severity: Severity = "danger" if lock.level >= STOPS_READS else "warning"
+            seen = f"{relation.name} is read from end to end under {lock.mode}, which blocks {lock.blocks}"
+            instead, rewrite = without_scanning(context.after, one, relation.name)
+            yield Found(one.statement.number, seen, (relation.name,), rewrite, severity, instead)
+
+
+def _builds_index(context: Context, one: Traced) -> bool:
+    """Whether a statement makes an index, by itself or for a constraint, which is a hazard of its own."""
+    return any(
+        text.startswith("index ") or NEEDS_INDEX.match(str(context.after.get(text, {}).get("definition", "")))
+        for text in one.touched.made
+    )
+
+
+def _validated(context: Context) -> Iterator[Found]:
+    if not context.trace.transactional:
+        return
+    added: dict[str, int] = {}
+    for one in context.statements:
+        for text in one.touched.made:
+            if text.startswith("constraint "):
+                added[text] = one.statement.number
+        for text in one.touched.changed:
+            if text in added and "VALIDATE" in one.statement.text.upper():
+                name = text.removeprefix("constraint ")
+                table = name.rpartition(" on ")[2]
+                if table in context.existing:
+                    seen = (
+                        f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
+                    )
+                    yield Found(one.statement.number, seen, (table,))
+
+
+def _held(context: Context) -> Iterator[Found]:
+    """Report, where the first begins, locks that stop reads and are held while other strong locks are waited for."""
+    if not context.trace.transactional:
+        return
+    begun: dict[str, int] = {}
+    waits: dict[str, list[str]] = {}
+    for one in context.statements:
+        new = tables_stopped(one.taken)
+        for name in begun:
+            waits.setdefault(name, []).extend(other for other in new if other != name)
+        for name in tables_stopped(one.taken, STOPS_READS):
+            begun.setdefault(name, one.statement.number)
+    held = {name: number for name, number in begun.items() if waits.get(name)}
+    if held:
+        words = listed(f"{name} (from statement {number} on)" for name, number in held.items())
+        others = listed(name for number in held for name in waits[number])
+        seen = f"{words} can be neither read nor written until COMMIT, while the script still waits for {others}"
+        yield Found(min(held.values()), seen, tuple(held))
+
+
+def _data(context: Context) -> Iterator[Found]:
+    """Report, at the first of them, statements that copy or change rows while strong locks are held."""
+    busy = [one for one in context.statements if tables_stopped(one.held) and _takes_time_by_rows(context, one)]
+    if busy:
+        held = tables_stopped(busy[-1].held)
+        strong = listed(f"{lock.name} ({lock.mode})" for lock in held.values())
+        numbers = ranges([one.statement.number for one in busy])
+        seen = f"{numbers} {'copy' if len(busy) > 1 else 'copies'} or change rows while these are locked: {strong}"
+        yield Found(busy[0].statement.number, seen, tuple(held))
+
+
+def _takes_time_by_rows(context: Context, one: Traced) -> bool:
+    """Whether a statement writes rows that it finds, and not the few that stand in it."""
+    if one.command == "INSERT":
+        node = context.node(one.statement.number, "insert_stmt")
+        return node is None or not node.select_stmt.select_stmt.values_lists
+    return one.command in _WRITES
+
+
+def _explicit(context: Context) -> Iterator[Found]:
+    locked = [
+        (one.statement.number, lock)
+        for one in context.statements
+        if one.command == "LOCK"
+        for lock in tables_stopped(one.locks).values()
+    ]
+    if locked:
+        words = listed(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
+        numbers = ranges([number for number, _ in locked])
+        yield Found(
+            locked[0][0], f"{numbers} lock{'s' * (len(locked) == 1)} {words}", tuple(lock.name for _, lock in locked)
+        )
+
+
+def _of_others(context: Context) -> Iterator[Found]:
+    worst: dict[str, int] = {}
+    for one in context.statements:
+        for name, lock in tables_stopped(one.locks).items():
+            relation = context.existing.get(name)
+            if relation is None or relation.owner == context.role or lock.level <= worst.get(name, 0):
+                continue
+            worst[name] = lock.level
+            text = f"{lock.mode} on {name}, which belongs to {relation.owner}, not to {context.role}"
+            yield Found(one.statement.number, text, (name,))
+
+
+RULES = (
+    Rule(
+        "H01",
+        "table-rewrite",
+        "a whole table is written anew",
+        "danger",
+        "PostgreSQL writes a new copy of the table and of all its indexes: for a new column with a default that is "
+        "not the same for all rows, a serial or a stored generated column, another type, SET UNLOGGED or LOGGED, "
+        "another tablespace, VACUUM FULL or CLUSTER.",
+        "nobody reads or writes the table until it is done, which takes time by size, and twice the space; replicas "
+        "get all of it as WAL",
+        "make a change that touches no old row, and fill the old rows in batches",
+        _rewrites,
+    ),
+    Rule(
+        "H02",
+        "scan-under-lock",
+        "a table is read from end to end under a lock",
+        "danger",
+        "PostgreSQL checks every row that is there: for a CHECK, a foreign key, SET NOT NULL, an attached partition "
+        "or the default partition beside it, or a constraint of a domain.",
+        "writes of the table, and under ACCESS EXCLUSIVE reads too, wait until all of it was read, which takes time "
+        "by size",
+        "let the check be made later, under a weaker lock, or prove beforehand that it holds",
+        _scans,
+    ),
+    Rule(
+        "H03",
+        "validated-in-the-same-transaction",
+        "NOT VALID and VALIDATE CONSTRAINT in one transaction",
+        "warning",
+        "A constraint is added NOT VALID and validated in the same transaction.",
+        "the lock of ADD CONSTRAINT is held until COMMIT, so the rows are read under it after all",
+        "put VALIDATE CONSTRAINT into a migration of its own",
+        _validated,
+    ),
+    Rule(
+        "H04",
+        "lock-held-while-waiting",
+        "a table stays locked while other locks are waited for",
+        "warning",
+        "The transaction holds ACCESS EXCLUSIVE on one table, and goes on to lock others.",
+        "all reads and writes of the first table wait as long as the transaction waits for the next one, and locks "
+        "taken in another order than elsewhere end in a deadlock",
+        "take all strong locks at once at the beginning, in the order in which the application takes them, or split "
+        "the migration",
+        _held,
+    ),
+    Rule(
+        "H05",
+        "data-change-under-lock",
+        "rows are changed while strong locks are held",
+        "warning",
+        "The transaction copies or changes rows after it has taken a lock that stops others.",
+        "the locks are held for as long as the rows take, which depends on how many there are",
+        "change the rows in a migration before, or in batches outside of this transaction",
+        _data,
+    ),
+    Rule(
+        "H11",
+        "explicit-lock",
+        "LOCK TABLE",
+        "note",
+        "The script locks a table by hand.",
+        "what the mode says, until COMMIT",
+        "say in a comment what it is for; take the strongest mode that the transaction will need at once",
+        _explicit,
+    ),
+    Rule(
+        "H13",
+        "table-of-another-owner",
+        "a strong lock on another owner's table",
+        "warning",
+        "The script locks a table that belongs to another role: a foreign key to it, a trigger on it, or a drop of "
+        "either.",
+        "another team's application, or the platform itself, such as sign-ins that read auth.users",
+        "agree on a moment with its owner, and let this be the last thing that the transaction does",
+        _of_others,
+    ),
+)

@@ -1,0 +1,141 @@
+"""What a hazard is: a record in words, and a pure function that finds it in a trace."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.sql.parse import parse_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from sqlmigrate.review.model import Severity
+    from sqlmigrate.review.observe import Relation
+    from sqlmigrate.review.tracer import Trace, Traced
+    from sqlmigrate.schema import Schema, Value
+    from sqlmigrate.sql.script import Statement
+
+
+NEEDS_INDEX = re.compile(r"(PRIMARY KEY|UNIQUE|EXCLUDE)\b")
+"""How the definition of a constraint begins that has an index of its own."""
+
+_A_RUN = 3  # numbers in a row that are written as one
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One place where a rule found its hazard; what is None is as the rule has it."""
+
+    statement: int
+    seen: str
+    relations: tuple[str, ...] = ()
+    rewrite: str | None = None
+    severity: Severity | None = None
+    instead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of hazard: what it is, what it blocks, what to do instead, and how it is found."""
+
+    code: str
+    slug: str
+    title: str
+    severity: Severity
+    what: str
+    blocks: str
+    instead: str
+    find: Callable[[Context], Iterable[Found]] = field(repr=False, compare=False)
+
+    @property
+    def page(self) -> str:
+        """The path of its page."""
+        return f"docs/hazards/{self.code}-{self.slug}.md"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What rules look at: a trace, the parse trees of its script, the schema before and after.
+
+    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody.
+    """
+
+    trace: Trace
+    role: str
+    exposed: tuple[str, ...] = ("anon", "authenticated")
+
+    @property
+    def statements(self) -> tuple[Traced, ...]:
+        """The statements that ran."""
+        return self.trace.statements
+
+    @cached_property
+    def all_statements(self) -> list[Statement]:
+        """All statements of the script, also those behind one that failed."""
+        return list(self.trace.script.statements())
+
+    @cached_property
+    def nodes(self) -> dict[int, tuple[str, Any]]:
+        """The kind and the node of each statement that can be parsed, by its number."""
+        found = {}
+        for statement in self.all_statements:
+            tree = parse_tree(statement.text)
+            if tree is not None and tree.stmts and (kind := tree.stmts[0].stmt.WhichOneof("node")):
+                found[statement.number] = (kind, getattr(tree.stmts[0].stmt, kind))
+        return found
+
+    def node(self, number: int, kind: str) -> Any:
+        """Give the node of a statement if it is of a kind, else None."""
+        found = self.nodes.get(number)
+        return found[1] if found and found[0] == kind else None
+
+    @cached_property
+    def before(self) -> Mapping[str, Mapping[str, Value]]:
+        """All objects before the script, by kind and name in one text."""
+        return by_text(self.trace.before.schema)
+
+    @cached_property
+    def after(self) -> Mapping[str, Mapping[str, Value]]:
+        """All objects after the script."""
+        return by_text(self.trace.after.schema)
+
+    @cached_property
+    def existing(self) -> dict[str, Relation]:
+        """The relations that were there before, by name."""
+        return {relation.name: relation for relation in self.trace.relations.values()}
+
+    def made(self, kind: str) -> Iterator[tuple[Traced, str, Mapping[str, Value]]]:
+        """Give each object of a kind that a statement made and that is still there: its name and its properties."""
+        for one in self.statements:
+            for text in one.touched.made:
+                if text.startswith(f"{kind} ") and (properties := self.after.get(text)) is not None:
+                    yield one, text.removeprefix(f"{kind} "), properties
+
+
+def by_text(schema: Schema) -> dict[str, Mapping[str, Value]]:
+    """Give the objects of a schema by kind and name in one text."""
+    return {str(name): properties for name, properties in schema.objects.items()}
+
+
+def listed(names: Iterable[str]) -> str:
+    """Put names together as a sentence does."""
+    found = list(dict.fromkeys(names))
+    if len(found) < 2:  # noqa: PLR2004  one or none needs no word between
+        return "".join(found)
+    return f"{', '.join(found[:-1])} and {found[-1]}"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Name statements by their numbers, such as `statements 1, 3 to 5 and 9`."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = [word for run in runs for word in (map(str, run) if len(run) < _A_RUN else (f"{run[0]} to {run[-1]}",))]
+    single = len(runs) == 1 and len(runs[0]) == 1
+    return f"statement{'' if single else 's'} {listed(words)}"

@@ -1,0 +1,118 @@
+"""Hazards of who may see and do what."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ON_ROWS = ("trigger", "rule", "policy")
+_FIXED_PATH = re.compile(r"^\s*SET search_path ", re.MULTILINE | re.IGNORECASE)
+_DEFINER = re.compile(r"^.*\bSECURITY DEFINER\b", re.MULTILINE)
+
+
+def _row_security_off(context: Context) -> Iterator[Found]:
+    for one in context.statements:
+        made = [text for text in one.touched.made if text.startswith("table ")]
+        off = [
+            text
+            for text in one.touched.changed
+            if text.startswith("table ") and context.before.get(text, {}).get("row security")
+        ]
+        for text in (*made, *off):
+            properties = context.after.get(text, {})
+            roles = _reached(properties.get("acl"), context.exposed)
+            if properties and roles and not properties.get("row security"):
+                name = text.removeprefix("table ")
+                seen = f"{name} has no row level security, and {listed(roles)} may use it"
+                yield Found(one.statement.number, seen, (name,), f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;")
+
+
+def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
+    """Give the exposed roles that an access list names."""
+    named = {item.partition("=")[0] for item in acl} if isinstance(acl, tuple) else set()
+    return [role for role in exposed if role in named]
+
+
+def _definer(context: Context) -> Iterator[Found]:
+    for one in context.statements:
+        for text in (*one.touched.made, *one.touched.changed):
+            definition = str(context.after.get(text, {}).get("definition", ""))
+            head = definition.partition("AS $")[0]
+            if text.startswith(("function ", "procedure ")) and _DEFINER.search(head) and not _FIXED_PATH.search(head):
+                kind, _, name = text.partition(" ")
+                yield Found(
+                    one.statement.number,
+                    f"{name} is SECURITY DEFINER and finds names by the search_path of whoever calls it",
+                    (),
+                    f"ALTER {kind.upper()} {name} SET search_path = '';  -- and qualify every name in its body",
+                )
+
+
+def _other_rows(context: Context) -> Iterator[Found]:
+    for one in context.statements:
+        if one.command == "COMMENT":
+            continue
+        words = [
+            f"{text} is {how}"
+            for how, texts in (
+                ("made", one.touched.made),
+                ("changed", one.touched.changed),
+                ("dropped", one.touched.dropped),
+            )
+            for text in texts
+            if text.startswith(tuple(f"{kind} " for kind in _ON_ROWS))
+            and " (now " not in text
+            and text.rpartition(" on ")[2] in context.existing
+        ]
+        for text in one.touched.changed:
+            before, after = context.before.get(text, {}), context.after.get(text, {})
+            if (
+                text.startswith("table ")
+                and before
+                and after
+                and before.get("row security") != after.get("row security")
+            ):
+                words.append(f"row level security of {text.removeprefix('table ')} is switched")
+        if words:
+            tables = tuple(dict.fromkeys(word.rpartition(" is ")[0].rpartition(" on ")[2] for word in words))
+            yield Found(one.statement.number, listed(words), tuple(name for name in tables if name in context.existing))
+
+
+RULES = (
+    Rule(
+        "H14",
+        "rows-behave-differently",
+        "a trigger, rule, policy or row level security of a table in use",
+        "note",
+        "What happens when rows of an existing table are read or written becomes something else.",
+        "nothing for long; but the application sees other rows, or other effects, from COMMIT on, and sessions in "
+        "between see the old ones",
+        "try it with the roles of the application; let its version that can live with both come first",
+        _other_rows,
+    ),
+    Rule(
+        "H30",
+        "row-security-off",
+        "no row level security on a table that an API exposes",
+        "danger",
+        "A table that the roles of an API (anon, authenticated) have rights on has no row level security.",
+        "nothing: everybody who can reach the API reads, and perhaps writes, all of its rows",
+        "enable row level security in the same migration, and write policies for what shall be seen",
+        _row_security_off,
+    ),
+    Rule(
+        "H31",
+        "definer-without-search-path",
+        "SECURITY DEFINER without a fixed search_path",
+        "danger",
+        "A function runs with the rights of its owner, and looks names up where its caller says.",
+        "nothing: whoever may create a table or function in a schema of his own can make it run his code as its owner",
+        "fix the search_path in the function's definition, and qualify every name in its body",
+        _definer,
+    ),
+)

@@ -1,0 +1,155 @@
+"""Hazards of how a script is written: indexes that are missing, statements that could be one, settings it changes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.review.hazards.data import existing, quoted
+from sqlmigrate.review.hazards.records import Context, Found, Rule, listed, ranges
+from sqlmigrate.sql.directives import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.review.tracer import Traced
+
+_COLUMNS = r"\(([^()]*)\)"
+_FOREIGN_KEY = re.compile(rf"FOREIGN KEY {_COLUMNS} REFERENCES (\S+?)\(")
+_INDEX_COLUMNS = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*)?$")
+_ORDERING = re.compile(r" (?:DESC|ASC|NULLS FIRST|NULLS LAST)\b")
+_SET_CONFIG = re.compile(r"set_config\s*\(\s*'lock_timeout'\s*,\s*'([^']*)'", re.IGNORECASE)
+_WRITES = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY", "DO", "CALL", "SELECT"})
+_LONG = 10_000  # milliseconds
+
+
+def _without_index(context: Context) -> Iterator[Found]:
+    missing: dict[tuple[int, str], list[tuple[str, str]]] = {}
+    for text, properties in context.after.items():
+        if not text.startswith("constraint ") or text in context.before:
+            continue
+        table, match = str(properties.get("table")), _FOREIGN_KEY.match(str(properties.get("definition", "")))
+        if match is None or _is_indexed(context, table, [column.strip() for column in match[1].split(",")]):
+            continue
+        if (number := _made_by(context, text, table)) is not None:
+            name = text.removeprefix("constraint ").partition(" on ")[0]
+            missing.setdefault((number, table), []).append((name, match[1]))
+    for (number, table), keys in missing.items():
+        words = listed(f"{name} ({columns})" for name, columns in keys)
+        seen = f"no index of {table} begins with the columns of foreign key {words}"
+        indexes = "\n".join(f"CREATE INDEX CONCURRENTLY ON {table} ({columns});" for _, columns in keys)
+        yield Found(number, seen, (table,), f"-- transactional: false\n{indexes}")
+
+
+def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
+    for text, properties in context.after.items():
+        if text.startswith("index ") and properties.get("table") == table:
+            match = _INDEX_COLUMNS.search(str(properties.get("definition", "")))
+            found = [_ORDERING.sub("", column).strip() for column in match[1].split(",")] if match else []
+            if set(found[: len(columns)]) == set(columns):
+                return True
+    return False
+
+
+def _made_by(context: Context, constraint: str, table: str) -> int | None:
+    """Give the statement that made a constraint, or the column or table that it came with."""
+    for one in context.statements:
+        if constraint in one.touched.made:
+            return one.statement.number
+    return next((one.statement.number for one in context.statements if f"table {table}" in one.touched.made), None)
+
+
+def _could_be_one(context: Context) -> Iterator[Found]:
+    if not context.trace.transactional:
+        return
+    altered: dict[str, list[Traced]] = {}
+    for one in context.statements:
+        node = context.node(one.statement.number, "alter_table_stmt")
+        if node is None or one.command != "ALTER TABLE":
+            continue
+        name = existing(context, one, quoted(node.relation.schemaname, node.relation.relname))
+        if name is not None and not _rows_between(context, altered.get(name, []), one, name):
+            altered.setdefault(name, []).append(one)
+    for name, several in altered.items():
+        if len(several) < 2:  # noqa: PLR2004  one is one
+            continue
+        numbers = ranges(one.statement.number for one in several)
+        busy = sum(1 for one in several if any(item.name == name for item in (*one.rewrites, *one.scans)))
+        often = f", {busy} of which read or write all of it" if busy > 1 else ""
+        yield Found(
+            several[-1].statement.number,
+            f"{name} is altered by {numbers}{often}",
+            (name,),
+            severity="warning" if busy > 1 else None,
+        )
+
+
+def _rows_between(context: Context, earlier: list[Traced], one: Traced, table: str) -> bool:
+    """Whether rows of a table are written between the last of some statements and this one."""
+    if not earlier:
+        return False
+    first, last = earlier[-1].statement.number, one.statement.number
+    return any(
+        first < item.statement.number < last and item.command in _WRITES and table in {lock.name for lock in item.locks}
+        for item in context.statements
+    )
+
+
+def _lock_timeout(context: Context) -> Iterator[Found]:
+    for statement in context.all_statements:
+        node = context.node(statement.number, "variable_set_stmt")
+        value = _value(node) if node is not None and node.name.lower() == "lock_timeout" else None
+        if value is None and (match := _SET_CONFIG.search(statement.text)):
+            value = match[1]
+        if value is not None and not _is_short(value):
+            seen = f"the script sets lock_timeout to {value}"
+            yield Found(statement.number, seen, (), "-- sqlmigrate: lock_timeout=2s")
+
+
+def _value(node: Any) -> str:
+    for item in node.args:
+        constant = item.a_const
+        return constant.sval.sval if constant.HasField("sval") else str(constant.ival.ival)
+    return "its default"
+
+
+def _is_short(value: str) -> bool:
+    try:
+        return 0 < parse_duration(value) <= _LONG
+    except ValueError:
+        return False
+
+
+RULES = (
+    Rule(
+        "H12",
+        "foreign-key-without-index",
+        "a foreign key without an index on the referencing side",
+        "warning",
+        "A new foreign key whose columns begin no index of its own table.",
+        "every delete from the table that it refers to, and every change of a key there, reads this table from end "
+        "to end",
+        "make the index, CONCURRENTLY where the table is in use",
+        _without_index,
+    ),
+    Rule(
+        "H40",
+        "alters-that-could-be-one",
+        "several ALTER TABLE that could be one",
+        "note",
+        "Several ALTER TABLE of one script alter the same table.",
+        "what each of them reads or writes anew is read or written once for each",
+        "write them as one ALTER TABLE with several actions, which PostgreSQL carries out in one pass",
+        _could_be_one,
+    ),
+    Rule(
+        "H41",
+        "lock-timeout-changed",
+        "the script sets lock_timeout to none, or to a long time",
+        "danger",
+        "sqlmigrate runs every script with a short lock_timeout and tries again; this script takes that away.",
+        "while it waits for a lock behind a long transaction, everybody who comes after waits behind it",
+        "leave lock_timeout alone, or set a short one on top of the file",
+        _lock_timeout,
+    ),
+)

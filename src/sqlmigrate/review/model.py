@@ -1,0 +1,303 @@
+"""The public model of a review: frozen, JSON-ready values, the same for every renderer and for other programs.
+
+`VERSION` rises when a field goes or changes its meaning; new fields may come without it. `docs/review.schema.json`
+describes the JSON, and `tools/report_schema.py` writes it from the classes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003  the JSON Schema is made from the types
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+VERSION = 1
+
+Severity = Literal["danger", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("danger", "warning", "note")
+"""From the worst to the mildest."""
+
+Verdict = Literal["fails", "danger", "warning", "fine"]
+"""`fails`: a script or its proof fails; `danger` and `warning`: the worst hazard that is not allowed; else `fine`."""
+
+Source = Literal["seen", "table"]
+"""How a lock is known: `seen` in pg_locks while the statement ran, or from our static `table` of what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock on something that was there before the migration, in PostgreSQL's words.
+
+    `kind` is what is locked (table, partitioned table, view, materialized view, foreign table, index, sequence, type,
+    schema, ...), `name` its qualified name, `mode` such as ACCESS EXCLUSIVE, `level` the rank of the mode from 1
+    (ACCESS SHARE) to 8 (ACCESS EXCLUSIVE), and `blocks` says in words what has to wait meanwhile.
+    """
+
+    kind: str
+    name: str
+    mode: str
+    level: int
+    blocks: str
+    source: Source = "seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lock over time: taken by statement `first` and held up to the end of statement `last`.
+
+    `statements` is how many statements that are. A relation whose lock grows has one hold for each mode, one after
+    the other. In a transaction `last` is the last statement, since only COMMIT lets go.
+    """
+
+    lock: Lock
+    first: int
+    last: int
+    statements: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """Something that a DBA should know of before he says yes.
+
+    `line` is the first line of the statement that it is about, counted from 1. `seen` is what was found, `blocks` what
+    has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
+    qualified names that it is about. `page` is the path of its page in the documentation. `raised` says why its
+    severity was raised, such as by the size of the table.
+    """
+
+    code: str
+    slug: str
+    title: str
+    severity: Severity
+    statement: int
+    line: int
+    seen: str
+    blocks: str
+    instead: str
+    page: str
+    rewrite: str | None = None
+    relations: tuple[str, ...] = ()
+    raised: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A hazard that the script allows by `-- sqlmigrate-allow: CODE reason`."""
+
+    hazard: Hazard
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What squawk says; `line` and `column` count from 1, the column in characters.
+
+    `answer` is what the trace says to it: `confirmed`, `refuted` or `unknown`, and `why` in words. `statement` is None
+    where the finding belongs to no statement.
+    """
+
+    rule: str
+    level: str
+    message: str
+    line: int
+    column: int
+    statement: int | None = None
+    help: str | None = None
+    answer: Literal["confirmed", "refuted", "unknown"] = "unknown"
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a script, as it ran on the shadow.
+
+    - `line` and `last_line` count from 1; `kind` is what PostgreSQL calls the command, such as ALTER TABLE.
+    - `own`: what it locks when it runs alone (pass B); None where it could not run alone, and then `notes` say why.
+    - `taken`: the locks that come with it in the transaction as it will run (pass A), only where they are stronger
+      than what is held already.
+    - `held_before`: how many relations are locked with SHARE or stronger when it begins, by the statements before it.
+    - `rewrites` and `scans`: relations that were there before and are written anew, or read from end to end.
+    - `made`, `changed` and `dropped`: objects, with PostgreSQL's word for their kind before the name.
+    """
+
+    number: int
+    line: int
+    last_line: int
+    text: str
+    kind: str
+    own: tuple[Lock, ...] | None = None
+    taken: tuple[Lock, ...] = ()
+    held_before: int = 0
+    rewrites: tuple[str, ...] = ()
+    scans: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """One script of a migration: `operation` is `apply` or `rollback`.
+
+    `sha256` is of the file's bytes, `checksum` of its text with LF line ends. `text` is the whole script, None where
+    it is too large to be shown. `holds` are in the order in which the locks are taken. `waits` is how many statements
+    may have to wait for a lock that stops others (SHARE UPDATE EXCLUSIVE or stronger), `longest` the statements for
+    which the strongest lock that stops reads or writes is held. `error` says where and why the script failed on the
+    shadow; what comes behind it was not tried. `findings` are those of squawk that belong to no statement.
+    """
+
+    operation: Literal["apply", "rollback"]
+    path: str
+    sha256: str
+    checksum: str
+    transactional: bool
+    text: str | None
+    statements: tuple[Statement, ...]
+    holds: tuple[Hold, ...] = ()
+    waits: int = 0
+    longest: Hold | None = None
+    error: str | None = None
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the round trip (apply, rollback, apply) says of the pair, in its own words.
+
+    `verdict` is exact, order_only, lossy, not_restored, fails, irreversible, not_tried, or `unknown` without any proof;
+    `lines` are the differences or the reason, `data` whether sample rows took part, `source` where it comes from.
+    """
+
+    verdict: str
+    lines: tuple[str, ...] = ()
+    data: bool = False
+    source: str = "this review"
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """An object that a late migration and one that is applied already both touch, at least one of them writing."""
+
+    object: str
+    here: str
+    migration_id: str
+    there: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfOrder:
+    """The answer for a migration that comes late: `after` are the ids that are applied although they come behind it.
+
+    `independent` is only said when both orders gave one schema on the shadow; `conflicting` where both touch the same
+    object; `different` where the two orders give two schemas; `unknown` where it could not be told. `lines` say it
+    in words.
+    """
+
+    answer: Literal["independent", "conflicting", "different", "unknown"]
+    after: tuple[str, ...]
+    conflicts: tuple[Conflict, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One migration: both directions, what it changes in the schema, and whether the undo is proven.
+
+    `changes` is the schema's difference as `schemadiff.as_json` gives it, `change_lines` the same as lines that read
+    like a diff. `out_of_order` is None for a migration that is not late.
+    """
+
+    migration_id: str
+    apply: Direction
+    rollback: Direction | None
+    proof: Proof
+    changes: tuple[Mapping[str, Any], ...] = ()
+    change_lines: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
+    out_of_order: OutOfOrder | None = None
+    verdict: Verdict = "fine"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What the review was made with: the tool, PostgreSQL of the shadow and of the target, squawk."""
+
+    sqlmigrate: str
+    shadow: str | None
+    target: str | None = None
+    squawk: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """A table of the target: `rows` is PostgreSQL's estimate, None where it was never analyzed.
+
+    `size` is in bytes with indexes and TOAST. Writes (inserted, updated and deleted rows), index scans and sequential
+    scans are per second since `since`, an ISO 8601 time; None where the target does not tell.
+    """
+
+    name: str
+    rows: int | None
+    size: int
+    writes: float | None = None
+    index_scans: float | None = None
+    scans: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The database that the change is for.
+
+    `name` is its description without a password, `source` where its figures come from (the target itself, or a file),
+    `read_at` and `since` are ISO 8601 times, `oldest_transaction` is in seconds. `tables` are those that the reviewed
+    scripts lock, rewrite or scan.
+    """
+
+    name: str
+    version: str
+    source: str
+    read_at: str
+    since: str | None = None
+    oldest_transaction: float | None = None
+    oldest_transaction_of: str | None = None
+    tables: tuple[TableSize, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotChecked:
+    """Something that this review does not tell, and why or what would make it."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole review; `verdict` is the worst of its migrations and `headline` says it in one sentence.
+
+    `made_at` is an ISO 8601 time.
+    """
+
+    verdict: Verdict
+    headline: str
+    made_at: str
+    versions: Versions
+    migrations: tuple[Migration, ...]
+    target: Target | None = None
+    notes: tuple[str, ...] = ()
+    not_checked: tuple[NotChecked, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain data for `json.dumps`: as `docs/review.schema.json` describes it."""
+        return {"version": VERSION, "command": "review", **asdict(self)}
+
+
+def worst(verdicts: tuple[Verdict, ...]) -> Verdict:
+    """Give the worst of some verdicts; nothing is fine."""
+    order: tuple[Verdict, ...] = ("fails", "danger", "warning", "fine")
+    return min(verdicts, key=order.index, default="fine")

@@ -1,0 +1,245 @@
+"""A review as one HTML page: no scripts, no network, everything escaped, the same bytes for the same report."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from sqlmigrate.review.render import words
+from sqlmigrate.review.render.html.icons import badge, icon
+from sqlmigrate.review.render.html.migration import migration_article
+from sqlmigrate.review.render.html.tags import Child, Html, page, stylesheet, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.review.model import Direction, Hazard, Report, Target
+    from sqlmigrate.review.render.words import Group, Place
+
+_UNDONE = ("exact", "order_only")
+_WHEN = {"apply": "When applying", "rollback": "When rolling back"}
+_TOLD = 3  # places of one hazard at which is said what was seen; the others are links
+
+
+def render(report: Report) -> str:
+    """Give the whole page as text; write it as UTF-8."""
+    return page("en", _head(report), _body(report)).text
+
+
+def _head(report: Report) -> Html:
+    css = _css()
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", f"{report.verdict}: {report.headline} - sqlmigrate review"),
+        "\n",
+        stylesheet(css),
+    )
+
+
+@cache
+def _css() -> str:
+    return files(__name__).joinpath("style.css").read_text(encoding="utf-8")
+
+
+def _body(report: Report) -> Html:
+    anchors = [(f"m{number}", migration) for number, migration in enumerate(report.migrations, 1)]
+    return tag(
+        "body",
+        tag("a", "Skip to the review", href="#review", class_="skip"),
+        tag("header", _masthead(report), class_="top"),
+        tag(
+            "main",
+            _verdict(report),
+            _contents(report),
+            _decisions(report),
+            _target(report.target) if report.target else None,
+            [migration_article(migration, anchor) for anchor, migration in anchors],
+            _not_checked(report),
+            _provenance(report),
+            id="review",
+        ),
+        tag("footer", tag("p", f"Made by sqlmigrate {report.versions.sqlmigrate}. One file: no scripts, no network.")),
+    )
+
+
+def _masthead(report: Report) -> list[Html]:
+    made = tag("time", words.moment(report.made_at), datetime=report.made_at)
+    where: Child = [" for ", tag("code", report.target.name)] if report.target else None
+    return [tag("p", tag("b", "sqlmigrate"), " review", class_="brand"), tag("p", made, where, class_="quiet")]
+
+
+def _verdict(report: Report) -> Html:
+    undone = sum(migration.proof.verdict in _UNDONE for migration in report.migrations)
+    scripts = [direction for migration in report.migrations for direction in words.directions(migration)]
+    statements = sum(len(direction.statements) for direction in scripts)
+    return tag(
+        "section",
+        tag("p", badge(report.verdict), " ", words.VERDICTS[report.verdict]),
+        tag("h1", report.headline, id="verdict"),
+        tag(
+            "dl",
+            _figure("Migrations", len(report.migrations), words.count(statements, "statement") + " with the undo"),
+            [_hazards(report, operation, title) for operation, title in _WHEN.items()],
+            _figure("Undo proven", f"{undone} of {len(report.migrations)}", "schema restored exactly"),
+            _figure("Not checked", len(report.not_checked), tag("a", "what and why", href="#not-checked")),
+            class_="figures",
+        ),
+        [tag("p", icon("note"), " ", note, class_="remark") for note in report.notes],
+        class_=f"verdict {report.verdict}",
+        aria_labelledby="verdict",
+    )
+
+
+def _hazards(report: Report, operation: str, title: str) -> Html:
+    found = words.hazards(report, operation)
+    allowed = sum(
+        len(words.allowed(direction))
+        for migration in report.migrations
+        for direction in words.directions(migration)
+        if direction.operation == operation
+    )
+    said = [words.tally(place.hazard for place in found)] if found else ["none found"]
+    return _figure(f"Hazards {title.lower()}", len(found), *said, *([f"{allowed} allowed"] if allowed else []))
+
+
+def _figure(term: str, number: int | str, *said: Html | str) -> Html:
+    text: list[Child] = [[" · " if at else "", part] for at, part in enumerate(said)]
+    return tag("div", tag("dt", term), tag("dd", tag("b", number), tag("span", text)))
+
+
+def _contents(report: Report) -> Html:
+    items = [
+        tag("li", tag("a", migration.migration_id, href=f"#m{number}"), " ", badge(migration.verdict))
+        for number, migration in enumerate(report.migrations, 1)
+    ]
+    places = [("decide", "Hazards"), ("target", "The target")][: 2 if report.target else 1]
+    others = [*places, ("not-checked", "Not checked"), ("made-with", "Made with")]
+    return tag(
+        "nav",
+        tag("ol", items, class_="contents"),
+        tag("ul", (tag("li", tag("a", name, href=f"#{anchor}")) for anchor, name in others)),
+        aria_label="Contents",
+    )
+
+
+def _decisions(report: Report) -> Html:
+    parts = [
+        [tag("h3", title), tag("ol", (_decision(group, report) for group in words.grouped(found)), class_="decisions")]
+        for operation, title in _WHEN.items()
+        if (found := words.hazards(report, operation))
+    ]
+    nothing = "No hazard was found, or each is allowed by its script."
+    return tag(
+        "section",
+        tag("h2", "Hazards, the worst first", id="decide"),
+        parts or tag("p", icon("fine"), " ", nothing),
+        class_="block",
+    )
+
+
+def _decision(group: Group, report: Report) -> Html:
+    """Say what was seen at the first places, and name the others."""
+    several = len(report.migrations) > 1
+    told = [
+        tag("p", _link(place, several=several), " ", place.hazard.seen, _raised(place.hazard))
+        for place in group.places[:_TOLD]
+    ]
+    others = group.places[_TOLD:]
+    also = [tag("p", "also ", [[", " if at else "", _link(p, several=several)] for at, p in enumerate(others)])]
+    heading = tag("h4", group.title, " ", tag("code", group.code))
+    return tag("li", badge(group.severity), tag("div", heading, told, also if others else None))
+
+
+def _link(place: Place, *, several: bool) -> Html:
+    where = f"{place.migration.migration_id}, line {place.hazard.line}" if several else f"line {place.hazard.line}"
+    return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.statement.number}")
+
+
+def _raised(hazard: Hazard) -> Html | None:
+    return tag("span", f" (raised: {hazard.raised})", class_="quiet") if hazard.raised else None
+
+
+def _target(target: Target) -> Html:
+    heads = ("Table", "Rows", "Size", "Writes/s", "Index scans/s", "Full scans/s")
+    body = [
+        tag(
+            "tr",
+            tag("th", tag("code", table.name), scope="row"),
+            [tag("td", text, class_="number", data_label=head) for head, text in zip(heads[1:], cells, strict=True)],
+        )
+        for table in target.tables
+        for cells in [_cells(table.rows, table.size, (table.writes, table.index_scans, table.scans))]
+    ]
+    head = tag(
+        "thead",
+        tag("tr", (tag("th", name, scope="col", class_="number" if at else None) for at, name in enumerate(heads))),
+    )
+    return tag(
+        "section",
+        tag("h2", "The target", id="target"),
+        tag("p", tag("code", target.name), f", PostgreSQL {target.version}, {' '.join(_read(target))}"),
+        tag("table", head, tag("tbody", body), class_="stack numbers") if body else None,
+        class_="block",
+    )  # fmt: skip
+
+
+def _cells(number: int | None, size: int, rates: tuple[float | None, ...]) -> list[str]:
+    return [words.rows(number), words.size(size), *(words.rate(rate) for rate in rates)]
+
+
+def _read(target: Target) -> Iterator[str]:
+    since = f" (rates since {words.moment(target.since)})" if target.since else ""
+    yield f"as {target.source} said at {words.moment(target.read_at)}{since}."
+    if target.oldest_transaction is not None:
+        whose = f", {target.oldest_transaction_of}" if target.oldest_transaction_of else ""
+        yield f"Its oldest transaction had been open for {words.seconds(target.oldest_transaction)}{whose}."
+
+
+def _not_checked(report: Report) -> Html:
+    items = [(tag("dt", item.what), tag("dd", item.why)) for item in report.not_checked]
+    return tag(
+        "section",
+        tag("h2", "What was not checked", id="not-checked"),
+        tag("dl", items, class_="pairs") if items else tag("p", "Nothing is known that was left out.", class_="quiet"),
+        class_="block",
+    )
+
+
+def _provenance(report: Report) -> Html:
+    versions = report.versions
+    made = [
+        ("sqlmigrate", versions.sqlmigrate),
+        ("PostgreSQL of the shadow", versions.shadow or "none was used"),
+        ("PostgreSQL of the target", versions.target or "no target was named"),
+        ("squawk", versions.squawk or "not installed"),
+    ]
+    scripts = (direction for migration in report.migrations for direction in words.directions(migration))
+    return tag(
+        "section",
+        tag("h2", "Made with", id="made-with"),
+        tag("dl", ((tag("dt", name), tag("dd", text)) for name, text in made), class_="pairs"),
+        tag("h3", "Files that were reviewed"),
+        tag("dl", (_file(direction) for direction in scripts), class_="pairs files"),
+        class_="block",
+    )
+
+
+def _file(direction: Direction) -> list[Html]:
+    """Give the digests of a file; that of its text only where it is another: CRLF line ends, or a byte order mark."""
+    digests = [f"sha256 {direction.sha256}"]
+    if direction.checksum != direction.sha256:
+        digests.append(f"checksum {direction.checksum}")
+    return [
+        tag("dt", tag("code", direction.path)),
+        *(tag("dd", tag("code", text, class_="digest")) for text in digests),
+    ]

@@ -1,0 +1,61 @@
+"""Draw hazards, those that a script allows, and what squawk says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.review.render import words
+from sqlmigrate.review.render.html.highlight import highlight
+from sqlmigrate.review.render.html.icons import badge
+from sqlmigrate.review.render.html.tags import Html, tag
+
+if TYPE_CHECKING:
+    from sqlmigrate.review.model import Finding, Hazard, Suppressed
+
+
+def hazard_card(hazard: Hazard) -> Html:
+    """Say what was seen, what it blocks and what to do instead, in this order."""
+    return tag(
+        "div",
+        tag("h4", badge(hazard.severity), " ", hazard.title, " ", tag("code", hazard.code)),
+        tag("p", hazard.seen),
+        tag("p", tag("b", "Raised: "), hazard.raised) if hazard.raised else None,
+        tag(
+            "dl",
+            tag("dt", "Waits or breaks"),
+            tag("dd", hazard.blocks),
+            tag("dt", "Instead"),
+            tag("dd", hazard.instead, _rewrite(hazard)),
+        ),
+        tag("p", "More: ", tag("code", hazard.page), class_="quiet"),
+        class_=f"hazard {hazard.severity}",
+    )
+
+
+def _rewrite(hazard: Hazard) -> Html | None:
+    if hazard.rewrite is None:
+        return None
+    return tag("pre", ([line, "\n"] for line in highlight(hazard.rewrite)), class_="rewrite")
+
+
+def allowed_card(item: Suppressed) -> Html:
+    """Say what the script allows, and why."""
+    hazard = item.hazard
+    return tag(
+        "div",
+        tag("h4", "Allowed: ", hazard.title, " ", tag("code", hazard.code)),
+        tag("p", f"“{item.reason}”"),
+        tag("p", f"{hazard.severity}: {hazard.seen}", class_="quiet"),
+        class_="hazard allowed",
+    )
+
+
+def finding_line(finding: Finding) -> Html:
+    """Say what squawk expects, and what was seen of it."""
+    return tag(
+        "span",
+        (tag("b", "squawk"), " ", tag("code", finding.rule), " ", finding.message, " "),
+        f"{finding.help} " if finding.help else None,
+        tag("em", words.ANSWERED[finding.answer], class_=finding.answer),
+        f": {finding.why}" if finding.why else None,
+    )

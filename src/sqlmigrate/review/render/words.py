@@ -1,0 +1,258 @@
+"""The words and figures that all renderers share, so that a report says the same wherever it is read."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES
+from sqlmigrate.review.model import SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlmigrate.review.model import (
+        Direction,
+        Hazard,
+        Hold,
+        Lock,
+        Migration,
+        Proof,
+        Report,
+        Severity,
+        Statement,
+        Suppressed,
+        Verdict,
+    )
+
+Tone = Literal["fails", "danger", "warning", "note", "fine"]
+"""How good or bad something is: what a renderer gives a colour, a shape and a word."""
+
+Strength = Literal["reads", "writes", "changes", "little"]
+"""What a lock stops: reads and all else, writes, other schema changes, or little that anybody does."""
+
+STRENGTHS: dict[Strength, str] = {
+    "reads": "reads and writes wait",
+    "writes": "writes wait",
+    "changes": "other schema changes wait",
+    "little": "hardly anything waits",
+}
+VERDICTS: dict[Verdict, str] = {
+    "fails": "a script or its undo fails; do not run this",
+    "danger": "read every danger before you say yes",
+    "warning": "can run, with care",
+    "fine": "nothing was found that speaks against it",
+}
+PROOFS: dict[str, tuple[Tone, str]] = {
+    "exact": ("fine", "the undo restores the schema exactly"),
+    "order_only": ("fine", "the undo restores the schema, but for the physical order of columns"),
+    "lossy": ("warning", "the undo restores the schema; nothing shows that the data comes back"),
+    "not_restored": ("danger", "the undo does not restore what was there"),
+    "fails": ("fails", "a script fails on the way there and back"),
+    "irreversible": ("warning", "there is no undo"),
+    "not_tried": ("note", "the undo was not tried"),
+    "unknown": ("note", "nothing is known of the undo"),
+}
+ANSWERS: dict[str, tuple[Tone, str]] = {
+    "independent": ("fine", "it is late, and independent of what is applied already"),
+    "conflicting": ("danger", "it is late, and touches what a migration behind it touches too"),
+    "different": ("danger", "it is late, and the order changes what comes out"),
+    "unknown": ("warning", "it is late, and whether the order matters could not be told"),
+}
+ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
+"""What the trace says to a finding of squawk."""
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+_SCALES = ((1_000_000_000, " bn"), (1_000_000, " M"), (1_000, " k"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A hazard with where it was found; `number` is that of the migration in the report, from 1."""
+
+    number: int
+    migration: Migration
+    direction: Direction
+    statement: Statement
+    hazard: Hazard
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The places of one kind of hazard."""
+
+    severity: Severity
+    code: str
+    title: str
+    places: tuple[Place, ...]
+
+
+def visible(text: str) -> str:
+    """Write control and direction characters as their code points: what is read must be what runs."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return character
+    return f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{ord(character):04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
+
+
+def lines_of(text: str) -> list[str]:
+    """Cut a script into lines as PostgreSQL and editors count them, without their ends."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def brief(text: str, width: int) -> str:
+    """Write a statement in one line, cut where it is longer."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1].rstrip() + "…"
+
+
+def count(number: int, word: str, plural: str | None = None) -> str:
+    """Say how many: `1 statement`, `2 statements`."""
+    return f"{number:,} {word if number == 1 else plural or word + 's'}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Name at most so many, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def rows(number: int | None) -> str:
+    """Say a number of rows as people do: 120 M."""
+    if number is None:
+        return "unknown"
+    for scale, unit in _SCALES:
+        if number >= scale:
+            return f"{_short(number / scale)}{unit}"
+    return str(number)
+
+
+def size(number: float) -> str:
+    """Say bytes as pg_size_pretty does, in steps of 1024."""
+    for unit in _UNITS[:-1]:
+        if number < 1024:  # noqa: PLR2004  a kilobyte of PostgreSQL
+            return f"{_short(number)} {unit}"
+        number /= 1024
+    return f"{_short(number)} {_UNITS[-1]}"
+
+
+def rate(number: float | None) -> str:
+    """Say how many a second."""
+    return "unknown" if number is None else f"{number:,.1f}" if number < 10 else f"{number:,.0f}"  # noqa: PLR2004
+
+
+def seconds(number: float) -> str:
+    """Say a time in its two largest units."""
+    minutes, rest = divmod(round(number), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:.0f}"  # noqa: PLR2004  two digits do
+
+
+def moment(iso: str) -> str:
+    """Write an ISO 8601 time for people; one that is none stays as it is."""
+    day, _, rest = iso.partition("T")
+    clock = rest[:5]
+    zone = "UTC" if rest.endswith(("+00:00", "Z")) else rest[-6:] if rest[-6:-5] in ("+", "-") else ""
+    return f"{day} {clock} {zone}".strip() if clock else iso
+
+
+def strength(lock: Lock) -> Strength:
+    """Tell what a lock stops; one on a type or a schema stops no reads or writes of rows."""
+    if lock.kind in ("type", "schema"):
+        return "changes" if lock.level >= STOPS_CHANGES else "little"
+    if lock.level >= STOPS_READS:
+        return "reads"
+    if lock.level >= STOPS_WRITES:
+        return "writes"
+    return "changes" if lock.level >= STOPS_CHANGES else "little"
+
+
+def strongest(locks: Iterable[Lock]) -> Lock | None:
+    """Give the lock that stops the most."""
+    ranks = list(STRENGTHS)
+    return min(locks, key=lambda lock: (ranks.index(strength(lock)), -lock.level), default=None)
+
+
+def locks_of(statement: Statement) -> tuple[Lock, ...]:
+    """Give what a statement locks alone; where that is not known, what comes with it."""
+    return statement.taken if statement.own is None else statement.own
+
+
+def span(hold: Hold) -> str:
+    """Say for which statements a lock is held."""
+    return f"statement {hold.first}" if hold.first == hold.last else f"statements {hold.first}-{hold.last}"
+
+
+def directions(migration: Migration) -> Iterator[Direction]:
+    """Give the scripts that there are."""
+    yield migration.apply
+    if migration.rollback is not None:
+        yield migration.rollback
+
+
+def hazards(report: Report, operation: str) -> list[Place]:
+    """Give the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
+    return [
+        Place(number, migration, direction, statement, hazard)
+        for number, migration in enumerate(report.migrations, 1)
+        for direction in directions(migration)
+        if direction.operation == operation
+        for statement in direction.statements
+        for hazard in statement.hazards
+    ]
+
+
+def grouped(places: Iterable[Place]) -> list[Group]:
+    """Put hazards of one kind together, the worst first, else as they come."""
+    found: dict[tuple[Severity, str, str], list[Place]] = {}
+    for place in places:
+        hazard = place.hazard
+        found.setdefault((hazard.severity, hazard.code, hazard.title), []).append(place)
+    groups = [Group(*key, tuple(several)) for key, several in found.items()]
+    return sorted(groups, key=lambda group: SEVERITIES.index(group.severity))
+
+
+def allowed(direction: Direction) -> list[Suppressed]:
+    """Give the hazards of a script that it allows."""
+    return [item for statement in direction.statements for item in statement.suppressed]
+
+
+def findings(direction: Direction) -> list[tuple[str, str, list[int]]]:
+    """Give squawk's rules with what the trace says to them, and the lines."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for finding in (*(item for statement in direction.statements for item in statement.findings), *direction.findings):
+        found.setdefault((finding.rule, ANSWERED[finding.answer]), []).append(finding.line)
+    return [(rule, answer, lines) for (rule, answer), lines in found.items()]
+
+
+def tally(found: Iterable[Hazard]) -> str:
+    """Count hazards by severity: `1 danger, 2 warnings`."""
+    severities = [hazard.severity for hazard in found]
+    counts = [(severities.count(severity), severity) for severity in SEVERITIES]
+    return ", ".join(count(number, word) for number, word in counts if number) or "no hazards"
+
+
+def undo(migration: Migration) -> tuple[Tone, str]:
+    """Say whether the undo is proven."""
+    return proven(migration.proof)
+
+
+def proven(proof: Proof) -> tuple[Tone, str]:
+    """Say what a proof shows, and how good that is."""
+    tone, words = PROOFS.get(proof.verdict, ("note", proof.verdict.replace("_", " ")))
+    if proof.verdict in ("exact", "order_only"):
+        words += ", and the sample rows" if proof.data else "; no sample rows took part"
+    return tone, words

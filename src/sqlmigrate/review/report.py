@@ -1,0 +1,305 @@
+"""Review migrations: trace both directions on a shadow, look for hazards, prove the rollback, and report."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlmigrate import __version__, catalog, proofs
+from sqlmigrate import connection as connections
+from sqlmigrate.engine.alone import run_script
+from sqlmigrate.errors import MigrationsError
+from sqlmigrate.review import assemble, model, statistics
+from sqlmigrate.review.out_of_order import answer
+from sqlmigrate.review.squawk import lint
+from sqlmigrate.review.tracer import trace
+from sqlmigrate.roundtrip import PROVEN, find_samples, round_trips
+from sqlmigrate.schemadiff import as_json, as_text, compare
+from sqlmigrate.sql.preflight import preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlmigrate.catalog import Snapshot
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.session import Options
+    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.review.model import Finding, Proof, Report
+    from sqlmigrate.review.squawk import Lint
+    from sqlmigrate.review.tracer import Trace
+    from sqlmigrate.roundtrip import Base, RoundTrip
+    from sqlmigrate.schema import Schema
+    from sqlmigrate.shadow import Shadow, ShadowDatabase
+    from sqlmigrate.sql.script import Script
+
+_MOVING = ("DO", "CALL")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to review: the `wanted` migrations, on top of those that are `applied`, in the order in which they were.
+
+    Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
+    to begin with instead. `target` holds the figures of the database that it is for.
+    """
+
+    migrations: Migrations
+    wanted: tuple[Migration, ...]
+    applied: tuple[str, ...] | None = None
+    base: Base | None = None
+    target: model.Target | None = None
+    notes: tuple[str, ...] = ()
+
+
+def review(question: Question, shadow: Shadow, options: Options) -> Report:
+    """Review migrations on a shadow that has what they need; see `shadow.wanted`.
+
+    A script that fails is a verdict and no error; one of those before the wanted ones that fails raises
+    ExecutionError.
+    """
+    scripts = [(migration, *pair) for migration in question.wanted for pair in migration.scripts()]
+    linted = lint([(script, transactional) for _, script, transactional in scripts], major=shadow.major)
+    findings = {id(item[1]): found for item, found in zip(scripts, linted.findings, strict=True)}
+    trips = _trips(question, shadow, options)
+    with ExitStack() as stack:
+        runner = _Runner(question, shadow, options, findings, trips, stack)
+        found = tuple(runner.reviewed())
+    return _report(question, shadow, linted, found)
+
+
+def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model.Migration, ...]) -> Report:
+    target = question.target
+    touched = {name for item in found for name in _tables(item)}
+    return model.Report(
+        model.worst(tuple(item.verdict for item in found)),
+        assemble.headline(found),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
+        found,
+        statistics.relevant(target, touched) if target else None,
+        (*question.notes, *shadow.notes),
+        tuple(_not_checked(question, linted, found)),
+    )
+
+
+def _tables(item: model.Migration) -> Iterable[str]:
+    """Give the tables that a migration locks, in either direction."""
+    for direction in (item.apply, item.rollback):
+        yield from (hold.lock.name for hold in direction.holds) if direction else ()
+
+
+def _not_checked(question: Question, linted: Lint, found: Sequence[model.Migration]) -> Iterable[model.NotChecked]:
+    if linted.why_not:
+        yield model.NotChecked("squawk's rules", linted.why_not)
+    if question.target is None:
+        yield model.NotChecked(
+            "the size of the tables", "no target was given; name one, or a file of `sqlmigrate stats` with --stats"
+        )
+    moving = [item.migration_id for item in found if any(part.kind in _MOVING for part in item.apply.statements)]
+    if moving:
+        yield model.NotChecked(
+            f"what DO blocks and procedures do to other rows ({', '.join(moving)})",
+            "they were run once, on the rows that the shadow has; loops and conditions may do more on the target",
+        )
+    if any(part.kind in ("UPDATE", "DELETE", "INSERT", "MERGE") for item in found for part in item.apply.statements):
+        yield model.NotChecked(
+            "how long changes of rows take", "it depends on rows and plans: EXPLAIN them on the target"
+        )
+    for item in found:
+        for direction in (item.apply, item.rollback):
+            if direction and direction.error:
+                yield model.NotChecked(f"{direction.path} behind its error", "what comes behind it was not run")
+
+
+def _trips(question: Question, shadow: Shadow, options: Options) -> dict[str, Proof]:
+    """Give the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
+    samples, _ = find_samples(question.migrations)
+    known, missing = {}, []
+    for migration in question.wanted:
+        proof = _recorded(question.migrations, migration, shadow.major)
+        if proof is None:
+            missing.append(migration.migration_id)
+        else:
+            known[migration.migration_id] = proof
+    if missing:
+        for trip in round_trips(
+            question.migrations, missing, shadow, options, samples=samples, base=question.base, fingerprints=False
+        ):
+            known[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
+    return known
+
+
+def _recorded(migrations: Migrations, migration: Migration, major: int) -> Proof | None:
+    """Give the recorded proof of a pair if it is a good one of these very files."""
+    try:
+        notes = proofs.require(migrations, [migration], major=major)
+    except MigrationsError:
+        return None
+    path = proofs.path_of(migrations, migration.migration_id)
+    found = proofs.read(path)
+    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path)) if found else None
+
+
+def _proof(trip: RoundTrip, *, with_data: bool) -> Proof:
+    lines = [f"tried without {name}, which could not be applied" for name in trip.without]
+    lines += [*as_text(trip.differences), *map(str, trip.data), *as_text(trip.again), *map(str, trip.data_again)]
+    lines += [f"no sample row shows that this comes back: {name}" for name in trip.lost]
+    lines += [str(problem) for problem in (*trip.expectations, *trip.not_tried)]
+    if trip.failure is not None:
+        lines.append(f"{trip.failure.step} failed: {trip.failure.error}")
+    return model.Proof(trip.verdict.value, tuple(lines), with_data and trip.verdict in PROVEN)
+
+
+@dataclass(slots=True)
+class _Runner:
+    """Brings one database of the shadow forward, migration by migration, and traces the wanted ones there."""
+
+    question: Question
+    shadow: Shadow
+    options: Options
+    findings: dict[int, tuple[Finding, ...]]
+    proofs: dict[str, Proof]
+    stack: ExitStack
+    info: ServerInfo | None = None
+    failed: list[str] = field(default_factory=list)
+
+    def reviewed(self) -> Iterable[model.Migration]:
+        """Give the wanted migrations, reviewed, in order."""
+        database = self.stack.enter_context(self.shadow.database())
+        if self.question.base is not None:
+            self.shadow.restore(database, self.question.base.dump)
+        with connections.session(database.conninfo) as connection:
+            self.info = connections.probe(connection)
+        self.replay(database, self._applied())
+        wanted = {item.migration_id for item in self.question.wanted}
+        known: Snapshot | None = None
+        for migration in self._pending():
+            if migration.migration_id in wanted:
+                found, known = self._one(migration, database, known)
+                yield found
+            else:
+                self.replay(database, [migration])
+
+    def _applied(self) -> list[Migration]:
+        """Give what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
+        if self.question.base is not None or self.question.applied is None:
+            return []
+        return [self.question.migrations.named(name) for name in self.question.applied]
+
+    def _pending(self) -> list[Migration]:
+        """Give what comes up to the last wanted one and is not applied."""
+        ordered = self.question.migrations.ordered
+        wanted = {item.migration_id for item in self.question.wanted}
+        last = max((at for at, item in enumerate(ordered) if item.migration_id in wanted), default=-1)
+        done = set(self.question.applied or ()) | (self.question.base.applied if self.question.base else set())
+        return [item for item in ordered[: last + 1] if item.migration_id not in done or item.migration_id in wanted]
+
+    def replay(self, database: ShadowDatabase, several: Sequence[Migration]) -> None:
+        """Apply migrations without looking at them."""
+        with connections.session(database.conninfo) as connection:
+            info = self.info or connections.probe(connection)
+            for migration in several:
+                run_script(
+                    connection,
+                    migration.migration_id,
+                    "apply",
+                    migration.script,
+                    transactional=migration.transactional,
+                    options=self.options,
+                    info=info,
+                )
+
+    def _schema_behind(self, database: ShadowDatabase, several: Sequence[Migration]) -> Schema:
+        self.replay(database, several)
+        with connections.session(database.conninfo) as connection:
+            return catalog.read(connection).schema
+
+    def _one(
+        self, migration: Migration, database: ShadowDatabase, known: Snapshot | None
+    ) -> tuple[model.Migration, Snapshot | None]:
+        applied = self._traced(migration, "apply", migration.script, migration.transactional, database, known)
+        up = self._direction(migration.script, "apply", applied, transactional=migration.transactional)
+        down = self._rollback(migration, database, applied)
+        proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
+        late = self._out_of_order(migration)
+        changes = compare(applied.before.schema, applied.after.schema) if not isinstance(applied, str) else ()
+        found = model.Migration(
+            migration.migration_id,
+            up,
+            down,
+            proof,
+            tuple(as_json(changes)),
+            tuple(as_text(changes)),
+            migration.depends,
+            late,
+            assemble.verdict(up, down, proof, late),
+            tuple(f"tried without {name}, which failed before it" for name in self.failed),
+        )
+        if up.error:
+            self.failed.append(migration.migration_id)
+        return found, None if isinstance(applied, str) else applied.after
+
+    def _rollback(self, migration: Migration, database: ShadowDatabase, applied: Trace | str) -> model.Direction | None:
+        script, transactional = migration.rollback, migration.rollback_transactional
+        if script is None:
+            return None
+        if isinstance(applied, str) or applied.error is not None:
+            down: Trace | str = "was not tried, since the migration could not be applied"
+        else:
+            with self.shadow.clone(database) as copy:
+                down = self._traced(migration, "rollback", script, transactional, copy, applied.after)
+        return self._direction(script, "rollback", down, transactional=transactional)
+
+    def _traced(
+        self,
+        migration: Migration,
+        operation: assemble.Operation,
+        script: Script,
+        transactional: bool,  # noqa: FBT001  passed on from the migration
+        database: ShadowDatabase,
+        known: Snapshot | None,
+    ) -> Trace | str:
+        """Trace a script, or say why it must not run."""
+        problems = preflight(script, transactional=transactional)
+        if problems:
+            return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
+        if self.info is None:  # pragma: no cover  asked before the first
+            raise MigrationsError("the shadow was not asked what it is")
+        return trace(
+            self.shadow,
+            database,
+            migration.migration_id,
+            operation,
+            script,
+            transactional=transactional,
+            options=self.options,
+            info=self.info,
+            since=known,
+        )
+
+    def _direction(
+        self, script: Script, operation: assemble.Operation, traced: Trace | str, *, transactional: bool
+    ) -> model.Direction:
+        if isinstance(traced, str):
+            return assemble.not_run(script, operation, traced, transactional=transactional)
+        role = script.directives.role or self.options.role or self.shadow.owner
+        return assemble.direction(traced, operation, self.findings.get(id(script), ()), role, self.question.target)
+
+    def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
+        """Answer for a migration that comes behind others which stand after it."""
+        if self.question.applied is None:
+            return None
+        order = [item.migration_id for item in self.question.migrations.ordered]
+        place = order.index(migration.migration_id)
+        applied = [self.question.migrations.get(name) for name in self.question.applied]
+        present = [item for item in applied if item is not None]
+        later = [item for item in present if order.index(item.migration_id) > place]
+        if not later:
+            return None
+        if self.question.base is not None:
+            ids = tuple(item.migration_id for item in later)
+            return model.OutOfOrder("unknown", ids, lines=("a dump cannot be taken back to before them",))
+        earlier = [item for item in present if item not in later]
+        return answer(self.shadow, migration, earlier, later, self._schema_behind)

@@ -1,0 +1,93 @@
+"""From the settings of a project to its report: read the target, if there is one, then open a shadow and review."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from sqlmigrate import connection as connections
+from sqlmigrate import history, roundtrip, shadow
+from sqlmigrate import migrations as files
+from sqlmigrate.review import statistics
+from sqlmigrate.review.report import Question, review
+from sqlmigrate.roundtrip import Base
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.engine.session import Options
+    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.review import model
+    from sqlmigrate.review.model import Report
+    from sqlmigrate.shadow import TargetFacts
+    from sqlmigrate.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the target has told, before the shadow is opened."""
+
+    facts: TargetFacts | None = None
+    applied: tuple[str, ...] | None = None
+    base: Base | None = None
+    figures: model.Target | None = None
+    notes: tuple[str, ...] = ()
+
+
+def review_project(
+    config: Config,
+    options: Options,
+    ids: Collection[str] = (),
+    *,
+    target: Target | None = None,
+    stats: Path | None = None,
+    base: str = "replay",
+    superuser: bool = False,
+) -> Report:
+    """Review the migrations of these ids, or those that are pending; without a target, all of them.
+
+    The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
+    instead, from a file. Raises UsageError for an unknown id, and what opening the shadow raises.
+    """
+    found = files.load(config.migrations)
+    seen = _look(config, target, base) if target is not None else _Seen()
+    if stats is not None:
+        seen = replace(seen, figures=statistics.from_file(stats))
+    wanted = _wanted(found, ids, seen.applied or ())
+    scripts = [script for migration in found.ordered for script, _ in migration.scripts()]
+    asked = shadow.wanted(config, scripts, target=seen.facts, base=base, superuser=superuser)
+    with shadow.opened(asked) as opened:
+        notes = [*seen.notes, *(str(problem) for problem in found.warnings)]
+        if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
+            notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
+        question = Question(found, tuple(wanted), seen.applied, seen.base, seen.figures, tuple(notes))
+        return review(question, opened, options)
+
+
+def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str]) -> list[Migration]:
+    """Give the named migrations; raises UsageError for one that is applied already, which cannot be tried on top."""
+    chosen = roundtrip.chosen(found, ids)
+    done = set(applied)
+    return [item for item in chosen if item.migration_id not in done]
+
+
+def _look(config: Config, target: Target, base: str) -> _Seen:
+    with connections.session(target.conninfo) as session:
+        facts = shadow.read_facts(session)
+        applied = tuple(row.migration_id for row in history.read(session, config.history_schema).applied)
+        notes: tuple[str, ...] = ()
+        figures = None
+        try:
+            figures = statistics.read_statistics(session, name=target.description, history_schema=config.history_schema)
+        except psycopg.Error as error:
+            reason = error.diag.message_primary or connections.redact(str(error).strip())
+            notes = (f"the target's figures could not be read: {reason}",)
+    start = None
+    if base == "dump":
+        dump = shadow.dump(target.conninfo, major=facts.major, history_schema=config.history_schema)
+        start = Base(dump, frozenset(applied))
+    return _Seen(facts, applied, start, figures, notes)

@@ -1,0 +1,133 @@
+"""How large and how busy the tables of the target are: read from it, or from a file that was written where one may."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import dict_row
+
+from sqlmigrate import connection as connections
+from sqlmigrate import queries
+from sqlmigrate.errors import Error, Place
+from sqlmigrate.review.model import TableSize, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.review.model import Hazard, Severity
+
+VERSION = 1
+_LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
+_KIB = 1024
+# Hazards that get worse with the rows of a table, and those that get worse with the traffic on it.
+_BY_SIZE = frozenset({"H01", "H02", "H03", "H05", "H06", "H07", "H08", "H10", "H20"})
+_BY_TRAFFIC = frozenset({"H04", "H08", "H09", "H11", "H13"})
+_LARGE_ROWS, _LARGE_SIZE, _BUSY_WRITES = 1_000_000, _KIB**3, 100.0
+_WORSE: dict[Severity, Severity] = {"note": "warning", "warning": "danger", "danger": "danger"}
+
+
+def read_statistics(connection: Connection, *, name: str, history_schema: str) -> Target:
+    """Read the figures of a database in one transaction that writes nothing; `name` is its description.
+
+    No lock is waited for longer than a moment. Raises psycopg's errors.
+    """
+    asked = queries.load("review")
+    with connection.transaction(force_rollback=True), connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        connections.limit(connection, lock_timeout=_LOCK_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
+        found = cursor.execute(asked["figures"]).fetchone() or {}
+        rows = cursor.execute(asked["sizes"], {"leave_out": history_schema}).fetchall()
+    seconds = max((found["read_at"] - found["since"]).total_seconds(), 1.0)
+    return Target(
+        name,
+        found["version"],
+        "the target",
+        found["read_at"].isoformat(timespec="seconds"),
+        found["since"].isoformat(timespec="seconds"),
+        found["seconds"],
+        found["who"],
+        tuple(_size(row, seconds) for row in rows),
+    )
+
+
+def _size(row: dict[str, Any], seconds: float) -> TableSize:
+    rates = (None if row[key] is None else row[key] / seconds for key in ("writes", "index_scans", "scans"))
+    return TableSize(row["name"], row["rows"], row["size"], *rates)
+
+
+def as_json(target: Target) -> dict[str, Any]:
+    """Give the figures as a file holds them."""
+    return {"version": VERSION, "command": "stats", "target": asdict(target)}
+
+
+def from_file(path: Path) -> Target:
+    """Read figures that `sqlmigrate stats` has written; raises Error where it is no such file."""
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        kind = (found["command"], found["version"])
+        tables = tuple(TableSize(**item) for item in found["target"].pop("tables"))
+        target = Target(**found["target"], tables=tables)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _unreadable(path, str(error)) from None
+    if kind != ("stats", VERSION):
+        raise _unreadable(path, f"it is of {kind[0]!r}, version {kind[1]}")
+    return replace(target, source=path.name)
+
+
+def _unreadable(path: Path, reason: str) -> Error:
+    hint = "write it anew with `sqlmigrate stats --output FILE`"
+    return Error(f"is not what `sqlmigrate stats` writes: {reason}", place=Place(path), hint=hint)
+
+
+def raised(hazards: Iterable[Hazard], target: Target | None) -> list[Hazard]:
+    """Say with each hazard how large its tables are, and raise its severity where they are large or busy."""
+    sizes = {table.name: table for table in target.tables} if target else {}
+    return [_raised(hazard, [sizes[name] for name in hazard.relations if name in sizes]) for hazard in hazards]
+
+
+def _raised(hazard: Hazard, tables: list[TableSize]) -> Hazard:
+    large = [table for table in tables if hazard.code in _BY_SIZE and _is_large(table)]
+    busy = [table for table in tables if hazard.code in _BY_TRAFFIC and (table.writes or 0) >= _BUSY_WRITES]
+    worst = max(large, key=lambda table: table.size, default=None) or max(
+        busy, key=lambda table: table.writes or 0, default=None
+    )
+    if worst is None:
+        return hazard
+    return replace(hazard, severity=_WORSE[hazard.severity], raised=f"{worst.name} has {described(worst)}")
+
+
+def _is_large(table: TableSize) -> bool:
+    return (table.rows or 0) >= _LARGE_ROWS or table.size >= _LARGE_SIZE
+
+
+def described(table: TableSize) -> str:
+    """Say how large and how busy a table is, such as `120 M rows, 48 GiB, 830 writes/s`."""
+    rows = "an unknown number of rows" if table.rows is None else f"{in_words(table.rows)} rows"
+    writes = f", {table.writes:.0f} writes/s" if table.writes is not None and table.writes >= 1 else ""
+    return f"{rows}, {in_bytes(table.size)}{writes}"
+
+
+def in_words(number: int) -> str:
+    """Shorten a number of rows, such as 120 M."""
+    for factor, sign in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= factor:
+            return f"{number / factor:.3g} {sign}"
+    return str(number)
+
+
+def in_bytes(number: int) -> str:
+    """Shorten a size, such as 48 GiB."""
+    size, units = float(number), ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while size >= _KIB and len(units) > 1:
+        size, units = size / _KIB, units[1:]
+    return f"{size:.3g} {units[0]}"
+
+
+def relevant(target: Target, names: Iterable[str]) -> Target:
+    """Keep only the tables of these names."""
+    wanted = set(names)
+    return replace(target, tables=tuple(table for table in target.tables if table.name in wanted))

@@ -1,0 +1,128 @@
+"""`sqlmigrate review`: what it prints and writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from support.contents import tables
+from support.pages import Page
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "review.schema.json"
+FINE = ("CREATE TABLE t (id bigint PRIMARY KEY, n integer);", "DROP TABLE t;")
+DANGER = ("ALTER TABLE t ALTER n TYPE bigint;", "ALTER TABLE t ALTER n TYPE integer;")
+WARNING = ("ALTER TABLE t RENAME n TO number;", "ALTER TABLE t RENAME number TO n;")
+
+
+@pytest.fixture
+def write(project, pg_server, monkeypatch):
+    """Write pairs by their ids; the test's own server is the shadow: no other one has to be started."""
+    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
+
+    def pairs(**scripts: tuple[str, str]) -> None:
+        for migration_id, (script, rollback) in scripts.items():
+            project.migration(migration_id, script, rollback=rollback)
+
+    return pairs
+
+
+def test_it_needs_no_database_and_says_what_a_script_locks_and_risks(write, sqlmigrate):
+    write(a=FINE, b=DANGER)
+    result = sqlmigrate("review")
+
+    assert result.status == 3
+    assert result.lines[0].startswith("DANGER  dangerous in use: ")
+    assert "            public.t  ACCESS EXCLUSIVE  statement 1  reads and writes wait" in result.lines
+    assert "  DANGER  H01 a whole table is written anew" in result.lines
+    assert any(line.startswith("  undo      EXACT  the undo restores the schema exactly") for line in result.lines)
+    assert "\nnot checked\n" in result.stdout
+    assert result.stderr == "reviewing on a scratch database ...\n"
+
+
+@pytest.mark.parametrize(
+    ("pair", "fail_on", "status"),
+    [(WARNING, "danger", 0), (WARNING, "warning", 3), (("SELECT 1/0;", "SELECT 1;"), "danger", 3)],
+)
+def test_the_exit_status_is_3_from_the_chosen_verdict_on(write, sqlmigrate, pair, fail_on, status):
+    write(a=FINE, b=pair)
+
+    assert sqlmigrate("review", "b", "--fail-on", fail_on).status == status
+
+
+def test_stdout_is_one_json_document_that_the_schema_describes(write, sqlmigrate):
+    write(a=FINE, b=DANGER)
+    result = sqlmigrate("review", "b", "--json")
+    document = result.document
+
+    assert result.status == 3
+    assert list(Draft202012Validator(json.loads(SCHEMA.read_text())).iter_errors(document)) == []
+    assert [found["migration_id"] for found in document["migrations"]] == ["b"]
+
+
+def test_a_file_is_written_as_its_name_says_and_the_verdict_is_printed(write, sqlmigrate, tmp_path):
+    write(a=FINE)
+    result = sqlmigrate("review", "--output", tmp_path / "r.HTML")
+
+    assert (tmp_path / "r.HTML").read_text(encoding="utf-8").startswith("<!doctype html>\n<html lang=")
+    assert (result.status, result.stdout) == (0, "FINE  nothing was found that would stop reads or writes\n")
+    assert result.stderr.endswith(f"wrote {tmp_path / 'r.HTML'}\n")
+
+
+def test_another_format_can_be_chosen_and_goes_to_stdout_without_a_file(write, sqlmigrate):
+    write(a=FINE)
+    result = sqlmigrate("review", "--format", "markdown", "-q")
+
+    assert result.lines[0] == "## sqlmigrate review: fine"
+    assert result.stderr == ""
+
+
+def test_a_folder_that_is_not_there_is_said_before_anything_runs(write, sqlmigrate, tmp_path):
+    write(a=FINE)
+    result = sqlmigrate("review", "--output", tmp_path / "none" / "r.html")
+
+    assert (result.status, result.stdout) == (2, "")
+    assert "there is no folder" in result.stderr
+    assert "reviewing" not in result.stderr
+
+
+def test_with_a_named_database_what_is_pending_there_is_reviewed_and_it_is_only_read(
+    write, sqlmigrate, target, monkeypatch
+):
+    monkeypatch.delenv("SQLMIGRATE_SHADOW_URL")  # it would be the target's own cluster, which is refused
+    write(a=FINE)
+    sqlmigrate("apply")
+    before = tables(target)
+    write(b=WARNING)
+    result = sqlmigrate("review", "--json")
+
+    assert [found["migration_id"] for found in result.document["migrations"]] == ["b"]
+    assert [table["name"] for table in result.document["target"]["tables"]] == ["public.t"]
+    assert "named by variable DATABASE_URL" in result.stderr
+    assert tables(target) == before
+
+
+def test_the_figures_can_come_from_a_file(write, sqlmigrate, target, tmp_path, monkeypatch):
+    write(a=FINE)
+    sqlmigrate("apply")
+    sqlmigrate("stats", "--output", tmp_path / "stats.json")
+    monkeypatch.delenv("DATABASE_URL")
+    write(b=WARNING)
+    result = sqlmigrate("review", "b", "--stats", tmp_path / "stats.json", "--json")
+
+    assert result.document["target"]["source"] != "the target"
+    assert [table["name"] for table in result.document["target"]["tables"]] == ["public.t"]
+
+
+def test_a_script_with_the_name_of_an_attack_makes_a_page_without_one(write, sqlmigrate, tmp_path):
+    name = "<img src=x onerror=alert(1)>"
+    write(**{name: ("SELECT '<script>alert(2)</script>' AS \"</pre>\";", "SELECT 1;")})
+    result = sqlmigrate("review", "--output", tmp_path / "r.html")
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+
+    assert result.status == 0
+    assert page.elements.isdisjoint({"img", "script"})
+    assert name in page.text
+    assert "SELECT '<script>alert(2)</script>' AS \"</pre>\";" in page.code

@@ -1,0 +1,35 @@
+"""`sqlmigrate stats`: sizes and rates of the target, as a table, as JSON and as a file for a review elsewhere."""
+
+from __future__ import annotations
+
+import json
+
+from sqlmigrate.review.statistics import from_file
+
+
+def test_the_largest_tables_are_listed(project, target, sqlmigrate):
+    target.connect().execute("CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id")
+
+    outcome = sqlmigrate("stats")
+
+    assert outcome.status == 0
+    assert "public.orders" in outcome.stdout
+    assert "an unknown number of rows" in outcome.stdout
+
+
+def test_the_file_is_what_a_review_reads(project, target, sqlmigrate):
+    target.connect().execute("CREATE TABLE orders (id integer)")
+
+    outcome = sqlmigrate("stats", "--output", "stats.json", "--json")
+
+    [table] = from_file(project.root / "stats.json").tables
+    assert table.name == "public.orders"
+    assert json.loads(outcome.stdout)["target"]["tables"][0]["name"] == "public.orders"
+    assert json.loads((project.root / "stats.json").read_text())["command"] == "stats"
+
+
+def test_no_password_is_in_the_file(project, database, sqlmigrate, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", f"{database.url}&password=secret" if "?" in database.url else database.url)
+
+    assert sqlmigrate("stats", "--output", "stats.json").status == 0
+    assert "secret" not in (project.root / "stats.json").read_text()

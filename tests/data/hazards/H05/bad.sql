@@ -1,0 +1,3 @@
+ALTER TABLE orders ADD COLUMN total integer;
+
+UPDATE orders SET total = amount WHERE amount IS NOT NULL;

@@ -1,0 +1,2 @@
+-- the column was added by a migration before this one
+UPDATE orders SET amount = 0 WHERE amount IS NULL;

@@ -1,0 +1,3 @@
+-- transactional: false
+
+CREATE INDEX CONCURRENTLY orders_placed ON orders (placed);

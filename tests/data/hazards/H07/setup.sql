@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX orders_once ON orders (customer_id, placed);

@@ -1,0 +1,3 @@
+DROP INDEX orders_status;
+
+REINDEX INDEX orders_customer;

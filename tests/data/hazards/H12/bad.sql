@@ -1,0 +1,4 @@
+CREATE TABLE parcels (
+    id bigint PRIMARY KEY,
+    order_id bigint REFERENCES orders (id)
+);

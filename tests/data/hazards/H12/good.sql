@@ -1,0 +1,6 @@
+CREATE TABLE parcels (
+    id bigint PRIMARY KEY,
+    order_id bigint REFERENCES orders (id)
+);
+
+CREATE INDEX parcels_order ON parcels (order_id);

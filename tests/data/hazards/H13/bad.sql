@@ -1,0 +1,3 @@
+CREATE TABLE avatars (
+    user_id bigint PRIMARY KEY REFERENCES users (id)
+);

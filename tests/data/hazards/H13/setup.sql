@@ -1,0 +1,3 @@
+CREATE TABLE users (id bigint PRIMARY KEY);
+
+ALTER TABLE users OWNER TO pg_monitor;

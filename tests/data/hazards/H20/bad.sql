@@ -1,0 +1,3 @@
+UPDATE orders SET status = 'open';
+
+DELETE FROM customers;

@@ -1,0 +1,3 @@
+DROP VIEW good_customers;
+
+DROP TABLE customers;

@@ -1,0 +1,3 @@
+CREATE VIEW good_customers AS
+SELECT id
+FROM customers;

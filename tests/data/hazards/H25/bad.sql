@@ -1,0 +1,3 @@
+ALTER TYPE mood ADD VALUE 'calm';
+
+UPDATE people SET mood = 'calm' WHERE mood IS NULL;

@@ -1,0 +1,2 @@
+-- it is used from the next migration on
+ALTER TYPE mood ADD VALUE 'calm';

@@ -1,0 +1,3 @@
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+
+CREATE TABLE people (name text, mood mood);

@@ -1,0 +1,6 @@
+CREATE TABLE messages (
+    id bigint PRIMARY KEY,
+    content text
+);
+
+GRANT SELECT ON messages TO anon;

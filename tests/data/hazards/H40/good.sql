@@ -1,0 +1,3 @@
+ALTER TABLE orders
+    ADD COLUMN note text,
+    ADD COLUMN currency text;

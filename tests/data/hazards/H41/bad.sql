@@ -1,0 +1,3 @@
+SET lock_timeout = 0;
+
+ALTER TABLE orders ADD COLUMN note text;

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.review.hazards import RULES, Context, check
+from support.hazards import EXAMPLES, GROUND, example
+from support.tracing import run, shadow_on, trace_text
+
+CODES = [rule.code for rule in RULES]
+FAIL_ON_THE_SHADOW = {("H25", "bad")}
+
+
+@pytest.fixture(scope="module")
+def shadow(pg_server):
+    with shadow_on(pg_server) as shadow:
+        yield shadow
+
+
+@pytest.fixture(scope="module")
+def ground(shadow):
+    with shadow.database() as database:
+        run(database, GROUND.read_text())
+        yield database
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_bad_example_has_the_hazard(shadow, ground, code):
+    traced, hazards = example(shadow, ground, code, "bad")
+
+    assert (traced.error is not None) == ((code, "bad") in FAIL_ON_THE_SHADOW), traced.error
+    assert code in {hazard.code for hazard in hazards}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_good_example_has_it_not(shadow, ground, code):
+    traced, hazards = example(shadow, ground, code, "good")
+
+    assert traced.error is None
+    assert code not in {hazard.code for hazard in hazards}
+
+
+def test_every_example_belongs_to_a_hazard():
+    assert sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()) == CODES
+
+
+def found(shadow, ground, text: str, **options) -> list[tuple[str, int]]:
+    with shadow.clone(ground) as database:
+        traced = trace_text(shadow, database, text, **options)
+    assert traced.error is None
+    return [(hazard.code, hazard.statement) for hazard in check(Context(traced, shadow.owner))]
+
+
+def test_what_goes_with_a_column_is_no_victim_of_cascade(shadow, ground):
+    text = """
+        ALTER TABLE orders
+            DROP COLUMN customer_id,
+            ADD COLUMN owner_id bigint REFERENCES customers ON DELETE CASCADE;
+        CREATE INDEX ON orders (owner_id);
+    """
+
+    assert "H22" not in {code for code, _ in found(shadow, ground, text)}
+
+
+def test_a_new_table_is_nobodys_hazard(shadow, ground):
+    text = """
+        CREATE TABLE parcels (id bigint PRIMARY KEY, weight integer NOT NULL);
+        CREATE INDEX ON parcels (weight);
+        ALTER TABLE parcels ADD COLUMN token uuid DEFAULT gen_random_uuid();
+        ALTER TABLE parcels ADD CHECK (weight > 0);
+        ALTER TABLE parcels ADD COLUMN height integer NOT NULL;
+        UPDATE parcels SET height = 1;
+        ALTER TABLE parcels DROP COLUMN weight;
+        DROP TABLE parcels;
+    """
+
+    assert found(shadow, ground, text) == []
+
+
+def test_an_index_on_a_partitioned_table_is_one(shadow, ground):
+    text = "CREATE INDEX measures_value ON measures (value)"
+
+    with shadow.clone(ground) as database:
+        run(database, "CREATE TABLE measures (day date, value integer) PARTITION BY RANGE (day)")
+        run(database, "CREATE TABLE measures_1 PARTITION OF measures DEFAULT")
+        traced = trace_text(shadow, database, text)
+
+    assert {hazard.code for hazard in check(Context(traced, shadow.owner))} == {"H06"}
+
+
+def test_what_a_block_hides_is_found_too(shadow, ground):
+    text = """
+        DO $$
+        BEGIN
+            EXECUTE 'ALTER TABLE orders ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid()';
+            EXECUTE 'CREATE INDEX orders_placed ON orders (placed)';
+            EXECUTE 'DROP TABLE customers CASCADE';
+        END
+        $$
+    """
+
+    assert {code for code, _ in found(shadow, ground, text)} == {"H01", "H06", "H21"}
+
+
+def test_the_same_in_the_rollback_of_what_was_made_is_a_note(shadow, ground):
+    with shadow.clone(ground) as database:
+        traced = trace_text(shadow, database, "ALTER TABLE orders DROP COLUMN status", operation="rollback")
+
+    assert [(one.code, one.severity) for one in check(Context(traced, shadow.owner))] == [("H21", "note")]
+
+
+def test_the_rewrite_that_is_offered_names_the_very_objects(shadow, ground):
+    with shadow.clone(ground) as database:
+        text = "ALTER TABLE orders ALTER COLUMN status SET NOT NULL; ALTER TABLE orders ADD CHECK (amount > 0);"
+        traced = trace_text(shadow, database, text)
+
+    by_code = {(one.code, one.statement): one.rewrite for one in check(Context(traced, shadow.owner))}
+    assert by_code["H02", 1].startswith(
+        "ALTER TABLE public.orders ADD CONSTRAINT status_set CHECK (status IS NOT NULL) NOT VALID;\n"
+    )
+    assert "ADD CONSTRAINT orders_amount_check CHECK ((amount > 0)) NOT VALID;" in by_code["H02", 2]
+
+
+def test_one_thing_is_one_hazard(shadow, ground):
+    text = """
+        CREATE TYPE mood AS ENUM ('sad');
+        ALTER TABLE orders ADD CONSTRAINT once UNIQUE (placed);
+        CREATE POLICY own ON orders USING (true);
+        COMMENT ON POLICY own ON orders IS 'said';
+        ALTER TABLE orders OWNER TO pg_monitor;
+    """
+
+    with shadow.clone(ground) as database:
+        run(database, "CREATE TYPE feeling AS ENUM ('sad'); CREATE FUNCTION f(feeling) RETURNS integer RETURN 1")
+        traced = trace_text(shadow, database, f"{text}; ALTER TYPE feeling RENAME TO sense;")
+
+    hazards = [(hazard.code, hazard.statement) for hazard in check(Context(traced, shadow.owner))]
+    assert [item for item in hazards if item[0] != "H40"] == [("H07", 2), ("H14", 3), ("H23", 6)]
+    assert traced.statements[4].touched.changed == ("table public.orders",)

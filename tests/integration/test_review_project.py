@@ -1,0 +1,68 @@
+"""From a project's settings to its report, with a target and on a private shadow."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sqlmigrate import api
+from sqlmigrate.config import Config
+from sqlmigrate.engine import Options
+from sqlmigrate.errors import UsageError
+from sqlmigrate.review.run import review_project
+from sqlmigrate.review.statistics import as_json, read_statistics
+from sqlmigrate.target import Target
+
+
+@pytest.fixture
+def target(project, database) -> Target:
+    """A database with two applied migrations; between them, one is pending, and one comes after them."""
+    project.migration("0001", "CREATE TABLE orders (id bigint PRIMARY KEY, amount integer);\n", rollback="SELECT 1;\n")
+    project.migration("0003", "CREATE TABLE lines (id bigint);\n", rollback="DROP TABLE lines;\n")
+    api.apply(database.conninfo, project.directory)
+    project.migration("0002", "CREATE TABLE late (id bigint);\n", rollback="DROP TABLE late;\n")
+    project.migration("0004", "ALTER TABLE orders ADD COLUMN note text;\n", rollback="ALTER TABLE orders DROP note;\n")
+    session = database.connect()
+    session.execute("INSERT INTO orders SELECT generate_series(1, 100)")
+    session.execute("ANALYZE orders")
+    return Target(database.conninfo, "the shop", private=False)
+
+
+@pytest.mark.parametrize("base", ["replay", "dump"])
+def test_what_is_pending_in_the_target_is_reviewed_on_top_of_what_is_applied(project, target, base):
+    report = review_project(Config(migrations=project.directory), Options(), target=target, base=base)
+
+    late, last = report.migrations
+    assert (late.migration_id, late.apply.error, late.proof.verdict) == ("0002", None, "exact")
+    assert late.out_of_order.answer == ("independent" if base == "replay" else "unknown")
+    assert (last.migration_id, last.apply.error) == ("0004", None)
+    assert [part.own[0].name for part in last.apply.statements] == ["public.orders"]
+    assert [(table.name, table.rows) for table in report.target.tables] == [("public.orders", 100)]
+    assert (report.target.name, report.target.source) == ("the shop", "the target")
+    assert report.versions.target == report.versions.shadow
+
+
+def test_the_figures_can_come_from_a_file(project, target, database, tmp_path):
+    figures = read_statistics(database.connect(), name="production", history_schema="sqlmigrate")
+    file = tmp_path / "stats.json"
+    file.write_text(json.dumps(as_json(figures)))
+
+    report = review_project(Config(migrations=project.directory), Options(), ["0004"], stats=file)
+
+    assert [found.migration_id for found in report.migrations] == ["0004"]
+    assert (report.target.name, report.target.source) == ("production", "stats.json")
+    assert [table.rows for table in report.target.tables] == [100]
+
+
+def test_an_unknown_migration_is_refused_before_a_server_is_started(project, target):
+    with pytest.raises(UsageError, match="there is no migration '0009'"):
+        review_project(Config(migrations=project.directory), Options(), ["0009"])
+
+
+def test_nothing_pending_is_nothing_to_review(project, target, database):
+    api.apply(database.conninfo, project.directory, allow_out_of_order=True)
+
+    report = review_project(Config(migrations=project.directory), Options(), target=target)
+
+    assert (report.verdict, report.headline, report.migrations) == ("fine", "there is nothing to review", ())

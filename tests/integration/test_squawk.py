@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from sqlmigrate.review.squawk import answered, find_squawk, lint
+from sqlmigrate.sql.script import script_from_text
+from support.statement_kinds import GROUND
+from support.tracing import run, shadow_on, trace_text
+
+
+@pytest.fixture(scope="module")
+def shadow(pg_server):
+    with shadow_on(pg_server) as shadow:
+        yield shadow
+
+
+@pytest.fixture(scope="module")
+def ground(shadow):
+    with shadow.database() as database:
+        run(database, GROUND.read_text())
+        yield database
+
+
+def script(text: str):
+    return script_from_text(Path("sql/a.sql"), text)
+
+
+def test_lines_and_columns_count_from_1_and_in_characters():
+    text = '-- é\nSELECT 1; /* ééé */ ALTER TABLE "ü" ALTER x TYPE bigint;\n'
+
+    [[finding]] = lint([(script(text), True)], major=15).findings
+
+    assert finding.rule == "changing-column-type"
+    assert (finding.line, finding.column) == (2, text.split("\n")[1].index("TYPE") + 1)
+
+
+def test_scripts_in_and_outside_a_transaction_are_judged_each_by_its_kind():
+    create = "CREATE INDEX CONCURRENTLY i ON t (a);\nALTER TABLE t ADD COLUMN b text;\n"
+
+    found = lint([(script(create), True), (script("SELECT 1;"), True), (script(create), False)], major=15)
+
+    assert [[finding.rule for finding in findings] for findings in found.findings] == [
+        ["ban-concurrent-index-creation-in-transaction"],
+        [],
+        [],
+    ]
+    assert found.version == "2.70.0"
+    assert found.why_not is None
+
+
+def test_what_is_not_installed_or_fails_is_said(tmp_path):
+    broken = tmp_path / "squawk"
+    broken.write_text("#!/bin/sh\nexit 2\n")
+    broken.chmod(0o755)
+
+    assert lint([(script("SELECT 1"), True)], major=15, program=broken).why_not.startswith("squawk could not be run")
+    assert lint([(script("SELECT 1"), True)], major=15, program=tmp_path / "none").findings == ((),)
+
+
+def test_the_trace_confirms_or_refutes_each_finding(shadow, ground):
+    text = (
+        "ALTER TABLE customers ALTER code TYPE varchar(40);\n"
+        "ALTER TABLE customers ALTER n TYPE bigint; CREATE INDEX ON customers (n);\n"
+        "CREATE TABLE parcels (id bigint PRIMARY KEY, a bigint);\n"
+        "CREATE INDEX ON parcels (a);\n"
+    )
+    with shadow.clone(ground) as database:
+        traced = trace_text(shadow, database, text)
+    [findings] = lint([(traced.script, True)], major=15).findings
+
+    found = answered(findings, traced)
+
+    assert {number: [(one.rule, one.answer, one.why) for one in several] for number, several in found.items()} == {
+        1: [
+            ("changing-column-type", "refuted", "no table is written anew, and none is read"),
+            ("prefer-text-field", "unknown", None),
+        ],
+        2: [("changing-column-type", "confirmed", "written anew: shop.customers, shop.customers_pkey")],
+        3: [("require-concurrent-index-creation", "confirmed", "it takes SHARE on shop.customers")],
+    }
+
+
+def test_squawk_is_found_beside_this_python():
+    assert find_squawk() == Path(sysconfig.get_path("scripts")) / "squawk"

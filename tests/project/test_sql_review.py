@@ -1,0 +1,48 @@
+"""What a review says of the repository's own change."""
+
+from __future__ import annotations
+
+import pytest
+
+from project.application import CHANGE, SQL
+from sqlmigrate.config import Config
+from sqlmigrate.engine import Options
+from sqlmigrate.review.model import Report
+from sqlmigrate.review.run import review_project
+
+BEFORE_COMMIT = {"public.user_agents", "public.memories", "public.user_agent_catalog", "auth.users", "public.llms"}
+
+
+@pytest.fixture(scope="module")
+def report(clean_environment: None) -> Report:
+    return review_project(Config(migrations=SQL), Options(), [CHANGE])
+
+
+def test_no_script_fails_and_the_undo_is_proven_with_data(report):
+    [found] = report.migrations
+
+    assert (found.apply.error, found.rollback.error) == (None, None)
+    assert (found.proof.verdict, found.proof.data) == ("exact", True)
+    assert (report.verdict, report.notes) == ("warning", ())
+
+
+def test_its_comments_say_the_truth_about_its_locks(report):
+    apply = report.migrations[0].apply
+
+    strongest = {hold.lock.name: hold for hold in apply.holds if hold.lock.mode == "ACCESS EXCLUSIVE"}
+    assert strongest.keys() == BEFORE_COMMIT
+    assert strongest["auth.users"].first >= len(apply.statements) - 1
+    assert strongest["public.llms"].first >= len(apply.statements) - 1
+    assert [part.rewrites for part in apply.statements if part.rewrites] == []
+
+
+def test_every_statement_could_run_alone_too(report):
+    for direction in (report.migrations[0].apply, report.migrations[0].rollback):
+        assert [part.number for part in direction.statements if part.own is None] == []
+
+
+def test_its_hazards_are_those_that_we_know(report):
+    apply = report.migrations[0].apply
+
+    found = {hazard.code for part in apply.statements for hazard in part.hazards}
+    assert found == {"H04", "H05", "H11", "H13", "H21", "H23"}

@@ -1,0 +1,55 @@
+"""Trace single statements on a shadow that is made of the server under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlmigrate import connection as connections
+from sqlmigrate.engine.session import Options
+from sqlmigrate.review import tracer
+from sqlmigrate.review.tracer import Trace, Traced, trace
+from sqlmigrate.shadow import Shadow, ShadowDatabase, Wanted, opened
+from sqlmigrate.sql.script import script_from_text
+
+OPTIONS = Options(search_path="shop, public")
+
+
+@contextmanager
+def shadow_on(server) -> Iterator[Shadow]:
+    """Open a shadow on a server that runs already."""
+    with opened(Wanted(shadow_url=server.conninfo())) as shadow:
+        yield shadow
+
+
+def run(database: ShadowDatabase, text: str) -> None:
+    """Run SQL in a database."""
+    with connections.session(database.admin_conninfo) as session:
+        session.execute(text.encode())
+
+
+def trace_text(
+    shadow: Shadow, database: ShadowDatabase, text: str, *, transactional: bool = True, operation: str = "apply"
+) -> Trace:
+    """Trace a script from its text in a database."""
+    script = script_from_text(Path("sql/0001.sql"), text)
+    with connections.session(database.conninfo) as session:
+        info = connections.probe(session)
+    return trace(shadow, database, "0001", operation, script, transactional=transactional, options=OPTIONS, info=info)
+
+
+def trace_one(shadow: Shadow, database: ShadowDatabase, text: str, *, alone: bool = False) -> Traced:
+    """Trace one statement; one in a transaction leaves the database as it was, since the script fails behind it."""
+    if alone:
+        with shadow.clone(database) as copy:
+            [one] = trace_text(shadow, copy, text, transactional=False).statements
+            return one
+    script = script_from_text(Path("sql/0001.sql"), f"{text};\nSELECT 1 / 0")
+    with connections.session(database.conninfo) as session:
+        info = connections.probe(session)
+    run = tracer._Pass(database, "0001", "apply", script, OPTIONS, info, transactional=True, objects=True)
+    error = run.run()
+    assert "division by zero" in str(error)
+    [one] = run.found
+    return tracer._merged(one, None, 0, run)
