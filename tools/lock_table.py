@@ -37,9 +37,15 @@ def text() -> str:
 
 
 def _row(kind: Kind) -> str:
-    locks = ", ".join(f"{name} {mode}" for name, mode in kind.locks.items())
+    locks = _locks(kind.locks)
+    if kind.from_18 is not None:
+        locks = f"{locks}; from 18 on: {_locks(kind.from_18)}"
     cells = (f"`{kind}`".replace("|", "\\|"), locks, ", ".join(kind.rewrites), ", ".join(kind.scans))
     return f"| {' | '.join(cell or '-' for cell in cells)} |\n"
+
+
+def _locks(locks: dict[str, str]) -> str:
+    return ", ".join(f"{name} {mode}" for name, mode in locks.items()) or "-"
 
 
 if __name__ == "__main__":

@@ -20,25 +20,23 @@ What the functions have in common:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg.conninfo import make_conninfo
-
 from sqlmigrate import config, connection, engine, errors, events, history, seeds
 from sqlmigrate import migrations as files
 from sqlmigrate import plan as planning
-from sqlmigrate.engine import Options, Result
+from sqlmigrate._arguments import SCHEMA, conninfo, own_errors, require_one, run_options
+from sqlmigrate.engine import Result
 from sqlmigrate.migrations import Migration, Migrations
 from sqlmigrate.plan import Plan, State, Status, needs_attention
 from sqlmigrate.seeds import SeedResult, SeedSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from sqlmigrate.engine import Options
     from sqlmigrate.engine.apply import Planner, Preview
     from sqlmigrate.roundtrip import RoundTrip
 
@@ -50,8 +48,6 @@ __all__ = [
 
 Time = int | str
 """A time: milliseconds, or text with a unit (us, ms, s, min, h, d)."""
-
-_SCHEMA = "sqlmigrate"
 
 
 def read(directory: str | Path) -> Migrations:
@@ -70,15 +66,15 @@ def read_seeds(directory: str | Path) -> SeedSet:
     return seeds.load(Path(directory))
 
 
-def status(database: str, migrations: str | Path | Migrations, *, history_schema: str = _SCHEMA) -> tuple[Status, ...]:
+def status(database: str, migrations: str | Path | Migrations, *, history_schema: str = SCHEMA) -> tuple[Status, ...]:
     """List every migration: the applied ones as they were applied, then the pending ones as they will run.
 
     It takes no lock, writes nothing, and works on a standby too. `needs_attention` tells which of them are pending,
     edited, missing or half way. Raises HistoryError where the history cannot be read, and ConnectionFailed.
     """
     found = _read(migrations)
-    schema = _options(history_schema=history_schema).schema
-    with _own_errors(), connection.session(_conninfo(database)) as session:
+    schema = run_options(history_schema=history_schema).schema
+    with own_errors(), connection.session(conninfo(database)) as session:
         connection.probe(session)
         return tuple(planning.status(found, history.read(session, schema)))
 
@@ -90,14 +86,14 @@ def plan(
     to: str | None = None,
     steps: int | None = None,
     allow_out_of_order: bool = False,
-    history_schema: str = _SCHEMA,
+    history_schema: str = SCHEMA,
 ) -> Plan:
     """Give what `apply` would run with the same arguments, after the same checks; nothing is written.
 
     Raises what `apply` raises before its first script.
     """
     planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order)
-    return _preview(database, planner, _options(history_schema=history_schema)).plan
+    return _preview(database, planner, run_options(history_schema=history_schema)).plan
 
 
 def plan_rollback(
@@ -109,7 +105,7 @@ def plan_rollback(
     everything: bool = False,
     include_marked: Iterable[str] = (),
     recorded: bool = False,
-    history_schema: str = _SCHEMA,
+    history_schema: str = SCHEMA,
 ) -> Plan:
     """Give what `rollback` would run with the same arguments, after the same checks; nothing is written.
 
@@ -118,7 +114,7 @@ def plan_rollback(
     planner = _rollback_planner(
         migrations, to, steps, everything=everything, include_marked=include_marked, recorded=recorded
     )
-    return _preview(database, planner, _options(history_schema=history_schema)).plan
+    return _preview(database, planner, run_options(history_schema=history_schema)).plan
 
 
 def plan_as_sql(
@@ -132,7 +128,7 @@ def plan_as_sql(
     search_path: str | None = None,
     lock_timeout: Time = "2s",
     statement_timeout: Time = 0,
-    history_schema: str = _SCHEMA,
+    history_schema: str = SCHEMA,
 ) -> str:
     """Give what `apply` would run as one script for `psql -X -f`, which leaves the same database and the same history.
 
@@ -140,7 +136,7 @@ def plan_as_sql(
     half way: that one has to be finished first.
     """
     planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order)
-    options = _options(
+    options = run_options(
         role=role,
         search_path=search_path,
         lock_timeout=lock_timeout,
@@ -163,13 +159,13 @@ def plan_rollback_as_sql(
     search_path: str | None = None,
     lock_timeout: Time = "2s",
     statement_timeout: Time = 0,
-    history_schema: str = _SCHEMA,
+    history_schema: str = SCHEMA,
 ) -> str:
     """Give what `rollback` would run as one script for `psql -X -f`, as `plan_as_sql` does for `apply`."""
     planner = _rollback_planner(
         migrations, to, steps, everything=everything, include_marked=include_marked, recorded=recorded
     )
-    options = _options(
+    options = run_options(
         role=role,
         search_path=search_path,
         lock_timeout=lock_timeout,
@@ -194,7 +190,7 @@ def apply(
     lock_budget: Time = "10min",
     statement_timeout: Time = 0,
     wait_lock: Time = "5min",
-    history_schema: str = _SCHEMA,
+    history_schema: str = SCHEMA,
     observer: events.Observer = events.ignore,
 ) -> Result:
     """Apply what is pending: all of it, up to and with the id `to`, or the next `steps`.
@@ -213,7 +209,7 @@ def apply(
     `done` names what was applied before it and stays. Of these, LockBudgetSpent left nothing of its script behind, and
     HalfWayError is a script outside a transaction that the next call goes on with.
     """
-    options = _options(
+    options = run_options(
         resume_at,
         single_transaction=single_transaction,
         role=role,
@@ -225,8 +221,8 @@ def apply(
         history_schema=history_schema,
     )
     planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, resume=resume_at is not None)
-    with _own_errors():
-        return engine.apply(_conninfo(database), planner, options, gate=_pass, observer=observer)
+    with own_errors():
+        return engine.apply(conninfo(database), planner, options, gate=_pass, observer=observer)
 
 
 def rollback(
@@ -245,7 +241,7 @@ def rollback(
     lock_budget: Time = "10min",
     statement_timeout: Time = 0,
     wait_lock: Time = "5min",
-    history_schema: str = _SCHEMA,
+    history_schema: str = SCHEMA,
     observer: events.Observer = events.ignore,
 ) -> Result:
     """Roll back in the reverse order of application: the last migration, the last `steps`, or `everything`.
@@ -257,7 +253,7 @@ def rollback(
     Raises what `apply` raises; MigrationsError also where a rollback script is missing or was edited, or where an
     applied migration depends on one that would go.
     """
-    options = _options(
+    options = run_options(
         resume_at,
         role=role,
         search_path=search_path,
@@ -276,8 +272,8 @@ def rollback(
         recorded=recorded,
         resume=resume_at is not None,
     )
-    with _own_errors():
-        return engine.rollback(_conninfo(database), planner, options, gate=_pass, observer=observer)
+    with own_errors():
+        return engine.rollback(conninfo(database), planner, options, gate=_pass, observer=observer)
 
 
 def roundtrip(
@@ -307,8 +303,8 @@ def roundtrip(
     settings = config.Config(migrations=found.directory, shadow_url=shadow_url, role=role)
     wanted = shadow.wanted(settings, trips.scripts_of(found, samples), superuser=superuser)
     names = [migration.migration_id for migration in trips.chosen(found, list(ids))]
-    options = _options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)
-    with _own_errors(), shadow.opened(wanted) as server:
+    options = run_options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)
+    with own_errors(), shadow.opened(wanted) as server:
         return tuple(trips.round_trips(found, names, server, options, samples=samples))
 
 
@@ -326,11 +322,11 @@ def seed(
     Every file is checked before the database is touched. Raises SeedError, whose `problems` hold what is wrong with
     files, tables or rows, and ConnectionFailed; nothing was written then.
     """
-    options = _options(role=role, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
+    options = run_options(role=role, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
     found = data if isinstance(data, SeedSet) else read_seeds(data)
-    with _own_errors():
+    with own_errors():
         return seeds.run(
-            _conninfo(database),
+            conninfo(database),
             found,
             role=options.role,
             lock_timeout=options.lock_timeout,
@@ -341,7 +337,7 @@ def seed(
 
 
 def _apply_planner(migrations: str | Path | Migrations, to: str | None, steps: int | None, **options: Any) -> Planner:
-    _require_one(to=to, steps=steps)
+    require_one(to=to, steps=steps)
     return partial(planning.plan_apply, _read(migrations), to=to, steps=steps, **options)
 
 
@@ -354,7 +350,7 @@ def _rollback_planner(
     include_marked: Iterable[str],
     **options: Any,
 ) -> Planner:
-    _require_one(to=to, steps=steps, everything=everything or None)
+    require_one(to=to, steps=steps, everything=everything or None)
     return partial(
         planning.plan_rollback,
         _read(migrations),
@@ -373,8 +369,8 @@ def _as_sql(database: str, planner: Planner, options: Options) -> str:
 
 
 def _preview(database: str, planner: Planner, options: Options) -> Preview:
-    with _own_errors():
-        return engine.preview(_conninfo(database), planner, options, gate=_pass)
+    with own_errors():
+        return engine.preview(conninfo(database), planner, options, gate=_pass)
 
 
 def _pass(*_: object) -> None:
@@ -383,44 +379,3 @@ def _pass(*_: object) -> None:
 
 def _read(migrations: str | Path | Migrations) -> Migrations:
     return migrations if isinstance(migrations, Migrations) else read(migrations)
-
-
-def _conninfo(database: str) -> str:
-    """Check a URL by libpq's rules; an empty one is a lost secret, not a wish for libpq's default."""
-    if not database or not database.strip():
-        raise errors.NoTargetError("no database is named", hint="give a URL such as postgresql://user@host/database")
-    return make_conninfo(**connection.parse_conninfo(database, source="the text given for the database"))
-
-
-def _options(resume_at: int | None = None, *, single_transaction: bool = False, **given: Any) -> Options:
-    """Check settings as the configuration does."""
-    _require_positive("resume_at", resume_at)
-    values = {
-        name: config.parse_setting(name, value, "an argument", Path())
-        for name, value in given.items()
-        if value is not None
-    }
-    schema = values.pop("history_schema", _SCHEMA)
-    return Options(schema=schema, single_transaction=single_transaction, resume_at=resume_at, **values)
-
-
-def _require_one(*, steps: int | None, **others: object) -> None:
-    given = [name for name, value in {**others, "steps": steps}.items() if value is not None]
-    if len(given) > 1:
-        raise errors.UsageError(f"{' and '.join(given)} exclude each other; give one of them")
-    _require_positive("steps", steps)
-
-
-def _require_positive(name: str, number: int | None) -> None:
-    if number is not None and number < 1:
-        raise errors.UsageError(f"{name} counts from 1, so it cannot be {number}")
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Raise an Error where PostgreSQL ends one of our own queries: cancelled, timed out, or without the right."""
-    try:
-        yield
-    except psycopg.Error as error:
-        text = connection.redact(str(error).strip() or type(error).__name__)
-        raise errors.Error(text) from error

@@ -22,7 +22,7 @@ POSITION = "position"
 class Name(NamedTuple):
     """What identifies an object: PostgreSQL's word for its kind, and its name, qualified and quoted.
 
-    A tuple, since its hash is taken millions of times.
+    A tuple, since schemas look up tens of thousands of them.
     """
 
     kind: str

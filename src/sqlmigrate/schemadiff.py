@@ -40,16 +40,15 @@ class Change:
 def compare(before: Schema, after: Schema) -> tuple[Change, ...]:
     """Give all differences in a stable order; none where the schemas are equal."""
     old, new = before.objects, after.objects
-    # what was not read again is the same object
-    other = [name for name, properties in new.items() if name in old and old[name] is not properties]
-    moved = _moved_columns(old, new, other)
+    touched = [name for name, properties in old.items() if new.get(name) is not properties]
+    common = [name for name in touched if name in new]
+    moved = _moved_columns(old, new, common)
     changes = [
-        *_whole("removed", old, old.keys() - new.keys()),
-        *_whole("added", new, new.keys() - old.keys()),
+        *_whole("removed", old, (name for name in touched if name not in new)),
+        *_whole("added", new, (name for name in new if name not in old)),
         *(
             change
-            for name in other
-            if old[name] != new[name]
+            for name in common
             for change in _properties(name, old[name], new[name])
             if change.property != POSITION or name in moved
         ),
@@ -109,13 +108,13 @@ def _properties(name: Name, before: Mapping[str, Value], after: Mapping[str, Val
             yield Change("changed", name, key, before.get(key), after.get(key))
 
 
-def _moved_columns(old: Objects, new: Objects, names: Iterable[Name]) -> set[Name]:
+def _moved_columns(old: Objects, new: Objects, common: Iterable[Name]) -> set[Name]:
     """Give the columns that stand elsewhere among those that both have: as few as explain the new order.
 
     A column that came or went in the middle moves no other.
     """
     tables: dict[Value, list[Name]] = {}
-    for name in names:
+    for name in common:
         if POSITION in old[name]:
             tables.setdefault(old[name].get(TABLE), []).append(name)
     moved: set[Name] = set()

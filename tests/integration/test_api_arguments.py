@@ -7,7 +7,7 @@ from inspect import signature
 import pytest
 from psycopg import sql
 
-from sqlmigrate import api
+from sqlmigrate import _arguments, api
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import (
     ConfigError,
@@ -84,7 +84,7 @@ def test_the_defaults_are_those_of_the_command(call):
     given = {name: item.default for name, item in signature(call).parameters.items() if name in times}
 
     assert given
-    assert api._options(**given) == Options()
+    assert _arguments.run_options(**given) == Options()
 
 
 @pytest.mark.parametrize("value", [1500, "1500", "1500ms"])

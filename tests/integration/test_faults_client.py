@@ -34,11 +34,13 @@ def test_a_killed_command_leaves_nothing_half_done_and_nothing_locked(trial):
         return Then.CUT
 
     def run(trial: Trial) -> None:
+        known = len(killed_at)
         command = (*trial.scenario.arguments, "-d", trial.through_proxy, "-m", trial.directory)
         with started(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             processes.append(process)
             status = process.wait(SECONDS)
-        assert status == -signal.SIGKILL or killed_at[-1].kind == "X"  # it does not wait for its last word to arrive
+        # it does not wait for its last word to arrive, and may come to its end without the fault
+        assert status == -signal.SIGKILL or (status == 0 and (len(killed_at) == known or killed_at[-1].kind == "X"))
 
     share = 0.6 if trial.scenario.parts else 1.0
     chosen = [(item, BEFORE) for item in sample(trial.messages, share)]

@@ -60,6 +60,7 @@ CREATE VIEW app.busy AS SELECT c.name, o.amount FROM app.customers AS c JOIN app
 CREATE VIEW app.busier AS SELECT name FROM app.busy WHERE amount > 100;
 CREATE MATERIALIZED VIEW app.summary AS SELECT customer_id, sum(amount) AS amount FROM app.orders GROUP BY 1;
 CREATE UNIQUE INDEX summary_customer ON app.summary (customer_id);
+CREATE MATERIALIZED VIEW app.unfilled AS SELECT 1 AS one WITH NO DATA;
 CREATE RULE orders_log AS ON UPDATE TO app.orders DO ALSO NOTIFY orders;
 
 CREATE FUNCTION app.add(a integer, b integer DEFAULT 1) RETURNS integer LANGUAGE sql AS 'SELECT a + b';
@@ -115,6 +116,7 @@ CREATE TEXT SEARCH PARSER app.parser (START = prsd_start, GETTOKEN = prsd_nextto
 CREATE TEXT SEARCH TEMPLATE app.template (LEXIZE = dsimple_lexize);
 
 CREATE PUBLICATION cat_publication FOR TABLE app.orders;
+CREATE PUBLICATION cat_empty;
 CREATE PUBLICATION cat_part FOR TABLE app.parent (a) WHERE (a > 1); -- since 15
 CREATE PUBLICATION cat_schema FOR TABLES IN SCHEMA other; -- since 15
 CREATE SUBSCRIPTION cat_subscription CONNECTION 'host=nowhere password=secret' PUBLICATION far

@@ -32,6 +32,7 @@ COLUMNS = {
     "pg_attribute.attlen": "of the type",
     "pg_attribute.attmissingval": STORAGE,
     "pg_attribute.attndims": "PostgreSQL itself does not heed it",
+    "pg_attribute.attrelid": "the table is in the name of a column",
     "pg_attribute.attnum": "its rank is read: gaps are left by dropped columns",
     "pg_class.relallfrozen": DATA,
     "pg_class.relallvisible": DATA,

@@ -31,7 +31,11 @@ class Kind:
     rewrites: tuple[str, ...] = ()
     scans: tuple[str, ...] = ()
     alone: bool = False
-    since: int = 14
+    from_18: dict[str, str] | None = None
+
+    def locks_on(self, major: int) -> dict[str, str]:
+        """Give the locks that a major version of PostgreSQL takes."""
+        return self.locks if self.from_18 is None or major < 18 else self.from_18
 
     def __str__(self) -> str:
         return " ".join(self.sql.split())
@@ -111,7 +115,7 @@ KINDS = [
     Kind("DROP TABLE orders CASCADE", {"orders": AX, "customers": AX, "good_orders": AX, "totals": AX}),
     Kind("TRUNCATE orders", {"orders": AX}),
     Kind("COMMENT ON TABLE orders IS 'sold'", {"orders": SUX}),
-    Kind("GRANT SELECT ON orders TO PUBLIC", {}),
+    Kind("GRANT SELECT ON orders TO PUBLIC", {}, from_18={"orders": AS}),
     Kind("LOCK TABLE orders IN SHARE MODE", {"orders": S}),
     # indexes
     Kind("CREATE INDEX ON orders (placed)", {"orders": S}, scans=("orders",)),

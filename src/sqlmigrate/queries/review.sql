@@ -30,7 +30,7 @@ WHERE l.pid = coalesce(%(pid)s::integer, pg_catalog.pg_backend_pid())
        OR l.locktype = 'object' AND l.classid IN ('pg_catalog.pg_type'::pg_catalog.regclass,
                                                   'pg_catalog.pg_namespace'::pg_catalog.regclass))
   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-  AND coalesce(l.relation, l.objid) >= 2200
+  AND (l.relation >= 16384 OR l.objid >= 2200)
 
 -- name: scans
 SELECT relid::bigint, seq_scan

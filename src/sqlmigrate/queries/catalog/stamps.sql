@@ -232,7 +232,7 @@ WITH space AS MATERIALIZED (
        OR deptype IN ('a', 'i') AND classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND refobjsubid > 0
 ), digest AS MATERIALIZED (
     SELECT (class::bigint << 32) | object::bigint AS key,
-           pg_catalog.bit_xor(pg_catalog.hash_record_extended(ROW(xmin, ctid), tableoid::bigint)) AS row,
+           pg_catalog.bit_xor(pg_catalog.hashtidextended(ctid, (tableoid::bigint << 32) | xmin::text::bigint)) AS row,
            pg_catalog.max(space) AS space
     FROM item
     GROUP BY class, object
