@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix bench dist clean \
-	install install-dev
+	install install-dev install-browser
 
 # make PYTHON=python3.12 picks the Python; make test ARGS="-k seed" passes options on to pytest.
 JOBS ?= 2

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
+from sqlmigrate.review.figures import in_bytes
 from sqlmigrate.review.render import html, markdown, terminal, words
 from sqlmigrate.review.render.html.highlight import _lexer, highlight
 from sqlmigrate.review.render.html.tags import tag
@@ -254,9 +255,9 @@ def test_lines_for_a_terminal_keep_to_its_width_where_they_are_prose():
         (words.rows(999), "999"),
         (words.rows(1_500), "1.5 k"),
         (words.rows(120_000_000), "120 M"),
-        (words.size(0), "0 bytes"),
-        (words.size(48 << 30), "48 GB"),
-        (words.size(1_500), "1.5 kB"),
+        (words.rows(999_999), "1000 k"),
+        (in_bytes(1_010), "1010 bytes"),
+        (in_bytes(48 << 30), "48 GiB"),
         (words.seconds(59.6), "1 min 0 s"),
         (words.seconds(7_260), "2 h 1 min"),
         (words.moment("2026-03-04T09:30:00+00:00"), "2026-03-04 09:30 UTC"),

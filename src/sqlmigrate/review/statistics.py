@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error, Place
+from sqlmigrate.review.figures import in_bytes, in_words
 from sqlmigrate.review.model import TableSize, Target
 
 if TYPE_CHECKING:
@@ -109,22 +110,6 @@ def described(table: TableSize) -> str:
     rows = "an unknown number of rows" if table.rows is None else f"{in_words(table.rows)} rows"
     writes = f", {table.writes:.0f} writes/s" if table.writes is not None and table.writes >= 1 else ""
     return f"{rows}, {in_bytes(table.size)}{writes}"
-
-
-def in_words(number: int) -> str:
-    """Shorten a number of rows, such as 120 M."""
-    for factor, sign in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= factor:
-            return f"{number / factor:.3g} {sign}"
-    return str(number)
-
-
-def in_bytes(number: int) -> str:
-    """Shorten a size, such as 48 GiB."""
-    size, units = float(number), ["bytes", "KiB", "MiB", "GiB", "TiB"]
-    while size >= _KIB and len(units) > 1:
-        size, units = size / _KIB, units[1:]
-    return f"{size:.3g} {units[0]}"
 
 
 def relevant(target: Target, names: Iterable[str]) -> Target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Literal
 
+from sqlmigrate.review.figures import in_bytes
 from sqlmigrate.review.render import words
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _target(target: Target) -> Iterator[Line]:
         whose = f": {target.oldest_transaction_of}" if target.oldest_transaction_of else ""
         yield from _field("", [f"oldest transaction: {words.seconds(target.oldest_transaction)}{whose}"], "")
     rows = [
-        (table.name, f"{words.rows(table.rows)} rows", words.size(table.size), f"{words.rate(table.writes)} writes/s")
+        (table.name, f"{words.rows(table.rows)} rows", in_bytes(table.size), f"{words.rate(table.writes)} writes/s")
         for table in target.tables
     ]
     yield from _field("", _columns(rows), "tables")

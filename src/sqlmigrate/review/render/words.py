@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from sqlmigrate.review.figures import in_words
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.model import SEVERITIES
 
@@ -62,9 +63,6 @@ ANSWERS: dict[str, tuple[Tone, str]] = {
 }
 ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
 """What the trace says to a finding of squawk."""
-
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
-_SCALES = ((1_000_000_000, " bn"), (1_000_000, " M"), (1_000, " k"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +123,8 @@ def listed(names: Sequence[str], most: int) -> str:
 
 
 def rows(number: int | None) -> str:
-    """Say a number of rows as people do: 120 M."""
-    if number is None:
-        return "unknown"
-    for scale, unit in _SCALES:
-        if number >= scale:
-            return f"{_short(number / scale)}{unit}"
-    return str(number)
-
-
-def size(number: float) -> str:
-    """Say bytes as pg_size_pretty does, in steps of 1024."""
-    for unit in _UNITS[:-1]:
-        if number < 1024:  # noqa: PLR2004  a kilobyte of PostgreSQL
-            return f"{_short(number)} {unit}"
-        number /= 1024
-    return f"{_short(number)} {_UNITS[-1]}"
+    """Say a number of rows."""
+    return "unknown" if number is None else in_words(number)
 
 
 def rate(number: float | None) -> str:
@@ -155,10 +139,6 @@ def seconds(number: float) -> str:
     if hours:
         return f"{hours:,} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _short(number: float) -> str:
-    return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:.0f}"  # noqa: PLR2004  two digits do
 
 
 def moment(iso: str) -> str:

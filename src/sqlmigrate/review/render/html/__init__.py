@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from sqlmigrate.review.figures import in_bytes
 from sqlmigrate.review.render import words
 from sqlmigrate.review.render.html.icons import badge, icon
 from sqlmigrate.review.render.html.migration import migration_article
@@ -194,7 +195,7 @@ def _target(target: Target) -> Html:
 
 
 def _cells(number: int | None, size: int, rates: tuple[float | None, ...]) -> list[str]:
-    return [words.rows(number), words.size(size), *(words.rate(rate) for rate in rates)]
+    return [words.rows(number), in_bytes(size), *(words.rate(rate) for rate in rates)]
 
 
 def _read(target: Target) -> Iterator[str]:
