@@ -134,6 +134,45 @@ def test_sql_keeps_every_character_under_its_colours():
     assert page.code.startswith(reports.APPLY + reports.ROLLBACK)
 
 
+def test_statements_on_one_line_share_a_row(one_line):
+    page = html.render(one_line)
+    found = Page(page)
+
+    assert found.code.startswith("SELECT 1; SELECT\n2;\n")
+    assert {"m1-apply-s1", "m1-apply-s2"} <= set(found.ids)
+    assert page.count('<div class="row stmt hold-') == 1 + len(reports.dangerous().rollback.statements)
+
+
+def test_a_script_that_is_too_large_is_shown_by_its_statements(one_line):
+    [migration] = one_line.migrations
+    large = replace(migration, apply=replace(migration.apply, text=None))
+    found = Page(html.render(replace(one_line, migrations=(large,))))
+
+    assert "the script is too large to be shown whole" in found.text
+    assert found.code.startswith("SELECT 1\nSELECT\n2\n")
+
+
+def test_the_bar_beside_the_lines_is_the_strongest_lock_that_is_held_there():
+    page = html.render(reports.report())
+    rows = re.findall(r'class="row (stmt|gap) hold-(\w+)"', page)
+
+    assert rows[:4] == [("gap", "little"), ("stmt", "reads"), ("gap", "reads"), ("stmt", "reads")]
+    assert rows[-2:] == [("stmt", "little"), ("stmt", "little")]
+
+
+@pytest.fixture
+def one_line():
+    """A report of a script with two statements on its first line."""
+    found = reports.dangerous()
+    first, second = found.apply.statements[:2]
+    statements = (
+        replace(first, line=1, last_line=1, text="SELECT 1"),
+        replace(second, line=1, last_line=2, text="SELECT\n2"),
+    )
+    apply = replace(found.apply, text="SELECT 1; SELECT\n2;\n", statements=statements)
+    return replace(reports.report(), migrations=(replace(found, apply=apply),))
+
+
 def test_without_pygments_sql_stays_plain(monkeypatch):
     monkeypatch.setitem(sys.modules, "pygments.lexer", None)
     _lexer.cache_clear()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.render import words
@@ -12,101 +14,101 @@ from sqlmigrate.review.render.html.tags import Html, tag
 from sqlmigrate.review.render.words import STRENGTHS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.review.model import Direction, Lock, Statement
+    from sqlmigrate.review.render.words import Strength
 
 _MOST = 4  # names of one kind beside a statement; the others are folded
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Lines of a script, with the statements that stand on them: none between two statements."""
+    """Lines of a script, with the statements that stand on them: none between two; `held` is held on them."""
 
     first: int
     last: int
+    held: Strength
     statements: tuple[Statement, ...] = ()
 
 
 def listing(direction: Direction, anchor: str) -> Html:
     """Give a script as rows: its lines on the left, on the right what they do."""
+    held = _held(direction)
     if direction.text is None:
-        rows = [_excerpt(direction, statement, anchor) for statement in direction.statements]
+        rows = [_excerpt(statement, held[statement.number], anchor) for statement in direction.statements]
         note = "the script is too large to be shown whole: these are its statements"
         return tag("div", tag("p", note, class_="quiet"), rows, class_="listing")
     lines = highlight(direction.text)
-    rows = [
-        _row(direction, block, lines[block.first - 1 : block.last], anchor) for block in _blocks(direction, len(lines))
-    ]
-    return tag("div", rows, class_="listing")
+    blocks = _blocks(direction, held, len(lines))
+    return tag("div", [_row(block, lines[block.first - 1 : block.last], anchor) for block in blocks], class_="listing")
 
 
-def _blocks(direction: Direction, end: int) -> Iterator[_Block]:
-    """Cut the lines of a script where statements begin and end; those that share a line share a block."""
-    at = 1
-    for block in _joined(direction.statements):
-        if block.first > at:
-            yield _Block(at, block.first - 1)
-        yield block
-        at = block.last + 1
-    if at <= end:
-        yield _Block(at, end)
-
-
-def _joined(statements: Sequence[Statement]) -> list[_Block]:
-    found: list[_Block] = []
-    for statement in statements:
-        if found and statement.line <= found[-1].last:
-            block = found.pop()
-            last = max(block.last, statement.last_line)
-            found.append(_Block(block.first, last, (*block.statements, statement)))
-        else:
-            found.append(_Block(statement.line, max(statement.last_line, statement.line), (statement,)))
+def _held(direction: Direction) -> dict[int, Strength]:
+    """Tell for each statement what is the strongest that anything locked stops while it runs."""
+    found: dict[int, Strength] = dict.fromkeys((statement.number for statement in direction.statements), "little")
+    for strength in reversed(STRENGTHS):  # the strongest last
+        spans = [(hold.first, hold.last) for hold in direction.holds if words.strength(hold.lock) == strength]
+        edges = Counter(first for first, _ in spans)
+        edges.subtract(last + 1 for _, last in spans)
+        numbers = sorted({*found, *edges})
+        for number, open_ in zip(numbers, accumulate(edges[number] for number in numbers), strict=True):
+            if open_ and number in found:
+                found[number] = strength
     return found
 
 
-def _row(direction: Direction, block: _Block, lines: Sequence[Html], anchor: str) -> Html:
+def _blocks(direction: Direction, held: Mapping[int, Strength], end: int) -> Iterator[_Block]:
+    """Cut the lines of a script where statements begin and end; those that share a line share a block."""
+    at = 1
+    before: Strength = "little"
+    for several in _joined(direction.statements):
+        first, last = several[0].line, max(several[0].line, *(statement.last_line for statement in several))
+        if first > at:
+            yield _Block(at, first - 1, before)
+        number = several[-1].number
+        yield _Block(first, last, held[number], several)
+        before = held[number] if direction.transactional else "little"
+        at = last + 1
+    if at <= end:
+        yield _Block(at, end, "little")
+
+
+def _joined(statements: Sequence[Statement]) -> list[tuple[Statement, ...]]:
+    """Put statements together that share a line."""
+    found: list[tuple[Statement, ...]] = []
+    for statement in statements:
+        if found and statement.line <= max(other.last_line for other in found[-1]):
+            found[-1] = (*found[-1], statement)
+        else:
+            found.append((statement,))
+    return found
+
+
+def _row(block: _Block, lines: Sequence[Html], anchor: str) -> Html:
     numbered = [_line(number, line) for number, line in enumerate(lines, block.first)]
     if not block.statements:
-        held = _held_between(direction, block)
-        return tag("div", tag("div", tag("pre", numbered), class_="code"), class_=f"row gap hold-{held}")
-    return _with_notes(direction, block.statements, numbered, anchor)
+        return tag("div", tag("div", tag("pre", numbered), class_="code"), class_=f"row gap hold-{block.held}")
+    return _with_notes(block.statements, numbered, block.held, anchor)
 
 
-def _excerpt(direction: Direction, statement: Statement, anchor: str) -> Html:
-    lines = highlight(statement.text)
-    return _with_notes(
-        direction, (statement,), [_line(at, line) for at, line in enumerate(lines, statement.line)], anchor
-    )
+def _excerpt(statement: Statement, held: Strength, anchor: str) -> Html:
+    lines = [_line(number, line) for number, line in enumerate(highlight(statement.text), statement.line)]
+    return _with_notes((statement,), lines, held, anchor)
 
 
-def _with_notes(direction: Direction, statements: Sequence[Statement], lines: Sequence[Html], anchor: str) -> Html:
+def _with_notes(statements: Sequence[Statement], lines: Sequence[Html], held: Strength, anchor: str) -> Html:
     cards = [card for statement in statements for card in _cards(statement)]
     return tag(
         "div",
         tag("div", tag("pre", lines), cards, class_="code"),
         tag("div", (_notes(statement, anchor) for statement in statements), class_="notes"),
-        class_=f"row stmt hold-{_held(direction, statements[-1].number)}",
+        class_=f"row stmt hold-{held}",
     )
 
 
 def _line(number: int, line: Html) -> Html:
     return tag("span", line, "\n", class_="l", data_n=number)
-
-
-def _held(direction: Direction, number: int) -> str:
-    """Tell what is the strongest that anything locked stops during a statement."""
-    held = words.strongest(hold.lock for hold in direction.holds if hold.first <= number <= hold.last)
-    return "little" if held is None else words.strength(held)
-
-
-def _held_between(direction: Direction, block: _Block) -> str:
-    """Tell it for lines between two statements: what both hold is held there too."""
-    before = [statement.number for statement in direction.statements if statement.last_line < block.first]
-    after = [statement.number for statement in direction.statements if statement.line > block.last]
-    if not direction.transactional or not before or not after:
-        return "little"
-    return _held(direction, before[-1])
 
 
 def _cards(statement: Statement) -> Iterator[Html]:
