@@ -126,3 +126,12 @@ def test_a_script_with_the_name_of_an_attack_makes_a_page_without_one(write, sql
     assert page.elements.isdisjoint({"img", "script"})
     assert name in page.text
     assert "SELECT '<script>alert(2)</script>' AS \"</pre>\";" in page.code
+
+
+def test_what_is_applied_in_the_target_cannot_be_tried_on_top_of_itself(write, sqlmigrate, target):
+    write(a=FINE)
+    assert sqlmigrate("apply").status == 0
+    result = sqlmigrate("review", "a")
+
+    assert result.status == 2
+    assert "a is applied in the target already" in result.stderr

@@ -10,6 +10,7 @@ import psycopg
 from sqlmigrate import connection as connections
 from sqlmigrate import history, roundtrip, shadow
 from sqlmigrate import migrations as files
+from sqlmigrate.errors import UsageError
 from sqlmigrate.review import statistics
 from sqlmigrate.review.report import Question, review
 from sqlmigrate.roundtrip import Base
@@ -69,9 +70,17 @@ def review_project(
 
 
 def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str]) -> list[Migration]:
-    """Give the named migrations; raises UsageError for one that is applied already, which cannot be tried on top."""
+    """Give the named migrations, or those that are pending.
+
+    Raises UsageError for a named one that is applied already: it cannot be tried on top of itself.
+    """
     chosen = roundtrip.chosen(found, ids)
     done = set(applied)
+    if ids and (twice := [item.migration_id for item in chosen if item.migration_id in done]):
+        raise UsageError(
+            f"{', '.join(twice)} is applied in the target already, so it cannot be tried on top of it",
+            hint="name no database, to review it after the migrations before it",
+        )
     return [item for item in chosen if item.migration_id not in done]
 
 
