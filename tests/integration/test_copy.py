@@ -3,27 +3,18 @@ r"""COPY FROM STDIN with its data in the script, in a transaction and outside.""
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import pytest
 
 from fixtures.postgres import Database
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.server import find_program
-from support.command import SOURCE
 from support.corpus import rich_schema
 from support.dumps import normalized
+from support.memory import memory
 from support.runner import ids, place
 from support.sessions import is_there
 from support.stepwise import OUTSIDE
-
-MEMORY = """
-import resource, sys
-from sqlmigrate.cli.main import main
-status = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-sys.exit(status)
-"""
 
 
 @pytest.fixture(params=["", OUTSIDE], ids=["in a transaction", "outside"])
@@ -237,12 +228,10 @@ def test_a_large_dump_is_streamed(database, tmp_path):
         file.writelines(f"{number}\t{line}\n" for number in range(60_000))
         file.write(f"\\.\nINSERT INTO t VALUES (-1, '{'y' * 2_000_000}');\nSELECT count(*) FROM t;\n")
 
-    command = [sys.executable, "-c", MEMORY, "apply", "--migrations", str(folder), "--database-url", database.url]
-    done = subprocess.run(command, env={"PYTHONPATH": str(SOURCE)}, capture_output=True, encoding="utf-8", check=False)
+    found = memory("apply", "--migrations", folder, "--database-url", database.url)
 
-    assert done.returncode == 0, done.stderr
     assert database.connect().execute("SELECT count(*) FROM t").fetchone() == (60_001,)
-    assert int(done.stdout.splitlines()[-1]) < 150
+    assert found.peak < 150
 
 
 def test_a_large_dump_whose_end_is_wrong_is_undone(database, runner, conn):

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from sqlmigrate.engine.pipeline import ROWS_KEPT
 from sqlmigrate.events import RowsReturned
-from support.command import SOURCE, call
+from support.command import call
+from support.memory import memory
 from support.stepwise import OUTSIDE
-
-MEMORY = """
-import resource, sys
-from sqlmigrate.cli.main import main
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-status = main(sys.argv[1:])
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
-sys.exit(status)
-"""
 
 
 @pytest.fixture(params=["", OUTSIDE], ids=["in a transaction", "outside"])
@@ -108,12 +97,10 @@ def test_a_million_rows_are_not_held(database, tmp_path, before):
     script = f"{before}SELECT n, repeat('x', 50) FROM generate_series(1, 1000000) AS n;\nCREATE TABLE after ();\n"
     (folder / "a.sql").write_text(script, encoding="utf-8")
 
-    command = [sys.executable, "-c", MEMORY, "apply", "--migrations", str(folder), "--database-url", database.url]
-    done = subprocess.run(command, env={"PYTHONPATH": str(SOURCE)}, capture_output=True, encoding="utf-8", check=False)
+    found = memory("apply", "--migrations", folder, "--database-url", database.url)
 
-    assert done.returncode == 0, done.stderr
-    assert "1000000 rows in all" in done.stderr
-    assert int(done.stdout.splitlines()[-1]) < 40
+    assert "1000000 rows in all" in found.stderr
+    assert found.peak - found.before < 40
 
 
 def test_an_error_behind_many_rows_is_told_and_undone(runner, conn):
