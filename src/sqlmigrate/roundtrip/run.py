@@ -134,7 +134,7 @@ class _Runner:
 
     def replay(self, migration: Migration, ground: _Ground) -> None:
         """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
-        if self.shadow.private or not cluster_wide(migration.script):
+        if self.shadow.private or not cluster_wide(migration.script, blocks=True):
             self._advance(migration, ground)
         else:
             ground.without.append(migration.migration_id)
@@ -152,10 +152,15 @@ class _Runner:
         return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without)
 
     def _tried(self, migration: Migration, ground: _Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
-        """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere."""
+        """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere.
+
+        But where there are samples, which the next migrations must not see, it is taken back first.
+        """
         trial = _Trial(self, migration, samples, ground.known, cluster=cluster)
         with ground.copy(keep=lambda: cluster and trial.applied) as copy:
             found = trial.go(copy)
+            if cluster and samples.scripts():
+                trial.take_back(copy)
         if samples.after or samples.expect:
             found = self._with_expectations(found, migration, ground, samples)
         if trial.reached is not None or samples.before:
@@ -254,6 +259,12 @@ class _Trial:
                 failure = _failed_query("comparison", self.migration, error)
                 return RoundTrip(self.migration.migration_id, Verdict.FAILS, failure=failure)
 
+    def take_back(self, database: ShadowDatabase) -> None:
+        """Roll back what is applied, as far as that can be done."""
+        if self.applied and (back := _back(self.migration)):
+            with session(database.conninfo) as connection:
+                self.applied = self.runner.attempt(connection, self.migration, back) is not None
+
     def _go(self, connection: Connection, admin: Connection) -> RoundTrip:
         migration, forward, back = self.migration, _forward(self.migration), _back(self.migration)
         found = RoundTrip(migration.migration_id, Verdict.IRREVERSIBLE)
@@ -327,7 +338,7 @@ def _sample(step: str, script: Script | None) -> _Way | None:
 
 
 def _cluster_wide(script: Script) -> Iterator[Problem]:
-    for statement in cluster_wide(script):
+    for statement in cluster_wide(script, blocks=True):
         yield Problem(_NOT_OURS, script.place(statement))
 
 
