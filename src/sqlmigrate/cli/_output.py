@@ -104,10 +104,9 @@ def is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
 
 
-def render_error(error: Error) -> list[str]:
+def render_error(error: Error, *, head: str = "error:") -> list[str]:
     """Say what failed, where, in the server's words, and what to do next."""
-    head = click.style("error:", fg="red", bold=True)
-    lines = [f"{head} {printable(str(error))}"]
+    lines = [f"{click.style(head, fg='red', bold=True)} {printable(str(error))}"]
     if error.place:
         lines += caret(error.place)
     if isinstance(error, ExecutionError):

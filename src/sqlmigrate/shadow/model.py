@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.migrations import BOOTSTRAP
@@ -64,6 +64,12 @@ class TargetFacts:
     member_of: frozenset[str] = frozenset()
     started: datetime | None = None
     system_identifier: int | None = None
+
+    def of_server(self) -> TargetFacts:
+        """Leave out who asked: scripts then run as they do without a target."""
+        return replace(
+            self, login="", superuser=False, creates_databases=False, creates_roles=False, member_of=frozenset()
+        )
 
 
 @dataclass(frozen=True, slots=True)
