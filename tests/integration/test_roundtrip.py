@@ -391,6 +391,17 @@ def test_a_role_that_a_script_makes_is_there_for_the_next_one(project, clean_env
     assert as_text(found[0].makes)[0].startswith("+ role teller")
 
 
+def test_a_script_that_ends_all_other_sessions_stops_nothing(project, clean_environment):
+    ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = user AND pid <> pg_backend_pid();"
+    project.migration("1", f"{ends} CREATE TABLE a ();", rollback=f"{ends} DROP TABLE a;")
+    project.migration("2", "CREATE TABLE b ();", rollback="DROP TABLE b;")
+    project.file("samples/1.expect.sql", "SELECT true;")
+    with shadow.opened(shadow.Wanted(superuser=True)) as server:
+        found = tried(project, server)
+
+    assert [(trip.verdict, trip.failure) for trip in found] == [(Verdict.EXACT, None)] * 2
+
+
 def test_a_role_and_sample_rows_do_not_spoil_each_other(project, clean_environment):
     project.migration("0", "CREATE TABLE log (id int PRIMARY KEY);", rollback="DROP TABLE log;")
     project.migration("1", "CREATE ROLE teller;", rollback="DROP ROLE teller;")

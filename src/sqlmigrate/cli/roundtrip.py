@@ -79,10 +79,10 @@ def command(
     for problem in astray:
         app.output.warning(str(problem))
     start, target = _base(app) if base == "dump" else (None, _server_of_target(app))
-    for name in ids if start else ():
-        if name in start.applied:
-            app.output.warning(f"{name} is applied in the target, so the dump holds it already and it is not tried")
-    wanted = [item.migration_id for item in pending if start is None or item.migration_id not in start.applied]
+    applied = start.applied if start else frozenset()
+    for name in applied.intersection(ids):
+        app.output.warning(f"{name} is applied in the target, so the dump holds it already and it is not tried")
+    wanted = [item.migration_id for item in pending if item.migration_id not in applied]
     trips = []
     with _shadow(app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser) as shadow:
         recorded = write or app.output.as_json or proofs.any_recorded(found)
@@ -195,7 +195,8 @@ def _lines(trip: RoundTrip) -> list[str]:
     lines += _part("rows, applied again:", map(str, trip.data_again))
     lines += _part("no sample row shows that this comes back:", trip.lost)
     if trip.failure is not None:
-        lines += [f"  {line}" for line in render_error(trip.failure.error, head=f"{trip.failure.step} failed:")]
+        said = render_error(trip.failure.error, head=f"{trip.failure.step} failed:", outcome=False)
+        lines += [f"  {line}" for line in said]
     for problem in (*trip.expectations, *trip.not_tried):
         lines += render_problem(problem, mark="  ")
     return lines
