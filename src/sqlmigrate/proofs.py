@@ -70,17 +70,23 @@ def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
 
 
 def outdated(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Problem]:
-    """Say which recorded proofs are not what these round trips found; raises Error as `read` does.
+    """Say which recorded proofs are not what these round trips found, or cannot be read.
 
-    The schema before is compared only where the recorded one was made on the same major version of PostgreSQL.
+    The schema before is compared only where the recorded one was read by this version of us on the same major version
+    of PostgreSQL: another one may see more of it.
     """
     found = []
     for proof in _proofs(migrations, trips):
         path = path_of(migrations, proof.migration_id)
-        recorded = read(path)
+        try:
+            recorded = read(path)
+        except Error as error:
+            found.append(Problem(error.message, Place(path)))
+            continue
         if recorded is None:
             continue
-        base = recorded.base if recorded.postgresql == proof.postgresql else proof.base
+        comparable = (recorded.postgresql, recorded.tool) == (proof.postgresql, proof.tool)
+        base = recorded.base if comparable else proof.base
         if replace(recorded, tool=proof.tool, postgresql=proof.postgresql, base=proof.base) != proof:
             found.append(
                 Problem("this proof is stale: the files, what comes before or the verdict changed", Place(path))
@@ -113,14 +119,16 @@ def read(path: Path) -> Proof | None:
     """Read a recorded proof, None where there is none; raises Error where the file is not one of ours."""
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
-        proof = Proof(**values)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(path, str(error)) from None
-    if proof.version != VERSION:
-        raise _unreadable(path, f"it has version {proof.version}, this is {VERSION}")
-    return proof
+    if isinstance(values, dict) and (version := values.get("version")) not in (None, VERSION):
+        raise _unreadable(path, f"it has version {version}, this is {VERSION}")
+    try:
+        return Proof(**values)
+    except TypeError:
+        raise _unreadable(path, "its fields are not those of one") from None
 
 
 def _unreadable(path: Path, reason: str) -> Error:

@@ -75,11 +75,16 @@ def choose(config: Config, *, interactive: bool, environ: Mapping[str, str] | No
 
 
 def named(config: Config, environ: Mapping[str, str] | None = None) -> Choice | None:
-    """Give the database that somebody has named, in the order of `choose`; None where nobody has.
+    """Give the database that the user named, by the order of `choose`; None where he named none, or `--embedded`.
 
     Raises ConfigError or NoTargetError where the place that names it is empty.
     """
-    environ = os.environ if environ is None else environ
+    if config.embedded and config.source("embedded").startswith("option"):
+        return None
+    return _named(config, os.environ if environ is None else environ)
+
+
+def _named(config: Config, environ: Mapping[str, str]) -> Choice | None:
     source = config.source("database_url")
     if config.database_url is not None and source.startswith(("option", "variable")):
         return _url(config.database_url, source)

@@ -19,6 +19,16 @@ def shadow(pg_server, monkeypatch) -> str:
 
 
 @pytest.fixture
+def proven(sqlmigrate):
+    """Record the proofs; `--embedded`, since the test's shadow is on the cluster of its target."""
+
+    def record(status: int = 0) -> None:
+        assert sqlmigrate("roundtrip", "--write", "--embedded").status == status
+
+    return record
+
+
+@pytest.fixture
 def pairs(project):
     """Write pairs by their ids; None stands for no rollback script."""
 
@@ -117,12 +127,22 @@ def test_a_sample_of_no_migration_is_told(project, sqlmigrate):
 
 
 @pytest.mark.usefixtures("shadow")
-def test_a_shadow_on_the_cluster_of_the_target_is_refused(project, target, sqlmigrate):
+@pytest.mark.parametrize("base", ["dump", "replay"])
+def test_a_shadow_on_the_cluster_of_the_target_is_refused(project, target, sqlmigrate, base):
     project.tables("a")
-    result = sqlmigrate("roundtrip", "--base", "dump")
+    result = sqlmigrate("roundtrip", "--base", base)
 
     assert result.status == 2
     assert "the target's own cluster" in result.stderr
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_target_that_cannot_be_asked_is_only_a_warning(project, sqlmigrate):
+    project.tables("a")
+    result = sqlmigrate("roundtrip", "--database-url", "host=/nowhere dbname=none")
+
+    assert result.status == 0
+    assert "the target was not asked which server it is on" in result.stderr
 
 
 def test_from_a_dump_only_what_is_pending_is_tried(project, target, sqlmigrate):
@@ -130,9 +150,10 @@ def test_from_a_dump_only_what_is_pending_is_tried(project, target, sqlmigrate):
     assert sqlmigrate("apply").status == 0
     target.connect().execute("CREATE TABLE by_hand (id int)")
     project.migration("b", "ALTER TABLE by_hand ADD COLUMN b int;", rollback="ALTER TABLE by_hand DROP COLUMN b;")
-    result = sqlmigrate("roundtrip", "--base", "dump", "--json")
+    result = sqlmigrate("roundtrip", "--base", "dump", "--json", "a", "b")
 
     assert [(item["migration_id"], item["verdict"]) for item in result.document["migrations"]] == [("b", "exact")]
+    assert "a is applied in the target" in result.stderr
 
 
 @pytest.mark.usefixtures("shadow")
@@ -150,9 +171,9 @@ def test_a_proof_is_recorded_for_each_and_stays_as_it_is(project, sqlmigrate):
 
 
 @pytest.mark.usefixtures("shadow")
-def test_with_a_proof_it_is_applied(project, target, sqlmigrate):
+def test_with_a_proof_it_is_applied(project, target, sqlmigrate, proven):
     project.tables("a", "b")
-    assert sqlmigrate("roundtrip", "--write").status == 0
+    proven()
 
     assert sqlmigrate("apply", "--require-proof").status == 0
     assert tables(target) == ["a", "b"]
@@ -178,10 +199,10 @@ def test_without_a_proof_nothing_is_applied(project, target, sqlmigrate):
         ("a.sql", "what comes before it has changed since"),
     ],
 )
-def test_a_stale_proof_is_none(project, target, sqlmigrate, file, reason):
+def test_a_stale_proof_is_none(project, target, sqlmigrate, proven, file, reason):
     project.tables("a", "b")
     project.file("samples/b.sql", "SELECT 1;\n")
-    assert sqlmigrate("roundtrip", "--write").status == 0
+    proven()
     assert sqlmigrate("apply", "--steps", "1").status == 0
     path = project.directory / file
     path.write_text(path.read_text() + "-- more\n")
@@ -207,9 +228,9 @@ def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate)
 
 
 @pytest.mark.usefixtures("shadow")
-def test_a_round_trip_that_failed_is_no_proof(pairs, target, sqlmigrate):
+def test_a_round_trip_that_failed_is_no_proof(pairs, target, sqlmigrate, proven):
     pairs(a=("CREATE TABLE a ();", "SELECT 1;"))
-    assert sqlmigrate("roundtrip", "--write").status == 3
+    proven(3)
     result = sqlmigrate("apply", "--require-proof")
 
     assert result.status == 1
@@ -217,18 +238,63 @@ def test_a_round_trip_that_failed_is_no_proof(pairs, target, sqlmigrate):
     assert tables(target) == []
 
 
-def test_a_file_that_is_no_proof_is_placed(project, target, sqlmigrate):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("{}", "its fields are not those of one"),
+        ('{"version": 2}', "it has version 2, this is 1"),
+    ],
+)
+def test_a_file_that_is_no_proof_is_placed(project, target, sqlmigrate, content, reason):
     project.tables("a")
-    path = project.file("proofs/a.json", "{")
+    path = project.file("proofs/a.json", content)
     result = sqlmigrate("apply", "--require-proof")
 
-    assert (result.status, f"error: {path}: is no proof of a round trip" in result.stderr) == (1, True)
+    assert (result.status, f"error: {path}: is no proof of a round trip: {reason}" in result.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("shadow")
-def test_a_proof_of_another_major_version_is_a_warning(project, target, sqlmigrate):
+def test_a_file_that_is_no_proof_does_not_end_a_round_trip(project, sqlmigrate):
+    project.tables("a")
+    path = project.file("proofs/a.json", "{}")
+    result = sqlmigrate("roundtrip", "--json")
+
+    assert (result.status, result.document["summary"]["exact"]) == (0, 1)
+    assert f"{path}: is no proof of a round trip" in result.stderr
+
+
+@pytest.mark.usefixtures("shadow")
+def test_the_schema_of_before_is_compared_only_as_the_same_version_of_us_read_it(project, sqlmigrate):
     project.tables("a")
     assert sqlmigrate("roundtrip", "--write").status == 0
+    path = project.directory / "proofs" / "a.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base": "another", "tool": "0.0.1"}))
+
+    assert "stale" not in sqlmigrate("roundtrip").stderr
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_failure_is_told_with_what_to_do(pairs, sqlmigrate):
+    pairs(a=("CREATE INDEX CONCURRENTLY i ON t (a);", "SELECT 1;"))
+    result = sqlmigrate("roundtrip")
+
+    assert result.status == 3
+    assert "what to do:" in result.stdout
+
+
+def test_a_right_that_an_ordinary_role_lacks_is_explained(pairs, sqlmigrate):
+    pairs(a=("CREATE ROLE teller;", "DROP ROLE teller;"))
+    result = sqlmigrate("roundtrip")
+
+    assert result.status == 3
+    assert "--shadow-superuser runs all of them" in result.stderr
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_proof_of_another_major_version_is_a_warning(project, target, sqlmigrate, proven):
+    project.tables("a")
+    proven()
     path = project.directory / "proofs" / "a.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"postgresql": 9}))
     result = sqlmigrate("apply", "--require-proof")

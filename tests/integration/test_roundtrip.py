@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.project import Project
 from sqlmigrate import roundtrip, shadow
+from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.roundtrip import RoundTrip, Verdict
 from sqlmigrate.schemadiff import as_text
@@ -28,6 +29,16 @@ CREATE TABLE events (at date NOT NULL, what text) PARTITION BY RANGE (at);
 CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 """
 
+WORDS = "words int GENERATED ALWAYS AS (length(what)) STORED"
+HOLDERS = f"""
+CREATE SEQUENCE numbers;
+CREATE DOMAIN email AS text;
+CREATE TYPE kind AS ENUM ('a', 'b');
+CREATE TABLE log (id int, what text);
+CREATE TABLE wares (id int, what text, price numeric, kind kind, mail email, {WORDS});
+CREATE TABLE parts (at date) PARTITION BY RANGE (at);
+CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
+"""
 RESTORED = {
     "a table": ("CREATE TABLE t (id int);", "DROP TABLE t;"),
     "an empty rollback of an empty script": ("-- nothing\n", "-- nothing\n"),
@@ -182,13 +193,58 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(ground
             "column public.log.what has another type in between that does not hold all values",
         ),
         ("DROP SEQUENCE numbers;", "CREATE SEQUENCE numbers;", "sequence public.numbers is dropped and made anew"),
+        ("INSERT INTO log VALUES (1, 'a');", "TRUNCATE log;", "table public.log is emptied"),
+        ("DO $$ BEGIN TRUNCATE public.log; END $$;", "SELECT 1;", "table public.log is emptied"),
+        ("DO $$ BEGIN EXECUTE 'TRUNCATE log'; END $$;", "SELECT 1;", "table public.log is emptied"),
+        ("TRUNCATE parts;", "SELECT 1;", "table public.parts_1 is emptied"),
+        (
+            "ALTER TABLE wares ALTER price TYPE double precision;",
+            "ALTER TABLE wares ALTER price TYPE numeric;",
+            "column public.wares.price has another type in between that does not hold all values",
+        ),
+        (
+            "CREATE TYPE less AS ENUM ('a'); ALTER TABLE wares ALTER kind TYPE less USING kind::text::less;",
+            "ALTER TABLE wares ALTER kind TYPE kind USING kind::text::kind; DROP TYPE less;",
+            "column public.wares.kind has another type in between that does not hold all values",
+        ),
     ],
 )
 def test_what_is_made_anew_without_its_rows_is_lossy(project, server, script, rollback, lost):
-    project.migration("0", "CREATE TABLE log (id int, what text); CREATE SEQUENCE numbers;", rollback="DROP TABLE log;")
+    project.migration("0", HOLDERS, rollback="SELECT 1;")
     found = one(project, server, script, rollback)
 
     assert (found.verdict, found.lost) == (Verdict.LOSSY, (lost,))
+
+
+@pytest.mark.parametrize(
+    ("script", "rollback"),
+    [
+        ("ALTER TABLE wares DROP COLUMN words;", f"ALTER TABLE wares ADD COLUMN {WORDS};"),
+        ("ALTER TABLE wares ALTER id TYPE text;", "ALTER TABLE wares ALTER id TYPE int USING id::int;"),
+        ("ALTER TABLE wares ALTER mail TYPE text;", "ALTER TABLE wares ALTER mail TYPE email;"),
+        (
+            "CREATE TYPE more AS ENUM ('c', 'b', 'a'); ALTER TABLE wares ALTER kind TYPE more USING kind::text::more;",
+            "ALTER TABLE wares ALTER kind TYPE kind USING kind::text::kind; DROP TYPE more;",
+        ),
+    ],
+)
+def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_no_loss(project, server, script, rollback):
+    project.migration("0", HOLDERS, rollback="SELECT 1;")
+    found = one(project, server, script, rollback)
+
+    assert (found.verdict, found.lost) == (Verdict.EXACT, ())
+
+
+def test_a_falling_sequence_goes_back_by_rising(project, server):
+    project.migration("0", "CREATE SEQUENCE falling INCREMENT -1;", rollback="DROP SEQUENCE falling;")
+    project.migration("1", "SELECT nextval('falling');", rollback="SELECT 1;")
+    project.migration("2", "ALTER SEQUENCE falling RESTART;", rollback="SELECT nextval('falling');")
+    for name in ("samples/1.sql", "samples/2.sql"):
+        project.file(name, "SELECT nextval('falling'), nextval('falling');")
+    first, second = tried(project, server, "1", "2")
+
+    assert (first.verdict, first.data) == (Verdict.EXACT, ())
+    assert [str(change) for change in second.data] == ["sequence public.falling: at -1, was at -3"]
 
 
 def test_rows_that_do_not_come_back_are_counted(project, server):
@@ -335,8 +391,45 @@ def test_a_role_that_a_script_makes_is_there_for_the_next_one(project, clean_env
     assert as_text(found[0].makes)[0].startswith("+ role teller")
 
 
-def test_what_changes_a_cluster_that_is_not_ours_is_not_tried(project, database, clean_environment):
-    project.migration("1", "SELECT 1;\nCREATE ROLE never_made;", rollback="DROP ROLE never_made;")
+def test_a_script_that_ends_all_other_sessions_stops_nothing(project, clean_environment):
+    ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = user AND pid <> pg_backend_pid();"
+    project.migration("1", f"{ends} CREATE TABLE a ();", rollback=f"{ends} DROP TABLE a;")
+    project.migration("2", "CREATE TABLE b ();", rollback="DROP TABLE b;")
+    project.file("samples/1.expect.sql", "SELECT true;")
+    with shadow.opened(shadow.Wanted(superuser=True)) as server:
+        found = tried(project, server)
+
+    assert [(trip.verdict, trip.failure) for trip in found] == [(Verdict.EXACT, None)] * 2
+
+
+def test_a_role_and_sample_rows_do_not_spoil_each_other(project, clean_environment):
+    project.migration("0", "CREATE TABLE log (id int PRIMARY KEY);", rollback="DROP TABLE log;")
+    project.migration("1", "CREATE ROLE teller;", rollback="DROP ROLE teller;")
+    project.migration("2", "INSERT INTO log VALUES (1); GRANT SELECT ON log TO teller;", rollback="DELETE FROM log;")
+    project.file("samples/1.sql", "INSERT INTO log VALUES (1);")
+    project.file("samples/1.expect.sql", "SELECT count(*) = 1 FROM log;")
+    with shadow.opened(shadow.Wanted(superuser=True)) as server:
+        first, second = tried(project, server, "1", "2")
+
+    assert (first.verdict, second.failure) == (Verdict.EXACT, None)
+
+
+def test_a_role_that_a_block_makes_is_compared_where_scripts_run_as_superuser(project, clean_environment):
+    makes = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '%s') THEN CREATE ROLE %s; END IF; END $$;"
+    project.migration("1", makes % ("teller", "teller"), rollback="DROP ROLE teller;")
+    project.migration("2", makes % ("clerk", "clerk"), rollback="SELECT 1;")
+    scripts = roundtrip.scripts_of(project.load(), {})
+    config = Config(migrations=project.directory)
+    with shadow.opened(shadow.wanted(config, scripts, superuser=True)) as server:
+        found = tried(project, server)
+
+    assert [trip.verdict for trip in found] == [Verdict.EXACT, Verdict.NOT_RESTORED]
+    assert as_text(found[1].differences)[0].startswith("+ role clerk")
+
+
+@pytest.mark.parametrize("makes", ["CREATE ROLE never_made;", "DO $$ BEGIN EXECUTE 'CREATE ROLE never_made'; END $$;"])
+def test_what_changes_a_cluster_that_is_not_ours_is_not_tried(project, database, clean_environment, makes):
+    project.migration("1", f"SELECT 1;\n{makes}", rollback="SELECT 1;")
     project.migration("2", "CREATE TABLE a ();", rollback="DROP TABLE a;")
     with shadow.opened(shadow.Wanted(shadow_url=database.superuser_url)) as server:
         found = tried(project, server)

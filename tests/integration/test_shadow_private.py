@@ -162,10 +162,11 @@ def test_missing_extensions_are_told_by_name(opened):
 
 
 def test_scripts_run_as_superuser_on_demand(binaries):
-    wanted = Wanted(superuser=True, roles=frozenset({"postgres", "reader"}))
+    wanted = Wanted(superuser=True, roles=frozenset({"postgres", "reader"}), owners=frozenset({"writer"}))
     with shadow.opened(wanted) as opened, opened.database() as database:
         assert database.conninfo == database.admin_conninfo
         assert run(database, "SET ROLE reader", "SELECT session_user, current_user") == [("postgres", "reader")]
+        run(database, "SET ROLE writer", "CREATE TABLE public.t ()")
 
 
 def test_an_ordinary_role_may_have_the_name_of_the_superuser(binaries):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.sql.needs import cluster_wide, extensions_named, needs, roles_named
+from sqlmigrate.sql.needs import cluster_wide, extensions_named, needs, roles_made_by_blocks, roles_named
 from sqlmigrate.sql.script import script_from_text
 
 NAMING_A = {
@@ -132,6 +132,39 @@ def test_the_cluster_is_changed_by(text):
 @pytest.mark.parametrize("text", sorted(LOCAL))
 def test_only_the_database_is_changed_by(text):
     assert cluster_wide(script(f"SELECT 1; {text}")) == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "CREATE ROLE a;",
+        "IF true THEN DROP ROLE a; END IF;",
+        "EXECUTE 'ALTER SYSTEM SET x = 1';",
+        "EXECUTE $x$ GRANT CONNECT ON DATABASE d TO a $x$;",
+    ],
+)
+def test_a_block_that_changes_the_cluster_counts_where_it_is_asked_for(body):
+    found = script(f"DO $$ BEGIN {body} END $$")
+
+    assert (len(cluster_wide(found)), len(cluster_wide(found, blocks=True))) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DO $$ BEGIN RAISE NOTICE 'drop role a'; EXECUTE 'CREATE ROLE ' || 'a'; END $$",
+        "DO $$ BEGIN CREATE TABLE t (); -- and then drop role a\n END $$",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE ROLE a; END $$",
+    ],
+)
+def test_what_only_speaks_of_the_cluster_does_not_change_it(text):
+    assert cluster_wide(script(text), blocks=True) == ()
+
+
+def test_roles_that_blocks_make_are_known():
+    text = "DO $$ BEGIN CREATE ROLE a; EXECUTE 'CREATE USER b'; CREATE TABLE c (); END $$; CREATE ROLE d"
+
+    assert roles_made_by_blocks([script(text)]) == {"a", "b"}
 
 
 def test_a_statement_that_is_too_large_to_parse_is_judged_by_its_first_words():

@@ -104,14 +104,15 @@ def is_terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty()
 
 
-def render_error(error: Error) -> list[str]:
-    """Say what failed, where, in the server's words, and what to do next."""
-    head = click.style("error:", fg="red", bold=True)
-    lines = [f"{head} {printable(str(error))}"]
+def render_error(error: Error, *, head: str = "error:", outcome: bool = True) -> list[str]:
+    """Say what failed, where, in the server's words, and what to do next; with `outcome` also what is left of it."""
+    lines = [f"{click.style(head, fg='red', bold=True)} {printable(str(error))}"]
     if error.place:
         lines += caret(error.place)
     if isinstance(error, ExecutionError):
         lines += _server_lines(error)
+        if outcome and error.migration_id and not error.kept:
+            lines.append(f"  {error.migration_id} was rolled back; nothing of it is in the database")
     for problem in _problems(error):
         lines += render_problem(problem, mark="  ")
     if error.hint:
@@ -177,8 +178,6 @@ def _server_lines(error: ExecutionError) -> list[str]:
     if said := error.server:
         lines += [printable(f"  {said.severity} {said.sqlstate or ''}: {said.message}".replace(" :", ":"))]
         lines += server_details(said)
-    if error.migration_id and not error.kept:
-        lines.append(f"  {error.migration_id} was rolled back; nothing of it is in the database")
     return lines
 
 

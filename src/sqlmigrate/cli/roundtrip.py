@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli._options import App, common, shadowing
-from sqlmigrate.cli._output import caret, error_as_json, is_terminal, printable, problem_as_json, render_problem
+from sqlmigrate.cli._output import (
+    error_as_json,
+    is_terminal,
+    printable,
+    problem_as_json,
+    render_error,
+    render_problem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +37,11 @@ Verdicts: exact, order_only (physical order of columns), lossy (data is not show
 not_restored, fails, irreversible (no rollback script), not_tried (it would change a cluster that is not ours).
 """
 _COLORS = {"exact": "green", "order_only": "green", "lossy": "yellow"}
+_ORDINARY = (
+    "scripts run as an ordinary role that owns the database, as they should in production; what needs more belongs "
+    "into bootstrap/, and --shadow-superuser runs all of them as superuser"
+)
+_LACKING = "42501"  # insufficient_privilege
 _MISTAKE = "ID and --all exclude each other"
 
 
@@ -66,8 +78,11 @@ def command(
     samples, astray = roundtrip.find_samples(found)
     for problem in astray:
         app.output.warning(str(problem))
-    start, target = _base(app) if base == "dump" else (None, None)
-    wanted = [item.migration_id for item in pending if start is None or item.migration_id not in start.applied]
+    start, target = _base(app) if base == "dump" else (None, _server_of_target(app))
+    applied = start.applied if start else frozenset()
+    for name in applied.intersection(ids):
+        app.output.warning(f"{name} is applied in the target, so the dump holds it already and it is not tried")
+    wanted = [item.migration_id for item in pending if item.migration_id not in applied]
     trips = []
     with _shadow(app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser) as shadow:
         recorded = write or app.output.as_json or proofs.any_recorded(found)
@@ -78,6 +93,8 @@ def command(
             trips.append(trip)
             app.output.line("\n".join(_lines(trip)))
         version = shadow.version
+        if shadow.private and not shadow_superuser and any(map(_lacked_right, trips)):
+            app.output.warning(_ORDINARY)
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
         app.output.warning(f"{problem}; record it anew with --write")
@@ -101,6 +118,24 @@ def _base(app: App) -> tuple[Base, TargetFacts]:
         facts = shadow.read_facts(session)
         dump = shadow.dump(target.conninfo, major=facts.major, history_schema=app.config.history_schema)
     return Base(dump, frozenset(row.migration_id for row in applied)), facts
+
+
+def _server_of_target(app: App) -> TargetFacts | None:
+    """Ask a target that is named which server it is on: the shadow must be another one, of the same version.
+
+    No target is needed, so one that cannot be asked is no error.
+    """
+    from sqlmigrate import connection, shadow, target  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.errors import Error  # noqa: PLC0415  same
+
+    try:
+        if (choice := target.named(app.config)) is None or choice.conninfo is None:
+            return None
+        with connection.session(choice.conninfo) as session:
+            return shadow.read_facts(session).of_server()
+    except Error as error:
+        app.output.warning(f"the target was not asked which server it is on: {error.message}")
+        return None
 
 
 @contextmanager
@@ -138,6 +173,13 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
             yield trip
 
 
+def _lacked_right(trip: RoundTrip) -> bool:
+    from sqlmigrate.errors import ExecutionError  # noqa: PLC0415  --help needs none of it
+
+    error = trip.failure.error if trip.failure else None
+    return isinstance(error, ExecutionError) and error.server is not None and error.server.sqlstate == _LACKING
+
+
 def _lines(trip: RoundTrip) -> list[str]:
     """Say in one line how it went, and under it what is wrong."""
     from sqlmigrate.roundtrip import PROVEN  # noqa: PLC0415  --help needs none of it
@@ -153,8 +195,8 @@ def _lines(trip: RoundTrip) -> list[str]:
     lines += _part("rows, applied again:", map(str, trip.data_again))
     lines += _part("no sample row shows that this comes back:", trip.lost)
     if trip.failure is not None:
-        lines.append(f"  {trip.failure.step} failed: {printable(str(trip.failure.error))}")
-        lines += [f"  {line}" for line in caret(trip.failure.error.place)] if trip.failure.error.place else []
+        said = render_error(trip.failure.error, head=f"{trip.failure.step} failed:", outcome=False)
+        lines += [f"  {line}" for line in said]
     for problem in (*trip.expectations, *trip.not_tried):
         lines += render_problem(problem, mark="  ")
     return lines

@@ -19,7 +19,8 @@ ORDER BY 1
 
 -- name: sequences
 SELECT pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename),
-       last_value
+       last_value,
+       increment_by < 0
 FROM pg_catalog.pg_sequences
 WHERE last_value IS NOT NULL
   AND schemaname <> ALL (%(leave_out)s::text[])
@@ -30,18 +31,35 @@ SELECT pg_catalog.count(*),
 FROM ONLY {table}
 
 -- name: holders
+-- A type stands for the one below a domain. The labels of an enumeration are part of what it holds.
 SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(class.relname),
        CASE class.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END,
        class.oid::bigint,
        space.nspname,
        class.relname,
-       coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(attname, attnum, atttypid::bigint, atttypmod)
-                                           ORDER BY attnum)
+       coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+                            attname, attnum, of.oid::bigint,
+                            CASE WHEN type.typtype = 'd' AND atttypmod = -1 THEN type.typtypmod ELSE atttypmod END,
+                            attgenerated <> '',
+                            CASE WHEN of.typtype = 'e' THEN ARRAY(SELECT enumlabel
+                                                                  FROM pg_catalog.pg_enum
+                                                                  WHERE enumtypid = of.oid) END)
+                        ORDER BY attnum)
                  FROM pg_catalog.pg_attribute
+                 JOIN pg_catalog.pg_type AS type ON type.oid = atttypid
+                 JOIN pg_catalog.pg_type AS of ON of.oid = coalesce(nullif(type.typbasetype, 0), type.oid)
                  WHERE class.relkind = 'r'
                    AND attrelid = class.oid
                    AND attnum > 0
-                   AND NOT attisdropped)::text, '[]')
+                   AND NOT attisdropped)::text, '[]'),
+       -- a TRUNCATE of what it is a partition of empties it, too
+       CASE WHEN class.relispartition
+            THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(above_space.nspname, above.relname))::text
+                  FROM pg_catalog.pg_partition_ancestors(class.oid) AS ancestor
+                  JOIN pg_catalog.pg_class AS above ON above.oid = ancestor.relid
+                  JOIN pg_catalog.pg_namespace AS above_space ON above_space.oid = above.relnamespace)
+            ELSE pg_catalog.json_build_array(pg_catalog.json_build_array(space.nspname, class.relname))::text
+       END
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.relkind IN ('r', 'S')
@@ -59,16 +77,23 @@ WHERE class.relkind IN ('r', 'S')
                     AND refobjsubid > 0)
 
 -- name: holds
--- an implicit cast loses nothing (pg_cast.castcontext); within one type, no modifier or a greater one does
+-- What PostgreSQL casts by itself loses nothing (pg_cast.castcontext), but for these; nor does what has the same bytes
+-- (castmethod) or is written out. Within one type, no modifier or a greater one does.
 SELECT CASE
            WHEN %(old)s::oid = %(new)s::oid THEN %(new_modifier)s = -1
                 OR (%(old_modifier)s <> -1 AND %(new_modifier)s >= %(old_modifier)s
                     AND NOT (%(old)s::oid = 'numeric'::pg_catalog.regtype AND
                              ((%(new_modifier)s - 4) & 65535) < ((%(old_modifier)s - 4) & 65535)))
-           ELSE %(new_modifier)s = -1
-                AND EXISTS (SELECT
-                            FROM pg_catalog.pg_cast
-                            WHERE castsource = %(old)s::oid
-                              AND casttarget = %(new)s::oid
-                              AND castcontext = 'i')
+           WHEN %(new_modifier)s <> -1
+                OR %(new)s::oid IN ('real'::pg_catalog.regtype, 'name'::pg_catalog.regtype)
+                OR (%(old)s::oid, %(new)s::oid) IN (
+                    ('bigint'::pg_catalog.regtype, 'double precision'::pg_catalog.regtype),
+                    ('numeric'::pg_catalog.regtype, 'double precision'::pg_catalog.regtype),
+                    ('timestamp'::pg_catalog.regtype, 'timestamptz'::pg_catalog.regtype)) THEN false
+           ELSE %(new)s::oid IN ('text'::pg_catalog.regtype, 'character varying'::pg_catalog.regtype)
+                OR EXISTS (SELECT
+                           FROM pg_catalog.pg_cast
+                           WHERE castsource = %(old)s::oid
+                             AND casttarget = %(new)s::oid
+                             AND (castcontext = 'i' OR castmethod = 'b'))
        END

@@ -25,10 +25,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The rows of all tables, and how far the sequences have come, by qualified names."""
+    """The rows of tables and the last values of sequences, by qualified names; `falling` sequences count down."""
 
     tables: Mapping[str, Rows]
     sequences: Mapping[str, int]
+    falling: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class DataChange:
     def __str__(self) -> str:
         """Say it in one phrase."""
         if self.kind == "sequence":
-            return f"sequence {self.table}: at {self.after or 'its start'}, was at {self.before}"
+            now = "its start" if self.after is None else self.after
+            return f"sequence {self.table}: at {now}, was at {self.before}"
         if self.after is None:
             return f"table {self.table}: all {_rows(self.before)} lost with it"
         if self.before is None:
@@ -69,10 +71,12 @@ def read_contents(connection: Connection, *, leave_out: Collection[str] = ()) ->
     """
     asked, without = queries.load("roundtrip"), {"leave_out": list(leave_out)}
     found = connection.execute(asked["tables"], without).fetchall()
-    sequences: dict[str, int] = dict(connection.execute(asked["sequences"], without).fetchall())
+    sequences = connection.execute(asked["sequences"], without).fetchall()
     with connection.transaction():
         connection.execute("SET LOCAL row_security TO off")
-        return Contents({shown: _digest(connection, *names) for shown, *names in found}, sequences)
+        tables = {shown: _digest(connection, *names) for shown, *names in found}
+    falling = frozenset(name for name, _, falls in sequences if falls)
+    return Contents(tables, {name: value for name, value, _ in sequences}, falling)
 
 
 def _digest(connection: Connection, schema: str, table: str, columns: list[str]) -> Rows:
@@ -94,5 +98,6 @@ def compare_contents(before: Contents, after: Contents, *, values: bool = True) 
         if not same:
             yield DataChange("table", table, old.count if old else None, new.count if new else None)
     for sequence, value in sorted(before.sequences.items()):
-        if after.sequences.get(sequence, 0) < value:
-            yield DataChange("sequence", sequence, value, after.sequences.get(sequence))
+        now = after.sequences.get(sequence)
+        if now is None or (now > value if sequence in before.falling else now < value):
+            yield DataChange("sequence", sequence, value, now)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
 from sqlmigrate import queries
-from sqlmigrate.sql.parse import truncated_tables
+from sqlmigrate.sql.bodies import done
+from sqlmigrate.sql.parse import parse_tree
+from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -19,26 +23,36 @@ if TYPE_CHECKING:
     from sqlmigrate.roundtrip.contents import Contents
 
 
+_TRUNCATE = re.compile(r"\btruncate\b", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column by its place in its table, with what decides whether another type holds all of its values."""
+    """A column by its place in its table, with what decides whether another type holds all of its values.
+
+    `type` is the type below a domain, `labels` are those of an enumeration; a `generated` one holds nothing of its own.
+    """
 
     number: int
     type: int
     modifier: int
+    generated: bool
+    labels: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
     """A table or sequence that can hold data, by its oid; `names` is its schema and its name as they are.
 
-    `described` are its columns as JSON: most holders are only compared.
+    As JSON, since most holders are only compared: `described` are its columns, `above` are the names of itself and of
+    what it is a partition of.
     """
 
     kind: str
     oid: int
     names: tuple[str, str]
     described: str
+    above: str
 
     def columns(self) -> dict[str, Column]:
         """Give the columns by their names."""
@@ -48,7 +62,7 @@ class Holder:
 def read_holders(connection: Connection, *, leave_out: Collection[str] = ()) -> dict[str, Holder]:
     """Read the tables and sequences of a database by their qualified names."""
     rows = connection.execute(queries.load("roundtrip")["holders"], {"leave_out": list(leave_out)})
-    return {shown: Holder(kind, oid, (schema, name), described) for shown, kind, oid, schema, name, described in rows}
+    return {shown: Holder(kind, oid, (schema, name), *rest) for shown, kind, oid, schema, name, *rest in rows}
 
 
 def find_lost(
@@ -66,7 +80,7 @@ def find_lost(
     come back is not lost. The connection is to the database as it is after the rollback.
     """
     shown = {name for name, rows in contents.tables.items() if rows.count} if contents else set()
-    truncated = set(_truncated(migration, before))
+    truncated = _truncated(migration, before)
     for name, old in before.items():
         new = after.get(name)
         if new is None:
@@ -87,7 +101,7 @@ def _columns(connection: Connection, old: Holder, between: Holder | None, new: H
         return
     columns, columns_between = new.columns(), between.columns() if between else {}
     for name, column in old.columns().items():
-        if name not in columns:
+        if name not in columns or column.generated:
             continue
         then = columns_between.get(name)
         if columns[name].number != column.number:
@@ -97,7 +111,9 @@ def _columns(connection: Connection, old: Holder, between: Holder | None, new: H
 
 
 def _holds(connection: Connection, old: Column, new: Column) -> bool:
-    """Tell whether every value of one type is one of another: PostgreSQL then converts it without being asked."""
+    """Tell whether every value of one type has a place in another."""
+    if old.labels is not None and new.labels is not None:
+        return set(old.labels) <= set(new.labels)
     values = {"old": old.type, "new": new.type, "old_modifier": old.modifier, "new_modifier": new.modifier}
     row: Any = connection.execute(queries.load("roundtrip")["holds"], values).fetchone()
     return bool(row[0])
@@ -109,10 +125,25 @@ def _has_values(connection: Connection, table: tuple[str, str], column: str) -> 
     return bool(row[0])
 
 
-def _truncated(migration: Migration, before: Mapping[str, Holder]) -> Iterator[str]:
-    """Give the known tables that the script empties by TRUNCATE; one without a schema is any of that name."""
-    for statement in migration.script.statements():
-        for schema, table in truncated_tables(statement.text):
-            for name, holder in before.items():
-                if holder.names == (schema or holder.names[0], table):
-                    yield name
+def _truncated(migration: Migration, before: Mapping[str, Holder]) -> set[str]:
+    """Give the known tables that the scripts empty by TRUNCATE; one without a schema is any of that name."""
+    named = {
+        table
+        for script, _ in migration.scripts()
+        for statement in script.statements()
+        for text in chain([statement.text], done(statement.text, _TRUNCATE))
+        for table in _named_by_truncate(text)
+    }
+    if not named:
+        return set()
+    return {
+        name
+        for name, holder in before.items()
+        if not named.isdisjoint((part, table) for space, table in json.loads(holder.above) for part in (None, space))
+    }
+
+
+def _named_by_truncate(statement: str) -> Iterator[tuple[str | None, str]]:
+    if leading_words(statement, 1) == ["truncate"] and (tree := parse_tree(statement)) is not None:
+        for item in tree.stmts[0].stmt.truncate_stmt.relations:
+            yield item.range_var.schemaname or None, item.range_var.relname

@@ -134,7 +134,7 @@ class _Runner:
 
     def replay(self, migration: Migration, ground: _Ground) -> None:
         """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
-        if self.shadow.private or not cluster_wide(migration.script):
+        if self.shadow.private or not cluster_wide(migration.script, blocks=True):
             self._advance(migration, ground)
         else:
             ground.without.append(migration.migration_id)
@@ -152,10 +152,15 @@ class _Runner:
         return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without)
 
     def _tried(self, migration: Migration, ground: _Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
-        """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere."""
+        """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere.
+
+        But where there are samples, which the next migrations must not see, it is taken back first.
+        """
         trial = _Trial(self, migration, samples, ground.known, cluster=cluster)
         with ground.copy(keep=lambda: cluster and trial.applied) as copy:
             found = trial.go(copy)
+            if cluster and samples.scripts():
+                trial.take_back(copy)
         if samples.after or samples.expect:
             found = self._with_expectations(found, migration, ground, samples)
         if trial.reached is not None or samples.before:
@@ -189,16 +194,16 @@ class _Runner:
     def _expected(
         self, migration: Migration, database: ShadowDatabase, samples: Samples
     ) -> tuple[Failure | None, tuple[Problem, ...]]:
-        with session(database.conninfo) as connection, session(database.admin_conninfo) as admin:
+        with session(database.conninfo) as connection, _administered(database) as admin:
             steps = [_sample("samples", samples.before), _forward(migration), _sample("samples after", samples.after)]
             for way in (*steps, _back(migration)):
-                on = admin if way and way.operation == "samples" else connection
+                on = admin() if way and way.operation == "samples" else connection
                 if way and (failure := self.attempt(on, migration, way)):
                     return failure, ()
             if samples.expect is None:
                 return None, ()
             try:
-                return None, tuple(unmet(admin, samples.expect))
+                return None, tuple(unmet(admin(), samples.expect))
             except psycopg.Error as error:
                 return _failed_query("expectations", migration, error), ()
 
@@ -228,6 +233,22 @@ class _Runner:
         )
 
 
+@contextmanager
+def _administered(database: ShadowDatabase) -> Iterator[Callable[[], Connection]]:
+    """Give a way to an administrator's session, which is opened anew where a script has ended it."""
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(session(database.admin_conninfo))]
+
+        def admin() -> Connection:
+            try:
+                sessions[-1].execute("SELECT")
+            except psycopg.OperationalError:
+                sessions.append(stack.enter_context(session(database.admin_conninfo)))
+            return sessions[-1]
+
+        yield admin
+
+
 class _Trial:
     """One pair on one database: up, down and up again.
 
@@ -247,49 +268,55 @@ class _Trial:
 
     def go(self, database: ShadowDatabase) -> RoundTrip:
         """Try the pair; all that it needs are sessions of its own, which end with it."""
-        with session(database.conninfo) as connection, session(database.admin_conninfo) as admin:
+        with session(database.conninfo) as connection, _administered(database) as admin:
             try:
                 return self._go(connection, admin)
             except psycopg.Error as error:
                 failure = _failed_query("comparison", self.migration, error)
                 return RoundTrip(self.migration.migration_id, Verdict.FAILS, failure=failure)
 
-    def _go(self, connection: Connection, admin: Connection) -> RoundTrip:
+    def take_back(self, database: ShadowDatabase) -> None:
+        """Roll back what is applied, as far as that can be done."""
+        if self.applied and (back := _back(self.migration)):
+            with session(database.conninfo) as connection:
+                self.applied = self.runner.attempt(connection, self.migration, back) is not None
+
+    def _go(self, connection: Connection, admin: Callable[[], Connection]) -> RoundTrip:
         migration, forward, back = self.migration, _forward(self.migration), _back(self.migration)
         found = RoundTrip(migration.migration_id, Verdict.IRREVERSIBLE)
-        if failure := self._load(admin):
+        if failure := self._load(admin()):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
-        s0 = self._schema(admin)
-        held = read_holders(admin)
-        rows = read_contents(admin) if self.samples.before else None
+        s0 = self._schema(admin())
+        held = read_holders(admin())
+        rows = read_contents(admin()) if self.samples.before else None
         found = replace(found, base=s0.schema.fingerprint() if self.runner.fingerprints else None)
         if failure := self.runner.attempt(connection, migration, forward):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
-        s1 = self.reached = self._schema(admin)
-        held_between = read_holders(admin)
-        rows_applied = read_contents(admin) if self.samples.before else None
+        s1 = self.reached = self._schema(admin())
+        held_between = read_holders(admin())
+        rows_applied = read_contents(admin()) if self.samples.before else None
         found = replace(found, makes=compare(s0.schema, s1.schema))
         if back is None:
             return found
         if failure := self.runner.attempt(connection, migration, back):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = False
-        s2 = self._schema(admin)
-        data = tuple(compare_contents(rows, read_contents(admin))) if rows else ()
+        s2 = self._schema(admin())
+        data = tuple(compare_contents(rows, read_contents(admin()))) if rows else ()
         found = replace(found, differences=compare(s0.schema, s2.schema), data=data)
         back_again = None if data else rows
-        lost = find_lost(admin, migration, held, held_between, read_holders(admin), contents=back_again)
+        lost = find_lost(admin(), migration, held, held_between, read_holders(admin()), contents=back_again)
         found = replace(found, lost=tuple(lost))
         if failure := self.runner.attempt(connection, migration, replace(forward, step="apply again")):
             # what the rollback left behind is mostly the reason, and says more
             verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
             return replace(found, verdict=verdict, failure=failure)
         self.applied = True
-        s3 = self.reached = self._schema(admin)
+        s3 = self.reached = self._schema(admin())
         found = replace(found, again=compare(s1.schema, s3.schema))
         if rows_applied:
-            data = tuple(compare_contents(rows_applied, read_contents(admin), values=False))
+            data = tuple(compare_contents(rows_applied, read_contents(admin()), values=False))
             found = replace(found, data_again=data)
         return replace(found, verdict=_judge(found))
 
@@ -327,7 +354,7 @@ def _sample(step: str, script: Script | None) -> _Way | None:
 
 
 def _cluster_wide(script: Script) -> Iterator[Problem]:
-    for statement in cluster_wide(script):
+    for statement in cluster_wide(script, blocks=True):
         yield Problem(_NOT_OURS, script.place(statement))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
 
+APPLICATION = "sqlmigrate: shadow"
 PREFIX = "sqlmigrate_shadow_"
 _PATTERN = rf"^{PREFIX}([0-9]+)_([0-9]+)_[0-9a-f]+_[0-9]+$"
 _FIRST_WITH_STRATEGY = 150000
@@ -42,13 +43,27 @@ class Databases:
         self, session: Connection, conninfo: str, *, owner: str | None = None, login: str | None = None
     ) -> None:
         """Work through a session; `owner` gets the databases and `login` uses them, else the session's role does."""
-        self._session = session
+        self._first = self._session = session
         self._conninfo = conninfo
         self._owner = owner
         self._login = login
         self._numbers = itertools.count(1)
         row = session.execute(queries.load("shadow")["run"]).fetchone()
         self._run = f"{PREFIX}{row[0] if row else 0}_{secrets.token_hex(2)}"
+
+    def close(self) -> None:
+        """Close the session that took the place of the one that was given."""
+        if self._session is not self._first:
+            self._session.close()
+
+    def _live(self) -> Connection:
+        """Give our session, or another one where a script has ended it by pg_terminate_backend()."""
+        try:
+            self._session.execute("SELECT")
+        except psycopg.OperationalError:
+            self.close()
+            self._session = connections.connect(self._conninfo, application_name=APPLICATION)
+        return self._session
 
     @contextmanager
     def made(self, template: str = "template0") -> Iterator[ShadowDatabase]:
@@ -73,16 +88,17 @@ class Databases:
         return ShadowDatabase(name, own, admin)
 
     def _create(self, name: str, template: str) -> None:
+        session = self._live()
         if not self._vacant(template, _CLONE_WAIT):
             raise ServerError(f"database {template} cannot be cloned: a session is open in it", hint=_CLOSE)
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         if self._owner is not None:
             statement += sql.SQL(" OWNER {}").format(sql.Identifier(self._owner))
-            if self._session.info.server_version >= _FIRST_WITH_STRATEGY:
+            if session.info.server_version >= _FIRST_WITH_STRATEGY:
                 # Faster where a checkpoint costs nothing; elsewhere it would make the user's server write everything.
                 statement += sql.SQL(" STRATEGY file_copy")
         try:
-            self._session.execute(statement)
+            session.execute(statement)
         except psycopg.errors.ObjectInUse as error:
             reason = error.diag.message_detail or error.diag.message_primary
             raise ServerError(f"database {template} cannot be cloned: {reason}", hint=_CLOSE) from None
@@ -101,12 +117,13 @@ class Databases:
             time.sleep(_LOOK_INTERVAL)
 
     def _drop(self, name: str) -> None:
+        session = self._live()
         self._vacant(name, _DROP_WAIT)
         try:
-            drop(self._session, name, force=True)
+            drop(session, name, force=True)
         except psycopg.errors.ObjectInUse:
             _release(self._described(name).admin_conninfo)
-            drop(self._session, name, force=True)
+            drop(session, name, force=True)
 
 
 def drop(session: Connection, name: str, *, force: bool) -> None:

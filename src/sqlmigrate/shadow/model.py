@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.migrations import BOOTSTRAP
-from sqlmigrate.sql.needs import needs
+from sqlmigrate.sql.needs import needs, roles_made_by_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,16 +28,19 @@ def wanted(
     """Say what the settings and the scripts that are going to run ask of a shadow; `base` is `replay` or `dump`.
 
     A dump holds what `bootstrap/` makes, which therefore does not run then. The settings' role is the owner, so that
-    it may create. Raises ScriptError where a script cannot be split.
+    it may create. A superuser can make the roles himself that DO blocks make. Raises ScriptError where a script cannot
+    be split.
     """
+    scripts = list(scripts)
     found = needs(scripts)
+    made = roles_made_by_blocks(scripts) if superuser else frozenset()
     return Wanted(
         shadow_url=config.shadow_url,
         target=target,
         superuser=superuser,
         bootstrap=config.migrations / BOOTSTRAP if base == "replay" else None,
-        roles=found.roles | ({config.role} if config.role else set()),
-        owners=found.owners,
+        roles=(found.roles - made) | ({config.role} if config.role else set()),
+        owners=found.owners - made,
         owner=config.role,
     )
 
@@ -61,6 +64,12 @@ class TargetFacts:
     member_of: frozenset[str] = frozenset()
     started: datetime | None = None
     system_identifier: int | None = None
+
+    def of_server(self) -> TargetFacts:
+        """Leave out who asked: scripts then run as they do without a target."""
+        return replace(
+            self, login="", superuser=False, creates_databases=False, creates_roles=False, member_of=frozenset()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,9 @@ def adopt(session: Connection, wanted: Wanted) -> None:
     owns_public = session.info.server_version >= _FIRST_WITH_OWNED_PUBLIC
     if not owns_public:
         execute(session, "GRANT CREATE ON SCHEMA public TO {}", owner)
-    if wanted.superuser:
-        return
     for name in sorted(made):
-        execute(session, "GRANT {} TO {}", name, owner)
+        if not wanted.superuser:
+            execute(session, "GRANT {} TO {}", name, owner)
         if owns_public and name in wanted.owners:
             execute(session, "GRANT CREATE ON SCHEMA public TO {}", name)
 

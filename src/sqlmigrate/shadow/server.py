@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
@@ -13,7 +13,7 @@ from sqlmigrate.bootstrap import read_scripts, run_statement
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
 from sqlmigrate.server import ephemeral, find_binaries
 from sqlmigrate.shadow import dumps, roles
-from sqlmigrate.shadow.databases import Databases, drop_leftovers
+from sqlmigrate.shadow.databases import APPLICATION, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
 from sqlmigrate.sql.needs import cluster_wide, needs
 
@@ -32,7 +32,6 @@ SETTINGS = {
     "max_locks_per_transaction": "256",
     "max_prepared_transactions": "10",
 }
-APPLICATION = "sqlmigrate: shadow"
 _SOURCE = "the URL of the shadow (--shadow-url or SQLMIGRATE_SHADOW_URL)"
 _HINT = "name a server for it with --shadow-url, or pip install 'pg-sqlmigrate[embedded]'"
 
@@ -132,8 +131,10 @@ def _private(wanted: Wanted) -> Iterator[Shadow]:
         conninfo = server.conninfo(user=admin)
         owner = roles.owner_name(wanted)
         login = admin if wanted.superuser else owner
-        with connections.session(conninfo, application_name=APPLICATION) as session:
-            databases = Databases(session, conninfo, owner=owner, login=login)
+        with (
+            connections.session(conninfo, application_name=APPLICATION) as session,
+            closing(Databases(session, conninfo, owner=owner, login=login)) as databases,
+        ):
             facts = read_facts(session)
             shadow = Shadow(session, databases, facts, wanted, owner=login)
             shadow.notes = tuple(_notes(facts, wanted, superuser=wanted.superuser))
@@ -168,7 +169,8 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
         notes = [*_notes(facts, wanted, superuser=facts.superuser), *_checked(facts, wanted)]
         if left := drop_leftovers(session):
             notes.append(f"dropped what a killed run had left on the shadow's server: {', '.join(left)}")
-        shadow = Shadow(session, Databases(session, conninfo), facts, wanted, owner=facts.login)
+        databases = stack.enter_context(closing(Databases(session, conninfo)))
+        shadow = Shadow(session, databases, facts, wanted, owner=facts.login)
         shadow.notes = tuple(notes)
         yield shadow
 

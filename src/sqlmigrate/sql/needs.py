@@ -1,7 +1,6 @@
 """What scripts need of the cluster that they run in: roles, extensions, and the right to change it as a whole.
 
-It is read from the parse trees. In the body of a DO block or function that is a cheap attempt: statements that stand
-there as such or as the literal of an EXECUTE are seen, what is put together while it runs is not.
+It is read from the parse trees; in the body of a DO block or function what `bodies` finds there.
 """
 
 from __future__ import annotations
@@ -10,11 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.sql.bodies import bodies, candidates, done
 from sqlmigrate.sql.parse import has_option, parse_tree
-from sqlmigrate.sql.scan import leading_words, split
+from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from sqlmigrate.sql.script import Script, Statement
 
@@ -28,7 +28,8 @@ _START = re.compile(
     r"\b(?:alter|create|grant|reassign|revoke|set\s+(?:(?:local|session)\s+)?(?:role\s+(?!=)|session\s+auth))",
     re.IGNORECASE,
 )
-_EXECUTED = re.compile(r"\bexecute\s+(?:'((?:[^']|'')*)'|(\$\w*\$)(.*?)\2)", re.IGNORECASE | re.DOTALL)
+_CHANGE = re.compile(r"\b(?:alter|comment|create|drop|grant|reassign|revoke|security)\b", re.IGNORECASE)
+_CREATE = re.compile(r"\bcreate\b", re.IGNORECASE)
 _ROLE_SETTINGS = frozenset({"role", "session_authorization"})
 _SHARED_KINDS = frozenset({"role", "user", "group", "database", "tablespace", "subscription", "system", "owned"})
 _SHARED_OBJECTS = frozenset({"OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL"})
@@ -91,15 +92,31 @@ def extensions_named(scripts: Iterable[Script]) -> frozenset[str]:
     return needs(scripts).extensions
 
 
-def cluster_wide(script: Script) -> tuple[Statement, ...]:
+def roles_made_by_blocks(scripts: Iterable[Script]) -> frozenset[str]:
+    """Give the roles that DO blocks of the scripts make, mostly where they are missing."""
+    made: set[str] = set()
+    for script in scripts:
+        for statement in script.statements():
+            for text in done(statement.text, _CREATE):
+                tree = parse_tree(text)
+                made.update(raw.stmt.create_role_stmt.role for raw in (tree.stmts if tree else ()))
+    return frozenset(made - {""})
+
+
+def cluster_wide(script: Script, *, blocks: bool = False) -> tuple[Statement, ...]:
     """Give the statements that change more than the database that they run in, or reach another server.
 
-    Those in the body of a DO block or function are not seen.
+    With `blocks` also those DO blocks in whose body such a statement stands; never what a function would do.
     """
-    return tuple(statement for statement in script.statements() if _is_cluster_wide(statement.text))
+    return tuple(
+        statement
+        for statement in script.statements()
+        if _is_cluster_wide(statement.text)
+        or (blocks and any(_is_cluster_wide(text, inside=True) for text in done(statement.text, _CHANGE)))
+    )
 
 
-def _is_cluster_wide(statement: str) -> bool:
+def _is_cluster_wide(statement: str, *, inside: bool = False) -> bool:
     words = leading_words(statement, 3)
     if not words or words[0] not in _FIRST - {"do", "set"}:
         return False
@@ -108,7 +125,7 @@ def _is_cluster_wide(statement: str) -> bool:
         return False
     tree = parse_tree(statement)
     if tree is None or not tree.stmts:
-        return bool(by_words)
+        return bool(by_words) and not inside
     kind = tree.stmts[0].stmt.WhichOneof("node")
     node = getattr(tree.stmts[0].stmt, kind)
     if field := _OBJECT_FIELDS.get(kind):
@@ -143,7 +160,7 @@ def _look(statement: str, found: _Found, *, inside: bool = False) -> bool:
             found.roles.add(node.subname)
             found.made.add(node.newname)
         elif kind in {"do_stmt", "create_function_stmt"}:
-            for body in _bodies(node.args if kind == "do_stmt" else node.options):
+            for body in bodies(node.args if kind == "do_stmt" else node.options):
                 _look_inside(body, found)
         _walk(node, found)
     return True
@@ -169,23 +186,9 @@ def _walk(node: Any, found: _Found) -> None:
             _walk(item, found)
 
 
-def _bodies(options: Any) -> Iterator[str]:
-    for option in options:
-        element = option.def_elem
-        if element.defname == "as":
-            if element.arg.WhichOneof("node") == "list":
-                yield from (item.string.sval for item in element.arg.list.items)
-            else:
-                yield element.arg.string.sval
-
-
 def _look_inside(body: str, found: _Found) -> None:
     """Note what the statements of a body need, as far as they stand there."""
     if not _TELLING.search(body):
         return
-    for piece in split(body):
-        for start in _START.finditer(piece.text):
-            if _look(piece.text[start.start() :], found, inside=True):
-                break
-    for executed in _EXECUTED.finditer(body):
-        _look((executed[1] or "").replace("''", "'") or executed[3] or "", found, inside=True)
+    for texts in candidates(body, _START):
+        any(_look(text, found, inside=True) for text in texts)

@@ -201,14 +201,6 @@ def parse_tree(statement: str) -> Any:
         return None
 
 
-def truncated_tables(statement: str) -> list[tuple[str | None, str]]:
-    """Give the tables that a TRUNCATE names, each as its schema (None where it names none) and its name."""
-    if leading_words(statement, 1) != ["truncate"] or (tree := parse_tree(statement)) is None:
-        return []
-    ranges = [item.range_var for item in tree.stmts[0].stmt.truncate_stmt.relations]
-    return [(item.schemaname or None, item.relname) for item in ranges]
-
-
 def normal_form(statement: str) -> tuple[str, ...] | None:
     """Give a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
 
