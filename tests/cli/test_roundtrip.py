@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -48,6 +51,21 @@ def test_it_needs_no_target_and_no_question_even_in_ci(project, sqlmigrate, monk
     assert result.lines[0].startswith("a: exact (")
     assert result.lines[-1].startswith("2 migrations: 2 exact (PostgreSQL ")
     assert "a throwaway server" in result.stderr
+
+
+@pytest.mark.usefixtures("shadow")
+def test_on_a_terminal_the_bar_gives_way_to_the_lines(project):
+    project.tables("a", "b")
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "sqlmigrate", "roundtrip", "--no-color"]
+    subprocess.run(command, check=True, stdin=end, stdout=end, stderr=end, env=os.environ | {"TERM": "xterm"})
+    shown = os.read(terminal, 100_000).decode()
+    os.close(end)
+    os.close(terminal)
+
+    erased = "\x1b[2K"
+    assert "round trips" in shown
+    assert all(f"{erased}{name}: exact (" in shown for name in "ab")
 
 
 @pytest.mark.usefixtures("shadow")

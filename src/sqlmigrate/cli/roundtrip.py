@@ -159,7 +159,7 @@ def _shadow(
 
 
 def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[RoundTrip]:
-    """Show a bar on a terminal while the trips are made."""
+    """Show a bar on a terminal while the trips are made; it gives way to what is said of one."""
     if app.output.quiet or app.output.as_json or not is_terminal(sys.stderr):
         yield from trips
         return
@@ -170,7 +170,9 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
         task = bar.add_task("round trips", total=total)
         for trip in trips:
             bar.advance(task)
+            bar.stop()
             yield trip
+            bar.start()
 
 
 def _lacked_right(trip: RoundTrip) -> bool:
