@@ -50,6 +50,10 @@ class Snapshot:
     stamps: Mapping[int, int] = field(repr=False, compare=False)
     units: Units = field(repr=False, compare=False)
 
+    def keeps(self, before: Snapshot) -> bool:
+        """Tell whether every object of an earlier snapshot is there as it was: not dropped, rewritten or changed."""
+        return before.origin == self.origin and all(self.stamps.get(unit) == old for unit, old in before.stamps.items())
+
 
 def read(
     connection: psycopg.Connection[Any],

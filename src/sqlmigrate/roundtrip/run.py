@@ -14,8 +14,8 @@ from sqlmigrate.connection import probe, server_message, session
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError
 from sqlmigrate.events import ignore
-from sqlmigrate.roundtrip.contents import compare_contents, read_contents
-from sqlmigrate.roundtrip.loss import find_lost, read_holders
+from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
+from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.samples import Samples, unmet
 from sqlmigrate.schemadiff import compare, order_only
@@ -156,7 +156,7 @@ class _Runner:
 
         But where there are samples, which the next migrations must not see, it is taken back first.
         """
-        trial = _Trial(self, migration, samples, ground.known, cluster=cluster)
+        trial = _Trial(self, migration, samples, ground, cluster=cluster)
         with ground.copy(keep=lambda: cluster and trial.applied) as copy:
             found = trial.go(copy)
             if cluster and samples.scripts():
@@ -256,7 +256,7 @@ class _Trial:
     """
 
     def __init__(
-        self, runner: _Runner, migration: Migration, samples: Samples, known: Snapshot | None, *, cluster: bool
+        self, runner: _Runner, migration: Migration, samples: Samples, ground: _Ground, *, cluster: bool
     ) -> None:
         self.runner = runner
         self.migration = migration
@@ -264,7 +264,8 @@ class _Trial:
         self.cluster = cluster
         self.applied = False
         self.reached: Snapshot | None = None
-        self._known = known
+        self._ground = ground
+        self._known = ground.known
 
     def go(self, database: ShadowDatabase) -> RoundTrip:
         """Try the pair; all that it needs are sessions of its own, which end with it."""
@@ -287,14 +288,13 @@ class _Trial:
         if failure := self._load(admin()):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         s0 = self._schema(admin())
-        held = read_holders(admin())
         rows = read_contents(admin()) if self.samples.before else None
         found = replace(found, base=s0.schema.fingerprint() if self.runner.fingerprints else None)
         if failure := self.runner.attempt(connection, migration, forward):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
         s1 = self.reached = self._schema(admin())
-        held_between = read_holders(admin())
+        between = None if s1.keeps(s0) else read_holders(admin())
         rows_applied = read_contents(admin()) if self.samples.before else None
         found = replace(found, makes=compare(s0.schema, s1.schema))
         if back is None:
@@ -305,9 +305,8 @@ class _Trial:
         s2 = self._schema(admin())
         data = tuple(compare_contents(rows, read_contents(admin()))) if rows else ()
         found = replace(found, differences=compare(s0.schema, s2.schema), data=data)
-        back_again = None if data else rows
-        lost = find_lost(admin(), migration, held, held_between, read_holders(admin()), contents=back_again)
-        found = replace(found, lost=tuple(lost))
+        if between is not None or not s2.keeps(s0):
+            found = replace(found, lost=tuple(self._lost(admin(), between, None if data else rows)))
         if failure := self.runner.attempt(connection, migration, replace(forward, step="apply again")):
             # what the rollback left behind is mostly the reason, and says more
             verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
@@ -319,6 +318,15 @@ class _Trial:
             data = tuple(compare_contents(rows_applied, read_contents(admin()), values=False))
             found = replace(found, data_again=data)
         return replace(found, verdict=_judge(found))
+
+    def _lost(
+        self, admin: Connection, between: Mapping[str, Holder] | None, contents: Contents | None
+    ) -> Iterator[str]:
+        """Name what was made anew; what was there before can still be seen in the database that this is a copy of."""
+        with session(self._ground.database.admin_conninfo) as ground:
+            before = read_holders(ground)
+        after = read_holders(admin)
+        return find_lost(admin, self.migration, before, between or before, after, contents=contents)
 
     def _load(self, admin: Connection) -> Failure | None:
         way = _sample("samples", self.samples.before)
