@@ -31,23 +31,28 @@ SELECT pg_catalog.count(*),
 FROM ONLY {table}
 
 -- name: holders
--- A type stands for the one below a domain. The labels of an enumeration are part of what it holds.
+-- Of types that are not PostgreSQL's own also what is below a domain, and the labels of an enumeration.
 SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(class.relname),
        CASE class.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END,
        class.oid::bigint,
        space.nspname,
        class.relname,
        coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
-                            attname, attnum, of.oid::bigint,
-                            CASE WHEN type.typtype = 'd' AND atttypmod = -1 THEN type.typtypmod ELSE atttypmod END,
-                            attgenerated <> '',
-                            CASE WHEN of.typtype = 'e' THEN ARRAY(SELECT enumlabel
+                            attname, attnum, atttypid::bigint, atttypmod, attgenerated <> '',
+                            CASE WHEN atttypid >= 16384
+                                 THEN (SELECT pg_catalog.json_build_array(
+                                                  base.oid::bigint, type.typtypmod,
+                                                  CASE WHEN base.typtype = 'e'
+                                                       THEN ARRAY(SELECT enumlabel
                                                                   FROM pg_catalog.pg_enum
-                                                                  WHERE enumtypid = of.oid) END)
+                                                                  WHERE enumtypid = base.oid) END)
+                                       FROM pg_catalog.pg_type AS type
+                                       JOIN pg_catalog.pg_type AS base
+                                         ON base.oid = coalesce(nullif(type.typbasetype, 0), type.oid)
+                                       WHERE type.oid = atttypid)
+                            END)
                         ORDER BY attnum)
                  FROM pg_catalog.pg_attribute
-                 JOIN pg_catalog.pg_type AS type ON type.oid = atttypid
-                 JOIN pg_catalog.pg_type AS of ON of.oid = coalesce(nullif(type.typbasetype, 0), type.oid)
                  WHERE class.relkind = 'r'
                    AND attrelid = class.oid
                    AND attnum > 0
@@ -58,7 +63,6 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
                   FROM pg_catalog.pg_partition_ancestors(class.oid) AS ancestor
                   JOIN pg_catalog.pg_class AS above ON above.oid = ancestor.relid
                   JOIN pg_catalog.pg_namespace AS above_space ON above_space.oid = above.relnamespace)
-            ELSE pg_catalog.json_build_array(pg_catalog.json_build_array(space.nspname, class.relname))::text
        END
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace

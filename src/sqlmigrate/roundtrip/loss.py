@@ -44,19 +44,30 @@ class Column:
 class Holder:
     """A table or sequence that can hold data, by its oid; `names` is its schema and its name as they are.
 
-    As JSON, since most holders are only compared: `described` are its columns, `above` are the names of itself and of
-    what it is a partition of.
+    As JSON, since most holders are only compared: `described` are its columns, `above` are the names of what it is a
+    partition of, and its own.
     """
 
     kind: str
     oid: int
     names: tuple[str, str]
     described: str
-    above: str
+    above: str | None
+
+    def emptied_as(self) -> list[tuple[str, str]]:
+        """Give the names by which a TRUNCATE empties it."""
+        return [(space, name) for space, name in json.loads(self.above)] if self.above else [self.names]
 
     def columns(self) -> dict[str, Column]:
         """Give the columns by their names."""
-        return {name: Column(*rest) for name, *rest in json.loads(self.described)}
+        return {name: _column(*rest) for name, *rest in json.loads(self.described)}
+
+
+def _column(number: int, type_: int, modifier: int, generated: bool, own: list[Any] | None) -> Column:  # noqa: FBT001
+    if own is None:
+        return Column(number, type_, modifier, generated, None)
+    base, base_modifier, labels = own
+    return Column(number, base, base_modifier if base != type_ else modifier, generated, labels)
 
 
 def read_holders(connection: Connection, *, leave_out: Collection[str] = ()) -> dict[str, Holder]:
@@ -139,7 +150,7 @@ def _truncated(migration: Migration, before: Mapping[str, Holder]) -> set[str]:
     return {
         name
         for name, holder in before.items()
-        if not named.isdisjoint((part, table) for space, table in json.loads(holder.above) for part in (None, space))
+        if not named.isdisjoint((part, table) for space, table in holder.emptied_as() for part in (None, space))
     }
 
 
