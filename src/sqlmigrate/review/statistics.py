@@ -72,7 +72,9 @@ def from_file(path: Path) -> Target:
         kind = (found["command"], found["version"])
         tables = tuple(TableSize(**item) for item in found["target"].pop("tables"))
         target = Target(**found["target"], tables=tables)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except OSError as error:
+        raise Error(f"cannot be read: {error.strerror}", place=Place(path)) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unreadable(path, str(error)) from None
     if kind != ("stats", VERSION):
         raise _unreadable(path, f"it is of {kind[0]!r}, version {kind[1]}")
