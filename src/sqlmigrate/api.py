@@ -20,6 +20,7 @@ What the functions have in common:
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -304,8 +305,11 @@ def roundtrip(
     wanted = shadow.wanted(settings, trips.scripts_of(found, samples), superuser=superuser)
     names = [migration.migration_id for migration in trips.chosen(found, list(ids))]
     options = run_options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)
-    with own_errors(), shadow.opened(wanted) as server:
-        return tuple(trips.round_trips(found, names, server, options, samples=samples))
+    jobs = 1 if shadow_url is not None else trips.servers_worth(len(names))
+    with own_errors(), ExitStack() as stack:
+        servers = [stack.enter_context(shadow.opened(wanted)) for _ in range(jobs)]
+        with closing(trips.side_by_side(found, names, servers, options, samples=samples)) as run:
+            return tuple(run)
 
 
 def seed(

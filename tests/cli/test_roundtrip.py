@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from support.command import ended, started
 from support.contents import tables
+from support.processes import family
+from support.waiting import wait_until
 
+SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 LOSSY = {"0": ("CREATE TABLE t (a int);", "DROP TABLE t;"), "1": ("TRUNCATE t;", "SELECT 1;")}
 
 
@@ -51,6 +57,40 @@ def test_it_needs_no_target_and_no_question_even_in_ci(project, sqlmigrate, monk
     assert result.lines[0].startswith("a: exact (")
     assert result.lines[-1].startswith("2 migrations: 2 exact (PostgreSQL ")
     assert "a throwaway server" in result.stderr
+
+
+def test_several_servers_say_the_same_in_order(project, sqlmigrate):
+    project.tables("a", "b", "c")
+    result = sqlmigrate("roundtrip", "--jobs", "2")
+
+    assert result.status == 0
+    assert [line.split(" (")[0] for line in result.lines[:3]] == ["a: exact", "b: exact", "c: exact"]
+    assert "2 throwaway servers" in result.stderr
+
+
+@pytest.mark.usefixtures("shadow")
+def test_several_servers_must_be_our_own(project, sqlmigrate):
+    project.tables("a")
+    result = sqlmigrate("roundtrip", "--jobs", "2")
+
+    assert (result.status, result.stdout) == (2, "")
+    assert "--jobs is for throwaway servers of our own" in result.stderr
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
+def test_a_signal_ends_it_at_once_with_all_servers(project, jobs, number, status, word):
+    project.tables("a", "b")
+    project.migration("c", "DO $$ BEGIN PERFORM pg_sleep(600); END $$;", rollback="SELECT 1;")
+    with started("roundtrip", "--jobs", jobs) as process:
+        wait_until(lambda: any(" DO" in title for title in family(process.pid).values()), timeout=30)
+        servers = family(process.pid)
+        process.send_signal(number)
+        outcome = ended(process)
+
+    assert outcome.status == status
+    assert outcome.stderr.splitlines()[-1].startswith(f"{word}: only throwaway databases were written to")
+    wait_until(lambda: not [pid for pid in servers if Path(f"/proc/{pid}").exists()], timeout=10)
 
 
 @pytest.mark.usefixtures("shadow")

@@ -46,6 +46,8 @@ ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 BUG, INTERRUPTED, TERMINATED = 70, 130, 143
 _COLLECT_AFTER = 50_000  # objects; Python's 700 means dozens of collections while modules are loaded, for nothing
 _STOPPED = "a transaction that was running was rolled back; what was committed before stays: see `sqlmigrate status`"
+_ONLY_THROWN_AWAY = "only throwaway databases were written to, and they are gone"
+_WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
 
 EPILOG = """\b
 Examples:
@@ -207,9 +209,10 @@ def _usage(error: click.ClickException, output: Output) -> int:
 
 def _stopped(error: BaseException, output: Output) -> int:
     """Report Ctrl-C or SIGTERM; Click turns both into its own Abort while it asks a question."""
-    stopped: Error = _Interrupted(f"interrupted: {_STOPPED}")
+    left = _ONLY_THROWN_AWAY if output.command in _WRITE_ONLY_THERE else _STOPPED
+    stopped: Error = _Interrupted(f"interrupted: {left}")
     if isinstance(error, Terminated) or isinstance(error.__context__, Terminated):
-        stopped = _Terminated(f"terminated: {_STOPPED}")
+        stopped = _Terminated(f"terminated: {left}")
     if output.as_json:
         output.result(error=error_as_json(stopped))
     click.echo(stopped.message, err=True)

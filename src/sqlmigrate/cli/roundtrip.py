@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,10 +20,11 @@ from sqlmigrate.cli._output import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from sqlmigrate.roundtrip import Base, DataChange, RoundTrip
-    from sqlmigrate.shadow import TargetFacts
+    from sqlmigrate.shadow import Shadow, TargetFacts
+    from sqlmigrate.sql.script import Script
 
 FINDINGS = 3
 EPILOG = """\b
@@ -43,6 +45,7 @@ _ORDINARY = (
 )
 _LACKING = "42501"  # insufficient_privilege
 _MISTAKE = "ID and --all exclude each other"
+_NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; the shadow's server works on one pair at a time"
 
 
 @click.command(epilog=EPILOG)
@@ -50,6 +53,12 @@ _MISTAKE = "ID and --all exclude each other"
 @click.option("--all", "everything", is_flag=True, help="Try every migration, as without an ID.")
 @click.option("--strict", is_flag=True, help="Exit with 3 for lossy too.")
 @click.option("--write", is_flag=True, help="Record what was found in proofs/ID.json.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Work on N throwaway servers side by side [as many as there are processors, for many migrations].",
+)
 @shadowing
 @common
 @click.pass_context
@@ -61,6 +70,7 @@ def command(
     everything: bool,
     strict: bool,
     write: bool,
+    jobs: int | None,
     base: str,
     shadow_superuser: bool,
 ) -> None:
@@ -78,28 +88,30 @@ def command(
     samples, astray = roundtrip.find_samples(found)
     for problem in astray:
         app.output.warning(str(problem))
+    jobs = _jobs(app, jobs, len(pending))
     start, target = _base(app) if base == "dump" else (None, _server_of_target(app))
     applied = start.applied if start else frozenset()
     for name in applied.intersection(ids):
         app.output.warning(f"{name} is applied in the target, so the dump holds it already and it is not tried")
     wanted = [item.migration_id for item in pending if item.migration_id not in applied]
-    trips = []
-    with _shadow(app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser) as shadow:
+    started = time.monotonic()
+    with _shadows(
+        app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser, jobs=jobs
+    ) as shadows:
         recorded = write or app.output.as_json or proofs.any_recorded(found)
-        run = roundtrip.round_trips(
-            found, wanted, shadow, app.options(), samples=samples, base=start, fingerprints=recorded
+        run = roundtrip.side_by_side(
+            found, wanted, shadows, app.options(), samples=samples, base=start, fingerprints=recorded
         )
-        for trip in _progress(app, run, len(wanted)):
-            trips.append(trip)
-            app.output.line("\n".join(_lines(trip)))
-        version = shadow.version
-        if shadow.private and not shadow_superuser and any(map(_lacked_right, trips)):
+        trips = _shown(app, run, len(wanted))
+        version = shadows[0].version
+        if shadows[0].private and not shadow_superuser and any(map(_lacked_right, trips)):
             app.output.warning(_ORDINARY)
+    seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
         app.output.warning(f"{problem}; record it anew with --write")
     app.output.result(migrations=[_as_json(trip) for trip in trips], summary=_counts(trips), postgresql=version)
-    app.output.line(_summary(trips, version))
+    app.output.line(_summary(trips, version, seconds))
     for path in written:
         app.output.detail(f"recorded {path}")
     good = roundtrip.PROVEN - ({roundtrip.Verdict.LOSSY} if strict else set())
@@ -138,24 +150,48 @@ def _server_of_target(app: App) -> TargetFacts | None:
         return None
 
 
+def _jobs(app: App, wanted: int | None, pairs: int) -> int:
+    from sqlmigrate.roundtrip import servers_worth  # noqa: PLC0415  --help needs none of it
+
+    if app.config.shadow_url is None:
+        return wanted or servers_worth(pairs)
+    if wanted is not None:
+        raise click.UsageError(_NOT_SIDE_BY_SIDE)
+    return 1
+
+
 @contextmanager
-def _shadow(
-    app: App, scripts: Sequence[Any], target: TargetFacts | None, *, base: str, superuser: bool
-) -> Iterator[Any]:
+def _shadows(
+    app: App, scripts: Sequence[Script], target: TargetFacts | None, *, base: str, superuser: bool, jobs: int
+) -> Iterator[Sequence[Shadow]]:
+    """Open the servers, and say of the first what is to be said of all."""
     from sqlmigrate import shadow  # noqa: PLC0415  --help needs none of it
 
     wanted = shadow.wanted(app.config, scripts, target=target, base=base, superuser=superuser)
-    with shadow.opened(wanted) as opened:
-        where = "a throwaway server" if opened.private else "the shadow's server"
-        app.output.progress(f"trying on PostgreSQL {opened.version} ({where})")
-        for note in opened.notes:
+    with ExitStack() as stack:
+        shadows = [stack.enter_context(shadow.opened(wanted)) for _ in range(jobs)]
+        first = shadows[0]
+        own = "a throwaway server" if jobs == 1 else f"{jobs} throwaway servers"
+        where = own if first.private else "the shadow's server"
+        app.output.progress(f"trying on PostgreSQL {first.version} ({where})")
+        for note in first.notes:
             app.output.warning(note)
-        if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
+        if missing := first.missing_extensions(shadow.extensions_named(scripts)):
             app.output.warning(
-                f"PostgreSQL {opened.version} has no extension {', '.join(missing)} there, so what needs it fails; "
+                f"PostgreSQL {first.version} has no extension {', '.join(missing)} there, so what needs it fails; "
                 "name a server that has it with --shadow-url, or its programs with SQLMIGRATE_PG_BINDIR"
             )
-        yield opened
+        yield shadows
+
+
+def _shown(app: App, run: Generator[RoundTrip], total: int) -> list[RoundTrip]:
+    """Show what is found as it is found; whatever stops us stops the run, too."""
+    trips = []
+    with closing(run):
+        for trip in _progress(app, run, total):
+            trips.append(trip)
+            app.output.line("\n".join(_lines(trip)))
+    return trips
 
 
 def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[RoundTrip]:
@@ -215,10 +251,9 @@ def _counts(trips: Sequence[RoundTrip]) -> dict[str, int]:
     return {verdict.value: sum(trip.verdict is verdict for trip in trips) for verdict in Verdict}
 
 
-def _summary(trips: Sequence[RoundTrip], version: str) -> str:
+def _summary(trips: Sequence[RoundTrip], version: str, seconds: float) -> str:
     counts = ", ".join(f"{count} {verdict}" for verdict, count in _counts(trips).items() if count)
     word = "migration" if len(trips) == 1 else "migrations"
-    seconds = sum(trip.seconds for trip in trips)
     return f"{len(trips)} {word}: {counts or 'nothing to try'} (PostgreSQL {version}, {seconds:.1f} s)"
 
 

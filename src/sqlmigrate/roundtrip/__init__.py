@@ -6,6 +6,7 @@ from sqlmigrate.roundtrip.contents import DataChange
 from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.run import Base, chosen, round_trips, scripts_of
 from sqlmigrate.roundtrip.samples import Samples, find_samples
+from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
 __all__ = [
     "PROVEN",
@@ -19,4 +20,6 @@ __all__ = [
     "find_samples",
     "round_trips",
     "scripts_of",
+    "servers_worth",
+    "side_by_side",
 ]

@@ -134,10 +134,12 @@ class _Runner:
 
     def replay(self, migration: Migration, ground: _Ground) -> None:
         """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
-        if self.shadow.private or not cluster_wide(migration.script, blocks=True):
+        if not self.shadow.private and cluster_wide(migration.script, blocks=True):
+            ground.without.append(migration.migration_id)
+        elif migration.transactional:
             self._advance(migration, ground)
         else:
-            ground.without.append(migration.migration_id)
+            self._advance_whole(migration, ground)
 
     def pair(self, migration: Migration, ground: _Ground, samples: Samples) -> RoundTrip:
         """Try one migration, and bring the ground behind it."""
@@ -177,6 +179,14 @@ class _Runner:
                 self.run(connection, migration, _forward(migration))
             except Error:  # of a script in a transaction nothing is left
                 ground.without.append(migration.migration_id)
+
+    def _advance_whole(self, migration: Migration, ground: _Ground) -> None:
+        """Apply a script that may stop half way on a copy, which is the ground where it did not."""
+        failure: Failure | None = None
+        with ground.copy(keep=lambda: failure is None) as copy, session(copy.conninfo) as connection:
+            failure = self.attempt(connection, migration, _forward(migration))
+        if failure is not None:
+            ground.without.append(migration.migration_id)
 
     def _with_expectations(
         self, found: RoundTrip, migration: Migration, ground: _Ground, samples: Samples

@@ -6,6 +6,7 @@ from sqlmigrate.server.binaries import Binaries, find_binaries, find_client, fin
 from sqlmigrate.server.databases import drop_database, ensure_database
 from sqlmigrate.server.model import PrivateServer
 from sqlmigrate.server.places import state_dir
+from sqlmigrate.server.postmaster import kill
 from sqlmigrate.server.sharing import Status, destroy, shared, start, status, stop
 from sqlmigrate.server.throwaway import ephemeral
 
@@ -20,6 +21,7 @@ __all__ = [
     "find_binaries",
     "find_client",
     "find_program",
+    "kill",
     "shared",
     "start",
     "state_dir",

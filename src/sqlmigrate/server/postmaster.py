@@ -61,9 +61,12 @@ def bury(data_dir: Path) -> None:
 
 def stop(data_dir: Path) -> bool:
     """Stop the server of a data directory: sessions are ended, what is committed stays; True when none is left."""
-    return _signal_and_wait(data_dir, signal.SIGINT, FAST_STOP_SECONDS) or _signal_and_wait(
-        data_dir, signal.SIGQUIT, IMMEDIATE_STOP_SECONDS
-    )
+    return _signal_and_wait(data_dir, signal.SIGINT, FAST_STOP_SECONDS) or kill(data_dir)
+
+
+def kill(data_dir: Path) -> bool:
+    """Stop the server of a data directory at once, as `pg_ctl stop -m immediate`; True when none is left."""
+    return _signal_and_wait(data_dir, signal.SIGQUIT, IMMEDIATE_STOP_SECONDS)
 
 
 def _signal_and_wait(data_dir: Path, number: signal.Signals, seconds: float) -> bool:

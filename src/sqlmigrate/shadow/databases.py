@@ -42,11 +42,15 @@ class Databases:
     def __init__(
         self, session: Connection, conninfo: str, *, owner: str | None = None, login: str | None = None
     ) -> None:
-        """Work through a session; `owner` gets the databases and `login` uses them, else the session's role does."""
+        """Work through a session; `owner` gets the databases and `login` uses them, else the session's role does.
+
+        Once they are `gone` with their server, nothing is left to be dropped.
+        """
         self._first = self._session = session
         self._conninfo = conninfo
         self._owner = owner
         self._login = login
+        self.gone = False
         self._numbers = itertools.count(1)
         row = session.execute(queries.load("shadow")["run"]).fetchone()
         self._run = f"{PREFIX}{row[0] if row else 0}_{secrets.token_hex(2)}"
@@ -117,6 +121,8 @@ class Databases:
             time.sleep(_LOOK_INTERVAL)
 
     def _drop(self, name: str) -> None:
+        if self.gone:
+            return
         session = self._live()
         self._vacant(name, _DROP_WAIT)
         try:

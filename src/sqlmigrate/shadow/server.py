@@ -11,7 +11,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.bootstrap import read_scripts, run_statement
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
-from sqlmigrate.server import ephemeral, find_binaries
+from sqlmigrate.server import ephemeral, find_binaries, kill
 from sqlmigrate.shadow import dumps, roles
 from sqlmigrate.shadow.databases import APPLICATION, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.server import Binaries
+    from sqlmigrate.server import Binaries, PrivateServer
     from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted
     from sqlmigrate.sql.script import Script
 
@@ -44,16 +44,30 @@ class Shadow:
     """
 
     def __init__(
-        self, session: Connection, databases: Databases, facts: TargetFacts, wanted: Wanted, *, owner: str
+        self,
+        session: Connection,
+        databases: Databases,
+        facts: TargetFacts,
+        wanted: Wanted,
+        *,
+        owner: str,
+        server: PrivateServer | None = None,
     ) -> None:
-        self.private = wanted.shadow_url is None
+        self.private = server is not None
         self.version, self.major = facts.version, facts.major
         self.owner = owner
         self.notes: tuple[str, ...] = ()
         self._session = session
         self._databases = databases
         self._wanted = wanted
+        self._server = server
         self._template = "template0"
+
+    def kill(self) -> None:
+        """End a private server at once, with whatever runs there: who works on it gets an error of his session."""
+        if self._server is not None:
+            self._databases.gone = True
+            kill(self._server.data_dir)
 
     def database(self) -> AbstractContextManager[ShadowDatabase]:
         """Make a database that holds what `bootstrap/` makes, and nothing else; it is dropped behind the block."""
@@ -136,7 +150,7 @@ def _private(wanted: Wanted) -> Iterator[Shadow]:
             closing(Databases(session, conninfo, owner=owner, login=login)) as databases,
         ):
             facts = read_facts(session)
-            shadow = Shadow(session, databases, facts, wanted, owner=login)
+            shadow = Shadow(session, databases, facts, wanted, owner=login, server=server)
             shadow.notes = tuple(_notes(facts, wanted, superuser=wanted.superuser))
             yield shadow
 

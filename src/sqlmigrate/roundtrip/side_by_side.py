@@ -1,0 +1,83 @@
+"""Try pairs side by side: each of several private servers tries its share, and only applies the rest."""
+
+from __future__ import annotations
+
+import os
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.roundtrip.run import round_trips
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Iterator, Sequence
+
+    from sqlmigrate.engine.session import Options
+    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.roundtrip.model import RoundTrip
+    from sqlmigrate.shadow import Shadow
+
+_PAIRS_WORTH_A_SERVER = 20  # to start one takes as long as about five pairs
+_SERVERS_MAX = 4  # each applies everything and takes some 50 MB
+
+
+def servers_worth(pairs: int) -> int:
+    """Say how many servers so many pairs are worth on this machine: at most one for each processor we may use."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(pairs // _PAIRS_WORTH_A_SERVER, processors, _SERVERS_MAX))
+
+
+def side_by_side(
+    migrations: Migrations, wanted: Collection[str], shadows: Sequence[Shadow], options: Options, **more: Any
+) -> Generator[RoundTrip]:
+    """Do as `round_trips` on several private servers, and give what was found in the order of the migrations.
+
+    Roles are the servers' own, so no pair meets what another one does. Where the caller stops early or an error ends
+    it, the servers are stopped at once, so that no script goes on. `more` are arguments of `round_trips`.
+    """
+    if len(shadows) == 1:
+        yield from round_trips(migrations, wanted, shadows[0], options, **more)
+        return
+    order = [item.migration_id for item in migrations.ordered if item.migration_id in wanted]
+    told: SimpleQueue[RoundTrip | BaseException | None] = SimpleQueue()
+
+    def work(shadow: Shadow, share: Sequence[str]) -> None:
+        try:
+            for trip in round_trips(migrations, share, shadow, options, **more):
+                told.put(trip)
+            told.put(None)
+        except BaseException as error:  # noqa: BLE001  whoever waits has to know
+            told.put(error)
+
+    shares = [order[at :: len(shadows)] for at in range(len(shadows))]
+    threads = [Thread(target=work, args=pair, daemon=True) for pair in zip(shadows, shares, strict=True)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield from _in_order(order, told, len(threads))
+    except BaseException:
+        for shadow in shadows:
+            shadow.kill()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def _in_order(
+    order: Sequence[str], told: SimpleQueue[RoundTrip | BaseException | None], at_work: int
+) -> Iterator[RoundTrip]:
+    found: dict[str, RoundTrip] = {}
+    left = iter(order)
+    name = next(left, None)
+    while at_work:
+        trip = told.get()
+        if isinstance(trip, BaseException):
+            raise trip
+        if trip is None:
+            at_work -= 1
+            continue
+        found[trip.migration_id] = trip
+        while name in found:
+            yield found.pop(name)
+            name = next(left, None)
