@@ -8,6 +8,7 @@ are yoyo's (https://ollycope.com/software/yoyo/); yoyo itself is only asked to s
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -154,13 +155,15 @@ def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], 
     scripts: dict[str, Script] = {}
     rollbacks: dict[str, Script] = {}
     problems: list[Problem] = []
-    names = sorted(path.name for path in directory.iterdir())
-    for path in sorted(directory.iterdir()):
-        refusal = _refuse_by_name(path, names)
+    with os.scandir(directory) as entries:
+        by_name = {entry.name: entry for entry in entries}
+    for name, entry in sorted(by_name.items()):
+        path = directory / name
+        refusal = _refuse_by_name(path, by_name)
         if refusal is not None:
             problems.append(refusal)
             continue
-        if path.suffix != ".sql" or path.is_dir():
+        if path.suffix != ".sql" or entry.is_dir():
             continue
         try:
             script, found = read_script(path)
@@ -168,32 +171,32 @@ def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], 
             problems.append(Problem(error.message, error.place, error.hint))
             continue
         problems += found + _foreign_sections(script)
-        is_rollback = path.name.endswith(_ROLLBACK)
-        migration_id = path.name.removesuffix(_ROLLBACK) if is_rollback else path.stem
+        is_rollback = name.endswith(_ROLLBACK)
+        migration_id = name.removesuffix(_ROLLBACK) if is_rollback else path.stem
         (rollbacks if is_rollback else scripts)[migration_id] = script
     return scripts, rollbacks, problems
 
 
-def _refuse_by_name(path: Path, names: list[str]) -> Problem | None:
+def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Problem | None:
     """Say why a file cannot be a migration of ours, from its name alone."""
-    name = path.name
-    if path.is_dir():
+    name, suffix = path.name, path.suffix
+    if entries[name].is_dir():
         if name in _KNOWN_FOLDERS or name.startswith((".", "__")) or not any(path.glob("*.sql")):
             return None
         return Problem("scripts in a subfolder are not read; move them up or away", Place(path), warning=True)
-    if path.suffix == ".py" and not name.startswith("__"):
+    if suffix == ".py" and not name.startswith("__"):
         return Problem("Python migrations are not run; write it as plain SQL", Place(path))
-    if path.suffix != ".sql":
+    if suffix != ".sql":
         return None
     if name.startswith("post-apply"):
         return Problem("yoyo runs post-apply scripts after every apply; sqlmigrate does not: rename it", Place(path))
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+    if not name.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
         return Problem(f"the file name {name!r} holds what cannot be printed; rename it", Place(path.parent))
     if name == _ROLLBACK:
         return Problem("a file name without a stem gives no migration id", Place(path))
     if len(path.stem) > _MAX_ID:
         return Problem(f"the id is longer than {_MAX_ID} characters", Place(path))
-    if name.endswith(".down.sql") and name.removesuffix(".down.sql") + ".up.sql" in names:
+    if name.endswith(".down.sql") and name.removesuffix(".down.sql") + ".up.sql" in entries:
         stem = name.removesuffix(".down.sql")
         return Problem(f"rename {stem}.up.sql to {stem}.sql and this file to {stem}{_ROLLBACK}", Place(path))
     return None

@@ -46,24 +46,28 @@ class SyntaxComplaint:
 
 _WORD_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
 _OPENERS = frozenset({"begin", "start", "commit", "end", "abort"})
-_NEVER_IN_TRANSACTION = (
-    ("vacuum",),
-    ("alter", "system"),
-    ("create", "database"),
-    ("drop", "database"),
-    ("create", "tablespace"),
-    ("drop", "tablespace"),
-    ("discard", "all"),
+_NEVER_IN_TRANSACTION = frozenset(
+    {
+        ("vacuum",),
+        ("alter", "system"),
+        ("create", "database"),
+        ("drop", "database"),
+        ("create", "tablespace"),
+        ("drop", "tablespace"),
+        ("discard", "all"),
+    }
 )
 _ASK_PARSER = frozenset({"reindex", "cluster", "copy", "alter", "create", "drop", "repack"})
+_MAY_MATTER = _OPENERS | _ASK_PARSER | {known[0] for known in _NEVER_IN_TRANSACTION} | {"prepare", "rollback"}
 _HINTS = re.compile(r"concurrently|subscription|tablespace|\breindex\b|\bcluster\b", re.IGNORECASE)
 
 
 def classify(statement: str) -> Kind:
     """Tell what a statement means for its transaction, by PostgreSQL's `PreventInTransactionBlock` callers."""
-    words = tuple(leading_words(statement, 4))
-    if not words:
+    first = leading_words(statement, 1)
+    if not first or first[0] not in _MAY_MATTER:
         return Kind.PLAIN
+    words = tuple(leading_words(statement, 4))
     if words[:2] == ("prepare", "transaction"):
         return Kind.PREPARED_TRANSACTION
     if words[:2] in {("commit", "prepared"), ("rollback", "prepared")}:
@@ -73,7 +77,7 @@ def classify(statement: str) -> Kind:
     if words[0] == "rollback":
         rest = [word for word in words[1:] if word not in {"work", "transaction"}]
         return Kind.PLAIN if rest[:1] == ["to"] else Kind.TRANSACTION_CONTROL
-    if any(words[: len(known)] == known for known in _NEVER_IN_TRANSACTION):
+    if words[:1] in _NEVER_IN_TRANSACTION or words[:2] in _NEVER_IN_TRANSACTION:
         return Kind.NOT_IN_TRANSACTION
     if words[0] == "copy":
         return _classify_copy(statement)

@@ -41,6 +41,7 @@ _NUMBERS = re.compile(r"(?>(?:\$?[0-9]++)*)")  # `1e5$$` and `1_000$$` are names
 _SPACE = " \t\n\r\f\v"  # PostgreSQL's white space: all other kinds are letters to it
 _GAP = re.compile(rf"(?:[{_SPACE}]++|--[^\n\r]*+)+")
 _WORD = re.compile(rf"{_START}{_TAIL}*")
+_NEXT_WORD = re.compile(rf"[{_SPACE}]*+({_START}{_TAIL}*)")
 _META_LINE = re.compile(r"\\[^\n]*")
 _SKIPPED_META = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n|\Z)")
 _COPY_FROM_STDIN = re.compile(r"\bfrom\s+std(?:in|out)\b", re.IGNORECASE)  # the grammar takes FROM STDOUT for a slip
@@ -167,10 +168,9 @@ def leading_words(text: str, count: int, *, start: int = 0) -> list[str]:
     words: list[str] = []
     position = start
     while len(words) < count:
-        position = skip_gap(text, position)
-        if not (word := _WORD.match(text, position)):
+        if not (word := _NEXT_WORD.match(text, position) or _NEXT_WORD.match(text, skip_gap(text, position))):
             break
-        words.append(word[0].lower())
+        words.append(word[1].lower())
         position = word.end()
     return words
 
