@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.errors import MigrationsError
+from sqlmigrate.sql import script as scripts
 from sqlmigrate.sql.preflight import preflight, require_runnable
 from sqlmigrate.sql.script import read_script
 
@@ -92,3 +93,11 @@ def test_all_scripts_of_a_plan_are_checked_before_one_is_refused(tmp_path):
     assert [problem.place.path.name for problem in caught.value.problems if problem.place] == ["b.sql", "c.sql"]
     assert all(problem.hint for problem in caught.value.problems)
     require_runnable(scripts[:1])
+
+
+def test_the_place_behind_the_data_of_a_large_script_is_right(checked, monkeypatch):
+    monkeypatch.setattr(scripts, "HELD_MAX", 8)
+    data = "".join(f"{number}\tsome words\n" for number in range(100_000))
+    problems = checked(f"COPY t FROM stdin;\n{data}\\.\nSELECT 1;\n  COMMIT;\n")
+
+    assert [problem.split(": ")[0] for problem in problems] == ["a.sql:100004:3"]

@@ -283,6 +283,20 @@ def test_a_script_that_is_read_in_parts_comes_apart_alike(text, size):
     assert [told(piece, data) for piece, data in streamed] == [told(piece, data) for piece, data in read(text)]
 
 
+marks_of_data = st.sampled_from(["a", "\\", ".", "\n", "\r", "\\.", "\n\\.\n", "\\N\t"])
+
+
+@given(st.lists(marks_of_data, max_size=20), st.integers(1, 7))
+def test_copy_data_ends_alike_wherever_its_parts_end(marks, size):
+    text = "COPY t FROM stdin;\n" + "".join(marks) + "\n\\.\nSELECT 1;"
+    parts = iter([text[at : at + size] for at in range(0, len(text), size)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_CHUNK", size)
+        streamed = read(Source(read=lambda: next(parts, "")))
+
+    assert [told(piece, data) for piece, data in streamed] == [told(piece, data) for piece, data in read(text)]
+
+
 def told(piece: Piece, data: str | None) -> tuple[object, ...]:
     text = None if piece.problem else piece.text  # behind a problem, only what was read so far is known
     return text, piece.offset, piece.line, piece.column, piece.problem, piece.problem_offset, data

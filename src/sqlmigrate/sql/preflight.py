@@ -20,10 +20,16 @@ _CHAIN = re.compile(r"\band\s+chain\s*$", re.IGNORECASE)
 
 def preflight(script: Script, *, transactional: bool) -> list[Problem]:
     """Find every statement that cannot run the way this script will run."""
+    if script.text is None and not _problems(script, script.pieces(placed=False), transactional=transactional):
+        return []
+    return _problems(script, script.pieces(), transactional=transactional)
+
+
+def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -> list[Problem]:
     refused = _IN_TRANSACTION if transactional else _ALONE
     problems = []
     begun: Piece | None = None
-    for piece in script.pieces():
+    for piece in pieces:
         kind = classify(piece.text)
         if kind is Kind.TRANSACTION_CONTROL:
             begun = (begun or piece) if leading_words(piece.text, 1)[:1] in (["begin"], ["start"]) else None

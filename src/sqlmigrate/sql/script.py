@@ -81,16 +81,17 @@ class Script:
             self._digests.append(meter.digests())
         return self._digests[0]
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self, *, placed: bool = True) -> Iterator[Piece]:
         """Yield the script's pieces as psql's rules and then libpg_query see them.
 
-        A large script is read from its file, and its digests taken: raises ScriptError where they have changed.
+        A large script is read from its file, and its digests taken: raises ScriptError where they have changed. Where
+        its pieces need not be `placed`, their lines and columns are wrong: to count lines takes as long as all else.
         """
         if self.text is not None:
             yield from self._pieces or self._split(self.text)
             return
         with _opened(self.path) as (part, meter):
-            yield from _refined(Source(read=part))
+            yield from _refined(Source(read=part, placed=placed))
         if self._digests and meter.digests() != self._digests[0]:
             raise ScriptError("the file changed while it was read; run the command again", place=Place(self.path))
         self._digests[:] = [meter.digests()]
