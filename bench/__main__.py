@@ -64,7 +64,7 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
         results.proofs = proving(server, ours, place, [count for count in options.counts if count < _HOURS], rounds)
     if "trips" in chosen:
         results.trips = round_trips(server, tools, place)
-        results.long = long_migrations(server, ours, place, delay)
+        results.long = long_migrations(server, ours, place, delay, rounds)
     if "local" in chosen:
         results.local = compare(server, tools, place, options.counts, rounds, 0.0)
     if "delayed" in chosen:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FEW, _MANY = 1, 21
 _LENGTHS = (10, 1_000, 5_000)
+_LONGER = 5  # times the delay, for long migrations: what the machine does besides is a second for many statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,18 @@ def _counted(server: PrivateServer, tool: Contestant, place: Path, count: int) -
     return found
 
 
-def long_migrations(server: PrivateServer, tool: Contestant, place: Path, delay: float) -> list[Long]:
-    """Measure what one more migration of many statements costs, for several lengths."""
+def long_migrations(server: PrivateServer, tool: Contestant, place: Path, delay: float, rounds: int) -> list[Long]:
+    """Measure what one more migration of many statements costs, for several lengths; the best of several runs."""
     found = []
+    delay *= _LONGER
     for statements in _LENGTHS:
         tell(f"round trips: {tool.name}, {statements} statements")
         counted, walls = {}, {}
         for count in (_FEW, _MANY):
             folder = _long_folder(place, statements, count)
             for wait in (0.0, delay):
-                counted[count], walls[count, wait] = _timed(server, tool, folder, wait)
+                runs = [_timed(server, tool, folder, wait) for _ in range(rounds)]
+                counted[count], walls[count, wait] = min(runs, key=lambda run: run[1])
         more = _MANY - _FEW
         slower = walls[_MANY, delay] - walls[_FEW, delay] - (walls[_MANY, 0.0] - walls[_FEW, 0.0])
         found.append(Long(statements, (counted[_MANY] - counted[_FEW]) / more, slower / more / (2 * delay)))
