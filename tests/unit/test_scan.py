@@ -174,6 +174,18 @@ def test_data_that_nobody_reads_is_passed_over():
     assert [piece.text for piece in split(COPY)] == ["COPY t (a, b) FROM stdin", "SELECT 2"]
 
 
+def test_data_that_is_read_in_part_is_passed_over_from_there_on(monkeypatch):
+    monkeypatch.setattr(source, "_CHUNK", 1)
+    parts = iter(["COPY t FROM stdin;\n", "a", "\\.\n", "b\n\\.\nSELECT 2;"])
+    found = []
+    for piece in split(Source(read=lambda: next(parts, ""))):
+        found.append(piece.text)
+        if piece.data is not None:
+            assert next(piece.data.chunks()) == "a"
+
+    assert found == ["COPY t FROM stdin", "SELECT 2"]
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -67,24 +67,25 @@ class CopyData:
     def __init__(self, source: Source, index: int) -> None:
         self._source = source
         self._index: int | None = index
+        self._in_line = False
         self.end = index
         self.line = source.position(index)[0]
 
     def chunks(self) -> Iterator[str]:
         r"""Yield the data, without the closing line, in parts that may end within a line."""
-        final = in_line = False
+        final = False
         while self._index is not None:
             text, start = self._source.text, self._index
-            if found := _data_end(text, start, final=final, in_line=in_line):
+            if found := _data_end(text, start, final=final, in_line=self._in_line):
                 stop, self.end = found
                 self._index = None
             elif final:
                 stop = self.end = len(text)
                 self._index = None
             else:
-                self._index = stop = _surely_data(text, start, in_line=in_line)
+                self._index = stop = _surely_data(text, start, in_line=self._in_line)
             if stop > start:
-                in_line = text[stop - 1] != "\n"
+                self._in_line = text[stop - 1] != "\n"
                 yield text[start:stop]
             if self._index is not None:
                 self._index = self._source.forget(self._index)  # before more, which reads as much again as is held
