@@ -49,6 +49,16 @@ def test_data_of_every_kind_arrives_as_it_is(runner, conn, head):
     assert [x for _, x in rows(conn)] == [*texts, "%s %% {} :x $1", "end"]
 
 
+def test_data_stays_byte_for_byte_whatever_encoding_the_script_sets(runner, conn, head):
+    """As in psql: the bytes of the file are read as that encoding, the data as well as the statements."""
+    script = "CREATE TABLE t (n int, x text);\nSET client_encoding TO latin1;\nINSERT INTO t VALUES (1, '€');\n"
+    runner.write("a", f"{head}{script}COPY t FROM stdin;\n2\t€\n\\.\n")
+
+    runner.apply()
+
+    assert [x for _, x in rows(conn)] == ["€".encode().decode("latin1")] * 2
+
+
 FORMS = {
     "COPY t FROM stdin": "1\ta\n2\tb\n",
     "copy T from STDIN": "1\ta\n2\tb\n",

@@ -129,7 +129,7 @@ def _copy(connection: Connection, step: Step, exchange: Exchange) -> None:
     try:
         with connection.cursor() as cursor, cursor.copy(statement.text.encode()) as copy:
             for part in statement.data.chunks():
-                copy.write(part)
+                copy.write(part.encode())  # psycopg would recode text to the client_encoding of the script
                 connection.wait(_sent(connection.pgconn))
     except psycopg.Error as error:
         if connection.closed:
