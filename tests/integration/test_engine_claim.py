@@ -108,6 +108,7 @@ MESSES = [
     "SET row_security TO off;",
     "SET bytea_output TO escape;",
     "SET quote_all_identifiers TO on;",
+    "CREATE TEMP TABLE uuid (); CREATE TEMP TABLE jsonb (); CREATE TEMP TABLE _yoyo_migration ();",
 ]
 
 

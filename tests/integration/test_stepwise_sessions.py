@@ -299,6 +299,22 @@ def test_the_journal_is_written_whatever_the_script_sets(runner, conn, database,
     assert len(runner.history().half_way) == 0
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_TW"])
+def test_outcomes_are_looked_up_whatever_encoding_the_script_sets(runner, conn, encoding):
+    index = "CREATE UNIQUE INDEX CONCURRENTLY i ON t (a);"
+    head = f"{OUTSIDE}SET client_encoding TO '{encoding}';\nBEGIN READ ONLY;\nSELECT 1;\nCOMMIT;\nVACUUM t;\n"
+    conn.execute("CREATE TABLE t (a integer); INSERT INTO t VALUES (1), (1)")
+    runner.write("a", f"{head}{index}\nCREATE TABLE u ();\n")
+    error = half_way(runner.apply)
+    assert "it left the INVALID index i;" in error.hint
+    conn.execute("DELETE FROM t")
+
+    runner.apply()
+
+    assert conn.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass").fetchall() == [(True,)]
+    assert is_there(conn, "u")
+
+
 def test_a_statement_timeout_of_the_script_does_not_count_for_the_journal(runner, conn, admin):
     runner.write("0", "SELECT 1;")
     runner.apply()

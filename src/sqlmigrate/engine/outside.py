@@ -37,7 +37,8 @@ class Outside:
     def run(self, statement: Statement) -> None:
         """Run a statement: written to the journal before, and as done or failed behind it."""
         about = subject(statement.text)
-        found = outcome.before(self.sender.connection, about)
+        with self.sender.in_utf8():
+            found = outcome.before(self.sender.connection, about)
         self.sender.write([self.journal.add([statement], "running", found)])
         self.begun = statement.number
         self._alone(statement, about, found)
@@ -48,6 +49,10 @@ class Outside:
 
         Raises HalfWayError where that cannot be known, or only a person should mend it.
         """
+        with self.sender.in_utf8():
+            return self._settled(statement, entry)
+
+    def _settled(self, statement: Statement, entry: Entry) -> bool:
         connection, job, found = self.sender.connection, self.sender.job, entry.found or {}
         was = subject(entry.statement)  # the file may have been mended since
         if ending := outcome.finalize(connection, was):
@@ -75,10 +80,11 @@ class Outside:
                 self.sender.run(statement)
             else:
                 self.retrying(lambda: self.sender.run(statement))
-            if index := outcome.skipped_over(connection, about):
-                raise halfway.invalid(job, statement, index, "IF NOT EXISTS passed over")
-            if left := outcome.leftovers(connection, about, found):
-                raise halfway.invalid(job, statement, left[0], "it left behind")
+            with self.sender.in_utf8():
+                if index := outcome.skipped_over(connection, about):
+                    raise halfway.invalid(job, statement, index, "IF NOT EXISTS passed over")
+                if left := outcome.leftovers(connection, about, found):
+                    raise halfway.invalid(job, statement, left[0], "it left behind")
         except ExecutionError as error:
             if not connection.closed:
                 self._explain(statement, about, found, error)
@@ -87,23 +93,31 @@ class Outside:
     def _without_lock_timeout(self, step: Step) -> None:
         """Run a CONCURRENTLY: it waits for old snapshots, which must not count as waiting for a lock."""
         connection = self.sender.connection
-        row = connection.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchone()
+        with self.sender.in_utf8():
+            row = connection.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchone()
         self.sender.send(Step(_NO_LOCK_TIMEOUT))
         self.sender.send(step)
-        connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", row)
+        with self.sender.in_utf8():
+            connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", row)
 
     def _explain(self, statement: Statement, about: Subject, found: dict[str, object], error: ExecutionError) -> None:
         """Note in the journal that a statement failed, and add to its error what it left behind."""
         connection = self.sender.connection
         undo(connection)
         self.sender.write([self.journal.mark(statement.number, "failed", error.message)])
-        if error.hint is not None:
-            return
+        if error.hint is None:
+            with self.sender.in_utf8():
+                error.hint = self._left_behind(statement, about, found)
+
+    def _left_behind(self, statement: Statement, about: Subject, found: dict[str, object]) -> str | None:
+        """Say what a statement that failed left behind, and what to do about it."""
+        connection = self.sender.connection
         if ending := outcome.finalize(connection, about):
-            error.hint = f"the partition is half detached: run {ending}"
-        elif left := outcome.leftovers(connection, about, found):
+            return f"the partition is half detached: run {ending}"
+        if left := outcome.leftovers(connection, about, found):
             names = ", ".join(index.name for index in left)
             again = f"`sqlmigrate {self.sender.job.operation}` drops it and builds it again once the cause is mended"
-            error.hint = f"it left the INVALID index {names}; {again}, or by hand: {left[0].drop}"
-        elif may_commit(statement.text):
-            error.hint = f"what it committed before the error stays; {halfway.both_ways(statement)}"
+            return f"it left the INVALID index {names}; {again}, or by hand: {left[0].drop}"
+        if may_commit(statement.text):
+            return f"what it committed before the error stays; {halfway.both_ways(statement)}"
+        return None

@@ -190,7 +190,9 @@ class Stepper:
 
     def _reads_only(self) -> bool:
         """Tell whether the script's own transaction is READ ONLY, so that no journal row can be written in it."""
-        row = self.sender.connection.execute("SELECT pg_catalog.current_setting('transaction_read_only')").fetchone()
+        query = "SELECT pg_catalog.current_setting('transaction_read_only')"
+        with self.sender.in_utf8():
+            row = self.sender.connection.execute(query).fetchone()
         return row is not None and row[0] == "on"
 
     def _inside(self, statement: Statement) -> None:

@@ -213,7 +213,7 @@ def undo(connection: Connection) -> None:
     """Roll back without hiding the error that brought us here; closing the session would roll back as well."""
     with suppress(psycopg.Error):
         if connection.info.transaction_status != pq.TransactionStatus.IDLE:
-            connection.execute("ROLLBACK")
+            connection.rollback()
             settle(connection)  # the pause before another attempt may be longer than the login may be idle
 
 

@@ -123,7 +123,7 @@ def journal_state(
 
 def journal_found(schema: str, migration_id: str, operation: str, number: int, found: sql.Composable) -> Command:
     """Give the command that notes, by an SQL expression, what was there before a statement ran."""
-    query = text("journal_found", schema).replace("$4::jsonb", found.as_string())
+    query = text("journal_found", schema).replace("$4::pg_catalog.jsonb", found.as_string())
     return Command(query, (migration_hash(migration_id), operation, str(number)))
 
 

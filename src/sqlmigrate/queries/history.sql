@@ -17,7 +17,7 @@ ORDER BY migration_id, operation, number
 -- name: journal_begin
 INSERT INTO {schema}.journal (migration_hash, migration_id, operation, number, last_number, state, digest, statement,
                               line, found, run_id)
-VALUES ($1, $2, $3, $4::integer, $5::integer, $6, $7, $8, $9::integer, $10::jsonb, $11::uuid)
+VALUES ($1, $2, $3, $4::integer, $5::integer, $6, $7, $8, $9::integer, $10::pg_catalog.jsonb, $11::pg_catalog.uuid)
 
 -- name: journal_state
 UPDATE {schema}.journal
@@ -29,7 +29,7 @@ WHERE migration_hash = $1
 
 -- name: journal_found
 UPDATE {schema}.journal
-SET found = $4::jsonb
+SET found = $4::pg_catalog.jsonb
 WHERE migration_hash = $1
   AND operation = $2
   AND number = $3::integer
@@ -74,7 +74,7 @@ VALUES ($1, $2, pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()))
 -- name: finish_claim
 INSERT INTO {schema}.applied (migration_hash, marked, checksum, sha256, size, script,
                               rollback_checksum, rollback_sha256, rollback_size, rollback_script, run_id)
-SELECT migration_hash, $10::boolean, $2, $3, $4::bigint, $5, $6, $7, $8::bigint, $9, $11::uuid
+SELECT migration_hash, $10::boolean, $2, $3, $4::bigint, $5, $6, $7, $8::bigint, $9, $11::pg_catalog.uuid
 FROM {schema}._yoyo_migration
 WHERE migration_hash = $1
 
