@@ -213,6 +213,19 @@ def test_a_large_script_that_changes_after_its_digest_was_asked_for_stops(path):
         list(found.pieces())
 
 
+@pytest.mark.usefixtures("small_parts")
+def test_a_large_script_with_a_problem_keeps_its_digest_and_its_problem(path):
+    """It is not read to its end, which is no change of the file."""
+    content = b"SELECT 1;\n\\d\n" + b"SELECT 2;\n" * 20
+    found, again = reading(path, content), reading(path, content)
+    digest = hashlib.sha256(content).hexdigest()
+
+    assert found.sha256 == digest
+    assert [piece.problem for piece in found.pieces()] == [None, "\\d is a psql command, not SQL"]
+    assert len(list(again.pieces())) == 2
+    assert again.sha256 == digest
+
+
 def test_a_small_script_is_taken_apart_once(path):
     found = reading(path, b"SELECT 1;\nSELECT 2;\n")
 

@@ -91,7 +91,10 @@ class Script:
             yield from self._pieces or self._split(self.text)
             return
         with _opened(self.path) as (part, meter):
-            yield from _refined(Source(read=part, placed=placed))
+            for piece in _refined(Source(read=part, placed=placed)):
+                yield piece
+                if piece.problem is not None:  # what follows was not read, so there are no digests
+                    return
         if self._digests and meter.digests() != self._digests[0]:
             raise ScriptError("the file changed while it was read; run the command again", place=Place(self.path))
         self._digests[:] = [meter.digests()]
