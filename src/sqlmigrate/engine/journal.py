@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ BEGIN, COMMIT = Command("BEGIN READ WRITE"), Command("COMMIT")
 
 @dataclass(slots=True)
 class Journal:
-    """The entries of one script as they were found, and the commands for new ones."""
+    """The entries of one script as they were found, in the order of its statements, and the commands for new ones."""
 
     schema: str
     job: Job
@@ -55,7 +56,8 @@ class Journal:
 
     def entry(self, number: int) -> Entry | None:
         """Give what is known of a statement, or of the block that it is in."""
-        return next((entry for entry in self.entries if entry.number <= number <= entry.last_number), None)
+        at = bisect_right(self.entries, number, key=lambda entry: entry.number)
+        return self.entries[at - 1] if at and number <= self.entries[at - 1].last_number else None
 
     def add(self, block: Sequence[Statement], state: str, found: dict[str, object] | None = None) -> Command:
         """Write a statement, or a block from BEGIN to COMMIT."""
