@@ -163,7 +163,7 @@ def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], 
         if refusal is not None:
             problems.append(refusal)
             continue
-        if path.suffix != ".sql" or entry.is_dir():
+        if path.suffix != ".sql" or _is_folder(entry):
             continue
         try:
             script, found = read_script(path)
@@ -177,10 +177,17 @@ def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], 
     return scripts, rollbacks, problems
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a symbolic link that leads in a circle, or to where we may not look
+        return False
+
+
 def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Problem | None:
     """Say why a file cannot be a migration of ours, from its name alone."""
     name, suffix = path.name, path.suffix
-    if entries[name].is_dir():
+    if _is_folder(entries[name]):
         if name in _KNOWN_FOLDERS or name.startswith((".", "__")) or not any(path.glob("*.sql")):
             return None
         return Problem("scripts in a subfolder are not read; move them up or away", Place(path), warning=True)

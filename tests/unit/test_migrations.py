@@ -299,6 +299,14 @@ def test_a_folder_with_the_name_of_a_script_is_none(project):
     assert project.ids() == []
 
 
+def test_a_link_that_leads_in_a_circle_counts_only_where_it_has_the_name_of_a_script(project):
+    for name in ("words", "0001.a.sql"):
+        (project.directory / name).symlink_to(name)
+
+    (problem,) = project.problems()
+    assert problem.startswith("0001.a.sql: cannot be read: ")
+
+
 def test_a_missing_folder_is_named_with_what_to_do(tmp_path):
     with pytest.raises(MigrationsError, match=r"the migrations directory .*/sql does not exist") as caught:
         load(tmp_path / "sql")
