@@ -231,6 +231,14 @@ def test_a_module_call_is_the_same_command(project, target):
     assert applied(target) == ["a"]
 
 
+def test_ctrl_c_while_it_is_loaded_ends_it_without_a_trace(tmp_path):
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt", encoding="utf-8")
+
+    ended = shell(f'PYTHONPATH={tmp_path} "$PYTHON" -m sqlmigrate apply')
+
+    assert (ended.status, ended.stdout, ended.stderr) == (130, "", "")
+
+
 def test_help_needs_no_database_driver():
     script = (
         "import sys; from sqlmigrate.cli.main import main; main(['apply', '--help']); print('psycopg' in sys.modules)"
