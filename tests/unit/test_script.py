@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from sqlmigrate.errors import Place, ScriptError
 from sqlmigrate.sql import script, source
+from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.scan import Piece
 from sqlmigrate.sql.script import Script, read_script
 
@@ -236,6 +238,25 @@ def test_the_directives_of_a_large_script_count(path, monkeypatch):
     monkeypatch.setattr(script, "HELD_MAX", 8)
 
     assert reading(path, b"-- depends: a\n-- transactional: false\nVACUUM;\n").directives.transactional is False
+
+
+@given(st.text("ab;'\r\n\t/*-🙂", max_size=40))
+def test_every_place_is_that_of_its_character(text):
+    found = script.script_from_text(Path("a.sql"), text)
+    for piece in found.pieces():
+        places = [found.place(piece, at) for at in range(len(piece.text) + 1)]
+
+        assert places == [place_at(Path("a.sql"), text, piece.offset + at) for at in range(len(piece.text) + 1)]
+
+
+def test_many_places_in_a_long_script_take_no_time(path):
+    found = reading(path, b"SELECT 1;\n" * 200_000)
+    last = list(found.pieces())[-1]
+    began = time.process_time()
+    places = [found.place(last) for _ in range(5_000)]
+
+    assert places[0] == Place(path, 200_000, 1, "SELECT 1;")
+    assert time.process_time() - began < 1.0
 
 
 @given(st.text(st.sampled_from("a;'é🙂\r\n-$E\\(") | st.characters(codec="utf-8", max_codepoint=0x17F), max_size=30))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, ScriptError
 from sqlmigrate.sql.directives import Directives, read_directives
-from sqlmigrate.sql.position import line_at, line_column, place_at
+from sqlmigrate.sql.position import line_at, line_column
 from sqlmigrate.sql.scan import Piece, split
 from sqlmigrate.sql.source import Source
 
@@ -117,11 +117,13 @@ class Script:
 
     def place(self, part: Piece | Statement, offset: int = 0) -> Place:
         """Give the place of an offset in a part of this script; of a large script, the line is shown as far as held."""
-        if self.text is not None:
-            return place_at(self.path, self.text, part.offset + offset)
-        inner = line_column(part.text, min(offset, len(part.text)))
+        offset = min(offset, len(part.text))
+        inner = line_column(part.text, offset)
         shift = part.column - 1 if inner.line == 1 else 0
-        text = " " * shift + line_at(part.text, min(offset, len(part.text)))
+        if self.text is None:
+            text = " " * shift + line_at(part.text, offset)
+        else:
+            text = line_at(self.text, part.offset + offset)
         return Place(self.path, part.line + inner.line - 1, inner.column + shift, text)
 
 
