@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from sqlmigrate.errors import ExecutionError, HistoryError
+from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
+from sqlmigrate.events import ScriptStarted
 from sqlmigrate.migrations import migration_hash
 from support.runner import Runner
 from support.sessions import beside, is_there, wait_for_blocked, wait_for_query
@@ -125,6 +126,22 @@ def test_whatever_a_script_does_to_its_session_the_row_is_written_by_the_login_r
     assert admin.execute("SELECT DISTINCT login_role FROM sqlmigrate.log").fetchall() == [("postgres",)]
     texts = admin.execute("SELECT script FROM sqlmigrate.applied ORDER BY seq").fetchall()
     assert [text for (text,) in texts] == [strong.load().named(name).script.text for name in names]
+
+
+def test_a_large_script_that_gets_a_commit_after_it_was_checked_leaves_nothing(runner, conn, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.sql.script.HELD_MAX", 8)
+    path = runner.write("a", "CREATE TABLE a ();")
+
+    def edit(event):
+        if isinstance(event, ScriptStarted):
+            path.write_text("CREATE TABLE a (); COMMIT; CREATE TABLE b ();", encoding="utf-8")
+
+    monkeypatch.setattr(runner, "observe", edit)
+    with pytest.raises(ScriptError, match="the file changed"):
+        runner.apply()
+
+    assert not is_there(conn, "a")
+    assert runner.applied() == []
 
 
 def test_a_read_only_transaction_cannot_be_recorded_and_says_so(runner, conn):

@@ -14,7 +14,8 @@ from sqlmigrate.connection import Command, server_message, settle
 from sqlmigrate.engine.execute import Listener, error_place, listening, run_steps
 from sqlmigrate.engine.pipeline import Exchange, Step
 from sqlmigrate.engine.session import BACK_TO_LOGIN, CLEARED, PRISTINE, begin, script_role, set_role, settings
-from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem
+from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
+from sqlmigrate.sql.parse import Kind, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -169,7 +170,11 @@ def _begin(job: Job, options: Options, info: ServerInfo) -> list[Step]:
 
 def _steps(job: Job, before: list[Step], after: list[Step]) -> Iterator[Step]:
     yield from before
+    is_read_anew = job.script.text is None
     for statement in job.script.statements():
+        if is_read_anew and classify(statement.text) is Kind.TRANSACTION_CONTROL:
+            # the check let none through; its COMMIT would let half of the script stay
+            raise ScriptError("the file changed since it was checked; run the command again", place=job.path)
         yield Step(Command(statement.text), statement)
     yield from after
 
