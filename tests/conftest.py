@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the PostgreSQL under test once; a major version that was asked for and is not there ends the session."""
+    # where a container says so, each of the many programs that tests start would compile all of sqlmigrate anew
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     settings.register_profile("ours", deadline=None)  # a busy machine is slow now and then
     settings.load_profile("ours")
     wanted = os.environ.get(MAJOR_VARIABLE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
@@ -125,7 +125,8 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate") -> Connectio
             **options,  # type: ignore[arg-type]
         )
     except psycopg.OperationalError as error:
-        raise ConnectionFailed(f"cannot connect to PostgreSQL: {_first_reason(error, given)}") from None
+        reason = _first_reason(error, given).removeprefix("connection failed: ")
+        raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}") from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
     return connection
@@ -205,8 +206,20 @@ def probe(connection: Connection) -> ServerInfo:
 
 
 def _host(connection: Connection) -> str:
-    host = connection.info.host or connection.info.hostaddr
-    return f"socket {host}" if host.startswith("/") else f"{host}:{connection.info.port}"
+    return _shown_host(connection.info.host or connection.info.hostaddr, str(connection.info.port))
+
+
+def _shown_host(host: str, port: str) -> str:
+    return f"socket {host}" if host.startswith("/") else f"{host}:{port}"
+
+
+def meant(conninfo: str) -> str:
+    """Say which database a connection string means, before anybody connects; libpq's own defaults fill the gaps."""
+    known = {item.keyword.decode(): item.val.decode() for item in pq.Conninfo.get_defaults() if item.val}
+    known |= {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value}
+    role = known.get("user", "?")
+    host = _shown_host(known.get("host") or known.get("hostaddr") or "the local socket", known.get("port", "5432"))
+    return f"database {known.get('dbname') or role} on {host} as {role}"
 
 
 def require_writable(info: ServerInfo) -> None:

@@ -156,8 +156,8 @@ class ExecutionError(Error):
     """PostgreSQL refused a statement of a script, or the session was lost under it.
 
     `server` holds PostgreSQL's own words, `statement` the number of the statement in its script (from 1),
-    `migration_id` whose script it was, `done` the ids that this run had finished before, and `kept` whether something
-    of the script may be in the database.
+    `migration_id` whose script it was, `operation` whether it was applied or rolled back, `done` the ids that this run
+    had finished before, and `kept` whether something of the script may be in the database.
     """
 
     def __init__(
@@ -176,6 +176,7 @@ class ExecutionError(Error):
         self.migration_id = migration_id
         self.server = server
         self.statement = statement
+        self.operation = "apply"
         self.done: tuple[str, ...] = ()
 
 

@@ -321,10 +321,12 @@ def _rollbacks(
 def _rollback_problem(row: Applied, migration: Migration | None, directory: Path) -> Problem | None:
     place = Place(directory / f"{row.migration_id}.rollback.sql")
     has_text = row.rollback_checksum is not None
-    hint = "restore it, or run it as it was recorded at apply with --recorded"
+    recorded = "run it as it was recorded at apply with --recorded"
+    hint = f"restore it, or {recorded}"
     if migration is None:
         message = f"{row.migration_id}: its files are missing"
-        return Problem(message, hint=hint if has_text else "restore both files of the migration")
+        restore = "restore both files of the migration"
+        return Problem(message, hint=f"{restore}, or {recorded}" if has_text else restore)
     if migration.rollback is None:
         return Problem("this rollback script does not exist", place, hint if has_text else "write it, then run again")
     if has_text and row.rollback_checksum != migration.rollback.checksum:

@@ -38,8 +38,7 @@ def validate(directory: Path) -> Report:
     for migration in found.ordered:
         for script, transactional in migration.scripts():
             problems += _script_problems(script, transactional=transactional)
-        if migration.rollback:
-            problems += _empty_rollback(migration.script, migration.rollback)
+        problems += _empty(migration)
     return Report(found.ordered, tuple(sorted(problems, key=lambda problem: problem.warning)))
 
 
@@ -56,7 +55,11 @@ def _syntax(script: Script) -> Iterator[Problem]:
             yield Problem(complaint.message, place, hint, warning=True)
 
 
-def _empty_rollback(script: Script, rollback: Script) -> list[Problem]:
-    if any(rollback.pieces()) or not any(script.pieces()):
+def _empty(migration: Migration) -> list[Problem]:
+    """Warn of a pair that `new` made and nobody has written, and of a rollback that undoes nothing of a script."""
+    script, rollback = migration.script, migration.rollback
+    if not any(script.pieces()):
+        return [Problem("this script has no statement, so it changes nothing", Place(script.path), warning=True)]
+    if rollback is None or any(rollback.pieces()):
         return []
     return [Problem("this rollback script has no statement, so it undoes nothing", Place(rollback.path), warning=True)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.postgres import Database
+from fixtures.postgres import MEMORY, Database
 from fixtures.project import Project as MigrationFiles
 from sqlmigrate import server
 from sqlmigrate.server import Binaries
@@ -59,7 +59,7 @@ def target(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
 @pytest.fixture(scope="session")
 def private_state(binaries: Binaries, clean_environment: None) -> Iterator[Path]:
     """The state directory of a private server that runs for the whole session, where its account reaches it."""
-    folder = Path(tempfile.mkdtemp(prefix="sqlmigrate cli "))
+    folder = Path(tempfile.mkdtemp(prefix="sqlmigrate cli ", dir=MEMORY))
     folder.chmod(0o755)
     with server.shared(folder / "state"):  # also stopped where this session is killed
         yield folder / "state"

@@ -45,6 +45,25 @@ def setting(project, sqlmigrate):
     return ask
 
 
+def test_it_says_which_database_is_meant_without_connecting(project, sqlmigrate, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@127.0.0.1:1/shop")
+
+    outcome = sqlmigrate("config")
+
+    assert "target: database shop on 127.0.0.1:1 as me (named by variable DATABASE_URL)" in outcome.lines
+    assert sqlmigrate("config", "--json").document["target"].startswith("database shop on 127.0.0.1:1 as me")
+
+
+def test_where_no_database_is_meant_it_says_so(project, sqlmigrate, monkeypatch):
+    assert "target: no database is named" in sqlmigrate("config").lines
+
+    monkeypatch.setenv("SQLMIGRATE_EMBEDDED", "1")
+
+    assert "target: the private server of this project (embedded = true (variable SQLMIGRATE_EMBEDDED))" in (
+        sqlmigrate("config").lines
+    )
+
+
 def test_there_is_a_sample_of_each_setting():
     assert set(SAMPLES) == set(SETTINGS)
 
@@ -130,7 +149,7 @@ def test_config_for_people(project, sqlmigrate):
     outcome = sqlmigrate("config", "--env", "live")
 
     assert outcome.lines[0] == f"file: {project.root / 'sqlmigrate.toml'}, environment live"
-    rows = {line.split()[0]: line.split(None, 1)[1] for line in outcome.lines[2:]}
+    rows = {line.split()[0]: line.split(None, 1)[1] for line in outcome.lines[3:]}
     assert rows["lock_timeout"].split() == ["3000", "ms", "sqlmigrate.toml"]
     assert rows["protected"].split(None, 1) == ["true", "sqlmigrate.toml [env.live]"]
     assert rows["role"].split() == ["-", "default"]

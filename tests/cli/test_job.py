@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from support.command import program
-
 ROOT = Path(__file__).parents[2]
 BASELINE, CHANGE = "20260301_agent_baseline", "20260304_simplify_agent_architecture"
 
@@ -24,12 +22,12 @@ def place(request, monkeypatch):
 
 
 @pytest.mark.smoke
-def test_apply_seed_seed_rollback_apply(place):
-    applied = program("apply")
-    first, second = program("seed"), program("seed")
-    refused, back = program("rollback"), program("rollback", "--yes")
-    after = program("status", "--check", "--json")
-    again = program("apply")
+def test_apply_seed_seed_rollback_apply(place, sqlmigrate):
+    applied = sqlmigrate("apply")
+    first, second = sqlmigrate("seed"), sqlmigrate("seed")
+    refused, back = sqlmigrate("rollback"), sqlmigrate("rollback", "--yes")
+    after = sqlmigrate("status", "--check", "--json")
+    again = sqlmigrate("apply")
 
     assert [outcome.status for outcome in (applied, first, second, refused, back, after, again)] == [
         *(0, 0, 0, 2, 0, 3, 0),

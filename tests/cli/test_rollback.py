@@ -61,8 +61,43 @@ def test_without_a_terminal_rollback_wants_yes_and_changes_nothing(three, option
 
     assert outcome.status == 2
     assert "Roll back c in test_1?" in outcome.stderr
-    assert "--yes; nothing was changed" in outcome.stderr
+    assert "Nothing was changed\n  what to do: to go on, say --yes\n" in outcome.stderr
     assert tables(three) == applied(three) == ["a", "b", "c"]
+
+
+def test_a_rollback_script_that_fails_leaves_the_migration_as_it_was_and_says_so(project, target, sqlmigrate):
+    project.migration("a", "CREATE TABLE a ();", rollback="DROP TABLE a;\nDROP TABLE nothing;\n")
+    assert sqlmigrate("apply").status == 0
+
+    outcome = sqlmigrate("rollback", "--yes")
+
+    assert outcome.status == 1
+    assert 'a.rollback.sql:2:1: table "nothing" does not exist' in outcome.stderr
+    assert "nothing of this rollback is in the database; a is as it was before" in outcome.stderr
+    assert "a was rolled back" not in outcome.stderr
+    assert tables(target) == applied(target) == ["a"]
+
+
+def test_a_rollback_that_got_no_lock_is_not_called_done(three, sqlmigrate):
+    with three.connect() as other:
+        other.autocommit = False
+        other.execute("LOCK TABLE c")
+
+        outcome = sqlmigrate("rollback", "--yes", "--lock-timeout", "20ms", "--lock-budget", "1ms")
+
+    assert outcome.status == 5
+    assert "nothing of this rollback is in the database; c is as it was before" in outcome.stderr
+    assert applied(three) == ["a", "b", "c"]
+
+
+def test_a_refusal_before_the_question_names_the_database_too(three, project, sqlmigrate):
+    (project.directory / "c.rollback.sql").unlink()
+
+    outcome = sqlmigrate("rollback", "--yes")
+
+    assert outcome.status == 1
+    assert outcome.stderr.startswith(f"database {three.name} on ")
+    assert "(named by variable DATABASE_URL)\nerror: nothing was rolled back\n" in outcome.stderr
 
 
 def test_the_refusal_is_json_too(three, sqlmigrate):

@@ -71,6 +71,22 @@ def test_a_url_in_the_environment_section_beats_database_url(project, database_f
     assert stderr.strip().endswith("environment live)")
 
 
+@pytest.mark.parametrize("command", [("status",), ("apply",), ("review",), ("accept", "a", "--reason", "r")])
+def test_a_database_that_cannot_be_reached_is_named_with_whoever_named_it(project, sqlmigrate, monkeypatch, command):
+    project.tables("a")
+    project.config('[env.live]\ndatabase_url_env = "LIVE_URL"\n')
+    monkeypatch.setenv("LIVE_URL", "postgresql://me:secret@127.0.0.1:1/shop")
+
+    outcome = sqlmigrate(*command, "--env", "live", "--json")
+
+    assert outcome.status == 1
+    named, error, *_, hint = outcome.stderr.splitlines()
+    assert named == "database shop on 127.0.0.1:1 as me (named by variable LIVE_URL, environment live)"
+    assert error.startswith('error: cannot connect to PostgreSQL: connection to server at "127.0.0.1", port 1 failed')
+    assert hint.endswith("database, role and password, named by variable LIVE_URL")
+    assert outcome.document["error"]["hint"] in hint
+
+
 def test_without_a_database_and_a_terminal_the_command_is_refused(project, sqlmigrate):
     outcome = sqlmigrate("status")
 

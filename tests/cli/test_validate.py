@@ -28,13 +28,23 @@ def test_a_missing_rollback_script_is_a_warning(project, sqlmigrate):
     assert outcome.status == 0
     assert outcome.lines[0].startswith("warning: ")
     assert outcome.lines[0].endswith("a.sql: there is no rollback script beside it, so it cannot be rolled back")
-    assert outcome.lines[-1] == "1 migrations, 0 errors, 1 warnings"
+    assert outcome.lines[-1] == "1 migration, 0 errors, 1 warning"
 
 
 def test_a_rollback_script_that_does_nothing_is_a_warning(project, sqlmigrate):
     project.migration("a", "SELECT 1;", rollback="-- later\n")
 
     assert "has no statement, so it undoes nothing" in sqlmigrate("validate").stdout
+
+
+def test_a_pair_that_nobody_has_written_yet_is_a_warning(project, sqlmigrate):
+    project.migration("a", "-- a\n", rollback="-- later\n")
+
+    outcome = sqlmigrate("validate")
+
+    assert outcome.status == 0
+    assert "a.sql: this script has no statement, so it changes nothing" in outcome.stdout
+    assert outcome.lines[-1] == "1 migration, 0 errors, 1 warning"
 
 
 def test_every_error_is_told_with_its_place(project, sqlmigrate):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from sqlmigrate.errors import HalfWayError, HistoryError, UsageError
-from support.command import shell
+from support.command import Call, call
 from support.runner import Runner, ids
 from support.yoyo import ROOT, Yoyo, adopt, copy_back, opened, pending, project_of_100, url
 
@@ -32,6 +33,13 @@ def yoyo(database, runner):
 @pytest.fixture
 def session(database):
     return database.connect()
+
+
+@pytest.fixture
+def sqlmigrate(capfd, tmp_path: Path, monkeypatch) -> Call:
+    """Call the command line in this process and in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: call(arguments, capfd.readouterr)
 
 
 def test_both_agree_there_and_back_on_a_project_of_100_scripts(database, tmp_path):
@@ -259,14 +267,15 @@ def test_a_role_without_rights_is_told_the_grant(runner, database):
     copy_back(runner)
 
 
-def documented() -> tuple[str, list[str]]:
+def documented() -> tuple[str, list[list[str]]]:
     """Give the commands of the page about yoyo: two that lead here, and one that leads back."""
     page = (ROOT / "docs" / "yoyo.md").read_text()
     blocks = re.findall(r"^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    return page, [line.removeprefix("$ ") for block in blocks[:2] for line in block.splitlines()]
+    return page, [shlex.split(line.removeprefix("$ ")) for block in blocks[:2] for line in block.splitlines()]
 
 
-def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path):
+def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path, sqlmigrate, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", url(database))
     page, commands = documented()
     runner = Runner(database.conninfo, tmp_path / "migrations")
     runner.directory.mkdir()
@@ -274,15 +283,15 @@ def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path)
     with opened(database, runner.directory) as yoyo:
         yoyo.apply(first=40)
         applied, left = yoyo.applied(), yoyo.pending()
-        assert [command.split()[1] for command in commands] == ["mark", "apply", "mark"]
+        assert [command[:2] for command in commands] == [["sqlmigrate", name] for name in ("mark", "apply", "mark")]
         assert "in two commands, and back in one" in page
 
         for command in commands[:2]:
-            outcome = shell(f"cd '{tmp_path}' && {command}", DATABASE_URL=url(database))
+            outcome = sqlmigrate(*command[1:])
             assert outcome.status == 0, outcome
         assert runner.applied() == applied + left
         runner.rollback(steps=3)
-        outcome = shell(f"cd '{tmp_path}' && {commands[2]}", DATABASE_URL=url(database))
+        outcome = sqlmigrate(*commands[2][1:])
 
         assert outcome.status == 0, outcome
         assert outcome.lines[-1] == "public._yoyo_migration: 57 added, 0 removed, 40 there already"
@@ -290,23 +299,23 @@ def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path)
         assert sorted([*yoyo.applied(), *yoyo.pending()]) == names
 
 
-def test_yoyos_schema_in_the_url_is_named_where_it_does_not_fit(database, tmp_path):
-    address = url(database, schema="app")
+def test_yoyos_schema_in_the_url_is_named_where_it_does_not_fit(database, tmp_path, sqlmigrate, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", url(database, schema="app"))
 
-    outcome = shell(f"sqlmigrate mark --from yoyo --migrations '{tmp_path}'", DATABASE_URL=address)
+    outcome = sqlmigrate("mark", "--from", "yoyo", "--migrations", tmp_path)
 
     assert outcome.status == 2
     assert "take yoyo's ?schema= away: the setting search_path does the same for the scripts" in outcome.stderr
 
 
-def test_the_command_says_what_it_did(yoyo, runner, database):
+def test_the_command_says_what_it_did(yoyo, runner, database, sqlmigrate):
     yoyo.apply("b", "a")
     (runner.directory / "b.sql").unlink()
     (runner.directory / "b.rollback.sql").unlink()
-    call = f"sqlmigrate mark --migrations '{runner.directory}' --database-url '{database.url}'"
+    words = ("mark", "--migrations", runner.directory, "--database-url", database.url, "--from", "yoyo")
 
-    outcome = shell(f"{call} --from yoyo")
-    again = shell(f"{call} --from yoyo --json")
+    outcome = sqlmigrate(*words)
+    again = sqlmigrate(*words, "--json")
 
     assert outcome.lines == ["marked a", "pending c", "public._yoyo_migration: 1 marked, 0 applied already, 1 pending"]
     assert "warning: yoyo has applied b, but there is no such file here" in outcome.stderr
@@ -318,20 +327,20 @@ def test_the_command_says_what_it_did(yoyo, runner, database):
 
 
 @pytest.mark.parametrize("words", ["", "a --from yoyo", "--from yoyo --to yoyo", "a --schema x", "--from flyway"])
-def test_wrong_calls_are_refused(words, database, tmp_path):
-    outcome = shell(f"sqlmigrate mark {words} --migrations '{tmp_path}' --database-url '{database.url}'")
+def test_wrong_calls_are_refused(words, database, tmp_path, sqlmigrate):
+    outcome = sqlmigrate("mark", *words.split(), "--migrations", tmp_path, "--database-url", database.url)
 
     assert outcome.status == 2
 
 
-def test_a_protected_environment_wants_the_name_of_the_database(yoyo, runner, database, tmp_path):
+def test_a_protected_environment_wants_the_name_of_the_database(yoyo, runner, database, tmp_path, sqlmigrate):
     yoyo.apply("a")
     (tmp_path / "sqlmigrate.toml").write_text('migrations = "."\n[env.live]\nprotected = true\n')
 
-    for words in ("--from yoyo", "--to yoyo"):
-        call = f"cd '{tmp_path}' && sqlmigrate mark {words} --env live --database-url '{database.url}'"
+    for direction in ("--from", "--to"):
+        words = ("mark", direction, "yoyo", "--env", "live", "--database-url", database.url)
         runner.mark("b")
-        assert shell(call).status == 2
-        assert shell(f"{call} --yes-i-mean {database.name}").status == 0
+        assert sqlmigrate(*words).status == 2
+        assert sqlmigrate(*words, "--yes-i-mean", database.name).status == 0
 
     assert yoyo.applied() == runner.applied()

@@ -43,6 +43,12 @@ def admin(database) -> psycopg.Connection[Any]:
 
 
 @pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a script be tried again after hundredths of a second, and not after seconds, when it got no lock."""
+    monkeypatch.setattr("sqlmigrate.engine.retry._FIRST", 0.02)
+
+
+@pytest.fixture
 def new_role(admin) -> Iterator[Callable[..., str]]:
     """Make roles: `new_role("LOGIN")`; they and what they own are gone after the test."""
     names: list[str] = []

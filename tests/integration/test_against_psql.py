@@ -31,7 +31,7 @@ KNOWN = {"an E string goes on in the next line", "an E string goes on behind com
 @pytest.fixture(scope="module")
 def logging_server(clean_environment: None, binaries: Binaries) -> Iterator[PrivateServer]:
     """A server of its own that logs every statement."""
-    with ephemeral(binaries.major) as server:
+    with ephemeral(binaries.major, in_memory=True) as server:
         with psycopg.connect(server.conninfo(), autocommit=True) as session:
             settings = {"log_statement": "all", "log_line_prefix": PREFIX, "log_min_messages": "warning"}
             settings |= {"log_min_error_statement": "error", "log_error_verbosity": "terse"}

@@ -171,8 +171,6 @@ def _values(session, relation: str, column: str, kind: str) -> Iterator[sql.Comp
     if kind in OTHER:
         yield sql.SQL(OTHER[kind]).format(name)
         return
-    if kind == '"char"':
-        yield from (sql.Literal(character) for character in CHARACTERS)
     query = sql.SQL("SELECT DISTINCT {}::text FROM pg_catalog.{} WHERE {} IS NOT NULL ORDER BY 1 DESC LIMIT 8")
     found = session.execute(query.format(name, sql.Identifier(relation), name)).fetchall()
     for (table,) in session.execute(REFERENCES, [relation, column]).fetchall():
@@ -180,6 +178,8 @@ def _values(session, relation: str, column: str, kind: str) -> Iterator[sql.Comp
         found += session.execute(query.format(sql.Identifier(table))).fetchall()
     for (value,) in found:
         yield sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(kind))
+    if kind == '"char"':  # after the characters that are in use, which are the most likely to be read
+        yield from (sql.Literal(character) for character in CHARACTERS)
     yield sql.SQL("NULL")
 
 

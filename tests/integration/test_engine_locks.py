@@ -12,6 +12,8 @@ from support.runner import ids, place
 from support.sessions import beside, is_there, wait_for_blocked
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 
 @pytest.fixture
 def blocker(database, conn) -> psycopg.Connection:

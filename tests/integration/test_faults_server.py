@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from fixtures.postgres import MEMORY
 from sqlmigrate.engine import Result
 from sqlmigrate.server import PrivateServer, ensure_database, shared
 from sqlmigrate.server.postmaster import is_alive, running
@@ -47,7 +48,7 @@ class Crashing:
 
 @pytest.fixture(scope="module")
 def crashing(clean_environment, binaries) -> Iterator[Crashing]:
-    folder = Path(tempfile.mkdtemp(prefix="sqlmigrate crash "))
+    folder = Path(tempfile.mkdtemp(prefix="sqlmigrate crash ", dir=MEMORY))
     folder.chmod(0o755)
     with shared(folder / "state", binaries.major) as server:
         ensure_database(server, name="crash", owner="migrator")

@@ -29,9 +29,15 @@ def target(project, database) -> Target:
     return Target(database.conninfo, "the shop", private=False)
 
 
+@pytest.fixture
+def config(project, shadow_url) -> Config:
+    """Settings under which no server is started for a review."""
+    return Config(migrations=project.directory, shadow_url=shadow_url)
+
+
 @pytest.mark.parametrize("base", ["replay", "dump"])
-def test_what_is_pending_in_the_target_is_reviewed_on_top_of_what_is_applied(project, target, base):
-    report = review_project(Config(migrations=project.directory), Options(), target=target, base=base)
+def test_what_is_pending_in_the_target_is_reviewed_on_top_of_what_is_applied(config, target, base):
+    report = review_project(config, Options(), target=target, base=base)
 
     late, last = report.migrations
     assert (late.migration_id, late.apply.error, late.proof.verdict) == ("0002", None, "exact")
@@ -43,7 +49,7 @@ def test_what_is_pending_in_the_target_is_reviewed_on_top_of_what_is_applied(pro
     assert report.versions.target == report.versions.shadow
 
 
-def test_the_figures_can_come_from_a_file(project, target, database, tmp_path):
+def test_the_figures_can_come_from_a_file_and_the_server_may_be_a_private_one(project, target, database, tmp_path):
     figures = read_statistics(database.connect(), name="production", history_schema="sqlmigrate")
     file = tmp_path / "stats.json"
     file.write_text(json.dumps(as_json(figures)))
@@ -60,9 +66,9 @@ def test_an_unknown_migration_is_refused_before_a_server_is_started(project, tar
         review_project(Config(migrations=project.directory), Options(), ["0009"])
 
 
-def test_nothing_pending_is_nothing_to_review(project, target, database):
+def test_nothing_pending_is_nothing_to_review(project, config, target, database):
     api.apply(database.conninfo, project.directory, allow_out_of_order=True)
 
-    report = review_project(Config(migrations=project.directory), Options(), target=target)
+    report = review_project(config, Options(), target=target)
 
     assert (report.verdict, report.headline, report.migrations) == ("fine", "there is nothing to review", ())

@@ -216,6 +216,20 @@ def test_what_is_made_anew_without_its_rows_is_lossy(project, server, script, ro
     assert (found.verdict, found.lost) == (Verdict.LOSSY, (lost,))
 
 
+def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, server):
+    project.migration(
+        "0",
+        "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE bills (id int PRIMARY KEY, who int REFERENCES users);"
+        "CREATE TABLE lines (bill int REFERENCES bills) PARTITION BY RANGE (bill);"
+        "CREATE TABLE lines_1 PARTITION OF lines DEFAULT; CREATE TABLE apart (id int);",
+        rollback="SELECT 1;",
+    )
+    found = one(project, server, "TRUNCATE users CASCADE;", "SELECT 1;")
+
+    assert found.verdict is Verdict.LOSSY
+    assert sorted(found.lost) == [f"table public.{name} is emptied" for name in ("bills", "lines_1", "users")]
+
+
 @pytest.mark.parametrize(
     ("script", "rollback"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 
 import psycopg
@@ -31,11 +31,24 @@ PAIRS = {
 VERDICTS = ["exact", "exact", "not_restored", "fails", "exact", "exact", "exact", "fails", "lossy"]
 
 
-@pytest.fixture
+@contextmanager
+def opened(number: int) -> Iterator[list[shadow.Shadow]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(shadow.opened(shadow.Wanted(superuser=True))) for _ in range(number)]
+
+
+@pytest.fixture(scope="module")
 def shadows(clean_environment: None) -> Iterator[list[shadow.Shadow]]:
-    wanted = shadow.Wanted(superuser=True)
-    with shadow.opened(wanted) as first, shadow.opened(wanted) as second, shadow.opened(wanted) as third:
-        yield [first, second, third]
+    """Three servers for the tests that leave them as they were."""
+    with opened(3) as servers:
+        yield servers
+
+
+@pytest.fixture
+def doomed(clean_environment: None) -> Iterator[list[shadow.Shadow]]:
+    """Two servers for a test that ends one."""
+    with opened(2) as servers:
+        yield servers
 
 
 def test_verdicts_and_their_order_are_those_of_one_server(project, shadows):
@@ -73,25 +86,25 @@ def test_more_servers_than_pairs_are_no_harm(project, shadows):
     assert [trip.migration_id for trip in side_by_side(project.load(), ["a"], shadows, Options())] == ["a"]
 
 
-def test_a_caller_who_leaves_ends_the_scripts_that_run(project, shadows):
+def test_a_caller_who_leaves_ends_the_scripts_that_run(project, doomed):
     _tables(project, "a")
     project.migration("b", "SELECT pg_sleep(600);", rollback="SELECT 1;")
-    run = side_by_side(project.load(), ["a", "b"], shadows[:2], Options())
+    run = side_by_side(project.load(), ["a", "b"], doomed, Options())
     with closing(run):
         next(run)
-        with shadows[1].database() as any_, psycopg.connect(any_.admin_conninfo, autocommit=True) as watcher:
+        with doomed[1].database() as any_, psycopg.connect(any_.admin_conninfo, autocommit=True) as watcher:
             asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
             wait_until(lambda: watcher.execute(asleep).fetchone(), timeout=20)
 
     assert list(run) == []
 
 
-def test_a_server_that_goes_away_is_an_error_and_no_hang(project, shadows):
+def test_a_server_that_goes_away_is_an_error_and_no_hang(project, doomed):
     _tables(project, "abcd")
-    shadows[1].kill()
+    doomed[1].kill()
 
     with pytest.raises((Error, psycopg.Error)):
-        list(side_by_side(project.load(), [*"abcd"], shadows[:2], Options()))
+        list(side_by_side(project.load(), [*"abcd"], doomed, Options()))
 
 
 def test_few_pairs_are_worth_one_server():

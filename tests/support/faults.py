@@ -271,7 +271,8 @@ def put(trial: Trial, message: Message, when: str, action: Action) -> Callable[[
     trial.proxy.at(message.session, message.direction, message.number, noted, when)
 
     def proof() -> None:
-        wait_until(lambda: reached, timeout=2.0)  # the last ones may still be on their way
+        wait_until(lambda: reached or not trial.proxy.busy, timeout=2.0)  # the last ones may still be on their way
+        assert reached
 
     return proof
 

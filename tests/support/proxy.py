@@ -152,6 +152,11 @@ class Proxy:
         self.down = False
         self._actions: dict[tuple[int, str, int], tuple[str, Action]] = {}
 
+    @property
+    def busy(self) -> bool:
+        """Whether a session is still open, so that more messages may come."""
+        return bool(self._sessions)
+
     def at(self, session: int, direction: str, number: int, action: Action, when: str = BEFORE) -> None:
         """Do something at one message, before or after it is passed on; the proxy waits for it."""
         self._actions[session, direction, number] = (when, action)

@@ -61,11 +61,14 @@ def test_errors_come_before_warnings(project):
     assert [is_error for _, is_error in told(project)] == [True, False, False, False]
 
 
-def test_an_empty_rollback_script_undoes_nothing(project):
+def test_an_empty_script_changes_nothing_and_an_empty_rollback_undoes_nothing(project):
     project.migration("1", "SELECT 1;", rollback="-- nothing to do\n")
     project.migration("2", "-- words only\n", rollback="-- nothing to do\n")
 
-    assert told(project) == [("1.rollback.sql: this rollback script has no statement, so it undoes nothing", False)]
+    assert told(project) == [
+        ("1.rollback.sql: this rollback script has no statement, so it undoes nothing", False),
+        ("2.sql: this script has no statement, so it changes nothing", False),
+    ]
 
 
 def test_a_long_expression_is_no_problem(project):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sqlmigrate.cli._output import Output, is_terminal
-from sqlmigrate.errors import ConfirmationRequired
+from sqlmigrate.errors import ConfirmationRequired, ConnectionFailed, Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,6 +75,7 @@ class App:
     yes: bool = False
     yes_i_mean: str | None = None
     _config: Config | None = None
+    _announced: bool = False
 
     @property
     def config(self) -> Config:
@@ -94,7 +95,8 @@ class App:
         with opened(choice, self.config) as target:
             for note in target.notes:
                 self.output.warning(note)
-            yield target
+            with self._telling(target):
+                yield target
 
     @contextmanager
     def named_target(self) -> Iterator[Target | None]:
@@ -107,8 +109,22 @@ class App:
         elif (choice := named(self.config)) is None:
             yield None
         else:
-            with opened(choice, self.config) as target:
+            with opened(choice, self.config) as target, self._telling(target):
                 yield target
+
+    @contextmanager
+    def _telling(self, target: Target) -> Iterator[None]:
+        """Name the target beside an error that comes before it was announced: it may be the wrong one."""
+        try:
+            yield
+        except Error as error:
+            if not self._announced:
+                from sqlmigrate.connection import meant  # noqa: PLC0415  a target has loaded it already
+
+                self._name(meant(target.conninfo), target)
+                if isinstance(error, ConnectionFailed) and not error.hint and not target.private:
+                    error.hint = f"check the server, and host, port, database, role and password, {target.description}"
+            raise
 
     def options(self) -> Options:
         """Give the settings that scripts run under."""
@@ -127,9 +143,12 @@ class App:
 
     def announce(self, target: Target, info: ServerInfo) -> None:
         """Name the database on stderr, even when quiet: nobody shall write to one by surprise."""
+        self._name(f"database {info.database} on {info.host} as {info.role}, PostgreSQL {info.version}", target)
+
+    def _name(self, what: str, target: Target) -> None:
         env = f", environment {self.config.env}" if self.config.env else ""
-        where = f"database {info.database} on {info.host} as {info.role}, PostgreSQL {info.version}"
-        click.echo(f"{where} ({target.description}{env})", err=True)
+        click.echo(f"{what} ({target.description}{env})", err=True)
+        self._announced = True
 
     def warn(self, info: ServerInfo) -> None:
         """Say what about this server and these settings makes running scripts harder."""
@@ -158,7 +177,9 @@ class App:
             self._confirm_protected(question, database)
         elif always and not self.yes:
             if not is_terminal(sys.stdin):
-                raise ConfirmationRequired(f"{question} Without a terminal this needs --yes; nothing was changed")
+                raise ConfirmationRequired(
+                    f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, say --yes"
+                )
             if not click.confirm(question, err=True):
                 raise ConfirmationRequired("not confirmed; nothing was changed")
 

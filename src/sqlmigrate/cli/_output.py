@@ -112,12 +112,18 @@ def render_error(error: Error, *, head: str = "error:", outcome: bool = True) ->
     if isinstance(error, ExecutionError):
         lines += _server_lines(error)
         if outcome and error.migration_id and not error.kept:
-            lines.append(f"  {error.migration_id} was rolled back; nothing of it is in the database")
+            lines.append(f"  {_left(error.operation, error.migration_id)}")
     for problem in _problems(error):
         lines += render_problem(problem, mark="  ")
     if error.hint:
         lines.append(f"  {click.style('what to do:', bold=True)} {printable(error.hint)}")
     return lines
+
+
+def _left(operation: str, migration_id: str) -> str:
+    if operation == "rollback":
+        return f"nothing of this rollback is in the database; {migration_id} is as it was before"
+    return f"{migration_id} was rolled back; nothing of it is in the database"
 
 
 def _problems(error: Error) -> Sequence[Problem]:

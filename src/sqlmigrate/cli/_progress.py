@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from sqlmigrate.engine import Result
 
 _ROW_WIDTH = 200
+_SAY_AGAIN = 30.0  # seconds
 _DONE = {"apply": "applied", "rollback": "rolled back"}
 
 
 def drawer(output: Output) -> events.Observer:
     """Give an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
+    told: dict[int | None, float] = {}
 
     def draw(event: events.Event) -> None:
         match event:
@@ -32,8 +35,7 @@ def drawer(output: Output) -> events.Observer:
             case events.NoticesLeftOut():
                 output.progress(f"  ... and {event.count} more notices of the statement at {event.place}")
             case events.WaitingForRunLock():
-                holder = event.holder or "another run"
-                output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
+                _draw_waiting(output, event, told)
             case events.RowsReturned():
                 _draw_rows(output, event)
             case events.Blocked():
@@ -52,6 +54,16 @@ def drawer(output: Output) -> events.Observer:
                     output.progress(printable(f"  blocked by {blocker}"))
 
     return draw
+
+
+def _draw_waiting(output: Output, event: events.WaitingForRunLock, told: dict[int | None, float]) -> None:
+    """Say who holds the run lock, and again only now and then: it is tried every second."""
+    pid = event.holder.pid if event.holder else None
+    if told.get(pid, math.inf) - event.seconds_left < _SAY_AGAIN:
+        return
+    told[pid] = event.seconds_left
+    holder = event.holder or "another run"
+    output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
 
 
 def _draw_notice(output: Output, event: events.Notice) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sqlmigrate.cli._options import App, common
+from sqlmigrate.cli._output import is_terminal
+from sqlmigrate.errors import Error
 
 EPILOG = """\b
 Examples:
@@ -21,7 +24,7 @@ _TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lo
 @click.command(epilog=EPILOG)
 @common
 def command(app: App) -> None:
-    """Show each setting, its value and where it came from; passwords are hidden."""
+    """Show which database is meant, and each setting with where it came from; passwords are hidden."""
     from sqlmigrate.config import SETTINGS  # noqa: PLC0415  --help needs none of it
 
     config = app.config
@@ -29,11 +32,27 @@ def command(app: App) -> None:
     app.output.result(
         file=str(config.file) if config.file else None,
         env=config.env,
+        target=(target := _target(app)),
         settings={name: {"value": _value(name, getattr(config, name)), "source": source} for name, _, source in rows},
     )
     app.output.line(f"file: {config.file or 'none'}" + (f", environment {config.env}" if config.env else ""))
+    app.output.line(f"target: {target}")
     app.output.line()
     app.output.table(("setting", "value", "from"), rows)
+
+
+def _target(app: App) -> str:
+    """Say which database a command would work on now, and who says so; nobody connects to it."""
+    from sqlmigrate.connection import meant  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.target import choose  # noqa: PLC0415  same
+
+    try:
+        choice = choose(app.config, interactive=is_terminal(sys.stderr))
+    except Error as error:
+        return error.message
+    if choice.conninfo is None:
+        return f"the private server of this project ({choice.source})"
+    return f"{meant(choice.conninfo)} (named by {choice.source})"
 
 
 def _value(name: str, value: Any) -> Any:

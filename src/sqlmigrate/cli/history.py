@@ -22,14 +22,15 @@ Examples:
   sqlmigrate history --last 20
   sqlmigrate history --id 20260301_base --json
   sqlmigrate history --operation rollback --since 2026-11-01
+  sqlmigrate history --since '2026-11-01 22:00:00'
 """
 
 
 @click.command(epilog=EPILOG)
 @click.option("--id", "migration_id", metavar="ID", help="Only this migration.")
 @click.option("--operation", type=click.Choice(OPERATIONS), help="Only this operation.")
-@click.option("--since", type=click.DateTime(_TIMES), help="From this time on (UTC).")
-@click.option("--until", type=click.DateTime(_TIMES), help="Before this time (UTC).")
+@click.option("--since", type=click.DateTime(_TIMES), metavar="TIME", help="From this time on (UTC).")
+@click.option("--until", type=click.DateTime(_TIMES), metavar="TIME", help="Before this time (UTC).")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N.")
 @common
 def command(

@@ -34,10 +34,10 @@ def command(app: App, *, output: Path | None) -> None:
     data = statistics.as_json(found)
     if output is not None:
         output.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        app.output.detail(f"wrote {output}")
+        app.output.progress(f"wrote {output}")
     app.output.result(target=data["target"])
     rows = [(table.name, statistics.described(table)) for table in found.tables[:_SHOWN]]
     if rows:
         app.output.table(("table", "holds"), rows)
     left = len(found.tables) - len(rows)
-    app.output.line(f"and {left} smaller ones" if left else f"{len(rows)} tables")
+    app.output.line(f"and {left} smaller ones" if left else f"{len(rows)} table{'' if len(rows) == 1 else 's'}")

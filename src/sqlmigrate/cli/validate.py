@@ -37,6 +37,11 @@ def command(context: click.Context, app: App) -> None:
         app.output.line("\n".join([f"{word} {first}", *rest]))
     errors = sum(not problem.warning for problem in report.problems)
     warnings = len(report.problems) - errors
-    app.output.line(f"{len(report.ordered)} migrations, {errors} errors, {warnings} warnings")
+    counted = (_count(len(report.ordered), "migration"), _count(errors, "error"), _count(warnings, "warning"))
+    app.output.line(", ".join(counted))
     if errors:
         context.exit(FAILED)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -137,7 +137,10 @@ def _time(row: Applied) -> str:
 def read_log(connection: Connection, schema: str, wanted: LogFilter) -> list[LogRow]:
     """Read who did what, oldest first; raises HistoryError where there is no history yet."""
     if read(connection, schema).version is None:
-        raise HistoryError(f"there is no history in schema {schema} yet")
+        raise HistoryError(
+            f"there is no history in schema {schema} yet",
+            hint="the first `sqlmigrate apply` or `sqlmigrate mark` makes it; history_schema names another schema",
+        )
     with connection.cursor(row_factory=class_row(LogRow)) as cursor:
         return cursor.execute(compose("log_rows", schema), asdict(wanted)).fetchall()[::-1]
 

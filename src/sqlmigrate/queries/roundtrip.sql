@@ -101,3 +101,14 @@ SELECT CASE
                              AND casttarget = %(new)s::oid
                              AND (castcontext = 'i' OR castmethod = 'b'))
        END
+
+-- name: referring
+-- what TRUNCATE ... CASCADE of these tables empties: they, and all that refers to them by foreign keys
+WITH RECURSIVE reached (oid) AS (
+    SELECT pg_catalog.unnest(%(tables)s::oid[])
+    UNION
+    SELECT con.conrelid
+    FROM reached
+    JOIN pg_catalog.pg_constraint AS con ON con.confrelid = reached.oid AND con.contype = 'f'
+)
+SELECT oid::bigint FROM reached

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import sql
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.roundtrip.contents import Contents
 
 
+_CASCADE = 2  # DropBehavior of libpg_query; 1 is RESTRICT
 _TRUNCATE = re.compile(r"\btruncate\b", re.IGNORECASE)
 
 
@@ -91,7 +92,7 @@ def find_lost(
     come back is not lost. The connection is to the database as it is after the rollback.
     """
     shown = {name for name, rows in contents.tables.items() if rows.count} if contents else set()
-    truncated = _truncated(migration, before)
+    truncated = _truncated(connection, migration, before)
     for name, old in before.items():
         new = after.get(name)
         if new is None:
@@ -136,25 +137,39 @@ def _has_values(connection: Connection, table: tuple[str, str], column: str) -> 
     return bool(row[0])
 
 
-def _truncated(migration: Migration, before: Mapping[str, Holder]) -> set[str]:
+def _truncated(connection: Connection, migration: Migration, before: Mapping[str, Holder]) -> set[str]:
     """Give the known tables that the scripts empty by TRUNCATE; one without a schema is any of that name."""
-    named = {
+    named = [
         table
         for script, _ in migration.scripts()
         for statement in script.statements()
         for text in chain([statement.text], done(statement.text, _TRUNCATE))
         for table in _named_by_truncate(text)
-    }
-    if not named:
-        return set()
+    ]
+    found = _called({(table.schema, table.name) for table in named}, before)
+    if cascading := {(table.schema, table.name) for table in named if table.cascade}:
+        first = [before[name].oid for name in _called(cascading, before)]
+        reached = {oid for (oid,) in connection.execute(queries.load("roundtrip")["referring"], {"tables": first})}
+        found |= {name for name, holder in before.items() if holder.oid in reached}
+    return found
+
+
+def _called(names: set[tuple[str | None, str]], before: Mapping[str, Holder]) -> set[str]:
     return {
         name
         for name, holder in before.items()
-        if not named.isdisjoint((part, table) for space, table in holder.emptied_as() for part in (None, space))
+        if not names.isdisjoint((part, table) for space, table in holder.emptied_as() for part in (None, space))
     }
 
 
-def _named_by_truncate(statement: str) -> Iterator[tuple[str | None, str]]:
+class _Truncated(NamedTuple):
+    schema: str | None
+    name: str
+    cascade: bool
+
+
+def _named_by_truncate(statement: str) -> Iterator[_Truncated]:
     if leading_words(statement, 1) == ["truncate"] and (tree := parse_tree(statement)) is not None:
-        for item in tree.stmts[0].stmt.truncate_stmt.relations:
-            yield item.range_var.schemaname or None, item.range_var.relname
+        found = tree.stmts[0].stmt.truncate_stmt
+        for item in found.relations:
+            yield _Truncated(item.range_var.schemaname or None, item.range_var.relname, found.behavior == _CASCADE)

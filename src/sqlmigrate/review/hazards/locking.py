@@ -122,7 +122,8 @@ def _data(context: Context) -> Iterator[Found]:
         held = tables_stopped(busy[-1].held)
         strong = listed(f"{lock.name} ({lock.mode})" for lock in held.values())
         numbers = ranges([one.statement.number for one in busy])
-        seen = f"{numbers} {'copy' if len(busy) > 1 else 'copies'} or change rows while these are locked: {strong}"
+        words = "copy or change" if len(busy) > 1 else "copies or changes"
+        seen = f"{numbers} {words} rows while these are locked: {strong}"
         yield Found(busy[0].statement.number, seen, tuple(held))
 
 
