@@ -35,6 +35,7 @@ CREATE SEQUENCE numbers;
 CREATE DOMAIN email AS text;
 CREATE TYPE kind AS ENUM ('a', 'b');
 CREATE TABLE log (id int, what text);
+CREATE TABLE tickets (id int GENERATED ALWAYS AS IDENTITY);
 CREATE TABLE wares (id int, what text, price numeric, kind kind, mail email, {WORDS});
 CREATE TABLE parts (at date) PARTITION BY RANGE (at);
 CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
@@ -196,7 +197,22 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(ground
         ("INSERT INTO log VALUES (1, 'a');", "TRUNCATE log;", "table public.log is emptied"),
         ("DO $$ BEGIN TRUNCATE public.log; END $$;", "SELECT 1;", "table public.log is emptied"),
         ("DO $$ BEGIN EXECUTE 'TRUNCATE log'; END $$;", "SELECT 1;", "table public.log is emptied"),
+        (
+            "DO $$ BEGIN EXECUTE format('TRUNCATE %I', 'log'); END $$;",
+            "SELECT 1;",
+            "table public.log is emptied",
+        ),
+        (
+            "DO $$ BEGIN EXECUTE 'TRUNCATE ' || 'parts'; END $$;",
+            "SELECT 1;",
+            "table public.parts_1 is emptied",
+        ),
         ("TRUNCATE parts;", "SELECT 1;", "table public.parts_1 is emptied"),
+        (
+            "ALTER TABLE tickets ALTER id DROP IDENTITY;",
+            "ALTER TABLE tickets ALTER id ADD GENERATED ALWAYS AS IDENTITY;",
+            "sequence public.tickets_id_seq is dropped and made anew",
+        ),
         (
             "ALTER TABLE wares ALTER price TYPE double precision;",
             "ALTER TABLE wares ALTER price TYPE numeric;",
@@ -245,6 +261,26 @@ def test_a_falling_sequence_goes_back_by_rising(project, server):
 
     assert (first.verdict, first.data) == (Verdict.EXACT, ())
     assert [str(change) for change in second.data] == ["sequence public.falling: at -1, was at -3"]
+
+
+def test_a_sequence_whose_position_comes_back_is_no_loss(project, server):
+    project.migration("0", "CREATE TABLE log (id int GENERATED ALWAYS AS IDENTITY);", rollback="DROP TABLE log;")
+    project.file("samples/1.sql", "INSERT INTO log DEFAULT VALUES;")
+    found = one(
+        project,
+        server,
+        "ALTER TABLE log ALTER id DROP IDENTITY;",
+        "ALTER TABLE log ALTER id ADD GENERATED ALWAYS AS IDENTITY;SELECT setval('log_id_seq', max(id)) FROM log;",
+    )
+
+    assert (found.verdict, found.lost) == (Verdict.EXACT, ())
+
+
+def test_the_sequence_of_a_table_that_is_made_anew_is_not_named_apart(project, server):
+    project.migration("0", "CREATE TABLE log (id serial);", rollback="DROP TABLE log;")
+    found = one(project, server, "DROP TABLE log;", "CREATE TABLE log (id serial);")
+
+    assert found.lost == ("table public.log is dropped and made anew",)
 
 
 def test_rows_that_do_not_come_back_are_counted(project, server):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 _TRUNCATE = re.compile(r"\btruncate\b", re.IGNORECASE)
+# The beginning of a text that a DO block puts together while it runs.
+_PUT_TOGETHER = re.compile(r"['$]\s*truncate\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Holder:
     """A table or sequence that can hold data, by its oid; `names` is its schema and its name as they are.
 
     As JSON, since most holders are only compared: `described` are its columns, `above` are the names of what it is a
-    partition of, and its own.
+    partition of, and its own. `storage` is the number of its file, `column` the one that owns a sequence.
     """
 
     kind: str
@@ -53,6 +55,8 @@ class Holder:
     names: tuple[str, str]
     described: str
     above: str | None
+    storage: int
+    column: str | None
 
     def emptied_as(self) -> list[tuple[str, str]]:
         """Give the names by which a TRUNCATE empties it."""
@@ -90,14 +94,17 @@ def find_lost(
     `contents` are the rows that were there before, and that have been found to be there afterwards: what they show to
     come back is not lost. The connection is to the database as it is after the rollback.
     """
-    shown = {name for name, rows in contents.tables.items() if rows.count} if contents else set()
-    truncated = _truncated(migration, before)
+    shown = (
+        {name for name, rows in contents.tables.items() if rows.count} | {*contents.sequences} if contents else set()
+    )
+    truncated = _truncated(migration, before, after)
     for name, old in before.items():
         new = after.get(name)
         if new is None:
             continue
         if new.oid != old.oid:
-            if name not in shown:
+            # the sequence of a column that is made anew comes with it
+            if name not in shown and (old.column is None or old.column == new.column):
                 yield f"{old.kind} {name} is dropped and made anew"
             continue
         if name in truncated and name not in shown:
@@ -136,21 +143,26 @@ def _has_values(connection: Connection, table: tuple[str, str], column: str) -> 
     return bool(row[0])
 
 
-def _truncated(migration: Migration, before: Mapping[str, Holder]) -> set[str]:
-    """Give the known tables that the scripts empty by TRUNCATE; one without a schema is any of that name."""
+def _truncated(migration: Migration, before: Mapping[str, Holder], after: Mapping[str, Holder]) -> set[str]:
+    """Give the known tables that the scripts empty by TRUNCATE; one without a schema is any of that name.
+
+    Where a DO block puts the statement together, these are all tables that have another file afterwards.
+    """
+    texts = [statement.text for script, _ in migration.scripts() for statement in script.statements()]
+    found: set[str] = set()
+    if any(leading_words(text, 1) == ["do"] and _PUT_TOGETHER.search(text) for text in texts):
+        found = {name for name, old in before.items() if (new := after.get(name)) and new.storage != old.storage}
     named = {
         table
-        for script, _ in migration.scripts()
-        for statement in script.statements()
-        for text in chain([statement.text], done(statement.text, _TRUNCATE))
+        for statement in texts
+        for text in chain([statement], done(statement, _TRUNCATE))
         for table in _named_by_truncate(text)
     }
-    if not named:
-        return set()
-    return {
+    return found | {
         name
         for name, holder in before.items()
-        if not named.isdisjoint((part, table) for space, table in holder.emptied_as() for part in (None, space))
+        if named
+        and not named.isdisjoint((part, table) for space, table in holder.emptied_as() for part in (None, space))
     }
 
 
