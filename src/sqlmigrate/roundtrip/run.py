@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -163,6 +163,8 @@ class _Runner:
             found = trial.go(copy)
             if cluster and samples.scripts():
                 trial.take_back(copy)
+        if cluster and not trial.applied:
+            _forget_roles(found, ground)
         if samples.after or samples.expect:
             found = self._with_expectations(found, migration, ground, samples)
         if trial.reached is not None or samples.before:
@@ -196,6 +198,7 @@ class _Runner:
             return found
         with ground.copy() as copy:
             failure, unmet_ = self._expected(migration, copy, samples)
+        _forget_roles(found, ground)
         if failure is not None:
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         verdict = Verdict.NOT_RESTORED if unmet_ else found.verdict
@@ -345,6 +348,19 @@ class _Trial:
     def _schema(self, admin: Connection) -> Snapshot:
         self._known = catalog.read(admin, cluster=self.cluster, since=self._known)
         return self._known
+
+
+def _forget_roles(found: RoundTrip, ground: _Ground) -> None:
+    """Drop the roles that a rollback has forgotten, and that would keep the migration from being applied once more."""
+    left = [
+        change.object.name for change in found.differences if (change.kind, change.object.kind) == ("added", "role")
+    ]
+    if not left:
+        return
+    with session(ground.database.admin_conninfo) as admin:
+        for name in left:
+            with suppress(psycopg.Error):  # another database of the script's needs it
+                admin.execute(f"DROP ROLE IF EXISTS {name}".encode())
 
 
 def _judge(found: RoundTrip) -> Verdict:

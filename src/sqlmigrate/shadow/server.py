@@ -76,7 +76,7 @@ class Shadow:
     def clone(self, source: ShadowDatabase) -> AbstractContextManager[ShadowDatabase]:
         """Make a copy of a database, in which no session may be open: raises ServerError after 5 s where one is.
 
-        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are not copied.
+        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are copied on a private server.
         """
         return self._databases.made(source.name)
 
