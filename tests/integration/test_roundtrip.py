@@ -463,6 +463,19 @@ def test_a_role_that_a_block_makes_is_compared_where_scripts_run_as_superuser(pr
     assert as_text(found[1].differences)[0].startswith("+ role clerk")
 
 
+def test_tablespaces_that_scripts_name_are_there(project, clean_environment):
+    project.migration("1", "CREATE TABLE a () TABLESPACE fast;", rollback="DROP TABLE a;")
+    project.migration(
+        "2", "ALTER TABLE a SET TABLESPACE pg_default;", rollback='ALTER TABLE a SET TABLESPACE "not so fast";'
+    )
+    scripts = roundtrip.scripts_of(project.load(), {})
+    with shadow.opened(shadow.wanted(Config(migrations=project.directory), scripts)) as server:
+        found = tried(project, server)
+
+    assert [trip.verdict for trip in found] == [Verdict.EXACT, Verdict.NOT_RESTORED]
+    assert as_text(found[1].differences) == ["~ table public.a: tablespace fast -> not so fast"]
+
+
 @pytest.mark.parametrize("makes", ["CREATE ROLE never_made;", "DO $$ BEGIN EXECUTE 'CREATE ROLE never_made'; END $$;"])
 def test_what_changes_a_cluster_that_is_not_ours_is_not_tried(project, database, clean_environment, makes):
     project.migration("1", f"SELECT 1;\n{makes}", rollback="SELECT 1;")

@@ -55,6 +55,9 @@ SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND us
 -- name: roles
 SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
 
+-- name: tablespaces
+SELECT t.spcname::text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY (%(names)s)
+
 -- name: granted
 SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
 

@@ -12,7 +12,7 @@ from sqlmigrate import queries
 from sqlmigrate.bootstrap import read_scripts, run_statement
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
 from sqlmigrate.server import ephemeral, find_binaries, kill
-from sqlmigrate.shadow import dumps, roles
+from sqlmigrate.shadow import dumps, roles, tablespaces
 from sqlmigrate.shadow.databases import APPLICATION, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
 from sqlmigrate.sql.needs import cluster_wide, needs
@@ -118,8 +118,17 @@ class Shadow:
         if self.private:
             with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
                 roles.adopt(inside, wanted)
-        elif missing := self.missing_roles(wanted.roles | wanted.owners):
-            left_out.append(f"the shadow's server has no role {', '.join(missing)}, which the scripts name")
+                tablespaces.make(inside, wanted.tablespaces)
+        else:
+            absent = {
+                "role": self.missing_roles(wanted.roles | wanted.owners),
+                "tablespace": tablespaces.missing(self._session, wanted.tablespaces),
+            }
+            left_out += [
+                f"the shadow's server has no {kind} {', '.join(names)}, which the scripts name"
+                for kind, names in absent.items()
+                if names
+            ]
         self.notes += tuple(left_out)
         self._template = database.name
 
