@@ -32,11 +32,15 @@ PAIRS = {
     "11": ("GRANT SELECT ON c TO forgotten;", "REVOKE SELECT ON c FROM forgotten;"),
     "12": (SETTING.format("9MB"), SETTING.format("4MB")),
     "13": (SETTING.format("8MB"), SETTING.format("9MB")),
-    "14": ("-- transactional: false\nALTER SYSTEM SET work_mem = '7MB';", "SELECT 1;"),
+    "14": (
+        "DROP OWNED BY teller; DROP ROLE teller;",
+        "CREATE ROLE teller; GRANT SELECT, UPDATE ON a TO teller;",
+    ),
+    "15": ("-- transactional: false\nALTER SYSTEM SET work_mem = '7MB';", "SELECT 1;"),
 }
 VERDICTS = [
     *("exact", "exact", "not_restored", "fails", "exact", "exact", "exact", "fails", "lossy"),
-    *("not_restored", "exact", "not_restored", "exact", "not_restored"),
+    *("not_restored", "exact", "not_restored", "exact", "exact", "not_restored"),
 ]
 
 

@@ -111,3 +111,18 @@ UPDATE pg_catalog.pg_database AS d
   FROM old
  WHERE d.datname = %(name)s
    AND old.datacl IS NOT NULL
+
+-- name: let_go
+-- forget what all other databases than one hold by roles, so that these can be dropped
+DELETE FROM pg_catalog.pg_shdepend AS s
+ USING pg_catalog.pg_database AS d
+ WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
+   AND d.oid = CASE WHEN s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass THEN s.objid ELSE s.dbid END
+   AND d.datname <> %(name)s
+RETURNING s.dbid, s.classid, s.objid, s.objsubid, s.refclassid, s.refobjid, s.deptype::text
+
+-- name: hold_again
+INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT %s, %s, %s, %s, %s, r.oid, %s::"char"
+  FROM pg_catalog.pg_authid AS r
+ WHERE r.oid = %s

@@ -87,6 +87,18 @@ class Databases:
             reason = error.diag.message_primary or connections.redact(str(error).strip())
             raise ServerError(f"shadow database {name} could not be dropped: {reason}") from None
 
+    @contextmanager
+    def alone(self, database: ShadowDatabase) -> Iterator[None]:
+        """Let no other database keep roles from being dropped in a block; on a private server, as its superuser."""
+        asked = queries.load("shadow")
+        held = self._live().execute(asked["let_go"], {"name": database.name}).fetchall()
+        try:
+            yield
+        finally:
+            if not self.gone:
+                with self._live().cursor() as cursor:
+                    cursor.executemany(asked["hold_again"], [(*rest, kind, role) for *rest, role, kind in held])
+
     def _described(self, name: str) -> ShadowDatabase:
         admin = make_conninfo(self._conninfo, dbname=name)
         own = make_conninfo(admin, user=self._login) if self._login else admin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
@@ -79,6 +79,13 @@ class Shadow:
         Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are copied on a private server.
         """
         return self._databases.made(source.name)
+
+    def alone(self, database: ShadowDatabase) -> AbstractContextManager[None]:
+        """Let only this database keep roles from being dropped in a block, as if it were the only one of its server.
+
+        That is for a private server; of others, the roles are not ours to drop.
+        """
+        return self._databases.alone(database) if self.private else nullcontext()
 
     def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
         """List the roles that this server does not have."""
