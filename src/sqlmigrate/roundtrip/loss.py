@@ -151,7 +151,8 @@ def _truncated(migration: Migration, before: Mapping[str, Holder], after: Mappin
     texts = [statement.text for script, _ in migration.scripts() for statement in script.statements()]
     found: set[str] = set()
     if any(leading_words(text, 1) == ["do"] and _PUT_TOGETHER.search(text) for text in texts):
-        found = {name for name, old in before.items() if (new := after.get(name)) and new.storage != old.storage}
+        tables = {name: old for name, old in before.items() if old.kind == "table"}
+        found = {name for name, old in tables.items() if (new := after.get(name)) and new.storage != old.storage}
     named = {
         table
         for statement in texts
