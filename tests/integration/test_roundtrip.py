@@ -251,6 +251,14 @@ def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_no_loss(proje
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
 
 
+def test_only_tables_that_were_emptied_are_named(project, server):
+    log = "CREATE SCHEMA other; CREATE TABLE other.log (id int); CREATE TABLE log (id int PRIMARY KEY);"
+    project.migration("0", f"{log} CREATE TABLE notes (of int REFERENCES log);", rollback="SELECT 1;")
+    found = one(project, server, "TRUNCATE log CASCADE;", "SELECT 1;")
+
+    assert found.lost == ("table public.log is emptied", "table public.notes is emptied")
+
+
 def test_a_falling_sequence_goes_back_by_rising(project, server):
     project.migration("0", "CREATE SEQUENCE falling INCREMENT -1;", rollback="DROP SEQUENCE falling;")
     project.migration("1", "SELECT nextval('falling');", rollback="SELECT 1;")

@@ -82,6 +82,7 @@ WHERE class.relkind IN ('r', 'S')
   AND space.nspname <> 'information_schema'
   AND space.nspname !~ '^pg_'
   AND space.nspname <> ALL (%(leave_out)s::text[])
+ORDER BY 1
 
 -- name: holds
 -- What PostgreSQL casts by itself loses nothing (pg_cast.castcontext), but for these; nor does what has the same bytes

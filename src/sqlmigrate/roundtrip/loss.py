@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 _TRUNCATE = re.compile(r"\btruncate\b", re.IGNORECASE)
-# The beginning of a text that a DO block puts together while it runs.
-_PUT_TOGETHER = re.compile(r"['$]\s*truncate\b", re.IGNORECASE)
+# CASCADE, or the beginning of a text that a DO block puts together while it runs.
+_NOT_ALL_NAMED = re.compile(r"['$]\s*truncate\b|\btruncate\b[^;]*\bcascade\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,26 +144,27 @@ def _has_values(connection: Connection, table: tuple[str, str], column: str) -> 
 
 
 def _truncated(migration: Migration, before: Mapping[str, Holder], after: Mapping[str, Holder]) -> set[str]:
-    """Give the known tables that the scripts empty by TRUNCATE; one without a schema is any of that name.
+    """Give the known tables that the scripts have emptied by TRUNCATE: those that it names and that have another file.
 
-    Where a DO block puts the statement together, these are all tables that have another file afterwards.
+    Where the statement does not name all of them, these are all tables that have another file.
     """
     texts = [statement.text for script, _ in migration.scripts() for statement in script.statements()]
-    found: set[str] = set()
-    if any(leading_words(text, 1) == ["do"] and _PUT_TOGETHER.search(text) for text in texts):
-        tables = {name: old for name, old in before.items() if old.kind == "table"}
-        found = {name for name, old in tables.items() if (new := after.get(name)) and new.storage != old.storage}
+    texts = [text for text in texts if leading_words(text, 1) in (["do"], ["truncate"])]
     named = {
         table
         for statement in texts
         for text in chain([statement], done(statement, _TRUNCATE))
         for table in _named_by_truncate(text)
     }
-    return found | {
+    whole = any(_NOT_ALL_NAMED.search(text) for text in texts)
+    if not named and not whole:
+        return set()
+    return {
         name
-        for name, holder in before.items()
-        if named
-        and not named.isdisjoint((part, table) for space, table in holder.emptied_as() for part in (None, space))
+        for name, old in before.items()
+        if old.kind == "table" and (new := after.get(name)) is not None and new.storage != old.storage
+        # a name without a schema is any of that name
+        if whole or not named.isdisjoint((part, table) for space, table in old.emptied_as() for part in (None, space))
     }
 
 
