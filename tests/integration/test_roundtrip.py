@@ -209,6 +209,16 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(ground
         ),
         ("TRUNCATE parts;", "SELECT 1;", "table public.parts_1 is emptied"),
         (
+            "ALTER TABLE log ALTER id TYPE bigint;",
+            "ALTER TABLE log ALTER id TYPE int USING NULL;",
+            "column public.log.id is given values that are not made of its own",
+        ),
+        (
+            "DO $$ BEGIN ALTER TABLE public.log ALTER COLUMN what SET DATA TYPE text USING id::text; END $$;",
+            "SELECT 1;",
+            "column public.log.what is given values that are not made of its own",
+        ),
+        (
             "ALTER TABLE tickets ALTER id DROP IDENTITY;",
             "ALTER TABLE tickets ALTER id ADD GENERATED ALWAYS AS IDENTITY;",
             "sequence public.tickets_id_seq is dropped and made anew",
@@ -238,6 +248,10 @@ def test_what_is_made_anew_without_its_rows_is_lossy(project, server, script, ro
         ("ALTER TABLE wares DROP COLUMN words;", f"ALTER TABLE wares ADD COLUMN {WORDS};"),
         ("ALTER TABLE wares ALTER id TYPE text;", "ALTER TABLE wares ALTER id TYPE int USING id::int;"),
         ("ALTER TABLE wares ALTER mail TYPE text;", "ALTER TABLE wares ALTER mail TYPE email;"),
+        (
+            "ALTER TABLE wares ALTER id TYPE bigint USING coalesce(wares.id, 0);",
+            "ALTER TABLE wares ALTER id TYPE int USING id::int;",
+        ),
         (
             "CREATE TYPE more AS ENUM ('c', 'b', 'a'); ALTER TABLE wares ALTER kind TYPE more USING kind::text::more;",
             "ALTER TABLE wares ALTER kind TYPE kind USING kind::text::kind; DROP TYPE more;",

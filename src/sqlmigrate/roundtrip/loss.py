@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.roundtrip.contents import Contents
 
 
+_ALTER, _USING = re.compile(r"\balter\b", re.IGNORECASE), re.compile(r"\busing\b", re.IGNORECASE)
 _TRUNCATE = re.compile(r"\btruncate\b", re.IGNORECASE)
 # CASCADE, or the beginning of a text that a DO block puts together while it runs.
 _NOT_ALL_NAMED = re.compile(r"['$]\s*truncate\b|\btruncate\b[^;]*\bcascade\b", re.IGNORECASE)
@@ -89,7 +90,7 @@ def find_lost(
     *,
     contents: Contents | None = None,
 ) -> Iterator[str]:
-    """Name what was dropped and made anew, emptied or narrowed.
+    """Name what was dropped and made anew, emptied, narrowed or overwritten.
 
     `contents` are the rows that were there before, and that have been found to be there afterwards: what they show to
     come back is not lost. The connection is to the database as it is after the rollback.
@@ -97,7 +98,7 @@ def find_lost(
     shown = (
         {name for name, rows in contents.tables.items() if rows.count} | {*contents.sequences} if contents else set()
     )
-    truncated = _truncated(migration, before, after)
+    truncated, overwritten = _truncated(migration, before, after), set(_overwritten(migration))
     for name, old in before.items():
         new = after.get(name)
         if new is None:
@@ -109,7 +110,17 @@ def find_lost(
             continue
         if name in truncated and name not in shown:
             yield f"table {name} is emptied"
-        for column, words in _columns(connection, old, between.get(name), new):
+        lost = dict(_columns(connection, old, between.get(name), new))
+        if new.storage != old.storage and overwritten:
+            own = {
+                column
+                for space, table, column in overwritten
+                if table == old.names[1] and space in (None, old.names[0])
+            }
+            lost = (
+                dict.fromkeys(sorted(own & old.columns().keys()), "is given values that are not made of its own") | lost
+            )
+        for column, words in lost.items():
             if not (name in shown and _has_values(connection, old.names, column)):
                 yield f"column {name}.{column} {words}"
 
@@ -166,6 +177,37 @@ def _truncated(migration: Migration, before: Mapping[str, Holder], after: Mappin
         # a name without a schema is any of that name
         if whole or not named.isdisjoint((part, table) for space, table in old.emptied_as() for part in (None, space))
     }
+
+
+def _overwritten(migration: Migration) -> Iterator[tuple[str | None, str, str]]:
+    """Give the schema, table and name of columns whose values are not made of their own by TYPE ... USING."""
+    for script, _ in migration.scripts():
+        for statement in script.statements():
+            for text in chain([statement.text], done(statement.text, _ALTER)):
+                if leading_words(text, 2) == ["alter", "table"] and _USING.search(text):
+                    yield from _overwritten_by(text)
+
+
+def _overwritten_by(statement: str) -> Iterator[tuple[str | None, str, str]]:
+    tree = parse_tree(statement)
+    if tree is None:
+        return
+    node = tree.stmts[0].stmt.alter_table_stmt
+    for item in node.cmds:
+        command = item.alter_table_cmd
+        new = getattr(command, "def").column_def
+        if command.name and new.HasField("raw_default") and command.name not in _columns_of(new.raw_default):
+            yield node.relation.schemaname or None, node.relation.relname, command.name
+
+
+def _columns_of(node: Any) -> Iterator[str]:
+    """Give the names that stand for columns in an expression."""
+    if node.DESCRIPTOR.name == "ColumnRef":
+        yield from (field.string.sval for field in node.fields)
+    for field, value in node.ListFields():
+        if field.message_type is not None:
+            for item in (value,) if hasattr(value, "DESCRIPTOR") else value:
+                yield from _columns_of(item)
 
 
 def _named_by_truncate(statement: str) -> Iterator[tuple[str | None, str]]:
