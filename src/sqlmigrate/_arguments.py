@@ -11,11 +11,19 @@ from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import config, connection, errors
 from sqlmigrate.engine import Options
+from sqlmigrate.migrations import Migrations, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCHEMA = "sqlmigrate"
+Time = int | str
+"""A time: milliseconds, or text with a unit (us, ms, s, min, h, d)."""
+
+
+def read_files(migrations: str | Path | Migrations) -> Migrations:
+    """Give what was read before, or read the folder; raises MigrationsError."""
+    return migrations if isinstance(migrations, Migrations) else load(Path(migrations))
 
 
 def conninfo(database: str) -> str:

@@ -1,4 +1,4 @@
-"""Do from Python what the command does: read, status, plan, apply, rollback, seed.
+"""Do from Python what the command does: read, status, plan, apply, rollback, roundtrip, drift, seed.
 
 ::
 
@@ -20,15 +20,15 @@ What the functions have in common:
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate import config, connection, engine, errors, events, history, seeds
+from sqlmigrate import connection, engine, errors, events, history, seeds
 from sqlmigrate import migrations as files
 from sqlmigrate import plan as planning
-from sqlmigrate._arguments import SCHEMA, conninfo, own_errors, require_one, run_options
+from sqlmigrate._arguments import SCHEMA, Time, conninfo, own_errors, read_files, require_one, run_options
+from sqlmigrate._throwaway import drift, roundtrip
 from sqlmigrate.engine import Result
 from sqlmigrate.migrations import Migration, Migrations
 from sqlmigrate.plan import Plan, State, Status, needs_attention
@@ -39,16 +39,12 @@ if TYPE_CHECKING:
 
     from sqlmigrate.engine import Options
     from sqlmigrate.engine.apply import Planner, Preview
-    from sqlmigrate.roundtrip import RoundTrip
 
 __all__ = [
     "Migration", "Migrations", "Plan", "Result", "SeedResult", "SeedSet", "State", "Status", "Time",
-    "apply", "errors", "events", "needs_attention", "plan", "plan_as_sql", "plan_rollback",
+    "apply", "drift", "errors", "events", "needs_attention", "plan", "plan_as_sql", "plan_rollback",
     "plan_rollback_as_sql", "read", "read_seeds", "rollback", "roundtrip", "seed", "status",
 ]  # fmt: skip
-
-Time = int | str
-"""A time: milliseconds, or text with a unit (us, ms, s, min, h, d)."""
 
 
 def read(directory: str | Path) -> Migrations:
@@ -73,7 +69,7 @@ def status(database: str, migrations: str | Path | Migrations, *, history_schema
     It takes no lock, writes nothing, and works on a standby too. `needs_attention` tells which of them are pending,
     edited, missing or half way. Raises HistoryError where the history cannot be read, and ConnectionFailed.
     """
-    found = _read(migrations)
+    found = read_files(migrations)
     schema = run_options(history_schema=history_schema).schema
     with own_errors(), connection.session(conninfo(database)) as session:
         connection.probe(session)
@@ -277,41 +273,6 @@ def rollback(
         return engine.rollback(conninfo(database), planner, options, gate=_pass, observer=observer)
 
 
-def roundtrip(
-    migrations: str | Path | Migrations,
-    ids: Iterable[str] = (),
-    *,
-    shadow_url: str | None = None,
-    superuser: bool = False,
-    role: str | None = None,
-    search_path: str | None = None,
-    statement_timeout: Time = 0,
-) -> tuple[RoundTrip, ...]:
-    """Run pairs up, down and up again on a scratch database and compare: those of the `ids`, or all of them.
-
-    A throwaway server is started for it, unless `shadow_url` names one where databases may be made and dropped. On a
-    server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count. No error of
-    a script is raised: each migration gets its verdict.
-
-    Raises MigrationsError where the files do not fit, UsageError for an id that is not there, ServerError or
-    ConnectionFailed where there is no server to be had, and ExecutionError where `bootstrap/` fails.
-    """
-    from sqlmigrate import roundtrip as trips  # noqa: PLC0415  most programs prove nothing
-    from sqlmigrate import shadow  # noqa: PLC0415  same
-
-    found = _read(migrations)
-    samples, _ = trips.find_samples(found)
-    settings = config.Config(migrations=found.directory, shadow_url=shadow_url, role=role)
-    wanted = shadow.wanted(settings, trips.scripts_of(found, samples), superuser=superuser)
-    names = [migration.migration_id for migration in trips.chosen(found, list(ids))]
-    options = run_options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)
-    jobs = 1 if shadow_url is not None else trips.servers_worth(len(names))
-    with own_errors(), ExitStack() as stack:
-        servers = [stack.enter_context(shadow.opened(wanted)) for _ in range(jobs)]
-        with closing(trips.side_by_side(found, names, servers, options, samples=samples)) as run:
-            return tuple(run)
-
-
 def seed(
     database: str,
     data: str | Path | SeedSet,
@@ -342,7 +303,7 @@ def seed(
 
 def _apply_planner(migrations: str | Path | Migrations, to: str | None, steps: int | None, **options: Any) -> Planner:
     require_one(to=to, steps=steps)
-    return partial(planning.plan_apply, _read(migrations), to=to, steps=steps, **options)
+    return partial(planning.plan_apply, read_files(migrations), to=to, steps=steps, **options)
 
 
 def _rollback_planner(
@@ -357,7 +318,7 @@ def _rollback_planner(
     require_one(to=to, steps=steps, everything=everything or None)
     return partial(
         planning.plan_rollback,
-        _read(migrations),
+        read_files(migrations),
         to=to,
         steps=steps,
         everything=everything,
@@ -379,7 +340,3 @@ def _preview(database: str, planner: Planner, options: Options) -> Preview:
 
 def _pass(*_: object) -> None:
     """Let everything through: whoever calls a function has decided."""
-
-
-def _read(migrations: str | Path | Migrations) -> Migrations:
-    return migrations if isinstance(migrations, Migrations) else read(migrations)

@@ -293,3 +293,20 @@ def test_a_plan_as_sql_of_nothing_is_a_remark(database, shop):
     assert api.plan_as_sql(database.url, shop.directory) == "-- nothing to apply\n"
     api.rollback(database.url, shop.directory, everything=True)
     assert api.plan_rollback_as_sql(database.url, shop.directory) == "-- nothing to roll back\n"
+
+
+def test_drift_is_what_the_command_finds(database, shop, conn, shadow_url):
+    api.apply(database.url, shop.directory)
+    conn.execute("CREATE INDEX by_hand ON a ((1)); CREATE TABLE ignored (); DROP TABLE b")
+
+    found = api.drift(database.url, shop.directory, shadow_url=shadow_url, ignore=["table public.ignored"])
+
+    assert [str(change.object) for change in found.extra] == ["index public.by_hand"]
+    assert [str(change.object) for change in found.missing] == ["table public.b"]
+    assert (found.different, found.ignored, found.migrations) == ((), 1, 3)
+
+
+def test_a_round_trip_is_made_on_the_targets_major_version(database, shop, shadow_url):
+    (first, *_) = api.roundtrip(shop.directory, ["1_a"], database=database.url, shadow_url=shadow_url)
+
+    assert (first.verdict.value, first.postgresql) == ("exact", database.connect().info.server_version // 10000)

@@ -36,13 +36,20 @@ def test_a_database_is_named_in_any_form_that_the_command_takes(database, shop, 
 
 
 @pytest.mark.parametrize("text", ["", "  ", None])
-@pytest.mark.parametrize("call", [api.status, api.plan, api.apply, api.rollback])
+@pytest.mark.parametrize("call", [api.status, api.plan, api.apply, api.rollback, api.drift])
 def test_an_empty_url_is_refused_and_not_taken_for_a_default(database, shop, monkeypatch, call, text):
     monkeypatch.setenv("DATABASE_URL", database.url)
     monkeypatch.setenv("PGHOST", database.server.host)
 
     with pytest.raises(NoTargetError, match="no database is named"):
         call(text, shop.directory)
+
+
+def test_a_scratch_database_on_the_own_cluster_is_refused(database, shop):
+    with pytest.raises(UsageError, match="the target's own cluster"):
+        api.roundtrip(shop.directory, database=database.url, shadow_url=database.superuser_url)
+    with pytest.raises(UsageError, match="the target's own cluster"):
+        api.drift(database.url, shop.directory, shadow_url=database.superuser_url)
 
 
 def test_no_setting_comes_from_the_environment_or_a_file(database, shop, monkeypatch):

@@ -155,7 +155,7 @@ def whole_text(error):
         f"postgresql://127.0.0.1:1/shop?user=me&password={SECRET}",
     ],
 )
-@pytest.mark.parametrize("call", [api.status, api.plan, api.plan_rollback, api.apply, api.rollback])
+@pytest.mark.parametrize("call", [api.status, api.plan, api.plan_rollback, api.apply, api.rollback, api.drift])
 def test_no_error_holds_a_password(shop, call, url):
     with pytest.raises((ConnectionFailed, ConfigError)) as caught:
         call(url, shop.directory)

@@ -147,6 +147,17 @@ def test_a_role_that_may_only_read_the_history_is_enough(based, new_reader):
     assert lines(found) == []
 
 
+def test_a_server_whose_identifier_may_not_be_asked_is_compared_all_the_same(based, new_reader):
+    drifting, admin = based
+    reader = new_reader(admin)
+    admin.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+
+    found = drifting.find(make_conninfo(drifting.conninfo, user=reader))
+
+    assert lines(found) == []
+    assert [note for note in found.notes if "own cluster cannot be told" in note] == [*found.notes]
+
+
 def test_a_role_that_may_not_read_the_history_is_told_the_grant(based, new_reader):
     drifting, admin = based
     reader = new_reader(admin, reads=False)

@@ -35,6 +35,7 @@ CREATE SEQUENCE numbers;
 CREATE DOMAIN email AS text;
 CREATE TYPE kind AS ENUM ('a', 'b');
 CREATE TABLE log (id int, what text);
+CREATE TABLE tickets (id int GENERATED ALWAYS AS IDENTITY);
 CREATE TABLE wares (id int, what text, price numeric, kind kind, mail email, {WORDS});
 CREATE TABLE parts (at date) PARTITION BY RANGE (at);
 CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
@@ -196,7 +197,32 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(ground
         ("INSERT INTO log VALUES (1, 'a');", "TRUNCATE log;", "table public.log is emptied"),
         ("DO $$ BEGIN TRUNCATE public.log; END $$;", "SELECT 1;", "table public.log is emptied"),
         ("DO $$ BEGIN EXECUTE 'TRUNCATE log'; END $$;", "SELECT 1;", "table public.log is emptied"),
+        (
+            "DO $$ BEGIN EXECUTE format('TRUNCATE %I', 'log'); ALTER SEQUENCE numbers RESTART; END $$;",
+            "SELECT 1;",
+            "table public.log is emptied",
+        ),
+        (
+            "DO $$ BEGIN EXECUTE 'TRUNCATE ' || 'parts'; END $$;",
+            "SELECT 1;",
+            "table public.parts_1 is emptied",
+        ),
         ("TRUNCATE parts;", "SELECT 1;", "table public.parts_1 is emptied"),
+        (
+            "ALTER TABLE log ALTER id TYPE bigint;",
+            "ALTER TABLE log ALTER id TYPE int USING NULL;",
+            "column public.log.id is given values that are not made of its own",
+        ),
+        (
+            "DO $$ BEGIN ALTER TABLE public.log ALTER COLUMN what SET DATA TYPE text USING id::text; END $$;",
+            "SELECT 1;",
+            "column public.log.what is given values that are not made of its own",
+        ),
+        (
+            "ALTER TABLE tickets ALTER id DROP IDENTITY;",
+            "ALTER TABLE tickets ALTER id ADD GENERATED ALWAYS AS IDENTITY;",
+            "sequence public.tickets_id_seq is dropped and made anew",
+        ),
         (
             "ALTER TABLE wares ALTER price TYPE double precision;",
             "ALTER TABLE wares ALTER price TYPE numeric;",
@@ -237,6 +263,10 @@ def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, 
         ("ALTER TABLE wares ALTER id TYPE text;", "ALTER TABLE wares ALTER id TYPE int USING id::int;"),
         ("ALTER TABLE wares ALTER mail TYPE text;", "ALTER TABLE wares ALTER mail TYPE email;"),
         (
+            "ALTER TABLE wares ALTER id TYPE bigint USING coalesce(wares.id, 0);",
+            "ALTER TABLE wares ALTER id TYPE int USING id::int;",
+        ),
+        (
             "CREATE TYPE more AS ENUM ('c', 'b', 'a'); ALTER TABLE wares ALTER kind TYPE more USING kind::text::more;",
             "ALTER TABLE wares ALTER kind TYPE kind USING kind::text::kind; DROP TYPE more;",
         ),
@@ -249,6 +279,14 @@ def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_no_loss(proje
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
 
 
+def test_only_tables_that_were_emptied_are_named(project, server):
+    log = "CREATE SCHEMA other; CREATE TABLE other.log (id int); CREATE TABLE log (id int PRIMARY KEY);"
+    project.migration("0", f"{log} CREATE TABLE notes (of int REFERENCES log);", rollback="SELECT 1;")
+    found = one(project, server, "TRUNCATE log CASCADE;", "SELECT 1;")
+
+    assert found.lost == ("table public.log is emptied", "table public.notes is emptied")
+
+
 def test_a_falling_sequence_goes_back_by_rising(project, server):
     project.migration("0", "CREATE SEQUENCE falling INCREMENT -1;", rollback="DROP SEQUENCE falling;")
     project.migration("1", "SELECT nextval('falling');", rollback="SELECT 1;")
@@ -259,6 +297,26 @@ def test_a_falling_sequence_goes_back_by_rising(project, server):
 
     assert (first.verdict, first.data) == (Verdict.EXACT, ())
     assert [str(change) for change in second.data] == ["sequence public.falling: at -1, was at -3"]
+
+
+def test_a_sequence_whose_position_comes_back_is_no_loss(project, server):
+    project.migration("0", "CREATE TABLE log (id int GENERATED ALWAYS AS IDENTITY);", rollback="DROP TABLE log;")
+    project.file("samples/1.sql", "INSERT INTO log DEFAULT VALUES;")
+    found = one(
+        project,
+        server,
+        "ALTER TABLE log ALTER id DROP IDENTITY;",
+        "ALTER TABLE log ALTER id ADD GENERATED ALWAYS AS IDENTITY;SELECT setval('log_id_seq', max(id)) FROM log;",
+    )
+
+    assert (found.verdict, found.lost) == (Verdict.EXACT, ())
+
+
+def test_the_sequence_of_a_table_that_is_made_anew_is_not_named_apart(project, server):
+    project.migration("0", "CREATE TABLE log (id serial);", rollback="DROP TABLE log;")
+    found = one(project, server, "DROP TABLE log;", "CREATE TABLE log (id serial);")
+
+    assert found.lost == ("table public.log is dropped and made anew",)
 
 
 def test_rows_that_do_not_come_back_are_counted(project, server):
@@ -439,6 +497,19 @@ def test_a_role_that_a_block_makes_is_compared_where_scripts_run_as_superuser(pr
 
     assert [trip.verdict for trip in found] == [Verdict.EXACT, Verdict.NOT_RESTORED]
     assert as_text(found[1].differences)[0].startswith("+ role clerk")
+
+
+def test_tablespaces_that_scripts_name_are_there(project, clean_environment):
+    project.migration("1", "CREATE TABLE a () TABLESPACE fast;", rollback="DROP TABLE a;")
+    project.migration(
+        "2", "ALTER TABLE a SET TABLESPACE pg_default;", rollback='ALTER TABLE a SET TABLESPACE "not so fast";'
+    )
+    scripts = roundtrip.scripts_of(project.load(), {})
+    with shadow.opened(shadow.wanted(Config(migrations=project.directory), scripts)) as server:
+        found = tried(project, server)
+
+    assert [trip.verdict for trip in found] == [Verdict.EXACT, Verdict.NOT_RESTORED]
+    assert as_text(found[1].differences) == ["~ table public.a: tablespace fast -> not so fast"]
 
 
 @pytest.mark.parametrize("makes", ["CREATE ROLE never_made;", "DO $$ BEGIN EXECUTE 'CREATE ROLE never_made'; END $$;"])

@@ -129,6 +129,22 @@ def test_a_clone_has_what_the_source_has_and_goes_its_own_way(opened, empty):
     assert databases(opened)[1:] == [empty.name]
 
 
+def test_a_clone_has_the_settings_rights_and_comment_of_the_database_itself(opened, empty):
+    itself = """SELECT datacl::text, shobj_description(oid, 'pg_database'), current_setting('work_mem')
+                FROM pg_database WHERE datname = current_database()"""
+    run(
+        empty,
+        f"ALTER DATABASE {empty.name} SET work_mem = '9MB'",
+        f"GRANT CREATE ON DATABASE {empty.name} TO reader",
+        f"COMMENT ON DATABASE {empty.name} IS 'mine'",
+        admin=True,
+    )
+    with opened.clone(empty) as clone, opened.clone(clone) as second:
+        assert run(second, itself) == run(empty, itself)
+        run(second, f"REVOKE CREATE ON DATABASE {second.name} FROM reader", admin=True)
+        assert run(second, itself) != run(empty, itself)
+
+
 def test_a_source_with_an_open_session_cannot_be_cloned(opened, empty):
     with (
         connection.session(empty.conninfo),

@@ -17,6 +17,7 @@ from support.waiting import wait_until
 
 pytestmark = pytest.mark.pg
 
+SETTING = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = %L', current_database(), '{}'); END $$;"
 PAIRS = {
     "01": ("CREATE TABLE a (id int);", "DROP TABLE a;"),
     "02": ("CREATE ROLE teller; GRANT SELECT ON a TO teller;", "REVOKE SELECT ON a FROM teller; DROP ROLE teller;"),
@@ -27,8 +28,20 @@ PAIRS = {
     "07": ("GRANT UPDATE ON a TO teller;", "REVOKE UPDATE ON a FROM teller;"),
     "08": ("DROP TABLE missing;", "SELECT 1;"),
     "09": ("TRUNCATE a;", "SELECT 1;"),
+    "10": ("CREATE ROLE forgotten; CREATE TABLE c ();", "DROP TABLE c;"),
+    "11": ("GRANT SELECT ON c TO forgotten;", "REVOKE SELECT ON c FROM forgotten;"),
+    "12": (SETTING.format("9MB"), SETTING.format("4MB")),
+    "13": (SETTING.format("8MB"), SETTING.format("9MB")),
+    "14": (
+        "DROP OWNED BY teller; DROP ROLE teller;",
+        "CREATE ROLE teller; GRANT SELECT, UPDATE ON a TO teller;",
+    ),
+    "15": ("-- transactional: false\nALTER SYSTEM SET work_mem = '7MB';", "SELECT 1;"),
 }
-VERDICTS = ["exact", "exact", "not_restored", "fails", "exact", "exact", "exact", "fails", "lossy"]
+VERDICTS = [
+    *("exact", "exact", "not_restored", "fails", "exact", "exact", "exact", "fails", "lossy"),
+    *("not_restored", "exact", "not_restored", "exact", "exact", "not_restored"),
+]
 
 
 @contextmanager

@@ -57,6 +57,14 @@ NAMING_NONE = {
     "DO $$ BEGIN EXECUTE format('GRANT SELECT ON t TO %I', 'a'); END $$",
     "GRANT nonsense nonsense nonsense",
 }
+IN_TABLESPACE_A = {
+    "CREATE TABLE t () TABLESPACE a", "CREATE INDEX i ON t (x) TABLESPACE a", "ALTER TABLE t SET TABLESPACE a",
+    "ALTER INDEX i SET TABLESPACE a", "CREATE TABLE t (i int PRIMARY KEY USING INDEX TABLESPACE a)",
+    "ALTER TABLE t ADD UNIQUE (x) USING INDEX TABLESPACE a", "CREATE TABLE t TABLESPACE a AS SELECT 1",
+    "CREATE MATERIALIZED VIEW v TABLESPACE a AS SELECT 1", "SET default_tablespace = a",
+    "SET default_tablespace TO 'a'", "ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE a",
+    "DO $$ BEGIN CREATE TABLE t () TABLESPACE a; END $$",
+}  # fmt: skip
 CLUSTER_WIDE = {
     "CREATE ROLE a", "CREATE USER a", "CREATE GROUP a", "ALTER ROLE a LOGIN", "ALTER USER a SET x = 1", "DROP ROLE a",
     "ALTER GROUP a ADD USER b", "ALTER ROLE a IN DATABASE d SET x = 1", "ALTER ROLE a RENAME TO b", "GRANT a TO b",
@@ -94,6 +102,17 @@ def test_a_role_owns_or_acts_by(text):
     found = needs([script(text)])
 
     assert (found.roles, found.owners) == ({"a"}, {"a"})
+
+
+@pytest.mark.parametrize("text", sorted(IN_TABLESPACE_A))
+def test_a_tablespace_is_named_by(text):
+    assert needs([script(text)]).tablespaces == {"a"}
+
+
+def test_a_tablespace_that_the_scripts_make_and_those_of_postgresql_are_not_needed():
+    text = "CREATE TABLESPACE a LOCATION '/a'; CREATE TABLE t () TABLESPACE a; ALTER TABLE t SET TABLESPACE pg_default;"
+
+    assert needs([script(text)]).tablespaces == set()
 
 
 @pytest.mark.parametrize("text", sorted(NAMING_NONE))

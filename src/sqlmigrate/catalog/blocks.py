@@ -59,7 +59,11 @@ BLOCKS = {
     },
 }
 # What is cheaper to read each time than to stamp.
-UNSTAMPED = {"always": ("database", "settings"), "cluster": ("roles", "memberships", "tablespaces", "parameters")}
+UNSTAMPED = {
+    "always": ("database", "settings"),
+    "cluster": ("roles", "memberships", "tablespaces", "parameters"),
+    "superuser": ("system_settings",),
+}
 
 _MARK = re.compile(r" -- (?:since (\d+)|from (\d+) to (\d+))$")
 

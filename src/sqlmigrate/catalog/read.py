@@ -64,12 +64,12 @@ def read(
 ) -> Snapshot:
     """Read the schema of a connection's database as its open transaction sees it, or as it is now.
 
-    `leave_out` names schemas that are not ours to compare. `cluster` adds roles, memberships and tablespaces, which
-    all databases share. `since` is any earlier snapshot: what is the same in it, as in a copy of its database, is
-    taken from there.
+    `leave_out` names schemas that are not ours to compare. `cluster` adds what all databases share: roles, memberships
+    and tablespaces, and where a superuser reads, what ALTER SYSTEM wrote. `since` is any earlier snapshot: what is
+    the same in it, as in a copy of its database, is taken from there.
 
     It waits, like any reader, for a table that another session holds in ACCESS EXCLUSIVE mode: set lock_timeout.
-    Any role can read all of it, but nobody gets passwords or the connection strings of subscriptions, and options of
+    Any role can read the rest, but nobody gets passwords or the connection strings of subscriptions, and options of
     user mappings show only to those whom PostgreSQL shows them to. Nothing changes in the session.
     """
     with reading(connection):
@@ -96,7 +96,10 @@ def _look(connection: psycopg.Connection[Any], leave_out: frozenset[str], *, clu
 
 def _read(connection: psycopg.Connection[Any], now: _Now, units: Iterable[int]) -> Units:
     reader = Reader(connection, now.major, now.catalogs)
-    reader.read(units, ("always", "cluster") if now.origin.cluster else ("always",))
+    files = ["always"]
+    if now.origin.cluster:
+        files += ["cluster", *(["superuser"] if connection.info.parameter_status("is_superuser") == "on" else [])]
+    reader.read(units, files)
     return reader.units
 
 

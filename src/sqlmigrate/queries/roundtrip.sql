@@ -63,6 +63,17 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
                   FROM pg_catalog.pg_partition_ancestors(class.oid) AS ancestor
                   JOIN pg_catalog.pg_class AS above ON above.oid = ancestor.relid
                   JOIN pg_catalog.pg_namespace AS above_space ON above_space.oid = above.relnamespace)
+       END,
+       -- where it is stored: another file is empty, or written anew
+       class.relfilenode::bigint,
+       -- the column that a sequence goes and comes with
+       CASE WHEN class.relkind = 'S'
+            THEN (SELECT refobjid || '.' || refobjsubid
+                  FROM pg_catalog.pg_depend
+                  WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                    AND objid = class.oid
+                    AND deptype IN ('a', 'i')
+                    AND refobjsubid > 0)
        END
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
@@ -71,14 +82,7 @@ WHERE class.relkind IN ('r', 'S')
   AND space.nspname <> 'information_schema'
   AND space.nspname !~ '^pg_'
   AND space.nspname <> ALL (%(leave_out)s::text[])
-  -- the sequence of a column goes and comes with it
-  AND NOT EXISTS (SELECT
-                  FROM pg_catalog.pg_depend
-                  WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                    AND objid = class.oid
-                    AND class.relkind = 'S'
-                    AND deptype IN ('a', 'i')
-                    AND refobjsubid > 0)
+ORDER BY 1
 
 -- name: holds
 -- What PostgreSQL casts by itself loses nothing (pg_cast.castcontext), but for these; nor does what has the same bytes
@@ -101,14 +105,3 @@ SELECT CASE
                              AND casttarget = %(new)s::oid
                              AND (castcontext = 'i' OR castmethod = 'b'))
        END
-
--- name: referring
--- what TRUNCATE ... CASCADE of these tables empties: they, and all that refers to them by foreign keys
-WITH RECURSIVE reached (oid) AS (
-    SELECT pg_catalog.unnest(%(tables)s::oid[])
-    UNION
-    SELECT con.conrelid
-    FROM reached
-    JOIN pg_catalog.pg_constraint AS con ON con.confrelid = reached.oid AND con.contype = 'f'
-)
-SELECT oid::bigint FROM reached

@@ -55,6 +55,9 @@ SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND us
 -- name: roles
 SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
 
+-- name: tablespaces
+SELECT t.spcname::text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY (%(names)s)
+
 -- name: granted
 SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
 
@@ -70,3 +73,56 @@ SELECT s.subname::text
   JOIN pg_catalog.pg_database AS d
     ON d.oid = s.subdbid
  WHERE d.datname = pg_catalog.current_database()
+
+-- name: carry
+-- What CREATE DATABASE does not take over from the template and a copy needs all the same: settings, rights, comment.
+-- Written into the catalogs since the superuser of a private server may, and since it is all the same afterwards.
+WITH old AS (
+    SELECT oid, datacl FROM pg_catalog.pg_database WHERE datname = %(template)s
+), new AS (
+    SELECT oid FROM pg_catalog.pg_database WHERE datname = %(name)s
+), settings AS (
+    INSERT INTO pg_catalog.pg_db_role_setting (setdatabase, setrole, setconfig)
+    SELECT new.oid, s.setrole, s.setconfig
+      FROM pg_catalog.pg_db_role_setting AS s
+      JOIN old
+        ON old.oid = s.setdatabase
+     CROSS JOIN new
+), comments AS (
+    INSERT INTO pg_catalog.pg_shdescription (objoid, classoid, description)
+    SELECT new.oid, s.classoid, s.description
+      FROM pg_catalog.pg_shdescription AS s
+      JOIN old
+        ON old.oid = s.objoid
+       AND s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
+     CROSS JOIN new
+), holders AS (
+    INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+    SELECT s.dbid, s.classid, new.oid, s.objsubid, s.refclassid, s.refobjid, s.deptype
+      FROM pg_catalog.pg_shdepend AS s
+      JOIN old
+        ON old.oid = s.objid
+       AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass
+       AND s.deptype = 'a'
+     CROSS JOIN new
+)
+UPDATE pg_catalog.pg_database AS d
+   SET datacl = old.datacl
+  FROM old
+ WHERE d.datname = %(name)s
+   AND old.datacl IS NOT NULL
+
+-- name: let_go
+-- forget what all other databases than one hold by roles, so that these can be dropped
+DELETE FROM pg_catalog.pg_shdepend AS s
+ USING pg_catalog.pg_database AS d
+ WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
+   AND d.oid = CASE WHEN s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass THEN s.objid ELSE s.dbid END
+   AND d.datname <> %(name)s
+RETURNING s.dbid, s.classid, s.objid, s.objsubid, s.refclassid, s.refobjid, s.deptype::text
+
+-- name: hold_again
+INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT %s, %s, %s, %s, %s, r.oid, %s::"char"
+  FROM pg_catalog.pg_authid AS r
+ WHERE r.oid = %s

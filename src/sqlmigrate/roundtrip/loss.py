@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from sqlmigrate.roundtrip.contents import Contents
 
 
-_CASCADE = 2  # DropBehavior of libpg_query; 1 is RESTRICT
+_ALTER, _USING = re.compile(r"\balter\b", re.IGNORECASE), re.compile(r"\busing\b", re.IGNORECASE)
 _TRUNCATE = re.compile(r"\btruncate\b", re.IGNORECASE)
+# CASCADE, or the beginning of a text that a DO block puts together while it runs.
+_NOT_ALL_NAMED = re.compile(r"['$]\s*truncate\b|\btruncate\b[^;]*\bcascade\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Holder:
     """A table or sequence that can hold data, by its oid; `names` is its schema and its name as they are.
 
     As JSON, since most holders are only compared: `described` are its columns, `above` are the names of what it is a
-    partition of, and its own.
+    partition of, and its own. `storage` is the number of its file, `column` the one that owns a sequence.
     """
 
     kind: str
@@ -54,6 +56,8 @@ class Holder:
     names: tuple[str, str]
     described: str
     above: str | None
+    storage: int
+    column: str | None
 
     def emptied_as(self) -> list[tuple[str, str]]:
         """Give the names by which a TRUNCATE empties it."""
@@ -86,24 +90,37 @@ def find_lost(
     *,
     contents: Contents | None = None,
 ) -> Iterator[str]:
-    """Name what was dropped and made anew, emptied or narrowed.
+    """Name what was dropped and made anew, emptied, narrowed or overwritten.
 
     `contents` are the rows that were there before, and that have been found to be there afterwards: what they show to
     come back is not lost. The connection is to the database as it is after the rollback.
     """
-    shown = {name for name, rows in contents.tables.items() if rows.count} if contents else set()
-    truncated = _truncated(connection, migration, before)
+    shown = (
+        {name for name, rows in contents.tables.items() if rows.count} | {*contents.sequences} if contents else set()
+    )
+    truncated, overwritten = _truncated(migration, before, after), set(_overwritten(migration))
     for name, old in before.items():
         new = after.get(name)
         if new is None:
             continue
         if new.oid != old.oid:
-            if name not in shown:
+            # the sequence of a column that is made anew comes with it
+            if name not in shown and (old.column is None or old.column == new.column):
                 yield f"{old.kind} {name} is dropped and made anew"
             continue
         if name in truncated and name not in shown:
             yield f"table {name} is emptied"
-        for column, words in _columns(connection, old, between.get(name), new):
+        lost = dict(_columns(connection, old, between.get(name), new))
+        if new.storage != old.storage and overwritten:
+            own = {
+                column
+                for space, table, column in overwritten
+                if table == old.names[1] and space in (None, old.names[0])
+            }
+            lost = (
+                dict.fromkeys(sorted(own & old.columns().keys()), "is given values that are not made of its own") | lost
+            )
+        for column, words in lost.items():
             if not (name in shown and _has_values(connection, old.names, column)):
                 yield f"column {name}.{column} {words}"
 
@@ -137,39 +154,63 @@ def _has_values(connection: Connection, table: tuple[str, str], column: str) -> 
     return bool(row[0])
 
 
-def _truncated(connection: Connection, migration: Migration, before: Mapping[str, Holder]) -> set[str]:
-    """Give the known tables that the scripts empty by TRUNCATE; one without a schema is any of that name."""
-    named = [
+def _truncated(migration: Migration, before: Mapping[str, Holder], after: Mapping[str, Holder]) -> set[str]:
+    """Give the known tables that the scripts have emptied by TRUNCATE: those that it names and that have another file.
+
+    Where the statement does not name all of them, these are all tables that have another file.
+    """
+    texts = [statement.text for script, _ in migration.scripts() for statement in script.statements()]
+    texts = [text for text in texts if leading_words(text, 1) in (["do"], ["truncate"])]
+    named = {
         table
-        for script, _ in migration.scripts()
-        for statement in script.statements()
-        for text in chain([statement.text], done(statement.text, _TRUNCATE))
+        for statement in texts
+        for text in chain([statement], done(statement, _TRUNCATE))
         for table in _named_by_truncate(text)
-    ]
-    found = _called({(table.schema, table.name) for table in named}, before)
-    if cascading := {(table.schema, table.name) for table in named if table.cascade}:
-        first = [before[name].oid for name in _called(cascading, before)]
-        reached = {oid for (oid,) in connection.execute(queries.load("roundtrip")["referring"], {"tables": first})}
-        found |= {name for name, holder in before.items() if holder.oid in reached}
-    return found
-
-
-def _called(names: set[tuple[str | None, str]], before: Mapping[str, Holder]) -> set[str]:
+    }
+    whole = any(_NOT_ALL_NAMED.search(text) for text in texts)
+    if not named and not whole:
+        return set()
     return {
         name
-        for name, holder in before.items()
-        if not names.isdisjoint((part, table) for space, table in holder.emptied_as() for part in (None, space))
+        for name, old in before.items()
+        if old.kind == "table" and (new := after.get(name)) is not None and new.storage != old.storage
+        # a name without a schema is any of that name
+        if whole or not named.isdisjoint((part, table) for space, table in old.emptied_as() for part in (None, space))
     }
 
 
-class _Truncated(NamedTuple):
-    schema: str | None
-    name: str
-    cascade: bool
+def _overwritten(migration: Migration) -> Iterator[tuple[str | None, str, str]]:
+    """Give the schema, table and name of columns whose values are not made of their own by TYPE ... USING."""
+    for script, _ in migration.scripts():
+        for statement in script.statements():
+            for text in chain([statement.text], done(statement.text, _ALTER)):
+                if leading_words(text, 2) == ["alter", "table"] and _USING.search(text):
+                    yield from _overwritten_by(text)
 
 
-def _named_by_truncate(statement: str) -> Iterator[_Truncated]:
+def _overwritten_by(statement: str) -> Iterator[tuple[str | None, str, str]]:
+    tree = parse_tree(statement)
+    if tree is None:
+        return
+    node = tree.stmts[0].stmt.alter_table_stmt
+    for item in node.cmds:
+        command = item.alter_table_cmd
+        new = getattr(command, "def").column_def
+        if command.name and new.HasField("raw_default") and command.name not in _columns_of(new.raw_default):
+            yield node.relation.schemaname or None, node.relation.relname, command.name
+
+
+def _columns_of(node: Any) -> Iterator[str]:
+    """Give the names that stand for columns in an expression."""
+    if node.DESCRIPTOR.name == "ColumnRef":
+        yield from (field.string.sval for field in node.fields)
+    for field, value in node.ListFields():
+        if field.message_type is not None:
+            for item in (value,) if hasattr(value, "DESCRIPTOR") else value:
+                yield from _columns_of(item)
+
+
+def _named_by_truncate(statement: str) -> Iterator[tuple[str | None, str]]:
     if leading_words(statement, 1) == ["truncate"] and (tree := parse_tree(statement)) is not None:
-        found = tree.stmts[0].stmt.truncate_stmt
-        for item in found.relations:
-            yield _Truncated(item.range_var.schemaname or None, item.range_var.relname, found.behavior == _CASCADE)
+        for item in tree.stmts[0].stmt.truncate_stmt.relations:
+            yield item.range_var.schemaname or None, item.range_var.relname

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from sqlmigrate.engine.alone import run_script
 from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
+from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.samples import Samples, unmet
@@ -74,7 +75,7 @@ def round_trips(
     """
     last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
     with ExitStack() as stack:
-        ground = _Ground(shadow, stack)
+        ground = Ground(shadow, stack)
         if base is not None:
             shadow.restore(ground.database, base.dump)
         runner = _Runner(shadow, options, observer, fingerprints)
@@ -85,31 +86,6 @@ def round_trips(
                 yield runner.pair(migration, ground, (samples or {}).get(migration.migration_id, Samples()))
             else:
                 runner.replay(migration, ground)
-
-
-class _Ground:
-    """The database that holds everything before the next migration, but for the ids in `without`, which failed.
-
-    `known` is its schema as far as it was read.
-    """
-
-    def __init__(self, shadow: Shadow, stack: ExitStack) -> None:
-        self._shadow = shadow
-        self._stack = stack
-        self._own = stack.enter_context(ExitStack())
-        self.database = self._own.enter_context(shadow.database())
-        self.known: Snapshot | None = None
-        self.without: list[str] = []
-
-    @contextmanager
-    def copy(self, *, keep: Callable[[], bool] = lambda: False) -> Iterator[ShadowDatabase]:
-        """Give a copy for a block; where `keep` says so behind it, the copy is the ground from then on."""
-        with ExitStack() as own:
-            copy = own.enter_context(self._shadow.clone(self.database))
-            yield copy
-            if keep():
-                self._own.close()
-                self._own, self.database = self._stack.enter_context(own.pop_all()), copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +108,17 @@ class _Runner:
     fingerprints: bool
     info: ServerInfo | None = None
 
-    def replay(self, migration: Migration, ground: _Ground) -> None:
+    def replay(self, migration: Migration, ground: Ground) -> None:
         """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
-        if not self.shadow.private and cluster_wide(migration.script, blocks=True):
+        shared = bool(cluster_wide(migration.script, blocks=True))
+        if shared and not self.shadow.private:
             ground.without.append(migration.migration_id)
         elif migration.transactional:
-            self._advance(migration, ground)
+            self._advance(migration, ground, cluster=shared)
         else:
-            self._advance_whole(migration, ground)
+            self._advance_whole(migration, ground, cluster=shared)
 
-    def pair(self, migration: Migration, ground: _Ground, samples: Samples) -> RoundTrip:
+    def pair(self, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
         """Try one migration, and bring the ground behind it."""
         started, without = time.monotonic(), tuple(ground.without)
         shared = [place for script, _ in migration.scripts() for place in _cluster_wide(script)]
@@ -153,49 +130,51 @@ class _Runner:
         seconds = time.monotonic() - started
         return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without)
 
-    def _tried(self, migration: Migration, ground: _Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
+    def _tried(self, migration: Migration, ground: Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
         """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere.
 
         But where there are samples, which the next migrations must not see, it is taken back first.
         """
         trial = _Trial(self, migration, samples, ground, cluster=cluster)
-        with ground.copy(keep=lambda: cluster and trial.applied) as copy:
+        with ground.copy(keep=lambda: cluster and trial.applied, cluster=cluster) as copy:
             found = trial.go(copy)
             if cluster and samples.scripts():
                 trial.take_back(copy)
+        if cluster and not trial.applied:
+            _forget_roles(found, ground)
         if samples.after or samples.expect:
             found = self._with_expectations(found, migration, ground, samples)
         if trial.reached is not None or samples.before:
             ground.known = trial.reached or ground.known
             if not (cluster and trial.applied):
-                self._advance(migration, ground)
+                self._advance(migration, ground, cluster=cluster)
         else:
             ground.without.append(migration.migration_id)
         return found
 
-    def _advance(self, migration: Migration, ground: _Ground) -> None:
-        with session(ground.database.conninfo) as connection:
+    def _advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
+        with ground.alone(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration, _forward(migration))
             except Error:  # of a script in a transaction nothing is left
                 ground.without.append(migration.migration_id)
 
-    def _advance_whole(self, migration: Migration, ground: _Ground) -> None:
+    def _advance_whole(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         """Apply a script that may stop half way on a copy, which is the ground where it did not."""
         failure: Failure | None = None
-        with ground.copy(keep=lambda: failure is None) as copy, session(copy.conninfo) as connection:
+        kept = ground.copy(keep=lambda: failure is None, cluster=cluster)
+        with kept as copy, session(copy.conninfo) as connection:
             failure = self.attempt(connection, migration, _forward(migration))
         if failure is not None:
             ground.without.append(migration.migration_id)
 
-    def _with_expectations(
-        self, found: RoundTrip, migration: Migration, ground: _Ground, samples: Samples
-    ) -> RoundTrip:
+    def _with_expectations(self, found: RoundTrip, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
         """Write rows between applying and rolling back, and ask what must be true afterwards, apart from the rest."""
         if found.failure is not None or migration.rollback is None:
             return found
         with ground.copy() as copy:
             failure, unmet_ = self._expected(migration, copy, samples)
+        _forget_roles(found, ground)
         if failure is not None:
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         verdict = Verdict.NOT_RESTORED if unmet_ else found.verdict
@@ -266,7 +245,7 @@ class _Trial:
     """
 
     def __init__(
-        self, runner: _Runner, migration: Migration, samples: Samples, ground: _Ground, *, cluster: bool
+        self, runner: _Runner, migration: Migration, samples: Samples, ground: Ground, *, cluster: bool
     ) -> None:
         self.runner = runner
         self.migration = migration
@@ -345,6 +324,19 @@ class _Trial:
     def _schema(self, admin: Connection) -> Snapshot:
         self._known = catalog.read(admin, cluster=self.cluster, since=self._known)
         return self._known
+
+
+def _forget_roles(found: RoundTrip, ground: Ground) -> None:
+    """Drop the roles that a rollback has forgotten, and that would keep the migration from being applied once more."""
+    left = [
+        change.object.name for change in found.differences if (change.kind, change.object.kind) == ("added", "role")
+    ]
+    if not left:
+        return
+    with session(ground.database.admin_conninfo) as admin:
+        for name in left:
+            with suppress(psycopg.Error):  # another database of the script's needs it
+                admin.execute(f"DROP ROLE IF EXISTS {name}".encode())
 
 
 def _judge(found: RoundTrip) -> Verdict:

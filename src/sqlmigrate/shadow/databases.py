@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 APPLICATION = "sqlmigrate: shadow"
 PREFIX = "sqlmigrate_shadow_"
 _PATTERN = rf"^{PREFIX}([0-9]+)_([0-9]+)_[0-9a-f]+_[0-9]+$"
+_EMPTY = "template0"
 _FIRST_WITH_STRATEGY = 150000
 _CLOSE = "close every session in it first"
 _CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 1.0, 0.05, 0.002  # seconds
@@ -70,7 +71,7 @@ class Databases:
         return self._session
 
     @contextmanager
-    def made(self, template: str = "template0") -> Iterator[ShadowDatabase]:
+    def made(self, template: str = _EMPTY) -> Iterator[ShadowDatabase]:
         """Give a copy of a database for a block; sessions in the copy do not keep it from being dropped."""
         name = f"{self._run}_{next(self._numbers)}"
         try:
@@ -85,6 +86,18 @@ class Databases:
         except psycopg.Error as error:
             reason = error.diag.message_primary or connections.redact(str(error).strip())
             raise ServerError(f"shadow database {name} could not be dropped: {reason}") from None
+
+    @contextmanager
+    def alone(self, database: ShadowDatabase) -> Iterator[None]:
+        """Let no other database keep roles from being dropped in a block; on a private server, as its superuser."""
+        asked = queries.load("shadow")
+        held = self._live().execute(asked["let_go"], {"name": database.name}).fetchall()
+        try:
+            yield
+        finally:
+            if not self.gone:
+                with self._live().cursor() as cursor:
+                    cursor.executemany(asked["hold_again"], [(*rest, kind, role) for *rest, role, kind in held])
 
     def _described(self, name: str) -> ShadowDatabase:
         admin = make_conninfo(self._conninfo, dbname=name)
@@ -103,6 +116,8 @@ class Databases:
                 statement += sql.SQL(" STRATEGY file_copy")
         try:
             session.execute(statement)
+            if self._owner is not None and template != _EMPTY:
+                session.execute(queries.load("shadow")["carry"], {"template": template, "name": name})
         except psycopg.errors.ObjectInUse as error:
             reason = error.diag.message_detail or error.diag.message_primary
             raise ServerError(f"database {template} cannot be cloned: {reason}", hint=_CLOSE) from None

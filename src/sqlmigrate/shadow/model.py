@@ -42,6 +42,7 @@ def wanted(
         roles=(found.roles - made) | ({config.role} if config.role else set()),
         owners=found.owners - made,
         owner=config.role,
+        tablespaces=found.tablespaces,
     )
 
 
@@ -83,6 +84,7 @@ class Wanted:
     - `roles`: what the scripts name. Missing ones are made NOLOGIN on a private server and granted to the owner.
     - `owners`: those of them that the scripts make owners, and that must be able to create in schema public for it.
     - `owner`: the ordinary role that scripts run as on a private server; None for the target's login.
+    - `tablespaces`: what the scripts name. They are made on a private server, inside of its own folder.
     """
 
     shadow_url: str | None = field(default=None, repr=False)
@@ -92,6 +94,7 @@ class Wanted:
     roles: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
     owner: str | None = None
+    tablespaces: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

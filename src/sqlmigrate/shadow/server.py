@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
@@ -12,7 +12,7 @@ from sqlmigrate import queries
 from sqlmigrate.bootstrap import read_scripts, run_statement
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
 from sqlmigrate.server import ephemeral, find_binaries, kill
-from sqlmigrate.shadow import dumps, roles
+from sqlmigrate.shadow import dumps, roles, tablespaces
 from sqlmigrate.shadow.databases import APPLICATION, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
 from sqlmigrate.sql.needs import cluster_wide, needs
@@ -76,9 +76,16 @@ class Shadow:
     def clone(self, source: ShadowDatabase) -> AbstractContextManager[ShadowDatabase]:
         """Make a copy of a database, in which no session may be open: raises ServerError after 5 s where one is.
 
-        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are not copied.
+        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are copied on a private server.
         """
         return self._databases.made(source.name)
+
+    def alone(self, database: ShadowDatabase) -> AbstractContextManager[None]:
+        """Let only this database keep roles from being dropped in a block, as if it were the only one of its server.
+
+        That is for a private server; of others, the roles are not ours to drop.
+        """
+        return self._databases.alone(database) if self.private else nullcontext()
 
     def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
         """List the roles that this server does not have."""
@@ -118,8 +125,17 @@ class Shadow:
         if self.private:
             with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
                 roles.adopt(inside, wanted)
-        elif missing := self.missing_roles(wanted.roles | wanted.owners):
-            left_out.append(f"the shadow's server has no role {', '.join(missing)}, which the scripts name")
+                tablespaces.make(inside, wanted.tablespaces)
+        else:
+            absent = {
+                "role": self.missing_roles(wanted.roles | wanted.owners),
+                "tablespace": tablespaces.missing(self._session, wanted.tablespaces),
+            }
+            left_out += [
+                f"the shadow's server has no {kind} {', '.join(names)}, which the scripts name"
+                for kind, names in absent.items()
+                if names
+            ]
         self.notes += tuple(left_out)
         self._template = database.name
 

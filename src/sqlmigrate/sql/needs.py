@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _FIRST = frozenset({"alter", "comment", "create", "do", "drop", "grant", "reassign", "revoke", "security", "set"})
 _TELLING = re.compile(
-    r"\b(?:authorization|extension|grant|group|mapping|own(?:er|ed)|policy|privileges|revoke|role|user)\b",
+    r"\b(?:authorization|extension|grant|group|mapping|own(?:er|ed)|policy|privileges|revoke|role|user"
+    r"|(?:default_)?tablespace)\b",
     re.IGNORECASE,
 )
 # In a body, `SET role = ...` is rather the end of an UPDATE.
@@ -30,6 +31,7 @@ _START = re.compile(
 )
 _CHANGE = re.compile(r"\b(?:alter|comment|create|drop|grant|reassign|revoke|security)\b", re.IGNORECASE)
 _CREATE = re.compile(r"\bcreate\b", re.IGNORECASE)
+_TABLESPACES = frozenset({"indexspace", "new_tablespacename", "table_space", "table_space_name", "tablespacename"})
 _ROLE_SETTINGS = frozenset({"role", "session_authorization"})
 _SHARED_KINDS = frozenset({"role", "user", "group", "database", "tablespace", "subscription", "system", "owned"})
 _SHARED_OBJECTS = frozenset({"OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL"})
@@ -57,10 +59,13 @@ class Needs:
     roles: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
+    tablespaces: frozenset[str] = frozenset()
 
 
 class _Found:
     def __init__(self) -> None:
+        self.tablespaces: set[str] = set()
+        self.made_tablespaces: set[str] = set()
         self.roles: set[str] = set()
         self.owners: set[str] = set()
         self.extensions: set[str] = set()
@@ -79,7 +84,8 @@ def needs(scripts: Iterable[Script]) -> Needs:
         for statement in script.statements():
             _look(statement.text, found)
     known = {name for name in found.roles | found.owners if not name.startswith("pg_")} - found.made
-    return Needs(frozenset(known), frozenset(known & found.owners), frozenset(found.extensions))
+    spaces = {name for name in found.tablespaces if not name.startswith("pg_")} - found.made_tablespaces
+    return Needs(frozenset(known), frozenset(known & found.owners), frozenset(found.extensions), frozenset(spaces))
 
 
 def roles_named(scripts: Iterable[Script]) -> frozenset[str]:
@@ -156,6 +162,8 @@ def _look(statement: str, found: _Found, *, inside: bool = False) -> bool:
             found.extensions.add(node.extname)
         elif kind == "create_role_stmt":
             (found.roles if inside else found.made).add(node.role)
+        elif kind == "create_table_space_stmt":
+            found.made_tablespaces.add(node.tablespacename)
         elif kind == "rename_stmt" and _constant(node, "rename_type") == "OBJECT_ROLE":
             found.roles.add(node.subname)
             found.made.add(node.newname)
@@ -167,7 +175,7 @@ def _look(statement: str, found: _Found, *, inside: bool = False) -> bool:
 
 
 def _walk(node: Any, found: _Found) -> None:
-    """Note the roles in a parse tree."""
+    """Note the roles and tablespaces in a parse tree."""
     name = node.DESCRIPTOR.name
     if name == "RoleSpec":
         if node.rolename:
@@ -177,8 +185,14 @@ def _walk(node: Any, found: _Found) -> None:
         found.roles.update(item.access_priv.priv_name for item in node.granted_roles)
     elif name == "VariableSetStmt" and node.name in _ROLE_SETTINGS:
         found.owners.update(item.a_const.sval.sval for item in node.args if item.a_const.sval.sval != "none")
+    elif name == "VariableSetStmt" and node.name == "default_tablespace":
+        found.tablespaces.update(item.a_const.sval.sval for item in node.args if item.a_const.sval.sval)
+    elif name == "AlterTableCmd" and _constant(node, "subtype") == "AT_SetTableSpace":
+        found.tablespaces.add(node.name)
     for field, value in node.ListFields():
         if field.message_type is None:
+            if field.name in _TABLESPACES:
+                found.tablespaces.add(value)
             continue
         for item in (value,) if hasattr(value, "DESCRIPTOR") else value:
             if field.name in {"newowner", "newrole"} and item.rolename:

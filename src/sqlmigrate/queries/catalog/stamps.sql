@@ -361,9 +361,12 @@ WITH RECURSIVE found (classid, objid) AS (
 SELECT DISTINCT (class::bigint << 32) | object::bigint FROM home
 
 -- name: catalogs
+-- What tells this run of this server from any other is what every role may ask: pg_control_system() may be revoked.
 SELECT relname::text,
        oid,
-       (SELECT system_identifier FROM pg_catalog.pg_control_system()) || ' ' || pg_catalog.pg_postmaster_start_time()
+       pg_catalog.concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()), -- to the microsecond
+                            pg_catalog.current_setting('port'), pg_catalog.current_setting('cluster_name'),
+                            pg_catalog.current_setting('server_version_num'))
 FROM pg_catalog.pg_class
 WHERE relnamespace = 'pg_catalog'::pg_catalog.regnamespace
   AND relkind = 'r'

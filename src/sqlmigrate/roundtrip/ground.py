@@ -1,0 +1,46 @@
+"""The database that holds everything before the next migration, and the copies of it that pairs are tried on."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from sqlmigrate.catalog import Snapshot
+    from sqlmigrate.shadow import Shadow, ShadowDatabase
+
+
+class Ground:
+    """The database that holds everything before the next migration, but for the ids in `without`, which failed.
+
+    `known` is its schema as far as it was read.
+    """
+
+    def __init__(self, shadow: Shadow, stack: ExitStack) -> None:
+        self._shadow = shadow
+        self._stack = stack
+        self._own = stack.enter_context(ExitStack())
+        self.database = self._own.enter_context(shadow.database())
+        self.known: Snapshot | None = None
+        self.without: list[str] = []
+
+    @contextmanager
+    def copy(self, *, keep: Callable[[], bool] = lambda: False, cluster: bool = False) -> Iterator[ShadowDatabase]:
+        """Give a copy for a block; where `keep` says so behind it, the copy is the ground from then on.
+
+        `cluster` says that scripts may drop roles, which no other database but the copy shall keep them from.
+        """
+        with ExitStack() as own:
+            copy = own.enter_context(self._shadow.clone(self.database))
+            with self._shadow.alone(copy) if cluster else nullcontext():
+                yield copy
+            if keep():
+                self._own.close()
+                self._own, self.database = self._stack.enter_context(own.pop_all()), copy
+
+    def alone(self, *, cluster: bool) -> AbstractContextManager[None]:
+        """Do for the ground itself what `copy` does for a copy."""
+        return self._shadow.alone(self.database) if cluster else nullcontext()
