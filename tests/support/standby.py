@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sqlmigrate.server import PrivateServer
+from sqlmigrate.server import PrivateServer, find_program
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, wait_until_ready, write_settings
 from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
@@ -30,7 +30,9 @@ def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
         make_guarded(data_dir, 0o700, account)
         cluster = Cluster(data_dir, primary.binaries, account)
         write_settings(cluster, host, UNSAFE)
-        backup = [primary.bindir / "pg_basebackup", "--pgdata", data_dir, "--write-recovery-conf", "--checkpoint=fast"]
+        program = find_program("pg_basebackup", primary.binaries)
+        assert program is not None, f"no pg_basebackup beside {primary.bindir} or on PATH"
+        backup = [program, "--pgdata", data_dir, "--write-recovery-conf", "--checkpoint=fast"]
         source = ["--host", primary.host, "--port", str(primary.port), "--username", primary.user, "--no-sync"]
         subprocess.run([*backup, *source], check=True, capture_output=True, **account.subprocess_options())
         log = stack.enter_context(cluster.log.open("wb"))
