@@ -87,7 +87,10 @@ class RowsReturned:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that kept us from a lock; times are in seconds, None where the login role may not see them."""
+    """A session that kept us from a lock; times are in seconds, None where the login role may not see them.
+
+    A prepared transaction, which has no session, is one too: its `pid` is 0, and `query` is its name.
+    """
 
     pid: int
     role: str | None
@@ -99,6 +102,9 @@ class Blocker:
 
     def __str__(self) -> str:
         """Say it in one phrase."""
+        if self.pid == 0:
+            age = f"prepared {self.transaction_seconds or 0:.0f} s ago"
+            return f"the prepared transaction {self.query!r} (role {self.role}, {age}; ROLLBACK PREPARED would end it)"
         age = f", transaction open for {self.transaction_seconds:.0f} s" if self.transaction_seconds is not None else ""
         query = f": {self.query}" if self.query else ""
         return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}, {self.state}{age}){query}"

@@ -50,7 +50,7 @@ class Watcher:
 
     def _query(self) -> tuple[Blocker, ...]:
         with self.connection.cursor(row_factory=class_row(Blocker)) as cursor:
-            return tuple(cursor.execute(queries.load("watch")["blockers"], [self.worker_pid]).fetchall())
+            return tuple(cursor.execute(queries.load("watch")["blockers"], {"pid": self.worker_pid}).fetchall())
 
 
 def wait_until_gone(connection: Connection, pid: int, *, seconds: float) -> bool:

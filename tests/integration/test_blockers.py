@@ -92,6 +92,22 @@ def test_when_the_budget_is_spent_the_error_names_who_it_was(runner, holder, con
     assert runner.applied() == []
 
 
+def test_a_prepared_transaction_that_was_forgotten_is_named(runner, holder, conn):
+    """No session holds its lock, so nobody finds it in pg_stat_activity."""
+    holder.execute("PREPARE TRANSACTION 'forgotten'")
+    holder.rollback()
+    runner.write("a", SCRIPT)
+
+    try:
+        with pytest.raises(LockBudgetSpent, match="blocked by the prepared transaction 'forgotten'") as caught:
+            runner.apply(lock_timeout=700, lock_budget=0)
+    finally:
+        conn.execute("ROLLBACK PREPARED 'forgotten'")
+
+    assert "(role migrator, prepared" in caught.value.message
+    assert "ROLLBACK PREPARED would end it" in caught.value.message
+
+
 def test_the_budget_bounds_all_attempts_together(runner, holder):
     runner.write("a", SCRIPT)
 
