@@ -128,13 +128,14 @@ def test_whatever_a_script_does_to_its_session_the_row_is_written_by_the_login_r
     assert [text for (text,) in texts] == [strong.load().named(name).script.text for name in names]
 
 
-def test_a_large_script_that_gets_a_commit_after_it_was_checked_leaves_nothing(runner, conn, monkeypatch):
+@pytest.mark.parametrize("head", ["", "-- transactional: false\n"], ids=["in a transaction", "outside"])
+def test_a_large_script_that_gets_a_commit_after_it_was_checked_leaves_nothing(runner, conn, monkeypatch, head):
     monkeypatch.setattr("sqlmigrate.sql.script.HELD_MAX", 8)
-    path = runner.write("a", "CREATE TABLE a ();")
+    path = runner.write("a", f"{head}CREATE TABLE a ();")
 
     def edit(event):
         if isinstance(event, ScriptStarted):
-            path.write_text("CREATE TABLE a (); COMMIT; CREATE TABLE b ();", encoding="utf-8")
+            path.write_text(f"{head}CREATE TABLE a (); COMMIT; CREATE TABLE b ();", encoding="utf-8")
 
     monkeypatch.setattr(runner, "observe", edit)
     with pytest.raises(ScriptError, match="the file changed"):

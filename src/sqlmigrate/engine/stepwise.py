@@ -65,6 +65,7 @@ class Stepper:
         connection, job = self.sender.connection, self.sender.job
         statement = None
         try:
+            job.script.require_unchanged()
             self._prepare()
             for statement in job.script.statements():
                 if statement.number <= self._done:

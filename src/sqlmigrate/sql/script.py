@@ -75,11 +75,21 @@ class Script:
 
     def _taken(self) -> Digests:
         if not self._digests:
-            with _opened(self.path) as (part, meter):
-                while part():
-                    pass
-            self._digests.append(meter.digests())
+            self._keep(_read_through(self.path))
         return self._digests[0]
+
+    def _keep(self, found: Digests) -> None:
+        if self._digests and found != self._digests[0]:
+            raise ScriptError("the file changed while it was read; run the command again", place=Place(self.path))
+        self._digests[:] = [found]
+
+    def require_unchanged(self) -> None:
+        """Raise ScriptError where a large script is another one than when its digests were taken.
+
+        That is found at its end anyway, but where there is no transaction around it, its statements have run by then.
+        """
+        if self.text is None:
+            self._keep(_read_through(self.path))
 
     def pieces(self, *, placed: bool = True) -> Iterator[Piece]:
         """Yield the script's pieces as psql's rules and then libpg_query see them.
@@ -95,9 +105,7 @@ class Script:
                 yield piece
                 if piece.problem is not None:  # what follows was not read, so there are no digests
                     return
-        if self._digests and meter.digests() != self._digests[0]:
-            raise ScriptError("the file changed while it was read; run the command again", place=Place(self.path))
-        self._digests[:] = [meter.digests()]
+        self._keep(meter.digests())
 
     def _split(self, text: str) -> Iterator[Piece]:
         """Take the script apart, and keep the pieces of a small one; COPY data can be read only once."""
@@ -179,6 +187,13 @@ def _opened(path: Path) -> Iterator[tuple[Callable[[], str], _Meter]]:
 
     with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
         yield _reader(path, file.read, take), meter
+
+
+def _read_through(path: Path) -> Digests:
+    with _opened(path) as (part, meter):
+        while part():
+            pass
+    return meter.digests()
 
 
 def _reader(path: Path, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]) -> Callable[[], str]:
