@@ -36,7 +36,8 @@ def test_a_zombie_is_not_alive():
         os.kill(child.pid, 0)  # its number is still taken
 
 
-def test_the_pid_file_of_a_zombie_is_removed_and_that_of_a_live_process_is_not(tmp_path):
+def test_the_pid_file_of_a_zombie_is_removed_and_that_of_a_live_process_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.server.postmaster.REAPER_SECONDS", 0.1)
     pid_file = tmp_path / "postmaster.pid"
     with subprocess.Popen(["true"]) as child:
         wait_until(lambda: not is_alive(child.pid))
