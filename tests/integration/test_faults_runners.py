@@ -45,14 +45,15 @@ def wait_until_it_waits(process: subprocess.Popen[str]) -> None:
         assert line, "it ended without waiting"
 
 
-def test_ten_programs_at_once_apply_each_script_exactly_once(runner, conn):
+@pytest.mark.parametrize("count", [2, 20])
+def test_programs_at_once_apply_each_script_exactly_once(runner, conn, count):
     conn.execute("CREATE TABLE times (migration text)")
     names = [f"{number:02d}" for number in range(6)]
     for name in names:
         runner.write(name, f"INSERT INTO times VALUES ('{name}'); ")
-    outcomes = run_at_once(runner, 10)
+    outcomes = run_at_once(runner, count)
 
-    assert [outcome.status for outcome in outcomes] == [0] * 10, outcomes
+    assert [outcome.status for outcome in outcomes] == [0] * count, outcomes
     applied = [line.split()[1] for outcome in outcomes for line in outcome.lines if line.startswith("applied ")]
     assert sorted(applied) == names
     assert [row[0] for row in conn.execute("SELECT migration FROM times")] == names
