@@ -14,7 +14,7 @@ from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, wait_until_ready, write_settings
 from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
 
-UNSAFE = {"fsync": "off", "full_page_writes": "off"}
+UNSAFE = {"fsync": "off", "full_page_writes": "off", "max_prepared_transactions": "2"}  # as many as the primary
 
 
 @contextmanager
