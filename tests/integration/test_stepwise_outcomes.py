@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
-from sqlmigrate.errors import HistoryError
+from sqlmigrate.errors import ExecutionError, HistoryError
 from support.runner import ids, place
 from support.sessions import is_there, wait_for_query, wait_for_row
 from support.stepwise import OUTSIDE, crashed, half_way, indexes, invalid_index, journal, snapshot
@@ -106,6 +106,20 @@ def test_an_index_that_was_dropped_by_hand_after_a_failure_is_built(runner, conn
     runner.apply()
 
     assert indexes(conn) == {"i": True}
+
+
+def test_resume_at_does_not_pass_over_an_invalid_index(runner, conn, table):
+    runner.write("a", f"{OUTSIDE}CREATE UNIQUE INDEX CONCURRENTLY i ON t (b);\nCREATE TABLE after ();\n")
+    half_way(runner.apply)
+
+    with pytest.raises(ExecutionError, match=r"left behind the INVALID index public\.i") as caught:
+        runner.apply(resume_at=2)
+
+    assert 'DROP INDEX CONCURRENTLY "public"."i"' in caught.value.hint
+    assert not is_there(conn, "after")
+    conn.execute("DROP INDEX CONCURRENTLY i")
+    assert ids(runner.apply(resume_at=2)) == ["a"]
+    assert indexes(conn) == {}
 
 
 def test_a_mended_statement_clears_up_behind_the_one_that_was_begun(runner, conn, table):

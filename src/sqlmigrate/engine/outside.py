@@ -52,6 +52,15 @@ class Outside:
         with self.sender.in_utf8():
             return self._settled(statement, entry)
 
+    def require_nothing_left(self, statement: Statement, entry: Entry) -> None:
+        """Raise ExecutionError where a statement that is to be passed over has left an INVALID index behind."""
+        if entry.state == "done" or entry.found is None:
+            return
+        with self.sender.in_utf8():
+            left = outcome.leftovers(self.sender.connection, subject(entry.statement), entry.found)
+        if left:
+            raise halfway.invalid(self.sender.job, statement, left[0], "this statement left behind")
+
     def _settled(self, statement: Statement, entry: Entry) -> bool:
         connection, job, found = self.sender.connection, self.sender.job, entry.found or {}
         was = subject(entry.statement)  # the file may have been mended since

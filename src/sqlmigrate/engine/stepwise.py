@@ -128,6 +128,9 @@ class Stepper:
                 place=job.script.place(begin),
                 hint=f"--resume-at {begin.number} runs that transaction again",
             )
+        for item in skipped:
+            if entry := self.journal.entry(item.number):
+                self.outside.require_nothing_left(item, entry)
         again = [
             entry
             for entry in self.journal.entries
