@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from pathlib import Path
 
@@ -127,6 +128,12 @@ def test_the_place_is_right_in_a_large_script_too(path, content, place):
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(ScriptError, match=r"gone\.sql: cannot be read: No such file"):
         read_script(tmp_path / "gone.sql")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(path):
+    os.mkfifo(path)
+    with pytest.raises(ScriptError, match="it is a pipe and no file"):
+        read_script(path)
 
 
 @pytest.mark.parametrize("content", [b"", BOM, b"\n", b"-- words\n", b"/* words */", b";;\n"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
+import stat
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -278,6 +279,8 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
     meter = _Meter()
     parts: list[str] = []
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # to open it would wait for somebody who writes
+            raise ScriptError("cannot be read: it is a pipe and no file", place=Place(path))
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             part = _reader(path, file.read, meter.update)
