@@ -111,18 +111,20 @@ def find_lost(
         if name in truncated and name not in shown:
             yield f"table {name} is emptied"
         lost = dict(_columns(connection, old, between.get(name), new))
-        if new.storage != old.storage and overwritten:
-            own = {
-                column
-                for space, table, column in overwritten
-                if table == old.names[1] and space in (None, old.names[0])
-            }
-            lost = (
-                dict.fromkeys(sorted(own & old.columns().keys()), "is given values that are not made of its own") | lost
-            )
+        if new.storage != old.storage:
+            lost = dict.fromkeys(_own(old, overwritten), "is given values that are not made of its own") | lost
         for column, words in lost.items():
             if not (name in shown and _has_values(connection, old.names, column)):
                 yield f"column {name}.{column} {words}"
+
+
+def _own(holder: Holder, columns: Collection[tuple[str | None, str, str]]) -> list[str]:
+    """Give those columns, each by schema, table and name, that a holder has; one without a schema is in any."""
+    if not columns:
+        return []
+    space, table = holder.names
+    named = {column for schema, name, column in columns if name == table and schema in (None, space)}
+    return sorted(named & holder.columns().keys())
 
 
 def _columns(connection: Connection, old: Holder, between: Holder | None, new: Holder) -> Iterator[tuple[str, str]]:
