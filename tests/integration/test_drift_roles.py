@@ -85,6 +85,11 @@ def test_each_migration_is_replayed_as_the_role_that_it_ran_as(drifting, databas
     assert lines(drifting.find(shadow_url=None)) == []
 
 
+def granted_to_the_owner(database: Database) -> tuple[str, ...]:
+    """Leave out schema public where it belongs to nobody's database: the owner of ours was given CREATE in it."""
+    return ("schema public",) if database.server.major < 15 else ()
+
+
 def test_what_a_superuser_applied_is_replayed_as_a_superuser(drifting, database, admin):
     as_superuser = Drifting(database.superuser_conninfo, drifting.directory, None)
     function = "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
@@ -93,7 +98,7 @@ def test_what_a_superuser_applied_is_replayed_as_a_superuser(drifting, database,
     admin.execute("GRANT USAGE ON SCHEMA sqlmigrate TO migrator")
     admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO migrator")
 
-    assert lines(as_superuser.find()) == []
+    assert lines(as_superuser.find(ignore=granted_to_the_owner(database))) == []
     assert lines(drifting.find(shadow_url=None)) == []  # whoever looks, and whoever owns the database
 
 
@@ -145,7 +150,7 @@ def test_what_would_reach_out_to_other_servers_is_never_run(drifting, database):
     as_superuser.write("0001.a", f"CREATE TABLE a ();\nALTER DATABASE \"{database.name}\" SET work_mem = '5MB';\n")
     as_superuser.apply()
 
-    found = as_superuser.find()
+    found = as_superuser.find(ignore=granted_to_the_owner(database))
 
     assert lines(found) == []
     assert found.notes == (
