@@ -154,7 +154,7 @@ def test_a_read_only_transaction_cannot_be_recorded_and_says_so(runner, conn):
     assert not is_there(conn, "a")
 
 
-def test_a_constraint_that_fails_at_commit_is_told_and_leaves_nothing(runner, conn):
+def test_a_deferred_constraint_that_fails_is_told_and_leaves_nothing(runner, conn):
     runner.write("0", "CREATE TABLE p (id integer PRIMARY KEY);")
     runner.write(
         "a",
@@ -164,7 +164,9 @@ def test_a_constraint_that_fails_at_commit_is_told_and_leaves_nothing(runner, co
         """,
     )
 
-    with pytest.raises(ExecutionError, match=r"violates foreign key constraint .*\(found at COMMIT\)") as caught:
+    with pytest.raises(
+        ExecutionError, match=r"violates foreign key constraint .*\(found at the end of the script"
+    ) as caught:
         runner.apply()
 
     assert caught.value.server.sqlstate == "23503"
@@ -180,7 +182,7 @@ def test_a_deferred_constraint_of_a_rollback_is_found_too(runner, conn):
     runner.apply()
     conn.execute("CREATE TABLE c (id integer REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO c VALUES (1)")
 
-    with pytest.raises(ExecutionError, match="found at COMMIT"):
+    with pytest.raises(ExecutionError, match="found at the end of the script"):
         runner.rollback()
 
     assert runner.applied() == ["a"]

@@ -63,7 +63,7 @@ def test_a_network_that_stays_away_is_told_as_what_it_is(trial):
 
 @pytest.mark.parametrize("trial", MANAGED, indirect=True, ids=str)
 def test_a_commit_whose_answer_is_lost_is_looked_up(trial):
-    commit = next(item for item in reversed(trial.messages) if item.session == 1 and item.kind == "Q")
+    commit = next(item for item in reversed(trial.messages) if item.session == 1 and item.kind == "P")
     answer = next(
         item for item in trial.messages if item.session == 1 and item.burst > commit.burst and item.kind == "C"
     )

@@ -52,12 +52,12 @@ def test_an_error_in_any_of_them_leaves_nothing(runner, conn, together, at):
     assert runner.told(ScriptFinished) == []
 
 
-def test_what_fails_only_at_commit_leaves_nothing(runner, conn, together):
+def test_what_is_deferred_and_fails_leaves_nothing(runner, conn, together):
     runner.write("a", "CREATE TABLE a (n integer PRIMARY KEY, p integer REFERENCES a DEFERRABLE INITIALLY DEFERRED);")
     runner.write("b", "INSERT INTO a VALUES (1, 2);")
     runner.write("c", "CREATE TABLE c ();")
 
-    with pytest.raises(ExecutionError, match="found at COMMIT"):
+    with pytest.raises(ExecutionError, match="found at the end of the script"):
         together()
 
     assert not is_there(conn, "a")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,7 @@ class Trial:
     proxy: Proxy
     directory: Path
     admin: psycopg.Connection[Any]
-    before: Seen = field(init=False)
-    after: Seen = field(init=False)
+    stages: list[Seen] = field(init=False)
     messages: list[Message] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,20 +88,39 @@ class Trial:
         self.direct = Runner(self.conninfo, self.directory)
         self.direct.write(NAME, self.scenario.script, self.scenario.undo)
         if self.scenario.second:
-            self.direct.write(f"{NAME}_2", self.scenario.second)
+            self.direct.write(f"{NAME}_2", self.scenario.second, self.scenario.second_undo)
         self.through_proxy = make_conninfo(self.conninfo, host=self.proxy.host, port=self.proxy.port)
         self.admin.execute(_SET_UP)
         self.admin.execute(_PROCEDURE)
         history.install(self.admin, "sqlmigrate", History())
         self.prepare()
-        self.before = self.look()
+        self.stages = [self.look()]
+        if self.each:
+            self._run(self.direct, steps=1)
+            self.stages.append(self.look())
+            self.prepare()
         self.proxy.record = True
         assert isinstance(self.run(), Result)
         self.wait_until_alone()
         self.proxy.record = False
         self.messages = self.proxy.trace
-        self.after = self.look()
-        assert self.after != self.before
+        self.stages.append(self.look())
+        assert all(one != other for one, other in pairwise(self.stages))
+
+    @property
+    def before(self) -> Seen:
+        return self.stages[0]
+
+    @property
+    def after(self) -> Seen:
+        return self.stages[-1]
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """The migrations of a run of several transactions, in their order; empty where there is only one."""
+        if not self.scenario.second or self.scenario.together:
+            return ()
+        return (NAME, f"{NAME}_2")[:: 1 if self.scenario.operation == "apply" else -1]
 
     def prepare(self) -> None:
         """Set the database and the proxy back to where the scenario begins."""
@@ -122,7 +141,7 @@ class Trial:
             return error
 
     def _run(self, runner: Runner, **options: Any) -> Result:
-        options |= self.scenario.options
+        options = (self.scenario.options if "steps" not in options else {}) | options
         return runner.apply(**options) if self.scenario.operation == "apply" else runner.rollback(**options)
 
     def look(self) -> Seen:
@@ -154,9 +173,9 @@ class Trial:
         assert self.look() == self.after
 
     def _check_state(self, seen: Seen) -> None:
-        """Both or neither; outside a transaction, the journal knows exactly what happened."""
+        """Each transaction wholly or not; outside a transaction, the journal knows exactly what happened."""
         if not self.scenario.parts:
-            assert seen in (self.before, self.after)
+            assert seen in self.stages
             return
         if seen.applied == self.after.applied:
             assert seen == self.after
@@ -178,15 +197,20 @@ class Trial:
             assert seen == self.after
         elif isinstance(told, ExecutionError):
             words = str(told)
+            before, after = self.stages[:2]
+            if self.each:
+                at = self.each.index(str(told.migration_id))
+                before, after = self.stages[at : at + 2]
+                assert told.done == self.each[:at]
             if not told.kept or "it is not " in words:
-                assert seen == self.before, words
+                assert seen == before, words
             if "it is applied" in words or "it is rolled back" in words:
-                assert seen == self.after, words
+                assert seen == after, words
             if isinstance(told, HalfWayError) and "`sqlmigrate status` tells" not in str(told.hint):
                 assert seen != self.after, words
         else:
             assert isinstance(told, Error), f"not an error of ours: {told!r}"
-            assert seen == self.before, str(told)
+            assert seen in (self.stages[:-1] if self.each else self.stages[:1]), str(told)
 
     def _complete(self, seen: Seen) -> None:
         """Run again, and answer as a user would where only a user can know."""

@@ -30,7 +30,7 @@ class Scenario:
     """A migration, and the way that it is to be run; without `parts` it is one transaction.
 
     `stopped` says that it is a rollback of a script that stopped half way, `first` that there is no history yet,
-    `second` is another migration that is to share the transaction.
+    `second` is another migration, to be run behind it or, `together`, in the same transaction.
     """
 
     name: str
@@ -41,15 +41,20 @@ class Scenario:
     stopped: bool = False
     first: bool = False
     second: str | None = None
+    second_undo: str | None = None
+    together: bool = False
 
     @property
     def options(self) -> dict[str, bool]:
-        return {"single_transaction": True} if self.second else {}
+        if self.together:
+            return {"single_transaction": True}
+        return {"everything": True} if self.second and self.operation == "rollback" else {}
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The words of the command that runs it."""
-        return (self.operation, "--yes", *(["--single-transaction"] if self.second else []))
+        words = {"single_transaction": "--single-transaction", "everything": "--all"}
+        return (self.operation, "--yes", *(words[name] for name in self.options))
 
     def __str__(self) -> str:
         return self.name
@@ -58,6 +63,7 @@ class Scenario:
 _MANAGED = "CREATE TABLE thing (id integer);\nINSERT INTO effect VALUES ('made');\n"
 _MANAGED_UNDO = "DROP TABLE thing;\nCOPY effect FROM stdin;\nundone\n\\.\nSELECT count(*) FROM effect;\n"
 _SECOND = "INSERT INTO effect VALUES ('second');\n"
+_SECOND_UNDO = "INSERT INTO effect VALUES ('second undone');\n"
 _FREE = """\
 -- transactional: false
 CREATE TABLE thing (id integer);
@@ -86,7 +92,9 @@ INSERT INTO missing VALUES (1);
 SCENARIOS = (
     Scenario("apply", "apply", _MANAGED, _MANAGED_UNDO, first=True),
     Scenario("rollback", "rollback", _MANAGED, _MANAGED_UNDO),
-    Scenario("apply in a single transaction", "apply", _MANAGED, _MANAGED_UNDO, second=_SECOND),
+    Scenario("apply two", "apply", _MANAGED, _MANAGED_UNDO, second=_SECOND),
+    Scenario("rollback of two", "rollback", _MANAGED, _MANAGED_UNDO, second=_SECOND, second_undo=_SECOND_UNDO),
+    Scenario("apply in a single transaction", "apply", _MANAGED, _MANAGED_UNDO, second=_SECOND, together=True),
     Scenario(
         "apply outside a transaction",
         "apply",

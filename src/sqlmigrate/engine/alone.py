@@ -11,8 +11,8 @@ from sqlmigrate.connection import Command
 from sqlmigrate.engine.execute import Listener
 from sqlmigrate.engine.journal import Sender
 from sqlmigrate.engine.pipeline import Step
-from sqlmigrate.engine.session import PRISTINE, begin, script_role, set_role, settings
-from sqlmigrate.engine.transactional import Job, commit, lost, run_job, undo
+from sqlmigrate.engine.session import CONSTRAINTS, PRISTINE, begin, script_role, set_role, settings
+from sqlmigrate.engine.transactional import Job, Uncommitted, commit, lost, run_job, undo
 from sqlmigrate.errors import Error
 from sqlmigrate.events import ignore
 
@@ -72,4 +72,5 @@ def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Arou
         with around(statement):
             sender.run(statement)
     if job.transactional:
-        commit(sender.connection, job, sender.listener, lambda: None)
+        sender.send(Step(CONSTRAINTS))
+        commit(sender.connection, Uncommitted(job, sender.listener))

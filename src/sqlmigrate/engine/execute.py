@@ -82,12 +82,15 @@ class Listener:
         return self.script.place(statement) if statement else None
 
 
-def run_steps(connection: Connection, steps: Iterable[Step], listener: Listener) -> Exchange:
+def run_steps(
+    connection: Connection, steps: Iterable[Step], listener: Listener, finished: Callable[[Step], None] | None = None
+) -> Exchange:
     """Run steps in order until one fails; `error` and `failed` of what comes back say which.
 
-    Raises psycopg.OperationalError where the connection is lost, ScriptError where the script cannot be read on.
+    `finished` hears of each step that succeeded. Raises psycopg.OperationalError where the connection is lost,
+    ScriptError where the script cannot be read on.
     """
-    exchange = Exchange(finished=listener.rows, idle=listener.idle, patient=listener.patient)
+    exchange = Exchange(finished=finished or listener.rows, idle=listener.idle, patient=listener.patient)
     remaining = iter(steps)
     with listening(connection, exchange, listener):
         while copy := pipeline.run(connection, remaining, exchange):

@@ -14,6 +14,7 @@ from sqlmigrate import history
 from sqlmigrate.connection import Command
 from sqlmigrate.engine.execute import run_steps
 from sqlmigrate.engine.pipeline import Step
+from sqlmigrate.engine.session import COMMIT
 from sqlmigrate.engine.transactional import failure
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import Entry
@@ -37,7 +38,7 @@ AS_LOGIN = (
     Command("SET LOCAL statement_timeout TO 0"),
 )
 # a session that is read only by default must still be able to write its journal
-BEGIN, COMMIT = Command("BEGIN READ WRITE"), Command("COMMIT")
+BEGIN = Command("BEGIN READ WRITE")
 
 
 @dataclass(slots=True)

@@ -39,11 +39,15 @@ _COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStat
 class Step:
     """One command under way: `command` is None for a SYNC, `statement` None where it is not of the script.
 
-    `rows` counts what it returned or changed, `shown` holds the first rows in PostgreSQL's text form.
+    `urgent` lets it go out, and its answer come back, while what follows is still being put together. `tag` is the
+    answer's, such as COMMIT, `rows` counts what it returned or changed, `shown` holds the first rows in PostgreSQL's
+    text form.
     """
 
     command: Command | None
     statement: Statement | None = None
+    urgent: bool = False
+    tag: str | None = None
     rows: int = 0
     columns: tuple[str, ...] = ()
     shown: list[tuple[str | None, ...]] = field(default_factory=list)
@@ -133,6 +137,9 @@ def _send(pgconn: PGconn, steps: Iterator[Step], exchange: Exchange) -> tuple[bo
             break
         _send_one(pgconn, step)
         _put_under_way(pgconn, step, exchange)
+        if step.urgent:
+            pgconn.send_flush_request()
+            pgconn.flush()
         if exchange.patient and step.command is None:
             return False, None
         if exchange.characters > _WINDOW_CHARACTERS:
@@ -205,6 +212,7 @@ def _record(result: PGresult, exchange: Exchange) -> None:
 
 def _take_rows(result: PGresult, step: Step) -> None:
     count = result.ntuples
+    step.tag = result.command_status.decode() if result.command_status else None
     step.rows += count or (result.command_tuples or 0 if not result.nfields else 0)
     if step.statement is None or not result.nfields:
         return

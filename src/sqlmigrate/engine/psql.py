@@ -17,10 +17,19 @@ from psycopg import sql
 
 from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command
-from sqlmigrate.engine.journal import COMMIT, Journal
+from sqlmigrate.engine.journal import Journal
 from sqlmigrate.engine.psql_outside import steps
 from sqlmigrate.engine.psql_text import do_block, ending, lines, literal, remark
-from sqlmigrate.engine.session import BACK_TO_LOGIN, CLEARED, begin, script_role, set_role, setting_values
+from sqlmigrate.engine.session import (
+    BACK_TO_LOGIN,
+    CLEARED,
+    COMMIT,
+    CONSTRAINTS,
+    begin,
+    script_role,
+    set_role,
+    setting_values,
+)
 from sqlmigrate.engine.transactional import job_for
 from sqlmigrate.errors import HistoryError, Place, ScriptError
 from sqlmigrate.runlock import lock_key
@@ -232,7 +241,7 @@ def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str
     yield f"\n-- {job.script.path.name}: from here\n"
     yield from _text(job.script, last)
     yield f"-- {job.script.path.name}: to here\n\n"
-    yield lines([*BACK_TO_LOGIN, *job.finish, COMMIT])
+    yield lines([CONSTRAINTS, *BACK_TO_LOGIN, *job.finish, COMMIT])
 
 
 def _text(script: Script, last: Piece | None) -> Iterator[str]:

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.connection import Command
-from sqlmigrate.engine.journal import AS_LOGIN, BEGIN, COMMIT
+from sqlmigrate.engine.journal import AS_LOGIN, BEGIN
 from sqlmigrate.engine.outcome import before_in_sql
 from sqlmigrate.engine.psql_text import closed, lines, statement_text
-from sqlmigrate.engine.session import BACK_TO_LOGIN
+from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS
 from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, resets_session
 from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
@@ -54,7 +54,7 @@ def steps(job: Job, journal: Journal, set_up: str, *, claimed: bool) -> Iterator
         elif _is_outside(statement, kind):
             yield from _outside(statement, journal)
         else:
-            row = lines([*AS_LOGIN, journal.add([statement], "done"), COMMIT])
+            row = lines([CONSTRAINTS, *AS_LOGIN, journal.add([statement], "done"), COMMIT])
             yield f"\nBEGIN;\n{statement_text(statement)}{row}"
         if resets_session(statement):
             yield set_up
@@ -72,7 +72,7 @@ def _in_block(statement: Statement, kind: Kind, block: list[Statement], journal:
     if is_rolled_back(block) or _reads_only(block):
         yield statement_text(statement) + lines([BEGIN, *row, COMMIT])
     else:
-        yield lines(row) + statement_text(statement)
+        yield lines([CONSTRAINTS, *row]) + statement_text(statement)
     block.clear()
 
 

@@ -52,6 +52,11 @@ CLEARED = tuple(
     )
 )
 
+COMMIT = Command("COMMIT")
+
+# deferred constraints and triggers speak here, as the role of the script, and not at COMMIT
+CONSTRAINTS = Command("SET CONSTRAINTS ALL IMMEDIATE")
+
 # whatever the script did to its session, the history is written by the login role, in UTF-8 and without a time limit
 BACK_TO_LOGIN = (
     Command("SET statement_timeout TO 0"),

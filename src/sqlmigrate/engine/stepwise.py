@@ -14,9 +14,9 @@ import psycopg
 
 from sqlmigrate.connection import Command
 from sqlmigrate.engine import halfway, outcome
-from sqlmigrate.engine.journal import AS_LOGIN, BEGIN, COMMIT
+from sqlmigrate.engine.journal import AS_LOGIN, BEGIN
 from sqlmigrate.engine.pipeline import Step
-from sqlmigrate.engine.session import BACK_TO_LOGIN, PRISTINE, script_role, set_role, settings
+from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, PRISTINE, script_role, set_role, settings
 from sqlmigrate.engine.transactional import undo
 from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, open_block, resets_session, sets_up_session
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError
@@ -185,7 +185,7 @@ class Stepper:
             return
         entry = self.journal.add(self._block, "done")
         with_it = not is_rolled_back(self._block) and not self._reads_only()
-        before = [*map(Step, (*AS_LOGIN, entry))] if with_it else []
+        before = [Step(CONSTRAINTS, statement), *map(Step, (*AS_LOGIN, entry))] if with_it else []
         self.sender.send(*before, Step(Command(statement.text), statement))
         if not with_it:
             self.sender.write([entry])
@@ -204,7 +204,7 @@ class Stepper:
         entry = self.journal.add([statement], "done")
 
         def work(again: Statement) -> None:
-            steps = [Step(BEGIN), Step(Command(again.text), again)]
+            steps = [Step(BEGIN), Step(Command(again.text), again), Step(CONSTRAINTS, again)]
             self.sender.send(*steps, *map(Step, (*AS_LOGIN, entry, COMMIT)))
 
         try:

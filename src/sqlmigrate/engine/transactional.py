@@ -1,9 +1,10 @@
-"""Run one script and its history row in one transaction, in two round trips."""
+"""Run one script and its history row in one transaction: one round trip, and one for the COMMIT of the last."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,16 +12,27 @@ from psycopg import pq
 
 from sqlmigrate import history
 from sqlmigrate.connection import Command, server_message, settle
-from sqlmigrate.engine.execute import Listener, error_place, listening, run_steps
-from sqlmigrate.engine.pipeline import Exchange, Step
-from sqlmigrate.engine.session import BACK_TO_LOGIN, CLEARED, PRISTINE, begin, script_role, set_role, settings
+from sqlmigrate.engine.execute import Listener, error_place, run_steps
+from sqlmigrate.engine.pipeline import Step
+from sqlmigrate.engine.session import (
+    BACK_TO_LOGIN,
+    CLEARED,
+    COMMIT,
+    CONSTRAINTS,
+    PRISTINE,
+    begin,
+    script_role,
+    set_role,
+    settings,
+)
 from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
 from sqlmigrate.sql.parse import Kind, classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.pipeline import Exchange
     from sqlmigrate.engine.session import Options
     from sqlmigrate.errors import ServerMessage
     from sqlmigrate.history import History, Run
@@ -96,33 +108,68 @@ def _log(
     )
 
 
-def run_job(
-    connection: Connection,
-    job: Job,
-    options: Options,
-    info: ServerInfo,
-    listener: Listener,
-    *,
-    look_up: Callable[[], bool | None] = lambda: None,
-) -> None:
-    """Run a job from BEGIN to COMMIT; raises ExecutionError, and then nothing of it is left in the database.
+@dataclass(slots=True, eq=False)
+class Uncommitted:
+    """A script that is through and checked: its transaction is open, and only its COMMIT is left.
 
-    `look_up` tells, where the connection is lost at COMMIT, whether the job is in the history.
+    That goes out alone, or at the head of the next script's pipeline, where it costs no round trip of its own.
+    `told` and `then` are called once PostgreSQL has committed; `look_up` tells, where the answer is lost, whether the
+    job is in the history.
     """
+
+    job: Job
+    listener: Listener
+    told: Callable[[], None] = lambda: None
+    then: Callable[[], None] = lambda: None
+    look_up: Callable[[], bool | None] = lambda: None
+    step: Step = field(default_factory=lambda: Step(COMMIT, urgent=True))
+    committed: bool = False
+
+    def finished(self, step: Step) -> None:
+        """Hear of a step that succeeded."""
+        if step is self.step and step.tag == "COMMIT":
+            self.committed = True
+            self.told()
+            self.then()
+
+    def require_committed(self, exchange: Exchange) -> None:
+        """Raise ExecutionError where PostgreSQL found something at COMMIT, or rolled back."""
+        if exchange.error is not None and exchange.failed is self.step:
+            raise _at_commit(self.job, exchange.error)
+        if not self.committed:
+            raise ExecutionError("PostgreSQL rolled the transaction back at COMMIT", migration_id=self.job.migration_id)
+
+    def lost(self) -> ExecutionError:
+        """Tell what became of a COMMIT whose answer was lost."""
+        return _lost_at_commit(self.job, self.look_up())
+
+
+def run_job(connection: Connection, job: Job, options: Options, info: ServerInfo, listener: Listener) -> None:
+    """Run a job from BEGIN to COMMIT; raises ExecutionError, and then nothing of it is left in the database."""
     try:
         run_in_transaction(connection, job, first_of_many(job, options, info), listener)
-        commit(connection, job, listener, look_up)
-    except psycopg.OperationalError as error:
-        raise lost(job, error) from None
+        commit(connection, Uncommitted(job, listener))
     except Error:
         undo(connection)
         raise
 
 
-def run_in_transaction(connection: Connection, job: Job, before: list[Step], listener: Listener) -> None:
-    """Run a job's claim, script and finish in the transaction that `before` begins; it stays open."""
-    counted = [Step(command) for command in (*BACK_TO_LOGIN, *job.finish)]
-    exchange = run_steps(connection, _steps(job, before, counted), listener)
+def run_in_transaction(
+    connection: Connection,
+    job: Job,
+    before: Iterable[Step],
+    listener: Listener,
+    *,
+    behind: Uncommitted | None = None,
+    is_last: bool = True,
+) -> None:
+    """Run a job's claim, script and finish in the transaction that `before` begins; it stays open.
+
+    The COMMIT of the script `behind` which it comes goes out first; where that fails, nothing of the job is run.
+    `is_last` says that no other script follows in the same transaction.
+    """
+    after = [Step(command) for command in (*([CONSTRAINTS] if is_last else []), *BACK_TO_LOGIN, *job.finish)]
+    exchange = _exchange(connection, _steps(job, before, after), listener, behind, job)
     if exchange.error is not None and exchange.failed is not None:
         raise failure(job, exchange.failed, exchange.error)
     if connection.info.transaction_status != pq.TransactionStatus.INTRANS:
@@ -131,7 +178,7 @@ def run_in_transaction(connection: Connection, job: Job, before: list[Step], lis
             migration_id=job.migration_id,
             place=job.path,
         )
-    if any(step.rows != 1 for step in counted if job.counted is not None and step.command is job.counted):
+    if any(step.rows != 1 for step in after if job.counted is not None and step.command is job.counted):
         raise ExecutionError(
             "the script removed its own row from the history, so it was rolled back",
             migration_id=job.migration_id,
@@ -140,14 +187,51 @@ def run_in_transaction(connection: Connection, job: Job, before: list[Step], lis
         )
 
 
-def first_of_many(job: Job, options: Options, info: ServerInfo) -> list[Step]:
-    """Begin the one transaction of several scripts."""
-    return [Step(PRISTINE), Step(None), *_begin(job, options, info)]
+def _exchange(
+    connection: Connection, steps: Iterator[Step], listener: Listener, behind: Uncommitted | None, job: Job
+) -> Exchange:
+    """Run the steps of a job, behind the COMMIT of the one before."""
+
+    def finished(step: Step) -> None:
+        if behind is not None:
+            behind.finished(step)
+        listener.rows(step)
+
+    try:
+        exchange = run_steps(connection, chain([behind.step] if behind else [], steps), listener, finished)
+    except psycopg.OperationalError as error:
+        if behind is not None and not behind.committed:
+            raise behind.lost() from None
+        raise lost(job, error) from None
+    if behind is not None:
+        behind.require_committed(exchange)
+    return exchange
 
 
-def next_of_many(job: Job, options: Options, info: ServerInfo) -> list[Step]:
+def commit(connection: Connection, last: Uncommitted) -> None:
+    """Commit the transaction of a job; raises ExecutionError where PostgreSQL refuses it."""
+    try:
+        exchange = run_steps(connection, [last.step], last.listener, last.finished)
+    except psycopg.OperationalError:
+        if last.committed:
+            return  # the answer has come; whatever else is to be done finds out that the connection is gone
+        raise last.lost() from None
+    last.require_committed(exchange)
+
+
+def first_of_many(job: Job, options: Options, info: ServerInfo, *, goes_first: bool = True) -> Iterator[Step]:
+    """Begin the one transaction of several scripts; where it does not go first, the COMMIT before it can stop it."""
+    yield Step(PRISTINE)
+    if goes_first:
+        yield Step(None)
+    yield Step(begin(job.script))
+    yield from _set_up(job, options, info)
+
+
+def next_of_many(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
     """Clear the session for the next script in the same transaction, where DISCARD ALL cannot be used."""
-    return [*map(Step, CLEARED), *_begin(job, options, info)[1:]]
+    yield from map(Step, CLEARED)
+    yield from _set_up(job, options, info)
 
 
 def require_together(jobs: Sequence[Job]) -> None:
@@ -162,13 +246,14 @@ def require_together(jobs: Sequence[Job]) -> None:
         raise MigrationsError("nothing was run, since these scripts cannot run in one transaction", problems)
 
 
-def _begin(job: Job, options: Options, info: ServerInfo) -> list[Step]:
-    before = [begin(job.script), settings(job.script, options, info, f"sqlmigrate: {job.migration_id}")]
-    role = script_role(job.script, options)
-    return [Step(command) for command in (*before, job.claim, *([set_role(role)] if role else []))]
+def _set_up(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
+    yield Step(settings(job.script, options, info, f"sqlmigrate: {job.migration_id}"))
+    yield Step(job.claim)
+    if role := script_role(job.script, options):
+        yield Step(set_role(role))
 
 
-def _steps(job: Job, before: list[Step], after: list[Step]) -> Iterator[Step]:
+def _steps(job: Job, before: Iterable[Step], after: list[Step]) -> Iterator[Step]:
     yield from before
     is_read_anew = job.script.text is None
     for statement in job.script.statements():
@@ -177,21 +262,6 @@ def _steps(job: Job, before: list[Step], after: list[Step]) -> Iterator[Step]:
             raise ScriptError("the file changed since it was checked; run the command again", place=job.path)
         yield Step(Command(statement.text), statement)
     yield from after
-
-
-def commit(connection: Connection, job: Job, listener: Listener, look_up: Callable[[], bool | None]) -> None:
-    """Commit the transaction of a job; deferred constraints and triggers may speak, or refuse it, only here."""
-    try:
-        with listening(connection, Exchange(), listener):
-            tag = connection.execute("COMMIT").statusmessage
-    except psycopg.OperationalError as error:
-        if connection.closed:
-            raise _lost_at_commit(job, look_up()) from None
-        raise _at_commit(job, error) from None
-    except psycopg.Error as error:
-        raise _at_commit(job, error) from None
-    if tag != "COMMIT":
-        raise ExecutionError("PostgreSQL rolled the transaction back at COMMIT", migration_id=job.migration_id)
 
 
 def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa: FBT001  three answers, not a switch
@@ -208,7 +278,7 @@ def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa:
 
 
 def _at_commit(job: Job, error: psycopg.Error) -> ExecutionError:
-    """Report what PostgreSQL found only at COMMIT, such as a deferred constraint."""
+    """Report what PostgreSQL found only at COMMIT, such as a serialization failure."""
     said = server_message(error.diag, str(error))
     message = f"{said.message} (found at COMMIT)"
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.path)
@@ -226,7 +296,7 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     """Make the error of a step: the script's, with its place, or one of our own commands'."""
     said = server_message(error.diag, str(error))
     if step.statement is None:
-        return _own_failure(job, step, said)
+        return _own_failure(job, step.command, said)
     return ExecutionError(
         said.message,
         migration_id=job.migration_id,
@@ -236,16 +306,18 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     )
 
 
-def _own_failure(job: Job, step: Step, said: ServerMessage) -> Error:
+def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Error:
     """Say what it means when a command of ours fails rather than one of the script."""
-    if step.command is job.claim and said.sqlstate == _UNIQUE_VIOLATION:
+    if command is job.claim and said.sqlstate == _UNIQUE_VIOLATION:
         return HistoryError(f"{job.migration_id} was applied by another run in the meantime; nothing was done twice")
-    if step.command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
+    if command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
         return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
-    what = "the history row could not be written"
-    if step.command is not None and step.command.sql.startswith("SET ROLE"):
-        what = "the role of the script could not be taken on"
-    return ExecutionError(f"{what}: {said.message}", migration_id=job.migration_id, server=said, place=job.path)
+    message = f"the history row could not be written: {said.message}"
+    if command is CONSTRAINTS:
+        message = f"{said.message} (found at the end of the script, where deferred constraints are checked)"
+    elif command is not None and command.sql.startswith("SET ROLE"):
+        message = f"the role of the script could not be taken on: {said.message}"
+    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.path)
 
 
 def lost(job: Job, error: psycopg.OperationalError) -> ExecutionError:

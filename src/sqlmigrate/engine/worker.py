@@ -16,14 +16,13 @@ from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.stepwise import Stepper
 from sqlmigrate.engine.transactional import (
+    Uncommitted,
     commit,
     first_of_many,
     job_for,
-    lost,
     next_of_many,
     require_together,
     run_in_transaction,
-    run_job,
     undo,
 )
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
@@ -31,7 +30,7 @@ from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.watch import Watcher, wait_until_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import Connection, ServerInfo
@@ -42,6 +41,31 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration
 
 _SETTLED_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A script's turn in a run: the `number`th of `total`."""
+
+    job: Job
+    number: int
+    total: int
+    observer: Observer
+    watcher: Watcher
+    ran: list[Ran]
+    _started: float = 0.0
+
+    def begin(self) -> None:
+        """Say that it begins."""
+        self.observer(ScriptStarted(self.job.migration_id, self.job.operation, self.number, self.total))
+        self.watcher.begin(self.job.migration_id)
+        self._started = time.monotonic()
+
+    def end(self) -> None:
+        """Say that it is committed."""
+        ran = Ran(self.job.migration_id, self.job.operation, time.monotonic() - self._started)
+        self.observer(ScriptFinished(ran.migration_id, ran.operation, ran.seconds))
+        self.ran.append(ran)
 
 
 @dataclass(slots=True)
@@ -61,31 +85,72 @@ class Worker:
         ran: list[Ran] = []
         run = history.Run()
         watcher = Watcher(self.lock.connection, self.info.backend_pid, self.observer)
-        for number, migration in enumerate(steps, 1):
-            self.lock.require()
-            self.observer(ScriptStarted(migration.migration_id, operation, number, len(steps)))
-            watcher.begin(migration.migration_id)
-            started = time.monotonic()
-            try:
-                self._one(job_for(migration, operation, self.found, self.options, run), run, watcher)
-            except ExecutionError as error:
-                error.done = tuple(item.migration_id for item in ran)
-                raise
-            seconds = time.monotonic() - started
-            self.observer(ScriptFinished(migration.migration_id, operation, seconds))
-            ran.append(Ran(migration.migration_id, operation, seconds))
+        behind: Uncommitted | None = None
+        try:
+            for number, migration in enumerate(steps, 1):
+                self._require_lock(behind)
+                job = job_for(migration, operation, self.found, self.options, run)
+                turn = _Turn(job, number, len(steps), self.observer, watcher, ran)
+                behind = self._one(turn, run, behind)
+            self._commit(behind)
+        except ExecutionError as error:
+            error.done = tuple(item.migration_id for item in ran)
+            raise
         return ran
 
-    def _one(self, job: Job, run: Run, watcher: Watcher) -> None:
-        listener = self._listener(job, watcher)
+    def _require_lock(self, behind: Uncommitted | None) -> None:
+        """Go on under the run lock only; what is through is committed first, since its claim is its own."""
+        try:
+            self.lock.require()
+        except ConnectionFailed:
+            self._commit(behind)
+            raise
 
-        def in_transaction() -> None:
-            run_job(self.connection, job, self.options, self.info, listener, look_up=lambda: self._look_up(job))
-
+    def _one(self, turn: _Turn, run: Run, behind: Uncommitted | None) -> Uncommitted | None:
+        """Run a script; gives it back where only its COMMIT is left, which goes out with the next one."""
+        job, listener = turn.job, self._listener(turn.job, turn.watcher)
+        if not self._goes_along(job):
+            self._commit(behind)
+            behind = None
+        if behind is None:
+            turn.begin()
+        else:
+            behind.then = turn.begin
         if job.transactional:
-            self._retrying(in_transaction, job.migration_id, watcher)
-            return
-        self._step_by_step(job, run, listener, watcher)
+            self._retrying(lambda: self._through(job, listener, behind), [job.migration_id], turn.watcher)
+            return Uncommitted(job, listener, turn.end, look_up=lambda: self._look_up(job))
+        self._step_by_step(job, run, listener, turn.watcher)
+        turn.end()
+        return None
+
+    def _goes_along(self, job: Job) -> bool:
+        """Tell whether the COMMIT of the script before can go out in the same pipeline.
+
+        A large script is read as it runs, and may be another one by then; old poolers answer before they hear more; and
+        up to PostgreSQL 14.4 DISCARD ALL counts as the query after which no isolation level can be set.
+        """
+        if not job.transactional or self.info.pooled:
+            return False
+        return job.script.text is not None and job.script.directives.isolation is None
+
+    def _through(self, job: Job, listener: Listener, behind: Uncommitted | None) -> None:
+        """Run a script in its transaction, all but the COMMIT."""
+        if behind is not None and behind.committed:
+            behind = None  # this is another attempt
+        before = first_of_many(job, self.options, self.info, goes_first=behind is None)
+        try:
+            run_in_transaction(self.connection, job, before, listener, behind=behind)
+        except Error:
+            undo(self.connection)
+            raise
+
+    def _commit(self, last: Uncommitted | None) -> None:
+        try:
+            if last is not None:
+                commit(self.connection, last)
+        except Error:
+            undo(self.connection)
+            raise
 
     def _listener(self, job: Job, watcher: Watcher) -> Listener:
         return Listener(job.migration_id, job.script, self.observer, idle=watcher.look, patient=self.info.pooled)
@@ -99,7 +164,7 @@ class Worker:
         journal = found_journal(self.options.schema, job, run, stopped)
 
         def retrying(work: Callable[[], None]) -> None:
-            self._retrying(work, job.migration_id, watcher)
+            self._retrying(work, [job.migration_id], watcher)
 
         resume_at = self.options.resume_at if journal.entries else None
         outside = Outside(sender, journal, retrying, resume_at)
@@ -138,30 +203,28 @@ class Worker:
                 self.observer(ScriptStarted(job.migration_id, operation, number, len(work)))
                 watcher.begin(job.migration_id)
                 listener = self._listener(job, watcher)
-                begin_or_go_on = first_of_many if number == 1 else next_of_many
-                run_in_transaction(self.connection, job, begin_or_go_on(job, self.options, self.info), listener)
+                before = (first_of_many if number == 1 else next_of_many)(job, self.options, self.info)
+                run_in_transaction(self.connection, job, before, listener, is_last=number == len(work))
             self.lock.require()
-            commit(self.connection, work[-1], listener, lambda: self._look_up(work[-1]))
+            commit(self.connection, Uncommitted(job, listener, look_up=lambda: self._look_up(job)))
 
         def whole() -> None:
             try:
                 everything()
-            except psycopg.OperationalError as error:
-                raise lost(work[0], error) from None
             except Error:
                 undo(self.connection)
                 raise
 
-        self._retrying(whole, steps[0].migration_id, watcher)
+        self._retrying(whole, [job.migration_id for job in work], watcher)
         seconds = time.monotonic() - started
         for job in work:
             self.observer(ScriptFinished(job.migration_id, operation, seconds))
         return [Ran(job.migration_id, operation, seconds) for job in work]
 
-    def _retrying(self, work: Callable[[], None], migration_id: str, watcher: Watcher) -> None:
+    def _retrying(self, work: Callable[[], None], migration_ids: Collection[str], watcher: Watcher) -> None:
         with_retry(
             work,
-            migration_id=migration_id,
+            migration_ids=migration_ids,
             budget=self.options.lock_budget / 1000,
             observer=self.observer,
             blockers=lambda: watcher.blockers,
