@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
-from sqlmigrate.review.hazards import RULES, Rule
+from sqlmigrate.review.hazards import RULES
+from sqlmigrate.review.hazards.pages import page
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "docs" / "hazards"
-EXAMPLES = ROOT / "tests" / "data" / "hazards"
 
 _INDEX = """# Hazards
 
@@ -31,43 +30,7 @@ CREATE INDEX orders_placed ON orders (placed);
 def pages() -> dict[str, str]:
     """Give every page by its file name."""
     rows = (f"| [{rule.code}]({Path(rule.page).name}) | {rule.title} | {rule.severity} |\n" for rule in RULES)
-    return {"README.md": _INDEX + "".join(rows)} | {Path(rule.page).name: _page(rule) for rule in RULES}
-
-
-def _page(rule: Rule) -> str:
-    bad, good = ((EXAMPLES / rule.code / f"{name}.sql").read_text(encoding="utf-8") for name in ("bad", "good"))
-    setup = EXAMPLES / rule.code / "setup.sql"
-    before = f"Given:\n\n```sql\n{setup.read_text(encoding='utf-8')}```\n\n" if setup.exists() else ""
-    return "\n".join(
-        [
-            f"# {rule.code}: {rule.title}",
-            "",
-            f"Severity: {rule.severity}",
-            "",
-            _wrapped(rule.what),
-            "",
-            _wrapped(f"**What waits or breaks:** {rule.blocks}."),
-            "",
-            _wrapped(f"**Instead:** {rule.instead}."),
-            "",
-            f"{before}With the hazard:",
-            "",
-            f"```sql\n{bad}```",
-            "",
-            "Without:",
-            "",
-            f"```sql\n{good}```",
-            "",
-            "To allow it, write directly before the statement why:",
-            "",
-            f"```sql\n-- sqlmigrate-allow: {rule.code} the reason\n```",
-            "",
-        ]
-    )
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
+    return {"README.md": _INDEX + "".join(rows)} | {Path(rule.page).name: page(rule) for rule in RULES}
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlmigrate.migrations import Migration
-from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.hazards import Context, check, pages
 from sqlmigrate.review.model import Hazard
 from sqlmigrate.review.tracer import Trace
 from sqlmigrate.shadow import Shadow, ShadowDatabase
 from sqlmigrate.sql.script import read_script
 from support.tracing import run, trace_text
 
-EXAMPLES = Path(__file__).parents[1] / "data" / "hazards"
+EXAMPLES = Path(str(pages.EXAMPLES))
 GROUND = EXAMPLES / "ground.sql"
 
 

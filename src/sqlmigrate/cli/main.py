@@ -29,6 +29,7 @@ COMMANDS = {
     "plan": "Print the exact SQL that would run, as a script for psql.",
     "roundtrip": "Prove rollbacks: run each pair up, down and up, and compare.",
     "review": "Report what migrations lock, rewrite and risk.",
+    "explain": "Explain a hazard of a review, with examples.",
     "stats": "Read how large and how busy the tables of the target are.",
     "apply": "Apply pending migrations.",
     "rollback": "Roll back applied migrations, the newest first.",

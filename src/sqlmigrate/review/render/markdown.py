@@ -132,7 +132,7 @@ def _group(group: Group, *, several: bool) -> Iterator[str]:
         yield ""
         yield from (f"  {line}" for line in fence(shown, "sql").split("\n"))
     yield ""
-    yield f"  More: {code(hazard.page)}"
+    yield f"  More: {code('sqlmigrate explain ' + hazard.code)}"
     yield "  </details>"
 
 

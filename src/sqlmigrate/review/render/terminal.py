@@ -124,7 +124,7 @@ def _advice(hazard: Hazard, width: int) -> Iterator[Line]:
     yield from _wrapped(f"instead: {hazard.instead}", width, "      ")
     for line in words.lines_of(hazard.rewrite or ""):
         yield ((f"          {_text(line)}", "plain"),)
-    yield ((f"      more: {_text(hazard.page)}", "quiet"),)
+    yield ((f"      more: sqlmigrate explain {hazard.code}", "quiet"),)
 
 
 def _target(target: Target) -> Iterator[Line]:

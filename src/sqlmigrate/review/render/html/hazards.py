@@ -27,7 +27,7 @@ def hazard_card(hazard: Hazard) -> Html:
             tag("dt", "Instead"),
             tag("dd", hazard.instead, _rewrite(hazard)),
         ),
-        tag("p", "More: ", tag("code", hazard.page), class_="quiet"),
+        tag("p", "More: ", tag("code", f"sqlmigrate explain {hazard.code}"), class_="quiet"),
         class_=f"hazard {hazard.severity}",
     )
 

@@ -1,0 +1,43 @@
+"""`sqlmigrate explain`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sqlmigrate.cli._options import App, common
+from sqlmigrate.errors import UsageError
+
+if TYPE_CHECKING:
+    from sqlmigrate.review.hazards import Rule
+
+EPILOG = """\b
+Examples:
+  sqlmigrate explain                 every hazard that a review knows
+  sqlmigrate explain H06             this one: what waits, what to do instead, an example of both
+  sqlmigrate explain H06 --json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("code", required=False)
+@common
+def command(app: App, *, code: str | None) -> None:
+    """Explain a hazard of `sqlmigrate review` by its code or name, with examples; without one, list them all."""
+    from sqlmigrate.review.hazards import RULES, pages  # noqa: PLC0415  --help needs none of it
+
+    if code is None:
+        app.output.result(hazards=[_as_json(rule) for rule in RULES])
+        app.output.table(("code", "severity", "hazard"), ((rule.code, rule.severity, rule.title) for rule in RULES))
+        return
+    rule = pages.named(RULES, code)
+    if rule is None:
+        raise UsageError(f"there is no hazard {code!r}", hint="`sqlmigrate explain` lists them")
+    page = pages.page(rule)
+    app.output.result(hazard={**_as_json(rule), "text": page})
+    app.output.line(page.rstrip("\n"))
+
+
+def _as_json(rule: Rule) -> dict[str, str]:
+    return {"code": rule.code, "name": rule.slug, "title": rule.title, "severity": rule.severity}

@@ -1,0 +1,70 @@
+"""The page of a hazard: its rule in words, with tested examples that have it and that have it not."""
+
+from __future__ import annotations
+
+import textwrap
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlmigrate.review.hazards.records import Rule
+
+EXAMPLES = files(__package__) / "examples"
+"""For each code a folder with `bad.sql`, `good.sql` and, where they need it, `setup.sql`; they run on `ground.sql`."""
+
+_PAGE = """# {code}: {title}
+
+Severity: {severity}
+
+{what}
+
+{blocks}
+
+{instead}
+
+{setup}With the hazard:
+
+```sql
+{bad}```
+
+Without:
+
+```sql
+{good}```
+
+To allow it, write directly before the statement why:
+
+```sql
+-- sqlmigrate-allow: {code} the reason
+```
+"""
+
+
+def page(rule: Rule) -> str:
+    """Give the page of a hazard as Markdown."""
+    folder = EXAMPLES / rule.code
+    bad, good = ((folder / f"{name}.sql").read_text(encoding="utf-8") for name in ("bad", "good"))
+    setup = folder / "setup.sql"
+    return _PAGE.format(
+        code=rule.code,
+        title=rule.title,
+        severity=rule.severity,
+        what=_wrapped(rule.what),
+        blocks=_wrapped(f"**What waits or breaks:** {rule.blocks}."),
+        instead=_wrapped(f"**Instead:** {rule.instead}."),
+        setup=f"Given:\n\n```sql\n{setup.read_text(encoding='utf-8')}```\n\n" if setup.is_file() else "",
+        bad=bad,
+        good=good,
+    )
+
+
+def named(rules: Iterable[Rule], name: str) -> Rule | None:
+    """Find a rule by its code or slug, in capitals or not."""
+    wanted = name.lower()
+    return next((rule for rule in rules if wanted in {rule.code.lower(), rule.slug}), None)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
