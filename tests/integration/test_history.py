@@ -52,6 +52,21 @@ def test_a_failure_while_they_are_made_leaves_nothing(conn):
     assert not is_there(conn, "sqlmigrate._yoyo_migration")
 
 
+def test_what_an_event_trigger_says_against_the_tables_is_told(runner, conn, admin):
+    admin.execute(
+        """
+        CREATE FUNCTION no_tables() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no tables today'; END$$;
+        CREATE EVENT TRIGGER no_tables ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION no_tables();
+        """
+    )
+    runner.write("a", "SELECT 1;")
+
+    error = refusal(runner.apply)
+
+    assert error.message == "the history cannot be created in schema sqlmigrate: no tables today"
+    assert not is_there(conn, "sqlmigrate.meta")
+
+
 @pytest.mark.parametrize("name", ["meta", "applied", "_yoyo_migration"])
 def test_tables_of_another_tool_with_one_of_our_names_are_told_apart(conn, runner, name):
     conn.execute(f"CREATE SCHEMA sqlmigrate CREATE TABLE {name} (nothing_of_ours integer)")

@@ -45,7 +45,7 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         states = plan.status(found, known)
         errors, warnings = plan.contradictions(states, known)
     for problem in (*found.warnings, *warnings, *errors):
-        word = "warning" if problem.warning else "error"
+        word = "warning" if problem.warning else "apply refuses this"
         app.output.detail(f"{word}: " + "\n".join(render_problem(problem)))
     app.output.result(migrations=[_as_json(item) for item in states], summary=_counts(states))
     if states:
@@ -113,7 +113,7 @@ def _counts(states: Sequence[Status]) -> dict[str, int]:
     counts = {"applied": 0, "marked": 0, "half_way": 0, "pending": 0, "edited": 0, "missing": 0}
     for item in states:
         counts[item.state.name.lower()] += 1
-        counts["edited"] += item.edited
+        counts["edited"] += item.edited and not item.comments_only
         counts["missing"] += item.missing
     return counts
 

@@ -163,6 +163,7 @@ def install(connection: Connection, schema: str, history: History) -> None:
         return
     name = sql.Identifier(schema)
     exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
+    refused = f"the history cannot be created in schema {schema}"
     try:
         with connection.transaction():
             if not exists:
@@ -171,8 +172,12 @@ def install(connection: Connection, schema: str, history: History) -> None:
                 connection.execute(upgrade)
     except psycopg.errors.InsufficientPrivilege as error:
         raise HistoryError(
-            f"the history cannot be created in schema {schema}: {error.diag.message_primary}",
+            f"{refused}: {error.diag.message_primary}",
             hint=f"a DBA can help: {_sql(_GRANT_CREATE if exists else _CREATE_SCHEMA, schema, connection)}",
         ) from None
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
         raise _other_tool(schema, error) from None
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        raise HistoryError(f"{refused}: {error.diag.message_primary or error}") from None  # an event trigger, say
