@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FILE_NAMES = ("sqlmigrate.toml", "pyproject.toml")
 DEFAULT = "default"
+API_ROLES = ("anon", "authenticated")
+"""The roles behind which an API puts everybody, as Supabase names them."""
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
@@ -49,6 +51,7 @@ class Config:
     require_proof: bool = False
     check_drift: bool = False
     drift_ignore: tuple[str, ...] = ()
+    api_roles: tuple[str, ...] = API_ROLES
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None
@@ -287,6 +290,7 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "require_proof": _bool,
     "check_drift": _bool,
     "drift_ignore": _texts,
+    "api_roles": _texts,
 }
 SETTINGS = tuple(_PARSERS)
 """The names of all settings."""

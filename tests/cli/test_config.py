@@ -29,6 +29,7 @@ SAMPLES = {
     "require_proof": ("true", True),
     "check_drift": ("true", True),
     "drift_ignore": ("a.*, role b", ["a.*", "role b"]),
+    "api_roles": ("web_anon, web_user", ["web_anon", "web_user"]),
 }
 
 

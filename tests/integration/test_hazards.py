@@ -101,6 +101,45 @@ def test_what_a_block_hides_is_found_too(shadow, ground):
     assert {code for code, _ in found(shadow, ground, text)} == {"H01", "H06", "H21"}
 
 
+def test_the_roles_of_an_api_may_have_other_names(shadow, ground, new_role):
+    role = new_role("NOLOGIN", "web_anon")
+    with shadow.clone(ground) as database:
+        traced = trace_text(shadow, database, f"CREATE TABLE open (id integer); GRANT SELECT ON open TO {role};")
+
+    assert check(Context(traced, shadow.owner)) == []
+    [one] = check(Context(traced, shadow.owner, (role,)))
+    assert (one.code, one.seen) == ("H30", "public.open has no row level security, and web_anon may use it")
+
+
+def test_all_rows_that_a_block_writes_are_found_and_those_that_it_chooses_are_not(shadow, ground):
+    every = """
+        DO $$
+        BEGIN
+            IF true THEN
+                UPDATE orders SET status = 'open';
+            END IF;
+            EXECUTE 'DELETE FROM public.customers';
+        END
+        $$
+    """
+    some = """
+        DO $$
+        DECLARE one record;
+        BEGIN
+            FOR one IN SELECT id FROM orders FOR UPDATE LOOP
+                UPDATE orders SET status = 'open' WHERE id = one.id;
+            END LOOP;
+            CREATE TEMP TABLE mine AS SELECT 1 AS id;
+            UPDATE mine SET id = 2;
+            INSERT INTO customers VALUES (1) ON CONFLICT (id) DO UPDATE SET name = 'x';
+        END
+        $$
+    """
+
+    assert found(shadow, ground, every) == [("H20", 1), ("H20", 1)]
+    assert found(shadow, ground, some) == []
+
+
 def test_the_same_in_the_rollback_of_what_was_made_is_a_note(shadow, ground):
     with shadow.clone(ground) as database:
         traced = trace_text(shadow, database, "ALTER TABLE orders DROP COLUMN status", operation="rollback")

@@ -26,10 +26,11 @@ _FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "orde
 
 
 def direction(
-    trace: Trace, operation: Operation, findings: Sequence[Finding], role: str, target: model.Target | None
+    context: Context, operation: Operation, findings: Sequence[Finding], target: model.Target | None
 ) -> Direction:
     """Describe one script that was traced."""
-    hazards, suppressed, idle = sorted_out(statistics.raised(check(Context(trace, role)), target), trace.script)
+    trace = context.trace
+    hazards, suppressed, idle = sorted_out(statistics.raised(check(context), target), trace.script)
     by_statement = answered(findings, trace)
     steps = [Taken(one.statement.number, one.taken, one.held) for one in trace.statements]
     held = holds(steps)

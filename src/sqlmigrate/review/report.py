@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import __version__, catalog, proofs
 from sqlmigrate import connection as connections
+from sqlmigrate.config import API_ROLES
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.errors import MigrationsError
 from sqlmigrate.review import assemble, model, statistics
+from sqlmigrate.review.hazards import Context
 from sqlmigrate.review.out_of_order import answer
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.tracer import trace
@@ -42,7 +44,8 @@ class Question:
     """What to review: the `wanted` migrations, on top of those that are `applied`, in the order in which they were.
 
     Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
-    to begin with instead. `target` holds the figures of the database that it is for.
+    to begin with instead. `target` holds the figures of the database that it is for, `api_roles` are the roles behind
+    which an API puts everybody.
     """
 
     migrations: Migrations
@@ -51,6 +54,7 @@ class Question:
     base: Base | None = None
     target: model.Target | None = None
     notes: tuple[str, ...] = ()
+    api_roles: tuple[str, ...] = API_ROLES
 
 
 def review(question: Question, shadow: Shadow, options: Options) -> Report:
@@ -285,7 +289,8 @@ class _Runner:
         if isinstance(traced, str):
             return assemble.not_run(script, operation, traced, transactional=transactional)
         role = script.directives.role or self.options.role or self.shadow.owner
-        return assemble.direction(traced, operation, self.findings.get(id(script), ()), role, self.question.target)
+        context = Context(traced, role, self.question.api_roles)
+        return assemble.direction(context, operation, self.findings.get(id(script), ()), self.question.target)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""

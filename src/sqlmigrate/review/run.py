@@ -65,7 +65,7 @@ def review_project(
         notes = [*seen.notes, *(str(problem) for problem in found.warnings)]
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
-        question = Question(found, tuple(wanted), seen.applied, seen.base, seen.figures, tuple(notes))
+        question = Question(found, tuple(wanted), seen.applied, seen.base, seen.figures, tuple(notes), config.api_roles)
         return review(question, opened, options)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+from sqlmigrate.sql.bodies import done
+from sqlmigrate.sql.parse import parse_tree
 from sqlmigrate.sql.subject import quote
 
 if TYPE_CHECKING:
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
 _HOLDERS = ("table", "column", "materialized view")
 _KNOWN_BY_NAME = ("table", "column", "view", "materialized view", "schema", "function", "procedure", "sequence", "type")
 _CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(?:UPDATE|DELETE|TRUNCATE)\b", re.IGNORECASE)
 _NOW = re.compile(r"(.+) \(now (.+)\)$")
 
 
-def _without_where(context: Context) -> Iterator[Found]:
+def _all_rows(context: Context) -> Iterator[Found]:
     for one in context.statements:
         number = one.statement.number
         if one.command == "TRUNCATE":
@@ -28,13 +31,29 @@ def _without_where(context: Context) -> Iterator[Found]:
             if tables:
                 yield Found(number, f"TRUNCATE empties {listed(tables)} under ACCESS EXCLUSIVE", tables)
             continue
-        for kind, joined in (("update_stmt", "from_clause"), ("delete_stmt", "using_clause")):
-            node = context.node(number, kind)
-            if node is None or node.HasField("where_clause") or getattr(node, joined):
-                continue
-            name = quoted(node.relation.schemaname, node.relation.relname)
-            if target := existing(context, one, name):
-                yield Found(number, f"{one.command} without WHERE: every row of {target} is written", (target,))
+        for kind, node in (context.nodes[number], *_in_block(one)) if number in context.nodes else ():
+            word, relations = _written_whole(kind, node)
+            for relation in relations:
+                if target := existing(context, one, quoted(relation.schemaname, relation.relname)):
+                    yield Found(number, f"{word} {target} is written", (target,))
+
+
+def _in_block(one: Traced) -> Iterator[tuple[str, Any]]:
+    """Give the kind and node of what a DO block writes, as far as it stands there."""
+    for text in done(one.statement.text, _WRITES):
+        tree = parse_tree(text)
+        if tree is not None and tree.stmts and (kind := tree.stmts[0].stmt.WhichOneof("node")):
+            yield kind, getattr(tree.stmts[0].stmt, kind)
+
+
+def _written_whole(kind: str, node: Any) -> tuple[str, list[Any]]:
+    """Say which relations a statement writes whole, and how; none where it chooses rows."""
+    if kind == "truncate_stmt":
+        return "TRUNCATE in a DO block: every row of", [item.range_var for item in node.relations]
+    joined = {"update_stmt": "from_clause", "delete_stmt": "using_clause"}.get(kind)
+    if joined is None or node.HasField("where_clause") or getattr(node, joined):
+        return "", []
+    return f"{kind.partition('_')[0].upper()} without WHERE: every row of", [node.relation]
 
 
 def quoted(schema: str, name: str) -> str:
@@ -177,11 +196,11 @@ RULES = (
         "all-rows-written",
         "UPDATE or DELETE without WHERE, or TRUNCATE",
         "warning",
-        "A statement writes every row of a table that was there before.",
+        "A statement, also one that stands in a DO block, writes every row of a table that was there before.",
         "whoever writes one of these rows waits until COMMIT; an UPDATE makes the table twice as large, and TRUNCATE "
         "stops reads too",
         "say in WHERE which rows need it, and go through a large table in batches, outside of this transaction",
-        _without_where,
+        _all_rows,
     ),
     Rule(
         "H21",

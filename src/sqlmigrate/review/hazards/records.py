@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.config import API_ROLES
 from sqlmigrate.sql.parse import parse_tree
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Context:
 
     trace: Trace
     role: str
-    exposed: tuple[str, ...] = ("anon", "authenticated")
+    exposed: tuple[str, ...] = API_ROLES
 
     @property
     def statements(self) -> tuple[Traced, ...]:

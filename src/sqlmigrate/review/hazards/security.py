@@ -100,7 +100,8 @@ RULES = (
         "row-security-off",
         "no row level security on a table that an API exposes",
         "danger",
-        "A table that the roles of an API (anon, authenticated) have rights on has no row level security.",
+        "A table that the roles of an API have rights on has no row level security. They are anon and authenticated "
+        "unless the setting api_roles names others.",
         "nothing: everybody who can reach the API reads, and perhaps writes, all of its rows",
         "enable row level security in the same migration, and write policies for what shall be seen",
         _row_security_off,
