@@ -39,7 +39,7 @@ class WaitingForRunLock:
 
 @dataclass(frozen=True, slots=True)
 class ScriptStarted:
-    """A script begins: the `number`th of `total`; `operation` is apply, rollback, or replay on a shadow."""
+    """A script begins: the `number`th of `total`; `operation` is apply, rollback, replay, roundtrip or review."""
 
     migration_id: str
     operation: str

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,27 @@ def test_it_needs_no_database_and_says_what_a_script_locks_and_risks(write, sqlm
     assert any(line.startswith("  undo      EXACT  the undo restores the schema exactly") for line in result.lines)
     assert "\nnot checked\n" in result.stdout
     assert result.stderr == "reviewing on a scratch database ...\n"
+
+
+def test_it_says_how_far_it_is(write, sqlmigrate):
+    write(a=FINE, b=DANGER)
+    told = sqlmigrate("review", "--verbose").stderr.splitlines()
+
+    steps = ["roundtrip a ...", "roundtrip b ...", "review a ...", "review b ..."]
+    assert [line for line in told if line.endswith(" ...")] == ["reviewing on a scratch database ...", *steps]
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is_and_goes_away(write):
+    write(a=FINE)
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "sqlmigrate", "review", "--no-color"]
+    subprocess.run(command, check=True, stdin=end, stdout=end, stderr=end, env=os.environ | {"TERM": "xterm"})
+    shown = os.read(terminal, 100_000).decode()
+    os.close(end)
+    os.close(terminal)
+
+    assert "review a ..." in shown
+    assert shown.rindex("\x1b[2K") < shown.index("FINE")
 
 
 @pytest.mark.parametrize(

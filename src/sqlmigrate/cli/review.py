@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,12 @@ import click
 from sqlmigrate.cli._options import App, common, shadowing
 from sqlmigrate.cli._output import is_terminal
 from sqlmigrate.errors import UsageError
+from sqlmigrate.events import ScriptStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from sqlmigrate.events import Event, Observer
     from sqlmigrate.review.model import Report, Verdict
     from sqlmigrate.review.render.terminal import Role
     from sqlmigrate.target import Target
@@ -93,7 +95,14 @@ def command(
         target = stack.enter_context(app.target()) if base == "dump" else stack.enter_context(app.named_target())
         _announce(app, target)
         report = review_project(
-            app.config, app.options(), ids, target=target, stats=stats, base=base, superuser=shadow_superuser
+            app.config,
+            app.options(),
+            ids,
+            target=target,
+            stats=stats,
+            base=base,
+            superuser=shadow_superuser,
+            observer=stack.enter_context(_progress(app)),
         )
     if output is not None:
         output.write_text(_written(report, form), encoding="utf-8", newline="\n")
@@ -117,6 +126,29 @@ def _announce(app: App, target: Target | None) -> None:
         with connection.session(target.conninfo) as session:
             app.announce(target, connection.probe(session))
     app.output.progress("reviewing on a scratch database ...")
+
+
+@contextmanager
+def _progress(app: App) -> Iterator[Observer]:
+    """Show on a terminal how far it is, with --verbose anywhere."""
+    if app.output.quiet or app.output.as_json or not is_terminal(sys.stderr):
+        yield lambda event: app.output.detail(_begun(event))
+        return
+    from rich.console import Console  # noqa: PLC0415  only on a terminal
+    from rich.progress import Progress  # noqa: PLC0415  same
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def draw(event: Event) -> None:
+            if isinstance(event, ScriptStarted):
+                bar.update(task, description=_begun(event), total=event.total, completed=event.number - 1)
+
+        yield draw
+
+
+def _begun(event: Event) -> str:
+    return f"{event.operation} {event.migration_id} ..." if isinstance(event, ScriptStarted) else ""
 
 
 def _written(report: Report, form: str) -> str:

@@ -12,6 +12,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.errors import MigrationsError
+from sqlmigrate.events import ScriptStarted, ignore
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.hazards import Context
 from sqlmigrate.review.out_of_order import answer
@@ -22,11 +23,12 @@ from sqlmigrate.schemadiff import as_json, as_text, compare
 from sqlmigrate.sql.preflight import preflight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.catalog import Snapshot
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.session import Options
+    from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
@@ -57,19 +59,21 @@ class Question:
     api_roles: tuple[str, ...] = API_ROLES
 
 
-def review(question: Question, shadow: Shadow, options: Options) -> Report:
+def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
     """Review migrations on a shadow that has what they need; see `shadow.wanted`.
 
+    `observer` hears which migration is begun, first of those whose undo is to be proven, then of all.
     A script that fails is a verdict and no error; one of those before the wanted ones that fails raises
     ExecutionError.
     """
     scripts = [(migration, *pair) for migration in question.wanted for pair in migration.scripts()]
     linted = lint([(script, transactional) for _, script, transactional in scripts], major=shadow.major)
     findings = {id(item[1]): found for item, found in zip(scripts, linted.findings, strict=True)}
-    trips = _trips(question, shadow, options)
+    trips = _trips(question, shadow, options, observer)
     with ExitStack() as stack:
         runner = _Runner(question, shadow, options, findings, trips, stack)
-        found = tuple(runner.reviewed())
+        names = _announced("review", [item.migration_id for item in question.wanted], observer)
+        found = tuple(one for _, one in zip(names, runner.reviewed(), strict=True))
     return _report(question, shadow, linted, found)
 
 
@@ -117,7 +121,13 @@ def _not_checked(question: Question, linted: Lint, found: Sequence[model.Migrati
                 yield model.NotChecked(f"{direction.path} behind its error", "what comes behind it was not run")
 
 
-def _trips(question: Question, shadow: Shadow, options: Options) -> dict[str, Proof]:
+def _announced(operation: str, names: Sequence[str], observer: Observer) -> Iterator[str]:
+    for number, name in enumerate(names, 1):
+        observer(ScriptStarted(name, operation, number, len(names)))
+        yield name
+
+
+def _trips(question: Question, shadow: Shadow, options: Options, observer: Observer) -> dict[str, Proof]:
     """Give the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
     samples, _ = find_samples(question.migrations)
     known, missing = {}, []
@@ -128,9 +138,10 @@ def _trips(question: Question, shadow: Shadow, options: Options) -> dict[str, Pr
         else:
             known[migration.migration_id] = proof
     if missing:
-        for trip in round_trips(
+        trips = round_trips(
             question.migrations, missing, shadow, options, samples=samples, base=question.base, fingerprints=False
-        ):
+        )
+        for _, trip in zip(_announced("roundtrip", missing, observer), trips, strict=True):
             known[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
     return known
 

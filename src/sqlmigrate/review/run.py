@@ -11,6 +11,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import history, roundtrip, shadow
 from sqlmigrate import migrations as files
 from sqlmigrate.errors import UsageError
+from sqlmigrate.events import ignore
 from sqlmigrate.review import statistics
 from sqlmigrate.review.report import Question, review
 from sqlmigrate.roundtrip import Base
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.config import Config
     from sqlmigrate.engine.session import Options
+    from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.review import model
     from sqlmigrate.review.model import Report
@@ -48,11 +50,13 @@ def review_project(
     stats: Path | None = None,
     base: str = "replay",
     superuser: bool = False,
+    observer: Observer = ignore,
 ) -> Report:
     """Review the migrations of these ids, or those that are pending; without a target, all of them.
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
-    instead, from a file. Raises UsageError for an unknown id, and what opening the shadow raises.
+    instead, from a file; `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the
+    shadow raises.
     """
     found = files.load(config.migrations)
     seen = _look(config, target, base) if target is not None else _Seen()
@@ -66,7 +70,7 @@ def review_project(
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
         question = Question(found, tuple(wanted), seen.applied, seen.base, seen.figures, tuple(notes), config.api_roles)
-        return review(question, opened, options)
+        return review(question, opened, options, observer)
 
 
 def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str]) -> list[Migration]:
