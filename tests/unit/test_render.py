@@ -246,6 +246,10 @@ def test_hostile_text_in_markdown_reads_as_it_is():
     assert shown.count(nasty) > 5
 
 
+def test_markdown_of_nothing_has_no_table():
+    assert "|--" not in markdown.render(replace(reports.fine(), migrations=()))
+
+
 def test_markdown_notifies_nobody():
     report = replace(reports.fine(), notes=("ask @dba-team about #12 of @all",))
 

@@ -97,6 +97,8 @@ def _head(report: Report) -> Iterator[str]:
     yield f"> [!{_ALERTS[report.verdict]}]"
     yield f"> **{prose(words.brief(report.headline, _LONGEST))}**"
     yield f"> {words.VERDICTS[report.verdict]}"
+    if not report.migrations:
+        return
     yield ""
     yield "| migration | verdict | statements | longest strong lock | undo |"
     yield "|---|---|---|---|---|"
