@@ -266,4 +266,6 @@ def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:
         detail=diag.message_detail,
         hint=diag.message_hint,
         context=diag.context,
+        internal_query=diag.internal_query,
+        internal_position=int(diag.internal_position) if diag.internal_position else None,
     )

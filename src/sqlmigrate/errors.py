@@ -63,7 +63,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ServerMessage:
-    """What PostgreSQL said: the parts of an ErrorResponse that people read (protocol section 55.8)."""
+    """What PostgreSQL said: the parts of an ErrorResponse that people read (protocol section 55.8).
+
+    `internal_query` is what a function or DO block had PostgreSQL run, `internal_position` the 1-based place in it.
+    """
 
     message: str
     severity: str = "ERROR"
@@ -71,6 +74,8 @@ class ServerMessage:
     detail: str | None = None
     hint: str | None = None
     context: str | None = None
+    internal_query: str | None = None
+    internal_position: int | None = None
 
 
 class Error(Exception):

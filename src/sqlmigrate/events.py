@@ -67,11 +67,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class NoticesLeftOut:
-    """A statement sent more notices than are shown; `count` were left out."""
+    """A statement sent more notices, or `warnings`, than are shown; `count` were left out."""
 
     migration_id: str
     count: int
     place: Place | None = None
+    warnings: bool = False
 
 
 @dataclass(frozen=True, slots=True)

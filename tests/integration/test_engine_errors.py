@@ -163,3 +163,14 @@ def test_a_place_is_right_in_a_database_with_another_encoding(runner, admin, pg_
         assert "has no equivalent" in failure(runner, "SELECT '日本';").message
     finally:
         admin.execute("DROP DATABASE test_latin1 WITH (FORCE)")
+
+
+def test_the_query_that_a_block_put_together_is_told_with_its_place(runner):
+    runner.write("a", "DO $$BEGIN EXECUTE format('CREATE TABLE %I (n integr)', 'orders'); END$$;")
+
+    with pytest.raises(ExecutionError) as caught:
+        runner.apply()
+
+    said = caught.value.server
+    assert (said.internal_query, said.message) == ("CREATE TABLE orders (n integr)", 'type "integr" does not exist')
+    assert said.internal_query[said.internal_position - 1 :] == "integr)"

@@ -90,6 +90,15 @@ def test_notices_of_a_rollback_script_are_passed_on(runner):
     assert notice.place.path.name == "a.rollback.sql"
 
 
+def test_a_warning_is_not_lost_among_many_notices(runner):
+    runner.write("a", "DO $$BEGIN FOR n IN 1..30 LOOP RAISE NOTICE 'n'; END LOOP; RAISE WARNING 'w'; END$$;")
+
+    runner.apply()
+
+    assert [event.message.message for event in runner.told(Notice)] == [*["n"] * 20, "w"]
+    assert [(event.count, event.warnings) for event in runner.told(NoticesLeftOut)] == [(10, False)]
+
+
 def test_a_notice_at_commit_is_passed_on(runner):
     """A deferred trigger speaks only when the transaction ends."""
     runner.write(

@@ -153,6 +153,19 @@ def test_a_message_without_a_code_has_no_gap():
     assert server_details(ServerMessage("m")) == []
 
 
+def test_a_query_of_a_function_is_shown_with_a_caret():
+    said = ServerMessage("m", context="c", internal_query="SELECT 1;\n\tSELECT ä, b", internal_position=19)
+
+    assert "\n".join(plain(server_details(said))).splitlines() == [
+        "  QUERY: SELECT 1;",
+        "    \tSELECT ä, b",
+        "    2 | \tSELECT ä, b",
+        "      | \t       ^",
+        "  CONTEXT: c",
+    ]
+    assert server_details(ServerMessage("m", internal_query="SELECT 1")) == ["  QUERY: SELECT 1"]
+
+
 @pytest.mark.parametrize("kind", [MigrationsError, SeedError])
 def test_every_problem_is_told_with_its_line_and_its_remedy(kind):
     problems = [Problem("is wrong", Place(Path("a.sql"), 1, 3, "abc"), "mend it"), Problem("is odd", warning=True)]
@@ -189,6 +202,8 @@ def test_an_error_is_plain_values():
             "detail": "a\nb",
             "hint": "a hint",
             "context": "PL/pgSQL function f() line 3",
+            "internal_query": None,
+            "internal_position": None,
         },
     }
     assert error_as_json(Error("x")) == {"type": "Error", "message": "x", "hint": None, "place": None, "exit_status": 1}

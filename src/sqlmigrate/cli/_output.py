@@ -7,16 +7,17 @@ import os
 import sys
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.errors import Error, ExecutionError, MigrationsError, SeedError
+from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, SeedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlmigrate.errors import Place, Problem, ServerMessage
+    from sqlmigrate.errors import Problem, ServerMessage
 
 JSON_VERSION = 1
 _CARET_WIDTH = 160
@@ -188,9 +189,22 @@ def _server_lines(error: ExecutionError) -> list[str]:
 
 
 def server_details(said: ServerMessage) -> list[str]:
-    """Give DETAIL, HINT and CONTEXT as psql shows them."""
-    parts = (("DETAIL", said.detail), ("HINT", said.hint), ("CONTEXT", said.context))
-    return [f"  {name}: " + printable(text).replace("\n", "\n    ") for name, text in parts if text]
+    """Give DETAIL, HINT, QUERY and CONTEXT as psql shows them."""
+    parts = (("DETAIL", said.detail), ("HINT", said.hint), ("QUERY", said.internal_query), ("CONTEXT", said.context))
+    lines = []
+    for name, text in parts:
+        if text:
+            lines.append(f"  {name}: " + printable(text).replace("\n", "\n    "))
+        if text and name == "QUERY" and said.internal_position:
+            lines += ["  " + line for line in caret(_place_in(text, said.internal_position))]
+    return lines
+
+
+def _place_in(query: str, position: int) -> Place:
+    """Give the place of a 1-based position in a query that is in no file."""
+    before = query[: position - 1]
+    line, start = before.count("\n") + 1, before.rfind("\n") + 1
+    return Place(Path(), line, position - start, query[start:].partition("\n")[0])
 
 
 def place_as_json(place: Place | None) -> dict[str, Any] | None:
@@ -227,4 +241,6 @@ def error_as_json(error: Error) -> dict[str, Any]:
     return values
 
 
-_SERVER_FIELDS = ("severity", "sqlstate", "message", "detail", "hint", "context")
+_SERVER_FIELDS = (
+    "severity", "sqlstate", "message", "detail", "hint", "context", "internal_query", "internal_position",
+)  # fmt: skip

@@ -33,7 +33,8 @@ def drawer(output: Output) -> events.Observer:
             case events.Notice():
                 _draw_notice(output, event)
             case events.NoticesLeftOut():
-                output.progress(f"  ... and {event.count} more notices of the statement at {event.place}")
+                what = "warnings" if event.warnings else "notices"
+                output.progress(f"  ... and {event.count} more {what} of the statement at {event.place}")
             case events.WaitingForRunLock():
                 _draw_waiting(output, event, told)
             case events.RowsReturned():

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script, Statement
 
 NOTICES_SHOWN = 20
-"""Notices of one statement that are passed on whole; of the others only the count is."""
+"""Notices of one statement that are passed on whole, and as many warnings; of the others only the count is."""
 
 _BLOCK_LINE = re.compile(r"inline_code_block line (\d+)")
 _BODY_START = re.compile(r"\$\w*\$|'")
@@ -51,7 +51,7 @@ class Listener:
     observer: Observer
     idle: Callable[[], None] = lambda: None
     patient: bool = False
-    _seen: Counter[int] = field(default_factory=Counter)
+    _seen: Counter[tuple[int, bool]] = field(default_factory=Counter)
     _at: Statement | None = None
 
     def notice(self, statement: Statement | None, diag: Diagnostic) -> None:
@@ -59,9 +59,9 @@ class Listener:
         if statement is not self._at:
             self.close()
             self._at = statement
-        number = statement.number if statement else 0
-        self._seen[number] += 1
-        if self._seen[number] <= NOTICES_SHOWN:
+        kind = (statement.number if statement else 0, diag.severity_nonlocalized == "WARNING")
+        self._seen[kind] += 1
+        if self._seen[kind] <= NOTICES_SHOWN:
             self.observer(Notice(self.migration_id, server_message(diag), self._place(statement)))
 
     def rows(self, step: Step) -> None:
@@ -71,11 +71,11 @@ class Listener:
             self.observer(RowsReturned(self.migration_id, step.columns, tuple(step.shown), step.rows, place))
 
     def close(self) -> None:
-        """Say how many notices of the last statement were left out."""
-        for number, count in self._seen.items():
+        """Say how many notices and warnings of the last statement were left out."""
+        for (number, warnings), count in self._seen.items():
             if count > NOTICES_SHOWN:
                 place = self._place(self._at if self._at and self._at.number == number else None)
-                self.observer(NoticesLeftOut(self.migration_id, count - NOTICES_SHOWN, place))
+                self.observer(NoticesLeftOut(self.migration_id, count - NOTICES_SHOWN, place, warnings=warnings))
         self._seen.clear()
 
     def _place(self, statement: Statement | None) -> Place | None:
