@@ -209,6 +209,11 @@ def _host(connection: Connection) -> str:
     return _shown_host(connection.info.host or connection.info.hostaddr, str(connection.info.port))
 
 
+def database_of(connection: Connection) -> str:
+    """Name the database of a session and its host, for a report."""
+    return f"{connection.info.dbname} on {_host(connection)}"
+
+
 def _shown_host(host: str, port: str) -> str:
     return f"socket {host}" if host.startswith("/") else f"{host}:{port}"
 

@@ -250,6 +250,16 @@ def test_markdown_of_nothing_has_no_table():
     assert "|--" not in markdown.render(replace(reports.fine(), migrations=()))
 
 
+def test_markdown_counts_the_lines_of_a_proof_that_it_leaves_out_and_keeps_what_failed():
+    lines = ("~ view v", *["    - a line"] * 20, "+ table t", "apply failed: no")
+    one = reports.report().migrations[0]
+    one = replace(one, proof=replace(one.proof, lines=lines))
+    text = markdown.render(replace(reports.report(), migrations=(one,)))
+
+    assert all(words in text for words in ("view v", "table t", "apply failed"))
+    assert "  - and 13 more lines, which the HTML report shows\n" in text
+
+
 def test_markdown_notifies_nobody():
     report = replace(reports.fine(), notes=("ask @dba-team about #12 of @all",))
 

@@ -30,7 +30,9 @@ def command(app: App, *, output: Path | None) -> None:
 
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
-        found = statistics.read_statistics(session, name=target.description, history_schema=app.config.history_schema)
+        found = statistics.read_statistics(
+            session, name=connection.database_of(session), history_schema=app.config.history_schema
+        )
     data = statistics.as_json(found)
     if output is not None:
         output.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

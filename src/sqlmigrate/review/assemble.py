@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review import model, statistics
 from sqlmigrate.review.commands import command
 from sqlmigrate.review.hazards import Context, check, sorted_out
@@ -14,7 +15,6 @@ from sqlmigrate.review.squawk import answered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlmigrate.errors import Error
     from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
     from sqlmigrate.review.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
@@ -150,7 +150,9 @@ def _last_line(statement: Statement) -> int:
 
 
 def _words(error: Error) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)
+    said = error.server if isinstance(error, ExecutionError) else None
+    more = [text for text in (said and said.detail, error.hint) if text]
+    return f"{error} ({'; '.join(more)})" if more else str(error)
 
 
 def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: model.OutOfOrder | None) -> Verdict:

@@ -95,7 +95,9 @@ def _look(config: Config, target: Target, base: str) -> _Seen:
         notes: tuple[str, ...] = ()
         figures = None
         try:
-            figures = statistics.read_statistics(session, name=target.description, history_schema=config.history_schema)
+            figures = statistics.read_statistics(
+                session, name=connections.database_of(session), history_schema=config.history_schema
+            )
         except psycopg.Error as error:
             reason = error.diag.message_primary or connections.redact(str(error).strip())
             notes = (f"the target's figures could not be read: {reason}",)

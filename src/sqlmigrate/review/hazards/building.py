@@ -22,7 +22,9 @@ def _not_concurrent(context: Context) -> Iterator[Found]:
             table = str(properties.get("table"))
             if table in stopped and one.scans:
                 definition = _CREATE_INDEX.sub("INDEX CONCURRENTLY", str(properties["definition"]), count=1)
-                seen = f"index {name} is built while {table} is locked in mode {strongest(one)[table].mode}"
+                mode = strongest(one)[table].mode
+                seen = f"index {name} is built while {table} is locked in mode {mode}"
+                seen += ", so reads wait too" if mode == "ACCESS EXCLUSIVE" else ""
                 yield Found(one.statement.number, seen, (table,), f"{_ALONE}{definition};")
 
 

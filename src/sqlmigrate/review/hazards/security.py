@@ -102,7 +102,7 @@ RULES = (
         "danger",
         "A table that the roles of an API have rights on has no row level security. They are anon and authenticated "
         "unless the setting api_roles names others.",
-        "nothing: everybody who can reach the API reads, and perhaps writes, all of its rows",
+        "everybody who can reach the API reads, and perhaps writes, all of its rows",
         "enable row level security in the same migration, and write policies for what shall be seen",
         _row_security_off,
     ),
@@ -112,7 +112,7 @@ RULES = (
         "SECURITY DEFINER without a fixed search_path",
         "danger",
         "A function runs with the rights of its owner, and looks names up where its caller says.",
-        "nothing: whoever may create a table or function in a schema of his own can make it run his code as its owner",
+        "whoever may create a table or function in a schema of his own can make it run his code as its owner",
         "fix the search_path in the function's definition, and qualify every name in its body",
         _definer,
     ),

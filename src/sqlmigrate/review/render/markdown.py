@@ -22,7 +22,7 @@ _ALERTS: dict[Verdict, str] = {"fails": "CAUTION", "danger": "CAUTION", "warning
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>&|~$^=!#@\"']")
 _PINGS = re.compile(r"(&#64;|&#35;)")
 _RESERVE = 1_000  # characters for saying what was left out
-_ROWS, _PLACES = 20, 5
+_ROWS, _PLACES, _LINES = 20, 5, 10
 _LONGEST, _NAME, _REWRITE = 600, 100, 4_000  # characters
 
 
@@ -184,7 +184,10 @@ def _summary(migration: Migration) -> Iterator[str]:
             where = words.listed(list(map(str, lines)), 8)
             yield f"  - squawk {code(rule)}, {answer}: line {where}"
     yield f"- undo: **{prose(migration.proof.verdict.replace('_', ' '))}**, {prose(words.undo(migration)[1])}"
-    yield from (f"  - {code(words.brief(line, _LONGEST))}" for line in migration.proof.lines[:_PLACES])
+    shown, more = words.foremost(migration.proof.lines, _LINES)
+    yield from (f"  - {code(words.brief(line, _LONGEST))}" for line in shown)
+    if more:
+        yield f"  - and {words.count(more, 'more line')}, which the HTML report shows"
 
 
 def _locks(direction: Direction) -> Iterator[str]:

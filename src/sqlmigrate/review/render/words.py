@@ -122,6 +122,14 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def foremost(lines: Sequence[str], most: int) -> tuple[Sequence[str], int]:
+    """Choose so many lines of a proof, and count the others: what failed, then what differs, then how it differs."""
+    if len(lines) <= most:
+        return lines, 0
+    order = sorted(range(len(lines)), key=lambda at: (" failed: " not in lines[at], lines[at].startswith(" "), at))
+    return [lines[at] for at in sorted(order[:most])], len(lines) - most
+
+
 def rows(number: int | None) -> str:
     """Say a number of rows."""
     return "unknown" if number is None else in_words(number)
