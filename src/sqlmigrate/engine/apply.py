@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
@@ -59,7 +59,7 @@ def preview(conninfo: str, planner: Planner, options: Options, *, gate: Callable
         info = probe(connection)
         gate(info)
         found = history.read(connection, options.schema)
-        plan = planner(found)
+        plan = _looked_around(connection, planner(found), found, options)
     _require_runnable(plan)
     return Preview(plan, info, found)
 
@@ -73,7 +73,8 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
     with session(conninfo) as connection:
         info = probe(connection)
         require_writable(info)
-        plan = planner(history.read(connection, options.schema))
+        found = history.read(connection, options.schema)
+        plan = _looked_around(connection, planner(found), found, options)
         if plan.steps:
             # the question and the run lock may take longer than the login may be idle
             settle_writer(conninfo, connection, info)
@@ -93,6 +94,15 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
                 error.operation = plan.operation
                 raise
     return Result(plan, tuple(ran))
+
+
+def _looked_around(connection: Connection, plan: Plan, found: History, options: Options) -> Plan:
+    """Note, before the first run in a database, what other tools have done there."""
+    if found.version is not None or plan.operation != "apply" or not plan.steps:
+        return plan
+    from sqlmigrate.engine.takeover import require_new  # noqa: PLC0415  once in the life of a database
+
+    return replace(plan, notes=(*plan.notes, *require_new(connection, options.schema, plan)))
 
 
 @contextmanager

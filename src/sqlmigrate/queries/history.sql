@@ -6,6 +6,15 @@ LEFT JOIN pg_catalog.pg_class AS class ON class.relnamespace = space.oid
 WHERE space.nspname = %s
 GROUP BY space.oid
 
+-- name: of_other_tools
+-- where our role would find them by their bare names: what a platform keeps in schemas of its own says nothing
+SELECT class.relnamespace::regnamespace::text, class.relname::text
+FROM pg_catalog.pg_class AS class
+WHERE class.relname = ANY (%s)
+  AND class.relkind IN ('r', 'p')
+  AND pg_catalog.pg_table_is_visible(class.oid)
+ORDER BY 1, 2
+
 -- name: version
 SELECT pg_catalog.max(version), EXISTS (SELECT FROM {schema}.journal) FROM {schema}.meta
 
