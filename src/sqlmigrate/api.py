@@ -280,14 +280,16 @@ def seed(
     role: str | None = None,
     lock_timeout: Time = "2s",
     statement_timeout: Time = 0,
-    history_schema: str = "sqlmigrate",
+    history_schema: str = SCHEMA,
 ) -> SeedResult:
     """Insert and update the rows of a folder of seed files, in one transaction; rows that are right are not written.
 
     Every file is checked before the database is touched. Raises SeedError, whose `problems` hold what is wrong with
     files, tables or rows, and ConnectionFailed; nothing was written then.
     """
-    options = run_options(role=role, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
+    options = run_options(
+        role=role, lock_timeout=lock_timeout, statement_timeout=statement_timeout, history_schema=history_schema
+    )
     found = data if isinstance(data, SeedSet) else read_seeds(data)
     with own_errors():
         return seeds.run(
@@ -297,7 +299,7 @@ def seed(
             lock_timeout=options.lock_timeout,
             statement_timeout=options.statement_timeout,
             gate=_pass,
-            history_schema=history_schema,
+            history_schema=options.schema,
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import server_message, session
+from sqlmigrate.connection import copy_in, server_message, session
 from sqlmigrate.errors import ExecutionError, ScriptError
 from sqlmigrate.migrations import BOOTSTRAP
 from sqlmigrate.sql.script import read_script
@@ -47,7 +47,10 @@ def run_bootstrap(superuser_conninfo: str, migrations: Path) -> None:
 def run_statement(connection: Connection, script: Script, statement: Statement) -> None:
     """Run one statement of a script on a session in autocommit; raises ExecutionError with its place."""
     try:
-        connection.execute(statement.text.encode())
+        if statement.data is not None:
+            copy_in(connection, statement.text, statement.data.chunks())
+        else:
+            connection.execute(statement.text.encode())
     except psycopg.Error as error:
         raise statement_failed(script, statement, error) from None
 

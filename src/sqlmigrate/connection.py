@@ -12,14 +12,16 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
+from psycopg.waiting import Ready, Wait
 
 from sqlmigrate import queries
 from sqlmigrate.errors import ConfigError, ConnectionFailed, ServerMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from psycopg.errors import Diagnostic
+    from psycopg.pq.abc import PGconn
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 140000
@@ -239,6 +241,20 @@ def require_writable(info: ServerInfo) -> None:
             f"database {info.database} is read only (transaction_read_only is on)",
             hint="Supabase does this when the disk is full; see also default_transaction_read_only of the role",
         )
+
+
+def copy_in(connection: Connection, command: str, parts: Iterable[str]) -> None:
+    """Send the data of a COPY ... FROM STDIN, in memory that does not grow with it; raises psycopg's errors."""
+    with connection.cursor() as cursor, cursor.copy(command.encode()) as copy:
+        for part in parts:
+            copy.write(part.encode())  # psycopg would recode text to the client_encoding of the script
+            connection.wait(_sent(connection.pgconn))
+
+
+def _sent(pgconn: PGconn) -> Generator[Wait, Ready | int, None]:
+    """Wait until libpq has nothing left to send: else its buffer grows by all that the server has not taken yet."""
+    while pgconn.flush():
+        yield Wait.W
 
 
 def is_pooled(connection: Connection) -> bool:

@@ -144,3 +144,10 @@ def test_the_history_is_kept_in_the_schema_that_is_given(database, shop, conn):
     assert steps(api.plan_rollback(database.url, shop.directory, history_schema="ops")) == ["1_a"]
     assert not is_there(conn, "sqlmigrate._yoyo_migration")
     assert ran(api.rollback(database.url, shop.directory, history_schema="ops")) == ["1_a"]
+
+
+@pytest.mark.parametrize("schema", ["", "x" * 70])
+@pytest.mark.parametrize("call", [api.status, api.apply, api.seed])
+def test_a_schema_of_the_history_that_cannot_be_one_is_refused(database, tmp_path, call, schema):
+    with pytest.raises(ConfigError, match="history_schema"):
+        call(database.url, tmp_path, history_schema=schema)

@@ -53,6 +53,16 @@ def test_what_cannot_run_in_a_transaction_may_stand_there(folder, database, admi
     assert is_there(admin, "public.i")
 
 
+def test_copy_data_may_stand_there(folder, database, admin):
+    write(folder, "1.sql", "CREATE TABLE public.t (n int, what text);\nCOPY public.t FROM stdin;\n1\tä\n2\t\\N\n\\.\n")
+    write(folder, "2.sql", "COPY public.t FROM stdin;\nx\ty\n\\.\n")
+
+    with pytest.raises(ExecutionError, match="invalid input syntax for type integer"):
+        run_bootstrap(database.superuser_conninfo, folder)
+
+    assert admin.execute("TABLE t").fetchall() == [(1, "ä"), (2, None)]
+
+
 def test_an_error_is_told_with_its_place(folder, database):
     write(folder, "1.sql", "SELECT 1;\r\nSELECT '😀',\r\n  nonsense;")
 

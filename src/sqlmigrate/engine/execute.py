@@ -1,6 +1,6 @@
 """Run the steps of a script on a session: pipelined, with COPY data in between, its notices, rows and error places.
 
-This is the one executor: the engine, the shadow database and the tracer run scripts through `run_steps`.
+This is the one executor of migrations: the engine, the shadow database and the tracer run them through `run_steps`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.waiting import Wait
 
-from sqlmigrate.connection import server_message
+from sqlmigrate.connection import copy_in, server_message
 from sqlmigrate.engine import pipeline
 from sqlmigrate.engine.pipeline import Exchange, Step
 from sqlmigrate.errors import Place
 from sqlmigrate.events import Notice, NoticesLeftOut, RowsReturned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from psycopg.errors import Diagnostic
-    from psycopg.pq.abc import PGconn
-    from psycopg.waiting import Ready
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.events import Observer
@@ -130,22 +127,13 @@ def _copy(connection: Connection, step: Step, exchange: Exchange) -> None:
         return
     exchange.under_way.append(step)
     try:
-        with connection.cursor() as cursor, cursor.copy(statement.text.encode()) as copy:
-            for part in statement.data.chunks():
-                copy.write(part.encode())  # psycopg would recode text to the client_encoding of the script
-                connection.wait(_sent(connection.pgconn))
+        copy_in(connection, statement.text, statement.data.chunks())
     except psycopg.Error as error:
         if connection.closed:
             raise
         exchange.error, exchange.failed = error, step
     finally:
         exchange.under_way.clear()
-
-
-def _sent(pgconn: PGconn) -> Generator[Wait, Ready | int, None]:
-    """Wait until libpq has nothing left to send: else its buffer grows by all that the server has not taken yet."""
-    while pgconn.flush():
-        yield Wait.W
 
 
 def error_place(script: Script, statement: Statement, diag: Diagnostic) -> Place:
