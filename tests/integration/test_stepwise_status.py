@@ -55,6 +55,13 @@ def test_status_shows_the_statement_and_the_ways_on(stopped, sqlmigrate):
     assert "1 half way" in lines
 
 
+def test_status_says_of_a_statement_that_was_not_begun_again_that_it_is_to_run(stopped, sqlmigrate, conn):
+    """As a run leaves it that was killed right after it had noted --resume-at."""
+    conn.execute("UPDATE sqlmigrate.journal SET error = NULL")
+
+    assert "statement 2 (line 4) is to run: INSERT INTO t ..." in sqlmigrate("status").stdout
+
+
 def test_status_as_json_holds_the_same(stopped, sqlmigrate):
     document = sqlmigrate("status", "--json").document
 

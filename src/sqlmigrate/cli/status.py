@@ -62,7 +62,8 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
 def _half_way(stopped: HalfWay) -> list[str]:
     """Say where a script stands, in words for 2 a.m.: the statement, what became of it, and the ways on."""
     entry = stopped.stopped_at
-    words = {"done": "is done", "failed": "failed", "running": "was begun; its outcome is not known"}
+    failed = "failed" if entry.error else "is to run"
+    words = {"done": "is done", "failed": failed, "running": "was begun; its outcome is not known"}
     first, *more = entry.statement.splitlines() or [""]
     lines = [
         f"{stopped.migration_id} stopped half way in its {stopped.operation} script:",
