@@ -117,6 +117,14 @@ def test_an_outcome_that_cannot_be_known_is_told_as_such(runner, sqlmigrate, con
     assert sqlmigrate("apply", "--resume-at", "2").status == 0
 
 
+def test_marking_it_says_that_the_place_is_forgotten(stopped, sqlmigrate):
+    outcome = sqlmigrate("mark", "a")
+
+    assert (outcome.status, outcome.stdout) == (0, "marked a\n")
+    assert "a stopped half way in its apply script: forgotten" in outcome.stderr
+    assert "1 marked" in sqlmigrate("status").stdout
+
+
 def test_a_half_way_rollback_is_shown_with_its_own_ways(runner, sqlmigrate):
     runner.write("a", f"{OUTSIDE}CREATE TABLE t ();\n", "DROP TABLE t;\nSELECT nonsense;\n")
     assert sqlmigrate("apply").status == 0

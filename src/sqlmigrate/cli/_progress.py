@@ -44,6 +44,8 @@ def drawer(output: Output) -> events.Observer:
             case events.Resumed():
                 word = "resumed" if event.done else "begun again"
                 output.progress(f"{event.migration_id} is {word} after statement {event.done}")
+            case events.HalfWayForgotten():
+                output.progress(f"{event.migration_id} stopped half way in its {event.operation} script: forgotten")
             case events.LockRetry():
                 said = event.message.message if event.message else "a lock was not granted"
                 output.progress(
