@@ -119,7 +119,11 @@ class Worker:
         if job.transactional:
             self._retrying(lambda: self._through(job, listener, behind), [job.migration_id], turn.watcher)
             return Uncommitted(job, listener, turn.end, look_up=lambda: self._look_up(job))
-        self._step_by_step(job, run, listener, turn.watcher)
+        try:
+            self._step_by_step(job, run, listener, turn.watcher)
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"{job.migration_id} may have stopped half way: see `sqlmigrate status`")
+            raise
         turn.end()
         return None
 
