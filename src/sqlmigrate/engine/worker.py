@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration
 
 _SETTLED_SECONDS = 10.0
+_OBJECT_IN_USE = "55006"  # what ALTER TABLE says of a table that has pending trigger events
+_DEFERRED = (
+    "rows of an earlier script may wait for deferred constraints: write SET CONSTRAINTS ALL IMMEDIATE at its end, "
+    "or apply without --single-transaction"
+)
 
 
 @dataclass(slots=True)
@@ -219,7 +224,13 @@ class Worker:
                 undo(self.connection)
                 raise
 
-        self._retrying(whole, [job.migration_id for job in work], watcher)
+        try:
+            self._retrying(whole, [job.migration_id for job in work], watcher)
+        except ExecutionError as error:
+            error.together = True
+            if error.server and error.server.sqlstate == _OBJECT_IN_USE and error.hint is None:
+                error.hint = _DEFERRED
+            raise
         seconds = time.monotonic() - started
         for job in work:
             self.observer(ScriptFinished(job.migration_id, operation, seconds))
