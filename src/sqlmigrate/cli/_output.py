@@ -125,7 +125,7 @@ def _left(error: ExecutionError, migration_id: str) -> str:
         return "nothing of this run is in the database, since its scripts share one transaction"
     if error.operation == "rollback":
         return f"nothing of this rollback is in the database; {migration_id} is as it was before"
-    return f"{migration_id} was rolled back; nothing of it is in the database"
+    return f"{migration_id} was rolled back; nothing of this run of it is in the database"
 
 
 def _problems(error: Error) -> Sequence[Problem]:
