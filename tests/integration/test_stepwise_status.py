@@ -44,6 +44,41 @@ def test_apply_exits_with_6_and_says_where_why_and_what_next(stopped):
     assert "sqlmigrate rollback" in stopped.stderr
 
 
+def test_a_rollback_that_cannot_run_is_not_offered(runner, sqlmigrate):
+    runner.write("a", SCRIPT)
+
+    stopped = sqlmigrate("apply")
+
+    assert stopped.status == 6
+    assert "sqlmigrate apply" in stopped.stderr
+    assert "sqlmigrate rollback" not in stopped.stderr + sqlmigrate("status").stdout
+
+
+def test_a_rollback_script_that_is_mended_half_way_is_accepted_first(runner, sqlmigrate):
+    undo = f"{OUTSIDE}DROP TABLE t;\nDROP TABLE nope;\n"
+    runner.write("a", "CREATE TABLE t ();\n", undo)
+    assert sqlmigrate("apply").status == 0
+    stopped = sqlmigrate("rollback", "--yes")
+    accept = 'sqlmigrate accept a --reason "..."'
+    assert accept in stopped.stderr
+    assert accept in sqlmigrate("status").stdout
+    runner.write("a", "CREATE TABLE t ();\n", undo.replace("nope", "IF EXISTS nope"))
+
+    refused = sqlmigrate("rollback", "--yes")
+    assert sqlmigrate("accept", "a", "--reason", "a name was wrong").status == 0
+
+    assert (refused.status, sqlmigrate("rollback", "--yes").status) == (1, 0)
+
+
+def test_the_undo_of_a_half_way_script_needs_nothing_accepted(stopped, runner, sqlmigrate):
+    runner.write("a", SCRIPT, "DROP TABLE t;\nDROP TABLE nope;\n")
+
+    outcome = sqlmigrate("rollback", "--yes")
+
+    assert outcome.status == 6
+    assert "accept" not in outcome.stderr + sqlmigrate("status").stdout
+
+
 def test_status_shows_the_statement_and_the_ways_on(stopped, sqlmigrate):
     lines = sqlmigrate("status").stdout
 
