@@ -123,6 +123,20 @@ def test_resume_at_is_an_option_of_apply(stopped, sqlmigrate, conn):
     assert "a is resumed after statement 2" in outcome.stderr
 
 
+def test_a_dry_run_says_where_it_would_go_on(stopped, runner, sqlmigrate):
+    runner.write("b", "SELECT 1;\n", "SELECT 1;\n")
+
+    lines = sqlmigrate("apply", "--dry-run").lines
+    other, *_ = sqlmigrate("apply", "--dry-run", "--resume-at", "3").lines
+
+    assert [line.split(" (")[0] for line in lines[:2]] == ["would go on with a at statement 2", "would apply b"]
+    assert other.startswith("would go on with a at statement 3 (")
+
+
+def test_one_that_begins_anew_is_not_told_to_begin_after_statement_0(stopped, sqlmigrate):
+    assert "a is begun again from its first statement" in sqlmigrate("apply", "--resume-at", "1").stderr
+
+
 def test_resume_at_is_refused_where_nothing_stands_half_way(runner, sqlmigrate):
     runner.write("a", "SELECT 1;\n", "SELECT 1;\n")
 

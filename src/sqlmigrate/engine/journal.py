@@ -56,7 +56,7 @@ class Journal:
     @property
     def done(self) -> int:
         """The last statement that is done; all before it are done too."""
-        return max((entry.last_number for entry in self.entries if entry.state == "done"), default=0)
+        return history.last_done(self.entries)
 
     def entry(self, number: int) -> Entry | None:
         """Give what is known of a statement, or of the block that it is in."""
