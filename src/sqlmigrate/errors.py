@@ -162,7 +162,8 @@ class ExecutionError(Error):
 
     `server` holds PostgreSQL's own words, `statement` the number of the statement in its script (from 1),
     `migration_id` whose script it was, `operation` whether it was applied or rolled back, `done` the ids that this run
-    had finished before, and `kept` whether something of the script may be in the database.
+    had finished before, `kept` whether something of the script may be in the database, and `together` whether all
+    scripts of the run shared one transaction.
     """
 
     def __init__(
@@ -183,6 +184,7 @@ class ExecutionError(Error):
         self.statement = statement
         self.operation = "apply"
         self.done: tuple[str, ...] = ()
+        self.together = False
 
 
 class HalfWayError(ExecutionError):

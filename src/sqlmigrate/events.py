@@ -131,6 +131,14 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfWayForgotten:
+    """A migration was marked or unmarked: where its script of that operation stopped half way is forgotten."""
+
+    migration_id: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
 class LockRetry:
     """A lock was not granted in time (55P03) or a deadlock was broken (40P01); the whole transaction runs again."""
 
@@ -152,6 +160,7 @@ Event = (
     | RowsReturned
     | Blocked
     | Resumed
+    | HalfWayForgotten
     | LockRetry
 )
 Observer = Callable[[Event], None]

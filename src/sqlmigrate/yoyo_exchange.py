@@ -147,6 +147,7 @@ def record(
         ),
         history.finish_claim(schema, migration, run, marked=True),
         *history.log(schema, migration.migration_id, "mark", run, digests=digests, reason=reason),
+        history.journal_clear(schema, migration.migration_id),
     ]
 
 

@@ -150,7 +150,7 @@ def test_a_failing_statement_is_shown_with_its_place_and_leaves_nothing(project,
     assert line == "  3 |   ('ü', no_such_column);"
     assert caret.index("^") == line.index("no_such_column")
     assert 'ERROR 42703: column "no_such_column" does not exist' in outcome.stderr
-    assert "b was rolled back; nothing of it is in the database" in outcome.stderr
+    assert "b was rolled back; nothing of this run of it is in the database" in outcome.stderr
     assert tables(target) == ["a"]
     assert applied(target) == ["a"]
 

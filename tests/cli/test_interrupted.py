@@ -65,6 +65,23 @@ def test_a_signal_while_a_script_sleeps_rolls_it_back(target, sleepy, number, st
 
 
 @pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
+def test_a_script_outside_a_transaction_is_named_that_may_have_stopped_half_way(
+    project, target, sleepy, sqlmigrate, number, status, word
+):
+    text = "-- transactional: false\nCREATE TABLE b ();\nSELECT pg_sleep(60);\n"
+    project.migration("b", text, rollback="DROP TABLE b;")
+    with started("apply", "--json") as process:
+        sleepy()
+        process.send_signal(number)
+        outcome = ended(process)
+
+    message = f"{word}: b may have stopped half way: see `sqlmigrate status`"
+    assert outcome.stderr.splitlines()[-1] == outcome.document["error"]["message"] == message
+    assert outcome.status == status
+    assert "b stopped half way in its apply script" in sqlmigrate("status").stdout
+
+
+@pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
 def test_a_signal_is_told_as_json_too(sleepy, number, status, word):
     with started("apply", "--json") as process:
         sleepy()
@@ -117,7 +134,7 @@ def test_a_signal_at_the_question_changes_nothing(project, target, sqlmigrate, n
         screen.process.send_signal(number)
 
         assert screen.end() == status
-    assert f"{word}: " in screen.shown
+    assert screen.shown.splitlines()[-1] == f"{word}: nothing was changed"
     assert applied(target) == ["a"]
 
 

@@ -66,8 +66,18 @@ def test_a_script_that_fails_stays_rolled_back_and_is_pending(project, two, sqlm
 
     assert (outcome.status, applied(two), tables(two)) == (1, ["a"], ["a"])
     assert outcome.lines[0].startswith("rolled back b")
-    assert "b was rolled back; nothing of it is in the database" in outcome.stderr
+    assert "b was rolled back; nothing of this run of it is in the database" in outcome.stderr
     assert [item["state"] for item in sqlmigrate("status", "--json").document["migrations"]] == ["applied", "pending"]
+
+
+def test_after_an_undo_that_was_not_complete_only_of_this_run_nothing_is_there(project, two, sqlmigrate):
+    project.migration("c", "CREATE TABLE c ();\n", rollback="SELECT 1;\n")
+    assert sqlmigrate("apply").status == 0
+
+    outcome = sqlmigrate("redo", "--yes")
+
+    assert (outcome.status, tables(two)) == (1, ["a", "b", "c"])
+    assert "c was rolled back; nothing of this run of it is in the database" in outcome.stderr
 
 
 def test_nothing_is_taken_back_that_could_not_be_applied_again(project, two, sqlmigrate):

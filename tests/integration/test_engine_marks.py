@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.errors import UsageError
+from sqlmigrate.events import HalfWayForgotten
 from sqlmigrate.plan import State, status
 from support.runner import ids
 from support.sessions import is_there
+from support.stepwise import OUTSIDE, half_way, journal
 
 
 def test_a_marked_migration_counts_as_applied_and_its_script_does_not_run(runner, conn):
@@ -79,3 +81,40 @@ def test_unmarking_what_is_not_applied_is_refused_and_changes_nothing(runner):
         runner.unmark("a", "b")
 
     assert runner.applied() == ["a"]
+
+
+def test_marking_what_stopped_half_way_takes_the_word_that_it_is_applied(runner, conn):
+    runner.write("a", f"{OUTSIDE}CREATE TABLE a ();\nSELECT 1/0;\n", "DROP TABLE a;")
+    half_way(runner.apply)
+
+    assert runner.mark("a") == ["a"]
+
+    assert journal(conn) == []
+    assert [item.state for item in status(runner.load(), runner.history())] == [State.MARKED]
+    assert runner.told(HalfWayForgotten) == [HalfWayForgotten("a", "apply")]
+    assert ids(runner.apply()) == []
+
+
+@pytest.mark.parametrize(("word", "state"), [("mark", State.APPLIED), ("unmark", State.PENDING)])
+def test_a_half_way_rollback_is_forgotten_too(runner, conn, word, state):
+    runner.write("a", "CREATE TABLE a ();", f"{OUTSIDE}DROP TABLE a;\nDROP TABLE nope;\n")
+    runner.write("b", f"{OUTSIDE}CREATE TABLE b ();\nSELECT 1/0;\n", "DROP TABLE b;")
+    runner.apply(to="a")
+    half_way(runner.rollback)
+
+    assert getattr(runner, word)("a") == ["a"]
+
+    assert journal(conn) == []
+    assert [item.state for item in status(runner.load(), runner.history())] == [state, State.PENDING]
+    assert runner.told(HalfWayForgotten) == [HalfWayForgotten("a", "rollback")]
+
+
+def test_what_another_migration_has_in_its_journal_stays(runner, conn):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    runner.write("b", f"{OUTSIDE}CREATE TABLE b ();\nSELECT 1/0;\n")
+    half_way(runner.apply)
+
+    runner.unmark("a")
+
+    assert journal(conn) == [("apply", 1, 1, "done"), ("apply", 2, 2, "failed")]

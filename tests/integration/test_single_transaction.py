@@ -64,6 +64,23 @@ def test_what_is_deferred_and_fails_leaves_nothing(runner, conn, together):
     assert runner.applied() == []
 
 
+def test_rows_that_wait_for_deferred_constraints_of_an_earlier_script_are_told_as_such(runner, together):
+    first = """
+        CREATE TABLE a (n integer PRIMARY KEY, p integer REFERENCES a DEFERRABLE INITIALLY DEFERRED);
+        INSERT INTO a VALUES (1, 1);
+        """
+    runner.write("a", first)
+    runner.write("b", "ALTER TABLE a ADD m integer;")
+
+    with pytest.raises(ExecutionError, match="pending trigger events") as caught:
+        together()
+
+    assert "SET CONSTRAINTS ALL IMMEDIATE at its end" in caught.value.hint
+    assert "without --single-transaction" in caught.value.hint
+    runner.write("a", f"{first}SET CONSTRAINTS ALL IMMEDIATE;")
+    assert ids(together()) == ["a", "b"]
+
+
 def test_what_was_applied_before_stays(runner, conn, together):
     runner.write("a", "CREATE TABLE a ();")
     runner.apply()
@@ -251,6 +268,7 @@ def test_it_is_an_option_of_apply(runner, database, conn, capfd, monkeypatch, tm
 
     assert outcome.status == 1
     assert "applied a" not in outcome.stdout
+    assert "nothing of this run is in the database, since its scripts share one transaction" in outcome.stderr
     assert not is_there(conn, "a")
     runner.write("b", "SELECT 1;")
     outcome = call(("apply", "--single-transaction"), capfd.readouterr)

@@ -36,7 +36,7 @@ def test_it_runs_statement_by_statement_and_leaves_no_journal(runner, conn):
 
 
 def test_what_is_done_before_a_failing_statement_stays(runner, conn):
-    runner.write("a", SCRIPT)
+    runner.write("a", SCRIPT, "DROP TABLE t;")
 
     error = half_way(runner.apply)
 

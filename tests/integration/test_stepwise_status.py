@@ -44,6 +44,41 @@ def test_apply_exits_with_6_and_says_where_why_and_what_next(stopped):
     assert "sqlmigrate rollback" in stopped.stderr
 
 
+def test_a_rollback_that_cannot_run_is_not_offered(runner, sqlmigrate):
+    runner.write("a", SCRIPT)
+
+    stopped = sqlmigrate("apply")
+
+    assert stopped.status == 6
+    assert "sqlmigrate apply" in stopped.stderr
+    assert "sqlmigrate rollback" not in stopped.stderr + sqlmigrate("status").stdout
+
+
+def test_a_rollback_script_that_is_mended_half_way_is_accepted_first(runner, sqlmigrate):
+    undo = f"{OUTSIDE}DROP TABLE t;\nDROP TABLE nope;\n"
+    runner.write("a", "CREATE TABLE t ();\n", undo)
+    assert sqlmigrate("apply").status == 0
+    stopped = sqlmigrate("rollback", "--yes")
+    accept = 'sqlmigrate accept a --reason "..."'
+    assert accept in stopped.stderr
+    assert accept in sqlmigrate("status").stdout
+    runner.write("a", "CREATE TABLE t ();\n", undo.replace("nope", "IF EXISTS nope"))
+
+    refused = sqlmigrate("rollback", "--yes")
+    assert sqlmigrate("accept", "a", "--reason", "a name was wrong").status == 0
+
+    assert (refused.status, sqlmigrate("rollback", "--yes").status) == (1, 0)
+
+
+def test_the_undo_of_a_half_way_script_needs_nothing_accepted(stopped, runner, sqlmigrate):
+    runner.write("a", SCRIPT, "DROP TABLE t;\nDROP TABLE nope;\n")
+
+    outcome = sqlmigrate("rollback", "--yes")
+
+    assert outcome.status == 6
+    assert "accept" not in outcome.stderr + sqlmigrate("status").stdout
+
+
 def test_status_shows_the_statement_and_the_ways_on(stopped, sqlmigrate):
     lines = sqlmigrate("status").stdout
 
@@ -53,6 +88,13 @@ def test_status_shows_the_statement_and_the_ways_on(stopped, sqlmigrate):
     for way in ("sqlmigrate apply ", "sqlmigrate apply --resume-at N", "sqlmigrate rollback"):
         assert way in lines
     assert "1 half way" in lines
+
+
+def test_status_says_of_a_statement_that_was_not_begun_again_that_it_is_to_run(stopped, sqlmigrate, conn):
+    """As a run leaves it that was killed right after it had noted --resume-at."""
+    conn.execute("UPDATE sqlmigrate.journal SET error = NULL")
+
+    assert "statement 2 (line 4) is to run: INSERT INTO t ..." in sqlmigrate("status").stdout
 
 
 def test_status_as_json_holds_the_same(stopped, sqlmigrate):
@@ -79,6 +121,20 @@ def test_resume_at_is_an_option_of_apply(stopped, sqlmigrate, conn):
     assert outcome.status == 0
     assert conn.execute("SELECT n FROM t").fetchall() == [(2,)]
     assert "a is resumed after statement 2" in outcome.stderr
+
+
+def test_a_dry_run_says_where_it_would_go_on(stopped, runner, sqlmigrate):
+    runner.write("b", "SELECT 1;\n", "SELECT 1;\n")
+
+    lines = sqlmigrate("apply", "--dry-run").lines
+    other, *_ = sqlmigrate("apply", "--dry-run", "--resume-at", "3").lines
+
+    assert [line.split(" (")[0] for line in lines[:2]] == ["would go on with a at statement 2", "would apply b"]
+    assert other.startswith("would go on with a at statement 3 (")
+
+
+def test_one_that_begins_anew_is_not_told_to_begin_after_statement_0(stopped, sqlmigrate):
+    assert "a is begun again from its first statement" in sqlmigrate("apply", "--resume-at", "1").stderr
 
 
 def test_resume_at_is_refused_where_nothing_stands_half_way(runner, sqlmigrate):
@@ -108,6 +164,14 @@ def test_an_outcome_that_cannot_be_known_is_told_as_such(runner, sqlmigrate, con
     assert "--resume-at 1 runs it again" in outcome.stderr
     assert "--resume-at 2 goes on behind it" in outcome.stderr
     assert sqlmigrate("apply", "--resume-at", "2").status == 0
+
+
+def test_marking_it_says_that_the_place_is_forgotten(stopped, sqlmigrate):
+    outcome = sqlmigrate("mark", "a")
+
+    assert (outcome.status, outcome.stdout) == (0, "marked a\n")
+    assert "a stopped half way in its apply script: forgotten" in outcome.stderr
+    assert "1 marked" in sqlmigrate("status").stdout
 
 
 def test_a_half_way_rollback_is_shown_with_its_own_ways(runner, sqlmigrate):

@@ -137,7 +137,7 @@ def test_an_error_of_the_server_is_told_whole():
         "  DETAIL: a\n    b",
         "  HINT: a hint",
         "  CONTEXT: PL/pgSQL function f() line 3",
-        "  1 was rolled back; nothing of it is in the database",
+        "  1 was rolled back; nothing of this run of it is in the database",
         "  what to do: look at it",
     ]
 

@@ -113,7 +113,7 @@ def render_error(error: Error, *, head: str = "error:", outcome: bool = True) ->
     if isinstance(error, ExecutionError):
         lines += _server_lines(error)
         if outcome and error.migration_id and not error.kept:
-            lines.append(f"  {_left(error.operation, error.migration_id)}")
+            lines.append(f"  {_left(error, error.migration_id)}")
     for problem in _problems(error):
         lines += render_problem(problem, mark="  ")
     if error.hint:
@@ -121,10 +121,12 @@ def render_error(error: Error, *, head: str = "error:", outcome: bool = True) ->
     return lines
 
 
-def _left(operation: str, migration_id: str) -> str:
-    if operation == "rollback":
+def _left(error: ExecutionError, migration_id: str) -> str:
+    if error.together:
+        return "nothing of this run is in the database, since its scripts share one transaction"
+    if error.operation == "rollback":
         return f"nothing of this rollback is in the database; {migration_id} is as it was before"
-    return f"{migration_id} was rolled back; nothing of it is in the database"
+    return f"{migration_id} was rolled back; nothing of this run of it is in the database"
 
 
 def _problems(error: Error) -> Sequence[Problem]:

@@ -43,8 +43,10 @@ def drawer(output: Output) -> events.Observer:
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
             case events.Resumed():
-                word = "resumed" if event.done else "begun again"
-                output.progress(f"{event.migration_id} is {word} after statement {event.done}")
+                how = f"resumed after statement {event.done}" if event.done else "begun again from its first statement"
+                output.progress(f"{event.migration_id} is {how}")
+            case events.HalfWayForgotten():
+                output.progress(f"{event.migration_id} stopped half way in its {event.operation} script: forgotten")
             case events.LockRetry():
                 said = event.message.message if event.message else "a lock was not granted"
                 output.progress(

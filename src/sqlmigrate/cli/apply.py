@@ -12,6 +12,7 @@ from sqlmigrate.cli._options import App, running
 if TYPE_CHECKING:
     from sqlmigrate.cli._drift import Check
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.apply import Preview
     from sqlmigrate.history import History
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
@@ -90,7 +91,7 @@ def command(
         if dry_run:
             preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
             prove(preview.info, preview.plan)
-            _dry_run(app, preview.plan)
+            _dry_run(app, preview, resume_at)
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
         result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
@@ -114,11 +115,13 @@ def _count(planned: Plan) -> str:
     return "1 migration" if len(planned.steps) == 1 else f"{len(planned.steps)} migrations"
 
 
-def _dry_run(app: App, planned: Plan) -> None:
+def _dry_run(app: App, preview: Preview, resume_at: int | None) -> None:
     from sqlmigrate.cli.plan import steps_as_json  # noqa: PLC0415  only for a dry run
 
-    steps = steps_as_json(planned)
+    steps = steps_as_json(preview.plan)
     app.output.result(dry_run=True, migrations=steps)
     for step in steps:
-        app.output.line(f"would apply {step['migration_id']} ({step['file']})")
+        stopped = preview.found.stopped(str(step["migration_id"]))
+        at = f" at statement {resume_at or stopped.done + 1}" if stopped else ""
+        app.output.line(f"would {'go on with' if stopped else 'apply'} {step['migration_id']}{at} ({step['file']})")
     app.output.line(f"{len(steps)} would be applied; nothing was run" if steps else "nothing to apply")

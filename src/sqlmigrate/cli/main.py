@@ -47,6 +47,7 @@ ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 BUG, INTERRUPTED, TERMINATED = 70, 130, 143
 _COLLECT_AFTER = 50_000  # objects; Python's 700 means dozens of collections while modules are loaded, for nothing
 _STOPPED = "a transaction that was running was rolled back; what was committed before stays: see `sqlmigrate status`"
+_NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they are gone"
 _WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
 
@@ -209,8 +210,13 @@ def _usage(error: click.ClickException, output: Output) -> int:
 
 
 def _stopped(error: BaseException, output: Output) -> int:
-    """Report Ctrl-C or SIGTERM; Click turns both into its own Abort while it asks a question."""
-    left = _ONLY_THROWN_AWAY if output.command in _WRITE_ONLY_THERE else _STOPPED
+    """Report Ctrl-C or SIGTERM; Click turns both into its own Abort while it asks a question, before anything runs."""
+    left = _noted(error) or _STOPPED
+    if isinstance(error, click.Abort):
+        click.echo(err=True)  # the question's own line
+        left = _NOT_BEGUN
+    if output.command in _WRITE_ONLY_THERE:
+        left = _ONLY_THROWN_AWAY
     stopped: Error = _Interrupted(f"interrupted: {left}")
     if isinstance(error, Terminated) or isinstance(error.__context__, Terminated):
         stopped = _Terminated(f"terminated: {left}")
@@ -218,6 +224,15 @@ def _stopped(error: BaseException, output: Output) -> int:
         output.result(error=error_as_json(stopped))
     click.echo(stopped.message, err=True)
     return stopped.exit_status
+
+
+def _noted(error: BaseException | None) -> str | None:
+    """Give what the engine has noted on an interruption, or on the one before it: people press Ctrl-C twice."""
+    while error is not None:
+        if notes := getattr(error, "__notes__", None):
+            return str(notes[0])
+        error = error.__context__
+    return None
 
 
 def _unexpected(error: Exception, output: Output) -> int:

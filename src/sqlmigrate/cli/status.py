@@ -53,16 +53,17 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         app.output.line()
     for item in states:
         if item.stopped:
-            app.output.line("\n".join(_half_way(item.stopped)))
+            app.output.line("\n".join(_half_way(item, item.stopped)))
     app.output.line(_summary(states, str(found.directory)))
     if check and any(plan.needs_attention(item) for item in states):
         context.exit(FINDINGS)
 
 
-def _half_way(stopped: HalfWay) -> list[str]:
+def _half_way(item: Status, stopped: HalfWay) -> list[str]:
     """Say where a script stands, in words for 2 a.m.: the statement, what became of it, and the ways on."""
     entry = stopped.stopped_at
-    words = {"done": "is done", "failed": "failed", "running": "was begun; its outcome is not known"}
+    failed = "failed" if entry.error else "is to run"
+    words = {"done": "is done", "failed": failed, "running": "was begun; its outcome is not known"}
     first, *more = entry.statement.splitlines() or [""]
     lines = [
         f"{stopped.migration_id} stopped half way in its {stopped.operation} script:",
@@ -76,8 +77,11 @@ def _half_way(stopped: HalfWay) -> list[str]:
         (f"sqlmigrate {stopped.operation}", on),
         (f"sqlmigrate {stopped.operation} --resume-at N", "goes on at statement N, if you know better"),
     ]
-    if stopped.operation == "apply":
+    if stopped.operation == "apply" and item.migration and item.migration.rollback:
         ways.append(("sqlmigrate rollback", "runs the rollback script instead"))
+    if stopped.operation == "rollback" and item.recorded and item.recorded.rollback_checksum:
+        accept = f'sqlmigrate accept {item.migration_id} --reason "..."'
+        ways.insert(0, (accept, "comes first, where you edit the rollback script"))
     lines.append("  ways on:")
     lines += [f"    {command:<36} {words}" for command, words in ways]
     return [*lines, ""]

@@ -58,12 +58,20 @@ def invalid(job: Job, statement: Statement, index: Index, what: str) -> Executio
     )
 
 
-def half_way(job: Job, error: ExecutionError, done: int) -> HalfWayError:
-    """Make the error of a script that has stopped for an error, with the ways on."""
+def half_way(job: Job, error: ExecutionError, done: int, known: int = 0) -> HalfWayError:
+    """Make the error of a script that has stopped for an error, with the ways on.
+
+    `known` is the last statement that was done before this run: --resume-at may have gone back before it.
+    """
     if isinstance(error, HalfWayError):
         return error
     ways = f"mend the cause and run `sqlmigrate {job.operation}`, which goes on here"
-    ways += "; or `sqlmigrate rollback` takes back what is done" if job.operation == "apply" else ""
+    ways += "; or `sqlmigrate rollback` takes back what is done" if job.undoable else ""
+    if job.recorded:
+        ways += f'; where you edit the file, `sqlmigrate accept {job.migration_id} --reason "..."` comes first'
+    if done < known:
+        up_to = "statement 1 was" if known == 1 else f"statements 1 to {known} were"
+        ways += f"; {up_to} done before --resume-at: if that is still so, --resume-at {known + 1} goes on behind"
     half = HalfWayError(
         error.message,
         migration_id=job.migration_id,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from psycopg import pq
+from psycopg import pq, sql
 
 from sqlmigrate import history
 from sqlmigrate.connection import Command
@@ -21,8 +21,6 @@ from sqlmigrate.history import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from psycopg import sql
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.execute import Listener
@@ -43,29 +41,36 @@ BEGIN = Command("BEGIN READ WRITE")
 
 @dataclass(slots=True)
 class Journal:
-    """The entries of one script as they were found, in the order of its statements, and the commands for new ones."""
+    """The entries of one script as they were found, in the order of its statements, and the commands for new ones.
+
+    `resumed` says that there were some. Until the script is through, the table then never is without any: a statement
+    that is to run (again) stays in it as failed, with nothing found, until another entry takes its place.
+    """
 
     schema: str
     job: Job
     run: Run
     entries: list[Entry] = field(default_factory=list)
+    resumed: bool = False
 
     @property
     def done(self) -> int:
         """The last statement that is done; all before it are done too."""
-        return max((entry.last_number for entry in self.entries if entry.state == "done"), default=0)
+        return history.last_done(self.entries)
 
     def entry(self, number: int) -> Entry | None:
         """Give what is known of a statement, or of the block that it is in."""
         at = bisect_right(self.entries, number, key=lambda entry: entry.number)
         return self.entries[at - 1] if at and number <= self.entries[at - 1].last_number else None
 
-    def add(self, block: Sequence[Statement], state: str, found: dict[str, object] | None = None) -> Command:
+    def add(self, block: Sequence[Statement], state: str, found: dict[str, object] | None = None) -> list[Command]:
         """Write a statement, or a block from BEGIN to COMMIT."""
         first, last = block[0], block[-1]
         text = first.text if first is last else f"{first.text}; ... {last.text}"
         entry = Entry(first.number, last.number, state, digest(block), text, first.line, found)
-        return history.journal_begin(self.schema, self.job.migration_id, self.job.operation, entry, self.run)
+        name, operation = self.job.migration_id, self.job.operation
+        before = [history.journal_supersede(self.schema, name, operation)] if self.resumed else []
+        return [*before, history.journal_begin(self.schema, name, operation, entry, self.run)]
 
     def mark(self, number: int, state: str, error: str | None = None) -> Command:
         """Set the state of a statement."""
@@ -76,10 +81,19 @@ class Journal:
         return history.journal_found(self.schema, self.job.migration_id, self.job.operation, number, found)
 
     def forget(self, entries: Sequence[Entry]) -> list[Command]:
-        """Take statements out: they have not run, or are to run again."""
+        """Take statements out: they are to run again, or are known otherwise."""
         self.entries = [entry for entry in self.entries if entry not in entries]
         name, operation = self.job.migration_id, self.job.operation
         return [history.journal_forget(self.schema, name, operation, entry.number) for entry in entries]
+
+    def run_anew(self, entry: Entry) -> list[Command]:
+        """Begin a statement again that has left nothing, or nothing any more."""
+        self.entries.remove(entry)
+        return [self.mark(entry.number, "failed", entry.error), self.note(entry.number, sql.SQL("NULL"))]
+
+    def pass_over_failed(self) -> None:
+        """Leave statements that failed and left nothing to the next entry, which takes their place."""
+        self.entries = [entry for entry in self.entries if entry.state != "failed" or entry.found is not None]
 
     def clear(self) -> Command:
         """Empty the journal of this migration."""
@@ -137,7 +151,7 @@ class Sender:
 def found_journal(schema: str, job: Job, run: Run, stopped: HalfWay | None) -> Journal:
     """Begin with what is known of a script that stopped half way, if it did so in this operation."""
     entries = stopped.entries if stopped and stopped.operation == job.operation else ()
-    return Journal(schema, job, run, list(entries))
+    return Journal(schema, job, run, list(entries), resumed=bool(entries))
 
 
 def digest(block: Sequence[Statement]) -> str:

@@ -10,6 +10,7 @@ from sqlmigrate import history
 from sqlmigrate.connection import probe, require_writable, session, settle_writer
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import UsageError
+from sqlmigrate.events import HalfWayForgotten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
 def mark(
     conninfo: str, migrations: Migrations, ids: Sequence[str], options: Options, *, gate: Gate, observer: Observer
 ) -> list[str]:
-    """Record migrations as applied without running them; gives the ids that were not applied before."""
+    """Record migrations as applied without running them; gives the ids that were not, or only half way."""
 
     def writes(found: History, run: Run) -> Writes:
-        return {name: _mark(migrations, name, options, run) for name in ids if found.get(name) is None}
+        todo = {}
+        for name in ids:
+            claimed = found.get(name) is not None
+            if not claimed or found.stopped(name):
+                todo[name] = [*_mark(migrations, name, options, run, claimed=claimed), *_forget(found, name, options)]
+        return todo
 
     for name in ids:
         migrations.named(name)
-    return _write(conninfo, options, gate, observer, writes)
+    return _write(conninfo, options, gate, observer, writes, forgets=True)
 
 
 def unmark(conninfo: str, ids: Sequence[str], options: Options, *, gate: Gate, observer: Observer) -> list[str]:
@@ -44,9 +50,9 @@ def unmark(conninfo: str, ids: Sequence[str], options: Options, *, gate: Gate, o
         for name in ids:
             if found.get(name) is None:
                 raise UsageError(f"{name} is not applied", hint="`sqlmigrate status` lists what is applied")
-        return {name: _unmark(name, options, run) for name in ids}
+        return {name: [*_unmark(name, options, run), *_forget(found, name, options)] for name in ids}
 
-    return _write(conninfo, options, gate, observer, writes)
+    return _write(conninfo, options, gate, observer, writes, forgets=True)
 
 
 def accept(
@@ -81,22 +87,33 @@ def accept(
     return bool(_write(conninfo, options, gate, observer, writes))
 
 
-def _mark(migrations: Migrations, name: str, options: Options, run: Run) -> list[Command]:
+def _mark(migrations: Migrations, name: str, options: Options, run: Run, *, claimed: bool) -> list[Command]:
     migration = migrations.named(name)
     digests = (migration.script.checksum, migration.script.sha256)
-    return [
-        history.claim(options.schema, name),
-        history.finish_claim(options.schema, migration, run, marked=True),
-        *history.log(options.schema, name, "mark", run, digests=digests),
-    ]
+    log = history.log(options.schema, name, "mark", run, digests=digests)
+    if claimed:
+        return log
+    claim = history.claim(options.schema, name)
+    return [claim, history.finish_claim(options.schema, migration, run, marked=True), *log]
 
 
 def _unmark(name: str, options: Options, run: Run) -> list[Command]:
     return [history.unclaim(options.schema, name), *history.log(options.schema, name, "unmark", run)]
 
 
+def _forget(found: History, name: str, options: Options) -> list[Command]:
+    """Forget where a script of a migration stopped half way: whoever marks or unmarks it says how it is."""
+    return [history.journal_clear(options.schema, name)] if found.stopped(name) else []
+
+
 def _write(
-    conninfo: str, options: Options, gate: Gate, observer: Observer, writes: Callable[[History, Run], Writes]
+    conninfo: str,
+    options: Options,
+    gate: Gate,
+    observer: Observer,
+    writes: Callable[[History, Run], Writes],
+    *,
+    forgets: bool = False,
 ) -> list[str]:
     with session(conninfo) as connection:
         info = probe(connection)
@@ -111,4 +128,7 @@ def _write(
             for commands in todo.values():
                 for command in commands:
                     cursor.execute(command.sql.encode(), command.params)
+        for name in todo:
+            if forgets and (stopped := found.stopped(name)):
+                observer(HalfWayForgotten(name, stopped.operation))
     return list(todo)

@@ -39,7 +39,7 @@ class Outside:
         about = subject(statement.text)
         with self.sender.in_utf8():
             found = outcome.before(self.sender.connection, about)
-        self.sender.write([self.journal.add([statement], "running", found)])
+        self.sender.write(self.journal.add([statement], "running", found))
         self.begun = statement.number
         self._alone(statement, about, found)
         self.sender.write([self.journal.mark(statement.number, "done")])
@@ -77,7 +77,7 @@ class Outside:
                 return True
         for index in outcome.leftovers(connection, was, found):
             self._without_lock_timeout(Step(Command(index.drop)))
-        self.sender.write(self.journal.forget([entry]))
+        self.sender.write(self.journal.run_anew(entry))
         return False
 
     def _alone(self, statement: Statement, about: Subject, found: dict[str, object]) -> None:

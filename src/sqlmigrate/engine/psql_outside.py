@@ -54,7 +54,7 @@ def steps(job: Job, journal: Journal, set_up: str, *, claimed: bool) -> Iterator
         elif _is_outside(statement, kind):
             yield from _outside(statement, journal)
         else:
-            row = lines([CONSTRAINTS, *AS_LOGIN, journal.add([statement], "done"), COMMIT])
+            row = lines([CONSTRAINTS, *AS_LOGIN, *journal.add([statement], "done"), COMMIT])
             yield f"\nBEGIN;\n{statement_text(statement)}{row}"
         if resets_session(statement):
             yield set_up
@@ -68,7 +68,7 @@ def _in_block(statement: Statement, kind: Kind, block: list[Statement], journal:
     if kind is not Kind.TRANSACTION_CONTROL or begins(statement):
         yield statement_text(statement)
         return
-    row = [*AS_LOGIN, journal.add(block, "done")]
+    row = [*AS_LOGIN, *journal.add(block, "done")]
     if is_rolled_back(block) or _reads_only(block):
         yield statement_text(statement) + lines([BEGIN, *row, COMMIT])
     else:
@@ -94,7 +94,7 @@ def _outside(statement: Statement, journal: Journal) -> Iterator[str]:
     about = subject(statement.text)
     found = before_in_sql(about)
     noted = [journal.note(statement.number, found)] if found else []
-    yield "\n" + lines([BEGIN, *AS_LOGIN, journal.add([statement], "running"), *noted, COMMIT])
+    yield "\n" + lines([BEGIN, *AS_LOGIN, *journal.add([statement], "running"), *noted, COMMIT])
     before, after = (_KEEP_LOCK_TIMEOUT, [_LOCK_TIMEOUT_BACK]) if about.concurrently else ((), [])
     yield lines(before) + closed(statement) + lines(after)
     yield lines([BEGIN, *AS_LOGIN, journal.mark(statement.number, "done"), COMMIT])

@@ -7,7 +7,7 @@ looked up after. A block from the script's own BEGIN to its COMMIT is one entry,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -56,6 +56,7 @@ class Stepper:
     _block: list[Statement] = field(default_factory=list)
     _passed: list[Statement] = field(default_factory=list)
     _done: int = 0
+    _known: int = 0
 
     def go(self) -> None:
         """Run what is left of the script, then finish its history row and empty its journal.
@@ -88,7 +89,7 @@ class Stepper:
     def _prepare(self) -> None:
         self.sender.send(Step(PRISTINE))
         self._set_up()
-        if self.journal.entries:
+        if self.journal.resumed:
             self._require_alone()
             self._resume()
 
@@ -109,15 +110,15 @@ class Stepper:
             )
 
     def _resume(self) -> None:
+        self._known = self.journal.done
         if self.resume_at is not None:
             self._skip_to(self.resume_at)
-        undone = [entry for entry in self.journal.entries if entry.state == "failed" and entry.found is None]
-        self.sender.write(self.journal.forget(undone))
+        self.journal.pass_over_failed()
         self._done = self.journal.done if self.resume_at is None else self.resume_at - 1
         self.sender.listener.observer(Resumed(self.sender.job.migration_id, self.sender.job.operation, self._done))
 
     def _skip_to(self, number: int) -> None:
-        """Take the word of whoever says that everything before a statement is done."""
+        """Take the word of whoever says that everything before a statement is done, and nothing from it on."""
         job = self.sender.job
         skipped = list(takewhile(lambda item: item.number < number, job.script.statements()))
         if number > 1 and (not skipped or skipped[-1].number != number - 1):
@@ -138,7 +139,11 @@ class Stepper:
             if entry.number != number or entry.state == "done"  # what this one found is needed to clear up behind it
         ]
         commands = self.journal.forget(again)
-        commands += [self.journal.add([item], "done") for item in skipped if self.journal.entry(item.number) is None]
+        for item in skipped:
+            if self.journal.entry(item.number) is None:
+                commands += self.journal.add([item], "done")
+        if not self.journal.entries and not skipped:
+            commands += [command for item in islice(job.script.statements(), 1) for command in self._failed(item)]
         self.sender.write(commands)
 
     def _pass(self, statement: Statement) -> None:
@@ -185,10 +190,10 @@ class Stepper:
             return
         entry = self.journal.add(self._block, "done")
         with_it = not is_rolled_back(self._block) and not self._reads_only()
-        before = [Step(CONSTRAINTS, statement), *map(Step, (*AS_LOGIN, entry))] if with_it else []
+        before = [Step(CONSTRAINTS, statement), *map(Step, (*AS_LOGIN, *entry))] if with_it else []
         self.sender.send(*before, Step(Command(statement.text), statement))
         if not with_it:
-            self.sender.write([entry])
+            self.sender.write(entry)
         self._done = statement.number
         self._block = []
 
@@ -205,7 +210,7 @@ class Stepper:
 
         def work(again: Statement) -> None:
             steps = [Step(BEGIN), Step(Command(again.text), again), Step(CONSTRAINTS, again)]
-            self.sender.send(*steps, *map(Step, (*AS_LOGIN, entry, COMMIT)))
+            self.sender.send(*steps, *map(Step, (*AS_LOGIN, *entry, COMMIT)))
 
         try:
             self._again_on_lock(statement, statement, work)
@@ -265,13 +270,18 @@ class Stepper:
         is_noted = isinstance(error, HalfWayError) or error.statement in {None, self.outside.begun}
         if is_noted or statement is None or not self._is_begun() or self.sender.connection.closed:
             return
-        failed = self.journal.mark(statement.number, "failed", error.message)
-        self.sender.write([self.journal.add([statement], "failed"), failed])
+        self.sender.write(self._failed(statement, error.message))
+
+    def _failed(self, statement: Statement, reason: str | None = None) -> list[Command]:
+        """Write into the journal that a statement is to run, with the reason why it has not."""
+        return [*self.journal.add([statement], "failed"), self.journal.mark(statement.number, "failed", reason)]
 
     def _is_begun(self) -> bool:
         """Tell whether something of the script is, or may be, in the database."""
-        return bool(self._done or self.journal.entries or self.outside.begun)
+        return bool(self._done or self.journal.resumed or self.outside.begun)
 
     def _stopped(self, error: ExecutionError) -> ExecutionError:
         """Say so where something of the script stays in the database."""
-        return halfway.half_way(self.sender.job, error, self._done) if self._is_begun() else error
+        if not self._is_begun():
+            return error
+        return halfway.half_way(self.sender.job, error, self._done, self._known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,8 @@ _UNIQUE_VIOLATION, _DIVISION_BY_ZERO = "23505", "22012"
 class Job:
     """A script with the commands of ours around it.
 
-    `claim` fails where another run was faster; `counted`, one of `finish`, must write one row.
+    `claim` fails where another run was faster; `counted`, one of `finish`, must write one row. `undoable` says that
+    what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs.
     """
 
     migration_id: str
@@ -56,6 +57,8 @@ class Job:
     claim: Command
     finish: tuple[Command, ...]
     counted: Command | None = None
+    undoable: bool = False
+    recorded: bool = False
 
     @property
     def path(self) -> Place:
@@ -69,8 +72,9 @@ def job_for(migration: Migration, operation: str, found: History, options: Optio
         return apply_job(migration, options, run)
     if migration.rollback is None:  # pragma: no cover  the plan has refused it
         raise HistoryError(f"{migration.migration_id} has no rollback script")
-    half_way = found.get(migration.migration_id) is None
-    return rollback_job(migration, migration.rollback, options, run, half_way=half_way)
+    row = found.get(migration.migration_id)
+    job = rollback_job(migration, migration.rollback, options, run, half_way=row is None)
+    return replace(job, recorded=row is not None and row.rollback_checksum is not None)
 
 
 def apply_job(migration: Migration, options: Options, run: Run) -> Job:
@@ -79,7 +83,16 @@ def apply_job(migration: Migration, options: Options, run: Run) -> Job:
     finish = history.finish_claim(options.schema, migration, run)
     log = _log(migration_id, "apply", script, options, run, transactional=migration.transactional)
     claim = history.claim(options.schema, migration_id)
-    return Job(migration_id, "apply", script, migration.transactional, claim, (finish, *log), counted=finish)
+    return Job(
+        migration_id,
+        "apply",
+        script,
+        migration.transactional,
+        claim,
+        (finish, *log),
+        counted=finish,
+        undoable=migration.rollback is not None,
+    )
 
 
 def rollback_job(migration: Migration, script: Script, options: Options, run: Run, *, half_way: bool) -> Job:

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration
 
 _SETTLED_SECONDS = 10.0
+_OBJECT_IN_USE = "55006"  # what ALTER TABLE says of a table that has pending trigger events
+_DEFERRED = (
+    "rows of an earlier script may wait for deferred constraints: write SET CONSTRAINTS ALL IMMEDIATE at its end, "
+    "or apply without --single-transaction"
+)
 
 
 @dataclass(slots=True)
@@ -119,7 +124,11 @@ class Worker:
         if job.transactional:
             self._retrying(lambda: self._through(job, listener, behind), [job.migration_id], turn.watcher)
             return Uncommitted(job, listener, turn.end, look_up=lambda: self._look_up(job))
-        self._step_by_step(job, run, listener, turn.watcher)
+        try:
+            self._step_by_step(job, run, listener, turn.watcher)
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"{job.migration_id} may have stopped half way: see `sqlmigrate status`")
+            raise
         turn.end()
         return None
 
@@ -215,7 +224,13 @@ class Worker:
                 undo(self.connection)
                 raise
 
-        self._retrying(whole, [job.migration_id for job in work], watcher)
+        try:
+            self._retrying(whole, [job.migration_id for job in work], watcher)
+        except ExecutionError as error:
+            error.together = True
+            if error.server and error.server.sqlstate == _OBJECT_IN_USE and error.hint is None:
+                error.hint = _DEFERRED
+            raise
         seconds = time.monotonic() - started
         for job in work:
             self.observer(ScriptFinished(job.migration_id, operation, seconds))

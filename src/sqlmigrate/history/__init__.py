@@ -4,7 +4,7 @@ The tables live in a schema of their own. `_yoyo_migration` alone says what is a
 checksum and is fine, one that yoyo deleted is not applied.
 """
 
-from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts
+from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
 from sqlmigrate.history.tables import VERSION, install, read, read_log, upgrades
 from sqlmigrate.history.write import (
     RECORD_TEXT_MAX,
@@ -18,6 +18,7 @@ from sqlmigrate.history.write import (
     journal_forget,
     journal_found,
     journal_state,
+    journal_supersede,
     log,
     unclaim,
     unclaim_journal,
@@ -45,6 +46,8 @@ __all__ = [
     "journal_forget",
     "journal_found",
     "journal_state",
+    "journal_supersede",
+    "last_done",
     "log",
     "read",
     "read_log",

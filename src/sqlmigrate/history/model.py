@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
 
@@ -44,6 +44,11 @@ class Entry:
     error: str | None = None
 
 
+def last_done(entries: Iterable[Entry]) -> int:
+    """Give the last statement that is done; all before it are done too."""
+    return max((entry.last_number for entry in entries if entry.state == "done"), default=0)
+
+
 @dataclass(frozen=True, slots=True)
 class HalfWay:
     """A non-transactional script that stopped half way; `operation` is apply or rollback."""
@@ -56,6 +61,11 @@ class HalfWay:
     def stopped_at(self) -> Entry:
         """The last statement that was begun."""
         return self.entries[-1]
+
+    @property
+    def done(self) -> int:
+        """The last statement that is done; all before it are done too."""
+        return last_done(self.entries)
 
 
 @dataclass(frozen=True, slots=True)

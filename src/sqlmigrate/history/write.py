@@ -132,6 +132,11 @@ def journal_forget(schema: str, migration_id: str, operation: str, number: int) 
     return Command(text("journal_forget", schema), (migration_hash(migration_id), operation, str(number)))
 
 
+def journal_supersede(schema: str, migration_id: str, operation: str) -> Command:
+    """Give the command that takes out the statements that failed and left nothing, for one that is known better."""
+    return Command(text("journal_supersede", schema), (migration_hash(migration_id), operation))
+
+
 def journal_clear(schema: str, migration_id: str) -> Command:
     """Give the command that empties the journal of a migration: its script is through."""
     return Command(text("journal_clear", schema), (migration_hash(migration_id),))

@@ -49,6 +49,14 @@ WHERE migration_hash = $1
   AND operation = $2
   AND number = $3::integer
 
+-- name: journal_supersede
+-- what is only there to say that the script has begun
+DELETE FROM {schema}.journal
+WHERE migration_hash = $1
+  AND operation = $2
+  AND state = 'failed'
+  AND found IS NULL
+
 -- name: journal_clear
 DELETE FROM {schema}.journal WHERE migration_hash = $1
 
