@@ -79,9 +79,13 @@ class ServerMessage:
 
 
 class Error(Exception):
-    """Something failed; `hint` says what to do next, `place` where it is."""
+    """Something failed; `hint` says what to do next, `place` where it is.
+
+    `done` holds the ids that the run had finished before.
+    """
 
     exit_status: ClassVar[int] = 1
+    done: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None, place: Place | None = None) -> None:
         super().__init__(message)
@@ -161,9 +165,8 @@ class ExecutionError(Error):
     """PostgreSQL refused a statement of a script, or the session was lost under it.
 
     `server` holds PostgreSQL's own words, `statement` the number of the statement in its script (from 1),
-    `migration_id` whose script it was, `operation` whether it was applied or rolled back, `done` the ids that this run
-    had finished before, `kept` whether something of the script may be in the database, and `together` whether all
-    scripts of the run shared one transaction.
+    `migration_id` whose script it was, `operation` whether it was applied or rolled back, `kept` whether something of
+    the script may be in the database, and `together` whether all scripts of the run shared one transaction.
     """
 
     def __init__(
@@ -183,7 +186,6 @@ class ExecutionError(Error):
         self.server = server
         self.statement = statement
         self.operation = "apply"
-        self.done: tuple[str, ...] = ()
         self.together = False
 
 

@@ -237,9 +237,11 @@ def error_as_json(error: Error) -> dict[str, Any]:
     if isinstance(error, (MigrationsError, SeedError)):
         values["problems"] = [problem_as_json(problem) for problem in error.problems]
     if isinstance(error, ExecutionError):
-        values |= {"migration_id": error.migration_id, "statement": error.statement, "done": list(error.done)}
+        values |= {"migration_id": error.migration_id, "statement": error.statement}
         if said := error.server:
             values["server"] = {name: getattr(said, name) for name in _SERVER_FIELDS}
+    if error.done or isinstance(error, ExecutionError):
+        values["done"] = list(error.done)
     return values
 
 

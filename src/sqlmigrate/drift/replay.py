@@ -17,11 +17,10 @@ from sqlmigrate.drift.naming import quoted, rename
 from sqlmigrate.drift.privileges import before, make, read_default_privileges, statements
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.engine.session import Options
-from sqlmigrate.errors import ExecutionError, ScriptError
+from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import ScriptStarted, ignore
 from sqlmigrate.migrations import Migration
 from sqlmigrate.shadow import cluster_wide, extensions_named, opened, wanted
-from sqlmigrate.sql.preflight import preflight
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
@@ -181,8 +180,6 @@ class _Replay:
             for number, step in enumerate(steps, 1):
                 migration = step.migration
                 self.observer(ScriptStarted(migration.migration_id, "replay", number, len(steps)))
-                for problem in preflight(migration.script, transactional=migration.transactional):
-                    raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
                 try:
                     run_script(
                         connection,

@@ -13,8 +13,9 @@ from sqlmigrate.engine.journal import Sender
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import CONSTRAINTS, PRISTINE, begin, script_role, set_role, settings
 from sqlmigrate.engine.transactional import Job, Uncommitted, commit, lost, run_job, undo
-from sqlmigrate.errors import Error
+from sqlmigrate.errors import Error, ScriptError
 from sqlmigrate.events import ignore
+from sqlmigrate.sql.preflight import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +46,11 @@ def run_script(
     """Run a script as `apply` and `rollback` do, without history and journal.
 
     In a transaction it is sent in one go; with `around` it is sent statement by statement, each within the block that
-    `around` gives. Raises ExecutionError with the place; of a script in a transaction nothing is left then.
+    `around` gives. Raises ScriptError where the script must not run, ExecutionError with the place; of a script in a
+    transaction nothing is left then.
     """
+    for problem in preflight(script, transactional=transactional):
+        raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
     job = Job(migration_id, operation, script, transactional, _NO_CLAIM, ())
     listener = Listener(migration_id, script, observer)
     if transactional and around is None:
@@ -55,6 +59,8 @@ def run_script(
     try:
         _one_by_one(Sender(connection, job, listener), options, info, around or (lambda _: nullcontext()))
     except psycopg.OperationalError as error:
+        if not connection.closed:
+            raise  # of somebody who listens
         raise lost(job, error) from None
     except Error:
         undo(connection)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import history
 from sqlmigrate.connection import probe, require_writable, session, settle_writer
-from sqlmigrate.errors import ExecutionError, HistoryError
+from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import Ran, ignore
 
 if TYPE_CHECKING:
@@ -88,11 +88,7 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
             steps = _still_planned(plan, planner(found))
             worker = Worker(conninfo, connection, info, options, observer, lock, found)
             run = worker.run_together if options.single_transaction else worker.run_each
-            try:
-                ran = run(steps, plan.operation)
-            except ExecutionError as error:
-                error.operation = plan.operation
-                raise
+            ran = run(steps, plan.operation)
     return Result(plan, tuple(ran))
 
 

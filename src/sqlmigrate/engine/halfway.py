@@ -91,14 +91,14 @@ def lost(job: Job, error: psycopg.Error, found: History | None) -> ExecutionErro
     message = f"the connection was lost while the script ran: {reason}"
     if found is None:
         hint = "`sqlmigrate status` tells where it stopped"
-        return HalfWayError(message, migration_id=job.migration_id, place=job.path, hint=hint, kept=True)
+        return HalfWayError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
     stopped = found.stopped(job.migration_id)
     if stopped is None:
         return _lost_whole(job, message, found)
     entry = stopped.stopped_at
     again = f"run `sqlmigrate {stopped.operation}` again, which goes on where it stopped"
     hint = f"statement {entry.number} is the last one in the journal ({entry.state}); {again}"
-    return HalfWayError(message, migration_id=job.migration_id, place=job.path, hint=hint, kept=True)
+    return HalfWayError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
 
 
 def _lost_whole(job: Job, message: str, found: History) -> ExecutionError:
@@ -108,16 +108,16 @@ def _lost_whole(job: Job, message: str, found: History) -> ExecutionError:
         return ExecutionError(
             f"the connection was lost at COMMIT; it is {done}: the history says so",
             migration_id=job.migration_id,
-            place=job.path,
+            place=job.place,
             hint="run the command again to go on with what is left",
             kept=True,
         )
     hint = "nothing of the script is in the database; run the command again"
-    return ExecutionError(message, migration_id=job.migration_id, place=job.path, hint=hint)
+    return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint)
 
 
 def unexpected(job: Job, error: psycopg.Error) -> ExecutionError:
     """Make the error of a look into the catalogs that failed."""
     said = server_message(error.diag, str(error))
     message = f"the outcome of a statement could not be looked up: {said.message}"
-    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.path)
+    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)

@@ -119,7 +119,7 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         else:
             role = script_role(job.script, options)
             set_up += lines([set_role(role)] if role else [])
-            yield from steps(job, Journal(options.schema, job, run), set_up, claimed=_is_claimed(job, found))
+            yield from steps(job, Journal(options.schema, job, run), set_up)
     yield "\n-- the end: the run lock is given back\nDISCARD ALL;\n"
 
 
@@ -137,7 +137,7 @@ def _look_at(job: Job) -> _Script:
     """Read a script through; raises ScriptError where psql would not run it as it stands."""
     script = job.script
     if not job.transactional and script.text is None:
-        raise ScriptError("is too large for a plan, since it runs outside a transaction", place=job.path)
+        raise ScriptError("is too large for a plan, since it runs outside a transaction", place=job.place)
     names: set[str] = set()
     last = None
     for last in script.pieces():
@@ -152,11 +152,6 @@ def _look_at(job: Job) -> _Script:
             raise ScriptError(message, place=script.place(last), hint=hint)
         names |= found
     return _Script(tuple(sorted(names)), last)
-
-
-def _is_claimed(job: Job, found: History) -> bool:
-    """Tell whether a rollback is of a script that stopped half way: only its journal is to be emptied."""
-    return job.operation == "rollback" and found.get(job.migration_id) is None
 
 
 def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:

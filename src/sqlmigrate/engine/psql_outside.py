@@ -38,7 +38,7 @@ _LOCK_TIMEOUT_BACK = Command(
 )
 
 
-def steps(job: Job, journal: Journal, set_up: str, *, claimed: bool) -> Iterator[str]:
+def steps(job: Job, journal: Journal, set_up: str) -> Iterator[str]:
     """Yield the statements of a script and, at the end, its history row, which `claimed` says to be there already.
 
     `set_up` makes the session's settings.
@@ -58,7 +58,7 @@ def steps(job: Job, journal: Journal, set_up: str, *, claimed: bool) -> Iterator
             yield f"\nBEGIN;\n{statement_text(statement)}{row}"
         if resets_session(statement):
             yield set_up
-    claim = [] if claimed else [job.claim]
+    claim = [] if job.half_way else [job.claim]
     yield "\n" + lines([BEGIN, *BACK_TO_LOGIN, *claim, *job.finish, journal.clear(), COMMIT])
 
 

@@ -10,7 +10,7 @@ from sqlmigrate.errors import ExecutionError, LockBudgetSpent
 from sqlmigrate.events import LockRetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from sqlmigrate.events import Blocker, Observer
 
@@ -25,16 +25,14 @@ _FIRST, _LONGEST = 0.5, 30.0
 def with_retry(
     work: Callable[[], T],
     *,
-    migration_ids: Collection[str],
     budget: float,
     observer: Observer,
     blockers: Callable[[], tuple[Blocker, ...]] = tuple,
 ) -> T:
     """Do the work, again and again with growing random pauses ("full jitter"), until `budget` seconds are used up.
 
-    The work must be a whole transaction of `migration_ids` that has been rolled back when it fails; what fails of
-    another, whose COMMIT went out with it, is raised. Raises LockBudgetSpent at the end: never is a lock waited for
-    without limit.
+    The work must be a whole transaction that has been rolled back when it fails. Raises LockBudgetSpent at the end:
+    never is a lock waited for without limit.
     """
     deadline = time.monotonic() + budget
     attempt = 0
@@ -44,7 +42,7 @@ def with_retry(
             return work()
         except ExecutionError as error:
             failed, said = error.migration_id, error.server
-            if failed is None or failed not in migration_ids or said is None or said.sqlstate not in RETRIED:
+            if failed is None or said is None or said.sqlstate not in RETRIED:
                 raise
             left = deadline - time.monotonic()
             if left <= 0:

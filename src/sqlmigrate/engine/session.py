@@ -57,6 +57,9 @@ COMMIT = Command("COMMIT")
 # deferred constraints and triggers speak here, as the role of the script, and not at COMMIT
 CONSTRAINTS = Command("SET CONSTRAINTS ALL IMMEDIATE")
 
+# the same at the end of a transaction that several scripts share
+SHARED_CONSTRAINTS = Command(CONSTRAINTS.sql)
+
 # whatever the script did to its session, the history is written by the login role, in UTF-8 and without a time limit
 BACK_TO_LOGIN = (
     Command("SET statement_timeout TO 0"),

@@ -255,15 +255,11 @@ class Stepper:
         if last < self._done:
             raise HistoryError(
                 f"the script has {last} statements, but {self._done} are done",
-                place=job.path,
+                place=job.place,
                 hint="restore those that were removed",
             )
-        first = [] if job.operation == "rollback" and self._gives_up_apply() else [job.claim]
+        first = [] if job.half_way else [job.claim]
         self.sender.send(*map(Step, (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT)))
-
-    def _gives_up_apply(self) -> bool:
-        """Whether this rollback is of a script that stopped half way: it is not in the history, only in the journal."""
-        return "journal" in self.sender.job.claim.sql
 
     def _note(self, statement: Statement | None, error: ExecutionError) -> None:
         """Write a failed statement that left nothing behind into the journal, for `status` to show."""

@@ -20,6 +20,7 @@ from sqlmigrate.engine.session import (
     COMMIT,
     CONSTRAINTS,
     PRISTINE,
+    SHARED_CONSTRAINTS,
     begin,
     script_role,
     set_role,
@@ -47,7 +48,8 @@ class Job:
     """A script with the commands of ours around it.
 
     `claim` fails where another run was faster; `counted`, one of `finish`, must write one row. `undoable` says that
-    what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs.
+    what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
+    `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal.
     """
 
     migration_id: str
@@ -59,9 +61,10 @@ class Job:
     counted: Command | None = None
     undoable: bool = False
     recorded: bool = False
+    half_way: bool = False
 
     @property
-    def path(self) -> Place:
+    def place(self) -> Place:
         """The script's file, for errors that have no line."""
         return Place(self.script.path)
 
@@ -104,7 +107,7 @@ def rollback_job(migration: Migration, script: Script, options: Options, run: Ru
     log = _log(migration.migration_id, "rollback", script, options, run, transactional=transactional)
     give_up = history.unclaim_journal if half_way else history.unclaim
     claim = give_up(options.schema, migration.migration_id)
-    return Job(migration.migration_id, "rollback", script, transactional, claim, tuple(log))
+    return Job(migration.migration_id, "rollback", script, transactional, claim, tuple(log), half_way=half_way)
 
 
 def _log(
@@ -127,7 +130,7 @@ class Uncommitted:
 
     That goes out alone, or at the head of the next script's pipeline, where it costs no round trip of its own.
     `told` and `then` are called once PostgreSQL has committed; `look_up` tells, where the answer is lost, whether the
-    job is in the history.
+    job is in the history. One that is `refused` was rolled back.
     """
 
     job: Job
@@ -137,6 +140,7 @@ class Uncommitted:
     look_up: Callable[[], bool | None] = lambda: None
     step: Step = field(default_factory=lambda: Step(COMMIT, urgent=True))
     committed: bool = False
+    refused: bool = False
 
     def finished(self, step: Step) -> None:
         """Hear of a step that succeeded."""
@@ -148,6 +152,7 @@ class Uncommitted:
     def require_committed(self, exchange: Exchange) -> None:
         """Raise ExecutionError where PostgreSQL found something at COMMIT, or rolled back."""
         if exchange.error is not None and exchange.failed is self.step:
+            self.refused = True
             raise _at_commit(self.job, exchange.error)
         if not self.committed:
             raise ExecutionError("PostgreSQL rolled the transaction back at COMMIT", migration_id=self.job.migration_id)
@@ -160,7 +165,7 @@ class Uncommitted:
 def run_job(connection: Connection, job: Job, options: Options, info: ServerInfo, listener: Listener) -> None:
     """Run a job from BEGIN to COMMIT; raises ExecutionError, and then nothing of it is left in the database."""
     try:
-        run_in_transaction(connection, job, first_of_many(job, options, info), listener)
+        run_in_transaction(connection, job, opening(job, options, info), listener)
         commit(connection, Uncommitted(job, listener))
     except Error:
         undo(connection)
@@ -174,14 +179,14 @@ def run_in_transaction(
     listener: Listener,
     *,
     behind: Uncommitted | None = None,
-    is_last: bool = True,
+    end: Command | None = CONSTRAINTS,
 ) -> None:
     """Run a job's claim, script and finish in the transaction that `before` begins; it stays open.
 
     The COMMIT of the script `behind` which it comes goes out first; where that fails, nothing of the job is run.
-    `is_last` says that no other script follows in the same transaction.
+    `end` is None where another script follows in the same transaction.
     """
-    after = [Step(command) for command in (*([CONSTRAINTS] if is_last else []), *BACK_TO_LOGIN, *job.finish)]
+    after = [Step(command) for command in (*([end] if end else []), *BACK_TO_LOGIN, *job.finish)]
     exchange = _exchange(connection, _steps(job, before, after), listener, behind, job)
     if exchange.error is not None and exchange.failed is not None:
         raise failure(job, exchange.failed, exchange.error)
@@ -189,13 +194,14 @@ def run_in_transaction(
         raise ExecutionError(
             "the script ended the transaction that protects it; what it did before that may be in the database",
             migration_id=job.migration_id,
-            place=job.path,
+            place=job.place,
+            kept=True,
         )
     if any(step.rows != 1 for step in after if job.counted is not None and step.command is job.counted):
         raise ExecutionError(
             "the script removed its own row from the history, so it was rolled back",
             migration_id=job.migration_id,
-            place=job.path,
+            place=job.place,
             hint="a migration must not touch the history's tables; see `sqlmigrate unmark`",
         )
 
@@ -213,6 +219,8 @@ def _exchange(
     try:
         exchange = run_steps(connection, chain([behind.step] if behind else [], steps), listener, finished)
     except psycopg.OperationalError as error:
+        if not connection.closed:
+            raise  # of somebody who listens
         if behind is not None and not behind.committed:
             raise behind.lost() from None
         raise lost(job, error) from None
@@ -226,13 +234,15 @@ def commit(connection: Connection, last: Uncommitted) -> None:
     try:
         exchange = run_steps(connection, [last.step], last.listener, last.finished)
     except psycopg.OperationalError:
+        if not connection.closed:
+            raise  # of somebody who listens
         if last.committed:
             return  # the answer has come; whatever else is to be done finds out that the connection is gone
         raise last.lost() from None
     last.require_committed(exchange)
 
 
-def first_of_many(job: Job, options: Options, info: ServerInfo, *, goes_first: bool = True) -> Iterator[Step]:
+def opening(job: Job, options: Options, info: ServerInfo, *, goes_first: bool = True) -> Iterator[Step]:
     """Begin the one transaction of several scripts; where it does not go first, the COMMIT before it can stop it."""
     yield Step(PRISTINE)
     if goes_first:
@@ -241,7 +251,7 @@ def first_of_many(job: Job, options: Options, info: ServerInfo, *, goes_first: b
     yield from _set_up(job, options, info)
 
 
-def next_of_many(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
+def going_on(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
     """Clear the session for the next script in the same transaction, where DISCARD ALL cannot be used."""
     yield from map(Step, CLEARED)
     yield from _set_up(job, options, info)
@@ -252,9 +262,9 @@ def require_together(jobs: Sequence[Job]) -> None:
     problems = []
     for job in jobs:
         if not job.transactional:
-            problems.append(Problem("runs outside a transaction, so it cannot share one", job.path))
+            problems.append(Problem("runs outside a transaction, so it cannot share one", job.place))
         elif job.script.directives.isolation:
-            problems.append(Problem("asks for an isolation level of its own", job.path))
+            problems.append(Problem("asks for an isolation level of its own", job.place))
     if problems:
         raise MigrationsError("nothing was run, since these scripts cannot run in one transaction", problems)
 
@@ -272,7 +282,7 @@ def _steps(job: Job, before: Iterable[Step], after: list[Step]) -> Iterator[Step
     for statement in job.script.statements():
         if is_read_anew and classify(statement.text) is Kind.TRANSACTION_CONTROL:
             # the check let none through; its COMMIT would let half of the script stay
-            raise ScriptError("the file changed since it was checked; run the command again", place=job.path)
+            raise ScriptError("the file changed since it was checked; run the command again", place=job.place)
         yield Step(Command(statement.text), statement)
     yield from after
 
@@ -287,14 +297,15 @@ def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa:
     }
     words, hint = answer[happened]
     message = f"the connection was lost at COMMIT; {words}"
-    return ExecutionError(message, migration_id=job.migration_id, place=job.path, hint=hint, kept=happened is not False)
+    kept = happened is not False
+    return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=kept)
 
 
 def _at_commit(job: Job, error: psycopg.Error) -> ExecutionError:
     """Report what PostgreSQL found only at COMMIT, such as a serialization failure."""
     said = server_message(error.diag, str(error))
     message = f"{said.message} (found at COMMIT)"
-    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.path)
+    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
 
 
 def undo(connection: Connection) -> None:
@@ -325,12 +336,17 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
         return HistoryError(f"{job.migration_id} was applied by another run in the meantime; nothing was done twice")
     if command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
         return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
-    message = f"the history row could not be written: {said.message}"
+    message = f"the session of the script could not be set up: {said.message}"
     if command is CONSTRAINTS:
         message = f"{said.message} (found at the end of the script, where deferred constraints are checked)"
+    elif command is SHARED_CONSTRAINTS:
+        message = f"{said.message} (found at the end of the transaction that these scripts share)"
+        return ExecutionError(message, migration_id=job.migration_id, server=said)
+    elif command is job.claim or command in job.finish:
+        message = f"the history row could not be written: {said.message}"
     elif command is not None and command.sql.startswith("SET ROLE"):
         message = f"the role of the script could not be taken on: {said.message}"
-    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.path)
+    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
 
 
 def lost(job: Job, error: psycopg.OperationalError) -> ExecutionError:
@@ -338,6 +354,6 @@ def lost(job: Job, error: psycopg.OperationalError) -> ExecutionError:
     return ExecutionError(
         f"the connection was lost while the script ran: {str(error).strip().splitlines()[0]}",
         migration_id=job.migration_id,
-        place=job.path,
+        place=job.place,
         hint="PostgreSQL has rolled the script back; run the command again",
     )

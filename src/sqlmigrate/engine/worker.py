@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -14,13 +15,14 @@ from sqlmigrate.engine.execute import Listener
 from sqlmigrate.engine.journal import Sender, found_journal
 from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
+from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS
 from sqlmigrate.engine.stepwise import Stepper
 from sqlmigrate.engine.transactional import (
     Uncommitted,
     commit,
-    first_of_many,
+    going_on,
     job_for,
-    next_of_many,
+    opening,
     require_together,
     run_in_transaction,
     undo,
@@ -30,7 +32,7 @@ from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.watch import Watcher, wait_until_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import Connection, ServerInfo
@@ -84,22 +86,27 @@ class Worker:
     observer: Observer
     lock: runlock.RunLock
     found: History
+    watcher: Watcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Watch the session from the run lock's connection."""
+        self.watcher = Watcher(self.lock.connection, self.info.backend_pid, self.observer)
 
     def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run the scripts one after the other, each with a COMMIT of its own."""
         ran: list[Ran] = []
         run = history.Run()
-        watcher = Watcher(self.lock.connection, self.info.backend_pid, self.observer)
         behind: Uncommitted | None = None
         try:
             for number, migration in enumerate(steps, 1):
                 self._require_lock(behind)
                 job = job_for(migration, operation, self.found, self.options, run)
-                turn = _Turn(job, number, len(steps), self.observer, watcher, ran)
+                turn = _Turn(job, number, len(steps), self.observer, self.watcher, ran)
                 behind = self._one(turn, run, behind)
             self._commit(behind)
-        except ExecutionError as error:
+        except Error as error:
             error.done = tuple(item.migration_id for item in ran)
+            _name_operation(error, operation)
             raise
         return ran
 
@@ -113,7 +120,7 @@ class Worker:
 
     def _one(self, turn: _Turn, run: Run, behind: Uncommitted | None) -> Uncommitted | None:
         """Run a script; gives it back where only its COMMIT is left, which goes out with the next one."""
-        job, listener = turn.job, self._listener(turn.job, turn.watcher)
+        job, listener = turn.job, self._listener(turn.job)
         if not self._goes_along(job):
             self._commit(behind)
             behind = None
@@ -122,10 +129,10 @@ class Worker:
         else:
             behind.then = turn.begin
         if job.transactional:
-            self._retrying(lambda: self._through(job, listener, behind), [job.migration_id], turn.watcher)
+            self._retrying(lambda: self._through(job, listener, behind))
             return Uncommitted(job, listener, turn.end, look_up=lambda: self._look_up(job))
         try:
-            self._step_by_step(job, run, listener, turn.watcher)
+            self._step_by_step(job, run, listener)
         except KeyboardInterrupt as stop:
             stop.add_note(f"{job.migration_id} may have stopped half way: see `sqlmigrate status`")
             raise
@@ -144,27 +151,38 @@ class Worker:
 
     def _through(self, job: Job, listener: Listener, behind: Uncommitted | None) -> None:
         """Run a script in its transaction, all but the COMMIT."""
+        if behind is not None and behind.refused:
+            self._whole(behind)
         if behind is not None and behind.committed:
             behind = None  # this is another attempt
-        before = first_of_many(job, self.options, self.info, goes_first=behind is None)
-        try:
+        before = opening(job, self.options, self.info, goes_first=behind is None)
+        with self._undoing():
             run_in_transaction(self.connection, job, before, listener, behind=behind)
-        except Error:
-            undo(self.connection)
-            raise
+
+    def _whole(self, last: Uncommitted) -> None:
+        """Commit a script; where PostgreSQL refused that, for a lock that COMMIT takes, run it once more before."""
+        if last.refused:
+            last.refused = False
+            self._through(last.job, last.listener, None)
+        with self._undoing():
+            commit(self.connection, last)
 
     def _commit(self, last: Uncommitted | None) -> None:
+        if last is not None:
+            self._retrying(lambda: self._whole(last))
+
+    @contextmanager
+    def _undoing(self) -> Iterator[None]:
         try:
-            if last is not None:
-                commit(self.connection, last)
+            yield
         except Error:
             undo(self.connection)
             raise
 
-    def _listener(self, job: Job, watcher: Watcher) -> Listener:
-        return Listener(job.migration_id, job.script, self.observer, idle=watcher.look, patient=self.info.pooled)
+    def _listener(self, job: Job) -> Listener:
+        return Listener(job.migration_id, job.script, self.observer, idle=self.watcher.look, patient=self.info.pooled)
 
-    def _step_by_step(self, job: Job, run: Run, listener: Listener, watcher: Watcher) -> None:
+    def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
         stopped = self.found.stopped(job.migration_id)
         if stopped is not None and stopped.operation == job.operation:
             resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)
@@ -172,12 +190,9 @@ class Worker:
         sender = Sender(self.connection, job, listener)
         journal = found_journal(self.options.schema, job, run, stopped)
 
-        def retrying(work: Callable[[], None]) -> None:
-            self._retrying(work, [job.migration_id], watcher)
-
         resume_at = self.options.resume_at if journal.entries else None
-        outside = Outside(sender, journal, retrying, resume_at)
-        Stepper(sender, journal, outside, self.options, self.info, retrying, self._afterwards, resume_at).go()
+        outside = Outside(sender, journal, self._retrying, resume_at)
+        Stepper(sender, journal, outside, self.options, self.info, self._retrying, self._afterwards, resume_at).go()
 
     def _look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
@@ -205,29 +220,28 @@ class Worker:
         started = time.monotonic()
         work = [job_for(migration, operation, self.found, self.options, run) for migration in steps]
         require_together(work)
-        watcher = Watcher(self.lock.connection, self.info.backend_pid, self.observer)
+
+        end = SHARED_CONSTRAINTS if len(work) > 1 else CONSTRAINTS
 
         def everything() -> None:
             for number, job in enumerate(work, 1):
                 self.observer(ScriptStarted(job.migration_id, operation, number, len(work)))
-                watcher.begin(job.migration_id)
-                listener = self._listener(job, watcher)
-                before = (first_of_many if number == 1 else next_of_many)(job, self.options, self.info)
-                run_in_transaction(self.connection, job, before, listener, is_last=number == len(work))
+                self.watcher.begin(job.migration_id)
+                listener = self._listener(job)
+                before = (opening if number == 1 else going_on)(job, self.options, self.info)
+                run_in_transaction(self.connection, job, before, listener, end=end if job is work[-1] else None)
             self.lock.require()
             commit(self.connection, Uncommitted(job, listener, look_up=lambda: self._look_up(job)))
 
         def whole() -> None:
-            try:
+            with self._undoing():
                 everything()
-            except Error:
-                undo(self.connection)
-                raise
 
         try:
-            self._retrying(whole, [job.migration_id for job in work], watcher)
+            self._retrying(whole)
         except ExecutionError as error:
             error.together = True
+            _name_operation(error, operation)
             if error.server and error.server.sqlstate == _OBJECT_IN_USE and error.hint is None:
                 error.hint = _DEFERRED
             raise
@@ -236,11 +250,15 @@ class Worker:
             self.observer(ScriptFinished(job.migration_id, operation, seconds))
         return [Ran(job.migration_id, operation, seconds) for job in work]
 
-    def _retrying(self, work: Callable[[], None], migration_ids: Collection[str], watcher: Watcher) -> None:
+    def _retrying(self, work: Callable[[], None]) -> None:
         with_retry(
             work,
-            migration_ids=migration_ids,
             budget=self.options.lock_budget / 1000,
             observer=self.observer,
-            blockers=lambda: watcher.blockers,
+            blockers=lambda: self.watcher.blockers,
         )
+
+
+def _name_operation(error: Error, operation: str) -> None:
+    if isinstance(error, ExecutionError):
+        error.operation = operation

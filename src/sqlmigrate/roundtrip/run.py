@@ -12,7 +12,7 @@ import psycopg
 from sqlmigrate import catalog
 from sqlmigrate.connection import probe, server_message, session
 from sqlmigrate.engine.alone import run_script
-from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError
+from sqlmigrate.errors import Error, ExecutionError, Problem
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
 from sqlmigrate.roundtrip.ground import Ground
@@ -21,7 +21,6 @@ from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.samples import Samples, unmet
 from sqlmigrate.schemadiff import compare, order_only
 from sqlmigrate.sql.needs import cluster_wide
-from sqlmigrate.sql.preflight import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -205,11 +204,9 @@ class _Runner:
         return None
 
     def run(self, connection: Connection, migration: Migration, way: _Way) -> None:
-        """Check and run a script as the engine does."""
+        """Run a script as the engine does."""
         if self.info is None:
             self.info = probe(connection)
-        for problem in preflight(way.script, transactional=way.transactional):
-            raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
         run_script(
             connection,
             migration.migration_id,
