@@ -14,6 +14,7 @@ from sqlmigrate.errors import HistoryError, RunLockBusy, UsageError
 from sqlmigrate.yoyo_tables import Where
 from support.contents import has_history
 from support.runner import Runner, ids
+from support.stepwise import OUTSIDE, half_way, journal
 from support.yoyo import Yoyo, adopt, opened, pending, project_of_100
 
 pytestmark = pytest.mark.contract
@@ -289,3 +290,14 @@ def test_what_fails_half_way_through_leaves_nothing(yoyo, runner, session, datab
         adopt(runner)
 
     assert runner.applied() == ["c"]
+
+
+def test_what_stopped_half_way_here_and_is_applied_there_is_marked(yoyo, runner, session):
+    yoyo.apply("a")
+    runner.write("a", f"{OUTSIDE}SELECT 1;\nSELECT 1/0;\n", "DROP TABLE a;")
+    half_way(runner.apply)
+
+    adopt(runner)
+
+    assert runner.applied() == ["a"]
+    assert journal(session) == []
