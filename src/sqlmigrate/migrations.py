@@ -14,6 +14,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sqlmigrate.conventions import foreign_name
 from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError, UsageError
 from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.script import Script, read_script
@@ -28,7 +29,10 @@ _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
 _FOREIGN_SECTIONS = (
     (re.compile(r"^\s*--\s*migrate:down\b", re.MULTILINE), "dbmate's `-- migrate:down`"),
-    (re.compile(r"^\s*--\s*\+goose\s+Down\b", re.MULTILINE), "goose's `-- +goose Down`"),
+    (re.compile(r"^\s*--\s*\+goose\s+Down\b", re.MULTILINE | re.IGNORECASE), "goose's `-- +goose Down`"),
+    (re.compile(r"^\s*--\s*\+migrate\s+Down\b", re.MULTILINE), "sql-migrate's `-- +migrate Down`"),
+    (re.compile(r"^[ \t]*--\s*Down Migration\s*$", re.MULTILINE), "node-pg-migrate's `-- Down Migration`"),
+    (re.compile(r"^\s*--\s*//\s*@UNDO\b", re.MULTILINE), "MyBatis's `-- //@UNDO`"),
     (re.compile(r"^---- create above / drop below ----", re.MULTILINE), "tern's `---- create above / drop below ----`"),
 )
 
@@ -203,10 +207,8 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
         return Problem("a file name without a stem gives no migration id", Place(path))
     if len(path.stem) > _MAX_ID:
         return Problem(f"the id is longer than {_MAX_ID} characters", Place(path))
-    if name.endswith(".down.sql") and name.removesuffix(".down.sql") + ".up.sql" in entries:
-        stem = name.removesuffix(".down.sql")
-        return Problem(f"rename {stem}.up.sql to {stem}.sql and this file to {stem}{_ROLLBACK}", Place(path))
-    return None
+    advice = foreign_name(name, entries)
+    return Problem(advice, Place(path)) if advice else None
 
 
 def _foreign_sections(script: Script) -> list[Problem]:

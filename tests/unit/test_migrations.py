@@ -215,38 +215,6 @@ def test_other_files_are_passed_over(project, name):
     assert project.load().warnings == ()
 
 
-def test_up_and_down_files_are_refused_with_their_new_names(project):
-    project.file("0001_a.up.sql", "SELECT 1;")
-    project.file("0001_a.down.sql", "SELECT 1;")
-
-    assert project.problems() == [
-        "0001_a.down.sql: rename 0001_a.up.sql to 0001_a.sql and this file to 0001_a.rollback.sql"
-    ]
-
-
-def test_a_lone_down_file_is_a_migration_like_any_other(project):
-    project.file("0001_slow.down.sql", "SELECT 1;")
-
-    assert project.ids() == ["0001_slow.down"]
-
-
-@pytest.mark.parametrize(
-    ("text", "words", "line"),
-    [
-        ("-- migrate:up\nSELECT 1;\n\n-- migrate:down\nDROP TABLE t;", "dbmate's", 4),
-        ("-- +goose Up\nSELECT 1;\n-- +goose Down\nDROP TABLE t;", "goose's", 3),
-        ("SELECT 1;\n---- create above / drop below ----\nDROP TABLE t;", "tern's", 2),
-    ],
-)
-def test_both_directions_in_one_file_are_refused(project, text, words, line):
-    project.migration("0001.a", text)
-    (problem,) = project.refusal()
-
-    assert problem.message.startswith(words)
-    assert problem.place.line == line
-    assert problem.hint == "move what follows it into 0001.a.rollback.sql"
-
-
 def test_a_rollback_script_without_its_script_is_not_blamed_where_the_script_cannot_be_read(project):
     project.file("a.sql", b"\xff")
     project.file("a.rollback.sql", "SELECT 1;")
