@@ -12,6 +12,7 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sqlmigrate.conventions import foreign_name
@@ -27,6 +28,8 @@ BOOTSTRAP, SAMPLES, PROOFS = "bootstrap", "samples", "proofs"
 _KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
 _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
+_NUMBER = re.compile(r"(V?)([0-9]{1,5})(?![0-9A-Za-z])(.*)")  # more digits are a date: 20260301_x, 202603011530_y
+_WIDTH = 4  # digits that a number is told to have
 _FOREIGN_SECTIONS = (
     (re.compile(r"^\s*--\s*migrate:down\b", re.MULTILINE), "dbmate's `-- migrate:down`"),
     (re.compile(r"^\s*--\s*\+goose\s+Down\b", re.MULTILINE | re.IGNORECASE), "goose's `-- +goose Down`"),
@@ -121,7 +124,8 @@ def load(directory: Path) -> Migrations:
             errors = list(error.problems)
     if errors:
         raise MigrationsError(f"the migrations in {directory} are refused", errors)
-    warnings = [*(problem for problem in problems if problem.warning), *_missing_rollbacks(ordered)]
+    warnings = [*(problem for problem in problems if problem.warning), *_misnumbered(ordered, found)]
+    warnings += _missing_rollbacks(ordered)
     return Migrations(directory, ordered, tuple(warnings), found)
 
 
@@ -242,6 +246,32 @@ def _directive_place(script: Script, name: str) -> Place:
     if script.text is None or not (found := re.search(pattern, script.text, re.MULTILINE)):
         return Place(script.path)
     return place_at(script.path, script.text, found.start(1))
+
+
+def _misnumbered(ordered: Iterable[Migration], known: Mapping[str, Migration]) -> list[Problem]:
+    """Warn once where a higher number runs before a lower one, since the names are sorted as text."""
+    numbered = [(found, item) for item in ordered if (found := _NUMBER.match(item.migration_id))]
+    for (high, first), (low, then) in pairwise(numbered):
+        in_vain = high[1] == low[1] and int(high[2]) > int(low[2]) and first.script.path.name < then.script.path.name
+        if in_vain and first.migration_id not in _needed(then, known):
+            width = max(_WIDTH, len(high[2]))
+            wider = " and ".join(f"{found[1]}{found[2].zfill(width)}{found[3]}" for found in (low, high))
+            message = f"runs before {then.migration_id}: the order is that of the names"
+            hint = f"write {wider}, or say `-- depends:`"
+            return [Problem(message, Place(first.script.path), hint, warning=True)]
+    return []
+
+
+def _needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:
+    """Give the ids that must be applied before a migration."""
+    found: set[str] = set()
+    waiting = [*migration.depends]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += known[name].depends if name in known else ()
+    return found
 
 
 def _missing_rollbacks(ordered: Iterable[Migration]) -> list[Problem]:
