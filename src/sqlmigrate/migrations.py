@@ -110,7 +110,7 @@ def load(directory: Path) -> Migrations:
             hint="make it with `sqlmigrate init`, or name another one with --migrations",
         )
     scripts, rollbacks, problems = _read_files(directory)
-    refused = {problem.place.path.stem for problem in problems if problem.place}
+    refused = {problem.place.path.stem for problem in problems if problem.place and not problem.warning}
     for migration_id in sorted(rollbacks.keys() - scripts.keys() - refused):
         message = f"there is no {migration_id}.sql that this would roll back"
         problems.append(Problem(message, Place(rollbacks[migration_id].path)))
@@ -180,6 +180,9 @@ def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], 
             continue
         problems += found + _foreign_sections(script)
         is_rollback = name.endswith(_ROLLBACK)
+        if name.startswith(".") and not is_rollback:  # yoyo runs it too
+            message = "is a migration, although its name begins with a dot"
+            problems.append(Problem(message, Place(path), warning=True))
         migration_id = name.removesuffix(_ROLLBACK) if is_rollback else path.stem
         (rollbacks if is_rollback else scripts)[migration_id] = script
     return scripts, rollbacks, problems
@@ -202,7 +205,8 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
     if suffix == ".py" and not name.startswith("__"):
         return Problem("Python migrations are not run; write it as plain SQL", Place(path))
     if suffix != ".sql":
-        return None
+        is_meant = suffix.lower() == ".sql" and name.isprintable()
+        return Problem("is not read: the ending must be .sql", Place(path), warning=True) if is_meant else None
     if name.startswith("post-apply"):
         return Problem("yoyo runs post-apply scripts after every apply; sqlmigrate does not: rename it", Place(path))
     if not name.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):

@@ -9,6 +9,7 @@ from sqlmigrate import migrations
 from sqlmigrate.errors import MigrationsError, Place, Problem
 from sqlmigrate.sql.parse import complaints
 from sqlmigrate.sql.preflight import preflight
+from sqlmigrate.sql.unread import unread_directives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,8 @@ def validate(directory: Path) -> Report:
 
 def _script_problems(script: Script, *, transactional: bool) -> list[Problem]:
     refused = preflight(script, transactional=transactional)
-    return refused or list(_syntax(script))
+    unread = unread_directives(script.path, script.text) if script.text is not None else []
+    return (refused or list(_syntax(script))) + unread
 
 
 def _syntax(script: Script) -> Iterator[Problem]:

@@ -77,6 +77,18 @@ def test_a_long_expression_is_no_problem(project):
     assert told(project) == []
 
 
+def test_directives_that_are_not_read_are_warnings_in_both_files(project):
+    project.migration("1", "--depends 001\nSELECT 1;", rollback="SELECT 1;\n-- transactional: false\n")
+
+    assert told(project) == [
+        ("1.sql:1:1: this is not read: write `-- depends: 001`", False),
+        (
+            "1.rollback.sql:2:1: this looks like a directive but is not read: it stands behind the first statement",
+            False,
+        ),
+    ]
+
+
 def test_files_that_are_refused_are_reported_and_nothing_else(project):
     project.file("1.py")
     project.migration("2", "COMMIT;")
