@@ -176,7 +176,7 @@ def test_every_script_is_checked_before_the_first_one_runs(project, target, sqlm
     outcome = sqlmigrate("apply")
 
     assert outcome.status == 1
-    assert "b.sql:1:1: CREATE INDEX: cannot run inside a transaction" in outcome.stderr
+    assert "b.sql:1:1: CREATE INDEX CONCURRENTLY: cannot run inside a transaction" in outcome.stderr
     assert "c.sql:2:1: COMMIT: a script must not end or begin the transaction" in outcome.stderr
     assert tables(target) == []
 
