@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The migrations in order, where the files allow one, and all problems, errors first."""
+    """The migrations in order, where the files allow one, and all problems, errors first.
+
+    `contents_checked` is False where the files allow no order: what stands in them is then not judged yet.
+    """
 
     ordered: tuple[Migration, ...]
     problems: tuple[Problem, ...]
+    contents_checked: bool = True
 
 
 def validate(directory: Path) -> Report:
@@ -34,7 +38,7 @@ def validate(directory: Path) -> Report:
     except MigrationsError as error:
         if not error.problems:
             raise
-        return Report((), error.problems)
+        return Report((), error.problems, contents_checked=False)
     problems = list(found.warnings)
     for migration in found.ordered:
         for script, transactional in migration.scripts():

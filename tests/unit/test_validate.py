@@ -22,7 +22,7 @@ def test_good_files_have_no_problem(project):
     report = validate(project.directory)
 
     assert [item.migration_id for item in report.ordered] == ["1", "2"]
-    assert report.problems == ()
+    assert (report.problems, report.contents_checked) == ((), True)
 
 
 def test_a_missing_rollback_script_is_only_a_warning(project):
@@ -94,7 +94,7 @@ def test_files_that_are_refused_are_reported_and_nothing_else(project):
     project.migration("2", "COMMIT;")
     report = validate(project.directory)
 
-    assert report.ordered == ()
+    assert (report.ordered, report.contents_checked) == ((), False)
     assert [problem.place.path.name for problem in report.problems] == ["1.py"]
 
 
