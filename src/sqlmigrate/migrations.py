@@ -89,10 +89,14 @@ class Migrations:
         return self.by_id.get(migration_id)
 
     def named(self, migration_id: str) -> Migration:
-        """Give the migration of an id; raises UsageError that offers near ids where there is none."""
+        """Give the migration of an id; raises UsageError that offers near ids where there is none.
+
+        Only one is offered where the name of one of its files was given.
+        """
         if found := self.by_id.get(migration_id):
             return found
-        near = _near(migration_id, self.by_id, n=3, cutoff=0.5)
+        stem = migration_id.rpartition(os.sep)[2].removesuffix(_ROLLBACK).removesuffix(".sql")
+        near = [stem] if stem in self.by_id else _near(migration_id, self.by_id, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else None
         raise UsageError(f"there is no migration {migration_id!r} in {self.directory}", hint=hint)
 

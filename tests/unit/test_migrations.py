@@ -334,6 +334,16 @@ def test_an_unknown_id_is_refused_with_near_ones(project):
     assert caught.value.hint == "did you mean 20260301_baseline?"
 
 
+@pytest.mark.parametrize("name", ["0007_newer.sql", "0007_newer.rollback.sql", "sql/0007_newer.sql"])
+def test_where_the_name_of_a_file_was_given_only_its_id_is_offered(project, name):
+    project.migration("0007_newer")
+    project.migration("0006_newer")
+
+    with pytest.raises(UsageError, match="there is no migration") as caught:
+        project.load().named(name)
+    assert caught.value.hint == "did you mean 0007_newer?"
+
+
 def test_a_known_id_is_found(project):
     project.migration("a")
     found = project.load()

@@ -90,13 +90,13 @@ def command(
         if dry_run:
             preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
             prove(preview.info, preview.plan)
-            _dry_run(app, preview.plan)
+            _dry_run(app, preview.plan, to)
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
         result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
         compared = check.after(result) if check else {}
     app.output.result(**result_as_json(result), **compared)
-    app.output.line(f"{len(result.ran)} applied" if result.ran else "nothing to apply: no migration is pending")
+    app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))
     if check:
         check.end()
 
@@ -114,11 +114,18 @@ def _count(planned: Plan) -> str:
     return "1 migration" if len(planned.steps) == 1 else f"{len(planned.steps)} migrations"
 
 
-def _dry_run(app: App, planned: Plan) -> None:
+def _nothing(planned: Plan, to: str | None) -> str:
+    if to is None or not planned.left:
+        return "nothing to apply: no migration is pending"
+    behind = "1 migration behind it is" if planned.left == 1 else f"{planned.left} migrations behind it are"
+    return f"nothing to apply up to {to}; {behind} pending"
+
+
+def _dry_run(app: App, planned: Plan, to: str | None) -> None:
     from sqlmigrate.cli.plan import steps_as_json  # noqa: PLC0415  only for a dry run
 
     steps = steps_as_json(planned)
     app.output.result(dry_run=True, migrations=steps)
     for step in steps:
         app.output.line(f"would apply {step['migration_id']} ({step['file']})")
-    app.output.line(f"{len(steps)} would be applied; nothing was run" if steps else "nothing to apply")
+    app.output.line(f"{len(steps)} would be applied; nothing was run" if steps else _nothing(planned, to))
