@@ -30,6 +30,7 @@ _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
 _NUMBER = re.compile(r"(V?)([0-9]{1,5})(?![0-9A-Za-z])(.*)")  # more digits are a date: 20260301_x, 202603011530_y
 _WIDTH = 4  # digits that a number is told to have
+_TAIL = 1 << 16  # bytes
 _FOREIGN_SECTIONS = (
     (re.compile(r"^\s*--\s*migrate:down\b", re.MULTILINE), "dbmate's `-- migrate:down`"),
     (re.compile(r"^\s*--\s*\+goose\s+Down\b", re.MULTILINE | re.IGNORECASE), "goose's `-- +goose Down`"),
@@ -225,15 +226,25 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
 
 def _foreign_sections(script: Script) -> list[Problem]:
     """Refuse files of tools that keep both directions in one: all of it would run, the undo at once."""
+    text = _tail(script) if script.text is None else script.text
+    found = ((words, match) for pattern, words in _FOREIGN_SECTIONS if (match := pattern.search(text)))
     return [
         Problem(
             f"{words} begins an undo section, which would run at once",
-            place_at(script.path, script.text, match.start() + len(match[0]) - len(match[0].lstrip())),
+            Place(script.path)
+            if script.text is None
+            else place_at(script.path, text, match.start() + len(match[0]) - len(match[0].lstrip())),
             hint=f"move what follows it into {script.path.stem}{_ROLLBACK}",
         )
-        for pattern, words in _FOREIGN_SECTIONS
-        if script.text is not None and (match := pattern.search(script.text))
+        for words, match in found
     ]
+
+
+def _tail(script: Script) -> str:
+    """Give the end of a large script, where an undo section would stand; it may begin within a line."""
+    with script.path.open("rb") as file:
+        file.seek(max(script.size - _TAIL, 0))
+        return file.read().decode(errors="replace")
 
 
 def _dependency_problems(found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:

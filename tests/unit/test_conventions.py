@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sqlmigrate.sql.script import HELD_MAX
+
 
 def test_up_and_down_files_are_refused_with_their_news(project):
     project.file("0001_a.up.sql", "SELECT 1;")
@@ -106,3 +108,10 @@ def test_both_directions_in_one_file_are_refused(project, text, words, line):
     assert problem.message.startswith(words)
     assert problem.place.line == line
     assert problem.hint == "move what follows it into 0001.a.rollback.sql"
+
+
+def test_an_undo_section_at_the_end_of_a_large_file_is_refused_too(project):
+    data = "x\n" * (HELD_MAX // 2)
+    project.migration("a", f"-- migrate:up\nCOPY t FROM stdin;\n{data}\\.\n\n-- migrate:down\nDROP TABLE t;\n")
+
+    assert project.problems() == ["a.sql: dbmate's `-- migrate:down` begins an undo section, which would run at once"]
