@@ -12,8 +12,10 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from sqlmigrate.conventions import foreign_name
 from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError, UsageError
 from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.script import Script, read_script
@@ -26,9 +28,15 @@ BOOTSTRAP, SAMPLES, PROOFS = "bootstrap", "samples", "proofs"
 _KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
 _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
+_NUMBER = re.compile(r"(V?)([0-9]{1,5})(?![0-9A-Za-z])(.*)")  # more digits are a date: 20260301_x, 202603011530_y
+_WIDTH = 4  # digits that a number is told to have
+_TAIL = 1 << 16  # bytes
 _FOREIGN_SECTIONS = (
     (re.compile(r"^\s*--\s*migrate:down\b", re.MULTILINE), "dbmate's `-- migrate:down`"),
-    (re.compile(r"^\s*--\s*\+goose\s+Down\b", re.MULTILINE), "goose's `-- +goose Down`"),
+    (re.compile(r"^\s*--\s*\+goose\s+Down\b", re.MULTILINE | re.IGNORECASE), "goose's `-- +goose Down`"),
+    (re.compile(r"^\s*--\s*\+migrate\s+Down\b", re.MULTILINE), "sql-migrate's `-- +migrate Down`"),
+    (re.compile(r"^[ \t]*--\s*Down Migration\s*$", re.MULTILINE), "node-pg-migrate's `-- Down Migration`"),
+    (re.compile(r"^\s*--\s*//\s*@UNDO\b", re.MULTILINE), "MyBatis's `-- //@UNDO`"),
     (re.compile(r"^---- create above / drop below ----", re.MULTILINE), "tern's `---- create above / drop below ----`"),
 )
 
@@ -82,10 +90,14 @@ class Migrations:
         return self.by_id.get(migration_id)
 
     def named(self, migration_id: str) -> Migration:
-        """Give the migration of an id; raises UsageError that offers near ids where there is none."""
+        """Give the migration of an id; raises UsageError that offers near ids where there is none.
+
+        Only one is offered where the name of one of its files was given.
+        """
         if found := self.by_id.get(migration_id):
             return found
-        near = _near(migration_id, self.by_id, n=3, cutoff=0.5)
+        stem = migration_id.rpartition(os.sep)[2].removesuffix(_ROLLBACK).removesuffix(".sql")
+        near = [stem] if stem in self.by_id else _near(migration_id, self.by_id, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else None
         raise UsageError(f"there is no migration {migration_id!r} in {self.directory}", hint=hint)
 
@@ -103,7 +115,7 @@ def load(directory: Path) -> Migrations:
             hint="make it with `sqlmigrate init`, or name another one with --migrations",
         )
     scripts, rollbacks, problems = _read_files(directory)
-    refused = {problem.place.path.stem for problem in problems if problem.place}
+    refused = {problem.place.path.stem for problem in problems if problem.place and not problem.warning}
     for migration_id in sorted(rollbacks.keys() - scripts.keys() - refused):
         message = f"there is no {migration_id}.sql that this would roll back"
         problems.append(Problem(message, Place(rollbacks[migration_id].path)))
@@ -117,7 +129,8 @@ def load(directory: Path) -> Migrations:
             errors = list(error.problems)
     if errors:
         raise MigrationsError(f"the migrations in {directory} are refused", errors)
-    warnings = [*(problem for problem in problems if problem.warning), *_missing_rollbacks(ordered)]
+    warnings = [*(problem for problem in problems if problem.warning), *_misnumbered(ordered, found)]
+    warnings += _missing_rollbacks(ordered)
     return Migrations(directory, ordered, tuple(warnings), found)
 
 
@@ -172,6 +185,9 @@ def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], 
             continue
         problems += found + _foreign_sections(script)
         is_rollback = name.endswith(_ROLLBACK)
+        if name.startswith(".") and not is_rollback:  # yoyo runs it too
+            message = "is a migration, although its name begins with a dot"
+            problems.append(Problem(message, Place(path), warning=True))
         migration_id = name.removesuffix(_ROLLBACK) if is_rollback else path.stem
         (rollbacks if is_rollback else scripts)[migration_id] = script
     return scripts, rollbacks, problems
@@ -194,7 +210,8 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
     if suffix == ".py" and not name.startswith("__"):
         return Problem("Python migrations are not run; write it as plain SQL", Place(path))
     if suffix != ".sql":
-        return None
+        is_meant = suffix.lower() == ".sql" and name.isprintable()
+        return Problem("is not read: the ending must be .sql", Place(path), warning=True) if is_meant else None
     if name.startswith("post-apply"):
         return Problem("yoyo runs post-apply scripts after every apply; sqlmigrate does not: rename it", Place(path))
     if not name.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
@@ -203,23 +220,31 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
         return Problem("a file name without a stem gives no migration id", Place(path))
     if len(path.stem) > _MAX_ID:
         return Problem(f"the id is longer than {_MAX_ID} characters", Place(path))
-    if name.endswith(".down.sql") and name.removesuffix(".down.sql") + ".up.sql" in entries:
-        stem = name.removesuffix(".down.sql")
-        return Problem(f"rename {stem}.up.sql to {stem}.sql and this file to {stem}{_ROLLBACK}", Place(path))
-    return None
+    advice = foreign_name(name, entries)
+    return Problem(advice, Place(path)) if advice else None
 
 
 def _foreign_sections(script: Script) -> list[Problem]:
     """Refuse files of tools that keep both directions in one: all of it would run, the undo at once."""
+    text = _tail(script) if script.text is None else script.text
+    found = ((words, match) for pattern, words in _FOREIGN_SECTIONS if (match := pattern.search(text)))
     return [
         Problem(
             f"{words} begins an undo section, which would run at once",
-            place_at(script.path, script.text, match.start() + len(match[0]) - len(match[0].lstrip())),
+            Place(script.path)
+            if script.text is None
+            else place_at(script.path, text, match.start() + len(match[0]) - len(match[0].lstrip())),
             hint=f"move what follows it into {script.path.stem}{_ROLLBACK}",
         )
-        for pattern, words in _FOREIGN_SECTIONS
-        if script.text is not None and (match := pattern.search(script.text))
+        for words, match in found
     ]
+
+
+def _tail(script: Script) -> str:
+    """Give the end of a large script, where an undo section would stand; it may begin within a line."""
+    with script.path.open("rb") as file:
+        file.seek(max(script.size - _TAIL, 0))
+        return file.read().decode(errors="replace")
 
 
 def _dependency_problems(found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:
@@ -240,6 +265,32 @@ def _directive_place(script: Script, name: str) -> Place:
     if script.text is None or not (found := re.search(pattern, script.text, re.MULTILINE)):
         return Place(script.path)
     return place_at(script.path, script.text, found.start(1))
+
+
+def _misnumbered(ordered: Iterable[Migration], known: Mapping[str, Migration]) -> list[Problem]:
+    """Warn once where a higher number runs before a lower one, since the names are sorted as text."""
+    numbered = [(found, item) for item in ordered if (found := _NUMBER.match(item.migration_id))]
+    for (high, first), (low, then) in pairwise(numbered):
+        in_vain = high[1] == low[1] and int(high[2]) > int(low[2]) and first.script.path.name < then.script.path.name
+        if in_vain and first.migration_id not in _needed(then, known):
+            width = max(_WIDTH, len(high[2]))
+            wider = " and ".join(f"{found[1]}{found[2].zfill(width)}{found[3]}" for found in (low, high))
+            message = f"runs before {then.migration_id}: the order is that of the names"
+            hint = f"write {wider}, or say `-- depends:`"
+            return [Problem(message, Place(first.script.path), hint, warning=True)]
+    return []
+
+
+def _needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:
+    """Give the ids that must be applied before a migration."""
+    found: set[str] = set()
+    waiting = [*migration.depends]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += known[name].depends if name in known else ()
+    return found
 
 
 def _missing_rollbacks(ordered: Iterable[Migration]) -> list[Problem]:

@@ -56,11 +56,12 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The migrations to run, in order; `notes` are for the person who asked."""
+    """The migrations to run, in order; `notes` are for the person who asked, `left` is how many more are pending."""
 
     operation: str
     steps: tuple[Migration, ...]
     notes: tuple[str, ...] = ()
+    left: int = 0
 
     def script_of(self, migration: Migration) -> tuple[Script, bool]:
         """Give the script of a step, and whether it runs in a transaction."""
@@ -186,6 +187,7 @@ def plan_apply(
     if resume and not any(item.stopped for item in states):
         raise UsageError("no script stopped half way, so there is none to resume")
     pending = [item.migration for item in states if item.recorded is None and item.migration]
+    count = len(pending)
     if to is not None:
         migrations.named(to)
         ids = [item.migration_id for item in pending]
@@ -196,7 +198,7 @@ def plan_apply(
     late = out_of_order(migrations, history, (item for item in pending if item.migration_id not in begun))
     if late and not allow_out_of_order:
         raise MigrationsError("nothing was applied, since the order would not be that of the files", late)
-    return Plan("apply", tuple(pending), tuple(str(warning) for warning in warnings))
+    return Plan("apply", tuple(pending), tuple(str(warning) for warning in warnings), count - len(pending))
 
 
 def out_of_order(migrations: Migrations, history: History, pending: Iterable[Migration]) -> list[Problem]:

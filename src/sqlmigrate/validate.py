@@ -9,6 +9,7 @@ from sqlmigrate import migrations
 from sqlmigrate.errors import MigrationsError, Place, Problem
 from sqlmigrate.sql.parse import complaints
 from sqlmigrate.sql.preflight import preflight
+from sqlmigrate.sql.unread import unread_directives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The migrations in order, where the files allow one, and all problems, errors first."""
+    """The migrations in order, where the files allow one, and all problems, errors first.
+
+    `contents_checked` is False where the files allow no order: what stands in them is then not judged yet.
+    """
 
     ordered: tuple[Migration, ...]
     problems: tuple[Problem, ...]
+    contents_checked: bool = True
 
 
 def validate(directory: Path) -> Report:
@@ -33,7 +38,7 @@ def validate(directory: Path) -> Report:
     except MigrationsError as error:
         if not error.problems:
             raise
-        return Report((), error.problems)
+        return Report((), error.problems, contents_checked=False)
     problems = list(found.warnings)
     for migration in found.ordered:
         for script, transactional in migration.scripts():
@@ -44,7 +49,8 @@ def validate(directory: Path) -> Report:
 
 def _script_problems(script: Script, *, transactional: bool) -> list[Problem]:
     refused = preflight(script, transactional=transactional)
-    return refused or list(_syntax(script))
+    unread = unread_directives(script.path, script.text) if script.text is not None else []
+    return (refused or list(_syntax(script))) + unread
 
 
 def _syntax(script: Script) -> Iterator[Problem]:

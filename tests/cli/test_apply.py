@@ -54,6 +54,22 @@ def test_to_applies_up_to_and_with_an_id(project, target, sqlmigrate):
     assert tables(target) == ["a", "b"]
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_to_an_id_that_is_applied_says_what_is_pending_behind_it(project, target, sqlmigrate, options):
+    project.tables("a", "b", "c")
+    sqlmigrate("apply", "--to", "a")
+
+    first = sqlmigrate("apply", "--to", "a", *options).stdout
+    sqlmigrate("apply", "--to", "b")
+    second = sqlmigrate("apply", "--to", "a", *options).stdout
+    sqlmigrate("apply")
+    third = sqlmigrate("apply", "--to", "a", *options).stdout
+
+    assert first == "nothing to apply up to a; 2 migrations behind it are pending\n"
+    assert second == "nothing to apply up to a; 1 migration behind it is pending\n"
+    assert third == "nothing to apply: no migration is pending\n"
+
+
 def test_to_an_unknown_id_offers_a_near_one(project, target, sqlmigrate):
     project.tables("20260101_orders")
 
@@ -176,7 +192,7 @@ def test_every_script_is_checked_before_the_first_one_runs(project, target, sqlm
     outcome = sqlmigrate("apply")
 
     assert outcome.status == 1
-    assert "b.sql:1:1: CREATE INDEX: cannot run inside a transaction" in outcome.stderr
+    assert "b.sql:1:1: CREATE INDEX CONCURRENTLY: cannot run inside a transaction" in outcome.stderr
     assert "c.sql:2:1: COMMIT: a script must not end or begin the transaction" in outcome.stderr
     assert tables(target) == []
 

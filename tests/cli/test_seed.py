@@ -203,7 +203,17 @@ def test_check_validates_without_a_database(files, offline, sqlmigrate):
 
     assert outcome.status == 0
     assert outcome.lines[-1] == "2 files are valid"
-    assert outcome.lines[0].endswith("rows for public.llms")
+    assert [line.partition(": ")[2] for line in outcome.lines[:-1]] == [
+        "2 rows for public.llms",
+        "1 row for public.agents",
+    ]
+
+
+def test_check_counts_one_file_as_one(files, offline, project, sqlmigrate):
+    for path in (project.root / "data").glob("agents*"):
+        path.unlink()
+
+    assert sqlmigrate("seed", "check").lines[-1] == "1 file is valid"
 
 
 def test_check_as_json(files, offline, sqlmigrate):

@@ -85,6 +85,20 @@ def test_what_cannot_run_is_refused(project, sqlmigrate, name, content, said):
     assert said in outcome.stdout
 
 
+def test_contents_that_could_not_be_checked_yet_are_said_to_be_so(project, sqlmigrate):
+    project.migration("a", "COMMIT;", rollback="SELECT 1;")
+    project.file("b.py")
+
+    assert sqlmigrate("validate").lines[-1] == "1 error; the contents are checked when it is mended"
+
+    project.file("c.rollback.sql")
+    outcome = sqlmigrate("validate")
+
+    assert outcome.lines[-1] == "2 errors; the contents are checked when these are mended"
+    assert "COMMIT" not in outcome.stdout
+    assert sqlmigrate("validate", "--json").document["contents_checked"] is False
+
+
 def test_problems_as_json(project, sqlmigrate):
     path = project.migration("a", "COMMIT;").script
 

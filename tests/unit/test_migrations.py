@@ -215,38 +215,6 @@ def test_other_files_are_passed_over(project, name):
     assert project.load().warnings == ()
 
 
-def test_up_and_down_files_are_refused_with_their_new_names(project):
-    project.file("0001_a.up.sql", "SELECT 1;")
-    project.file("0001_a.down.sql", "SELECT 1;")
-
-    assert project.problems() == [
-        "0001_a.down.sql: rename 0001_a.up.sql to 0001_a.sql and this file to 0001_a.rollback.sql"
-    ]
-
-
-def test_a_lone_down_file_is_a_migration_like_any_other(project):
-    project.file("0001_slow.down.sql", "SELECT 1;")
-
-    assert project.ids() == ["0001_slow.down"]
-
-
-@pytest.mark.parametrize(
-    ("text", "words", "line"),
-    [
-        ("-- migrate:up\nSELECT 1;\n\n-- migrate:down\nDROP TABLE t;", "dbmate's", 4),
-        ("-- +goose Up\nSELECT 1;\n-- +goose Down\nDROP TABLE t;", "goose's", 3),
-        ("SELECT 1;\n---- create above / drop below ----\nDROP TABLE t;", "tern's", 2),
-    ],
-)
-def test_both_directions_in_one_file_are_refused(project, text, words, line):
-    project.migration("0001.a", text)
-    (problem,) = project.refusal()
-
-    assert problem.message.startswith(words)
-    assert problem.place.line == line
-    assert problem.hint == "move what follows it into 0001.a.rollback.sql"
-
-
 def test_a_rollback_script_without_its_script_is_not_blamed_where_the_script_cannot_be_read(project):
     project.file("a.sql", b"\xff")
     project.file("a.rollback.sql", "SELECT 1;")
@@ -291,6 +259,26 @@ def test_scripts_in_a_subfolder_are_warned_about(project):
     assert [str(warning).replace(f"{project.directory}/", "") for warning in found.warnings] == [
         "old: scripts in a subfolder are not read; move them up or away"
     ]
+
+
+def test_endings_in_capitals_and_hidden_migrations_are_warned_about(project):
+    project.file("a.SQL", "SELECT 1;")
+    project.file("d.rollback.Sql", "SELECT 1;")
+    project.migration(".x", rollback="SELECT 1;")
+
+    assert project.ids() == yoyo_order(project.directory) == [".x"]
+    assert [str(warning).replace(f"{project.directory}/", "") for warning in project.load().warnings] == [
+        ".x.sql: is a migration, although its name begins with a dot",
+        "a.SQL: is not read: the ending must be .sql",
+        "d.rollback.Sql: is not read: the ending must be .sql",
+    ]
+
+
+def test_a_script_that_is_only_warned_about_is_no_dependency(project):
+    project.file("a.SQL", "SELECT 1;")
+    project.migration("b", "-- depends: a\n")
+
+    assert project.problems() == ["b.sql:1:13: depends on a, which does not exist in this directory"]
 
 
 def test_a_folder_with_the_name_of_a_script_is_none(project):
@@ -344,6 +332,16 @@ def test_an_unknown_id_is_refused_with_near_ones(project):
     with pytest.raises(UsageError, match="there is no migration '2026301_baseline'") as caught:
         project.load().named("2026301_baseline")
     assert caught.value.hint == "did you mean 20260301_baseline?"
+
+
+@pytest.mark.parametrize("name", ["0007_newer.sql", "0007_newer.rollback.sql", "sql/0007_newer.sql"])
+def test_where_the_name_of_a_file_was_given_only_its_id_is_offered(project, name):
+    project.migration("0007_newer")
+    project.migration("0006_newer")
+
+    with pytest.raises(UsageError, match="there is no migration") as caught:
+        project.load().named(name)
+    assert caught.value.hint == "did you mean 0007_newer?"
 
 
 def test_a_known_id_is_found(project):

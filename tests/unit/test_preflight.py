@@ -34,7 +34,22 @@ def checked(tmp_path):
         ("/* a */ START\n TRANSACTION;", "a.sql:1:9: START TRANSACTION: a script must not end or begin"),
         ("SELECT 'é'; ROLLBACK", "a.sql:1:13: ROLLBACK: a script must not end or begin"),
         ("-- why\nVACUUM t;", "a.sql:2:1: VACUUM t: cannot run inside a transaction"),
-        ("CREATE INDEX CONCURRENTLY i ON t (a);", "a.sql:1:1: CREATE INDEX: cannot run inside a transaction"),
+        *(
+            (f"{statement};", f"a.sql:1:1: {name}: cannot run inside a transaction")
+            for statement, name in [
+                ("CREATE INDEX CONCURRENTLY i ON t (a)", "CREATE INDEX CONCURRENTLY"),
+                ("CREATE UNIQUE /* a */ INDEX\n concurrently ON t (a)", "CREATE INDEX CONCURRENTLY"),
+                ("DROP INDEX CONCURRENTLY i", "DROP INDEX CONCURRENTLY"),
+                ("REINDEX (VERBOSE, CONCURRENTLY) TABLE t", "REINDEX CONCURRENTLY"),
+                ("REINDEX INDEX CONCURRENTLY i", "REINDEX CONCURRENTLY"),
+                ("REINDEX SCHEMA s", "REINDEX SCHEMA"),
+                (
+                    "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+                    "ALTER TABLE ... DETACH PARTITION ... CONCURRENTLY",
+                ),
+                ("CREATE DATABASE concurrently", "CREATE DATABASE"),
+            ]
+        ),
         ("PREPARE TRANSACTION 'a';", "a.sql:1:1: PREPARE TRANSACTION: a prepared transaction outlives its script"),
         ("COPY t TO stdout;", "a.sql:1:1: COPY TO STDOUT: a migration has nowhere to send the rows"),
         ("SELECT 1;\n\\i b.sql\n", "a.sql:2:1: \\i is a psql command, not SQL"),
@@ -74,6 +89,20 @@ def test_outside_of_a_transaction_more_may_run(checked, text):
 @pytest.mark.parametrize("text", ["\\i b.sql", "SELECT 'a", "COPY t TO stdout", "PREPARE TRANSACTION 'a'"])
 def test_some_things_run_nowhere(checked, text):
     assert len(checked(text, transactional=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("a.sql", "put it into a migration of its own that says `-- transactional: false` in its first lines"),
+        ("a.rollback.sql", "write `-- transactional: false` in the first lines of this rollback script"),
+    ],
+)
+def test_what_cannot_run_inside_a_transaction_is_told_with_what_to_do(tmp_path, name, hint):
+    (tmp_path / name).write_text("DROP INDEX CONCURRENTLY i;", encoding="utf-8")
+    (problem,) = preflight(read_script(tmp_path / name)[0], transactional=True)
+
+    assert problem.hint == hint
 
 
 def test_every_problem_is_found_at_once(checked):

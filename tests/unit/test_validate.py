@@ -22,7 +22,7 @@ def test_good_files_have_no_problem(project):
     report = validate(project.directory)
 
     assert [item.migration_id for item in report.ordered] == ["1", "2"]
-    assert report.problems == ()
+    assert (report.problems, report.contents_checked) == ((), True)
 
 
 def test_a_missing_rollback_script_is_only_a_warning(project):
@@ -77,12 +77,24 @@ def test_a_long_expression_is_no_problem(project):
     assert told(project) == []
 
 
+def test_directives_that_are_not_read_are_warnings_in_both_files(project):
+    project.migration("1", "--depends 001\nSELECT 1;", rollback="SELECT 1;\n-- transactional: false\n")
+
+    assert told(project) == [
+        ("1.sql:1:1: this is not read: write `-- depends: 001`", False),
+        (
+            "1.rollback.sql:2:1: this looks like a directive but is not read: it stands behind the first statement",
+            False,
+        ),
+    ]
+
+
 def test_files_that_are_refused_are_reported_and_nothing_else(project):
     project.file("1.py")
     project.migration("2", "COMMIT;")
     report = validate(project.directory)
 
-    assert report.ordered == ()
+    assert (report.ordered, report.contents_checked) == ((), False)
     assert [problem.place.path.name for problem in report.problems] == ["1.py"]
 
 

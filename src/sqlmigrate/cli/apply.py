@@ -91,13 +91,13 @@ def command(
         if dry_run:
             preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
             prove(preview.info, preview.plan)
-            _dry_run(app, preview, resume_at)
+            _dry_run(app, preview, resume_at, to)
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
         result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
         compared = check.after(result) if check else {}
     app.output.result(**result_as_json(result), **compared)
-    app.output.line(f"{len(result.ran)} applied" if result.ran else "nothing to apply: no migration is pending")
+    app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))
     if check:
         check.end()
 
@@ -115,7 +115,14 @@ def _count(planned: Plan) -> str:
     return "1 migration" if len(planned.steps) == 1 else f"{len(planned.steps)} migrations"
 
 
-def _dry_run(app: App, preview: Preview, resume_at: int | None) -> None:
+def _nothing(planned: Plan, to: str | None) -> str:
+    if to is None or not planned.left:
+        return "nothing to apply: no migration is pending"
+    behind = "1 migration behind it is" if planned.left == 1 else f"{planned.left} migrations behind it are"
+    return f"nothing to apply up to {to}; {behind} pending"
+
+
+def _dry_run(app: App, preview: Preview, resume_at: int | None, to: str | None) -> None:
     from sqlmigrate.cli.plan import steps_as_json  # noqa: PLC0415  only for a dry run
 
     steps = steps_as_json(preview.plan)
@@ -124,4 +131,4 @@ def _dry_run(app: App, preview: Preview, resume_at: int | None) -> None:
         stopped = preview.found.stopped(str(step["migration_id"]))
         at = f" at statement {resume_at or stopped.done + 1}" if stopped else ""
         app.output.line(f"would {'go on with' if stopped else 'apply'} {step['migration_id']}{at} ({step['file']})")
-    app.output.line(f"{len(steps)} would be applied; nothing was run" if steps else "nothing to apply")
+    app.output.line(f"{len(steps)} would be applied; nothing was run" if steps else _nothing(preview.plan, to))

@@ -46,8 +46,9 @@ def check(app: App) -> None:
     found = _load(app)
     app.output.result(files=[{"file": str(file.path), "rows": len(file.rows)} for file in found.files])
     for file in found.files:
-        app.output.line(f"{file.path}: {len(file.rows)} rows for {file.mapping.table}")
-    app.output.line(f"{len(found.files)} files are valid")
+        rows = "1 row" if len(file.rows) == 1 else f"{len(file.rows)} rows"
+        app.output.line(f"{file.path}: {rows} for {file.mapping.table}")
+    app.output.line("1 file is valid" if len(found.files) == 1 else f"{len(found.files)} files are valid")
 
 
 def _given(context: click.Context) -> list[str]:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-_DIRECTIVE = re.compile(r"--[ \t]*(depends|transactional|sqlmigrate)[ \t]*:[ \t]*(.*?)[ \t]*")
+DIRECTIVE = re.compile(r"--[ \t]*(depends|transactional|sqlmigrate)[ \t]*:[ \t]*(.*?)[ \t]*")
 _COMMENT = re.compile(r"/\*|--[^\n\r]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
 _ALLOW = re.compile(r":[ \t]*([A-Za-z][\w-]*)[ \t]+(\S.*)")
-_PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
+PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"(\d+)(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
 _ISOLATIONS = ("read committed", "repeatable read", "serializable")
@@ -83,7 +83,7 @@ def read_directives(path: Path, text: str) -> tuple[Directives, list[Problem]]:
     block_end = skip_gap(text, 0)
     found: dict[str, object] = {}
     problems: list[Problem] = []
-    for match in _lines(_DIRECTIVE, text, 0, block_end):
+    for match in line_comments(DIRECTIVE, text, 0, block_end):
         name, value = match.groups()
         try:
             found |= _READERS[name](value, found)
@@ -93,7 +93,7 @@ def read_directives(path: Path, text: str) -> tuple[Directives, list[Problem]]:
     return Directives(**found), problems  # type: ignore[arg-type]
 
 
-def _lines(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+def line_comments(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[re.Match[str]]:
     """Yield the line comments that match, in what lies between statements, with nothing before them on their line."""
     depth, position = 0, start
     while mark := (_COMMENT_EDGE if depth else _COMMENT).search(text, position, end):
@@ -106,7 +106,7 @@ def _lines(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterato
             yield match
 
 
-def _gaps(text: str, begin: int) -> list[tuple[int, int]]:
+def gaps(text: str, begin: int) -> list[tuple[int, int]]:
     """Give what lies between the statements and their COPY data: white space and comments."""
     pieces = list(split(text))
     gaps, position = [], begin
@@ -121,7 +121,7 @@ def _misplaced(path: Path, text: str, block_end: int) -> list[Problem]:
     if "sqlmigrate" not in text[block_end:]:
         return []
     message = "a `-- sqlmigrate:` directive counts only above the first statement; move it up"
-    found = (match for start, end in _gaps(text, block_end) for match in _lines(_DIRECTIVE, text, start, end))
+    found = (match for start, end in gaps(text, block_end) for match in line_comments(DIRECTIVE, text, start, end))
     return [Problem(message, place_at(path, text, match.start())) for match in found if match[1] == "sqlmigrate"]
 
 
@@ -129,8 +129,8 @@ def _remark_problems(path: Path, text: str) -> list[Problem]:
     """Report remarks before statements that are not `-- sqlmigrate-allow: CODE reason`."""
     if "sqlmigrate-" not in text:
         return []
-    gaps = _gaps(text, 0)
-    found = ((hit, gap == gaps[-1]) for gap in gaps for hit in _lines(_REMARK, text, *gap))
+    between = gaps(text, 0)
+    found = ((hit, gap == between[-1]) for gap in between for hit in line_comments(_REMARK, text, *gap))
     return [
         Problem(message, place_at(path, text, hit.start(1)))
         for hit, is_last in found
@@ -142,7 +142,7 @@ def read_allowed(text: str) -> list[Allowed]:
     """Read the remarks before statements that allow a hazard; what is badly written is a problem, no remark."""
     if "sqlmigrate-" not in text:
         return []
-    found = ((end, hit) for start, end in _gaps(text, 0)[:-1] for hit in _lines(_REMARK, text, start, end))
+    found = ((end, hit) for start, end in gaps(text, 0)[:-1] for hit in line_comments(_REMARK, text, start, end))
     return [
         Allowed(end, allow[1].upper(), allow[2])
         for end, hit in found
@@ -173,16 +173,16 @@ def _transactional(value: str, found: Mapping[str, object]) -> dict[str, object]
 
 
 def _ours(value: str, found: Mapping[str, object]) -> dict[str, object]:
-    pairs = _PAIR.findall(value)
-    if not pairs or _PAIR.sub("", value).strip():
+    pairs = PAIR.findall(value)
+    if not pairs or PAIR.sub("", value).strip():
         raise ValueError(f"write `-- sqlmigrate: key=value ...`, not {value!r}")
     result: dict[str, object] = {}
     for key, raw in pairs:
-        if key not in _KEYS:
-            raise ValueError(f"unknown key {key!r}; the keys are {', '.join(sorted(_KEYS))}")
+        if key not in KEYS:
+            raise ValueError(f"unknown key {key!r}; the keys are {', '.join(sorted(KEYS))}")
         if key in result or key in found:
             raise ValueError(f"{key} is set twice")
-        result[key] = _KEYS[key](raw[1:-1] if raw[0] in "\"'" else raw)
+        result[key] = KEYS[key](raw[1:-1] if raw[0] in "\"'" else raw)
     return result
 
 
@@ -199,7 +199,7 @@ def _isolation(text: str) -> str:
     return level
 
 
-_KEYS: dict[str, Callable[[str], object]] = {
+KEYS: dict[str, Callable[[str], object]] = {
     "lock_timeout": parse_lock_timeout,
     "statement_timeout": parse_duration,
     "role": _role,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.scan import Piece
     from sqlmigrate.sql.script import Script
 
+_CONCURRENTLY = re.compile(r"\bconcurrently\b", re.IGNORECASE)
 _CHAIN = re.compile(r"\band\s+chain\s*$", re.IGNORECASE)
 
 
@@ -41,12 +42,28 @@ def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -
             problems.append(Problem("AND CHAIN: a script could not be resumed behind it", script.place(piece), hint))
         elif advice := refused.get(kind):
             message, hint = advice
-            name = " ".join(piece.text.split()[:2]).rstrip(";") if kind is not Kind.COPY_OUT else "COPY TO STDOUT"
-            problems.append(Problem(f"{name}: {message}", script.place(piece), hint=hint))
+            if kind is Kind.NOT_IN_TRANSACTION and script.path.name.endswith(".rollback.sql"):
+                hint = "write `-- transactional: false` in the first lines of this rollback script"
+            problems.append(Problem(f"{_name(piece.text, kind)}: {message}", script.place(piece), hint=hint))
     if begun and not transactional:
         message = "the script ends inside a transaction that it began"
         problems.append(Problem(message, script.place(begun), hint="add the COMMIT"))
     return problems
+
+
+def _name(statement: str, kind: Kind) -> str:
+    """Name a statement by what it is refused for: CREATE INDEX alone could run in a transaction."""
+    if kind is Kind.COPY_OUT:
+        return "COPY TO STDOUT"
+    first, *rest = leading_words(statement, 2)
+    if kind is Kind.NOT_IN_TRANSACTION and _CONCURRENTLY.search(statement):
+        if first == "reindex":
+            return "REINDEX CONCURRENTLY"
+        if (first, *rest) == ("alter", "table"):
+            return "ALTER TABLE ... DETACH PARTITION ... CONCURRENTLY"
+        if first in {"create", "drop"} and rest[:1] in (["index"], ["unique"]):
+            return f"{first.upper()} INDEX CONCURRENTLY"
+    return " ".join(statement.split()[:2]).rstrip(";")
 
 
 def require_runnable(scripts: Iterable[tuple[Script, bool]]) -> None:
