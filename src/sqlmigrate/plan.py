@@ -267,7 +267,7 @@ def plan_rollback(
             hint=f"to run its rollback script all the same: --include-marked {wanted[0].migration_id}",
         )
     chosen, problems = _rollbacks(migrations, above, history, recorded=recorded)
-    problems += _dependents(migrations, above, history)
+    problems += dependents(migrations, above, history)
     if problems:
         raise MigrationsError("nothing was rolled back", problems)
     return Plan("rollback", tuple(chosen), tuple(notes))
@@ -345,7 +345,8 @@ def _as_recorded(row: Applied, migrations: Migrations, texts: Texts) -> Migratio
     return Migration(row.migration_id, script, script_from_text(path.with_suffix(".rollback.sql"), texts.rollback))
 
 
-def _dependents(migrations: Migrations, rows: Sequence[Applied], history: History) -> list[Problem]:
+def dependents(migrations: Migrations, rows: Sequence[Applied], history: History) -> list[Problem]:
+    """Find what is applied and depends on one of these rows, which are to go."""
     problems: list[Problem] = []
     gone = {row.migration_id for row in rows}
     for row in history.applied:

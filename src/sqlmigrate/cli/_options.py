@@ -42,10 +42,10 @@ _RUNNING = (
     click.option("--statement-timeout", metavar="TIME", help="End a statement that takes longer [0: no limit]."),
     click.option("--wait-lock", metavar="TIME", help="Wait so long for another run of sqlmigrate [5min]."),
 )
-_CONFIRMING = (
-    click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-    click.option("--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."),
+_NAMING = click.option(
+    "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
+_CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _NAMING)
 _SHADOW = (
     click.option("--shadow-url", metavar="URL", help="Make the throwaway databases on this server."),
     click.option(
@@ -219,7 +219,12 @@ def running(command: F) -> F:
 
 
 def writing(command: F) -> F:
-    """Give a command the options of those that write, beside the common ones."""
+    """Give a command the options of those that write, and ask in protected environments only."""
+    return _with_app(command, (_NAMING, *_RUNNING[-1:], *_COMMON))
+
+
+def forgetting(command: F) -> F:
+    """Give a command the options of those that write, and ask everywhere."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
 
 

@@ -10,6 +10,7 @@ from sqlmigrate.cli._options import App, writing
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.history import History
 
 EPILOG = """\b
 Examples:
@@ -31,7 +32,7 @@ def command(app: App, *, migration_id: str, reason: str) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target:
 
-        def gate(info: ServerInfo) -> None:
+        def gate(info: ServerInfo, _: History) -> None:
             app.announce(target, info)
             app.confirm(f"Accept {migration_id} in {info.database}?", database=info.database, always=False)
 
