@@ -56,11 +56,12 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The migrations to run, in order; `notes` are for the person who asked."""
+    """The migrations to run, in order; `notes` are for the person who asked, `half_way` holds ids of a rollback."""
 
     operation: str
     steps: tuple[Migration, ...]
     notes: tuple[str, ...] = ()
+    half_way: frozenset[str] = frozenset()
 
     def script_of(self, migration: Migration) -> tuple[Script, bool]:
         """Give the script of a step, and whether it runs in a transaction."""
@@ -270,7 +271,8 @@ def plan_rollback(
     problems += dependents(migrations, above, history)
     if problems:
         raise MigrationsError("nothing was rolled back", problems)
-    return Plan("rollback", tuple(chosen), tuple(notes))
+    half_way = frozenset(item.migration_id for item in chosen if history.stopped(item.migration_id))
+    return Plan("rollback", tuple(chosen), tuple(notes), half_way)
 
 
 def _wanted(history: History, *, steps: int | None, to: str | None, everything: bool) -> list[Applied]:

@@ -192,7 +192,8 @@ class App:
                     f"{where} is protected; nothing was changed",
                     hint=f"to go on, name the database: --yes-i-mean {database}",
                 )
-            typed = click.prompt(f"{question} {where} is protected: type the database's name", err=True, default="")
+            ask = f"{question} {where} is protected: type the database's name"
+            typed = click.prompt(ask, err=True, default="", show_default=False)
         if typed != database:
             raise ConfirmationRequired(f"{typed!r} is not the name of this database, {database}; nothing was changed")
 

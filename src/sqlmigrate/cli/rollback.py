@@ -21,6 +21,7 @@ Examples:
   sqlmigrate rollback --to 20260301_base    all that were applied after this one, which stays
   sqlmigrate rollback --yes                 without asking, as scripts must
 """
+_NAMED = 10
 
 
 @click.command(epilog=EPILOG)
@@ -74,10 +75,20 @@ def command(
             for note in planned.notes:
                 app.output.warning(note)
             if planned.steps:
-                ids = ", ".join(migration.migration_id for migration in planned.steps)
-                app.confirm(f"Roll back {ids} in {info.database}?", database=info.database, always=True)
+                app.confirm(_question(planned, info.database), database=info.database, always=True)
 
         options = replace(app.options(), resume_at=resume_at)
         result = engine.rollback(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
     app.output.result(**result_as_json(result))
     app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")
+
+
+def _question(planned: Plan, database: str) -> str:
+    """Name the migrations that go, or the first and the last where there are too many to read."""
+    ids = [
+        f"{item.migration_id} (half way)" if item.migration_id in planned.half_way else item.migration_id
+        for item in planned.steps
+    ]
+    if len(ids) > _NAMED:
+        return f"Roll back {len(ids)} migrations in {database}, from {ids[0]} down to {ids[-1]}?"
+    return f"Roll back {', '.join(ids)} in {database}?"
