@@ -236,6 +236,31 @@ def test_an_edited_rollback_script_is_refused_and_the_recorded_one_can_be_run(pr
     assert tables(three) == ["a", "b"]
 
 
+def test_a_dry_run_says_in_order_what_would_be_rolled_back_and_changes_nothing(three, sqlmigrate, project):
+    outcome = sqlmigrate("rollback", "--to", "a", "--dry-run")
+
+    assert outcome.status == 0
+    files = {name: project.directory / f"{name}.rollback.sql" for name in "bc"}
+    assert outcome.lines == [
+        f"would roll back c ({files['c']})",
+        f"would roll back b ({files['b']})",
+        "2 would be rolled back; nothing was run",
+    ]
+    document = sqlmigrate("rollback", "--dry-run", "--json").document
+    assert (document["dry_run"], [step["migration_id"] for step in document["migrations"]]) == (True, ["c"])
+    assert tables(three) == applied(three) == ["a", "b", "c"]
+
+
+def test_a_dry_run_says_where_it_stops_and_that_there_is_nothing(project, target, sqlmigrate):
+    project.tables("a")
+    sqlmigrate("mark", "a")
+
+    outcome = sqlmigrate("rollback", "--all", "--dry-run")
+
+    assert (outcome.status, outcome.stdout) == (0, "nothing to roll back\n")
+    assert "stops above a, which was marked" in outcome.stderr
+
+
 def test_nothing_to_roll_back_asks_nothing(project, target, sqlmigrate):
     outcome = sqlmigrate("rollback")
 

@@ -88,9 +88,11 @@ def command(
                     app.output.warning(note)
 
         if dry_run:
+            from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
+
             preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
             prove(preview.info, preview.plan)
-            _dry_run(app, preview.plan)
+            show_dry_run(app, preview.plan)
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
         result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
@@ -112,13 +114,3 @@ def _check(app: App, conninfo: str, found: Migrations) -> Check | None:
 
 def _count(planned: Plan) -> str:
     return "1 migration" if len(planned.steps) == 1 else f"{len(planned.steps)} migrations"
-
-
-def _dry_run(app: App, planned: Plan) -> None:
-    from sqlmigrate.cli.plan import steps_as_json  # noqa: PLC0415  only for a dry run
-
-    steps = steps_as_json(planned)
-    app.output.result(dry_run=True, migrations=steps)
-    for step in steps:
-        app.output.line(f"would apply {step['migration_id']} ({step['file']})")
-    app.output.line(f"{len(steps)} would be applied; nothing was run" if steps else "nothing to apply")

@@ -76,6 +76,18 @@ def command(
             click.echo(part.encode(), nl=False)
 
 
+def show_dry_run(app: App, planned: Plan) -> None:
+    """Say what `apply` or `rollback` would run, in order."""
+    would, done = ("roll back", "rolled back") if planned.operation == "rollback" else ("apply", "applied")
+    for note in planned.notes:
+        app.output.warning(note)
+    steps = steps_as_json(planned)
+    app.output.result(dry_run=True, migrations=steps)
+    for step in steps:
+        app.output.line(f"would {would} {step['migration_id']} ({step['file']})")
+    app.output.line(f"{len(steps)} would be {done}; nothing was run" if steps else f"nothing to {would}")
+
+
 def steps_as_json(planned: Plan) -> list[dict[str, object]]:
     """Give the steps of a plan with both digests of the script that runs."""
     return [

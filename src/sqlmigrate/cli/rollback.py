@@ -19,6 +19,7 @@ Examples:
   sqlmigrate rollback                       the migration that was applied last
   sqlmigrate rollback --steps 3             the last three
   sqlmigrate rollback --to 20260301_base    all that were applied after this one, which stays
+  sqlmigrate rollback --all --dry-run       only say what would run
   sqlmigrate rollback --yes                 without asking, as scripts must
 """
 _NAMED = 10
@@ -28,6 +29,7 @@ _NAMED = 10
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Roll back the last N migrations.")
 @click.option("--to", metavar="ID", help="Roll back what was applied after this migration; it stays applied.")
 @click.option("--all", "everything", is_flag=True, help="Roll back everything that was applied.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.option(
     "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
 )
@@ -40,6 +42,7 @@ def command(
     steps: int | None,
     to: str | None,
     everything: bool,
+    dry_run: bool,
     include_marked: tuple[str, ...],
     resume_at: int | None,
     recorded: bool,
@@ -77,6 +80,12 @@ def command(
             if planned.steps:
                 app.confirm(_question(planned, info.database), database=info.database, always=True)
 
+        if dry_run:
+            from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
+
+            preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+            show_dry_run(app, preview.plan)
+            return
         options = replace(app.options(), resume_at=resume_at)
         result = engine.rollback(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
     app.output.result(**result_as_json(result))
