@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from sqlmigrate.migrations import Migration, in_order
 from sqlmigrate.sql.script import Script, script_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlmigrate.history import HalfWay, History, Texts
@@ -36,7 +37,8 @@ class Status:
     """One migration as files and history see it.
 
     `edited` and `rollback_edited` say that a file is not what was recorded, `comments_only` that an edited script holds
-    the same statements, and `missing` that the script is gone.
+    the same statements, and `missing` that the script is gone. `late` is the first applied one that a pending one
+    stands before, so that `apply` refuses it.
     """
 
     migration_id: str
@@ -47,6 +49,7 @@ class Status:
     rollback_edited: bool = False
     stopped: HalfWay | None = None
     comments_only: bool = False
+    late: str | None = None
 
     @property
     def missing(self) -> bool:
@@ -86,7 +89,12 @@ def status(migrations: Migrations, history: History) -> list[Status]:
     ]
     done |= {item.migration_id for item in begun}
     pending = in_order(item for item in migrations.ordered if item.migration_id not in done)
-    return applied + half_way + [Status(item.migration_id, State.PENDING, item) for item in pending]
+    late = {item.migration_id: newer[0] for item, newer in _late(migrations, history, pending)}
+    return [
+        *applied,
+        *half_way,
+        *(Status(name := item.migration_id, State.PENDING, item, late=late.get(name)) for item in pending),
+    ]
 
 
 def needs_attention(item: Status) -> bool:
@@ -202,17 +210,25 @@ def plan_apply(
 
 def out_of_order(migrations: Migrations, history: History, pending: Iterable[Migration]) -> list[Problem]:
     """Find pending migrations that stand before an applied one: merged late, they would run on what came after them."""
-    place = {item.migration_id: at for at, item in enumerate(migrations.ordered)}
-    applied = [row.migration_id for row in history.applied if row.migration_id in place]
     problems = []
-    for item in pending:
-        newer = sorted((name for name in applied if place[name] > place[item.migration_id]), key=place.__getitem__)
-        if newer:
-            more = f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else ""
-            names = ", ".join(newer[:_NAMED]) + more
-            hint = "give it a newer name, or apply it all the same with --allow-out-of-order"
-            problems.append(Problem(f"is pending, but newer ones are applied: {names}", Place(item.script.path), hint))
+    for item, newer in _late(migrations, history, pending):
+        more = f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else ""
+        names = ", ".join(newer[:_NAMED]) + more
+        hint = "give it a newer name, or apply it all the same with --allow-out-of-order"
+        problems.append(Problem(f"is pending, but newer ones are applied: {names}", Place(item.script.path), hint))
     return problems
+
+
+def _late(
+    migrations: Migrations, history: History, pending: Iterable[Migration]
+) -> Iterator[tuple[Migration, list[str]]]:
+    """Yield the pending migrations that stand before applied ones, each with these in the order of the files."""
+    names = [item.migration_id for item in migrations.ordered]
+    place = {name: at for at, name in enumerate(names)}
+    applied = sorted(place[row.migration_id] for row in history.applied if row.migration_id in place)
+    for item in pending:
+        if newer := applied[bisect(applied, place[item.migration_id]) :]:
+            yield item, [names[at] for at in newer]
 
 
 def _require_resumable(states: Iterable[Status]) -> None:
