@@ -49,7 +49,8 @@ class Command:
 class ServerInfo:
     """What a session found on the other side; `version_number` is as in `server_version_num` (150004 is 15.4).
 
-    `deadlock_timeout` is in milliseconds; `pooled` says that a pooler stands between.
+    `deadlock_timeout` is in milliseconds; `pooled` says that a pooler stands between; `psql` holds the options
+    of psql that lead to the same place, without any password.
     """
 
     database: str
@@ -62,6 +63,7 @@ class ServerInfo:
     deadlock_timeout: int = 1000
     host: str = ""
     pooled: bool = False
+    psql: tuple[str, ...] = ()
 
     @property
     def major(self) -> int:
@@ -202,11 +204,14 @@ def probe(connection: Connection) -> ServerInfo:
         raise ConnectionFailed("the server did not answer")
     if info.version_number < OLDEST_SERVER:
         raise ConnectionFailed(f"PostgreSQL {info.version} is too old", hint="sqlmigrate needs PostgreSQL 14 or later")
-    return replace(info, host=_host(connection), pooled=info.backend_pid != connection.info.backend_pid)
-
-
-def _host(connection: Connection) -> str:
-    return _shown_host(connection.info.host or connection.info.hostaddr, str(connection.info.port))
+    pooled = info.backend_pid != connection.info.backend_pid
+    host, port, user = (
+        (connection.info.host or connection.info.hostaddr),
+        str(connection.info.port),
+        connection.info.user,
+    )
+    psql = ("-h", host, "-p", port, "-U", user, "-d", info.database)
+    return replace(info, host=_shown_host(host, port), pooled=pooled, psql=psql)
 
 
 def _shown_host(host: str, port: str) -> str:

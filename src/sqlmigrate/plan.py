@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migrations
 
 
+NO_PLAN = "no plan was made"
+"""The `outcome` for those who only want to know."""
 _NAMED = 3  # newer migrations that are named where there are many
 
 
@@ -181,8 +183,11 @@ def plan_apply(
     steps: int | None = None,
     resume: bool = False,
     allow_out_of_order: bool = False,
+    outcome: str = "nothing was applied",
 ) -> Plan:
     """Plan to apply what is pending: all of it, up to and with `to`, or the next `steps`; a half-way script first.
+
+    `outcome` says in an error what did not happen.
 
     Raises MigrationsError where an applied script was edited or is missing, or where a pending one is older than an
     applied one and `allow_out_of_order` does not say that this is meant; UsageError for an unknown id.
@@ -190,7 +195,7 @@ def plan_apply(
     states = status(migrations, history)
     errors, warnings = contradictions(states, history)
     if errors:
-        raise MigrationsError("nothing was applied, since the files contradict the history", errors)
+        raise MigrationsError(f"{outcome}, since the files contradict the history", errors)
     _require_resumable(states)
     if resume and not any(item.stopped for item in states):
         raise UsageError("no script stopped half way, so there is none to resume")
@@ -204,7 +209,7 @@ def plan_apply(
     begun = {item.migration_id for item in history.half_way}
     late = out_of_order(migrations, history, (item for item in pending if item.migration_id not in begun))
     if late and not allow_out_of_order:
-        raise MigrationsError("nothing was applied, since the order would not be that of the files", late)
+        raise MigrationsError(f"{outcome}, since the order would not be that of the files", late)
     return Plan("apply", tuple(pending), tuple(str(warning) for warning in warnings))
 
 
@@ -263,13 +268,14 @@ def plan_rollback(
     include_marked: Iterable[str] = (),
     recorded: bool = False,
     resume: bool = False,
+    outcome: str = "nothing was rolled back",
 ) -> Plan:
     """Plan to roll back in the reverse order of application: one step unless told otherwise.
 
     A marked migration is a floor: nothing at or below it is rolled back unless its id is in `include_marked`.
     With `recorded`, a rollback script that is missing or was edited is taken as it was recorded at apply.
-    Raises MigrationsError where a rollback script is missing or an applied migration depends on one of the plan,
-    UsageError for an id that is not applied.
+    `outcome` says in an error what did not happen. Raises MigrationsError where a rollback script is missing or an
+    applied migration depends on one of the plan, UsageError for an id that is not applied.
     """
     if resume and not any(item.operation == "rollback" for item in history.half_way):
         raise UsageError("no rollback script stopped half way, so there is none to resume")
@@ -286,7 +292,7 @@ def plan_rollback(
     chosen, problems = _rollbacks(migrations, above, history, recorded=recorded)
     problems += dependents(migrations, above, history)
     if problems:
-        raise MigrationsError("nothing was rolled back", problems)
+        raise MigrationsError(outcome, problems)
     half_way = frozenset(item.migration_id for item in chosen if history.stopped(item.migration_id))
     return Plan("rollback", tuple(chosen), tuple(notes), half_way)
 

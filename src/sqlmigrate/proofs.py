@@ -139,10 +139,13 @@ def _unreadable(path: Path, reason: str) -> Error:
     )
 
 
-def require(migrations: Migrations, wanted: Iterable[Migration], *, major: int) -> list[str]:
+def require(
+    migrations: Migrations, wanted: Iterable[Migration], *, major: int, outcome: str = "nothing was run"
+) -> list[str]:
     """Raise MigrationsError where one of these migrations has no proof, a stale one, or one that failed.
 
-    Gives what is to be said of good ones: that they were made on another major version than `major`.
+    Gives what is to be said of good ones: that they were made on another major version than `major`. `outcome` says
+    in the error what did not happen.
     """
     samples, _ = find_samples(migrations)
     before = _before(migrations)
@@ -157,7 +160,7 @@ def require(migrations: Migrations, wanted: Iterable[Migration], *, major: int) 
             notes.append(f"{name} is proven on PostgreSQL {proof.postgresql}, and this is {major}")
     if problems:
         raise MigrationsError(
-            "nothing was run, since a proof is required and these migrations have none that counts",
+            f"{outcome}, since a proof is required and these migrations have none that counts",
             problems,
             hint="`sqlmigrate roundtrip --write` tries the pairs and records the proofs",
         )

@@ -240,9 +240,11 @@ def test_with_a_proof_it_is_applied(project, target, sqlmigrate, proven):
 def test_without_a_proof_nothing_is_applied(project, target, sqlmigrate):
     project.tables("a")
     project.config("require_proof = true\n")
-    results = [sqlmigrate("apply"), sqlmigrate("apply", "--dry-run")]
+    results = [sqlmigrate("apply"), sqlmigrate("apply", "--dry-run"), sqlmigrate("plan")]
 
-    assert [result.status for result in results] == [1, 1]
+    assert [(result.status, result.stdout) for result in results] == [(1, "")] * 3
+    assert "error: nothing was run, since a proof is required" in results[0].stderr
+    assert all("error: no plan was made, since a proof is required" in result.stderr for result in results[1:])
     assert all("its rollback is not proven: no round trip is recorded" in result.stderr for result in results)
     assert tables(target) == []
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sqlmigrate.config import Config
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine import Options
+    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.plan import Plan
     from sqlmigrate.target import Target
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -38,8 +40,8 @@ _COMMON = (
 _RUNNING = (
     click.option("--role", metavar="ROLE", help="Run the scripts as this role (SET ROLE)."),
     click.option("--lock-timeout", metavar="TIME", help="Wait at most so long for a lock inside PostgreSQL [2s]."),
-    click.option("--lock-budget", metavar="TIME", help="Try again for so long when a lock was not to be had [10min]."),
     click.option("--statement-timeout", metavar="TIME", help="End a statement that takes longer [0: no limit]."),
+    click.option("--lock-budget", metavar="TIME", help="Try again for so long when a lock was not to be had [10min]."),
     click.option("--wait-lock", metavar="TIME", help="Wait so long for another run of sqlmigrate [5min]."),
 )
 _NAMING = click.option(
@@ -163,6 +165,16 @@ class App:
                 "a connection pooler stands before this database; its session mode works, others do not"
             )
 
+    def require_proofs(
+        self, found: Migrations, info: ServerInfo, planned: Plan, *, outcome: str = "nothing was run"
+    ) -> None:
+        """Refuse what has no proof where the settings require one; raises MigrationsError."""
+        if self.config.require_proof:
+            from sqlmigrate import proofs  # noqa: PLC0415  only where it is asked for
+
+            for note in proofs.require(found, planned.steps, major=info.major, outcome=outcome):
+                self.output.warning(note)
+
     def announcing(self, target: Target) -> Callable[[ServerInfo], None]:
         """Give `announce` for a target that is known already."""
         return lambda info: self.announce(target, info)
@@ -209,9 +221,9 @@ def confirming(command: F) -> F:
 
 
 def planning(command: F) -> F:
-    """Give a command the options that scripts run under, and no questions, beside the common ones."""
+    """Give a command the options that scripts run under in psql, which never tries again, beside the common ones."""
     late = click.option("--allow-out-of-order", is_flag=True, default=None, help="As `apply --allow-out-of-order`.")
-    return _with_app(command, (late, *_RUNNING[:-1], *_COMMON))
+    return _with_app(command, (late, *_RUNNING[:3], *_COMMON))
 
 
 def running(command: F) -> F:

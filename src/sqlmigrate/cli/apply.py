@@ -67,12 +67,13 @@ def command(
                 steps=steps,
                 resume=resume_at is not None,
                 allow_out_of_order=app.config.allow_out_of_order,
+                **({"outcome": plan.NO_PLAN} if dry_run else {}),
             )
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
             app.warn(info)
-            prove(info, planned)
+            app.require_proofs(found, info, planned)
             for note in planned.notes:
                 app.output.warning(note)
             if check:
@@ -80,18 +81,11 @@ def command(
             if planned.steps:
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
 
-        def prove(info: ServerInfo, planned: Plan) -> None:
-            if app.config.require_proof:
-                from sqlmigrate import proofs  # noqa: PLC0415  only where it is asked for
-
-                for note in proofs.require(found, planned.steps, major=info.major):
-                    app.output.warning(note)
-
         if dry_run:
             from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
 
             preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
-            prove(preview.info, preview.plan)
+            app.require_proofs(found, preview.info, preview.plan, outcome=plan.NO_PLAN)
             show_dry_run(app, preview.plan)
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)

@@ -60,12 +60,15 @@ def command(
                 everything=everything,
                 include_marked=include_marked,
                 recorded=recorded,
+                outcome=plan.NO_PLAN,
             )
         late = app.config.allow_out_of_order
-        return plan.plan_apply(found, history, to=to, steps=steps, allow_out_of_order=late)
+        return plan.plan_apply(found, history, to=to, steps=steps, allow_out_of_order=late, outcome=plan.NO_PLAN)
 
     with app.target() as target:
         made = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+        if not back:
+            app.require_proofs(found, made.info, made.plan, outcome=plan.NO_PLAN)
     for note in made.plan.notes:
         app.output.warning(note)
     app.output.result(operation=made.plan.operation, migrations=steps_as_json(made.plan))

@@ -70,6 +70,7 @@ def command(
                 include_marked=include_marked,
                 recorded=recorded,
                 resume=resume_at is not None,
+                **({"outcome": plan.NO_PLAN} if dry_run else {}),
             )
 
         def gate(info: ServerInfo, planned: Plan) -> None:
