@@ -237,7 +237,8 @@ def require_writable(info: ServerInfo) -> None:
     if info.read_only:
         raise ConnectionFailed(
             f"database {info.database} is read only (transaction_read_only is on)",
-            hint="Supabase does this when the disk is full; see also default_transaction_read_only of the role",
+            hint="Supabase does this when the disk is full; "
+            "see also default_transaction_read_only of the role or of the database",
         )
 
 

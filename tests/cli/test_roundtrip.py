@@ -288,14 +288,19 @@ def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate)
 
 
 @pytest.mark.usefixtures("shadow")
-def test_a_round_trip_that_failed_is_no_proof(pairs, target, sqlmigrate, proven):
+def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate, proven):
     pairs(a=("CREATE TABLE a ();", "SELECT 1;"))
     proven(3)
     result = sqlmigrate("apply", "--require-proof")
 
     assert result.status == 1
     assert "the recorded round trip is not_restored" in result.stderr
+    assert "what to do: mend the rollback script, or apply without --require-proof\n" in result.stderr
     assert tables(target) == []
+    project.tables("b")
+    hint = sqlmigrate("apply", "--require-proof", "--json").document["error"]["hint"]
+    assert "mend the rollback script" in hint
+    assert "`sqlmigrate roundtrip --write` tries the pairs" in hint
 
 
 @pytest.mark.parametrize(

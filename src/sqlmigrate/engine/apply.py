@@ -73,7 +73,7 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
     with session(conninfo) as connection:
         info = probe(connection)
         require_writable(info)
-        plan = planner(history.read(connection, options.schema))
+        plan = planner(history.read(connection, options.schema, writing=True))
         if plan.steps:
             # the question and the run lock may take longer than the login may be idle
             settle_writer(conninfo, connection, info)

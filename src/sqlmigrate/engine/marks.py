@@ -119,7 +119,7 @@ def _write(
         info = probe(connection)
         require_writable(info)
         run = history.Run()
-        before = history.read(connection, options.schema)
+        before = history.read(connection, options.schema, writing=True)
         writes(before, run)  # refuse before we ask and wait
         settle_writer(conninfo, connection, info)
         gate(info, before)

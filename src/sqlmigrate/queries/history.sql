@@ -6,6 +6,14 @@ LEFT JOIN pg_catalog.pg_class AS class ON class.relnamespace = space.oid
 WHERE space.nspname = %s
 GROUP BY space.oid
 
+-- name: writer
+SELECT pg_catalog.pg_get_userbyid(class.relowner),
+       pg_catalog.has_table_privilege(class.oid, 'INSERT, UPDATE, DELETE')
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE space.nspname = %s
+  AND class.relname = '_yoyo_migration'
+
 -- name: version
 SELECT pg_catalog.max(version), EXISTS (SELECT FROM {schema}.journal) FROM {schema}.meta
 
