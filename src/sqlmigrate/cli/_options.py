@@ -156,8 +156,11 @@ class App:
         """Say what about this server and these settings makes running scripts harder."""
         timeout = self.config.lock_timeout
         if timeout <= info.deadlock_timeout:
+            from sqlmigrate.sql.directives import format_duration  # noqa: PLC0415  loaded by the settings already
+
             self.output.warning(
-                f"lock_timeout ({timeout} ms) is not above the server's deadlock_timeout ({info.deadlock_timeout} ms): "
+                f"lock_timeout ({format_duration(timeout)}) is not above the server's deadlock_timeout "
+                f"({format_duration(info.deadlock_timeout)}): "
                 "autovacuum only gives way after that, so a table that it works on cannot be locked"
             )
         if info.pooled:
