@@ -39,5 +39,5 @@ def command(app: App, *, migration_id: str, reason: str) -> None:
         observer = drawer(app.output)
         done = engine.accept(target.conninfo, found, migration_id, reason, app.options(), gate=gate, observer=observer)
     app.output.result(accepted=migration_id if done else None, reason=reason)
-    what = f"accepted {migration_id} as its files are now" if done else f"{migration_id} is recorded as its files are"
-    app.output.line(what)
+    nothing = f"nothing to accept: {migration_id} is recorded as its files are already"
+    app.output.line(f"accepted {migration_id} as its files are now" if done else nothing)
