@@ -89,7 +89,7 @@ def plan(
 
     Raises what `apply` raises before its first script.
     """
-    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order)
+    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, outcome=planning.NO_PLAN)
     return _preview(database, planner, run_options(history_schema=history_schema)).plan
 
 
@@ -109,7 +109,13 @@ def plan_rollback(
     Raises what `rollback` raises before its first script.
     """
     planner = _rollback_planner(
-        migrations, to, steps, everything=everything, include_marked=include_marked, recorded=recorded
+        migrations,
+        to,
+        steps,
+        everything=everything,
+        include_marked=include_marked,
+        recorded=recorded,
+        outcome=planning.NO_PLAN,
     )
     return _preview(database, planner, run_options(history_schema=history_schema)).plan
 
@@ -132,7 +138,7 @@ def plan_as_sql(
     It stops where the history has changed since. Raises what `plan` raises, and HistoryError where a script stopped
     half way: that one has to be finished first.
     """
-    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order)
+    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, outcome=planning.NO_PLAN)
     options = run_options(
         role=role,
         search_path=search_path,
@@ -160,7 +166,13 @@ def plan_rollback_as_sql(
 ) -> str:
     """Give what `rollback` would run as one script for `psql -X -f`, as `plan_as_sql` does for `apply`."""
     planner = _rollback_planner(
-        migrations, to, steps, everything=everything, include_marked=include_marked, recorded=recorded
+        migrations,
+        to,
+        steps,
+        everything=everything,
+        include_marked=include_marked,
+        recorded=recorded,
+        outcome=planning.NO_PLAN,
     )
     options = run_options(
         role=role,

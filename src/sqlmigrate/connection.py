@@ -51,7 +51,8 @@ class Command:
 class ServerInfo:
     """What a session found on the other side; `version_number` is as in `server_version_num` (150004 is 15.4).
 
-    `deadlock_timeout` is in milliseconds; `pooled` says that a pooler stands between.
+    `deadlock_timeout` is in milliseconds; `pooled` says that a pooler stands between; `psql` holds the options
+    of psql that lead to the same place, without any password.
     """
 
     database: str
@@ -64,6 +65,7 @@ class ServerInfo:
     deadlock_timeout: int = 1000
     host: str = ""
     pooled: bool = False
+    psql: tuple[str, ...] = ()
 
     @property
     def major(self) -> int:
@@ -204,16 +206,19 @@ def probe(connection: Connection) -> ServerInfo:
         raise ConnectionFailed("the server did not answer")
     if info.version_number < OLDEST_SERVER:
         raise ConnectionFailed(f"PostgreSQL {info.version} is too old", hint="sqlmigrate needs PostgreSQL 14 or later")
-    return replace(info, host=_host(connection), pooled=info.backend_pid != connection.info.backend_pid)
-
-
-def _host(connection: Connection) -> str:
-    return _shown_host(connection.info.host or connection.info.hostaddr, str(connection.info.port))
+    pooled = info.backend_pid != connection.info.backend_pid
+    host, port = _address(connection)
+    psql = ("-h", host, "-p", port, "-U", connection.info.user, "-d", info.database)
+    return replace(info, host=_shown_host(host, port), pooled=pooled, psql=psql)
 
 
 def database_of(connection: Connection) -> str:
     """Name the database of a session and its host, for a report."""
-    return f"{connection.info.dbname} on {_host(connection)}"
+    return f"{connection.info.dbname} on {_shown_host(*_address(connection))}"
+
+
+def _address(connection: Connection) -> tuple[str, str]:
+    return connection.info.host or connection.info.hostaddr, str(connection.info.port)
 
 
 def _shown_host(host: str, port: str) -> str:
@@ -239,7 +244,8 @@ def require_writable(info: ServerInfo) -> None:
     if info.read_only:
         raise ConnectionFailed(
             f"database {info.database} is read only (transaction_read_only is on)",
-            hint="Supabase does this when the disk is full; see also default_transaction_read_only of the role",
+            hint="Supabase does this when the disk is full; "
+            "see also default_transaction_read_only of the role or of the database",
         )
 
 

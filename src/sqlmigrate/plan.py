@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -12,13 +13,15 @@ from sqlmigrate.migrations import Migration, in_order
 from sqlmigrate.sql.script import Script, script_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlmigrate.history import HalfWay, History, Texts
     from sqlmigrate.migrations import Migrations
 
 
+NO_PLAN = "no plan was made"
+"""The `outcome` for those who only want to know."""
 _NAMED = 3  # newer migrations that are named where there are many
 
 
@@ -36,7 +39,8 @@ class Status:
     """One migration as files and history see it.
 
     `edited` and `rollback_edited` say that a file is not what was recorded, `comments_only` that an edited script holds
-    the same statements, and `missing` that the script is gone.
+    the same statements, and `missing` that the script is gone. `late` is the first applied one that a pending one
+    stands before, so that `apply` refuses it.
     """
 
     migration_id: str
@@ -47,6 +51,7 @@ class Status:
     rollback_edited: bool = False
     stopped: HalfWay | None = None
     comments_only: bool = False
+    late: str | None = None
 
     @property
     def missing(self) -> bool:
@@ -56,12 +61,16 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The migrations to run, in order; `notes` are for the person who asked, `left` is how many more are pending."""
+    """The migrations to run, in order; `notes` are for the person who asked, `left` is how many more are pending.
+
+    `half_way` holds those ids of a rollback that stopped half way.
+    """
 
     operation: str
     steps: tuple[Migration, ...]
     notes: tuple[str, ...] = ()
     left: int = 0
+    half_way: frozenset[str] = frozenset()
 
     def script_of(self, migration: Migration) -> tuple[Script, bool]:
         """Give the script of a step, and whether it runs in a transaction."""
@@ -86,7 +95,12 @@ def status(migrations: Migrations, history: History) -> list[Status]:
     ]
     done |= {item.migration_id for item in begun}
     pending = in_order(item for item in migrations.ordered if item.migration_id not in done)
-    return applied + half_way + [Status(item.migration_id, State.PENDING, item) for item in pending]
+    late = {item.migration_id: newer[0] for item, newer in _late(migrations, history, pending)}
+    return [
+        *applied,
+        *half_way,
+        *(Status(name := item.migration_id, State.PENDING, item, late=late.get(name)) for item in pending),
+    ]
 
 
 def needs_attention(item: Status) -> bool:
@@ -173,8 +187,11 @@ def plan_apply(
     steps: int | None = None,
     resume: bool = False,
     allow_out_of_order: bool = False,
+    outcome: str = "nothing was applied",
 ) -> Plan:
     """Plan to apply what is pending: all of it, up to and with `to`, or the next `steps`; a half-way script first.
+
+    `outcome` says in an error what did not happen.
 
     Raises MigrationsError where an applied script was edited or is missing, or where a pending one is older than an
     applied one and `allow_out_of_order` does not say that this is meant; UsageError for an unknown id.
@@ -182,7 +199,7 @@ def plan_apply(
     states = status(migrations, history)
     errors, warnings = contradictions(states, history)
     if errors:
-        raise MigrationsError("nothing was applied, since the files contradict the history", errors)
+        raise MigrationsError(f"{outcome}, since the files contradict the history", errors)
     _require_resumable(states)
     if resume and not any(item.stopped for item in states):
         raise UsageError("no script stopped half way, so there is none to resume")
@@ -197,23 +214,31 @@ def plan_apply(
     begun = {item.migration_id for item in history.half_way}
     late = out_of_order(migrations, history, (item for item in pending if item.migration_id not in begun))
     if late and not allow_out_of_order:
-        raise MigrationsError("nothing was applied, since the order would not be that of the files", late)
+        raise MigrationsError(f"{outcome}, since the order would not be that of the files", late)
     return Plan("apply", tuple(pending), tuple(str(warning) for warning in warnings), count - len(pending))
 
 
 def out_of_order(migrations: Migrations, history: History, pending: Iterable[Migration]) -> list[Problem]:
     """Find pending migrations that stand before an applied one: merged late, they would run on what came after them."""
-    place = {item.migration_id: at for at, item in enumerate(migrations.ordered)}
-    applied = [row.migration_id for row in history.applied if row.migration_id in place]
     problems = []
-    for item in pending:
-        newer = sorted((name for name in applied if place[name] > place[item.migration_id]), key=place.__getitem__)
-        if newer:
-            more = f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else ""
-            names = ", ".join(newer[:_NAMED]) + more
-            hint = "give it a newer name, or apply it all the same with --allow-out-of-order"
-            problems.append(Problem(f"is pending, but newer ones are applied: {names}", Place(item.script.path), hint))
+    for item, newer in _late(migrations, history, pending):
+        more = f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else ""
+        names = ", ".join(newer[:_NAMED]) + more
+        hint = "give it a newer name, or apply it all the same with --allow-out-of-order"
+        problems.append(Problem(f"is pending, but newer ones are applied: {names}", Place(item.script.path), hint))
     return problems
+
+
+def _late(
+    migrations: Migrations, history: History, pending: Iterable[Migration]
+) -> Iterator[tuple[Migration, list[str]]]:
+    """Yield the pending migrations that stand before applied ones, each with these in the order of the files."""
+    names = [item.migration_id for item in migrations.ordered]
+    place = {name: at for at, name in enumerate(names)}
+    applied = sorted(place[row.migration_id] for row in history.applied if row.migration_id in place)
+    for item in pending:
+        if newer := applied[bisect(applied, place[item.migration_id]) :]:
+            yield item, [names[at] for at in newer]
 
 
 def _require_resumable(states: Iterable[Status]) -> None:
@@ -248,13 +273,14 @@ def plan_rollback(
     include_marked: Iterable[str] = (),
     recorded: bool = False,
     resume: bool = False,
+    outcome: str = "nothing was rolled back",
 ) -> Plan:
     """Plan to roll back in the reverse order of application: one step unless told otherwise.
 
     A marked migration is a floor: nothing at or below it is rolled back unless its id is in `include_marked`.
     With `recorded`, a rollback script that is missing or was edited is taken as it was recorded at apply.
-    Raises MigrationsError where a rollback script is missing or an applied migration depends on one of the plan,
-    UsageError for an id that is not applied.
+    `outcome` says in an error what did not happen. Raises MigrationsError where a rollback script is missing or an
+    applied migration depends on one of the plan, UsageError for an id that is not applied.
     """
     if resume and not any(item.operation == "rollback" for item in history.half_way):
         raise UsageError("no rollback script stopped half way, so there is none to resume")
@@ -269,10 +295,11 @@ def plan_rollback(
             hint=f"to run its rollback script all the same: --include-marked {wanted[0].migration_id}",
         )
     chosen, problems = _rollbacks(migrations, above, history, recorded=recorded)
-    problems += _dependents(migrations, above, history)
+    problems += dependents(migrations, above, history)
     if problems:
-        raise MigrationsError("nothing was rolled back", problems)
-    return Plan("rollback", tuple(chosen), tuple(notes))
+        raise MigrationsError(outcome, problems)
+    half_way = frozenset(item.migration_id for item in chosen if history.stopped(item.migration_id))
+    return Plan("rollback", tuple(chosen), tuple(notes), half_way)
 
 
 def _wanted(history: History, *, steps: int | None, to: str | None, everything: bool) -> list[Applied]:
@@ -347,7 +374,8 @@ def _as_recorded(row: Applied, migrations: Migrations, texts: Texts) -> Migratio
     return Migration(row.migration_id, script, script_from_text(path.with_suffix(".rollback.sql"), texts.rollback))
 
 
-def _dependents(migrations: Migrations, rows: Sequence[Applied], history: History) -> list[Problem]:
+def dependents(migrations: Migrations, rows: Sequence[Applied], history: History) -> list[Problem]:
+    """Find what is applied and depends on one of these rows, which are to go."""
     problems: list[Problem] = []
     gone = {row.migration_id for row in rows}
     for row in history.applied:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 VERSION = 1
+_TRY = "`sqlmigrate roundtrip --write` tries the pairs and records the proofs"
+_MEND = "mend the rollback script, or apply without --require-proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,32 +141,42 @@ def _unreadable(path: Path, reason: str) -> Error:
     )
 
 
-def require(migrations: Migrations, wanted: Iterable[Migration], *, major: int) -> list[str]:
+def require(
+    migrations: Migrations, wanted: Iterable[Migration], *, major: int, outcome: str = "nothing was run"
+) -> list[str]:
     """Raise MigrationsError where one of these migrations has no proof, a stale one, or one that failed.
 
-    Gives what is to be said of good ones: that they were made on another major version than `major`.
+    Gives what is to be said of good ones: that they were made on another major version than `major`. `outcome` says
+    in the error what did not happen.
     """
     samples, _ = find_samples(migrations)
     before = _before(migrations)
-    problems, notes = [], []
+    problems: list[Problem] = []
+    notes: list[str] = []
+    hints: set[str] = set()
     for migration in wanted:
         name = migration.migration_id
         proof = read(path_of(migrations, name))
         of_samples = _digests(samples.get(name, Samples()).scripts())
-        if reason := _reason(migration, proof, of_samples, before[name]):
+        if reason := _stale(migration, proof, of_samples, before[name]):
+            hints.add(_TRY)
+            problems.append(Problem(reason, Place(migration.script.path)))
+        elif proof is not None and proof.verdict not in {verdict.value for verdict in PROVEN}:
+            hints.add(_MEND)
+            reason = f"its rollback is not proven: the recorded round trip is {proof.verdict}"
             problems.append(Problem(reason, Place(migration.script.path)))
         elif proof is not None and proof.postgresql != major:
             notes.append(f"{name} is proven on PostgreSQL {proof.postgresql}, and this is {major}")
     if problems:
         raise MigrationsError(
-            "nothing was run, since a proof is required and these migrations have none that counts",
+            f"{outcome}, since a proof is required and these migrations have none that counts",
             problems,
-            hint="`sqlmigrate roundtrip --write` tries the pairs and records the proofs",
+            hint="; ".join(sorted(hints)),
         )
     return notes
 
 
-def _reason(migration: Migration, proof: Proof | None, samples: Mapping[str, str], before: str) -> str | None:
+def _stale(migration: Migration, proof: Proof | None, samples: Mapping[str, str], before: str) -> str | None:
     if proof is None:
         return "its rollback is not proven: no round trip is recorded"
     rollback = migration.rollback.sha256 if migration.rollback else None
@@ -176,8 +188,6 @@ def _reason(migration: Migration, proof: Proof | None, samples: Mapping[str, str
         return "its proof is stale: its samples have changed since"
     if proof.before != before:
         return "its proof is stale: what comes before it has changed since"
-    if proof.verdict not in {verdict.value for verdict in PROVEN}:
-        return f"its rollback is not proven: the recorded round trip is {proof.verdict}"
     return None
 
 

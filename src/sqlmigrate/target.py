@@ -38,12 +38,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A database that can be connected to; `description` says which, without any secret."""
+    """A database that can be connected to; `description` says which, without any secret.
+
+    `variable` is the environment variable that named it, if it was one.
+    """
 
     conninfo: str
     description: str
     private: bool
     notes: tuple[str, ...] = ()
+    variable: str | None = None
 
 
 def choose(config: Config, *, interactive: bool, environ: Mapping[str, str] | None = None) -> Choice:
@@ -126,7 +130,9 @@ def _url(text: str, source: str) -> Choice:
 def opened(choice: Choice, config: Config) -> Iterator[Target]:
     """Give the chosen database, starting the private server where one is meant; the last user stops it again."""
     if choice.conninfo is not None:
-        yield Target(choice.conninfo, f"named by {choice.source}", private=False)
+        kind, _, name = choice.source.partition(" ")
+        variable = name if kind == "variable" else None
+        yield Target(choice.conninfo, f"named by {choice.source}", private=False, variable=variable)
         return
     from sqlmigrate import server  # noqa: PLC0415  a named database needs none of it
 

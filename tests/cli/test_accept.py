@@ -50,7 +50,7 @@ def test_what_is_recorded_already_is_not_recorded_again(project, edited, sqlmigr
 
     again = sqlmigrate("accept", "a", "--reason", "x")
 
-    assert (again.status, again.stdout) == (0, "a is recorded as its files are\n")
+    assert (again.status, again.stdout) == (0, "nothing to accept: a is recorded as its files are already\n")
     assert sqlmigrate("accept", "a", "--reason", "x", "--json").document["accepted"] is None
     assert len(sqlmigrate("history", "--operation", "accept", "--json").document["history"]) == 1
 

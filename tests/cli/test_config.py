@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sqlmigrate import server
 from sqlmigrate.config import SETTINGS
 
 SAMPLES = {
@@ -97,6 +98,19 @@ def test_each_setting_has_a_default(project, setting, name):
         assert value == str(project.root / {"migrations": "sql"}.get(name, name))
 
 
+def test_times_are_shown_as_they_are_written(project, sqlmigrate, monkeypatch):
+    monkeypatch.setenv("SQLMIGRATE_STATEMENT_TIMEOUT", "500 ms")
+
+    shown = dict(line.split()[:2] for line in sqlmigrate("config").lines[4:])
+
+    times = [shown[name] for name in ("lock_timeout", "lock_budget", "statement_timeout", "wait_lock")]
+    assert times == ["2s", "10min", "500ms", "5min"]
+
+
+def test_the_folder_of_the_private_server_is_shown_where_nobody_named_one(project, setting):
+    assert setting("state_dir") == (str(server.state_dir(project.root)), "default")
+
+
 def test_the_higher_place_wins(project, setting, monkeypatch):
     assert setting("migrations") == (str(project.root / "sql"), "default")
     project.config('migrations = "a"\n[env.live]\nmigrations = "b"\n')
@@ -151,7 +165,7 @@ def test_config_for_people(project, sqlmigrate):
 
     assert outcome.lines[0] == f"file: {project.root / 'sqlmigrate.toml'}, environment live"
     rows = {line.split()[0]: line.split(None, 1)[1] for line in outcome.lines[3:]}
-    assert rows["lock_timeout"].split() == ["3000", "ms", "sqlmigrate.toml"]
+    assert rows["lock_timeout"].split() == ["3s", "sqlmigrate.toml"]
     assert rows["protected"].split(None, 1) == ["true", "sqlmigrate.toml [env.live]"]
     assert rows["role"].split() == ["-", "default"]
 

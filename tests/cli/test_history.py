@@ -28,7 +28,7 @@ def busy(project, target, sqlmigrate):
     project.migration("b", "CREATE TABLE b (id int);\n", rollback="DROP TABLE b;\n")
     assert sqlmigrate("accept", "b", "--reason", "because").status == 0
     assert sqlmigrate("rollback", "--yes", "--steps", "2").status == 0
-    assert sqlmigrate("unmark", "a").status == 0
+    assert sqlmigrate("unmark", "a", "--yes").status == 0
     target.connect().execute(
         "UPDATE sqlmigrate._yoyo_log AS yoyo"
         " SET created_at_utc = timestamp '2026-01-01 12:00' + ours.seq * interval '1 day'"

@@ -117,6 +117,22 @@ def test_a_call_without_a_command_shows_help(sqlmigrate, words):
     assert "Commands:" in outcome.stdout + outcome.stderr
 
 
+@pytest.mark.parametrize("option", ["--json", "-d"])
+def test_an_option_before_the_command_is_told_where_it_stands(sqlmigrate, option):
+    outcome = sqlmigrate(option, "status")
+
+    assert outcome.status == 2
+    assert f"options stand behind the command, as in `sqlmigrate status {option}`." in outcome.stderr
+    assert "stand behind" not in sqlmigrate("--nothing").stderr
+
+
+@pytest.mark.parametrize("group", ["db", "seed"])
+def test_no_line_of_a_list_of_commands_is_cut(group):
+    shown = program(group, "--help", env={"COLUMNS": "80"}).stdout
+
+    assert "..." not in shown.partition("Commands:")[2]
+
+
 def test_the_name_in_json_is_the_whole_command(project, sqlmigrate, private):
     assert sqlmigrate("db", "status", "--json").document["command"] == "db status"
     refused = sqlmigrate("db", "status", "--json", "--database-url", "postgresql://localhost/x")

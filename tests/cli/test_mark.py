@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.command import program, terminal
 from support.contents import applied, has_history, tables
 
 
@@ -86,7 +87,7 @@ def test_rollback_passes_the_floor_whose_id_is_typed(adopted, sqlmigrate):
 
 
 def test_unmark_forgets_without_running(adopted, sqlmigrate):
-    outcome = sqlmigrate("unmark", "b", "a")
+    outcome = sqlmigrate("unmark", "b", "a", "--yes")
 
     assert (outcome.status, outcome.stdout) == (0, "unmarked b\nunmarked a\n")
     assert applied(adopted) == []
@@ -106,14 +107,69 @@ def test_unmark_helps_where_the_files_are_gone(project, adopted, sqlmigrate):
         path.unlink()
     assert sqlmigrate("apply").status == 1
 
-    assert sqlmigrate("unmark", "b").status == 0
+    refused = program("unmark", "b")
+
+    assert "the next apply" not in refused.stderr
+    assert sqlmigrate("unmark", "b", "--yes").status == 0
     assert sqlmigrate("apply").status == 0
+
+
+def test_unmark_asks_nothing_where_a_migration_was_only_marked(adopted):
+    assert program("unmark", "a").status == 0
+    assert applied(adopted) == ["b"]
+
+
+def test_without_a_terminal_unmark_of_what_was_really_applied_wants_yes(adopted):
+    at = adopted.connect().execute("SELECT applied_at_utc FROM sqlmigrate._yoyo_migration WHERE migration_id = 'b'")
+
+    outcome = program("unmark", "a", "b")
+
+    assert outcome.status == 2
+    assert f"b was applied here at {at.fetchone()[0]:%Y-%m-%d %H:%M:%S} UTC. Forget it? " in outcome.stderr
+    assert "Its recorded scripts go too, and the next apply runs it again." in outcome.stderr
+    assert "to go on, say --yes" in outcome.stderr
+    assert applied(adopted) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y", ["a"]), ("", ["a", "b", "c"])])
+def test_in_a_terminal_unmark_asks_for_what_was_really_applied(project, adopted, sqlmigrate, answer, left):
+    project.tables("c")
+    sqlmigrate("apply")
+
+    with terminal("unmark", "b", "c") as screen:
+        screen.wait_for("and the next apply runs them again. [y/N]:")
+        screen.enter(answer)
+
+        assert screen.end() == (0 if answer else 2)
+    assert applied(adopted) == left
+
+
+def test_unmark_is_refused_where_an_applied_migration_depends_on_what_was_really_applied(project, adopted, sqlmigrate):
+    project.migration("c", "-- depends: a b\nCREATE TABLE c ();", rollback="DROP TABLE c;")
+    sqlmigrate("apply")
+
+    outcome = sqlmigrate("unmark", "b", "--yes")
+
+    assert outcome.status == 1
+    assert "error: nothing was unmarked\n" in outcome.stderr
+    assert "c is applied and depends on b" in outcome.stderr
+    assert applied(adopted) == ["a", "b", "c"]
+    assert sqlmigrate("unmark", "b", "c", "--yes").status == 0
+
+
+@pytest.mark.parametrize("command", ["mark", "accept", "seed"])
+def test_commands_that_ask_in_protected_environments_only_have_no_yes(sqlmigrate, command):
+    shown = sqlmigrate(command, "--help").stdout
+
+    assert "--yes-i-mean" in shown
+    assert "-y, --yes" not in shown
 
 
 @pytest.mark.parametrize("command", ["mark", "unmark"])
 def test_a_protected_environment_wants_the_name_of_the_database(project, adopted, sqlmigrate, command):
     project.config("[env.live]\nprotected = true\n")
 
-    assert sqlmigrate(command, "b", "--env", "live", "--yes").status == 2
+    options = ["--yes"] if command == "unmark" else []
+    assert sqlmigrate(command, "b", "--env", "live", *options).status == 2
     assert applied(adopted) == ["a", "b"]
     assert sqlmigrate(command, "b", "--env", "live", "--yes-i-mean", adopted.name).status == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -45,6 +46,25 @@ def test_a_plan_in_a_file_is_what_psql_runs_and_status_is_as_after_apply(project
     assert sqlmigrate("plan", "--rollback", "--to", "c").stdout == "-- nothing to roll back\n"
 
 
+def test_the_head_of_a_plan_has_the_words_for_psql_that_lead_there_without_a_password(
+    project, target, sqlmigrate, tmp_path, monkeypatch
+):
+    project.tables("a")
+    url = target.url.replace("migrator@", "migrator:s3cr3tly@")
+    assert "s3cr3tly" in url
+
+    script = sqlmigrate("plan", "--database-url", url).stdout
+
+    (line,) = [line for line in script.splitlines() if line.startswith("-- Run it as role migrator: ")]
+    assert "s3cr3tly" not in script
+    (tmp_path / "FILE").write_text(script)
+    monkeypatch.chdir(tmp_path)
+    name, *options = shlex.split(line.partition(": ")[2])
+    found = find_program(name, target.server.binaries)
+    assert subprocess.run([found, *options], capture_output=True, timeout=60, check=False).returncode == 0
+    assert applied(target) == tables(target) == ["a"]
+
+
 def test_json_gives_the_steps_with_both_digests(project, target, sqlmigrate):
     project.tables("a")
     raw = "-- transactional: false\r\nVACUUM;\r\n"
@@ -84,13 +104,17 @@ def test_a_part_is_planned_and_too_much_is_wrong_usage(project, target, sqlmigra
     assert sqlmigrate("plan", "--to", "x").status == 2
 
 
-@pytest.mark.parametrize("command", ["plan", "apply"])
-def test_what_is_older_than_the_applied_is_refused_and_the_newer_are_named(project, two, sqlmigrate, command):
-    outcome = sqlmigrate(command, "--json")
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("plan", "no plan was made"), ("apply --dry-run", "no plan was made"), ("apply", "nothing was applied")],
+)
+def test_what_is_older_than_the_applied_is_refused_and_the_newer_are_named(project, two, sqlmigrate, command, said):
+    outcome = sqlmigrate(*command.split(), "--json")
 
     (problem,) = outcome.document["error"]["problems"]
     assert (outcome.status, problem["message"]) == (1, "is pending, but newer ones are applied: b")
     assert "--allow-out-of-order" in problem["hint"]
+    assert f"error: {said}, since the order would not be that of the files\n" in outcome.stderr
     assert f"{project.directory / 'a.sql'}: is pending, but newer ones are applied: b" in outcome.stderr
     assert applied(two) == ["b"]
 
@@ -115,8 +139,9 @@ def test_an_edited_file_is_shown_as_a_diff_and_nothing_is_planned_or_applied(pro
     project.migration("a", before.replace("SELECT 1", "SELECT 2"))
     project.tables("b")
 
-    for command in ("plan", "apply"):
+    for command, said in (("plan", "no plan was made"), ("apply", "nothing was applied")):
         outcome = sqlmigrate(command, "--json")
+        assert f"error: {said}, since the files contradict the history\n" in outcome.stderr
         (problem,) = outcome.document["error"]["problems"]
         assert (outcome.status, problem["message"]) == (1, "was edited after it was applied")
         assert "sqlmigrate accept a --reason" in problem["hint"]
@@ -147,6 +172,24 @@ def test_an_edit_of_comments_and_white_space_is_a_warning_but_a_directive_is_non
     refused = sqlmigrate("apply", "--json").document["error"]["problems"][0]
     assert (refused["message"], refused["severity"]) == ("was edited after it was applied", "error")
     assert "+-- sqlmigrate: lock_timeout=9s" in refused["diff"]
+
+
+@pytest.mark.parametrize("command", ["plan --rollback", "rollback --dry-run"])
+def test_a_rollback_that_is_only_planned_is_not_called_one(project, target, sqlmigrate, command):
+    project.migration("a", "CREATE TABLE a ();")
+    sqlmigrate("apply")
+
+    outcome = sqlmigrate(*command.split())
+
+    assert (outcome.status, outcome.stdout) == (1, "")
+    assert "error: no plan was made\n" in outcome.stderr
+
+
+def test_a_plan_takes_no_lock_budget_since_psql_never_tries_again(sqlmigrate):
+    outcome = sqlmigrate("plan", "--lock-budget", "1s")
+
+    assert outcome.status == 2
+    assert "--lock-budget" not in sqlmigrate("plan", "--help").stdout
 
 
 def test_options_of_a_rollback_are_refused_without_it(sqlmigrate):

@@ -159,3 +159,6 @@ def test_what_is_applied_in_the_target_cannot_be_tried_on_top_of_itself(write, s
 
     assert result.status == 2
     assert "a is applied in the target already" in result.stderr
+    assert "the migrations before it: env -u DATABASE_URL sqlmigrate review a\n" in result.stderr
+    by_option = sqlmigrate("review", "a", "--database-url", target.url)
+    assert "the migrations before it\n" in by_option.stderr

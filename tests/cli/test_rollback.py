@@ -65,6 +65,25 @@ def test_without_a_terminal_rollback_wants_yes_and_changes_nothing(three, option
     assert tables(three) == applied(three) == ["a", "b", "c"]
 
 
+def test_many_migrations_are_counted_in_the_question(project, target, sqlmigrate):
+    names = [f"t{number:02}" for number in range(11)]
+    project.tables(*names)
+    assert sqlmigrate("apply").status == 0
+
+    ten = program("rollback", "--steps", "10").stderr
+    eleven = program("rollback", "--all").stderr
+
+    assert f"Roll back {', '.join(names[:0:-1])} in {target.name}?" in ten
+    assert f"Roll back 11 migrations in {target.name}, from t10 down to t00?" in eleven
+
+
+def test_the_question_says_what_stopped_half_way(three, project, sqlmigrate):
+    project.migration("d", "-- transactional: false\nSELECT 1;\nSELECT 1 / 0;\n", rollback="SELECT 1;")
+    assert sqlmigrate("apply").status == 6
+
+    assert f"Roll back d (half way), c in {three.name}?" in program("rollback", "--steps", "2").stderr
+
+
 def test_a_rollback_script_that_fails_leaves_the_migration_as_it_was_and_says_so(project, target, sqlmigrate):
     project.migration("a", "CREATE TABLE a ();", rollback="DROP TABLE a;\nDROP TABLE nothing;\n")
     assert sqlmigrate("apply").status == 0
@@ -143,7 +162,7 @@ def test_a_protected_environment_asks_one_question_only(project, three):
     project.config("[env.live]\nprotected = true\n")
 
     with terminal("rollback", "--env", "live") as screen:
-        screen.wait_for("type the database's name")
+        screen.wait_for("type the database's name: ")
         screen.enter(three.name)
 
         assert screen.end() == 0
@@ -215,6 +234,31 @@ def test_an_edited_rollback_script_is_refused_and_the_recorded_one_can_be_run(pr
     assert tables(three) == ["a", "b", "c"]
     assert sqlmigrate("rollback", "--yes", "--recorded").status == 0
     assert tables(three) == ["a", "b"]
+
+
+def test_a_dry_run_says_in_order_what_would_be_rolled_back_and_changes_nothing(three, sqlmigrate, project):
+    outcome = sqlmigrate("rollback", "--to", "a", "--dry-run")
+
+    assert outcome.status == 0
+    files = {name: project.directory / f"{name}.rollback.sql" for name in "bc"}
+    assert outcome.lines == [
+        f"would roll back c ({files['c']})",
+        f"would roll back b ({files['b']})",
+        "2 would be rolled back; nothing was run",
+    ]
+    document = sqlmigrate("rollback", "--dry-run", "--json").document
+    assert (document["dry_run"], [step["migration_id"] for step in document["migrations"]]) == (True, ["c"])
+    assert tables(three) == applied(three) == ["a", "b", "c"]
+
+
+def test_a_dry_run_says_where_it_stops_and_that_there_is_nothing(project, target, sqlmigrate):
+    project.tables("a")
+    sqlmigrate("mark", "a")
+
+    outcome = sqlmigrate("rollback", "--all", "--dry-run")
+
+    assert (outcome.status, outcome.stdout) == (0, "nothing to roll back\n")
+    assert "stops above a, which was marked" in outcome.stderr
 
 
 def test_nothing_to_roll_back_asks_nothing(project, target, sqlmigrate):

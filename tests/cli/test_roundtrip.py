@@ -240,9 +240,11 @@ def test_with_a_proof_it_is_applied(project, target, sqlmigrate, proven):
 def test_without_a_proof_nothing_is_applied(project, target, sqlmigrate):
     project.tables("a")
     project.config("require_proof = true\n")
-    results = [sqlmigrate("apply"), sqlmigrate("apply", "--dry-run")]
+    results = [sqlmigrate("apply"), sqlmigrate("apply", "--dry-run"), sqlmigrate("plan")]
 
-    assert [result.status for result in results] == [1, 1]
+    assert [(result.status, result.stdout) for result in results] == [(1, "")] * 3
+    assert "error: nothing was run, since a proof is required" in results[0].stderr
+    assert all("error: no plan was made, since a proof is required" in result.stderr for result in results[1:])
     assert all("its rollback is not proven: no round trip is recorded" in result.stderr for result in results)
     assert tables(target) == []
 
@@ -286,14 +288,19 @@ def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate)
 
 
 @pytest.mark.usefixtures("shadow")
-def test_a_round_trip_that_failed_is_no_proof(pairs, target, sqlmigrate, proven):
+def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate, proven):
     pairs(a=("CREATE TABLE a ();", "SELECT 1;"))
     proven(3)
     result = sqlmigrate("apply", "--require-proof")
 
     assert result.status == 1
     assert "the recorded round trip is not_restored" in result.stderr
+    assert "what to do: mend the rollback script, or apply without --require-proof\n" in result.stderr
     assert tables(target) == []
+    project.tables("b")
+    hint = sqlmigrate("apply", "--require-proof", "--json").document["error"]["hint"]
+    assert "mend the rollback script" in hint
+    assert "`sqlmigrate roundtrip --write` tries the pairs" in hint
 
 
 @pytest.mark.parametrize(

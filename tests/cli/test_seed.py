@@ -149,7 +149,7 @@ def test_a_read_only_database_is_refused(seeded, sqlmigrate):
 def test_a_protected_environment_wants_the_name_of_the_database(project, seeded, sqlmigrate):
     project.config("[env.live]\nprotected = true\n")
 
-    assert sqlmigrate("seed", "--env", "live", "--yes").status == 2
+    assert sqlmigrate("seed", "--env", "live").status == 2
     assert count(seeded) == 0
     assert sqlmigrate("seed", "--env", "live", "--yes-i-mean", seeded.name).status == 0
     assert count(seeded) == 2

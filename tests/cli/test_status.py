@@ -129,6 +129,24 @@ def test_an_edit_of_comments_alone_is_no_finding_and_its_difference_can_be_seen(
     assert sqlmigrate("status", "--json").document["migrations"][0]["comments_only"] is True
 
 
+def test_what_apply_refuses_as_late_is_a_remark(project, target, sqlmigrate):
+    project.tables("b", "d")
+    assert sqlmigrate("apply").status == 0
+    project.tables("a", "c", "e")
+
+    outcome = sqlmigrate("status")
+
+    assert [line.split(None, 2)[2:] for line in outcome.lines[3:6]] == [
+        ["older than applied b"],
+        ["older than applied d"],
+        [],
+    ]
+    assert outcome.lines[-1] == "2 applied, 3 pending, 2 late"
+    document = sqlmigrate("status", "--json").document
+    assert [item["late"] for item in document["migrations"]] == [None, None, "b", "d", None]
+    assert document["summary"]["late"] == 2
+
+
 def test_other_line_ends_are_no_edit(project, mixed, sqlmigrate):
     sqlmigrate("apply")
     path = project.directory / "a.sql"

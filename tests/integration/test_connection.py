@@ -169,6 +169,7 @@ def test_a_role_that_is_set_to_read_only_is_refused(database, admin):
     with pytest.raises(ConnectionFailed, match="is read only") as caught:
         connection.require_writable(info)
     assert "disk is full" in caught.value.hint
+    assert caught.value.hint.endswith("default_transaction_read_only of the role or of the database")
 
 
 def test_a_run_on_a_read_only_database_is_refused_before_anything_runs(runner, admin, conn):

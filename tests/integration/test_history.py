@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from sqlmigrate import connection, history
-from sqlmigrate.errors import ExecutionError, HistoryError
+from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import History
 from sqlmigrate.migrations import migration_hash
 from sqlmigrate.plan import plan_apply, status
@@ -142,9 +142,31 @@ def test_a_role_that_may_only_read_sees_the_history_and_cannot_apply(runner, adm
     runner.write("b", "SELECT 1;")
 
     assert runner.applied() == ["a"]
-    with pytest.raises(ExecutionError, match="the history row could not be written: permission denied for table"):
-        runner.apply()
+    error = refusal(runner.apply)
+    assert error.message == f"role {reader} may not write the history in schema sqlmigrate"
+    start = "run as migrator, which owns the history, or "
+    assert error.hint.startswith(f"{start}GRANT USAGE ON SCHEMA")
     assert runner.applied() == ["a"]
+    admin.execute(error.hint.removeprefix(start))
+    assert ids(runner.apply()) == ["b"]
+
+
+@pytest.mark.parametrize("granted", ["", "GRANT USAGE ON SCHEMA sqlmigrate TO {}"])
+def test_a_role_that_may_not_even_read_is_told_what_writing_needs_where_it_wants_to_write(
+    runner, admin, new_role, pg_server, database, granted
+):
+    runner.write("a", "SELECT 1;", "SELECT 1;")
+    runner.apply()
+    role = new_role()
+    runner.conninfo = pg_server.conninfo(database.name, role)
+    admin.execute(granted.format(role) or "SELECT 1")
+
+    for run in (runner.apply, runner.rollback, lambda: runner.mark("a"), lambda: runner.unmark("a")):
+        error = refusal(run)
+        assert "may not read the history" in error.message
+        assert error.hint.startswith("run as migrator, which owns the history, or GRANT USAGE")
+    admin.execute(error.hint.rpartition("history, or ")[2])
+    assert runner.unmark("a") == ["a"]
 
 
 def test_a_history_of_a_newer_release_is_refused_by_name(conn, runner):

@@ -223,3 +223,5 @@ def test_without_a_server_the_next_step_is_told(monkeypatch):
     with pytest.raises(ServerError, match="/nowhere") as caught, shadow.opened(Wanted(target=facts())):
         pass
     assert "--shadow-url" in caught.value.hint
+    assert f"set {BINDIR_VARIABLE} to the directory" in caught.value.hint
+    assert "pip install" not in caught.value.hint

@@ -83,7 +83,7 @@ class Runner:
         return engine.mark(self.conninfo, self.load(), ids, self.options(options), gate=allow, observer=self.observe)
 
     def unmark(self, *ids: str, **options: Any) -> list[str]:
-        return engine.unmark(self.conninfo, ids, self.options(options), gate=allow, observer=self.observe)
+        return engine.unmark(self.conninfo, self.load(), ids, self.options(options), gate=allow, observer=self.observe)
 
     def history(self) -> History:
         with connection.session(self.conninfo) as session:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yoyo.migrations import parse_metadata_from_sql_comments
 
-from sqlmigrate.sql.directives import Directives, parse_duration, read_directives
+from sqlmigrate.sql.directives import Directives, format_duration, parse_duration, read_directives
 
 PATH = Path("a.sql")
 
@@ -240,11 +240,21 @@ def test_a_remark_that_can_allow_nothing_is_an_error(text):
         ("1h", 3_600_000),
         ("1d", 86_400_000),
         (" 2S ", 2_000),
+        ("10 min", 600_000),
         ("2500us", 2),
         ("2147483647", 2_147_483_647),
     ],
 )
 def test_a_duration_is_written_as_in_postgresql(text, milliseconds):
+    assert parse_duration(text) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0, "0"), (1, "1ms"), (1_500, "1500ms"), (2_000, "2s"), (90_000, "90s"), (600_000, "10min"), (86_400_000, "1d")],
+)
+def test_a_duration_is_shown_as_it_is_written(milliseconds, text):
+    assert format_duration(milliseconds) == text
     assert parse_duration(text) == milliseconds
 
 

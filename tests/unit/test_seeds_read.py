@@ -222,6 +222,18 @@ def test_a_missing_schema_is_named(files):
     assert files.problems() == ["llms.yaml: there is no llms.schema.json beside it"]
 
 
+@pytest.mark.parametrize("schema", [None, "{}"])
+def test_what_to_do_about_a_schema_is_said_without_our_docs(files, schema):
+    files.yaml("llms", "llms: []\n")
+    if schema:
+        (files.directory / "llms.schema.json").write_text(schema, encoding="utf-8")
+
+    (problem,) = files.refusal().problems
+
+    assert "docs/" not in problem.hint
+    assert "x-sqlmigrate" in problem.hint
+
+
 def test_problems_of_the_schema_and_of_the_file_are_reported_together(files):
     files.schema("llms", None)
     files.yaml("llms", "llms: []\nllms: []\n")

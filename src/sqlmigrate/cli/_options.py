@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sqlmigrate.config import Config
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine import Options
+    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.plan import Plan
     from sqlmigrate.target import Target
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -38,14 +40,14 @@ _COMMON = (
 _RUNNING = (
     click.option("--role", metavar="ROLE", help="Run the scripts as this role (SET ROLE)."),
     click.option("--lock-timeout", metavar="TIME", help="Wait at most so long for a lock inside PostgreSQL [2s]."),
-    click.option("--lock-budget", metavar="TIME", help="Try again for so long when a lock was not to be had [10min]."),
     click.option("--statement-timeout", metavar="TIME", help="End a statement that takes longer [0: no limit]."),
+    click.option("--lock-budget", metavar="TIME", help="Try again for so long when a lock was not to be had [10min]."),
     click.option("--wait-lock", metavar="TIME", help="Wait so long for another run of sqlmigrate [5min]."),
 )
-_CONFIRMING = (
-    click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-    click.option("--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."),
+_NAMING = click.option(
+    "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
+_CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _NAMING)
 _SHADOW = (
     click.option("--shadow-url", metavar="URL", help="Make the throwaway databases on this server."),
     click.option(
@@ -154,14 +156,27 @@ class App:
         """Say what about this server and these settings makes running scripts harder."""
         timeout = self.config.lock_timeout
         if timeout <= info.deadlock_timeout:
+            from sqlmigrate.sql.directives import format_duration  # noqa: PLC0415  loaded by the settings already
+
             self.output.warning(
-                f"lock_timeout ({timeout} ms) is not above the server's deadlock_timeout ({info.deadlock_timeout} ms): "
+                f"lock_timeout ({format_duration(timeout)}) is not above the server's deadlock_timeout "
+                f"({format_duration(info.deadlock_timeout)}): "
                 "autovacuum only gives way after that, so a table that it works on cannot be locked"
             )
         if info.pooled:
             self.output.warning(
                 "a connection pooler stands before this database; its session mode works, others do not"
             )
+
+    def require_proofs(
+        self, found: Migrations, info: ServerInfo, planned: Plan, *, outcome: str = "nothing was run"
+    ) -> None:
+        """Refuse what has no proof where the settings require one; raises MigrationsError."""
+        if self.config.require_proof:
+            from sqlmigrate import proofs  # noqa: PLC0415  only where it is asked for
+
+            for note in proofs.require(found, planned.steps, major=info.major, outcome=outcome):
+                self.output.warning(note)
 
     def announcing(self, target: Target) -> Callable[[ServerInfo], None]:
         """Give `announce` for a target that is known already."""
@@ -192,7 +207,8 @@ class App:
                     f"{where} is protected; nothing was changed",
                     hint=f"to go on, name the database: --yes-i-mean {database}",
                 )
-            typed = click.prompt(f"{question} {where} is protected: type the database's name", err=True, default="")
+            ask = f"{question} {where} is protected: type the database's name"
+            typed = click.prompt(ask, err=True, default="", show_default=False)
         if typed != database:
             raise ConfirmationRequired(f"{typed!r} is not the name of this database, {database}; nothing was changed")
 
@@ -208,9 +224,9 @@ def confirming(command: F) -> F:
 
 
 def planning(command: F) -> F:
-    """Give a command the options that scripts run under, and no questions, beside the common ones."""
+    """Give a command the options that scripts run under in psql, which never tries again, beside the common ones."""
     late = click.option("--allow-out-of-order", is_flag=True, default=None, help="As `apply --allow-out-of-order`.")
-    return _with_app(command, (late, *_RUNNING[:-1], *_COMMON))
+    return _with_app(command, (late, *_RUNNING[:3], *_COMMON))
 
 
 def running(command: F) -> F:
@@ -219,7 +235,12 @@ def running(command: F) -> F:
 
 
 def writing(command: F) -> F:
-    """Give a command the options of those that write, beside the common ones."""
+    """Give a command the options of those that write, and ask in protected environments only."""
+    return _with_app(command, (_NAMING, *_RUNNING[-1:], *_COMMON))
+
+
+def forgetting(command: F) -> F:
+    """Give a command the options of those that write, and ask everywhere."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
 
 

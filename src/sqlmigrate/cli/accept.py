@@ -10,6 +10,7 @@ from sqlmigrate.cli._options import App, writing
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.history import History
 
 EPILOG = """\b
 Examples:
@@ -31,12 +32,12 @@ def command(app: App, *, migration_id: str, reason: str) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target:
 
-        def gate(info: ServerInfo) -> None:
+        def gate(info: ServerInfo, _: History) -> None:
             app.announce(target, info)
             app.confirm(f"Accept {migration_id} in {info.database}?", database=info.database, always=False)
 
         observer = drawer(app.output)
         done = engine.accept(target.conninfo, found, migration_id, reason, app.options(), gate=gate, observer=observer)
     app.output.result(accepted=migration_id if done else None, reason=reason)
-    what = f"accepted {migration_id} as its files are now" if done else f"{migration_id} is recorded as its files are"
-    app.output.line(what)
+    nothing = f"nothing to accept: {migration_id} is recorded as its files are already"
+    app.output.line(f"accepted {migration_id} as its files are now" if done else nothing)

@@ -12,7 +12,6 @@ from sqlmigrate.cli._options import App, running
 if TYPE_CHECKING:
     from sqlmigrate.cli._drift import Check
     from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.engine.apply import Preview
     from sqlmigrate.history import History
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
@@ -68,12 +67,13 @@ def command(
                 steps=steps,
                 resume=resume_at is not None,
                 allow_out_of_order=app.config.allow_out_of_order,
+                **({"outcome": plan.NO_PLAN} if dry_run else {}),
             )
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
             app.warn(info)
-            prove(info, planned)
+            app.require_proofs(found, info, planned)
             for note in planned.notes:
                 app.output.warning(note)
             if check:
@@ -81,17 +81,12 @@ def command(
             if planned.steps:
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
 
-        def prove(info: ServerInfo, planned: Plan) -> None:
-            if app.config.require_proof:
-                from sqlmigrate import proofs  # noqa: PLC0415  only where it is asked for
-
-                for note in proofs.require(found, planned.steps, major=info.major):
-                    app.output.warning(note)
-
         if dry_run:
+            from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
+
             preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
-            prove(preview.info, preview.plan)
-            _dry_run(app, preview, resume_at, to)
+            app.require_proofs(found, preview.info, preview.plan, outcome=plan.NO_PLAN)
+            show_dry_run(app, preview, _nothing(preview.plan, to), resume_at)
             return
         options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
         result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
@@ -120,15 +115,3 @@ def _nothing(planned: Plan, to: str | None) -> str:
         return "nothing to apply: no migration is pending"
     behind = "1 migration behind it is" if planned.left == 1 else f"{planned.left} migrations behind it are"
     return f"nothing to apply up to {to}; {behind} pending"
-
-
-def _dry_run(app: App, preview: Preview, resume_at: int | None, to: str | None) -> None:
-    from sqlmigrate.cli.plan import steps_as_json  # noqa: PLC0415  only for a dry run
-
-    steps = steps_as_json(preview.plan)
-    app.output.result(dry_run=True, migrations=steps)
-    for step in steps:
-        stopped = preview.found.stopped(str(step["migration_id"]))
-        at = f" at statement {resume_at or stopped.done + 1}" if stopped else ""
-        app.output.line(f"would {'go on with' if stopped else 'apply'} {step['migration_id']}{at} ({step['file']})")
-    app.output.line(f"{len(steps)} would be applied; nothing was run" if steps else _nothing(preview.plan, to))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqlmigrate.cli._options import App, common
 from sqlmigrate.cli._output import is_terminal
-from sqlmigrate.errors import Error
+from sqlmigrate.errors import Error, ServerError
+from sqlmigrate.sql.directives import format_duration
+
+if TYPE_CHECKING:
+    from sqlmigrate.config import Config
 
 EPILOG = """\b
 Examples:
@@ -28,12 +32,13 @@ def command(app: App) -> None:
     from sqlmigrate.config import SETTINGS  # noqa: PLC0415  --help needs none of it
 
     config = app.config
-    rows = [(name, _shown(name, getattr(config, name)), config.source(name)) for name in SETTINGS]
+    values = {name: getattr(config, name) for name in SETTINGS} | {"state_dir": _state_dir(config)}
+    rows = [(name, _shown(name, value), config.source(name)) for name, value in values.items()]
     app.output.result(
         file=str(config.file) if config.file else None,
         env=config.env,
         target=(target := _target(app)),
-        settings={name: {"value": _value(name, getattr(config, name)), "source": source} for name, _, source in rows},
+        settings={name: {"value": _value(name, values[name]), "source": source} for name, _, source in rows},
     )
     app.output.line(f"file: {config.file or 'none'}" + (f", environment {config.env}" if config.env else ""))
     app.output.line(f"target: {target}")
@@ -55,6 +60,16 @@ def _target(app: App) -> str:
     return f"{meant(choice.conninfo)} (named by {choice.source})"
 
 
+def _state_dir(config: Config) -> Path | None:
+    """Give where the private server's data is, or would be; None where no server can run here."""
+    from sqlmigrate.target import state_dir  # noqa: PLC0415  --help needs none of it
+
+    try:
+        return state_dir(config)
+    except ServerError:
+        return None
+
+
 def _value(name: str, value: Any) -> Any:
     if name in _URLS and value is not None:
         from sqlmigrate.connection import shown_conninfo  # noqa: PLC0415  only where there is a URL
@@ -70,4 +85,4 @@ def _shown(name: str, value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return ", ".join(value) or "-"
-    return f"{value} ms" if name in _TIMES else str(_value(name, value))
+    return format_duration(value) if name in _TIMES else str(_value(name, value))

@@ -53,7 +53,7 @@ def start(app: App) -> None:
 @command.command()
 @common
 def stop(app: App) -> None:
-    """Stop the private server; one that is in use stops with its last user."""
+    """Stop the private server. One that is in use stops with its last user."""
     from sqlmigrate import server  # noqa: PLC0415  --help needs none of it
 
     found = server.stop(_state(app))
@@ -98,7 +98,7 @@ def url(app: App) -> None:
 @common
 @click.pass_context
 def psql(context: click.Context, app: App, *, arguments: tuple[str, ...]) -> None:
-    """Open psql in the project's database on the private server, as the role that owns it."""
+    """Open psql in the project's database, as the role that owns it."""
     from sqlmigrate import server, target  # noqa: PLC0415  --help needs none of it
 
     with server.shared(_state(app)) as running:
@@ -119,7 +119,7 @@ def psql(context: click.Context, app: App, *, arguments: tuple[str, ...]) -> Non
 @command.command()
 @confirming
 def reset(app: App) -> None:
-    """Delete the private server's data, after asking; the next command begins anew."""
+    """Delete the private server's data, after asking. The next command begins anew."""
     from sqlmigrate import server  # noqa: PLC0415  --help needs none of it
 
     state = _state(app)

@@ -90,6 +90,19 @@ class _Bug(Error):
 class Commands(click.Group):
     """The subcommands, each imported only when it is called."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say where options stand to whoever writes them before the command."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = next((word for word in given if word in COMMANDS or word in ALIASES), None)
+            if name is None:
+                raise
+            example = f"sqlmigrate {name} {error.option_name}"
+            message = f"No option {error.option_name!r} here: options stand behind the command, as in `{example}`."
+            raise click.UsageError(message, ctx) from None
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  Click's signature
         """List the names in the order in which people meet them."""
         return list(COMMANDS)

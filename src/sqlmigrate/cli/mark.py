@@ -10,6 +10,7 @@ from sqlmigrate.cli._options import App, writing
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.history import History
 
 EPILOG = """\b
 Examples:
@@ -60,7 +61,7 @@ def _ids(app: App, ids: tuple[str, ...]) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target:
 
-        def gate(info: ServerInfo) -> None:
+        def gate(info: ServerInfo, _: History) -> None:
             app.announce(target, info)
             app.confirm(f"Mark {', '.join(ids)} in {info.database}?", database=info.database, always=False)
 

@@ -9,6 +9,7 @@ import click
 from sqlmigrate.cli._options import App, planning
 
 if TYPE_CHECKING:
+    from sqlmigrate.engine import Preview
     from sqlmigrate.history import History
     from sqlmigrate.plan import Plan
 
@@ -60,12 +61,15 @@ def command(
                 everything=everything,
                 include_marked=include_marked,
                 recorded=recorded,
+                outcome=plan.NO_PLAN,
             )
         late = app.config.allow_out_of_order
-        return plan.plan_apply(found, history, to=to, steps=steps, allow_out_of_order=late)
+        return plan.plan_apply(found, history, to=to, steps=steps, allow_out_of_order=late, outcome=plan.NO_PLAN)
 
     with app.target() as target:
         made = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+        if not back:
+            app.require_proofs(found, made.info, made.plan, outcome=plan.NO_PLAN)
     for note in made.plan.notes:
         app.output.warning(note)
     app.output.result(operation=made.plan.operation, migrations=steps_as_json(made.plan))
@@ -74,6 +78,22 @@ def command(
 
         for part in written(made, app.options()):
             click.echo(part.encode(), nl=False)
+
+
+def show_dry_run(app: App, preview: Preview, nothing: str, resume_at: int | None = None) -> None:
+    """Say what `apply` or `rollback` would run, in order, and where it would go on; `nothing` where there is none."""
+    planned = preview.plan
+    would, done = ("roll back", "rolled back") if planned.operation == "rollback" else ("apply", "applied")
+    for note in planned.notes:
+        app.output.warning(note)
+    steps = steps_as_json(planned)
+    app.output.result(dry_run=True, migrations=steps)
+    for step in steps:
+        stopped = preview.found.stopped(str(step["migration_id"]))
+        goes_on = stopped is not None and stopped.operation == planned.operation
+        at = f" at statement {resume_at or stopped.done + 1}" if stopped and goes_on else ""
+        app.output.line(f"would {'go on with' if goes_on else would} {step['migration_id']}{at} ({step['file']})")
+    app.output.line(f"{len(steps)} would be {done}; nothing was run" if steps else nothing)
 
 
 def steps_as_json(planned: Plan) -> list[dict[str, object]]:

@@ -49,7 +49,12 @@ def command(app: App, *, recorded: bool) -> None:
             left = tuple(row for row in history.applied if row.migration_id not in gone)
             begun = tuple(item for item in history.half_way if item.migration_id not in gone)
             # refuse now what could not be applied again afterwards
-            plan.plan_apply(found, replace(history, applied=left, half_way=begun), allow_out_of_order=True)
+            plan.plan_apply(
+                found,
+                replace(history, applied=left, half_way=begun),
+                allow_out_of_order=True,
+                outcome="nothing was rolled back",
+            )
             return planned
 
         back = engine.rollback(

@@ -19,14 +19,17 @@ Examples:
   sqlmigrate rollback                       the migration that was applied last
   sqlmigrate rollback --steps 3             the last three
   sqlmigrate rollback --to 20260301_base    all that were applied after this one, which stays
+  sqlmigrate rollback --all --dry-run       only say what would run
   sqlmigrate rollback --yes                 without asking, as scripts must
 """
+_NAMED = 10
 
 
 @click.command(epilog=EPILOG)
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Roll back the last N migrations.")
 @click.option("--to", metavar="ID", help="Roll back what was applied after this migration; it stays applied.")
 @click.option("--all", "everything", is_flag=True, help="Roll back everything that was applied.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.option(
     "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
 )
@@ -39,6 +42,7 @@ def command(
     steps: int | None,
     to: str | None,
     everything: bool,
+    dry_run: bool,
     include_marked: tuple[str, ...],
     resume_at: int | None,
     recorded: bool,
@@ -66,6 +70,7 @@ def command(
                 include_marked=include_marked,
                 recorded=recorded,
                 resume=resume_at is not None,
+                **({"outcome": plan.NO_PLAN} if dry_run else {}),
             )
 
         def gate(info: ServerInfo, planned: Plan) -> None:
@@ -74,10 +79,26 @@ def command(
             for note in planned.notes:
                 app.output.warning(note)
             if planned.steps:
-                ids = ", ".join(migration.migration_id for migration in planned.steps)
-                app.confirm(f"Roll back {ids} in {info.database}?", database=info.database, always=True)
+                app.confirm(_question(planned, info.database), database=info.database, always=True)
 
+        if dry_run:
+            from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
+
+            preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+            show_dry_run(app, preview, "nothing to roll back", resume_at)
+            return
         options = replace(app.options(), resume_at=resume_at)
         result = engine.rollback(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
     app.output.result(**result_as_json(result))
     app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")
+
+
+def _question(planned: Plan, database: str) -> str:
+    """Name the migrations that go, or the first and the last where there are too many to read."""
+    ids = [
+        f"{item.migration_id} (half way)" if item.migration_id in planned.half_way else item.migration_id
+        for item in planned.steps
+    ]
+    if len(ids) > _NAMED:
+        return f"Roll back {len(ids)} migrations in {database}, from {ids[0]} down to {ids[-1]}?"
+    return f"Roll back {', '.join(ids)} in {database}?"

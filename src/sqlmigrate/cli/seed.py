@@ -42,7 +42,7 @@ def command(context: click.Context, app: App) -> None:
 @_DATA
 @common
 def check(app: App) -> None:
-    """Validate every seed file against its JSON Schema, without a database."""
+    """Validate every file against its JSON Schema, without a database."""
     found = _load(app)
     app.output.result(files=[{"file": str(file.path), "rows": len(file.rows)} for file in found.files])
     for file in found.files:

@@ -108,15 +108,18 @@ def _remarks(item: Status) -> list[str]:
         remarks.append("no rollback script")
     elif item.migration and item.rollback_edited:
         remarks.append("rollback script edited")
+    if item.late:
+        remarks.append(f"older than applied {item.late}")
     if item.recorded and item.recorded.seq is None:
         remarks.append("applied by yoyo")
     return remarks
 
 
 def _counts(states: Sequence[Status]) -> dict[str, int]:
-    counts = {"applied": 0, "marked": 0, "half_way": 0, "pending": 0, "edited": 0, "missing": 0}
+    counts = {"applied": 0, "marked": 0, "half_way": 0, "pending": 0, "late": 0, "edited": 0, "missing": 0}
     for item in states:
         counts[item.state.name.lower()] += 1
+        counts["late"] += item.late is not None
         counts["edited"] += item.edited and not item.comments_only
         counts["missing"] += item.missing
     return counts
@@ -138,6 +141,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "edited": item.edited,
         "comments_only": item.comments_only,
         "missing": item.missing,
+        "late": item.late,
         "rollback": migration is not None and migration.rollback is not None,
         "rollback_edited": item.rollback_edited,
         "file": str(migration.script.path) if migration else None,

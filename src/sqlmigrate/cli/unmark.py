@@ -6,32 +6,57 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, writing
+from sqlmigrate.cli._options import App, forgetting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.history import Applied, History
 
 EPILOG = """\b
 Examples:
   sqlmigrate unmark 20260301_agent_baseline
 """
+_SHOWN = 10
 
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@writing
+@forgetting
 def command(app: App, *, ids: tuple[str, ...]) -> None:
-    """Take migrations out of the history without running anything: what they did stays in the database."""
-    from sqlmigrate import engine  # noqa: PLC0415  --help needs none of it
+    """Take migrations out of the history without running anything: what they did stays in the database.
+
+    It asks where one was applied, not marked: `apply` would run that one again. One that another applied migration
+    depends on is refused then.
+    """
+    from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.cli._progress import drawer  # noqa: PLC0415  same
 
+    found = migrations.load(app.config.migrations)
     with app.target() as target:
 
-        def gate(info: ServerInfo) -> None:
+        def gate(info: ServerInfo, known: History) -> None:
             app.announce(target, info)
-            app.confirm(f"Unmark {', '.join(ids)} in {info.database}?", database=info.database, always=False)
+            really = [row for row in known.applied if row.migration_id in ids and not row.marked]
+            again = any(found.get(row.migration_id) for row in really)
+            question = _question(really, again=again) if really else f"Unmark {', '.join(ids)} in {info.database}?"
+            app.confirm(question, database=info.database, always=bool(really))
 
-        done = engine.unmark(target.conninfo, ids, app.options(), gate=gate, observer=drawer(app.output))
+        done = engine.unmark(target.conninfo, found, ids, app.options(), gate=gate, observer=drawer(app.output))
     app.output.result(unmarked=done)
     for name in done:
         app.output.line(f"unmarked {name}")
+
+
+def _question(rows: Sequence[Applied], *, again: bool) -> str:
+    """Say what was applied here and when, and what becomes of it; `again` where a script is there to run again."""
+    what = [f"{row.migration_id} was applied here{_when(row)}." for row in rows[:_SHOWN]]
+    what += [f"So were {len(rows) - _SHOWN} more."] if len(rows) > _SHOWN else []
+    it, its = ("it", "Its") if len(rows) == 1 else ("them", "Their")
+    and_then = f", and the next apply runs {it} again" if again else ""
+    return " ".join([*what, f"Forget {it}? {its} recorded scripts go too{and_then}."])
+
+
+def _when(row: Applied) -> str:
+    return f" at {row.applied_at:%Y-%m-%d %H:%M:%S} UTC" if row.applied_at else ""

@@ -73,7 +73,7 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
     with session(conninfo) as connection:
         info = probe(connection)
         require_writable(info)
-        found = history.read(connection, options.schema)
+        found = history.read(connection, options.schema, writing=True)
         plan = _looked_around(connection, planner(found), found, options)
         if plan.steps:
             # the question and the run lock may take longer than the login may be idle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psycopg import RawCursor
@@ -9,8 +10,9 @@ from psycopg import RawCursor
 from sqlmigrate import history
 from sqlmigrate.connection import probe, require_writable, session, settle_writer
 from sqlmigrate.engine.apply import locked
-from sqlmigrate.errors import UsageError
+from sqlmigrate.errors import MigrationsError, UsageError
 from sqlmigrate.events import HalfWayForgotten
+from sqlmigrate.plan import dependents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migrations
 
-    Gate = Callable[[ServerInfo], None]
+    Gate = Callable[[ServerInfo, History], None]
     Writes = dict[str, list[Command]]
 
 
@@ -43,13 +45,21 @@ def mark(
     return _write(conninfo, options, gate, observer, writes, forgets=True)
 
 
-def unmark(conninfo: str, ids: Sequence[str], options: Options, *, gate: Gate, observer: Observer) -> list[str]:
-    """Take migrations out of the history without running anything; raises UsageError where one is not applied."""
+def unmark(
+    conninfo: str, migrations: Migrations, ids: Sequence[str], options: Options, *, gate: Gate, observer: Observer
+) -> list[str]:
+    """Take migrations out of the history without running anything: those that were really applied too.
+
+    Nothing is asked but `gate`. The recorded scripts of such a row go with it, so that its rollback can be taken from
+    the files only, and the next `apply` runs the script again. Raises UsageError where an id is not applied, and
+    MigrationsError where an applied migration depends on one that was really applied.
+    """
 
     def writes(found: History, run: Run) -> Writes:
         for name in ids:
             if found.get(name) is None:
                 raise UsageError(f"{name} is not applied", hint="`sqlmigrate status` lists what is applied")
+        _require_no_dependents(migrations, ids, found)
         return {name: [*_unmark(name, options, run), *_forget(found, name, options)] for name in ids}
 
     return _write(conninfo, options, gate, observer, writes, forgets=True)
@@ -106,6 +116,13 @@ def _forget(found: History, name: str, options: Options) -> list[Command]:
     return [history.journal_clear(options.schema, name)] if found.stopped(name) else []
 
 
+def _require_no_dependents(migrations: Migrations, ids: Sequence[str], found: History) -> None:
+    left = tuple(row for row in found.applied if row.migration_id not in ids)
+    gone = [row for row in found.applied if row.migration_id in ids and not row.marked]
+    if problems := dependents(migrations, gone, replace(found, applied=left)):
+        raise MigrationsError("nothing was unmarked", problems)
+
+
 def _write(
     conninfo: str,
     options: Options,
@@ -119,9 +136,10 @@ def _write(
         info = probe(connection)
         require_writable(info)
         run = history.Run()
-        writes(history.read(connection, options.schema), run)  # refuse before we ask and wait
+        before = history.read(connection, options.schema, writing=True)
+        writes(before, run)  # refuse before we ask and wait
         settle_writer(conninfo, connection, info)
-        gate(info)
+        gate(info, before)
         with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
             todo = writes(found, run)
             cursor = RawCursor(connection)

@@ -157,7 +157,7 @@ def _look_at(job: Job) -> _Script:
 def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:
     yield f"-- Made by sqlmigrate {__version__} at {when} for database {remark(info.database)} on {info.host}:\n"
     yield f"-- what `sqlmigrate {plan.operation}` would do, with the same history afterwards.\n"
-    yield f"-- Run it as role {remark(info.role)}: psql -X -d {remark(shlex.quote(info.database))} -f FILE\n"
+    yield f"-- Run it as role {remark(info.role)}: psql -X {remark(shlex.join(info.psql))} -f FILE\n"
     for migration in plan.steps:
         yield f"--   {plan.operation} {migration.migration_id}\n"
     yield _HEAD

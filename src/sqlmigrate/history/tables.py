@@ -26,13 +26,18 @@ VERSION = 1
 
 _GRANT_SELECT = "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
 _GRANT_USAGE = "GRANT USAGE ON SCHEMA {schema} TO {role}; " + _GRANT_SELECT
+_GRANT_WRITE = (
+    "GRANT USAGE ON SCHEMA {schema} TO {role}; "
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
+)
 _GRANT_CREATE = "GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
 _CREATE_SCHEMA = "CREATE SCHEMA {schema} AUTHORIZATION {role}"
 
 
-def read(connection: Connection, schema: str) -> History:
+def read(connection: Connection, schema: str, *, writing: bool = False) -> History:
     """Read what is applied; needs no right but to read, takes no lock, and creates nothing.
 
+    `writing` says that the history will be written afterwards, so that the hint of an error helps with that too.
     Raises HistoryError where the role may not read it, or where a newer release wrote it.
     """
     found = connection.execute(queries.load("history")["schema_exists"], [schema]).fetchone()
@@ -41,7 +46,7 @@ def read(connection: Connection, schema: str) -> History:
     if not found[1]:
         raise HistoryError(
             f"role {connection.info.user} may not read the history in schema {schema}",
-            hint=_sql(_GRANT_USAGE, schema, connection),
+            hint=_write_hint(connection, schema) if writing else _sql(_GRANT_USAGE, schema, connection),
         )
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
@@ -51,7 +56,7 @@ def read(connection: Connection, schema: str) -> History:
     except psycopg.errors.InsufficientPrivilege:
         raise HistoryError(
             f"role {connection.info.user} may not read the history in schema {schema}",
-            hint=_sql(_GRANT_SELECT, schema, connection),
+            hint=_write_hint(connection, schema) if writing else _sql(_GRANT_SELECT, schema, connection),
         ) from None
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise _unknown_tables(connection, schema, error) from None
@@ -84,6 +89,25 @@ def _sql(text: str, schema: str, connection: Connection) -> str:
     """Fill in SQL that a DBA can copy from a hint."""
     names = {"schema": sql.Identifier(schema), "role": sql.Identifier(connection.info.user)}
     return sql.SQL(text).format(**names).as_string()
+
+
+def _write_hint(connection: Connection, schema: str) -> str:
+    owner, _ = _writer(connection, schema)
+    return f"run as {owner}, which owns the history, or {_sql(_GRANT_WRITE, schema, connection)}"
+
+
+def _writer(connection: Connection, schema: str) -> tuple[str, bool]:
+    """Give who owns the history, and whether this role may write any of it."""
+    row = connection.execute(queries.load("history")["writer"], [schema]).fetchone()
+    return row or ("its owner", False)
+
+
+def _require_writer(connection: Connection, schema: str) -> None:
+    if not _writer(connection, schema)[1]:
+        raise HistoryError(
+            f"role {connection.info.user} may not write the history in schema {schema}",
+            hint=_write_hint(connection, schema),
+        )
 
 
 def _version(connection: Connection, schema: str) -> tuple[int | None, bool]:
@@ -158,8 +182,12 @@ def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
 
 
 def install(connection: Connection, schema: str, history: History) -> None:
-    """Create the history tables, or bring them up to date, in one transaction; the caller holds the run lock."""
+    """Create the history tables, or bring them up to date, in one transaction; the caller holds the run lock.
+
+    Raises HistoryError where the role may not.
+    """
     if history.version == VERSION:
+        _require_writer(connection, schema)
         return
     name = sql.Identifier(schema)
     exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()

@@ -15,6 +15,14 @@ WHERE class.relname = ANY (%s)
   AND pg_catalog.pg_table_is_visible(class.oid)
 ORDER BY 1, 2
 
+-- name: writer
+SELECT pg_catalog.pg_get_userbyid(class.relowner),
+       pg_catalog.has_table_privilege(class.oid, 'INSERT, UPDATE, DELETE')
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE space.nspname = %s
+  AND class.relname = '_yoyo_migration'
+
 -- name: version
 SELECT pg_catalog.max(version), EXISTS (SELECT FROM {schema}.journal) FROM {schema}.meta
 

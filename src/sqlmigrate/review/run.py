@@ -62,7 +62,7 @@ def review_project(
     seen = _look(config, target, base) if target is not None else _Seen()
     if stats is not None:
         seen = replace(seen, figures=statistics.from_file(stats))
-    wanted = _wanted(found, ids, seen.applied or ())
+    wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
     scripts = [script for migration in found.ordered for script, _ in migration.scripts()]
     asked = shadow.wanted(config, scripts, target=seen.facts, base=base, superuser=superuser)
     with shadow.opened(asked) as opened:
@@ -73,7 +73,7 @@ def review_project(
         return review(question, opened, options, observer)
 
 
-def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str]) -> list[Migration]:
+def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], variable: str | None) -> list[Migration]:
     """Give the named migrations, or those that are pending.
 
     Raises UsageError for a named one that is applied already: it cannot be tried on top of itself.
@@ -81,9 +81,11 @@ def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str]) -> 
     chosen = roundtrip.chosen(found, ids)
     done = set(applied)
     if ids and (twice := [item.migration_id for item in chosen if item.migration_id in done]):
+        hint = "name no database, to review it after the migrations before it"
+        if variable is not None:
+            hint += f": env -u {variable} sqlmigrate review {' '.join(ids)}"
         raise UsageError(
-            f"{', '.join(twice)} is applied in the target already, so it cannot be tried on top of it",
-            hint="name no database, to review it after the migrations before it",
+            f"{', '.join(twice)} is applied in the target already, so it cannot be tried on top of it", hint=hint
         )
     return [item for item in chosen if item.migration_id not in done]
 

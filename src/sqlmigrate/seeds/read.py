@@ -9,7 +9,7 @@ from sqlmigrate.seeds import order
 from sqlmigrate.seeds.document import read_document
 from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, canonical
 from sqlmigrate.seeds.problems import refusal, refuse
-from sqlmigrate.seeds.schema import check, read_schema
+from sqlmigrate.seeds.schema import KEYWORD, check, read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ def _load_file(path: Path) -> SeedFile:
     schema_path = path.with_suffix(".schema.json")
     try:
         if not schema_path.is_file():
-            hint = f"write {schema_path.name}; docs/seeding.md shows how"
+            hint = f"write one: a JSON Schema of the rows, whose {KEYWORD} says which table they go to"
             raise refusal(Problem(f"there is no {schema_path.name} beside it", Place(path), hint))
         schema = read_schema(schema_path)
     except SeedError as error:

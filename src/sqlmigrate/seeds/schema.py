@@ -118,7 +118,10 @@ def _mapping(path: Path, text: str, value: dict[str, Any]) -> TableMapping:
 
     schema = _located(path, text, value)
     if KEYWORD not in value:
-        hint = f'add "{KEYWORD}": {{"list": ..., "table": ..., "conflict": [...]}}; docs/seeding.md explains it'
+        hint = (
+            f'add "{KEYWORD}": {{"list": ..., "table": ..., "conflict": [...]}}: which key of the file holds the rows, '
+            "which table they go to, and which columns tell one row from another"
+        )
         raise refusal(Problem(f"the schema has no '{KEYWORD}', so the table of its rows is unknown", Place(path), hint))
     rules = json.loads((resources.files(__package__) / "mapping.schema.json").read_text(encoding="utf-8"))
     whole = {"properties": {KEYWORD: {"$ref": "#/$defs/mapping"}}, "$defs": {**rules.pop("$defs"), "mapping": rules}}

@@ -12,6 +12,7 @@ from sqlmigrate import queries
 from sqlmigrate.bootstrap import read_scripts, run_statement
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
 from sqlmigrate.server import ephemeral, find_binaries, kill
+from sqlmigrate.server.binaries import NEXT_STEP
 from sqlmigrate.shadow import dumps, roles, tablespaces
 from sqlmigrate.shadow.databases import APPLICATION, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
@@ -181,7 +182,9 @@ def _binaries(target: TargetFacts | None) -> Binaries:
     try:
         return find_binaries()
     except ServerError as error:
-        raise ServerError(error.message, hint=_HINT) from None
+        # what is wrong with SQLMIGRATE_PG_BINDIR has a hint of its own
+        hint = _HINT if error.hint == NEXT_STEP else f"{error.hint}, or name a server with --shadow-url"
+        raise ServerError(error.message, hint=hint) from None
 
 
 @contextmanager

@@ -25,7 +25,7 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
 _ALLOW = re.compile(r":[ \t]*([A-Za-z][\w-]*)[ \t]+(\S.*)")
 PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
-_DURATION = re.compile(r"(\d+)(us|ms|s|min|h|d)?")
+_DURATION = re.compile(r"(\d+)\s*(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
 _ISOLATIONS = ("read committed", "repeatable read", "serializable")
 _LARGEST = 2_147_483_647
@@ -69,6 +69,15 @@ def parse_duration(text: str) -> int:
     if value > _LARGEST:
         raise ValueError(f"{text!r} is more than PostgreSQL's largest time, {_LARGEST} ms")
     return value
+
+
+def format_duration(milliseconds: int) -> str:
+    """Write a time as `parse_duration` reads it, in the largest unit that needs no fraction; 0 has none."""
+    if not milliseconds:
+        return "0"
+    fitting = {unit: size for unit, size in _MILLISECONDS.items() if unit and size >= 1 and not milliseconds % size}
+    unit = max(fitting, key=fitting.__getitem__)
+    return f"{milliseconds // int(fitting[unit])}{unit}"
 
 
 def parse_lock_timeout(text: str) -> int:
