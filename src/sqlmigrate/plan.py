@@ -215,7 +215,7 @@ def plan_apply(
     late = out_of_order(migrations, history, (item for item in pending if item.migration_id not in begun))
     if late and not allow_out_of_order:
         raise MigrationsError(f"{outcome}, since the order would not be that of the files", late)
-    return Plan("apply", tuple(pending), tuple(str(warning) for warning in warnings), count - len(pending))
+    return Plan("apply", tuple(pending), tuple(str(warning) for warning in warnings), left=count - len(pending))
 
 
 def out_of_order(migrations: Migrations, history: History, pending: Iterable[Migration]) -> list[Problem]:
@@ -299,7 +299,7 @@ def plan_rollback(
     if problems:
         raise MigrationsError(outcome, problems)
     half_way = frozenset(item.migration_id for item in chosen if history.stopped(item.migration_id))
-    return Plan("rollback", tuple(chosen), tuple(notes), half_way)
+    return Plan("rollback", tuple(chosen), tuple(notes), half_way=half_way)
 
 
 def _wanted(history: History, *, steps: int | None, to: str | None, everything: bool) -> list[Applied]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,15 +54,25 @@ def test_it_says_how_far_it_is(write, sqlmigrate):
     assert [line for line in told if line.endswith(" ...")] == ["reviewing on a scratch database ...", *steps]
 
 
+def all_of(terminal: int) -> str:
+    """Read what was written to a terminal whose other end is closed, and close it."""
+    shown = b""
+    with suppress(OSError):  # EIO stands for the end
+        while part := os.read(terminal, 4096):
+            shown += part
+    os.close(terminal)
+    return shown.decode()
+
+
 def test_on_a_terminal_a_bar_shows_how_far_it_is_and_goes_away(write):
     write(a=FINE)
     terminal, end = os.openpty()
     command = [sys.executable, "-m", "sqlmigrate", "review", "--no-color"]
-    subprocess.run(command, check=True, stdin=end, stdout=end, stderr=end, env=os.environ | {"TERM": "xterm"})
-    shown = os.read(terminal, 100_000).decode()
-    os.close(end)
-    os.close(terminal)
+    with subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=os.environ | {"TERM": "xterm"}) as process:
+        os.close(end)
+        shown = all_of(terminal)
 
+    assert process.returncode == 0
     assert "review a ..." in shown
     assert shown.rindex("\x1b[2K") < shown.index("FINE")
 

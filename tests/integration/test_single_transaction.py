@@ -57,7 +57,7 @@ def test_what_is_deferred_and_fails_leaves_nothing(runner, conn, together):
     runner.write("b", "INSERT INTO a VALUES (1, 2);")
     runner.write("c", "CREATE TABLE c ();")
 
-    with pytest.raises(ExecutionError, match="found at the end of the script"):
+    with pytest.raises(ExecutionError, match="found at the end of the transaction that these scripts share"):
         together()
 
     assert not is_there(conn, "a")
