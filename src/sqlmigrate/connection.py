@@ -249,6 +249,28 @@ def require_writable(info: ServerInfo) -> None:
         )
 
 
+@contextmanager
+def undisturbed(connection: Connection) -> Iterator[None]:
+    """Ask in UTF-8 and without a time limit for a block, whatever a script has set, and give its settings back.
+
+    psycopg reads no text under SQL_ASCII, and our questions are not what a script's statement_timeout is meant for.
+    """
+    pgconn = connection.pgconn
+    local = "LOCAL " if pgconn.transaction_status == pq.TransactionStatus.INTRANS else ""
+    encoding = (pgconn.parameter_status(b"client_encoding") or b"").decode()
+    back = []
+    if encoding != "UTF8":
+        connection.execute(f"SET {local}client_encoding TO 'UTF8'".encode())
+        back.append(f"SET {local}client_encoding TO '{encoding}'")
+    row = connection.execute("SELECT pg_catalog.current_setting('statement_timeout')").fetchone()
+    if row is not None and row[0] != "0":
+        connection.execute(f"SET {local}statement_timeout TO 0".encode())
+        back.append(f"SET {local}statement_timeout TO '{row[0]}'")
+    yield
+    for command in back:
+        connection.execute(command.encode())
+
+
 def copy_in(connection: Connection, command: str, parts: Iterable[str]) -> None:
     """Send the data of a COPY ... FROM STDIN, in memory that does not grow with it; raises psycopg's errors."""
     with connection.cursor() as cursor, cursor.copy(command.encode()) as copy:

@@ -222,3 +222,46 @@ def test_scripts_in_one_transaction_may_leave_to_the_next_what_is_deferred(runne
     assert ids(runner.apply(single_transaction=True)) == ["a", "b", "c"]
 
     assert conn.execute("TABLE a").fetchall() == [(1, 2), (2, 1)]
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_lock_that_commit_itself_waits_for_is_waited_for_again(runner, conn, admin, database, names, short_pauses):
+    """NOTIFY takes one lock for the whole server inside COMMIT; a standby that never answers holds it for long."""
+    for name in names:
+        runner.write(name, f"CREATE TABLE {name} ();\nNOTIFY news, '{name}';")
+    runner.write("0", "SELECT 1;")
+    runner.apply(steps=1)
+    admin.execute("ALTER ROLE migrator SET synchronous_commit = off")
+    holder = database.connect_superuser()
+    holder.execute("SET synchronous_commit = on; CREATE TABLE held ()")
+    switch(admin, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    try:
+        with beside(
+            lambda: holder.execute("BEGIN; DROP TABLE held; NOTIFY news, 'held'; COMMIT"),
+            lambda: waits_for_standby(admin) and runner.apply(lock_timeout=100, lock_budget=60_000),
+        ) as [held, run]:
+            wait_until(lambda: runner.told(LockRetry))
+            switch(admin, "ALTER SYSTEM RESET synchronous_standby_names")
+            held.result(30)
+            assert ids(run.result(30)) == list(names)
+    finally:
+        switch(admin, "ALTER SYSTEM RESET synchronous_standby_names")
+        admin.execute("ALTER ROLE migrator RESET synchronous_commit")
+
+    assert runner.told(LockRetry)[0].migration_id == "a"
+    assert begun_and_ended(runner)[2:] == in_turn(*names)
+    assert all(is_there(conn, name) for name in names)
+
+
+def switch(admin: psycopg.Connection, command: str) -> None:
+    """Set something of the server, and wait until it counts."""
+    admin.execute(command)
+    admin.execute("SELECT pg_reload_conf()")
+    wanted = "nobody" if "RESET" not in command else ""
+    wait_until(lambda: admin.execute("SHOW synchronous_standby_names").fetchone() == (wanted,))
+
+
+def waits_for_standby(admin: psycopg.Connection) -> bool:
+    with psycopg.connect(admin.info.dsn, autocommit=True) as session:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        return bool(wait_until(lambda: session.execute(query).fetchone() == (1,)))

@@ -107,9 +107,10 @@ def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runn
         wait_for_blocked(admin)
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         closed_gate.rollback()
-        with pytest.raises(ConnectionFailed, match="the session that held the run lock was lost"):
+        with pytest.raises(ConnectionFailed, match="the session that held the run lock was lost") as caught:
             run.result(20)
 
+    assert caught.value.done == ("a",)
     assert runner.applied() == ["a"]
     assert [event.migration_id for event in runner.told(ScriptFinished)] == ["a"]
     assert ids(runner.apply()) == ["b", "c"]

@@ -174,3 +174,10 @@ def test_the_query_that_a_block_put_together_is_told_with_its_place(runner):
     said = caught.value.server
     assert (said.internal_query, said.message) == ("CREATE TABLE orders (n integr)", 'type "integr" does not exist')
     assert said.internal_query[said.internal_position - 1 :] == "integr)"
+
+
+def test_a_setting_that_postgresql_refuses_is_told_as_that(runner):
+    runner.write("a", '-- sqlmigrate: search_path="a,,b"\nSELECT 1;')
+
+    with pytest.raises(ExecutionError, match="the settings of the script could not be made: invalid value for"):
+        runner.apply()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import Notice, NoticesLeftOut
+from support.waiting import wait_until
+
+ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
 MANY = "DO $$ BEGIN FOR n IN 1..{count} LOOP RAISE NOTICE 'number %', n; END LOOP; END $$;"
 
@@ -126,3 +131,22 @@ def test_our_own_commands_say_nothing(runner):
     runner.unmark("a")
 
     assert runner.told(Notice) == []
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, LookupError])
+def test_what_is_raised_while_a_notice_is_passed_on_stops_the_script_at_once(runner, conn, raised):
+    """libpq's callback can pass nothing on; the script would run to its end."""
+    runner.write("a", "CREATE TABLE a ();\nDO $$BEGIN RAISE NOTICE 'n'; PERFORM pg_sleep(60); END$$;")
+
+    def observe(event: object) -> None:
+        if type(event) is Notice:
+            raise raised
+
+    runner.observe = observe
+    started = time.monotonic()
+    with pytest.raises(raised):
+        runner.apply()
+
+    assert time.monotonic() - started < 30
+    wait_until(lambda: conn.execute(ASLEEP).fetchone() == (0,), timeout=10)
+    assert runner.applied() == []

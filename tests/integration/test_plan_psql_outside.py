@@ -121,3 +121,27 @@ def test_what_stopped_half_way_is_taken_back_by_psql_as_rollback_does_it(twins, 
     assert twins.planned.applied() == journal(twins.right.connect()) == []
     again = psql(twins.right, stale)
     assert (again.returncode, "is not the one that this plan was made for" in again.stderr) == (3, True)
+
+
+DEFERRED = """
+CREATE TABLE {0} (n integer);
+CREATE FUNCTION {0}_late() RETURNS trigger LANGUAGE plpgsql AS
+$$BEGIN INSERT INTO public.seen VALUES (current_user); RETURN NULL; END$$;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON {0} DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {0}_late();
+"""
+
+
+@pytest.mark.parametrize("way", ["-- transactional: true\n", OUTSIDE])
+def test_deferred_triggers_run_as_the_role_of_the_script_in_psql_too(twins, role, way):
+    for twin in (twins.left, twins.right):
+        twin.connect_superuser().execute(f"CREATE TABLE seen (role text); GRANT INSERT ON seen TO {role}")
+    head = f"{way}-- sqlmigrate: role={role}\n"
+    insert = "INSERT INTO {0} VALUES (1);"
+    block = f"BEGIN;\n{insert}\nCOMMIT;" if way == OUTSIDE else insert
+    twins.write("a", head + DEFERRED.format("one") + insert.format("one"))
+    twins.write("b", head + DEFERRED.format("two") + block.format("two"))
+
+    twins.apply()
+
+    assert twins.right.connect_superuser().execute("TABLE seen").fetchall() == [(role,), (role,)]

@@ -207,3 +207,13 @@ def test_a_half_way_script_without_an_undo_is_refused(runner, conn):
 
     assert "does not exist" in caught.value.problems[0].message
     assert tables(conn) == ["a1", "a2"]
+
+
+def test_a_history_whose_schema_has_any_name_is_rolled_back_too(runner, conn):
+    runner.defaults["schema"] = "my_journal"
+    runner.write("a", OUTSIDE + "CREATE TABLE a ();", OUTSIDE + "DROP TABLE a;")
+
+    runner.apply()
+    assert ids(runner.rollback()) == ["a"]
+
+    assert runner.applied() == []

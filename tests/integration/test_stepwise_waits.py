@@ -9,7 +9,7 @@ import pytest
 from sqlmigrate.errors import LockBudgetSpent
 from sqlmigrate.events import Blocked, LockRetry
 from support.runner import ids, place
-from support.sessions import is_there, wait_for_query, wait_for_row
+from support.sessions import beside, is_there, wait_for_query, wait_for_row
 from support.stepwise import OUTSIDE, half_way, indexes, journal, snapshot
 from support.waiting import wait_until
 
@@ -164,3 +164,17 @@ def test_an_index_that_is_dropped_on_resume_waits_for_old_snapshots_too(runner, 
         assert ids(run.result(30)) == ["a"]
 
     assert indexes(conn) == {"i": True}
+
+
+def test_what_a_block_defers_to_its_end_waits_for_its_lock_as_all_else_does(runner, conn, database, short_pauses):
+    conn.execute("CREATE TABLE p (id integer PRIMARY KEY); INSERT INTO p VALUES (1)")
+    conn.execute("CREATE TABLE c (id integer REFERENCES p DEFERRABLE INITIALLY DEFERRED)")
+    runner.write("a", "-- transactional: false\nBEGIN;\nINSERT INTO c VALUES (1);\nCOMMIT;")
+    holder = database.connect(autocommit=False)
+    holder.execute("UPDATE p SET id = 2")
+    with beside(lambda: runner.apply(lock_timeout=100, lock_budget=60_000)) as [run]:
+        wait_until(lambda: runner.told(LockRetry))
+        holder.rollback()
+        assert ids(run.result(30)) == ["a"]
+
+    assert conn.execute("TABLE c").fetchall() == [(1,)]

@@ -268,3 +268,11 @@ def test_locks_that_a_savepoint_gives_back_are_held_no_longer(shadow, database):
         ("shop.orders", 2, 3),
         ("shop.customers", 4, 4),
     ]
+
+
+def test_what_a_script_does_to_its_session_does_not_disturb_what_is_read(shadow, database):
+    found = trace_text(shadow, database, "SET client_encoding TO 'SQL_ASCII';\nCREATE TABLE fresh (id integer);")
+
+    assert found.error is None
+    assert found.statements[1].touched.made == ("table shop.fresh",)
+    assert found.statements[1].touched.changed == ()

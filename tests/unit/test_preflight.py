@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sqlmigrate.errors import MigrationsError
 from sqlmigrate.sql import script as scripts
 from sqlmigrate.sql.preflight import preflight, require_runnable
-from sqlmigrate.sql.script import read_script
+from sqlmigrate.sql.script import read_script, script_from_text
 
 
 @pytest.fixture
@@ -130,3 +132,22 @@ def test_the_place_behind_the_data_of_a_large_script_is_right(checked, monkeypat
     problems = checked(f"COPY t FROM stdin;\n{data}\\.\nSELECT 1;\n  COMMIT;\n")
 
     assert [problem.split(": ")[0] for problem in problems] == ["a.sql:100004:3"]
+
+
+@pytest.mark.parametrize(
+    "statement", ["COMMIT AND CHAIN", "commit /* a */ and -- b\nchain /* c */", "END WORK AND CHAIN"]
+)
+def test_a_chain_of_transactions_is_refused_outside_one(statement):
+    script = script_from_text(Path("a.sql"), f"BEGIN;\n{statement};\nCOMMIT;")
+
+    [problem] = preflight(script, transactional=False)
+
+    assert str(problem).startswith("a.sql:2:1: AND CHAIN: ")
+
+
+def test_an_isolation_level_is_refused_outside_a_transaction():
+    script = script_from_text(Path("a.sql"), "-- sqlmigrate: isolation=serializable\nSELECT 1;")
+
+    assert preflight(script, transactional=True) == []
+    [problem] = preflight(script, transactional=False)
+    assert str(problem).startswith("a.sql: isolation= is for a script in a transaction")

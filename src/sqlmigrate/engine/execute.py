@@ -6,6 +6,8 @@ This is the one executor of migrations: the engine, the shadow database and the 
 from __future__ import annotations
 
 import re
+import sys
+import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from sqlmigrate.events import Notice, NoticesLeftOut, RowsReturned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
 
     from psycopg.errors import Diagnostic
 
@@ -100,24 +103,49 @@ def run_steps(
 def listening(connection: Connection, exchange: Exchange, listener: Listener) -> Iterator[None]:
     """Pass on what the server says in a block beside results, each with the statement whose result is awaited.
 
-    psycopg only logs what its handlers raise, so that is kept and raised behind the block.
+    psycopg only logs what its handlers raise, so that is kept in the exchange, which raises it.
     """
-    raised: list[Exception] = []
 
     def handler(diag: Diagnostic) -> None:
         try:
             listener.notice(exchange.current.statement if exchange.current else None, diag)
-        except Exception as error:  # noqa: BLE001  whatever an observer raises
-            raised.append(error)
+        except BaseException as error:  # noqa: BLE001  whatever an observer raises, and Ctrl-C
+            exchange.raised.append(error)
 
     connection.add_notice_handler(handler)
     try:
-        yield
+        with _interrupts_kept(exchange.raised):
+            yield
     finally:
         connection.remove_notice_handler(handler)
         listener.close()
-    if raised:
-        raise raised[0]
+    if exchange.raised:
+        raise exchange.raised[0]
+
+
+@contextmanager
+def _interrupts_kept(raised: list[BaseException]) -> Iterator[None]:
+    """Keep a Ctrl-C that comes just where libpq calls back: Python would only print it there."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals come to the main thread alone
+        return
+    before, shown = sys.unraisablehook, sys.excepthook
+
+    def unraisable(found: sys.UnraisableHookArgs) -> None:
+        if isinstance(found.exc_value, KeyboardInterrupt):
+            raised.append(found.exc_value)
+        else:
+            before(found)
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(error, KeyboardInterrupt):
+            shown(kind, error, trace)
+
+    sys.unraisablehook, sys.excepthook = unraisable, show
+    try:
+        yield
+    finally:
+        sys.unraisablehook, sys.excepthook = before, shown
 
 
 def _copy(connection: Connection, step: Step, exchange: Exchange) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from psycopg import pq, sql
+from psycopg import sql
 
 from sqlmigrate import history
 from sqlmigrate.connection import Command
@@ -20,7 +19,7 @@ from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.execute import Listener
@@ -129,18 +128,6 @@ class Sender:
     def run(self, statement: Statement) -> None:
         """Run a statement of the script by itself."""
         self.send(Step(Command(statement.text), statement))
-
-    @contextmanager
-    def in_utf8(self) -> Iterator[None]:
-        """Ask in UTF-8 for a block, whatever the script has set: psycopg reads no text under SQL_ASCII, for one."""
-        pgconn = self.connection.pgconn
-        name = (pgconn.parameter_status(b"client_encoding") or b"").decode()
-        local = "LOCAL " if pgconn.transaction_status == pq.TransactionStatus.INTRANS else ""
-        if name != "UTF8":
-            self.send(Step(Command(f"SET {local}client_encoding TO 'UTF8'")))
-        yield
-        if name != "UTF8":
-            self.send(Step(Command(f"SET {local}client_encoding TO '{name}'")))
 
     def write(self, commands: Sequence[Command]) -> None:
         """Write to the journal in a transaction of its own."""

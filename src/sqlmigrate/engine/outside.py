@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate.connection import Command
+from sqlmigrate.connection import Command, undisturbed
 from sqlmigrate.engine import halfway, outcome
 from sqlmigrate.engine.outcome import Outcome
 from sqlmigrate.engine.pipeline import Step
@@ -37,7 +37,7 @@ class Outside:
     def run(self, statement: Statement) -> None:
         """Run a statement: written to the journal before, and as done or failed behind it."""
         about = subject(statement.text)
-        with self.sender.in_utf8():
+        with undisturbed(self.sender.connection):
             found = outcome.before(self.sender.connection, about)
         self.sender.write(self.journal.add([statement], "running", found))
         self.begun = statement.number
@@ -49,14 +49,14 @@ class Outside:
 
         Raises HalfWayError where that cannot be known, or only a person should mend it.
         """
-        with self.sender.in_utf8():
+        with undisturbed(self.sender.connection):
             return self._settled(statement, entry)
 
     def require_nothing_left(self, statement: Statement, entry: Entry) -> None:
         """Raise ExecutionError where a statement that is to be passed over has left an INVALID index behind."""
         if entry.state == "done" or entry.found is None:
             return
-        with self.sender.in_utf8():
+        with undisturbed(self.sender.connection):
             left = outcome.leftovers(self.sender.connection, subject(entry.statement), entry.found)
         if left:
             raise halfway.invalid(self.sender.job, statement, left[0], "this statement left behind")
@@ -89,7 +89,7 @@ class Outside:
                 self.sender.run(statement)
             else:
                 self.retrying(lambda: self.sender.run(statement))
-            with self.sender.in_utf8():
+            with undisturbed(self.sender.connection):
                 if index := outcome.skipped_over(connection, about):
                     raise halfway.invalid(job, statement, index, "IF NOT EXISTS passed over")
                 if left := outcome.leftovers(connection, about, found):
@@ -102,11 +102,11 @@ class Outside:
     def _without_lock_timeout(self, step: Step) -> None:
         """Run a CONCURRENTLY: it waits for old snapshots, which must not count as waiting for a lock."""
         connection = self.sender.connection
-        with self.sender.in_utf8():
+        with undisturbed(self.sender.connection):
             row = connection.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchone()
         self.sender.send(Step(_NO_LOCK_TIMEOUT))
         self.sender.send(step)
-        with self.sender.in_utf8():
+        with undisturbed(self.sender.connection):
             connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", row)
 
     def _explain(self, statement: Statement, about: Subject, found: dict[str, object], error: ExecutionError) -> None:
@@ -115,7 +115,7 @@ class Outside:
         undo(connection)
         self.sender.write([self.journal.mark(statement.number, "failed", error.message)])
         if error.hint is None:
-            with self.sender.in_utf8():
+            with undisturbed(self.sender.connection):
                 error.hint = self._left_behind(statement, about, found)
 
     def _left_behind(self, statement: Statement, about: Subject, found: dict[str, object]) -> str | None:

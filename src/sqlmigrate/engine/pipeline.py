@@ -58,6 +58,7 @@ class Exchange:
     """What is under way and what has come back: `error` is the first failure, `failed` its step.
 
     `finished` is called for each step that succeeded, `idle` every tenth of a second while the server is silent.
+    `raised` is what was raised while a notice was passed on, which libpq's callback cannot pass on itself.
     `patient` sends nothing behind a SYNC before its answer is there: old PgBouncers (1.18) take that answer for the end
     of all work, and give a session away or keep it open, at work, when its client is gone.
     """
@@ -69,6 +70,7 @@ class Exchange:
     patient: bool = False
     error: psycopg.Error | None = None
     failed: Step | None = None
+    raised: list[BaseException] = field(default_factory=list)
 
     @property
     def current(self) -> Step | None:
@@ -104,6 +106,8 @@ def _communicate(
             exchange.idle()
         elif ready & Ready.R:
             _read(pgconn, exchange)
+        if exchange.raised:
+            raise exchange.raised[0]
     return copy
 
 

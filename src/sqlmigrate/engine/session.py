@@ -53,6 +53,8 @@ CLEARED = tuple(
 )
 
 COMMIT = Command("COMMIT")
+SETTINGS = "SELECT pg_catalog.set_config("
+"""How the command of `settings` begins."""
 
 # deferred constraints and triggers speak here, as the role of the script, and not at COMMIT
 CONSTRAINTS = Command("SET CONSTRAINTS ALL IMMEDIATE")

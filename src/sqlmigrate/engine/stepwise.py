@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import Command
+from sqlmigrate.connection import Command, undisturbed
 from sqlmigrate.engine import halfway, outcome
 from sqlmigrate.engine.journal import AS_LOGIN, BEGIN
 from sqlmigrate.engine.pipeline import Step
@@ -190,8 +190,13 @@ class Stepper:
             return
         entry = self.journal.add(self._block, "done")
         with_it = not is_rolled_back(self._block) and not self._reads_only()
-        before = [Step(CONSTRAINTS, statement), *map(Step, (*AS_LOGIN, *entry))] if with_it else []
-        self.sender.send(*before, Step(Command(statement.text), statement))
+
+        def work(item: Statement) -> None:
+            ends = with_it and item.number == statement.number
+            before = [Step(CONSTRAINTS, item), *map(Step, (*AS_LOGIN, *entry))] if ends else []
+            self.sender.send(*before, Step(Command(item.text), item))
+
+        self._again_on_lock(self._block[0], statement, work)
         if not with_it:
             self.sender.write(entry)
         self._done = statement.number
@@ -200,7 +205,7 @@ class Stepper:
     def _reads_only(self) -> bool:
         """Tell whether the script's own transaction is READ ONLY, so that no journal row can be written in it."""
         query = "SELECT pg_catalog.current_setting('transaction_read_only')"
-        with self.sender.in_utf8():
+        with undisturbed(self.sender.connection):
             row = self.sender.connection.execute(query).fetchone()
         return row is not None and row[0] == "on"
 

@@ -20,6 +20,7 @@ from sqlmigrate.engine.session import (
     COMMIT,
     CONSTRAINTS,
     PRISTINE,
+    SETTINGS,
     SHARED_CONSTRAINTS,
     begin,
     script_role,
@@ -336,16 +337,16 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
         return HistoryError(f"{job.migration_id} was applied by another run in the meantime; nothing was done twice")
     if command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
         return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
-    message = f"the session of the script could not be set up: {said.message}"
+    message = f"the history row could not be written: {said.message}"
     if command is CONSTRAINTS:
         message = f"{said.message} (found at the end of the script, where deferred constraints are checked)"
     elif command is SHARED_CONSTRAINTS:
         message = f"{said.message} (found at the end of the transaction that these scripts share)"
         return ExecutionError(message, migration_id=job.migration_id, server=said)
-    elif command is job.claim or command in job.finish:
-        message = f"the history row could not be written: {said.message}"
     elif command is not None and command.sql.startswith("SET ROLE"):
         message = f"the role of the script could not be taken on: {said.message}"
+    elif command is not None and command.sql.startswith(SETTINGS):
+        message = f"the settings of the script could not be made: {said.message}"
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
 
 

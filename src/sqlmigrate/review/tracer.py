@@ -224,7 +224,8 @@ class _Pass:
         in_block = connection.info.transaction_status == TransactionStatus.INTRANS
         if self._transactional or in_block:
             yield
-            self._read_in_transaction(connection, seen)
+            with connections.undisturbed(connection):
+                self._read_in_transaction(connection, seen)
         elif kind is Kind.TRANSACTION_CONTROL:
             yield
         elif kind is Kind.NOT_IN_TRANSACTION:
@@ -234,12 +235,14 @@ class _Pass:
             connection.execute("BEGIN")
             self._scans = {}
             yield
-            self._read_in_transaction(connection, seen)
+            with connections.undisturbed(connection):
+                self._read_in_transaction(connection, seen)
             _keep_setting(connection, statement)
             self._commit(connection, statement)
         if connection.info.transaction_status == TransactionStatus.IDLE:
             self._held, self._scans = {}, {}
-        self._read_catalog(connection, seen)
+        with connections.undisturbed(connection):
+            self._read_catalog(connection, seen)
         self.found.append(seen)
 
     def _commit(self, connection: Connection, statement: Statement) -> None:
@@ -276,7 +279,8 @@ class _Pass:
     @contextmanager
     def _waiting(self, connection: Connection, seen: _Seen) -> Iterator[None]:
         text = seen.statement.text
-        wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
+        with connections.undisturbed(connection):
+            wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
         names = {item.oid: self.relations[item.oid].name for item in wanted}
         pid = connection.info.backend_pid
         with made_to_wait(self._database.admin_conninfo, pid, names, wanted) as waited:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import MigrationsError, Problem
+from sqlmigrate.errors import MigrationsError, Place, Problem
 from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _CONCURRENTLY = re.compile(r"\bconcurrently\b", re.IGNORECASE)
-_CHAIN = re.compile(r"\band\s+chain\s*$", re.IGNORECASE)
+_CHAIN_WORDS = 5  # ROLLBACK TRANSACTION AND NO CHAIN
 
 
 def preflight(script: Script, *, transactional: bool) -> list[Problem]:
@@ -29,6 +29,9 @@ def preflight(script: Script, *, transactional: bool) -> list[Problem]:
 def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -> list[Problem]:
     refused = _IN_TRANSACTION if transactional else _ALONE
     problems = []
+    if script.directives.isolation and not transactional:
+        message = "isolation= is for a script in a transaction, and this one runs outside"
+        problems.append(Problem(message, Place(script.path), "say it with the script's own BEGIN ISOLATION LEVEL"))
     begun: Piece | None = None
     for piece in pieces:
         kind = classify(piece.text)
@@ -37,7 +40,7 @@ def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -
         if piece.problem is not None:
             place = script.place(piece, (piece.problem_offset or piece.offset) - piece.offset)
             problems.append(Problem(piece.problem, place, hint=_psql_hint(piece.problem)))
-        elif not transactional and kind is Kind.TRANSACTION_CONTROL and _CHAIN.search(piece.text):
+        elif not transactional and kind is Kind.TRANSACTION_CONTROL and _chains(piece.text):
             hint = "write COMMIT and BEGIN as two statements"
             problems.append(Problem("AND CHAIN: a script could not be resumed behind it", script.place(piece), hint))
         elif advice := refused.get(kind):
@@ -76,6 +79,10 @@ def require_runnable(scripts: Iterable[tuple[Script, bool]]) -> None:
     ]
     if problems:
         raise MigrationsError("nothing was run, since these scripts cannot run safely", problems)
+
+
+def _chains(statement: str) -> bool:
+    return "and chain" in " ".join(leading_words(statement, _CHAIN_WORDS))
 
 
 def _psql_hint(problem: str) -> str | None:
