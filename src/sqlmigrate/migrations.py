@@ -32,9 +32,13 @@ _NUMBER = re.compile(r"(V?)([0-9]{1,5})(?![0-9A-Za-z])(.*)")  # more digits are 
 _WIDTH = 4  # digits that a number is told to have
 _TAIL = 1 << 16  # bytes
 _FOREIGN_SECTIONS = (
-    (re.compile(r"^\s*--\s*migrate:down\b", re.MULTILINE), "dbmate's `-- migrate:down`"),
+    (re.compile(r"^\s*--\s*migrate:down\b", re.MULTILINE | re.IGNORECASE), "dbmate's `-- migrate:down`"),
     (re.compile(r"^\s*--\s*\+goose\s+Down\b", re.MULTILINE | re.IGNORECASE), "goose's `-- +goose Down`"),
-    (re.compile(r"^\s*--\s*\+migrate\s+Down\b", re.MULTILINE), "sql-migrate's `-- +migrate Down`"),
+    (re.compile(r"^\s*--\s*\+migrate\s+Down\b", re.MULTILINE | re.IGNORECASE), "sql-migrate's `-- +migrate Down`"),
+    (re.compile(r"^\s*--\s*\+micrate\s+Down\b", re.MULTILINE | re.IGNORECASE), "micrate's `-- +micrate Down`"),
+    (re.compile(r"^\s*--\s*rambler\s+down\b", re.MULTILINE | re.IGNORECASE), "rambler's `-- rambler down`"),
+    (re.compile(r"^[ \t]*--[ \t]*!Downs[ \t]*$", re.MULTILINE), "Play's `-- !Downs`"),
+    (re.compile(r"^[ \t]*--[ \t]*={3,}[ \t]*DOWN[ \t]*={3,}", re.MULTILINE), "shmig's `-- ==== DOWN ====`"),
     (re.compile(r"^[ \t]*--\s*Down Migration\s*$", re.MULTILINE), "node-pg-migrate's `-- Down Migration`"),
     (re.compile(r"^\s*--\s*//\s*@UNDO\b", re.MULTILINE), "MyBatis's `-- //@UNDO`"),
     (re.compile(r"^---- create above / drop below ----", re.MULTILINE), "tern's `---- create above / drop below ----`"),

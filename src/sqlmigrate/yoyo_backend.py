@@ -140,7 +140,11 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         self._write(
             command
             for item in migrations
-            for command in (history.unclaim(schema, item.id), *history.log(schema, item.id, "unmark", run))
+            for command in (
+                history.unclaim(schema, item.id),
+                history.journal_clear(schema, item.id),
+                *history.log(schema, item.id, "unmark", run),
+            )
         )
 
     def unmark_one(self, migration: Any, log: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002  same

@@ -115,3 +115,13 @@ def test_where_nothing_is_applied_there_is_nothing_to_do_again(project, target, 
 
     assert (outcome.status, outcome.stdout) == (0, "nothing to do again\n")
     assert tables(target) == []
+
+
+def test_where_it_cannot_be_applied_again_it_says_how_to_go_on(project, target, sqlmigrate):
+    project.migration("a", "CREATE TABLE a ();\nCREATE TABLE IF NOT EXISTS keep ();\n", rollback="SELECT 1;\n")
+    sqlmigrate("apply")
+
+    outcome = sqlmigrate("redo", "--yes")
+
+    assert outcome.status == 1
+    assert "a is rolled back; once the cause is mended, `sqlmigrate apply` applies it again" in outcome.stderr

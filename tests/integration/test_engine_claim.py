@@ -8,7 +8,7 @@ import pytest
 from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
 from sqlmigrate.events import ScriptStarted
 from sqlmigrate.migrations import migration_hash
-from support.runner import Runner
+from support.runner import Runner, ids
 from support.sessions import beside, is_there, wait_for_blocked, wait_for_query
 
 DELETE_ROW = f"DELETE FROM sqlmigrate._yoyo_migration WHERE migration_hash = '{migration_hash('a')}';"
@@ -254,3 +254,25 @@ def _snapshot(session: psycopg.Connection, query: str) -> tuple[bool, bool]:
         session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         there, recorded = session.execute(query).fetchone()
     return there, recorded
+
+
+def test_operators_of_a_script_take_no_part_in_the_history(runner, conn):
+    """They would run as the login role, which may do more than the role of the script."""
+    runner.write(
+        "a",
+        """
+        CREATE SCHEMA evil;
+        CREATE TABLE evil.seen ();
+        CREATE FUNCTION evil.equal(text, text) RETURNS boolean LANGUAGE plpgsql AS
+        $$BEGIN INSERT INTO evil.seen DEFAULT VALUES; RETURN false; END$$;
+        CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.equal);
+        CREATE FUNCTION evil.equal(varchar, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+        CREATE OPERATOR evil.= (LEFTARG = varchar, RIGHTARG = text, FUNCTION = evil.equal);
+        SET search_path TO evil, pg_catalog;
+        """,
+    )
+
+    assert ids(runner.apply()) == ["a"]
+
+    assert runner.applied() == ["a"]
+    assert conn.execute("SELECT count(*) FROM evil.seen").fetchone() == (0,)

@@ -181,3 +181,12 @@ def test_a_setting_that_postgresql_refuses_is_told_as_that(runner):
 
     with pytest.raises(ExecutionError, match="the settings of the script could not be made: invalid value for"):
         runner.apply()
+
+
+def test_an_isolation_level_that_comes_too_late_is_told_with_what_to_write(runner):
+    runner.write("a", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;")
+
+    with pytest.raises(ExecutionError, match="must be called before any query") as caught:
+        runner.apply()
+
+    assert "-- sqlmigrate: isolation=LEVEL" in caught.value.hint

@@ -217,3 +217,17 @@ def test_what_changed_while_we_asked_is_not_rolled_back(three):
         three.rollback(gate=gate)
 
     assert three.applied() == ["a", "b"]
+
+
+@pytest.mark.parametrize("outside", ["", "-- transactional: false\n"])
+def test_a_rollback_without_triggers_takes_the_whole_row_out_of_the_history(runner, database, outside):
+    """session_replication_role turns foreign keys off, those of the history too."""
+    runner.conninfo = database.superuser_conninfo
+    undo = outside + "SET session_replication_role = replica;\nDROP TABLE a;"
+    runner.write("a", outside + "CREATE TABLE a ();", undo)
+
+    for _ in range(2):
+        assert ids(runner.apply()) == ["a"]
+        assert ids(runner.rollback()) == ["a"]
+
+    assert database.connect_superuser().execute("SELECT count(*) FROM sqlmigrate.applied").fetchone() == (0,)

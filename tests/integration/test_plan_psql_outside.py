@@ -145,3 +145,9 @@ def test_deferred_triggers_run_as_the_role_of_the_script_in_psql_too(twins, role
     twins.apply()
 
     assert twins.right.connect_superuser().execute("TABLE seen").fetchall() == [(role,), (role,)]
+
+
+def test_a_session_that_is_read_only_by_default_writes_its_journal_all_the_same(twins):
+    twins.write("a", OUTSIDE + "CREATE TABLE a (n int);\nSET default_transaction_read_only = on;\nSELECT 1;")
+
+    twins.apply()

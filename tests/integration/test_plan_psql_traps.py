@@ -7,6 +7,7 @@ from psycopg import sql
 
 from sqlmigrate.errors import ScriptError
 from support.runner import Runner
+from support.sessions import is_there
 from support.stepwise import OUTSIDE
 from support.twins import Twins, psql, written_plan
 
@@ -140,3 +141,15 @@ def test_the_run_lock_is_given_back_at_the_end(runner, database):
 
     assert "held: 0" in done.stdout
     assert script.count("DISCARD ALL") == 1
+
+
+def test_a_script_that_takes_its_row_out_of_the_history_is_stopped_by_psql_too(runner, database, conn):
+    runner.write("a", "CREATE TABLE a ();\nDELETE FROM sqlmigrate._yoyo_migration;")
+    runner.write("b", "CREATE TABLE b ();")
+
+    done = psql(database, written_plan(runner))
+
+    assert done.returncode == 3
+    assert "the script removed its own row from the history" in done.stderr
+    assert not is_there(conn, "a")
+    assert not is_there(conn, "b")

@@ -324,3 +324,17 @@ def test_a_crash_before_the_last_step_leaves_only_the_history_to_write(runner, c
 
     assert ids(runner.apply()) == ["a"]
     assert journal(conn) == []
+
+
+def test_a_function_beside_a_setting_is_not_called_again(runner, conn):
+    conn.execute(
+        "CREATE TABLE calls (); CREATE FUNCTION bump() RETURNS text LANGUAGE sql AS "
+        "$$INSERT INTO calls DEFAULT VALUES; SELECT 'x'$$"
+    )
+    runner.write("a", OUTSIDE + "SELECT set_config('my.v', bump(), false);\nSELECT nonsense;")
+    half_way(runner.apply)
+    runner.write("a", OUTSIDE + "SELECT set_config('my.v', bump(), false);\nSELECT 1;")
+
+    assert ids(runner.apply()) == ["a"]
+
+    assert conn.execute("SELECT count(*) FROM calls").fetchone() == (1,)

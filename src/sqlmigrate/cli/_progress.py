@@ -34,7 +34,8 @@ def drawer(output: Output) -> events.Observer:
                 _draw_notice(output, event)
             case events.NoticesLeftOut():
                 what = "warnings" if event.warnings else "notices"
-                output.progress(f"  ... and {event.count} more {what} of the statement at {event.place}")
+                where = f" of the statement at {event.place}" if event.place else ""
+                output.progress(f"  ... and {event.count} more {what}{where}")
             case events.WaitingForRunLock():
                 _draw_waiting(output, event, told)
             case events.RowsReturned():

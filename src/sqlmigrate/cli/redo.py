@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli._options import App, running
-from sqlmigrate.errors import HistoryError
+from sqlmigrate.errors import ExecutionError, HistoryError
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -70,7 +70,13 @@ def command(app: App, *, recorded: bool) -> None:
             planned = plan.plan_apply(found, history, allow_out_of_order=True)
             return replace(planned, steps=tuple(item for item in planned.steps if item.migration_id in gone))
 
-        again = engine.apply(target.conninfo, forward, app.options(), gate=lambda *_: None, observer=observer)
+        try:
+            again = engine.apply(target.conninfo, forward, app.options(), gate=lambda *_: None, observer=observer)
+        except ExecutionError as error:
+            names = ", ".join(ran.migration_id for ran in back.ran)
+            done = f"{names} is rolled back; once the cause is mended, `sqlmigrate apply` applies it again"
+            error.hint = f"{error.hint}; {done}" if error.hint else done
+            raise
     app.output.result(rolled_back=result_as_json(back)["migrations"], applied=result_as_json(again)["migrations"])
     app.output.line("done again" if again.ran else "nothing to do again")
 

@@ -236,7 +236,15 @@ def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str
     yield f"\n-- {job.script.path.name}: from here\n"
     yield from _text(job.script, last)
     yield f"-- {job.script.path.name}: to here\n\n"
-    yield lines([CONSTRAINTS, *BACK_TO_LOGIN, *job.finish, COMMIT])
+    yield lines([CONSTRAINTS, *BACK_TO_LOGIN, *job.finish])
+    if job.counted is not None:
+        gone = literal(history.claim_is_gone(options.schema, job.migration_id))
+        yield do_block(
+            f"    IF (\n{gone}\n    ) THEN\n"
+            "        RAISE EXCEPTION 'the script removed its own row from the history';\n"
+            "    END IF;\n"
+        )
+    yield lines([COMMIT])
 
 
 def _text(script: Script, last: Piece | None) -> Iterator[str]:

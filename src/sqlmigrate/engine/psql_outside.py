@@ -33,6 +33,8 @@ _KEEP_LOCK_TIMEOUT = (
     ),
     Command("SET lock_timeout TO 0"),
 )
+# what is there before a statement is looked up by the script's own search_path
+_AS_LOGIN_THERE = tuple(command for command in AS_LOGIN if "search_path" not in command.sql)
 _LOCK_TIMEOUT_BACK = Command(
     "SELECT pg_catalog.set_config('lock_timeout', pg_catalog.current_setting('sqlmigrate.lock_timeout'), false)"
 )
@@ -55,7 +57,7 @@ def steps(job: Job, journal: Journal, set_up: str) -> Iterator[str]:
             yield from _outside(statement, journal)
         else:
             row = lines([CONSTRAINTS, *AS_LOGIN, *journal.add([statement], "done"), COMMIT])
-            yield f"\nBEGIN;\n{statement_text(statement)}{row}"
+            yield f"\n{lines([BEGIN])}{statement_text(statement)}{row}"
         if resets_session(statement):
             yield set_up
     claim = [] if job.half_way else [job.claim]
@@ -94,7 +96,7 @@ def _outside(statement: Statement, journal: Journal) -> Iterator[str]:
     about = subject(statement.text)
     found = before_in_sql(about)
     noted = [journal.note(statement.number, found)] if found else []
-    yield "\n" + lines([BEGIN, *AS_LOGIN, *journal.add([statement], "running"), *noted, COMMIT])
+    yield "\n" + lines([BEGIN, *_AS_LOGIN_THERE, *journal.add([statement], "running"), *noted, COMMIT])
     before, after = (_KEEP_LOCK_TIMEOUT, [_LOCK_TIMEOUT_BACK]) if about.concurrently else ((), [])
     yield lines(before) + closed(statement) + lines(after)
     yield lines([BEGIN, *AS_LOGIN, journal.mark(statement.number, "done"), COMMIT])

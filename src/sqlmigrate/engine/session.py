@@ -62,11 +62,13 @@ CONSTRAINTS = Command("SET CONSTRAINTS ALL IMMEDIATE")
 # the same at the end of a transaction that several scripts share
 SHARED_CONSTRAINTS = Command(CONSTRAINTS.sql)
 
-# whatever the script did to its session, the history is written by the login role, in UTF-8 and without a time limit
+# whatever the script did to its session, the history is written by the login role, with no operators but PostgreSQL's
+# own, in UTF-8 and without a time limit
 BACK_TO_LOGIN = (
     Command("SET statement_timeout TO 0"),
     Command("RESET SESSION AUTHORIZATION"),
     Command("RESET ROLE"),
+    Command("SET search_path TO pg_catalog"),
     Command("SET client_encoding TO 'UTF8'"),
 )
 

@@ -29,6 +29,7 @@ from sqlmigrate.engine.session import (
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
 from sqlmigrate.sql.parse import Kind, classify
+from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration
     from sqlmigrate.sql.script import Script
 
-_UNIQUE_VIOLATION, _DIVISION_BY_ZERO = "23505", "22012"
+_UNIQUE_VIOLATION, _DIVISION_BY_ZERO, _ACTIVE_TRANSACTION = "23505", "22012", "25001"
+_ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the history row is written before the script"
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,8 +324,10 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     said = server_message(error.diag, str(error))
     if step.statement is None:
         return _own_failure(job, step.command, said)
+    is_late = said.sqlstate == _ACTIVE_TRANSACTION and leading_words(step.statement.text, 2) == ["set", "transaction"]
     return ExecutionError(
         said.message,
+        hint=_ISOLATION if job.transactional and is_late else None,
         migration_id=job.migration_id,
         server=said,
         statement=step.statement.number,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _SESSION_WORDS = frozenset({"set", "reset", "prepare", "deallocate", "load", "listen", "unlisten", "discard"})
 _SHORT_LIVED = frozenset({"local", "transaction", "constraints"})
 _SET_CONFIG = re.compile(r"select\s+(pg_catalog\s*\.\s*)?set_config\s*\(", re.IGNORECASE)
+_CALLED = re.compile(r"([\w$\"]+)\s*\(")
+_SETTERS = frozenset({"set_config", "current_setting"})
 _COMMITS = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
 
 
@@ -44,7 +46,8 @@ def sets_up_session(statement: Statement) -> bool:
     words = leading_words(statement.text, 2)
     if set(words[:1]) & _SESSION_WORDS:
         return not set(words[1:]) & _SHORT_LIVED
-    return bool(_SET_CONFIG.match(statement.text))
+    # what else such a SELECT calls may do more than set something, and must not do it twice
+    return bool(_SET_CONFIG.match(statement.text)) and set(_CALLED.findall(statement.text.lower())) <= _SETTERS
 
 
 def resets_session(statement: Statement) -> bool:

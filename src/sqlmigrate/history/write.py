@@ -70,6 +70,11 @@ def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = 
     return Command(text("finish_claim", schema), values)
 
 
+def claim_is_gone(schema: str, migration_id: str) -> Command:
+    """Give a query that tells, behind `finish_claim`, whether the script has taken its claim out of the history."""
+    return Command(text("claim_is_gone", schema), (migration_hash(migration_id),))
+
+
 def unclaim_journal(schema: str, migration_id: str) -> Command:
     """Give the command that takes a half-way script's journal away; it fails (22012) where there is none any more."""
     return Command(text("unclaim_journal", schema), (migration_hash(migration_id),))

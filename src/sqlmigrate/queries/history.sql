@@ -103,6 +103,9 @@ SELECT migration_hash, $10::boolean, $2, $3, $4::bigint, $5, $6, $7, $8::bigint,
 FROM {schema}._yoyo_migration
 WHERE migration_hash = $1
 
+-- name: claim_is_gone
+SELECT NOT EXISTS (SELECT FROM {schema}.applied WHERE migration_hash = $1)
+
 -- name: accept
 UPDATE {schema}.applied
 SET checksum = $2,
@@ -142,8 +145,11 @@ LIMIT %(most)s::bigint
 
 -- name: unclaim
 -- the division fails (22012) where the row is gone, so that nothing behind it in the pipeline runs
+-- the foreign key would take our row along, unless triggers are off
 WITH gone AS (
     DELETE FROM {schema}._yoyo_migration WHERE migration_hash = $1 RETURNING 1
+), ours AS (
+    DELETE FROM {schema}.applied WHERE migration_hash = $1
 )
 SELECT 1 / pg_catalog.count(*) FROM gone
 
