@@ -214,9 +214,9 @@ def apply(
     long to wait for another run (0: not at all).
 
     Raises MigrationsError or HistoryError where files and history do not fit, UsageError for an id that is not there,
-    RunLockBusy, and ConnectionFailed; `done` names what this run had applied before. Raises ExecutionError at the first script that fails: its
-    `done` names what was applied before it and stays. Of these, LockBudgetSpent left nothing of its script behind, and
-    HalfWayError is a script outside a transaction that the next call goes on with.
+    RunLockBusy, and ConnectionFailed. Raises ExecutionError at the first script that fails. The `done` of an error
+    names what was applied before it and stays. LockBudgetSpent left nothing of its script behind, and HalfWayError is
+    a script outside a transaction that the next call goes on with.
     """
     options = run_options(
         resume_at,
