@@ -293,9 +293,10 @@ def test_what_fails_half_way_through_leaves_nothing(yoyo, runner, session, datab
 
 
 def test_what_stopped_half_way_here_and_is_applied_there_is_marked(yoyo, runner, session):
-    yoyo.apply("a")
     runner.write("a", f"{OUTSIDE}SELECT 1;\nSELECT 1/0;\n", "DROP TABLE a;")
     half_way(runner.apply)
+    runner.write("a", f"{OUTSIDE}SELECT 1;\n", "DROP TABLE a;")
+    yoyo.apply("a")
 
     adopt(runner)
 

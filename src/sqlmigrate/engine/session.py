@@ -68,7 +68,7 @@ BACK_TO_LOGIN = (
     Command("SET statement_timeout TO 0"),
     Command("RESET SESSION AUTHORIZATION"),
     Command("RESET ROLE"),
-    Command("SET search_path TO pg_catalog"),
+    Command("SET LOCAL search_path TO pg_catalog"),
     Command("SET client_encoding TO 'UTF8'"),
 )
 
