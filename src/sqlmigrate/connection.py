@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 from psycopg.waiting import Ready, Wait
 
-from sqlmigrate import queries
+from sqlmigrate import queries, silence
 from sqlmigrate.errors import ConfigError, ConnectionFailed, ServerMessage
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ _KEY_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 _SHORT = 3
+_ROUNDS = 4
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
 _SCHEMA_HINT = "take yoyo's ?schema= away: the setting search_path does the same for the scripts"
-# A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
-_DEFAULTS = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "connect_timeout": "15"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,19 @@ def redact(text: str) -> str:
     return _KEY_PASSWORD.sub(r"\g<start>***", text)
 
 
-def connect(conninfo: str, *, application_name: str = "sqlmigrate") -> Connection:
-    """Open a session in autocommit; raises ConnectionFailed in libpq's words, without any password."""
+def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int | None = None) -> silence.Session:
+    """Open a session in autocommit; raises ConnectionFailed in libpq's words, without any password.
+
+    It gives up a server that says nothing as `silence` tells, unless the connection string says otherwise; `seconds`
+    is for a look at one that has been silent already.
+    """
     given = conninfo_to_dict(conninfo)
-    options = {key: value for key, value in _DEFAULTS.items() if key not in given and not _set_outside(key)}
+    options = {key: value for key, value in silence.CLIENT.items() if key not in given and not _set_outside(key)}
+    if seconds is not None:
+        options["connect_timeout"] = str(seconds)
     try:
         # None: server-side prepared statements clash behind poolers, and nothing here runs often enough to gain
-        connection = psycopg.connect(
+        connection = silence.Session.connect(
             conninfo,
             autocommit=True,
             prepare_threshold=None,
@@ -152,11 +158,14 @@ def _first_reason(error: psycopg.Error, given: dict[str, Any]) -> str:
 
 
 @contextmanager
-def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[Connection]:
+def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[silence.Session]:
     """Keep a session open for a block; raises ConnectionFailed where the block ends because it was lost."""
     connection = connect(conninfo, application_name=application_name)
     try:
         yield connection
+    except KeyboardInterrupt as stop:
+        silence.roll_back(connection, stop)
+        raise
     except psycopg.OperationalError as error:
         if not connection.closed:
             raise
@@ -168,8 +177,8 @@ def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[
 
 
 def settle(connection: Connection) -> None:
-    """Make the server notice within a second when we are gone, and let it wait for us as long as it takes."""
-    connection.execute(queries.load("connection")["settle"])
+    """Make the server notice soon when we are gone, and let it wait for us where we are not."""
+    connection.execute(f"SELECT {silence.SETTLED}".encode())
 
 
 def settle_writer(conninfo: str, connection: Connection, info: ServerInfo) -> None:
@@ -273,7 +282,8 @@ def undisturbed(connection: Connection) -> Iterator[None]:
 
 def copy_in(connection: Connection, command: str, parts: Iterable[str]) -> None:
     """Send the data of a COPY ... FROM STDIN, in memory that does not grow with it; raises psycopg's errors."""
-    with connection.cursor() as cursor, cursor.copy(command.encode()) as copy:
+    unhurried = silence.without_user_timeout(connection.pgconn)  # a trigger may take its time for a row
+    with unhurried, connection.cursor() as cursor, cursor.copy(command.encode()) as copy:
         for part in parts:
             copy.write(part.encode())  # psycopg would recode text to the client_encoding of the script
             connection.wait(_sent(connection.pgconn))
@@ -294,16 +304,35 @@ def is_pooled(connection: Connection) -> bool:
 def refuse_transaction_pooler(first: Connection, second: Connection) -> None:
     """Refuse a pooler that hands the server out by transaction: session locks and settings would go to others.
 
-    Two sessions that are open at the same time are then found on the same server process. Raises ConnectionFailed.
+    Two sessions are open at the same time. In transaction mode either both are found on one server process (the pooler
+    gives out the server that was used last), or one of them twice in a row on different ones (it takes turns). Nothing
+    is set until that has not been seen; then a setting must come back, since what we set must. Raises ConnectionFailed.
     """
-    ask = "SELECT pg_catalog.pg_backend_pid()"
-    for _ in range(3):
-        pids = [row[0] for row in (connection.execute(ask).fetchone() for connection in (first, second, first)) if row]
-        if pids[0] == pids[1] or pids[0] != pids[2]:
-            raise ConnectionFailed(
-                "a connection pooler in transaction mode stands before this database: no lock holds through it",
-                hint="connect to PostgreSQL itself or to the pooler's session mode (Supabase: port 5432, not 6543)",
-            )
+    if _is_shared(first, second) or not _comes_back(first, second):
+        raise ConnectionFailed(
+            "a connection pooler in transaction mode stands before this database: no lock holds through it",
+            hint="connect to PostgreSQL itself or to the pooler's session mode (Supabase: port 5432, not 6543)",
+        )
+
+
+def _is_shared(first: Connection, second: Connection) -> bool:
+    """Tell whether the sessions change their server process, or share one; asked so often that chance plays no part."""
+    seen: dict[int, set[Connection]] = {}
+    for connection in (first, first, second, first, second, second) * _ROUNDS:
+        row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+        seen.setdefault(row[0] if row else 0, set()).add(connection)
+    return len(seen) != 2 or any(len(users) > 1 for users in seen.values())
+
+
+def _comes_back(first: Connection, second: Connection) -> bool:
+    """Tell whether a setting stays with its session alone; it is one that means nothing, and is taken away again."""
+    mine, ask = uuid.uuid4().hex, queries.load("connection")["probed"]
+    first.execute(queries.load("connection")["probe_setting"], [mine])
+    found = [connection.execute(ask, [mine]).fetchone() for connection in (first, second, first, second, first)]
+    stays = found == [(True,), (False,)] * 2 + [(True,)]
+    for _ in range(1 if stays else _ROUNDS):
+        first.execute(queries.load("connection")["unprobe"], [mine])
+    return stays
 
 
 def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:

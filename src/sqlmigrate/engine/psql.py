@@ -33,6 +33,7 @@ from sqlmigrate.engine.session import (
 from sqlmigrate.engine.transactional import job_for
 from sqlmigrate.errors import HistoryError, Place, ScriptError
 from sqlmigrate.runlock import lock_key
+from sqlmigrate.silence import SERVER
 from sqlmigrate.sql.scan import is_closed
 from sqlmigrate.sql.variables import variables
 
@@ -223,7 +224,7 @@ def _lock(options: Options) -> str:
 def _settings(job: Job, options: Options, info: ServerInfo) -> str:
     values = setting_values(job.script, options, info, f"sqlmigrate: {job.migration_id}")
     path = values.pop("search_path", None)
-    lines = [f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in values.items()]
+    lines = [f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in (SERVER | values).items()]
     if path is not None:
         # as the engine does it: SET would not take every text that is a search_path, such as $user
         lines.append(f"SELECT pg_catalog.set_config('search_path', {sql.Literal(path).as_string()}, false);\n")

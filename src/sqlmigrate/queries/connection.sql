@@ -8,14 +8,17 @@ SELECT pg_catalog.current_database() AS database,
        pg_catalog.pg_backend_pid() AS backend_pid,
        (1000 * extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval))::integer AS deadlock_timeout
 
--- name: settle
--- PostgreSQL checks every second that we are still there, so that nothing of a killed run goes on; Linux servers only
-SELECT pg_catalog.set_config('idle_session_timeout', '0', false),
-       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),
-       CASE WHEN pg_catalog.version() LIKE '%linux%'
-            THEN pg_catalog.set_config('client_connection_check_interval', '1s', false)
-       END
-
 -- name: limit
 SELECT pg_catalog.set_config('lock_timeout', %(lock)s, false),
        pg_catalog.set_config('statement_timeout', %(statement)s, false)
+
+-- name: probe_setting
+SELECT pg_catalog.set_config('sqlmigrate.probe', %s, false)
+
+-- name: probed
+SELECT coalesce(pg_catalog.current_setting('sqlmigrate.probe', true) OPERATOR(pg_catalog.=) %s, false)
+
+-- name: unprobe
+SELECT CASE WHEN pg_catalog.current_setting('sqlmigrate.probe', true) OPERATOR(pg_catalog.=) %s
+            THEN pg_catalog.set_config('sqlmigrate.probe', '', false)
+       END
