@@ -19,7 +19,7 @@ import psycopg
 from psycopg import capabilities, pq, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGconn
@@ -70,9 +70,13 @@ _CANCEL_SECONDS, _END_SECONDS = 3.0, 3.0  # Ctrl-C is to end us within eight sec
 
 
 class Session(psycopg.Connection[tuple[Any, ...]]):
-    """A session whose waiting ends: at its `deadline` (of time.monotonic) where it has one, and soon after Ctrl-C."""
+    """A session whose waiting ends: at its `deadline` (of time.monotonic) where it has one, and soon after Ctrl-C.
+
+    `meanwhile` is called every tenth of a second while the server is silent; what it raises ends the waiting.
+    """
 
     deadline: float | None = None
+    meanwhile: Callable[[], None] | None = None
 
     def wait(self, gen: PQGen[Any], interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """Wait for an answer; after Ctrl-C the running statement is cancelled, and its end is waited for, not longer.
@@ -80,9 +84,11 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
         psycopg allows ten seconds for that, and from an old libpq as long as the network takes.
         """
         limits = {} if timeout is None else {"timeout": timeout}
-        steps = gen if self.deadline is None else self._until(gen, self.deadline)
+        is_plain = self.deadline is None and self.meanwhile is None
         try:
-            return waiting.wait(steps, self.pgconn.socket, interval=interval, **limits)
+            return waiting.wait(
+                gen if is_plain else self._watched(gen), self.pgconn.socket, interval=interval, **limits
+            )
         except KeyboardInterrupt as stop:
             self._end(gen, stop)
             raise
@@ -90,12 +96,11 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     def _end(self, gen: PQGen[Any], stop: KeyboardInterrupt) -> None:
         if self.pgconn.transaction_status != pq.TransactionStatus.ACTIVE:
             return
-        self.deadline = time.monotonic() + _CANCEL_SECONDS + _END_SECONDS
         try:
             with suppress(psycopg.Error):
                 _cancel(self)
-            end = self._until(gen, time.monotonic() + _END_SECONDS)
-            waiting.wait(end, self.pgconn.socket, interval=_INTERVAL)
+            self.deadline = time.monotonic() + _END_SECONDS
+            waiting.wait(self._watched(gen), self.pgconn.socket, interval=_INTERVAL)
         except BaseException as error:
             if getattr(error, "sqlstate", None) is not None:
                 return  # the server has answered: the statement is cancelled, or failed by itself
@@ -105,18 +110,25 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
                 error.add_note(NOT_KNOWN)
                 raise
 
-    def _until(self, gen: PQGen[Any], deadline: float) -> Generator[Wait, Ready | int, Any]:
-        """Go on with a generator of psycopg until a deadline, when the session is closed."""
+    def _watched(self, gen: PQGen[Any]) -> Generator[Wait, Ready | int, Any]:
+        """Go on with a generator of psycopg until the deadline, when the session is closed."""
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if not ready and time.monotonic() > deadline:
-                    self.close()
-                    raise psycopg.OperationalError("the server does not answer")
+                if not ready:
+                    self._look_round()
                 wanted = gen.send(ready)
         except StopIteration as end:
             return end.value
+
+    def _look_round(self) -> None:
+        if self.deadline is None:
+            if self.meanwhile is not None:
+                self.meanwhile()
+        elif time.monotonic() > self.deadline:
+            self.close()
+            raise psycopg.OperationalError("the server does not answer")
 
 
 def _cancel(session: Session) -> None:

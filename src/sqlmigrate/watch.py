@@ -111,8 +111,6 @@ class Watcher:
 
     def _require_worker(self, now: float) -> None:
         """Go on without this connection where another one finds the worker's server process."""
-        if self.worker.deadline is not None:
-            return  # it is ending already
         self._next = now + silence.SECONDS
         if self._is_there():
             return

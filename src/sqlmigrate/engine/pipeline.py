@@ -69,7 +69,7 @@ class Step:
 class Exchange:
     """What is under way and what has come back: `error` is the first failure, `failed` its step.
 
-    `finished` is called for each step that succeeded, `idle` every tenth of a second while the server is silent.
+    `finished` is called for each step that succeeded.
     `raised` is what was raised while a notice was passed on, which libpq's callback cannot pass on itself.
     `unhurried` is the user timeout of before, where there is more under way than a busy server takes in.
     `patient` sends nothing behind a SYNC before its answer is there: old PgBouncers (1.18) take that answer for the end
@@ -77,7 +77,6 @@ class Exchange:
     """
 
     finished: Callable[[Step], None] = lambda _: None
-    idle: Callable[[], None] = lambda: None
     under_way: deque[Step] = field(default_factory=deque)
     characters: int = 0
     unhurried: int | None = None
@@ -118,9 +117,7 @@ def _communicate(
         if not ended and not _is_full(exchange):
             ended, copy = _send(pgconn, steps, exchange)
         ready = yield (Wait.RW if pgconn.flush() else Wait.R)
-        if not ready:
-            exchange.idle()
-        elif ready & Ready.R:
+        if ready and ready & Ready.R:  # psycopg sends None after a Ctrl-C
             _read(pgconn, exchange)
         if exchange.raised:
             raise exchange.raised[0]

@@ -89,6 +89,7 @@ class Worker:
         """Watch the session from the run lock's connection."""
         pid = self.info.backend_pid
         self.watcher = Watcher(self.conninfo, self.lock.connection, self.connection, pid, self.observer)
+        self.connection.meanwhile = self.watcher.look
 
     def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run the scripts one after the other, each with a COMMIT of its own."""
@@ -178,7 +179,7 @@ class Worker:
             raise
 
     def _listener(self, job: Job) -> Listener:
-        return Listener(job.migration_id, job.script, self.observer, idle=self.watcher.look, patient=self.info.pooled)
+        return Listener(job.migration_id, job.script, self.observer, patient=self.info.pooled)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
         stopped = self.found.stopped(job.migration_id)
