@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.seeds.model import Column, SeedFile, SeedSet, TableName
 
 _TABLES = """
-SELECT n.nspname, c.relname, a.attname, a.atttypid = 'pg_catalog.json'::pg_catalog.regtype, a.atthasdef
+SELECT n.nspname, c.relname, a.attname, a.atttypid = 'pg_catalog.json'::pg_catalog.regtype::pg_catalog.oid, a.atthasdef
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
