@@ -184,7 +184,7 @@ SELECT (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_ag
         LEFT JOIN {schema}.applied AS ours ON ours.migration_hash::pg_catalog.text = main.migration_hash::pg_catalog.text) <> $1
     OR (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
                    pg_catalog.convert_to(pg_catalog.concat_ws(' ', migration_id, operation, number, state), 'UTF8'),
-                   E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8'), operation COLLATE "C", number), '')), 'hex')
+                   E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8'), operation COLLATE pg_catalog."C", number), '')), 'hex')
         FROM {schema}.journal) <> $2
 
 -- name: guard_none

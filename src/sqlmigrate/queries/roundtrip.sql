@@ -7,7 +7,7 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
              WHERE attrelid = class.oid
                AND attnum > 0
                AND NOT attisdropped
-             ORDER BY attname COLLATE "C")
+             ORDER BY attname COLLATE pg_catalog."C")
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.relkind = 'r'
