@@ -54,12 +54,12 @@ WHERE n.nspname !~ '^pg_'::pg_catalog.text
 -- name: blockers
 SELECT pg_catalog.pg_blocking_pids(%(pid)s::integer)
 
--- name: relation
--- the relation of a name as a statement would find it; of an index, its table
-SELECT coalesce(x.indrelid, c.oid)::bigint
+-- name: tables_of
+-- what a statement on these relations waits for: of an index, its table
+SELECT c.oid::bigint, coalesce(x.indrelid, c.oid)::bigint
 FROM pg_catalog.pg_class AS c
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid
-WHERE c.oid = pg_catalog.to_regclass(%(name)s::pg_catalog.text)::pg_catalog.oid
+WHERE c.oid = ANY (%(oids)s::pg_catalog.oid[])
 
 -- name: objects
 -- One row for each thing that statements make, change or drop, with a digest of what it is. Rows with the same key are

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import tuple_row
 
+from sqlmigrate.connection import undisturbed
 from sqlmigrate.errors import Place
 from sqlmigrate.seeds import order, statements
 from sqlmigrate.seeds.failure import locate, seed_error
@@ -32,11 +33,13 @@ _BATCH_CHARACTERS = 4_000_000
 def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
     """Insert and update what differs, in one transaction (the caller's own if one is open), and count the rows.
 
-    Raises SeedError when the tables, the references or the server refuse a row; nothing is written then.
+    Triggers and defaults of the tables find what the session's search_path gives them. Raises SeedError when the
+    tables, the references or the server refuse a row; nothing is written then.
     """
     try:
         with conn.transaction():
-            tables = read_tables(conn, seeds)
+            with undisturbed(conn):
+                tables = read_tables(conn, seeds)
             results = [_apply_file(conn, seeds, file, tables) for file in seeds.files]
     except psycopg.Error as error:
         raise seed_error(conn, error) from error
