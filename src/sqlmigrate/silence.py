@@ -37,25 +37,19 @@ CLIENT = {
 }
 """libpq's parameters for it. Linux takes the user timeout for an idle connection too, so both must say the same."""
 
-SERVER = {
-    "idle_session_timeout": "0",
-    "idle_in_transaction_session_timeout": "15min",
+NETWORK = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "2",
     "tcp_user_timeout": "20s",
 }
-"""Settings of the server that say the same of us; a Unix socket takes no notice of them, and any role may make them.
+"""Settings of the server that say the same of us: any role may make them, and a Unix socket takes no notice."""
 
-DISCARD ALL drops them. `idle_in_transaction_session_timeout` is for what the others cannot see, such as a proxy that
-lives on: it counts minutes, since we may be suspended, or an observer of ours may ask somebody.
+SERVER = {"idle_session_timeout": "0", "idle_in_transaction_session_timeout": "15min"} | NETWORK
+"""All for a session that keeps locks: the server waits while we ask somebody, or are suspended, but not for ever.
+
+The 15 minutes are for what the others cannot see, such as a proxy that lives on when its client is gone.
 """
-
-# while a statement runs, the server looks every second whether the connection still is one: only Linux can do that
-_WATCH = """CASE WHEN pg_catalog.version() OPERATOR(pg_catalog.~~) '%linux%'
-     THEN pg_catalog.set_config('client_connection_check_interval', '1s', false) END"""
-SETTLED = ", ".join([*(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in SERVER.items()), _WATCH])
-"""All of that as the expressions of a SELECT."""
 
 LOOK_UP_SECONDS = 3.0
 """How long a look at a server that has been silent may take: it has been waited for already."""
@@ -65,8 +59,21 @@ NOT_KNOWN = (
     "when it is reachable"
 )
 
+# while a statement runs, the server looks every second whether the connection still is one: only Linux can do that
+_WATCH = """CASE WHEN pg_catalog.version() OPERATOR(pg_catalog.~~) '%linux%'
+     THEN pg_catalog.set_config('client_connection_check_interval', '1s', {}) END"""
+
 _INTERVAL = 0.1
 _CANCEL_SECONDS, _END_SECONDS = 3.0, 3.0  # Ctrl-C is to end us within eight seconds
+
+
+def settled(values: dict[str, str] = SERVER, local: str = "false") -> str:
+    """Give the expressions of a SELECT that make these settings, in full, under any search_path; DISCARD ALL ends them.
+
+    `local` is an SQL expression: whether they end with the transaction.
+    """
+    calls = (f"pg_catalog.set_config('{name}', '{value}', {local})" for name, value in values.items())
+    return ", ".join([*calls, _WATCH.format(local)])
 
 
 class Session(psycopg.Connection[tuple[Any, ...]]):
