@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -34,7 +33,6 @@ _KEY_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 _SHORT = 3
-_ROUNDS = 4
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
 _SCHEMA_HINT = "take yoyo's ?schema= away: the setting search_path does the same for the scripts"
 
@@ -168,7 +166,7 @@ def _make_ours(connection: silence.Session) -> None:
     """Set what our own SQL runs under, in the first round trip; RESET gives the login's settings back.
 
     A pooler may hand its session to others after each transaction. Through one, all is read in one transaction, which
-    `refuse_transaction_pooler` ends.
+    `poolers.refuse_transaction_pooler` ends.
     """
     try:
         is_pooled = f"pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {connection.info.backend_pid}"
@@ -177,7 +175,7 @@ def _make_ours(connection: silence.Session) -> None:
         with silence.limited(connection, silence.SECONDS):
             row = connection.execute(ours).fetchone()
         if row and row[-1]:
-            connection.execute(b"BEGIN; " + _set_all(_OURS, "true"))
+            connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ; " + _set_all(_OURS, "true"))
     except psycopg.Error as error:
         connection.close()
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {redact(str(error).strip())}") from None
@@ -228,18 +226,6 @@ def settle(connection: Connection) -> None:
 def be_patient(connection: Connection) -> None:
     """Make the server notice soon when we are gone, and let it wait for us where we are not."""
     connection.execute(f"SELECT {silence.settled()}".encode())
-
-
-def settle_writer(conninfo: str, connection: Connection, info: ServerInfo) -> None:
-    """Settle a session that is going to write, unless a pooler in transaction mode would hand its settings to others.
-
-    Raises ConnectionFailed where there is one, before anything is set or written.
-    """
-    if info.pooled:
-        connection.rollback()  # of a pool of one session, the second one must get it
-        with session(conninfo) as second:
-            refuse_transaction_pooler(connection, second)
-    settle(connection)
 
 
 def limit(connection: Connection, *, lock_timeout: int, statement_timeout: int) -> None:
@@ -387,48 +373,6 @@ def _sent(pgconn: PGconn) -> Generator[Wait, Ready | int, None]:
     """Wait until libpq has nothing left to send: else its buffer grows by all that the server has not taken yet."""
     while pgconn.flush():
         yield Wait.W
-
-
-def is_pooled(connection: Connection) -> bool:
-    """Tell whether a pooler stands between: libpq was then told another process id than the server's own."""
-    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-    return row is not None and row[0] != connection.info.backend_pid
-
-
-def refuse_transaction_pooler(first: Connection, second: Connection) -> None:
-    """Refuse a pooler that hands the server out by transaction: session locks and settings would go to others.
-
-    Two sessions are open at the same time. In transaction mode either both are found on one server process (the pooler
-    gives out the server that was used last), or one of them twice in a row on different ones (it takes turns). Nothing
-    is set until that has not been seen; then a setting must come back, since what we set must. Raises ConnectionFailed.
-    """
-    for connection in (first, second):
-        connection.rollback()
-    if _is_shared(first, second) or not _comes_back(first, second):
-        raise ConnectionFailed(
-            "a connection pooler in transaction mode stands before this database: no lock holds through it",
-            hint="connect to PostgreSQL itself or to the pooler's session mode (Supabase: port 5432, not 6543)",
-        )
-
-
-def _is_shared(first: Connection, second: Connection) -> bool:
-    """Tell whether the sessions change their server process, or share one; asked so often that chance plays no part."""
-    seen: dict[int, set[Connection]] = {}
-    for connection in (first, first, second, first, second, second) * _ROUNDS:
-        row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-        seen.setdefault(row[0] if row else 0, set()).add(connection)
-    return len(seen) != 2 or any(len(users) > 1 for users in seen.values())
-
-
-def _comes_back(first: Connection, second: Connection) -> bool:
-    """Tell whether a setting stays with its session alone; it is one that means nothing, and is taken away again."""
-    mine, ask = uuid.uuid4().hex, queries.load("connection")["probed"]
-    first.execute(queries.load("connection")["probe_setting"], [mine])
-    found = [connection.execute(ask, [mine]).fetchone() for connection in (first, second, first, second, first)]
-    stays = found == [(True,), (False,)] * 2 + [(True,)]
-    for _ in range(1 if stays else _ROUNDS):
-        first.execute(queries.load("connection")["unprobe"], [mine])
-    return stays
 
 
 def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:

@@ -16,9 +16,10 @@ import psycopg
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import is_pooled, refuse_transaction_pooler, session, settle
+from sqlmigrate.connection import session, settle
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import LockHolder, WaitingForRunLock, ignore
+from sqlmigrate.poolers import is_pooled, refuse_transaction_pooler
 from sqlmigrate.silence import SECONDS, is_readable, limited
 
 if TYPE_CHECKING:

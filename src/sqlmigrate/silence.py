@@ -177,7 +177,7 @@ def set_user_timeout(pgconn: PGconn, milliseconds: int) -> int:
     be 0 while more is sent than what a socket takes in unread. Where there is no such limit, nothing is done.
     """
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
-    if option is None or pgconn.socket < 0:
+    if option is None or pgconn.status != pq.ConnStatus.OK:
         return 0
     try:
         with socket.fromfd(pgconn.socket, socket.AF_INET, socket.SOCK_STREAM) as end:
@@ -195,7 +195,7 @@ def without_user_timeout(pgconn: PGconn) -> Iterator[None]:
     try:
         yield
     finally:
-        if before and pgconn.status == pq.ConnStatus.OK:
+        if before:
             set_user_timeout(pgconn, before)
 
 

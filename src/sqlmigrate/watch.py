@@ -11,7 +11,7 @@ import psycopg
 from psycopg import pq
 
 from sqlmigrate import queries, silence
-from sqlmigrate.connection import connect
+from sqlmigrate.connection import connect, settle
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.events import Blocked, Blocker
 
@@ -151,6 +151,10 @@ class Watcher:
 def elsewhere(conninfo: str, *, seconds: float = silence.LOOK_UP_SECONDS) -> Iterator[Session]:
     """Open another session to a server that may be gone; psycopg.OperationalError ends it after so many seconds."""
     with closing(connect(conninfo, seconds=int(silence.LOOK_UP_SECONDS))) as other, silence.limited(other, seconds):
+        if other.info.transaction_status == pq.TransactionStatus.INTRANS:
+            # through a pooler in session mode, others were refused; a transaction would always see the same sessions
+            other.rollback()
+            settle(other)
         yield other
 
 

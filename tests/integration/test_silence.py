@@ -1,4 +1,4 @@
-"""A network that vanishes, in every phase of a run: each side gives the other up in time, and says no more than it knows.
+"""A network that vanishes, in every phase of a run: both sides give up in time, and say no more than they know.
 
 All phases share one server, one link and one silence. It lasts as long as the promise, so it is lived through once.
 """
@@ -39,11 +39,15 @@ THERE = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = %s"
 IDLE = "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = %s"
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
 ASLEEP = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event = 'PgSleep'"
-BUILDING = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND query LIKE 'CREATE INDEX CONC%%' AND state = 'active'"
+BUILDING = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = %s AND query LIKE 'CREATE INDEX CONC%%' AND state = 'active'"
+)
 IN_COMMIT = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event = 'SyncRep'"
 
 LONG = "CREATE TABLE a ();\nSELECT pg_sleep(300);"
 MUCH = "SELECT length('" + "x" * 1000 + "');\n"  # a thousand of them are more than the server's socket takes in
+NETWORK = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+SEEN = "CREATE TABLE seen AS SELECT " + ", ".join(f"current_setting('{name}') AS {name}" for name in NETWORK) + ";\n"
 SLOW = """
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
 CREATE TABLE a (n text);
@@ -132,7 +136,9 @@ class Lab:
             for ready in self.ready:
                 ready()
         except AssertionError as error:
-            error.add_note(str({name: str(phase.outcome)[:300] for name, phase in self.phases.items() if phase.ended_at}))
+            error.add_note(
+                str({name: str(phase.outcome)[:300] for name, phase in self.phases.items() if phase.ended_at})
+            )
             raise
         finally:
             self.net.down()
@@ -200,6 +206,10 @@ def start_runs(lab: Lab) -> None:
     lab.pool.submit(phase.work, phase.far.apply)
     lab.ready.append(lambda phase=phase: phase.is_at(BUILDING))
 
+    phase = lab.phase("behind_discard", f"-- transactional: false\nDISCARD ALL;\n{SEEN}")
+    lab.pool.submit(phase.work, phase.far.apply)
+    lab.ready.append(lambda phase=phase: wait_until(lambda: phase.ended_at))
+
     for name, script in (("much", LONG + MUCH * 1000), ("rows", SLOW.format(seconds=300) + ROWS)):
         phase = lab.phase(name, script)
         lab.pool.submit(phase.work, phase.far.apply)
@@ -209,7 +219,7 @@ def start_runs(lab: Lab) -> None:
 def start_busy_ones(lab: Lab) -> None:
     """Runs on the server's own host, over TCP: nothing vanishes there, but the server takes its time."""
     for name, script in (
-        ("busy", LONG.replace("300", "25") + MUCH * 1000),
+        ("busy", SEEN + LONG.replace("300", "25") + MUCH * 1000),
         ("busy_rows", SLOW.format(seconds=25) + ROWS),
     ):
         phase = lab.phase(name, script)
@@ -345,3 +355,8 @@ def test_a_server_that_is_only_busy_is_waited_for(lab, name):
 
     assert not isinstance(result, Error), result
     assert ids(result) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["busy", "behind_discard"])
+def test_a_script_runs_under_the_limits_of_the_network(lab, name):
+    assert lab.admin(name).execute("SELECT * FROM seen").fetchall() == [("10", "5", "2", "20s")]

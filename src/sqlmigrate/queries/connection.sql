@@ -12,13 +12,13 @@ SELECT pg_catalog.current_database() AS database,
 SELECT pg_catalog.set_config('lock_timeout', %(lock)s, false),
        pg_catalog.set_config('statement_timeout', %(statement)s, false)
 
--- name: probe_setting
-SELECT pg_catalog.set_config('sqlmigrate.probe', %s, false)
+-- name: mark
+SELECT pg_catalog.set_config('sqlmigrate.mark', %s, false)
 
--- name: probed
-SELECT coalesce(pg_catalog.current_setting('sqlmigrate.probe', true) OPERATOR(pg_catalog.=) %s::pg_catalog.text, false)
+-- name: is_marked
+SELECT coalesce(pg_catalog.current_setting('sqlmigrate.mark', true) OPERATOR(pg_catalog.=) %s::pg_catalog.text, false)
 
--- name: unprobe
-SELECT CASE WHEN pg_catalog.current_setting('sqlmigrate.probe', true) OPERATOR(pg_catalog.=) %s::pg_catalog.text
-            THEN pg_catalog.set_config('sqlmigrate.probe', '', false)
+-- name: unmark
+SELECT CASE WHEN pg_catalog.current_setting('sqlmigrate.mark', true) OPERATOR(pg_catalog.=) %s::pg_catalog.text
+            THEN pg_catalog.set_config('sqlmigrate.mark', '', false)
        END
