@@ -5,8 +5,6 @@ How each side gives up a network that vanishes, and when, is in test_silence.py;
 
 from __future__ import annotations
 
-import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +28,14 @@ from support.waiting import wait_until
 
 NOT_KNOWN = "whether it was rolled back is not known"
 AT_SIGNAL = 8.0
+MANY_FILES = """
+import os, resource
+from sqlmigrate.cli.main import run
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
+for _ in range(1100):
+    os.dup(0)
+run()
+"""
 
 
 @pytest.fixture
@@ -164,10 +170,14 @@ def test_ctrl_c_between_two_statements_ends_the_transaction_or_says_that_it_is_n
         before()
         raise KeyboardInterrupt
 
-    def interrupted(before: Callable[[], Any]) -> list[str]:
-        with pytest.raises(KeyboardInterrupt) as caught, session(far) as connection:
+    def run(before: Callable[[], Any]) -> None:
+        with session(far) as connection:
             connection.execute("BEGIN")
             stop(before)
+
+    def interrupted(before: Callable[[], Any]) -> list[str]:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run(before)
         return getattr(caught.value, "__notes__", [])
 
     assert interrupted(lambda: None) == []
@@ -187,13 +197,8 @@ def test_more_than_a_thousand_open_files_are_no_obstacle(database, conn, tmp_pat
     (tmp_path / "b.sql").write_text("CREATE TABLE b ();", encoding="utf-8")
     (tmp_path / "c.sql").write_text("SELECT pg_sleep(60);", encoding="utf-8")
 
-    def open_many() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
-        for number in range(10, 1100):
-            os.dup2(0, number, inheritable=True)
-
     command = ("apply", "-d", database.url, "-m", tmp_path)
-    with started(*command, preexec_fn=open_many, close_fds=False) as process:
+    with started(*command, program=MANY_FILES) as process:
         wait_for_sleep(conn)
         process.send_signal(signal.SIGINT)
         outcome = ended(process)
