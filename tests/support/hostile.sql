@@ -47,7 +47,7 @@ BEGIN
                        ELSE '{}'
                    END
             FROM pg_operator
-            WHERE oprkind = 'b' AND oprnamespace = 'pg_catalog'::regnamespace
+            WHERE oprkind = 'b' AND oprnamespace = 'pg_catalog'::regnamespace AND oprname = ANY ('{operator_names}')
         ), pair AS (
             SELECT name.operator, l.type AS l, r.type AS r
             FROM name, hostile_type AS l, hostile_type AS r
@@ -82,7 +82,7 @@ BEGIN
     FOR trap IN
         SELECT DISTINCT o.oprname AS operator, t.type
         FROM pg_operator AS o, hostile_type AS t
-        WHERE o.oprkind = 'l' AND o.oprnamespace = 'pg_catalog'::regnamespace AND t.kind IN ('number', 'time')
+        WHERE o.oprkind = 'l' AND o.oprname = ANY ('{operator_names}') AND o.oprnamespace = 'pg_catalog'::regnamespace AND t.kind IN ('number', 'time')
     LOOP
         EXECUTE format('CREATE FUNCTION hostile_place.%I(%s) RETURNS %2$s LANGUAGE plpgsql AS %3$L',
                        'operator ' || trap.operator, trap.type,
@@ -103,6 +103,7 @@ BEGIN
             FROM pg_proc
             WHERE pronamespace = 'pg_catalog'::regnamespace
               AND prokind IN ('f', 'a', 'w')
+              AND proname = ANY ('{function_names}')
               AND prorettype::regtype::text !~ '^(internal|trigger|event_trigger|cstring|.*_handler|pg_ddl_command)$'
               AND NOT EXISTS (SELECT FROM unnest(proargtypes) AS type
                               WHERE type::regtype::text ~ '^(internal|cstring|pg_ddl_command)$')
@@ -169,7 +170,7 @@ BEGIN
                        trap.name, trap.columns, 'relation ' || trap.name);
         made := made + 1;
     END LOOP;
-    IF made < 8000 THEN
+    IF made < least_number THEN
         RAISE EXCEPTION 'only % traps were set', made;
     END IF;
 END
