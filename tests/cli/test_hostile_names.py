@@ -47,7 +47,9 @@ CREATE INDEX CONCURRENTLY things_note ON app.things (note);
 ALTER TABLE app.things ADD COLUMN size bigint;
 REINDEX TABLE CONCURRENTLY app.things;
 """
-UNDO_OUTSIDE = "-- transactional: false\nDROP INDEX CONCURRENTLY app.things_note;\nALTER TABLE app.things DROP COLUMN size;\n"
+UNDO_OUTSIDE = (
+    "-- transactional: false\nDROP INDEX CONCURRENTLY app.things_note;\nALTER TABLE app.things DROP COLUMN size;\n"
+)
 # what is found first where pg_temp does not stand behind pg_catalog
 TEMPORARY = """
 CREATE TEMPORARY TABLE pg_class (oid integer);
@@ -187,7 +189,11 @@ def test_the_library_uses_none_either(login, files, project, traps):
 
 def test_the_traps_are_where_they_are_said_to_be(login, traps):
     session = login.connect_superuser()
-    for text in ("SELECT oid >= 16384 FROM pg_catalog.pg_class", "SELECT 'x'::public.text", "SELECT FROM public.pg_class"):
+    for text in (
+        "SELECT oid >= 16384 FROM pg_catalog.pg_class",
+        "SELECT 'x'::public.text",
+        "SELECT FROM public.pg_class",
+    ):
         with pytest.raises(Exception, match="hostile"):
             session.execute(text)
 

@@ -61,7 +61,7 @@ def test_every_operator_of_ours_fits_exactly(session, binaries):
 
 
 @pytest.mark.parametrize(
-    "text, name",
+    ("text", "name"),
     [
         ("SELECT FROM sqlmigrate.applied WHERE migration_hash = NULL", "=(character varying,character varying)"),
         ("SELECT FROM sqlmigrate.applied JOIN sqlmigrate.journal USING (migration_hash)", "=(character varying,"),
