@@ -11,6 +11,7 @@ from sqlmigrate import api
 from sqlmigrate.server import find_program
 from support.hostile import hostile_script
 from support.seeds import AGENTS, LLMS, SeedFiles
+from support.yoyo import opened
 
 WORST = "public, pg_catalog"
 PATHS = [None, WORST]  # PostgreSQL looks into pg_catalog first, or last
@@ -183,6 +184,17 @@ def test_the_library_uses_none_either(login, files, project, traps):
     api.seed(url, project.root / "data")
     api.rollback(url, sql, everything=True)
     api.plan_as_sql(url, sql)
+
+    assert traps.used() == []
+
+
+@pytest.mark.parametrize("hostile", PATHS, indirect=True)
+def test_the_yoyo_command_uses_none_through_our_back_end(login, files, project, traps):
+    with opened(login, project.directory, scheme="sqlmigrate", role=login.server.user) as yoyo:
+        yoyo.apply()
+        assert len(yoyo.applied()) == 3
+        yoyo.rollback(*reversed(yoyo.applied()))
+        assert yoyo.applied() == []
 
     assert traps.used() == []
 
