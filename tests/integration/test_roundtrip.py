@@ -399,7 +399,8 @@ def test_expectations_that_are_true_change_no_verdict(project, server):
 def test_expectations_find_names_as_the_scripts_do_whatever_samples_have_set(project, server):
     project.migration("0", "CREATE SCHEMA shop; CREATE TABLE shop.log (id int);", rollback="DROP SCHEMA shop CASCADE;")
     project.migration("1", "CREATE TABLE t ();", rollback="DROP TABLE t;")
-    project.file("samples/1.after.sql", "INSERT INTO log VALUES (7); SET search_path TO nowhere; SET datestyle TO german;")
+    after = "INSERT INTO log VALUES (7); SET search_path TO nowhere; SET datestyle TO german;"
+    project.file("samples/1.after.sql", after)
     project.file("samples/1.expect.sql", "SELECT count(*) = 1 FROM log;\nSELECT count(*) = 0 FROM public.t_2;\n")
     project.file("samples/1.sql", "CREATE TABLE t_2 ();")
 
