@@ -21,6 +21,7 @@ class Options:
     """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait."""
 
     schema: str = "sqlmigrate"
+    history_owners: tuple[str, ...] = ()
     role: str | None = None
     search_path: str | None = None
     lock_timeout: int = 2_000

@@ -50,7 +50,8 @@ _ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the his
 class Job:
     """A script with the commands of ours around it.
 
-    `claim` fails where another run was faster; `counted`, one of `finish`, must write one row. `undoable` says that
+    `claim` fails where another run was faster, the last of `trusted` where somebody could have changed what the history's
+    tables do; they stand before each of our commands that write the history. `counted`, one of `finish`, must write one row. `undoable` says that
     what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
     `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal.
     """
@@ -61,6 +62,7 @@ class Job:
     transactional: bool
     claim: Command
     finish: tuple[Command, ...]
+    trusted: tuple[Command, ...] = ()
     counted: Command | None = None
     undoable: bool = False
     recorded: bool = False
@@ -96,6 +98,7 @@ def apply_job(migration: Migration, options: Options, run: Run) -> Job:
         migration.transactional,
         claim,
         (finish, *log),
+        history.trusted(options.schema, options.history_owners),
         counted=finish,
         undoable=migration.rollback is not None,
     )
@@ -110,7 +113,9 @@ def rollback_job(migration: Migration, script: Script, options: Options, run: Ru
     log = _log(migration.migration_id, "rollback", script, options, run, transactional=transactional)
     give_up = history.unclaim_journal if half_way else history.unclaim
     claim = give_up(options.schema, migration.migration_id)
-    return Job(migration.migration_id, "rollback", script, transactional, claim, tuple(log), half_way=half_way)
+    trusted = history.trusted(options.schema, options.history_owners)
+    name = migration.migration_id
+    return Job(name, "rollback", script, transactional, claim, tuple(log), trusted, half_way=half_way)
 
 
 def _log(
@@ -274,6 +279,7 @@ def require_together(jobs: Sequence[Job]) -> None:
 
 def _set_up(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
     yield Step(settings(job.script, options, info, f"sqlmigrate: {job.migration_id}"))
+    yield from map(Step, job.trusted)
     yield Step(job.claim)
     if role := script_role(job.script, options):
         yield Step(set_role(role))
@@ -339,6 +345,9 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
     """Say what it means when a command of ours fails rather than one of the script."""
     if command is job.claim and said.sqlstate == _UNIQUE_VIOLATION:
         return HistoryError(f"{job.migration_id} was applied by another run in the meantime; nothing was done twice")
+    if command in job.trusted and said.sqlstate == _DIVISION_BY_ZERO:
+        message = f"the tables of the history are not to be trusted any more, so {job.migration_id} was not recorded"
+        return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")
     if command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
         return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
     message = f"the history row could not be written: {said.message}"

@@ -7,13 +7,13 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
-from sqlmigrate import __version__
+from sqlmigrate import __version__, trust
 from sqlmigrate.connection import Command
-from sqlmigrate.history.names import text
+from sqlmigrate.history.names import WRITTEN, ours, text
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from psycopg import sql
 
@@ -43,6 +43,13 @@ def _stopped(half_way: Sequence[HalfWay]) -> str:
 
 def _digest(lines: Iterable[bytes]) -> str:
     return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+def trusted(schema: str, owners: Collection[str]) -> tuple[Command, ...]:
+    """Give the commands that keep the tables as they are until the transaction ends; the last fails (22012) where they
+    are not to be trusted.
+    """
+    return trust.held(ours(schema, owners), WRITTEN)
 
 
 def guard(schema: str, found: History) -> Command:
