@@ -1,6 +1,6 @@
 """Where other migration tools keep what they have applied: their tables, known by their columns.
 
-Columns are those that each tool has had in all its versions; a table may have more. Pure.
+Columns are those that a table has had in all versions of its tool; it may have more. Pure.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 PUBLIC = "public"
+OURS = "sqlmigrate"
+YOYO = "yoyo"
 PLATFORM_SCHEMAS = frozenset(
     {"_analytics", "_realtime", "_supavisor", "auth", "pgbouncer", "realtime", "storage", "supabase_functions"}
 )
-"""Schemas in which Supabase's own services keep the histories of their own migrations."""
+"""Schemas in which the services of a platform (Supabase) keep the histories of migrations of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,8 @@ class Known:
     """A table of a tool: where it stands unless the tool is told otherwise, and the columns that it always has.
 
     `whole` says that it has these columns and no others, since its name says little; `any_name` that its columns say
-    enough whatever its name, `own_schema` that all of its schema is the tool's; `applied` that it says what was
-    applied.
+    enough under any name, `only_there` that they say enough only in its own schema. `own_schema` says that all of that
+    schema is the tool's, `beside` that the table does not say what was applied.
     """
 
     tool: str
@@ -33,21 +35,25 @@ class Known:
     schema: str = PUBLIC
     whole: bool = False
     any_name: bool = False
+    only_there: bool = False
     own_schema: bool = False
-    applied: bool = True
+    beside: bool = False
+
+    def fits(self, schema: str, name: str, columns: frozenset[str]) -> bool:
+        """Tell whether a table is this one."""
+        if self.only_there and schema != self.schema or not (self.any_name or self.name == name):
+            return False
+        return self.columns == columns if self.whole else self.columns <= columns
 
 
 def _known(tool: str, table: str, columns: str, *flags: str) -> Known:
     schema, dot, name = table.rpartition(".")
-    given = dict.fromkeys(flags, True)
-    if "beside" in given:
-        given["applied"] = not given.pop("beside")
-    return Known(tool, name, frozenset(columns.split()), schema if dot else PUBLIC, **given)
+    return Known(tool, name, frozenset(columns.split()), schema if dot else PUBLIC, **dict.fromkeys(flags, True))
 
 
 KNOWN = (
-    _known("Supabase", "supabase_migrations.schema_migrations", "version name statements"),
-    _known("Supabase", "supabase_migrations.seed_files", "path hash", "beside"),
+    _known("Supabase", "supabase_migrations.schema_migrations", "version", "only_there"),
+    _known("Supabase", "supabase_migrations.seed_files", "path hash", "only_there", "beside"),
     _known("Drizzle", "drizzle.__drizzle_migrations", "id hash created_at"),
     _known(
         "Atlas",
@@ -63,12 +69,12 @@ KNOWN = (
     _known("Sqitch", "sqitch.events", "event change_id change project note requires conflicts tags", "beside"),
     _known("graphile-migrate", "graphile_migrate.migrations", "hash previous_hash filename date", "own_schema"),
     _known("graphile-migrate", "graphile_migrate.current", "filename content date", "beside"),
-    _known("graphile-worker", "graphile_worker.migrations", "id ts", "own_schema", "beside"),
-    _known("Hasura", "hdb_catalog.schema_migrations", "version dirty", "own_schema"),
+    _known("graphile-worker", "graphile_worker.migrations", "id ts", "only_there", "own_schema", "beside"),
+    _known("Hasura", "hdb_catalog.schema_migrations", "version dirty", "only_there", "own_schema"),
     _known("Hasura", "hdb_catalog.hdb_version", "hasura_uuid version upgraded_on cli_state", "own_schema"),
     _known("golang-migrate", "schema_migrations", "version dirty"),
     _known("Ecto", "schema_migrations", "version inserted_at"),
-    _known("Rails, dbmate or another tool", "schema_migrations", "version"),
+    _known("dbmate or Rails", "schema_migrations", "version"),
     _known("Rails", "ar_internal_metadata", "key value created_at updated_at", "beside"),
     _known(
         "Flyway",
@@ -119,37 +125,40 @@ KNOWN = (
     _known("yoyo", "_yoyo_version", "version installed_at_utc", "beside"),
     _known("yoyo", "yoyo_lock", "locked ctime pid", "beside"),
     _known("sqlmigrate", "applied", "migration_hash seq marked checksum sha256 rollback_sha256 run_id", "any_name"),
-    _known("sqlmigrate", "log", "id seq run_id operation login_role script_role client_address tool_version",
-           "any_name", "beside"),
-    _known("sqlmigrate", "journal", "migration_hash operation number last_number state digest begun_at run_id",
-           "any_name", "beside"),
     _known("sqlmigrate", "meta", "version upgraded_at upgraded_by", "whole", "beside"),
 )  # fmt: skip
-"""What each tool keeps where. The first that fits counts, so those with more columns go first."""
+"""What each tool keeps where. The first that fits counts, so a table with more columns goes before one with fewer."""
+NAMES = sorted({item.name for item in KNOWN})
+"""The names that the tables have by default."""
+MARKS = sorted(frozenset().union(*(item.columns for item in KNOWN if item.any_name)))
+"""The columns of those that are known under any name."""
 
 
-def known_by_columns(name: str, columns: Collection[str]) -> Known | None:
-    """Give which tool a table is of, by its columns and, where these say too little, its name; the schema is free."""
+def by_columns(schema: str, name: str, columns: Collection[str]) -> Known | None:
+    """Give which tool a table is of, by its columns and, where these say too little, its name."""
     found = frozenset(columns)
-    return next((item for item in KNOWN if _fits(item, name, found)), None)
+    return next((item for item in KNOWN if item.fits(schema, name, found)), None)
 
 
-def known_by_name(schema: str, name: str) -> Known | None:
-    """Give which tool keeps what it has applied in a table of this name, in this schema, unless told otherwise."""
-    return next((item for item in KNOWN if item.applied and (item.schema, item.name) == (schema, name)), None)
+def by_place(schema: str, name: str) -> str | None:
+    """Name the tools that keep what they have applied in this place unless they are told otherwise."""
+    there = (item.tool for item in KNOWN if not item.beside and (item.schema, item.name) == (schema, name))
+    *first, last = list(dict.fromkeys(there)) or [None]
+    return f"{', '.join(map(str, first))} or {last}" if first else last
 
 
-def names() -> list[str]:
-    """Give the names that the tables have by default."""
-    return sorted({item.name for item in KNOWN})
+def histories(tables: Iterable[tuple[str, str, Collection[str]]]) -> dict[tuple[str, str], str]:
+    """Find the tables in which other tools say what they have applied, by their columns or by their place.
 
-
-def own_schemas(found: Iterable[tuple[str, Known]]) -> set[str]:
-    """Give the schemas that belong to a tool as a whole: those of its own name in which it was found."""
-    return {schema for schema, item in found if item.own_schema and schema == item.schema}
-
-
-def _fits(item: Known, name: str, columns: frozenset[str]) -> bool:
-    if not (item.any_name or item.name == name):
-        return False
-    return item.columns == columns if item.whole else item.columns <= columns
+    `tables` are schema, name and columns; what is found is the tool of a schema and name. What a platform keeps in
+    schemas of its own says nothing, and neither do yoyo's tables and our own, which have their own rules.
+    """
+    found = {}
+    for schema, name, columns in tables:
+        if schema in PLATFORM_SCHEMAS:
+            continue
+        item = by_columns(schema, name, columns)
+        tool = item.tool if item and not item.beside else by_place(schema, name)
+        if tool is not None and tool not in {OURS, YOYO}:
+            found[schema, name] = tool
+    return found

@@ -63,8 +63,20 @@ class Tables:
 
 def require(connection: Connection, tables: Tables) -> None:
     """Raise HistoryError where a table that is there, or the schema, is not to be believed."""
+    _refuse(connection, tables, _first_doubt(connection, tables))
+
+
+def as_remark(connection: Connection, tables: Tables) -> str:
+    """Give, as a comment behind SQL that helps otherwise, what is to be set where the tables belong to another role."""
+    match _first_doubt(connection, tables):
+        case (_, "owner" | "schema owner", role):
+            return f" -- and, where you trust role {role}: {_setting(tables, role)}"
+    return ""
+
+
+def _first_doubt(connection: Connection, tables: Tables) -> tuple[Any, ...] | None:
     with connection.cursor(row_factory=tuple_row) as cursor:
-        _refuse(connection, tables, cursor.execute(doubts(tables).encode()).fetchone())
+        return cursor.execute(doubts(tables).encode()).fetchone()
 
 
 def hold(connection: Connection, tables: Tables, locked: Collection[str]) -> None:

@@ -205,7 +205,7 @@ class Uncommitted:
         if exchange.error is None or exchange.failed is None or self.confirmed:
             return
         if exchange.failed.command in self.job.trusted:
-            raise _unconfirmed(self.job, exchange.error)
+            raise _not_looked_up(self.job, "somebody has changed what its tables do")
         if job := self._checks.get(exchange.failed):
             raise _unconfirmed(job, exchange.error)
 
@@ -381,9 +381,7 @@ def _unconfirmed(job: Job, error: psycopg.Error) -> ExecutionError:
     said = server_message(error.diag, str(error))
     done = {"apply": "applied", "rollback": "rolled back"}[job.operation]
     if said.sqlstate != _DIVISION_BY_ZERO:
-        message = f"it was committed, but whether the history says so could not be looked up: {said.message}"
-        hint = "`sqlmigrate status` tells"
-        return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
+        return _not_looked_up(job, said.message)
     mark = {"apply": "mark", "rollback": "unmark"}[job.operation]
     return ExecutionError(
         f"it was committed, but the history does not say that it is {done}: code that ran at COMMIT has changed it",
@@ -393,6 +391,12 @@ def _unconfirmed(job: Job, error: psycopg.Error) -> ExecutionError:
         f"then `sqlmigrate {mark} {job.migration_id}` puts the history right",
         kept=True,
     )
+
+
+def _not_looked_up(job: Job, reason: str) -> ExecutionError:
+    message = f"it was committed, but whether the history says so could not be looked up: {reason}"
+    hint = "`sqlmigrate status` tells"
+    return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
 
 
 def undo(connection: Connection) -> None:

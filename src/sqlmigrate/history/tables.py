@@ -71,10 +71,7 @@ def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: 
     schema = tables.schema
     hint = _write_hint(connection, schema) if writing else _sql(grant, schema, connection)
     if connection.info.transaction_status == pq.TransactionStatus.IDLE:
-        try:
-            trust.require(connection, tables)
-        except HistoryError as error:
-            hint += f"; and {error.hint}"
+        hint += trust.as_remark(connection, tables)
     return HistoryError(f"role {connection.info.user} may not read the history in schema {schema}", hint=hint)
 
 
@@ -194,10 +191,18 @@ def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
     record = sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES ({}, {})")
     commands = []
     for next_version in range((version or 0) + 1, VERSION + 1):
-        commands.append(sql.SQL(queries.history_upgrade(next_version)).format(schema=name))
-        # no parameters: with them a % in the schema's name would count as one
-        commands.append(record.format(name, next_version, f"sqlmigrate {__version__}"))
-    return commands
+        text = queries.history_upgrade(next_version).replace("$do$", _dollar_quote(schema))
+        commands.append(sql.SQL(text).format(schema=name, space=sql.Literal(schema)))
+    # no parameters: with them a % in the schema's name would count as one
+    return [*commands, record.format(name, VERSION, f"sqlmigrate {__version__}")] if commands else []
+
+
+def _dollar_quote(schema: str) -> str:
+    """Give dollar quotes for a DO block that the name of the schema cannot end."""
+    tag = "$do$"
+    while tag in schema:
+        tag = f"{tag[:-1]}_$"
+    return tag
 
 
 def hold(connection: Connection, schema: str, owners: Collection[str]) -> None:
