@@ -1,4 +1,4 @@
-"""Whose word is taken: a history is believed only from owners that the login trusts, and only as plain tables.
+"""Whose word is taken: a history is trusted only from owners that the login trusts, and only as plain tables.
 
 Whoever owns a table decides what runs when it is read or written: triggers, rules, policies, defaults and views run
 with the rights of the session that touches it. So the owner must be the login, a role that it is a member of, a
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
 
-NOTHING_DONE = "22012"
-"""The SQLSTATE of the second command of `held`: the tables are not to be believed."""
 READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
 _PLAIN = {
     "kind": "is no plain table",
@@ -61,22 +59,13 @@ class Tables:
         return replace(self, names=names)
 
 
-def require(connection: Connection, tables: Tables) -> None:
-    """Raise HistoryError where a table that is there, or the schema, is not to be believed."""
-    _refuse(connection, tables, _first_doubt(connection, tables))
+def require(connection: Connection, tables: Tables) -> bool:
+    """Raise HistoryError where a table that is there, or the schema, is not to be trusted.
 
-
-def as_remark(connection: Connection, tables: Tables) -> str:
-    """Give, as a comment behind SQL that helps otherwise, what is to be set where the tables belong to another role."""
-    match _first_doubt(connection, tables):
-        case (_, "owner" | "schema owner", role):
-            return f" -- and, where you trust role {role}: {_setting(tables, role)}"
-    return ""
-
-
-def _first_doubt(connection: Connection, tables: Tables) -> tuple[Any, ...] | None:
+    Tells whether others than the login and superusers can change what the tables do.
+    """
     with connection.cursor(row_factory=tuple_row) as cursor:
-        return cursor.execute(doubts(tables).encode()).fetchone()
+        return _refuse(connection, tables, cursor.execute(doubts(tables).encode()).fetchall())
 
 
 def hold(connection: Connection, tables: Tables, locked: Collection[str]) -> None:
@@ -84,12 +73,18 @@ def hold(connection: Connection, tables: Tables, locked: Collection[str]) -> Non
     with connection.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(f"{_lock(tables.schema, locked, WRITE)}; {doubts(tables)}".encode())
         cursor.nextset()
-        _refuse(connection, tables, cursor.fetchone())
+        _refuse(connection, tables, cursor.fetchall())
 
 
-def held(tables: Tables, locked: Collection[str]) -> tuple[Command, Command]:
-    """Give the same as commands for a pipeline; the second one fails (22012) where the tables are not believed."""
-    return Command(_lock(tables.schema, locked, WRITE)), Command(_guard(tables))
+def unchanged(schema: str, names: Collection[str]) -> tuple[Command, Command]:
+    """Give commands that take the same lock on tables that were looked at, and look at them again.
+
+    The second one fails (22012) where something was hung on a table since.
+    """
+    found = (sql.Literal(sql.Identifier(schema, name).as_string()).as_string() for name in names)
+    oids = ", ".join(f"{name}::pg_catalog.regclass::pg_catalog.oid" for name in found)
+    text = sql.SQL(queries.load("trust")["unchanged"]).format(oids=sql.SQL(f"ARRAY[{oids}]")).as_string()
+    return Command(_lock(schema, names, WRITE)), Command(text)
 
 
 def read(
@@ -100,26 +95,38 @@ def read(
     *,
     locked: Collection[str],
     row_factory: RowFactory[Any] = tuple_row,
-) -> list[Any]:
+) -> tuple[list[Any], bool]:
     """Ask a query of tables that are looked at before, under the same lock and in the same round trip.
 
-    Raises HistoryError where they are not to be believed, and psycopg's errors.
+    Gives its rows, and what `require` tells. Raises HistoryError where the tables are not to be trusted, and psycopg's
+    errors.
     """
     if connection.info.transaction_status != pq.TransactionStatus.IDLE:
         require(connection, tables)  # nothing could be asked behind the error of the guard
     # several commands in one message can have no parameters
     asked = query.as_string() if values is None else ClientCursor(connection).mogrify(query, values)
     parts = (_lock(tables.schema, locked, READ), _guard(tables), asked)
-    with connection.cursor(row_factory=row_factory) as cursor:
+    with connection.cursor(row_factory=tuple_row) as cursor:
         try:
             cursor.execute("; ".join(parts).encode())
         except psycopg.errors.DivisionByZero:
             if connection.info.transaction_status == pq.TransactionStatus.IDLE:
                 require(connection, tables)
-            raise changed(tables) from None
-        while cursor.nextset():
-            pass
-        return cursor.fetchall()
+            raise _changed(tables) from None
+        cursor.nextset()
+        [(_, shared)] = cursor.fetchall()
+        cursor.row_factory = row_factory
+        cursor.nextset()
+        return cursor.fetchall(), shared
+
+
+def as_remark(connection: Connection, tables: Tables) -> str:
+    """Give, as a comment behind SQL that helps otherwise, what is to be set where the tables belong to another role."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        for _, doubt, role in cursor.execute(doubts(tables).encode()):
+            if doubt in {"owner", "schema owner"}:
+                return f" -- and, where you trust role {role}: {_setting(tables, role)}"
+    return ""
 
 
 def there(connection: Connection, schema: str, names: Collection[str]) -> list[str]:
@@ -128,8 +135,8 @@ def there(connection: Connection, schema: str, names: Collection[str]) -> list[s
     return [row[0] for row in rows]
 
 
-def changed(tables: Tables) -> HistoryError:
-    """Give the error for tables that were believed a moment ago."""
+def _changed(tables: Tables) -> HistoryError:
+    """Give the error for tables that were trusted a moment ago."""
     message = f"the tables in schema {tables.schema} are not to be trusted any more; nothing was done"
     return HistoryError(message, hint="`sqlmigrate status` says why")
 
@@ -150,7 +157,10 @@ def _array(value: str | list[str]) -> sql.Composable:
 
 @cache
 def _guard(tables: Tables) -> str:
-    return f"SELECT 1 / (CASE WHEN EXISTS (\n{doubts(tables)}\n) THEN 0 ELSE 1 END)"
+    return (
+        f"SELECT 1 / (CASE WHEN pg_catalog.bool_or(doubt <> 'shared') THEN 0 ELSE 1 END), pg_catalog.count(*) > 0\n"
+        f"FROM (\n{doubts(tables)}\n) AS found"
+    )
 
 
 def _lock(schema: str, names: Collection[str], mode: str) -> str:
@@ -158,27 +168,27 @@ def _lock(schema: str, names: Collection[str], mode: str) -> str:
     return sql.SQL("LOCK TABLE {} IN {} MODE").format(tables, sql.SQL(mode)).as_string()
 
 
-def _refuse(connection: Connection, tables: Tables, found: tuple[Any, ...] | None) -> None:
-    if found is None:
-        return
-    name, doubt, role = found
-    what = f"schema {tables.schema}" if name is None else f"{tables.schema}.{name}"
-    login = connection.info.user
-    quoted = sql.Identifier(login).as_string()
-    space = sql.Identifier(tables.schema).as_string()
+def _refuse(connection: Connection, tables: Tables, found: list[tuple[Any, ...]]) -> bool:
+    """Raise for the first doubt; tells whether the tables are shared."""
+    for name, doubt, role in found:
+        if doubt != "shared":
+            what = f"schema {tables.schema}" if name is None else f"{tables.schema}.{name}"
+            reason, hint = _words(tables, connection.info.user, doubt, role)
+            raise HistoryError(f"{what} is not to be trusted as a history: it {reason}", hint=hint)
+    return bool(found)
+
+
+def _words(tables: Tables, login: str, doubt: str, role: str | None) -> tuple[str, str]:
+    """Give what is wrong, and what to do about it."""
     if doubt == "schema create":
-        whose = "everybody" if role is None else f"role {role}"
         grantee = "PUBLIC" if role is None else sql.Identifier(role).as_string()
-        reason = f"{whose} may create tables in it"
-        hint = f"REVOKE CREATE ON SCHEMA {space} FROM {grantee}"
-        hint += "" if role is None else f"; or, where you trust it: {_setting(tables, role)}"
-    elif doubt in {"owner", "schema owner"}:
-        reason = f"it belongs to role {role}, which {login} is not a member of"
-        thing = f"SCHEMA {space}" if name is None else f"TABLE {sql.Identifier(tables.schema, name).as_string()}"
-        hint = f"where you trust that role: {_setting(tables, role)}; else ALTER {thing} OWNER TO {quoted}"
-    else:
-        reason, hint = f"it {_PLAIN[doubt]}", _PLAIN_HINT
-    raise HistoryError(f"{what} is not to be trusted as a history: {reason}", hint=hint)
+        hint = f"REVOKE CREATE ON SCHEMA {sql.Identifier(tables.schema).as_string()} FROM {grantee}"
+        hint += "" if role is None else f"; or, where you trust that role: {_setting(tables, role)}"
+        return f"is open to tables of {'everybody' if role is None else f'role {role}'}", hint
+    if doubt in _PLAIN:
+        return _PLAIN[doubt], _PLAIN_HINT
+    hint = f"where you trust that role: {_setting(tables, str(role))}; else find out who made it, and drop it"
+    return f"belongs to role {role}, which {login} is not a member of", hint
 
 
 def _setting(tables: Tables, role: str) -> str:

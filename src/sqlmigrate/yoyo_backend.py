@@ -167,7 +167,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         with self.lock():
             connection.settle(self.connection)
             found = self._history()
-            history.install(self.connection, self.options.schema, found, owners=self.options.history_owners)
+            found = history.install(self.connection, self.options.schema, found, owners=self.options.history_owners)
             if self._run_lock is None:  # pragma: no cover  it is held here
                 raise HistoryError("the run lock is not held")
             yield info, self._run_lock, found

@@ -177,7 +177,7 @@ def require_idle(connection: Connection, place: Place, owners: Collection[str]) 
 def _ask(connection: Connection, place: Place, owners: Collection[str], name: str, table: str) -> list[tuple[Any, ...]]:
     """Read a table of yoyo's beside its main one; one that is missing, or that may not be read, says nothing."""
     with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege), connection.transaction():
-        return trust.read(connection, _all(place, owners).only(table), _compose(name, place), locked=[table])
+        return trust.read(connection, _all(place, owners).only(table), _compose(name, place), locked=[table])[0]
     return []
 
 
@@ -216,10 +216,9 @@ def writing(connection: Connection, place: Place, owners: Collection[str]) -> It
     tables = _all(place, owners)
     try:
         there = trust.there(connection, place.schema, tables.names)
-        if not place.exists:
-            _make(connection, place, there)
-            there = [*there, place.name, _LOG, _VERSION]
-        trust.hold(connection, tables, [name for name in tables.names if name in there])
+        trust.require(connection, tables)
+        _make(connection, place, there)
+        trust.hold(connection, tables, [name for name in tables.names if name in there or name != _LOCK])
         held = _LOCK in there  # made by yoyo's first run
         if held:
             _take_yoyos_lock(connection, place)
@@ -246,15 +245,14 @@ def rows(connection: Connection, place: Place, owners: Collection[str]) -> list[
     if not place.exists:
         return []
     tables = _all(place, owners).only(place.name)
-    return trust.read(
-        connection, tables, _compose("rows", place), locked=[place.name], row_factory=class_row(Row)
-    )
+    query, factory = _compose("rows", place), class_row(Row)
+    return trust.read(connection, tables, query, locked=[place.name], row_factory=factory)[0]
 
 
 def undone(connection: Connection, place: Place, owners: Collection[str]) -> dict[str, datetime]:
     """Give what the log beside a table says was rolled back or unmarked last: hash and time."""
     tables = _all(place, owners).only(_LOG)
-    return dict(trust.read(connection, tables, _compose("undone", place), locked=[_LOG]))
+    return dict(trust.read(connection, tables, _compose("undone", place), locked=[_LOG])[0])
 
 
 def execute(connection: Connection, commands: Iterable[Command]) -> None:

@@ -111,8 +111,7 @@ def locked(
     wait = options.wait_lock / 1000
     with runlock.held(conninfo, options.schema, wait=wait, observer=observer, worker=connection) as lock:
         found = history.read(connection, options.schema, owners=options.history_owners)
-        history.install(connection, options.schema, found, owners=options.history_owners)
-        yield lock, found
+        yield lock, history.install(connection, options.schema, found, owners=options.history_owners)
 
 
 def _require_runnable(plan: Plan) -> None:

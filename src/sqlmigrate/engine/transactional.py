@@ -82,13 +82,14 @@ class Job:
 
 def job_for(migration: Migration, operation: str, found: History, options: Options, run: Run) -> Job:
     """Describe how a migration of a plan is applied or rolled back."""
+    trusted = history.trusted(options.schema, shared=found.shared)
     if operation == "apply":
-        return apply_job(migration, options, run)
+        return replace(apply_job(migration, options, run), trusted=trusted)
     if migration.rollback is None:  # pragma: no cover  the plan has refused it
         raise HistoryError(f"{migration.migration_id} has no rollback script")
     row = found.get(migration.migration_id)
     job = rollback_job(migration, migration.rollback, options, run, half_way=row is None)
-    return replace(job, recorded=row is not None and row.rollback_checksum is not None)
+    return replace(job, trusted=trusted, recorded=row is not None and row.rollback_checksum is not None)
 
 
 def apply_job(migration: Migration, options: Options, run: Run) -> Job:
@@ -104,7 +105,6 @@ def apply_job(migration: Migration, options: Options, run: Run) -> Job:
         migration.transactional,
         claim,
         (finish, *log),
-        history.trusted(options.schema, options.history_owners),
         counted=finish,
         confirm=history.confirm(options.schema, migration_id, "apply", run),
         undoable=migration.rollback is not None,
@@ -126,7 +126,6 @@ def rollback_job(migration: Migration, script: Script, options: Options, run: Ru
         transactional,
         give_up(options.schema, migration.migration_id),
         tuple(log),
-        history.trusted(options.schema, options.history_owners),
         confirm=history.confirm(options.schema, migration.migration_id, "rollback", run),
         half_way=half_way,
     )
@@ -301,9 +300,11 @@ def commit(connection: Connection, last: Uncommitted) -> None:
 def _in_transaction(trusted: Iterable[Command], confirm: Iterable[Step]) -> Iterator[Step]:
     """Look at the history in a transaction: the COMMIT has given the lock back that keeps its tables as they are."""
     yield Step(Command("BEGIN"))
-    yield from map(Step, trusted)
+    if trusted:
+        yield from map(Step, (Command("BEGIN"), *trusted))
     yield from confirm
-    yield Step(Command("COMMIT"))
+    if trusted:
+        yield Step(COMMIT)
 
 
 def opening(job: Job, options: Options, info: ServerInfo, *, behind: Uncommitted | None = None) -> Iterator[Step]:
@@ -335,7 +336,7 @@ def require_together(jobs: Sequence[Job]) -> None:
 
 def _set_up(job: Job, options: Options, info: ServerInfo, confirm: Iterable[Step] = ()) -> Iterator[Step]:
     yield Step(OURS)
-    yield Step(settings(job.script, options, info, f"sqlmigrate: {job.migration_id}"))
+    yield Step(settings(job.script, options, info, job.migration_id))
     yield from map(Step, job.trusted)
     yield from confirm
     yield Step(job.claim)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -55,7 +55,8 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
     if not found[1]:
         raise _unreadable(connection, tables, _GRANT_USAGE, writing=writing)
     try:
-        rows = trust.read(connection, tables, compose("rows", schema), locked=_READ_OF_ROWS, row_factory=dict_row)
+        query = compose("rows", schema)
+        rows, shared = trust.read(connection, tables, query, locked=_READ_OF_ROWS, row_factory=dict_row)
         version, stopped = (rows[0]["version"], rows[0]["half_way"]) if rows else _version(connection, tables)
         half_way = _half_way(connection, tables) if stopped else ()
     except psycopg.errors.InsufficientPrivilege:
@@ -63,7 +64,8 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise _unknown_tables(connection, tables, error) from None
     _require_known(version, schema)
-    return History(_in_application_order(rows), version, half_way, lambda name: _texts(connection, tables, name))
+    applied = _in_application_order(rows)
+    return History(applied, version, half_way, lambda name: _texts(connection, tables, name), shared)
 
 
 def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: bool) -> HistoryError:
@@ -77,7 +79,7 @@ def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: 
 
 def _texts(connection: Connection, tables: Tables, migration_id: str) -> Texts:
     query, values = compose("texts", tables.schema), [migration_hash(migration_id)]
-    rows = trust.read(connection, tables, query, values, locked=["applied"])
+    rows, _ = trust.read(connection, tables, query, values, locked=["applied"])
     return Texts(*rows[0]) if rows else Texts()
 
 
@@ -85,7 +87,7 @@ def _unknown_tables(connection: Connection, tables: Tables, error: psycopg.Error
     """Tell the tables of a newer release from those of another tool."""
     query = sql.SQL("SELECT pg_catalog.max(version) FROM {}.meta").format(sql.Identifier(tables.schema))
     with suppress(psycopg.Error):
-        [(version,)] = trust.read(connection, tables, query, locked=["meta"])
+        [(version,)], _ = trust.read(connection, tables, query, locked=["meta"])
         _require_known(version, tables.schema)
     return _other_tool(tables.schema, error)
 
@@ -123,13 +125,13 @@ def _require_writer(connection: Connection, schema: str) -> None:
 
 
 def _version(connection: Connection, tables: Tables) -> tuple[int | None, bool]:
-    rows = trust.read(connection, tables, compose("version", tables.schema), locked=("meta", "journal"))
+    rows, _ = trust.read(connection, tables, compose("version", tables.schema), locked=("meta", "journal"))
     return (rows[0][0], rows[0][1]) if rows else (None, False)
 
 
 def _half_way(connection: Connection, tables: Tables) -> tuple[HalfWay, ...]:
     entries: dict[tuple[str, str], list[Entry]] = {}
-    rows = trust.read(connection, tables, compose("journal", tables.schema), locked=["journal"])
+    rows, _ = trust.read(connection, tables, compose("journal", tables.schema), locked=["journal"])
     for migration_id, _, operation, *values in rows:
         entries.setdefault((migration_id, operation), []).append(Entry(*values))
     return tuple(HalfWay(*key, tuple(found)) for key, found in entries.items())
@@ -181,7 +183,8 @@ def read_log(
             hint="the first `sqlmigrate apply` or `sqlmigrate mark` makes it; history_schema names another schema",
         )
     tables, query = ours(schema, owners), compose("log_rows", schema)
-    rows = trust.read(connection, tables, query, asdict(wanted), locked=_READ_OF_LOG, row_factory=class_row(LogRow))
+    values, factory = asdict(wanted), class_row(LogRow)
+    rows, _ = trust.read(connection, tables, query, values, locked=_READ_OF_LOG, row_factory=factory)
     return rows[::-1]
 
 
@@ -210,14 +213,14 @@ def hold(connection: Connection, schema: str, owners: Collection[str]) -> None:
     trust.hold(connection, ours(schema, owners), WRITTEN)
 
 
-def install(connection: Connection, schema: str, history: History, *, owners: Collection[str] = ()) -> None:
+def install(connection: Connection, schema: str, history: History, *, owners: Collection[str] = ()) -> History:
     """Create the history tables, or bring them up to date, in one transaction; the caller holds the run lock.
 
-    Raises HistoryError where the role may not, and where they are not to be trusted.
+    Gives the history as it is then. Raises HistoryError where the role may not, and where it is not to be trusted.
     """
     if history.version == VERSION:
         _require_writer(connection, schema)
-        return
+        return history
     name = sql.Identifier(schema)
     exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
     what = "created" if history.version is None else "brought up to date"
@@ -230,7 +233,7 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
                 hold(connection, schema, owners)
             for upgrade in upgrades(schema, history.version):
                 connection.execute(upgrade)
-            trust.require(connection, ours(schema, owners))
+            shared = trust.require(connection, ours(schema, owners))
     except psycopg.errors.InsufficientPrivilege as error:
         hint = _sql(_GRANT_CREATE if exists else _CREATE_SCHEMA, schema, connection)
         if history.version is not None:
@@ -242,3 +245,4 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
         if connection.closed:
             raise
         raise HistoryError(f"{refused}: {error.diag.message_primary or error}") from None  # an event trigger, say
+    return replace(history, shared=shared)
