@@ -11,7 +11,8 @@ What the functions have in common:
 - `database` is a URL or a libpq connection string. No configuration file and no SQLMIGRATE_ variable is read.
 - `migrations` is a folder, or what `read` made of it: read once where you call several functions.
 - Times are milliseconds (`2000`) or text (`"2s"`, `"500ms"`, `"10min"`).
-- `history_schema` holds the history tables, `history_owners` are roles trusted as their owners; `role` is the role that scripts run as (SET ROLE).
+- `history_schema` holds the history tables; `history_owners` are roles that are trusted as their owners beside the
+  login's own. `role` is the role that scripts run as (SET ROLE).
 - An `observer` is called with each event while it happens. It should not raise: the run stops then.
 - Results are frozen. Nothing is printed and nothing is asked: a `protected` environment is a matter of the command.
 - What goes wrong is an `errors.Error`; no message holds a password. Hints are worded for the command line.
@@ -317,7 +318,11 @@ def seed(
     files, tables or rows, and ConnectionFailed; nothing was written then.
     """
     options = run_options(
-        role=role, lock_timeout=lock_timeout, statement_timeout=statement_timeout, history_schema=history_schema
+        role=role,
+        lock_timeout=lock_timeout,
+        statement_timeout=statement_timeout,
+        history_schema=history_schema,
+        history_owners=history_owners,
     )
     found = data if isinstance(data, SeedSet) else read_seeds(data)
     with own_errors():

@@ -41,7 +41,7 @@ class Known:
 
     def fits(self, schema: str, name: str, columns: frozenset[str]) -> bool:
         """Tell whether a table is this one."""
-        if self.only_there and schema != self.schema or not (self.any_name or self.name == name):
+        if (self.only_there and schema != self.schema) or not (self.any_name or self.name == name):
             return False
         return self.columns == columns if self.whole else self.columns <= columns
 
@@ -143,8 +143,8 @@ def by_columns(schema: str, name: str, columns: Collection[str]) -> Known | None
 def by_place(schema: str, name: str) -> str | None:
     """Name the tools that keep what they have applied in this place unless they are told otherwise."""
     there = (item.tool for item in KNOWN if not item.beside and (item.schema, item.name) == (schema, name))
-    *first, last = list(dict.fromkeys(there)) or [None]
-    return f"{', '.join(map(str, first))} or {last}" if first else last
+    tools = list(dict.fromkeys(there))
+    return " or ".join([", ".join(tools[:-1]), tools[-1]] if tools[1:] else tools) or None
 
 
 def histories(tables: Iterable[tuple[str, str, Collection[str]]]) -> dict[tuple[str, str], str]:

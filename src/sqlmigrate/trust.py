@@ -20,7 +20,7 @@ from sqlmigrate.connection import Command
 from sqlmigrate.errors import HistoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from psycopg.rows import RowFactory
 
@@ -144,15 +144,13 @@ def _changed(tables: Tables) -> HistoryError:
 @cache
 def doubts(tables: Tables) -> str:
     """Give a query with a row for each reason against the tables."""
-    values = {"space": tables.schema, "owners": list(tables.owners), "tables": list(tables.names)}
+    values = {"owners": _array(tables.owners), "tables": _array(tables.names)}
     text = sql.SQL(queries.load("trust")["doubts"])
-    return text.format(alone=sql.Literal(tables.alone), **{key: _array(value) for key, value in values.items()}).as_string()
+    return text.format(space=sql.Literal(tables.schema), alone=sql.Literal(tables.alone), **values).as_string()
 
 
-def _array(value: str | list[str]) -> sql.Composable:
-    if isinstance(value, str):
-        return sql.Literal(value)
-    return sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(map(sql.Literal, value)))
+def _array(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(map(sql.Literal, names)))
 
 
 @cache

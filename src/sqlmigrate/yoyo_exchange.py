@@ -91,7 +91,6 @@ def adopt(
 
     `gate` gets what would be done before anything is written; it raises to stop.
     """
-
     owners = options.history_owners
 
     def look(connection: Connection, found: History) -> Adoption:
@@ -121,7 +120,6 @@ def copy_back(
 
     What we rolled back is taken out there; what only yoyo knows stays.
     """
-
     owners = options.history_owners
 
     def look(connection: Connection, found: History) -> Copy:

@@ -241,7 +241,10 @@ def _not_readable(connection: Connection, place: Place) -> HistoryError:
 
 
 def rows(connection: Connection, place: Place, owners: Collection[str]) -> list[Row]:
-    """Read what is recorded; a table that is still to be made has no rows. Raises HistoryError where it is not trusted."""
+    """Read what is recorded; a table that is still to be made has no rows.
+
+    Raises HistoryError where the table is not to be trusted.
+    """
     if not place.exists:
         return []
     tables = _all(place, owners).only(place.name)

@@ -16,7 +16,9 @@ from sqlmigrate.yoyo_tables import Where
 from support.runner import Runner, ids
 
 ADOPTED = """
-CREATE TABLE {0}._yoyo_migration (migration_hash varchar(64) PRIMARY KEY, migration_id varchar(255), applied_at_utc timestamp);
+CREATE TABLE {0}._yoyo_migration (
+    migration_hash varchar(64) PRIMARY KEY, migration_id varchar(255), applied_at_utc timestamp
+);
 INSERT INTO {0}._yoyo_migration VALUES ('{1}', 'a', '2026-01-01');
 """
 # what runs with the rights of whoever reads or writes the table; each calls evil(), which notes its caller
@@ -68,9 +70,7 @@ def call(runner, database) -> dict[str, Callable[[], Any]]:
             return history.read_log(session, options.schema, history.LogFilter(), owners=options.history_owners)
 
     def exchange(work: Callable[..., Any], *arguments: Any) -> Any:
-        return work(
-            runner.conninfo, *arguments, runner.options({}), where=Where("public"), gate=lambda *_: None
-        )
+        return work(runner.conninfo, *arguments, runner.options({}), where=Where("public"), gate=lambda *_: None)
 
     return {
         "status": runner.history,
@@ -135,7 +135,9 @@ def test_a_member_of_the_login_is_nobody_to_trust(applied, database, admin, new_
     admin.execute(f"GRANT {login} TO migrator")
     applied.conninfo = pg_server.conninfo(database.name, login)
     applied.defaults = {}
-    admin.execute(f"GRANT USAGE ON SCHEMA sqlmigrate TO {login}; GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO {login}")
+    admin.execute(
+        f"GRANT USAGE ON SCHEMA sqlmigrate TO {login}; GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO {login}"
+    )
 
     refusal(applied.history)
 
@@ -145,7 +147,9 @@ def test_a_membership_that_gives_only_its_administration_does_not_count(applied,
         pytest.skip("memberships have options since PostgreSQL 16")
     login = new_role("LOGIN")
     admin.execute(f"GRANT migrator TO {login} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
-    admin.execute(f"GRANT USAGE ON SCHEMA sqlmigrate TO {login}; GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO {login}")
+    admin.execute(
+        f"GRANT USAGE ON SCHEMA sqlmigrate TO {login}; GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO {login}"
+    )
     applied.conninfo = pg_server.conninfo(database.name, login)
 
     refusal(applied.history)
@@ -233,7 +237,9 @@ def test_a_view_in_the_place_of_a_table_is_not_read(applied, admin, database, ca
     applied.defaults = {"history_owners": ("migrator",)}
     admin.execute(EVIL)
     admin.execute("ALTER TABLE sqlmigrate.meta RENAME TO real_meta")
-    admin.execute("CREATE VIEW sqlmigrate.meta AS SELECT version, upgraded_at, evil() AS upgraded_by FROM sqlmigrate.real_meta")
+    admin.execute(
+        "CREATE VIEW sqlmigrate.meta AS SELECT version, upgraded_at, evil() AS upgraded_by FROM sqlmigrate.real_meta"
+    )
     admin.execute("ALTER VIEW sqlmigrate.meta OWNER TO migrator")
 
     for work in call.values():
@@ -314,7 +320,11 @@ def test_the_tables_stay_as_they_are_until_the_writing_is_committed(applied, con
     with connection.session(applied.conninfo) as session, session.transaction():
         history.hold(session, "sqlmigrate", ())
         conn.execute("SET lock_timeout = '50ms'")
-        for change in ("DISABLE TRIGGER USER", "ALTER COLUMN migration_id SET DEFAULT 'x'", "ENABLE ROW LEVEL SECURITY"):
+        for change in (
+            "DISABLE TRIGGER USER",
+            "ALTER COLUMN migration_id SET DEFAULT 'x'",
+            "ENABLE ROW LEVEL SECURITY",
+        ):
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 conn.execute(f"ALTER TABLE sqlmigrate._yoyo_migration {change}")
 
@@ -324,10 +334,13 @@ def test_a_table_of_yoyos_that_is_anybodys_is_not_believed(runner, admin, databa
     admin.execute(f"CREATE SCHEMA theirs AUTHORIZATION {other}")
     admin.execute(ADOPTED.format("theirs", migration_hash("a")))
     admin.execute(f"ALTER TABLE theirs._yoyo_migration OWNER TO {other}")
-    admin.execute(f"GRANT USAGE ON SCHEMA theirs TO PUBLIC; GRANT SELECT ON theirs._yoyo_migration TO PUBLIC")
+    admin.execute("GRANT USAGE ON SCHEMA theirs TO PUBLIC; GRANT SELECT ON theirs._yoyo_migration TO PUBLIC")
     runner.write("a", "SELECT 1;")
 
-    assert f"theirs._yoyo_migration is not to be trusted as a history: it belongs to role {other}" in refusal(runner.apply).message
+    assert (
+        f"theirs._yoyo_migration is not to be trusted as a history: it belongs to role {other}"
+        in refusal(runner.apply).message
+    )
     runner.defaults = {"history_owners": (other,)}
     with pytest.raises(HistoryError, match="is applied, says theirs"):
         runner.apply()
@@ -366,8 +379,14 @@ def test_a_table_that_somebody_planted_beside_yoyos_is_not_written(applied, admi
     admin.execute(f"ALTER TABLE _yoyo_log OWNER TO {other}")
     admin.execute(HUNG["trigger"].format("_yoyo_log"))
 
-    assert f"public._yoyo_log is not to be trusted as a history: it belongs to role {other}" in refusal(call["to yoyo"]).message
-    assert admin.execute("SELECT FROM pg_tables WHERE schemaname = 'public' AND tablename = '_yoyo_migration'").fetchall() == []
+    assert (
+        f"public._yoyo_log is not to be trusted as a history: it belongs to role {other}"
+        in refusal(call["to yoyo"]).message
+    )
+    assert (
+        admin.execute("SELECT FROM pg_tables WHERE schemaname = 'public' AND tablename = '_yoyo_migration'").fetchall()
+        == []
+    )
 
 
 def test_looking_whose_the_tables_are_takes_no_round_trip_more(applied, monkeypatch):

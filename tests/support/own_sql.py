@@ -19,7 +19,16 @@ _QUERY = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE|MERGE|VALUES)\b")
 _NO_SQL = ("review/hazards", "review/commands.py", "review/report.py", "review/model.py", "engine/retry.py")  # words to read
 _PARAMETER = re.compile(r"%\(\w+\)s|%s|\$\d+")
 SCHEMA = "sqlmigrate"
-_FILLED = {"schema": SCHEMA, "values": "seq", "table": f"{SCHEMA}.log"}
+_FILLED = {
+    "schema": SCHEMA,
+    "values": "seq",
+    "table": f"{SCHEMA}.log",
+    "space": f"'{SCHEMA}'",
+    "owners": "ARRAY['migrator']",
+    "tables": "ARRAY['applied']",
+    "alone": "true",
+    "oids": "ARRAY[1::pg_catalog.oid]",
+}
 
 
 def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
@@ -38,7 +47,8 @@ def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
 def upgrades() -> Iterator[tuple[str, str]]:
     """Give the statements that make the tables of the history."""
     for path in sorted(SOURCE.joinpath("queries", "history").glob("*.sql")):
-        for piece in split(path.read_text(encoding="utf-8").replace("{schema}", SCHEMA)):
+        text = path.read_text(encoding="utf-8").replace("{schema}", SCHEMA).replace("{space}", f"'{SCHEMA}'")
+        for piece in split(text):
             yield f"{path.name}: line {piece.line}", piece.text
 
 

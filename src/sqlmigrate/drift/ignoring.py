@@ -1,4 +1,4 @@
-"""Leave out what is not the migrations': histories, and objects that match a pattern of the user's, with their parts."""
+"""Leave out what is not of the migrations: histories, and what matches a pattern of the user's, with all its parts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def _histories(schema: Schema) -> Iterator[tuple[Name, Known]]:
 def _emptied(schemas: Sequence[Schema], ignored: set[Name]) -> set[Name]:
     """Give the schemas in which there is nothing but what is ignored."""
     tables = {name.name for name in ignored}
-    used, left = set(), set()
+    used: set[str] = set()
+    left: set[str] = set()
     for schema in schemas:
         for name, found in schema.objects.items():
             space = schema_of(name, found)

@@ -190,7 +190,11 @@ class Stepper:
 
         def work(item: Statement) -> None:
             ends = with_it and item.number == statement.number
-            before = [Step(CONSTRAINTS, item), *map(Step, (*as_login(self.sender.job), *entry, *self._back()))] if ends else []
+            before = (
+                [Step(CONSTRAINTS, item), *map(Step, (*as_login(self.sender.job), *entry, *self._back()))]
+                if ends
+                else []
+            )
             self.sender.send(*before, Step(Command(item.text), item))
 
         self._again_on_lock(self._block[0], statement, work)

@@ -297,14 +297,14 @@ def commit(connection: Connection, last: Uncommitted) -> None:
     last.require_committed(exchange)
 
 
-def _in_transaction(trusted: Iterable[Command], confirm: Iterable[Step]) -> Iterator[Step]:
-    """Look at the history in a transaction: the COMMIT has given the lock back that keeps its tables as they are."""
-    yield Step(Command("BEGIN"))
-    if trusted:
-        yield from map(Step, (Command("BEGIN"), *trusted))
+def _in_transaction(trusted: Sequence[Command], confirm: Iterable[Step]) -> Iterator[Step]:
+    """Look at the history; where others can change its tables, since the COMMIT has given their lock back, anew."""
+    if not trusted:
+        yield from confirm
+        return
+    yield from map(Step, (Command("BEGIN"), *trusted))
     yield from confirm
-    if trusted:
-        yield Step(COMMIT)
+    yield Step(Command("COMMIT"))
 
 
 def opening(job: Job, options: Options, info: ServerInfo, *, behind: Uncommitted | None = None) -> Iterator[Step]:

@@ -173,9 +173,7 @@ def _time(row: Applied) -> str:
     return row.applied_at.isoformat() if row.applied_at else ""
 
 
-def read_log(
-    connection: Connection, schema: str, wanted: LogFilter, *, owners: Collection[str] = ()
-) -> list[LogRow]:
+def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: Collection[str] = ()) -> list[LogRow]:
     """Read who did what, oldest first; raises what `read` raises, and HistoryError where there is no history yet."""
     if read(connection, schema, owners=owners).version is None:
         raise HistoryError(

@@ -131,7 +131,7 @@ SELECT 1 / (CASE
 
 -- name: there
 -- which of these relations there are
-SELECT class.relname::text
+SELECT class.relname::pg_catalog.text
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE space.nspname = %s

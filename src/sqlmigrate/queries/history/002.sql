@@ -14,9 +14,10 @@ BEGIN
           AND class.relname IN ('applied', 'log')
           AND attribute.attname = 'seq'
           AND rule.contype = 'u'
-          AND rule.conkey = ARRAY[attribute.attnum]
+          AND pg_catalog.cardinality(rule.conkey) = 1
+          AND rule.conkey[1] = attribute.attnum
     LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE %I.%I DROP CONSTRAINT %I', {space}::text, found.relname, found.conname);
+        EXECUTE pg_catalog.format('ALTER TABLE %I.%I DROP CONSTRAINT %I', {space}::pg_catalog.text, found.relname, found.conname);
     END LOOP;
 END
 $do$;
