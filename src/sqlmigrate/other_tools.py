@@ -143,7 +143,7 @@ def by_columns(schema: str, name: str, columns: Collection[str]) -> Known | None
 def by_place(schema: str, name: str) -> str | None:
     """Name the tools that keep what they have applied in this place unless they are told otherwise."""
     there = (item.tool for item in KNOWN if not item.beside and (item.schema, item.name) == (schema, name))
-    tools = list(dict.fromkeys(there))
+    tools = list(dict.fromkeys(tool for label in there for tool in label.split(" or ")))
     return " or ".join([", ".join(tools[:-1]), tools[-1]] if tools[1:] else tools) or None
 
 
