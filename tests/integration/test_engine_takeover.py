@@ -81,7 +81,9 @@ def test_a_table_in_the_place_where_a_tool_keeps_its_history_is_noted_whatever_i
 
 def test_the_history_of_another_tool_is_known_by_its_columns_in_any_schema_and_under_other_names(two, conn):
     conn.execute("CREATE SCHEMA app")
-    for item in (item for item in KNOWN if item.any_name and not item.beside and item.tool not in {"yoyo", "sqlmigrate"}):
+    for item in (
+        item for item in KNOWN if item.any_name and not item.beside and item.tool not in {"yoyo", "sqlmigrate"}
+    ):
         conn.execute(f'CREATE TABLE app."renamed {item.tool}" ({columns(item)})')
     conn.execute("CREATE TABLE app.knex_migrations (id int, name text, batch int, migration_time timestamptz)")
 
@@ -137,7 +139,9 @@ def test_another_history_of_ours_is_no_place_to_copy_to(two):
 
 def test_tables_that_somebody_else_puts_beside_yoyos_do_not_hide_it(two, conn, admin, new_role):
     conn.execute(YOYO.format(migration_hash("a")))
-    admin.execute("CREATE TABLE applied (migration_hash text, run_id uuid); CREATE TABLE meta (version int, upgraded_by text)")
+    admin.execute(
+        "CREATE TABLE applied (migration_hash text, run_id uuid); CREATE TABLE meta (version int, upgraded_by text)"
+    )
     for table in ("applied", "meta"):
         admin.execute(f"ALTER TABLE {table} OWNER TO {new_role('NOLOGIN')}")
 

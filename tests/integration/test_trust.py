@@ -14,6 +14,7 @@ from sqlmigrate.history.names import TABLES, ours
 from sqlmigrate.migrations import migration_hash
 from sqlmigrate.yoyo_tables import Where
 from support.runner import Runner, ids
+from support.twins import psql, written_plan
 
 ADOPTED = """
 CREATE TABLE {0}._yoyo_migration (
@@ -23,7 +24,7 @@ INSERT INTO {0}._yoyo_migration VALUES ('{1}', 'a', '2026-01-01');
 """
 # what runs with the rights of whoever reads or writes the table; each calls evil(), which notes its caller
 HUNG = {
-    "trigger": "CREATE TRIGGER t BEFORE INSERT OR DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION evil_trigger()",
+    "trigger": "CREATE TRIGGER t BEFORE INSERT OR DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION public.evil_trigger()",
     "rule": "CREATE RULE r AS ON INSERT TO {} DO ALSO SELECT evil()",
     "policy": "CREATE POLICY p ON {} USING (evil() IS NOT NULL)",
     "default": "ALTER TABLE {} ADD COLUMN extra text DEFAULT evil()",
@@ -398,3 +399,30 @@ def test_looking_whose_the_tables_are_takes_no_round_trip_more(applied, monkeypa
         history.read(session, "sqlmigrate")
 
     assert len(sent) == 2  # is there one, and the rows
+
+
+@pytest.mark.parametrize("transactional", ["true", "false"])
+def test_a_plan_for_psql_looks_whose_the_history_is_before_it_reads_and_before_each_write(
+    runner, admin, database, new_role, transactional
+):
+    group = new_role("NOLOGIN")
+    admin.execute(f"GRANT {group} TO migrator; CREATE SCHEMA sqlmigrate AUTHORIZATION {group}")
+    admin.execute(EVIL)
+    runner.write("a", "SELECT 1;")
+    runner.apply()
+    runner.write("b", f"-- transactional: {transactional}\nCREATE TABLE b ();\n")
+    assert psql(database, written_plan(runner)).returncode == 0
+    runner.unmark("b")
+    admin.execute("DROP TABLE b")
+    hung = HUNG["trigger"].format("sqlmigrate._yoyo_log") + ";\n"
+    hang = f"SET ROLE migrator;\n{hung}RESET ROLE;\n"
+
+    whole = written_plan(runner)
+    head, _, rest = whole.partition("\n-- 1 of 1: ")
+    during = psql(database, f"{head}\n{hang}-- 1 of 1: {rest}")
+    before = psql(database, whole)
+
+    assert during.returncode == before.returncode == 3
+    assert "division by zero" in during.stderr
+    assert "the history is not to be trusted: sqlmigrate status says why" in before.stderr
+    assert admin.execute("SELECT * FROM called").fetchall() == []

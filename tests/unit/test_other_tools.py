@@ -15,7 +15,9 @@ def test_each_table_is_known_by_its_columns_and_taken_for_no_other(item):
     assert found is item
 
 
-@pytest.mark.parametrize("item", [item for item in KNOWN if not item.whole], ids=lambda item: f"{item.tool} {item.name}")
+@pytest.mark.parametrize(
+    "item", [item for item in KNOWN if not item.whole], ids=lambda item: f"{item.tool} {item.name}"
+)
 def test_a_newer_version_of_a_tool_may_have_more_columns(item):
     assert other_tools.by_columns(item.schema, item.name, {*item.columns, "a column of tomorrow"}).tool == item.tool
 

@@ -120,7 +120,7 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         role = script_role(job.script, options)
         names = lines([search_path(job.script, options), *([set_role(role)] if role else [])])
         if job.transactional:
-            yield set_up + lines([begin(job.script), job.claim]) + names
+            yield set_up + lines([begin(job.script), *job.trusted, job.claim]) + names
             yield from _transaction(job, options, script.last)
         else:
             yield from steps(job, Journal(options.schema, job, run), options, set_up + names)

@@ -109,7 +109,7 @@ WHERE granted.privilege_type = 'TRIGGER'
   AND granted.grantee NOT IN (SELECT oid FROM almighty)
 
 -- name: unchanged
--- fails (22012) where something hangs on one of these tables that did not when they were looked at
+-- fails (22012) where something hangs on a table of the history that runs with the rights of whoever writes it
 SELECT 1 / (CASE
     WHEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class
           WHERE oid = ANY ({oids}) AND relkind = 'r' AND relchecks = 0) = pg_catalog.cardinality({oids})
