@@ -13,8 +13,8 @@ from psycopg.conninfo import make_conninfo
 from fixtures.postgres import ROLE, Database
 from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.server import PrivateServer, drop_database, ensure_database
 from sqlmigrate.other_tools import KNOWN
+from sqlmigrate.server import PrivateServer, drop_database, ensure_database
 from support.drift import Drifting, lines
 from support.runner import place
 from support.standby import standby_of

@@ -122,7 +122,7 @@ def test_another_history_of_ours_is_nothing_to_adopt(two, conn, schema):
     two.defaults = {"schema": "hist_t2"}
     where = Where(schema)
 
-    with pytest.raises(Error, match="holds another history of sqlmigrate|there is no table _yoyo_migration"):
+    with pytest.raises(Error, match=r"holds another history of sqlmigrate|there is no table _yoyo_migration"):
         yoyo_exchange.adopt(two.conninfo, two.load(), two.options({}), where=where, gate=lambda *_: None)
 
     assert two.applied() == []

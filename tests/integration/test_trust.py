@@ -24,7 +24,7 @@ INSERT INTO {0}._yoyo_migration VALUES ('{1}', 'a', '2026-01-01');
 """
 # what runs with the rights of whoever reads or writes the table; each calls evil(), which notes its caller
 HUNG = {
-    "trigger": "CREATE TRIGGER t BEFORE INSERT OR DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION public.evil_trigger()",
+    "trigger": "CREATE TRIGGER t BEFORE INSERT OR DELETE ON {} EXECUTE FUNCTION public.evil_trigger()",
     "rule": "CREATE RULE r AS ON INSERT TO {} DO ALSO SELECT evil()",
     "policy": "CREATE POLICY p ON {} USING (evil() IS NOT NULL)",
     "default": "ALTER TABLE {} ADD COLUMN extra text DEFAULT evil()",
