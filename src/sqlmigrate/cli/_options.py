@@ -135,6 +135,7 @@ class App:
         config = self.config
         return Options(
             schema=config.history_schema,
+            history_owners=config.history_owners,
             role=config.role,
             search_path=config.search_path,
             lock_timeout=config.lock_timeout,

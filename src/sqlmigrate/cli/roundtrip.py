@@ -126,7 +126,7 @@ def _base(app: App) -> tuple[Base, TargetFacts]:
 
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
-        applied = history.read(session, app.config.history_schema).applied
+        applied = history.read(session, app.config.history_schema, owners=app.config.history_owners).applied
         facts = shadow.read_facts(session)
         dump = shadow.dump(target.conninfo, major=facts.major, history_schema=app.config.history_schema)
     return Base(dump, frozenset(row.migration_id for row in applied)), facts

@@ -40,11 +40,12 @@ def find(
     """
     live = read_live(config, conninfo, found, gate)
     replayed = replay(live, config, observer)
-    both, unheard = ignoring.without(comparable(live, replayed), ignoring.YOYO)
+    both, histories = ignoring.without_histories(comparable(live, replayed))
+    both, unheard = ignoring.without(both, ignoring.YOYO)
     patterns = tuple(dict.fromkeys((*config.drift_ignore, *ignore)))
     kept, useless = ignoring.without(both, patterns)
     changes = compare(*kept)
-    notes = [*live.notes, *replayed.notes, *([_SUPABASE] if live.supabase else [])]
+    notes = [*live.notes, *replayed.notes, *([_SUPABASE] if live.supabase else []), *histories]
     if len(unheard) < len(ignoring.YOYO):
         notes.append("the tables of yoyo's own history are not compared")
     notes += [f"nothing matches the ignored {pattern!r}" for pattern in useless]

@@ -43,7 +43,7 @@ def read_live(config: Config, conninfo: str, found: Migrations, gate: Callable[[
 def _read(config: Config, connection: Connection, found: Migrations) -> Live:
     asked = queries.load("drift")
     facts = read_facts(connection)
-    known = history.read(connection, config.history_schema)
+    known = history.read(connection, config.history_schema, owners=config.history_owners)
     scripts, notes = applied_scripts(found, known)
     if known.version is None:
         notes.append(f"there is no history in schema {config.history_schema}: nothing counts as applied")
@@ -88,6 +88,7 @@ def _roles_of_the_log(connection: Connection, config: Config, known: History) ->
     """Give the role that each migration was applied as, where we did it."""
     if known.version is None:
         return {}
-    rows = history.read_log(connection, config.history_schema, LogFilter(operation="apply"))
+    wanted = LogFilter(operation="apply")
+    rows = history.read_log(connection, config.history_schema, wanted, owners=config.history_owners)
     found = ((row.migration_id, row.script_role or row.login_role) for row in rows)
     return {migration_id: role for migration_id, role in found if migration_id and role}

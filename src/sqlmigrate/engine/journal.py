@@ -112,6 +112,11 @@ class Journal:
         )
 
 
+def as_login(job: Job) -> tuple[Command, ...]:
+    """Give what comes before each of our commands that write the journal in a transaction of the script's."""
+    return (*AS_LOGIN, *job.trusted)
+
+
 @dataclass(slots=True)
 class Sender:
     """Sends steps of one script, and what is to be written to its journal."""
@@ -133,7 +138,7 @@ class Sender:
     def write(self, commands: Sequence[Command]) -> None:
         """Write to the journal in a transaction of its own."""
         if commands:
-            self.send(*map(Step, (BEGIN, *AS_LOGIN, *commands, COMMIT)))
+            self.send(*map(Step, (BEGIN, *as_login(self.job), *commands, COMMIT)))
 
 
 def found_journal(schema: str, job: Job, run: Run, stopped: HalfWay | None) -> Journal:

@@ -120,7 +120,7 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         role = script_role(job.script, options)
         names = lines([search_path(job.script, options), *([set_role(role)] if role else [])])
         if job.transactional:
-            yield set_up + lines([begin(job.script), job.claim]) + names
+            yield set_up + lines([begin(job.script), *job.trusted, job.claim]) + names
             yield from _transaction(job, options, script.last)
         else:
             yield from steps(job, Journal(options.schema, job, run), options, set_up + names)
@@ -190,8 +190,19 @@ def _guard(found: History, options: Options) -> str:
     if found.version is None:
         what = "there is a history by now, so this plan does not fit any more: make it anew"
     return do_block(
-        f"    IF (\n{literal(history.guard(options.schema, found))}\n    ) THEN\n"
+        f"{_trusted(found, options)}    IF (\n{literal(history.guard(options.schema, found))}\n    ) THEN\n"
         f"        RAISE EXCEPTION '{what}';\n"
+        "    END IF;\n"
+    )
+
+
+def _trusted(found: History, options: Options) -> str:
+    """Look whose the history is, in the transaction that then reads it, with its tables locked where they are there."""
+    lock, doubts = history.distrusted(options.schema, options.history_owners)
+    return (
+        (f"    {literal(lock)};\n" if found.version is not None else "")
+        + f"    IF EXISTS (\n{literal(doubts)}\n    ) THEN\n"
+        "        RAISE EXCEPTION 'the history is not to be trusted: sqlmigrate status says why';\n"
         "    END IF;\n"
     )
 
@@ -226,7 +237,7 @@ def _lock(options: Options) -> str:
 
 
 def _settings(job: Job, options: Options, info: ServerInfo) -> str:
-    values = setting_values(job.script, options, info, f"sqlmigrate: {job.migration_id}")
+    values = setting_values(job.script, options, info, job.migration_id)
     return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in values.items())
 
 

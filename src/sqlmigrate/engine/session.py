@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _WITH_TRANSACTION_TIMEOUT = 170000
+_NAME_BYTES = 63  # NAMEDATALEN - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Options:
     """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait."""
 
     schema: str = "sqlmigrate"
+    history_owners: tuple[str, ...] = ()
     role: str | None = None
     search_path: str | None = None
     lock_timeout: int = 2_000
@@ -79,13 +81,21 @@ BACK_TO_LOGIN = (
 )
 
 
+def application_name(migration_id: str) -> str:
+    """Give the application_name of a script's session, cut where PostgreSQL would cut it with a NOTICE: at 63 bytes.
+
+    It is cut between two characters, in UTF-8.
+    """
+    return f"sqlmigrate: {migration_id}".encode()[:_NAME_BYTES].decode(errors="ignore")
+
+
 def begin(script: Script) -> Command:
     """Give the BEGIN of a script; its isolation level cannot be set once the history row is written."""
     level = script.directives.isolation
     return Command(f"BEGIN ISOLATION LEVEL {level.upper()}" if level else "BEGIN")
 
 
-def setting_values(script: Script, options: Options, info: ServerInfo, application_name: str) -> dict[str, str]:
+def setting_values(script: Script, options: Options, info: ServerInfo, migration_id: str) -> dict[str, str]:
     """Give every setting that a script runs under; the script's own directives go first."""
     own = script.directives
     lock = options.lock_timeout if own.lock_timeout is None else own.lock_timeout
@@ -95,16 +105,16 @@ def setting_values(script: Script, options: Options, info: ServerInfo, applicati
         "statement_timeout": str(statement),
         "idle_in_transaction_session_timeout": "0",
         "idle_session_timeout": "0",
-        "application_name": application_name,
+        "application_name": application_name(migration_id),
     }
     if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
         values["transaction_timeout"] = "0"
     return values
 
 
-def settings(script: Script, options: Options, info: ServerInfo, application_name: str) -> Command:
+def settings(script: Script, options: Options, info: ServerInfo, migration_id: str) -> Command:
     """Give one command that makes the settings of a script."""
-    values = setting_values(script, options, info, application_name)
+    values = setting_values(script, options, info, migration_id)
     calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
     # the server asks every second whether we are still there (Linux only): a killed run leaves nothing running
     watch = "CASE WHEN pg_catalog.version() LIKE '%linux%'"
@@ -134,7 +144,7 @@ def set_role(role: str) -> Command:
 def set_up(migration_id: str, script: Script, options: Options, info: ServerInfo) -> list[Command]:
     """Give what makes a session the script's own, with nothing of ours in between."""
     role = script_role(script, options)
-    made = [OURS, settings(script, options, info, f"sqlmigrate: {migration_id}"), search_path(script, options)]
+    made = [OURS, settings(script, options, info, migration_id), search_path(script, options)]
     return [*made, set_role(role)] if role else made
 
 

@@ -55,7 +55,8 @@ class Job:
     """A script with the commands of ours around it.
 
     `claim` fails where another run was faster; `counted`, one of `finish`, must write one row; `confirm` fails where
-    the history does not say what was done once it is committed. `undoable` says that
+    the history does not say what was done once it is committed. `trusted` stands before our commands that write the
+    history; the last of it fails where its tables are not to be trusted any more. `undoable` says that
     what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
     `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal.
     """
@@ -66,6 +67,7 @@ class Job:
     transactional: bool
     claim: Command
     finish: tuple[Command, ...]
+    trusted: tuple[Command, ...] = ()
     counted: Command | None = None
     confirm: Command | None = None
     undoable: bool = False
@@ -80,13 +82,14 @@ class Job:
 
 def job_for(migration: Migration, operation: str, found: History, options: Options, run: Run) -> Job:
     """Describe how a migration of a plan is applied or rolled back."""
+    trusted = history.trusted(options.schema, shared=found.shared)
     if operation == "apply":
-        return apply_job(migration, options, run)
+        return replace(apply_job(migration, options, run), trusted=trusted)
     if migration.rollback is None:  # pragma: no cover  the plan has refused it
         raise HistoryError(f"{migration.migration_id} has no rollback script")
     row = found.get(migration.migration_id)
     job = rollback_job(migration, migration.rollback, options, run, half_way=row is None)
-    return replace(job, recorded=row is not None and row.rollback_checksum is not None)
+    return replace(job, trusted=trusted, recorded=row is not None and row.rollback_checksum is not None)
 
 
 def apply_job(migration: Migration, options: Options, run: Run) -> Job:
@@ -198,8 +201,11 @@ class Uncommitted:
             raise _at_commit(self.job, exchange.error)
         if not self.committed:
             raise ExecutionError("PostgreSQL rolled the transaction back at COMMIT", migration_id=self.job.migration_id)
-        job = self._checks.get(exchange.failed) if exchange.failed else None
-        if job is not None and exchange.error is not None:
+        if exchange.error is None or exchange.failed is None or self.confirmed:
+            return
+        if exchange.failed.command in self.job.trusted:
+            raise _not_looked_up(self.job, "somebody has changed what its tables do")
+        if job := self._checks.get(exchange.failed):
             raise _unconfirmed(job, exchange.error)
 
     def lost(self) -> ExecutionError:
@@ -280,7 +286,7 @@ def _exchange(
 def commit(connection: Connection, last: Uncommitted) -> None:
     """Commit the transaction of a job; raises ExecutionError where PostgreSQL refuses it."""
     try:
-        steps = [*last.to_commit(), Step(OURS), *last.to_confirm()]
+        steps = [*last.to_commit(), Step(OURS), *_in_transaction(last.job.trusted, last.to_confirm())]
         exchange = run_steps(connection, steps, last.listener, last.finished)
     except psycopg.OperationalError:
         if not connection.closed:
@@ -289,6 +295,16 @@ def commit(connection: Connection, last: Uncommitted) -> None:
             return  # the answer has come; whatever else is to be done finds out that the connection is gone
         raise last.lost() from None
     last.require_committed(exchange)
+
+
+def _in_transaction(trusted: Sequence[Command], confirm: Iterable[Step]) -> Iterator[Step]:
+    """Look at the history; where others can change its tables, since the COMMIT has given their lock back, anew."""
+    if not trusted:
+        yield from confirm
+        return
+    yield from map(Step, (Command("BEGIN"), *trusted))
+    yield from confirm
+    yield Step(Command("COMMIT"))
 
 
 def opening(job: Job, options: Options, info: ServerInfo, *, behind: Uncommitted | None = None) -> Iterator[Step]:
@@ -320,7 +336,8 @@ def require_together(jobs: Sequence[Job]) -> None:
 
 def _set_up(job: Job, options: Options, info: ServerInfo, confirm: Iterable[Step] = ()) -> Iterator[Step]:
     yield Step(OURS)
-    yield Step(settings(job.script, options, info, f"sqlmigrate: {job.migration_id}"))
+    yield Step(settings(job.script, options, info, job.migration_id))
+    yield from map(Step, job.trusted)
     yield from confirm
     yield Step(job.claim)
     yield Step(search_path(job.script, options))
@@ -365,9 +382,7 @@ def _unconfirmed(job: Job, error: psycopg.Error) -> ExecutionError:
     said = server_message(error.diag, str(error))
     done = {"apply": "applied", "rollback": "rolled back"}[job.operation]
     if said.sqlstate != _DIVISION_BY_ZERO:
-        message = f"it was committed, but whether the history says so could not be looked up: {said.message}"
-        hint = "`sqlmigrate status` tells"
-        return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
+        return _not_looked_up(job, said.message)
     mark = {"apply": "mark", "rollback": "unmark"}[job.operation]
     return ExecutionError(
         f"it was committed, but the history does not say that it is {done}: code that ran at COMMIT has changed it",
@@ -377,6 +392,12 @@ def _unconfirmed(job: Job, error: psycopg.Error) -> ExecutionError:
         f"then `sqlmigrate {mark} {job.migration_id}` puts the history right",
         kept=True,
     )
+
+
+def _not_looked_up(job: Job, reason: str) -> ExecutionError:
+    message = f"it was committed, but whether the history says so could not be looked up: {reason}"
+    hint = "`sqlmigrate status` tells"
+    return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
 
 
 def undo(connection: Connection) -> None:
@@ -407,6 +428,9 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
     """Say what it means when a command of ours fails rather than one of the script."""
     if command is job.claim and said.sqlstate == _UNIQUE_VIOLATION:
         return HistoryError(f"{job.migration_id} was applied by another run in the meantime; nothing was done twice")
+    if command in job.trusted and said.sqlstate == _DIVISION_BY_ZERO:
+        message = f"the tables of the history are not to be trusted any more, so {job.migration_id} was not recorded"
+        return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")
     if command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
         return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
     message = f"the history row could not be written: {said.message}"

@@ -211,7 +211,7 @@ class Worker:
             with connect(self.conninfo) as other:
                 if not wait_until_gone(other, self.info.backend_pid, seconds=_SETTLED_SECONDS):
                     return None
-                return history.read(other, self.options.schema)
+                return history.read(other, self.options.schema, owners=self.options.history_owners)
         except (ConnectionFailed, psycopg.Error):
             return None
 

@@ -93,7 +93,10 @@ def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], var
 def _look(config: Config, target: Target, base: str) -> _Seen:
     with connections.session(target.conninfo) as session:
         facts = shadow.read_facts(session)
-        applied = tuple(row.migration_id for row in history.read(session, config.history_schema).applied)
+        applied = tuple(
+            row.migration_id
+            for row in history.read(session, config.history_schema, owners=config.history_owners).applied
+        )
         notes: tuple[str, ...] = ()
         figures = None
         try:
