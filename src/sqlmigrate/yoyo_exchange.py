@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlmigrate import history, yoyo_tables
-from sqlmigrate.connection import Command, probe, require_writable, session, settle_writer
+from sqlmigrate.connection import Command, probe, require_writable, session
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import in_order
+from sqlmigrate.poolers import settle_writer
 from sqlmigrate.yoyo_tables import FIRST, TABLE, Place
 
 if TYPE_CHECKING:

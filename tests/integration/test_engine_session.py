@@ -86,7 +86,7 @@ def test_the_settings_of_the_run_win_over_those_of_the_role(runner, admin, conn)
 
     found = shown(runner, conn, *names)
 
-    assert found == ["2s", "0", "0", "0", "1s", "0"][: len(found)]
+    assert found == ["2s", "0", "15min", "0", "1s", "0"][: len(found)]
 
 
 def test_a_role_with_a_short_statement_timeout_can_run_a_long_script(runner, admin, conn):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from sqlmigrate import catalog, history, queries
@@ -34,9 +33,8 @@ def read_live(config: Config, conninfo: str, found: Migrations, gate: Callable[[
     """
     with session(conninfo, application_name=APPLICATION) as connection:
         gate(probe(connection))
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
         with connection.transaction(force_rollback=True):
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return _read(config, connection, found)
 
 

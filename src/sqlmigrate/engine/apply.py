@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session, settle_writer
+from sqlmigrate.connection import probe, require_writable, session
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import Ran, ignore
+from sqlmigrate.poolers import settle_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

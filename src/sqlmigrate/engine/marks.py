@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session, settle_writer
+from sqlmigrate.connection import probe, require_writable, session
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import MigrationsError, UsageError
 from sqlmigrate.events import HalfWayForgotten
 from sqlmigrate.plan import dependents
+from sqlmigrate.poolers import settle_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

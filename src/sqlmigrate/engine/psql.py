@@ -37,6 +37,7 @@ from sqlmigrate.engine.session import (
 from sqlmigrate.engine.transactional import job_for
 from sqlmigrate.errors import HistoryError, Place, ScriptError
 from sqlmigrate.runlock import lock_key
+from sqlmigrate.silence import SERVER
 from sqlmigrate.sql.scan import is_closed
 from sqlmigrate.sql.variables import variables
 
@@ -238,7 +239,7 @@ def _lock(options: Options) -> str:
 
 def _settings(job: Job, options: Options, info: ServerInfo) -> str:
     values = setting_values(job.script, options, info, job.migration_id)
-    return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in values.items())
+    return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in (SERVER | values).items())
 
 
 def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str]:

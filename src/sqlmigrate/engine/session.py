@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from sqlmigrate.connection import OWN_PATH, Command
+from sqlmigrate.silence import settled
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -103,8 +104,6 @@ def setting_values(script: Script, options: Options, info: ServerInfo, migration
     values = {
         "lock_timeout": str(lock),
         "statement_timeout": str(statement),
-        "idle_in_transaction_session_timeout": "0",
-        "idle_session_timeout": "0",
         "application_name": application_name(migration_id),
     }
     if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
@@ -113,13 +112,10 @@ def setting_values(script: Script, options: Options, info: ServerInfo, migration
 
 
 def settings(script: Script, options: Options, info: ServerInfo, migration_id: str) -> Command:
-    """Give one command that makes the settings of a script."""
+    """Give one command that makes the settings of a script, and of `be_patient`, which DISCARD ALL has dropped."""
     values = setting_values(script, options, info, migration_id)
     calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
-    # the server asks every second whether we are still there (Linux only): a killed run leaves nothing running
-    watch = "CASE WHEN pg_catalog.version() LIKE '%linux%'"
-    watch += " THEN pg_catalog.set_config('client_connection_check_interval', '1s', false) END"
-    return Command(f"SELECT {calls}, {watch}", tuple(values.values()))
+    return Command(f"SELECT {calls}, {settled()}", tuple(values.values()))
 
 
 def search_path(script: Script, options: Options) -> Command:

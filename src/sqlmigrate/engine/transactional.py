@@ -32,6 +32,7 @@ from sqlmigrate.engine.session import (
     settings,
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
+from sqlmigrate.silence import NOT_KNOWN
 from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
 
@@ -233,15 +234,22 @@ def run_in_transaction(
     behind: Uncommitted | None = None,
     end: Command | None = CONSTRAINTS,
     back: Iterable[Command] = (),
+    settled: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run a job's claim, script and finish in the transaction that `before` begins; it stays open.
 
     The COMMIT of the script `behind` which it comes goes out first; where that fails, nothing of the job is run.
-    `end` is None where another script follows in the same transaction. `back` is what comes last of all.
+    `end` is None where another script follows in the same transaction. `back` is what comes last of all. `settled`
+    tells of a lost connection whether the server's side of it is known to have ended.
     """
     ended = (end, NO_CURSORS) if end else ()
     after = [Step(command) for command in (*ended, *BACK_TO_LOGIN, *job.finish, *back)]
-    exchange = _exchange(connection, _steps(job, before, after), listener, behind, job)
+    try:
+        exchange = _exchange(connection, _steps(job, before, after), listener, behind)
+    except psycopg.OperationalError as error:
+        if not connection.closed:
+            raise  # of somebody who listens
+        raise lost(job, error, settled=settled) from None
     if exchange.error is not None and exchange.failed is not None:
         raise failure(job, exchange.failed, exchange.error)
     if connection.info.transaction_status != pq.TransactionStatus.INTRANS:
@@ -261,7 +269,7 @@ def run_in_transaction(
 
 
 def _exchange(
-    connection: Connection, steps: Iterator[Step], listener: Listener, behind: Uncommitted | None, job: Job
+    connection: Connection, steps: Iterator[Step], listener: Listener, behind: Uncommitted | None
 ) -> Exchange:
     """Run the steps of a job, behind the COMMIT of the one before."""
 
@@ -272,12 +280,10 @@ def _exchange(
 
     try:
         exchange = run_steps(connection, chain(behind.to_commit() if behind else [], steps), listener, finished)
-    except psycopg.OperationalError as error:
-        if not connection.closed:
-            raise  # of somebody who listens
-        if behind is not None and not behind.confirmed:
+    except psycopg.OperationalError:
+        if connection.closed and behind is not None and not behind.confirmed:
             raise behind.lost() from None
-        raise lost(job, error) from None
+        raise
     if behind is not None:
         behind.require_committed(exchange)
     return exchange
@@ -362,7 +368,10 @@ def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa:
     answer = {
         True: (f"it is {done}: the history says so", "run the command again to go on with what is left"),
         False: (f"it is not {done}: PostgreSQL has rolled it back", "run the command again"),
-        None: ("whether it happened could not be looked up", "`sqlmigrate status` tells; whichever it is, it is whole"),
+        None: (
+            "whether it happened is not known: the server does not answer, and may still hold the transaction",
+            "`sqlmigrate status` tells when it is reachable; whichever it is, it is whole",
+        ),
     }
     words, hint = answer[happened]
     message = f"the connection was lost at COMMIT; {words}"
@@ -446,11 +455,13 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
 
 
-def lost(job: Job, error: psycopg.OperationalError) -> ExecutionError:
-    """Report that the connection went away under a script."""
+def lost(job: Job, error: psycopg.OperationalError, *, settled: Callable[[], bool] = lambda: False) -> ExecutionError:
+    """Report that the connection went away under a script; what the server has not said itself is looked up."""
+    is_known = error.sqlstate is not None or settled()
     return ExecutionError(
         f"the connection was lost while the script ran: {str(error).strip().splitlines()[0]}",
         migration_id=job.migration_id,
         place=job.place,
-        hint="PostgreSQL has rolled the script back; run the command again",
+        hint="PostgreSQL has rolled the script back; run the command again" if is_known else NOT_KNOWN,
+        kept=not is_known,
     )

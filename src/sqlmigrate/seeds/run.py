@@ -9,8 +9,9 @@ import psycopg
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role, settle_writer
+from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role
 from sqlmigrate.errors import HistoryError
+from sqlmigrate.poolers import settle_writer
 from sqlmigrate.seeds.upsert import apply
 
 if TYPE_CHECKING:

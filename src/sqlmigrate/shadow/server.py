@@ -11,6 +11,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.bootstrap import read_scripts, run_statement
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
+from sqlmigrate.poolers import settle_writer
 from sqlmigrate.server import ephemeral, find_binaries, kill
 from sqlmigrate.server.binaries import NEXT_STEP
 from sqlmigrate.shadow import dumps, roles, tablespaces
@@ -197,7 +198,7 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
             raise ConnectionFailed(f"the shadow's server: {error.message}", hint=error.hint) from None
         info = connections.probe(session)
         connections.require_writable(info)
-        connections.settle_writer(conninfo, session, info)
+        settle_writer(conninfo, session, info)
         facts = read_facts(session)
         notes = [*_notes(facts, wanted, superuser=facts.superuser), *_checked(facts, wanted)]
         if left := drop_leftovers(session):
