@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -10,6 +10,8 @@ from psycopg import sql
 from sqlmigrate.connection import Command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.sql.script import Script
 
@@ -18,7 +20,10 @@ _WITH_TRANSACTION_TIMEOUT = 170000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait."""
+    """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait.
+
+    `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
+    """
 
     schema: str = "sqlmigrate"
     role: str | None = None
@@ -29,6 +34,7 @@ class Options:
     wait_lock: int = 300_000
     single_transaction: bool = False
     resume_at: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 # DISCARD ALL resets role, session authorization, settings, temporary tables, plans, LISTEN and advisory locks

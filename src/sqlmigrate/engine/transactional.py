@@ -28,11 +28,12 @@ from sqlmigrate.engine.session import (
     settings,
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
+from sqlmigrate.sql.needs import with_version
 from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.pipeline import Exchange
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import ServerMessage
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
-    from sqlmigrate.sql.script import Script
+    from sqlmigrate.sql.script import Script, Statement
 
 _UNIQUE_VIOLATION, _DIVISION_BY_ZERO, _ACTIVE_TRANSACTION = "23505", "22012", "25001"
 _ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the history row is written before the script"
@@ -52,7 +53,8 @@ class Job:
 
     `claim` fails where another run was faster; `counted`, one of `finish`, must write one row. `undoable` says that
     what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
-    `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal.
+    `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal. `versions`
+    are those that CREATE EXTENSION asks for on a shadow.
     """
 
     migration_id: str
@@ -65,6 +67,11 @@ class Job:
     undoable: bool = False
     recorded: bool = False
     half_way: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, statement: Statement) -> Command:
+        """Give the command that a statement is sent as."""
+        return Command(with_version(statement.text, self.versions) if self.versions else statement.text)
 
     @property
     def place(self) -> Place:
@@ -286,7 +293,7 @@ def _steps(job: Job, before: Iterable[Step], after: list[Step]) -> Iterator[Step
         if is_read_anew and classify(statement.text) is Kind.TRANSACTION_CONTROL:
             # the check let none through; its COMMIT would let half of the script stay
             raise ScriptError("the file changed since it was checked; run the command again", place=job.place)
-        yield Step(Command(statement.text), statement)
+        yield Step(job.command(statement), statement)
     yield from after
 
 

@@ -20,13 +20,6 @@ SELECT r.rolname::text
  WHERE r.rolname = ANY (%(names)s)
    AND pg_catalog.pg_has_role(r.oid, 'MEMBER')
 
--- name: search_path
--- where the role or the database sets it, scripts without a path of their own run under it
-SELECT setting
-  FROM pg_catalog.pg_settings
- WHERE name = 'search_path'
-   AND source IN ('database', 'user', 'database user')
-
 -- name: supabase
 SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'supabase_admin')
    AND (SELECT pg_catalog.count(*) = 2 FROM pg_catalog.pg_namespace WHERE nspname IN ('auth', 'storage'))

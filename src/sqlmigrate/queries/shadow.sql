@@ -7,7 +7,7 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
        r.rolsuper AS superuser,
        r.rolcreatedb AS creates_databases,
        r.rolcreaterole AS creates_roles,
-       pg_catalog.pg_postmaster_start_time() AS started,
+       (1000000 * extract(epoch FROM pg_catalog.pg_postmaster_start_time()))::bigint AS started,
        ARRAY (
             SELECT m.rolname::text
               FROM pg_catalog.pg_roles AS m
@@ -25,6 +25,73 @@ SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXEC
 
 -- name: identifier
 SELECT system_identifier FROM pg_catalog.pg_control_system()
+
+-- name: settings
+-- What a login finds in a new session: what RESET goes back to. Of another login than ours its own settings count
+-- instead of ours. Of settings that no server knows, only those for this database or this login.
+WITH login AS (
+    SELECT r.oid, r.rolname = session_user AS ours
+      FROM pg_catalog.pg_roles AS r
+     WHERE r.rolname = coalesce(%(login)s::pg_catalog.name, session_user)
+), here AS (
+    SELECT d.oid, pg_catalog.to_jsonb(d) AS tuple, pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding
+      FROM pg_catalog.pg_database AS d
+     WHERE d.datname = pg_catalog.current_database()
+), own AS (
+    SELECT DISTINCT ON (name) part.name, part.value
+      FROM here
+     CROSS JOIN login
+      JOIN pg_catalog.pg_db_role_setting AS s
+        ON s.setdatabase IN (0, here.oid)
+       AND s.setrole IN (0, login.oid)
+     CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS e (entry)
+     CROSS JOIN LATERAL (
+            SELECT pg_catalog.lower(pg_catalog.split_part(e.entry, '=', 1)) AS name,
+                   pg_catalog.substr(e.entry, pg_catalog.strpos(e.entry, '=') + 1) AS value
+           ) AS part
+     ORDER BY name, s.setrole <> 0 DESC, s.setdatabase <> 0 DESC
+), known AS (
+    SELECT pg_catalog.lower(s.name) AS name,
+           CASE
+               WHEN login.ours OR s.source = 'client' THEN s.reset_val
+               WHEN own.value IS NOT NULL THEN own.value
+               WHEN s.source IN ('user', 'database user') THEN s.boot_val
+               ELSE s.reset_val
+           END AS value
+      FROM pg_catalog.pg_settings AS s
+     CROSS JOIN login
+      LEFT JOIN own
+        ON own.name = pg_catalog.lower(s.name)
+     WHERE pg_catalog.lower(s.name) = ANY (%(names)s)
+)
+SELECT coalesce((SELECT pg_catalog.jsonb_object_agg(k.name, k.value) FROM known AS k), '{}'),
+       coalesce((
+            SELECT pg_catalog.jsonb_object_agg(o.name, o.value)
+              FROM own AS o
+             WHERE pg_catalog.strpos(o.name, '.') > 0
+       ), '{}'),
+       pg_catalog.jsonb_build_object(
+           'encoding', here.encoding,
+           'collate', pg_catalog.jsonb_extract_path_text(here.tuple, 'datcollate'),
+           'ctype', pg_catalog.jsonb_extract_path_text(here.tuple, 'datctype'),
+           'provider', coalesce(pg_catalog.jsonb_extract_path_text(here.tuple, 'datlocprovider'), 'c'),
+           'locale', coalesce(
+               pg_catalog.jsonb_extract_path_text(here.tuple, 'datlocale'),
+               pg_catalog.jsonb_extract_path_text(here.tuple, 'daticulocale')
+           ),
+           'rules', pg_catalog.jsonb_extract_path_text(here.tuple, 'daticurules')
+       ),
+       coalesce((
+            SELECT pg_catalog.jsonb_object_agg(e.extname, e.extversion) FROM pg_catalog.pg_extension AS e
+       ), '{}')
+  FROM here
+
+-- name: libraries
+-- what a setting of a class of its own might belong to, once it is loaded
+SELECT l.name::text
+  FROM pg_catalog.pg_config() AS c (name, setting)
+ CROSS JOIN LATERAL pg_catalog.pg_ls_dir(c.setting) AS l (name)
+ WHERE c.name = 'PKGLIBDIR'
 
 -- name: run
 -- who holds the databases of a run: its own session, by its process and the microsecond in which that began
@@ -60,6 +127,13 @@ SELECT t.spcname::text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY 
 
 -- name: granted
 SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
+
+-- name: versions
+SELECT v.name::text, v.version, a.default_version
+  FROM pg_catalog.pg_available_extension_versions AS v
+  JOIN pg_catalog.pg_available_extensions AS a
+    ON a.name = v.name
+ WHERE v.name = ANY (%(names)s)
 
 -- name: extensions
 SELECT e.name::text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
