@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _MOVING = ("DO", "CALL")
-_ELSEWHERE = f"tried in time zone {OTHER_ZONE}, since the target's is not known: only in UTC may it be less work"
+_ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may write less anew"
 
 
 @dataclass(frozen=True, slots=True)

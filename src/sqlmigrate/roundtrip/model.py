@@ -54,8 +54,8 @@ class RoundTrip:
     what applying a second time makes different from the first. `data` is what became of sample rows, `expectations`
     are the queries that were not true, `lost` names what was made anew without its data. `base` is the fingerprint of
     the schema before, `without` are the ids before it that could not be applied, `postgresql` is the major version that
-    it ran on, and `seconds` how long it took. `zone` is the time zone in which all of this was found, where it is better
-    in UTC and the target's is not known.
+    it ran on, and `seconds` how long it took. `zone` is the time zone that this was found in, where the target's is not
+    known and in UTC the pair does better.
     """
 
     migration_id: str
