@@ -1,15 +1,15 @@
 -- name: facts
 SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS major,
        pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
-       pg_catalog.current_database()::text AS database,
-       pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
-       r.rolname::text AS login,
+       pg_catalog.current_database()::pg_catalog.text AS database,
+       pg_catalog.pg_get_userbyid(d.datdba)::pg_catalog.text AS owner,
+       r.rolname::pg_catalog.text AS login,
        r.rolsuper AS superuser,
        r.rolcreatedb AS creates_databases,
        r.rolcreaterole AS creates_roles,
-       (1000000 * extract(epoch FROM pg_catalog.pg_postmaster_start_time()))::bigint AS started,
+       (1000000::numeric * extract(epoch FROM pg_catalog.pg_postmaster_start_time()))::bigint AS started,
        ARRAY (
-            SELECT m.rolname::text
+            SELECT m.rolname::pg_catalog.text
               FROM pg_catalog.pg_roles AS m
              WHERE m.oid <> r.oid
                AND m.rolname <> 'pg_database_owner'
@@ -27,47 +27,51 @@ SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXEC
 SELECT system_identifier FROM pg_catalog.pg_control_system()
 
 -- name: settings
--- What a login finds in a new session: what RESET goes back to. Of another login than ours its own settings count
--- instead of ours. Of settings that no server knows, only those for this database or this login.
-WITH login AS (
-    SELECT r.oid, r.rolname = session_user AS ours
-      FROM pg_catalog.pg_roles AS r
-     WHERE r.rolname = coalesce(%(login)s::pg_catalog.name, session_user)
-), here AS (
-    SELECT d.oid, pg_catalog.to_jsonb(d) AS tuple, pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding
+-- What a login finds in a new session: what RESET goes back to. Of another login than ours, its own settings count and
+-- not ours; what the server says beneath ours cannot be seen then. Of settings that no server knows, only those count
+-- that are for this database or this login.
+WITH here AS (
+    SELECT d.oid,
+           pg_catalog.to_jsonb(d) AS tuple,
+           pg_catalog.pg_encoding_to_char(d.encoding)::pg_catalog.text AS encoding
       FROM pg_catalog.pg_database AS d
      WHERE d.datname = pg_catalog.current_database()
-), own AS (
-    SELECT DISTINCT ON (name) part.name, part.value
+), said AS (
+    SELECT r.rolname = session_user AS ours,
+           r.rolname = coalesce(%(login)s::pg_catalog.name, session_user) AS asked,
+           pg_catalog.lower(pg_catalog.split_part(e.entry, '=', 1)) AS name,
+           pg_catalog.substr(e.entry, pg_catalog.strpos(e.entry, '=') + 1) AS value,
+           s.setrole <> 0::pg_catalog.oid AS for_role,
+           s.setdatabase <> 0::pg_catalog.oid AS for_database
       FROM here
-     CROSS JOIN login
+     CROSS JOIN pg_catalog.pg_roles AS r
       JOIN pg_catalog.pg_db_role_setting AS s
-        ON s.setdatabase IN (0, here.oid)
-       AND s.setrole IN (0, login.oid)
+        ON s.setdatabase IN (0::pg_catalog.oid, here.oid)
+       AND s.setrole IN (0::pg_catalog.oid, r.oid)
      CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS e (entry)
-     CROSS JOIN LATERAL (
-            SELECT pg_catalog.lower(pg_catalog.split_part(e.entry, '=', 1)) AS name,
-                   pg_catalog.substr(e.entry, pg_catalog.strpos(e.entry, '=') + 1) AS value
-           ) AS part
-     ORDER BY name, s.setrole <> 0 DESC, s.setdatabase <> 0 DESC
+     WHERE r.rolname IN (session_user, %(login)s::pg_catalog.name)
+), ours AS (
+    SELECT DISTINCT ON (name) name, value FROM said WHERE ours ORDER BY name, for_role DESC, for_database DESC
+), theirs AS (
+    SELECT DISTINCT ON (name) name, value FROM said WHERE asked ORDER BY name, for_role DESC, for_database DESC
 ), known AS (
     SELECT pg_catalog.lower(s.name) AS name,
            CASE
-               WHEN login.ours OR s.source = 'client' THEN s.reset_val
-               WHEN own.value IS NOT NULL THEN own.value
-               WHEN s.source IN ('user', 'database user') THEN s.boot_val
-               ELSE s.reset_val
+               -- the connection itself may say something else
+               WHEN %(login)s::pg_catalog.name IS NULL OR o.value <> s.reset_val THEN s.reset_val
+               ELSE coalesce(t.value, CASE WHEN o.value IS NULL THEN s.reset_val ELSE s.boot_val END)
            END AS value
       FROM pg_catalog.pg_settings AS s
-     CROSS JOIN login
-      LEFT JOIN own
-        ON own.name = pg_catalog.lower(s.name)
+      LEFT JOIN ours AS o
+        ON o.name = pg_catalog.lower(s.name)
+      LEFT JOIN theirs AS t
+        ON t.name = pg_catalog.lower(s.name)
      WHERE pg_catalog.lower(s.name) = ANY (%(names)s)
 )
 SELECT coalesce((SELECT pg_catalog.jsonb_object_agg(k.name, k.value) FROM known AS k), '{}'),
        coalesce((
             SELECT pg_catalog.jsonb_object_agg(o.name, o.value)
-              FROM own AS o
+              FROM theirs AS o
              WHERE pg_catalog.strpos(o.name, '.') > 0
        ), '{}'),
        pg_catalog.jsonb_build_object(
@@ -88,23 +92,23 @@ SELECT coalesce((SELECT pg_catalog.jsonb_object_agg(k.name, k.value) FROM known 
 
 -- name: libraries
 -- what a setting of a class of its own might belong to, once it is loaded
-SELECT l.name::text
+SELECT l.name::pg_catalog.text
   FROM pg_catalog.pg_config() AS c (name, setting)
  CROSS JOIN LATERAL pg_catalog.pg_ls_dir(c.setting) AS l (name)
  WHERE c.name = 'PKGLIBDIR'
 
 -- name: run
 -- who holds the databases of a run: its own session, by its process and the microsecond in which that began
-SELECT pid || '_' || (1000000 * extract(epoch FROM backend_start))::bigint
+SELECT pg_catalog.concat(pid, '_', (1000000::numeric * extract(epoch FROM backend_start))::bigint)
   FROM pg_catalog.pg_stat_activity
  WHERE pid = pg_catalog.pg_backend_pid()
 
 -- name: leftovers
 -- Databases of runs that are surely gone. Of sessions of other roles one sees the process, but not when it began: such
 -- a database stays. What we may not drop is none of ours.
-SELECT d.datname::text
+SELECT d.datname::pg_catalog.text
   FROM pg_catalog.pg_database AS d
- CROSS JOIN LATERAL pg_catalog.regexp_match(d.datname::text, %(pattern)s) AS run (part)
+ CROSS JOIN LATERAL pg_catalog.regexp_match(d.datname::pg_catalog.text, %(pattern)s) AS run (part)
  WHERE part IS NOT NULL
    AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
    AND NOT EXISTS (
@@ -112,37 +116,37 @@ SELECT d.datname::text
           FROM pg_catalog.pg_stat_activity AS a
          WHERE a.datid = d.oid
             OR a.pid = part[1]::bigint
-           AND (a.backend_start IS NULL OR (1000000 * extract(epoch FROM a.backend_start))::bigint = part[2]::bigint)
+           AND (a.backend_start IS NULL OR (1000000::numeric * extract(epoch FROM a.backend_start))::bigint = part[2]::bigint)
        )
 
 -- name: sessions
 -- autovacuum's workers have no user, and CREATE DATABASE ends them by itself
-SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
+SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
 
 -- name: roles
-SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
+SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
 
 -- name: tablespaces
-SELECT t.spcname::text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY (%(names)s)
+SELECT t.spcname::pg_catalog.text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY (%(names)s)
 
 -- name: granted
-SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
+SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
 
 -- name: versions
-SELECT v.name::text, v.version, a.default_version
+SELECT v.name::pg_catalog.text, v.version, a.default_version
   FROM pg_catalog.pg_available_extension_versions AS v
   JOIN pg_catalog.pg_available_extensions AS a
     ON a.name = v.name
  WHERE v.name = ANY (%(names)s)
 
 -- name: extensions
-SELECT e.name::text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
+SELECT e.name::pg_catalog.text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
 
 -- name: prepared
 SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()
 
 -- name: subscriptions
-SELECT s.subname::text
+SELECT s.subname::pg_catalog.text
   FROM pg_catalog.pg_subscription AS s
   JOIN pg_catalog.pg_database AS d
     ON d.oid = s.subdbid
@@ -168,7 +172,7 @@ WITH old AS (
       FROM pg_catalog.pg_shdescription AS s
       JOIN old
         ON old.oid = s.objoid
-       AND s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
+       AND s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid
      CROSS JOIN new
 ), holders AS (
     INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
@@ -176,7 +180,7 @@ WITH old AS (
       FROM pg_catalog.pg_shdepend AS s
       JOIN old
         ON old.oid = s.objid
-       AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass
+       AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid
        AND s.deptype = 'a'
      CROSS JOIN new
 )
@@ -190,13 +194,13 @@ UPDATE pg_catalog.pg_database AS d
 -- forget what all other databases than one hold by roles, so that these can be dropped
 DELETE FROM pg_catalog.pg_shdepend AS s
  USING pg_catalog.pg_database AS d
- WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
-   AND d.oid = CASE WHEN s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass THEN s.objid ELSE s.dbid END
+ WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass::pg_catalog.oid
+   AND d.oid = CASE WHEN s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid THEN s.objid ELSE s.dbid END
    AND d.datname <> %(name)s
-RETURNING s.dbid, s.classid, s.objid, s.objsubid, s.refclassid, s.refobjid, s.deptype::text
+RETURNING s.dbid, s.classid, s.objid, s.objsubid, s.refclassid, s.refobjid, s.deptype::pg_catalog.text
 
 -- name: hold_again
 INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
-SELECT %s, %s, %s, %s, %s, r.oid, %s::"char"
+SELECT %s, %s, %s, %s, %s, r.oid, %s::pg_catalog."char"
   FROM pg_catalog.pg_authid AS r
  WHERE r.oid = %s

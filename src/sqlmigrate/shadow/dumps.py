@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate.bootstrap import statement_failed
-from sqlmigrate.connection import redact, session
+from sqlmigrate.connection import give_back, redact, session
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import find_client
 from sqlmigrate.sql.needs import with_version
@@ -69,6 +69,7 @@ def restore(conninfo: str, script: Script, versions: Mapping[str, str], *, whole
     """
     left_out = []
     with session(conninfo, application_name="sqlmigrate: shadow") as connection:
+        give_back(connection)
         connection.execute("SET synchronous_commit TO off")
         for statement in script.statements():
             try:
