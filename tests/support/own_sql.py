@@ -16,7 +16,13 @@ from sqlmigrate.sql.scan import split
 SOURCE = Path(sqlmigrate.__file__).parent
 NEWEST = 18
 _QUERY = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE|MERGE|VALUES)\b")
-_NO_SQL = ("review/hazards", "review/commands.py", "review/report.py", "review/model.py", "engine/retry.py")  # words to read
+_NO_SQL = (
+    "review/hazards",
+    "review/commands.py",
+    "review/report.py",
+    "review/model.py",
+    "engine/retry.py",
+)  # words to read
 _PARAMETER = re.compile(r"%\(\w+\)s|%s|\$\d+")
 SCHEMA = "sqlmigrate"
 _FILLED = {"schema": SCHEMA, "values": "seq", "table": f"{SCHEMA}.log"}

@@ -32,6 +32,7 @@ from sqlmigrate.engine.session import (
     settings,
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
+from sqlmigrate.sql.advice import advice
 from sqlmigrate.sql.needs import with_version
 from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
@@ -402,7 +403,9 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     is_late = said.sqlstate == _ACTIVE_TRANSACTION and leading_words(step.statement.text, 2) == ["set", "transaction"]
     return ExecutionError(
         said.message,
-        hint=_ISOLATION if job.transactional and is_late else None,
+        hint=_ISOLATION
+        if job.transactional and is_late
+        else advice(said.sqlstate, step.statement.text, transactional=job.transactional),
         migration_id=job.migration_id,
         server=said,
         statement=step.statement.number,
