@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlmigrate.shadow import Settings
 
 VERSION = 2
-_READABLE = (1, VERSION)  # without settings, and with them
+_READABLE = (1, VERSION)  # 1 may be without settings
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
 _KIB = 1024
 # Hazards that get worse with the rows of a table, and those that get worse with the traffic on it.
@@ -83,7 +83,7 @@ def from_file(path: Path) -> Figures:
         kind = (found["command"], found["version"])
         tables = tuple(TableSize(**item) for item in found["target"].pop("tables"))
         target = Target(**found["target"], tables=tables)
-        settings = from_json(found["settings"]) if found["version"] == VERSION else None
+        settings = from_json(found["settings"]) if "settings" in found else None
     except OSError as error:
         raise Error(f"cannot be read: {error.strerror}", place=Place(path)) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
