@@ -7,7 +7,7 @@ import json
 import pytest
 from psycopg import sql
 
-from sqlmigrate import api, connection, roundtrip, shadow
+from sqlmigrate import api, connection, proofs, roundtrip, shadow
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.review.run import review_project
@@ -336,3 +336,19 @@ def test_drift_right_after_apply_finds_nothing_under_other_settings(unusual, tmp
     drifting.apply()
 
     assert drifting.find().changes == ()
+
+
+def test_a_proof_of_another_time_zone_is_none_for_the_target(visits, database, change):
+    found = visits.load()
+    proofs.write(found, api.roundtrip(visits.directory, ["1"], database=database.conninfo))
+    config, target = Config(migrations=visits.directory), Target(database.conninfo, "it", private=False)
+    recorded = proofs.read(proofs.path_of(found, "1"))
+
+    before = review_project(config, Options(), ["1"], target=target)
+    change("SET timezone = 'Europe/London'")
+    after = review_project(config, Options(), ["1"], target=target)
+
+    assert recorded is not None
+    assert (recorded.settings, "settings" in proofs.path_of(found, "1").read_text()) == ({}, False)
+    assert before.migrations[0].proof.source.endswith("proofs/1.json")
+    assert after.migrations[0].proof.source == "this review"

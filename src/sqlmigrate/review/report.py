@@ -149,7 +149,7 @@ def _trips(question: Question, shadow: Shadow, options: Options, observer: Obser
     samples, _ = find_samples(question.migrations)
     known, missing = {}, []
     for migration in question.wanted:
-        proof = _recorded(question.migrations, migration, shadow.major)
+        proof = _recorded(question.migrations, migration, shadow)
         if proof is None:
             missing.append(migration.migration_id)
         else:
@@ -163,15 +163,17 @@ def _trips(question: Question, shadow: Shadow, options: Options, observer: Obser
     return known
 
 
-def _recorded(migrations: Migrations, migration: Migration, major: int) -> Proof | None:
-    """Give the recorded proof of a pair if it is a good one of these very files."""
+def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
+    """Give the recorded proof of a pair if it is a good one of these very files, made under these settings."""
     try:
-        notes = proofs.require(migrations, [migration], major=major)
+        notes = proofs.require(migrations, [migration], major=shadow.major)
     except MigrationsError:
         return None
     path = proofs.path_of(migrations, migration.migration_id)
     found = proofs.read(path)
-    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path)) if found else None
+    if found is None or dict(found.settings) != shadow.settings.unusual:
+        return None
+    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path))
 
 
 def _proof(trip: RoundTrip, *, with_data: bool) -> Proof:

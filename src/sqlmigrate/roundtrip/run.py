@@ -129,7 +129,8 @@ class _Runner:
         else:
             found = self._tried(migration, ground, samples, cluster=bool(shared))
         seconds = time.monotonic() - started
-        return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without)
+        settings = self.shadow.settings.unusual
+        return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without, settings=settings)
 
     def _tried(self, migration: Migration, ground: Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
         """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere.
