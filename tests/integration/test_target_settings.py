@@ -352,3 +352,17 @@ def test_a_proof_of_another_time_zone_is_none_for_the_target(visits, database, c
     assert (recorded.settings, "settings" in proofs.path_of(found, "1").read_text()) == ({}, False)
     assert before.migrations[0].proof.source.endswith("proofs/1.json")
     assert after.migrations[0].proof.source == "this review"
+
+
+def test_what_an_older_server_does_not_know_is_said_only_where_it_matters():
+    _, notes = on_private(Settings(dict(USUAL)))
+
+    assert notes == ()
+
+
+def test_a_missing_locale_is_said_once():
+    wanted = Locale("UTF8", "libc", "xx_XX.UTF-8", "xx_XX.UTF-8")
+
+    _, notes = on_private(Settings({"lc_monetary": "xx_XX.UTF-8"}, wanted))
+
+    assert [note.split(",")[0] for note in notes] == ["the target is UTF8"]

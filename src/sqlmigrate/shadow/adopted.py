@@ -10,7 +10,7 @@ from psycopg import sql
 
 from sqlmigrate import queries
 from sqlmigrate.connection import redact
-from sqlmigrate.shadow.settings import same
+from sqlmigrate.shadow.settings import USUAL, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -67,7 +67,7 @@ def adopt(
     refused = {}
     adopted = Adopted(login)
     for name, value in wanted.values.items():
-        if name in found.values and same(name, value, found.values[name]):
+        if same(name, value, found.values.get(name, USUAL[name])):  # an older server may not know it
             continue
         adopted.values[name] = value
         try:

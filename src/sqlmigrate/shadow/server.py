@@ -179,7 +179,7 @@ class Shadow:
         with connections.session(database.admin_conninfo, application_name=APPLICATION) as admin:
             login = self.owner
             found, refused = adopted.adopt(wanted, self.settings, admin, database.name, login)
-            notes = list(refused.values())
+            notes = []
             if self.private and (left := adopted.adopt_own(wanted, admin, database.name, login)):
                 notes.append(f"not taken from the target: the settings {', '.join(left)}")
             elif not self.private and wanted.own:
@@ -189,7 +189,10 @@ class Shadow:
             adopted.insist(found, wanted.values, self._look(database), admin, database.name)
         self._databases.adopted = found
         self.settings = self._look(database)
-        return [*notes, *(text for name, text in differences(wanted, self.settings) if name not in refused)]
+        said = dict(differences(wanted, self.settings)) | refused
+        if "encoding" in said:
+            said.pop("lc_monetary", None)  # mostly the same locale is missing, which is said once
+        return [*said.values(), *notes]
 
     def _look(self, database: ShadowDatabase) -> Settings:
         with connections.session(database.conninfo, application_name=APPLICATION) as own:
