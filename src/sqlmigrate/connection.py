@@ -35,6 +35,7 @@ _KEY_PASSWORD = re.compile(
 )
 _SHORT = 3
 _STARTING = "the server is starting up or shutting down: wait until it accepts connections, then run the command again"
+_TEXT_MAX = 10_000  # characters of a message: a function may raise one of 200 MB
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
 # A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
 _DEFAULTS = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "connect_timeout": "15"}
@@ -393,14 +394,20 @@ def refuse_transaction_pooler(first: Connection, second: Connection) -> None:
 
 
 def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:
-    """Take over the parts of an error or notice that people read."""
+    """Take over the parts of an error or notice that people read; what is too long to be read is cut."""
     return ServerMessage(
-        message=diag.message_primary or fallback.strip(),
+        message=_short(diag.message_primary) or _short(fallback.strip()) or "",
         severity=diag.severity_nonlocalized or diag.severity or "ERROR",
         sqlstate=diag.sqlstate,
-        detail=diag.message_detail,
-        hint=diag.message_hint,
-        context=diag.context,
-        internal_query=diag.internal_query,
+        detail=_short(diag.message_detail),
+        hint=_short(diag.message_hint),
+        context=_short(diag.context),
+        internal_query=_short(diag.internal_query),
         internal_position=int(diag.internal_position) if diag.internal_position else None,
     )
+
+
+def _short(text: str | None) -> str | None:
+    if text is None or len(text) <= _TEXT_MAX:
+        return text
+    return f"{text[:_TEXT_MAX]} ... ({len(text) - _TEXT_MAX} more characters)"
