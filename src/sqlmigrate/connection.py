@@ -15,6 +15,7 @@ from psycopg.rows import class_row, tuple_row
 from psycopg.waiting import Ready, Wait
 
 from sqlmigrate import queries, silence
+from sqlmigrate.address import instead, is_starting, require_known_sslmode, shown_host, unknown_parameters
 from sqlmigrate.errors import ConfigError, ConnectionFailed, ServerMessage
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ _KEY_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 _SHORT = 3
+_STARTING = "the server is starting up or shutting down: wait until it accepts connections, then run the command again"
 _TEXT_MAX = 10_000  # characters of a message: a function may raise one of 200 MB
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
-_SCHEMA_HINT = "take yoyo's ?schema= away: the setting search_path does the same for the scripts"
 
 _PATH = "pg_catalog, pg_temp"
 OWN_PATH = f"SET search_path TO {_PATH}"
@@ -103,11 +104,15 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
     try:
         found = conninfo_to_dict(text)
     except psycopg.ProgrammingError:
-        hint = _SCHEMA_HINT if re.search(r"[?&]schema=", text) else _URL_HINT
-        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=hint) from None
+        if names := unknown_parameters(text):
+            message = f"{source} has a parameter that libpq does not know: {', '.join(names)}"
+            raise ConfigError(message, hint=instead(names)) from None
+        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=_URL_HINT) from None
     if _is_torn(text, found):
         raise ConfigError(f"{source} has a host or port that cannot be one", hint=_URL_HINT)
-    return {key: str(value) for key, value in found.items() if value is not None}
+    parts = {key: str(value) for key, value in found.items() if value is not None}
+    require_known_sslmode(parts.get("sslmode"), source=source)
+    return parts
 
 
 def _is_torn(text: str, found: dict[str, Any]) -> bool:
@@ -156,7 +161,8 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
         )
     except psycopg.OperationalError as error:
         reason = _first_reason(error, given).removeprefix("connection failed: ")
-        raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}") from None
+        hint = _STARTING if is_starting(conninfo) else None
+        raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint) from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
     _make_ours(connection)
@@ -255,29 +261,16 @@ def probe(connection: Connection) -> ServerInfo:
     pooled = info.backend_pid != connection.info.backend_pid
     host, port = _address(connection)
     psql = ("-h", host, "-p", port, "-U", connection.info.user, "-d", info.database)
-    return replace(info, host=_shown_host(host, port), pooled=pooled, psql=psql)
+    return replace(info, host=shown_host(host, port), pooled=pooled, psql=psql)
 
 
 def database_of(connection: Connection) -> str:
     """Name the database of a session and its host, for a report."""
-    return f"{connection.info.dbname} on {_shown_host(*_address(connection))}"
+    return f"{connection.info.dbname} on {shown_host(*_address(connection))}"
 
 
 def _address(connection: Connection) -> tuple[str, str]:
     return connection.info.host or connection.info.hostaddr, str(connection.info.port)
-
-
-def _shown_host(host: str, port: str) -> str:
-    return f"socket {host}" if host.startswith("/") else f"{host}:{port}"
-
-
-def meant(conninfo: str) -> str:
-    """Say which database a connection string means, before anybody connects; libpq's own defaults fill the gaps."""
-    known = {item.keyword.decode(): item.val.decode() for item in pq.Conninfo.get_defaults() if item.val}
-    known |= {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value}
-    role = known.get("user", "?")
-    host = _shown_host(known.get("host") or known.get("hostaddr") or "the local socket", known.get("port", "5432"))
-    return f"database {known.get('dbname') or role} on {host} as {role}"
 
 
 def require_writable(info: ServerInfo) -> None:

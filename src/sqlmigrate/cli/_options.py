@@ -121,7 +121,7 @@ class App:
             yield
         except Error as error:
             if not self._announced:
-                from sqlmigrate.connection import meant  # noqa: PLC0415  a target has loaded it already
+                from sqlmigrate.address import meant  # noqa: PLC0415  a target has loaded it already
 
                 self._name(meant(target.conninfo), target)
                 if isinstance(error, ConnectionFailed) and not error.hint and not target.private:

@@ -174,7 +174,7 @@ class _Replay:
 
     def _run(self, database: ShadowDatabase, steps: list[Step]) -> None:
         self._let_create(database)
-        options = Options(search_path=self.live.search_path, lock_timeout=0)
+        options = Options(search_path=self.live.search_path, lock_timeout=0, versions=self.shadow.versions)
         with session(database.conninfo, application_name=APPLICATION) as connection:
             info = probe(connection)
             for number, step in enumerate(steps, 1):

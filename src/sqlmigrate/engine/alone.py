@@ -51,7 +51,7 @@ def run_script(
     """
     for problem in preflight(script, transactional=transactional):
         raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
-    job = Job(migration_id, operation, script, transactional, _NO_CLAIM, ())
+    job = Job(migration_id, operation, script, transactional, _NO_CLAIM, (), versions=options.versions)
     listener = Listener(migration_id, script, observer)
     if transactional and around is None:
         run_job(connection, job, options, info, listener)

@@ -133,7 +133,7 @@ class Sender:
 
     def run(self, statement: Statement) -> None:
         """Run a statement of the script by itself."""
-        self.send(Step(Command(statement.text), statement))
+        self.send(Step(self.job.command(statement), statement))
 
     def write(self, commands: Sequence[Command]) -> None:
         """Write to the journal in a transaction of its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -11,6 +11,8 @@ from sqlmigrate.connection import OWN_PATH, Command
 from sqlmigrate.silence import settled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.sql.script import Script
 
@@ -20,7 +22,10 @@ _NAME_BYTES = 63  # NAMEDATALEN - 1
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait."""
+    """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait.
+
+    `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
+    """
 
     schema: str = "sqlmigrate"
     history_owners: tuple[str, ...] = ()
@@ -32,6 +37,7 @@ class Options:
     wait_lock: int = 300_000
     single_transaction: bool = False
     resume_at: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 # DISCARD ALL resets role, session authorization, settings, temporary tables, plans, LISTEN and advisory locks

@@ -33,11 +33,13 @@ from sqlmigrate.engine.session import (
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
 from sqlmigrate.silence import NOT_KNOWN
+from sqlmigrate.sql.advice import advice
+from sqlmigrate.sql.needs import with_version
 from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.pipeline import Exchange
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import ServerMessage
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
-    from sqlmigrate.sql.script import Script
+    from sqlmigrate.sql.script import Script, Statement
 
 _UNIQUE_VIOLATION, _DIVISION_BY_ZERO, _ACTIVE_TRANSACTION = "23505", "22012", "25001"
 _ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the history row is written before the script"
@@ -59,7 +61,8 @@ class Job:
     the history does not say what was done once it is committed. `trusted` stands before our commands that write the
     history; the last of it fails where its tables are not to be trusted any more. `undoable` says that
     what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
-    `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal.
+    `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal. `versions`
+    are those that CREATE EXTENSION asks for on a shadow.
     """
 
     migration_id: str
@@ -74,6 +77,11 @@ class Job:
     undoable: bool = False
     recorded: bool = False
     half_way: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, statement: Statement) -> Command:
+        """Give the command that a statement is sent as."""
+        return Command(with_version(statement.text, self.versions) if self.versions else statement.text)
 
     @property
     def place(self) -> Place:
@@ -358,7 +366,7 @@ def _steps(job: Job, before: Iterable[Step], after: list[Step]) -> Iterator[Step
         if is_read_anew and classify(statement.text) is Kind.TRANSACTION_CONTROL:
             # the check let none through; its COMMIT would let half of the script stay
             raise ScriptError("the file changed since it was checked; run the command again", place=job.place)
-        yield Step(Command(statement.text), statement)
+        yield Step(job.command(statement), statement)
     yield from after
 
 
@@ -425,7 +433,9 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     is_late = said.sqlstate == _ACTIVE_TRANSACTION and leading_words(step.statement.text, 2) == ["set", "transaction"]
     return ExecutionError(
         said.message,
-        hint=_ISOLATION if job.transactional and is_late else None,
+        hint=_ISOLATION
+        if job.transactional and is_late
+        else advice(said.sqlstate, step.statement.text, transactional=job.transactional),
         migration_id=job.migration_id,
         server=said,
         statement=step.statement.number,

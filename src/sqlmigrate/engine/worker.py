@@ -244,7 +244,7 @@ class Worker:
         except ExecutionError as error:
             error.together = True
             _name_operation(error, operation)
-            if error.server and error.server.sqlstate == _OBJECT_IN_USE and error.hint is None:
+            if error.server and error.server.sqlstate == _OBJECT_IN_USE:
                 error.hint = _DEFERRED
             raise
         seconds = time.monotonic() - started

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlmigrate.errors import Error, Problem
     from sqlmigrate.roundtrip.contents import DataChange
     from sqlmigrate.schemadiff import Change
@@ -54,7 +56,8 @@ class RoundTrip:
     what applying a second time makes different from the first. `data` is what became of sample rows, `expectations`
     are the queries that were not true, `lost` names what was made anew without its data. `base` is the fingerprint of
     the schema before, `without` are the ids before it that could not be applied, `postgresql` is the major version that
-    it ran on, and `seconds` how long it took.
+    it ran on, and `seconds` how long it took. `zone` is the time zone that this was found in, where the target's is not
+    known and in UTC the pair does better; `settings` are those of the database that are not what they mostly are.
     """
 
     migration_id: str
@@ -72,3 +75,5 @@ class RoundTrip:
     without: tuple[str, ...] = ()
     postgresql: int | None = None
     seconds: float = 0.0
+    zone: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)

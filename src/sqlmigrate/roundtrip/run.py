@@ -17,10 +17,12 @@ from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
 from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
-from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
+from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.samples import Samples, unmet
 from sqlmigrate.schemadiff import compare, order_only
+from sqlmigrate.shadow import OTHER_ZONE
 from sqlmigrate.sql.needs import cluster_wide
+from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -77,7 +79,7 @@ def round_trips(
         ground = Ground(shadow, stack)
         if base is not None:
             shadow.restore(ground.database, base.dump)
-        runner = _Runner(shadow, options, observer, fingerprints)
+        runner = _Runner(shadow, replace(options, versions=shadow.versions), observer, fingerprints)
         for migration in migrations.ordered[: last + 1]:
             if base is not None and migration.migration_id in base.applied:
                 continue
@@ -127,7 +129,8 @@ class _Runner:
         else:
             found = self._tried(migration, ground, samples, cluster=bool(shared))
         seconds = time.monotonic() - started
-        return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without)
+        settings = self.shadow.settings.unusual
+        return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without, settings=settings)
 
     def _tried(self, migration: Migration, ground: Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
         """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere.
@@ -141,6 +144,8 @@ class _Runner:
                 trial.take_back(copy)
         if cluster and not trial.applied:
             _forget_roles(found, ground)
+        if self.shadow.assumed and not cluster and found.verdict in PROVEN and depends_on_zone(migration.scripts()):
+            found = self._tried_elsewhere(found, migration, ground, samples)
         if samples.after or samples.expect:
             found = self._with_expectations(found, migration, ground, samples)
         if trial.reached is not None or samples.before:
@@ -150,6 +155,13 @@ class _Runner:
         else:
             ground.without.append(migration.migration_id)
         return found
+
+    def _tried_elsewhere(self, found: RoundTrip, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
+        """Try a pair in a time zone that is not UTC, and give what was found there where it is worse."""
+        with ground.copy() as copy, self.shadow.elsewhere(copy):
+            there = _Trial(self, migration, samples, ground, cluster=False).go(copy)
+        order = list(Verdict)
+        return replace(there, zone=OTHER_ZONE) if order.index(there.verdict) > order.index(found.verdict) else found
 
     def _advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         with ground.alone(cluster=cluster), session(ground.database.conninfo) as connection:

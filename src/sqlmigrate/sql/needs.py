@@ -14,7 +14,7 @@ from sqlmigrate.sql.parse import has_option, parse_tree
 from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlmigrate.sql.script import Script, Statement
 
@@ -96,6 +96,19 @@ def roles_named(scripts: Iterable[Script]) -> frozenset[str]:
 def extensions_named(scripts: Iterable[Script]) -> frozenset[str]:
     """Give the extensions that the scripts create."""
     return needs(scripts).extensions
+
+
+def with_version(statement: str, versions: Mapping[str, str]) -> str:
+    """Have a CREATE EXTENSION that names no version ask for the one in `versions`; others stay as they are."""
+    if not versions or leading_words(statement, 2) != ["create", "extension"]:
+        return statement
+    tree = parse_tree(statement)
+    node = tree.stmts[0].stmt.create_extension_stmt if tree and tree.stmts else None
+    version = versions.get(node.extname) if node else None
+    if node is None or version is None or any(item.def_elem.defname == "new_version" for item in node.options):
+        return statement
+    quoted = version.replace("'", "''")
+    return f"{statement}\nVERSION '{quoted}'"  # on a line of its own: a comment may stand behind the statement
 
 
 def roles_made_by_blocks(scripts: Iterable[Script]) -> frozenset[str]:

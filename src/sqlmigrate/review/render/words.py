@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Migration,
         Proof,
         Report,
+        Settings,
         Severity,
         Statement,
         Suppressed,
@@ -147,6 +148,12 @@ def seconds(number: float) -> str:
     if hours:
         return f"{hours:,} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def settings(found: Settings) -> str:
+    """Say under which settings the shadow was, and whose they are."""
+    whose = {"assumed": "assumed settings", "the target": "settings as in the target"}
+    return f"{whose.get(found.source, f'settings as {found.source} says')}: {found.summary}"
 
 
 def moment(iso: str) -> str:

@@ -224,6 +224,9 @@ def _provenance(report: Report) -> Html:
         ("PostgreSQL of the target", versions.target or "no target was named"),
         ("squawk", versions.squawk or "not installed"),
     ]
+    if report.settings is not None:
+        said = words.settings(report.settings)
+        made.append((said.partition(": ")[0].capitalize(), report.settings.summary))
     scripts = (direction for migration in report.migrations for direction in words.directions(migration))
     return tag(
         "section",
