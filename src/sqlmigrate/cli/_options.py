@@ -86,6 +86,8 @@ class App:
             from sqlmigrate.config import load  # noqa: PLC0415  --help needs no settings
 
             self._config = load(self.given, env=self.env, config_file=self.config_file)
+            for note in self._config.passed_over:
+                self.output.warning(note)
         return self._config
 
     @contextmanager
@@ -149,7 +151,8 @@ class App:
 
     def _name(self, what: str, target: Target) -> None:
         env = f", environment {self.config.env}" if self.config.env else ""
-        click.echo(f"{what} ({target.description}{env})", err=True)
+        above = f", configuration {self.config.file}" if self.config.found_above else ""
+        click.echo(f"{what} ({target.description}{env}{above})", err=True)
         self._announced = True
 
     def warn(self, info: ServerInfo) -> None:
