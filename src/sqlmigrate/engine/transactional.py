@@ -27,8 +27,7 @@ from sqlmigrate.engine.session import (
     set_role,
     settings,
 )
-from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
-from sqlmigrate.sql.parse import Kind, classify
+from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem
 from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
@@ -281,11 +280,7 @@ def _set_up(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
 
 def _steps(job: Job, before: Iterable[Step], after: list[Step]) -> Iterator[Step]:
     yield from before
-    is_read_anew = job.script.text is None
     for statement in job.script.statements():
-        if is_read_anew and classify(statement.text) is Kind.TRANSACTION_CONTROL:
-            # the check let none through; its COMMIT would let half of the script stay
-            raise ScriptError("the file changed since it was checked; run the command again", place=job.place)
         yield Step(Command(statement.text), statement)
     yield from after
 
