@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sqlmigrate.seeds.model import Column, SeedFile, SeedSet, TableName
 
 _TABLES = """
-SELECT n.nspname, c.relname, a.attname, a.atttypid = 'pg_catalog.json'::pg_catalog.regtype, a.atthasdef
+SELECT n.nspname, c.relname, a.attname, a.atttypid = 'pg_catalog.json'::pg_catalog.regtype, a.atthasdef,
+    a.attidentity = 'a'::pg_catalog."char", a.attgenerated <> ''::pg_catalog."char", c.oid::pg_catalog.int8, a.attnum
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -47,12 +48,20 @@ _APPLY_FIRST = "apply the migrations first: sqlmigrate apply"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What seeding has to know of a table: columns, those of type json, those with a default, unique indexes."""
+    """What seeding has to know of a table: columns, those of type json, those with a default, unique indexes.
+
+    `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed; `numbers` has
+    the number of each column.
+    """
 
     columns: frozenset[str]
     json_columns: frozenset[str]
     with_default: frozenset[str]
     unique: frozenset[frozenset[str]]
+    oid: int
+    numbers: Mapping[str, int]
+    always: frozenset[str] = frozenset()
+    generated: frozenset[str] = frozenset()
 
 
 def read_tables(conn: psycopg.Connection[Any], seeds: SeedSet) -> dict[TableName, Table]:
@@ -74,6 +83,10 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
             columns=frozenset(row[2] for row in mine),
             json_columns=frozenset(row[2] for row in mine if row[3]),
             with_default=frozenset(row[2] for row in mine if row[4]),
+            always=frozenset(row[2] for row in mine if row[5]),
+            generated=frozenset(row[2] for row in mine if row[6]),
+            oid=mine[0][7],
+            numbers={row[2]: row[8] for row in mine},
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
         )
         for name in names
@@ -89,6 +102,7 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
         yield Problem(f"table {mapping.table} does not exist", place, _APPLY_FIRST)
         return
     yield from _missing_columns(file, table)
+    yield from _not_to_be_set(file, table)
     for column in mapping.default_on_update:
         if column in table.columns and column not in table.with_default:
             yield Problem(f"column {column} of {mapping.table} has no default to get on update", place)
@@ -113,6 +127,24 @@ def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
     for name, place in places.items():
         if name not in table.columns:
             yield Problem(f"table {mapping.table} has no column {name}", place, _APPLY_FIRST)
+
+
+def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
+    """Give the columns that a row sets and PostgreSQL lets nobody set, or not to another value, each once."""
+    mapping = file.mapping
+    fixed = dict.fromkeys(table.generated, "is computed by PostgreSQL")
+    fixed |= dict.fromkeys(
+        table.always.difference(mapping.conflict),
+        "is GENERATED ALWAYS AS IDENTITY, so no row can be updated to another number",
+    )
+    for index, row in enumerate(file.rows if fixed else ()):
+        for key in row:
+            for column in mapping.columns_of(key):
+                if reason := fixed.pop(column.name, None):
+                    place = file.document.place((mapping.list, index), key=key)
+                    yield Problem(
+                        f"column {column.name} of {mapping.table} {reason}", place, "leave it out of the rows"
+                    )
 
 
 def _missing_reference(file: SeedFile, column: Column, tables: Mapping[TableName, Table]) -> Iterator[Problem]:
