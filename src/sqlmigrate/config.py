@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FILE_NAMES = ("sqlmigrate.toml", "pyproject.toml")
 DEFAULT = "default"
+_SHOWN, _HUGE = 40, 10**30
 _LOOKED_AT = 1 << 20  # bytes of a pyproject.toml that does not count
 API_ROLES = ("anon", "authenticated")
 """The roles behind which an API puts everybody, as Supabase names them."""
@@ -230,8 +231,10 @@ def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
         raise ConfigError(f"{path} is no valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
     tools = data.get("tool", {})
     if not isinstance(tools, dict):
         raise ConfigError(f"{path}: [tool] must be a table")
@@ -292,12 +295,25 @@ def parse_setting(name: str, value: Any, source: str, base: Path) -> Any:
 def _text(value: Any, _: Path) -> str:
     if not isinstance(value, str):
         raise ValueError("a text is needed")  # noqa: TRY004  becomes a ConfigError with its source
+    if "\0" in value:
+        raise ValueError("no text of PostgreSQL holds a NUL character")
+    if not is_utf8(value):
+        raise ValueError("it is not UTF-8")
     return value
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether a text can be sent: bytes of variables and arguments that are not UTF-8 become half characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _schema(value: Any, base: Path) -> str:
     text = _text(value, base)
-    if not text or "\0" in text or len(text.encode()) > 63:  # noqa: PLR2004  NAMEDATALEN - 1
+    if not text or len(text.encode()) > 63:  # noqa: PLR2004  NAMEDATALEN - 1
         raise ValueError("a schema name has 1 to 63 bytes")
     if text.startswith("pg_"):
         raise ValueError("names that begin with pg_ belong to PostgreSQL")
@@ -305,7 +321,7 @@ def _schema(value: Any, base: Path) -> str:
 
 
 def _path(value: Any, base: Path) -> Path:
-    if not isinstance(value, (str, Path)) or not str(value):
+    if not isinstance(value, (str, Path)) or not str(value) or "\0" in str(value):
         raise ValueError("a path is needed")
     try:
         path = Path(value).expanduser()
@@ -320,21 +336,26 @@ def _bool(value: Any, _: Path) -> bool:
     text = str(value).strip().lower()
     if text in _TRUE | _FALSE:
         return text in _TRUE
-    raise ValueError(f"{value!r} is neither true nor false")
+    raise ValueError(f"{repr(value)[:_SHOWN]} is neither true nor false")
 
 
-def _texts(value: Any, _: Path) -> tuple[str, ...]:
+def _texts(value: Any, base: Path) -> tuple[str, ...]:
     """Read a list, which a variable or an option writes with commas in between."""
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
         raise ValueError("a list of texts is needed")
-    return tuple(item.strip() for item in items if item.strip())
+    return tuple(_text(item.strip(), base) for item in items if item.strip())
 
 
 def _time(value: Any, _: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"{value!r} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
-    return parse_duration(str(value))
+        raise ValueError(f"{repr(value)[:_SHOWN]} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
+    return parse_duration(value if isinstance(value, str) else _digits(value))
+
+
+def _digits(number: int) -> str:
+    """Write a number as a time; Python writes none of more than 4,300 digits."""
+    return str(number) if abs(number) < _HUGE else str(_HUGE)
 
 
 def _lock_timeout(value: Any, base: Path) -> int:

@@ -44,7 +44,10 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         known = history.read(session, app.config.history_schema)
         states = plan.status(found, known)
         errors, warnings = plan.contradictions(states, known)
-    for problem in (*found.warnings, *warnings, *errors):
+    for problem in found.misnumbered:
+        app.output.warning("\n".join(render_problem(problem)))
+    others = [problem for problem in found.warnings if problem not in found.misnumbered]
+    for problem in (*others, *warnings, *errors):
         word = "warning" if problem.warning else "apply refuses this"
         app.output.detail(f"{word}: " + "\n".join(render_problem(problem)))
     app.output.result(migrations=[_as_json(item) for item in states], summary=_counts(states))
