@@ -302,6 +302,14 @@ def _text(value: Any, _: Path) -> str:
     return value
 
 
+def is_path(value: str | Path) -> bool:
+    """Tell whether the system takes a path at all; bytes that are not UTF-8 are no hindrance."""
+    try:
+        return bool(str(value)) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
 def is_utf8(text: str) -> bool:
     """Tell whether a text can be sent: bytes of variables and arguments that are not UTF-8 become half characters."""
     try:
@@ -321,7 +329,7 @@ def _schema(value: Any, base: Path) -> str:
 
 
 def _path(value: Any, base: Path) -> Path:
-    if not isinstance(value, (str, Path)) or not str(value) or "\0" in str(value):
+    if not isinstance(value, (str, Path)) or not is_path(value):
         raise ValueError("a path is needed")
     try:
         path = Path(value).expanduser()

@@ -103,7 +103,7 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
         text = re.sub(r"^([a-z]+)\+[a-z0-9]+://", r"\1://", text)  # SQLAlchemy's and yoyo's postgresql+psycopg://
     try:
         found = conninfo_to_dict(text)
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeError):
         hint = _SCHEMA_HINT if re.search(r"[?&]schema=", text) else _URL_HINT
         raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=hint) from None
     if _is_torn(text, found):
@@ -274,7 +274,11 @@ def _shown_host(host: str, port: str) -> str:
 
 def meant(conninfo: str) -> str:
     """Say which database a connection string means, before anybody connects; libpq's own defaults fill the gaps."""
-    known = {item.keyword.decode(): item.val.decode() for item in pq.Conninfo.get_defaults() if item.val}
+    known = {
+        item.keyword.decode(): item.val.decode(errors="backslashreplace")
+        for item in pq.Conninfo.get_defaults()
+        if item.val
+    }
     known |= {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value}
     role = known.get("user", "?")
     host = _shown_host(known.get("host") or known.get("hostaddr") or "the local socket", known.get("port", "5432"))

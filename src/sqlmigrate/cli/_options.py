@@ -277,6 +277,7 @@ def _with_app(command: F, options: Sequence[Callable[[Any], Any]]) -> F:
 
 def _app(context: click.Context, values: dict[str, Any]) -> App:
     """Take the common options out of a command's values."""
+    _require_utf8(values)
     path = context.command_path.split()[1:]
     output = Output(
         " ".join(path),
@@ -295,3 +296,13 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
         yes=values.pop("yes", False),
         yes_i_mean=values.pop("yes_i_mean", None),
     )
+
+
+def _require_utf8(values: dict[str, Any]) -> None:
+    """Refuse texts that could be sent nowhere; paths may be any bytes."""
+    from sqlmigrate.config import is_utf8  # noqa: PLC0415  --help needs no settings
+
+    for name, value in values.items():
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and not is_utf8(text):
+                raise click.UsageError(f"{name.replace('_', '-')}: {text!r} is not UTF-8")
