@@ -152,7 +152,7 @@ class App:
     def _name(self, what: str, target: Target) -> None:
         env = f", environment {self.config.env}" if self.config.env else ""
         above = f", configuration {self.config.file}" if self.config.found_above else ""
-        click.echo(f"{what} ({target.description}{env}{above})", err=True)
+        self.output.always(f"{what} ({target.description}{env}{above})")
         self._announced = True
 
     def warn(self, info: ServerInfo) -> None:
