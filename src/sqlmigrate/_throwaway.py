@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from sqlmigrate import config, connection, events
-from sqlmigrate._arguments import SCHEMA, Time, conninfo, own_errors, read_files, run_options
+from sqlmigrate._arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.shadow import TargetFacts
 
 
+@checked
 def roundtrip(
     migrations: str | Path | Migrations,
     ids: Iterable[str] = (),
@@ -59,6 +60,7 @@ def roundtrip(
             return tuple(run)
 
 
+@checked
 def drift(
     database: str,
     migrations: str | Path | Migrations,

@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate import connection, engine, errors, events, history, seeds
 from sqlmigrate import migrations as files
 from sqlmigrate import plan as planning
-from sqlmigrate._arguments import SCHEMA, Time, conninfo, own_errors, read_files, require_one, run_options
+from sqlmigrate._arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, require_one, run_options
 from sqlmigrate._throwaway import drift, roundtrip
 from sqlmigrate.engine import Result
 from sqlmigrate.migrations import Migration, Migrations
-from sqlmigrate.plan import Plan, State, Status, needs_attention
+from sqlmigrate.plan import Plan, State, Status
 from sqlmigrate.seeds import SeedResult, SeedSet
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ __all__ = [
     "plan_rollback_as_sql", "read", "read_seeds", "rollback", "roundtrip", "seed", "status",
 ]  # fmt: skip
 
+needs_attention = checked(planning.needs_attention)
 
+
+@checked
 def read(directory: str | Path) -> Migrations:
     """Read a folder of migrations, without a database.
 
@@ -56,6 +59,7 @@ def read(directory: str | Path) -> Migrations:
     return files.load(Path(directory))
 
 
+@checked
 def read_seeds(directory: str | Path) -> SeedSet:
     """Read a folder of seed files and check each with its JSON Schema, without a database.
 
@@ -64,6 +68,7 @@ def read_seeds(directory: str | Path) -> SeedSet:
     return seeds.load(Path(directory))
 
 
+@checked
 def status(
     database: str,
     migrations: str | Path | Migrations,
@@ -83,6 +88,7 @@ def status(
         return tuple(planning.status(found, history.read(session, options.schema, owners=options.history_owners)))
 
 
+@checked
 def plan(
     database: str,
     migrations: str | Path | Migrations,
@@ -101,6 +107,7 @@ def plan(
     return _preview(database, planner, run_options(history_schema=history_schema, history_owners=history_owners)).plan
 
 
+@checked
 def plan_rollback(
     database: str,
     migrations: str | Path | Migrations,
@@ -129,6 +136,7 @@ def plan_rollback(
     return _preview(database, planner, run_options(history_schema=history_schema, history_owners=history_owners)).plan
 
 
+@checked
 def plan_as_sql(
     database: str,
     migrations: str | Path | Migrations,
@@ -160,6 +168,7 @@ def plan_as_sql(
     return _as_sql(database, planner, options)
 
 
+@checked
 def plan_rollback_as_sql(
     database: str,
     migrations: str | Path | Migrations,
@@ -197,6 +206,7 @@ def plan_rollback_as_sql(
     return _as_sql(database, planner, options)
 
 
+@checked
 def apply(
     database: str,
     migrations: str | Path | Migrations,
@@ -249,6 +259,7 @@ def apply(
         return engine.apply(conninfo(database), planner, options, gate=_pass, observer=observer)
 
 
+@checked
 def rollback(
     database: str,
     migrations: str | Path | Migrations,
@@ -302,6 +313,7 @@ def rollback(
         return engine.rollback(conninfo(database), planner, options, gate=_pass, observer=observer)
 
 
+@checked
 def seed(
     database: str,
     data: str | Path | SeedSet,

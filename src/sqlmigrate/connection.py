@@ -103,7 +103,7 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
         text = re.sub(r"^([a-z]+)\+[a-z0-9]+://", r"\1://", text)  # SQLAlchemy's and yoyo's postgresql+psycopg://
     try:
         found = conninfo_to_dict(text)
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeError):
         if names := unknown_parameters(text):
             message = f"{source} has a parameter that libpq does not know: {', '.join(names)}"
             raise ConfigError(message, hint=instead(names)) from None

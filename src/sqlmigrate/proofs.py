@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import __version__
 from sqlmigrate.errors import Error, MigrationsError, Place, Problem
+from sqlmigrate.files import make_folder, write_text
 from sqlmigrate.migrations import BOOTSTRAP, PROOFS
 from sqlmigrate.roundtrip import PROVEN, Samples, Verdict, find_samples
 
@@ -67,8 +68,8 @@ def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
     paths = []
     for proof in _proofs(migrations, trips):
         path = path_of(migrations, proof.migration_id)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(_as_json(proof), indent=2) + "\n", encoding="utf-8")
+        make_folder(path.parent)
+        write_text(path, json.dumps(_as_json(proof), indent=2) + "\n")
         paths.append(path)
     return paths
 

@@ -372,3 +372,38 @@ def test_a_home_folder_is_written_with_a_tilde(project, setting):
     project.config('migrations = "~/sql"\n')
 
     assert setting("migrations")[0] == str(Path("~/sql").expanduser())
+
+
+def test_a_configuration_above_the_working_directory_is_named(project, sqlmigrate, monkeypatch):
+    file = project.config("role = 'of_above'\n")
+    (below := project.root / "below").mkdir()
+    monkeypatch.chdir(below)
+
+    outcome = sqlmigrate("config")
+    document = sqlmigrate("config", "--json").document
+
+    assert outcome.lines[0] == f"file: {file}, found above the working directory"
+    assert (document["file"], document["found_above"], document["passed_over"]) == (str(file), True, [])
+
+
+def test_a_configuration_that_others_may_have_written_is_passed_over_with_a_warning(project, sqlmigrate, monkeypatch):
+    file = project.config("migrations = 'theirs'\n")
+    (below := project.root / "below").mkdir()
+    monkeypatch.chdir(below)
+    project.root.chmod(0o1777)
+
+    outcome = sqlmigrate("config", "--json")
+
+    note = f"{file} is passed over, and so is all above {project.root}: anybody may write to it"
+    assert outcome.stderr == f"warning: {note}\n"
+    assert (outcome.document["file"], outcome.document["passed_over"]) == (None, [note])
+
+
+def test_the_banner_names_a_configuration_above(project, target, sqlmigrate, monkeypatch):
+    file = project.config("")
+    (below := project.root / "below").mkdir()
+    monkeypatch.chdir(below)
+
+    outcome = sqlmigrate("status", "--quiet")
+
+    assert f"(named by variable DATABASE_URL, configuration {file})" in outcome.stderr

@@ -244,3 +244,12 @@ def test_ids_that_look_like_markup_are_shown_as_they_are(project, target, sqlmig
     assert "[bold]x " in shown
     assert "a :smile: b " in shown
     assert "größe_表 " in shown
+
+
+def test_numbers_that_may_not_be_in_order_are_warned_of(project, target, sqlmigrate):
+    project.tables("2_x", "10_x", "0003_a", "0003_b")
+
+    outcome = sqlmigrate("status")
+
+    assert "10_x.sql: runs before 2_x: the order is that of the names" in outcome.stderr
+    assert "0003_b.sql: its number is that of 0003_a too: the order is that of the names" in outcome.stderr

@@ -95,7 +95,10 @@ def _apply(app: App) -> None:
     app.output.result(
         tables=[{"table": name, "inserted": i, "updated": u, "unchanged": same} for name, i, u, same in rows],
         written=result.written,
+        warnings=result.warnings,
     )
+    for warning in result.warnings:
+        app.output.warning(warning)
     for name, inserted, updated, unchanged in rows:
         app.output.line(f"{name}: {inserted} inserted, {updated} updated, {unchanged} unchanged")
     if not rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sqlmigrate.cli._options import App, common
+from sqlmigrate.files import write_text
 
 EPILOG = """\b
 Examples:
@@ -36,7 +37,7 @@ def command(app: App, *, output: Path | None) -> None:
         settings = shadow.read_settings(session)
     data = statistics.as_json(found, settings)
     if output is not None:
-        output.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        write_text(output, json.dumps(data, indent=2) + "\n")
         app.output.progress(f"wrote {output}")
     app.output.result(target=data["target"], settings=data["settings"])
     rows = [(table.name, statistics.described(table)) for table in found.tables[:_SHOWN]]

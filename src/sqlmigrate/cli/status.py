@@ -44,7 +44,10 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         known = history.read(session, app.config.history_schema, owners=app.config.history_owners)
         states = plan.status(found, known)
         errors, warnings = plan.contradictions(states, known)
-    for problem in (*found.warnings, *warnings, *errors):
+    for problem in found.misnumbered:
+        app.output.warning("\n".join(render_problem(problem)))
+    others = [problem for problem in found.warnings if problem not in found.misnumbered]
+    for problem in (*others, *warnings, *errors):
         word = "warning" if problem.warning else "apply refuses this"
         first, *rest = render_problem(problem)
         app.output.detail(f"{word}: {first}", *rest)

@@ -6,8 +6,6 @@ here and what is run there come from one description (`Job`).
 
 from __future__ import annotations
 
-import codecs
-import hashlib
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +33,7 @@ from sqlmigrate.engine.session import (
     setting_values,
 )
 from sqlmigrate.engine.transactional import job_for
-from sqlmigrate.errors import HistoryError, Place, ScriptError
+from sqlmigrate.errors import HistoryError, ScriptError
 from sqlmigrate.runlock import lock_key
 from sqlmigrate.silence import SERVER
 from sqlmigrate.sql.scan import is_closed
@@ -261,20 +259,7 @@ def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str
 def _text(script: Script, last: Piece | None) -> Iterator[str]:
     """Yield the bytes of a script, with its last statement closed."""
     tail = ""
-    for part in _parts(script):
+    for part in script.parts():
         yield part
         tail = (tail + part)[-_TAIL:]
     yield ending(tail, last)
-
-
-def _parts(script: Script) -> Iterator[str]:
-    if script.text is not None:
-        yield script.text
-        return
-    digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8-sig")()
-    with script.path.open("rb") as file:
-        while raw := file.read(_CHUNK):
-            digest.update(raw)
-            yield decoder.decode(raw)
-    if digest.hexdigest() != script.sha256:
-        raise ScriptError("the file changed while it was read; run the command again", place=Place(script.path))

@@ -19,7 +19,7 @@ from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.engine.transactional import undo
 from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, open_block, resets_session, sets_up_session
-from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError
+from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
 from sqlmigrate.events import Resumed
 from sqlmigrate.sql.parse import Kind, classify
 
@@ -78,6 +78,12 @@ class Stepper:
             undo(connection)
             self._note(statement, error)
             raise self._stopped(error) from None
+        except ScriptError as error:  # the file is another one than was checked
+            undo(connection)
+            if not self._is_begun():
+                raise
+            changed = ExecutionError(error.message, migration_id=job.migration_id, place=error.place, hint=error.hint)
+            raise self._stopped(changed) from None
         except Error:
             undo(connection)
             raise

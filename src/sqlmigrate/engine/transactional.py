@@ -31,11 +31,10 @@ from sqlmigrate.engine.session import (
     set_role,
     settings,
 )
-from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem, ScriptError
+from sqlmigrate.errors import Error, ExecutionError, HistoryError, MigrationsError, Place, Problem
 from sqlmigrate.silence import NOT_KNOWN
 from sqlmigrate.sql.advice import advice
 from sqlmigrate.sql.needs import with_version
-from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
@@ -361,11 +360,7 @@ def _set_up(job: Job, options: Options, info: ServerInfo, confirm: Iterable[Step
 
 def _steps(job: Job, before: Iterable[Step], after: list[Step]) -> Iterator[Step]:
     yield from before
-    is_read_anew = job.script.text is None
     for statement in job.script.statements():
-        if is_read_anew and classify(statement.text) is Kind.TRANSACTION_CONTROL:
-            # the check let none through; its COMMIT would let half of the script stay
-            raise ScriptError("the file changed since it was checked; run the command again", place=job.place)
         yield Step(job.command(statement), statement)
     yield from after
 

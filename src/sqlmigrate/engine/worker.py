@@ -141,8 +141,8 @@ class Worker:
     def _goes_along(self, job: Job) -> bool:
         """Tell whether the COMMIT of the script before can go out in the same pipeline.
 
-        A large script is read as it runs, and may be another one by then; old poolers answer before they hear more; and
-        up to PostgreSQL 14.4 DISCARD ALL counts as the query after which no isolation level can be set.
+        A large script is read as it runs, and may be another one by then: it stops; old poolers answer before they hear
+        more; and up to PostgreSQL 14.4 DISCARD ALL counts as the query after which no isolation level can be set.
         """
         if not job.transactional or self.info.pooled:
             return False
