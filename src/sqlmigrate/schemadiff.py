@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmigrate.schema import POSITION, TABLE, Name, Schema, Value
+from sqlmigrate.sql.difference import same_routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 FLAGS = ("invalid", "not ready", "not live", "clustered", "replica identity", "inherited")
 """What the definition of an index or a trigger does not say."""
+ROUTINES = ("function", "procedure")
 TEXT_LINES = 40
 """Lines of one definition that are shown."""
 
@@ -56,10 +58,22 @@ def compare(before: Schema, after: Schema) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=_order))
 
 
-def order_only(changes: Iterable[Change]) -> bool:
-    """Tell whether there are differences, and all of them are the physical order of columns."""
-    found = list(changes)
-    return bool(found) and all(change.kind == "changed" and change.property == POSITION for change in found)
+def is_order(change: Change) -> bool:
+    """Tell whether a change is of the physical order of columns; of a composite type's attributes it is no such thing.
+
+    Rows of a table are written by column; values of a composite type by place, in text and by ROW().
+    """
+    return change.kind == "changed" and change.object.kind == "column" and change.property == POSITION
+
+
+def is_text(change: Change) -> bool:
+    """Tell whether a change is of white space and comments in the body of a routine."""
+    return (
+        change.kind == "changed"
+        and change.object.kind in ROUTINES
+        and change.property == "definition"
+        and same_routine(str(change.before), str(change.after))
+    )
 
 
 def as_text(changes: Iterable[Change]) -> list[str]:

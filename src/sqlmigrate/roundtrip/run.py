@@ -19,7 +19,7 @@ from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.samples import Samples, unmet
-from sqlmigrate.schemadiff import compare, order_only
+from sqlmigrate.schemadiff import compare, is_order, is_text
 from sqlmigrate.sql.needs import cluster_wide
 
 if TYPE_CHECKING:
@@ -338,12 +338,14 @@ def _forget_roles(found: RoundTrip, ground: Ground) -> None:
 
 def _judge(found: RoundTrip) -> Verdict:
     """Give the worst that is to be said of a pair that ran to its end."""
-    differences = [part for part in (found.differences, found.again) if part]
-    if found.data or found.data_again or any(not order_only(part) for part in differences):
+    moved = [change for change in (*found.differences, *found.again) if not is_text(change)]
+    if found.data or found.data_again or not all(map(is_order, moved)):
         return Verdict.NOT_RESTORED
     if found.lost:
         return Verdict.LOSSY
-    return Verdict.ORDER_ONLY if differences else Verdict.EXACT
+    if moved:
+        return Verdict.ORDER_ONLY
+    return Verdict.TEXT_ONLY if found.differences or found.again else Verdict.EXACT
 
 
 def _forward(migration: Migration) -> _Way:
