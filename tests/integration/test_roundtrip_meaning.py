@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from sqlmigrate import shadow
 from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.schemadiff import as_text
+from support import undo
 from support.trips import one
 
 pytestmark = pytest.mark.pg
@@ -206,3 +208,31 @@ def test_an_order_of_columns_beside_a_text_is_order_only(project, server):
     )
 
     assert found.verdict is Verdict.ORDER_ONLY
+
+
+@pytest.fixture(scope="module")
+def printed(server: shadow.Shadow) -> dict[str, tuple[str, str, int]]:
+    """For each program, what drops all definitions of the corpus, and what it prints to make them anew."""
+    with server.database() as database, psycopg.connect(database.conninfo, autocommit=True) as session:
+        session.execute(undo.ground())
+        return {"psql": undo.pair(session, pretty=True), "pg_dump": undo.pair(session, pretty=False)}
+
+
+@pytest.mark.parametrize("program", ["psql", "pg_dump"])
+def test_an_undo_copied_from_what_a_program_prints_is_exact(project, server, printed, program):
+    drops, undos, count = printed[program]
+    found = one(project, server, drops, undos, ground=undo.ground())
+
+    assert count >= 50
+    assert as_text([*found.differences, *found.again]) == []
+    assert (found.verdict, found.failure) == (Verdict.EXACT, None)
+
+
+@pytest.mark.parametrize("program", ["psql", "pg_dump"])
+def test_an_undo_that_means_something_else_is_not_restored(project, server, printed, program):
+    drops, undos, count = printed[program]
+    found = one(project, server, drops, undos.replace("77", "78"), ground=undo.ground())
+
+    assert found.verdict is Verdict.NOT_RESTORED
+    # an exclusion constraint has an index of its own
+    assert len({change.object for change in found.differences}) == count + 1

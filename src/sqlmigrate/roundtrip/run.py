@@ -14,6 +14,7 @@ from sqlmigrate.connection import probe, server_message, session
 from sqlmigrate.engine.alone import run_script
 from sqlmigrate.errors import Error, ExecutionError, Problem
 from sqlmigrate.events import ignore
+from sqlmigrate.normalform import without_equal
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
 from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.schemadiff import Change
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
 
@@ -252,9 +254,11 @@ class _Trial:
         self.reached: Snapshot | None = None
         self._ground = ground
         self._known = ground.known
+        self._conninfo = ""
 
     def go(self, database: ShadowDatabase) -> RoundTrip:
         """Try the pair; all that it needs are sessions of its own, which end with it."""
+        self._conninfo = database.conninfo
         with session(database.conninfo) as connection, _administered(database) as admin:
             try:
                 return self._go(connection, admin)
@@ -290,7 +294,7 @@ class _Trial:
         self.applied = False
         s2 = self._schema(admin())
         data = tuple(compare_contents(rows, read_contents(admin()))) if rows else ()
-        found = replace(found, differences=compare(s0.schema, s2.schema), data=data)
+        found = replace(found, differences=self._differences(s0, s2), data=data)
         if between is not None or not s2.keeps(s0):
             found = replace(found, lost=tuple(self._lost(admin(), between, None if data else rows)))
         if failure := self.runner.attempt(connection, migration, replace(forward, step="apply again")):
@@ -299,11 +303,16 @@ class _Trial:
             return replace(found, verdict=verdict, failure=failure)
         self.applied = True
         s3 = self.reached = self._schema(admin())
-        found = replace(found, again=compare(s1.schema, s3.schema))
+        found = replace(found, again=self._differences(s1, s3))
         if rows_applied:
             data = tuple(compare_contents(rows_applied, read_contents(admin()), values=False))
             found = replace(found, data_again=data)
         return replace(found, verdict=_judge(found))
+
+    def _differences(self, before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
+        """Compare by what definitions mean: an undo may write them differently."""
+        changes = compare(before.schema, after.schema)
+        return without_equal(self._conninfo, before.schema, after.schema, changes)
 
     def _lost(
         self, admin: Connection, between: Mapping[str, Holder] | None, contents: Contents | None
