@@ -22,7 +22,7 @@ SINCE: dict[str, dict[str, tuple[int, ...]]] = {
     "sequence": {"unlogged": (15,)},
     "subscription": {
         "two phase": (15,), "disable on error": (15,), "password required": (16,), "run as owner": (16,),
-        "origin": (16,), "failover": (17,),
+        "origin": (16,), "failover": (17,), "streaming": (16, 18),
     },
 }  # fmt: skip
 """By kind and property the versions since which there is such a property, or since which it says something else.
@@ -57,8 +57,11 @@ def common(name: Name, found: Properties, majors: Collection[int]) -> Properties
 def called(name: Name, found: Properties) -> Name:
     """Give the name by which an object is compared: a NOT NULL goes by its column.
 
-    pg_upgrade and pg_restore from before 18 give it the name that a new one gets, and not the one of long ago.
+    pg_upgrade and pg_restore from before 18 give it the name that a new one gets, and not the one of long ago. Of a
+    transform, pg_identify_object() says `on language` up to 16.
     """
+    if name.kind == "transform":
+        return Name(name.kind, name.name.replace(" on language ", " language "))
     if name.kind in _NAMES_NOT_NULL and _is_not_null(found):
         return Name(name.kind, f"{found['definition']} on {found.get(TABLE)}")
     return name

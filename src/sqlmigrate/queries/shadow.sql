@@ -61,6 +61,11 @@ SELECT t.spcname::text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY 
 -- name: granted
 SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
 
+-- name: becomes_superuser
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolsuper AND pg_catalog.pg_has_role(%(name)s::pg_catalog.name, r.oid, 'MEMBER')
+)
+
 -- name: extensions
 SELECT e.name::text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
 

@@ -19,7 +19,7 @@ from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
 from sqlmigrate.sql.needs import cluster_wide, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlmigrate.connection import Connection
@@ -41,7 +41,8 @@ class Shadow:
     """A server where throwaway databases are made.
 
     `private` says that it is gone afterwards, so that it may be changed as a whole. `owner` is the role that scripts
-    run as, `notes` are sentences that the user should see.
+    run as, `notes` are sentences that the user should see. `privileged` says that a script may get at PostgreSQL's own
+    objects: its role is or may become a superuser, or something was made as one.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Shadow:
         self.version, self.major = facts.version, facts.major
         self.owner = owner
         self.notes: tuple[str, ...] = ()
+        self.privileged = True
         self._session = session
         self._databases = databases
         self._wanted = wanted
@@ -122,7 +124,8 @@ class Shadow:
     def ground(self, database: ShadowDatabase) -> None:
         """Prepare the database that all others are copied from; what was left out is added to `notes`."""
         wanted = self._wanted
-        left_out = _run_bootstrap(database, wanted, private=self.private)
+        scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
+        left_out = _run_bootstrap(database, scripts, private=self.private)
         if self.private:
             with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
                 roles.adopt(inside, wanted)
@@ -138,6 +141,8 @@ class Shadow:
                 if names
             ]
         self.notes += tuple(left_out)
+        row = self._session.execute(queries.load("shadow")["becomes_superuser"], {"name": self.owner}).fetchone()
+        self.privileged = bool(scripts) or wanted.bootstrap is None or not row or bool(row[0])
         self._template = database.name
 
 
@@ -241,9 +246,8 @@ def _notes(facts: TargetFacts, wanted: Wanted, *, superuser: bool) -> Iterator[s
         yield (f"role {target.login} is a superuser in the target; on the shadow scripts run as an ordinary role")
 
 
-def _run_bootstrap(database: ShadowDatabase, wanted: Wanted, *, private: bool) -> list[str]:
+def _run_bootstrap(database: ShadowDatabase, scripts: Sequence[Script], *, private: bool) -> list[str]:
     """Run the bootstrap, elsewhere without what changes the cluster; give what was left out."""
-    scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
     if not scripts:
         return []
     notes = []
