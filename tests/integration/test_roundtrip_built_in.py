@@ -9,7 +9,7 @@ import pytest
 from sqlmigrate import shadow
 from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.schemadiff import as_text
-from support.trips import one
+from support.trips import one, tried
 
 pytestmark = pytest.mark.pg
 
@@ -178,3 +178,45 @@ def test_a_change_of_what_all_databases_share_is_found_unless_it_is_taken_back(p
     bad = one(project, server, undo, "SELECT 1;")  # what was applied is there now
     assert bad.verdict is Verdict.NOT_RESTORED
     assert {change.object for change in bad.differences} == {change.object for change in good.makes}
+
+
+SUBSCRIPTION = """
+CREATE SUBSCRIPTION far CONNECTION 'host=nowhere' PUBLICATION p
+    WITH (connect = false, enabled = false, slot_name = NONE);
+COMMENT ON SUBSCRIPTION far IS 'from afar';
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "undo"),
+    [
+        ("CREATE TABLE t (id int);", "DROP TABLE t;"),
+        ("ALTER SUBSCRIPTION far SET (binary = true);", "ALTER SUBSCRIPTION far SET (binary = false);"),
+        ("ALTER SUBSCRIPTION far OWNER TO CURRENT_USER;", "SELECT 1;"),
+        ("ALTER SUBSCRIPTION far RENAME TO near;", "ALTER SUBSCRIPTION near RENAME TO far;"),
+        ("COMMENT ON SUBSCRIPTION far IS NULL;", "COMMENT ON SUBSCRIPTION far IS 'from afar';"),
+        ("DROP SUBSCRIPTION far;", SUBSCRIPTION),
+    ],
+)
+def test_a_subscription_is_there_in_a_copy(project, server, script, undo):
+    found = one(project, server, script, undo, ground=SUBSCRIPTION)
+
+    assert (found.verdict, found.failure, as_text([*found.differences, *found.again])) == (Verdict.EXACT, None, [])
+
+
+def test_what_becomes_of_a_subscription_is_compared(project, server):
+    project.migration("0", SUBSCRIPTION, rollback="DROP SUBSCRIPTION far;")
+    project.migration("1", "COMMENT ON SUBSCRIPTION far IS 'x';", rollback="SELECT 1;")
+    project.migration("2", "ALTER SUBSCRIPTION far SET (binary = true);", rollback="SELECT 1;")
+    first, second, third = tried(project, server)
+
+    assert first.verdict is Verdict.EXACT
+    assert as_text(second.differences) == ["~ subscription far: comment from afar -> x"]
+    assert as_text(third.differences) == ["~ subscription far: binary no -> yes"]
+
+
+def test_the_connection_limit_of_a_database_is_there_in_a_copy(project, server):
+    limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT {}', current_database()); END $$;"
+    found = one(project, server, limit.format(7), limit.format(9), ground=limit.format(9))
+
+    assert (found.verdict, as_text(found.differences)) == (Verdict.EXACT, [])

@@ -83,7 +83,7 @@ SELECT s.subname::text
 -- What CREATE DATABASE does not take over from the template and a copy needs all the same: settings, rights, comment.
 -- Written into the catalogs since the superuser of a private server may, and since it is all the same afterwards.
 WITH old AS (
-    SELECT oid, datacl FROM pg_catalog.pg_database WHERE datname = %(template)s
+    SELECT oid, datacl, datconnlimit FROM pg_catalog.pg_database WHERE datname = %(template)s
 ), new AS (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = %(name)s
 ), settings AS (
@@ -112,10 +112,58 @@ WITH old AS (
      CROSS JOIN new
 )
 UPDATE pg_catalog.pg_database AS d
-   SET datacl = old.datacl
+   SET datacl = coalesce(old.datacl, d.datacl),
+       datconnlimit = old.datconnlimit
   FROM old
  WHERE d.datname = %(name)s
-   AND old.datacl IS NOT NULL
+
+-- name: subscribes
+SELECT EXISTS (
+    SELECT
+      FROM pg_catalog.pg_subscription AS s
+      JOIN pg_catalog.pg_database AS d
+        ON d.oid = s.subdbid
+     WHERE d.datname = %(template)s::pg_catalog.name
+)
+
+-- name: carry_subscriptions
+-- Subscriptions stand in a catalog that all databases share, so a copy has none: run in the copy, this gives it those of
+-- its template, and what refers to them by oid.
+WITH carried AS MATERIALIZED (
+    SELECT s.oid AS old,
+           pg_catalog.pg_nextoid('pg_catalog.pg_subscription', 'oid',
+                                 'pg_catalog.pg_subscription_oid_index') AS new
+      FROM pg_catalog.pg_subscription AS s
+      JOIN pg_catalog.pg_database AS d
+        ON d.oid = s.subdbid
+     WHERE d.datname = %(template)s::pg_catalog.name
+), made AS (
+    INSERT INTO pg_catalog.pg_subscription
+    SELECT (pg_catalog.jsonb_populate_record(s, pg_catalog.jsonb_build_object('oid', carried.new::text,
+                                                                              'subdbid', here.oid::text))).*
+      FROM pg_catalog.pg_subscription AS s
+      JOIN carried
+        ON carried.old = s.oid
+      JOIN pg_catalog.pg_database AS here
+        ON here.datname = pg_catalog.current_database()
+), relations AS (
+    UPDATE pg_catalog.pg_subscription_rel AS r
+       SET srsubid = carried.new
+      FROM carried
+     WHERE r.srsubid = carried.old
+), comments AS (
+    UPDATE pg_catalog.pg_description AS d
+       SET objoid = carried.new
+      FROM carried
+     WHERE d.classoid = 'pg_catalog.pg_subscription'::pg_catalog.regclass
+       AND d.objoid = carried.old
+)
+INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT s.dbid, s.classid, carried.new, s.objsubid, s.refclassid, s.refobjid, s.deptype
+  FROM pg_catalog.pg_shdepend AS s
+  JOIN carried
+    ON carried.old = s.objid
+   AND s.classid = 'pg_catalog.pg_subscription'::pg_catalog.regclass
 
 -- name: let_go
 -- forget what all other databases than one hold by roles, so that these can be dropped

@@ -117,12 +117,21 @@ class Databases:
         try:
             session.execute(statement)
             if self._owner is not None and template != _EMPTY:
-                session.execute(queries.load("shadow")["carry"], {"template": template, "name": name})
+                self._carry(session, template, name)
         except psycopg.errors.ObjectInUse as error:
             reason = error.diag.message_detail or error.diag.message_primary
             raise ServerError(f"database {template} cannot be cloned: {reason}", hint=_CLOSE) from None
         except psycopg.Error as error:
             raise ServerError(f"no shadow database could be made: {error.diag.message_primary or error}") from None
+
+    def _carry(self, session: Connection, template: str, name: str) -> None:
+        """Give a copy what CREATE DATABASE does not: what is said of the database, and its subscriptions."""
+        asked = queries.load("shadow")
+        session.execute(asked["carry"], {"template": template, "name": name})
+        row = session.execute(asked["subscribes"], {"template": template}).fetchone()
+        if row and row[0]:
+            with connections.session(self._described(name).admin_conninfo, application_name=APPLICATION) as inside:
+                inside.execute(asked["carry_subscriptions"], {"template": template})
 
     def _vacant(self, name: str, seconds: float) -> bool:
         """Wait a moment for sessions that were just closed: the server itself looks again only after 100 ms."""

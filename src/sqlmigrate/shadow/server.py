@@ -31,6 +31,7 @@ SETTINGS = {
     "autovacuum": "off",  # it would take locks and rewrite statistics in between
     "jit": "off",  # compiling a query over an empty catalog takes longer than the query
     "max_locks_per_transaction": "256",
+    "max_logical_replication_workers": "0",  # no subscription of a script reaches out
     "max_prepared_transactions": "10",
 }
 _SOURCE = "the URL of the shadow (--shadow-url or SQLMIGRATE_SHADOW_URL)"
@@ -79,7 +80,8 @@ class Shadow:
     def clone(self, source: ShadowDatabase) -> AbstractContextManager[ShadowDatabase]:
         """Make a copy of a database, in which no session may be open: raises ServerError after 5 s where one is.
 
-        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are copied on a private server.
+        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) and its subscriptions are copied
+        on a private server.
         """
         return self._databases.made(source.name)
 
