@@ -4,7 +4,7 @@ SELECT pg_catalog.pg_get_viewdef(c.oid, true)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s::pg_catalog.name
-  AND c.relkind = 'v'
+  AND c.relkind = 'v'::pg_catalog."char"
 
 -- name: rule
 SELECT pg_catalog.pg_get_ruledef(r.oid, true)

@@ -12,7 +12,7 @@ SELECT 'role' AS kind,
        r.rolreplication AS replication,
        r.rolbypassrls AS bypassrls,
        nullif(r.rolconnlimit, -1) AS "connection limit",
-       r.rolvaliduntil::text AS "valid until",
+       r.rolvaliduntil::pg_catalog.text AS "valid until",
        r.rolconfig AS settings
 FROM pg_catalog.pg_roles AS r
 
@@ -24,8 +24,8 @@ SELECT 'role settings' AS kind,
        0::pg_catalog.oid AS unit,
        s.setconfig AS settings
 FROM pg_catalog.pg_db_role_setting AS s
-WHERE s.setdatabase = 0
-  AND s.setrole = 0
+WHERE s.setdatabase = 0::pg_catalog.oid
+  AND s.setrole = 0::pg_catalog.oid
 
 -- name: databases
 -- the others of the cluster, but for those of a shadow
@@ -34,19 +34,19 @@ SELECT 'other database' AS kind,
        d.tableoid AS class,
        d.oid AS object,
        0::pg_catalog.oid AS unit,
-       pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
-       coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))::text[] AS acl,
+       pg_catalog.pg_get_userbyid(d.datdba)::pg_catalog.text AS owner,
+       coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))::pg_catalog.text[] AS acl,
        d.datistemplate AS template,
        NOT d.datallowconn AS "no connections",
        nullif(d.datconnlimit, -1) AS "connection limit",
-       ARRAY(SELECT pg_catalog.concat_ws(' ', CASE s.setrole WHEN 0 THEN NULL ELSE s.setrole::pg_catalog.regrole END,
+       ARRAY(SELECT pg_catalog.concat_ws(' ', CASE WHEN s.setrole <> 0::pg_catalog.oid THEN s.setrole::pg_catalog.regrole END,
                                          setting)
              FROM pg_catalog.pg_db_role_setting AS s
              CROSS JOIN pg_catalog.unnest(s.setconfig) AS setting
              WHERE s.setdatabase = d.oid) AS settings
 FROM pg_catalog.pg_database AS d
 WHERE d.datname <> pg_catalog.current_database()
-  AND d.datname !~ '^sqlmigrate_shadow_'
+  AND d.datname !~ '^sqlmigrate_shadow_'::pg_catalog.text
 
 -- name: memberships
 SELECT 'membership' AS kind,
@@ -69,8 +69,8 @@ SELECT 'tablespace' AS kind,
        t.tableoid AS class,
        t.oid AS object,
        0::pg_catalog.oid AS unit,
-       pg_catalog.pg_get_userbyid(t.spcowner)::text AS owner,
-       coalesce(t.spcacl, pg_catalog.acldefault('t', t.spcowner))::text[] AS acl,
+       pg_catalog.pg_get_userbyid(t.spcowner)::pg_catalog.text AS owner,
+       coalesce(t.spcacl, pg_catalog.acldefault('t', t.spcowner))::pg_catalog.text[] AS acl,
        t.spcoptions AS options
 FROM pg_catalog.pg_tablespace AS t
 
@@ -80,5 +80,5 @@ SELECT 'parameter' AS kind, -- since 15
        p.tableoid AS class, -- since 15
        p.oid AS object, -- since 15
        0::pg_catalog.oid AS unit, -- since 15
-       p.paracl::text[] AS acl -- since 15
+       p.paracl::pg_catalog.text[] AS acl -- since 15
 FROM pg_catalog.pg_parameter_acl AS p -- since 15
