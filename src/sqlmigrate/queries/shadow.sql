@@ -155,7 +155,7 @@ WITH carried AS MATERIALIZED (
     UPDATE pg_catalog.pg_description AS d
        SET objoid = carried.new
       FROM carried
-     WHERE d.classoid = 'pg_catalog.pg_subscription'::pg_catalog.regclass
+     WHERE d.classoid = 'pg_catalog.pg_subscription'::pg_catalog.regclass::pg_catalog.oid
        AND d.objoid = carried.old
 )
 INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
@@ -163,7 +163,7 @@ SELECT s.dbid, s.classid, carried.new, s.objsubid, s.refclassid, s.refobjid, s.d
   FROM pg_catalog.pg_shdepend AS s
   JOIN carried
     ON carried.old = s.objid
-   AND s.classid = 'pg_catalog.pg_subscription'::pg_catalog.regclass
+   AND s.classid = 'pg_catalog.pg_subscription'::pg_catalog.regclass::pg_catalog.oid
 
 -- name: let_go
 -- forget what all other databases than one hold by roles, so that these can be dropped
