@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmigrate.schema import POSITION, TABLE, Name, Schema, Value
@@ -20,6 +20,8 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 FLAGS = ("invalid", "not ready", "not live", "clustered", "replica identity", "inherited")
 """What the definition of an index or a trigger does not say."""
 ROUTINES = ("function", "procedure")
+ROW_POSITION = "position in the row type"
+"""What the position of a column is called where columns have the row type of its table."""
 TEXT_LINES = 40
 """Lines of one definition that are shown."""
 
@@ -55,7 +57,24 @@ def compare(before: Schema, after: Schema) -> tuple[Change, ...]:
             if change.property != POSITION or name in moved
         ),
     ]
+    if moved:
+        changes = _with_row_types(changes, new)
     return tuple(sorted(changes, key=_order))
+
+
+def _with_row_types(changes: Iterable[Change], objects: Objects) -> list[Change]:
+    """Call the position of a column otherwise where values of its table's row type are stored: they go by place."""
+    stored = {
+        str(found["type"]).removesuffix("[]")
+        for name, found in objects.items()
+        if name.kind in ("column", "attribute") and "type" in found
+    }
+    return [
+        replace(change, property=ROW_POSITION)
+        if is_order(change) and objects[change.object].get(TABLE) in stored
+        else change
+        for change in changes
+    ]
 
 
 def is_order(change: Change) -> bool:

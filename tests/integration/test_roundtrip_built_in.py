@@ -220,3 +220,29 @@ def test_the_connection_limit_of_a_database_is_there_in_a_copy(project, server):
     found = one(project, server, limit.format(7), limit.format(9), ground=limit.format(9))
 
     assert (found.verdict, as_text(found.differences)) == (Verdict.EXACT, [])
+
+
+EXTENSION = "CREATE EXTENSION citext; GRANT EXECUTE ON FUNCTION citext_eq TO reader;"
+
+
+@pytest.mark.parametrize(
+    ("script", "undo", "differences"),
+    [
+        (
+            "REVOKE EXECUTE ON FUNCTION citext_eq FROM reader;",
+            "SELECT 1;",
+            ["~ function public.citext_eq(public.citext,public.citext): acl - reader=X/postgres"],
+        ),
+        ("REVOKE EXECUTE ON FUNCTION citext_eq FROM reader;", "GRANT EXECUTE ON FUNCTION citext_eq TO reader;", []),
+        ("COMMENT ON TYPE citext IS 'x';", "SELECT 1;", ["~ type public.citext: comment none -> x"]),
+        ("CREATE EXTENSION hstore;", "DROP EXTENSION hstore;", []),
+    ],
+)
+def test_what_belongs_to_an_extension_is_compared_too(project, server, script, undo, differences):
+    if server.missing_extensions(["citext", "hstore"]):
+        pytest.skip("no extension citext or hstore")
+    found = one(project, server, script, undo, ground=EXTENSION)
+
+    assert as_text(found.differences) == differences
+    assert found.verdict is (Verdict.NOT_RESTORED if differences else Verdict.EXACT)
+    assert len(found.makes) == 1

@@ -168,6 +168,21 @@ def test_attributes_that_changed_places_are_not_restored(project, server):
     )
 
 
+def test_columns_that_changed_places_in_a_row_type_that_is_stored_are_not_restored(project, server):
+    found = one(
+        project,
+        server,
+        "ALTER TABLE pair DROP COLUMN a;",
+        "ALTER TABLE pair ADD COLUMN a int;",
+        ground="CREATE TABLE pair (a int, b int); CREATE TABLE t (pairs pair[]);",
+    )
+
+    assert (found.verdict, as_text(found.differences)) == (
+        Verdict.NOT_RESTORED,
+        ["~ column public.pair.a: position in the row type 1 -> 2"],
+    )
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,4 +1,4 @@
-"""PostgreSQL's own objects, as initdb makes them: which of them have been changed, and how they are.
+"""PostgreSQL's own objects, and those of extensions: which of them have been changed, and how they are.
 
 There are thousands, which nearly no script touches, so no snapshot holds them. A database and a copy of it have them
 under the same oids: what a script has changed of them in the copy is read in both, and in neither where it is nothing.
@@ -48,14 +48,19 @@ def changed(
     mark: Mark,
     origin: Callable[[], AbstractContextManager[psycopg.Connection[Any]]],
 ) -> set[int]:
-    """Give the units that were written or dropped since; `origin` opens the database that this one is a copy of."""
+    """Give the units that were written or dropped since; `origin` opens the database that this one is a copy of.
+
+    Of extensions, those that both databases have: what a new one brings along is the extension's.
+    """
     written, others = _look(connection, mark.since)
-    if others == mark.others and not written:
+    members = _units(connection, "members", since=mark.since)
+    if others == mark.others and not written | members:
         return set()
     with origin() as there:
+        known = _units(there, "are_members", units=list(members))
         here, before = (_whole(each, mark.since) for each in (connection, there))
         dropped = {unit for unit, rows in before.items() if here.get(unit) != rows}
-        return _homes(connection, written) | _homes(there, dropped)
+        return _homes(connection, written | known) | _homes(there, dropped)
 
 
 def read_units(connection: psycopg.Connection[Any], units: Iterable[int]) -> Units:
@@ -87,6 +92,9 @@ def _rows(connection: psycopg.Connection[Any], since: str, *, whole: bool) -> li
 
 
 def _homes(connection: psycopg.Connection[Any], units: set[int]) -> set[int]:
-    query = queries.load("catalog/built_in")["homes"]
-    rows = connection.cursor(row_factory=tuple_row).execute(query, {"units": list(units)}).fetchall()
-    return {unit for (unit,) in rows}
+    return _units(connection, "homes", units=list(units))
+
+
+def _units(connection: psycopg.Connection[Any], name: str, **arguments: object) -> set[int]:
+    query = queries.load("catalog/built_in")[name]
+    return {unit for (unit,) in connection.cursor(row_factory=tuple_row).execute(query, arguments).fetchall()}

@@ -176,3 +176,50 @@ LEFT JOIN pg_catalog.pg_type AS t
 LEFT JOIN pg_catalog.pg_class AS row_of ON row_of.oid = t.typrelid
 WHERE c.relkind IS NULL
    OR c.relkind <> 't'::pg_catalog."char"
+
+-- name: members
+-- the units of what belongs to extensions and was written since a transaction
+SELECT DISTINCT (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8
+FROM pg_catalog.pg_depend AS d
+JOIN (
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_proc
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_class
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_type
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_namespace
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_operator
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_cast
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_collation
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_language
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_foreign_data_wrapper
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_foreign_server
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_ts_config
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_ts_dict
+    UNION ALL
+    SELECT tableoid, oid, xmin FROM pg_catalog.pg_event_trigger
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, attrelid, xmin FROM pg_catalog.pg_attribute
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, tgrelid, xmin FROM pg_catalog.pg_trigger
+    UNION ALL
+    SELECT classoid, objoid, xmin FROM pg_catalog.pg_description
+) AS item (class, object, since) ON item.class = d.classid AND item.object = d.objid
+WHERE d.deptype = 'e'::pg_catalog."char"
+  AND d.objid >= 16384::pg_catalog.oid
+  AND pg_catalog.age(item.since) <= pg_catalog.age(%(since)s::pg_catalog.xid)
+
+-- name: are_members
+SELECT (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8
+FROM pg_catalog.pg_depend AS d
+WHERE d.deptype = 'e'::pg_catalog."char"
+  AND (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8 = ANY (%(units)s::pg_catalog.int8[])
