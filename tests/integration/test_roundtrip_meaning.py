@@ -251,3 +251,21 @@ def test_an_undo_that_means_something_else_is_not_restored(project, server, prin
     assert found.verdict is Verdict.NOT_RESTORED
     # an exclusion constraint has an index of its own
     assert len({change.object for change in found.differences}) == count + 1
+
+
+def test_where_nothing_can_be_made_anew_a_difference_stays_one(project, server):
+    check = "ALTER TABLE t ADD CONSTRAINT c CHECK (status IN ('a', 'b'))"
+    revoke = (
+        "DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM %I', current_database(), current_user); END $$;"
+    )
+    undo_ = (
+        "ALTER TABLE t ADD CONSTRAINT c CHECK "
+        "(status::text = ANY (ARRAY['a'::character varying, 'b'::character varying]::text[]));"
+    )
+    ground = f"CREATE TABLE t (status varchar); {check}; "
+    allowed = one(project, server, "ALTER TABLE t DROP CONSTRAINT c;", undo_, ground=ground)
+    denied = one(project, server, "ALTER TABLE t DROP CONSTRAINT c;", undo_, ground=ground + revoke)
+
+    assert (allowed.verdict, as_text(allowed.differences)) == (Verdict.EXACT, [])
+    assert (denied.verdict, denied.failure) == (Verdict.NOT_RESTORED, None)
+    assert [str(change.object) for change in denied.differences] == ["constraint c on public.t"]

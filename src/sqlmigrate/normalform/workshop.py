@@ -7,7 +7,7 @@ throwaway server, as the role that scripts run as there, so that a definition ca
 from __future__ import annotations
 
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from psycopg import sql
 from sqlmigrate import queries
 from sqlmigrate.catalog.session import reading
 from sqlmigrate.connection import session
+from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.normalform.pieces import Pieces, Query, Rule, cut
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def without_equal(conninfo: str, before: Schema, after: Schema, changes: Iterabl
     """Give the changes without those that are only written differently.
 
     The database must hold the tables that the definitions are about, as one of the schemas has them; a definition that
-    cannot be made there stays different. It is opened only where there is something to be made.
+    cannot be made there stays different. It is opened only where there is something to be made, and all stay different
+    where a script has seen to it that nobody gets in or can make anything.
     """
     changes = tuple(changes)
     pairs = {
@@ -51,8 +53,9 @@ def without_equal(conninfo: str, before: Schema, after: Schema, changes: Iterabl
     }
     if not pairs:
         return changes
-    with _opened(conninfo) as workshop:
-        equal = {number for number, (one, other) in pairs.items() if workshop.are_equal(one, other)}
+    equal: set[int] = set()
+    with suppress(psycopg.Error, ConnectionFailed), _opened(conninfo) as workshop:
+        equal.update(number for number, (one, other) in pairs.items() if workshop.are_equal(one, other))
     return tuple(change for number, change in enumerate(changes) if number not in equal)
 
 
@@ -63,6 +66,7 @@ def _comparable(one: Pieces, other: Pieces) -> bool:
 @contextmanager
 def _opened(conninfo: str) -> Iterator[_Workshop]:
     with session(conninfo, application_name=_APPLICATION) as connection, connection.transaction(force_rollback=True):
+        connection.execute("SET TRANSACTION READ WRITE")
         connection.execute(_LIMITS)
         with reading(connection):
             yield _Workshop(connection)
