@@ -43,7 +43,8 @@ def expressions(kind: str, text: str, key: str = "definition") -> tuple[str, lis
             "index",
             (
                 'CREATE UNIQUE INDEX "i (" ON public.t USING btree (a DESC, ((b + 1)) int4_ops, '
-                "COALESCE(c, '(,'::text), note gist_trgm_ops (siglen='32')) INCLUDE (d) WITH (fillfactor='70') WHERE (a > 0)"
+                "COALESCE(c, '(,'::text), note gist_trgm_ops (siglen='32')) "
+                "INCLUDE (d) WITH (fillfactor='70') WHERE (a > 0)"
             ),
             (
                 'CREATE UNIQUE INDEX "i (" ON public.t USING btree (a DESC, ? int4_ops, ?, '
