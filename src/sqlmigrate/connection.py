@@ -33,6 +33,7 @@ _KEY_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 _SHORT = 3
+_TEXT_MAX = 10_000  # characters of a message: a function may raise one of 200 MB
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
 _SCHEMA_HINT = "take yoyo's ?schema= away: the setting search_path does the same for the scripts"
 # A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
@@ -400,14 +401,20 @@ def refuse_transaction_pooler(first: Connection, second: Connection) -> None:
 
 
 def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:
-    """Take over the parts of an error or notice that people read."""
+    """Take over the parts of an error or notice that people read; what is too long to be read is cut."""
     return ServerMessage(
-        message=diag.message_primary or fallback.strip(),
+        message=_short(diag.message_primary) or _short(fallback.strip()) or "",
         severity=diag.severity_nonlocalized or diag.severity or "ERROR",
         sqlstate=diag.sqlstate,
-        detail=diag.message_detail,
-        hint=diag.message_hint,
-        context=diag.context,
-        internal_query=diag.internal_query,
+        detail=_short(diag.message_detail),
+        hint=_short(diag.message_hint),
+        context=_short(diag.context),
+        internal_query=_short(diag.internal_query),
         internal_position=int(diag.internal_position) if diag.internal_position else None,
     )
+
+
+def _short(text: str | None) -> str | None:
+    if text is None or len(text) <= _TEXT_MAX:
+        return text
+    return f"{text[:_TEXT_MAX]} ... ({len(text) - _TEXT_MAX} more characters)"

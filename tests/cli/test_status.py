@@ -124,7 +124,7 @@ def test_an_edit_of_comments_alone_is_no_finding_and_its_difference_can_be_seen(
     assert outcome.status == 0
     assert outcome.lines[1].endswith("comments edited after apply")
     assert "a.sql: was edited after it was applied, in comments and white space only" in outcome.stderr
-    assert "\n  +-- why\n" in outcome.stderr
+    assert "\n  | +-- why\n" in outcome.stderr
     assert outcome.lines[-1] == "2 applied"
     assert sqlmigrate("status", "--json").document["migrations"][0]["comments_only"] is True
 

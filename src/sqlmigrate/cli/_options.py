@@ -149,7 +149,7 @@ class App:
 
     def _name(self, what: str, target: Target) -> None:
         env = f", environment {self.config.env}" if self.config.env else ""
-        click.echo(f"{what} ({target.description}{env})", err=True)
+        self.output.always(f"{what} ({target.description}{env})")
         self._announced = True
 
     def warn(self, info: ServerInfo) -> None:

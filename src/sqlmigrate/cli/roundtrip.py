@@ -192,7 +192,7 @@ def _shown(app: App, run: Generator[RoundTrip], total: int) -> list[RoundTrip]:
     with closing(run):
         for trip in _progress(app, run, total):
             trips.append(trip)
-            app.output.line("\n".join(_lines(trip)))
+            app.output.line(*_lines(trip))
     return trips
 
 

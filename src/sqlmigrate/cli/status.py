@@ -46,14 +46,15 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         errors, warnings = plan.contradictions(states, known)
     for problem in (*found.warnings, *warnings, *errors):
         word = "warning" if problem.warning else "apply refuses this"
-        app.output.detail(f"{word}: " + "\n".join(render_problem(problem)))
+        first, *rest = render_problem(problem)
+        app.output.detail(f"{word}: {first}", *rest)
     app.output.result(migrations=[_as_json(item) for item in states], summary=_counts(states))
     if states:
         app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
         app.output.line()
     for item in states:
         if item.stopped:
-            app.output.line("\n".join(_half_way(item, item.stopped)))
+            app.output.line(*_half_way(item, item.stopped))
     app.output.line(_summary(states, str(found.directory)))
     if check and any(plan.needs_attention(item) for item in states):
         context.exit(FINDINGS)
