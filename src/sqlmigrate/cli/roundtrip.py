@@ -35,10 +35,12 @@ Examples:
   sqlmigrate roundtrip --base dump            begin with the schema of the target, and try what is pending there
 
 \b
-Verdicts: exact, order_only (physical order of columns), lossy (data is not shown to come back),
-not_restored, fails, irreversible (no rollback script), not_tried (it would change a cluster that is not ours).
+Verdicts: exact, text_only (white space and comments in function bodies),
+order_only (physical order of columns), lossy (data is not shown to come back),
+not_restored, fails, irreversible (no rollback script), not_tried (it would
+change a cluster that is not ours).
 """
-_COLORS = {"exact": "green", "order_only": "green", "lossy": "yellow"}
+_COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
 _ORDINARY = (
     "scripts run as an ordinary role that owns the database, as they should in production; what needs more belongs "
     "into bootstrap/, and --shadow-superuser runs all of them as superuser"

@@ -139,6 +139,11 @@ SELECT v.name::pg_catalog.text, v.version, a.default_version
     ON a.name = v.name
  WHERE v.name = ANY (%(names)s)
 
+-- name: becomes_superuser
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolsuper AND pg_catalog.pg_has_role(%(name)s::pg_catalog.name, r.oid, 'MEMBER')
+)
+
 -- name: extensions
 SELECT e.name::pg_catalog.text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
 
@@ -156,7 +161,7 @@ SELECT s.subname::pg_catalog.text
 -- What CREATE DATABASE does not take over from the template and a copy needs all the same: settings, rights, comment.
 -- Written into the catalogs since the superuser of a private server may, and since it is all the same afterwards.
 WITH old AS (
-    SELECT oid, datacl FROM pg_catalog.pg_database WHERE datname = %(template)s
+    SELECT oid, datacl, datconnlimit FROM pg_catalog.pg_database WHERE datname = %(template)s
 ), new AS (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = %(name)s
 ), settings AS (
@@ -185,10 +190,58 @@ WITH old AS (
      CROSS JOIN new
 )
 UPDATE pg_catalog.pg_database AS d
-   SET datacl = old.datacl
+   SET datacl = coalesce(old.datacl, d.datacl),
+       datconnlimit = old.datconnlimit
   FROM old
  WHERE d.datname = %(name)s
-   AND old.datacl IS NOT NULL
+
+-- name: subscribes
+SELECT EXISTS (
+    SELECT
+      FROM pg_catalog.pg_subscription AS s
+      JOIN pg_catalog.pg_database AS d
+        ON d.oid = s.subdbid
+     WHERE d.datname = %(template)s::pg_catalog.name
+)
+
+-- name: carry_subscriptions
+-- Subscriptions stand in a catalog that all databases share, so a copy has none: run in the copy, this gives it those of
+-- its template, and what refers to them by oid.
+WITH carried AS MATERIALIZED (
+    SELECT s.oid AS old,
+           pg_catalog.pg_nextoid('pg_catalog.pg_subscription', 'oid',
+                                 'pg_catalog.pg_subscription_oid_index') AS new
+      FROM pg_catalog.pg_subscription AS s
+      JOIN pg_catalog.pg_database AS d
+        ON d.oid = s.subdbid
+     WHERE d.datname = %(template)s::pg_catalog.name
+), made AS (
+    INSERT INTO pg_catalog.pg_subscription
+    SELECT (pg_catalog.jsonb_populate_record(s, pg_catalog.jsonb_build_object('oid', carried.new::pg_catalog.text,
+                                                                              'subdbid', here.oid::pg_catalog.text))).*
+      FROM pg_catalog.pg_subscription AS s
+      JOIN carried
+        ON carried.old = s.oid
+      JOIN pg_catalog.pg_database AS here
+        ON here.datname = pg_catalog.current_database()
+), relations AS (
+    UPDATE pg_catalog.pg_subscription_rel AS r
+       SET srsubid = carried.new
+      FROM carried
+     WHERE r.srsubid = carried.old
+), comments AS (
+    UPDATE pg_catalog.pg_description AS d
+       SET objoid = carried.new
+      FROM carried
+     WHERE d.classoid = 'pg_catalog.pg_subscription'::pg_catalog.regclass::pg_catalog.oid
+       AND d.objoid = carried.old
+)
+INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT s.dbid, s.classid, carried.new, s.objsubid, s.refclassid, s.refobjid, s.deptype
+  FROM pg_catalog.pg_shdepend AS s
+  JOIN carried
+    ON carried.old = s.objid
+   AND s.classid = 'pg_catalog.pg_subscription'::pg_catalog.regclass::pg_catalog.oid
 
 -- name: let_go
 -- forget what all other databases than one hold by roles, so that these can be dropped

@@ -168,8 +168,9 @@ class Direction:
 class Proof:
     """What the round trip (apply, rollback, apply) says of the pair, in its own words.
 
-    `verdict` is exact, order_only, lossy, not_restored, fails, irreversible, not_tried, or `unknown` without any proof;
-    `lines` are the differences or the reason, `data` whether sample rows took part, `source` where it comes from.
+    `verdict` is exact, text_only, order_only, lossy, not_restored, fails, irreversible, not_tried, or `unknown` without
+    any proof; `lines` are the differences or the reason, `data` whether sample rows took part, `source` where it comes
+    from.
     """
 
     verdict: str

@@ -18,6 +18,7 @@ class Verdict(Enum):
     """How well a rollback undoes its migration; the better ones first.
 
     - `exact`: the schema is the one of before, and applying again gives the same as the first time.
+    - `text_only`: so it is, but for white space and comments in the bodies of SQL and PL/pgSQL routines.
     - `order_only`: so it is, but for the physical order of columns.
     - `lossy`: the schema is restored, but something that can hold data was dropped and made anew, and no sample row
       shows that its data comes back.
@@ -28,6 +29,7 @@ class Verdict(Enum):
     """
 
     EXACT = "exact"
+    TEXT_ONLY = "text_only"
     ORDER_ONLY = "order_only"
     LOSSY = "lossy"
     NOT_RESTORED = "not_restored"
@@ -36,7 +38,7 @@ class Verdict(Enum):
     NOT_TRIED = "not_tried"
 
 
-PROVEN = frozenset({Verdict.EXACT, Verdict.ORDER_ONLY, Verdict.LOSSY})
+PROVEN = frozenset({Verdict.EXACT, Verdict.TEXT_ONLY, Verdict.ORDER_ONLY, Verdict.LOSSY})
 """The verdicts of a rollback that runs and restores the schema."""
 
 

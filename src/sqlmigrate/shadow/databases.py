@@ -139,7 +139,7 @@ class Databases:
         try:
             self._execute(session, statement, like=self._locale if template == _EMPTY else None)
             if self._owner is not None and template != _EMPTY:
-                session.execute(queries.load("shadow")["carry"], {"template": template, "name": name})
+                self._carry(session, template, name)
             elif self.adopted is not None:
                 self.adopted.write(session, name)
         except psycopg.errors.ObjectInUse as error:
@@ -158,6 +158,15 @@ class Databases:
                 session.execute(create + written)
                 return
         session.execute(create)
+
+    def _carry(self, session: Connection, template: str, name: str) -> None:
+        """Give a copy what CREATE DATABASE does not: what is said of the database, and its subscriptions."""
+        asked = queries.load("shadow")
+        session.execute(asked["carry"], {"template": template, "name": name})
+        row = session.execute(asked["subscribes"], {"template": template}).fetchone()
+        if row and row[0]:
+            with connections.session(self._described(name).admin_conninfo, application_name=APPLICATION) as inside:
+                inside.execute(asked["carry_subscriptions"], {"template": template})
 
     def _vacant(self, name: str, seconds: float) -> bool:
         """Wait a moment for sessions that were just closed: the server itself looks again only after 100 ms."""

@@ -21,7 +21,7 @@ from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_s
 from sqlmigrate.sql.needs import cluster_wide, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlmigrate.connection import Connection
@@ -35,6 +35,7 @@ SETTINGS = {
     "timezone": "UTC",  # initdb takes the machine's
     "jit": "off",  # compiling a query over an empty catalog takes longer than the query
     "max_locks_per_transaction": "256",
+    "max_logical_replication_workers": "0",  # no subscription of a script reaches out
     "max_prepared_transactions": "10",
 }
 _SOURCE = "the URL of the shadow (--shadow-url or SQLMIGRATE_SHADOW_URL)"
@@ -47,6 +48,8 @@ class Shadow:
     `private` says that it is gone afterwards, so that it may be changed as a whole. `owner` is the role that scripts
     run as, `notes` are sentences that the user should see. `settings` are what scripts find there, and `assumed` says
     that those of the target are not known. `versions` are of extensions that CREATE EXTENSION would give another one.
+    `privileged` says that a script may get at PostgreSQL's own objects: its role is or may become a superuser, or
+    something was made as one.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Shadow:
         self.settings = Settings()
         self.assumed = wanted.settings is None
         self.versions: dict[str, str] = {}
+        self.privileged = True
         self._session = session
         self._databases = databases
         self._wanted = wanted
@@ -85,7 +89,8 @@ class Shadow:
     def clone(self, source: ShadowDatabase) -> AbstractContextManager[ShadowDatabase]:
         """Make a copy of a database, in which no session may be open: raises ServerError after 5 s where one is.
 
-        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are copied on a private server.
+        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) and its subscriptions are copied
+        on a private server.
         """
         return self._databases.made(source.name)
 
@@ -153,7 +158,8 @@ class Shadow:
     def ground(self, database: ShadowDatabase) -> None:
         """Prepare the database that all others are copied from; what was left out is added to `notes`."""
         wanted = self._wanted
-        left_out = _run_bootstrap(database, wanted, private=self.private)
+        scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
+        left_out = _run_bootstrap(database, scripts, private=self.private)
         if self.private:
             with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
                 roles.adopt(inside, wanted)
@@ -169,6 +175,8 @@ class Shadow:
                 if names
             ]
         self.notes += (*left_out, *self._adopt(database), *self._pin())
+        row = self._session.execute(queries.load("shadow")["becomes_superuser"], {"name": self.owner}).fetchone()
+        self.privileged = bool(scripts) or wanted.bootstrap is None or not row or bool(row[0])
         self._template = database.name
 
     def _adopt(self, database: ShadowDatabase) -> list[str]:
@@ -323,9 +331,8 @@ def _notes(facts: TargetFacts, wanted: Wanted, *, superuser: bool) -> Iterator[s
         yield (f"role {target.login} is a superuser in the target; on the shadow scripts run as an ordinary role")
 
 
-def _run_bootstrap(database: ShadowDatabase, wanted: Wanted, *, private: bool) -> list[str]:
+def _run_bootstrap(database: ShadowDatabase, scripts: Sequence[Script], *, private: bool) -> list[str]:
     """Run the bootstrap, elsewhere without what changes the cluster; give what was left out."""
-    scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
     if not scripts:
         return []
     notes = []

@@ -34,7 +34,9 @@ _CREATE = re.compile(r"\bcreate\b", re.IGNORECASE)
 _TABLESPACES = frozenset({"indexspace", "new_tablespacename", "table_space", "table_space_name", "tablespacename"})
 _ROLE_SETTINGS = frozenset({"role", "session_authorization"})
 _SHARED_KINDS = frozenset({"role", "user", "group", "database", "tablespace", "subscription", "system", "owned"})
-_SHARED_OBJECTS = frozenset({"OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL"})
+_SHARED_OBJECTS = frozenset(
+    {"OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL", "OBJECT_SUBSCRIPTION"}
+)
 _SHARED_STATEMENTS = frozenset(
     {
         "alter_database_refresh_coll_stmt", "alter_database_set_stmt", "alter_database_stmt", "alter_role_set_stmt",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Direction, Hazard, Report, Target
     from sqlmigrate.review.render.words import Group, Place
 
-_UNDONE = ("exact", "order_only")
+_UNDONE = ("exact", "text_only", "order_only")
 _WHEN = {"apply": "When applying", "rollback": "When rolling back"}
 _TOLD = 3  # places of one hazard at which is said what was seen; the others are links
 
