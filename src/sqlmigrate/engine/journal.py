@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.execute import Listener
-    from sqlmigrate.engine.transactional import Job
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.history import HalfWay, Run
     from sqlmigrate.sql.script import Statement
 

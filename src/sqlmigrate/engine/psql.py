@@ -15,6 +15,7 @@ from psycopg import sql
 
 from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command
+from sqlmigrate.engine.job import job_for
 from sqlmigrate.engine.journal import Journal
 from sqlmigrate.engine.psql_outside import steps
 from sqlmigrate.engine.psql_text import confirmed, do_block, ending, lines, literal, remark
@@ -32,7 +33,6 @@ from sqlmigrate.engine.session import (
     set_role,
     setting_values,
 )
-from sqlmigrate.engine.transactional import job_for
 from sqlmigrate.errors import HistoryError, ScriptError
 from sqlmigrate.runlock import lock_key
 from sqlmigrate.silence import SERVER
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.apply import Preview
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.history import History
     from sqlmigrate.plan import Plan
     from sqlmigrate.sql.scan import Piece

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlmigrate.connection import Command
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.engine.journal import Journal
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.sql.script import Statement
 
 _READ_ONLY = re.compile(r"\bread\s+only\b", re.IGNORECASE)

@@ -8,22 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
+from sqlmigrate.engine.commit import Uncommitted, commit
 from sqlmigrate.engine.execute import Listener
+from sqlmigrate.engine.job import job_for, require_together
 from sqlmigrate.engine.journal import Sender, found_journal
 from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.engine.stepwise import Stepper
-from sqlmigrate.engine.transactional import (
-    Uncommitted,
-    commit,
-    going_on,
-    job_for,
-    opening,
-    require_together,
-    run_in_transaction,
-    undo,
-)
+from sqlmigrate.engine.transactional import going_on, opening, run_in_transaction, undo
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.watch import Watcher
@@ -33,8 +26,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
