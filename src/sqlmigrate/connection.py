@@ -15,6 +15,7 @@ from psycopg.rows import class_row, tuple_row
 from psycopg.waiting import Ready, Wait
 
 from sqlmigrate import queries, silence
+from sqlmigrate.address import instead, is_starting, require_known_sslmode, shown_host, unknown_parameters
 from sqlmigrate.errors import ConfigError, ConnectionFailed, ServerMessage
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ _KEY_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 _SHORT = 3
+_STARTING = "the server is starting up or shutting down: wait until it accepts connections, then run the command again"
+_TEXT_MAX = 10_000  # characters of a message: a function may raise one of 200 MB
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
-_SCHEMA_HINT = "take yoyo's ?schema= away: the setting search_path does the same for the scripts"
 
 _PATH = "pg_catalog, pg_temp"
 OWN_PATH = f"SET search_path TO {_PATH}"
@@ -101,12 +103,16 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
         text = re.sub(r"^([a-z]+)\+[a-z0-9]+://", r"\1://", text)  # SQLAlchemy's and yoyo's postgresql+psycopg://
     try:
         found = conninfo_to_dict(text)
-    except psycopg.ProgrammingError:
-        hint = _SCHEMA_HINT if re.search(r"[?&]schema=", text) else _URL_HINT
-        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=hint) from None
+    except (psycopg.ProgrammingError, UnicodeError):
+        if names := unknown_parameters(text):
+            message = f"{source} has a parameter that libpq does not know: {', '.join(names)}"
+            raise ConfigError(message, hint=instead(names)) from None
+        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=_URL_HINT) from None
     if _is_torn(text, found):
         raise ConfigError(f"{source} has a host or port that cannot be one", hint=_URL_HINT)
-    return {key: str(value) for key, value in found.items() if value is not None}
+    parts = {key: str(value) for key, value in found.items() if value is not None}
+    require_known_sslmode(parts.get("sslmode"), source=source)
+    return parts
 
 
 def _is_torn(text: str, found: dict[str, Any]) -> bool:
@@ -155,7 +161,8 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
         )
     except psycopg.OperationalError as error:
         reason = _first_reason(error, given).removeprefix("connection failed: ")
-        raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}") from None
+        hint = _STARTING if is_starting(conninfo) else None
+        raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint) from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
     _make_ours(connection)
@@ -254,29 +261,16 @@ def probe(connection: Connection) -> ServerInfo:
     pooled = info.backend_pid != connection.info.backend_pid
     host, port = _address(connection)
     psql = ("-h", host, "-p", port, "-U", connection.info.user, "-d", info.database)
-    return replace(info, host=_shown_host(host, port), pooled=pooled, psql=psql)
+    return replace(info, host=shown_host(host, port), pooled=pooled, psql=psql)
 
 
 def database_of(connection: Connection) -> str:
     """Name the database of a session and its host, for a report."""
-    return f"{connection.info.dbname} on {_shown_host(*_address(connection))}"
+    return f"{connection.info.dbname} on {shown_host(*_address(connection))}"
 
 
 def _address(connection: Connection) -> tuple[str, str]:
     return connection.info.host or connection.info.hostaddr, str(connection.info.port)
-
-
-def _shown_host(host: str, port: str) -> str:
-    return f"socket {host}" if host.startswith("/") else f"{host}:{port}"
-
-
-def meant(conninfo: str) -> str:
-    """Say which database a connection string means, before anybody connects; libpq's own defaults fill the gaps."""
-    known = {item.keyword.decode(): item.val.decode() for item in pq.Conninfo.get_defaults() if item.val}
-    known |= {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value}
-    role = known.get("user", "?")
-    host = _shown_host(known.get("host") or known.get("hostaddr") or "the local socket", known.get("port", "5432"))
-    return f"database {known.get('dbname') or role} on {host} as {role}"
 
 
 def require_writable(info: ServerInfo) -> None:
@@ -376,14 +370,20 @@ def _sent(pgconn: PGconn) -> Generator[Wait, Ready | int, None]:
 
 
 def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:
-    """Take over the parts of an error or notice that people read."""
+    """Take over the parts of an error or notice that people read; what is too long to be read is cut."""
     return ServerMessage(
-        message=diag.message_primary or fallback.strip(),
+        message=_short(diag.message_primary) or _short(fallback.strip()) or "",
         severity=diag.severity_nonlocalized or diag.severity or "ERROR",
         sqlstate=diag.sqlstate,
-        detail=diag.message_detail,
-        hint=diag.message_hint,
-        context=diag.context,
-        internal_query=diag.internal_query,
+        detail=_short(diag.message_detail),
+        hint=_short(diag.message_hint),
+        context=_short(diag.context),
+        internal_query=_short(diag.internal_query),
         internal_position=int(diag.internal_position) if diag.internal_position else None,
     )
+
+
+def _short(text: str | None) -> str | None:
+    if text is None or len(text) <= _TEXT_MAX:
+        return text
+    return f"{text[:_TEXT_MAX]} ... ({len(text) - _TEXT_MAX} more characters)"

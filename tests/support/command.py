@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
@@ -105,6 +106,7 @@ class Terminal:
         self.process = process
         self.shown = ""
         self._screen = screen
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def wait_for(self, text: str) -> None:
         """Read until a text is shown; fails when the program ends or the time is over before."""
@@ -131,7 +133,7 @@ class Terminal:
             data = os.read(self._screen, 4096)
         except OSError:  # Linux says EIO when the last program has left the terminal
             return False
-        self.shown += data.decode()
+        self.shown += self._decoder.decode(data)
         return bool(data)
 
 

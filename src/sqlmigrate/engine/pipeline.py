@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ROWS_KEPT = 10
 """Rows of a statement that are kept to be shown; the others are only counted, so memory stays bounded."""
 
+_VALUE_MAX = 10_000  # bytes of a value that are kept to be shown
 # under way at once: bounds the memory of both sides; with few, a distant server idles while the next ones travel
 _WINDOW_COMMANDS, _WINDOW_CHARACTERS = 4096, 4 << 20
 _MESSAGES = 64  # what the protocol adds to a command
@@ -239,4 +240,5 @@ def _take_rows(result: PGresult, step: Step) -> None:
         step.columns = tuple((result.fname(at) or b"").decode(errors="replace") for at in range(result.nfields))
     for row in range(min(count, ROWS_KEPT - len(step.shown))):
         values = (result.get_value(row, at) for at in range(result.nfields))
-        step.shown.append(tuple(None if value is None else value.decode(errors="replace") for value in values))
+        shown = (None if value is None else value[:_VALUE_MAX].decode(errors="replace") for value in values)
+        step.shown.append(tuple(shown))

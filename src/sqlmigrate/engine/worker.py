@@ -8,22 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
+from sqlmigrate.engine.commit import Uncommitted, commit
 from sqlmigrate.engine.execute import Listener
+from sqlmigrate.engine.job import job_for, require_together
 from sqlmigrate.engine.journal import Sender, found_journal
 from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.engine.stepwise import Stepper
-from sqlmigrate.engine.transactional import (
-    Uncommitted,
-    commit,
-    going_on,
-    job_for,
-    opening,
-    require_together,
-    run_in_transaction,
-    undo,
-)
+from sqlmigrate.engine.transactional import going_on, opening, run_in_transaction, undo
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.watch import Watcher
@@ -33,8 +26,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
@@ -141,8 +134,8 @@ class Worker:
     def _goes_along(self, job: Job) -> bool:
         """Tell whether the COMMIT of the script before can go out in the same pipeline.
 
-        A large script is read as it runs, and may be another one by then; old poolers answer before they hear more; and
-        up to PostgreSQL 14.4 DISCARD ALL counts as the query after which no isolation level can be set.
+        A large script is read as it runs, and may be another one by then: it stops; old poolers answer before they hear
+        more; and up to PostgreSQL 14.4 DISCARD ALL counts as the query after which no isolation level can be set.
         """
         if not job.transactional or self.info.pooled:
             return False
@@ -208,7 +201,8 @@ class Worker:
 
     def _afterwards(self) -> History | None:
         """Read the history in another session once the lost one has ended; None where that cannot be done yet."""
-        return self.watcher.afterwards(lambda other: history.read(other, self.options.schema))
+        schema, owners = self.options.schema, self.options.history_owners
+        return self.watcher.afterwards(lambda other: history.read(other, schema, owners=owners))
 
     def run_together(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run all scripts in one transaction: all of them or nothing."""
@@ -243,7 +237,7 @@ class Worker:
         except ExecutionError as error:
             error.together = True
             _name_operation(error, operation)
-            if error.server and error.server.sqlstate == _OBJECT_IN_USE and error.hint is None:
+            if error.server and error.server.sqlstate == _OBJECT_IN_USE:
                 error.hint = _DEFERRED
             raise
         seconds = time.monotonic() - started
