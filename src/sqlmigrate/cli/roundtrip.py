@@ -103,14 +103,19 @@ def command(
             found, wanted, shadows, app.options(), samples=samples, base=start, fingerprints=recorded
         )
         trips = _shown(app, run, len(wanted))
-        version = shadows[0].version
+        version, isolation = shadows[0].version, shadows[0].isolation
         if shadows[0].private and not shadow_superuser and any(map(_lacked_right, trips)):
             app.output.warning(_ORDINARY)
     seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
         app.output.warning(f"{problem}; record it anew with --write")
-    app.output.result(migrations=[_as_json(trip) for trip in trips], summary=_counts(trips), postgresql=version)
+    app.output.result(
+        migrations=[_as_json(trip) for trip in trips],
+        summary=_counts(trips),
+        postgresql=version,
+        isolation=isolation,
+    )
     app.output.line(_summary(trips, version, seconds))
     for path in written:
         app.output.detail(f"recorded {path}")
@@ -174,6 +179,7 @@ def _shadows(
         own = "a throwaway server" if jobs == 1 else f"{jobs} throwaway servers"
         where = own if first.private else "the shadow's server"
         app.output.progress(f"trying on PostgreSQL {first.version} ({where})")
+        app.output.progress(f"isolation: {first.isolation}")
         for note in first.notes:
             app.output.warning(note)
         if missing := first.missing_extensions(shadow.extensions_named(scripts)):
@@ -214,7 +220,7 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
 def _lacked_right(trip: RoundTrip) -> bool:
     from sqlmigrate.errors import ExecutionError  # noqa: PLC0415  --help needs none of it
 
-    error = trip.failure.error if trip.failure else None
+    error = trip.failure.error if trip.failure and not trip.failure.error.hint else None
     return isinstance(error, ExecutionError) and error.server is not None and error.server.sqlstate == _LACKING
 
 

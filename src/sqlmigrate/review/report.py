@@ -18,6 +18,7 @@ from sqlmigrate.review.hazards import Context
 from sqlmigrate.review.out_of_order import answer
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.tracer import trace
+from sqlmigrate.review.whereabouts import asks_where
 from sqlmigrate.roundtrip import PROVEN, find_samples, round_trips
 from sqlmigrate.schemadiff import as_json, as_text, compare
 from sqlmigrate.sql.preflight import preflight
@@ -88,7 +89,8 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
         found,
         statistics.relevant(target, touched) if target else None,
         (*question.notes, *shadow.notes),
-        tuple(_not_checked(question, linted, found)),
+        tuple(_not_checked(question, shadow, linted, found)),
+        shadow.isolation,
     )
 
 
@@ -98,7 +100,11 @@ def _tables(item: model.Migration) -> Iterable[str]:
         yield from (hold.lock.name for hold in direction.holds) if direction else ()
 
 
-def _not_checked(question: Question, linted: Lint, found: Sequence[model.Migration]) -> Iterable[model.NotChecked]:
+def _not_checked(
+    question: Question, shadow: Shadow, linted: Lint, found: Sequence[model.Migration]
+) -> Iterable[model.NotChecked]:
+    kept = f"what kept them from this machine: {shadow.isolation}"
+    yield model.NotChecked("what the scripts do outside of PostgreSQL", kept)
     if linted.why_not:
         yield model.NotChecked("squawk's rules", linted.why_not)
     if question.target is None:
@@ -250,7 +256,10 @@ class _Runner:
             migration.depends,
             late,
             assemble.verdict(up, down, proof, late),
-            tuple(f"tried without {name}, which failed before it" for name in self.failed),
+            (
+                *(f"tried without {name}, which failed before it" for name in self.failed),
+                *(note for script, _ in migration.scripts() for note in asks_where(script)),
+            ),
         )
         if up.error:
             self.failed.append(migration.migration_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _NOT_OURS = "would change the whole cluster, which is not ours; leave out the shadow's URL for a private server"
+_SAMPLES = "samples"
+_LACKING = "42501"  # insufficient_privilege
+_ORDINARY = (
+    "samples and expectations run as an ordinary role that may read and write all rows; "
+    "--shadow-superuser runs them and the scripts as superuser"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class _Runner:
             if cluster and samples.scripts():
                 trial.take_back(copy)
         if cluster and not trial.applied:
-            _forget_roles(found, ground)
+            self._forget_roles(found)
         if samples.after or samples.expect:
             found = self._with_expectations(found, migration, ground, samples)
         if trial.reached is not None or samples.before:
@@ -173,7 +179,7 @@ class _Runner:
             return found
         with ground.copy() as copy:
             failure, unmet_ = self._expected(migration, copy, samples)
-        _forget_roles(found, ground)
+        self._forget_roles(found)
         if failure is not None:
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         verdict = Verdict.NOT_RESTORED if unmet_ else found.verdict
@@ -182,24 +188,31 @@ class _Runner:
     def _expected(
         self, migration: Migration, database: ShadowDatabase, samples: Samples
     ) -> tuple[Failure | None, tuple[Problem, ...]]:
-        with session(database.conninfo) as connection, _administered(database) as admin:
+        with session(database.conninfo) as connection, _tester(database) as tester:
             steps = [_sample("samples", samples.before), _forward(migration), _sample("samples after", samples.after)]
             for way in (*steps, _back(migration)):
-                on = admin() if way and way.operation == "samples" else connection
+                on = tester() if way and way.operation == _SAMPLES else connection
                 if way and (failure := self.attempt(on, migration, way)):
                     return failure, ()
             if samples.expect is None:
                 return None, ()
             try:
-                return None, tuple(unmet(admin(), samples.expect))
+                return None, tuple(unmet(tester(), samples.expect))
             except psycopg.Error as error:
                 return _failed_query("expectations", migration, error), ()
+
+    def _forget_roles(self, found: RoundTrip) -> None:
+        """Drop the roles that a rollback has forgotten: they would keep the migration from being applied once more."""
+        changes = ((change.kind, change.object) for change in found.differences)
+        self.shadow.drop_roles([object_.name for kind, object_ in changes if (kind, object_.kind) == ("added", "role")])
 
     def attempt(self, connection: Connection, migration: Migration, way: _Way) -> Failure | None:
         """Run a script; gives the error that it stopped with."""
         try:
             self.run(connection, migration, way)
         except Error as error:
+            if way.operation == _SAMPLES:
+                _explain_rights(error)
             return Failure(way.step, error)
         return None
 
@@ -213,26 +226,26 @@ class _Runner:
             way.operation,
             way.script,
             transactional=way.transactional,
-            options=self.options if way.operation != "samples" else replace(self.options, role=None),
+            options=self.options if way.operation != _SAMPLES else replace(self.options, role=None),
             info=self.info,
             observer=self.observer,
         )
 
 
 @contextmanager
-def _administered(database: ShadowDatabase) -> Iterator[Callable[[], Connection]]:
-    """Give a way to an administrator's session, which is opened anew where a script has ended it."""
+def _tester(database: ShadowDatabase) -> Iterator[Callable[[], Connection]]:
+    """Give a way to the tester's session, which is opened anew where a script has ended it."""
     with ExitStack() as stack:
-        sessions = [stack.enter_context(session(database.admin_conninfo))]
+        sessions = [stack.enter_context(session(database.tester_conninfo))]
 
-        def admin() -> Connection:
+        def tester() -> Connection:
             try:
                 sessions[-1].execute("SELECT")
             except psycopg.OperationalError:
-                sessions.append(stack.enter_context(session(database.admin_conninfo)))
+                sessions.append(stack.enter_context(session(database.tester_conninfo)))
             return sessions[-1]
 
-        yield admin
+        yield tester
 
 
 class _Trial:
@@ -255,9 +268,9 @@ class _Trial:
 
     def go(self, database: ShadowDatabase) -> RoundTrip:
         """Try the pair; all that it needs are sessions of its own, which end with it."""
-        with session(database.conninfo) as connection, _administered(database) as admin:
+        with session(database.conninfo) as connection, _tester(database) as tester:
             try:
-                return self._go(connection, admin)
+                return self._go(database, connection, tester)
             except psycopg.Error as error:
                 failure = _failed_query("comparison", self.migration, error)
                 return RoundTrip(self.migration.migration_id, Verdict.FAILS, failure=failure)
@@ -268,72 +281,62 @@ class _Trial:
             with session(database.conninfo) as connection:
                 self.applied = self.runner.attempt(connection, self.migration, back) is not None
 
-    def _go(self, connection: Connection, admin: Callable[[], Connection]) -> RoundTrip:
+    def _go(self, database: ShadowDatabase, connection: Connection, tester: Callable[[], Connection]) -> RoundTrip:
         migration, forward, back = self.migration, _forward(self.migration), _back(self.migration)
         found = RoundTrip(migration.migration_id, Verdict.IRREVERSIBLE)
-        if failure := self._load(admin()):
+        if failure := self._load(database):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
-        s0 = self._schema(admin())
-        rows = read_contents(admin()) if self.samples.before else None
+        s0 = self._schema(tester())
+        rows = read_contents(tester()) if self.samples.before else None
         found = replace(found, base=s0.schema.fingerprint() if self.runner.fingerprints else None)
         if failure := self.runner.attempt(connection, migration, forward):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
-        s1 = self.reached = self._schema(admin())
-        between = None if s1.keeps(s0) else read_holders(admin())
-        rows_applied = read_contents(admin()) if self.samples.before else None
+        s1 = self.reached = self._schema(tester())
+        between = None if s1.keeps(s0) else read_holders(tester())
+        rows_applied = read_contents(tester()) if self.samples.before else None
         found = replace(found, makes=compare(s0.schema, s1.schema))
         if back is None:
             return found
         if failure := self.runner.attempt(connection, migration, back):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = False
-        s2 = self._schema(admin())
-        data = tuple(compare_contents(rows, read_contents(admin()))) if rows else ()
+        s2 = self._schema(tester())
+        data = tuple(compare_contents(rows, read_contents(tester()))) if rows else ()
         found = replace(found, differences=compare(s0.schema, s2.schema), data=data)
         if between is not None or not s2.keeps(s0):
-            found = replace(found, lost=tuple(self._lost(admin(), between, None if data else rows)))
+            found = replace(found, lost=tuple(self._lost(tester(), between, None if data else rows)))
         if failure := self.runner.attempt(connection, migration, replace(forward, step="apply again")):
             # what the rollback left behind is mostly the reason, and says more
             verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
             return replace(found, verdict=verdict, failure=failure)
         self.applied = True
-        s3 = self.reached = self._schema(admin())
+        s3 = self.reached = self._schema(tester())
         found = replace(found, again=compare(s1.schema, s3.schema))
         if rows_applied:
-            data = tuple(compare_contents(rows_applied, read_contents(admin()), values=False))
+            data = tuple(compare_contents(rows_applied, read_contents(tester()), values=False))
             found = replace(found, data_again=data)
         return replace(found, verdict=_judge(found))
 
     def _lost(
-        self, admin: Connection, between: Mapping[str, Holder] | None, contents: Contents | None
+        self, tester: Connection, between: Mapping[str, Holder] | None, contents: Contents | None
     ) -> Iterator[str]:
         """Name what was made anew; what was there before can still be seen in the database that this is a copy of."""
-        with session(self._ground.database.admin_conninfo) as ground:
+        with session(self._ground.database.tester_conninfo) as ground:
             before = read_holders(ground)
-        after = read_holders(admin)
-        return find_lost(admin, self.migration, before, between or before, after, contents=contents)
+        after = read_holders(tester)
+        return find_lost(tester, self.migration, before, between or before, after, contents=contents)
 
-    def _load(self, admin: Connection) -> Failure | None:
-        way = _sample("samples", self.samples.before)
-        return self.runner.attempt(admin, self.migration, way) if way else None
+    def _load(self, database: ShadowDatabase) -> Failure | None:
+        """Load the samples, in a session that ends with them: what they set must not change what is read."""
+        if (way := _sample("samples", self.samples.before)) is None:
+            return None
+        with session(database.tester_conninfo) as connection:
+            return self.runner.attempt(connection, self.migration, way)
 
-    def _schema(self, admin: Connection) -> Snapshot:
-        self._known = catalog.read(admin, cluster=self.cluster, since=self._known)
+    def _schema(self, tester: Connection) -> Snapshot:
+        self._known = catalog.read(tester, cluster=self.cluster, since=self._known)
         return self._known
-
-
-def _forget_roles(found: RoundTrip, ground: Ground) -> None:
-    """Drop the roles that a rollback has forgotten, and that would keep the migration from being applied once more."""
-    left = [
-        change.object.name for change in found.differences if (change.kind, change.object.kind) == ("added", "role")
-    ]
-    if not left:
-        return
-    with session(ground.database.admin_conninfo) as admin:
-        for name in left:
-            with suppress(psycopg.Error):  # another database of the script's needs it
-                admin.execute(f"DROP ROLE IF EXISTS {name}".encode())
 
 
 def _judge(found: RoundTrip) -> Verdict:
@@ -357,7 +360,7 @@ def _back(migration: Migration) -> _Way | None:
 
 
 def _sample(step: str, script: Script | None) -> _Way | None:
-    return _Way(step, "samples", script, script.directives.transactional is not False) if script else None
+    return _Way(step, _SAMPLES, script, script.directives.transactional is not False) if script else None
 
 
 def _cluster_wide(script: Script) -> Iterator[Problem]:
@@ -367,4 +370,12 @@ def _cluster_wide(script: Script) -> Iterator[Problem]:
 
 def _failed_query(step: str, migration: Migration, error: psycopg.Error) -> Failure:
     said = server_message(error.diag, str(error))
-    return Failure(step, ExecutionError(said.message, migration_id=migration.migration_id, server=said))
+    failed = ExecutionError(said.message, migration_id=migration.migration_id, server=said)
+    _explain_rights(failed)
+    return Failure(step, failed)
+
+
+def _explain_rights(error: Error) -> None:
+    """Say of a right that samples or expectations lack whose it would be."""
+    if isinstance(error, ExecutionError) and error.server and error.server.sqlstate == _LACKING and not error.hint:
+        error.hint = _ORDINARY

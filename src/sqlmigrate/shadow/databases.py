@@ -18,7 +18,7 @@ from sqlmigrate.errors import Error, ServerError
 from sqlmigrate.shadow.model import ShadowDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.connection import Connection
 
@@ -41,16 +41,24 @@ class Databases:
     """
 
     def __init__(
-        self, session: Connection, conninfo: str, *, owner: str | None = None, login: str | None = None
+        self,
+        session: Connection,
+        conninfo: str,
+        *,
+        owner: str | None = None,
+        login: str | None = None,
+        tester: str | None = None,
     ) -> None:
-        """Work through a session; `owner` gets the databases and `login` uses them, else the session's role does.
+        """Work through a session; `owner` gets the databases, `login` and `tester` use them, else its own role does.
 
-        Once they are `gone` with their server, nothing is left to be dropped.
+        The session stays in the maintenance database, where nothing of any script is: it may be a superuser's. Once
+        they are `gone` with their server, nothing is left to be dropped.
         """
         self._first = self._session = session
         self._conninfo = conninfo
         self._owner = owner
         self._login = login
+        self._tester = tester
         self.gone = False
         self._numbers = itertools.count(1)
         row = session.execute(queries.load("shadow")["run"]).fetchone()
@@ -99,10 +107,16 @@ class Databases:
                 with self._live().cursor() as cursor:
                     cursor.executemany(asked["hold_again"], [(*rest, kind, role) for *rest, role, kind in held])
 
+    def drop_roles(self, names: Iterable[str]) -> None:
+        """Drop the roles of these quoted names, but for those that are still needed."""
+        for name in names:
+            with suppress(psycopg.Error):  # another database of the script's needs it
+                self._live().execute(f"DROP ROLE IF EXISTS {name}".encode())
+
     def _described(self, name: str) -> ShadowDatabase:
         admin = make_conninfo(self._conninfo, dbname=name)
-        own = make_conninfo(admin, user=self._login) if self._login else admin
-        return ShadowDatabase(name, own, admin)
+        own, tester = (make_conninfo(admin, user=user) if user else admin for user in (self._login, self._tester))
+        return ShadowDatabase(name, own, tester, admin)
 
     def _create(self, name: str, template: str) -> None:
         session = self._live()
@@ -166,7 +180,10 @@ def drop_leftovers(session: Connection) -> list[str]:
 
 
 def _release(conninfo: str) -> None:
-    """Undo what keeps a database from being dropped: prepared transactions and subscriptions in it."""
+    """Undo what keeps a database from being dropped: prepared transactions and subscriptions in it.
+
+    As superuser, since either may be anybody's; none of these commands runs code of the database.
+    """
     with connections.session(conninfo) as inside:
         asked = queries.load("shadow")
         for (gid,) in inside.execute(asked["prepared"]).fetchall():

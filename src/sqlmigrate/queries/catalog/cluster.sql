@@ -15,7 +15,7 @@ SELECT 'role' AS kind,
        r.rolvaliduntil::text AS "valid until",
        r.rolconfig AS settings
 FROM pg_catalog.pg_roles AS r
-WHERE r.rolname !~ '^pg_'
+WHERE r.rolname !~ '^(pg_|sqlmigrate_tester$)' -- a shadow's own
 
 -- name: memberships
 SELECT 'membership' AS kind,
@@ -31,6 +31,7 @@ FROM pg_catalog.pg_auth_members AS m
 JOIN pg_catalog.pg_roles AS role ON role.oid = m.roleid
 JOIN pg_catalog.pg_roles AS member ON member.oid = m.member
 LEFT JOIN pg_catalog.pg_roles AS grantor ON grantor.oid = m.grantor
+WHERE member.rolname <> 'sqlmigrate_tester'
 
 -- name: tablespaces
 SELECT 'tablespace' AS kind,
