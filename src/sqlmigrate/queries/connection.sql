@@ -8,11 +8,12 @@ SELECT pg_catalog.current_database() AS database,
        pg_catalog.pg_backend_pid() AS backend_pid,
        (1000 * extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval))::integer AS deadlock_timeout
 
--- name: settle
--- PostgreSQL checks every second that we are still there, so that nothing of a killed run goes on; Linux servers only
+-- name: be_patient
+-- PostgreSQL checks every second that we are still there, so that nothing of a killed run goes on; Linux servers only.
+-- This runs under the search_path of a script too, so it names all in full.
 SELECT pg_catalog.set_config('idle_session_timeout', '0', false),
        pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),
-       CASE WHEN pg_catalog.version() LIKE '%linux%'
+       CASE WHEN pg_catalog.version() OPERATOR(pg_catalog.~~) '%linux%'
             THEN pg_catalog.set_config('client_connection_check_interval', '1s', false)
        END
 

@@ -21,11 +21,11 @@ SELECT r.rolname::text
    AND pg_catalog.pg_has_role(r.oid, 'MEMBER')
 
 -- name: search_path
--- where the role or the database sets it, scripts without a path of their own run under it
-SELECT setting
+-- what a login finds that sets none of its own: scripts without a path of theirs run under it
+SELECT reset_val
   FROM pg_catalog.pg_settings
  WHERE name = 'search_path'
-   AND source IN ('database', 'user', 'database user')
+   AND reset_val <> boot_val
 
 -- name: supabase
 SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'supabase_admin')

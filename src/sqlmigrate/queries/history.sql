@@ -7,13 +7,12 @@ WHERE space.nspname = %s
 GROUP BY space.oid
 
 -- name: of_other_tools
--- where our role would find them by their bare names: what a platform keeps in schemas of its own says nothing
-SELECT class.relnamespace::regnamespace::text, class.relname::text
+SELECT space.nspname::pg_catalog.text, class.relname::pg_catalog.text
 FROM pg_catalog.pg_class AS class
-WHERE class.relname = ANY (%s)
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE class.oid = ANY (%s::pg_catalog.oid[])
   AND class.relkind IN ('r', 'p')
-  AND pg_catalog.pg_table_is_visible(class.oid)
-ORDER BY 1, 2
+ORDER BY space.nspname, class.relname
 
 -- name: writer
 SELECT pg_catalog.pg_get_userbyid(class.relowner),
@@ -102,6 +101,18 @@ INSERT INTO {schema}.applied (migration_hash, marked, checksum, sha256, size, sc
 SELECT migration_hash, $10::boolean, $2, $3, $4::bigint, $5, $6, $7, $8::bigint, $9, $11::pg_catalog.uuid
 FROM {schema}._yoyo_migration
 WHERE migration_hash = $1
+
+-- name: confirm_apply
+-- fails (22012) where the row of this run is gone: something took it out of the history at COMMIT
+SELECT 1 / pg_catalog.count(*)
+FROM {schema}.applied
+JOIN {schema}._yoyo_migration AS main USING (migration_hash)
+WHERE migration_hash = $1
+  AND run_id = $2::pg_catalog.uuid
+
+-- name: confirm_rollback
+-- fails (22012) where what was rolled back is in the history again
+SELECT 1 / (1 - pg_catalog.count(*)) FROM {schema}._yoyo_migration WHERE migration_hash = $1
 
 -- name: claim_is_gone
 SELECT NOT EXISTS (SELECT FROM {schema}.applied WHERE migration_hash = $1)

@@ -1,7 +1,7 @@
 -- name: indexes
 -- the indexes of a table, of its partitions, and of where these keep their large values; an index stands for its table
 WITH given AS (
-    SELECT pg_catalog.to_regclass(%(table)s)::oid AS oid
+    SELECT %(table)s::pg_catalog.oid AS oid
 ), root AS (
     SELECT coalesce(index.indrelid, given.oid) AS oid
     FROM given
@@ -52,16 +52,16 @@ WHERE datname = pg_catalog.current_database()
   AND state IS DISTINCT FROM 'idle'
 
 -- name: exists
-SELECT pg_catalog.to_regclass(%s) IS NOT NULL
+SELECT WHERE %(thing)s::pg_catalog.oid IS NOT NULL
 
 -- name: partition
-SELECT inherits.inhdetachpending
+SELECT inherits.inhdetachpending AS pending
 FROM pg_catalog.pg_inherits AS inherits
-WHERE inherits.inhparent = pg_catalog.to_regclass(%(parent)s)
-  AND inherits.inhrelid = pg_catalog.to_regclass(%(partition)s)
+WHERE inherits.inhparent = %(table)s::pg_catalog.oid
+  AND inherits.inhrelid = %(thing)s::pg_catalog.oid
 
 -- name: database
-SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = %s)
+SELECT FROM pg_catalog.pg_database WHERE datname = %(name)s::pg_catalog.name
 
 -- name: tablespace
-SELECT EXISTS (SELECT FROM pg_catalog.pg_tablespace WHERE spcname = %s)
+SELECT FROM pg_catalog.pg_tablespace WHERE spcname = %(name)s::pg_catalog.name
