@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate import connection as connections
-from sqlmigrate import drift, roundtrip, shadow
-from sqlmigrate.config import Config
+from sqlmigrate import roundtrip, shadow
 from sqlmigrate.engine import Options
 from sqlmigrate.review.report import Question, review
 from sqlmigrate.roundtrip import RoundTrip, Verdict
@@ -138,7 +137,7 @@ REFUSED = [
 )
 def test_a_sample_that_needs_a_superuser_is_refused_with_the_reason(project, server, where, statement):
     first = "-- transactional: false\n" if "SYSTEM" in statement else ""
-    project.migration("1", f"CREATE TABLE public.u ();", rollback="DROP TABLE public.u;")
+    project.migration("1", "CREATE TABLE public.u ();", rollback="DROP TABLE public.u;")
     name = "1" if where == "before" else f"1.{where}"
     project.file(f"samples/{name}.sql", f"{first}{TEMPORARY if where != 'expect' else ''}{statement}")
 
@@ -186,29 +185,40 @@ def test_a_role_that_may_make_roles_cannot_give_itself_programs(binaries, projec
     assert second.failure.error.server.sqlstate == "42501"
 
 
-def test_samples_fill_tables_as_before(project, server):
-    project.migration(
-        "1",
-        """CREATE ROLE_FREE""".replace("CREATE ROLE_FREE", "CREATE TABLE public.orders (id bigint GENERATED ALWAYS AS IDENTITY, n serial, "
-        "at timestamptz DEFAULT now(), parent bigint); ALTER TABLE public.orders ADD PRIMARY KEY (id); "
-        "ALTER TABLE public.orders ADD FOREIGN KEY (parent) REFERENCES public.orders; "
-        "CREATE FUNCTION public.secret() RETURNS text LANGUAGE sql AS 'SELECT ''x'''; "
-        "REVOKE EXECUTE ON FUNCTION public.secret() FROM PUBLIC; "
-        "ALTER TABLE public.orders ADD word text DEFAULT public.secret(); "
-        "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY; CREATE SEQUENCE public.s;"),
-        rollback="DROP TABLE public.orders; DROP FUNCTION public.secret(); DROP SEQUENCE public.s;",
-    )
-    project.migration("2", "ALTER TABLE public.orders ADD x int;", rollback="ALTER TABLE public.orders DROP x;")
-    project.file(
-        "samples/2.sql",
-        "INSERT INTO public.orders (id, parent) OVERRIDING SYSTEM VALUE VALUES (10, 10);\n"
-        "INSERT INTO public.orders (parent) SELECT 10 FROM generate_series(1, 3);\n"
-        "SELECT setval('public.s', 7), nextval('public.s');\n"
-        "ALTER TABLE public.orders DISABLE TRIGGER USER;\n"
-        "COPY public.orders (parent) FROM STDIN;\n10\n\\.\n"
-        "UPDATE public.orders SET word = 'y'; DELETE FROM public.orders WHERE id = 1;\n"
-        "CREATE TEMP TABLE scratch (); TRUNCATE public.orders CASCADE;\n",
-    )
-    project.file("samples/2.expect.sql", "SELECT count(*) = 0 FROM public.orders;")
+ORDERS = """
+CREATE FUNCTION public.secret() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
+REVOKE EXECUTE ON FUNCTION public.secret() FROM PUBLIC;
+CREATE SEQUENCE public.numbers;
+CREATE TABLE public.orders (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number serial,
+    word   text DEFAULT public.secret(),
+    parent bigint REFERENCES public.orders
+);
+ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.orders FORCE ROW LEVEL SECURITY;
+"""
+FILLED = """
+INSERT INTO public.orders (id, parent) OVERRIDING SYSTEM VALUE VALUES (10, 10);
+INSERT INTO public.orders (parent) SELECT 10 FROM generate_series(1, 3);
+SELECT setval('public.numbers', 7), nextval('public.numbers');
+COPY public.orders (parent) FROM STDIN;
+10
+\\.
+UPDATE public.orders SET word = 'y';
+DELETE FROM public.orders WHERE id = 1;
+ALTER TABLE public.orders DISABLE TRIGGER USER;
+CREATE TEMP TABLE scratch AS SELECT * FROM public.orders;
+"""
 
-    assert [(trip.verdict, trip.failure) for trip in tried(project, server.shadow)] == [(Verdict.EXACT, None)] * 2
+
+def test_samples_fill_tables_with_all_that_belongs_to_them(project, server):
+    gone = "DROP TABLE public.orders; DROP FUNCTION public.secret(); DROP SEQUENCE public.numbers;"
+    project.migration("1", ORDERS, rollback=gone)
+    project.migration("2", "ALTER TABLE public.orders ADD x int;", rollback="ALTER TABLE public.orders DROP x;")
+    project.file("samples/2.sql", FILLED)
+    project.file("samples/2.expect.sql", "SELECT count(*) = 4 AND bool_and(word = 'y') FROM public.orders;")
+
+    trips = tried(project, server.shadow)
+
+    assert [(trip.verdict, trip.failure, trip.expectations) for trip in trips] == [(Verdict.EXACT, None, ())] * 2
