@@ -106,6 +106,16 @@ def test_operators_that_a_search_path_finds_give_a_migration_no_superuser(hostil
     assert not server.attacked
 
 
+def test_a_dump_of_a_hostile_target_gives_it_no_superuser(database, binaries):
+    database.connect().execute(HOSTILE)
+    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate")
+    with started(Wanted(dumped=True)) as server, server.shadow.database() as copy:
+        server.shadow.restore(copy, text)
+        assert server.attacks  # PostgreSQL runs it while it makes a CHECK
+        assert [line for line in server.attacks if "superuser on" in line] == []
+        assert not server.attacked
+
+
 def test_the_same_attack_succeeds_where_the_command_line_asks_for_superuser(hostile):
     with started(Wanted(superuser=True)) as server:
         tried(hostile, server.shadow)

@@ -45,6 +45,7 @@ CREATE TABLE shop.orders (
     mood    shop.mood DEFAULT 'sad',
     note    boolean DEFAULT shop.attack(),
     made    boolean GENERATED ALWAYS AS (shop.pure(1)) STORED,
+    CONSTRAINT folded CHECK (shop.pure(1)),
     CONSTRAINT hostile CHECK (shop.pure(number))
 );
 CREATE INDEX hostile ON shop.orders (shop.pure(number)) WHERE shop.pure(number);

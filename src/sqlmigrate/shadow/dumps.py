@@ -13,16 +13,18 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate.bootstrap import statement_failed
-from sqlmigrate.connection import SECRETS, redact, session
+from sqlmigrate.connection import SECRETS, redact
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import find_client
 from sqlmigrate.server.account import client_environment
+from sqlmigrate.shadow import restoring
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.server.account import Command
+    from sqlmigrate.shadow.model import ShadowDatabase
     from sqlmigrate.sql.script import Script
 
 # Left out is what a shadow cannot have: tablespaces, label providers, and subscriptions, which hold passwords.
@@ -85,9 +87,9 @@ def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield make_conninfo(**parts, service=_SERVICE), env | {"PGSERVICEFILE": file.name}
 
 
-def restore(conninfo: str, script: Script) -> None:
+def restore(database: ShadowDatabase, script: Script) -> None:
     """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have."""
-    with session(conninfo, application_name="sqlmigrate: shadow") as connection:
+    with restoring.opened(database) as connection:
         connection.execute("SET synchronous_commit TO off")
         for statement in script.statements():
             try:

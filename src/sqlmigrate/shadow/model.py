@@ -39,6 +39,7 @@ def wanted(
         target=target,
         superuser=superuser,
         bootstrap=config.migrations / BOOTSTRAP if base == "replay" else None,
+        dumped=base == "dump",
         readable=config.migrations,
         roles=(found.roles - made) | ({config.role} if config.role else set()),
         owners=found.owners - made,
@@ -82,6 +83,7 @@ class Wanted:
     - `target`: the database that the shadow stands for, where there is one.
     - `superuser`: scripts run as superuser on a private server, and not as the ordinary owner.
     - `bootstrap`: the scripts of this folder are run in every database first; None for a base from a dump.
+    - `dumped`: the base is a dump of the target.
     - `readable`: a folder whose files the server may read too, where it runs in a sandbox.
     - `roles`: what the scripts name. Missing ones are made NOLOGIN on a private server and granted to the owner.
     - `owners`: those of them that the scripts make owners, and that must be able to create in schema public for it.
@@ -93,6 +95,7 @@ class Wanted:
     target: TargetFacts | None = None
     superuser: bool = False
     bootstrap: Path | None = None
+    dumped: bool = False
     readable: Path | None = None
     roles: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()

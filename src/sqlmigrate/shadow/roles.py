@@ -36,11 +36,12 @@ def owner_name(wanted: Wanted) -> str:
 def prepare(server: PrivateServer, wanted: Wanted) -> str:
     """Make the owner, with the rights that the target's login has short of superuser; give the superuser's name.
 
-    Where scripts know an ordinary role by the superuser's name (`OWNER TO postgres`), the superuser gets another one.
+    Where scripts know an ordinary role by the superuser's name (`OWNER TO postgres`), or a dump may, the superuser gets
+    another one.
     """
     owner, admin = owner_name(wanted), server.user
     member_of = wanted.target.member_of if wanted.target else frozenset()
-    if not wanted.superuser and admin in {owner, *wanted.roles, *wanted.owners, *member_of}:
+    if not wanted.superuser and (wanted.dumped or admin in {owner, *wanted.roles, *wanted.owners, *member_of}):
         admin = _rename_superuser(server)
     with open_session(server.conninfo(user=admin)) as session:
         make(session, [server.user, owner])
@@ -106,9 +107,15 @@ def _let_test(session: Connection, names: Iterable[str]) -> None:
 
 
 def adopt_dumped(session: Connection, wanted: Wanted, names: Iterable[str]) -> None:
-    """Make the roles that a dump names, and let the owner act as those that the target's login may act as."""
-    make(session, names)
-    if wanted.superuser or wanted.target is None:
+    """Make the roles that a dump names: the tester restores it as all of them.
+
+    The owner may act as those that the target's login may act as.
+    """
+    make(session, names := set(names))
+    if wanted.superuser:
+        return
+    _let_test(session, names)
+    if wanted.target is None:
         return
     owner = owner_name(wanted)
     granted = sorted(wanted.target.member_of - {owner})

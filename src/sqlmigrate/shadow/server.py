@@ -107,9 +107,8 @@ class Shadow:
     def restore(self, database: ShadowDatabase, dump: Script) -> None:
         """Run what `dump` wrote in an empty database; raises ExecutionError with the place in the dump.
 
-        On a private server this is done as superuser and with the roles that the dump names, so that every object gets
-        the owner that it has in the target; `isolation` says so, since PostgreSQL may run functions of the target
-        meanwhile (such as those of a CHECK). Raises ServerError, by their names, where extensions or roles are missing.
+        On a private server this is done with the roles that the dump names, so that every object gets the owner that
+        it has in the target. Raises ServerError, by their names, where extensions or roles are missing.
         """
         named = needs([dump])
         if self.private:
@@ -124,7 +123,7 @@ class Shadow:
                 f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
                 hint="install it there, or name a server that has it with --shadow-url",
             )
-        dumps.restore(database.admin_conninfo, dump)
+        dumps.restore(database, dump)
 
     def ground(self, database: ShadowDatabase) -> None:
         """Prepare the database that all others are copied from; what was left out is added to `notes`."""
@@ -222,7 +221,6 @@ def _isolation(server: PrivateServer | None, wanted: Wanted, login: str) -> str:
     as_superuser = {
         "the scripts": wanted.superuser,
         "bootstrap/": wanted.bootstrap is not None and any(wanted.bootstrap.glob("*.sql")),
-        "the dump of the target": wanted.bootstrap is None,
     }
     which = [name for name, did in as_superuser.items() if did]
     return server.isolation + (f"; run as superuser: {', '.join(which)}" if which else "")

@@ -1,0 +1,79 @@
+"""Run a dump so that no code of the target runs as superuser.
+
+PostgreSQL runs functions while it makes objects: it computes what it can of a CHECK, a default or an index beforehand.
+So the tester makes everything, as a member of the roles that the dump names. Only what needs a superuser and runs no
+code, such as CREATE EXTENSION, is done by one.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from sqlmigrate.connection import session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.shadow.model import ShadowDatabase
+
+_APPLICATION = "sqlmigrate: shadow"
+_NAME = r'"(?:[^"]|"")*"'
+_SETS = re.compile(r"SET |RESET |SELECT pg_catalog\.set_config\(", re.IGNORECASE)
+_ACTS = re.compile(r"^(SET|RESET) SESSION AUTHORIZATION")
+# Of commands that pg_dump writes, those that no function of the database takes part in: function bodies are not checked
+# (check_function_bodies), and an owner is changed by a command of its own.
+_RUNS_NOTHING = re.compile(
+    r"""
+    CREATE\ (?:OR\ REPLACE\ )?(?:TRUSTED\ |PROCEDURAL\ )*
+        (?:ACCESS\ METHOD|AGGREGATE|CAST|COLLATION|CONVERSION|EVENT\ TRIGGER|EXTENSION|FOREIGN\ DATA\ WRAPPER|FUNCTION
+          |LANGUAGE|OPERATOR|PROCEDURE|PUBLICATION|SCHEMA|SERVER|TEXT\ SEARCH|TRANSFORM|TYPE|USER\ MAPPING)\ .*
+    | ALTER\ (?:DEFAULT\ PRIVILEGES|EVENT\ TRIGGER|EXTENSION|OPERATOR\ FAMILY|PUBLICATION|SCHEMA)\ .*
+    | (?:COMMENT\ ON|GRANT|REVOKE)\ .*
+    | ALTER\ [A-Z\ ]+\ (?:NAME\.?)+(?:\ ?\([^()']*\))?(?:\ USING\ NAME)?\ OWNER\ TO\ NAME
+    """.replace("NAME", _NAME),
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Restorer:
+    """Two sessions in one database; without an `admin`, the other does everything."""
+
+    tester: Connection
+    admin: Connection | None
+
+    def execute(self, command: str | bytes) -> None:
+        """Run one command; raises psycopg.Error."""
+        text = command if isinstance(command, str) else command.decode()
+        if self.admin is None:
+            self.tester.execute(text.encode())
+        elif _SETS.match(text):
+            self.admin.execute(text.encode())
+            self.tester.execute(_ACTS.sub(r"\1 ROLE", text).encode())
+        else:
+            self._attempt(text, self.admin)
+
+    def _attempt(self, text: str, admin: Connection) -> None:
+        try:
+            self.tester.execute(text.encode())
+        except psycopg.errors.InsufficientPrivilege:
+            if not _RUNS_NOTHING.fullmatch(text):
+                raise
+            admin.execute(text.encode())
+
+
+@contextmanager
+def opened(database: ShadowDatabase) -> Iterator[Restorer]:
+    """Open what `Restorer` works on."""
+    with session(database.tester_conninfo, application_name=_APPLICATION) as tester:
+        if database.tester_conninfo == database.admin_conninfo:
+            yield Restorer(tester, None)
+            return
+        with session(database.admin_conninfo, application_name=_APPLICATION) as admin:
+            yield Restorer(tester, admin)
