@@ -86,9 +86,10 @@ def test_what_a_superuser_has_made_in_the_target_is_made_too(supabase, major):
         CREATE OPERATOR CLASS public.ops FOR TYPE text USING btree AS FUNCTION 1 bttextcmp(text, text);
         CREATE PUBLICATION everything FOR ALL TABLES;
         CREATE SCHEMA other AUTHORIZATION anon;
-        CREATE TABLE other.t (id integer CHECK (id > 0), pair public.pair, PRIMARY KEY (id));
-        CREATE INDEX ON other.t (public.low(pair::text));
+        CREATE TABLE other.t (id integer CHECK (id > 0), pair public.pair, name text, PRIMARY KEY (id));
+        CREATE INDEX ON other.t (public.low(name));
         ALTER TABLE other.t OWNER TO anon;
+        GRANT USAGE ON SCHEMA other TO authenticated;
         GRANT SELECT ON other.t TO authenticated WITH GRANT OPTION;
         SET SESSION AUTHORIZATION authenticated;
         GRANT SELECT ON other.t TO PUBLIC;

@@ -16,6 +16,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error, ServerError
 from sqlmigrate.shadow.model import ShadowDatabase
+from sqlmigrate.shadow.restoring import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -185,6 +186,7 @@ def _release(conninfo: str) -> None:
     As superuser, since either may be anybody's; none of these commands runs code of the database.
     """
     with connections.session(conninfo) as inside:
+        quiet(inside)
         asked = queries.load("shadow")
         for (gid,) in inside.execute(asked["prepared"]).fetchall():
             inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
