@@ -22,7 +22,10 @@ SUPPORT = Path(__file__).parents[1] / "support"
 HOSTILE = (SUPPORT / "attacks.sql").read_text()
 OPERATORS = (SUPPORT / "attacks_operators.sql").read_text()
 ROWS = "INSERT INTO shop.orders (amount) VALUES (1), (2);\nINSERT INTO shop.by_rule VALUES (1);\nANALYZE shop.orders;\n"
-NEXT = "-- transactional: false\nCREATE INDEX CONCURRENTLY again ON shop.orders ((shop.pure(number)));\nREINDEX TABLE shop.orders;\n"
+NEXT = """-- transactional: false
+CREATE INDEX CONCURRENTLY again ON shop.orders ((shop.pure(number)));
+REINDEX TABLE shop.orders;
+"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,9 @@ def hostile(project):
     project.file("samples/1.expect.sql", "SELECT true;")
     project.file("samples/2.sql", ROWS)
     project.file("samples/2.after.sql", ROWS)
-    project.file("samples/2.expect.sql", "SELECT bool_and(attack) FROM shop.seen;\nSELECT count(*) = 4 FROM shop.orders;")
+    project.file(
+        "samples/2.expect.sql", "SELECT bool_and(attack) FROM shop.seen;\nSELECT count(*) = 4 FROM shop.orders;"
+    )
     return project
 
 
@@ -91,6 +96,7 @@ def test_a_review_gives_a_migration_no_superuser(hostile, server):
     report = review(Question(found, tuple(found.ordered)), server.shadow, Options())
 
     assert [(item.apply.error, item.rollback.error) for item in report.migrations] == [(None, None)] * 2
+    assert report.isolation == server.shadow.isolation
     assert [line for line in server.attacks if "superuser on" in line] == []
     assert not server.attacked
 
@@ -169,7 +175,9 @@ def test_the_tester_can_become_nobody_who_can_do_more(binaries, tmp_path):
     named = frozenset({"boss", "deputy", "clerk", "programmer", "maker"})
     with started(Wanted(bootstrap=bootstrap, roles=named)) as server, server.shadow.database() as database:
         with connections.session(database.tester_conninfo) as tester:
-            rows = tester.execute("SELECT rolname, rolsuper FROM pg_roles WHERE pg_has_role(rolname, 'MEMBER') ORDER BY 1")
+            rows = tester.execute(
+                "SELECT rolname, rolsuper FROM pg_roles WHERE pg_has_role(rolname, 'MEMBER') ORDER BY 1"
+            )
             assert rows.fetchall() == [
                 *((name, False) for name in ("clerk", "maker", "migrator", "pg_database_owner")),
                 *((name, False) for name in ("pg_read_all_data", "pg_write_all_data", "sqlmigrate_tester")),
@@ -182,7 +190,8 @@ def test_a_role_that_may_make_roles_cannot_give_itself_programs(binaries, projec
     project.migration(
         "1",
         "CREATE ROLE helper;\n"
-        "DO $$ BEGIN GRANT pg_execute_server_program TO boss; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;\n"
+        "DO $$ BEGIN GRANT pg_execute_server_program TO boss; "
+        "EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;\n"
         "CREATE TABLE public.t ();",
         rollback="DROP TABLE public.t; DROP ROLE helper;",
     )
