@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 from psycopg.waiting import Ready, Wait
 
 from sqlmigrate import queries
@@ -312,7 +312,7 @@ def undisturbed(connection: Connection, *names: str | None) -> Iterator[list[int
         connection.execute(_set_all({"client_encoding": "UTF8"}, local))
     found = relations(connection, *names)
     settings = _OURS | {"statement_timeout": "0"}
-    row = connection.execute(_current(settings)).fetchone() or ()
+    row = connection.cursor(row_factory=tuple_row).execute(_current(settings)).fetchone() or ()
     back = {name: value for name, value in zip(settings, row, strict=True) if value != settings[name]} | back
     if back:
         connection.execute(_set_all({name: settings[name] for name in back if name in settings}, local))
@@ -321,13 +321,19 @@ def undisturbed(connection: Connection, *names: str | None) -> Iterator[list[int
         connection.execute(_set_all(back, local))
 
 
+def give_back(connection: Connection) -> None:
+    """Make the session what the login finds, for SQL of other people: nothing of ours may follow in it."""
+    connection.execute("DISCARD ALL")
+
+
 @contextmanager
 def as_login(connection: Connection) -> Iterator[None]:
-    """Look names up by the login's search_path for a block, in which no operator and no bare name of ours may be."""
-    connection.execute("RESET search_path")
-    yield
+    """Work under the login's own settings for a block, in which no operator and no bare name of ours may be."""
     local = connection.info.transaction_status == pq.TransactionStatus.INTRANS
-    connection.execute(_set_all({"search_path": _PATH}, str(local).lower()))
+    words = "SET LOCAL {} TO DEFAULT" if local else "RESET {}"
+    connection.execute("; ".join(map(words.format, _OURS)).encode())
+    yield
+    connection.execute(_set_all(_OURS, str(local).lower()))
 
 
 def relations(connection: Connection, *names: str | None) -> list[int | None]:
@@ -339,7 +345,7 @@ def relations(connection: Connection, *names: str | None) -> list[int | None]:
         return [None] * len(names)
     asked = sql.SQL(", ").join(sql.SQL("pg_catalog.to_regclass({})::pg_catalog.oid").format(name) for name in names)
     try:
-        row = connection.execute(sql.SQL("SELECT {}").format(asked)).fetchone()
+        row = connection.cursor(row_factory=tuple_row).execute(sql.SQL("SELECT {}").format(asked)).fetchone()
     except psycopg.errors.InsufficientPrivilege:
         row = None
     return list(row or [None] * len(names))

@@ -1,12 +1,12 @@
 -- name: probe
 SELECT pg_catalog.current_database() AS database,
-       session_user::text AS role,
+       session_user::pg_catalog.text AS role,
        pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
        pg_catalog.current_setting('server_version_num')::integer AS version_number,
        pg_catalog.pg_is_in_recovery() AS standby,
        pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,
        pg_catalog.pg_backend_pid() AS backend_pid,
-       (1000 * extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval))::integer AS deadlock_timeout
+       (1000::numeric * extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval))::integer AS deadlock_timeout
 
 -- name: be_patient
 -- PostgreSQL checks every second that we are still there, so that nothing of a killed run goes on; Linux servers only.

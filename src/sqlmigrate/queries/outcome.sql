@@ -9,11 +9,11 @@ WITH given AS (
 ), tables AS (
     SELECT oid FROM root
     UNION
-    SELECT tree.relid::oid FROM root, pg_catalog.pg_partition_tree(root.oid) AS tree
+    SELECT tree.relid::pg_catalog.oid FROM root, pg_catalog.pg_partition_tree(root.oid) AS tree
 )
 SELECT index.indexrelid::bigint AS oid,
-       space.nspname::text AS schema,
-       class.relname::text AS name,
+       space.nspname::pg_catalog.text AS schema,
+       class.relname::pg_catalog.text AS name,
        index.indisvalid AND index.indisready AS valid
 FROM tables
 JOIN pg_catalog.pg_class AS relation USING (oid)
@@ -25,8 +25,8 @@ WHERE class.relkind = 'i'
 -- name: invalid_indexes
 -- but for those of a table where another session is at work: which index it builds, only its own role may see
 SELECT index.indexrelid::bigint AS oid,
-       space.nspname::text AS schema,
-       class.relname::text AS name,
+       space.nspname::pg_catalog.text AS schema,
+       class.relname::pg_catalog.text AS name,
        false AS valid
 FROM pg_catalog.pg_index AS index
 JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid

@@ -279,8 +279,7 @@ class _Pass:
     @contextmanager
     def _waiting(self, connection: Connection, seen: _Seen) -> Iterator[None]:
         text = seen.statement.text
-        with connections.undisturbed(connection):
-            wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
+        wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
         names = {item.oid: self.relations[item.oid].name for item in wanted}
         pid = connection.info.backend_pid
         with made_to_wait(self._database.tester_conninfo, pid, names, wanted) as waited:

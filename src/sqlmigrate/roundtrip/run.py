@@ -197,7 +197,7 @@ class _Runner:
             if samples.expect is None:
                 return None, ()
             try:
-                return None, tuple(unmet(tester(), samples.expect))
+                return None, tuple(unmet(tester(), samples.expect, self.options))
             except psycopg.Error as error:
                 return _failed_query("expectations", migration, error), ()
 

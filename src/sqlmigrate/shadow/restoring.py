@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import session
+from sqlmigrate.connection import give_back, session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +89,7 @@ def _as_superuser(admin: Connection, text: str) -> None:
 def opened(database: ShadowDatabase) -> Iterator[Restorer]:
     """Open what `Restorer` works on."""
     with session(database.tester_conninfo, application_name=_APPLICATION) as tester:
+        give_back(tester)
         if database.tester_conninfo == database.admin_conninfo:
             yield Restorer(tester, None)
             return

@@ -12,10 +12,10 @@ SELECT 'role' AS kind,
        r.rolreplication AS replication,
        r.rolbypassrls AS bypassrls,
        nullif(r.rolconnlimit, -1) AS "connection limit",
-       r.rolvaliduntil::text AS "valid until",
+       r.rolvaliduntil::pg_catalog.text AS "valid until",
        r.rolconfig AS settings
 FROM pg_catalog.pg_roles AS r
-WHERE r.rolname !~ '^(pg_|sqlmigrate_tester$)' -- a shadow's own
+WHERE r.rolname !~ '^(pg_|sqlmigrate_tester$)'::pg_catalog.text -- a shadow's own
 
 -- name: memberships
 SELECT 'membership' AS kind,
@@ -31,7 +31,7 @@ FROM pg_catalog.pg_auth_members AS m
 JOIN pg_catalog.pg_roles AS role ON role.oid = m.roleid
 JOIN pg_catalog.pg_roles AS member ON member.oid = m.member
 LEFT JOIN pg_catalog.pg_roles AS grantor ON grantor.oid = m.grantor
-WHERE member.rolname <> 'sqlmigrate_tester'
+WHERE member.rolname <> 'sqlmigrate_tester'::pg_catalog.name
 
 -- name: tablespaces
 SELECT 'tablespace' AS kind,
@@ -39,11 +39,11 @@ SELECT 'tablespace' AS kind,
        t.tableoid AS class,
        t.oid AS object,
        0::pg_catalog.oid AS unit,
-       pg_catalog.pg_get_userbyid(t.spcowner)::text AS owner,
-       coalesce(t.spcacl, pg_catalog.acldefault('t', t.spcowner))::text[] AS acl,
+       pg_catalog.pg_get_userbyid(t.spcowner)::pg_catalog.text AS owner,
+       coalesce(t.spcacl, pg_catalog.acldefault('t', t.spcowner))::pg_catalog.text[] AS acl,
        t.spcoptions AS options
 FROM pg_catalog.pg_tablespace AS t
-WHERE t.oid >= 16384
+WHERE t.oid >= 16384::pg_catalog.oid
 
 -- name: parameters
 SELECT 'parameter' AS kind, -- since 15
@@ -51,5 +51,5 @@ SELECT 'parameter' AS kind, -- since 15
        p.tableoid AS class, -- since 15
        p.oid AS object, -- since 15
        0::pg_catalog.oid AS unit, -- since 15
-       p.paracl::text[] AS acl -- since 15
+       p.paracl::pg_catalog.text[] AS acl -- since 15
 FROM pg_catalog.pg_parameter_acl AS p -- since 15
