@@ -18,11 +18,13 @@ from sqlmigrate.errors import ServerError
 from sqlmigrate.server import find_client
 from sqlmigrate.server.account import client_environment
 from sqlmigrate.shadow import restoring
+from sqlmigrate.sql.needs import with_version
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from sqlmigrate.errors import Place
     from sqlmigrate.server.account import Command
     from sqlmigrate.shadow.model import ShadowDatabase
     from sqlmigrate.sql.script import Script
@@ -34,6 +36,7 @@ _OPTIONS = (
 )  # fmt: skip
 _SERVICE = "sqlmigrate"
 _SET = re.compile(r"SET [a-z_]+ = ")
+_OF_PUBLIC = re.compile(r'(?:ALTER|COMMENT ON|GRANT [\w, ]+ ON|REVOKE [\w, ]+ ON) SCHEMA "public"')
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
 
 
@@ -87,19 +90,29 @@ def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield make_conninfo(**parts, service=_SERVICE), env | {"PGSERVICEFILE": file.name}
 
 
-def restore(database: ShadowDatabase, script: Script) -> None:
-    """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have."""
+def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str], *, whole: bool) -> list[Place]:
+    """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have.
+
+    Extensions get these versions. What it says of schema public is left out, unless the `whole` is wanted, where our
+    role may not change that: before PostgreSQL 15 it belongs to the superuser of the server. Gives the places.
+    """
+    left_out = []
     with restoring.opened(database) as connection:
         connection.execute("SET synchronous_commit TO off")
         for statement in script.statements():
             try:
-                connection.execute(statement.text.encode())
+                connection.execute(with_version(statement.text, versions).encode())
             except psycopg.errors.UndefinedObject as error:
                 # A newer pg_dump sets settings that this server does not have, such as transaction_timeout.
                 if not _SET.match(statement.text):
                     raise statement_failed(script, statement, error) from None
+            except psycopg.errors.InsufficientPrivilege as error:
+                if whole or not _OF_PUBLIC.match(statement.text):
+                    raise statement_failed(script, statement, error) from None
+                left_out.append(script.place(statement))
             except psycopg.Error as error:
                 raise statement_failed(script, statement, error) from None
+    return left_out
 
 
 def _pattern(name: str) -> str:
