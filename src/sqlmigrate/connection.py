@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 140000
-_SECRETS = ("password", "sslpassword", "passfile", "oauth_client_secret", "scram_client_key", "scram_server_key")
+# What must never be shown; the path of a passfile is no secret, but points to some.
+SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
+_UNTOLD = (*sorted(SECRETS), "passfile")
 # up to the last @: a password with an @ that should have been written as %40 is one too
 _URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^/@:\s]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD = re.compile(
@@ -194,8 +196,8 @@ def _set_outside(key: str) -> bool:
 
 def _first_reason(error: psycopg.Error, given: dict[str, Any]) -> str:
     reason = redact(str(error).strip())
-    shown = [str(value) for key, value in given.items() if key not in _SECRETS]
-    for key in _SECRETS:
+    shown = [str(value) for key, value in given.items() if key not in _UNTOLD]
+    for key in _UNTOLD:
         secret = str(given.get(key) or "")
         # blanking a short one, or one that is the user's name too, would only point it out
         if len(secret) > _SHORT and not any(secret in value for value in shown):

@@ -51,7 +51,9 @@ _CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _N
 _SHADOW = (
     click.option("--shadow-url", metavar="URL", help="Make the throwaway databases on this server."),
     click.option(
-        "--shadow-superuser", is_flag=True, help="Run the scripts as superuser, where the throwaway server is our own."
+        "--shadow-superuser",
+        is_flag=True,
+        help="Run scripts and samples as superuser, where the throwaway server is our own.",
     ),
     click.option(
         "--base",

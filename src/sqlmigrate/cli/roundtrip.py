@@ -106,6 +106,7 @@ def command(
         )
         trips = _shown(app, run, len(wanted))
         version, settings = shadows[0].version, _settings(shadows[0])
+        isolation = shadows[0].isolation
         if shadows[0].private and not shadow_superuser and any(map(_lacked_right, trips)):
             app.output.warning(_ORDINARY)
     seconds = time.monotonic() - started
@@ -113,7 +114,11 @@ def command(
     for problem in () if write else proofs.outdated(found, trips):
         app.output.warning(f"{problem}; record it anew with --write")
     app.output.result(
-        migrations=[_as_json(trip) for trip in trips], summary=_counts(trips), postgresql=version, settings=settings
+        migrations=[_as_json(trip) for trip in trips],
+        summary=_counts(trips),
+        postgresql=version,
+        settings=settings,
+        isolation=isolation,
     )
     app.output.line(_summary(trips, version, seconds))
     for path in written:
@@ -183,6 +188,7 @@ def _shadows(
         own = "a throwaway server" if jobs == 1 else f"{jobs} throwaway servers"
         where = own if first.private else "the shadow's server"
         app.output.progress(f"trying on PostgreSQL {first.version} ({where})")
+        app.output.progress(f"isolation: {first.isolation}")
         whose = "assumed settings" if first.assumed else "settings as in the target"
         app.output.progress(f"{whose}: {first.settings}")
         for note in first.notes:
@@ -225,7 +231,7 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
 def _lacked_right(trip: RoundTrip) -> bool:
     from sqlmigrate.errors import ExecutionError  # noqa: PLC0415  --help needs none of it
 
-    error = trip.failure.error if trip.failure else None
+    error = trip.failure.error if trip.failure and not trip.failure.error.hint else None
     return isinstance(error, ExecutionError) and error.server is not None and error.server.sqlstate == _LACKING
 
 

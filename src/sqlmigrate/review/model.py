@@ -297,7 +297,7 @@ class NotChecked:
 class Report:
     """A whole review; `verdict` is the worst of its migrations and `headline` says it in one sentence.
 
-    `made_at` is an ISO 8601 time.
+    `made_at` is an ISO 8601 time. `isolation` says what kept the scripts from the machine that the review was made on.
     """
 
     verdict: Verdict
@@ -309,6 +309,7 @@ class Report:
     notes: tuple[str, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
     settings: Settings | None = None
+    isolation: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data for `json.dumps`: as `docs/review.schema.json` describes it."""

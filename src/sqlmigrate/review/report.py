@@ -18,6 +18,7 @@ from sqlmigrate.review.hazards import Context
 from sqlmigrate.review.out_of_order import answer
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.tracer import trace
+from sqlmigrate.review.whereabouts import asks_where
 from sqlmigrate.roundtrip import PROVEN, find_samples, round_trips
 from sqlmigrate.schemadiff import as_json, as_text, compare
 from sqlmigrate.shadow import OTHER_ZONE
@@ -95,6 +96,7 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
         (*question.notes, *shadow.notes),
         tuple(_not_checked(question, shadow, linted, found)),
         _settings(question, shadow),
+        shadow.isolation,
     )
 
 
@@ -112,6 +114,8 @@ def _tables(item: model.Migration) -> Iterable[str]:
 def _not_checked(
     question: Question, shadow: Shadow, linted: Lint, found: Sequence[model.Migration]
 ) -> Iterable[model.NotChecked]:
+    kept = f"what kept them from this machine: {shadow.isolation}"
+    yield model.NotChecked("what the scripts do outside of PostgreSQL", kept)
     if linted.why_not:
         yield model.NotChecked("squawk's rules", linted.why_not)
     if question.target is None:
@@ -282,6 +286,7 @@ class _Runner:
             (
                 *(f"tried without {name}, which failed before it" for name in self.failed),
                 *([_ELSEWHERE] if elsewhere else []),
+                *(note for script, _ in migration.scripts() for note in asks_where(script)),
             ),
         )
         if up.error:

@@ -289,7 +289,7 @@ class _Pass:
         wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
         names = {item.oid: self.relations[item.oid].name for item in wanted}
         pid = connection.info.backend_pid
-        with made_to_wait(self._database.admin_conninfo, pid, names, wanted) as waited:
+        with made_to_wait(self._database.tester_conninfo, pid, names, wanted) as waited:
             yield
         found = waited.seen
         if not found and (found := from_table(text, self.relations, wanted)):

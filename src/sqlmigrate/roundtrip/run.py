@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_conte
 from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
-from sqlmigrate.roundtrip.samples import Samples, unmet
+from sqlmigrate.roundtrip.samples import Samples, explain_rights, unmet
 from sqlmigrate.schemadiff import is_order, is_text
 from sqlmigrate.shadow import OTHER_ZONE
 from sqlmigrate.sql.needs import cluster_wide
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _NOT_OURS = "would change the whole cluster, which is not ours; leave out the shadow's URL for a private server"
+_SAMPLES = "samples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class _Runner:
             if cluster and samples.scripts():
                 trial.take_back(copy)
         if cluster and not trial.applied:
-            _forget_roles(found, ground)
+            self._forget_roles(found)
         if self.shadow.assumed and not cluster and found.verdict in PROVEN and depends_on_zone(migration.scripts()):
             found = self._tried_elsewhere(found, migration, ground, samples)
         if samples.after or samples.expect:
@@ -185,7 +186,7 @@ class _Runner:
             return found
         with ground.copy() as copy:
             failure, unmet_ = self._expected(migration, copy, samples)
-        _forget_roles(found, ground)
+        self._forget_roles(found)
         if failure is not None:
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         verdict = Verdict.NOT_RESTORED if unmet_ else found.verdict
@@ -194,24 +195,31 @@ class _Runner:
     def _expected(
         self, migration: Migration, database: ShadowDatabase, samples: Samples
     ) -> tuple[Failure | None, tuple[Problem, ...]]:
-        with session(database.conninfo) as connection, _administered(database) as admin:
+        with session(database.conninfo) as connection, _tester(database) as tester:
             steps = [_sample("samples", samples.before), _forward(migration), _sample("samples after", samples.after)]
             for way in (*steps, _back(migration)):
-                on = admin() if way and way.operation == "samples" else connection
+                on = tester() if way and way.operation == _SAMPLES else connection
                 if way and (failure := self.attempt(on, migration, way)):
                     return failure, ()
             if samples.expect is None:
                 return None, ()
             try:
-                return None, tuple(unmet(admin(), samples.expect, self.options))
+                return None, tuple(unmet(tester(), samples.expect, self.options))
             except psycopg.Error as error:
                 return _failed_query("expectations", migration, error), ()
+
+    def _forget_roles(self, found: RoundTrip) -> None:
+        """Drop the roles that a rollback has forgotten: they would keep the migration from being applied once more."""
+        changes = ((change.kind, change.object) for change in found.differences)
+        self.shadow.drop_roles([object_.name for kind, object_ in changes if (kind, object_.kind) == ("added", "role")])
 
     def attempt(self, connection: Connection, migration: Migration, way: _Way) -> Failure | None:
         """Run a script; gives the error that it stopped with."""
         try:
             self.run(connection, migration, way)
         except Error as error:
+            if way.operation == _SAMPLES:
+                explain_rights(error)
             return Failure(way.step, error)
         return None
 
@@ -225,26 +233,26 @@ class _Runner:
             way.operation,
             way.script,
             transactional=way.transactional,
-            options=self.options if way.operation != "samples" else replace(self.options, role=None),
+            options=self.options if way.operation != _SAMPLES else replace(self.options, role=None),
             info=self.info,
             observer=self.observer,
         )
 
 
 @contextmanager
-def _administered(database: ShadowDatabase) -> Iterator[Callable[[], Connection]]:
-    """Give a way to an administrator's session, which is opened anew where a script has ended it."""
+def _tester(database: ShadowDatabase) -> Iterator[Callable[[], Connection]]:
+    """Give a way to the tester's session, which is opened anew where a script has ended it."""
     with ExitStack() as stack:
-        sessions = [stack.enter_context(session(database.admin_conninfo))]
+        sessions = [stack.enter_context(session(database.tester_conninfo))]
 
-        def admin() -> Connection:
+        def tester() -> Connection:
             try:
                 sessions[-1].execute("SELECT")
             except psycopg.OperationalError:
-                sessions.append(stack.enter_context(session(database.admin_conninfo)))
+                sessions.append(stack.enter_context(session(database.tester_conninfo)))
             return sessions[-1]
 
-        yield admin
+        yield tester
 
 
 class _Trial:
@@ -267,9 +275,9 @@ class _Trial:
     def go(self, database: ShadowDatabase) -> RoundTrip:
         """Try the pair; all that it needs are sessions of its own, which end with it."""
         comparison = self._comparison(database)
-        with session(database.conninfo) as connection, _administered(database) as admin:
+        with session(database.conninfo) as connection, _tester(database) as tester:
             try:
-                return self._go(comparison, connection, admin)
+                return self._go(database, comparison, connection, tester)
             except psycopg.Error as error:
                 failure = _failed_query("comparison", self.migration, error)
                 return RoundTrip(self.migration.migration_id, Verdict.FAILS, failure=failure)
@@ -280,79 +288,75 @@ class _Trial:
             with session(database.conninfo) as connection:
                 self.applied = self.runner.attempt(connection, self.migration, back) is not None
 
-    def _go(self, comparison: Comparison, connection: Connection, admin: Callable[[], Connection]) -> RoundTrip:
+    def _go(
+        self,
+        database: ShadowDatabase,
+        comparison: Comparison,
+        connection: Connection,
+        tester: Callable[[], Connection],
+    ) -> RoundTrip:
         migration, forward, back = self.migration, _forward(self.migration), _back(self.migration)
         found = RoundTrip(migration.migration_id, Verdict.IRREVERSIBLE)
-        if failure := self._load(admin()):
+        if failure := self._load(database):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
-        s0 = comparison.look(admin())
-        rows = read_contents(admin()) if self.samples.before else None
+        s0 = comparison.look(tester())
+        rows = read_contents(tester()) if self.samples.before else None
         found = replace(found, base=s0.snapshot.schema.fingerprint() if self.runner.fingerprints else None)
         if failure := self.runner.attempt(connection, migration, forward):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
-        s1 = comparison.look(admin())
+        s1 = comparison.look(tester())
         self.reached = s1.snapshot
-        between = None if s1.snapshot.keeps(s0.snapshot) else read_holders(admin())
-        rows_applied = read_contents(admin()) if self.samples.before else None
+        between = None if s1.snapshot.keeps(s0.snapshot) else read_holders(tester())
+        rows_applied = read_contents(tester()) if self.samples.before else None
         found = replace(found, makes=comparison.made(s0, s1))
         if back is None:
             return found
         if failure := self.runner.attempt(connection, migration, back):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = False
-        s2 = comparison.look(admin())
-        data = tuple(compare_contents(rows, read_contents(admin()))) if rows else ()
+        s2 = comparison.look(tester())
+        data = tuple(compare_contents(rows, read_contents(tester()))) if rows else ()
         found = replace(found, differences=comparison.differences(s0, s2), data=data)
         if between is not None or not s2.snapshot.keeps(s0.snapshot):
-            found = replace(found, lost=tuple(self._lost(admin(), between, None if data else rows)))
+            found = replace(found, lost=tuple(self._lost(tester(), between, None if data else rows)))
         if failure := self.runner.attempt(connection, migration, replace(forward, step="apply again")):
             # what the rollback left behind is mostly the reason, and says more
             verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
             return replace(found, verdict=verdict, failure=failure)
         self.applied = True
-        s3 = comparison.look(admin())
+        s3 = comparison.look(tester())
         self.reached = s3.snapshot
         found = replace(found, again=comparison.differences(s1, s3))
         if rows_applied:
-            data = tuple(compare_contents(rows_applied, read_contents(admin()), values=False))
+            data = tuple(compare_contents(rows_applied, read_contents(tester()), values=False))
             found = replace(found, data_again=data)
         return replace(found, verdict=_judge(found))
 
     def _lost(
-        self, admin: Connection, between: Mapping[str, Holder] | None, contents: Contents | None
+        self, tester: Connection, between: Mapping[str, Holder] | None, contents: Contents | None
     ) -> Iterator[str]:
         """Name what was made anew; what was there before can still be seen in the database that this is a copy of."""
-        with session(self._ground.database.admin_conninfo) as ground:
+        with session(self._ground.database.tester_conninfo) as ground:
             before = read_holders(ground)
-        after = read_holders(admin)
-        return find_lost(admin, self.migration, before, between or before, after, contents=contents)
+        after = read_holders(tester)
+        return find_lost(tester, self.migration, before, between or before, after, contents=contents)
 
-    def _load(self, admin: Connection) -> Failure | None:
-        way = _sample("samples", self.samples.before)
-        return self.runner.attempt(admin, self.migration, way) if way else None
+    def _load(self, database: ShadowDatabase) -> Failure | None:
+        """Load the samples, in a session that ends with them: what they set must not change what is read."""
+        if (way := _sample("samples", self.samples.before)) is None:
+            return None
+        with session(database.tester_conninfo) as connection:
+            return self.runner.attempt(connection, self.migration, way)
 
     def _comparison(self, database: ShadowDatabase) -> Comparison:
         return Comparison(
             self._ground.known,
             database.conninfo,
-            self._ground.database.admin_conninfo,
+            self._ground.database.tester_conninfo,
             cluster=self.cluster,
             privileged=self.runner.shadow.privileged,
         )
-
-
-def _forget_roles(found: RoundTrip, ground: Ground) -> None:
-    """Drop the roles that a rollback has forgotten, and that would keep the migration from being applied once more."""
-    left = [
-        change.object.name for change in found.differences if (change.kind, change.object.kind) == ("added", "role")
-    ]
-    if not left:
-        return
-    with session(ground.database.admin_conninfo) as admin:
-        for name in left:
-            with suppress(psycopg.Error):  # another database of the script's needs it
-                admin.execute(f"DROP ROLE IF EXISTS {name}".encode())
 
 
 def _judge(found: RoundTrip) -> Verdict:
@@ -378,7 +382,7 @@ def _back(migration: Migration) -> _Way | None:
 
 
 def _sample(step: str, script: Script | None) -> _Way | None:
-    return _Way(step, "samples", script, script.directives.transactional is not False) if script else None
+    return _Way(step, _SAMPLES, script, script.directives.transactional is not False) if script else None
 
 
 def _cluster_wide(script: Script) -> Iterator[Problem]:
@@ -388,4 +392,6 @@ def _cluster_wide(script: Script) -> Iterator[Problem]:
 
 def _failed_query(step: str, migration: Migration, error: psycopg.Error) -> Failure:
     said = server_message(error.diag, str(error))
-    return Failure(step, ExecutionError(said.message, migration_id=migration.migration_id, server=said))
+    failed = ExecutionError(said.message, migration_id=migration.migration_id, server=said)
+    explain_rights(failed)
+    return Failure(step, failed)

@@ -9,7 +9,7 @@ from psycopg import RawCursor
 
 from sqlmigrate.connection import give_back
 from sqlmigrate.engine.session import search_path
-from sqlmigrate.errors import Place, Problem
+from sqlmigrate.errors import ExecutionError, Place, Problem
 from sqlmigrate.migrations import SAMPLES
 from sqlmigrate.sql.script import read_script
 
@@ -18,11 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.errors import Error
     from sqlmigrate.engine.session import Options
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.sql.script import Script
 
 AFTER, EXPECT = ".after", ".expect"
+_LACKING = "42501"  # insufficient_privilege
+_ORDINARY = (
+    "samples and expectations run as an ordinary role that may read and write all rows; "
+    "--shadow-superuser runs them and the scripts as superuser"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +85,9 @@ def unmet(connection: Connection, expect: Script, options: Options) -> Iterable[
         if not rows or any(value is not True for row in rows for value in row):
             shown = ", ".join(str(value) for value in rows[0]) if rows else "no row"
             yield Problem(f"this is not true after the rollback: it gave {shown}", expect.place(statement))
+
+
+def explain_rights(error: Error) -> None:
+    """Say of a right that samples or expectations lack whose it would be."""
+    if isinstance(error, ExecutionError) and error.server and error.server.sqlstate == _LACKING and not error.hint:
+        error.hint = _ORDINARY
