@@ -349,6 +349,8 @@ LIST = {"list": "rows", "table": "public.t", "conflict": ["code"]}
     ("rules", "message"),
     [
         ({"$ref": "#"}, "$ref '#' leads back to itself without end"),
+        ({"$id": "http://[", "allOf": [{"$id": "x"}]}, "a $ref or an $id in it cannot be followed"),
+        ({"$ref": "#/not/a", "not": False}, "a $ref or an $id in it cannot be followed"),
         ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "without end"),
         ({"$dynamicAnchor": "a", "allOf": [{"$dynamicRef": "#a"}]}, "$ref '#a' leads back to itself without end"),
         ({"properties": {"rows": {"items": {"anyOf": [{"$ref": "#/properties/rows/items"}]}}}}, "without end"),

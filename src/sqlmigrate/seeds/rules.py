@@ -50,8 +50,8 @@ def violations(
         return [Problem(str(error), at, "write it so that it can match in one way only")]
     except _EndlessError as error:
         return [Problem(str(error), place, "let each $ref lead to a smaller part of the value")]
-    except ValueError as error:  # of an $id or a $ref that is no URI
-        return [Problem(f"no valid JSON Schema: {error}", place)]
+    except (ValueError, TypeError):  # of an $id that is no URI, or a $ref through what is neither object nor list
+        return [Problem("no valid JSON Schema: a $ref or an $id in it cannot be followed", place)]
     except RecursionError:
         return [Problem("the schema and the values are nested too deeply to be checked", place)]
 

@@ -125,6 +125,7 @@ def _check_schema(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
 
 def _outside(schema: Document, value: dict[str, Any]) -> Iterator[Problem]:
     """Find what leads out of the file, or asks for other rules in a part of it."""
+    has_patterns = any("patternProperties" in part for _, part in _parts(value))
     for where, part in _parts(value):
         for key in ("$ref", "$dynamicRef"):
             if isinstance(ref := part.get(key), str) and not ref.startswith("#"):
@@ -132,7 +133,7 @@ def _outside(schema: Document, value: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(f"$ref '{ref}' leads out of the file", place, "copy what it names into $defs")
         if where and isinstance(part.get("$schema"), str):
             yield Problem("$schema may stand at the top only", schema.place(where, key="$schema"), "take it out")
-        if {"unevaluatedProperties", "patternProperties"} <= part.keys():
+        if "unevaluatedProperties" in part and has_patterns:  # jsonschema would evaluate them by `re`
             place = schema.place(where, key="unevaluatedProperties")
             yield Problem("unevaluatedProperties cannot go with patternProperties here", place, _ADDITIONAL)
 
