@@ -9,7 +9,7 @@ from sqlmigrate import config, connection, events
 from sqlmigrate._arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from sqlmigrate.drift import Drift
@@ -70,6 +70,7 @@ def drift(
     role: str | None = None,
     search_path: str | None = None,
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
     observer: events.Observer = events.ignore,
 ) -> Drift:
     """Say how a database differs from what its applied migrations make of an empty one.
@@ -85,13 +86,16 @@ def drift(
     from sqlmigrate import drift as drifts  # noqa: PLC0415  few ask for it
 
     found = read_files(migrations)
-    options = run_options(role=role, search_path=search_path, history_schema=history_schema)
+    options = run_options(
+        role=role, search_path=search_path, history_schema=history_schema, history_owners=history_owners
+    )
     settings = config.Config(
         migrations=found.directory,
         shadow_url=shadow_url,
         role=options.role,
         search_path=options.search_path,
         history_schema=options.schema,
+        history_owners=options.history_owners,
     )
     with own_errors():
         return drifts.find(settings, conninfo(database), found, ignore=tuple(ignore), observer=observer)

@@ -30,6 +30,7 @@ _SHOWN, _HUGE = 40, 10**30
 _LOOKED_AT = 1 << 20  # bytes of a pyproject.toml that does not count
 API_ROLES = ("anon", "authenticated")
 """The roles behind which an API puts everybody, as Supabase names them."""
+_NAME_BYTES = 63  # NAMEDATALEN - 1
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
@@ -46,6 +47,7 @@ class Config:
     migrations: Path = Path("sql")
     data: Path = Path("data")
     history_schema: str = "sqlmigrate"
+    history_owners: tuple[str, ...] = ()
     role: str | None = None
     search_path: str | None = None
     lock_timeout: int = 2_000
@@ -321,7 +323,7 @@ def is_utf8(text: str) -> bool:
 
 def _schema(value: Any, base: Path) -> str:
     text = _text(value, base)
-    if not text or len(text.encode()) > 63:  # noqa: PLR2004  NAMEDATALEN - 1
+    if not text or "\0" in text or len(text.encode()) > _NAME_BYTES:
         raise ValueError("a schema name has 1 to 63 bytes")
     if text.startswith("pg_"):
         raise ValueError("names that begin with pg_ belong to PostgreSQL")
@@ -355,6 +357,13 @@ def _texts(value: Any, base: Path) -> tuple[str, ...]:
     return tuple(_text(item.strip(), base) for item in items if item.strip())
 
 
+def _roles(value: Any, base: Path) -> tuple[str, ...]:
+    names = _texts(value, base)
+    if bad := next((name for name in names if "\0" in name or len(name.encode()) > _NAME_BYTES), None):
+        raise ValueError(f"{bad!r} is no name of a role, which has 1 to 63 bytes")
+    return names
+
+
 def _time(value: Any, _: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise ValueError(f"{repr(value)[:_SHOWN]} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
@@ -376,6 +385,7 @@ _PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "migrations": _path,
     "data": _path,
     "history_schema": _schema,
+    "history_owners": _roles,
     "role": _text,
     "search_path": _text,
     "lock_timeout": _lock_timeout,

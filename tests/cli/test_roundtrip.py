@@ -128,6 +128,7 @@ def test_stdout_is_one_json_document_with_exit_status_3(pairs, sqlmigrate):
     assert (last["differences"], last["error"]) == ([], None)
     assert document["summary"] == {
         "exact": 1,
+        "text_only": 0,
         "order_only": 0,
         "lossy": 0,
         "not_restored": 1,

@@ -22,7 +22,7 @@ def test_the_file_is_what_a_review_reads(project, target, sqlmigrate):
 
     outcome = sqlmigrate("stats", "--output", "stats.json", "--json")
 
-    [table] = from_file(project.root / "stats.json").tables
+    [table] = from_file(project.root / "stats.json").target.tables
     assert table.name == "public.orders"
     assert json.loads(outcome.stdout)["target"]["tables"][0]["name"] == "public.orders"
     assert json.loads((project.root / "stats.json").read_text())["command"] == "stats"

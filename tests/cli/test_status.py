@@ -59,7 +59,7 @@ def test_status_writes_nothing(project, target, sqlmigrate):
     assert not has_history(target)
 
 
-def test_status_works_for_a_role_that_may_only_read(mixed, sqlmigrate):
+def test_status_works_for_a_role_that_may_only_read_and_trusts_the_owner(mixed, sqlmigrate, monkeypatch):
     admin = mixed.connect_superuser()
     admin.execute("DROP ROLE IF EXISTS reader")
     admin.execute("CREATE ROLE reader LOGIN")
@@ -69,13 +69,18 @@ def test_status_works_for_a_role_that_may_only_read(mixed, sqlmigrate):
     without = sqlmigrate("status", "--database-url", url)
     admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO reader")
     granted = sqlmigrate("status", "--database-url", url)
+    monkeypatch.setenv("SQLMIGRATE_HISTORY_OWNERS", "migrator")
+    trusting = sqlmigrate("status", "--database-url", url)
     admin.execute("DROP OWNED BY reader")
     admin.execute("DROP ROLE reader")
 
     assert without.status == 1
     assert "role reader may not read the history in schema sqlmigrate" in without.stderr
     assert "GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO this role" not in without.stdout
-    assert granted.status == 0
+    assert granted.status == 1
+    assert "it belongs to role migrator, which reader is not a member of" in granted.stderr
+    assert 'history_owners = ["migrator"]' in granted.stderr
+    assert trusting.status == 0
 
 
 def test_status_works_on_a_read_only_database(mixed, sqlmigrate):

@@ -68,12 +68,13 @@ def environment(more: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def started(
-    *arguments: str | Path, env: dict[str, str] | None = None, **options: Any
+    *arguments: str | Path, env: dict[str, str] | None = None, program: str | None = None, **options: Any
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start the command as a program of its own; what still runs at the end is killed."""
+    """Start the command, or a Python program in its place, as a process of its own; it is killed at the end."""
+    python = ["-c", program] if program else ["-m", "sqlmigrate"]
     settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(
-        [sys.executable, "-m", "sqlmigrate", *map(str, arguments)],
+        [sys.executable, *python, *map(str, arguments)],
         env=environment(env or {}),
         encoding="utf-8",
         errors="surrogateescape",

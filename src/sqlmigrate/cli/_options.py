@@ -123,7 +123,7 @@ class App:
             yield
         except Error as error:
             if not self._announced:
-                from sqlmigrate.connection import meant  # noqa: PLC0415  a target has loaded it already
+                from sqlmigrate.address import meant  # noqa: PLC0415  a target has loaded it already
 
                 self._name(meant(target.conninfo), target)
                 if isinstance(error, ConnectionFailed) and not error.hint and not target.private:
@@ -137,6 +137,7 @@ class App:
         config = self.config
         return Options(
             schema=config.history_schema,
+            history_owners=config.history_owners,
             role=config.role,
             search_path=config.search_path,
             lock_timeout=config.lock_timeout,

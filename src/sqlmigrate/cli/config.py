@@ -52,7 +52,7 @@ def command(app: App) -> None:
 
 def _target(app: App) -> str:
     """Say which database a command would work on now, and who says so; nobody connects to it."""
-    from sqlmigrate.connection import meant  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.address import meant  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.target import choose  # noqa: PLC0415  same
 
     try:

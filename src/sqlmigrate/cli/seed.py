@@ -89,6 +89,7 @@ def _apply(app: App) -> None:
             statement_timeout=config.statement_timeout,
             gate=gate,
             history_schema=config.history_schema,
+            history_owners=config.history_owners,
         )
     rows = [(str(item.table), item.inserted, item.updated, item.unchanged) for item in result.tables]
     app.output.result(

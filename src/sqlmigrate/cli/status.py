@@ -41,7 +41,7 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
-        known = history.read(session, app.config.history_schema)
+        known = history.read(session, app.config.history_schema, owners=app.config.history_owners)
         states = plan.status(found, known)
         errors, warnings = plan.contradictions(states, known)
     for problem in found.misnumbered:

@@ -233,7 +233,7 @@ class _Pass:
                 yield
         else:
             connection.execute("BEGIN")
-            self._scans = {}
+            self._scans = self._scans_before(connection, seen)
             yield
             with connections.undisturbed(connection):
                 self._read_in_transaction(connection, seen)
@@ -244,6 +244,13 @@ class _Pass:
         with connections.undisturbed(connection):
             self._read_catalog(connection, seen)
         self.found.append(seen)
+
+    def _scans_before(self, connection: Connection, seen: _Seen) -> dict[int, int]:
+        """Read the counters at the start of a transaction: PostgreSQL passes those of earlier ones on once a second."""
+        if not self._objects or seen.command in _LOCKS_NOTHING:  # SET TRANSACTION must be the first query
+            return {}
+        with connections.undisturbed(connection):
+            return read_scans(connection)
 
     def _commit(self, connection: Connection, statement: Statement) -> None:
         """End the transaction of one statement; a deferred constraint may refuse it."""

@@ -54,7 +54,7 @@ def obstacles(connection: Connection, text: str) -> list[Obstacle]:
         rows = connection.execute(
             queries.load("review")["tables_of"], {"oids": [oid for oid in oids if oid]}
         ).fetchall()
-    tables = dict(rows)
+    tables: dict[int, int] = dict(rows)
     return [Obstacle(tables[oid], mode) for oid, (_, mode) in zip(oids, wanted, strict=True) if oid in tables]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlmigrate.errors import Error, Problem
     from sqlmigrate.roundtrip.contents import DataChange
     from sqlmigrate.schemadiff import Change
@@ -16,6 +18,7 @@ class Verdict(Enum):
     """How well a rollback undoes its migration; the better ones first.
 
     - `exact`: the schema is the one of before, and applying again gives the same as the first time.
+    - `text_only`: so it is, but for white space and comments in the bodies of SQL and PL/pgSQL routines.
     - `order_only`: so it is, but for the physical order of columns.
     - `lossy`: the schema is restored, but something that can hold data was dropped and made anew, and no sample row
       shows that its data comes back.
@@ -26,6 +29,7 @@ class Verdict(Enum):
     """
 
     EXACT = "exact"
+    TEXT_ONLY = "text_only"
     ORDER_ONLY = "order_only"
     LOSSY = "lossy"
     NOT_RESTORED = "not_restored"
@@ -34,7 +38,7 @@ class Verdict(Enum):
     NOT_TRIED = "not_tried"
 
 
-PROVEN = frozenset({Verdict.EXACT, Verdict.ORDER_ONLY, Verdict.LOSSY})
+PROVEN = frozenset({Verdict.EXACT, Verdict.TEXT_ONLY, Verdict.ORDER_ONLY, Verdict.LOSSY})
 """The verdicts of a rollback that runs and restores the schema."""
 
 
@@ -54,7 +58,8 @@ class RoundTrip:
     what applying a second time makes different from the first. `data` is what became of sample rows, `expectations`
     are the queries that were not true, `lost` names what was made anew without its data. `base` is the fingerprint of
     the schema before, `without` are the ids before it that could not be applied, `postgresql` is the major version that
-    it ran on, and `seconds` how long it took.
+    it ran on, and `seconds` how long it took. `zone` is the time zone that this was found in, where the target's is not
+    known and in UTC the pair does better; `settings` are those of the database that are not what they mostly are.
     """
 
     migration_id: str
@@ -72,3 +77,5 @@ class RoundTrip:
     without: tuple[str, ...] = ()
     postgresql: int | None = None
     seconds: float = 0.0
+    zone: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
