@@ -292,7 +292,7 @@ def test_a_schema_that_cannot_be_used_is_refused(files, text, problem):
 def test_a_reference_inside_the_schema_that_leads_nowhere_is_refused(files):
     files.file("llms", LLMS, "llms: [{model_code: a}]\n", properties={"llms": {"$ref": "#/$defs/none"}})
 
-    assert files.problems() == ["llms.schema.json: $ref '#/$defs/none' leads nowhere in the schema"]
+    assert files.problems() == ["llms.schema.json:4:15: $ref '#/$defs/none' leads nowhere in the schema"]
 
 
 @pytest.mark.parametrize(
