@@ -45,7 +45,7 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         states = plan.status(found, known)
         errors, warnings = plan.contradictions(states, known)
     for problem in found.misnumbered:
-        app.output.warning("\n".join(render_problem(problem)))
+        app.output.warning(f"{problem}; {problem.hint}")
     others = [problem for problem in found.warnings if problem not in found.misnumbered]
     for problem in (*others, *warnings, *errors):
         word = "warning" if problem.warning else "apply refuses this"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import dataclass, field
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ConfigError
-from sqlmigrate.files import why_not_trusted, writable_by_others
+from sqlmigrate.files import upwards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FILE_NAMES = ("sqlmigrate.toml", "pyproject.toml")
@@ -42,42 +40,11 @@ def named_file(path: Path) -> Found:
 def nearest_file(cwd: Path) -> Found:
     """Search the working directory, taken as it is, then upwards, where only our own and root's files count."""
     passed_over: list[str] = []
-    for folder in (cwd, *cwd.parents):
-        if folder != cwd and (reason := _guarded(writable_by_others, folder)):
-            passed_over += _beyond(folder, reason)
-            break
-        for path in filter(_is_file, _candidates(folder)):
-            reason = None if folder == cwd else _guarded(why_not_trusted, path)
-            table, text = _parse_file(path) if reason is None else (None, "")
-            if table is not None:
-                return Found(path, table, text, tuple(passed_over))
-            if reason is not None and _configures(path):
-                passed_over.append(f"{path} is passed over: {reason}")
-        if os.path.lexists(folder / ".git"):  # a project ends where its repository does
-            break
+    for path in filter(_is_file, upwards(cwd, FILE_NAMES, _configures, passed_over)):
+        table, text = _parse_file(path)
+        if table is not None:
+            return Found(path, table, text, tuple(passed_over))
     return Found(passed_over=tuple(passed_over))
-
-
-def _candidates(folder: Path) -> list[Path]:
-    return [folder / name for name in FILE_NAMES]
-
-
-def _guarded(check: Callable[[Path], str | None], path: Path) -> str | None:
-    try:
-        return check(path)
-    except OSError as error:
-        return f"{path} cannot be looked at: {error.strerror}"
-
-
-def _beyond(closed: Path, reason: str) -> Iterator[str]:
-    """Name the file that would have counted, had the search not ended below a folder that others may write to."""
-    for folder in (closed, *closed.parents):
-        for path in filter(_configures, _candidates(folder)):
-            where = "" if folder == closed else f"of {closed}: "
-            yield f"{path} is passed over, and so is all above {closed}: {where}{reason}"
-            return
-        if os.path.lexists(folder / ".git"):
-            return
 
 
 def _configures(path: Path) -> bool:

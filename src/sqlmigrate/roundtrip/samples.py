@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.errors import Error
     from sqlmigrate.engine.session import Options
+    from sqlmigrate.errors import Error
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.sql.script import Script
 
