@@ -359,4 +359,4 @@ def test_a_server_that_is_only_busy_is_waited_for(lab, name):
 
 @pytest.mark.parametrize("name", ["busy", "behind_discard"])
 def test_a_script_runs_under_the_limits_of_the_network(lab, name):
-    assert lab.admin(name).execute("SELECT * FROM seen").fetchall() == [("10", "5", "2", "20s")]
+    assert lab.admin(name).execute("SELECT * FROM seen").fetchall() == [("10", "5", "2", "20000")]

@@ -16,6 +16,7 @@ from sqlmigrate.migrations import migration_hash
 from sqlmigrate.yoyo_tables import Where
 from support.runner import Runner, ids
 from support.sessions import wait_for_query
+from support.stepwise import while_it_runs
 from support.twins import psql, written_plan
 
 ADOPTED = """
@@ -275,10 +276,8 @@ def test_what_is_hung_on_a_shared_table_between_two_scripts_does_not_run(runner,
     other = database.connect_superuser()
     runner.write("b", "SELECT 1;")
 
-    runner.at_start = lambda: other.execute(HUNG["trigger"].format("sqlmigrate._yoyo_migration"))
-
     with pytest.raises(HistoryError, match="not to be trusted any more, so b was not recorded"):
-        runner.apply()
+        while_it_runs(runner, lambda: other.execute(HUNG["trigger"].format("sqlmigrate._yoyo_migration")))
 
     assert admin.execute("SELECT * FROM called").fetchall() == []
     assert "has a trigger" in refusal(runner.history).message
@@ -428,10 +427,9 @@ def test_what_became_of_a_lost_commit_is_not_known_from_a_history_that_is_not_to
     applied.defaults = {"lock_timeout": 60_000}
     applied.write("b", "-- transactional: false\nCREATE TABLE b ();\n")
     trigger = HUNG["trigger"].format("sqlmigrate.log").replace("INSERT OR DELETE", "DELETE")
-    applied.at_start = lambda: admin.execute(trigger)
 
     with ThreadPoolExecutor(1) as pool:
-        result = pool.submit(applied.apply)
+        result = pool.submit(while_it_runs, applied, lambda: admin.execute(trigger))
         conn.execute("SELECT pg_terminate_backend(%s)", [wait_for_query(conn, "COMMIT%")])
         error = result.exception(60)
     holder.rollback()

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlmigrate import connection, engine, history, migrations, plan
 from sqlmigrate.engine import Options, Result
 from sqlmigrate.errors import Error
-from sqlmigrate.events import Event, ScriptStarted
+from sqlmigrate.events import Event
 from sqlmigrate.history import History
 from sqlmigrate.migrations import Migrations
 
@@ -18,17 +18,13 @@ E = TypeVar("E")
 
 
 class Runner:
-    """A folder of migrations and a database; `events` holds what every run of it has told.
-
-    `at_start` is called when a script begins: the history has been read, and the run lock is held.
-    """
+    """A folder of migrations and a database; `events` holds what every run of it has told."""
 
     def __init__(self, conninfo: str, directory: Path, **options: Any) -> None:
         self.conninfo = conninfo
         self.directory = directory
         self.defaults = options
         self.events: list[Event] = []
-        self.at_start: Callable[[], object] = lambda: None
 
     def write(self, migration_id: str, script: str, rollback: str | None = None) -> Path:
         """Write the files of a migration, as they stand but for common indentation; gives the script's path."""
@@ -103,8 +99,6 @@ class Runner:
 
     def observe(self, event: Event) -> None:
         self.events.append(event)
-        if isinstance(event, ScriptStarted):
-            self.at_start()
 
     def told(self, kind: type[E]) -> list[E]:
         """Give the events of one kind."""

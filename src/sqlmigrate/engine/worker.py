@@ -17,7 +17,7 @@ from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.engine.stepwise import Stepper
 from sqlmigrate.engine.transactional import going_on, opening, run_in_transaction, undo
-from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, HistoryError
+from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.watch import Watcher
 
@@ -200,12 +200,9 @@ class Worker:
         return not applied and found.stopped(job.migration_id) is None  # it may be of a script that stopped half way
 
     def _afterwards(self) -> History | None:
-        """Read the history in another session once the lost one has ended; None where that cannot be done (yet)."""
+        """Read the history in another session once the lost one has ended; None where that cannot be done yet."""
         schema, owners = self.options.schema, self.options.history_owners
-        try:
-            return self.watcher.afterwards(lambda other: history.read(other, schema, owners=owners))
-        except HistoryError:  # one that is not to be trusted any more tells nothing
-            return None
+        return self.watcher.afterwards(lambda other: history.read(other, schema, owners=owners))
 
     def run_together(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run all scripts in one transaction: all of them or nothing."""
