@@ -117,7 +117,7 @@ def test_a_session_lost_in_a_rollback_is_told_and_goes_on(runner, conn):
 
 
 def test_a_session_lost_at_the_last_commit_is_told_as_it_is(runner, conn, database):
-    """The history's own COMMIT waits here for a deferred trigger; while that hangs there, the history is not believed."""
+    """The history's own COMMIT waits here for a deferred trigger, and with that the history is not believed."""
     runner.write("0", "SELECT 1;")
     runner.apply()
     admin = database.connect_superuser()
