@@ -26,6 +26,7 @@ def shadow_on(server) -> Iterator[Shadow]:
 def run(database: ShadowDatabase, text: str) -> None:
     """Run SQL in a database."""
     with connections.session(database.admin_conninfo) as session:
+        connections.give_back(session)
         session.execute(text.encode())
 
 
