@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from sqlmigrate import connection as connections
 from sqlmigrate import roundtrip, shadow
 from sqlmigrate.engine import Options
+from sqlmigrate.errors import ExecutionError
 from sqlmigrate.review.report import Question, review
 from sqlmigrate.roundtrip import RoundTrip, Verdict
-from sqlmigrate.shadow import TargetFacts, Wanted
+from sqlmigrate.shadow import TargetFacts, Wanted, read_facts
+from sqlmigrate.sql.script import script_from_text
 
 pytestmark = pytest.mark.pg
 
@@ -127,6 +130,132 @@ def test_the_same_attack_succeeds_where_the_command_line_asks_for_superuser(host
         tried(hostile, server.shadow)
         assert any("superuser on" in line for line in server.attacks)
         assert server.attacked
+
+
+PLATFORM = """
+CREATE ROLE platform SUPERUSER LOGIN;
+CREATE FUNCTION public.on_event() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+ALTER FUNCTION public.on_event() OWNER TO migrator;
+CREATE EVENT TRIGGER changed ON ddl_command_end EXECUTE FUNCTION public.on_event();
+CREATE EVENT TRIGGER dropped ON sql_drop EXECUTE FUNCTION public.on_event();
+CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false, slot_name = NONE);
+"""
+TAKEN_OVER = """
+CREATE OR REPLACE FUNCTION public.on_event() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM shop.attack();
+END $$;
+BEGIN;
+CREATE TABLE public.t ();
+PREPARE TRANSACTION 'open';
+"""
+CONNECTS = """
+CREATE EXTENSION dblink;
+GRANT EXECUTE ON FUNCTION dblink_connect_u(text) TO migrator;
+"""
+
+
+def bootstrap_of(tmp_path: Path, text: str) -> Path:
+    folder = tmp_path / "bootstrap"
+    folder.mkdir()
+    folder.joinpath("1.sql").write_text(text)
+    return folder
+
+
+def test_event_triggers_whose_function_a_script_has_taken_over_do_not_run_as_superuser(binaries, tmp_path):
+    names = ["changed", "dropped"]
+    text = PLATFORM
+    if binaries.major >= 17:
+        text += "CREATE EVENT TRIGGER came ON login EXECUTE FUNCTION public.on_event();\n"
+        names.append("came")
+    text += "".join(f"ALTER EVENT TRIGGER {name} ENABLE ALWAYS;\n" for name in names)
+    with started(Wanted(bootstrap=bootstrap_of(tmp_path, text))) as server:
+        with server.shadow.database() as database:
+            with connections.session(database.conninfo) as session:
+                connections.give_back(session)
+                session.execute(HOSTILE)
+                for statement in script_from_text(Path("x.sql"), TAKEN_OVER).statements():
+                    session.execute(statement.text.encode())
+            with server.shadow.elsewhere(database):
+                pass
+        assert server.attacks
+        assert [line for line in server.attacks if "superuser on" in line] == []
+        assert not server.attacked
+
+
+def test_event_triggers_of_a_platform_run_during_bootstrap(binaries, tmp_path):
+    text = PLATFORM.replace("BEGIN END", "BEGIN RAISE LOG 'attack as %', tg_event; END") + "CREATE TABLE public.t ();"
+    with started(Wanted(bootstrap=bootstrap_of(tmp_path, text))) as server:
+        assert "ddl_command_end" in server.attacks
+
+
+@pytest.mark.parametrize("superuser", ["postgres", "sqlmigrate_superuser", "platform"])
+def test_whoever_connects_from_inside_the_server_is_no_superuser(binaries, tmp_path, superuser):
+    """dblink_connect_u() needs no password where the server asks for none."""
+    named = frozenset({"postgres"}) if superuser == "sqlmigrate_superuser" else frozenset()
+    wanted = Wanted(bootstrap=bootstrap_of(tmp_path, PLATFORM + CONNECTS), roles=named)
+    with started(wanted) as server, server.shadow.database() as database:
+        there = f"user={superuser} dbname={database.name} port=5432 host="
+        with connections.session(database.conninfo) as session, pytest.raises(psycopg.Error, match="password"):
+            session.execute(f"SELECT public.dblink_connect_u('{there}/proc/self/cwd/../socket')")
+
+
+GIVEN = """
+GRANT EXECUTE ON FUNCTION pg_read_file(text), lo_import(text), lo_export(oid, text), pg_ls_dir(text) TO migrator;
+GRANT EXECUTE ON FUNCTION lo_import(text) TO PUBLIC;
+GRANT pg_execute_server_program, pg_read_server_files, pg_monitor TO migrator;
+CREATE EXTENSION dblink;
+GRANT EXECUTE ON FUNCTION dblink_connect_u(text) TO migrator;
+CREATE FUNCTION own() RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
+REVOKE ALL ON FUNCTION own() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION own() TO migrator;
+"""
+REACHING = [
+    "SELECT pg_read_file('PG_VERSION')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT lo_export(1, '/tmp/attacked')",
+    "SELECT pg_ls_dir('.')",
+    "SELECT dblink_connect_u('user=postgres')",
+    "COPY (SELECT 1) TO PROGRAM 'touch attacked'",
+    "CREATE TEMP TABLE t (x text); COPY t FROM '/etc/passwd'",
+]
+
+
+def test_what_a_target_gives_its_deployer_of_its_own_machine_is_not_given_of_this_one(database, binaries):
+    database.connect_superuser().execute(GIVEN)
+    try:
+        target = read_facts(database.connect())
+        text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate")
+        wanted = Wanted(target=target, bootstrap=None, dumped=True)
+        with shadow.opened(wanted) as opened, opened.database() as copy:
+            opened.restore(copy, text)
+            assert [note for note in opened.notes if "reaches the machine and not only the database" in note]
+            with connections.session(copy.conninfo) as session:
+                connections.give_back(session)
+                assert session.execute("SELECT own()").fetchone() == (None,)
+                assert session.execute("SELECT pg_has_role('pg_monitor', 'USAGE')").fetchone() == (True,)
+                for statement in REACHING:
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        session.execute(statement)
+    finally:
+        database.connect_superuser().execute(
+            "REVOKE pg_execute_server_program, pg_read_server_files, pg_monitor FROM migrator"
+        )
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["LANGUAGE internal AS 'be_lo_import'", "LANGUAGE c AS '$libdir/dblink', 'dblink_connect'"],
+    ids=["internal", "c"],
+)
+def test_a_function_of_a_dump_that_could_do_anything_is_not_made(database, binaries, function):
+    database.connect_superuser().execute(f"CREATE FUNCTION public.f(text) RETURNS oid {function}")
+    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate")
+    with (
+        shadow.opened(Wanted(dumped=True)) as opened,
+        opened.database() as copy,
+        pytest.raises(ExecutionError, match="permission denied for language"),
+    ):
+        opened.restore(copy, text)
 
 
 TEMPORARY = "CREATE TEMP TABLE t (x text);\n"

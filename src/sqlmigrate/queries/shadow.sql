@@ -129,8 +129,32 @@ SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname 
 -- name: tablespaces
 SELECT t.spcname::pg_catalog.text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY (%(names)s)
 
--- name: granted
-SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
+-- name: reaches_out
+-- Whether somebody has a function that nobody but superusers has at first: of PostgreSQL's own and of extensions, these
+-- read and write files, or connect as anybody. A function of LANGUAGE internal may be one of them by another name.
+WITH guarded AS (
+    SELECT f.oid, f.proname, f.prosrc, f.prolang, f.proowner, f.proacl, p.initprivs
+      FROM pg_catalog.pg_init_privs AS p
+      JOIN pg_catalog.pg_proc AS f
+        ON f.oid = p.objoid
+     WHERE p.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid
+       AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.initprivs) AS i WHERE i.grantee = 0::pg_catalog.oid)
+)
+SELECT EXISTS (
+    SELECT
+      FROM guarded AS g
+     CROSS JOIN LATERAL pg_catalog.aclexplode(g.proacl) AS given
+     WHERE given.grantee <> g.proowner
+       AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(g.initprivs) AS i WHERE i.grantee = given.grantee)
+) OR EXISTS (
+    SELECT
+      FROM pg_catalog.pg_proc AS f
+      JOIN guarded AS g
+        ON g.prosrc = f.prosrc
+       AND g.prolang = f.prolang
+     WHERE f.oid >= 16384::pg_catalog.oid
+       AND f.prolang = 12::pg_catalog.oid
+)
 
 -- name: harmless
 -- those roles that are no superuser, do not reach out of the server, and cannot become anybody who is or does
@@ -177,6 +201,10 @@ SELECT s.subname::pg_catalog.text
   JOIN pg_catalog.pg_database AS d
     ON d.oid = s.subdbid
  WHERE d.datname = pg_catalog.current_database()
+
+-- name: event_triggers
+-- those that run whatever session_replication_role says
+SELECT e.evtname::pg_catalog.text FROM pg_catalog.pg_event_trigger AS e WHERE e.evtenabled = 'A'
 
 -- name: carry
 -- What CREATE DATABASE does not take over from the template and a copy needs all the same: settings, rights, comment.

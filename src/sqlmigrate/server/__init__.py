@@ -8,7 +8,7 @@ from sqlmigrate.server.model import PrivateServer
 from sqlmigrate.server.places import state_dir
 from sqlmigrate.server.postmaster import kill
 from sqlmigrate.server.sharing import Status, destroy, shared, start, status, stop
-from sqlmigrate.server.throwaway import ephemeral
+from sqlmigrate.server.throwaway import ephemeral, let_in
 
 __all__ = [
     "Binaries",
@@ -22,6 +22,7 @@ __all__ = [
     "find_client",
     "find_program",
     "kill",
+    "let_in",
     "shared",
     "start",
     "state_dir",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.server.model import PrivateServer
 
 STOP_SECONDS = 30.0
+_EVERYBODY = "local all all trust\n"
 MEMORY = Path("/dev/shm")  # noqa: S108 -- our folder in it is made by mkdtemp
 MEMORY_MIN = 1 << 30
 # Nothing of a throw-away server has to survive a crash.
@@ -59,7 +60,10 @@ def ephemeral(
         host = base / "socket"
         make_guarded(host, 0o700, account)
         cluster = clusters.Cluster(base / "data", binaries, account)
-        clusters.write_settings(cluster, host, {**UNSAFE, **(settings or {})})
+        rules = _rules(cluster.data_dir)
+        rules.write_text(_EVERYBODY, encoding="utf-8")
+        rules.chmod(0o644)
+        clusters.write_settings(cluster, host, {**UNSAFE, **(settings or {}), "hba_file": str(rules)})
         clusters.create(cluster, sync=False)
         log = stack.enter_context(clusters.open_log(cluster.log))
         box = sandbox.around(binaries, account, base, readable)
@@ -70,6 +74,19 @@ def ephemeral(
         stack.callback(_end, process, cluster)
         server = clusters.wait_until_ready(cluster, host, alive=lambda: process.poll() is None)
         yield replace(server, isolation=f"{box.says}; {_runs_as(account)}")
+
+
+def let_in(server: PrivateServer, names: Iterable[str]) -> None:
+    """Let only these roles of a throw-away server in without a password, once it reads its settings anew.
+
+    Whatever SQL can open a connection could come back as superuser otherwise: the server would not know it from us.
+    """
+    quoted = ",".join('"' + name.replace('"', '""') + '"' for name in names)
+    _rules(server.data_dir).write_text(f"local all {quoted} trust\nlocal all all scram-sha-256\n", encoding="utf-8")
+
+
+def _rules(data_dir: Path) -> Path:
+    return data_dir.with_name(f"{data_dir.name}.hba")
 
 
 def _runs_as(account: Account) -> str:

@@ -30,6 +30,9 @@ PREFIX = "sqlmigrate_shadow_"
 _PATTERN = rf"^{PREFIX}([0-9]+)_([0-9]+)_[0-9a-f]+_[0-9]+$"
 _EMPTY = "template0"
 _FIRST_WITH_STRATEGY = 150000
+FIRST_WITH_LOGIN_TRIGGERS = 170000
+"""The first version in which connecting runs code of a database: event triggers ON login, which a setting stops."""
+
 _CLOSE = "close every session in it first"
 _CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 1.0, 0.05, 0.002  # seconds
 # Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
@@ -131,9 +134,12 @@ class Databases:
                 self._live().execute(f"DROP ROLE IF EXISTS {name}".encode())
 
     def _described(self, name: str) -> ShadowDatabase:
-        admin = make_conninfo(self._conninfo, dbname=name)
-        own, tester = (make_conninfo(admin, user=user) if user else admin for user in (self._login, self._tester))
-        return ShadowDatabase(name, own, tester, admin)
+        there = make_conninfo(self._conninfo, dbname=name)
+        own, tester = (make_conninfo(there, user=user) if user else there for user in (self._login, self._tester))
+        is_apart = self._first.info.user not in {self._login, self._tester} and self._owner is not None
+        if is_apart and self._first.info.server_version >= FIRST_WITH_LOGIN_TRIGGERS:
+            return ShadowDatabase(name, own, tester, make_conninfo(there, options="-c event_triggers=off"))
+        return ShadowDatabase(name, own, tester, there)
 
     def _create(self, name: str, template: str) -> None:
         session = self._live()
@@ -226,6 +232,9 @@ def _release(conninfo: str) -> None:
     with connections.session(conninfo) as inside:
         quiet(inside)
         asked = queries.load("shadow")
+        if inside.info.parameter_status("is_superuser") == "on":
+            for (name,) in inside.execute(asked["event_triggers"]).fetchall():
+                inside.execute(sql.SQL("ALTER EVENT TRIGGER {} DISABLE").format(sql.Identifier(name)))
         for (gid,) in inside.execute(asked["prepared"]).fetchall():
             inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
         for (name,) in inside.execute(asked["subscriptions"]).fetchall():

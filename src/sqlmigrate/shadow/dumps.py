@@ -24,7 +24,6 @@ from sqlmigrate.sql.script import script_from_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sqlmigrate.errors import Place
     from sqlmigrate.server.account import Command
     from sqlmigrate.shadow.model import ShadowDatabase
     from sqlmigrate.sql.script import Script
@@ -37,6 +36,8 @@ _OPTIONS = (
 _SERVICE = "sqlmigrate"
 _SET = re.compile(r"SET [a-z_]+ = ")
 _OF_PUBLIC = re.compile(r'(?:ALTER|COMMENT ON|GRANT [\w, ]+ ON|REVOKE [\w, ]+ ON) SCHEMA "public"')
+_PUBLIC_IS_ANOTHERS = "not run on the shadow's server, where schema public belongs to another role"
+_REACHES_OUT = "not run on the shadow, since it gives a function that reaches the machine and not only the database"
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
 
 
@@ -90,11 +91,12 @@ def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield make_conninfo(**parts, service=_SERVICE), env | {"PGSERVICEFILE": file.name}
 
 
-def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str], *, whole: bool) -> list[Place]:
+def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str], *, whole: bool) -> list[str]:
     """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have.
 
     Extensions get these versions. What it says of schema public is left out, unless the `whole` is wanted, where our
-    role may not change that: before PostgreSQL 15 it belongs to the superuser of the server. Gives the places.
+    role may not change that: before PostgreSQL 15 it belongs to the superuser of the server. So are rights to functions
+    that reach out of the server. Gives notes on what was left out.
     """
     left_out = []
     with restoring.opened(database) as connection:
@@ -109,7 +111,9 @@ def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str
             except psycopg.errors.InsufficientPrivilege as error:
                 if whole or not _OF_PUBLIC.match(statement.text):
                     raise statement_failed(script, statement, error) from None
-                left_out.append(script.place(statement))
+                left_out.append(f"{_PUBLIC_IS_ANOTHERS}: {script.place(statement)}")
+            except restoring.ReachesOut:
+                left_out.append(f"{_REACHES_OUT}: {script.place(statement)}")
             except psycopg.Error as error:
                 raise statement_failed(script, statement, error) from None
     return left_out

@@ -122,7 +122,7 @@ class ShadowDatabase:
       that is an ordinary role that may read and write all rows (PostgreSQL runs functions of the scripts for it, so it
       must be none that can do more), unless scripts run as superuser.
     - `admin_conninfo`: a superuser on a private server, for what is done before any script has run, and for commands
-      that run no code of the database.
+      that run no code of the database; event triggers are off in it, also those on login.
 
     On a named server all three are its login.
     """

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import queries
 from sqlmigrate.connection import session as open_session
+from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.server import let_in
 from sqlmigrate.server.model import SUPERUSER
 
 if TYPE_CHECKING:
@@ -22,9 +28,10 @@ STAND_IN = "sqlmigrate_superuser"
 TESTER = "sqlmigrate_tester"
 _RENAMER = "sqlmigrate_renamer"
 _FIRST_WITH_OWNED_PUBLIC = 150000
+_LOOK_INTERVAL = 0.002  # seconds
 _FIRST_WITH_CHECKED_GRANTS = 160000
-# Whoever is one of them reaches the files and programs of the server's account.
-_REACHES_OUT = ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"]
+# Whoever is one of them reaches the files and programs of the server's account, or other servers.
+_REACHES_OUT = ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files", "pg_create_subscription"]
 
 
 def owner_name(wanted: Wanted) -> str:
@@ -52,6 +59,23 @@ def prepare(server: PrivateServer, wanted: Wanted) -> str:
             # CREATEROLE is enough to grant these there, and so to run programs, unless they count as superusers.
             session.execute(queries.load("shadow")["guard"], {"names": _REACHES_OUT})
     return admin
+
+
+def lock_out(server: PrivateServer, conninfo: str, *, but: Iterable[str]) -> str:
+    """Let a superuser in with a password only, as everybody but some roles, and give his connection string with it.
+
+    A function of a script that opens connections, such as dblink_connect_u(), comes from inside the server, as we do.
+    """
+    password = secrets.token_hex(16)
+    with open_session(conninfo) as session:
+        session.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(sql.Literal(password)))
+        let_in(server, but)
+        session.execute("SELECT pg_catalog.pg_reload_conf()")
+    with suppress(ConnectionFailed):
+        while True:  # until the server has read it, a moment later
+            with open_session(conninfo):
+                time.sleep(_LOOK_INTERVAL)
+    return make_conninfo(conninfo, password=password)
 
 
 def _rename_superuser(server: PrivateServer) -> str:
@@ -101,15 +125,20 @@ def _let_test(session: Connection, names: Iterable[str]) -> None:
 
     Only `bootstrap/` can have made somebody who can.
     """
-    asked = {"names": sorted(names), "reach_out": _REACHES_OUT}
-    for (name,) in session.execute(queries.load("shadow")["harmless"], asked).fetchall():
+    for name in _harmless(session, names):
         execute(session, f"GRANT {{}} TO {TESTER}", name)
+
+
+def _harmless(session: Connection, names: Iterable[str]) -> list[str]:
+    asked = {"names": sorted(names), "reach_out": _REACHES_OUT}
+    return [name for (name,) in session.execute(queries.load("shadow")["harmless"], asked).fetchall()]
 
 
 def adopt_dumped(session: Connection, wanted: Wanted, names: Iterable[str]) -> None:
     """Make the roles that a dump names: the tester restores it as all of them.
 
-    The owner may act as those that the target's login may act as.
+    The owner may act as those that the target's login may act as, but for those that reach out of the server: what it
+    may do on the target's machine, it may not do on this one.
     """
     make(session, names := set(names))
     if wanted.superuser:
@@ -118,8 +147,7 @@ def adopt_dumped(session: Connection, wanted: Wanted, names: Iterable[str]) -> N
     if wanted.target is None:
         return
     owner = owner_name(wanted)
-    granted = sorted(wanted.target.member_of - {owner})
-    for (name,) in session.execute(queries.load("shadow")["granted"], {"names": granted}).fetchall():
+    for name in _harmless(session, wanted.target.member_of - {owner}):
         execute(session, "GRANT {} TO {}", name, owner)
 
 

@@ -15,7 +15,7 @@ from sqlmigrate.poolers import settle_writer
 from sqlmigrate.server import ephemeral, find_binaries, kill
 from sqlmigrate.server.binaries import NEXT_STEP
 from sqlmigrate.shadow import adopted, dumps, roles, tablespaces
-from sqlmigrate.shadow.databases import APPLICATION, Databases, drop_leftovers
+from sqlmigrate.shadow.databases import APPLICATION, FIRST_WITH_LOGIN_TRIGGERS, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
 from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_settings
 from sqlmigrate.sql.needs import cluster_wide, needs
@@ -135,11 +135,8 @@ class Shadow:
                 f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
                 hint="install it there, or name a server that has it with --shadow-url",
             )
-        skipped = dumps.restore(database, dump, self.versions, whole=self.private)
-        notes = [
-            f"not run on the shadow's server, where schema public belongs to another role: {place}" for place in skipped
-        ]
-        self.notes = tuple(dict.fromkeys((*self.notes, *notes)))
+        left_out = dumps.restore(database, dump, self.versions, whole=self.private)
+        self.notes = tuple(dict.fromkeys((*self.notes, *left_out)))
 
     @contextmanager
     def elsewhere(self, database: ShadowDatabase) -> Iterator[None]:
@@ -254,6 +251,8 @@ def _private(wanted: Wanted) -> Iterator[Shadow]:
         conninfo = server.conninfo(user=admin)
         owner = roles.owner_name(wanted)
         login, tester = (admin, admin) if wanted.superuser else (owner, roles.TESTER)
+        if not wanted.superuser:
+            conninfo = roles.lock_out(server, conninfo, but=[login, tester])
         with (
             connections.session(conninfo, application_name=APPLICATION) as session,
             closing(
@@ -357,6 +356,8 @@ def _run_bootstrap(database: ShadowDatabase, scripts: Sequence[Script], *, priva
     notes = []
     with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
         connections.give_back(inside)
+        if private and inside.info.server_version >= FIRST_WITH_LOGIN_TRIGGERS:
+            inside.execute("SET event_triggers TO on")  # which `ShadowDatabase` has off for a superuser
         for script in scripts:
             left_out = {} if private else {part.number: part for part in cluster_wide(script)}
             for statement in script.statements():
