@@ -28,8 +28,7 @@ def wanted(
     """Say what the settings and the scripts that are going to run ask of a shadow; `base` is `replay` or `dump`.
 
     A dump holds what `bootstrap/` makes, which therefore does not run then. The settings' role is the owner, so that
-    it may create. A superuser can make the roles himself that DO blocks make. Raises ScriptError where a script cannot
-    be split.
+    it may create. A superuser can make the roles himself that DO blocks make.
     """
     scripts = list(scripts)
     found = needs(scripts)

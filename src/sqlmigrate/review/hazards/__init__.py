@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, security, shape
+from sqlmigrate.review.hazards import building, data, locking, published, security, shape
 from sqlmigrate.review.hazards.records import Context, Found, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "Context", "Found", "Rule", "check", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
-    sorted((*locking.RULES, *building.RULES, *data.RULES, *security.RULES, *shape.RULES), key=lambda rule: rule.code)
+    sorted(
+        (*locking.RULES, *building.RULES, *data.RULES, *published.RULES, *security.RULES, *shape.RULES),
+        key=lambda rule: rule.code,
+    )
 )
 """Every kind of hazard that we know, by code."""
 
