@@ -17,6 +17,7 @@ from sqlmigrate.cli._output import (
     problem_as_json,
     render_error,
     render_problem,
+    saved,
 )
 
 if TYPE_CHECKING:
@@ -37,13 +38,12 @@ Examples:
 \b
 Verdicts: exact, order_only (physical order of columns), lossy (data is not shown to come back),
 not_restored, fails, irreversible (no rollback script), not_tried (it would change a cluster that is not ours).
+
+\b
+Exit status: 0 where every rollback is proven, 3 where one is not or could not be recorded, 70 where a pair met a bug
+of ours; the others are tried all the same.
 """
 _COLORS = {"exact": "green", "order_only": "green", "lossy": "yellow"}
-_ORDINARY = (
-    "scripts run as an ordinary role that owns the database, as they should in production; what needs more belongs "
-    "into bootstrap/, and --shadow-superuser runs all of them as superuser"
-)
-_LACKING = "42501"  # insufficient_privilege
 _MISTAKE = "ID and --all exclude each other"
 _NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; the shadow's server works on one pair at a time"
 
@@ -83,7 +83,7 @@ def command(
 
     if ids and everything:
         raise click.UsageError(_MISTAKE)
-    found = migrations.load(app.config.migrations)
+    found = migrations.load(app.config.migrations, one_by_one=True)
     pending = roundtrip.chosen(found, ids)
     samples, astray = roundtrip.find_samples(found)
     for problem in astray:
@@ -105,7 +105,7 @@ def command(
         trips = _shown(app, run, len(wanted))
         version = shadows[0].version
         if shadows[0].private and not shadow_superuser and any(map(_lacked_right, trips)):
-            app.output.warning(_ORDINARY)
+            app.output.warning(roundtrip.ORDINARY)
     seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
@@ -115,7 +115,11 @@ def command(
     for path in written:
         app.output.detail(f"recorded {path}")
     good = roundtrip.PROVEN - ({roundtrip.Verdict.LOSSY} if strict else set())
-    if any(trip.verdict not in good for trip in trips):
+    unrecorded = write and _not_recorded(app, trips)
+    if bugs := [trip.bug for trip in trips if trip.bug is not None]:
+        app.output.warning(f"please report the bug with {saved(bugs[0].report)}")
+        context.exit(bugs[0].exit_status)
+    if unrecorded or any(trip.verdict not in good for trip in trips):
         context.exit(FINDINGS)
 
 
@@ -212,21 +216,30 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
 
 
 def _lacked_right(trip: RoundTrip) -> bool:
-    from sqlmigrate.errors import ExecutionError  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.roundtrip import lacks_rights  # noqa: PLC0415  --help needs none of it
 
-    error = trip.failure.error if trip.failure else None
-    return isinstance(error, ExecutionError) and error.server is not None and error.server.sqlstate == _LACKING
+    errors = [trip.failure.error if trip.failure else None, *(item.error for item in trip.left_out)]
+    return any(map(lacks_rights, errors))
+
+
+def _not_recorded(app: App, trips: Sequence[RoundTrip]) -> bool:
+    """Say which round trips are no proof, since something before them is missing; tell whether there are any."""
+    missing = [trip for trip in trips if trip.left_out]
+    for trip in missing:
+        names = ", ".join(trip.without)
+        app.output.warning(
+            f"{trip.migration_id} is not recorded: it was tried without {names}, which could not be applied before it"
+        )
+    return bool(missing)
 
 
 def _lines(trip: RoundTrip) -> list[str]:
     """Say in one line how it went, and under it what is wrong."""
-    from sqlmigrate.roundtrip import PROVEN  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  same
+    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  --help needs none of it
 
     verdict = click.style(trip.verdict.value, fg=_COLORS.get(trip.verdict.value, "red"))
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
-    if trip.verdict not in PROVEN:
-        lines += _part("tried without these, which could not be applied before it:", trip.without)
+    lines += _part("tried without these, which could not be applied before it:", map(str, trip.left_out))
     lines += _part("before and after the rollback differ:", as_text(trip.differences))
     lines += _part("applied again, it is not as it was the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import Place, Problem
+from sqlmigrate.errors import Place, Problem, ScriptError
 from sqlmigrate.migrations import SAMPLES
-from sqlmigrate.sql.script import read_script
+from sqlmigrate.sql.script import read_script, refused_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Samples:
 def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Problem]]:
     """Read the samples of all migrations, and a warning for each file that belongs to none.
 
-    Raises ScriptError where one cannot be read.
+    One that cannot be read is refused when it is to run.
     """
     folder = migrations.directory / SAMPLES
     files = {path.stem: path for path in sorted(folder.glob("*.sql"))} if folder.is_dir() else {}
@@ -53,7 +53,12 @@ def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Probl
 
 
 def _read(path: Path | None) -> Script | None:
-    return read_script(path)[0] if path else None
+    if path is None:
+        return None
+    try:
+        return read_script(path)[0]
+    except ScriptError as error:
+        return refused_script(path, Problem(error.message, error.place, error.hint))
 
 
 def _astray(path: Path) -> Problem:
