@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BOOTSTRAP, SAMPLES, PROOFS = "bootstrap", "samples", "proofs"
+NO_ROLLBACK = "there is no rollback script beside it, so it cannot be rolled back"
 _KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
 _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
@@ -325,9 +326,8 @@ def _needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:
 
 
 def _missing_rollbacks(ordered: Iterable[Migration]) -> list[Problem]:
-    message = "there is no rollback script beside it, so it cannot be rolled back"
     return [
-        Problem(message, Place(migration.script.path), warning=True)
+        Problem(NO_ROLLBACK, Place(migration.script.path), warning=True)
         for migration in ordered
         if migration.rollback is None
     ]

@@ -80,8 +80,6 @@ class Runner:
 
     def run(self, connection: Connection, migration: Migration, way: Way) -> None:
         """Run a script as the engine does."""
-        if self.info is None:
-            self.info = probe(connection)
         run_script(
             connection,
             migration.migration_id,
@@ -89,9 +87,15 @@ class Runner:
             way.script,
             transactional=way.transactional,
             options=self.options if way.operation != "samples" else replace(self.options, role=None),
-            info=self.info,
+            info=self.probed(connection),
             observer=self.observer,
         )
+
+    def probed(self, connection: Connection) -> ServerInfo:
+        """Give what the shadow's server is, asked once."""
+        if self.info is None:
+            self.info = probe(connection)
+        return self.info
 
 
 def forward(migration: Migration) -> Way:

@@ -10,7 +10,7 @@ from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlmigrate.sql.script import Script, Statement
 
@@ -25,10 +25,20 @@ RULES: tuple[Rule, ...] = tuple(
 """Every kind of hazard that we know, by code."""
 
 
-def check(context: Context, rules: Iterable[Rule] = RULES) -> list[Hazard]:
-    """Find all hazards of a script, by statement and code; allowed ones too."""
+def check(
+    context: Context,
+    rules: Iterable[Rule] = RULES,
+    *,
+    judged: Callable[[Rule, Found], Found] = lambda _, found: found,
+) -> list[Hazard]:
+    """Find all hazards of a script, by statement and code; allowed ones too.
+
+    `judged` may take the SQL out of what was found, where it does not run.
+    """
     lines = {statement.number: statement.line for statement in context.all_statements}
-    found = [_hazard(rule, one, lines.get(one.statement, 1)) for rule in rules for one in rule.find(context)]
+    found = [
+        _hazard(rule, judged(rule, one), lines.get(one.statement, 1)) for rule in rules for one in rule.find(context)
+    ]
     return sorted(dict.fromkeys(found), key=lambda hazard: (hazard.statement, hazard.code))
 
 
