@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.hazards.remedies import Remedy
+    from sqlmigrate.review.observe import Relation
     from sqlmigrate.review.tracer import Traced
     from sqlmigrate.schema import Value
 
@@ -23,6 +24,10 @@ _IF_NOT_EXISTS = re.compile(r"\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 _REINDEX = re.compile(r"^(REINDEX (?:\([^)]*\) )?\w+)", re.IGNORECASE)
 _WHEN_CHECKED = re.compile(r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$")
 _ALONE = "-- transactional: false\n"
+_CONSTRAINT_BY_PARTITION = (
+    "add it with ALTER TABLE ONLY to the partitioned table, give each partition a unique index that is built "
+    "CONCURRENTLY and made its constraint with USING INDEX, and attach these with ALTER INDEX ... ATTACH PARTITION"
+)
 _PARTITION_BY_PARTITION = (
     "make it ON ONLY the partitioned table, build one CONCURRENTLY for each partition, in a migration of its own that "
     "runs outside a transaction, and attach them: it is valid once all are"
@@ -71,13 +76,16 @@ def _by_constraint(context: Context) -> Iterator[Found]:
     for one, name, properties in context.made("constraint"):
         table, definition = str(properties.get("table")), str(properties.get("definition"))
         kind, relation = NEEDS_INDEX.match(definition), one.step.known.get(table)
-        if kind is None or relation is None or relation not in one.scans:
+        of_whole = f"constraint {properties.get('parent')}" in one.touched.made
+        if kind is None or relation is None or of_whole or not _is_read(one, relation):
             continue
         constraint = name.partition(" on ")[0]
         seen = f"{kind[1]} {constraint} builds its index under ACCESS EXCLUSIVE on {table}"
         index = str(one.step.after.get(f"index {properties.get('index')}", {}).get("definition", ""))
-        rewrite = None
-        if kind[1] != "EXCLUDE" and index:
+        instead, rewrite = None, None
+        if relation.kind == "partitioned table":
+            instead = _CONSTRAINT_BY_PARTITION
+        elif kind[1] != "EXCLUDE" and index:
             when = _WHEN_CHECKED.search(definition)
             rewrite = (
                 f"{_ALONE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
@@ -85,7 +93,12 @@ def _by_constraint(context: Context) -> Iterator[Found]:
                 f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint}"
                 f"{when[0] if when else ''};"
             )
-        yield Found(one.statement.number, seen, (relation.name,), rewrite)
+        yield Found(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
+
+
+def _is_read(one: Traced, relation: Relation) -> bool:
+    """Whether a statement reads a table from end to end; of a partitioned one, any of its partitions."""
+    return relation in one.scans or (relation.kind == "partitioned table" and bool(one.scans))
 
 
 def _dropped_or_rebuilt(context: Context) -> Iterator[Found]:
