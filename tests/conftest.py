@@ -13,7 +13,7 @@ from hypothesis import settings
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import Binaries, find_binaries
 
-pytest_plugins = ["fixtures.catalog", "fixtures.postgres", "fixtures.project", "fixtures.shadow"]
+pytest_plugins = ["fixtures.catalog", "fixtures.postgres", "fixtures.project", "fixtures.shadow", "fixtures.hostile"]
 
 MAJOR_VARIABLE = "SQLMIGRATE_TEST_MAJOR"
 BINDIR_VARIABLE = "SQLMIGRATE_PG_BINDIR"

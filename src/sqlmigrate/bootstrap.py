@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import copy_in, server_message, session
+from sqlmigrate.connection import copy_in, give_back, server_message, session
 from sqlmigrate.errors import ExecutionError, ScriptError
 from sqlmigrate.migrations import BOOTSTRAP
 from sqlmigrate.sql.script import read_script
@@ -39,6 +39,7 @@ def run_bootstrap(superuser_conninfo: str, migrations: Path) -> None:
     if not scripts:
         return
     with session(superuser_conninfo, application_name="sqlmigrate: bootstrap") as connection:
+        give_back(connection)
         for script in scripts:
             for statement in script.statements():
                 run_statement(connection, script, statement)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 from psycopg.waiting import Ready, Wait
 
 from sqlmigrate import __version__, queries
@@ -38,6 +38,27 @@ _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a
 _SCHEMA_HINT = "take yoyo's ?schema= away: the setting search_path does the same for the scripts"
 # A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
 _DEFAULTS = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "connect_timeout": "15"}
+
+_PATH = "pg_catalog, pg_temp"
+OWN_PATH = f"SET search_path TO {_PATH}"
+"""What our own SQL runs under: no object that anybody has made takes part in it.
+
+Without `pg_temp` at its end, temporary tables and types would be found first, an empty path included.
+https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-SEARCH-PATH
+"""
+_OURS = {
+    "search_path": _PATH,
+    "row_security": "off",  # a policy that would apply is an error then, and its functions do not run as us
+    # how values and definitions are written, and literals of ours read
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "xmlbinary": "base64",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +161,24 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate") -> Connectio
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}") from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
+    _make_ours(connection)
     return connection
+
+
+def _make_ours(connection: Connection) -> None:
+    """Set what our own SQL runs under, in the first round trip; RESET gives the login's settings back.
+
+    A pooler may hand its session to others after each transaction. Through one, all is read in one transaction, which
+    `refuse_transaction_pooler` ends.
+    """
+    try:
+        is_pooled = f"pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {connection.info.backend_pid}"
+        row = connection.execute(_set_all(_OURS, is_pooled) + f", {is_pooled}".encode()).fetchone()
+        if row and row[-1]:
+            connection.execute(b"BEGIN; " + _set_all(_OURS, "true"))
+    except psycopg.Error as error:
+        connection.close()
+        raise ConnectionFailed(f"cannot connect to PostgreSQL: {redact(str(error).strip())}") from None
 
 
 def _set_outside(key: str) -> bool:
@@ -164,6 +202,8 @@ def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[
     connection = connect(conninfo, application_name=application_name)
     try:
         yield connection
+        if connection.info.transaction_status == pq.TransactionStatus.INTRANS:
+            connection.rollback()  # a pooler closes the session of a client that leaves in a transaction
     except psycopg.OperationalError as error:
         if not connection.closed:
             raise
@@ -175,8 +215,14 @@ def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[
 
 
 def settle(connection: Connection) -> None:
+    """Make the session ours, and `be_patient`."""
+    connection.execute(_set_all(_OURS, "false"))
+    be_patient(connection)
+
+
+def be_patient(connection: Connection) -> None:
     """Make the server notice within a second when we are gone, and let it wait for us as long as it takes."""
-    connection.execute(queries.load("connection")["settle"])
+    connection.execute(queries.load("connection")["be_patient"])
 
 
 def settle_writer(conninfo: str, connection: Connection, info: ServerInfo) -> None:
@@ -185,6 +231,7 @@ def settle_writer(conninfo: str, connection: Connection, info: ServerInfo) -> No
     Raises ConnectionFailed where there is one, before anything is set or written.
     """
     if info.pooled:
+        connection.rollback()  # of a pool of one session, the second one must get it
         with session(conninfo) as second:
             refuse_transaction_pooler(connection, second)
     settle(connection)
@@ -257,25 +304,69 @@ def require_writable(info: ServerInfo) -> None:
 
 
 @contextmanager
-def undisturbed(connection: Connection) -> Iterator[None]:
-    """Ask in UTF-8 and without a time limit for a block, whatever a script has set, and give its settings back.
+def undisturbed(connection: Connection, *names: str | None) -> Iterator[list[int | None]]:
+    """Ask under our own settings and without a time limit for a block, and give the script's settings back.
 
-    psycopg reads no text under SQL_ASCII, and our questions are not what a script's statement_timeout is meant for.
+    Gives the oids of relations by their names as the script finds them: under its search_path and with its rights; None
+    where there is none. psycopg reads no text under SQL_ASCII, so even this is asked in UTF-8.
     """
-    pgconn = connection.pgconn
-    local = "LOCAL " if pgconn.transaction_status == pq.TransactionStatus.INTRANS else ""
-    encoding = (pgconn.parameter_status(b"client_encoding") or b"").decode()
-    back = []
-    if encoding != "UTF8":
-        connection.execute(f"SET {local}client_encoding TO 'UTF8'".encode())
-        back.append(f"SET {local}client_encoding TO '{encoding}'")
-    row = connection.execute("SELECT pg_catalog.current_setting('statement_timeout')").fetchone()
-    if row is not None and row[0] != "0":
-        connection.execute(f"SET {local}statement_timeout TO 0".encode())
-        back.append(f"SET {local}statement_timeout TO '{row[0]}'")
+    local = "true" if connection.info.transaction_status == pq.TransactionStatus.INTRANS else "false"
+    encoding = (connection.pgconn.parameter_status(b"client_encoding") or b"").decode()
+    back = {"client_encoding": encoding} if encoding != "UTF8" else {}
+    if back:
+        connection.execute(_set_all({"client_encoding": "UTF8"}, local))
+    found = relations(connection, *names)
+    settings = _OURS | {"statement_timeout": "0"}
+    row = connection.cursor(row_factory=tuple_row).execute(_current(settings)).fetchone() or ()
+    back = {name: value for name, value in zip(settings, row, strict=True) if value != settings[name]} | back
+    if back:
+        connection.execute(_set_all({name: settings[name] for name in back if name in settings}, local))
+    yield found
+    if back:
+        connection.execute(_set_all(back, local))
+
+
+def give_back(connection: Connection) -> None:
+    """Make the session what the login finds, for SQL of other people: nothing of ours may follow in it."""
+    connection.execute("DISCARD ALL")
+
+
+@contextmanager
+def as_login(connection: Connection) -> Iterator[None]:
+    """Work under the login's own settings for a block, in which no operator and no bare name of ours may be."""
+    local = connection.info.transaction_status == pq.TransactionStatus.INTRANS
+    words = "SET LOCAL {} TO DEFAULT" if local else "RESET {}"
+    connection.execute("; ".join(map(words.format, _OURS)).encode())
     yield
-    for command in back:
-        connection.execute(command.encode())
+    connection.execute(_set_all(_OURS, str(local).lower()))
+
+
+def relations(connection: Connection, *names: str | None) -> list[int | None]:
+    """Give the oids of relations by their names, as SQL writes them, under the search_path of now.
+
+    None stands for one that is not there, or in a schema that the role may not use.
+    """
+    if not any(names):
+        return [None] * len(names)
+    asked = sql.SQL(", ").join(sql.SQL("pg_catalog.to_regclass({})::pg_catalog.oid").format(name) for name in names)
+    try:
+        row = connection.cursor(row_factory=tuple_row).execute(sql.SQL("SELECT {}").format(asked)).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        row = None
+    return list(row or [None] * len(names))
+
+
+def _current(names: Iterable[str]) -> bytes:
+    return b"SELECT " + b", ".join(f"pg_catalog.current_setting('{name}')".encode() for name in names)
+
+
+def _set_all(values: dict[str, str], local: str) -> bytes:
+    """Give one command that makes settings; it names all in full, since it may run under any search_path.
+
+    Bytes, since psycopg does not know every client_encoding.
+    """
+    calls = (sql.SQL("pg_catalog.set_config({}, {}, {})").format(*item, sql.SQL(local)) for item in values.items())
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)).as_string().encode()
 
 
 def copy_in(connection: Connection, command: str, parts: Iterable[str]) -> None:
@@ -304,6 +395,8 @@ def refuse_transaction_pooler(first: Connection, second: Connection) -> None:
     Two sessions that are open at the same time are then found on the same server process. Raises ConnectionFailed.
     """
     ask = "SELECT pg_catalog.pg_backend_pid()"
+    for connection in (first, second):
+        connection.rollback()
     for _ in range(3):
         pids = [row[0] for row in (connection.execute(ask).fetchone() for connection in (first, second, first)) if row]
         if pids[0] == pids[1] or pids[0] != pids[2]:

@@ -12,6 +12,7 @@ from psycopg import RawCursor, sql
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
+from sqlmigrate.connection import as_login
 from sqlmigrate.errors import HistoryError, UsageError
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def destination(connection: Connection, ours: str, where: Where) -> Place:
     """Find where yoyo looks: its table in the schema that is named, or else in the first of the search_path."""
     schema = where.schema
     if schema is None:
-        row = connection.execute("SELECT pg_catalog.current_schema()::text").fetchone()
+        with as_login(connection):
+            row = connection.execute("SELECT pg_catalog.current_schema()::pg_catalog.text").fetchone()
         schema = row[0] if row else None
     elif not connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone():
         raise UsageError(f"there is no schema {schema}", hint=f"CREATE SCHEMA {_quoted(schema)}")

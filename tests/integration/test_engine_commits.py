@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import psycopg
@@ -233,14 +234,16 @@ def test_a_lock_that_commit_itself_waits_for_is_waited_for_again(runner, conn, a
     runner.apply(steps=1)
     admin.execute("ALTER ROLE migrator SET synchronous_commit = off")
     holder = database.connect_superuser()
-    holder.execute("SET synchronous_commit = on; CREATE TABLE held ()")
+    holder.execute("SET synchronous_commit = on")
+    retried = threading.Event()
     switch(admin, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     try:
         with beside(
-            lambda: holder.execute("BEGIN; DROP TABLE held; NOTIFY news, 'held'; COMMIT"),
+            lambda: commit_until(holder, retried),
             lambda: waits_for_standby(admin) and runner.apply(lock_timeout=100, lock_budget=60_000),
         ) as [held, run]:
             wait_until(lambda: runner.told(LockRetry))
+            retried.set()
             switch(admin, "ALTER SYSTEM RESET synchronous_standby_names")
             held.result(30)
             assert ids(run.result(30)) == list(names)
@@ -259,6 +262,12 @@ def switch(admin: psycopg.Connection, command: str) -> None:
     admin.execute("SELECT pg_reload_conf()")
     wanted = "nobody" if "RESET" not in command else ""
     wait_until(lambda: admin.execute("SHOW synchronous_standby_names").fetchone() == (wanted,))
+
+
+def commit_until(session: psycopg.Connection, end: threading.Event) -> None:
+    """Commit until one COMMIT waits for a standby: PostgreSQL's checkpointer decides that, a moment after SHOW does."""
+    while not end.is_set():
+        session.execute("BEGIN; CREATE TABLE held (); DROP TABLE held; NOTIFY news, 'held'; COMMIT")
 
 
 def waits_for_standby(admin: psycopg.Connection) -> bool:

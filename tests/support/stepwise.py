@@ -40,10 +40,15 @@ def crashed(
         if item.number > number:
             return
         state = "running" if item.number == number else "done"
-        found = outcome.before(session, subject(item.text)) if state == "running" else None
+        found = _before(session, item.text) if state == "running" else None
         entry = Entry(item.number, item.number, state, digest([item]), item.text, item.line, found)
         command = history.journal_begin("sqlmigrate", migration_id, operation, entry, run)
         session.pgconn.exec_params(command.sql.encode(), [v if v is None else v.encode() for v in command.params])
+
+
+def _before(session: Session, text: str) -> dict[str, Any]:
+    with outcome.looking(session, subject(text)) as look:
+        return look.before()
 
 
 def half_way(run: Any) -> HalfWayError:

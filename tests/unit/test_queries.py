@@ -10,6 +10,8 @@ import pytest
 from sqlmigrate import history, queries
 from sqlmigrate.sql.parse import complaints
 from sqlmigrate.sql.scan import split
+from support import own_sql
+from support.names import looked_up
 
 FOLDERS = {"": files(queries), "catalog/": files(queries).joinpath("catalog")}
 NAMES = sorted(
@@ -38,10 +40,32 @@ def test_every_block_is_good_sql(blocks):
         assert list(complaints(plain)) == []
 
 
-def test_catalogs_are_named_with_their_schema(blocks):
-    for text in blocks.values():
-        bare = re.sub(r"'[^']*'|--[^\n]*|%\(\w+\)s", "", text)
-        assert re.findall(r"(?<![\w.])pg_(?!catalog\b)\w+", bare) == []
+@pytest.mark.parametrize("where, text", [*own_sql.in_files(), *own_sql.upgrades(), *own_sql.in_python()])
+def test_every_name_stands_with_its_schema(where, text):
+    assert looked_up(own_sql.filled(text)) == [], where
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("SELECT * FROM pg_class", ["relation pg_class"]),
+        ("SELECT pg_catalog.max(x) + count(*) FROM s.t", ["function count"]),
+        ("WITH a AS (SELECT 1) SELECT x::text, y::integer, extract(epoch FROM z::timestamp) FROM a", ["type text"]),
+        ("SELECT 'text'::pg_catalog.regtype, 'bigint'::pg_catalog.regtype", ["name text"]),
+        ('SELECT x COLLATE "C" FROM s.t', ["collation C"]),
+        ("CREATE TABLE s.t (a uuid, b varchar(3), c pg_catalog.text)", ["type uuid"]),
+        ("DELETE FROM t WHERE coalesce(a, b) IN (1)", ["relation t"]),
+    ],
+)
+def test_a_name_that_is_looked_up_is_found(text, found):
+    assert looked_up(text) == found
+
+
+def test_sql_within_python_is_looked_at():
+    found = dict(own_sql.in_python())
+
+    assert any(where.startswith("seeds/tables.py") for where in found)
+    assert any("pg_advisory_lock" in text for text in found.values())
 
 
 def test_there_are_blocks_to_look_at():

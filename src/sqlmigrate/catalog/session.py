@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     import psycopg
 
-# What the text of a definition depends on: names are qualified where the path is empty, constants are written by style.
+# What the text of a definition depends on: the path qualifies all names but PostgreSQL's own and those of temporary
+# objects, constants are written by style. With an empty path, temporary types would be found before PostgreSQL's own.
 SETTINGS = {
-    "search_path": "",
+    "search_path": "pg_catalog, pg_temp",
     "quote_all_identifiers": "off",
     "standard_conforming_strings": "on",
     "datestyle": "ISO, YMD",
@@ -30,7 +31,7 @@ SETTINGS = {
 _CONSISTENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _SWITCH = """
 SELECT name, pg_catalog.current_setting(name), pg_catalog.set_config(name, value, true)
-FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS wanted (name, value)
+FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])) AS wanted (name, value)
 """
 
 

@@ -11,7 +11,7 @@ from sqlmigrate.connection import Command
 from sqlmigrate.engine.execute import Listener
 from sqlmigrate.engine.journal import Sender
 from sqlmigrate.engine.pipeline import Step
-from sqlmigrate.engine.session import CONSTRAINTS, PRISTINE, begin, script_role, set_role, settings
+from sqlmigrate.engine.session import CONSTRAINTS, PRISTINE, begin, set_up
 from sqlmigrate.engine.transactional import Job, Uncommitted, commit, lost, run_job, undo
 from sqlmigrate.errors import Error, ScriptError
 from sqlmigrate.events import ignore
@@ -68,13 +68,11 @@ def run_script(
 
 def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Around) -> None:
     job = sender.job
-    set_up = [settings(job.script, options, info, f"sqlmigrate: {job.migration_id}")]
-    if role := script_role(job.script, options):
-        set_up.append(set_role(role))
     sender.send(Step(PRISTINE))
-    sender.send(*map(Step, [begin(job.script), *set_up] if job.transactional else set_up))
+    opening = [begin(job.script)] if job.transactional else []
+    sender.send(*map(Step, [*opening, *set_up(job.migration_id, job.script, options, info)]))
     for statement in job.script.statements():
         around(statement, partial(sender.run, statement))
     if job.transactional:
         sender.send(Step(CONSTRAINTS))
-        commit(sender.connection, Uncommitted(job, sender.listener))
+        commit(sender.connection, Uncommitted((job,), sender.listener))

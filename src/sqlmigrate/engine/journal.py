@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AS_LOGIN = (
     Command("SET LOCAL SESSION AUTHORIZATION DEFAULT"),
     Command("SET LOCAL role TO DEFAULT"),
-    Command("SET LOCAL search_path TO pg_catalog"),
+    Command("SET LOCAL search_path TO pg_catalog, pg_temp"),
     Command("SET LOCAL client_encoding TO 'UTF8'"),
     Command("SET LOCAL statement_timeout TO 0"),
 )

@@ -5,23 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate.connection import Command, undisturbed
+from sqlmigrate.connection import Command
 from sqlmigrate.engine import halfway, outcome
 from sqlmigrate.engine.outcome import Outcome
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.transactional import undo
 from sqlmigrate.engine.words import may_commit
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.sql.subject import Subject, subject
+from sqlmigrate.sql.subject import subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlmigrate.engine.journal import Journal, Sender
+    from sqlmigrate.engine.outcome import Look
     from sqlmigrate.history import Entry
     from sqlmigrate.sql.script import Statement
+    from sqlmigrate.sql.subject import Subject
 
-_NO_LOCK_TIMEOUT = Command("SET lock_timeout = 0")
+# RESET would not do to get it back: the script may have set it
+NO_LOCK_TIMEOUT = (
+    Command(
+        "SELECT pg_catalog.set_config('sqlmigrate.lock_timeout', pg_catalog.current_setting('lock_timeout'), false)"
+    ),
+    Command("SET lock_timeout TO 0"),
+)
+LOCK_TIMEOUT_BACK = Command(
+    "SELECT pg_catalog.set_config('lock_timeout', pg_catalog.current_setting('sqlmigrate.lock_timeout'), false)"
+)
 
 
 @dataclass(slots=True)
@@ -37,8 +48,8 @@ class Outside:
     def run(self, statement: Statement) -> None:
         """Run a statement: written to the journal before, and as done or failed behind it."""
         about = subject(statement.text)
-        with undisturbed(self.sender.connection):
-            found = outcome.before(self.sender.connection, about)
+        with outcome.looking(self.sender.connection, about) as look:
+            found = look.before()
         self.sender.write(self.journal.add([statement], "running", found))
         self.begun = statement.number
         self._alone(statement, about, found)
@@ -49,33 +60,32 @@ class Outside:
 
         Raises HalfWayError where that cannot be known, or only a person should mend it.
         """
-        with undisturbed(self.sender.connection):
-            return self._settled(statement, entry)
+        with outcome.looking(self.sender.connection, subject(entry.statement)) as look:  # the file may be mended since
+            return self._settled(statement, entry, look)
 
     def require_nothing_left(self, statement: Statement, entry: Entry) -> None:
         """Raise ExecutionError where a statement that is to be passed over has left an INVALID index behind."""
         if entry.state == "done" or entry.found is None:
             return
-        with undisturbed(self.sender.connection):
-            left = outcome.leftovers(self.sender.connection, subject(entry.statement), entry.found)
+        with outcome.looking(self.sender.connection, subject(entry.statement)) as look:
+            left = look.leftovers(entry.found)
         if left:
             raise halfway.invalid(self.sender.job, statement, left[0], "this statement left behind")
 
-    def _settled(self, statement: Statement, entry: Entry) -> bool:
-        connection, job, found = self.sender.connection, self.sender.job, entry.found or {}
-        was = subject(entry.statement)  # the file may have been mended since
-        if ending := outcome.finalize(connection, was):
+    def _settled(self, statement: Statement, entry: Entry, look: Look) -> bool:
+        job, found = self.sender.job, entry.found or {}
+        if ending := look.finalize():
             what = "its DETACH PARTITION CONCURRENTLY was interrupted half way"
             raise halfway.stuck(job, statement, what, f"run {ending}, then `sqlmigrate {job.operation}` again")
         if self.resume_at != statement.number:
-            result = outcome.look_up(connection, was, found)
+            result = look.happened(found)
             if result is Outcome.UNKNOWN and (entry.state == "running" or may_commit(entry.statement)):
                 raise halfway.unknown(job, statement, entry.state)
             if result is Outcome.DONE:
                 self.journal.require_unedited([statement], entry)
                 self.sender.write([self.journal.mark(statement.number, "done")])
                 return True
-        for index in outcome.leftovers(connection, was, found):
+        for index in look.leftovers(found):
             self._without_lock_timeout(Step(Command(index.drop)))
         self.sender.write(self.journal.run_anew(entry))
         return False
@@ -89,10 +99,10 @@ class Outside:
                 self.sender.run(statement)
             else:
                 self.retrying(lambda: self.sender.run(statement))
-            with undisturbed(self.sender.connection):
-                if index := outcome.skipped_over(connection, about):
+            with outcome.looking(connection, about) as look:
+                if index := look.skipped_over():
                     raise halfway.invalid(job, statement, index, "IF NOT EXISTS passed over")
-                if left := outcome.leftovers(connection, about, found):
+                if left := look.leftovers(found):
                     raise halfway.invalid(job, statement, left[0], "it left behind")
         except ExecutionError as error:
             if not connection.closed:
@@ -101,13 +111,9 @@ class Outside:
 
     def _without_lock_timeout(self, step: Step) -> None:
         """Run a CONCURRENTLY: it waits for old snapshots, which must not count as waiting for a lock."""
-        connection = self.sender.connection
-        with undisturbed(self.sender.connection):
-            row = connection.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchone()
-        self.sender.send(Step(_NO_LOCK_TIMEOUT))
+        self.sender.send(*map(Step, NO_LOCK_TIMEOUT))
         self.sender.send(step)
-        with undisturbed(self.sender.connection):
-            connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", row)
+        self.sender.send(Step(LOCK_TIMEOUT_BACK))
 
     def _explain(self, statement: Statement, about: Subject, found: dict[str, object], error: ExecutionError) -> None:
         """Note in the journal that a statement failed, and add to its error what it left behind."""
@@ -115,15 +121,14 @@ class Outside:
         undo(connection)
         self.sender.write([self.journal.mark(statement.number, "failed", error.message)])
         if error.hint is None:
-            with undisturbed(self.sender.connection):
-                error.hint = self._left_behind(statement, about, found)
+            with outcome.looking(connection, about) as look:
+                error.hint = self._left_behind(statement, look, found)
 
-    def _left_behind(self, statement: Statement, about: Subject, found: dict[str, object]) -> str | None:
+    def _left_behind(self, statement: Statement, look: Look, found: dict[str, object]) -> str | None:
         """Say what a statement that failed left behind, and what to do about it."""
-        connection = self.sender.connection
-        if ending := outcome.finalize(connection, about):
+        if ending := look.finalize():
             return f"the partition is half detached: run {ending}"
-        if left := outcome.leftovers(connection, about, found):
+        if left := look.leftovers(found):
             names = ", ".join(index.name for index in left)
             again = f"`sqlmigrate {self.sender.job.operation}` drops it and builds it again once the cause is mended"
             return f"it left the INVALID index {names}; {again}, or by hand: {left[0].drop}"

@@ -19,14 +19,18 @@ from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command
 from sqlmigrate.engine.journal import Journal
 from sqlmigrate.engine.psql_outside import steps
-from sqlmigrate.engine.psql_text import do_block, ending, lines, literal, remark
+from sqlmigrate.engine.psql_text import confirmed, do_block, ending, lines, literal, remark
 from sqlmigrate.engine.session import (
     BACK_TO_LOGIN,
     CLEARED,
     COMMIT,
     CONSTRAINTS,
+    NO_CURSORS,
+    OURS,
+    back_to_script,
     begin,
     script_role,
+    search_path,
     set_role,
     setting_values,
 )
@@ -110,16 +114,16 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
     for number, (job, script) in enumerate(zip(jobs, looked_at, strict=True), 1):
         yield f"\n-- {number} of {len(jobs)}: {plan.operation} {job.migration_id}\n"
         yield f"-- {job.script.path.name}, sha256 {job.script.sha256}\n"
-        yield lines([*_CLEARED, _ENCODING])
+        yield lines([*_CLEARED, _ENCODING, OURS])
         yield from (f"\\unset {name}\n" for name in script.unset)
         set_up = _lock(options) + _settings(job, options, info)
+        role = script_role(job.script, options)
+        names = lines([search_path(job.script, options), *([set_role(role)] if role else [])])
         if job.transactional:
-            yield set_up
+            yield set_up + lines([begin(job.script), job.claim]) + names
             yield from _transaction(job, options, script.last)
         else:
-            role = script_role(job.script, options)
-            set_up += lines([set_role(role)] if role else [])
-            yield from steps(job, Journal(options.schema, job, run), set_up)
+            yield from steps(job, Journal(options.schema, job, run), options, set_up + names)
     yield "\n-- the end: the run lock is given back\nDISCARD ALL;\n"
 
 
@@ -166,6 +170,7 @@ def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:
 def _ground(found: History, info: ServerInfo, options: Options) -> Iterator[str]:
     """Make sure that the history is still the one of the plan, and that its tables are there."""
     yield "\n-- the history is still the one that this was made for\n"
+    yield lines([OURS])
     yield _lock(options)
     yield _guard(found, options)
     yield _other_role(info)
@@ -222,21 +227,14 @@ def _lock(options: Options) -> str:
 
 def _settings(job: Job, options: Options, info: ServerInfo) -> str:
     values = setting_values(job.script, options, info, f"sqlmigrate: {job.migration_id}")
-    path = values.pop("search_path", None)
-    lines = [f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in values.items()]
-    if path is not None:
-        # as the engine does it: SET would not take every text that is a search_path, such as $user
-        lines.append(f"SELECT pg_catalog.set_config('search_path', {sql.Literal(path).as_string()}, false);\n")
-    return "".join(lines)
+    return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in values.items())
 
 
 def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str]:
-    role = script_role(job.script, options)
-    yield lines([begin(job.script), job.claim, *([set_role(role)] if role else [])])
     yield f"\n-- {job.script.path.name}: from here\n"
     yield from _text(job.script, last)
     yield f"-- {job.script.path.name}: to here\n\n"
-    yield lines([CONSTRAINTS, *BACK_TO_LOGIN, *job.finish])
+    yield lines([CONSTRAINTS, NO_CURSORS, *BACK_TO_LOGIN, *job.finish])
     if job.counted is not None:
         gone = literal(history.claim_is_gone(options.schema, job.migration_id))
         yield do_block(
@@ -244,7 +242,8 @@ def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str
             "        RAISE EXCEPTION 'the script removed its own row from the history';\n"
             "    END IF;\n"
         )
-    yield lines([COMMIT])
+    yield lines([*back_to_script(job.script, options), COMMIT, OURS])
+    yield confirmed(job)
 
 
 def _text(script: Script, last: Piece | None) -> Iterator[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.connection import Command
 from sqlmigrate.engine.journal import AS_LOGIN, BEGIN
 from sqlmigrate.engine.outcome import before_in_sql
-from sqlmigrate.engine.psql_text import closed, lines, statement_text
-from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS
+from sqlmigrate.engine.outside import LOCK_TIMEOUT_BACK, NO_LOCK_TIMEOUT
+from sqlmigrate.engine.psql_text import closed, confirmed, lines, statement_text
+from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, back_to_script
 from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, resets_session
 from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
@@ -18,7 +18,9 @@ from sqlmigrate.sql.subject import subject
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sqlmigrate.connection import Command
     from sqlmigrate.engine.journal import Journal
+    from sqlmigrate.engine.session import Options
     from sqlmigrate.engine.transactional import Job
     from sqlmigrate.sql.script import Statement
 
@@ -26,45 +28,33 @@ _READ_ONLY = re.compile(r"\bread\s+only\b", re.IGNORECASE)
 _CALLS = re.compile(r"\bcall\b", re.IGNORECASE)
 # of one relation: where it is partitioned, these cannot run in a transaction, which only the catalog knows
 _OF_PARTITIONED = frozenset({"reindex", "cluster", "repack"})
-# RESET would not do: the script may have set it
-_KEEP_LOCK_TIMEOUT = (
-    Command(
-        "SELECT pg_catalog.set_config('sqlmigrate.lock_timeout', pg_catalog.current_setting('lock_timeout'), false)"
-    ),
-    Command("SET lock_timeout TO 0"),
-)
-# what is there before a statement is looked up by the script's own search_path
-_AS_LOGIN_THERE = tuple(command for command in AS_LOGIN if "search_path" not in command.sql)
-_LOCK_TIMEOUT_BACK = Command(
-    "SELECT pg_catalog.set_config('lock_timeout', pg_catalog.current_setting('sqlmigrate.lock_timeout'), false)"
-)
 
 
-def steps(job: Job, journal: Journal, set_up: str) -> Iterator[str]:
-    """Yield the statements of a script and, at the end, its history row, which `claimed` says to be there already.
-
-    `set_up` makes the session's settings.
-    """
+def steps(job: Job, journal: Journal, options: Options, set_up: str) -> Iterator[str]:
+    """Yield the statements of a script and, at the end, its history row; `set_up` makes the session's settings."""
+    back = back_to_script(job.script, options)
     yield set_up
     block: list[Statement] = []
     for statement in job.script.statements():
         kind = classify(statement.text)
         if block or (kind is Kind.TRANSACTION_CONTROL and begins(statement)):
-            yield from _in_block(statement, kind, block, journal)
+            yield from _in_block(statement, kind, block, journal, back)
         elif kind is Kind.TRANSACTION_CONTROL:
             yield closed(statement)  # there is nothing that it could end
         elif _is_outside(statement, kind):
             yield from _outside(statement, journal)
         else:
-            row = lines([CONSTRAINTS, *AS_LOGIN, *journal.add([statement], "done"), COMMIT])
+            row = lines([CONSTRAINTS, *AS_LOGIN, *journal.add([statement], "done"), *back, COMMIT])
             yield f"\n{lines([BEGIN])}{statement_text(statement)}{row}"
         if resets_session(statement):
             yield set_up
     claim = [] if job.half_way else [job.claim]
-    yield "\n" + lines([BEGIN, *BACK_TO_LOGIN, *claim, *job.finish, journal.clear(), COMMIT])
+    yield "\n" + lines([BEGIN, *BACK_TO_LOGIN, *claim, *job.finish, journal.clear(), COMMIT, OURS]) + confirmed(job)
 
 
-def _in_block(statement: Statement, kind: Kind, block: list[Statement], journal: Journal) -> Iterator[str]:
+def _in_block(
+    statement: Statement, kind: Kind, block: list[Statement], journal: Journal, back: list[Command]
+) -> Iterator[str]:
     """Yield a statement of the script's own transaction, with the journal row before its COMMIT."""
     block.append(statement)
     if kind is not Kind.TRANSACTION_CONTROL or begins(statement):
@@ -74,7 +64,7 @@ def _in_block(statement: Statement, kind: Kind, block: list[Statement], journal:
     if is_rolled_back(block) or _reads_only(block):
         yield statement_text(statement) + lines([BEGIN, *row, COMMIT])
     else:
-        yield lines([CONSTRAINTS, *row]) + statement_text(statement)
+        yield lines([CONSTRAINTS, *row, *back]) + statement_text(statement)
     block.clear()
 
 
@@ -94,9 +84,9 @@ def _is_outside(statement: Statement, kind: Kind) -> bool:
 
 def _outside(statement: Statement, journal: Journal) -> Iterator[str]:
     about = subject(statement.text)
-    found = before_in_sql(about)
+    looked_up, found = before_in_sql(about)
     noted = [journal.note(statement.number, found)] if found else []
-    yield "\n" + lines([BEGIN, *_AS_LOGIN_THERE, *journal.add([statement], "running"), *noted, COMMIT])
-    before, after = (_KEEP_LOCK_TIMEOUT, [_LOCK_TIMEOUT_BACK]) if about.concurrently else ((), [])
+    yield "\n" + lines([*looked_up, BEGIN, *AS_LOGIN, *journal.add([statement], "running"), *noted, COMMIT])
+    before, after = (NO_LOCK_TIMEOUT, [LOCK_TIMEOUT_BACK]) if about.concurrently else ((), [])
     yield lines(before) + closed(statement) + lines(after)
     yield lines([BEGIN, *AS_LOGIN, journal.mark(statement.number, "done"), COMMIT])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlmigrate.connection import Command
+    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.sql.scan import Piece
     from sqlmigrate.sql.script import Statement
 
@@ -40,6 +41,17 @@ def literal(command: Command) -> str:
     if not values:
         return command.sql
     return _PARAMETER.sub(lambda match: values[int(match[1]) - 1] if match[1] else match[0], command.sql)
+
+
+def confirmed(job: Job) -> str:
+    """Give what stops psql where the history does not say, behind the COMMIT, what was done."""
+    if job.confirm is None:
+        return ""
+    return do_block(
+        f"    PERFORM (\n{literal(job.confirm)}\n    );\n"
+        "EXCEPTION WHEN division_by_zero THEN\n"
+        "    RAISE EXCEPTION 'it was committed, but code that ran at COMMIT has changed the history';\n"
+    )
 
 
 def remark(text: str) -> str:

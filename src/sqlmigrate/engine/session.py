@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from sqlmigrate.connection import Command
+from sqlmigrate.connection import OWN_PATH, Command
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -33,6 +33,9 @@ class Options:
 
 # DISCARD ALL resets role, session authorization, settings, temporary tables, plans, LISTEN and advisory locks
 PRISTINE = Command("DISCARD ALL")
+
+# whatever comes next is our own SQL: see `connection.OWN_PATH`
+OURS = Command(OWN_PATH)
 
 # the same as far as a transaction allows it, for scripts that share one
 CLEARED = tuple(
@@ -62,13 +65,16 @@ CONSTRAINTS = Command("SET CONSTRAINTS ALL IMMEDIATE")
 # the same at the end of a transaction that several scripts share
 SHARED_CONSTRAINTS = Command(CONSTRAINTS.sql)
 
+# a cursor WITH HOLD would run its query, and the functions in it, at COMMIT
+NO_CURSORS = Command("CLOSE ALL")
+
 # whatever the script did to its session, the history is written by the login role, with no operators but PostgreSQL's
 # own, in UTF-8 and without a time limit
 BACK_TO_LOGIN = (
     Command("SET statement_timeout TO 0"),
     Command("RESET SESSION AUTHORIZATION"),
     Command("RESET ROLE"),
-    Command("SET LOCAL search_path TO pg_catalog"),
+    Command("SET LOCAL search_path TO pg_catalog, pg_temp"),
     Command("SET client_encoding TO 'UTF8'"),
 )
 
@@ -93,9 +99,6 @@ def setting_values(script: Script, options: Options, info: ServerInfo, applicati
     }
     if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
         values["transaction_timeout"] = "0"
-    path = options.search_path if own.search_path is None else own.search_path
-    if path is not None:
-        values["search_path"] = path
     return values
 
 
@@ -109,6 +112,15 @@ def settings(script: Script, options: Options, info: ServerInfo, application_nam
     return Command(f"SELECT {calls}, {watch}", tuple(values.values()))
 
 
+def search_path(script: Script, options: Options) -> Command:
+    """Give the command after which a script's names are looked up: nothing of ours may follow it."""
+    path = options.search_path if script.directives.search_path is None else script.directives.search_path
+    if path is None:
+        return Command("RESET search_path")
+    # SET would not take every text that is a search_path, such as $user
+    return Command("SELECT pg_catalog.set_config('search_path', $1, false)", (path,))
+
+
 def script_role(script: Script, options: Options) -> str | None:
     """Give the role that a script runs as, or None for the login role."""
     return script.directives.role or options.role
@@ -117,3 +129,16 @@ def script_role(script: Script, options: Options) -> str | None:
 def set_role(role: str) -> Command:
     """Give the SET ROLE of a script."""
     return Command(f"SET ROLE {sql.Identifier(role).as_string()}")
+
+
+def set_up(migration_id: str, script: Script, options: Options, info: ServerInfo) -> list[Command]:
+    """Give what makes a session the script's own, with nothing of ours in between."""
+    role = script_role(script, options)
+    made = [OURS, settings(script, options, info, f"sqlmigrate: {migration_id}"), search_path(script, options)]
+    return [*made, set_role(role)] if role else made
+
+
+def back_to_script(script: Script, options: Options) -> list[Command]:
+    """Give what lets the rest of a transaction, its COMMIT, run with the script's rights: behind what we wrote."""
+    role = script_role(script, options)
+    return [Command(f"SET LOCAL ROLE {sql.Identifier(role).as_string()}")] if role else []

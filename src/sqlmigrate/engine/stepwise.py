@@ -16,7 +16,7 @@ from sqlmigrate.connection import Command, undisturbed
 from sqlmigrate.engine import halfway, outcome
 from sqlmigrate.engine.journal import AS_LOGIN, BEGIN
 from sqlmigrate.engine.pipeline import Step
-from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, PRISTINE, script_role, set_role, settings
+from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.engine.transactional import undo
 from sqlmigrate.engine.words import WANTS_OUT, begins, is_rolled_back, may_commit, open_block, resets_session, sets_up_session
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError
@@ -92,11 +92,8 @@ class Stepper:
             self._resume()
 
     def _set_up(self) -> None:
-        job, options = self.sender.job, self.options
-        commands = [settings(job.script, options, self.info, f"sqlmigrate: {job.migration_id}")]
-        if role := script_role(job.script, options):
-            commands.append(set_role(role))
-        self.sender.send(*map(Step, commands))
+        job = self.sender.job
+        self.sender.send(*map(Step, set_up(job.migration_id, job.script, self.options, self.info)))
 
     def _require_alone(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""
@@ -191,7 +188,7 @@ class Stepper:
 
         def work(item: Statement) -> None:
             ends = with_it and item.number == statement.number
-            before = [Step(CONSTRAINTS, item), *map(Step, (*AS_LOGIN, *entry))] if ends else []
+            before = [Step(CONSTRAINTS, item), *map(Step, (*AS_LOGIN, *entry, *self._back()))] if ends else []
             self.sender.send(*before, Step(Command(item.text), item))
 
         self._again_on_lock(self._block[0], statement, work)
@@ -199,6 +196,9 @@ class Stepper:
             self.sender.write(entry)
         self._done = statement.number
         self._block = []
+
+    def _back(self) -> list[Command]:
+        return back_to_script(self.sender.job.script, self.options)
 
     def _reads_only(self) -> bool:
         """Tell whether the script's own transaction is READ ONLY, so that no journal row can be written in it."""
@@ -213,7 +213,7 @@ class Stepper:
 
         def work(again: Statement) -> None:
             steps = [Step(BEGIN), Step(Command(again.text), again), Step(CONSTRAINTS, again)]
-            self.sender.send(*steps, *map(Step, (*AS_LOGIN, *entry, COMMIT)))
+            self.sender.send(*steps, *map(Step, (*AS_LOGIN, *entry, *self._back(), COMMIT)))
 
         try:
             self._again_on_lock(statement, statement, work)
@@ -262,7 +262,9 @@ class Stepper:
                 hint="restore those that were removed",
             )
         first = [] if job.half_way else [job.claim]
-        self.sender.send(*map(Step, (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT)))
+        confirm = [OURS, job.confirm] if job.confirm else []
+        finish = (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT, *confirm)
+        self.sender.send(*map(Step, finish))
 
     def _note(self, statement: Statement | None, error: ExecutionError) -> None:
         """Write a failed statement that left nothing behind into the journal, for `status` to show."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate import queries, yoyo_tables
+from sqlmigrate.connection import as_login, relations
 from sqlmigrate.errors import HistoryError
+from sqlmigrate.sql.subject import quote
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
@@ -39,7 +41,10 @@ def require_new(connection: Connection, schema: str, plan: Plan) -> tuple[str, .
             f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
             hint=f"take yoyo's history over once: sqlmigrate mark --from yoyo --schema {place.schema}",
         )
-    tables = connection.execute(queries.load("history")["of_other_tools"], [list(_TOOLS)]).fetchall()
+    # where the login finds them by their bare names: what a platform keeps in schemas of its own says nothing
+    with as_login(connection):
+        oids = [oid for oid in relations(connection, *map(quote, _TOOLS)) if oid]
+    tables = connection.execute(queries.load("history")["of_other_tools"], [oids]).fetchall()
     return tuple(
         f"{space}.{name} is the history of {_TOOLS[name]}: what was applied with it and is among these files would be "
         "run again; mark it first: sqlmigrate mark ID ..."

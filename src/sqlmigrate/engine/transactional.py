@@ -11,7 +11,7 @@ import psycopg
 from psycopg import pq
 
 from sqlmigrate import history
-from sqlmigrate.connection import Command, server_message, settle
+from sqlmigrate.connection import Command, be_patient, server_message
 from sqlmigrate.engine.execute import Listener, error_place, run_steps
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import (
@@ -19,11 +19,15 @@ from sqlmigrate.engine.session import (
     CLEARED,
     COMMIT,
     CONSTRAINTS,
+    NO_CURSORS,
+    OURS,
     PRISTINE,
     SETTINGS,
     SHARED_CONSTRAINTS,
+    back_to_script,
     begin,
     script_role,
+    search_path,
     set_role,
     settings,
 )
@@ -50,7 +54,8 @@ _ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the his
 class Job:
     """A script with the commands of ours around it.
 
-    `claim` fails where another run was faster; `counted`, one of `finish`, must write one row. `undoable` says that
+    `claim` fails where another run was faster; `counted`, one of `finish`, must write one row; `confirm` fails where
+    the history does not say what was done once it is committed. `undoable` says that
     what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
     `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal.
     """
@@ -62,6 +67,7 @@ class Job:
     claim: Command
     finish: tuple[Command, ...]
     counted: Command | None = None
+    confirm: Command | None = None
     undoable: bool = False
     recorded: bool = False
     half_way: bool = False
@@ -97,6 +103,7 @@ def apply_job(migration: Migration, options: Options, run: Run) -> Job:
         claim,
         (finish, *log),
         counted=finish,
+        confirm=history.confirm(options.schema, migration_id, "apply", run),
         undoable=migration.rollback is not None,
     )
 
@@ -109,8 +116,16 @@ def rollback_job(migration: Migration, script: Script, options: Options, run: Ru
     transactional = migration.rollback_transactional
     log = _log(migration.migration_id, "rollback", script, options, run, transactional=transactional)
     give_up = history.unclaim_journal if half_way else history.unclaim
-    claim = give_up(options.schema, migration.migration_id)
-    return Job(migration.migration_id, "rollback", script, transactional, claim, tuple(log), half_way=half_way)
+    return Job(
+        migration.migration_id,
+        "rollback",
+        script,
+        transactional,
+        give_up(options.schema, migration.migration_id),
+        tuple(log),
+        confirm=history.confirm(options.schema, migration.migration_id, "rollback", run),
+        half_way=half_way,
+    )
 
 
 def _log(
@@ -129,36 +144,63 @@ def _log(
 
 @dataclass(slots=True, eq=False)
 class Uncommitted:
-    """A script that is through and checked: its transaction is open, and only its COMMIT is left.
+    """Scripts that are through and checked: their transaction is open, and only its COMMIT is left.
 
-    That goes out alone, or at the head of the next script's pipeline, where it costs no round trip of its own.
-    `told` and `then` are called once PostgreSQL has committed; `look_up` tells, where the answer is lost, whether the
-    job is in the history. One that is `refused` was rolled back.
+    That goes out alone, or at the head of the next script's pipeline, where it costs no round trip of its own. Behind
+    it the history is looked at once more. `told` and `then` are called once that has confirmed it; `look_up` tells,
+    where an answer is lost, whether the last job is in the history. One that is `refused` was rolled back.
     """
 
-    job: Job
+    jobs: tuple[Job, ...]
     listener: Listener
     told: Callable[[], None] = lambda: None
     then: Callable[[], None] = lambda: None
     look_up: Callable[[], bool | None] = lambda: None
     step: Step = field(default_factory=lambda: Step(COMMIT, urgent=True))
     committed: bool = False
+    confirmed: bool = False
     refused: bool = False
+    _checks: dict[Step, Job] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Know from the beginning what is to be confirmed."""
+        self.to_confirm()
+
+    @property
+    def job(self) -> Job:
+        """The last of the jobs."""
+        return self.jobs[-1]
+
+    def to_commit(self) -> list[Step]:
+        """Give the COMMIT, unless it is done."""
+        return [] if self.committed else [self.step]
+
+    def to_confirm(self) -> list[Step]:
+        """Give the look at the history that follows it, as the login role and with the search_path of our own."""
+        wanted = [] if self.confirmed else [(job, job.confirm) for job in self.jobs if job.confirm is not None]
+        self._checks = {Step(command, urgent=True): job for job, command in wanted}
+        return list(self._checks)
 
     def finished(self, step: Step) -> None:
         """Hear of a step that succeeded."""
         if step is self.step and step.tag == "COMMIT":
             self.committed = True
+        self._checks.pop(step, None)
+        if self.committed and not self._checks and not self.confirmed:
+            self.confirmed = True
             self.told()
             self.then()
 
     def require_committed(self, exchange: Exchange) -> None:
-        """Raise ExecutionError where PostgreSQL found something at COMMIT, or rolled back."""
+        """Raise ExecutionError where PostgreSQL found something at COMMIT, rolled back, or undid what was recorded."""
         if exchange.error is not None and exchange.failed is self.step:
             self.refused = True
             raise _at_commit(self.job, exchange.error)
         if not self.committed:
             raise ExecutionError("PostgreSQL rolled the transaction back at COMMIT", migration_id=self.job.migration_id)
+        job = self._checks.get(exchange.failed) if exchange.failed else None
+        if job is not None and exchange.error is not None:
+            raise _unconfirmed(job, exchange.error)
 
     def lost(self) -> ExecutionError:
         """Tell what became of a COMMIT whose answer was lost."""
@@ -168,8 +210,9 @@ class Uncommitted:
 def run_job(connection: Connection, job: Job, options: Options, info: ServerInfo, listener: Listener) -> None:
     """Run a job from BEGIN to COMMIT; raises ExecutionError, and then nothing of it is left in the database."""
     try:
-        run_in_transaction(connection, job, opening(job, options, info), listener)
-        commit(connection, Uncommitted(job, listener))
+        back = back_to_script(job.script, options)
+        run_in_transaction(connection, job, opening(job, options, info), listener, back=back)
+        commit(connection, Uncommitted((job,), listener))
     except Error:
         undo(connection)
         raise
@@ -183,13 +226,15 @@ def run_in_transaction(
     *,
     behind: Uncommitted | None = None,
     end: Command | None = CONSTRAINTS,
+    back: Iterable[Command] = (),
 ) -> None:
     """Run a job's claim, script and finish in the transaction that `before` begins; it stays open.
 
     The COMMIT of the script `behind` which it comes goes out first; where that fails, nothing of the job is run.
-    `end` is None where another script follows in the same transaction.
+    `end` is None where another script follows in the same transaction. `back` is what comes last of all.
     """
-    after = [Step(command) for command in (*([end] if end else []), *BACK_TO_LOGIN, *job.finish)]
+    ended = (end, NO_CURSORS) if end else ()
+    after = [Step(command) for command in (*ended, *BACK_TO_LOGIN, *job.finish, *back)]
     exchange = _exchange(connection, _steps(job, before, after), listener, behind, job)
     if exchange.error is not None and exchange.failed is not None:
         raise failure(job, exchange.failed, exchange.error)
@@ -220,11 +265,11 @@ def _exchange(
         listener.rows(step)
 
     try:
-        exchange = run_steps(connection, chain([behind.step] if behind else [], steps), listener, finished)
+        exchange = run_steps(connection, chain(behind.to_commit() if behind else [], steps), listener, finished)
     except psycopg.OperationalError as error:
         if not connection.closed:
             raise  # of somebody who listens
-        if behind is not None and not behind.committed:
+        if behind is not None and not behind.confirmed:
             raise behind.lost() from None
         raise lost(job, error) from None
     if behind is not None:
@@ -235,23 +280,24 @@ def _exchange(
 def commit(connection: Connection, last: Uncommitted) -> None:
     """Commit the transaction of a job; raises ExecutionError where PostgreSQL refuses it."""
     try:
-        exchange = run_steps(connection, [last.step], last.listener, last.finished)
+        steps = [*last.to_commit(), Step(OURS), *last.to_confirm()]
+        exchange = run_steps(connection, steps, last.listener, last.finished)
     except psycopg.OperationalError:
         if not connection.closed:
             raise  # of somebody who listens
-        if last.committed:
+        if last.confirmed:
             return  # the answer has come; whatever else is to be done finds out that the connection is gone
         raise last.lost() from None
     last.require_committed(exchange)
 
 
-def opening(job: Job, options: Options, info: ServerInfo, *, goes_first: bool = True) -> Iterator[Step]:
-    """Begin the one transaction of several scripts; where it does not go first, the COMMIT before it can stop it."""
+def opening(job: Job, options: Options, info: ServerInfo, *, behind: Uncommitted | None = None) -> Iterator[Step]:
+    """Begin the transaction of a script, or of several; where a COMMIT goes out before it, that can stop it."""
     yield Step(PRISTINE)
-    if goes_first:
+    if behind is None or behind.committed:
         yield Step(None)
     yield Step(begin(job.script))
-    yield from _set_up(job, options, info)
+    yield from _set_up(job, options, info, behind.to_confirm() if behind else ())
 
 
 def going_on(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
@@ -272,9 +318,12 @@ def require_together(jobs: Sequence[Job]) -> None:
         raise MigrationsError("nothing was run, since these scripts cannot run in one transaction", problems)
 
 
-def _set_up(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
+def _set_up(job: Job, options: Options, info: ServerInfo, confirm: Iterable[Step] = ()) -> Iterator[Step]:
+    yield Step(OURS)
     yield Step(settings(job.script, options, info, f"sqlmigrate: {job.migration_id}"))
+    yield from confirm
     yield Step(job.claim)
+    yield Step(search_path(job.script, options))
     if role := script_role(job.script, options):
         yield Step(set_role(role))
 
@@ -311,12 +360,31 @@ def _at_commit(job: Job, error: psycopg.Error) -> ExecutionError:
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
 
 
+def _unconfirmed(job: Job, error: psycopg.Error) -> ExecutionError:
+    """Report that the history does not say what was committed, or that it could not be asked."""
+    said = server_message(error.diag, str(error))
+    done = {"apply": "applied", "rollback": "rolled back"}[job.operation]
+    if said.sqlstate != _DIVISION_BY_ZERO:
+        message = f"it was committed, but whether the history says so could not be looked up: {said.message}"
+        hint = "`sqlmigrate status` tells"
+        return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
+    mark = {"apply": "mark", "rollback": "unmark"}[job.operation]
+    return ExecutionError(
+        f"it was committed, but the history does not say that it is {done}: code that ran at COMMIT has changed it",
+        migration_id=job.migration_id,
+        place=job.place,
+        hint="look for a deferred trigger that writes the history's tables; "
+        f"then `sqlmigrate {mark} {job.migration_id}` puts the history right",
+        kept=True,
+    )
+
+
 def undo(connection: Connection) -> None:
     """Roll back without hiding the error that brought us here; closing the session would roll back as well."""
     with suppress(psycopg.Error):
         if connection.info.transaction_status != pq.TransactionStatus.IDLE:
             connection.rollback()
-            settle(connection)  # the pause before another attempt may be longer than the login may be idle
+            be_patient(connection)  # the pause before another attempt may be longer than the login may be idle
 
 
 def failure(job: Job, step: Step, error: psycopg.Error) -> Error:

@@ -15,7 +15,7 @@ from sqlmigrate.engine.execute import Listener
 from sqlmigrate.engine.journal import Sender, found_journal
 from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
-from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS
+from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.engine.stepwise import Stepper
 from sqlmigrate.engine.transactional import (
     Uncommitted,
@@ -130,7 +130,7 @@ class Worker:
             behind.then = turn.begin
         if job.transactional:
             self._retrying(lambda: self._through(job, listener, behind))
-            return Uncommitted(job, listener, turn.end, look_up=lambda: self._look_up(job))
+            return Uncommitted((job,), listener, turn.end, look_up=lambda: self._look_up(job))
         try:
             self._step_by_step(job, run, listener)
         except KeyboardInterrupt as stop:
@@ -153,11 +153,12 @@ class Worker:
         """Run a script in its transaction, all but the COMMIT."""
         if behind is not None and behind.refused:
             self._whole(behind)
-        if behind is not None and behind.committed:
+        if behind is not None and behind.confirmed:
             behind = None  # this is another attempt
-        before = opening(job, self.options, self.info, goes_first=behind is None)
+        before = opening(job, self.options, self.info, behind=behind)
+        back = back_to_script(job.script, self.options)
         with self._undoing():
-            run_in_transaction(self.connection, job, before, listener, behind=behind)
+            run_in_transaction(self.connection, job, before, listener, behind=behind, back=back)
 
     def _whole(self, last: Uncommitted) -> None:
         """Commit a script; where PostgreSQL refused that, for a lock that COMMIT takes, run it once more before."""
@@ -216,6 +217,8 @@ class Worker:
 
     def run_together(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run all scripts in one transaction: all of them or nothing."""
+        if not steps:
+            return []
         run = history.Run()
         started = time.monotonic()
         work = [job_for(migration, operation, self.found, self.options, run) for migration in steps]
@@ -229,9 +232,11 @@ class Worker:
                 self.watcher.begin(job.migration_id)
                 listener = self._listener(job)
                 before = (opening if number == 1 else going_on)(job, self.options, self.info)
-                run_in_transaction(self.connection, job, before, listener, end=end if job is work[-1] else None)
+                is_last = job is work[-1]
+                back = back_to_script(job.script, self.options) if is_last else []
+                run_in_transaction(self.connection, job, before, listener, end=end if is_last else None, back=back)
             self.lock.require()
-            commit(self.connection, Uncommitted(job, listener, look_up=lambda: self._look_up(job)))
+            commit(self.connection, Uncommitted(tuple(work), listener, look_up=lambda: self._look_up(job)))
 
         def whole() -> None:
             with self._undoing():

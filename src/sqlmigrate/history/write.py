@@ -70,6 +70,17 @@ def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = 
     return Command(text("finish_claim", schema), values)
 
 
+def confirm(schema: str, migration_id: str, operation: str, run: Run) -> Command:
+    """Give a query that fails (22012) where, behind the COMMIT, the history does not say what was done.
+
+    Code that runs at COMMIT with the login role's rights can change the history after everything was checked.
+    """
+    hashed = migration_hash(migration_id)
+    if operation == "apply":
+        return Command(text("confirm_apply", schema), (hashed, run.run_id))
+    return Command(text("confirm_rollback", schema), (hashed,))
+
+
 def claim_is_gone(schema: str, migration_id: str) -> Command:
     """Give a query that tells, behind `finish_claim`, whether the script has taken its claim out of the history."""
     return Command(text("claim_is_gone", schema), (migration_hash(migration_id),))

@@ -7,13 +7,12 @@ WHERE space.nspname = %s
 GROUP BY space.oid
 
 -- name: of_other_tools
--- where our role would find them by their bare names: what a platform keeps in schemas of its own says nothing
-SELECT class.relnamespace::regnamespace::text, class.relname::text
+SELECT space.nspname::pg_catalog.text, class.relname::pg_catalog.text
 FROM pg_catalog.pg_class AS class
-WHERE class.relname = ANY (%s)
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE class.oid = ANY (%s::pg_catalog.oid[])
   AND class.relkind IN ('r', 'p')
-  AND pg_catalog.pg_table_is_visible(class.oid)
-ORDER BY 1, 2
+ORDER BY space.nspname, class.relname
 
 -- name: writer
 SELECT pg_catalog.pg_get_userbyid(class.relowner),
@@ -40,40 +39,40 @@ VALUES ($1, $2, $3, $4::integer, $5::integer, $6, $7, $8, $9::integer, $10::pg_c
 UPDATE {schema}.journal
 SET state = $4,
     error = $5
-WHERE migration_hash = $1
+WHERE migration_hash::pg_catalog.text = $1
   AND operation = $2
   AND number = $3::integer
 
 -- name: journal_found
 UPDATE {schema}.journal
 SET found = $4::pg_catalog.jsonb
-WHERE migration_hash = $1
+WHERE migration_hash::pg_catalog.text = $1
   AND operation = $2
   AND number = $3::integer
 
 -- name: journal_forget
 DELETE FROM {schema}.journal
-WHERE migration_hash = $1
+WHERE migration_hash::pg_catalog.text = $1
   AND operation = $2
   AND number = $3::integer
 
 -- name: journal_supersede
 -- what is only there to say that the script has begun
 DELETE FROM {schema}.journal
-WHERE migration_hash = $1
+WHERE migration_hash::pg_catalog.text = $1
   AND operation = $2
   AND state = 'failed'
   AND found IS NULL
 
 -- name: journal_clear
-DELETE FROM {schema}.journal WHERE migration_hash = $1
+DELETE FROM {schema}.journal WHERE migration_hash::pg_catalog.text = $1
 
 -- name: unclaim_journal
 -- fails (22012) where another run has finished or given up the script, so that nothing behind it runs
 WITH gone AS (
-    DELETE FROM {schema}.journal WHERE migration_hash = $1 RETURNING 1
+    DELETE FROM {schema}.journal WHERE migration_hash::pg_catalog.text = $1 RETURNING 1
 )
-SELECT 1 / pg_catalog.sign(pg_catalog.count(*)::numeric) FROM gone
+SELECT 1::numeric / pg_catalog.sign(pg_catalog.count(*)::numeric) FROM gone
 
 -- name: rows
 SELECT main.migration_id,
@@ -87,10 +86,10 @@ SELECT main.migration_id,
        (SELECT pg_catalog.max(version) FROM {schema}.meta) AS version,
        EXISTS (SELECT FROM {schema}.journal) AS half_way
 FROM {schema}._yoyo_migration AS main
-LEFT JOIN {schema}.applied AS ours USING (migration_hash)
+LEFT JOIN {schema}.applied AS ours ON ours.migration_hash::pg_catalog.text = main.migration_hash::pg_catalog.text
 
 -- name: texts
-SELECT script, rollback_script FROM {schema}.applied WHERE migration_hash = %s
+SELECT script, rollback_script FROM {schema}.applied WHERE migration_hash::pg_catalog.text = %s
 
 -- name: claim
 INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
@@ -101,10 +100,22 @@ INSERT INTO {schema}.applied (migration_hash, marked, checksum, sha256, size, sc
                               rollback_checksum, rollback_sha256, rollback_size, rollback_script, run_id)
 SELECT migration_hash, $10::boolean, $2, $3, $4::bigint, $5, $6, $7, $8::bigint, $9, $11::pg_catalog.uuid
 FROM {schema}._yoyo_migration
-WHERE migration_hash = $1
+WHERE migration_hash::pg_catalog.text = $1
+
+-- name: confirm_apply
+-- fails (22012) where the row of this run is gone: something took it out of the history at COMMIT
+SELECT 1 / pg_catalog.count(*)
+FROM {schema}.applied
+JOIN {schema}._yoyo_migration AS main ON main.migration_hash::pg_catalog.text = applied.migration_hash::pg_catalog.text
+WHERE applied.migration_hash::pg_catalog.text = $1
+  AND run_id = $2::pg_catalog.uuid
+
+-- name: confirm_rollback
+-- fails (22012) where what was rolled back is in the history again
+SELECT 1 / (1 - pg_catalog.count(*)) FROM {schema}._yoyo_migration WHERE migration_hash::pg_catalog.text = $1
 
 -- name: claim_is_gone
-SELECT NOT EXISTS (SELECT FROM {schema}.applied WHERE migration_hash = $1)
+SELECT NOT EXISTS (SELECT FROM {schema}.applied WHERE migration_hash::pg_catalog.text = $1)
 
 -- name: accept
 UPDATE {schema}.applied
@@ -116,7 +127,7 @@ SET checksum = $2,
     rollback_sha256 = $7,
     rollback_size = $8::bigint,
     rollback_script = $9
-WHERE migration_hash = $1
+WHERE migration_hash::pg_catalog.text = $1
 
 -- name: log_rows
 SELECT theirs.created_at_utc AS at,
@@ -126,18 +137,18 @@ SELECT theirs.created_at_utc AS at,
        ours.script_role,
        theirs.username,
        theirs.hostname,
-       ours.client_address::text,
+       ours.client_address::pg_catalog.text,
        ours.duration_ms,
-       ours.run_id::text,
+       ours.run_id::pg_catalog.text,
        ours.checksum,
        ours.sha256,
        ours.server_version,
        ours.tool_version,
        coalesce(ours.reason, theirs.comment) AS reason
 FROM {schema}._yoyo_log AS theirs
-LEFT JOIN {schema}.log AS ours USING (id)
-WHERE (%(migration_id)s::text IS NULL OR theirs.migration_id = %(migration_id)s::text)
-  AND (%(operation)s::text IS NULL OR coalesce(ours.operation, theirs.operation) = %(operation)s::text)
+LEFT JOIN {schema}.log AS ours ON ours.id::pg_catalog.text = theirs.id::pg_catalog.text
+WHERE (%(migration_id)s::pg_catalog.text IS NULL OR theirs.migration_id::pg_catalog.text = %(migration_id)s::pg_catalog.text)
+  AND (%(operation)s::pg_catalog.text IS NULL OR coalesce(ours.operation, theirs.operation) = %(operation)s::pg_catalog.text)
   AND (%(since)s::timestamp IS NULL OR theirs.created_at_utc >= %(since)s::timestamp)
   AND (%(until)s::timestamp IS NULL OR theirs.created_at_utc < %(until)s::timestamp)
 ORDER BY theirs.created_at_utc DESC, ours.seq DESC NULLS LAST
@@ -147,9 +158,9 @@ LIMIT %(most)s::bigint
 -- the division fails (22012) where the row is gone, so that nothing behind it in the pipeline runs
 -- the foreign key would take our row along, unless triggers are off
 WITH gone AS (
-    DELETE FROM {schema}._yoyo_migration WHERE migration_hash = $1 RETURNING 1
+    DELETE FROM {schema}._yoyo_migration WHERE migration_hash::pg_catalog.text = $1 RETURNING 1
 ), ours AS (
-    DELETE FROM {schema}.applied WHERE migration_hash = $1
+    DELETE FROM {schema}.applied WHERE migration_hash::pg_catalog.text = $1
 )
 SELECT 1 / pg_catalog.count(*) FROM gone
 
@@ -161,19 +172,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.timezone('UTC', pg_catalog.clock_
 INSERT INTO {schema}.log (id, run_id, operation, login_role, script_role, client_address, duration_ms,
                           checksum, sha256, server_version, tool_version, reason)
 VALUES ($1, $2, $3, session_user, $4, pg_catalog.inet_client_addr(),
-        1000 * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()),
+        1000::numeric * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()),
         $5, $6, pg_catalog.current_setting('server_version'), $7, $8)
 
 -- name: log_duration
 -- what ran outside a transaction began when its journal did
 UPDATE {schema}.log AS log
 SET duration_ms = coalesce(
-    (SELECT 1000 * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(begun_at))
+    (SELECT 1000::numeric * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.min(begun_at))
      FROM {schema}.journal
-     WHERE migration_hash = $2
+     WHERE migration_hash::pg_catalog.text = $2
        AND run_id = log.run_id),
     duration_ms)
-WHERE id = $1
+WHERE id::pg_catalog.text = $1
 
 -- name: guard_head
 -- whether the history is another one than that of two digests: of what is applied, and of what stopped half way
@@ -181,10 +192,10 @@ SELECT (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_ag
                    pg_catalog.convert_to(main.migration_id, 'UTF8'), E'\n'
                    ORDER BY ours.seq NULLS LAST, pg_catalog.convert_to(main.migration_id, 'UTF8')), '')), 'hex')
         FROM {schema}._yoyo_migration AS main
-        LEFT JOIN {schema}.applied AS ours USING (migration_hash)) <> $1
+        LEFT JOIN {schema}.applied AS ours ON ours.migration_hash::pg_catalog.text = main.migration_hash::pg_catalog.text) <> $1
     OR (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
                    pg_catalog.convert_to(pg_catalog.concat_ws(' ', migration_id, operation, number, state), 'UTF8'),
-                   E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8'), operation COLLATE "C", number), '')), 'hex')
+                   E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8'), operation COLLATE pg_catalog."C", number), '')), 'hex')
         FROM {schema}.journal) <> $2
 
 -- name: guard_none

@@ -1,7 +1,7 @@
 -- name: indexes
 -- the indexes of a table, of its partitions, and of where these keep their large values; an index stands for its table
 WITH given AS (
-    SELECT pg_catalog.to_regclass(%(table)s)::oid AS oid
+    SELECT %(table)s::pg_catalog.oid AS oid
 ), root AS (
     SELECT coalesce(index.indrelid, given.oid) AS oid
     FROM given
@@ -9,11 +9,11 @@ WITH given AS (
 ), tables AS (
     SELECT oid FROM root
     UNION
-    SELECT tree.relid::oid FROM root, pg_catalog.pg_partition_tree(root.oid) AS tree
+    SELECT tree.relid::pg_catalog.oid FROM root, pg_catalog.pg_partition_tree(root.oid) AS tree
 )
 SELECT index.indexrelid::bigint AS oid,
-       space.nspname::text AS schema,
-       class.relname::text AS name,
+       space.nspname::pg_catalog.text AS schema,
+       class.relname::pg_catalog.text AS name,
        index.indisvalid AND index.indisready AS valid
 FROM tables
 JOIN pg_catalog.pg_class AS relation USING (oid)
@@ -25,8 +25,8 @@ WHERE class.relkind = 'i'
 -- name: invalid_indexes
 -- but for those of a table where another session is at work: which index it builds, only its own role may see
 SELECT index.indexrelid::bigint AS oid,
-       space.nspname::text AS schema,
-       class.relname::text AS name,
+       space.nspname::pg_catalog.text AS schema,
+       class.relname::pg_catalog.text AS name,
        false AS valid
 FROM pg_catalog.pg_index AS index
 JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
@@ -52,16 +52,16 @@ WHERE datname = pg_catalog.current_database()
   AND state IS DISTINCT FROM 'idle'
 
 -- name: exists
-SELECT pg_catalog.to_regclass(%s) IS NOT NULL
+SELECT WHERE %(thing)s::pg_catalog.oid IS NOT NULL
 
 -- name: partition
-SELECT inherits.inhdetachpending
+SELECT inherits.inhdetachpending AS pending
 FROM pg_catalog.pg_inherits AS inherits
-WHERE inherits.inhparent = pg_catalog.to_regclass(%(parent)s)
-  AND inherits.inhrelid = pg_catalog.to_regclass(%(partition)s)
+WHERE inherits.inhparent = %(table)s::pg_catalog.oid
+  AND inherits.inhrelid = %(thing)s::pg_catalog.oid
 
 -- name: database
-SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = %s)
+SELECT FROM pg_catalog.pg_database WHERE datname = %(name)s::pg_catalog.name
 
 -- name: tablespace
-SELECT EXISTS (SELECT FROM pg_catalog.pg_tablespace WHERE spcname = %s)
+SELECT FROM pg_catalog.pg_tablespace WHERE spcname = %(name)s::pg_catalog.name

@@ -4,18 +4,18 @@
 -- every relation that is not PostgreSQL's own, or those of some tables `only`; `base` is the table of an index, or of a
 -- TOAST table or its index
 SELECT c.oid::bigint,
-       c.relkind::text,
+       c.relkind::pg_catalog.text,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
        c.relfilenode::bigint,
        coalesce(x.indrelid, toasted.oid, indexed.oid, 0)::bigint AS base,
-       pg_catalog.pg_get_userbyid(c.relowner)::text,
-       n.nspname ~ '^pg_toast'
+       pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
+       n.nspname ~ '^pg_toast'::pg_catalog.text
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid AND c.relkind IN ('i', 'I')
 LEFT JOIN pg_catalog.pg_class AS toasted ON toasted.reltoastrelid = c.oid AND c.relkind = 't'
-LEFT JOIN pg_catalog.pg_class AS indexed ON indexed.reltoastrelid = x.indrelid AND x.indrelid <> 0
-WHERE c.oid >= 16384
+LEFT JOIN pg_catalog.pg_class AS indexed ON indexed.reltoastrelid = x.indrelid AND x.indrelid <> 0::pg_catalog.oid
+WHERE c.oid >= 16384::pg_catalog.oid
   AND c.relkind <> 'c'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND (%(only)s::bigint[] IS NULL
@@ -35,7 +35,7 @@ WHERE l.pid = coalesce(%(pid)s::integer, pg_catalog.pg_backend_pid())
        OR l.locktype = 'object' AND l.classid IN ('pg_catalog.pg_type'::pg_catalog.regclass,
                                                   'pg_catalog.pg_namespace'::pg_catalog.regclass))
   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-  AND (l.relation >= 16384 OR l.objid >= 2200)
+  AND (l.relation >= 16384::pg_catalog.oid OR l.objid >= 2200::pg_catalog.oid)
 
 -- name: scans
 SELECT relid::bigint, seq_scan
@@ -47,24 +47,24 @@ WHERE seq_scan > 0
 SELECT t.tableoid::bigint, t.oid::bigint, 'type', pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname)
 FROM pg_catalog.pg_type AS t
 JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-WHERE t.oid >= 16384
-  AND t.typrelid = 0
-  AND t.typelem = 0
+WHERE t.oid >= 16384::pg_catalog.oid
+  AND t.typrelid = 0::pg_catalog.oid
+  AND t.typelem = 0::pg_catalog.oid
 UNION ALL
 SELECT n.tableoid::bigint, n.oid::bigint, 'schema', pg_catalog.quote_ident(n.nspname)
 FROM pg_catalog.pg_namespace AS n
-WHERE n.nspname !~ '^pg_'
+WHERE n.nspname !~ '^pg_'::pg_catalog.text
   AND n.nspname <> 'information_schema'
 
 -- name: blockers
 SELECT pg_catalog.pg_blocking_pids(%(pid)s::integer)
 
--- name: relation
--- the relation of a name as a statement would find it; of an index, its table
-SELECT coalesce(x.indrelid, c.oid)::bigint
+-- name: tables_of
+-- what a statement on these relations waits for: of an index, its table
+SELECT c.oid::bigint, coalesce(x.indrelid, c.oid)::bigint
 FROM pg_catalog.pg_class AS c
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid
-WHERE c.oid = pg_catalog.to_regclass(%(name)s::text)
+WHERE c.oid = ANY (%(oids)s::pg_catalog.oid[])
 
 -- name: objects
 -- One row for each thing that statements make, change or drop, with a digest of what it is. Rows with the same key are
@@ -73,18 +73,18 @@ WHERE c.oid = pg_catalog.to_regclass(%(name)s::text)
 WITH space AS MATERIALIZED (
     SELECT oid, pg_catalog.quote_ident(nspname) AS name, nspowner, nspacl
     FROM pg_catalog.pg_namespace
-    WHERE nspname !~ '^pg_'
+    WHERE nspname !~ '^pg_'::pg_catalog.text
       AND nspname <> 'information_schema'
 ), relation AS MATERIALIZED (
     SELECT c.*, s.name || '.' || pg_catalog.quote_ident(c.relname) AS name
     FROM pg_catalog.pg_class AS c
     JOIN space AS s ON s.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid
-    WHERE c.oid >= 16384
+    WHERE c.oid >= 16384::pg_catalog.oid
       AND (%(only)s::bigint[] IS NULL OR coalesce(x.indrelid, c.oid)::bigint = ANY (%(only)s::bigint[]))
 )
 SELECT 2615::bigint AS class, s.oid::bigint, 0 AS sub, 'schema' AS kind, s.name, 0::bigint AS part_of,
-       ROW(s.nspowner, s.nspacl)::text AS digest
+       ROW(s.nspowner, s.nspacl)::pg_catalog.text AS digest
 FROM space AS s
 WHERE %(only)s::bigint[] IS NULL
 UNION ALL
@@ -102,14 +102,14 @@ SELECT 1259, r.oid, 0,
        r.name, coalesce(x.indrelid, 0),
        ROW(CASE WHEN x.indrelid IS NULL THEN ROW(r.relowner, r.relpersistence) END, -- an index has its table's
            r.relacl, r.reloptions, r.relrowsecurity, r.relforcerowsecurity, r.reltablespace, r.relreplident, r.relam, r.relispopulated, r.relispartition, r.relpartbound,
-           x.indisvalid, x.indisreplident, x.indisclustered)::text
+           x.indisvalid, x.indisreplident, x.indisclustered)::pg_catalog.text
 FROM relation AS r
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = r.oid
 UNION ALL
 SELECT 1259, a.attrelid, a.attnum, 'column', r.name || '.' || pg_catalog.quote_ident(a.attname), a.attrelid,
        ROW(a.atttypid, a.atttypmod, a.attnotnull, a.attidentity, a.attgenerated, a.attcollation, a.attstorage,
            a.attcompression, a.attacl, a.attoptions, a.attstattarget,
-           pg_catalog.md5(d.adbin::text))::text
+           pg_catalog.md5(d.adbin::pg_catalog.text))::pg_catalog.text
 FROM pg_catalog.pg_attribute AS a
 JOIN relation AS r ON r.oid = a.attrelid AND r.relkind NOT IN ('i', 'I', 'S')
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -118,54 +118,54 @@ WHERE a.attnum > 0
 UNION ALL
 SELECT 2606, c.oid, 0, 'constraint', pg_catalog.quote_ident(c.conname) || ' on ' || r.name, c.conrelid,
        ROW(c.convalidated, c.condeferrable, c.condeferred, c.confdeltype, c.confupdtype, c.conkey, c.confkey,
-           pg_catalog.md5(c.conbin::text))::text
+           pg_catalog.md5(c.conbin::pg_catalog.text))::pg_catalog.text
 FROM pg_catalog.pg_constraint AS c
 JOIN relation AS r ON r.oid = c.conrelid
 WHERE c.contype <> 'n' -- NOT NULL, since 18: it is seen as a change of its column
 UNION ALL
 SELECT 2620, t.oid, 0, 'trigger', pg_catalog.quote_ident(t.tgname) || ' on ' || r.name, t.tgrelid,
-       ROW(t.tgenabled, t.tgfoid, t.tgtype, t.tgattr, t.tgargs, pg_catalog.md5(t.tgqual::text))::text
+       ROW(t.tgenabled, t.tgfoid, t.tgtype, t.tgattr, t.tgargs, pg_catalog.md5(t.tgqual::pg_catalog.text))::pg_catalog.text
 FROM pg_catalog.pg_trigger AS t
 JOIN relation AS r ON r.oid = t.tgrelid
 WHERE NOT t.tgisinternal
 UNION ALL
 SELECT 3256, p.oid, 0, 'policy', pg_catalog.quote_ident(p.polname) || ' on ' || r.name, p.polrelid,
-       ROW(p.polcmd, p.polpermissive, p.polroles, pg_catalog.md5(p.polqual::text),
-           pg_catalog.md5(p.polwithcheck::text))::text
+       ROW(p.polcmd, p.polpermissive, p.polroles, pg_catalog.md5(p.polqual::pg_catalog.text),
+           pg_catalog.md5(p.polwithcheck::pg_catalog.text))::pg_catalog.text
 FROM pg_catalog.pg_policy AS p
 JOIN relation AS r ON r.oid = p.polrelid
 UNION ALL
 SELECT CASE WHEN w.rulename = '_RETURN' THEN 1259 ELSE 2618 END,
        CASE WHEN w.rulename = '_RETURN' THEN r.oid ELSE w.oid END, 0,
        CASE WHEN w.rulename <> '_RETURN' THEN 'rule' END,
-       pg_catalog.quote_ident(w.rulename) || ' on ' || r.name, r.oid, pg_catalog.md5(w.ev_action::text)
+       pg_catalog.quote_ident(w.rulename) || ' on ' || r.name, r.oid, pg_catalog.md5(w.ev_action::pg_catalog.text)
 FROM pg_catalog.pg_rewrite AS w
 JOIN relation AS r ON r.oid = w.ev_class
 UNION ALL
 SELECT 1255, p.oid, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
        s.name || '.' || pg_catalog.quote_ident(p.proname)
            || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
-       0, pg_catalog.md5(ROW(p.*)::text)
+       0, pg_catalog.md5(ROW(p.*)::pg_catalog.text)
 FROM pg_catalog.pg_proc AS p
 JOIN space AS s ON s.oid = p.pronamespace
-WHERE p.oid >= 16384
+WHERE p.oid >= 16384::pg_catalog.oid
   AND %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 1247, t.oid, 0, CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END,
        s.name || '.' || pg_catalog.quote_ident(t.typname), 0,
        ROW(t.typowner, t.typacl, t.typnotnull, t.typdefault,
-           (SELECT pg_catalog.array_agg(ROW(e.enumlabel, e.enumsortorder)::text ORDER BY e.enumsortorder)
+           (SELECT pg_catalog.array_agg(ROW(e.enumlabel, e.enumsortorder)::pg_catalog.text ORDER BY e.enumsortorder)
             FROM pg_catalog.pg_enum AS e
-            WHERE e.enumtypid = t.oid))::text
+            WHERE e.enumtypid = t.oid))::pg_catalog.text
 FROM pg_catalog.pg_type AS t
 JOIN space AS s ON s.oid = t.typnamespace
-WHERE t.oid >= 16384
-  AND t.typrelid = 0
-  AND t.typelem = 0
+WHERE t.oid >= 16384::pg_catalog.oid
+  AND t.typrelid = 0::pg_catalog.oid
+  AND t.typelem = 0::pg_catalog.oid
   AND %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 3381, t.oid, 0, 'statistics object', s.name || '.' || pg_catalog.quote_ident(t.stxname), t.stxrelid,
-       ROW(t.stxowner, t.stxkeys, t.stxkind)::text
+       ROW(t.stxowner, t.stxkeys, t.stxkind)::pg_catalog.text
 FROM pg_catalog.pg_statistic_ext AS t
 JOIN space AS s ON s.oid = t.stxnamespace
 WHERE %(only)s::bigint[] IS NULL
@@ -178,25 +178,25 @@ UNION ALL
 SELECT 6104, p.oid, 0, 'publication', pg_catalog.quote_ident(p.pubname), 0,
        ROW(p.*, (SELECT pg_catalog.array_agg(m.prrelid ORDER BY m.prrelid)
                  FROM pg_catalog.pg_publication_rel AS m
-                 WHERE m.prpubid = p.oid))::text
+                 WHERE m.prpubid = p.oid))::pg_catalog.text
 FROM pg_catalog.pg_publication AS p
 WHERE %(only)s::bigint[] IS NULL
 UNION ALL
-SELECT 3466, e.oid, 0, 'event trigger', pg_catalog.quote_ident(e.evtname), 0, ROW(e.evtenabled, e.evtfoid)::text
+SELECT 3466, e.oid, 0, 'event trigger', pg_catalog.quote_ident(e.evtname), 0, ROW(e.evtenabled, e.evtfoid)::pg_catalog.text
 FROM pg_catalog.pg_event_trigger AS e
 WHERE %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 826, d.oid, 0, 'default privileges',
-       'of ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::text)
+       'of ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::pg_catalog.text)
            || coalesce(' in ' || s.name, ''),
-       0, ROW(d.defaclacl)::text
+       0, ROW(d.defaclacl)::pg_catalog.text
 FROM pg_catalog.pg_default_acl AS d
 LEFT JOIN space AS s ON s.oid = d.defaclnamespace
 WHERE %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT d.classoid, d.objoid, d.objsubid, NULL, NULL, 0, d.description
 FROM pg_catalog.pg_description AS d
-WHERE d.objoid >= 16384 OR d.classoid = 2615
+WHERE d.objoid >= 16384::pg_catalog.oid OR d.classoid = 2615::pg_catalog.oid
 
 -- name: figures
 -- of the target: since when its counters count, and the oldest transaction that we may see
@@ -209,8 +209,8 @@ SELECT pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 
 FROM (VALUES (1)) AS one
 LEFT JOIN LATERAL (
     SELECT extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::double precision AS seconds,
-           'pid ' || a.pid || ' (role ' || coalesce(a.usename, '?') || ', '
-               || pg_catalog.quote_literal(coalesce(a.application_name, '')) || ')' AS who
+           pg_catalog.concat('pid ', a.pid, ' (role ', coalesce(a.usename, '?'), ', ',
+                             pg_catalog.quote_literal(coalesce(a.application_name, '')), ')') AS who
     FROM pg_catalog.pg_stat_activity AS a
     WHERE a.datname = pg_catalog.current_database()
       AND a.backend_type = 'client backend'
@@ -229,8 +229,8 @@ WITH RECURSIVE tree (root, oid) AS (
     WHERE c.relkind IN ('r', 'p', 'm')
       AND c.relpersistence <> 't'
       AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-      AND n.nspname !~ '^pg_toast'
-      AND n.nspname <> %(leave_out)s::text
+      AND n.nspname !~ '^pg_toast'::pg_catalog.text
+      AND n.nspname <> %(leave_out)s::pg_catalog.text
     UNION ALL
     SELECT t.root, i.inhrelid
     FROM tree AS t
@@ -238,11 +238,11 @@ WITH RECURSIVE tree (root, oid) AS (
     JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
 )
 SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(r.relname) AS name,
-       sum(nullif(c.reltuples, -1))::bigint AS rows,
-       coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)) FILTER (WHERE c.relkind <> 'p'), 0)::bigint AS size,
-       sum(s.n_tup_ins + s.n_tup_upd + s.n_tup_del)::double precision AS writes,
-       sum(s.idx_scan)::double precision AS index_scans,
-       sum(s.seq_scan)::double precision AS scans
+       pg_catalog.sum(nullif(c.reltuples, -1::pg_catalog.float4))::bigint AS rows,
+       coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid)) FILTER (WHERE c.relkind <> 'p'), 0)::bigint AS size,
+       pg_catalog.sum(s.n_tup_ins + s.n_tup_upd + s.n_tup_del)::double precision AS writes,
+       pg_catalog.sum(s.idx_scan)::double precision AS index_scans,
+       pg_catalog.sum(s.seq_scan)::double precision AS scans
 FROM tree AS t
 JOIN pg_catalog.pg_class AS r ON r.oid = t.root
 JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace

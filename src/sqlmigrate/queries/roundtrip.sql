@@ -7,14 +7,14 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
              WHERE attrelid = class.oid
                AND attnum > 0
                AND NOT attisdropped
-             ORDER BY attname COLLATE "C")
+             ORDER BY attname COLLATE pg_catalog."C")
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.relkind = 'r'
   AND class.relpersistence <> 't'
   AND space.nspname <> 'information_schema'
-  AND space.nspname !~ '^pg_'
-  AND space.nspname <> ALL (%(leave_out)s::text[])
+  AND space.nspname !~ '^pg_'::pg_catalog.text
+  AND space.nspname <> ALL (%(leave_out)s::pg_catalog.text[])
 ORDER BY 1
 
 -- name: sequences
@@ -23,11 +23,11 @@ SELECT pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(seque
        increment_by < 0
 FROM pg_catalog.pg_sequences
 WHERE last_value IS NOT NULL
-  AND schemaname <> ALL (%(leave_out)s::text[])
+  AND schemaname <> ALL (%(leave_out)s::pg_catalog.text[])
 
 -- name: digest
 SELECT pg_catalog.count(*),
-       coalesce(pg_catalog.sum(pg_catalog.hashtextextended(ROW({values})::text, 0)::numeric), 0)
+       coalesce(pg_catalog.sum(pg_catalog.hashtextextended(ROW({values})::pg_catalog.text, 0)::numeric), 0)
 FROM ONLY {table}
 
 -- name: holders
@@ -39,7 +39,7 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
        class.relname,
        coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
                             attname, attnum, atttypid::bigint, atttypmod, attgenerated <> '',
-                            CASE WHEN atttypid >= 16384
+                            CASE WHEN atttypid >= 16384::pg_catalog.oid
                                  THEN (SELECT pg_catalog.json_build_array(
                                                   base.oid::bigint, type.typtypmod,
                                                   CASE WHEN base.typtype = 'e'
@@ -48,7 +48,7 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
                                                                   WHERE enumtypid = base.oid) END)
                                        FROM pg_catalog.pg_type AS type
                                        JOIN pg_catalog.pg_type AS base
-                                         ON base.oid = coalesce(nullif(type.typbasetype, 0), type.oid)
+                                         ON base.oid = coalesce(nullif(type.typbasetype, 0::pg_catalog.oid), type.oid)
                                        WHERE type.oid = atttypid)
                             END)
                         ORDER BY attnum)
@@ -56,21 +56,21 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
                  WHERE class.relkind = 'r'
                    AND attrelid = class.oid
                    AND attnum > 0
-                   AND NOT attisdropped)::text, '[]'),
+                   AND NOT attisdropped)::pg_catalog.text, '[]'),
        -- a TRUNCATE of what it is a partition of empties it, too
        CASE WHEN class.relispartition
-            THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(above_space.nspname, above.relname))::text
+            THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(above_space.nspname, above.relname))::pg_catalog.text
                   FROM pg_catalog.pg_partition_ancestors(class.oid) AS ancestor
-                  JOIN pg_catalog.pg_class AS above ON above.oid = ancestor.relid
+                  JOIN pg_catalog.pg_class AS above ON above.oid = ancestor.relid::pg_catalog.oid
                   JOIN pg_catalog.pg_namespace AS above_space ON above_space.oid = above.relnamespace)
        END,
        -- where it is stored: another file is empty, or written anew
        class.relfilenode::bigint,
        -- the column that a sequence goes and comes with
        CASE WHEN class.relkind = 'S'
-            THEN (SELECT refobjid || '.' || refobjsubid
+            THEN (SELECT pg_catalog.concat(refobjid, '.', refobjsubid)
                   FROM pg_catalog.pg_depend
-                  WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                  WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
                     AND objid = class.oid
                     AND deptype IN ('a', 'i')
                     AND refobjsubid > 0)
@@ -80,28 +80,28 @@ JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.relkind IN ('r', 'S')
   AND class.relpersistence <> 't'
   AND space.nspname <> 'information_schema'
-  AND space.nspname !~ '^pg_'
-  AND space.nspname <> ALL (%(leave_out)s::text[])
+  AND space.nspname !~ '^pg_'::pg_catalog.text
+  AND space.nspname <> ALL (%(leave_out)s::pg_catalog.text[])
 ORDER BY 1
 
 -- name: holds
 -- What PostgreSQL casts by itself loses nothing (pg_cast.castcontext), but for these; nor does what has the same bytes
 -- (castmethod) or is written out. Within one type, no modifier or a greater one does.
 SELECT CASE
-           WHEN %(old)s::oid = %(new)s::oid THEN %(new_modifier)s = -1
+           WHEN %(old)s::pg_catalog.oid = %(new)s::pg_catalog.oid THEN %(new_modifier)s = -1
                 OR (%(old_modifier)s <> -1 AND %(new_modifier)s >= %(old_modifier)s
-                    AND NOT (%(old)s::oid = 'numeric'::pg_catalog.regtype AND
+                    AND NOT (%(old)s::pg_catalog.oid = 'numeric'::pg_catalog.regtype::pg_catalog.oid AND
                              ((%(new_modifier)s - 4) & 65535) < ((%(old_modifier)s - 4) & 65535)))
            WHEN %(new_modifier)s <> -1
-                OR %(new)s::oid IN ('real'::pg_catalog.regtype, 'name'::pg_catalog.regtype)
-                OR (%(old)s::oid, %(new)s::oid) IN (
-                    ('bigint'::pg_catalog.regtype, 'double precision'::pg_catalog.regtype),
-                    ('numeric'::pg_catalog.regtype, 'double precision'::pg_catalog.regtype),
-                    ('timestamp'::pg_catalog.regtype, 'timestamptz'::pg_catalog.regtype)) THEN false
-           ELSE %(new)s::oid IN ('text'::pg_catalog.regtype, 'character varying'::pg_catalog.regtype)
+                OR %(new)s::pg_catalog.oid IN ('real'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.name'::pg_catalog.regtype::pg_catalog.oid)
+                OR (%(old)s::pg_catalog.oid, %(new)s::pg_catalog.oid) IN (
+                    ('bigint'::pg_catalog.regtype::pg_catalog.oid, 'double precision'::pg_catalog.regtype::pg_catalog.oid),
+                    ('numeric'::pg_catalog.regtype::pg_catalog.oid, 'double precision'::pg_catalog.regtype::pg_catalog.oid),
+                    ('timestamp'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.timestamptz'::pg_catalog.regtype::pg_catalog.oid)) THEN false
+           ELSE %(new)s::pg_catalog.oid IN ('pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid, 'character varying'::pg_catalog.regtype::pg_catalog.oid)
                 OR EXISTS (SELECT
                            FROM pg_catalog.pg_cast
-                           WHERE castsource = %(old)s::oid
-                             AND casttarget = %(new)s::oid
+                           WHERE castsource = %(old)s::pg_catalog.oid
+                             AND casttarget = %(new)s::pg_catalog.oid
                              AND (castcontext = 'i' OR castmethod = 'b'))
        END

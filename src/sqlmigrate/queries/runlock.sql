@@ -3,11 +3,11 @@ SELECT pg_catalog.pg_try_advisory_lock(%s)
 
 -- name: holder
 SELECT activity.pid,
-       activity.usename::text AS role,
+       activity.usename::pg_catalog.text AS role,
        activity.application_name AS application,
        coalesce(activity.client_hostname, pg_catalog.host(activity.client_addr), 'local') AS client,
        activity.backend_start AS since,
-       extract(epoch FROM pg_catalog.clock_timestamp() - activity.backend_start)::float8 AS seconds
+       extract(epoch FROM pg_catalog.clock_timestamp() - activity.backend_start)::pg_catalog.float8 AS seconds
 FROM pg_catalog.pg_locks AS held
 JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
 WHERE held.locktype = 'advisory'

@@ -1,15 +1,15 @@
 -- name: facts
 SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS major,
        pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
-       pg_catalog.current_database()::text AS database,
-       pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
-       r.rolname::text AS login,
+       pg_catalog.current_database()::pg_catalog.text AS database,
+       pg_catalog.pg_get_userbyid(d.datdba)::pg_catalog.text AS owner,
+       r.rolname::pg_catalog.text AS login,
        r.rolsuper AS superuser,
        r.rolcreatedb AS creates_databases,
        r.rolcreaterole AS creates_roles,
        pg_catalog.pg_postmaster_start_time() AS started,
        ARRAY (
-            SELECT m.rolname::text
+            SELECT m.rolname::pg_catalog.text
               FROM pg_catalog.pg_roles AS m
              WHERE m.oid <> r.oid
                AND m.rolname <> 'pg_database_owner'
@@ -28,16 +28,16 @@ SELECT system_identifier FROM pg_catalog.pg_control_system()
 
 -- name: run
 -- who holds the databases of a run: its own session, by its process and the microsecond in which that began
-SELECT pid || '_' || (1000000 * extract(epoch FROM backend_start))::bigint
+SELECT pg_catalog.concat(pid, '_', (1000000::numeric * extract(epoch FROM backend_start))::bigint)
   FROM pg_catalog.pg_stat_activity
  WHERE pid = pg_catalog.pg_backend_pid()
 
 -- name: leftovers
 -- Databases of runs that are surely gone. Of sessions of other roles one sees the process, but not when it began: such
 -- a database stays. What we may not drop is none of ours.
-SELECT d.datname::text
+SELECT d.datname::pg_catalog.text
   FROM pg_catalog.pg_database AS d
- CROSS JOIN LATERAL pg_catalog.regexp_match(d.datname::text, %(pattern)s) AS run (part)
+ CROSS JOIN LATERAL pg_catalog.regexp_match(d.datname::pg_catalog.text, %(pattern)s) AS run (part)
  WHERE part IS NOT NULL
    AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
    AND NOT EXISTS (
@@ -45,30 +45,30 @@ SELECT d.datname::text
           FROM pg_catalog.pg_stat_activity AS a
          WHERE a.datid = d.oid
             OR a.pid = part[1]::bigint
-           AND (a.backend_start IS NULL OR (1000000 * extract(epoch FROM a.backend_start))::bigint = part[2]::bigint)
+           AND (a.backend_start IS NULL OR (1000000::numeric * extract(epoch FROM a.backend_start))::bigint = part[2]::bigint)
        )
 
 -- name: sessions
 -- autovacuum's workers have no user, and CREATE DATABASE ends them by itself
-SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
+SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
 
 -- name: roles
-SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
+SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
 
 -- name: tablespaces
-SELECT t.spcname::text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY (%(names)s)
+SELECT t.spcname::pg_catalog.text FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = ANY (%(names)s)
 
 -- name: granted
-SELECT r.rolname::text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
+SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
 
 -- name: extensions
-SELECT e.name::text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
+SELECT e.name::pg_catalog.text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
 
 -- name: prepared
 SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()
 
 -- name: subscriptions
-SELECT s.subname::text
+SELECT s.subname::pg_catalog.text
   FROM pg_catalog.pg_subscription AS s
   JOIN pg_catalog.pg_database AS d
     ON d.oid = s.subdbid
@@ -94,7 +94,7 @@ WITH old AS (
       FROM pg_catalog.pg_shdescription AS s
       JOIN old
         ON old.oid = s.objoid
-       AND s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
+       AND s.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid
      CROSS JOIN new
 ), holders AS (
     INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
@@ -102,7 +102,7 @@ WITH old AS (
       FROM pg_catalog.pg_shdepend AS s
       JOIN old
         ON old.oid = s.objid
-       AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass
+       AND s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid
        AND s.deptype = 'a'
      CROSS JOIN new
 )
@@ -116,13 +116,13 @@ UPDATE pg_catalog.pg_database AS d
 -- forget what all other databases than one hold by roles, so that these can be dropped
 DELETE FROM pg_catalog.pg_shdepend AS s
  USING pg_catalog.pg_database AS d
- WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
-   AND d.oid = CASE WHEN s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass THEN s.objid ELSE s.dbid END
+ WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass::pg_catalog.oid
+   AND d.oid = CASE WHEN s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid THEN s.objid ELSE s.dbid END
    AND d.datname <> %(name)s
-RETURNING s.dbid, s.classid, s.objid, s.objsubid, s.refclassid, s.refobjid, s.deptype::text
+RETURNING s.dbid, s.classid, s.objid, s.objsubid, s.refclassid, s.refobjid, s.deptype::pg_catalog.text
 
 -- name: hold_again
 INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
-SELECT %s, %s, %s, %s, %s, r.oid, %s::"char"
+SELECT %s, %s, %s, %s, %s, r.oid, %s::pg_catalog."char"
   FROM pg_catalog.pg_authid AS r
  WHERE r.oid = %s

@@ -4,16 +4,16 @@ WITH blocking AS (
     SELECT DISTINCT pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(%(pid)s)) AS pid
 )
 SELECT activity.pid,
-       activity.usename::text AS role,
+       activity.usename::pg_catalog.text AS role,
        activity.application_name AS application,
        coalesce(pg_catalog.host(activity.client_addr), 'local') AS client,
        activity.state,
-       extract(epoch FROM pg_catalog.clock_timestamp() - activity.xact_start)::float8 AS transaction_seconds,
+       extract(epoch FROM pg_catalog.clock_timestamp() - activity.xact_start)::pg_catalog.float8 AS transaction_seconds,
        pg_catalog.left(activity.query, 200) AS query
 FROM blocking
 JOIN pg_catalog.pg_stat_activity AS activity USING (pid)
 UNION ALL
-SELECT 0, owner::text, NULL, NULL, 'prepared', extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8, gid
+SELECT 0, owner::pg_catalog.text, NULL, NULL, 'prepared', extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::pg_catalog.float8, gid
 FROM pg_catalog.pg_prepared_xacts AS prepared
 WHERE 0 IN (SELECT pid FROM blocking)
   AND EXISTS (SELECT

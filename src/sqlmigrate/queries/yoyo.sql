@@ -1,7 +1,7 @@
 -- name: tables
 -- tables of yoyo's by their columns (it lets people choose the name), and those that only have the name
-SELECT space.nspname::text AS schema,
-       class.relname::text AS name,
+SELECT space.nspname::pg_catalog.text AS schema,
+       class.relname::pg_catalog.text AS name,
        pg_catalog.count(attribute.attname) = 3 AS current,
        pg_catalog.has_schema_privilege(space.oid, 'USAGE')
        AND pg_catalog.has_table_privilege(class.oid, 'SELECT') AS readable
@@ -45,9 +45,9 @@ VALUES ($1, $2, LEAST($3::timestamp, pg_catalog.timezone('UTC', pg_catalog.clock
 SELECT migration_hash, created_at_utc
 FROM (SELECT DISTINCT ON (migration_hash) migration_hash, operation, created_at_utc
       FROM {schema}._yoyo_log
-      WHERE operation IN ('apply', 'rollback', 'mark', 'unmark')
+      WHERE operation::pg_catalog.text IN ('apply', 'rollback', 'mark', 'unmark')
       ORDER BY migration_hash, created_at_utc DESC) AS last
-WHERE operation IN ('rollback', 'unmark')
+WHERE operation::pg_catalog.text IN ('rollback', 'unmark')
 
 -- name: put
 INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
@@ -56,7 +56,7 @@ ON CONFLICT (migration_hash) DO UPDATE
 SET applied_at_utc = EXCLUDED.applied_at_utc
 
 -- name: take
-DELETE FROM {schema}._yoyo_migration WHERE migration_hash = $1
+DELETE FROM {schema}._yoyo_migration WHERE migration_hash::pg_catalog.text = $1
 
 -- name: create_migration
 CREATE TABLE {schema}._yoyo_migration (

@@ -193,16 +193,16 @@ class Pass:
         The server passes them on only once a second, so a new transaction does not begin at zero.
         """
         cascades = seen.command.startswith(_MAY_DROP) and bool(_DROPS_MORE.search(seen.statement.text))
+        if cascades:
+            seen.plain = _runs_plain(connection, seen.statement.text)
         if self._scans is None or cascades:
             with connections.undisturbed(connection):
-                seen.plain = _runs_plain(connection, seen.statement.text) if cascades else None
                 self._scans = read_scans(connection)
 
     def _outside(self, connection: Connection, seen: Seen, run: Run) -> None:
         """Run a statement outside a transaction, made to wait so that its locks can be read meanwhile."""
         text = seen.statement.text
-        with connections.undisturbed(connection):
-            wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
+        wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
         names = {item.oid: self.relations[item.oid].name for item in wanted}
         pid = connection.info.backend_pid
         with made_to_wait(self.database.admin_conninfo, pid, names, wanted) as waited:

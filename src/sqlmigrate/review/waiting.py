@@ -49,23 +49,25 @@ class Waited:
 
 def obstacles(connection: Connection, text: str) -> list[Obstacle]:
     """Say what would make a statement wait after it has taken its locks, names being resolved as it would do it."""
+    wanted = _named(text)
+    with connections.undisturbed(connection, *(name for name, _ in wanted)) as oids:
+        rows = connection.execute(queries.load("review")["tables_of"], {"oids": [oid for oid in oids if oid]}).fetchall()
+    tables = dict(rows)
+    return [Obstacle(tables[oid], mode) for oid, (_, mode) in zip(oids, wanted, strict=True) if oid in tables]
+
+
+def _named(text: str) -> list[tuple[str, str]]:
+    """Give the relations that a statement names, and the mode in which to hold each."""
     about = subject(text)
     if about.action == "create index" and about.relation:
-        wanted = [(about.relation, _WRITER)]
-    elif about.action == "drop index" and about.name:
-        wanted = [(about.name, _READER)]
-    elif about.action == "reindex" and about.relation:
-        wanted = [(about.relation, _WRITER if about.concurrently else _MAINTENANCE)]
-    elif about.action == "detach partition" and about.relation and about.name:
-        wanted = [(about.relation, _READER), (about.name, _READER)]
-    else:
-        wanted = [(name, _MAINTENANCE) for name in _vacuumed(text)]
-    return [Obstacle(oid, mode) for name, mode in wanted if (oid := _resolve(connection, name))]
-
-
-def _resolve(connection: Connection, name: str) -> int | None:
-    row = connection.execute(queries.load("review")["relation"], {"name": name}).fetchone()
-    return row[0] if row else None
+        return [(about.relation, _WRITER)]
+    if about.action == "drop index" and about.name:
+        return [(about.name, _READER)]
+    if about.action == "reindex" and about.relation:
+        return [(about.relation, _WRITER if about.concurrently else _MAINTENANCE)]
+    if about.action == "detach partition" and about.relation and about.name:
+        return [(about.relation, _READER), (about.name, _READER)]
+    return [(name, _MAINTENANCE) for name in _vacuumed(text)]
 
 
 def _vacuumed(text: str) -> list[str]:

@@ -165,7 +165,7 @@ class _Pairs:
             if samples.expect is None:
                 return None, ()
             try:
-                return None, tuple(unmet(admin(), samples.expect))
+                return None, tuple(unmet(admin(), samples.expect, self.runner.options))
             except Error as error:
                 return Failure("expectations", error), ()
             except psycopg.Error as error:

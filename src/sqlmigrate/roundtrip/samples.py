@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from psycopg import RawCursor
+
+from sqlmigrate.connection import give_back
+from sqlmigrate.engine.session import search_path
 from sqlmigrate.errors import Place, Problem, ScriptError
 from sqlmigrate.migrations import SAMPLES
 from sqlmigrate.sql.script import read_script, refused_script
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.engine.session import Options
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.sql.script import Script
 
@@ -65,8 +70,14 @@ def _astray(path: Path) -> Problem:
     return Problem("belongs to no migration: samples are named ID.sql, ID.after.sql or ID.expect.sql", Place(path))
 
 
-def unmet(connection: Connection, expect: Script) -> Iterable[Problem]:
-    """Give every query that does not return true, and nothing but true; raises psycopg.Error where one fails."""
+def unmet(connection: Connection, expect: Script, options: Options) -> Iterable[Problem]:
+    """Give every query that does not return true, and nothing but true; raises psycopg.Error where one fails.
+
+    They find names as a script does, and nothing of what other scripts have set in the session.
+    """
+    give_back(connection)
+    path = search_path(expect, options)
+    RawCursor(connection).execute(path.sql.encode(), path.params)
     for statement in expect.statements():
         cursor = connection.execute(statement.text.encode())
         rows = cursor.fetchall() if cursor.description else []

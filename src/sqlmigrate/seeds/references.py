@@ -16,13 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import psycopg
+    from psycopg import sql
 
-    from sqlmigrate.seeds.model import Column, Reference, SeedFile, SeedSet
+    from sqlmigrate.seeds.model import Column, Reference, SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.tables import Table
 
     Found = Mapping[Column, Mapping[str, str]]
 
 
-def resolve(conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, rows: Sequence[int]) -> Found:
+def resolve(
+    conn: psycopg.Connection[Any],
+    seeds: SeedSet,
+    file: SeedFile,
+    rows: Sequence[int],
+    tables: Mapping[TableName, Table],
+) -> Found:
     """Look up every reference of these rows; raise one SeedError for all that lead nowhere.
 
     The result gives, by column and by the canonical text of a value, what the column gets, in text form.
@@ -31,21 +39,24 @@ def resolve(conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, rows:
     problems: list[Problem] = []
     for column in file.mapping.columns:
         if column.reference:
-            answers = _look_up(conn, column.reference, [file.rows[index].get(column.source) for index in rows])
+            query = statements.lookup(column.reference, tables[column.reference.table])
+            answers = _look_up(conn, query, column.reference, [file.rows[index].get(column.source) for index in rows])
             found[column] = {value: ids[0] for value, ids in answers.items()}
             problems += _problems(seeds, file, column, rows, answers)
     refuse(problems)
     return found
 
 
-def _look_up(conn: psycopg.Connection[Any], reference: Reference, values: Sequence[Any]) -> dict[str, list[str]]:
+def _look_up(
+    conn: psycopg.Connection[Any], query: sql.Composed, reference: Reference, values: Sequence[Any]
+) -> dict[str, list[str]]:
     """Ask for all distinct values at once; each gets everything that matches."""
     distinct = {canonical(value): value for value in values if value is not None}
     if not distinct:
         return {}
     wanted = json.dumps(list(distinct.values()), ensure_ascii=False)
     with conn.cursor(row_factory=tuple_row) as cursor:
-        answers = cursor.execute(statements.lookup(reference), [wanted, reference.match], prepare=False).fetchall()
+        answers = cursor.execute(query, [wanted, reference.match], prepare=False).fetchall()
     keys = list(distinct)
     found: dict[str, list[str]] = {}
     for position, answer in answers:

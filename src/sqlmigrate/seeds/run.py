@@ -9,7 +9,7 @@ import psycopg
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import limit, probe, require_writable, session, set_role, settle_writer
+from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role, settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.seeds.upsert import apply
 
@@ -44,7 +44,8 @@ def run(
         if role:
             set_role(connection, role)
         with connection.transaction():
-            result = apply(connection, seeds)
+            with as_login(connection):  # what triggers and defaults of the tables do is not ours
+                result = apply(connection, seeds)
             if result.written:
                 # a role that may seed but not write the history seeds all the same
                 with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), connection.transaction():

@@ -2,6 +2,9 @@
 
 Rows travel as one JSON array and become rows by `json_populate_recordset` over the table's own row type: the server
 casts each value to its column's type, and text that is too long is an error (a cast to varchar(n) would cut it).
+
+What the tables' triggers do is looked up by the search_path of the session, so each name and operator here says its
+schema: no operator that somebody else has made is meant.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlmigrate.seeds.model import Reference, TableMapping, TableName
-    from sqlmigrate.seeds.tables import Table
+    from sqlmigrate.seeds.tables import Equality, Table
 
 # Rows that are already as the file says never reach the INSERT: ON CONFLICT would lock them (a write of its own)
 # and draw numbers from their sequences. The last condition is for a session that writes the row at the same time.
@@ -36,7 +39,7 @@ written AS (
     ON CONFLICT ({key}) {action}
     RETURNING {present_key}
 )
-SELECT count(*) - count({known_first}), count({known_first})
+SELECT pg_catalog.count(*) OPERATOR(pg_catalog.-) pg_catalog.count({known_first}), pg_catalog.count({known_first})
 FROM written
 LEFT JOIN known ON {known_is_written}
 """)
@@ -47,7 +50,7 @@ FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS give
 CROSS JOIN LATERAL pg_catalog.json_populate_record(
     NULL::{table}, pg_catalog.json_build_object(%s::pg_catalog.text, given.value)
 ) AS wanted
-JOIN {table} AS found ON found.{match} = wanted.{match}
+JOIN {table} AS found ON {same}
 """)
 
 
@@ -62,17 +65,17 @@ def upsert(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.C
         seed_key=_names(key, "seed"),
         present_key=_names(key, "present"),
         known_first=_name(key[0], "known"),
-        present_is_seed=_same(key, "present", "seed"),
-        known_is_written=_same(key, "known", "written"),
+        present_is_seed=_same(key, table, "present", "seed"),
+        known_is_written=_same(key, table, "known", "written"),
         seed_differs=_differs(others, table, "seed"),
         action=_action(mapping, table, others),
     )
 
 
-def lookup(reference: Reference) -> sql.Composed:
+def lookup(reference: Reference, table: Table) -> sql.Composed:
     """Compose the look-up of a JSON array of values; it gives each one's position (from 1) and what was found."""
-    match, select = _name(reference.match), _name(reference.select)
-    return _LOOKUP.format(table=_table(reference.table), match=match, select=select)
+    same = _same([reference.match], table, "found", "wanted")
+    return _LOOKUP.format(table=_table(reference.table), same=same, select=_name(reference.select))
 
 
 def _action(mapping: TableMapping, table: Table, others: Sequence[str]) -> sql.Composable:
@@ -85,20 +88,34 @@ def _action(mapping: TableMapping, table: Table, others: Sequence[str]) -> sql.C
 
 
 def _differs(columns: Sequence[str], table: Table, other: str) -> sql.Composable:
-    """Compose the comparison of a row that is there with another; json has no equality, jsonb has."""
+    """Compose the comparison of a row that is there with another, where NULL is a value like any other.
+
+    The function compares each column by its type's own operator class. As an operator between rows, PostgreSQL would
+    look one up by name for each pair of columns.
+    """
     if not columns:
         return sql.SQL("false")
 
     def side(relation: str) -> sql.Composed:
-        casts = [sql.SQL("::pg_catalog.jsonb" if column in table.json_columns else "") for column in columns]
-        return sql.SQL(", ").join(_name(name, relation) + cast for name, cast in zip(columns, casts, strict=True))
+        return sql.SQL(", ").join(_name(name, relation) + _cast(table.compared_as.get(name)) for name in columns)
 
-    return sql.SQL("(ROW({}) IS DISTINCT FROM ROW({}))").format(side("present"), side(other))
+    return sql.SQL("pg_catalog.record_ne(ROW({}), ROW({}))").format(side("present"), side(other))
 
 
-def _same(columns: Iterable[str], left: str, right: str) -> sql.Composed:
-    pairs = [sql.SQL("{} = {}").format(_name(column, left), _name(column, right)) for column in columns]
-    return sql.SQL(" AND ").join(pairs)
+def _same(columns: Iterable[str], table: Table, left: str, right: str) -> sql.Composed:
+    return sql.SQL(" AND ").join(_equal(column, table.equality.get(column), left, right) for column in columns)
+
+
+def _equal(column: str, equality: Equality | None, left: str, right: str) -> sql.Composed:
+    """Compose that two are equal, by the operator that a unique index of the column's type asks."""
+    operator = equality.operator if equality else ("pg_catalog", "=")
+    cast = _cast(equality.type if equality else None)
+    words = sql.SQL(" OPERATOR({}.{}) ").format(_name(operator[0]), sql.SQL(operator[1].replace("%", "%%")))
+    return _name(column, left) + cast + words + _name(column, right) + cast
+
+
+def _cast(type_: tuple[str, str] | None) -> sql.Composable:
+    return sql.SQL("") if type_ is None else sql.SQL("::{}").format(_name(type_[1], type_[0]))
 
 
 def _table(table: TableName) -> sql.Identifier:

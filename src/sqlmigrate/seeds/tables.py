@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
@@ -17,11 +17,42 @@ if TYPE_CHECKING:
 
     from sqlmigrate.seeds.model import Column, SeedFile, SeedSet, TableName
 
+# Of a type that is not PostgreSQL's own (below a domain, too) also the operator by which its values are equal: that of
+# its default operator class.
 _TABLES = """
-SELECT n.nspname, c.relname, a.attname, a.atttypid = 'pg_catalog.json'::pg_catalog.regtype, a.atthasdef
+SELECT n.nspname, c.relname, a.attname, a.atthasdef, a.atttypid::pg_catalog.regtype::pg_catalog.text,
+       own.type_schema, own.type, own.operator_schema, own.operator
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN LATERAL (
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typname, t.typnamespace, t.typtype, t.typbasetype
+        FROM pg_catalog.pg_type AS t
+        WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT t.oid, t.typname, t.typnamespace, t.typtype, t.typbasetype
+        FROM base
+        JOIN pg_catalog.pg_type AS t ON t.oid = base.typbasetype
+    )
+    SELECT type_space.nspname AS type_schema, base.typname AS type, space.nspname AS operator_schema,
+           operator.oprname AS operator
+    FROM base
+    JOIN pg_catalog.pg_namespace AS type_space ON type_space.oid = base.typnamespace
+    JOIN pg_catalog.pg_opclass AS class ON class.opcintype = base.oid AND class.opcdefault
+    JOIN pg_catalog.pg_am AS method ON method.oid = class.opcmethod
+    JOIN pg_catalog.pg_amop AS member
+        ON member.amopfamily = class.opcfamily
+       AND member.amoplefttype = base.oid
+       AND member.amoprighttype = base.oid
+       AND (method.amname = 'btree' AND member.amopstrategy = 3 OR method.amname = 'hash' AND member.amopstrategy = 1)
+    JOIN pg_catalog.pg_operator AS operator ON operator.oid = member.amopopr
+    JOIN pg_catalog.pg_namespace AS space ON space.oid = operator.oprnamespace
+    WHERE base.typtype = 'b'
+    AND type_space.nspname <> 'pg_catalog'
+    ORDER BY method.amname
+    LIMIT 1
+) AS own ON true
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 AND (n.nspname, c.relname) IN (
     SELECT * FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))
@@ -45,14 +76,32 @@ GROUP BY i.indexrelid, n.nspname, c.relname
 _APPLY_FIRST = "apply the migrations first: sqlmigrate apply"
 
 
+# Types without an equality are compared as one that has it and holds the same.
+_COMPARED_AS = {"json": ("pg_catalog", "jsonb")} | dict.fromkeys(
+    ("xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "jsonpath"), ("pg_catalog", "text")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Equality:
+    """The type that a column is compared as, and the operator that says whether two are equal, with their schemas."""
+
+    type: tuple[str, str]
+    operator: tuple[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What seeding has to know of a table: columns, those of type json, those with a default, unique indexes."""
+    """What seeding has to know of a table: columns, those with a default, unique indexes.
+
+    `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
+    """
 
     columns: frozenset[str]
-    json_columns: frozenset[str]
     with_default: frozenset[str]
     unique: frozenset[frozenset[str]]
+    compared_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    equality: Mapping[str, Equality] = field(default_factory=dict)
 
 
 def read_tables(conn: psycopg.Connection[Any], seeds: SeedSet) -> dict[TableName, Table]:
@@ -72,9 +121,10 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
     return {
         name: Table(
             columns=frozenset(row[2] for row in mine),
-            json_columns=frozenset(row[2] for row in mine if row[3]),
-            with_default=frozenset(row[2] for row in mine if row[4]),
+            with_default=frozenset(row[2] for row in mine if row[3]),
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
+            compared_as={row[2]: _COMPARED_AS[row[4]] for row in mine if row[4] in _COMPARED_AS},
+            equality={row[2]: Equality(row[5:7], row[7:9]) for row in mine if row[5] is not None},
         )
         for name in names
         if (mine := [row for row in columns if row[:2] == (name.schema, name.name)])

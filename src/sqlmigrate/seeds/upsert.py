@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.rows import tuple_row
 
+from sqlmigrate.connection import undisturbed
 from sqlmigrate.errors import Place
 from sqlmigrate.seeds import order, statements
 from sqlmigrate.seeds.failure import locate, seed_error
@@ -19,7 +21,7 @@ from sqlmigrate.seeds.tables import read_tables
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.seeds.model import SeedFile, SeedSet
+    from sqlmigrate.seeds.model import SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.references import Found
     from sqlmigrate.seeds.tables import Table
 
@@ -31,29 +33,34 @@ _BATCH_CHARACTERS = 4_000_000
 def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
     """Insert and update what differs, in one transaction (the caller's own if one is open), and count the rows.
 
-    Raises SeedError when the tables, the references or the server refuse a row; nothing is written then.
+    Triggers and defaults of the tables find what the session's search_path gives them. Raises SeedError when the
+    tables, the references or the server refuse a row; nothing is written then.
     """
     try:
         with conn.transaction():
-            tables = read_tables(conn, seeds)
-            results = [_apply_file(conn, seeds, file, tables[file.mapping.table]) for file in seeds.files]
+            with undisturbed(conn):
+                tables = read_tables(conn, seeds)
+            results = [_apply_file(conn, seeds, file, tables) for file in seeds.files]
     except psycopg.Error as error:
         raise seed_error(conn, error) from error
     return SeedResult(tuple(results))
 
 
-def _apply_file(conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, table: Table) -> TableResult:
+def _apply_file(
+    conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table]
+) -> TableResult:
     """Write the rows of one file, those that others refer to first."""
     inserted = updated = 0
+    upsert = partial(statements.upsert, file.mapping, tables[file.mapping.table])
     for wave in order.waves(file):
         try:
-            found = resolve(conn, seeds, file, wave)
+            found = resolve(conn, seeds, file, wave, tables)
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
         values = {index: _values(file, index, found) for index in wave}
         for batch in _batches({index: (tuple(row), _json(row)) for index, row in values.items()}):
             columns = tuple(values[next(iter(batch))])
-            new, changed = _write(conn, file, statements.upsert(file.mapping, table, columns), batch)
+            new, changed = _write(conn, file, upsert(columns), batch)
             inserted, updated = inserted + new, updated + changed
     unchanged = len(file.rows) - inserted - updated
     return TableResult(file.mapping.table, file.path, inserted, updated, unchanged)

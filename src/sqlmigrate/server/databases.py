@@ -6,7 +6,7 @@ import hashlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import ServerError
+from sqlmigrate.errors import ConnectionFailed, ServerError
 from sqlmigrate.server.account import without_pg_variables
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ def drop_database(server: PrivateServer, name: str) -> None:
 
 
 def _create(session: Connection, server: PrivateServer, name: str, owner: str) -> None:
-    import psycopg  # noqa: PLC0415 -- the watchdog does without psycopg
+    from sqlmigrate import connection as connections  # noqa: PLC0415 -- the watchdog does without psycopg
 
     _drop(session, name)
     # Nobody can be connected to template0.
     _execute(session, "CREATE DATABASE {} OWNER {} TEMPLATE template0", name, owner)
     if server.major < FIRST_WITH_OWNED_PUBLIC:
-        with psycopg.connect(server.conninfo(name), autocommit=True) as inside:
+        with connections.session(server.conninfo(name)) as inside:
             _execute(inside, "GRANT CREATE ON SCHEMA public TO {}", owner)
 
 
@@ -93,13 +93,13 @@ def _execute(session: Connection, statement: str, *names: str) -> None:
 
 @contextmanager
 def _maintenance(server: PrivateServer) -> Iterator[Connection]:
-    import psycopg  # noqa: PLC0415 -- the watchdog does without psycopg
+    from sqlmigrate import connection as connections  # noqa: PLC0415 -- the watchdog does without psycopg
 
     with without_pg_variables():
         try:
-            session = psycopg.connect(server.conninfo(), autocommit=True)
-        except psycopg.Error as error:
-            raise ServerError(f"the private server in {server.data_dir} cannot be reached: {error}") from error
+            session = connections.connect(server.conninfo())
+        except ConnectionFailed as error:
+            raise ServerError(f"the private server in {server.data_dir} cannot be reached: {error.message}") from error
         with session:
             yield session
 

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate.bootstrap import statement_failed
-from sqlmigrate.connection import redact, session
+from sqlmigrate.connection import give_back, redact, session
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import find_client
 from sqlmigrate.sql.script import script_from_text
@@ -59,6 +59,7 @@ def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
 def restore(conninfo: str, script: Script) -> None:
     """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have."""
     with session(conninfo, application_name="sqlmigrate: shadow") as connection:
+        give_back(connection)
         connection.execute("SET synchronous_commit TO off")
         for statement in script.statements():
             try:

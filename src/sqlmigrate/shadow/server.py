@@ -248,6 +248,7 @@ def _run_bootstrap(database: ShadowDatabase, wanted: Wanted, *, private: bool) -
         return []
     notes = []
     with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
+        connections.give_back(inside)
         for script in scripts:
             left_out = {} if private else {part.number: part for part in cluster_wide(script)}
             for statement in script.statements():

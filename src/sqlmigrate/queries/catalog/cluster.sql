@@ -12,10 +12,10 @@ SELECT 'role' AS kind,
        r.rolreplication AS replication,
        r.rolbypassrls AS bypassrls,
        nullif(r.rolconnlimit, -1) AS "connection limit",
-       r.rolvaliduntil::text AS "valid until",
+       r.rolvaliduntil::pg_catalog.text AS "valid until",
        r.rolconfig AS settings
 FROM pg_catalog.pg_roles AS r
-WHERE r.rolname !~ '^pg_'
+WHERE r.rolname !~ '^pg_'::pg_catalog.text
 
 -- name: memberships
 SELECT 'membership' AS kind,
@@ -38,11 +38,11 @@ SELECT 'tablespace' AS kind,
        t.tableoid AS class,
        t.oid AS object,
        0::pg_catalog.oid AS unit,
-       pg_catalog.pg_get_userbyid(t.spcowner)::text AS owner,
-       coalesce(t.spcacl, pg_catalog.acldefault('t', t.spcowner))::text[] AS acl,
+       pg_catalog.pg_get_userbyid(t.spcowner)::pg_catalog.text AS owner,
+       coalesce(t.spcacl, pg_catalog.acldefault('t', t.spcowner))::pg_catalog.text[] AS acl,
        t.spcoptions AS options
 FROM pg_catalog.pg_tablespace AS t
-WHERE t.oid >= 16384
+WHERE t.oid >= 16384::pg_catalog.oid
 
 -- name: parameters
 SELECT 'parameter' AS kind, -- since 15
@@ -50,5 +50,5 @@ SELECT 'parameter' AS kind, -- since 15
        p.tableoid AS class, -- since 15
        p.oid AS object, -- since 15
        0::pg_catalog.oid AS unit, -- since 15
-       p.paracl::text[] AS acl -- since 15
+       p.paracl::pg_catalog.text[] AS acl -- since 15
 FROM pg_catalog.pg_parameter_acl AS p -- since 15

@@ -6,18 +6,18 @@ SELECT CASE c.relkind
            WHEN 'S' THEN 'sequence'
            ELSE 'table'
        END AS kind,
-       c.oid::pg_catalog.regclass::text AS name,
+       c.oid::pg_catalog.regclass::pg_catalog.text AS name,
        c.tableoid AS class,
        c.oid AS object,
        c.oid AS unit,
-       pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
-       coalesce(c.relacl, pg_catalog.acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r'::"char" END,
-                                                c.relowner))::text[] AS acl,
+       pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text AS owner,
+       coalesce(c.relacl, pg_catalog.acldefault(CASE c.relkind WHEN 'S' THEN 's'::pg_catalog."char" ELSE 'r'::pg_catalog."char" END,
+                                                c.relowner))::pg_catalog.text[] AS acl,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition,
        c.relkind = 'm' AND NOT c.relispopulated AS "not populated",
        c.relpersistence = 'u' AS unlogged,
-       am.amname::text AS "access method",
-       tablespace.spcname::text AS tablespace,
+       am.amname::pg_catalog.text AS "access method",
+       tablespace.spcname::pg_catalog.text AS tablespace,
        c.reloptions AS options,
        toast.reloptions AS "toast options",
        c.relrowsecurity AS "row security",
@@ -25,14 +25,14 @@ SELECT CASE c.relkind
        CASE WHEN c.relkind IN ('r', 'p', 'm') THEN
            CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END
        END AS "replica identity",
-       CASE WHEN c.reloftype <> 0 THEN c.reloftype::pg_catalog.regtype::text END AS "of type",
+       CASE WHEN c.reloftype <> 0::pg_catalog.oid THEN c.reloftype::pg_catalog.regtype::pg_catalog.text END AS "of type",
        CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END AS "partition key",
        pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS "partition bound",
        CASE WHEN c.relispartition THEN parents.names END AS "partition of",
        CASE WHEN NOT c.relispartition THEN parents.names END AS inherits,
        parents.detaching AS "detach pending",
-       row_type.typacl::text[] AS "row type acl",
-       server.srvname::text AS server,
+       row_type.typacl::pg_catalog.text[] AS "row type acl",
+       server.srvname::pg_catalog.text AS server,
        far.ftoptions AS "foreign options"
 FROM pg_catalog.pg_class AS c
 LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam
@@ -40,13 +40,13 @@ LEFT JOIN pg_catalog.pg_tablespace AS tablespace ON tablespace.oid = c.reltables
 LEFT JOIN pg_catalog.pg_class AS toast ON toast.oid = c.reltoastrelid
 LEFT JOIN pg_catalog.pg_type AS row_type
     ON row_type.oid = c.reltype
-   AND NOT (row_type.typacl @> pg_catalog.acldefault('T', row_type.typowner)
-            AND row_type.typacl <@ pg_catalog.acldefault('T', row_type.typowner))
+   AND NOT (row_type.typacl OPERATOR(pg_catalog.@>) pg_catalog.acldefault('T', row_type.typowner)
+            AND row_type.typacl OPERATOR(pg_catalog.<@) pg_catalog.acldefault('T', row_type.typowner))
 LEFT JOIN pg_catalog.pg_foreign_table AS far ON far.ftrelid = c.oid
 LEFT JOIN pg_catalog.pg_foreign_server AS server ON server.oid = far.ftserver
 LEFT JOIN (
     SELECT inhrelid,
-           pg_catalog.array_agg(inhparent::pg_catalog.regclass::text ORDER BY inhseqno) AS names,
+           pg_catalog.array_agg(inhparent::pg_catalog.regclass::pg_catalog.text ORDER BY inhseqno) AS names,
            pg_catalog.bool_or(inhdetachpending) AS detaching
     FROM pg_catalog.pg_inherits
     GROUP BY inhrelid
@@ -55,7 +55,7 @@ WHERE c.oid = ANY (%(pg_class)s::pg_catalog.oid[])
 
 -- name: sequences
 SELECT 'sequence' AS kind,
-       s.seqrelid::pg_catalog.regclass::text AS name,
+       s.seqrelid::pg_catalog.regclass::pg_catalog.text AS name,
        s.tableoid AS class,
        s.seqrelid AS object,
        s.seqrelid AS unit,
@@ -66,13 +66,13 @@ SELECT 'sequence' AS kind,
        s.seqmax AS maximum,
        s.seqcache AS cache,
        s.seqcycle AS cycle,
-       owner.attrelid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(owner.attname) AS "owned by",
+       owner.attrelid::pg_catalog.regclass::pg_catalog.text || '.' || pg_catalog.quote_ident(owner.attname) AS "owned by",
        d.deptype = 'i' AS identity
 FROM pg_catalog.pg_sequence AS s
 LEFT JOIN pg_catalog.pg_depend AS d
-    ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
    AND d.objid = s.seqrelid
-   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
    AND d.refobjsubid > 0
    AND d.deptype IN ('a', 'i')
 LEFT JOIN pg_catalog.pg_attribute AS owner ON owner.attrelid = d.refobjid AND owner.attnum = d.refobjsubid
@@ -80,15 +80,15 @@ WHERE s.seqrelid = ANY (%(pg_class)s::pg_catalog.oid[])
 
 -- name: columns
 SELECT 'column' AS kind,
-       c.oid::pg_catalog.regclass::text || '.' || pg_catalog.quote_ident(a.attname) AS name,
+       c.oid::pg_catalog.regclass::pg_catalog.text || '.' || pg_catalog.quote_ident(a.attname) AS name,
        c.tableoid AS class,
        c.oid AS object,
        a.attnum AS sub,
        c.oid AS unit,
-       c.oid::pg_catalog.regclass::text AS "table",
+       c.oid::pg_catalog.regclass::pg_catalog.text AS "table",
        pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) AS position,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
-       CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::pg_catalog.regcollation::text END AS collation,
+       CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::pg_catalog.regcollation::pg_catalog.text END AS collation,
        a.attnotnull AS "not null",
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS "default",
        CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS generated,
@@ -101,7 +101,7 @@ SELECT 'column' AS kind,
        nullif(a.attstattarget, -1) AS "statistics target",
        a.attoptions AS options,
        a.attfdwoptions AS "foreign options",
-       a.attacl::text[] AS acl,
+       a.attacl::pg_catalog.text[] AS acl,
        nullif(a.attinhcount, 0) AS inherited,
        a.attislocal AND a.attinhcount > 0 AS "also local"
 FROM pg_catalog.pg_class AS c
@@ -113,14 +113,14 @@ WHERE c.oid = ANY (%(pg_class)s::pg_catalog.oid[])
 
 -- name: constraints
 SELECT 'constraint' AS kind,
-       pg_catalog.quote_ident(con.conname) || ' on ' || con.conrelid::pg_catalog.regclass::text AS name,
+       pg_catalog.quote_ident(con.conname) || ' on ' || con.conrelid::pg_catalog.regclass::pg_catalog.text AS name,
        con.tableoid AS class,
        con.oid AS object,
        con.conrelid AS unit,
-       con.conrelid::pg_catalog.regclass::text AS "table",
+       con.conrelid::pg_catalog.regclass::pg_catalog.text AS "table",
        pg_catalog.pg_get_constraintdef(con.oid) AS definition,
-       CASE WHEN con.conindid <> 0 THEN con.conindid::pg_catalog.regclass::text END AS index,
-       pg_catalog.quote_ident(parent.conname) || ' on ' || parent.conrelid::pg_catalog.regclass::text AS parent,
+       CASE WHEN con.conindid <> 0::pg_catalog.oid THEN con.conindid::pg_catalog.regclass::pg_catalog.text END AS index,
+       pg_catalog.quote_ident(parent.conname) || ' on ' || parent.conrelid::pg_catalog.regclass::pg_catalog.text AS parent,
        nullif(con.coninhcount, 0) AS inherited,
        con.conislocal AND con.coninhcount > 0 AS "also local",
        NOT con.convalidated AS "not valid",
@@ -134,11 +134,11 @@ WHERE con.conrelid = ANY (%(pg_class)s::pg_catalog.oid[])
 
 -- name: indexes
 SELECT 'index' AS kind,
-       c.oid::pg_catalog.regclass::text AS name,
+       c.oid::pg_catalog.regclass::pg_catalog.text AS name,
        c.tableoid AS class,
        c.oid AS object,
        i.indrelid AS unit,
-       i.indrelid::pg_catalog.regclass::text AS "table",
+       i.indrelid::pg_catalog.regclass::pg_catalog.text AS "table",
        pg_catalog.pg_get_indexdef(i.indexrelid) AS definition,
        i.indisprimary AS "primary",
        NOT i.indimmediate AS "deferrable",
@@ -147,12 +147,12 @@ SELECT 'index' AS kind,
        NOT i.indislive AS "not live",
        i.indisclustered AS clustered,
        i.indisreplident AS "replica identity",
-       tablespace.spcname::text AS tablespace,
+       tablespace.spcname::pg_catalog.text AS tablespace,
        CASE WHEN c.relispartition THEN
-           (SELECT inhparent::pg_catalog.regclass::text FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid)
+           (SELECT inhparent::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid)
        END AS "partition of",
        CASE WHEN i.indexprs IS NOT NULL THEN
-           ARRAY(SELECT a.attnum || ': ' || a.attstattarget
+           ARRAY(SELECT pg_catalog.concat(a.attnum, ': ', a.attstattarget)
                  FROM pg_catalog.pg_attribute AS a
                  WHERE a.attrelid = c.oid AND a.attstattarget >= 0
                  ORDER BY a.attnum)
@@ -164,27 +164,27 @@ WHERE i.indrelid = ANY (%(pg_class)s::pg_catalog.oid[])
 
 -- name: triggers
 SELECT 'trigger' AS kind,
-       pg_catalog.quote_ident(t.tgname) || ' on ' || t.tgrelid::pg_catalog.regclass::text AS name,
+       pg_catalog.quote_ident(t.tgname) || ' on ' || t.tgrelid::pg_catalog.regclass::pg_catalog.text AS name,
        t.tableoid AS class,
        t.oid AS object,
        t.tgrelid AS unit,
-       t.tgrelid::pg_catalog.regclass::text AS "table",
+       t.tgrelid::pg_catalog.regclass::pg_catalog.text AS "table",
        pg_catalog.pg_get_triggerdef(t.oid) AS definition,
-       t.tgparentid <> 0 AS inherited,
+       t.tgparentid <> 0::pg_catalog.oid AS inherited,
        CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END AS enabled
 FROM pg_catalog.pg_trigger AS t
 WHERE t.tgrelid = ANY (%(pg_class)s::pg_catalog.oid[])
-  AND (NOT t.tgisinternal OR t.tgconstraint = 0)
+  AND (NOT t.tgisinternal OR t.tgconstraint = 0::pg_catalog.oid)
 
 -- name: internal_triggers
 -- those that carry out a constraint, named after it since their own names hold an oid; seen only where one is switched
 SELECT 'internal trigger' AS kind,
-       pg_catalog.quote_ident(con.conname) || ' on ' || con.conrelid::pg_catalog.regclass::text
-           || ': ' || pg_catalog.quote_ident(p.proname) || ' on ' || t.tgrelid::pg_catalog.regclass::text AS name,
+       pg_catalog.quote_ident(con.conname) || ' on ' || con.conrelid::pg_catalog.regclass::pg_catalog.text
+           || ': ' || pg_catalog.quote_ident(p.proname) || ' on ' || t.tgrelid::pg_catalog.regclass::pg_catalog.text AS name,
        t.tableoid AS class,
        t.oid AS object,
        t.tgrelid AS unit,
-       t.tgrelid::pg_catalog.regclass::text AS "table",
+       t.tgrelid::pg_catalog.regclass::pg_catalog.text AS "table",
        CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END AS enabled
 FROM pg_catalog.pg_trigger AS t
 JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
@@ -195,11 +195,11 @@ WHERE t.tgrelid = ANY (%(pg_class)s::pg_catalog.oid[])
 
 -- name: rules
 SELECT 'rule' AS kind,
-       pg_catalog.quote_ident(r.rulename) || ' on ' || r.ev_class::pg_catalog.regclass::text AS name,
+       pg_catalog.quote_ident(r.rulename) || ' on ' || r.ev_class::pg_catalog.regclass::pg_catalog.text AS name,
        r.tableoid AS class,
        r.oid AS object,
        r.ev_class AS unit,
-       r.ev_class::pg_catalog.regclass::text AS "table",
+       r.ev_class::pg_catalog.regclass::pg_catalog.text AS "table",
        pg_catalog.pg_get_ruledef(r.oid) AS definition,
        CASE r.ev_enabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END AS enabled
 FROM pg_catalog.pg_rewrite AS r
@@ -209,16 +209,16 @@ WHERE r.ev_class = ANY (%(pg_class)s::pg_catalog.oid[])
 
 -- name: policies
 SELECT 'policy' AS kind,
-       pg_catalog.quote_ident(p.polname) || ' on ' || p.polrelid::pg_catalog.regclass::text AS name,
+       pg_catalog.quote_ident(p.polname) || ' on ' || p.polrelid::pg_catalog.regclass::pg_catalog.text AS name,
        p.tableoid AS class,
        p.oid AS object,
        p.polrelid AS unit,
-       p.polrelid::pg_catalog.regclass::text AS "table",
+       p.polrelid::pg_catalog.regclass::pg_catalog.text AS "table",
        CASE p.polcmd
            WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update' WHEN 'd' THEN 'delete' ELSE 'all'
        END AS "for",
        NOT p.polpermissive AS restrictive,
-       ARRAY(SELECT CASE role WHEN 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(role)::text END
+       ARRAY(SELECT CASE role WHEN 0::pg_catalog.oid THEN 'public' ELSE pg_catalog.pg_get_userbyid(role)::pg_catalog.text END
              FROM pg_catalog.unnest(p.polroles) AS role
              ORDER BY 1) AS "to",
        pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS "using",
@@ -232,8 +232,8 @@ SELECT 'statistics object' AS kind,
        s.tableoid AS class,
        s.oid AS object,
        s.stxrelid AS unit,
-       s.stxrelid::pg_catalog.regclass::text AS "table",
-       pg_catalog.pg_get_userbyid(s.stxowner)::text AS owner,
+       s.stxrelid::pg_catalog.regclass::pg_catalog.text AS "table",
+       pg_catalog.pg_get_userbyid(s.stxowner)::pg_catalog.text AS owner,
        pg_catalog.pg_get_statisticsobjdef(s.oid) AS definition,
        nullif(s.stxstattarget, -1) AS "statistics target"
 FROM pg_catalog.pg_statistic_ext AS s

@@ -7,22 +7,22 @@
 WITH space AS MATERIALIZED (
     SELECT oid
     FROM pg_catalog.pg_namespace
-    WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)'
-      AND nspname <> ALL (%(leave_out)s::text[])
+    WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)'::pg_catalog.text
+      AND nspname <> ALL (%(leave_out)s::pg_catalog.text[])
 ), part AS (
     -- whose comments and so on are rare enough to be all of one unit
     SELECT oid
     FROM pg_catalog.pg_class
-    WHERE relnamespace = 'pg_catalog'::pg_catalog.regnamespace
+    WHERE relnamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
       AND relname IN ('pg_constraint', 'pg_trigger', 'pg_rewrite', 'pg_policy', 'pg_statistic_ext', 'pg_largeobject')
 ), item AS (
     SELECT tableoid AS class, oid AS object, relnamespace AS space, tableoid, xmin, ctid
     FROM pg_catalog.pg_class
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, attrelid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_attribute
-    WHERE attrelid >= 16384
+    WHERE attrelid >= 16384::pg_catalog.oid
       AND attnum > 0
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, adrelid, NULL, tableoid, xmin, ctid
@@ -30,14 +30,14 @@ WITH space AS MATERIALIZED (
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_index
-    WHERE indexrelid >= 16384
+    WHERE indexrelid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, tgrelid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_trigger
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, ev_class, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_rewrite
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, polrelid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_policy
@@ -58,44 +58,44 @@ WITH space AS MATERIALIZED (
     FROM pg_catalog.pg_statistic_ext
     UNION ALL
     SELECT CASE
-               WHEN conrelid <> 0 THEN 'pg_catalog.pg_class'::pg_catalog.regclass
+               WHEN conrelid <> 0::pg_catalog.oid THEN 'pg_catalog.pg_class'::pg_catalog.regclass
                ELSE 'pg_catalog.pg_type'::pg_catalog.regclass
            END,
-           CASE WHEN conrelid <> 0 THEN conrelid ELSE contypid END,
+           CASE WHEN conrelid <> 0::pg_catalog.oid THEN conrelid ELSE contypid END,
            NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_constraint
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, typnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_type
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
       AND typtype <> 'm'
-      AND NOT (typarray = 0 AND typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc)
+      AND NOT (typarray = 0::pg_catalog.oid AND typsubscript::pg_catalog.oid = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc::pg_catalog.oid)
     UNION ALL
     SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, enumtypid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_enum
     UNION ALL
     SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, rngtypid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_range
-    WHERE rngtypid >= 16384
+    WHERE rngtypid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, pronamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_proc
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, aggfnoid::pg_catalog.oid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_aggregate
-    WHERE aggfnoid >= 16384
+    WHERE aggfnoid::pg_catalog.oid >= 16384::pg_catalog.oid
     UNION ALL
     -- one in pg_catalog may make others be written with their schema
     SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, 0, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_proc
-    WHERE oid >= 16384
-      AND pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+    WHERE oid >= 16384::pg_catalog.oid
+      AND pronamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, oid, tableoid, xmin, ctid
     FROM pg_catalog.pg_namespace
-    WHERE nspname !~ '^pg_'
+    WHERE nspname !~ '^pg_'::pg_catalog.text
       AND nspname <> 'information_schema'
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
@@ -103,93 +103,93 @@ WITH space AS MATERIALIZED (
     UNION ALL
     SELECT tableoid, oid, oprnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_operator
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, opfnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_opfamily
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, opcnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_opclass
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, collnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_collation
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, connamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_conversion
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, cfgnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_ts_config
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, dictnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_ts_dict
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, prsnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_ts_parser
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, tmplnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_ts_template
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_ts_config'::pg_catalog.regclass, mapcfg, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_ts_config_map
-    WHERE mapcfg >= 16384
+    WHERE mapcfg >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_cast
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_language
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_am
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_transform
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_foreign_data_wrapper
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_foreign_server
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_event_trigger
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_publication
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_amop
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
       AND oid NOT IN (SELECT d.objid
                       FROM pg_catalog.pg_depend AS d
                       JOIN pg_catalog.pg_depend AS m ON m.classid = d.refclassid AND m.objid = d.refobjid
-                      WHERE d.classid = 'pg_catalog.pg_amop'::pg_catalog.regclass
+                      WHERE d.classid = 'pg_catalog.pg_amop'::pg_catalog.regclass::pg_catalog.oid
                         AND d.deptype IN ('a', 'i')
                         AND m.deptype = 'e')
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_amproc
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
       AND oid NOT IN (SELECT d.objid
                       FROM pg_catalog.pg_depend AS d
                       JOIN pg_catalog.pg_depend AS m ON m.classid = d.refclassid AND m.objid = d.refobjid
-                      WHERE d.classid = 'pg_catalog.pg_amproc'::pg_catalog.regclass
+                      WHERE d.classid = 'pg_catalog.pg_amproc'::pg_catalog.regclass::pg_catalog.oid
                         AND d.deptype IN ('a', 'i')
                         AND m.deptype = 'e')
     UNION ALL
@@ -213,7 +213,7 @@ WITH space AS MATERIALIZED (
            CASE WHEN classoid IN (SELECT oid FROM part) THEN 0 END,
            tableoid, xmin, ctid
     FROM pg_catalog.pg_description
-    WHERE objoid >= 16384
+    WHERE objoid >= 16384::pg_catalog.oid
        OR classoid IN ('pg_catalog.pg_namespace'::pg_catalog.regclass, 'pg_catalog.pg_extension'::pg_catalog.regclass,
                         'pg_catalog.pg_largeobject'::pg_catalog.regclass)
     UNION ALL
@@ -229,10 +229,10 @@ WITH space AS MATERIALIZED (
            tableoid, xmin, ctid
     FROM pg_catalog.pg_depend
     WHERE deptype = 'x'
-       OR deptype IN ('a', 'i') AND classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND refobjsubid > 0
+       OR deptype IN ('a', 'i') AND classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid AND refobjsubid > 0
 ), digest AS MATERIALIZED (
     SELECT (class::bigint << 32) | object::bigint AS key,
-           pg_catalog.bit_xor(pg_catalog.hashtidextended(ctid, (tableoid::bigint << 32) | xmin::text::bigint)) AS row,
+           pg_catalog.bit_xor(pg_catalog.hashtidextended(ctid, (tableoid::bigint << 32) | xmin::pg_catalog.text::bigint)) AS row,
            pg_catalog.max(space) AS space
     FROM item
     GROUP BY class, object
@@ -263,26 +263,26 @@ WITH space AS MATERIALIZED (
     SELECT (tableoid::bigint << 32) | oid::bigint AS key,
            ('pg_catalog.pg_type'::pg_catalog.regclass::bigint << 32) | reltype::bigint AS unit
     FROM pg_catalog.pg_class
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
       AND relkind = 'c'
     UNION ALL
     SELECT ('pg_catalog.pg_type'::pg_catalog.regclass::bigint << 32) | reltype::bigint,
            (tableoid::bigint << 32) | oid::bigint
     FROM pg_catalog.pg_class
-    WHERE oid >= 16384
+    WHERE oid >= 16384::pg_catalog.oid
       AND relkind <> 'c'
-      AND reltype <> 0
+      AND reltype <> 0::pg_catalog.oid
     UNION ALL
     SELECT (tableoid::bigint << 32) | reltoastrelid::bigint,
            (tableoid::bigint << 32) | oid::bigint
     FROM pg_catalog.pg_class
-    WHERE oid >= 16384
-      AND reltoastrelid <> 0
+    WHERE oid >= 16384::pg_catalog.oid
+      AND reltoastrelid <> 0::pg_catalog.oid
     UNION ALL
     SELECT ('pg_catalog.pg_class'::pg_catalog.regclass::bigint << 32) | indexrelid::bigint,
            ('pg_catalog.pg_class'::pg_catalog.regclass::bigint << 32) | indrelid::bigint
     FROM pg_catalog.pg_index
-    WHERE indexrelid >= 16384
+    WHERE indexrelid >= 16384::pg_catalog.oid
 )
 SELECT coalesce(home.unit, digest.key) AS unit,
        pg_catalog.bit_xor(digest.row) AS digest
@@ -311,62 +311,62 @@ WITH RECURSIVE found (classid, objid) AS (
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.indrelid
     FROM found
     JOIN pg_catalog.pg_index AS t ON t.indexrelid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.reltype
     FROM found
     JOIN pg_catalog.pg_class AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.adrelid
     FROM found
     JOIN pg_catalog.pg_attrdef AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.conrelid
     FROM found
     JOIN pg_catalog.pg_constraint AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.contypid
     FROM found
     JOIN pg_catalog.pg_constraint AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.tgrelid
     FROM found
     JOIN pg_catalog.pg_trigger AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.ev_class
     FROM found
     JOIN pg_catalog.pg_rewrite AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.polrelid
     FROM found
     JOIN pg_catalog.pg_policy AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.stxrelid
     FROM found
     JOIN pg_catalog.pg_statistic_ext AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass::pg_catalog.oid
     UNION ALL
     SELECT 'pg_catalog.pg_publication'::pg_catalog.regclass, t.prpubid
     FROM found
     JOIN pg_catalog.pg_publication_rel AS t ON t.oid = found.objid
-    WHERE found.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass
+    WHERE found.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass::pg_catalog.oid
 )
 SELECT DISTINCT (class::bigint << 32) | object::bigint FROM home
 
 -- name: catalogs
 -- What tells this run of this server from any other is what every role may ask: pg_control_system() may be revoked.
-SELECT relname::text,
+SELECT relname::pg_catalog.text,
        oid,
        pg_catalog.concat_ws(' ', extract(epoch FROM pg_catalog.pg_postmaster_start_time()), -- to the microsecond
                             pg_catalog.current_setting('port'), pg_catalog.current_setting('cluster_name'),
                             pg_catalog.current_setting('server_version_num'))
 FROM pg_catalog.pg_class
-WHERE relnamespace = 'pg_catalog'::pg_catalog.regnamespace
+WHERE relnamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
   AND relkind = 'r'

@@ -33,15 +33,15 @@ CREATE TABLE {schema}.applied (
                       REFERENCES {schema}._yoyo_migration (migration_hash) ON DELETE CASCADE,
     seq               bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     marked            boolean NOT NULL,
-    checksum          text,
-    sha256            text,
+    checksum          pg_catalog.text,
+    sha256            pg_catalog.text,
     size              bigint,
-    script            text,
-    rollback_checksum text,
-    rollback_sha256   text,
+    script            pg_catalog.text,
+    rollback_checksum pg_catalog.text,
+    rollback_sha256   pg_catalog.text,
     rollback_size     bigint,
-    rollback_script   text,
-    run_id            uuid NOT NULL
+    rollback_script   pg_catalog.text,
+    run_id            pg_catalog.uuid NOT NULL
 );
 
 -- Who did what, when, as which role, and how long it took.
@@ -49,17 +49,17 @@ CREATE TABLE {schema}.log (
     id             varchar(36) PRIMARY KEY
                    REFERENCES {schema}._yoyo_log (id) ON DELETE CASCADE,
     seq            bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
-    run_id         uuid NOT NULL,
-    operation      text NOT NULL,
-    login_role     text NOT NULL,
-    script_role    text,
-    client_address inet,
+    run_id         pg_catalog.uuid NOT NULL,
+    operation      pg_catalog.text NOT NULL,
+    login_role     pg_catalog.text NOT NULL,
+    script_role    pg_catalog.text,
+    client_address pg_catalog.inet,
     duration_ms    bigint,
-    checksum       text,
-    sha256         text,
-    server_version text NOT NULL,
-    tool_version   text NOT NULL,
-    reason         text
+    checksum       pg_catalog.text,
+    sha256         pg_catalog.text,
+    server_version pg_catalog.text NOT NULL,
+    tool_version   pg_catalog.text NOT NULL,
+    reason         pg_catalog.text
 );
 
 -- Where a script that runs outside a transaction stands: a row for each statement that was begun. The rows go when the
@@ -67,22 +67,22 @@ CREATE TABLE {schema}.log (
 CREATE TABLE {schema}.journal (
     migration_hash varchar(64) NOT NULL,
     migration_id   varchar(255) NOT NULL,
-    operation      text NOT NULL,
+    operation      pg_catalog.text NOT NULL,
     number         integer NOT NULL,
     last_number    integer NOT NULL,
-    state          text NOT NULL,
-    digest         text NOT NULL,
-    statement      text NOT NULL,
+    state          pg_catalog.text NOT NULL,
+    digest         pg_catalog.text NOT NULL,
+    statement      pg_catalog.text NOT NULL,
     line           integer,
-    found          jsonb,
-    error          text,
-    run_id         uuid NOT NULL,
-    begun_at       timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    found          pg_catalog.jsonb,
+    error          pg_catalog.text,
+    run_id         pg_catalog.uuid NOT NULL,
+    begun_at       pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (migration_hash, operation, number)
 );
 
 CREATE TABLE {schema}.meta (
     version     integer PRIMARY KEY,
-    upgraded_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    upgraded_by text NOT NULL
+    upgraded_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    upgraded_by pg_catalog.text NOT NULL
 );

@@ -1,0 +1,79 @@
+"""All SQL of the tool's own: the files of `queries/`, and what stands in Python as text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlmigrate
+from sqlmigrate import queries
+from sqlmigrate.catalog.blocks import block
+from sqlmigrate.sql.parse import complaints
+from sqlmigrate.sql.scan import split
+
+SOURCE = Path(sqlmigrate.__file__).parent
+NEWEST = 18
+_QUERY = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE|MERGE|VALUES)\b")
+_NO_SQL = (
+    "review/hazards",
+    "review/commands.py",
+    "review/report.py",
+    "review/model.py",
+    "engine/retry.py",
+)  # words to read
+_PARAMETER = re.compile(r"%\(\w+\)s|%s|\$\d+")
+SCHEMA = "sqlmigrate"
+_FILLED = {"schema": SCHEMA, "values": "seq", "table": f"{SCHEMA}.log"}
+
+
+def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
+    """Give each block of `queries/` as `FILE: BLOCK`, as one version of the server gets it, and its text."""
+    for path in sorted(SOURCE.joinpath("queries").rglob("*.sql")):
+        name = str(path.relative_to(SOURCE / "queries")).removesuffix(".sql")
+        if name.startswith("history/"):
+            continue
+        for key in queries.load(name):
+            file = name.removeprefix("catalog/")
+            text = block(file, key, major) if name != file else queries.load(name)[key]
+            if text:
+                yield f"{name}.sql: {key}", text
+
+
+def upgrades() -> Iterator[tuple[str, str]]:
+    """Give the statements that make the tables of the history."""
+    for path in sorted(SOURCE.joinpath("queries", "history").glob("*.sql")):
+        for piece in split(path.read_text(encoding="utf-8").replace("{schema}", SCHEMA)):
+            yield f"{path.name}: line {piece.line}", piece.text
+
+
+def in_python() -> Iterator[tuple[str, str]]:
+    """Give each text in Python that begins like a query, as `FILE:LINE`; what is filled in stands as `{}`."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = str(path.relative_to(SOURCE))
+        if any(name.startswith(part) for part in _NO_SQL):
+            continue
+        for node, text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
+            if _QUERY.match(text) and _is_whole(text):
+                yield f"{name}:{node.lineno}", text
+
+
+def _is_whole(text: str) -> bool:
+    """Tell a statement from the beginning of one, which other parts complete."""
+    return not list(complaints(filled(text)))
+
+
+def _texts(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            yield node, node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield node, "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+
+
+def filled(text: str) -> str:
+    """Give a query with NULL for each parameter, and some name for each that is filled in."""
+    text = re.sub(r"\{(\w*)\}", lambda found: _FILLED.get(found[1], "some_name"), text)
+    return _PARAMETER.sub("NULL", text).replace("%%", "%")
