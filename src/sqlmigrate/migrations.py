@@ -178,9 +178,7 @@ def _near(name: str, known: Iterable[str], *, n: int = 1, cutoff: float = 0.6) -
     return get_close_matches(name, list(known), n=n, cutoff=cutoff)
 
 
-def _read_files(
-    directory: Path, *, one_by_one: bool
-) -> tuple[dict[str, Script], dict[str, Script], list[Problem]]:
+def _read_files(directory: Path, *, one_by_one: bool) -> tuple[dict[str, Script], dict[str, Script], list[Problem]]:
     scripts: dict[str, Script] = {}
     rollbacks: dict[str, Script] = {}
     problems: list[Problem] = []

@@ -176,5 +176,7 @@ def test_of_older_migrations_without_undo_only_the_number_is_told(project, sqlmi
     assert [note for note in notes if "rollback script" in note] == [
         "3 other migrations have no rollback script, and cannot be rolled back"
     ]
-    [note] = [note for note in sqlmigrate("review", "03", "--json", "--embedded").document["notes"] if "beside it" in note]
+    [note] = [
+        note for note in sqlmigrate("review", "03", "--json", "--embedded").document["notes"] if "beside it" in note
+    ]
     assert "03.sql" in note

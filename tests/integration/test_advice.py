@@ -9,7 +9,7 @@ from sqlmigrate.engine.alone import run_script
 from sqlmigrate.migrations import Migration
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
-from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.script import read_script, script_from_text
 from support.hazards import EXAMPLES
 from support.tracing import OPTIONS, run, shadow_on, trace_text
 
@@ -44,7 +44,7 @@ def ground(shadow):
 
 @pytest.fixture
 def advised(shadow, ground):
-    """Give the hazards of a script as a review gives them, as far as they have SQL: those that it has, and the words."""
+    """Give the hazards of a script as a review gives them."""
 
     def ask(text: str, *, transactional: bool = True, base=ground):
         with shadow.clone(base) as database:
@@ -169,8 +169,6 @@ def test_the_role_of_the_script_counts(shadow, ground, advised, new_role):
 
 @pytest.mark.parametrize("code", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
 def test_the_sql_of_the_examples_runs_or_is_not_given(shadow, pg_server, code):
-    from sqlmigrate.sql.script import read_script
-
     script, _ = read_script(EXAMPLES / code / "bad.sql")
     transactional = Migration(code, script).transactional
     with shadow.database() as base:

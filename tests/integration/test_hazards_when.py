@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sqlmigrate import connection as connections
 from sqlmigrate.review.hazards import Context, check
 from support.tracing import run, shadow_on, trace_text
 
@@ -88,7 +89,9 @@ def test_an_index_of_a_renamed_table_is_still_built_under_a_lock(hazards):
 
 
 @pytest.mark.parametrize("operation", ["apply", "rollback"])
-@pytest.mark.parametrize("made", ["CHECK (id IS NOT NULL)", "UNIQUE (data)", "UNIQUE (note)", "FOREIGN KEY (id) REFERENCES a"])
+@pytest.mark.parametrize(
+    "made", ["CHECK (id IS NOT NULL)", "UNIQUE (data)", "UNIQUE (note)", "FOREIGN KEY (id) REFERENCES a"]
+)
 @pytest.mark.parametrize(
     "then",
     [
@@ -148,9 +151,13 @@ def test_a_new_enum_value_counts_where_it_is_used_as_one_of_that_enum(hazards):
 
     assert hazards(f"{add}; UPDATE days SET mood = 'calm' WHERE true;") == [("H25", 2)]
     assert hazards(f"{add}; ALTER TABLE days ALTER mood SET DEFAULT 'calm';") == [("H25", 2)]
-    assert hazards(f"BEGIN; {add}; INSERT INTO days (mood) VALUES ('calm'); COMMIT;", transactional=False) == [("H25", 3)]
+    assert hazards(f"BEGIN; {add}; INSERT INTO days (mood) VALUES ('calm'); COMMIT;", transactional=False) == [
+        ("H25", 3)
+    ]
     assert hazards(f"BEGIN; {add}; COMMIT; INSERT INTO days (mood) VALUES ('calm');", transactional=False) == []
-    assert hazards(f"{add}; INSERT INTO days (sky, said) VALUES ('calm', 'calm'); COMMENT ON TABLE days IS 'calm';") == []
+    assert (
+        hazards(f"{add}; INSERT INTO days (sky, said) VALUES ('calm', 'calm'); COMMENT ON TABLE days IS 'calm';") == []
+    )
 
 
 def test_an_index_that_goes_before_its_table_is_no_hazard(hazards):
@@ -208,8 +215,6 @@ def test_a_block_that_commits_inside_is_run_as_apply_runs_it(shadow, ground):
 
 
 def counted(database) -> int:
-    from sqlmigrate import connection as connections
-
     with connections.session(database.conninfo) as session:
         return session.execute("SELECT count(*) FROM public.a").fetchone()[0]
 

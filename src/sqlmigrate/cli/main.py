@@ -51,15 +51,16 @@ _WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
 
 EPILOG = """\b
 Examples:
-  sqlmigrate new add_orders            make the two files, then write them
-  sqlmigrate status                    what is applied, what is pending
-  sqlmigrate apply                     apply what is pending
-  sqlmigrate rollback                  take the last one back
-  sqlmigrate apply --env production    as [tool.sqlmigrate.env.production] says
+  sqlmigrate new add_orders          make the two files, then write them
+  sqlmigrate status                  what is applied, what is pending
+  sqlmigrate apply                   apply what is pending
+  sqlmigrate rollback                take the last one back
+  sqlmigrate apply --env production  as [tool.sqlmigrate.env.production] says
 
 \b
 Exit status: 0 done, 1 failed, 2 wrong usage or refused, 3 findings,
-4 run lock busy, 5 lock budget spent, 6 stopped half way, 70 a bug, 130 Ctrl-C, 143 SIGTERM.
+4 run lock busy, 5 lock budget spent, 6 stopped half way, 70 a bug,
+130 Ctrl-C, 143 SIGTERM.
 """
 
 
@@ -253,5 +254,3 @@ def _unexpected(error: Exception, output: Output) -> int:
     bug.hint = f"please report it with {saved(bug.report)}"
     output.error(bug)
     return bug.exit_status
-
-

@@ -16,7 +16,7 @@ EPILOG = """\b
 Examples:
   sqlmigrate mark 20260301_agent_baseline    this database has it already
   sqlmigrate mark --from yoyo                what yoyo has applied
-  sqlmigrate mark --to yoyo                  tell yoyo what sqlmigrate has applied
+  sqlmigrate mark --to yoyo                  tell yoyo what we have applied
 """
 _YOYO = click.Choice(["yoyo"])
 

@@ -27,15 +27,16 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate review                            every migration, or those that are pending in a named database
-  sqlmigrate review 20260304_change            this one
-  sqlmigrate review --output review.html       the page for the DBA
-  sqlmigrate review --format markdown          the comment for the pull request
-  sqlmigrate review --stats stats.json         with the figures that `sqlmigrate stats --output` has written
+  sqlmigrate review                       what is pending, or every one
+  sqlmigrate review 20260304_change       this one
+  sqlmigrate review --output review.html  the page for the DBA
+  sqlmigrate review --format markdown     the comment for the pull request
+  sqlmigrate review --stats stats.json    with figures from `sqlmigrate stats`
 
 \b
-Exit status: 0 where the verdict is better than --fail-on, 3 where it is that or worse, 1 where it could not be made,
-70 where the review of a migration met a bug of ours; the others are reviewed all the same.
+Exit status: 0 where the verdict is better than --fail-on, 3 where it is that
+or worse, 1 where it could not be made, 70 where the review of a migration met
+a bug of ours (the others are still reviewed).
 """
 _FORMATS = ("text", "markdown", "html", "json")
 _SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".json": "json"}
@@ -94,7 +95,9 @@ def command(
     bugs: list[BugMet] = []
     with ExitStack() as stack:
         target: Target | None
-        target = stack.enter_context(app.target()) if base == "dump" else stack.enter_context(app.named_target())
+        target = stack.enter_context(app.target() if base == "dump" else app.named_target())
+        if target is None and not ids:
+            target = stack.enter_context(app.own_target())
         _announce(app, target)
         report = review_project(
             app.config,

@@ -30,18 +30,19 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate roundtrip                        every migration, on a throwaway server of our own
-  sqlmigrate roundtrip 20260304_change        this one; those before it are only applied
-  sqlmigrate roundtrip --write                record the proofs in the folder proofs/ of the migrations
-  sqlmigrate roundtrip --base dump            begin with the schema of the target, and try what is pending there
+  sqlmigrate roundtrip                  every migration, on a throwaway server
+  sqlmigrate roundtrip 20260304_change  this one, on those before it
+  sqlmigrate roundtrip --write          record the proofs in proofs/
+  sqlmigrate roundtrip --base dump      what is pending, on the target's dump
 
 \b
-Verdicts: exact, order_only (physical order of columns), lossy (data is not shown to come back),
-not_restored, fails, irreversible (no rollback script), not_tried (it would change a cluster that is not ours).
+Verdicts: exact, order_only (physical order of columns), lossy (data is not
+shown to come back), not_restored, fails, irreversible (no rollback script),
+not_tried (it would change a cluster that is not ours).
 
 \b
-Exit status: 0 where every rollback is proven, 3 where one is not or could not be recorded, 70 where a pair met a bug
-of ours; the others are tried all the same.
+Exit status: 0 where every rollback is proven, 3 where one is not or could not
+be recorded, 70 where a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "order_only": "green", "lossy": "yellow"}
 _MISTAKE = "ID and --all exclude each other"

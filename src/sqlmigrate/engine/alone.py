@@ -45,8 +45,8 @@ def run_script(
     """Run a script as `apply` and `rollback` do, without history and journal.
 
     In a transaction it is sent in one go; with `around` it is sent statement by statement, each by `around`, which gets
-    the statement and what runs it. Raises ScriptError where the script must not run, ExecutionError with the place; of a script in a
-    transaction nothing is left then.
+    the statement and what runs it. Raises ScriptError where the script must not run, ExecutionError with the place; of
+    a script in a transaction nothing is left then.
     """
     for problem in preflight(script, transactional=transactional):
         raise ScriptError(problem.message, place=problem.place, hint=problem.hint)

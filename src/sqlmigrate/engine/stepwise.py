@@ -18,7 +18,15 @@ from sqlmigrate.engine.journal import AS_LOGIN, BEGIN
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.engine.transactional import undo
-from sqlmigrate.engine.words import WANTS_OUT, begins, is_rolled_back, may_commit, open_block, resets_session, sets_up_session
+from sqlmigrate.engine.words import (
+    WANTS_OUT,
+    begins,
+    is_rolled_back,
+    may_commit,
+    open_block,
+    resets_session,
+    sets_up_session,
+)
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError
 from sqlmigrate.events import Resumed
 from sqlmigrate.sql.parse import Kind, classify

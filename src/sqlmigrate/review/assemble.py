@@ -27,7 +27,11 @@ _FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "orde
 
 
 def direction(
-    trace: Trace, found: Iterable[Hazard], operation: Operation, findings: Sequence[Finding], target: model.Target | None
+    trace: Trace,
+    found: Iterable[Hazard],
+    operation: Operation,
+    findings: Sequence[Finding],
+    target: model.Target | None,
 ) -> Direction:
     """Describe one script that was traced, with the hazards that were found in it."""
     hazards, suppressed, idle = sorted_out(statistics.raised(found, target), trace.script)

@@ -209,8 +209,8 @@ class Migration:
 
     `changes` is the schema's difference as `schemadiff.as_json` gives it, `change_lines` the same as lines that read
     like a diff. `out_of_order` is None for a migration that is not late. `without` are the ids of those before it that
-    could not be applied on the shadow, so that it was tried without them. `bug` says which mistake of sqlmigrate's ended
-    its review, and is None otherwise.
+    could not be applied on the shadow, so that it was tried without them. `bug` says which mistake of ours ended its
+    review, and is None otherwise.
     """
 
     migration_id: str

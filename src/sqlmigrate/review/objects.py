@@ -55,7 +55,9 @@ def read_objects(connection: Connection, only: Collection[int] | None = None) ->
     found: Objects = {}
     remarks: list[tuple[_Key, str]] = []
     with connection.cursor(row_factory=tuple_row) as cursor:
-        for row in cursor.execute(queries.load("review")["objects"], {"only": None if only is None else list(only)}).fetchall():
+        for row in cursor.execute(
+            queries.load("review")["objects"], {"only": None if only is None else list(only)}
+        ).fetchall():
             key = row[0], row[1], row[2]
             if row[3] is None:
                 remarks.append((key, row[6] or ""))

@@ -288,9 +288,7 @@ class _Reviewer:
             down = self._traced(migration, way, copy, applied.after)
             return self._direction(way, down, database)
 
-    def _traced(
-        self, migration: Migration, way: Way, database: ShadowDatabase, known: Snapshot | None
-    ) -> Trace | str:
+    def _traced(self, migration: Migration, way: Way, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
         """Trace a script, or say why it must not run."""
         problems = preflight(way.script, transactional=way.transactional)
         if problems:

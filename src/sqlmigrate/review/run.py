@@ -67,6 +67,8 @@ def review_project(
     asked = shadow.wanted(config, scripts, target=seen.facts, base=base, superuser=superuser)
     with shadow.opened(asked) as opened:
         notes = [*seen.notes, *_warnings(found, wanted)]
+        if not wanted and found.ordered:
+            notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
         question = Question(found, tuple(wanted), seen.applied, seen.base, seen.figures, tuple(notes), config.api_roles)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlmigrate.catalog import Snapshot
-    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.session import Options
     from sqlmigrate.review.model import Lock
     from sqlmigrate.review.objects import Touched
@@ -122,7 +122,9 @@ def trace(
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         after = read(connection, since=follower.snapshot, leave_out=leave_out)
     statements = tuple(merged(seen, alone, at, run) for at, seen in enumerate(run.found))
-    return Trace(operation, script, transactional, statements, run.relations, follower.first, after, error, tuple(notes))
+    return Trace(
+        operation, script, transactional, statements, run.relations, follower.first, after, error, tuple(notes)
+    )
 
 
 def _alone(run: Pass, notes: list[str]) -> list[Seen]:

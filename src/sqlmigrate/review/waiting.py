@@ -52,7 +52,7 @@ def obstacles(connection: Connection, text: str) -> list[Obstacle]:
     wanted = _named(text)
     with connections.undisturbed(connection, *(name for name, _ in wanted)) as oids:
         rows = connection.execute(queries.load("review")["tables_of"], {"oids": [oid for oid in oids if oid]}).fetchall()
-    tables = dict(rows)
+    tables: dict[int, int] = dict(rows)
     return [Obstacle(tables[oid], mode) for oid, (_, mode) in zip(oids, wanted, strict=True) if oid in tables]
 
 

@@ -113,5 +113,3 @@ def back(migration: Migration) -> Way | None:
 def sample(step: str, script: Script | None) -> Way | None:
     """Give the way that runs a script of samples, if there is one."""
     return Way(step, "samples", script, script.directives.transactional is not False) if script else None
-
-

@@ -160,8 +160,7 @@ def _if_not_exists(context: Context) -> Iterator[Found]:
         if node is not None and node.concurrent and node.if_not_exists:
             name = quote(node.relation.schemaname, node.idxname)
             rewrite = (
-                f"{_ALONE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n"
-                f"{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
+                f"{_ALONE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
             )
             yield Found(one.statement.number, f"{node.idxname} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
 

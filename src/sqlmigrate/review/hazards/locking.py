@@ -87,7 +87,9 @@ def _validated(context: Context) -> Iterator[Found]:
                 name = text.removeprefix("constraint ")
                 table = one.step.known.get(name.rpartition(" on ")[2])
                 if text in added and table is not None and "VALIDATE" in one.statement.text.upper():
-                    seen = f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
+                    seen = (
+                        f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
+                    )
                     yield Found(one.statement.number, seen, (table.name,))
 
 

@@ -30,7 +30,9 @@ def _row_security_off(context: Context) -> Iterator[Found]:
             if properties and roles and not properties.get("row security"):
                 now, name = found.removeprefix("table "), text.removeprefix("table ")
                 seen = f"{name} has no row level security, and {listed(roles)} may use it"
-                yield Found(one.statement.number, seen, (name,), f"ALTER TABLE {now} ENABLE ROW LEVEL SECURITY;", behind=True)
+                yield Found(
+                    one.statement.number, seen, (name,), f"ALTER TABLE {now} ENABLE ROW LEVEL SECURITY;", behind=True
+                )
 
 
 def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
