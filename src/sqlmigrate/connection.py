@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, tuple_row
 from psycopg.waiting import Ready, Wait
 
-from sqlmigrate import __version__, queries
-from sqlmigrate.errors import Bug, ConfigError, ConnectionFailed, ServerMessage
+from sqlmigrate import queries
+from sqlmigrate.errors import ConfigError, ConnectionFailed, ServerMessage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -134,12 +133,6 @@ def redact(text: str) -> str:
     """Blank out the passwords of URLs and connection strings in a text."""
     text = _URL_PASSWORD.sub(r"\g<start>***@", text)
     return _KEY_PASSWORD.sub(r"\g<start>***", text)
-
-
-def as_bug(error: Exception) -> Bug:
-    """Say of an exception that nobody expected that it is our mistake."""
-    message = f"this is a bug in sqlmigrate {__version__}: {type(error).__name__}: {redact(str(error))}"
-    return Bug(message, report=redact("".join(traceback.format_exception(error))))
 
 
 def connect(conninfo: str, *, application_name: str = "sqlmigrate") -> Connection:

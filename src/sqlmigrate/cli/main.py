@@ -245,7 +245,8 @@ def _unexpected(error: Exception, output: Output) -> int:
     """Report what no other place knew: an error of PostgreSQL or the system, or a bug, with its trace in a file."""
     import psycopg  # noqa: PLC0415  only for the rare case
 
-    from sqlmigrate.connection import as_bug, redact  # noqa: PLC0415  same
+    from sqlmigrate.bugs import as_bug  # noqa: PLC0415  same
+    from sqlmigrate.connection import redact  # noqa: PLC0415  same
 
     if isinstance(error, (psycopg.Error, OSError)):
         output.error(Error(redact(str(error).strip() or type(error).__name__)))

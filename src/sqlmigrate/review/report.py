@@ -11,6 +11,7 @@ import psycopg
 
 from sqlmigrate import __version__, catalog, proofs
 from sqlmigrate import connection as connections
+from sqlmigrate.bugs import as_bug
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.errors import Error
 from sqlmigrate.events import BugMet, ScriptStarted, ignore
@@ -231,7 +232,7 @@ class _Reviewer:
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
-            bug = connections.as_bug(error)
+            bug = as_bug(error)
             self.observer(BugMet(migration.migration_id, bug.report))
             found = assemble.crashed(migration, bug.message)
             runner.replay(migration, ground)

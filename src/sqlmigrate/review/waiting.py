@@ -51,7 +51,9 @@ def obstacles(connection: Connection, text: str) -> list[Obstacle]:
     """Say what would make a statement wait after it has taken its locks, names being resolved as it would do it."""
     wanted = _named(text)
     with connections.undisturbed(connection, *(name for name, _ in wanted)) as oids:
-        rows = connection.execute(queries.load("review")["tables_of"], {"oids": [oid for oid in oids if oid]}).fetchall()
+        rows = connection.execute(
+            queries.load("review")["tables_of"], {"oids": [oid for oid in oids if oid]}
+        ).fetchall()
     tables: dict[int, int] = dict(rows)
     return [Obstacle(tables[oid], mode) for oid, (_, mode) in zip(oids, wanted, strict=True) if oid in tables]
 

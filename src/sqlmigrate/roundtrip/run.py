@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from sqlmigrate import catalog
-from sqlmigrate import connection as connections
+from sqlmigrate.bugs import as_bug
 from sqlmigrate.connection import server_message, session
 from sqlmigrate.errors import Error, ExecutionError, Problem
 from sqlmigrate.events import ignore
@@ -120,7 +120,7 @@ class _Pairs:
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
-            failure = Failure("review of the pair", connections.as_bug(error))
+            failure = Failure("review of the pair", as_bug(error))
             self.runner.replay(migration, ground)
             return RoundTrip(migration.migration_id, Verdict.FAILS, failure=failure)
         if trial.reached is not None or samples.before:

@@ -342,7 +342,8 @@ RULES = (
         "enum-value-in-the-same-transaction",
         "a new enum value is used in the transaction that adds it",
         "danger",
-        "ALTER TYPE ... ADD VALUE, and a later statement of the same transaction that names the value.",
+        "ALTER TYPE ... ADD VALUE, and a later statement of the same transaction that uses the value as one of that "
+        "enum: PostgreSQL has refused it on the scratch database.",
         "the migration itself: PostgreSQL refuses to use a value before it is committed (55P04), and up to version 16 "
         "even that of a type made in the same transaction with values added later",
         "add the value in a migration of its own, before this one",
