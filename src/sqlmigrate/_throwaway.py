@@ -6,10 +6,10 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from sqlmigrate import config, connection, events
-from sqlmigrate._arguments import SCHEMA, Time, conninfo, own_errors, read_files, run_options
+from sqlmigrate._arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from sqlmigrate.drift import Drift
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.shadow import TargetFacts
 
 
+@checked
 def roundtrip(
     migrations: str | Path | Migrations,
     ids: Iterable[str] = (),
@@ -59,6 +60,7 @@ def roundtrip(
             return tuple(run)
 
 
+@checked
 def drift(
     database: str,
     migrations: str | Path | Migrations,
@@ -68,6 +70,7 @@ def drift(
     role: str | None = None,
     search_path: str | None = None,
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
     observer: events.Observer = events.ignore,
 ) -> Drift:
     """Say how a database differs from what its applied migrations make of an empty one.
@@ -83,13 +86,16 @@ def drift(
     from sqlmigrate import drift as drifts  # noqa: PLC0415  few ask for it
 
     found = read_files(migrations)
-    options = run_options(role=role, search_path=search_path, history_schema=history_schema)
+    options = run_options(
+        role=role, search_path=search_path, history_schema=history_schema, history_owners=history_owners
+    )
     settings = config.Config(
         migrations=found.directory,
         shadow_url=shadow_url,
         role=options.role,
         search_path=options.search_path,
         history_schema=options.schema,
+        history_owners=options.history_owners,
     )
     with own_errors():
         return drifts.find(settings, conninfo(database), found, ignore=tuple(ignore), observer=observer)

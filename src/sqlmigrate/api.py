@@ -11,7 +11,8 @@ What the functions have in common:
 - `database` is a URL or a libpq connection string. No configuration file and no SQLMIGRATE_ variable is read.
 - `migrations` is a folder, or what `read` made of it: read once where you call several functions.
 - Times are milliseconds (`2000`) or text (`"2s"`, `"500ms"`, `"10min"`).
-- `history_schema` holds the history tables; `role` is the role that scripts run as (SET ROLE).
+- `history_schema` holds the history tables; `history_owners` are roles that are trusted as their owners beside the
+  login's own. `role` is the role that scripts run as (SET ROLE).
 - An `observer` is called with each event while it happens. It should not raise: the run stops then.
 - Results are frozen. Nothing is printed and nothing is asked: a `protected` environment is a matter of the command.
 - What goes wrong is an `errors.Error`; no message holds a password. Hints are worded for the command line.
@@ -27,15 +28,15 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate import connection, engine, errors, events, history, seeds
 from sqlmigrate import migrations as files
 from sqlmigrate import plan as planning
-from sqlmigrate._arguments import SCHEMA, Time, conninfo, own_errors, read_files, require_one, run_options
+from sqlmigrate._arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, require_one, run_options
 from sqlmigrate._throwaway import drift, roundtrip
 from sqlmigrate.engine import Result
 from sqlmigrate.migrations import Migration, Migrations
-from sqlmigrate.plan import Plan, State, Status, needs_attention
+from sqlmigrate.plan import Plan, State, Status
 from sqlmigrate.seeds import SeedResult, SeedSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlmigrate.engine import Options
     from sqlmigrate.engine.apply import Planner, Preview
@@ -46,7 +47,10 @@ __all__ = [
     "plan_rollback_as_sql", "read", "read_seeds", "rollback", "roundtrip", "seed", "status",
 ]  # fmt: skip
 
+needs_attention = checked(planning.needs_attention)
 
+
+@checked
 def read(directory: str | Path) -> Migrations:
     """Read a folder of migrations, without a database.
 
@@ -55,6 +59,7 @@ def read(directory: str | Path) -> Migrations:
     return files.load(Path(directory))
 
 
+@checked
 def read_seeds(directory: str | Path) -> SeedSet:
     """Read a folder of seed files and check each with its JSON Schema, without a database.
 
@@ -63,19 +68,27 @@ def read_seeds(directory: str | Path) -> SeedSet:
     return seeds.load(Path(directory))
 
 
-def status(database: str, migrations: str | Path | Migrations, *, history_schema: str = SCHEMA) -> tuple[Status, ...]:
+@checked
+def status(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+) -> tuple[Status, ...]:
     """List every migration: the applied ones as they were applied, then the pending ones as they will run.
 
     It takes no lock, writes nothing, and works on a standby too. `needs_attention` tells which of them are pending,
     edited, missing or half way. Raises HistoryError where the history cannot be read, and ConnectionFailed.
     """
     found = read_files(migrations)
-    schema = run_options(history_schema=history_schema).schema
+    options = run_options(history_schema=history_schema, history_owners=history_owners)
     with own_errors(), connection.session(conninfo(database)) as session:
         connection.probe(session)
-        return tuple(planning.status(found, history.read(session, schema)))
+        return tuple(planning.status(found, history.read(session, options.schema, owners=options.history_owners)))
 
 
+@checked
 def plan(
     database: str,
     migrations: str | Path | Migrations,
@@ -84,15 +97,17 @@ def plan(
     steps: int | None = None,
     allow_out_of_order: bool = False,
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
 ) -> Plan:
     """Give what `apply` would run with the same arguments, after the same checks; nothing is written.
 
     Raises what `apply` raises before its first script.
     """
     planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, outcome=planning.NO_PLAN)
-    return _preview(database, planner, run_options(history_schema=history_schema)).plan
+    return _preview(database, planner, run_options(history_schema=history_schema, history_owners=history_owners)).plan
 
 
+@checked
 def plan_rollback(
     database: str,
     migrations: str | Path | Migrations,
@@ -103,6 +118,7 @@ def plan_rollback(
     include_marked: Iterable[str] = (),
     recorded: bool = False,
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
 ) -> Plan:
     """Give what `rollback` would run with the same arguments, after the same checks; nothing is written.
 
@@ -117,9 +133,10 @@ def plan_rollback(
         recorded=recorded,
         outcome=planning.NO_PLAN,
     )
-    return _preview(database, planner, run_options(history_schema=history_schema)).plan
+    return _preview(database, planner, run_options(history_schema=history_schema, history_owners=history_owners)).plan
 
 
+@checked
 def plan_as_sql(
     database: str,
     migrations: str | Path | Migrations,
@@ -132,6 +149,7 @@ def plan_as_sql(
     lock_timeout: Time = "2s",
     statement_timeout: Time = 0,
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
 ) -> str:
     """Give what `apply` would run as one script for `psql -X -f`, which leaves the same database and the same history.
 
@@ -145,10 +163,12 @@ def plan_as_sql(
         lock_timeout=lock_timeout,
         statement_timeout=statement_timeout,
         history_schema=history_schema,
+        history_owners=history_owners,
     )
     return _as_sql(database, planner, options)
 
 
+@checked
 def plan_rollback_as_sql(
     database: str,
     migrations: str | Path | Migrations,
@@ -163,6 +183,7 @@ def plan_rollback_as_sql(
     lock_timeout: Time = "2s",
     statement_timeout: Time = 0,
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
 ) -> str:
     """Give what `rollback` would run as one script for `psql -X -f`, as `plan_as_sql` does for `apply`."""
     planner = _rollback_planner(
@@ -180,10 +201,12 @@ def plan_rollback_as_sql(
         lock_timeout=lock_timeout,
         statement_timeout=statement_timeout,
         history_schema=history_schema,
+        history_owners=history_owners,
     )
     return _as_sql(database, planner, options)
 
 
+@checked
 def apply(
     database: str,
     migrations: str | Path | Migrations,
@@ -200,6 +223,7 @@ def apply(
     statement_timeout: Time = 0,
     wait_lock: Time = "5min",
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
     observer: events.Observer = events.ignore,
 ) -> Result:
     """Apply what is pending: all of it, up to and with the id `to`, or the next `steps`.
@@ -228,12 +252,14 @@ def apply(
         statement_timeout=statement_timeout,
         wait_lock=wait_lock,
         history_schema=history_schema,
+        history_owners=history_owners,
     )
     planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, resume=resume_at is not None)
     with own_errors():
         return engine.apply(conninfo(database), planner, options, gate=_pass, observer=observer)
 
 
+@checked
 def rollback(
     database: str,
     migrations: str | Path | Migrations,
@@ -251,6 +277,7 @@ def rollback(
     statement_timeout: Time = 0,
     wait_lock: Time = "5min",
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
     observer: events.Observer = events.ignore,
 ) -> Result:
     """Roll back in the reverse order of application: the last migration, the last `steps`, or `everything`.
@@ -271,6 +298,7 @@ def rollback(
         statement_timeout=statement_timeout,
         wait_lock=wait_lock,
         history_schema=history_schema,
+        history_owners=history_owners,
     )
     planner = _rollback_planner(
         migrations,
@@ -285,6 +313,7 @@ def rollback(
         return engine.rollback(conninfo(database), planner, options, gate=_pass, observer=observer)
 
 
+@checked
 def seed(
     database: str,
     data: str | Path | SeedSet,
@@ -293,6 +322,7 @@ def seed(
     lock_timeout: Time = "2s",
     statement_timeout: Time = 0,
     history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
 ) -> SeedResult:
     """Insert and update the rows of a folder of seed files, in one transaction; rows that are right are not written.
 
@@ -300,7 +330,11 @@ def seed(
     files, tables or rows, and ConnectionFailed; nothing was written then.
     """
     options = run_options(
-        role=role, lock_timeout=lock_timeout, statement_timeout=statement_timeout, history_schema=history_schema
+        role=role,
+        lock_timeout=lock_timeout,
+        statement_timeout=statement_timeout,
+        history_schema=history_schema,
+        history_owners=history_owners,
     )
     found = data if isinstance(data, SeedSet) else read_seeds(data)
     with own_errors():
@@ -312,6 +346,7 @@ def seed(
             statement_timeout=options.statement_timeout,
             gate=_pass,
             history_schema=options.schema,
+            history_owners=options.history_owners,
         )
 
 

@@ -13,6 +13,7 @@ import psycopg
 from sqlmigrate.connection import copy_in, give_back, server_message, session
 from sqlmigrate.errors import ExecutionError, ScriptError
 from sqlmigrate.migrations import BOOTSTRAP
+from sqlmigrate.sql.advice import advice
 from sqlmigrate.sql.script import read_script
 
 if TYPE_CHECKING:
@@ -60,4 +61,5 @@ def statement_failed(script: Script, statement: Statement, error: psycopg.Error)
     """Say which statement PostgreSQL refused, and where."""
     said = server_message(error.diag, str(error))
     place = script.place(statement, int(error.diag.statement_position or 1) - 1)
-    return ExecutionError(said.message, server=said, place=place)
+    hint = advice(said.sqlstate, statement.text, transactional=False)
+    return ExecutionError(said.message, server=said, place=place, hint=hint)

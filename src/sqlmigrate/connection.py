@@ -14,7 +14,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, tuple_row
 from psycopg.waiting import Ready, Wait
 
-from sqlmigrate import queries
+from sqlmigrate import queries, silence
+from sqlmigrate.address import instead, is_starting, require_known_sslmode, shown_host, unknown_parameters
 from sqlmigrate.errors import ConfigError, ConnectionFailed, ServerMessage
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ _KEY_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 _SHORT = 3
+_STARTING = "the server is starting up or shutting down: wait until it accepts connections, then run the command again"
+_TEXT_MAX = 10_000  # characters of a message: a function may raise one of 200 MB
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
-_SCHEMA_HINT = "take yoyo's ?schema= away: the setting search_path does the same for the scripts"
-# A vanished host must not hold locks for hours: the server is asked after 30 s of silence, and given up after 60 s.
-_DEFAULTS = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "connect_timeout": "15"}
 
 _PATH = "pg_catalog, pg_temp"
 OWN_PATH = f"SET search_path TO {_PATH}"
@@ -103,12 +103,16 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
         text = re.sub(r"^([a-z]+)\+[a-z0-9]+://", r"\1://", text)  # SQLAlchemy's and yoyo's postgresql+psycopg://
     try:
         found = conninfo_to_dict(text)
-    except psycopg.ProgrammingError:
-        hint = _SCHEMA_HINT if re.search(r"[?&]schema=", text) else _URL_HINT
-        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=hint) from None
+    except (psycopg.ProgrammingError, UnicodeError):
+        if names := unknown_parameters(text):
+            message = f"{source} has a parameter that libpq does not know: {', '.join(names)}"
+            raise ConfigError(message, hint=instead(names)) from None
+        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=_URL_HINT) from None
     if _is_torn(text, found):
         raise ConfigError(f"{source} has a host or port that cannot be one", hint=_URL_HINT)
-    return {key: str(value) for key, value in found.items() if value is not None}
+    parts = {key: str(value) for key, value in found.items() if value is not None}
+    require_known_sslmode(parts.get("sslmode"), source=source)
+    return parts
 
 
 def _is_torn(text: str, found: dict[str, Any]) -> bool:
@@ -135,13 +139,19 @@ def redact(text: str) -> str:
     return _KEY_PASSWORD.sub(r"\g<start>***", text)
 
 
-def connect(conninfo: str, *, application_name: str = "sqlmigrate") -> Connection:
-    """Open a session in autocommit; raises ConnectionFailed in libpq's words, without any password."""
+def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int | None = None) -> silence.Session:
+    """Open a session in autocommit; raises ConnectionFailed in libpq's words, without any password.
+
+    It gives up a server that says nothing as `silence` tells, unless the connection string says otherwise; `seconds`
+    is for a look at one that has been silent already.
+    """
     given = conninfo_to_dict(conninfo)
-    options = {key: value for key, value in _DEFAULTS.items() if key not in given and not _set_outside(key)}
+    options = {key: value for key, value in silence.CLIENT.items() if key not in given and not _set_outside(key)}
+    if seconds is not None:
+        options["connect_timeout"] = str(seconds)
     try:
         # None: server-side prepared statements clash behind poolers, and nothing here runs often enough to gain
-        connection = psycopg.connect(
+        connection = silence.Session.connect(
             conninfo,
             autocommit=True,
             prepare_threshold=None,
@@ -151,24 +161,28 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate") -> Connectio
         )
     except psycopg.OperationalError as error:
         reason = _first_reason(error, given).removeprefix("connection failed: ")
-        raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}") from None
+        hint = _STARTING if is_starting(conninfo) else None
+        raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint) from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
     _make_ours(connection)
     return connection
 
 
-def _make_ours(connection: Connection) -> None:
+def _make_ours(connection: silence.Session) -> None:
     """Set what our own SQL runs under, in the first round trip; RESET gives the login's settings back.
 
     A pooler may hand its session to others after each transaction. Through one, all is read in one transaction, which
-    `refuse_transaction_pooler` ends.
+    `poolers.refuse_transaction_pooler` ends.
     """
     try:
         is_pooled = f"pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {connection.info.backend_pid}"
-        row = connection.execute(_set_all(_OURS, is_pooled) + f", {is_pooled}".encode()).fetchone()
+        settled = silence.settled(silence.NETWORK, is_pooled)
+        ours = _set_all(_OURS, is_pooled) + f", {settled}, {is_pooled}".encode()
+        with silence.limited(connection, silence.SECONDS):
+            row = connection.execute(ours).fetchone()
         if row and row[-1]:
-            connection.execute(b"BEGIN; " + _set_all(_OURS, "true"))
+            connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ; " + _set_all(_OURS, "true"))
     except psycopg.Error as error:
         connection.close()
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {redact(str(error).strip())}") from None
@@ -190,13 +204,16 @@ def _first_reason(error: psycopg.Error, given: dict[str, Any]) -> str:
 
 
 @contextmanager
-def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[Connection]:
+def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[silence.Session]:
     """Keep a session open for a block; raises ConnectionFailed where the block ends because it was lost."""
     connection = connect(conninfo, application_name=application_name)
     try:
         yield connection
         if connection.info.transaction_status == pq.TransactionStatus.INTRANS:
             connection.rollback()  # a pooler closes the session of a client that leaves in a transaction
+    except KeyboardInterrupt as stop:
+        silence.roll_back(connection, stop)
+        raise
     except psycopg.OperationalError as error:
         if not connection.closed:
             raise
@@ -214,20 +231,8 @@ def settle(connection: Connection) -> None:
 
 
 def be_patient(connection: Connection) -> None:
-    """Make the server notice within a second when we are gone, and let it wait for us as long as it takes."""
-    connection.execute(queries.load("connection")["be_patient"])
-
-
-def settle_writer(conninfo: str, connection: Connection, info: ServerInfo) -> None:
-    """Settle a session that is going to write, unless a pooler in transaction mode would hand its settings to others.
-
-    Raises ConnectionFailed where there is one, before anything is set or written.
-    """
-    if info.pooled:
-        connection.rollback()  # of a pool of one session, the second one must get it
-        with session(conninfo) as second:
-            refuse_transaction_pooler(connection, second)
-    settle(connection)
+    """Make the server notice soon when we are gone, and let it wait for us where we are not."""
+    connection.execute(f"SELECT {silence.settled()}".encode())
 
 
 def limit(connection: Connection, *, lock_timeout: int, statement_timeout: int) -> None:
@@ -256,29 +261,16 @@ def probe(connection: Connection) -> ServerInfo:
     pooled = info.backend_pid != connection.info.backend_pid
     host, port = _address(connection)
     psql = ("-h", host, "-p", port, "-U", connection.info.user, "-d", info.database)
-    return replace(info, host=_shown_host(host, port), pooled=pooled, psql=psql)
+    return replace(info, host=shown_host(host, port), pooled=pooled, psql=psql)
 
 
 def database_of(connection: Connection) -> str:
     """Name the database of a session and its host, for a report."""
-    return f"{connection.info.dbname} on {_shown_host(*_address(connection))}"
+    return f"{connection.info.dbname} on {shown_host(*_address(connection))}"
 
 
 def _address(connection: Connection) -> tuple[str, str]:
     return connection.info.host or connection.info.hostaddr, str(connection.info.port)
-
-
-def _shown_host(host: str, port: str) -> str:
-    return f"socket {host}" if host.startswith("/") else f"{host}:{port}"
-
-
-def meant(conninfo: str) -> str:
-    """Say which database a connection string means, before anybody connects; libpq's own defaults fill the gaps."""
-    known = {item.keyword.decode(): item.val.decode() for item in pq.Conninfo.get_defaults() if item.val}
-    known |= {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value}
-    role = known.get("user", "?")
-    host = _shown_host(known.get("host") or known.get("hostaddr") or "the local socket", known.get("port", "5432"))
-    return f"database {known.get('dbname') or role} on {host} as {role}"
 
 
 def require_writable(info: ServerInfo) -> None:
@@ -364,7 +356,8 @@ def _set_all(values: dict[str, str], local: str) -> bytes:
 
 def copy_in(connection: Connection, command: str, parts: Iterable[str]) -> None:
     """Send the data of a COPY ... FROM STDIN, in memory that does not grow with it; raises psycopg's errors."""
-    with connection.cursor() as cursor, cursor.copy(command.encode()) as copy:
+    unhurried = silence.without_user_timeout(connection.pgconn)  # a trigger may take its time for a row
+    with unhurried, connection.cursor() as cursor, cursor.copy(command.encode()) as copy:
         for part in parts:
             copy.write(part.encode())  # psycopg would recode text to the client_encoding of the script
             connection.wait(_sent(connection.pgconn))
@@ -376,38 +369,21 @@ def _sent(pgconn: PGconn) -> Generator[Wait, Ready | int, None]:
         yield Wait.W
 
 
-def is_pooled(connection: Connection) -> bool:
-    """Tell whether a pooler stands between: libpq was then told another process id than the server's own."""
-    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-    return row is not None and row[0] != connection.info.backend_pid
-
-
-def refuse_transaction_pooler(first: Connection, second: Connection) -> None:
-    """Refuse a pooler that hands the server out by transaction: session locks and settings would go to others.
-
-    Two sessions that are open at the same time are then found on the same server process. Raises ConnectionFailed.
-    """
-    ask = "SELECT pg_catalog.pg_backend_pid()"
-    for connection in (first, second):
-        connection.rollback()
-    for _ in range(3):
-        pids = [row[0] for row in (connection.execute(ask).fetchone() for connection in (first, second, first)) if row]
-        if pids[0] == pids[1] or pids[0] != pids[2]:
-            raise ConnectionFailed(
-                "a connection pooler in transaction mode stands before this database: no lock holds through it",
-                hint="connect to PostgreSQL itself or to the pooler's session mode (Supabase: port 5432, not 6543)",
-            )
-
-
 def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:
-    """Take over the parts of an error or notice that people read."""
+    """Take over the parts of an error or notice that people read; what is too long to be read is cut."""
     return ServerMessage(
-        message=diag.message_primary or fallback.strip(),
+        message=_short(diag.message_primary) or _short(fallback.strip()) or "",
         severity=diag.severity_nonlocalized or diag.severity or "ERROR",
         sqlstate=diag.sqlstate,
-        detail=diag.message_detail,
-        hint=diag.message_hint,
-        context=diag.context,
-        internal_query=diag.internal_query,
+        detail=_short(diag.message_detail),
+        hint=_short(diag.message_hint),
+        context=_short(diag.context),
+        internal_query=_short(diag.internal_query),
         internal_position=int(diag.internal_position) if diag.internal_position else None,
     )
+
+
+def _short(text: str | None) -> str | None:
+    if text is None or len(text) <= _TEXT_MAX:
+        return text
+    return f"{text[:_TEXT_MAX]} ... ({len(text) - _TEXT_MAX} more characters)"

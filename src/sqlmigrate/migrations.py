@@ -12,11 +12,11 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sqlmigrate.conventions import foreign_name
 from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError, UsageError
+from sqlmigrate.numbering import misnumbered
 from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.script import Script, read_script, refused_script
 
@@ -29,8 +29,9 @@ NO_ROLLBACK = "there is no rollback script beside it, so it cannot be rolled bac
 _KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
 _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
-_NUMBER = re.compile(r"(V?)([0-9]{1,5})(?![0-9A-Za-z])(.*)")  # more digits are a date: 20260301_x, 202603011530_y
-_WIDTH = 4  # digits that a number is told to have
+_UNKNOWN_SHOWN = 20  # names of a script that are shown where they do not exist
+_DEPENDS = re.compile(r"^[ \t]*--[ \t]*depends[ \t]*:(.*)$", re.MULTILINE)
+_WORD = re.compile(r"\S+")
 _TAIL = 1 << 16  # bytes
 _UNDO_WORDS = (
     "down",
@@ -88,12 +89,16 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """All migrations of a directory in order, and the warnings that were found while reading them."""
+    """All migrations of a directory in order, and the warnings that were found while reading them.
+
+    `misnumbered` are those of the warnings that say that the order may not be the one that is meant.
+    """
 
     directory: Path
     ordered: tuple[Migration, ...]
     warnings: tuple[Problem, ...] = ()
     by_id: Mapping[str, Migration] = field(default_factory=dict)
+    misnumbered: tuple[Problem, ...] = ()
 
     def get(self, migration_id: str) -> Migration | None:
         """Give the migration of an id, or None."""
@@ -143,9 +148,9 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
             errors = list(error.problems)
     if errors:
         raise MigrationsError(f"the migrations in {directory} are refused", errors)
-    warnings = [*(problem for problem in problems if problem.warning), *_misnumbered(ordered, found)]
-    warnings += _missing_rollbacks(ordered)
-    return Migrations(directory, ordered, tuple(warnings), found)
+    numbers = misnumbered([item.script.path for item in ordered], lambda name: _needed(found[name], found))
+    warnings = [*(problem for problem in problems if problem.warning), *numbers, *_missing_rollbacks(ordered)]
+    return Migrations(directory, ordered, tuple(warnings), found, tuple(numbers))
 
 
 def in_order(migrations: Iterable[Migration]) -> list[Migration]:
@@ -280,35 +285,25 @@ def _tail(script: Script) -> str:
 def _dependency_problems(found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:
     problems = []
     for migration in found.values():
-        for name in migration.depends:
-            if name in found or name in refused:
-                continue
+        unknown = [name for name in dict.fromkeys(migration.depends) if name not in found and name not in refused]
+        for name in unknown[:_UNKNOWN_SHOWN]:
             near = _near(name, found, n=1)
             hint = f"did you mean {near[0]}?" if near else None
             place = _directive_place(migration.script, name)
             problems.append(Problem(f"depends on {name}, which does not exist in this directory", place, hint))
+        if (left := len(unknown) - _UNKNOWN_SHOWN) > 0:
+            message = f"depends on {left} more that do not exist in this directory"
+            problems.append(Problem(message, Place(migration.script.path)))
     return problems
 
 
 def _directive_place(script: Script, name: str) -> Place:
-    pattern = rf"^[ \t]*--[ \t]*depends[ \t]*:(?:.*\s)?({re.escape(name)})(?!\S)"
-    if script.text is None or not (found := re.search(pattern, script.text, re.MULTILINE)):
-        return Place(script.path)
-    return place_at(script.path, script.text, found.start(1))
-
-
-def _misnumbered(ordered: Iterable[Migration], known: Mapping[str, Migration]) -> list[Problem]:
-    """Warn once where a higher number runs before a lower one, since the names are sorted as text."""
-    numbered = [(found, item) for item in ordered if (found := _NUMBER.match(item.migration_id))]
-    for (high, first), (low, then) in pairwise(numbered):
-        in_vain = high[1] == low[1] and int(high[2]) > int(low[2]) and first.script.path.name < then.script.path.name
-        if in_vain and first.migration_id not in _needed(then, known):
-            width = max(_WIDTH, len(high[2]))
-            wider = " and ".join(f"{found[1]}{found[2].zfill(width)}{found[3]}" for found in (low, high))
-            message = f"runs before {then.migration_id}: the order is that of the names"
-            hint = f"write {wider}, or say `-- depends:`"
-            return [Problem(message, Place(first.script.path), hint, warning=True)]
-    return []
+    """Give the place of a name in a script's `-- depends:`."""
+    for line in _DEPENDS.finditer(script.text or ""):
+        for word in _WORD.finditer(line[0], line.start(1) - line.start()):
+            if word[0] == name:
+                return place_at(script.path, script.text or "", line.start() + word.start())
+    return Place(script.path)
 
 
 def _needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:

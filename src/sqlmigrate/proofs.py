@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import __version__
 from sqlmigrate.errors import Error, MigrationsError, Place, Problem
+from sqlmigrate.files import make_folder, write_text
 from sqlmigrate.migrations import BOOTSTRAP, PROOFS
 from sqlmigrate.roundtrip import PROVEN, Samples, Verdict, find_samples
 
@@ -35,7 +36,8 @@ class Proof:
 
     `sha256` is of the script and `rollback_sha256` of its rollback, `samples` of the sample files by their names, all
     of the files' bytes. `before` is a digest of all files that come before (the bootstrap's too), `base` the
-    fingerprint of the schema that they make. `postgresql` is the major version that it ran on.
+    fingerprint of the schema that they make. `postgresql` is the major version that it ran on, `settings` are
+    those of the database that are not what they mostly are.
     """
 
     migration_id: str
@@ -47,6 +49,7 @@ class Proof:
     base: str | None
     postgresql: int
     tool: str = __version__
+    settings: Mapping[str, str] = field(default_factory=dict)
     version: int = VERSION
 
 
@@ -68,8 +71,8 @@ def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
     paths = []
     for proof in _proofs(migrations, trips):
         path = path_of(migrations, proof.migration_id)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"version": VERSION} | asdict(proof), indent=2) + "\n", encoding="utf-8")
+        make_folder(path.parent)
+        write_text(path, json.dumps(_as_json(proof), indent=2) + "\n")
         paths.append(path)
     return paths
 
@@ -77,6 +80,12 @@ def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
 def is_proof(trip: RoundTrip) -> bool:
     """Tell whether a round trip was tried as it would run, on everything that comes before it, and to its end."""
     return trip.verdict is not Verdict.NOT_TRIED and not trip.left_out and trip.bug is None
+
+
+def _as_json(proof: Proof) -> dict[str, Any]:
+    """Give what a file holds; where no setting is worth a word, none is there."""
+    found = {"version": VERSION} | asdict(proof)
+    return found if proof.settings else {name: value for name, value in found.items() if name != "settings"}
 
 
 def outdated(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Problem]:
@@ -96,8 +105,9 @@ def outdated(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Problem
         if recorded is None:
             continue
         comparable = (recorded.postgresql, recorded.tool) == (proof.postgresql, proof.tool)
+        made_with = {name: getattr(proof, name) for name in ("tool", "postgresql", "base", "settings")}
         base = recorded.base if comparable else proof.base
-        if replace(recorded, tool=proof.tool, postgresql=proof.postgresql, base=proof.base) != proof:
+        if replace(recorded, **made_with) != proof:
             found.append(
                 Problem("this proof is stale: the files, what comes before or the verdict changed", Place(path))
             )
@@ -122,6 +132,7 @@ def _proofs(migrations: Migrations, trips: Iterable[RoundTrip]) -> Iterator[Proo
             before[trip.migration_id],
             trip.base,
             trip.postgresql,
+            settings=trip.settings,
         )
 
 

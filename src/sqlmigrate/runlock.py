@@ -10,16 +10,17 @@ from __future__ import annotations
 import hashlib
 import time
 from contextlib import contextmanager
-from select import select
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import is_pooled, refuse_transaction_pooler, session, settle
+from sqlmigrate.connection import session, settle
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import LockHolder, WaitingForRunLock, ignore
+from sqlmigrate.poolers import is_pooled, refuse_transaction_pooler
+from sqlmigrate.silence import SECONDS, is_readable, limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.events import Observer
+    from sqlmigrate.silence import Session
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
@@ -35,7 +37,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 class RunLock:
     """A held run lock; ask `require` before each migration."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Session) -> None:
         self.connection = connection
         self._ended = False
         connection.add_notice_handler(self._listen)
@@ -43,7 +45,7 @@ class RunLock:
     def require(self) -> None:
         """Raise ConnectionFailed where the session that holds the lock is gone; costs no round trip."""
         try:
-            while not self._ended and select([self.connection.fileno()], [], [], 0)[0]:
+            while not self._ended and is_readable(self.connection):
                 self.connection.pgconn.consume_input()
                 self.connection.pgconn.is_busy()  # takes in what has come
         except (psycopg.Error, OSError, ValueError):
@@ -81,11 +83,14 @@ def held(
         yield RunLock(connection)
 
 
-def _acquire(connection: Connection, key: int, wait: float, observer: Observer) -> None:
+def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> None:
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
-    while not _try(connection, key):
-        holder = _holder(connection, key)
+    while True:
+        with limited(connection, SECONDS):  # neither question waits for anything
+            if _try(connection, key):
+                return
+            holder = _holder(connection, key)
         left = deadline - time.monotonic()
         if left <= 0:
             who = f", held by {holder}" if holder else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlmigrate.config import load
 from sqlmigrate.errors import ScriptError, UsageError
+from sqlmigrate.files import make_folder, write_new
 
 _CONFIG = """\
 # Settings of sqlmigrate; `sqlmigrate config` shows each with where it came from.
@@ -53,14 +54,11 @@ def new_pair(directory: Path, name: str) -> tuple[Path, Path]:
     stem = f"{datetime.now(UTC):%Y%m%d%H%M%S}_{slug}"
     script, rollback = directory / f"{stem}.sql", directory / f"{stem}.rollback.sql"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         for path, text in ((script, _SCRIPT), (rollback, _ROLLBACK)):
-            with path.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text.format(name=" ".join(words), stem=stem))
-    except FileExistsError as error:
-        raise ScriptError(f"{error.filename} exists already; nothing was overwritten") from None
-    except OSError as error:
-        raise ScriptError(f"{error.filename or directory}: {error.strerror}") from None
+            write_new(path, text.format(name=" ".join(words), stem=stem))
+    except FileExistsError:
+        raise ScriptError(f"{path} exists already; nothing was overwritten") from None
     return script, rollback
 
 
@@ -76,11 +74,14 @@ def init_project(root: Path, migrations: Path | None, config_file: Path | None) 
         else:
             beside = os.path.relpath(root / folder, config.resolve().parent)  # paths in the file are relative to it
             text = _CONFIG.format(migrations=_toml_string(Path(beside).as_posix()))
-            config.write_text(text, encoding="utf-8", newline="\n")
+            write_new(config, text)
             made.append(config)
         for path in (root / folder, root / data):
-            (kept if path.is_dir() else made).append(path)
-            path.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                kept.append(path)
+            else:
+                make_folder(path)
+                made.append(path)
     except OSError as error:
         raise ScriptError(f"{error.filename}: {error.strerror}") from None
     return [_short(path, root) for path in made], [_short(path, root) for path in kept]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmigrate.schema import POSITION, TABLE, Name, Schema, Value
+from sqlmigrate.sql.difference import same_routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 FLAGS = ("invalid", "not ready", "not live", "clustered", "replica identity", "inherited")
 """What the definition of an index or a trigger does not say."""
+ROUTINES = ("function", "procedure")
+ROW_POSITION = "position in the row type"
+"""What the position of a column is called where columns have the row type of its table."""
 TEXT_LINES = 40
 """Lines of one definition that are shown."""
 
@@ -53,13 +57,42 @@ def compare(before: Schema, after: Schema) -> tuple[Change, ...]:
             if change.property != POSITION or name in moved
         ),
     ]
+    if moved:
+        changes = _with_row_types(changes, new)
     return tuple(sorted(changes, key=_order))
 
 
-def order_only(changes: Iterable[Change]) -> bool:
-    """Tell whether there are differences, and all of them are the physical order of columns."""
-    found = list(changes)
-    return bool(found) and all(change.kind == "changed" and change.property == POSITION for change in found)
+def _with_row_types(changes: Iterable[Change], objects: Objects) -> list[Change]:
+    """Call the position of a column otherwise where values of its table's row type are stored: they go by place."""
+    stored = {
+        str(found["type"]).removesuffix("[]")
+        for name, found in objects.items()
+        if name.kind in ("column", "attribute") and "type" in found
+    }
+    return [
+        replace(change, property=ROW_POSITION)
+        if is_order(change) and objects[change.object].get(TABLE) in stored
+        else change
+        for change in changes
+    ]
+
+
+def is_order(change: Change) -> bool:
+    """Tell whether a change is of the physical order of columns; of a composite type's attributes it is no such thing.
+
+    Rows of a table are written by column; values of a composite type by place, in text and by ROW().
+    """
+    return change.kind == "changed" and change.object.kind == "column" and change.property == POSITION
+
+
+def is_text(change: Change) -> bool:
+    """Tell whether a change is of white space and comments in the body of a routine."""
+    return (
+        change.kind == "changed"
+        and change.object.kind in ROUTINES
+        and change.property == "definition"
+        and same_routine(str(change.before), str(change.after))
+    )
 
 
 def as_text(changes: Iterable[Change]) -> list[str]:

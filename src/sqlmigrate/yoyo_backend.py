@@ -152,7 +152,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         self.unmark_migrations([migration])
 
     def _history(self) -> History:
-        return history.read(self.connection, self.options.schema)
+        return history.read(self.connection, self.options.schema, owners=self.options.history_owners)
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[connection.ServerInfo, runlock.RunLock, History]]:
@@ -167,16 +167,17 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         with self.lock():
             connection.settle(self.connection)
             found = self._history()
-            history.install(self.connection, self.options.schema, found)
+            found = history.install(self.connection, self.options.schema, found, owners=self.options.history_owners)
             if self._run_lock is None:  # pragma: no cover  it is held here
                 raise HistoryError("the run lock is not held")
             yield info, self._run_lock, found
 
     def _require_adopted(self, steps: Sequence[Migration]) -> None:
         """Refuse to apply again what yoyo has applied before us; what we rolled back since may come again."""
-        undone = yoyo_tables.undone(self.connection, yoyo_tables.Place(self.options.schema, yoyo_tables.TABLE))
+        schema, owners = self.options.schema, self.options.history_owners
+        undone = yoyo_tables.undone(self.connection, yoyo_tables.Place(schema, yoyo_tables.TABLE), owners)
         hashes = [step.migration_hash for step in steps if step.migration_hash not in undone]
-        if found := yoyo_tables.not_adopted(self.connection, self.options.schema, hashes):
+        if found := yoyo_tables.not_adopted(self.connection, schema, owners, hashes):
             place, row = found
             raise HistoryError(
                 f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
@@ -186,6 +187,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
     def _write(self, commands: Iterable[connection.Command]) -> None:
         try:
             with self._writing(), self.connection.transaction():
+                history.hold(self.connection, self.options.schema, self.options.history_owners)
                 yoyo_tables.execute(self.connection, commands)
         except (psycopg.errors.UniqueViolation, psycopg.errors.DivisionByZero):
             raise HistoryError("another run changed the history in the meantime; nothing was changed") from None
@@ -213,6 +215,7 @@ def _options(found: config.Config, dburi: Any) -> Options:
     """Take the settings of the project; `?schema=` sets the search_path of scripts, as it does for yoyo."""
     return Options(
         schema=found.history_schema,
+        history_owners=found.history_owners,
         role=found.role,
         search_path=dburi.args.get("schema") or found.search_path,
         lock_timeout=found.lock_timeout,

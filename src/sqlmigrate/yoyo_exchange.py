@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlmigrate import history, yoyo_tables
-from sqlmigrate.connection import Command, probe, require_writable, session, settle_writer
+from sqlmigrate.connection import Command, probe, require_writable, session
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import in_order
+from sqlmigrate.poolers import settle_writer
 from sqlmigrate.yoyo_tables import FIRST, TABLE, Place
 
 if TYPE_CHECKING:
@@ -91,11 +92,12 @@ def adopt(
 
     `gate` gets what would be done before anything is written; it raises to stop.
     """
+    owners = options.history_owners
 
     def look(connection: Connection, found: History) -> Adoption:
-        place = yoyo_tables.source(connection, options.schema, where)
-        yoyo_tables.require_idle(connection, place)
-        return _adoption(place, yoyo_tables.rows(connection, place), migrations, found)
+        place = yoyo_tables.source(connection, options.schema, owners, where)
+        yoyo_tables.require_idle(connection, place, owners)
+        return _adoption(place, yoyo_tables.rows(connection, place, owners), migrations, found)
 
     def write(connection: Connection, planned: Adoption) -> None:
         run = history.Run()
@@ -119,6 +121,7 @@ def copy_back(
 
     What we rolled back is taken out there; what only yoyo knows stays.
     """
+    owners = options.history_owners
 
     def look(connection: Connection, found: History) -> Copy:
         if found.version is None:
@@ -127,12 +130,16 @@ def copy_back(
             name = found.half_way[0].migration_id
             hint = "finish it first, with `sqlmigrate apply` or `sqlmigrate rollback`"
             raise HistoryError(f"{name} stopped half way, which yoyo's tables cannot say", hint=hint)
-        place = yoyo_tables.destination(connection, options.schema, where)
-        yoyo_tables.require_idle(connection, place)
-        undone = yoyo_tables.undone(connection, Place(options.schema, TABLE))
-        return _copy(place, yoyo_tables.rows(connection, place), found, undone)
+        place = yoyo_tables.destination(connection, options.schema, owners, where)
+        yoyo_tables.require_idle(connection, place, owners)
+        undone = yoyo_tables.undone(connection, Place(options.schema, TABLE), owners)
+        return _copy(place, yoyo_tables.rows(connection, place, owners), found, undone)
 
-    return _carry_out(conninfo, options, gate, observer, look, _write_copy)
+    def write(connection: Connection, planned: Copy) -> None:
+        with yoyo_tables.writing(connection, planned.place, owners):
+            yoyo_tables.execute(connection, _copying(planned))
+
+    return _carry_out(conninfo, options, gate, observer, look, write)
 
 
 def record(
@@ -163,12 +170,13 @@ def _carry_out(
     with session(conninfo) as connection:
         info = probe(connection)
         require_writable(info)
-        planned = look(connection, history.read(connection, options.schema))
+        planned = look(connection, history.read(connection, options.schema, owners=options.history_owners))
         settle_writer(conninfo, connection, info)
         gate(info, planned)
         if not planned.changes:
             return planned
         with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
+            history.hold(connection, options.schema, options.history_owners)
             planned = look(connection, found)
             write(connection, planned)
     return planned
@@ -225,7 +233,8 @@ def _rising(rows: Iterable[Applied]) -> Iterator[tuple[Applied, datetime]]:
         yield row, last
 
 
-def _write_copy(connection: Connection, planned: Copy) -> None:
+def _copying(planned: Copy) -> list[Command]:
+    """Give the commands that write into yoyo's tables."""
     place, run = planned.place, history.Run()
     put, take = yoyo_tables.text("put", place), yoyo_tables.text("take", place)
     changed = (*planned.added, *planned.times)
@@ -235,5 +244,4 @@ def _write_copy(connection: Connection, planned: Copy) -> None:
     for name, operation in said:
         # the first command alone, the row of yoyo's log: ours has nothing new to tell
         commands += history.log(place.schema, name, operation, run, reason="copied from the history of sqlmigrate")[:1]
-    with yoyo_tables.writing(connection, place):
-        yoyo_tables.execute(connection, commands)
+    return commands

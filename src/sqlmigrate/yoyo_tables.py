@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import RawCursor, sql
 from psycopg.rows import class_row
 
-from sqlmigrate import queries
+from sqlmigrate import queries, trust
 from sqlmigrate.connection import as_login
 from sqlmigrate.errors import HistoryError, UsageError
+from sqlmigrate.trust import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlmigrate.connection import Command, Connection
 
@@ -25,6 +26,9 @@ TABLE = "_yoyo_migration"
 
 VERSION = 2
 """The version of yoyo's tables that we read and write: yoyo 6.0 and later."""
+
+_LOG, _VERSION, _LOCK = "_yoyo_log", "_yoyo_version", "yoyo_lock"
+_MADE = {_LOG: ["create_log"], _VERSION: ["create_version", "record_version"]}
 
 FIRST = datetime(1970, 1, 1)  # noqa: DTZ001  yoyo's times are in UTC and do not say so
 """The time that stands for none."""
@@ -40,12 +44,16 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A table of yoyo's; `current` says that it has the columns of version 2, `exists` is False for one to be made."""
+    """A table of yoyo's; `current` says that it has the columns of version 2, `exists` is False for one to be made.
+
+    `of_ours` says that it belongs to a history of sqlmigrate.
+    """
 
     schema: str
     name: str
     current: bool = True
     readable: bool = True
+    of_ours: bool = False
     exists: bool = True
 
     def __str__(self) -> str:
@@ -66,16 +74,26 @@ class Row:
         return self.migration_id or self.migration_hash
 
 
-def not_adopted(connection: Connection, ours: str, hashes: Iterable[str]) -> tuple[Place, Row] | None:
-    """Give the first row of yoyo's, in any table but ours, that says one of these is applied; None where none does."""
+def not_adopted(
+    connection: Connection, ours: str, owners: Collection[str], hashes: Iterable[str]
+) -> tuple[Place, Row] | None:
+    """Give the first row of yoyo's, in any table but ours, that says one of these is applied; None where none does.
+
+    Raises HistoryError where such a table is not to be trusted: whether it is right cannot be known.
+    """
     wanted = set(hashes)
     for place in _tables(connection, ours, TABLE):
-        if not (place.readable and place.current):
+        if place.of_ours or not (place.readable and place.current):
             continue
-        for row in rows(connection, place):
+        for row in rows(connection, place, owners):
             if row.migration_hash in wanted:
                 return place, row
     return None
+
+
+def of_ours(connection: Connection, ours: str) -> list[str]:
+    """Give the schemas of other histories of sqlmigrate in this database."""
+    return [place.schema for place in _tables(connection, ours, TABLE) if place.of_ours]
 
 
 def _tables(connection: Connection, ours: str, table: str) -> list[Place]:
@@ -83,9 +101,12 @@ def _tables(connection: Connection, ours: str, table: str) -> list[Place]:
         return cursor.execute(queries.load("yoyo")["tables"], {"ours": ours, "table": table}).fetchall()
 
 
-def source(connection: Connection, ours: str, where: Where) -> Place:
+def source(connection: Connection, ours: str, owners: Collection[str], where: Where) -> Place:
     """Find the one table to adopt from; raises UsageError where there are several, HistoryError where there is none."""
     found = [place for place in _tables(connection, ours, where.table) if where.schema in {None, place.schema}]
+    if where.schema is not None and any(place.of_ours for place in found):
+        raise _not_yoyos(where.schema)
+    found = [place for place in found if not place.of_ours]
     named = [place for place in found if place.name == where.table]
     readable = [place for place in named if place.readable]
     if len(readable) > 1:
@@ -93,7 +114,7 @@ def source(connection: Connection, ours: str, where: Where) -> Place:
         hint = f"name one: {' or '.join(f'--schema {place.schema}' for place in readable)}"
         raise UsageError(f"yoyo has tables in several schemas: {names}", hint=hint)
     if readable:
-        return _require_known(connection, readable[0])
+        return _require_known(connection, readable[0], owners)
     if named:
         raise _not_readable(connection, named[0])
     others = [place for place in found if place.readable]
@@ -102,7 +123,12 @@ def source(connection: Connection, ours: str, where: Where) -> Place:
     raise HistoryError(f"there is no table {where.table} of yoyo in {which}", hint=f"try {hint}" if hint else None)
 
 
-def destination(connection: Connection, ours: str, where: Where) -> Place:
+def _not_yoyos(schema: str) -> UsageError:
+    message = f"schema {schema} holds another history of sqlmigrate, and none of yoyo's"
+    return UsageError(message, hint="name the schema of yoyo's tables: --schema NAME")
+
+
+def destination(connection: Connection, ours: str, owners: Collection[str], where: Where) -> Place:
     """Find where yoyo looks: its table in the schema that is named, or else in the first of the search_path."""
     schema = where.schema
     if schema is None:
@@ -117,22 +143,23 @@ def destination(connection: Connection, ours: str, where: Where) -> Place:
     named = [place for place in _tables(connection, ours, where.table) if place.name == where.table]
     for place in named:
         if place.schema == schema:
+            if place.of_ours:
+                raise _not_yoyos(schema)
             if not place.readable:
                 raise _not_readable(connection, place)
-            return _require_known(connection, place)
+            return _require_known(connection, place, owners)
+    named = [place for place in named if not place.of_ours]
     if named and where.schema is None:
         hint = f"name the schema: {' or '.join(f'--schema {name}' for name in [*(p.schema for p in named), schema])}"
         raise UsageError(f"yoyo looks in schema {schema} first, but its table is {named[0]}", hint=hint)
     return Place(schema, where.table, exists=False)
 
 
-def _require_known(connection: Connection, place: Place) -> Place:
+def _require_known(connection: Connection, place: Place, owners: Collection[str]) -> Place:
     """Refuse tables of an older or a newer yoyo."""
     version: int | None = None
     if place.current:
-        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege), connection.transaction():
-            row = connection.execute(_compose("version", place)).fetchone()
-            version = row[0] if row else None
+        [(version,)] = _ask(connection, place, owners, "version", _VERSION) or [(None,)]
     else:
         hint = "`yoyo list` of yoyo 9 brings its tables up to date; then run the command again"
         raise HistoryError(f"{place} has the shape of a yoyo before 6.0", hint=hint)
@@ -141,12 +168,22 @@ def _require_known(connection: Connection, place: Place) -> Place:
     return place
 
 
-def require_idle(connection: Connection, place: Place) -> None:
+def require_idle(connection: Connection, place: Place, owners: Collection[str]) -> None:
     """Refuse to read or write while yoyo is at work: it applies in one transaction and records in another."""
-    unknown = (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege)
-    with suppress(*unknown), connection.transaction():
-        if row := connection.execute(_compose("running", place)).fetchone():
-            raise _yoyo_runs(f"process {row[0]}")
+    if found := _ask(connection, place, owners, "running", _LOCK):
+        raise _yoyo_runs(f"process {found[0][0]}")
+
+
+def _ask(connection: Connection, place: Place, owners: Collection[str], name: str, table: str) -> list[tuple[Any, ...]]:
+    """Read a table of yoyo's beside its main one; one that is missing, or that may not be read, says nothing."""
+    with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege), connection.transaction():
+        return trust.read(connection, _all(place, owners).only(table), _compose(name, place), locked=[table])[0]
+    return []
+
+
+def _all(place: Place, owners: Collection[str]) -> Tables:
+    """Give yoyo's tables; its schema belongs to others too, and nobody but their owners can change them."""
+    return Tables(place.schema, (place.name, _LOG, _VERSION, _LOCK), tuple(owners))
 
 
 def _yoyo_runs(who: str) -> HistoryError:
@@ -154,29 +191,37 @@ def _yoyo_runs(who: str) -> HistoryError:
     return HistoryError(f"yoyo is running ({who}), or was killed and left its lock behind", hint=hint)
 
 
-def _take_yoyos_lock(connection: Connection, place: Place) -> bool:
-    """Keep yoyo out until we commit; False where no yoyo has ever made its lock's table."""
+def _take_yoyos_lock(connection: Connection, place: Place) -> None:
+    """Keep yoyo out until we commit."""
     try:
         with connection.transaction():
             connection.execute(_compose("lock", place))
     except psycopg.errors.UniqueViolation:
         raise _yoyo_runs("it has just begun") from None
-    except psycopg.errors.UndefinedTable:
-        return False
-    return True
+
+
+def _make(connection: Connection, place: Place, there: Collection[str]) -> None:
+    """Make those tables that are missing."""
+    made = {place.name: ["create_migration"], **_MADE}
+    for name in (name for table, names in made.items() if table not in there for name in names):
+        connection.execute(_compose(name, place))
 
 
 @contextmanager
-def writing(connection: Connection, place: Place) -> Iterator[None]:
+def writing(connection: Connection, place: Place, owners: Collection[str]) -> Iterator[None]:
     """Make the tables where they are missing, and keep yoyo out while they are written.
 
-    Raises HistoryError where yoyo is at work or the role may not write.
+    Raises HistoryError where yoyo is at work, the role may not write, or the tables are not to be trusted.
     """
+    tables = _all(place, owners)
     try:
-        if not place.exists:
-            for name in ("create_migration", "create_log", "create_version", "record_version"):
-                connection.execute(_compose(name, place))
-        held = _take_yoyos_lock(connection, place)
+        there = trust.there(connection, place.schema, tables.names)
+        trust.require(connection, tables)
+        _make(connection, place, there)
+        trust.hold(connection, tables, [name for name in tables.names if name in there or name != _LOCK])
+        held = _LOCK in there  # made by yoyo's first run
+        if held:
+            _take_yoyos_lock(connection, place)
         yield
         if held:
             connection.execute(_compose("unlock", place))
@@ -195,17 +240,22 @@ def _not_readable(connection: Connection, place: Place) -> HistoryError:
     return HistoryError(f"role {connection.info.user} may not read {place}", hint=f"a DBA can help: {hint}")
 
 
-def rows(connection: Connection, place: Place) -> list[Row]:
-    """Read what is recorded; a table that is still to be made has no rows."""
+def rows(connection: Connection, place: Place, owners: Collection[str]) -> list[Row]:
+    """Read what is recorded; a table that is still to be made has no rows.
+
+    Raises HistoryError where the table is not to be trusted.
+    """
     if not place.exists:
         return []
-    with connection.cursor(row_factory=class_row(Row)) as cursor:
-        return cursor.execute(_compose("rows", place)).fetchall()
+    tables = _all(place, owners).only(place.name)
+    query, factory = _compose("rows", place), class_row(Row)
+    return trust.read(connection, tables, query, locked=[place.name], row_factory=factory)[0]
 
 
-def undone(connection: Connection, place: Place) -> dict[str, datetime]:
+def undone(connection: Connection, place: Place, owners: Collection[str]) -> dict[str, datetime]:
     """Give what the log beside a table says was rolled back or unmarked last: hash and time."""
-    return dict(connection.execute(_compose("undone", place)).fetchall())
+    tables = _all(place, owners).only(_LOG)
+    return dict(trust.read(connection, tables, _compose("undone", place), locked=[_LOG])[0])
 
 
 def execute(connection: Connection, commands: Iterable[Command]) -> None:

@@ -14,6 +14,7 @@ SAMPLES = {
     "database_url": ("postgresql://localhost/x", "postgresql://localhost/x"),
     "database_url_env": ("MY_URL", "MY_URL"),
     "history_schema": ("migrations", "migrations"),
+    "history_owners": ("deploy, dba", ["deploy", "dba"]),
     "role": ("owner", "owner"),
     "search_path": ("app, public", "app, public"),
     "lock_timeout": ("5s", 5_000),
@@ -198,6 +199,7 @@ def test_an_environment_without_a_file_is_refused(project, sqlmigrate):
         ('migrations = ""', ["migrations: a path is needed"]),
         ("role = 1", ["role: a text is needed"]),
         ('history_schema = "pg_x"', ["history_schema: names that begin with pg_ belong to PostgreSQL"]),
+        (f"history_owners = ['{'x' * 64}']", ["history_owners: ", "is no name of a role"]),
         ('migrations = "sql"\nlock_timeout = 2s\n', ["sqlmigrate.toml is no valid TOML", "line 2"]),
         ("tool = 1", ["sqlmigrate.toml"]),
         ("[tool]\nsqlmigrate = 1", ["[tool.sqlmigrate] must be a table"]),
@@ -370,3 +372,38 @@ def test_a_home_folder_is_written_with_a_tilde(project, setting):
     project.config('migrations = "~/sql"\n')
 
     assert setting("migrations")[0] == str(Path("~/sql").expanduser())
+
+
+def test_a_configuration_above_the_working_directory_is_named(project, sqlmigrate, monkeypatch):
+    file = project.config("role = 'of_above'\n")
+    (below := project.root / "below").mkdir()
+    monkeypatch.chdir(below)
+
+    outcome = sqlmigrate("config")
+    document = sqlmigrate("config", "--json").document
+
+    assert outcome.lines[0] == f"file: {file}, found above the working directory"
+    assert (document["file"], document["found_above"], document["passed_over"]) == (str(file), True, [])
+
+
+def test_a_configuration_that_others_may_have_written_is_passed_over_with_a_warning(project, sqlmigrate, monkeypatch):
+    file = project.config("migrations = 'theirs'\n")
+    (below := project.root / "below").mkdir()
+    monkeypatch.chdir(below)
+    project.root.chmod(0o1777)
+
+    outcome = sqlmigrate("config", "--json")
+
+    note = f"{file} is passed over, and so is all above {project.root}: anybody may write to it"
+    assert outcome.stderr == f"warning: {note}\n"
+    assert (outcome.document["file"], outcome.document["passed_over"]) == (None, [note])
+
+
+def test_the_banner_names_a_configuration_above(project, target, sqlmigrate, monkeypatch):
+    file = project.config("")
+    (below := project.root / "below").mkdir()
+    monkeypatch.chdir(below)
+
+    outcome = sqlmigrate("status", "--quiet")
+
+    assert f"(named by variable DATABASE_URL, configuration {file})" in outcome.stderr

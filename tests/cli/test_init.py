@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(empty, sqlmigrate):
     outcome = sqlmigrate("init")
 
     assert outcome.status == 1
-    assert "sql: File exists" in outcome.stderr
+    assert "sql: cannot be made: there is something else of this name" in outcome.stderr
 
 
 def test_from_an_empty_folder_to_an_applied_migration_and_back(empty, private, sqlmigrate, monkeypatch):

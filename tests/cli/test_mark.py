@@ -173,3 +173,42 @@ def test_a_protected_environment_wants_the_name_of_the_database(project, adopted
     assert sqlmigrate(command, "b", "--env", "live", *options).status == 2
     assert applied(adopted) == ["a", "b"]
     assert sqlmigrate(command, "b", "--env", "live", "--yes-i-mean", adopted.name).status == 0
+
+
+def test_all_that_is_pending_is_marked_at_once(adopted, project, sqlmigrate):
+    project.tables("c", "d")
+
+    outcome = sqlmigrate("mark", "--all")
+
+    assert (outcome.status, outcome.stdout) == (0, "marked c\nmarked d\n2 marked, 2 applied already\n")
+    assert applied(adopted) == ["a", "b", "c", "d"]
+    assert tables(adopted) == ["a", "b"]
+
+
+def test_all_up_to_one_are_marked_and_those_behind_it_are_not(project, target, sqlmigrate):
+    project.tables("a", "b", "c")
+
+    outcome = sqlmigrate("mark", "--through", "b", "--json")
+
+    assert (outcome.status, outcome.document["marked"]) == (0, ["a", "b"])
+    assert (applied(target), tables(target)) == (["a", "b"], [])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("a", "--all"), ("--all", "--through", "a"), ("--all", "--from", "yoyo"), ("--through", "a", "--schema", "x")],
+)
+def test_one_way_to_name_them_is_enough(project, target, sqlmigrate, options):
+    project.tables("a")
+
+    assert sqlmigrate("mark", *options).status == 2
+    assert not has_history(target)
+
+
+def test_through_an_unknown_id_nothing_is_marked(project, target, sqlmigrate):
+    project.tables("a")
+
+    outcome = sqlmigrate("mark", "--through", "aa")
+
+    assert (outcome.status, has_history(target)) == (2, False)
+    assert "there is no migration 'aa'" in outcome.stderr

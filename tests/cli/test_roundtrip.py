@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from support.command import ended, started
+from support.command import ended, started, terminal
 from support.contents import tables
 from support.processes import family
 from support.waiting import wait_until
@@ -96,12 +94,9 @@ def test_a_signal_ends_it_at_once_with_all_servers(project, jobs, number, status
 @pytest.mark.usefixtures("shadow")
 def test_on_a_terminal_the_bar_gives_way_to_the_lines(project):
     project.tables("a", "b")
-    terminal, end = os.openpty()
-    command = [sys.executable, "-m", "sqlmigrate", "roundtrip", "--no-color"]
-    subprocess.run(command, check=True, stdin=end, stdout=end, stderr=end, env=os.environ | {"TERM": "xterm"})
-    shown = os.read(terminal, 100_000).decode()
-    os.close(end)
-    os.close(terminal)
+    with terminal("roundtrip", "--no-color", env=os.environ | {"TERM": "xterm"}) as screen:
+        assert screen.end() == 0
+    shown = screen.shown
 
     erased = "\x1b[2K"
     assert "round trips" in shown
@@ -133,6 +128,7 @@ def test_stdout_is_one_json_document_with_exit_status_3(pairs, sqlmigrate):
     assert (last["differences"], last["error"]) == ([], None)
     assert document["summary"] == {
         "exact": 1,
+        "text_only": 0,
         "order_only": 0,
         "lossy": 0,
         "not_restored": 1,

@@ -59,7 +59,7 @@ def test_status_writes_nothing(project, target, sqlmigrate):
     assert not has_history(target)
 
 
-def test_status_works_for_a_role_that_may_only_read(mixed, sqlmigrate):
+def test_status_works_for_a_role_that_may_only_read_and_trusts_the_owner(mixed, sqlmigrate, monkeypatch):
     admin = mixed.connect_superuser()
     admin.execute("DROP ROLE IF EXISTS reader")
     admin.execute("CREATE ROLE reader LOGIN")
@@ -69,13 +69,18 @@ def test_status_works_for_a_role_that_may_only_read(mixed, sqlmigrate):
     without = sqlmigrate("status", "--database-url", url)
     admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO reader")
     granted = sqlmigrate("status", "--database-url", url)
+    monkeypatch.setenv("SQLMIGRATE_HISTORY_OWNERS", "migrator")
+    trusting = sqlmigrate("status", "--database-url", url)
     admin.execute("DROP OWNED BY reader")
     admin.execute("DROP ROLE reader")
 
     assert without.status == 1
     assert "role reader may not read the history in schema sqlmigrate" in without.stderr
     assert "GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO this role" not in without.stdout
-    assert granted.status == 0
+    assert granted.status == 1
+    assert "it belongs to role migrator, which reader is not a member of" in granted.stderr
+    assert 'history_owners = ["migrator"]' in granted.stderr
+    assert trusting.status == 0
 
 
 def test_status_works_on_a_read_only_database(mixed, sqlmigrate):
@@ -124,7 +129,7 @@ def test_an_edit_of_comments_alone_is_no_finding_and_its_difference_can_be_seen(
     assert outcome.status == 0
     assert outcome.lines[1].endswith("comments edited after apply")
     assert "a.sql: was edited after it was applied, in comments and white space only" in outcome.stderr
-    assert "\n  +-- why\n" in outcome.stderr
+    assert "\n  | +-- why\n" in outcome.stderr
     assert outcome.lines[-1] == "2 applied"
     assert sqlmigrate("status", "--json").document["migrations"][0]["comments_only"] is True
 
@@ -239,3 +244,12 @@ def test_ids_that_look_like_markup_are_shown_as_they_are(project, target, sqlmig
     assert "[bold]x " in shown
     assert "a :smile: b " in shown
     assert "größe_表 " in shown
+
+
+def test_numbers_that_may_not_be_in_order_are_warned_of(project, target, sqlmigrate):
+    project.tables("2_x", "10_x", "0003_a", "0003_b")
+
+    outcome = sqlmigrate("status")
+
+    assert "10_x.sql: runs before 2_x: the order is that of the names" in outcome.stderr
+    assert "0003_b.sql: its number is that of 0003_a too: the order is that of the names" in outcome.stderr

@@ -26,7 +26,7 @@ def examples() -> dict[str, tuple[str, str]]:
 
 
 def test_the_page_has_an_example_of_each_verdict_that_has_one():
-    assert list(examples()) == ["exact", "order_only", "lossy", "not_restored", "fails"]
+    assert list(examples()) == ["exact", "text_only", "order_only", "lossy", "not_restored", "fails"]
 
 
 @pytest.mark.usefixtures("clean_environment")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from inspect import signature
+from pathlib import Path
 
 import pytest
 from psycopg import sql
@@ -11,6 +14,7 @@ from sqlmigrate import _arguments, api
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import (
     ConfigError,
+    Error,
     NoTargetError,
     UsageError,
 )
@@ -151,3 +155,58 @@ def test_the_history_is_kept_in_the_schema_that_is_given(database, shop, conn):
 def test_a_schema_of_the_history_that_cannot_be_one_is_refused(database, tmp_path, call, schema):
     with pytest.raises(ConfigError, match="history_schema"):
         call(database.url, tmp_path, history_schema=schema)
+
+
+FUNCTIONS = [getattr(api, name) for name in api.__all__ if inspect.isfunction(getattr(api, name))]
+CALLS = [(function, name) for function in FUNCTIONS for name in signature(function).parameters]
+STRANGE = [
+    None,
+    5,
+    1.5,
+    True,
+    "",
+    "x\0y",
+    "\ud800",
+    b"x",
+    [],
+    [1],
+    ["\0"],
+    {},
+    {"a": 1},
+    object(),
+    Path(),
+    lambda *_: None,
+]
+
+
+@pytest.mark.parametrize(("function", "name"), CALLS, ids=lambda item: getattr(item, "__name__", item))
+def test_no_argument_of_a_wrong_kind_makes_a_function_raise_anything_but_an_error(database, shop, function, name):
+    """Each function is called with every strange value for each of its parameters; most are refused at once."""
+    good = {"database": database.url, "migrations": shop.directory, "directory": shop.directory, "data": shop.directory}
+    needed = {key: value for key, value in good.items() if key in signature(function).parameters}
+    for value in STRANGE:
+        given = needed | {name: value}
+        if "shadow_url" in signature(function).parameters:
+            given = {"shadow_url": "host=/nowhere"} | given  # so that no server has to start
+        with contextlib.suppress(Error):
+            function(**given)
+
+
+def test_an_argument_of_a_wrong_kind_is_named(database, shop):
+    for given, message in [
+        ({"steps": "2"}, "steps: a whole number is needed, not str"),
+        ({"steps": True}, "steps: a whole number is needed, not bool"),
+        ({"to": 5}, "to: a text is needed, not int"),
+        ({"everything": 1}, "everything: True or False is needed, not int"),
+        ({"include_marked": "1_a"}, "include_marked: a list of texts is needed, not str"),
+        ({"include_marked": [1]}, "include_marked: a text is needed, not int"),
+        ({"observer": []}, "observer: a function is needed, not list"),
+        ({"to": "a\0b"}, "to: no text of PostgreSQL holds such a character: 'a\\x00b'"),
+    ]:
+        with pytest.raises(UsageError) as caught:
+            api.rollback(database.url, shop.directory, **given)
+        assert caught.value.message == message
+    with pytest.raises(UsageError, match="migrations: a path is needed, not int"):
+        api.apply(database.url, 5)
+    with pytest.raises(UsageError, match="database: a text is needed, not int"):
+        api.apply(5, shop.directory)

@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from fixtures.postgres import ROLE, Database
 from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
 from sqlmigrate.migrations import migration_hash
+from sqlmigrate.other_tools import KNOWN
 from sqlmigrate.server import PrivateServer, drop_database, ensure_database
 from support.drift import Drifting, lines
 from support.runner import place
@@ -142,7 +143,7 @@ def test_a_role_that_may_only_read_the_history_is_enough(based, new_reader):
     drifting, admin = based
     reader = new_reader(admin)
 
-    found = drifting.find(make_conninfo(drifting.conninfo, user=reader))
+    found = drifting.find(make_conninfo(drifting.conninfo, user=reader), history_owners=(ROLE,))
 
     assert lines(found) == []
 
@@ -152,7 +153,7 @@ def test_a_server_whose_identifier_may_not_be_asked_is_compared_all_the_same(bas
     reader = new_reader(admin)
     admin.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
 
-    found = drifting.find(make_conninfo(drifting.conninfo, user=reader))
+    found = drifting.find(make_conninfo(drifting.conninfo, user=reader), history_owners=(ROLE,))
 
     assert lines(found) == []
     assert [note for note in found.notes if "own cluster cannot be told" in note] == [*found.notes]
@@ -229,6 +230,41 @@ def test_marked_migrations_and_those_of_yoyo_are_replayed_from_their_files(drift
 
     assert lines(found) == []
     assert (found.migrations, found.notes) == (3, ("the tables of yoyo's own history are not compared",))
+
+
+def test_histories_of_other_tools_are_not_compared_and_what_only_has_their_names_is(based):
+    drifting, admin = based
+    made = set()
+    for item in KNOWN:
+        schema = "other" if (item.schema, item.name) in made else item.schema
+        if item.tool == "sqlmigrate" or (schema, item.name) in made:
+            continue
+        made.add((schema, item.name))
+        columns = ", ".join(f'"{name}" text' for name in sorted(item.columns - {"id"}))
+        columns = f"id serial PRIMARY KEY, {columns}" if "id" in item.columns else columns
+        admin.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; CREATE TABLE "{schema}"."{item.name}" ({columns})')
+        admin.execute(f'CREATE INDEX ON "{schema}"."{item.name}" ("{min(item.columns)}")')
+    admin.execute("CREATE FUNCTION hdb_catalog.gen_hasura_uuid() RETURNS uuid LANGUAGE sql RETURN gen_random_uuid()")
+    admin.execute("CREATE SCHEMA birds; CREATE TABLE birds.migrations (id int, species text)")
+
+    found = drifting.find()
+
+    shown = [line.partition(":")[0] for line in lines(found) if not line.startswith(" ")]
+    assert shown == ["+ schema birds", "+ table birds.migrations"]
+    assert "the history of Drizzle, drizzle.__drizzle_migrations, is not compared" in found.notes
+    assert "the tables of yoyo's own history are not compared" in found.notes
+
+
+def test_another_history_of_ours_is_not_compared(based):
+    drifting, _ = based
+    drifting.defaults = {"schema": "hist_of_another"}
+    drifting.mark("0001.base", "0002.index")
+    drifting.defaults = {}
+
+    found = drifting.find()
+
+    assert lines(found) == []
+    assert found.notes == ("the other history of sqlmigrate, in schema hist_of_another, is not compared",)
 
 
 def test_pending_migrations_are_not_replayed(drifting):

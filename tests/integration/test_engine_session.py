@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from sqlmigrate.engine.session import application_name
 from sqlmigrate.errors import ExecutionError
+from sqlmigrate.events import Notice
 from support.runner import Runner
 from support.sessions import is_there
+from support.twins import psql, written_plan
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def test_the_settings_of_the_run_win_over_those_of_the_role(runner, admin, conn)
 
     found = shown(runner, conn, *names)
 
-    assert found == ["2s", "0", "0", "0", "1s", "0"][: len(found)]
+    assert found == ["2s", "0", "15min", "0", "1s", "0"][: len(found)]
 
 
 def test_a_role_with_a_short_statement_timeout_can_run_a_long_script(runner, admin, conn):
@@ -196,3 +199,31 @@ def test_a_login_that_is_cut_off_when_idle_survives_the_waiting(runner, admin, c
     runner.apply(gate=gate)
 
     assert runner.applied() == ["a", "b"]
+
+
+LONG_IDS = ["x" * 60, "ä" * 60, "x" + "€" * 40, "xx" + "😀" * 30]
+
+
+@pytest.mark.parametrize("name", LONG_IDS)
+@pytest.mark.parametrize("head", ["", "-- transactional: false\n"])
+def test_a_long_id_makes_no_notice_and_stands_in_the_name_of_the_session_as_far_as_it_fits(runner, conn, name, head):
+    runner.write(name, f"{head}CREATE TABLE seen AS SELECT current_setting('application_name') AS name;")
+
+    runner.apply()
+
+    assert [event for event in runner.events if isinstance(event, Notice)] == []
+    cut = application_name(name)
+    assert f"sqlmigrate: {name}".startswith(cut)
+    assert 60 <= len(cut.encode()) <= 63
+    # up to 15 a byte that is not ASCII becomes a question mark, and from 16 on its code
+    conn.execute("SELECT set_config('application_name', %s, false)", [cut])
+    assert conn.execute("SELECT name = current_setting('application_name') FROM seen").fetchone() == (True,)
+
+
+@pytest.mark.parametrize("name", LONG_IDS)
+def test_a_plan_for_psql_makes_no_notice_of_a_long_id(twins, name):
+    twins.write(name, "SELECT 1;", "SELECT 1;")
+
+    done = psql(twins.right, written_plan(twins.planned))
+
+    assert (done.returncode, done.stderr) == (0, "")

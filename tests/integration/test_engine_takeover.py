@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.errors import HistoryError
+from sqlmigrate import yoyo_exchange
+from sqlmigrate.errors import Error, HistoryError
 from sqlmigrate.migrations import migration_hash
+from sqlmigrate.other_tools import KNOWN, Known
+from sqlmigrate.yoyo_tables import Where
 from support.runner import Runner, ids
 
 YOYO = """
 CREATE TABLE _yoyo_migration (migration_hash text, migration_id text, applied_at_utc timestamp);
 INSERT INTO _yoyo_migration VALUES ('{}', 'a', now());
 """
+
+OWN = {(item.schema, item.name) for item in KNOWN if item.tool in {"yoyo", "sqlmigrate"}}
+
+
+def columns(item: Known) -> str:
+    """Give the columns of a table of another tool."""
+    return ", ".join(f'"{name}" text' for name in sorted(item.columns))
 
 
 @pytest.fixture
@@ -57,3 +67,83 @@ def test_what_a_platform_keeps_in_its_own_schema_is_not_noted(two, conn, admin):
     admin.execute("CREATE SCHEMA auth CREATE TABLE schema_migrations (version text)")
 
     assert notes(two) == ()
+
+
+@pytest.mark.parametrize("place", sorted({(item.schema, item.name) for item in KNOWN if not item.beside} - OWN))
+def test_a_table_in_the_place_where_a_tool_keeps_its_history_is_noted_whatever_its_columns(two, conn, place):
+    schema, name = place
+    conn.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; CREATE TABLE "{schema}"."{name}" (something text)')
+
+    [note] = notes(two)
+
+    assert note.startswith(f"{schema}.{name} is the history of ")
+
+
+def test_the_history_of_another_tool_is_known_by_its_columns_in_any_schema_and_under_other_names(two, conn):
+    conn.execute("CREATE SCHEMA app")
+    for item in (
+        item for item in KNOWN if item.any_name and not item.beside and item.tool not in {"yoyo", "sqlmigrate"}
+    ):
+        conn.execute(f'CREATE TABLE app."renamed {item.tool}" ({columns(item)})')
+    conn.execute("CREATE TABLE app.knex_migrations (id int, name text, batch int, migration_time timestamptz)")
+
+    found = {note.partition(":")[0] for note in notes(two)}
+
+    tools = ("Atlas", "Flyway", "Liquibase", "Prisma", "goose", "sqlx")
+    assert found == {f"app.renamed {tool} is the history of {tool}" for tool in tools} | {
+        "app.knex_migrations is the history of Knex"
+    }
+
+
+def test_a_table_of_the_application_with_a_common_name_is_not_noted(two, conn):
+    conn.execute("CREATE SCHEMA birds; CREATE TABLE birds.migrations (id int, species text, away date)")
+
+    assert notes(two) == ()
+
+
+def test_another_history_of_ours_is_not_taken_for_yoyos(two, conn):
+    """One history for each tenant, in one database."""
+    for tenant in ("t1", "t2"):
+        conn.execute(f"CREATE SCHEMA {tenant}")
+        two.defaults = {"schema": f"hist_{tenant}", "search_path": tenant}
+        result = two.apply()
+        assert ids(result) == ["a", "b"]
+
+    [note] = result.plan.notes
+    assert note.startswith("there is another history of sqlmigrate in schema hist_t1: ")
+    tables = conn.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'a' ORDER BY 1").fetchall()
+    assert tables == [("t1",), ("t2",)]
+
+
+@pytest.mark.parametrize("schema", ["hist_t1", None])
+def test_another_history_of_ours_is_nothing_to_adopt(two, conn, schema):
+    two.defaults = {"schema": "hist_t1"}
+    two.apply()
+    two.defaults = {"schema": "hist_t2"}
+    where = Where(schema)
+
+    with pytest.raises(Error, match=r"holds another history of sqlmigrate|there is no table _yoyo_migration"):
+        yoyo_exchange.adopt(two.conninfo, two.load(), two.options({}), where=where, gate=lambda *_: None)
+
+    assert two.applied() == []
+
+
+def test_another_history_of_ours_is_no_place_to_copy_to(two):
+    for schema in ("hist_t1", "hist_t2"):
+        two.defaults = {"schema": schema, "search_path": "pg_temp"}
+        two.apply(steps=1)
+
+    with pytest.raises(Error, match="holds another history of sqlmigrate"):
+        yoyo_exchange.copy_back(two.conninfo, two.options({}), where=Where("hist_t1"), gate=lambda *_: None)
+
+
+def test_tables_that_somebody_else_puts_beside_yoyos_do_not_hide_it(two, conn, admin, new_role):
+    conn.execute(YOYO.format(migration_hash("a")))
+    admin.execute(
+        "CREATE TABLE applied (migration_hash text, run_id uuid); CREATE TABLE meta (version int, upgraded_by text)"
+    )
+    for table in ("applied", "meta"):
+        admin.execute(f"ALTER TABLE {table} OWNER TO {new_role('NOLOGIN')}")
+
+    with pytest.raises(HistoryError, match=r"a is applied, says public\._yoyo_migration"):
+        two.apply()

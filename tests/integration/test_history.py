@@ -128,7 +128,10 @@ def test_the_hint_for_a_role_that_may_not_read_is_sql_that_helps(runner, admin, 
         admin.execute(usage)
         assert refusal(history.read, session, 'Hist "ory"').hint == select
         admin.execute(select)
-        assert [row.migration_id for row in history.read(session, 'Hist "ory"').applied] == ["a"]
+        owners = error.hint.partition("history_owners = ")[2]
+        assert owners.startswith('["migrator"]')
+        found = history.read(session, 'Hist "ory"', owners=["migrator"])
+        assert [row.migration_id for row in found.applied] == ["a"]
 
 
 def test_a_role_that_may_only_read_sees_the_history_and_cannot_apply(runner, admin, new_role, pg_server, database):
@@ -139,6 +142,7 @@ def test_a_role_that_may_only_read_sees_the_history_and_cannot_apply(runner, adm
         f"GRANT USAGE ON SCHEMA sqlmigrate TO {reader}; GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO {reader}"
     )
     runner.conninfo = pg_server.conninfo(database.name, reader)
+    runner.defaults = {"history_owners": ("migrator",)}
     runner.write("b", "SELECT 1;")
 
     assert runner.applied() == ["a"]
@@ -159,6 +163,7 @@ def test_a_role_that_may_not_even_read_is_told_what_writing_needs_where_it_wants
     runner.apply()
     role = new_role()
     runner.conninfo = pg_server.conninfo(database.name, role)
+    runner.defaults = {"history_owners": ("migrator",)}
     admin.execute(granted.format(role) or "SELECT 1")
 
     for run in (runner.apply, runner.rollback, lambda: runner.mark("a"), lambda: runner.unmark("a")):

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from sqlmigrate import connection as connections
+from sqlmigrate.catalog.session import reading
 from support import own_sql
 
 _USED = """
@@ -33,7 +35,6 @@ def session(hostile) -> psycopg.Connection[Any]:
 
 def uses(session: psycopg.Connection[Any], text: str) -> Iterator[str]:
     """Give the operators of a query that are not PostgreSQL's own: pg_depend notes them for a function of it."""
-    # our cast of a column to the type that an operator takes hides nothing: the function's body is as it is parsed
     with session.transaction(force_rollback=True):
         session.execute("SET LOCAL search_path TO pg_catalog, public")
         body = sql.SQL("CREATE FUNCTION public.what_it_uses() RETURNS void LANGUAGE sql BEGIN ATOMIC {}; END")
@@ -61,7 +62,7 @@ def test_every_operator_of_ours_fits_exactly(session, binaries):
 
 
 @pytest.mark.parametrize(
-    "text, name",
+    ("text", "name"),
     [
         ("SELECT FROM sqlmigrate.applied WHERE migration_hash = NULL", "=(character varying,character varying)"),
         ("SELECT FROM sqlmigrate.applied JOIN sqlmigrate.journal USING (migration_hash)", "=(character varying,"),
@@ -77,3 +78,16 @@ def test_an_operator_that_does_not_fit_is_found(session, text, name):
 
 def test_there_are_queries_to_look_at(binaries):
     assert len(list(queries(binaries.major))) > 100
+
+
+def test_a_temporary_type_does_not_come_before_postgresqls_own(hostile, traps):
+    with connections.session(hostile.superuser_conninfo) as session:
+        session.execute("CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.hostile('pg_temp.text'))")
+        assert session.execute("SELECT 'x'::text").fetchone() == ("x",)
+        with reading(session):
+            assert session.execute("SELECT 'x'::text").fetchone() == ("x",)
+        session.execute("RESET search_path")
+        with pytest.raises(psycopg.errors.RaiseException):
+            session.execute("SELECT 'x'::text")
+
+    assert traps.used() == ["pg_temp.text"]

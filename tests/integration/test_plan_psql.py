@@ -326,7 +326,7 @@ def test_a_plan_needs_no_right_to_write_and_writes_nothing(runner, database, adm
     admin.execute(f"GRANT USAGE ON SCHEMA sqlmigrate TO {reader}")
     admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA sqlmigrate TO {reader}")
     before = database.dump()
-    looking = Runner(pg_server.conninfo(database.name, reader), runner.directory)
+    looking = Runner(pg_server.conninfo(database.name, reader), runner.directory, history_owners=("migrator",))
 
     scripts = [written_plan(looking), written_plan(looking, "rollback")]
 

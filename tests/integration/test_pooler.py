@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.events import WaitingForRunLock
+from sqlmigrate.poolers import refuse_transaction_pooler
 from support.command import ended, program, started
 from support.pooler import PROGRAM, Pooler, pooler
 from support.runner import Runner, ids
@@ -26,6 +28,7 @@ CHANGED = """
 SELECT name, setting FROM pg_settings
 WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding') ORDER BY name
 """
+MARK = "SELECT current_setting('sqlmigrate.mark', true)"
 BACKENDS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -42,6 +45,23 @@ def pgbouncer() -> None:
     if PROGRAM is None:
         message = "PgBouncer is not here (Debian package pgbouncer), so nothing is known about poolers"
         pytest.fail(message) if IN_CI else pytest.skip(message)
+
+
+@pytest.fixture
+def pooled(pgbouncer, database, tmp_path) -> Iterator[Callable[..., Runner]]:
+    """Make folders of migrations that run through a pooler of a kind, with so many sessions open to the server."""
+    with ExitStack() as stack:
+
+        def make(mode: str, *, size: int, round_robin: bool) -> Runner:
+            running = stack.enter_context(pooler(database.server, mode, size=size, round_robin=round_robin))
+            runner = Runner(running.conninfo(database.conninfo), tmp_path)
+            with ExitStack() as clients:
+                for _ in range(size if mode != "statement" else 0):
+                    client = clients.enter_context(psycopg.connect(runner.conninfo, prepare_threshold=None))
+                    client.execute("SET LOCAL lock_timeout TO '1s'")
+            return runner
+
+        yield make
 
 
 @pytest.fixture
@@ -77,6 +97,7 @@ def changed_in_the_pool(conn: psycopg.Connection[Any], runner: Runner) -> list[t
             session = stack.enter_context(psycopg.connect(runner.conninfo, prepare_threshold=None))
             pids.add(session.execute("SELECT pg_backend_pid()").fetchone())
             found += session.execute(CHANGED).fetchall()
+            found += [("a mark of ours", value) for (value,) in session.execute(MARK) if value]
     assert len(pids) == row[0] > 0
     return found
 
@@ -136,6 +157,87 @@ def test_a_pool_of_one_session_is_refused_too(pgbouncer, database, tmp_path):
         runner.write("a", "CREATE TABLE a ();")
         with pytest.raises(ConnectionFailed, match="pooler in transaction mode"):
             runner.apply()
+
+
+@pytest.mark.parametrize("round_robin", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_transaction_mode_is_seen_however_a_pool_gives_out_its_sessions(pooled, conn, size, round_robin):
+    runner = pooled("transaction", size=size, round_robin=round_robin)
+    runner.write("a", "CREATE TABLE a ();")
+    with pytest.raises(ConnectionFailed, match="pooler in transaction mode"):
+        runner.apply()
+
+    assert changed_in_the_pool(conn, runner) == []
+    assert not is_there(conn, "sqlmigrate.meta")
+
+
+def test_transaction_mode_is_seen_among_other_clients(pooled, conn):
+    runner = pooled("transaction", size=3, round_robin=True)
+    runner.write("a", "CREATE TABLE a ();")
+    done = threading.Event()
+
+    def work() -> None:
+        with psycopg.connect(runner.conninfo, autocommit=True, prepare_threshold=None) as client:
+            while not done.is_set():
+                client.execute("SELECT pg_sleep(random() / 200)")
+
+    with beside(work, work):
+        try:
+            for _ in range(5):
+                with pytest.raises(ConnectionFailed, match="pooler in transaction mode"):
+                    runner.apply()
+        finally:
+            done.set()
+
+    assert changed_in_the_pool(conn, runner) == []
+
+
+def test_statement_mode_is_refused_in_the_poolers_words(pooled, conn):
+    runner = pooled("statement", size=1, round_robin=False)
+    runner.write("a", "CREATE TABLE a ();")
+    with pytest.raises(ConnectionFailed, match="statement pooling mode"):
+        runner.apply()
+
+    assert not is_there(conn, "sqlmigrate.meta")
+
+
+@pytest.mark.parametrize("round_robin", [False, True])
+def test_session_mode_is_let_through_however_a_pool_gives_out_its_sessions(pooled, conn, round_robin):
+    runner = pooled("session", size=4, round_robin=round_robin)
+    runner.write("a", "CREATE TABLE a ();")
+
+    assert ids(runner.apply()) == ["a"]
+    assert changed_in_the_pool(conn, runner) == []
+
+
+def test_a_setting_that_does_not_come_back_is_a_refusal_and_goes(database):
+    """As behind a pooler that keeps sessions apart but makes them pristine after each transaction."""
+
+    class Forgetful(psycopg.Connection[Any]):
+        def execute(self, *arguments: Any, **options: Any) -> Any:
+            cursor = super().execute(*arguments, **options)
+            if "set_config" in str(arguments[0]):
+                super().execute("DISCARD ALL")
+            return cursor
+
+    with Forgetful.connect(database.conninfo, autocommit=True) as first, database.connect() as second:
+        with pytest.raises(ConnectionFailed, match="pooler in transaction mode"):
+            refuse_transaction_pooler(first, second)
+        assert first.execute("SELECT coalesce(current_setting('sqlmigrate.mark', true), '')").fetchone() == ("",)
+
+
+@in_transaction_mode
+def test_what_reads_leaves_no_setting_in_the_pool(runner, conn, database):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    Runner(database.conninfo, runner.directory).apply()
+    runner.write("b", "CREATE TABLE b ();", "DROP TABLE b;")
+    for name, *more in (("status",), ("plan",), ("history",), ("apply", "--dry-run"), ("rollback", "--dry-run")):
+        outcome = program(*command(name, runner, *more))
+        assert outcome.status == 0, outcome
+        assert changed_in_the_pool(conn, runner) == [], name
+    for outcome in (program("stats", "-d", runner.conninfo), program(*command("drift", runner))):
+        assert outcome.status == 0, outcome
+    assert changed_in_the_pool(conn, runner) == []
 
 
 @in_session_mode

@@ -12,6 +12,7 @@ from sqlmigrate.engine import Options
 from sqlmigrate.errors import UsageError
 from sqlmigrate.review.run import review_project
 from sqlmigrate.review.statistics import as_json, read_statistics
+from sqlmigrate.shadow import read_settings
 from sqlmigrate.target import Target
 
 
@@ -53,7 +54,7 @@ def test_what_is_pending_in_the_target_is_reviewed_on_top_of_what_is_applied(con
 def test_the_figures_can_come_from_a_file_and_the_server_may_be_a_private_one(project, target, database, tmp_path):
     figures = read_statistics(database.connect(), name="production", history_schema="sqlmigrate")
     file = tmp_path / "stats.json"
-    file.write_text(json.dumps(as_json(figures)))
+    file.write_text(json.dumps(as_json(figures, read_settings(database.connect()))))
 
     report = review_project(Config(migrations=project.directory), Options(), ["0004"], stats=file)
 

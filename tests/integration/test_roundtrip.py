@@ -134,12 +134,12 @@ def ground(project: Project) -> Project:
     return project
 
 
-def tried(project: Project, server: shadow.Shadow, *ids: str) -> list[RoundTrip]:
+def tried(project: Project, server: shadow.Shadow, *ids: str, options: Options | None = None) -> list[RoundTrip]:
     found = project.load()
     samples, astray = roundtrip.find_samples(found)
     assert astray == []
     wanted = [item.migration_id for item in roundtrip.chosen(found, ids)]
-    return list(roundtrip.round_trips(found, wanted, server, Options(), samples=samples))
+    return list(roundtrip.round_trips(found, wanted, server, options or Options(), samples=samples))
 
 
 def one(project: Project, server: shadow.Shadow, script: str, rollback: str | None) -> RoundTrip:
@@ -394,6 +394,19 @@ def test_expectations_that_are_true_change_no_verdict(project, server):
     project.file("samples/1.expect.sql", "SELECT array_agg(id ORDER BY id) = '{1,7}' FROM log;")
 
     assert one(project, server, "CREATE TABLE t ();", "DROP TABLE t;").verdict is Verdict.EXACT
+
+
+def test_expectations_find_names_as_the_scripts_do_whatever_samples_have_set(project, server):
+    project.migration("0", "CREATE SCHEMA shop; CREATE TABLE shop.log (id int);", rollback="DROP SCHEMA shop CASCADE;")
+    project.migration("1", "CREATE TABLE t ();", rollback="DROP TABLE t;")
+    after = "INSERT INTO log VALUES (7); SET search_path TO nowhere; SET datestyle TO german;"
+    project.file("samples/1.after.sql", after)
+    project.file("samples/1.expect.sql", "SELECT count(*) = 1 FROM log;\nSELECT count(*) = 0 FROM public.t_2;\n")
+    project.file("samples/1.sql", "CREATE TABLE t_2 ();")
+
+    (found,) = tried(project, server, "1", options=Options(search_path="public, shop"))
+
+    assert (found.verdict, found.failure, found.expectations) == (Verdict.EXACT, None, ())
 
 
 @pytest.mark.parametrize(

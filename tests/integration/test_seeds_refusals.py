@@ -207,8 +207,8 @@ def test_two_rows_that_only_the_server_takes_for_one_are_refused(conn, files):
 
     error = refusal(conn, files)
 
-    assert "cannot affect row a second time" in error.message
-    assert str(error.place) == str(path)
+    assert "code '1.0' is there twice, first at " in error.message
+    assert str(error.place) == f"{path}:1:26"
     assert conn.execute("SELECT count(*) FROM codes").fetchone() == (0,)
 
 

@@ -7,6 +7,7 @@ import pytest
 from sqlmigrate.errors import Error
 from sqlmigrate.review.model import TableSize
 from sqlmigrate.review.statistics import as_json, described, from_file, read_statistics
+from sqlmigrate.shadow import read_settings
 
 
 @pytest.fixture
@@ -60,15 +61,15 @@ def test_nothing_is_written_and_a_locked_table_does_not_stop_it_for_long(conn, d
 def test_a_file_gives_the_same_figures(conn, tmp_path):
     found = read_statistics(conn, name="shop", history_schema="sqlmigrate")
     path = tmp_path / "stats.json"
-    path.write_text(json.dumps(as_json(found)))
+    path.write_text(json.dumps(as_json(found, read_settings(conn))))
 
-    again = from_file(path)
+    again = from_file(path).target
 
     assert again.tables == found.tables
     assert (again.source, again.read_at) == ("stats.json", found.read_at)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "command": "stats", "target": {"tables": []}}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 3, "command": "stats", "target": {"tables": []}}'])
 def test_a_file_of_another_kind_is_refused(tmp_path, text):
     path = tmp_path / "stats.json"
     path.write_text(text)
@@ -88,3 +89,12 @@ def test_a_file_of_another_kind_is_refused(tmp_path, text):
 )
 def test_a_size_is_said_in_words(table, words):
     assert described(table) == words
+
+
+def test_a_file_of_before_settings_is_still_read(conn, tmp_path):
+    figures = as_json(read_statistics(conn, name="shop", history_schema="sqlmigrate"), read_settings(conn))
+    del figures["settings"]
+    path = tmp_path / "stats.json"
+    path.write_text(json.dumps(figures | {"version": 1}))
+
+    assert from_file(path).settings is None

@@ -277,3 +277,13 @@ def test_what_a_script_does_to_its_session_does_not_disturb_what_is_read(shadow,
     assert found.error is None
     assert found.statements[1].touched.made == ("table shop.fresh",)
     assert found.statements[1].touched.changed == ()
+
+
+def test_what_a_statement_read_is_not_said_of_the_one_after_it(shadow, database):
+    # PostgreSQL passes the counters of a session on once a second, so those of the last statement may still stand there
+    builds = [f"CREATE INDEX CONCURRENTLY build_{number} ON shop.orders (id);" for number in range(3)]
+    script = "\n".join([*builds, "ALTER TABLE shop.orders ADD COLUMN added bigint;"])
+
+    found = trace_text(shadow, database, script, transactional=False)
+
+    assert [bool(statement.scans) for statement in found.statements] == [True, True, True, False]

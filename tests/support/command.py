@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
@@ -67,12 +68,13 @@ def environment(more: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def started(
-    *arguments: str | Path, env: dict[str, str] | None = None, **options: Any
+    *arguments: str | Path, env: dict[str, str] | None = None, program: str | None = None, **options: Any
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start the command as a program of its own; what still runs at the end is killed."""
+    """Start the command, or a Python program in its place, as a process of its own; it is killed at the end."""
+    python = ["-c", program] if program else ["-m", "sqlmigrate"]
     settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(
-        [sys.executable, "-m", "sqlmigrate", *map(str, arguments)],
+        [sys.executable, *python, *map(str, arguments)],
         env=environment(env or {}),
         encoding="utf-8",
         errors="surrogateescape",
@@ -104,6 +106,7 @@ class Terminal:
         self.process = process
         self.shown = ""
         self._screen = screen
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def wait_for(self, text: str) -> None:
         """Read until a text is shown; fails when the program ends or the time is over before."""
@@ -130,7 +133,7 @@ class Terminal:
             data = os.read(self._screen, 4096)
         except OSError:  # Linux says EIO when the last program has left the terminal
             return False
-        self.shown += data.decode()
+        self.shown += self._decoder.decode(data)
         return bool(data)
 
 

@@ -1,5 +1,5 @@
 -- What whoever may CREATE in a schema could put there for others to run into: operators, functions, types and relations
--- under PostgreSQL's own names, generated from its catalogs into schema "hostile_place". Each says in the server's log
+-- under PostgreSQL's own names, generated from its catalogs into schema hostile_place. Each says in the server's log
 -- that it was used, which outlives every rollback, and fails.
 SET LOCAL search_path TO pg_catalog, pg_temp;
 SET LOCAL check_function_bodies TO off;
@@ -19,6 +19,10 @@ DO $hostile$
 DECLARE
     trap record;
     made integer := 0;
+    least integer := {least};
+    wanted_types regtype[] := {types}; -- NULL for all
+    wanted_operators name[] := {operators};
+    wanted_functions name[] := {functions};
 BEGIN
     -- operators: those of one type under every name, others between the types that PostgreSQL would have to convert
     CREATE TEMPORARY TABLE hostile_type ON COMMIT DROP AS
@@ -38,6 +42,8 @@ BEGIN
     FROM hostile_type JOIN pg_type AS t ON t.oid = hostile_type.type
     WHERE t.typarray <> 0 AND t.typtype = 'b';
 
+    DELETE FROM hostile_type WHERE NOT type = ANY (wanted_types); -- where that is NULL, none
+
     FOR trap IN
         WITH name (operator, kinds) AS (
             SELECT DISTINCT oprname::text, CASE
@@ -47,7 +53,7 @@ BEGIN
                        ELSE '{}'
                    END
             FROM pg_operator
-            WHERE oprkind = 'b' AND oprnamespace = 'pg_catalog'::regnamespace
+            WHERE oprkind = 'b' AND oprnamespace = 'pg_catalog'::regnamespace AND (wanted_operators IS NULL OR oprname = ANY (wanted_operators))
         ), pair AS (
             SELECT name.operator, l.type AS l, r.type AS r
             FROM name, hostile_type AS l, hostile_type AS r
@@ -82,7 +88,7 @@ BEGIN
     FOR trap IN
         SELECT DISTINCT o.oprname AS operator, t.type
         FROM pg_operator AS o, hostile_type AS t
-        WHERE o.oprkind = 'l' AND o.oprnamespace = 'pg_catalog'::regnamespace AND t.kind IN ('number', 'time')
+        WHERE o.oprkind = 'l' AND (wanted_operators IS NULL OR o.oprname = ANY (wanted_operators)) AND o.oprnamespace = 'pg_catalog'::regnamespace AND t.kind IN ('number', 'time')
     LOOP
         EXECUTE format('CREATE FUNCTION hostile_place.%I(%s) RETURNS %2$s LANGUAGE plpgsql AS %3$L',
                        'operator ' || trap.operator, trap.type,
@@ -103,6 +109,7 @@ BEGIN
             FROM pg_proc
             WHERE pronamespace = 'pg_catalog'::regnamespace
               AND prokind IN ('f', 'a', 'w')
+              AND (wanted_functions IS NULL OR proname = ANY (wanted_functions))
               AND prorettype::regtype::text !~ '^(internal|trigger|event_trigger|cstring|.*_handler|pg_ddl_command)$'
               AND NOT EXISTS (SELECT FROM unnest(proargtypes) AS type
                               WHERE type::regtype::text ~ '^(internal|cstring|pg_ddl_command)$')
@@ -110,11 +117,11 @@ BEGIN
             SELECT name, arguments, proretset, tail, result FROM own
             UNION ALL
             SELECT DISTINCT ON (name, closer.type) name, ARRAY[closer.type], proretset, false, result
-            FROM own, unnest('{varchar,name,"\"char\"",oid,int4,int8,regclass,timestamptz,text[]}'::text[]) AS closer (type)
+            FROM own, unnest('{varchar,name,oid}'::text[]) AS closer (type)
             WHERE cardinality(arguments) = 1
             UNION ALL
             SELECT DISTINCT ON (name, closer.type) name, ARRAY[closer.type, closer.type], proretset, false, result
-            FROM own, unnest('{text,varchar,name,int4,oid}'::text[]) AS closer (type)
+            FROM own, unnest('{varchar,name}'::text[]) AS closer (type)
             WHERE cardinality(arguments) = 2 OR name IN ('format', 'concat', 'concat_ws', 'jsonb_build_array',
                                                          'jsonb_build_object', 'json_build_object')
             UNION ALL
@@ -169,7 +176,7 @@ BEGIN
                        trap.name, trap.columns, 'relation ' || trap.name);
         made := made + 1;
     END LOOP;
-    IF made < 8000 THEN
+    IF made < least THEN
         RAISE EXCEPTION 'only % traps were set', made;
     END IF;
 END

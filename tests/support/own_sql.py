@@ -25,7 +25,16 @@ _NO_SQL = (
 )  # words to read
 _PARAMETER = re.compile(r"%\(\w+\)s|%s|\$\d+")
 SCHEMA = "sqlmigrate"
-_FILLED = {"schema": SCHEMA, "values": "seq", "table": f"{SCHEMA}.log"}
+_FILLED = {
+    "schema": SCHEMA,
+    "values": "seq",
+    "table": f"{SCHEMA}.log",
+    "space": f"'{SCHEMA}'",
+    "owners": "ARRAY['migrator']",
+    "tables": "ARRAY['applied']",
+    "alone": "true",
+    "oids": "ARRAY[1::pg_catalog.oid]",
+}
 
 
 def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
@@ -44,7 +53,8 @@ def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
 def upgrades() -> Iterator[tuple[str, str]]:
     """Give the statements that make the tables of the history."""
     for path in sorted(SOURCE.joinpath("queries", "history").glob("*.sql")):
-        for piece in split(path.read_text(encoding="utf-8").replace("{schema}", SCHEMA)):
+        text = path.read_text(encoding="utf-8").replace("{schema}", SCHEMA).replace("{space}", f"'{SCHEMA}'")
+        for piece in split(text):
             yield f"{path.name}: line {piece.line}", piece.text
 
 

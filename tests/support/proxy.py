@@ -149,8 +149,13 @@ class Proxy:
         self.trace: list[Message] = []
         self.messages = {TO_SERVER: 0, TO_CLIENT: 0}
         self.round_trips = self.sessions = 0
-        self.down = False
+        self.down = self.silent = False
         self._actions: dict[tuple[int, str, int], tuple[str, Action]] = {}
+
+    def swallow(self) -> None:
+        """Let nothing more through; sessions stay open, and new ones are taken and hear nothing."""
+        self.silent = True
+        self._waker.send(b".")
 
     @property
     def busy(self) -> bool:
@@ -163,13 +168,16 @@ class Proxy:
 
     def _work(self) -> None:
         while not self._stopping:
-            flows = [flow for session in self._sessions if not session.stalled for flow in session.flows]
+            sessions = [] if self.silent else self._sessions
+            flows = [flow for session in sessions if not session.stalled for flow in session.flows]
             now = time.monotonic()
             due = [flow.queue[0][0] for flow in flows if flow.queue and flow.queue[0][0] > now]
             reading = [flow.source for flow in flows if not flow.ended and flow.waiting() < _QUEUE_MAX]
             writing = [flow.sink for flow in flows if flow.queue and flow.queue[0][0] <= now]
             timeout = min(due) - now if due else None
             readable, writable, _ = select.select([self._wake, self._listener, *reading], writing, [], timeout)
+            if self._wake in readable:
+                self._wake.recv(1)
             self._move(flows, set(readable), set(writable))
         for session in list(self._sessions):
             self._close(session)

@@ -16,6 +16,7 @@ from sqlmigrate.review.model import (
     OutOfOrder,
     Proof,
     Report,
+    Settings,
     Statement,
     Suppressed,
     TableSize,
@@ -115,7 +116,16 @@ def report() -> Report:
             NotChecked("plans of UPDATE and DELETE", "they depend on the rows; EXPLAIN them on the target"),
             NotChecked("0044.broken behind statement 2", "the script fails there"),
         ),
+        settings=settings(),
     )
+
+
+def settings() -> Settings:
+    """Make the settings of a target that is not in UTC."""
+    values = {"timezone": "Europe/London", "search_path": "shop, public"}
+    locale = {"encoding": "UTF8", "provider": "libc", "collate": "C", "ctype": "C", "locale": None, "rules": None}
+    summary = "timezone Europe/London, search_path shop, public; encoding UTF8, collation C"
+    return Settings("the target", summary, values, locale, {"citext": "1.6"})
 
 
 def fine() -> Report:

@@ -87,7 +87,8 @@ class Runner:
 
     def history(self) -> History:
         with connection.session(self.conninfo) as session:
-            return history.read(session, self.options({}).schema)
+            options = self.options({})
+            return history.read(session, options.schema, owners=options.history_owners)
 
     def applied(self) -> list[str]:
         """Give the ids of the applied migrations in the order of their application."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.sql.difference import DIFF_LINES, same_statements, unified
+from sqlmigrate.sql.difference import DIFF_LINES, same_routine, same_statements, unified
 
 SCRIPT = """-- sqlmigrate: lock_timeout=2s
 CREATE TABLE Orders (id int, note text DEFAULT 'a  -- b');
@@ -100,3 +100,43 @@ def test_a_long_diff_is_cut():
     lines = list(unified(before, "", "x.sql"))
 
     assert (len(lines), lines[-1]) == (DIFF_LINES + 1, "...")
+
+
+def routine(body: str, *, language: str = "plpgsql", head: str = "f(a integer)", tag: str = "$function$") -> str:
+    """Write a routine as pg_get_functiondef() does."""
+    return (
+        f"CREATE OR REPLACE FUNCTION public.{head}\n RETURNS integer\n LANGUAGE {language}\n IMMUTABLE\n"
+        f"AS {tag}{body}{tag}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (routine("BEGIN RETURN a; END"), routine("BEGIN\n  RETURN a; -- it's so\nEND")),
+        (routine("BEGIN RETURN a+1; END"), routine("BEGIN RETURN a + 1; END")),
+        (routine("SELECT 1", language="sql"), routine("SELECT /* one */ 1", language="sql")),
+        (routine("SELECT 1", language="sql"), routine("SELECT 1 --$function$", language="sql", tag="$functionx$")),
+        (routine("FOR i IN 1..9 LOOP"), routine("FOR i IN 1 .. 9 LOOP")),
+    ],
+)
+def test_routines_that_differ_in_white_space_and_comments_are_the_same(before, after):
+    assert same_routine(before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (routine("return  1", language="plpython3u"), routine("return 1", language="plpython3u")),
+        (routine("SELECT 'a b'", language="sql"), routine("SELECT 'a  b'", language="sql")),
+        (routine("SELECT $a$ --1 $a$", language="sql"), routine("SELECT $a$ --2 $a$", language="sql")),
+        (routine("SELECT 1 @ - 1", language="sql"), routine("SELECT 1 @- 1", language="sql")),
+        (routine("SELECT ab", language="sql"), routine("SELECT a b", language="sql")),
+        (routine("SELECT 'a'\n'b'", language="sql"), routine("SELECT 'a' 'b'", language="sql")),
+        (routine("SELECT 1", language="sql"), routine("SELECT 1", language="sql", head="f(a bigint)")),
+        (routine("SELECT 1", language="sql"), routine("SELECT 1 'open", language="sql")),
+        (routine("SELECT 1"), "something else"),
+    ],
+)
+def test_routines_that_differ_otherwise_are_not(before, after):
+    assert not same_routine(before, after)

@@ -134,7 +134,8 @@ def test_an_error_of_the_server_is_told_whole():
         "  2 | SELECT t.a",
         "    |        ^",
         '  ERROR 42P01: relation "t" does not exist',
-        "  DETAIL: a\n    b",
+        "  DETAIL: a",
+        "  | b",
         "  HINT: a hint",
         "  CONTEXT: PL/pgSQL function f() line 3",
         "  1 was rolled back; nothing of this run of it is in the database",
@@ -158,7 +159,7 @@ def test_a_query_of_a_function_is_shown_with_a_caret():
 
     assert "\n".join(plain(server_details(said))).splitlines() == [
         "  QUERY: SELECT 1;",
-        "    \tSELECT ä, b",
+        "  | \tSELECT ä, b",
         "    2 | \tSELECT ä, b",
         "      | \t       ^",
         "  CONTEXT: c",

@@ -40,13 +40,13 @@ def test_every_block_is_good_sql(blocks):
         assert list(complaints(plain)) == []
 
 
-@pytest.mark.parametrize("where, text", [*own_sql.in_files(), *own_sql.upgrades(), *own_sql.in_python()])
+@pytest.mark.parametrize(("where", "text"), [*own_sql.in_files(), *own_sql.upgrades(), *own_sql.in_python()])
 def test_every_name_stands_with_its_schema(where, text):
     assert looked_up(own_sql.filled(text)) == [], where
 
 
 @pytest.mark.parametrize(
-    "text, found",
+    ("text", "found"),
     [
         ("SELECT * FROM pg_class", ["relation pg_class"]),
         ("SELECT pg_catalog.max(x) + count(*) FROM s.t", ["function count"]),

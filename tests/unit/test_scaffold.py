@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sqlmigrate.config import load as load_config
-from sqlmigrate.errors import ScriptError, UsageError
+from sqlmigrate.errors import Error, ScriptError, UsageError
 from sqlmigrate.migrations import load
 from sqlmigrate.scaffold import init_project, new_pair
 
@@ -101,7 +101,7 @@ def test_a_file_that_exists_is_not_overwritten(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "sql").write_text("", encoding="utf-8")
 
-    with pytest.raises(ScriptError, match=r"/sql"):
+    with pytest.raises(Error, match=r"/sql: cannot be made: there is something else of this name"):
         new_pair(tmp_path / "sql", "a")
 
 

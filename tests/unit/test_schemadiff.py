@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.schema import Name, Schema, Value
-from sqlmigrate.schemadiff import as_json, as_text, compare, order_only
+from sqlmigrate.schemadiff import as_json, as_text, compare, is_order
 
 EMPTY = Schema({})
 
@@ -63,14 +63,14 @@ def test_a_column_that_went_says_its_type_and_what_is_special():
 
     changes = compare(Schema({**before.objects, name: properties}), before)
     assert as_text(changes) == ["- column public.t.b: text, default 0, not null"]
-    assert not order_only(changes)
+    assert not all(map(is_order, changes))
 
 
 def test_a_column_that_moved_is_the_only_one_that_differs():
     changes = compare(table("public.t", "a", "b", "c", "d"), table("public.t", "a", "c", "d", "b"))
 
     assert as_text(changes) == ["~ column public.t.b: position 2 -> 4"]
-    assert order_only(changes)
+    assert all(map(is_order, changes))
 
 
 def test_a_column_that_went_moves_no_other():
@@ -79,8 +79,18 @@ def test_a_column_that_went_moves_no_other():
     assert as_text(changes) == ["- column public.t.b: text"]
 
 
-def test_no_difference_is_no_difference_of_order():
-    assert not order_only(compare(EMPTY, EMPTY))
+def test_attributes_that_moved_are_more_than_an_order():
+    def pair(*names: str) -> Schema:
+        parts = {
+            Name("attribute", f"public.p.{name}"): {"table": "public.p", "position": at}
+            for at, name in enumerate(names)
+        }
+        return Schema(parts)
+
+    (change,) = compare(pair("a", "b"), pair("b", "a"))
+
+    assert change.property == "position"
+    assert not is_order(change)
 
 
 def test_a_property_says_before_and_after():

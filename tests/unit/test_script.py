@@ -208,7 +208,7 @@ def test_a_large_script_that_changes_while_it_is_read_stops(path):
     list(found.pieces())  # as the check does before anything runs
     path.write_bytes(b"SELECT 1;\nSELECT 2;\nSELECT 4;\n")
 
-    with pytest.raises(ScriptError, match="the file changed while it was read"):
+    with pytest.raises(ScriptError, match="the file changed since it was checked"):
         list(found.pieces())
 
 
@@ -218,7 +218,54 @@ def test_a_large_script_that_changes_after_its_digest_was_asked_for_stops(path):
     assert found.sha256 == hashlib.sha256(b"SELECT 1;\nSELECT 2;\n").hexdigest()
     path.write_bytes(b"SELECT 1;\nSELECT 3;\n")
 
-    with pytest.raises(ScriptError, match="the file changed while it was read"):
+    with pytest.raises(ScriptError, match="the file changed since it was checked"):
+        list(found.pieces())
+
+
+@given(
+    st.text("a;\n \ufeff", min_size=3, max_size=40).map(lambda text: "SELECT 1;" + text),
+    st.text("a;\n ", max_size=60),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_no_statement_of_a_changed_large_script_is_given(tmp_path_factory, checked, other, moment, in_place):
+    """Whenever it changes, what is given is what was checked, and its end is the end that was checked."""
+    with pytest.MonkeyPatch.context() as patched:
+        for module, name, value in ((script, "HELD_MAX", 8), (script, "_CHUNK", 5), (source, "_CHUNK", 5)):
+            patched.setattr(module, name, value)
+        path = tmp_path_factory.mktemp("changed") / "a.sql"
+        found = reading(path, checked.encode())
+        expected = [piece.text for piece in found.pieces()]
+        given_texts = []
+        try:
+            for number, piece in enumerate(found.pieces()):
+                given_texts.append(piece.text)
+                if number == moment:
+                    changed = path if in_place else path.with_suffix(".new")
+                    changed.write_bytes(other.encode())
+                    changed.replace(path)
+        except ScriptError:
+            expected = expected[: len(given_texts)]
+    assert given_texts == expected
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_large_script_whose_first_lines_change_before_it_is_checked_stops(path, monkeypatch):
+    """Its directives were read already, and the check would go by them."""
+    monkeypatch.setattr(script, "_CHUNK", 64)
+    found = reading(path, b"-- transactional: false\nVACUUM;\n")
+    path.write_bytes(b"-- transactional: true \nVACUUM;\n")
+
+    with pytest.raises(ScriptError, match="the file changed since it was checked"):
+        list(found.pieces())
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_large_script_that_is_gone_is_told(path):
+    found = reading(path, b"SELECT 1;\nSELECT 2;\n")
+    path.unlink()
+
+    with pytest.raises(ScriptError, match="cannot be read: No such file"):
         list(found.pieces())
 
 

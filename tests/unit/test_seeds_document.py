@@ -121,6 +121,30 @@ def test_aliases_that_multiply_are_refused_quickly():
     assert "too many values" in problems("\n".join(lines))[-1]
 
 
+@pytest.mark.parametrize("levels", [3, 40])
+def test_mappings_that_merge_others_again_and_again_are_put_together_quickly(levels):
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}], y{n}: 1}}" for n in range(1, levels)]
+
+    found = parse(Path("a.yaml"), "\n".join(lines))
+
+    assert sorted(found.value[f"a{levels - 1}"]) == sorted(["x", *(f"y{n}" for n in range(1, levels))])
+    assert found.place((f"a{levels - 1}", "x")).line == 1
+
+
+def test_a_long_chain_of_merges_is_put_together():
+    lines = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: *a{n - 1}}}" for n in range(1, 5000))]
+
+    assert value("\n".join(lines))["a4999"] == {"x": 1}
+
+
+def test_very_many_problems_are_cut_short():
+    found = problems("\n".join(["a: 1"] * 20_000))
+
+    assert len(found) == 201
+    assert found[-1] == "seed.yaml: there are more problems than these"
+
+
 def test_deep_nesting_is_refused_before_it_can_crash_the_parser():
     assert "nested more than 100 deep" in problems("[" * 100_000)[0]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from sqlmigrate.seeds.model import TableName
+from sqlmigrate.seeds.patterns import Patterns
 from support.seeds import AGENTS, LLMS, SeedFiles
 
 STRICT = {
@@ -245,7 +247,7 @@ def test_problems_of_the_schema_and_of_the_file_are_reported_together(files):
     ("text", "problem"),
     [
         ('{"type": }', "llms.schema.json:1:10: no valid JSON: expecting value"),
-        ('{"type": "object", "type": "array"}', "llms.schema.json: the key 'type' is there twice in one object"),
+        ('{"type": "object", "type": "array"}', "llms.schema.json:1:20: the key 'type' is there twice"),
         ("[]", "llms.schema.json: a JSON Schema must be an object"),
         ('{"type": "objekt"}', "llms.schema.json:1:10: no valid JSON Schema: type: "),
         (
@@ -253,9 +255,29 @@ def test_problems_of_the_schema_and_of_the_file_are_reported_together(files):
             "llms.schema.json:2:15: no valid JSON Schema: minLength: must be a whole number, not 'one'",
         ),
         ('{"$schema": "http://json-schema.org/draft-07/schema#"}', "llms.schema.json:1:13: $schema must be"),
-        ('{"$ref": "other.json"}', "llms.schema.json: $ref 'other.json' leads out of the file"),
-        ('{"$ref": "https://example.com/x.json"}', "llms.schema.json: $ref 'https://example.com/x.json' leads out"),
+        ('{"$ref": "other.json"}', "llms.schema.json:1:10: $ref 'other.json' leads out of the file"),
+        (
+            '{"$ref": "https://example.com/x.json"}',
+            "llms.schema.json:1:10: $ref 'https://example.com/x.json' leads out",
+        ),
         ("{}", "llms.schema.json: the schema has no 'x-sqlmigrate'"),
+        ('{"$schema": 1}', "llms.schema.json:1:13: $schema must be"),
+        ('{"minimum": NaN}', "llms.schema.json:1:13: no valid JSON: NaN is no number of JSON"),
+        ('{"minimum": -Infinity}', "llms.schema.json:1:13: no valid JSON: -Infinity is no number of JSON"),
+        ('{"minimum": 1e999}', "llms.schema.json:1:13: 1e999 cannot be kept exactly as a number"),
+        ('{"minimum": %s}' % ("9" * 5000), "llms.schema.json:1:13: 9999999"),
+        ('{"not": ' * 500 + "{}" + "}" * 500, "llms.schema.json: nested too deeply"),
+        ("[" * 100_000, "llms.schema.json: nested too deeply"),
+        ('{"pattern": "^[a-z"}', "llms.schema.json:1:13: '^[a-z' is no regular expression: unterminated"),
+        ('{"patternProperties": {"(": true}}', "llms.schema.json:1:24: '(' is no regular expression: missing )"),
+        ('{"pattern": "((a{100}){100}){100}"}', "llms.schema.json:1:13: '((a{100}){100}){100}' repeats too often"),
+        ('{"pattern": "%s"}' % ("(" * 900 + ")" * 900), "llms.schema.json:1:13: '((((((((((("),
+        ('{"pattern": "\\\\u{110000}"}', "llms.schema.json:1:13: \\u{110000} in "),
+        ('{"items": {"$schema": "x"}}', "llms.schema.json:1:12: $schema may stand at the top only"),
+        (
+            '{"unevaluatedProperties": false, "patternProperties": {}}',
+            "llms.schema.json:1:2: unevaluatedProperties cannot go with patternProperties here",
+        ),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_refused(files, text, problem):
@@ -318,3 +340,144 @@ def test_reading_seeds_is_not_what_starts_the_slow_libraries():
     )
 
     assert json.loads(done.stdout.replace("'", '"')) == []
+
+
+LIST = {"list": "rows", "table": "public.t", "conflict": ["code"]}
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"$ref": "#"}, "$ref '#' leads back to itself without end"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "without end"),
+        ({"$dynamicAnchor": "a", "allOf": [{"$dynamicRef": "#a"}]}, "$ref '#a' leads back to itself without end"),
+        ({"properties": {"rows": {"items": {"anyOf": [{"$ref": "#/properties/rows/items"}]}}}}, "without end"),
+        (
+            {
+                "allOf": [{"$ref": "#/$defs/d0"}],
+                "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} if n < 40 else {} for n in range(41)},
+            },
+            "lead to the same value again and again",
+        ),
+        ({"properties": {"rows": {"items": {"properties": {"code": {"pattern": "^(a|aa)+$"}}}}}}, "takes too long on"),
+        ({"properties": {"rows": {"items": {"patternProperties": {"^(c|co|o|d|e|de)+$": {}, "(x+x+)+y": {}}}}}}, None),
+        ({"properties": {"rows": {"items": {"not": {"properties": {"code": {"pattern": "^(a|aa)+$"}}}}}}}, "too long"),
+    ],
+)
+def test_a_schema_that_would_run_for_ever_is_refused_within_a_second(files, rules, message):
+    files.file("t", LIST, f"rows:\n- {{code: {'a' * 200}b}}\n- {{code: {'a' * 300}b}}\n", **rules)
+    began = time.monotonic()
+
+    if message is None:
+        files.load()
+    else:
+        [found] = files.problems()
+        assert found.startswith("t.schema.json")
+        assert message in found
+
+    assert time.monotonic() - began < 5  # a second on a machine that does nothing else
+
+
+def test_a_pattern_that_is_slow_says_where_it_stands(files):
+    rules = {"properties": {"rows": {"items": {"properties": {"code": {"pattern": "^(a|aa)+$"}}}}}}
+    files.file("t", LIST, f"rows:\n- {{code: {'a' * 200}b}}\n", **rules)
+
+    [found] = files.problems()
+
+    assert found == (
+        "t.schema.json:7:24: the pattern '^(a|aa)+$' takes too long on "
+        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        (r"^\p{Lu}\p{L}+$", "Bern", "bern"),
+        (r"^\p{Lu}\p{L}+$", "Überlingen", "Bern "),
+        (r"^(?<first>[A-Z])\k<first>", "AAb", "ABb"),
+        (r"^a$", "a", "a\\n"),
+        (r"^\d$", "1", "\u0661"),
+        (r"^[\d]$", "1", "\u0661"),
+        (r"^\w+$", "a_1", "\xfc"),
+        (r"^[\w-]+$", "a-1", "\xfc"),
+        (r"^\W$", "\xfc", "a"),
+        (r"^\D$", "\u0661", "1"),
+        (r"^\u{1F600}$", "\U0001f600", "u"),
+        (r"^[\u{1F600}-\u{1F64F}]$", "\U0001f601", "u"),
+        (r"^\u00e9$", "\xe9", "e"),
+        (r"^[^]$", "a", "ab"),
+        (r"^(?!x)a\/b$", "a/b", "xa/b"),
+        (r"^[[]\$$", "[$", "$"),
+        (r"^a{2,3}$", "aaa", "aaaa"),
+        (r"^{}$", "{}", "x"),
+    ],
+)
+def test_patterns_are_those_of_json_schema(pattern, yes, no):
+    patterns = Patterns()
+
+    assert patterns.matches(pattern, yes.replace("\\n", "\n"))
+    assert not patterns.matches(pattern, no.replace("\\n", "\n"))
+
+
+def test_many_rows_do_not_use_up_the_time_of_a_pattern():
+    patterns = Patterns()
+
+    assert all(patterns.matches(r"^\p{L}+\d+$", f"row{number}") for number in range(100_000))
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "fits"),
+    [
+        ("0.1", "0.3", True),
+        ("0.1", "0.35", False),
+        ("3", "9" * 400, True),
+        ("0.5", "1" + "0" * 400, True),
+        ("2", "3", False),
+    ],
+)
+def test_multiples_are_those_of_the_numbers_as_they_are_written(files, step, value, fits):
+    rules = {
+        "properties": {
+            "rows": {"items": {"properties": {"n": {"multipleOf": float(step) if "." in step else int(step)}}}}
+        }
+    }
+    files.file("t", LIST, f"rows:\n- {{code: a, n: {value}}}\n", **rules)
+
+    if fits:
+        files.load()
+    else:
+        assert "is not a multiple of" in files.problems()[0]
+
+
+@pytest.mark.parametrize(
+    ("items", "unique"),
+    [
+        ("1, 1.0", False),
+        ("1, true", True),
+        ("{a: 1, b: 2}, {b: 2.0, a: 1}", False),
+        ("[1], [2]", True),
+        ("'1', 1", True),
+    ],
+)
+def test_items_are_unique_as_json_schema_compares_them(files, items, unique):
+    rules = {"properties": {"rows": {"items": {"properties": {"list": {"uniqueItems": True}}}}}}
+    files.file("t", LIST, f"rows:\n- {{code: a, list: [{items}]}}\n", **rules)
+
+    if unique:
+        files.load()
+    else:
+        assert "has non-unique elements" in files.problems()[0]
+
+
+def test_a_file_with_very_many_problems_shows_the_first(files):
+    rules = {"properties": {"rows": {"items": {"properties": {"code": {"type": "integer"}}}}}}
+    rows = "".join(f"- {{code: a{number}}}\n" for number in range(20_000))
+    files.file("t", LIST, f"rows:\n{rows}", **rules)
+    began = time.monotonic()
+
+    found = files.problems()
+
+    assert len(found) == 201
+    assert found[-1] == "t.yaml: there are more problems than these"
+    assert time.monotonic() - began < 20

@@ -61,7 +61,7 @@ BLOCKS = {
 # What is cheaper to read each time than to stamp.
 UNSTAMPED = {
     "always": ("database", "settings"),
-    "cluster": ("roles", "memberships", "tablespaces", "parameters"),
+    "cluster": ("roles", "memberships", "role_settings", "databases", "tablespaces", "parameters"),
     "superuser": ("system_settings",),
 }
 

@@ -31,7 +31,9 @@ SETTINGS = {
 _CONSISTENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _SWITCH = """
 SELECT name, pg_catalog.current_setting(name), pg_catalog.set_config(name, value, true)
-FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])) AS wanted (name, value)
+FROM ROWS FROM (
+    pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])
+) AS wanted (name, value)
 """
 
 

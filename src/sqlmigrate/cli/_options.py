@@ -87,6 +87,8 @@ class App:
             from sqlmigrate.config import load  # noqa: PLC0415  --help needs no settings
 
             self._config = load(self.given, env=self.env, config_file=self.config_file)
+            for note in self._config.passed_over:
+                self.output.warning(note)
         return self._config
 
     @contextmanager
@@ -134,7 +136,7 @@ class App:
             yield
         except Error as error:
             if not self._announced:
-                from sqlmigrate.connection import meant  # noqa: PLC0415  a target has loaded it already
+                from sqlmigrate.address import meant  # noqa: PLC0415  a target has loaded it already
 
                 self._name(meant(target.conninfo), target)
                 if isinstance(error, ConnectionFailed) and not error.hint and not target.private:
@@ -148,6 +150,7 @@ class App:
         config = self.config
         return Options(
             schema=config.history_schema,
+            history_owners=config.history_owners,
             role=config.role,
             search_path=config.search_path,
             lock_timeout=config.lock_timeout,
@@ -162,7 +165,8 @@ class App:
 
     def _name(self, what: str, target: Target) -> None:
         env = f", environment {self.config.env}" if self.config.env else ""
-        click.echo(f"{what} ({target.description}{env})", err=True)
+        above = f", configuration {self.config.file}" if self.config.found_above else ""
+        self.output.always(f"{what} ({target.description}{env}{above})")
         self._announced = True
 
     def warn(self, info: ServerInfo) -> None:
@@ -287,6 +291,7 @@ def _with_app(command: F, options: Sequence[Callable[[Any], Any]]) -> F:
 
 def _app(context: click.Context, values: dict[str, Any]) -> App:
     """Take the common options out of a command's values."""
+    _require_utf8(values)
     path = context.command_path.split()[1:]
     output = Output(
         " ".join(path),
@@ -305,3 +310,13 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
         yes=values.pop("yes", False),
         yes_i_mean=values.pop("yes_i_mean", None),
     )
+
+
+def _require_utf8(values: dict[str, Any]) -> None:
+    """Refuse texts that could be sent nowhere; paths may be any bytes."""
+    from sqlmigrate.config import is_utf8  # noqa: PLC0415  --help needs no settings
+
+    for name, value in values.items():
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and not is_utf8(text):
+                raise click.UsageError(f"{name.replace('_', '-')}: {text!r} is not UTF-8")

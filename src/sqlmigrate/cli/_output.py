@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 import unicodedata
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 JSON_VERSION = 1
 _CARET_WIDTH = 160
+# the breaks of str.splitlines: whatever a terminal or a log may take for the end of a line
+_LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+MARK = "| "
+"""Stands before what other people wrote where it would begin a line: CI systems take some lines as commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +46,25 @@ class Output:
             utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
             click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=not utf8))
 
-    def line(self, text: str = "") -> None:
-        """Print a line of the result, unless it is JSON."""
+    def line(self, *lines: str) -> None:
+        """Print lines of the result, unless it is JSON; without any, an empty one."""
         if not self.as_json:
-            click.echo(text, color=self._colors(sys.stdout))
+            for text in lines or ("",):
+                click.echo(_one_line(text), color=self._colors(sys.stdout))
 
-    def progress(self, text: str) -> None:
-        """Print a line about what is going on to stderr, unless quiet."""
+    def progress(self, *lines: str) -> None:
+        """Print lines about what is going on to stderr, unless quiet."""
         if not self.quiet:
-            self._err(text)
+            self._err(*lines)
 
-    def detail(self, text: str) -> None:
-        """Print a line to stderr that only --verbose asks for."""
+    def detail(self, *lines: str) -> None:
+        """Print lines to stderr that only --verbose asks for."""
         if self.verbose:
-            self._err(text)
+            self._err(*lines)
+
+    def always(self, text: str) -> None:
+        """Print a line to stderr, even when quiet."""
+        self._err(text)
 
     def warning(self, text: str) -> None:
         """Print a warning to stderr, even when quiet."""
@@ -62,7 +72,7 @@ class Output:
 
     def error(self, error: Error) -> None:
         """Print an error with everything that is known of it, and as JSON on stdout where that was asked for."""
-        self._err("\n".join(render_error(error)))
+        self._err(*render_error(error))
         if self.as_json:
             self.result(error=error_as_json(error))
 
@@ -77,7 +87,7 @@ class Output:
         for header in headers:
             table.add_column(header, no_wrap=True, overflow="ignore")
         for row in rows:
-            table.add_row(*(_Plain(cell) for cell in row))
+            table.add_row(*(_Plain(_LINE_BREAK.sub(" ", cell)) for cell in row))
         no_color = not self._colors(sys.stdout)
         console = Console(width=100_000, no_color=no_color, highlight=False, markup=False, soft_wrap=True)
         with console.capture() as captured:
@@ -85,13 +95,19 @@ class Output:
         for line in captured.get().splitlines():
             click.echo(line.rstrip(), color=not no_color)
 
-    def _err(self, text: str) -> None:
-        click.echo(text, err=True, color=self._colors(sys.stderr))
+    def _err(self, *lines: str) -> None:
+        for text in lines:
+            click.echo(_one_line(text), err=True, color=self._colors(sys.stderr))
 
     def _colors(self, stream: Any) -> bool:
         if self.color is not None:
             return self.color
         return is_terminal(stream) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def _one_line(text: str) -> str:
+    """Mark what follows a line break: it is other people's text, and must not look like a line of ours."""
+    return _LINE_BREAK.sub(f"\n  {MARK}", text) if len(text.splitlines()) > 1 else text
 
 
 def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
@@ -142,7 +158,7 @@ def render_problem(problem: Problem, *, mark: str = "") -> list[str]:
     lines = [f"{mark}{printable(str(problem))}"]
     if problem.place:
         lines += [mark + line for line in caret(problem.place)]
-    lines += [f"{mark}  {_diff_color(line)}" for line in problem.detail]
+    lines += [f"{mark}  {MARK}{_diff_color(line)}" for line in problem.detail]
     if problem.hint:
         lines.append(f"{mark}  {click.style('what to do:', bold=True)} {printable(problem.hint)}")
     return lines
@@ -197,7 +213,8 @@ def server_details(said: ServerMessage) -> list[str]:
     lines = []
     for name, text in parts:
         if text:
-            lines.append(f"  {name}: " + printable(text).replace("\n", "\n    "))
+            first, *rest = printable(text).split("\n")
+            lines += [f"  {name}: {first}", *(f"  {MARK}{line}" for line in rest)]
         if text and name == "QUERY" and said.internal_position:
             lines += ["  " + line for line in caret(_place_in(text, said.internal_position))]
     return lines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate import events
-from sqlmigrate.cli._output import printable, server_details
+from sqlmigrate.cli._output import MARK, printable, server_details
 
 if TYPE_CHECKING:
     from sqlmigrate.cli._output import Output
@@ -81,9 +81,9 @@ def _draw_notice(output: Output, event: events.Notice) -> None:
 def _draw_rows(output: Output, event: events.RowsReturned) -> None:
     """Show the first rows of a result as psql does without alignment: a bounded look, not an export."""
     where = f"{event.place.path.name}:{event.place.line}" if event.place else event.migration_id
-    output.progress(f"  {printable(' | '.join(event.columns))} ({where})")
+    output.progress(f"  {MARK}{_cut(' | '.join(event.columns))} ({where})")
     for row in event.rows:
-        output.progress(f"  {_cut(' | '.join('' if value is None else value for value in row))}")
+        output.progress(f"  {MARK}{_cut(' | '.join('' if value is None else value for value in row))}")
     if event.total > len(event.rows):
         output.progress(f"  ... {event.total} rows in all")
 

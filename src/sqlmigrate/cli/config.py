@@ -36,11 +36,15 @@ def command(app: App) -> None:
     rows = [(name, _shown(name, value), config.source(name)) for name, value in values.items()]
     app.output.result(
         file=str(config.file) if config.file else None,
+        found_above=config.found_above,
+        passed_over=config.passed_over,
         env=config.env,
         target=(target := _target(app)),
         settings={name: {"value": _value(name, values[name]), "source": source} for name, _, source in rows},
     )
-    app.output.line(f"file: {config.file or 'none'}" + (f", environment {config.env}" if config.env else ""))
+    above = ", found above the working directory" if config.found_above else ""
+    env = f", environment {config.env}" if config.env else ""
+    app.output.line(f"file: {config.file or 'none'}{above}{env}")
     app.output.line(f"target: {target}")
     app.output.line()
     app.output.table(("setting", "value", "from"), rows)
@@ -48,7 +52,7 @@ def command(app: App) -> None:
 
 def _target(app: App) -> str:
     """Say which database a command would work on now, and who says so; nobody connects to it."""
-    from sqlmigrate.connection import meant  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.address import meant  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.target import choose  # noqa: PLC0415  same
 
     try:

@@ -36,7 +36,7 @@ def command(app: App, *, code: str | None) -> None:
         raise UsageError(f"there is no hazard {code!r}", hint="`sqlmigrate explain` lists them")
     page = pages.page(rule)
     app.output.result(hazard={**_as_json(rule), "text": page})
-    app.output.line(page.rstrip("\n"))
+    app.output.line(*page.rstrip("\n").split("\n"))
 
 
 def _as_json(rule: Rule) -> dict[str, str]:

@@ -50,7 +50,7 @@ def command(
     )
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
-        rows = history.read_log(session, app.config.history_schema, wanted)
+        rows = history.read_log(session, app.config.history_schema, wanted, owners=app.config.history_owners)
     app.output.result(history=[{**asdict(row), "at": row.at.isoformat() + "Z"} for row in rows])
     if rows:
         app.output.table(("when (UTC)", "operation", "migration", "role", "by", "took", "reason"), map(_row, rows))

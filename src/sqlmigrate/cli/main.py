@@ -236,7 +236,7 @@ def _noted(error: BaseException | None) -> str | None:
     """Give what the engine has noted on an interruption, or on the one before it: people press Ctrl-C twice."""
     while error is not None:
         if notes := getattr(error, "__notes__", None):
-            return str(notes[0])
+            return "; ".join(map(str, notes))
         error = error.__context__
     return None
 

@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   sqlmigrate mark 20260301_agent_baseline    this database has it already
+  sqlmigrate mark --through 20260301_agent   it has all up to this one
+  sqlmigrate mark --all                      it has all that is pending
   sqlmigrate mark --from yoyo                what yoyo has applied
   sqlmigrate mark --to yoyo                  tell yoyo what we have applied
 """
+_NAMED = 5  # more are counted
 _YOYO = click.Choice(["yoyo"])
 
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option("--all", "everything", is_flag=True, help="Mark every migration that is pending.")
+@click.option("--through", metavar="ID", help="Mark every migration up to this one, and it too.")
 @click.option("--from", "source", type=_YOYO, help="Mark what this tool's tables say is applied.")
 @click.option("--to", "destination", type=_YOYO, help="Copy what is applied to this tool's tables.")
 @click.option("--schema", metavar="NAME", help="The schema of yoyo's tables, where it is not to be found by itself.")
@@ -32,6 +37,8 @@ def command(
     app: App,
     *,
     ids: tuple[str, ...],
+    everything: bool,
+    through: str | None,
     source: str | None,
     destination: str | None,
     schema: str | None,
@@ -42,30 +49,40 @@ def command(
     A marked migration is a floor that `rollback` does not pass unless its id is given. With --from yoyo all that yoyo
     has applied is marked; with --to yoyo its tables are brought up to date, for the way back.
     """
-    if bool(ids) + bool(source) + bool(destination) != 1:
-        raise click.UsageError("give either ids, or --from yoyo, or --to yoyo")
-    if ids and (schema or migration_table):
+    here = bool(ids) + everything + bool(through)
+    if here + bool(source) + bool(destination) != 1:
+        raise click.UsageError("give either ids, or one of --all, --through ID, --from yoyo and --to yoyo")
+    if here and (schema or migration_table):
         raise click.UsageError("--schema and --migration-table belong to --from yoyo and --to yoyo")
-    if ids:
-        _ids(app, ids)
+    if here:
+        _ids(app, ids, through)
         return
     from sqlmigrate.cli._yoyo import from_yoyo, to_yoyo  # noqa: PLC0415  few calls need it
 
     (from_yoyo if source else to_yoyo)(app, schema, migration_table)
 
 
-def _ids(app: App, ids: tuple[str, ...]) -> None:
+def _ids(app: App, ids: tuple[str, ...], through: str | None) -> None:
+    """Mark these; without ids all of them, up to the one that is named."""
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.cli._progress import drawer  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
+    several = not ids
+    if several:
+        names = [migration.migration_id for migration in found.ordered]
+        last = names.index(found.named(through).migration_id) if through is not None else len(names) - 1
+        ids = tuple(names[: last + 1])
     with app.target() as target:
 
         def gate(info: ServerInfo, _: History) -> None:
             app.announce(target, info)
-            app.confirm(f"Mark {', '.join(ids)} in {info.database}?", database=info.database, always=False)
+            what = f"{len(ids)} migrations, {ids[0]} to {ids[-1]}," if len(ids) > _NAMED else ", ".join(ids)
+            app.confirm(f"Mark {what} in {info.database}?", database=info.database, always=False)
 
         done = engine.mark(target.conninfo, found, ids, app.options(), gate=gate, observer=drawer(app.output))
     app.output.result(marked=done, already_applied=[name for name in ids if name not in done])
-    for name in ids:
+    for name in done if several else ids:
         app.output.line(f"marked {name}" if name in done else f"{name} is applied already")
+    if several:
+        app.output.line(f"{len(done)} marked, {len(ids) - len(done)} applied already")

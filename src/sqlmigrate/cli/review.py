@@ -15,6 +15,7 @@ from sqlmigrate.cli._options import App, common, shadowing
 from sqlmigrate.cli._output import is_terminal, saved
 from sqlmigrate.errors import Bug, UsageError
 from sqlmigrate.events import BugMet, ScriptStarted
+from sqlmigrate.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +111,7 @@ def command(
             observer=_noting(bugs, stack.enter_context(_progress(app))),
         )
     if output is not None:
-        output.write_text(_written(report, form), encoding="utf-8", newline="\n")
+        write_text(output, _written(report, form))
     app.output.result(**report.to_json())
     if output is not None:
         _print(app, report, whole=False)

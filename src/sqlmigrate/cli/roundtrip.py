@@ -36,15 +36,16 @@ Examples:
   sqlmigrate roundtrip --base dump      what is pending, on the target's dump
 
 \b
-Verdicts: exact, order_only (physical order of columns), lossy (data is not
-shown to come back), not_restored, fails, irreversible (no rollback script),
-not_tried (it would change a cluster that is not ours).
+Verdicts: exact, text_only (white space and comments in function bodies),
+order_only (physical order of columns), lossy (data is not shown to come back),
+not_restored, fails, irreversible (no rollback script), not_tried (it would
+change a cluster that is not ours).
 
 \b
 Exit status: 0 where every rollback is proven, 3 where one is not or could not
 be recorded, 70 where a pair met a bug of ours (the others are still tried).
 """
-_COLORS = {"exact": "green", "order_only": "green", "lossy": "yellow"}
+_COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
 _MISTAKE = "ID and --all exclude each other"
 _NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; the shadow's server works on one pair at a time"
 
@@ -104,14 +105,16 @@ def command(
             found, wanted, shadows, app.options(), samples=samples, base=start, fingerprints=recorded
         )
         trips = _shown(app, run, len(wanted))
-        version = shadows[0].version
+        version, settings = shadows[0].version, _settings(shadows[0])
         if shadows[0].private and not shadow_superuser and any(map(_lacked_right, trips)):
             app.output.warning(roundtrip.ORDINARY)
     seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
         app.output.warning(f"{problem}; record it anew with --write")
-    app.output.result(migrations=[_as_json(trip) for trip in trips], summary=_counts(trips), postgresql=version)
+    app.output.result(
+        migrations=[_as_json(trip) for trip in trips], summary=_counts(trips), postgresql=version, settings=settings
+    )
     app.output.line(_summary(trips, version, seconds))
     for path in written:
         app.output.detail(f"recorded {path}")
@@ -131,7 +134,7 @@ def _base(app: App) -> tuple[Base, TargetFacts]:
 
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
-        applied = history.read(session, app.config.history_schema).applied
+        applied = history.read(session, app.config.history_schema, owners=app.config.history_owners).applied
         facts = shadow.read_facts(session)
         dump = shadow.dump(target.conninfo, major=facts.major, history_schema=app.config.history_schema)
     return Base(dump, frozenset(row.migration_id for row in applied)), facts
@@ -153,6 +156,11 @@ def _server_of_target(app: App) -> TargetFacts | None:
     except Error as error:
         app.output.warning(f"the target was not asked which server it is on: {error.message}")
         return None
+
+
+def _settings(first: Shadow) -> dict[str, Any]:
+    found = first.settings
+    return {"source": "assumed" if first.assumed else "the target", "summary": str(found), **found.as_json()}
 
 
 def _jobs(app: App, wanted: int | None, pairs: int) -> int:
@@ -179,6 +187,8 @@ def _shadows(
         own = "a throwaway server" if jobs == 1 else f"{jobs} throwaway servers"
         where = own if first.private else "the shadow's server"
         app.output.progress(f"trying on PostgreSQL {first.version} ({where})")
+        whose = "assumed settings" if first.assumed else "settings as in the target"
+        app.output.progress(f"{whose}: {first.settings}")
         for note in first.notes:
             app.output.warning(note)
         if missing := first.missing_extensions(shadow.extensions_named(scripts)):
@@ -195,7 +205,7 @@ def _shown(app: App, run: Generator[RoundTrip], total: int) -> list[RoundTrip]:
     with closing(run):
         for trip in _progress(app, run, total):
             trips.append(trip)
-            app.output.line("\n".join(_lines(trip)))
+            app.output.line(*_lines(trip))
     return trips
 
 
@@ -241,6 +251,8 @@ def _lines(trip: RoundTrip) -> list[str]:
     verdict = click.style(trip.verdict.value, fg=_COLORS.get(trip.verdict.value, "red"))
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
     lines += _part("tried without these, which could not be applied before it:", map(str, trip.left_out))
+    if trip.zone is not None:
+        lines.append(f"  found in time zone {trip.zone}; the target's is not known, and in UTC the pair does better")
     lines += _part("before and after the rollback differ:", as_text(trip.differences))
     lines += _part("applied again, it is not as it was the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))
@@ -288,6 +300,7 @@ def _as_json(trip: RoundTrip) -> dict[str, Any]:
         "not_tried": [problem_as_json(problem) for problem in trip.not_tried],
         "makes": as_json(trip.makes),
         "base": trip.base,
+        "zone": trip.zone,
         "without": list(trip.without),
         "seconds": round(trip.seconds, 3),
     }

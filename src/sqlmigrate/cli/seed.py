@@ -95,12 +95,16 @@ def _apply(app: App) -> None:
             statement_timeout=config.statement_timeout,
             gate=gate,
             history_schema=config.history_schema,
+            history_owners=config.history_owners,
         )
     rows = [(str(item.table), item.inserted, item.updated, item.unchanged) for item in result.tables]
     app.output.result(
         tables=[{"table": name, "inserted": i, "updated": u, "unchanged": same} for name, i, u, same in rows],
         written=result.written,
+        warnings=result.warnings,
     )
+    for warning in result.warnings:
+        app.output.warning(warning)
     for name, inserted, updated, unchanged in rows:
         app.output.line(f"{name}: {inserted} inserted, {updated} updated, {unchanged} unchanged")
     if not rows:

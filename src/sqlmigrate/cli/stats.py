@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sqlmigrate.cli._options import App, common
+from sqlmigrate.files import write_text
 
 EPILOG = """\b
 Examples:
@@ -21,11 +22,11 @@ _SHOWN = 20
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
 @common
 def command(app: App, *, output: Path | None) -> None:
-    """Read how large and how busy the tables of the target are; nothing is written there.
+    """Read how large and how busy the tables of the target are, and its settings; nothing is written there.
 
-    The file holds names of tables, sizes and rates, and no rows.
+    The file holds names of tables, sizes and rates, the settings that decide what scripts do, and no rows.
     """
-    from sqlmigrate import connection  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import connection, shadow  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.review import statistics  # noqa: PLC0415  same
 
     with app.target() as target, connection.session(target.conninfo) as session:
@@ -33,13 +34,15 @@ def command(app: App, *, output: Path | None) -> None:
         found = statistics.read_statistics(
             session, name=connection.database_of(session), history_schema=app.config.history_schema
         )
-    data = statistics.as_json(found)
+        settings = shadow.read_settings(session)
+    data = statistics.as_json(found, settings)
     if output is not None:
-        output.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        write_text(output, json.dumps(data, indent=2) + "\n")
         app.output.progress(f"wrote {output}")
-    app.output.result(target=data["target"])
+    app.output.result(target=data["target"], settings=data["settings"])
     rows = [(table.name, statistics.described(table)) for table in found.tables[:_SHOWN]]
     if rows:
         app.output.table(("table", "holds"), rows)
     left = len(found.tables) - len(rows)
     app.output.line(f"and {left} smaller ones" if left else f"{len(rows)} table{'' if len(rows) == 1 else 's'}")
+    app.output.line(f"settings: {settings}")

@@ -41,19 +41,23 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
-        known = history.read(session, app.config.history_schema)
+        known = history.read(session, app.config.history_schema, owners=app.config.history_owners)
         states = plan.status(found, known)
         errors, warnings = plan.contradictions(states, known)
-    for problem in (*found.warnings, *warnings, *errors):
+    for problem in found.misnumbered:
+        app.output.warning("\n".join(render_problem(problem)))
+    others = [problem for problem in found.warnings if problem not in found.misnumbered]
+    for problem in (*others, *warnings, *errors):
         word = "warning" if problem.warning else "apply refuses this"
-        app.output.detail(f"{word}: " + "\n".join(render_problem(problem)))
+        first, *rest = render_problem(problem)
+        app.output.detail(f"{word}: {first}", *rest)
     app.output.result(migrations=[_as_json(item) for item in states], summary=_counts(states))
     if states:
         app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
         app.output.line()
     for item in states:
         if item.stopped:
-            app.output.line("\n".join(_half_way(item, item.stopped)))
+            app.output.line(*_half_way(item, item.stopped))
     app.output.line(_summary(states, str(found.directory)))
     if check and any(plan.needs_attention(item) for item in states):
         context.exit(FINDINGS)

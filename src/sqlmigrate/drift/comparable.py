@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.drift.acl import CREATE, LISTS, MAINTAIN, collapse, explode, knows_maintain, renamed, without
+from sqlmigrate.drift import versions
+from sqlmigrate.drift.acl import CREATE, LISTS, collapse, explode, renamed, without
 from sqlmigrate.drift.naming import DEFAULT_PRIVILEGES, schema_of
 from sqlmigrate.schema import TABLE, Name, Schema, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from sqlmigrate.drift.model import Live, Replayed
 
@@ -29,13 +30,13 @@ _PUBLIC = Name("schema", "public")
 # They belong to the database, and not to what is in it; settings may hold secrets too.
 _OUTSIDE = frozenset({"database", "database settings", "large object"})
 _PUBLIC_OWNER = "pg_database_owner"
-_FIRST_WITH_NOT_NULL = 18
 
 
 def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
     """Give the shadow's schema and the live one, both without what must not be compared.
 
     - The database itself with its settings, large objects, and an extension's owner and version are left out.
+    - What only one of both versions of PostgreSQL says of an object is left out, and a NOT NULL goes by its column.
     - What `bootstrap/` made stands for a platform: only what the migrations changed of it is compared, and in schemas
       that it made only what the migrations made there. Schema public and default privileges are compared all the same.
     - On Supabase the same holds for its own schemas, and for all extensions, event triggers, publications, default
@@ -44,9 +45,9 @@ def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
     majors = {live.facts.major, replayed.major}
     ground, files, there, granted = (
         {
-            name: _plain(name, found, replayed, majors)
+            versions.called(name, found): versions.common(name, _plain(name, found, replayed), majors)
             for name, found in schema.objects.items()
-            if _is_inside(name, found, majors)
+            if name.kind not in _OUTSIDE and versions.is_common(name, found, majors)
         }
         for schema in (replayed.ground, replayed.schema, live.schema, replayed.granted or replayed.schema)
     )
@@ -104,16 +105,7 @@ class _Platform:
         )
 
 
-def _is_inside(name: Name, found: Properties, majors: Collection[int]) -> bool:
-    """Tell whether an object can be compared between two versions."""
-    if name.kind in _OUTSIDE:
-        return False
-    if name.kind == "constraint" and min(majors) < _FIRST_WITH_NOT_NULL <= max(majors):
-        return not str(found.get("definition", "")).startswith("NOT NULL")
-    return True
-
-
-def _plain(name: Name, found: Properties, replayed: Replayed, majors: Collection[int]) -> Properties:
+def _plain(name: Name, found: Properties, replayed: Replayed) -> Properties:
     """Take out of an object what says nothing about the migrations."""
     if name.kind == "extension":
         return {"schema": found.get("schema")}
@@ -122,8 +114,6 @@ def _plain(name: Name, found: Properties, replayed: Replayed, majors: Collection
         acl = renamed(found.get("acl"), lambda role: _PUBLIC_OWNER if role == owner else role)
         rest = {key: value for key, value in found.items() if key != "owner"}
         return {**rest, "acl": without(acl, CREATE, replayed.may_create) or None}
-    if len({knows_maintain(major) for major in majors}) > 1:
-        return {key: without(value, MAINTAIN) or None if key in LISTS else value for key, value in found.items()}
     return found
 
 

@@ -8,17 +8,21 @@ from sqlmigrate.drift import ignoring
 from sqlmigrate.drift.comparable import comparable
 from sqlmigrate.drift.live import read_live
 from sqlmigrate.drift.model import Drift
-from sqlmigrate.drift.replay import replay
+from sqlmigrate.drift.replay import replayed
 from sqlmigrate.events import ignore as unobserved
+from sqlmigrate.normalform import without_equal
 from sqlmigrate.schemadiff import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.drift.model import Live, Replayed
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
+    from sqlmigrate.schema import Schema
+    from sqlmigrate.schemadiff import Change
 
 _SUPABASE = "this is Supabase: what it makes and changes by itself is not compared, only what the migrations made of it"
 
@@ -39,19 +43,30 @@ def find(
     fails on the shadow, HistoryError where a script can be had nowhere, and what opening the shadow raises.
     """
     live = read_live(config, conninfo, found, gate)
-    replayed = replay(live, config, observer)
-    both, unheard = ignoring.without(comparable(live, replayed), ignoring.YOYO)
+    with replayed(live, config, observer) as made:
+        return _found(config, live, made, ignore)
+
+
+def _found(config: Config, live: Live, made: Replayed, ignore: Collection[str]) -> Drift:
+    both, histories = ignoring.without_histories(comparable(live, made))
+    both, unheard = ignoring.without(both, ignoring.YOYO)
     patterns = tuple(dict.fromkeys((*config.drift_ignore, *ignore)))
     kept, useless = ignoring.without(both, patterns)
-    changes = compare(*kept)
-    notes = [*live.notes, *replayed.notes, *([_SUPABASE] if live.supabase else [])]
+    changes = _differences(made, kept)
+    notes = [*live.notes, *made.notes, *([_SUPABASE] if live.supabase else []), *histories]
     if len(unheard) < len(ignoring.YOYO):
         notes.append("the tables of yoyo's own history are not compared")
     notes += [f"nothing matches the ignored {pattern!r}" for pattern in useless]
     return Drift(
         changes,
-        ignored=len(compare(*both)) - len(changes) if patterns else 0,
+        ignored=len(_differences(made, both)) - len(changes) if patterns else 0,
         migrations=len(live.steps),
         half_way=live.half_way,
         notes=tuple(notes),
     )
+
+
+def _differences(made: Replayed, both: Sequence[Schema]) -> tuple[Change, ...]:
+    """Compare by what definitions mean: a dump, or another version, writes them differently."""
+    mine, theirs = both
+    return without_equal(made.conninfo, mine, theirs, compare(mine, theirs))

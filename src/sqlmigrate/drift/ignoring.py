@@ -1,20 +1,79 @@
-"""Leave out what the user does not want to hear of: objects whose name matches a pattern, with all their parts."""
+"""Leave out what is not of the migrations: histories, and what matches a pattern of the user's, with all its parts."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from sqlmigrate.schema import TABLE, Schema
+from sqlmigrate import other_tools
+from sqlmigrate.drift.naming import plain, schema_of
+from sqlmigrate.history.names import TABLES
+from sqlmigrate.schema import TABLE, Name, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from sqlmigrate.schema import Name, Value
+    from sqlmigrate.other_tools import Known
+    from sqlmigrate.schema import Value
 
 YOYO = tuple(f"table *.{name}" for name in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"))
 """The tables in which yoyo keeps its own history."""
 _OWNED_BY = "owned by"
+_PUBLIC = "public"
+
+
+def without_histories(schemas: Sequence[Schema]) -> tuple[list[Schema], list[str]]:
+    """Give the schemas without the histories of other tools, and without further ones of our own; say which.
+
+    A schema in which nothing else is goes with them.
+    """
+    found = {name: item for schema in schemas for name, item in _histories(schema)}
+    ours = {_schema_of(name) for name, item in found.items() if item.tool == other_tools.OURS}
+    whole = {_schema_of(name) for name, item in found.items() if item.own_schema and _schema_of(name) == item.schema}
+    ignored = set(found)
+    for schema in schemas:
+        for name, value in schema.objects.items():
+            space = schema_of(name, value)
+            if space in whole or (space in ours and name.kind == "table" and name.name.rpartition(".")[2] in TABLES):
+                ignored.add(name)
+    ignored |= _emptied(schemas, ignored)
+    tools = {item.tool: name for name, item in found.items() if not item.beside and item.tool != other_tools.OURS}
+    notes = [f"the history of {tool}, {name.name}, is not compared" for tool, name in sorted(tools.items())]
+    notes += [f"the other history of sqlmigrate, in schema {space}, is not compared" for space in sorted(ours)]
+    return _kept(schemas, ignored), notes
+
+
+def _schema_of(table: Name) -> str:
+    return schema_of(table, {}) or ""
+
+
+def _histories(schema: Schema) -> Iterator[tuple[Name, Known]]:
+    """Give the tables that are known by their columns, but for those of yoyo that have its names."""
+    columns: dict[str, list[str]] = {}
+    for name, found in schema.objects.items():
+        if name.kind == "column" and isinstance(table := found.get(TABLE), str):
+            columns.setdefault(table, []).append(plain(name.name[len(table) + 1 :]))
+    for table, own in columns.items():
+        name = Name("table", table)
+        space = _schema_of(name)
+        item = other_tools.by_columns(plain(space), plain(table[len(space) + 1 :]), own)
+        if item is not None and name in schema.objects and not any(_matches(pattern, name) for pattern in YOYO):
+            yield name, item
+
+
+def _emptied(schemas: Sequence[Schema], ignored: set[Name]) -> set[Name]:
+    """Give the schemas in which there is nothing but what is ignored."""
+    tables = {name.name for name in ignored}
+    used: set[str] = set()
+    left: set[str] = set()
+    for schema in schemas:
+        for name, found in schema.objects.items():
+            space = schema_of(name, found)
+            if name.kind == "schema" or space is None:
+                continue
+            is_ignored = name in ignored or any(part in tables for part in _wholes(found))
+            (used if is_ignored else left).add(space)
+    return {Name("schema", space) for space in used - left if space != _PUBLIC}
 
 
 def without(schemas: Sequence[Schema], patterns: Collection[str]) -> tuple[list[Schema], list[str]]:
@@ -31,8 +90,12 @@ def without(schemas: Sequence[Schema], patterns: Collection[str]) -> tuple[list[
             matched.update(found)
             if found:
                 ignored.add(name)
+    return _kept(schemas, ignored), [pattern for pattern in patterns if pattern not in matched]
+
+
+def _kept(schemas: Sequence[Schema], ignored: set[Name]) -> list[Schema]:
     whole = {name.name for name in ignored if any(_is_whole(name, schema) for schema in schemas)}
-    kept = [
+    return [
         Schema(
             {
                 name: found
@@ -42,7 +105,6 @@ def without(schemas: Sequence[Schema], patterns: Collection[str]) -> tuple[list[
         )
         for schema in schemas
     ]
-    return kept, [pattern for pattern in patterns if pattern not in matched]
 
 
 def _matches(pattern: str, name: Name) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from sqlmigrate import catalog, history, queries
@@ -14,14 +13,14 @@ from sqlmigrate.drift.model import Live, Role, Step
 from sqlmigrate.drift.privileges import read_default_privileges
 from sqlmigrate.drift.steps import applied_scripts
 from sqlmigrate.history import LogFilter
-from sqlmigrate.shadow import read_facts
+from sqlmigrate.shadow import read_facts, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Connection, ServerInfo
-    from sqlmigrate.history import History
+    from sqlmigrate.history import History, LogRow
     from sqlmigrate.migrations import Migrations
 
 APPLICATION = "sqlmigrate: drift"
@@ -34,28 +33,32 @@ def read_live(config: Config, conninfo: str, found: Migrations, gate: Callable[[
     """
     with session(conninfo, application_name=APPLICATION) as connection:
         gate(probe(connection))
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
         with connection.transaction(force_rollback=True):
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return _read(config, connection, found)
 
 
 def _read(config: Config, connection: Connection, found: Migrations) -> Live:
     asked = queries.load("drift")
     facts = read_facts(connection)
-    known = history.read(connection, config.history_schema)
+    known = history.read(connection, config.history_schema, owners=config.history_owners)
     scripts, notes = applied_scripts(found, known)
     if known.version is None:
         notes.append(f"there is no history in schema {config.history_schema}: nothing counts as applied")
-    ran_as = _roles_of_the_log(connection, config, known)
+    logged = _log(connection, config, known)
+    ran_as = {
+        row.migration_id: role for row in logged if row.migration_id and (role := row.script_role or row.login_role)
+    }
     latest = [ran_as[item.migration_id] for item in scripts if item.migration_id in ran_as][-1:]
     default = config.role or (latest or [facts.login])[0]
-    roles = read_roles(connection, {default, facts.login, *ran_as.values()})
+    logins = [row.login_role for row in logged if row.login_role]
+    roles = read_roles(connection, {default, facts.login, *ran_as.values(), *logins})
     steps = [Step(item, ran_as.get(item.migration_id, default)) for item in scripts]
     # who is gone since then can own nothing any more
     steps = [step if step.role in roles else replace(step, role=default) for step in steps]
     main = roles.get((latest or [default])[0]) or roles.get(default, Role(default))
-    path = connection.execute(asked["search_path"]).fetchone()
+    # what a login has set for itself holds for all that it applies, whomever the scripts act as
+    applier = next((name for name in reversed(logins) if name in roles), None)
     supabase = connection.execute(asked["supabase"]).fetchone()
     return Live(
         facts=replace(
@@ -65,12 +68,13 @@ def _read(config: Config, connection: Connection, found: Migrations) -> Live:
             creates_databases=main.creates_databases,
             creates_roles=main.creates_roles,
             member_of=main.member_of,
+            settings=read_settings(connection, login=applier),
         ),
         schema=catalog.read(connection, leave_out=[config.history_schema]).schema,
         steps=tuple(steps),
         roles={name: roles.get(name, Role(name)) for name in [main.name, *(step.role for step in steps)]},
         default_privileges=read_default_privileges(connection),
-        search_path=config.search_path or (path[0] if path else None),
+        search_path=config.search_path,
         supabase=bool(supabase and supabase[0]),
         half_way=tuple(dict.fromkeys(item.migration_id for item in known.half_way)),
         notes=tuple(notes),
@@ -84,10 +88,9 @@ def read_roles(connection: Connection, names: Iterable[str]) -> dict[str, Role]:
     return {row.name: replace(row, member_of=frozenset(row.member_of)) for row in rows}
 
 
-def _roles_of_the_log(connection: Connection, config: Config, known: History) -> dict[str, str]:
-    """Give the role that each migration was applied as, where we did it."""
+def _log(connection: Connection, config: Config, known: History) -> list[LogRow]:
+    """Give what we have applied, oldest first."""
     if known.version is None:
-        return {}
-    rows = history.read_log(connection, config.history_schema, LogFilter(operation="apply"))
-    found = ((row.migration_id, row.script_role or row.login_role) for row in rows)
-    return {migration_id: role for migration_id, role in found if migration_id and role}
+        return []
+    wanted = LogFilter(operation="apply")
+    return history.read_log(connection, config.history_schema, wanted, owners=config.history_owners)

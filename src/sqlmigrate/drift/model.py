@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -89,11 +89,13 @@ class Replayed:
 
     `ground` is its schema before the first migration, `schema` after the last, and `granted` the same with the default
     privileges that only the database has, where there are any. `may_create` are the roles that the shadow itself let
-    create in schema public, `major` is its version.
+    create in schema public, `major` is its version. `conninfo` is of the database that it was read in, where
+    definitions can be made anew.
     """
 
     ground: Schema
     schema: Schema
+    conninfo: str = field(repr=False)
     major: int
     granted: Schema | None = None
     may_create: frozenset[str] = frozenset()

@@ -45,9 +45,13 @@ def _renamed_name(name: Name, names: Mapping[str, str]) -> Name:
     if match is None:
         return name
     role, rest = match.groups()
-    plain = role[1:-1].replace('""', '"') if role.startswith('"') else role
-    other = names.get(plain)
+    other = names.get(plain(role))
     return Name(name.kind, f"for role {quoted(other)}{rest}") if other else name
+
+
+def plain(name: str) -> str:
+    """Give a name as it is, without the quotes that it is written with."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def quoted(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from sqlmigrate.shadow import cluster_wide, extensions_named, opened, wanted
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sqlmigrate.config import Config
     from sqlmigrate.drift.model import Live, Step
@@ -42,19 +43,21 @@ _MAKES_ROLE = re.compile(r"\s*create\s+(?:role|user|group)\s+(\"[^\"]+\"|\w+)", 
 _HINT = "the database itself was not touched; what a script needs and no migration makes belongs in bootstrap/"
 
 
-def replay(live: Live, config: Config, observer: Observer = ignore) -> Replayed:
-    """Build the shadow and give its schema, under the target's names of roles.
+@contextmanager
+def replayed(live: Live, config: Config, observer: Observer = ignore) -> Iterator[Replayed]:
+    """Build the shadow and give its schema, under the target's names of roles; the shadow is there for the block.
 
     Raises ExecutionError with the place where a script fails, and what `shadow.opened` raises.
     """
     asked = _wanted(live, config)
-    with opened(asked) as shadow:
+    with opened(asked) as shadow, ExitStack() as stack:
         run = _Replay(live, shadow, asked, config.history_schema, observer)
-        ground, schema, granted = run.go()
-        return Replayed(
+        ground, schema, granted, database = run.go(stack)
+        yield Replayed(
             ground=ground,
             schema=schema,
             granted=granted,
+            conninfo=database.conninfo,
             major=shadow.major,
             may_create=asked.owners | {live.facts.login},
             notes=(*shadow.notes, *dict.fromkeys(run.notes)),
@@ -94,30 +97,33 @@ class _Replay:
     usable: frozenset[str] = frozenset()
     notes: list[str] = field(default_factory=list)
 
-    def go(self) -> tuple[Schema, Schema, Schema | None]:
+    def go(self, stack: ExitStack) -> tuple[Schema, Schema, Schema | None, ShadowDatabase]:
         """Give the schema of the ground, of what the migrations make of it, and with the database's own privileges.
 
         Default privileges that only the database has hold for new objects all the same. Nobody knows since when, so the
-        migrations are replayed without them first, which also tells what they set themselves, and then with them.
+        migrations are replayed without them first, which also tells what they set themselves, and then with them. The
+        database in which they were replayed comes last; it is there as long as the stack is.
         """
-        with self.shadow.database() as database:
-            self._prepare(database)
-            ground, there = self._read(database)
-            steps = self._steps(again=False)
-            setting = any(_sets_default_privileges(step.migration.script) for step in steps)
-            if not setting and not self._unsaid(there, there):
-                self._run(database, steps)
-                return ground, self._read(database)[0], None
-            with self.shadow.clone(database) as trial:
-                self._run(trial, steps)
-                schema, made = self._read(trial)
+        database = stack.enter_context(self.shadow.database())
+        self._prepare(database)
+        ground, there = self._read(database)
+        steps = self._steps(again=False)
+        setting = any(_sets_default_privileges(step.migration.script) for step in steps)
+        if not setting and not self._unsaid(there, there):
+            self._run(database, steps)
+            return ground, self._read(database)[0], None, database
+        with ExitStack() as own:
+            trial = own.enter_context(self.shadow.clone(database))
+            self._run(trial, steps)
+            schema, made = self._read(trial)
             spaces = {name.name for name in schema.objects if name.kind == "schema"}
             unsaid = self._unsaid(there, made, spaces)
             if not unsaid:
-                return ground, schema, None
-            self._make(database, unsaid)
-            self._run(database, self._steps(again=True))
-            return ground, schema, self._read(database)[0]
+                stack.enter_context(own.pop_all())
+                return ground, schema, None, trial
+        self._make(database, unsaid)
+        self._run(database, self._steps(again=True))
+        return ground, schema, self._read(database)[0], database
 
     def _prepare(self, database: ShadowDatabase) -> None:
         """Find out who can be whom on the shadow's server."""
@@ -174,7 +180,7 @@ class _Replay:
 
     def _run(self, database: ShadowDatabase, steps: list[Step]) -> None:
         self._let_create(database)
-        options = Options(search_path=self.live.search_path, lock_timeout=0)
+        options = Options(search_path=self.live.search_path, lock_timeout=0, versions=self.shadow.versions)
         with session(database.conninfo, application_name=APPLICATION) as connection:
             info = probe(connection)
             for number, step in enumerate(steps, 1):

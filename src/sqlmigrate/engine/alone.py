@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from sqlmigrate.connection import Command
+from sqlmigrate.engine.commit import Uncommitted, commit
 from sqlmigrate.engine.execute import Listener
+from sqlmigrate.engine.job import Job
 from sqlmigrate.engine.journal import Sender
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import CONSTRAINTS, PRISTINE, begin, set_up
-from sqlmigrate.engine.transactional import Job, Uncommitted, commit, lost, run_job, undo
+from sqlmigrate.engine.transactional import lost, run_job, undo
 from sqlmigrate.errors import Error, ScriptError
 from sqlmigrate.events import ignore
 from sqlmigrate.sql.preflight import preflight
@@ -50,7 +52,7 @@ def run_script(
     """
     for problem in preflight(script, transactional=transactional):
         raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
-    job = Job(migration_id, operation, script, transactional, _NO_CLAIM, ())
+    job = Job(migration_id, operation, script, transactional, _NO_CLAIM, (), versions=options.versions)
     listener = Listener(migration_id, script, observer)
     if transactional and around is None:
         run_job(connection, job, options, info, listener)

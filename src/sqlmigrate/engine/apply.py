@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session, settle_writer
+from sqlmigrate.connection import probe, require_writable, session
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import Ran, ignore
+from sqlmigrate.poolers import settle_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,7 @@ def preview(conninfo: str, planner: Planner, options: Options, *, gate: Callable
     with session(conninfo) as connection:
         info = probe(connection)
         gate(info)
-        found = history.read(connection, options.schema)
+        found = history.read(connection, options.schema, owners=options.history_owners)
         plan = _looked_around(connection, planner(found), found, options)
     _require_runnable(plan)
     return Preview(plan, info, found)
@@ -73,7 +74,7 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
     with session(conninfo) as connection:
         info = probe(connection)
         require_writable(info)
-        found = history.read(connection, options.schema, writing=True)
+        found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
         plan = _looked_around(connection, planner(found), found, options)
         if plan.steps:
             # the question and the run lock may take longer than the login may be idle
@@ -98,7 +99,7 @@ def _looked_around(connection: Connection, plan: Plan, found: History, options: 
         return plan
     from sqlmigrate.engine.takeover import require_new  # noqa: PLC0415  once in the life of a database
 
-    return replace(plan, notes=(*plan.notes, *require_new(connection, options.schema, plan)))
+    return replace(plan, notes=(*plan.notes, *require_new(connection, options, plan)))
 
 
 @contextmanager
@@ -110,9 +111,8 @@ def locked(
 
     wait = options.wait_lock / 1000
     with runlock.held(conninfo, options.schema, wait=wait, observer=observer, worker=connection) as lock:
-        found = history.read(connection, options.schema)
-        history.install(connection, options.schema, found)
-        yield lock, found
+        found = history.read(connection, options.schema, owners=options.history_owners)
+        yield lock, history.install(connection, options.schema, found, owners=options.history_owners)
 
 
 def _require_runnable(plan: Plan) -> None:

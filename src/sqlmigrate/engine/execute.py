@@ -49,7 +49,6 @@ class Listener:
     migration_id: str
     script: Script
     observer: Observer
-    idle: Callable[[], None] = lambda: None
     patient: bool = False
     _seen: Counter[tuple[int, bool]] = field(default_factory=Counter)
     _at: Statement | None = None
@@ -90,7 +89,7 @@ def run_steps(
     `finished` hears of each step that succeeded. Raises psycopg.OperationalError where the connection is lost,
     ScriptError where the script cannot be read on.
     """
-    exchange = Exchange(finished=finished or listener.rows, idle=listener.idle, patient=listener.patient)
+    exchange = Exchange(finished=finished or listener.rows, patient=listener.patient)
     remaining = iter(steps)
     with listening(connection, exchange, listener):
         while copy := pipeline.run(connection, remaining, exchange):

@@ -10,8 +10,8 @@ from sqlmigrate.errors import ExecutionError, HalfWayError
 if TYPE_CHECKING:
     import psycopg
 
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.engine.outcome import Index
-    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.history import History
     from sqlmigrate.sql.script import Statement
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.execute import Listener
-    from sqlmigrate.engine.transactional import Job
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.history import HalfWay, Run
     from sqlmigrate.sql.script import Statement
 
@@ -112,6 +112,11 @@ class Journal:
         )
 
 
+def as_login(job: Job) -> tuple[Command, ...]:
+    """Give what comes before each of our commands that write the journal in a transaction of the script's."""
+    return (*AS_LOGIN, *job.trusted)
+
+
 @dataclass(slots=True)
 class Sender:
     """Sends steps of one script, and what is to be written to its journal."""
@@ -128,12 +133,12 @@ class Sender:
 
     def run(self, statement: Statement) -> None:
         """Run a statement of the script by itself."""
-        self.send(Step(Command(statement.text), statement))
+        self.send(Step(self.job.command(statement), statement))
 
     def write(self, commands: Sequence[Command]) -> None:
         """Write to the journal in a transaction of its own."""
         if commands:
-            self.send(*map(Step, (BEGIN, *AS_LOGIN, *commands, COMMIT)))
+            self.send(*map(Step, (BEGIN, *as_login(self.job), *commands, COMMIT)))
 
 
 def found_journal(schema: str, job: Job, run: Run, stopped: HalfWay | None) -> Journal:

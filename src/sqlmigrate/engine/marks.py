@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session, settle_writer
+from sqlmigrate.connection import probe, require_writable, session
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import MigrationsError, UsageError
 from sqlmigrate.events import HalfWayForgotten
 from sqlmigrate.plan import dependents
+from sqlmigrate.poolers import settle_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,11 +137,12 @@ def _write(
         info = probe(connection)
         require_writable(info)
         run = history.Run()
-        before = history.read(connection, options.schema, writing=True)
+        before = history.read(connection, options.schema, owners=options.history_owners, writing=True)
         writes(before, run)  # refuse before we ask and wait
         settle_writer(conninfo, connection, info)
         gate(info, before)
         with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
+            history.hold(connection, options.schema, options.history_owners)
             todo = writes(found, run)
             cursor = RawCursor(connection)
             for commands in todo.values():

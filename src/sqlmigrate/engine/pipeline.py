@@ -18,6 +18,8 @@ from psycopg import pq
 from psycopg.errors import error_from_result
 from psycopg.waiting import Ready, Wait
 
+from sqlmigrate.silence import set_user_timeout
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
@@ -29,8 +31,12 @@ if TYPE_CHECKING:
 ROWS_KEPT = 10
 """Rows of a statement that are kept to be shown; the others are only counted, so memory stays bounded."""
 
+_VALUE_MAX = 10_000  # bytes of a value that are kept to be shown
 # under way at once: bounds the memory of both sides; with few, a distant server idles while the next ones travel
 _WINDOW_COMMANDS, _WINDOW_CHARACTERS = 4096, 4 << 20
+_MESSAGES = 64  # what the protocol adds to a command
+# what a socket surely takes in while its server is busy; behind more, a long statement looks like a dead network
+_TAKEN_UNREAD = 16 << 10
 _FAILED = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE})
 _COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
 
@@ -52,21 +58,29 @@ class Step:
     columns: tuple[str, ...] = ()
     shown: list[tuple[str | None, ...]] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        """About how many characters go to the server."""
+        if self.command is None:
+            return 0
+        return _MESSAGES + len(self.command.sql) + sum(len(value or "") for value in self.command.params)
+
 
 @dataclass(slots=True)
 class Exchange:
     """What is under way and what has come back: `error` is the first failure, `failed` its step.
 
-    `finished` is called for each step that succeeded, `idle` every tenth of a second while the server is silent.
+    `finished` is called for each step that succeeded.
     `raised` is what was raised while a notice was passed on, which libpq's callback cannot pass on itself.
+    `unhurried` is the user timeout of before, where there is more under way than a busy server takes in.
     `patient` sends nothing behind a SYNC before its answer is there: old PgBouncers (1.18) take that answer for the end
     of all work, and give a session away or keep it open, at work, when its client is gone.
     """
 
     finished: Callable[[Step], None] = lambda _: None
-    idle: Callable[[], None] = lambda: None
     under_way: deque[Step] = field(default_factory=deque)
     characters: int = 0
+    unhurried: int | None = None
     patient: bool = False
     error: psycopg.Error | None = None
     failed: Step | None = None
@@ -89,6 +103,8 @@ def run(connection: Connection, steps: Iterator[Step], exchange: Exchange) -> St
     try:
         return connection.wait(_communicate(pgconn, steps, exchange))
     finally:
+        if exchange.unhurried:
+            set_user_timeout(pgconn, exchange.unhurried)
         with suppress(psycopg.Error):  # a lost or interrupted connection is closed by its owner
             pgconn.exit_pipeline_mode()
 
@@ -102,9 +118,7 @@ def _communicate(
         if not ended and not _is_full(exchange):
             ended, copy = _send(pgconn, steps, exchange)
         ready = yield (Wait.RW if pgconn.flush() else Wait.R)
-        if not ready:
-            exchange.idle()
-        elif ready & Ready.R:
+        if ready and ready & Ready.R:  # psycopg sends None after a Ctrl-C
             _read(pgconn, exchange)
         if exchange.raised:
             raise exchange.raised[0]
@@ -168,7 +182,9 @@ def _send_one(pgconn: PGconn, step: Step) -> None:
 
 def _put_under_way(pgconn: PGconn, step: Step, exchange: Exchange) -> None:
     exchange.under_way.append(step)
-    exchange.characters += len(step.command.sql) if step.command else 0
+    exchange.characters += step.size
+    if exchange.characters > _TAKEN_UNREAD and exchange.unhurried is None:
+        exchange.unhurried = set_user_timeout(pgconn, 0)
     if len(exchange.under_way) == 1:
         _read_row_by_row(pgconn, step)
 
@@ -196,7 +212,7 @@ def _receive(pgconn: PGconn, exchange: Exchange) -> None:
 
 def _close(pgconn: PGconn, exchange: Exchange) -> None:
     step = exchange.under_way.popleft()
-    exchange.characters -= len(step.command.sql) if step.command else 0
+    exchange.characters -= step.size
     if exchange.error is None and step.command is not None:
         exchange.finished(step)
     if exchange.under_way:
@@ -224,4 +240,5 @@ def _take_rows(result: PGresult, step: Step) -> None:
         step.columns = tuple((result.fname(at) or b"").decode(errors="replace") for at in range(result.nfields))
     for row in range(min(count, ROWS_KEPT - len(step.shown))):
         values = (result.get_value(row, at) for at in range(result.nfields))
-        step.shown.append(tuple(None if value is None else value.decode(errors="replace") for value in values))
+        shown = (None if value is None else value[:_VALUE_MAX].decode(errors="replace") for value in values)
+        step.shown.append(tuple(shown))

@@ -6,8 +6,6 @@ here and what is run there come from one description (`Job`).
 
 from __future__ import annotations
 
-import codecs
-import hashlib
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from psycopg import sql
 
 from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command
+from sqlmigrate.engine.job import job_for
 from sqlmigrate.engine.journal import Journal
 from sqlmigrate.engine.psql_outside import steps
 from sqlmigrate.engine.psql_text import confirmed, do_block, ending, lines, literal, remark
@@ -34,9 +33,9 @@ from sqlmigrate.engine.session import (
     set_role,
     setting_values,
 )
-from sqlmigrate.engine.transactional import job_for
-from sqlmigrate.errors import HistoryError, Place, ScriptError
+from sqlmigrate.errors import HistoryError, ScriptError
 from sqlmigrate.runlock import lock_key
+from sqlmigrate.silence import SERVER
 from sqlmigrate.sql.scan import is_closed
 from sqlmigrate.sql.variables import variables
 
@@ -45,8 +44,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.apply import Preview
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.history import History
     from sqlmigrate.plan import Plan
     from sqlmigrate.sql.scan import Piece
@@ -120,7 +119,7 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         role = script_role(job.script, options)
         names = lines([search_path(job.script, options), *([set_role(role)] if role else [])])
         if job.transactional:
-            yield set_up + lines([begin(job.script), job.claim]) + names
+            yield set_up + lines([begin(job.script), *job.trusted, job.claim]) + names
             yield from _transaction(job, options, script.last)
         else:
             yield from steps(job, Journal(options.schema, job, run), options, set_up + names)
@@ -190,8 +189,19 @@ def _guard(found: History, options: Options) -> str:
     if found.version is None:
         what = "there is a history by now, so this plan does not fit any more: make it anew"
     return do_block(
-        f"    IF (\n{literal(history.guard(options.schema, found))}\n    ) THEN\n"
+        f"{_trusted(found, options)}    IF (\n{literal(history.guard(options.schema, found))}\n    ) THEN\n"
         f"        RAISE EXCEPTION '{what}';\n"
+        "    END IF;\n"
+    )
+
+
+def _trusted(found: History, options: Options) -> str:
+    """Look whose the history is, in the transaction that then reads it, with its tables locked where they are there."""
+    lock, doubts = history.distrusted(options.schema, options.history_owners)
+    return (
+        (f"    {literal(lock)};\n" if found.version is not None else "")
+        + f"    IF EXISTS (\n{literal(doubts)}\n    ) THEN\n"
+        "        RAISE EXCEPTION 'the history is not to be trusted: sqlmigrate status says why';\n"
         "    END IF;\n"
     )
 
@@ -226,8 +236,8 @@ def _lock(options: Options) -> str:
 
 
 def _settings(job: Job, options: Options, info: ServerInfo) -> str:
-    values = setting_values(job.script, options, info, f"sqlmigrate: {job.migration_id}")
-    return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in values.items())
+    values = setting_values(job.script, options, info, job.migration_id)
+    return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in (SERVER | values).items())
 
 
 def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str]:
@@ -249,20 +259,7 @@ def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str
 def _text(script: Script, last: Piece | None) -> Iterator[str]:
     """Yield the bytes of a script, with its last statement closed."""
     tail = ""
-    for part in _parts(script):
+    for part in script.parts():
         yield part
         tail = (tail + part)[-_TAIL:]
     yield ending(tail, last)
-
-
-def _parts(script: Script) -> Iterator[str]:
-    if script.text is not None:
-        yield script.text
-        return
-    digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8-sig")()
-    with script.path.open("rb") as file:
-        while raw := file.read(_CHUNK):
-            digest.update(raw)
-            yield decoder.decode(raw)
-    if digest.hexdigest() != script.sha256:
-        raise ScriptError("the file changed while it was read; run the command again", place=Place(script.path))

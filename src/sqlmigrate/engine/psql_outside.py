@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.engine.journal import AS_LOGIN, BEGIN
+from sqlmigrate.engine.journal import BEGIN, as_login
 from sqlmigrate.engine.outcome import before_in_sql
 from sqlmigrate.engine.outside import LOCK_TIMEOUT_BACK, NO_LOCK_TIMEOUT
 from sqlmigrate.engine.psql_text import closed, confirmed, lines, statement_text
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlmigrate.connection import Command
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.engine.journal import Journal
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.sql.script import Statement
 
 _READ_ONLY = re.compile(r"\bread\s+only\b", re.IGNORECASE)
@@ -44,11 +44,11 @@ def steps(job: Job, journal: Journal, options: Options, set_up: str) -> Iterator
         elif _is_outside(statement, kind):
             yield from _outside(statement, journal)
         else:
-            row = lines([CONSTRAINTS, *AS_LOGIN, *journal.add([statement], "done"), *back, COMMIT])
+            row = lines([CONSTRAINTS, *as_login(job), *journal.add([statement], "done"), *back, COMMIT])
             yield f"\n{lines([BEGIN])}{statement_text(statement)}{row}"
         if resets_session(statement):
             yield set_up
-    claim = [] if job.half_way else [job.claim]
+    claim = [*job.trusted, *([] if job.half_way else [job.claim])]
     yield "\n" + lines([BEGIN, *BACK_TO_LOGIN, *claim, *job.finish, journal.clear(), COMMIT, OURS]) + confirmed(job)
 
 
@@ -60,7 +60,7 @@ def _in_block(
     if kind is not Kind.TRANSACTION_CONTROL or begins(statement):
         yield statement_text(statement)
         return
-    row = [*AS_LOGIN, *journal.add(block, "done")]
+    row = [*as_login(journal.job), *journal.add(block, "done")]
     if is_rolled_back(block) or _reads_only(block):
         yield statement_text(statement) + lines([BEGIN, *row, COMMIT])
     else:
@@ -86,7 +86,9 @@ def _outside(statement: Statement, journal: Journal) -> Iterator[str]:
     about = subject(statement.text)
     looked_up, found = before_in_sql(about)
     noted = [journal.note(statement.number, found)] if found else []
-    yield "\n" + lines([*looked_up, BEGIN, *AS_LOGIN, *journal.add([statement], "running"), *noted, COMMIT])
+    yield "\n" + lines(
+        [*looked_up, BEGIN, *as_login(journal.job), *journal.add([statement], "running"), *noted, COMMIT]
+    )
     before, after = (NO_LOCK_TIMEOUT, [LOCK_TIMEOUT_BACK]) if about.concurrently else ((), [])
     yield lines(before) + closed(statement) + lines(after)
-    yield lines([BEGIN, *AS_LOGIN, journal.mark(statement.number, "done"), COMMIT])
+    yield lines([BEGIN, *as_login(journal.job), journal.mark(statement.number, "done"), COMMIT])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlmigrate.connection import Command
-    from sqlmigrate.engine.transactional import Job
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.sql.scan import Piece
     from sqlmigrate.sql.script import Statement
 

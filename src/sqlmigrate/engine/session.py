@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
 from sqlmigrate.connection import OWN_PATH, Command
+from sqlmigrate.silence import settled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.sql.script import Script
 
 _WITH_TRANSACTION_TIMEOUT = 170000
+_NAME_BYTES = 63  # NAMEDATALEN - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait."""
+    """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait.
+
+    `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
+    """
 
     schema: str = "sqlmigrate"
+    history_owners: tuple[str, ...] = ()
     role: str | None = None
     search_path: str | None = None
     lock_timeout: int = 2_000
@@ -29,6 +37,7 @@ class Options:
     wait_lock: int = 300_000
     single_transaction: bool = False
     resume_at: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 # DISCARD ALL resets role, session authorization, settings, temporary tables, plans, LISTEN and advisory locks
@@ -79,13 +88,21 @@ BACK_TO_LOGIN = (
 )
 
 
+def application_name(migration_id: str) -> str:
+    """Give the application_name of a script's session, cut where PostgreSQL would cut it with a NOTICE: at 63 bytes.
+
+    It is cut between two characters, in UTF-8.
+    """
+    return f"sqlmigrate: {migration_id}".encode()[:_NAME_BYTES].decode(errors="ignore")
+
+
 def begin(script: Script) -> Command:
     """Give the BEGIN of a script; its isolation level cannot be set once the history row is written."""
     level = script.directives.isolation
     return Command(f"BEGIN ISOLATION LEVEL {level.upper()}" if level else "BEGIN")
 
 
-def setting_values(script: Script, options: Options, info: ServerInfo, application_name: str) -> dict[str, str]:
+def setting_values(script: Script, options: Options, info: ServerInfo, migration_id: str) -> dict[str, str]:
     """Give every setting that a script runs under; the script's own directives go first."""
     own = script.directives
     lock = options.lock_timeout if own.lock_timeout is None else own.lock_timeout
@@ -93,23 +110,18 @@ def setting_values(script: Script, options: Options, info: ServerInfo, applicati
     values = {
         "lock_timeout": str(lock),
         "statement_timeout": str(statement),
-        "idle_in_transaction_session_timeout": "0",
-        "idle_session_timeout": "0",
-        "application_name": application_name,
+        "application_name": application_name(migration_id),
     }
     if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
         values["transaction_timeout"] = "0"
     return values
 
 
-def settings(script: Script, options: Options, info: ServerInfo, application_name: str) -> Command:
-    """Give one command that makes the settings of a script."""
-    values = setting_values(script, options, info, application_name)
+def settings(script: Script, options: Options, info: ServerInfo, migration_id: str) -> Command:
+    """Give one command that makes the settings of a script, and of `be_patient`, which DISCARD ALL has dropped."""
+    values = setting_values(script, options, info, migration_id)
     calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
-    # the server asks every second whether we are still there (Linux only): a killed run leaves nothing running
-    watch = "CASE WHEN pg_catalog.version() LIKE '%linux%'"
-    watch += " THEN pg_catalog.set_config('client_connection_check_interval', '1s', false) END"
-    return Command(f"SELECT {calls}, {watch}", tuple(values.values()))
+    return Command(f"SELECT {calls}, {settled()}", tuple(values.values()))
 
 
 def search_path(script: Script, options: Options) -> Command:
@@ -134,7 +146,7 @@ def set_role(role: str) -> Command:
 def set_up(migration_id: str, script: Script, options: Options, info: ServerInfo) -> list[Command]:
     """Give what makes a session the script's own, with nothing of ours in between."""
     role = script_role(script, options)
-    made = [OURS, settings(script, options, info, f"sqlmigrate: {migration_id}"), search_path(script, options)]
+    made = [OURS, settings(script, options, info, migration_id), search_path(script, options)]
     return [*made, set_role(role)] if role else made
 
 

@@ -14,7 +14,7 @@ import psycopg
 
 from sqlmigrate.connection import Command, undisturbed
 from sqlmigrate.engine import halfway, outcome
-from sqlmigrate.engine.journal import AS_LOGIN, BEGIN
+from sqlmigrate.engine.journal import BEGIN, as_login
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.engine.transactional import undo
@@ -27,7 +27,7 @@ from sqlmigrate.engine.words import (
     resets_session,
     sets_up_session,
 )
-from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError
+from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
 from sqlmigrate.events import Resumed
 from sqlmigrate.sql.parse import Kind, classify
 
@@ -84,6 +84,12 @@ class Stepper:
             undo(connection)
             self._note(statement, error)
             raise self._stopped(error) from None
+        except ScriptError as error:  # the file is another one than was checked
+            undo(connection)
+            if not self._is_begun():
+                raise
+            changed = ExecutionError(error.message, migration_id=job.migration_id, place=error.place, hint=error.hint)
+            raise self._stopped(changed) from None
         except Error:
             undo(connection)
             raise
@@ -196,7 +202,11 @@ class Stepper:
 
         def work(item: Statement) -> None:
             ends = with_it and item.number == statement.number
-            before = [Step(CONSTRAINTS, item), *map(Step, (*AS_LOGIN, *entry, *self._back()))] if ends else []
+            before = (
+                [Step(CONSTRAINTS, item), *map(Step, (*as_login(self.sender.job), *entry, *self._back()))]
+                if ends
+                else []
+            )
             self.sender.send(*before, Step(Command(item.text), item))
 
         self._again_on_lock(self._block[0], statement, work)
@@ -221,7 +231,7 @@ class Stepper:
 
         def work(again: Statement) -> None:
             steps = [Step(BEGIN), Step(Command(again.text), again), Step(CONSTRAINTS, again)]
-            self.sender.send(*steps, *map(Step, (*AS_LOGIN, *entry, *self._back(), COMMIT)))
+            self.sender.send(*steps, *map(Step, (*as_login(self.sender.job), *entry, *self._back(), COMMIT)))
 
         try:
             self._again_on_lock(statement, statement, work)
@@ -269,7 +279,7 @@ class Stepper:
                 place=job.place,
                 hint="restore those that were removed",
             )
-        first = [] if job.half_way else [job.claim]
+        first = [*job.trusted, *([] if job.half_way else [job.claim])]
         confirm = [OURS, job.confirm] if job.confirm else []
         finish = (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT, *confirm)
         self.sender.send(*map(Step, finish))

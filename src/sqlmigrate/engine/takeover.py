@@ -4,49 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate import queries, yoyo_tables
-from sqlmigrate.connection import as_login, relations
+from sqlmigrate import other_tools, queries, yoyo_tables
 from sqlmigrate.errors import HistoryError
-from sqlmigrate.sql.subject import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlmigrate.connection import Connection
+    from sqlmigrate.engine.session import Options
     from sqlmigrate.plan import Plan
 
-_TOOLS = {
-    "schema_migrations": "dbmate, golang-migrate or Rails",
-    "flyway_schema_history": "Flyway",
-    "alembic_version": "Alembic",
-    "databasechangelog": "Liquibase",
-    "goose_db_version": "goose",
-    "atlas_schema_revisions": "Atlas",
-    "_prisma_migrations": "Prisma",
-    "_sqlx_migrations": "sqlx",
-    "pgmigrations": "node-pg-migrate",
-    "knex_migrations": "Knex",
-    "django_migrations": "Django",
-    "__EFMigrationsHistory": "Entity Framework",
-}
 
-
-def require_new(connection: Connection, schema: str, plan: Plan) -> tuple[str, ...]:
+def require_new(connection: Connection, options: Options, plan: Plan) -> tuple[str, ...]:
     """Say which other tools keep a history here, whose migrations would be run again unless they are marked.
 
-    Raises HistoryError where yoyo has applied one of the plan: its files, ids and tables are ours.
+    Raises HistoryError where yoyo has applied one of the plan (its files, ids and tables are ours), and where a table
+    of yoyo's is not to be trusted.
     """
     hashes = [migration.migration_hash for migration in plan.steps]
-    if found := yoyo_tables.not_adopted(connection, schema, hashes):
+    if found := yoyo_tables.not_adopted(connection, options.schema, options.history_owners, hashes):
         place, row = found
         raise HistoryError(
             f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
             hint=f"take yoyo's history over once: sqlmigrate mark --from yoyo --schema {place.schema}",
         )
-    # where the login finds them by their bare names: what a platform keeps in schemas of its own says nothing
-    with as_login(connection):
-        oids = [oid for oid in relations(connection, *map(quote, _TOOLS)) if oid]
-    tables = connection.execute(queries.load("history")["of_other_tools"], [oids]).fetchall()
-    return tuple(
-        f"{space}.{name} is the history of {_TOOLS[name]}: what was applied with it and is among these files would be "
-        "run again; mark it first: sqlmigrate mark ID ..."
-        for space, name in tables
-    )
+    return (*_our_others(connection, options.schema), *_of_other_tools(connection))
+
+
+def _our_others(connection: Connection, schema: str) -> Iterator[str]:
+    """Say that another history of ours does not count here: history_schema may have been another one before."""
+    if others := yoyo_tables.of_ours(connection, schema):
+        more = f" and in {len(others) - 1} more" if len(others) > 1 else ""
+        yield (
+            f"there is another history of sqlmigrate in schema {others[0]}{more}: what it says is applied does not "
+            f"count for the one in schema {schema}"
+        )
+
+
+def _of_other_tools(connection: Connection) -> Iterator[str]:
+    asked = queries.load("history")["of_other_tools"]
+    tables = connection.execute(asked, {"names": other_tools.NAMES, "columns": other_tools.MARKS}).fetchall()
+    for (space, name), tool in other_tools.histories(tables).items():
+        yield (
+            f"{space}.{name} is the history of {tool}: what was applied with it and is among these files would be "
+            "run again; mark it first: sqlmigrate mark ID ..."
+        )

@@ -7,42 +7,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from sqlmigrate import history
-from sqlmigrate.connection import connect
+from sqlmigrate.engine.commit import Uncommitted, commit
 from sqlmigrate.engine.execute import Listener
+from sqlmigrate.engine.job import job_for, require_together
 from sqlmigrate.engine.journal import Sender, found_journal
 from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.engine.stepwise import Stepper
-from sqlmigrate.engine.transactional import (
-    Uncommitted,
-    commit,
-    going_on,
-    job_for,
-    opening,
-    require_together,
-    run_in_transaction,
-    undo,
-)
+from sqlmigrate.engine.transactional import going_on, opening, run_in_transaction, undo
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
-from sqlmigrate.watch import Watcher, wait_until_gone
+from sqlmigrate.watch import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate import runlock
-    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.job import Job
     from sqlmigrate.engine.session import Options
-    from sqlmigrate.engine.transactional import Job
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
+    from sqlmigrate.silence import Session
 
-_SETTLED_SECONDS = 10.0
 _OBJECT_IN_USE = "55006"  # what ALTER TABLE says of a table that has pending trigger events
 _DEFERRED = (
     "rows of an earlier script may wait for deferred constraints: write SET CONSTRAINTS ALL IMMEDIATE at its end, "
@@ -80,7 +70,7 @@ class Worker:
     """The session that runs the scripts, with what it needs to know."""
 
     conninfo: str
-    connection: Connection
+    connection: Session
     info: ServerInfo
     options: Options
     observer: Observer
@@ -90,7 +80,9 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Watch the session from the run lock's connection."""
-        self.watcher = Watcher(self.lock.connection, self.info.backend_pid, self.observer)
+        pid = self.info.backend_pid
+        self.watcher = Watcher(self.conninfo, self.lock.connection, self.connection, pid, self.observer)
+        self.connection.meanwhile = self.watcher.look
 
     def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run the scripts one after the other, each with a COMMIT of its own."""
@@ -142,8 +134,8 @@ class Worker:
     def _goes_along(self, job: Job) -> bool:
         """Tell whether the COMMIT of the script before can go out in the same pipeline.
 
-        A large script is read as it runs, and may be another one by then; old poolers answer before they hear more; and
-        up to PostgreSQL 14.4 DISCARD ALL counts as the query after which no isolation level can be set.
+        A large script is read as it runs, and may be another one by then: it stops; old poolers answer before they hear
+        more; and up to PostgreSQL 14.4 DISCARD ALL counts as the query after which no isolation level can be set.
         """
         if not job.transactional or self.info.pooled:
             return False
@@ -158,7 +150,9 @@ class Worker:
         before = opening(job, self.options, self.info, behind=behind)
         back = back_to_script(job.script, self.options)
         with self._undoing():
-            run_in_transaction(self.connection, job, before, listener, behind=behind, back=back)
+            run_in_transaction(
+                self.connection, job, before, listener, behind=behind, back=back, settled=self.watcher.ended
+            )
 
     def _whole(self, last: Uncommitted) -> None:
         """Commit a script; where PostgreSQL refused that, for a lock that COMMIT takes, run it once more before."""
@@ -181,7 +175,7 @@ class Worker:
             raise
 
     def _listener(self, job: Job) -> Listener:
-        return Listener(job.migration_id, job.script, self.observer, idle=self.watcher.look, patient=self.info.pooled)
+        return Listener(job.migration_id, job.script, self.observer, patient=self.info.pooled)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
         stopped = self.found.stopped(job.migration_id)
@@ -207,13 +201,8 @@ class Worker:
 
     def _afterwards(self) -> History | None:
         """Read the history in another session once the lost one has ended; None where that cannot be done yet."""
-        try:
-            with connect(self.conninfo) as other:
-                if not wait_until_gone(other, self.info.backend_pid, seconds=_SETTLED_SECONDS):
-                    return None
-                return history.read(other, self.options.schema)
-        except (ConnectionFailed, psycopg.Error):
-            return None
+        schema, owners = self.options.schema, self.options.history_owners
+        return self.watcher.afterwards(lambda other: history.read(other, schema, owners=owners))
 
     def run_together(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run all scripts in one transaction: all of them or nothing."""
@@ -234,7 +223,8 @@ class Worker:
                 before = (opening if number == 1 else going_on)(job, self.options, self.info)
                 is_last = job is work[-1]
                 back = back_to_script(job.script, self.options) if is_last else []
-                run_in_transaction(self.connection, job, before, listener, end=end if is_last else None, back=back)
+                until, settled = end if is_last else None, self.watcher.ended
+                run_in_transaction(self.connection, job, before, listener, end=until, back=back, settled=settled)
             self.lock.require()
             commit(self.connection, Uncommitted(tuple(work), listener, look_up=lambda: self._look_up(job)))
 
@@ -247,7 +237,7 @@ class Worker:
         except ExecutionError as error:
             error.together = True
             _name_operation(error, operation)
-            if error.server and error.server.sqlstate == _OBJECT_IN_USE and error.hint is None:
+            if error.server and error.server.sqlstate == _OBJECT_IN_USE:
                 error.hint = _DEFERRED
             raise
         seconds = time.monotonic() - started

@@ -5,7 +5,7 @@ checksum and is fine, one that yoyo deleted is not applied.
 """
 
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
-from sqlmigrate.history.tables import VERSION, install, read, read_log, upgrades
+from sqlmigrate.history.tables import VERSION, hold, install, read, read_log, upgrades
 from sqlmigrate.history.write import (
     RECORD_TEXT_MAX,
     STATEMENT_TEXT_MAX,
@@ -13,6 +13,7 @@ from sqlmigrate.history.write import (
     claim,
     claim_is_gone,
     confirm,
+    distrusted,
     finish_claim,
     guard,
     journal_begin,
@@ -22,6 +23,7 @@ from sqlmigrate.history.write import (
     journal_state,
     journal_supersede,
     log,
+    trusted,
     unclaim,
     unclaim_journal,
 )
@@ -42,8 +44,10 @@ __all__ = [
     "claim",
     "claim_is_gone",
     "confirm",
+    "distrusted",
     "finish_claim",
     "guard",
+    "hold",
     "install",
     "journal_begin",
     "journal_clear",
@@ -55,6 +59,7 @@ __all__ = [
     "log",
     "read",
     "read_log",
+    "trusted",
     "unclaim",
     "unclaim_journal",
     "upgrades",

@@ -81,12 +81,15 @@ class History:
     """The applied migrations in the order of their application, and the scripts that stopped half way.
 
     `version` is None where no tables exist yet; `texts` looks up the recorded scripts of an id where they are needed.
+    `shared` says that others than the login and superusers can change what the tables do, so that they are looked at
+    again before each write.
     """
 
     applied: tuple[Applied, ...] = ()
     version: int | None = None
     half_way: tuple[HalfWay, ...] = ()
     texts: Callable[[str], Texts] = field(default=lambda _: Texts(), repr=False, compare=False)
+    shared: bool = field(default=False, repr=False, compare=False)
 
     def stopped(self, migration_id: str) -> HalfWay | None:
         """Give where a script of this id stopped half way; a rollback goes before the apply that it undoes."""

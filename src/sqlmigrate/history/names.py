@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from psycopg import sql
 
 from sqlmigrate import queries
+from sqlmigrate.trust import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TABLES = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "applied", "log", "journal", "meta")
+"""The names of our tables, of all versions."""
+WRITTEN = ("_yoyo_migration", "_yoyo_log", "applied", "log", "journal")
+"""Those that are written by each run."""
+
+
+def ours(schema: str, owners: Iterable[str]) -> Tables:
+    """Give our tables as they are looked at before they are believed."""
+    return Tables(schema, TABLES, tuple(owners), alone=True)
 
 
 def compose(name: str, schema: str) -> sql.Composed:

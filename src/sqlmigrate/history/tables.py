@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 from psycopg.rows import class_row, dict_row
 
-from sqlmigrate import __version__, queries
+from sqlmigrate import __version__, queries, trust
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Texts
-from sqlmigrate.history.names import compose
+from sqlmigrate.history.names import WRITTEN, compose, ours
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.trust import Tables
 
-VERSION = 1
+VERSION = 2
 """The version of the history tables that this release writes."""
 
 _GRANT_SELECT = "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
@@ -31,51 +32,64 @@ _GRANT_WRITE = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
 )
 _GRANT_CREATE = "GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
+# what is to be there for each of our queries
+_READ_OF_ROWS = ("_yoyo_migration", "applied", "meta", "journal")
+_READ_OF_LOG = ("_yoyo_log", "log")
 _CREATE_SCHEMA = "CREATE SCHEMA {schema} AUTHORIZATION {role}"
 
 
-def read(connection: Connection, schema: str, *, writing: bool = False) -> History:
-    """Read what is applied; needs no right but to read, takes no lock, and creates nothing.
+def read(connection: Connection, schema: str, *, owners: Collection[str] = (), writing: bool = False) -> History:
+    """Read what is applied; needs no right but to read, keeps no lock, and creates nothing.
 
-    `writing` says that the history will be written afterwards, so that the hint of an error helps with that too.
-    Raises HistoryError where the role may not read it, or where a newer release wrote it.
+    `owners` are roles that are trusted as owners of the history beside the login's own, `writing` says that the history
+    will be written afterwards, so that the hint of an error helps with that too. Raises HistoryError where the history
+    is not to be trusted, before any row of it is read; where the role may not read it, or a newer release wrote it.
     """
+    tables = ours(schema, owners)
     found = connection.execute(queries.load("history")["schema_exists"], [schema]).fetchone()
-    if found is None or not found[0]:
+    if found is None:
+        return History()
+    if not found[0]:
+        trust.require(connection, tables)
         return History()
     if not found[1]:
-        raise HistoryError(
-            f"role {connection.info.user} may not read the history in schema {schema}",
-            hint=_write_hint(connection, schema) if writing else _sql(_GRANT_USAGE, schema, connection),
-        )
+        raise _unreadable(connection, tables, _GRANT_USAGE, writing=writing)
     try:
-        with connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(compose("rows", schema)).fetchall()
-            version, stopped = (rows[0]["version"], rows[0]["half_way"]) if rows else _version(connection, schema)
-            half_way = _half_way(connection, schema) if stopped else ()
+        query = compose("rows", schema)
+        rows, shared = trust.read(connection, tables, query, locked=_READ_OF_ROWS, row_factory=dict_row)
+        version, stopped = (rows[0]["version"], rows[0]["half_way"]) if rows else _version(connection, tables)
+        half_way = _half_way(connection, tables) if stopped else ()
     except psycopg.errors.InsufficientPrivilege:
-        raise HistoryError(
-            f"role {connection.info.user} may not read the history in schema {schema}",
-            hint=_write_hint(connection, schema) if writing else _sql(_GRANT_SELECT, schema, connection),
-        ) from None
+        raise _unreadable(connection, tables, _GRANT_SELECT, writing=writing) from None
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise _unknown_tables(connection, schema, error) from None
+        raise _unknown_tables(connection, tables, error) from None
     _require_known(version, schema)
-    return History(_in_application_order(rows), version, half_way, lambda name: _texts(connection, schema, name))
+    applied = _in_application_order(rows)
+    return History(applied, version, half_way, lambda name: _texts(connection, tables, name), shared)
 
 
-def _texts(connection: Connection, schema: str, migration_id: str) -> Texts:
-    row = connection.execute(compose("texts", schema), [migration_hash(migration_id)]).fetchone()
-    return Texts(*row) if row else Texts()
+def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: bool) -> HistoryError:
+    """Say what a role needs that may not read the history: rights, and to trust its owner."""
+    schema = tables.schema
+    hint = _write_hint(connection, schema) if writing else _sql(grant, schema, connection)
+    if connection.info.transaction_status == pq.TransactionStatus.IDLE:
+        hint += trust.as_remark(connection, tables)
+    return HistoryError(f"role {connection.info.user} may not read the history in schema {schema}", hint=hint)
 
 
-def _unknown_tables(connection: Connection, schema: str, error: psycopg.Error) -> HistoryError:
+def _texts(connection: Connection, tables: Tables, migration_id: str) -> Texts:
+    query, values = compose("texts", tables.schema), [migration_hash(migration_id)]
+    rows, _ = trust.read(connection, tables, query, values, locked=["applied"])
+    return Texts(*rows[0]) if rows else Texts()
+
+
+def _unknown_tables(connection: Connection, tables: Tables, error: psycopg.Error) -> HistoryError:
     """Tell the tables of a newer release from those of another tool."""
-    query = sql.SQL("SELECT pg_catalog.max(version) FROM {}.meta").format(sql.Identifier(schema))
+    query = sql.SQL("SELECT pg_catalog.max(version) FROM {}.meta").format(sql.Identifier(tables.schema))
     with suppress(psycopg.Error):
-        row = connection.execute(query).fetchone()
-        _require_known(row[0] if row else None, schema)
-    return _other_tool(schema, error)
+        [(version,)], _ = trust.read(connection, tables, query, locked=["meta"])
+        _require_known(version, tables.schema)
+    return _other_tool(tables.schema, error)
 
 
 def _other_tool(schema: str, error: psycopg.Error) -> HistoryError:
@@ -110,14 +124,15 @@ def _require_writer(connection: Connection, schema: str) -> None:
         )
 
 
-def _version(connection: Connection, schema: str) -> tuple[int | None, bool]:
-    row = connection.execute(compose("version", schema)).fetchone()
-    return (row[0], row[1]) if row else (None, False)
+def _version(connection: Connection, tables: Tables) -> tuple[int | None, bool]:
+    rows, _ = trust.read(connection, tables, compose("version", tables.schema), locked=("meta", "journal"))
+    return (rows[0][0], rows[0][1]) if rows else (None, False)
 
 
-def _half_way(connection: Connection, schema: str) -> tuple[HalfWay, ...]:
+def _half_way(connection: Connection, tables: Tables) -> tuple[HalfWay, ...]:
     entries: dict[tuple[str, str], list[Entry]] = {}
-    for migration_id, _, operation, *values in connection.execute(compose("journal", schema)):
+    rows, _ = trust.read(connection, tables, compose("journal", tables.schema), locked=["journal"])
+    for migration_id, _, operation, *values in rows:
         entries.setdefault((migration_id, operation), []).append(Entry(*values))
     return tuple(HalfWay(*key, tuple(found)) for key, found in entries.items())
 
@@ -158,15 +173,17 @@ def _time(row: Applied) -> str:
     return row.applied_at.isoformat() if row.applied_at else ""
 
 
-def read_log(connection: Connection, schema: str, wanted: LogFilter) -> list[LogRow]:
-    """Read who did what, oldest first; raises HistoryError where there is no history yet."""
-    if read(connection, schema).version is None:
+def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: Collection[str] = ()) -> list[LogRow]:
+    """Read who did what, oldest first; raises what `read` raises, and HistoryError where there is no history yet."""
+    if read(connection, schema, owners=owners).version is None:
         raise HistoryError(
             f"there is no history in schema {schema} yet",
             hint="the first `sqlmigrate apply` or `sqlmigrate mark` makes it; history_schema names another schema",
         )
-    with connection.cursor(row_factory=class_row(LogRow)) as cursor:
-        return cursor.execute(compose("log_rows", schema), asdict(wanted)).fetchall()[::-1]
+    tables, query = ours(schema, owners), compose("log_rows", schema)
+    values, factory = asdict(wanted), class_row(LogRow)
+    rows, _ = trust.read(connection, tables, query, values, locked=_READ_OF_LOG, row_factory=factory)
+    return rows[::-1]
 
 
 def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
@@ -175,37 +192,55 @@ def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
     record = sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES ({}, {})")
     commands = []
     for next_version in range((version or 0) + 1, VERSION + 1):
-        commands.append(sql.SQL(queries.history_upgrade(next_version)).format(schema=name))
-        # no parameters: with them a % in the schema's name would count as one
-        commands.append(record.format(name, next_version, f"sqlmigrate {__version__}"))
-    return commands
+        text = queries.history_upgrade(next_version).replace("$do$", _dollar_quote(schema))
+        commands.append(sql.SQL(text).format(schema=name, space=sql.Literal(schema)))
+    # no parameters: with them a % in the schema's name would count as one
+    return [*commands, record.format(name, VERSION, f"sqlmigrate {__version__}")] if commands else []
 
 
-def install(connection: Connection, schema: str, history: History) -> None:
+def _dollar_quote(schema: str) -> str:
+    """Give dollar quotes for a DO block that the name of the schema cannot end."""
+    tag = "$do$"
+    while tag in schema:
+        tag = f"{tag[:-1]}_$"
+    return tag
+
+
+def hold(connection: Connection, schema: str, owners: Collection[str]) -> None:
+    """Keep the tables as they are until the transaction of the caller ends; raises HistoryError as `read` does."""
+    trust.hold(connection, ours(schema, owners), WRITTEN)
+
+
+def install(connection: Connection, schema: str, history: History, *, owners: Collection[str] = ()) -> History:
     """Create the history tables, or bring them up to date, in one transaction; the caller holds the run lock.
 
-    Raises HistoryError where the role may not.
+    Gives the history as it is then. Raises HistoryError where the role may not, and where it is not to be trusted.
     """
     if history.version == VERSION:
         _require_writer(connection, schema)
-        return
+        return history
     name = sql.Identifier(schema)
     exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
-    refused = f"the history cannot be created in schema {schema}"
+    what = "created" if history.version is None else "brought up to date"
+    refused = f"the history cannot be {what} in schema {schema}"
     try:
         with connection.transaction():
             if not exists:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+            if history.version is not None:
+                hold(connection, schema, owners)
             for upgrade in upgrades(schema, history.version):
                 connection.execute(upgrade)
+            shared = trust.require(connection, ours(schema, owners))
     except psycopg.errors.InsufficientPrivilege as error:
-        raise HistoryError(
-            f"{refused}: {error.diag.message_primary}",
-            hint=f"a DBA can help: {_sql(_GRANT_CREATE if exists else _CREATE_SCHEMA, schema, connection)}",
-        ) from None
+        hint = _sql(_GRANT_CREATE if exists else _CREATE_SCHEMA, schema, connection)
+        if history.version is not None:
+            hint = f"`sqlmigrate apply` as {_writer(connection, schema)[0]}, which owns the tables, does it"
+        raise HistoryError(f"{refused}: {error.diag.message_primary}", hint=f"a DBA can help: {hint}") from None
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
         raise _other_tool(schema, error) from None
     except psycopg.Error as error:
         if connection.closed:
             raise
         raise HistoryError(f"{refused}: {error.diag.message_primary or error}") from None  # an event trigger, say
+    return replace(history, shared=shared)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from functools import cache
 from typing import TYPE_CHECKING
 
-from sqlmigrate import __version__
+from sqlmigrate import __version__, trust
 from sqlmigrate.connection import Command
-from sqlmigrate.history.names import text
+from sqlmigrate.history.names import WRITTEN, ours, text
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from psycopg import sql
 
@@ -43,6 +44,22 @@ def _stopped(half_way: Sequence[HalfWay]) -> str:
 
 def _digest(lines: Iterable[bytes]) -> str:
     return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+@cache
+def trusted(schema: str, *, shared: bool) -> tuple[Command, ...]:
+    """Give the commands that keep the tables as they are until the transaction ends, where others can change them.
+
+    The last one fails (22012) where somebody has changed what they do since they were read.
+    """
+    return trust.unchanged(schema, WRITTEN) if shared else ()
+
+
+def distrusted(schema: str, owners: Collection[str]) -> tuple[Command, Command]:
+    """Give the command that keeps the tables as they are, and a query with a row for each reason not to trust them."""
+    lock, _ = trust.unchanged(schema, WRITTEN)
+    found = trust.doubts(ours(schema, owners))
+    return lock, Command(f"SELECT FROM (\n{found}\n) AS found WHERE doubt <> 'shared'")
 
 
 def guard(schema: str, found: History) -> Command:

@@ -20,13 +20,6 @@ SELECT r.rolname::pg_catalog.text
  WHERE r.rolname = ANY (%(names)s)
    AND pg_catalog.pg_has_role(r.oid, 'MEMBER')
 
--- name: search_path
--- what a login finds that sets none of its own: scripts without a path of theirs run under it
-SELECT reset_val
-  FROM pg_catalog.pg_settings
- WHERE name = 'search_path'
-   AND reset_val <> boot_val
-
 -- name: supabase
 SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'supabase_admin')
    AND (SELECT pg_catalog.count(*) = 2 FROM pg_catalog.pg_namespace WHERE nspname IN ('auth', 'storage'))

@@ -7,11 +7,20 @@ WHERE space.nspname = %s
 GROUP BY space.oid
 
 -- name: of_other_tools
-SELECT space.nspname::pg_catalog.text, class.relname::pg_catalog.text
+-- what may be the history of another tool: by its name, or by columns of which such tables have some
+SELECT space.nspname::pg_catalog.text AS schema,
+       class.relname::pg_catalog.text AS name,
+       pg_catalog.array_agg(attribute.attname::pg_catalog.text) AS columns
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
-WHERE class.oid = ANY (%s::pg_catalog.oid[])
-  AND class.relkind IN ('r', 'p')
+JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid
+WHERE class.relkind IN ('r', 'p')
+  AND class.relpersistence <> 't'
+  AND attribute.attnum > 0
+  AND NOT attribute.attisdropped
+GROUP BY space.nspname, class.relname
+HAVING class.relname = ANY (%(names)s::pg_catalog.name[])
+    OR pg_catalog.count(*) FILTER (WHERE attribute.attname = ANY (%(columns)s::pg_catalog.name[])) > 3
 ORDER BY space.nspname, class.relname
 
 -- name: writer

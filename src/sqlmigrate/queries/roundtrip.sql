@@ -105,3 +105,11 @@ SELECT CASE
                              AND casttarget = %(new)s::pg_catalog.oid
                              AND (castcontext = 'i' OR castmethod = 'b'))
        END
+
+-- name: fixed_zone
+-- whether a zone has always been as far from UTC as it is; no daylight saving time is shorter than a week
+SELECT pg_catalog.count(DISTINCT pg_catalog.timestamp_mi(pg_catalog.timezone(%(zone)s::pg_catalog.text, at),
+                                                         pg_catalog.timezone('UTC', at))) = 1
+FROM pg_catalog.generate_series('1800-01-01 00:00Z'::pg_catalog.timestamptz,
+                                '2100-01-01 00:00Z'::pg_catalog.timestamptz,
+                                '168 hours'::pg_catalog.interval) AS at

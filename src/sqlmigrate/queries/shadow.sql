@@ -7,7 +7,7 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
        r.rolsuper AS superuser,
        r.rolcreatedb AS creates_databases,
        r.rolcreaterole AS creates_roles,
-       pg_catalog.pg_postmaster_start_time() AS started,
+       (1000000::numeric * extract(epoch FROM pg_catalog.pg_postmaster_start_time()))::bigint AS started,
        ARRAY (
             SELECT m.rolname::pg_catalog.text
               FROM pg_catalog.pg_roles AS m
@@ -25,6 +25,77 @@ SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXEC
 
 -- name: identifier
 SELECT system_identifier FROM pg_catalog.pg_control_system()
+
+-- name: settings
+-- What a login finds in a new session: what RESET goes back to. Of another login than ours, its own settings count and
+-- not ours; what the server says beneath ours cannot be seen then. Of settings that no server knows, only those count
+-- that are for this database or this login.
+WITH here AS (
+    SELECT d.oid,
+           pg_catalog.to_jsonb(d) AS tuple,
+           pg_catalog.pg_encoding_to_char(d.encoding)::pg_catalog.text AS encoding
+      FROM pg_catalog.pg_database AS d
+     WHERE d.datname = pg_catalog.current_database()
+), said AS (
+    SELECT r.rolname = session_user AS ours,
+           r.rolname = coalesce(%(login)s::pg_catalog.name, session_user) AS asked,
+           pg_catalog.lower(pg_catalog.split_part(e.entry, '=', 1)) AS name,
+           pg_catalog.substr(e.entry, pg_catalog.strpos(e.entry, '=') + 1) AS value,
+           s.setrole <> 0::pg_catalog.oid AS for_role,
+           s.setdatabase <> 0::pg_catalog.oid AS for_database
+      FROM here
+     CROSS JOIN pg_catalog.pg_roles AS r
+      JOIN pg_catalog.pg_db_role_setting AS s
+        ON s.setdatabase IN (0::pg_catalog.oid, here.oid)
+       AND s.setrole IN (0::pg_catalog.oid, r.oid)
+     CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS e (entry)
+     WHERE r.rolname IN (session_user, %(login)s::pg_catalog.name)
+), ours AS (
+    SELECT DISTINCT ON (name) name, value FROM said WHERE ours ORDER BY name, for_role DESC, for_database DESC
+), theirs AS (
+    SELECT DISTINCT ON (name) name, value FROM said WHERE asked ORDER BY name, for_role DESC, for_database DESC
+), known AS (
+    SELECT pg_catalog.lower(s.name) AS name,
+           CASE
+               -- the connection itself may say something else
+               WHEN %(login)s::pg_catalog.name IS NULL OR o.value <> s.reset_val THEN s.reset_val
+               ELSE coalesce(t.value, CASE WHEN o.value IS NULL THEN s.reset_val ELSE s.boot_val END)
+           END AS value
+      FROM pg_catalog.pg_settings AS s
+      LEFT JOIN ours AS o
+        ON o.name = pg_catalog.lower(s.name)
+      LEFT JOIN theirs AS t
+        ON t.name = pg_catalog.lower(s.name)
+     WHERE pg_catalog.lower(s.name) = ANY (%(names)s)
+)
+SELECT coalesce((SELECT pg_catalog.jsonb_object_agg(k.name, k.value) FROM known AS k), '{}'),
+       coalesce((
+            SELECT pg_catalog.jsonb_object_agg(o.name, o.value)
+              FROM theirs AS o
+             WHERE pg_catalog.strpos(o.name, '.') > 0
+       ), '{}'),
+       pg_catalog.jsonb_build_object(
+           'encoding', here.encoding,
+           'collate', pg_catalog.jsonb_extract_path_text(here.tuple, 'datcollate'),
+           'ctype', pg_catalog.jsonb_extract_path_text(here.tuple, 'datctype'),
+           'provider', coalesce(pg_catalog.jsonb_extract_path_text(here.tuple, 'datlocprovider'), 'c'),
+           'locale', coalesce(
+               pg_catalog.jsonb_extract_path_text(here.tuple, 'datlocale'),
+               pg_catalog.jsonb_extract_path_text(here.tuple, 'daticulocale')
+           ),
+           'rules', pg_catalog.jsonb_extract_path_text(here.tuple, 'daticurules')
+       ),
+       coalesce((
+            SELECT pg_catalog.jsonb_object_agg(e.extname, e.extversion) FROM pg_catalog.pg_extension AS e
+       ), '{}')
+  FROM here
+
+-- name: libraries
+-- what a setting of a class of its own might belong to, once it is loaded
+SELECT l.name::pg_catalog.text
+  FROM pg_catalog.pg_config() AS c (name, setting)
+ CROSS JOIN LATERAL pg_catalog.pg_ls_dir(c.setting) AS l (name)
+ WHERE c.name = 'PKGLIBDIR'
 
 -- name: run
 -- who holds the databases of a run: its own session, by its process and the microsecond in which that began
@@ -61,6 +132,18 @@ SELECT t.spcname::pg_catalog.text FROM pg_catalog.pg_tablespace AS t WHERE t.spc
 -- name: granted
 SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
 
+-- name: versions
+SELECT v.name::pg_catalog.text, v.version, a.default_version
+  FROM pg_catalog.pg_available_extension_versions AS v
+  JOIN pg_catalog.pg_available_extensions AS a
+    ON a.name = v.name
+ WHERE v.name = ANY (%(names)s)
+
+-- name: becomes_superuser
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolsuper AND pg_catalog.pg_has_role(%(name)s::pg_catalog.name, r.oid, 'MEMBER')
+)
+
 -- name: extensions
 SELECT e.name::pg_catalog.text FROM pg_catalog.pg_available_extensions AS e WHERE e.name = ANY (%(names)s)
 
@@ -78,7 +161,7 @@ SELECT s.subname::pg_catalog.text
 -- What CREATE DATABASE does not take over from the template and a copy needs all the same: settings, rights, comment.
 -- Written into the catalogs since the superuser of a private server may, and since it is all the same afterwards.
 WITH old AS (
-    SELECT oid, datacl FROM pg_catalog.pg_database WHERE datname = %(template)s
+    SELECT oid, datacl, datconnlimit FROM pg_catalog.pg_database WHERE datname = %(template)s
 ), new AS (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = %(name)s
 ), settings AS (
@@ -107,10 +190,58 @@ WITH old AS (
      CROSS JOIN new
 )
 UPDATE pg_catalog.pg_database AS d
-   SET datacl = old.datacl
+   SET datacl = coalesce(old.datacl, d.datacl),
+       datconnlimit = old.datconnlimit
   FROM old
  WHERE d.datname = %(name)s
-   AND old.datacl IS NOT NULL
+
+-- name: subscribes
+SELECT EXISTS (
+    SELECT
+      FROM pg_catalog.pg_subscription AS s
+      JOIN pg_catalog.pg_database AS d
+        ON d.oid = s.subdbid
+     WHERE d.datname = %(template)s::pg_catalog.name
+)
+
+-- name: carry_subscriptions
+-- Subscriptions stand in a catalog that all databases share, so a copy has none: run in the copy, this gives it those of
+-- its template, and what refers to them by oid.
+WITH carried AS MATERIALIZED (
+    SELECT s.oid AS old,
+           pg_catalog.pg_nextoid('pg_catalog.pg_subscription', 'oid',
+                                 'pg_catalog.pg_subscription_oid_index') AS new
+      FROM pg_catalog.pg_subscription AS s
+      JOIN pg_catalog.pg_database AS d
+        ON d.oid = s.subdbid
+     WHERE d.datname = %(template)s::pg_catalog.name
+), made AS (
+    INSERT INTO pg_catalog.pg_subscription
+    SELECT (pg_catalog.jsonb_populate_record(s, pg_catalog.jsonb_build_object('oid', carried.new::pg_catalog.text,
+                                                                              'subdbid', here.oid::pg_catalog.text))).*
+      FROM pg_catalog.pg_subscription AS s
+      JOIN carried
+        ON carried.old = s.oid
+      JOIN pg_catalog.pg_database AS here
+        ON here.datname = pg_catalog.current_database()
+), relations AS (
+    UPDATE pg_catalog.pg_subscription_rel AS r
+       SET srsubid = carried.new
+      FROM carried
+     WHERE r.srsubid = carried.old
+), comments AS (
+    UPDATE pg_catalog.pg_description AS d
+       SET objoid = carried.new
+      FROM carried
+     WHERE d.classoid = 'pg_catalog.pg_subscription'::pg_catalog.regclass::pg_catalog.oid
+       AND d.objoid = carried.old
+)
+INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT s.dbid, s.classid, carried.new, s.objsubid, s.refclassid, s.refobjid, s.deptype
+  FROM pg_catalog.pg_shdepend AS s
+  JOIN carried
+    ON carried.old = s.objid
+   AND s.classid = 'pg_catalog.pg_subscription'::pg_catalog.regclass::pg_catalog.oid
 
 -- name: let_go
 -- forget what all other databases than one hold by roles, so that these can be dropped

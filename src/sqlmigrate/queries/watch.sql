@@ -1,7 +1,7 @@
 -- name: blockers
 -- a prepared transaction has no process: it stands with process id 0, and with its name as the query
 WITH blocking AS (
-    SELECT DISTINCT pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(%(pid)s)) AS pid
+    SELECT DISTINCT pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1::pg_catalog.int4)) AS pid
 )
 SELECT activity.pid,
        activity.usename::pg_catalog.text AS role,
@@ -28,7 +28,7 @@ WHERE 0 IN (SELECT pid FROM blocking)
                 AND own.locktype = 'transactionid'
                 AND own.transactionid = prepared.transaction
                 AND held.pid IS NULL
-                AND awaited.pid = %(pid)s
+                AND awaited.pid = $1::pg_catalog.int4
                 AND NOT awaited.granted)
 ORDER BY transaction_seconds DESC NULLS LAST
 

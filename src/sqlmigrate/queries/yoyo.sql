@@ -1,10 +1,19 @@
 -- name: tables
--- tables of yoyo's by their columns (it lets people choose the name), and those that only have the name
+-- tables of yoyo's by their columns (it lets people choose the name), and those that only have the name; with `of_ours`
+-- those that belong to a history of sqlmigrate: its own tables, of the same owner, stand beside them
 SELECT space.nspname::pg_catalog.text AS schema,
        class.relname::pg_catalog.text AS name,
        pg_catalog.count(attribute.attname) = 3 AS current,
        pg_catalog.has_schema_privilege(space.oid, 'USAGE')
-       AND pg_catalog.has_table_privilege(class.oid, 'SELECT') AS readable
+       AND pg_catalog.has_table_privilege(class.oid, 'SELECT') AS readable,
+       class.relname = '_yoyo_migration'
+       AND (SELECT pg_catalog.count(*) = 4
+            FROM pg_catalog.pg_class AS beside
+            JOIN pg_catalog.pg_attribute AS own ON own.attrelid = beside.oid
+            WHERE beside.relnamespace = space.oid
+              AND beside.relowner = class.relowner
+              AND (beside.relname = 'applied' AND own.attname IN ('migration_hash', 'run_id')
+                   OR beside.relname = 'meta' AND own.attname IN ('version', 'upgraded_by'))) AS of_ours
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 LEFT JOIN pg_catalog.pg_attribute AS attribute
@@ -66,7 +75,7 @@ CREATE TABLE {schema}._yoyo_migration (
 )
 
 -- name: create_log
-CREATE TABLE IF NOT EXISTS {schema}._yoyo_log (
+CREATE TABLE {schema}._yoyo_log (
     id             varchar(36) PRIMARY KEY,
     migration_hash varchar(64),
     migration_id   varchar(255),
@@ -78,7 +87,7 @@ CREATE TABLE IF NOT EXISTS {schema}._yoyo_log (
 )
 
 -- name: create_version
-CREATE TABLE IF NOT EXISTS {schema}._yoyo_version (
+CREATE TABLE {schema}._yoyo_version (
     version          integer NOT NULL PRIMARY KEY,
     installed_at_utc timestamp
 )

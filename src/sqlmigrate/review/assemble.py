@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Operation = Literal["apply", "rollback"]
 
 _WHOLE_MAX, _STATEMENT_MAX = 1 << 20, 10_000  # characters
-_FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "order_only"})
+_FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "text_only", "order_only"})
 
 
 def direction(

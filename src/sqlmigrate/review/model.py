@@ -168,8 +168,9 @@ class Direction:
 class Proof:
     """What the round trip (apply, rollback, apply) says of the pair, in its own words.
 
-    `verdict` is exact, order_only, lossy, not_restored, fails, irreversible, not_tried, or `unknown` without any proof;
-    `lines` are the differences or the reason, `data` whether sample rows took part, `source` where it comes from.
+    `verdict` is exact, text_only, order_only, lossy, not_restored, fails, irreversible, not_tried, or `unknown` without
+    any proof; `lines` are the differences or the reason, `data` whether sample rows took part, `source` where it comes
+    from.
     """
 
     verdict: str
@@ -273,6 +274,22 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides beside the scripts what they do, as it was on the shadow.
+
+    `source` says where it comes from: the target, the name of a file, or `assumed` where neither is known. `summary`
+    says what counts in one line. `values` are settings by their names, `locale` is the database's (encoding, provider,
+    collate, ctype, locale, rules), `extensions` are the target's with their versions.
+    """
+
+    source: str
+    summary: str
+    values: Mapping[str, str]
+    locale: Mapping[str, str | None]
+    extensions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class NotChecked:
     """Something that this review does not tell, and why or what would make it."""
 
@@ -295,6 +312,7 @@ class Report:
     target: Target | None = None
     notes: tuple[str, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
+    settings: Settings | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give plain data for `json.dumps`: as `docs/review.schema.json` describes it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -33,7 +33,9 @@ from sqlmigrate.roundtrip import (
     round_trips,
 )
 from sqlmigrate.schemadiff import as_json, as_text, compare
+from sqlmigrate.shadow import OTHER_ZONE
 from sqlmigrate.sql.preflight import preflight
+from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 _MOVING = ("DO", "CALL")
+_ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may write less anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ class Question:
     """What to review: the `wanted` migrations, on top of those that are `applied`, in the order in which they were.
 
     Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
-    to begin with instead. `target` holds the figures of the database that it is for, `api_roles` are the roles behind
-    which an API puts everybody.
+    to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
+    settings come from, `api_roles` are the roles behind which an API puts everybody.
     """
 
     migrations: Migrations
@@ -66,6 +69,7 @@ class Question:
     applied: tuple[str, ...] | None = None
     base: Base | None = None
     target: model.Target | None = None
+    settings_from: str = "assumed"
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
 
@@ -77,6 +81,7 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     A script that fails is a verdict and no error; where one of those before the wanted ones fails, these are reviewed
     without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
+    options = replace(options, versions=shadow.versions)
     scripts = [(migration, *pair) for migration in question.wanted for pair in migration.scripts()]
     linted = lint([(script, transactional) for _, script, transactional in scripts], major=shadow.major)
     findings = {id(item[1]): found for item, found in zip(scripts, linted.findings, strict=True)}
@@ -111,8 +116,14 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
         found,
         statistics.relevant(target, touched) if target else None,
         (*question.notes, *shadow.notes),
-        tuple(_not_checked(question, linted, found)),
+        tuple(_not_checked(question, shadow, linted, found)),
+        _settings(question, shadow),
     )
+
+
+def _settings(question: Question, shadow: Shadow) -> model.Settings:
+    found = shadow.settings
+    return model.Settings("assumed" if shadow.assumed else question.settings_from, str(found), **found.as_json())
 
 
 def _tables(item: model.Migration) -> Iterable[str]:
@@ -121,12 +132,18 @@ def _tables(item: model.Migration) -> Iterable[str]:
         yield from (hold.lock.name for hold in direction.holds) if direction else ()
 
 
-def _not_checked(question: Question, linted: Lint, found: Sequence[model.Migration]) -> Iterable[model.NotChecked]:
+def _not_checked(
+    question: Question, shadow: Shadow, linted: Lint, found: Sequence[model.Migration]
+) -> Iterable[model.NotChecked]:
     if linted.why_not:
         yield model.NotChecked("squawk's rules", linted.why_not)
     if question.target is None:
         yield model.NotChecked(
             "the size of the tables", "no target was given; name one, or a file of `sqlmigrate stats` with --stats"
+        )
+    if shadow.assumed:
+        yield model.NotChecked(
+            "what the settings of the target change", f"they are not known; assumed: {shadow.settings}"
         )
     moving = [item.migration_id for item in found if any(part.kind in _MOVING for part in item.apply.statements)]
     if moving:
@@ -155,7 +172,7 @@ def _trips(question: Question, shadow: Shadow, options: Options, observer: Obser
     samples, _ = find_samples(question.migrations)
     known, missing = {}, []
     for migration in question.wanted:
-        proof = _recorded(question.migrations, migration, shadow.major)
+        proof = _recorded(question.migrations, migration, shadow)
         if proof is None:
             missing.append(migration.migration_id)
         else:
@@ -171,25 +188,35 @@ def _trips(question: Question, shadow: Shadow, options: Options, observer: Obser
     return known
 
 
-def _recorded(migrations: Migrations, migration: Migration, major: int) -> Proof | None:
-    """Give the recorded proof of a pair if it is a good one of these very files."""
+def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
+    """Give the recorded proof of a pair if it is a good one of these very files, made under these settings."""
     try:
-        notes = proofs.require(migrations, [migration], major=major)
+        notes = proofs.require(migrations, [migration], major=shadow.major)
     except Error:  # also of a file that cannot be read as a proof
         return None
     path = proofs.path_of(migrations, migration.migration_id)
     found = proofs.read(path)
-    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path)) if found else None
+    if found is None or dict(found.settings) != shadow.settings.unusual:
+        return None
+    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path))
 
 
 def _proof(trip: RoundTrip, *, with_data: bool) -> Proof:
     lines = [f"tried without {name}, which could not be applied" for name in trip.without]
+    lines += [f"found in time zone {trip.zone}; the target's is not known"] if trip.zone else []
     lines += [*as_text(trip.differences), *map(str, trip.data), *as_text(trip.again), *map(str, trip.data_again)]
     lines += [f"no sample row shows that this comes back: {name}" for name in trip.lost]
     lines += [str(problem) for problem in (*trip.expectations, *trip.not_tried)]
     if trip.failure is not None:
         lines.append(f"{trip.failure.step} failed: {trip.failure.error}")
     return model.Proof(trip.verdict.value, tuple(lines), with_data and trip.verdict in PROVEN)
+
+
+def _depends_on_zone(migration: Migration) -> bool:
+    try:
+        return depends_on_zone(migration.scripts())
+    except Error:  # a script that cannot be read says so when it is its turn
+        return False
 
 
 @dataclass(slots=True)
@@ -255,10 +282,12 @@ class _Reviewer:
 
     def _one(self, migration: Migration, ground: Ground) -> model.Migration:
         reached = False
+        elsewhere = self.shadow.assumed and _depends_on_zone(migration)
         with ground.copy(keep=lambda: reached) as copy:
-            applied = self._traced(migration, forward(migration), copy, ground.known)
-            up = self._direction(forward(migration), applied, ground.database)
-            down = self._rollback(migration, copy, applied)
+            with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
+                applied = self._traced(migration, forward(migration), copy, ground.known)
+                up = self._direction(forward(migration), applied, ground.database)
+                down = self._rollback(migration, copy, applied)
             changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
             reached = up.error is None
         if isinstance(applied, Trace) and reached:
@@ -277,6 +306,7 @@ class _Reviewer:
             migration.depends,
             late,
             assemble.verdict(up, down, proof, late),
+            notes=(_ELSEWHERE,) if elsewhere else (),
         )
 
     def _rollback(self, migration: Migration, database: ShadowDatabase, applied: Trace | str) -> model.Direction | None:

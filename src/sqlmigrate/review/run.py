@@ -60,18 +60,30 @@ def review_project(
     """
     found = files.load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
+    settings = None
     if stats is not None:
-        seen = replace(seen, figures=statistics.from_file(stats))
+        figures = statistics.from_file(stats)
+        settings = None if seen.facts else figures.settings
+        seen = replace(seen, figures=figures.target)
     wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
     scripts = [script for migration in found.ordered for script, _ in migration.scripts()]
-    asked = shadow.wanted(config, scripts, target=seen.facts, base=base, superuser=superuser)
+    asked = shadow.wanted(config, scripts, target=seen.facts, settings=settings, base=base, superuser=superuser)
     with shadow.opened(asked) as opened:
         notes = [*seen.notes, *_warnings(found, wanted)]
         if not wanted and found.ordered:
             notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
-        question = Question(found, tuple(wanted), seen.applied, seen.base, seen.figures, tuple(notes), config.api_roles)
+        question = Question(
+            found,
+            tuple(wanted),
+            seen.applied,
+            seen.base,
+            seen.figures,
+            settings_from=stats.name if settings and stats else "the target",
+            notes=tuple(notes),
+            api_roles=config.api_roles,
+        )
         return review(question, opened, options, observer)
 
 
@@ -109,7 +121,10 @@ def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], var
 def _look(config: Config, target: Target, base: str) -> _Seen:
     with connections.session(target.conninfo) as session:
         facts = shadow.read_facts(session)
-        applied = tuple(row.migration_id for row in history.read(session, config.history_schema).applied)
+        applied = tuple(
+            row.migration_id
+            for row in history.read(session, config.history_schema, owners=config.history_owners).applied
+        )
         notes: tuple[str, ...] = ()
         figures = None
         try:

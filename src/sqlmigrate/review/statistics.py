@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import dict_row
@@ -13,6 +13,7 @@ from sqlmigrate import queries
 from sqlmigrate.errors import Error, Place
 from sqlmigrate.review.figures import in_bytes, in_words
 from sqlmigrate.review.model import TableSize, Target
+from sqlmigrate.shadow import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.model import Hazard, Severity
+    from sqlmigrate.shadow import Settings
 
-VERSION = 1
+VERSION = 2
+_READABLE = (1, VERSION)  # 1 may be without settings
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
 _KIB = 1024
 # Hazards that get worse with the rows of a table, and those that get worse with the traffic on it.
@@ -60,25 +63,34 @@ def _size(row: dict[str, Any], seconds: float) -> TableSize:
     return TableSize(row["name"], row["rows"], row["size"], *rates)
 
 
-def as_json(target: Target) -> dict[str, Any]:
-    """Give the figures as a file holds them."""
-    return {"version": VERSION, "command": "stats", "target": asdict(target)}
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a file of `sqlmigrate stats` holds; one of an earlier version has no settings."""
+
+    target: Target
+    settings: Settings | None = None
 
 
-def from_file(path: Path) -> Target:
+def as_json(target: Target, settings: Settings) -> dict[str, Any]:
+    """Give the figures and the settings of a database as a file holds them."""
+    return {"version": VERSION, "command": "stats", "target": asdict(target), "settings": settings.as_json()}
+
+
+def from_file(path: Path) -> Figures:
     """Read figures that `sqlmigrate stats` has written; raises Error where it is no such file."""
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
         kind = (found["command"], found["version"])
         tables = tuple(TableSize(**item) for item in found["target"].pop("tables"))
         target = Target(**found["target"], tables=tables)
+        settings = from_json(found["settings"]) if "settings" in found else None
     except OSError as error:
         raise Error(f"cannot be read: {error.strerror}", place=Place(path)) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unreadable(path, str(error)) from None
-    if kind != ("stats", VERSION):
+    if kind[0] != "stats" or kind[1] not in _READABLE:
         raise _unreadable(path, f"it is of {kind[0]!r}, version {kind[1]}")
-    return replace(target, source=path.name)
+    return Figures(replace(target, source=path.name), settings)
 
 
 def _unreadable(path: Path, reason: str) -> Error:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from sqlmigrate import queries
+from sqlmigrate.roundtrip.zones import TIMESTAMP, TIMESTAMPTZ, there_and_back
 from sqlmigrate.sql.bodies import done
 from sqlmigrate.sql.parse import parse_tree
 from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.migrations import Migration
@@ -92,13 +93,15 @@ def find_lost(
 ) -> Iterator[str]:
     """Name what was dropped and made anew, emptied, narrowed or overwritten.
 
+    What is the same table, sequence or column is told by its oid and number: it may have had other names in between.
     `contents` are the rows that were there before, and that have been found to be there afterwards: what they show to
     come back is not lost. The connection is to the database as it is after the rollback.
     """
     shown = (
         {name for name, rows in contents.tables.items() if rows.count} | {*contents.sequences} if contents else set()
     )
-    truncated, overwritten = _truncated(migration, before, after), set(_overwritten(migration))
+    then, now = ({holder.oid: holder for holder in holders.values()} for holders in (between, after))
+    truncated, overwritten = _truncated(migration, before, then, after), set(_overwritten(migration))
     for name, old in before.items():
         new = after.get(name)
         if new is None:
@@ -106,45 +109,74 @@ def find_lost(
         if new.oid != old.oid:
             # the sequence of a column that is made anew comes with it
             if name not in shown and (old.column is None or old.column == new.column):
-                yield f"{old.kind} {name} is dropped and made anew"
+                anew = f"{old.kind} {name} is dropped and made anew"
+                yield f"{old.kind} {name} is another one than before" if old.oid in now else anew
             continue
         if name in truncated and name not in shown:
             yield f"table {name} is emptied"
-        lost = dict(_columns(connection, old, between.get(name), new))
+        seen = [holder for holder in (old, then.get(old.oid)) if holder is not None]
+        lost = dict(_columns(connection, migration, seen, new))
         if new.storage != old.storage:
-            lost = dict.fromkeys(_own(old, overwritten), "is given values that are not made of its own") | lost
+            lost = dict.fromkeys(_own(seen, overwritten), "is given values that are not made of its own") | lost
         for column, words in lost.items():
             if not (name in shown and _has_values(connection, old.names, column)):
                 yield f"column {name}.{column} {words}"
 
 
-def _own(holder: Holder, columns: Collection[tuple[str | None, str, str]]) -> list[str]:
-    """Give those columns, each by schema, table and name, that a holder has; one without a schema is in any."""
+def _own(seen: Sequence[Holder], columns: set[tuple[str | None, str, str]]) -> list[str]:
+    """Give those columns, each by schema, table and name, that a holder has, whichever of its names they go by.
+
+    One without a schema is in any. The names that are given are those of before.
+    """
     if not columns:
         return []
-    space, table = holder.names
-    named = {column for schema, name, column in columns if name == table and schema in (None, space)}
-    return sorted(named & holder.columns().keys())
+    numbers = {
+        column.number
+        for holder in seen
+        for name, column in holder.columns().items()
+        if not columns.isdisjoint(((None, holder.names[1], name), (*holder.names, name)))
+    }
+    return sorted(name for name, column in seen[0].columns().items() if column.number in numbers)
 
 
-def _columns(connection: Connection, old: Holder, between: Holder | None, new: Holder) -> Iterator[tuple[str, str]]:
-    if old == new and (between is None or old == between):
+def _columns(
+    connection: Connection, migration: Migration, seen: Sequence[Holder], new: Holder
+) -> Iterator[tuple[str, str]]:
+    old = seen[0]
+    if all(holder == new for holder in seen):
         return
-    columns, columns_between = new.columns(), between.columns() if between else {}
+    columns, then = new.columns(), _by_number(seen[-1])
+    left = {column.number for column in columns.values()}
     for name, column in old.columns().items():
         if name not in columns or column.generated:
             continue
-        then = columns_between.get(name)
+        called, between = then.get(column.number, (name, column))
         if columns[name].number != column.number:
-            yield name, "is dropped and made anew"
-        elif then is not None and then != column and not _holds(connection, column, then):
+            yield name, "is another one than before" if column.number in left else "is dropped and made anew"
+        elif not _holds(connection, column, between) and not (
+            _is_of_time(column, between)
+            and there_and_back(connection, migration, [holder.names for holder in seen], (name, called))
+        ):
             yield name, "has another type in between that does not hold all values"
+
+
+def _by_number(holder: Holder) -> dict[int, tuple[str, Column]]:
+    return {column.number: (name, column) for name, column in holder.columns().items()}
+
+
+def _is_of_time(old: Column, new: Column) -> bool:
+    """Tell whether one is a timestamp, the other one with time zone, and it has as many digits."""
+    holds = new.modifier == -1 or new.modifier >= old.modifier >= 0
+    return {old.type, new.type} == {TIMESTAMP, TIMESTAMPTZ} and holds
 
 
 def _holds(connection: Connection, old: Column, new: Column) -> bool:
     """Tell whether every value of one type has a place in another."""
+    if old == new:
+        return True
     if old.labels is not None and new.labels is not None:
-        return set(old.labels) <= set(new.labels)
+        # the values of an enumeration stay where its labels get other names
+        return old.type == new.type or set(old.labels) <= set(new.labels)
     values = {"old": old.type, "new": new.type, "old_modifier": old.modifier, "new_modifier": new.modifier}
     row: Any = connection.execute(queries.load("roundtrip")["holds"], values).fetchone()
     return bool(row[0])
@@ -156,7 +188,9 @@ def _has_values(connection: Connection, table: tuple[str, str], column: str) -> 
     return bool(row[0])
 
 
-def _truncated(migration: Migration, before: Mapping[str, Holder], after: Mapping[str, Holder]) -> set[str]:
+def _truncated(
+    migration: Migration, before: Mapping[str, Holder], then: Mapping[int, Holder], after: Mapping[str, Holder]
+) -> set[str]:
     """Give the known tables that the scripts have emptied by TRUNCATE: those that it names and that have another file.
 
     Where the statement does not name all of them, these are all tables that have another file.
@@ -177,7 +211,13 @@ def _truncated(migration: Migration, before: Mapping[str, Holder], after: Mappin
         for name, old in before.items()
         if old.kind == "table" and (new := after.get(name)) is not None and new.storage != old.storage
         # a name without a schema is any of that name
-        if whole or not named.isdisjoint((part, table) for space, table in old.emptied_as() for part in (None, space))
+        if whole
+        or not named.isdisjoint(
+            (part, table)
+            for holder in (old, then.get(old.oid, old))
+            for space, table in holder.emptied_as()
+            for part in (None, space)
+        )
     }
 
 

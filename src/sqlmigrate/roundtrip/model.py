@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import Bug, ExecutionError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlmigrate.errors import Error, Problem
     from sqlmigrate.roundtrip.contents import DataChange
     from sqlmigrate.schemadiff import Change
@@ -18,6 +20,7 @@ class Verdict(Enum):
     """How well a rollback undoes its migration; the better ones first.
 
     - `exact`: the schema is the one of before, and applying again gives the same as the first time.
+    - `text_only`: so it is, but for white space and comments in the bodies of SQL and PL/pgSQL routines.
     - `order_only`: so it is, but for the physical order of columns.
     - `lossy`: the schema is restored, but something that can hold data was dropped and made anew, and no sample row
       shows that its data comes back.
@@ -28,6 +31,7 @@ class Verdict(Enum):
     """
 
     EXACT = "exact"
+    TEXT_ONLY = "text_only"
     ORDER_ONLY = "order_only"
     LOSSY = "lossy"
     NOT_RESTORED = "not_restored"
@@ -36,7 +40,7 @@ class Verdict(Enum):
     NOT_TRIED = "not_tried"
 
 
-PROVEN = frozenset({Verdict.EXACT, Verdict.ORDER_ONLY, Verdict.LOSSY})
+PROVEN = frozenset({Verdict.EXACT, Verdict.TEXT_ONLY, Verdict.ORDER_ONLY, Verdict.LOSSY})
 """The verdicts of a rollback that runs and restores the schema."""
 
 
@@ -81,7 +85,8 @@ class RoundTrip:
     what applying a second time makes different from the first. `data` is what became of sample rows, `expectations`
     are the queries that were not true, `lost` names what was made anew without its data. `base` is the fingerprint of
     the schema before, `left_out` are those before it that could not be applied, `postgresql` is the major version that
-    it ran on, and `seconds` how long it took.
+    it ran on, and `seconds` how long it took. `zone` is the time zone that this was found in, where the target's is not
+    known and in UTC the pair does better; `settings` are those of the database that are not what they mostly are.
     """
 
     migration_id: str
@@ -99,6 +104,8 @@ class RoundTrip:
     left_out: tuple[LeftOut, ...] = ()
     postgresql: int | None = None
     seconds: float = 0.0
+    zone: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def without(self) -> tuple[str, ...]:

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate import catalog
 from sqlmigrate.bugs import as_bug
 from sqlmigrate.connection import server_message, session
 from sqlmigrate.errors import Error, ExecutionError, Problem
 from sqlmigrate.events import ignore
+from sqlmigrate.roundtrip.comparison import Comparison
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
 from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
-from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
+from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.runner import NOT_OURS, Runner, back, forward, sample
 from sqlmigrate.roundtrip.samples import Samples, unmet
-from sqlmigrate.schemadiff import compare, order_only
+from sqlmigrate.schemadiff import is_order, is_text
+from sqlmigrate.shadow import OTHER_ZONE
 from sqlmigrate.sql.needs import cluster_wide
+from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -76,7 +78,7 @@ def round_trips(
         ground = Ground(shadow, stack)
         if base is not None:
             shadow.restore(ground.database, base.dump)
-        runner = Runner(shadow, options, observer)
+        runner = Runner(shadow, replace(options, versions=shadow.versions), observer)
         pairs = _Pairs(runner, fingerprints)
         for migration in migrations.ordered[: last + 1]:
             if base is not None and migration.migration_id in base.applied:
@@ -105,16 +107,19 @@ class _Pairs:
         else:
             found = self._tried(migration, ground, samples, cluster=bool(shared))
         seconds = time.monotonic() - started
-        return replace(found, postgresql=shadow.major, seconds=seconds, left_out=left_out)
+        settings = shadow.settings.unusual
+        return replace(found, postgresql=shadow.major, seconds=seconds, left_out=left_out, settings=settings)
 
     def _tried(self, migration: Migration, ground: Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
         """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere.
 
         But where there are samples, which the next migrations must not see, it is taken back first.
         """
-        trial = _Trial(self.runner, migration, samples, ground, cluster=cluster, fingerprints=self.fingerprints)
+        trial = self._trial(migration, samples, ground, cluster=cluster)
         try:
             found = self._on_a_copy(trial, ground)
+            if not cluster:
+                found = self._in_another_zone(found, migration, ground, samples)
             if samples.after or samples.expect:
                 found = self._with_expectations(found, migration, ground, samples)
         except (Error, psycopg.OperationalError):
@@ -131,6 +136,9 @@ class _Pairs:
             ground.leave_out(migration, found.failure.error if found.failure else None)
         return found
 
+    def _trial(self, migration: Migration, samples: Samples, ground: Ground, *, cluster: bool) -> _Trial:
+        return _Trial(self.runner, migration, samples, ground, cluster=cluster, fingerprints=self.fingerprints)
+
     def _on_a_copy(self, trial: _Trial, ground: Ground) -> RoundTrip:
         cluster = trial.cluster
         with ground.copy(keep=lambda: cluster and trial.applied, cluster=cluster) as copy:
@@ -140,6 +148,19 @@ class _Pairs:
         if cluster and not trial.applied:
             _forget_roles(found, ground)
         return found
+
+    def _in_another_zone(self, found: RoundTrip, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
+        """Try a pair in a time zone that is not UTC, too, and give what was found there where it is worse.
+
+        That is for one that may depend on the zone, where the target's is not known.
+        """
+        shadow = self.runner.shadow
+        if not (shadow.assumed and found.verdict in PROVEN and depends_on_zone(migration.scripts())):
+            return found
+        with ground.copy() as copy, shadow.elsewhere(copy):
+            there = self._trial(migration, samples, ground, cluster=False).go(copy)
+        order = list(Verdict)
+        return replace(there, zone=OTHER_ZONE) if order.index(there.verdict) > order.index(found.verdict) else found
 
     def _with_expectations(self, found: RoundTrip, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
         """Write rows between applying and rolling back, and ask what must be true afterwards, apart from the rest."""
@@ -212,13 +233,13 @@ class _Trial:
         self.applied = False
         self.reached: Snapshot | None = None
         self._ground = ground
-        self._known = ground.known
 
     def go(self, database: ShadowDatabase) -> RoundTrip:
         """Try the pair; all that it needs are sessions of its own, which end with it."""
+        comparison = self._comparison(database)
         with session(database.conninfo) as connection, _administered(database) as admin:
             try:
-                return self._go(connection, admin)
+                return self._go(comparison, connection, admin)
             except psycopg.Error as error:
                 failure = _failed_query("comparison", self.migration, error)
                 return RoundTrip(self.migration.migration_id, Verdict.FAILS, failure=failure)
@@ -229,38 +250,40 @@ class _Trial:
             with session(database.conninfo) as connection:
                 self.applied = self.runner.attempt(connection, self.migration, down) is not None
 
-    def _go(self, connection: Connection, admin: Callable[[], Connection]) -> RoundTrip:
+    def _go(self, comparison: Comparison, connection: Connection, admin: Callable[[], Connection]) -> RoundTrip:
         migration, up, down = self.migration, forward(self.migration), back(self.migration)
         found = RoundTrip(migration.migration_id, Verdict.IRREVERSIBLE)
         if failure := self._load(admin()):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
-        s0 = self._schema(admin())
+        s0 = comparison.look(admin())
         rows = read_contents(admin()) if self.samples.before else None
-        found = replace(found, base=s0.schema.fingerprint() if self.fingerprints else None)
+        found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
         if failure := self.runner.attempt(connection, migration, up):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
-        s1 = self.reached = self._schema(admin())
-        between = None if s1.keeps(s0) else read_holders(admin())
+        s1 = comparison.look(admin())
+        self.reached = s1.snapshot
+        between = None if s1.snapshot.keeps(s0.snapshot) else read_holders(admin())
         rows_applied = read_contents(admin()) if self.samples.before else None
-        found = replace(found, makes=compare(s0.schema, s1.schema))
+        found = replace(found, makes=comparison.made(s0, s1))
         if down is None:
             return found
         if failure := self.runner.attempt(connection, migration, down):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = False
-        s2 = self._schema(admin())
+        s2 = comparison.look(admin())
         data = tuple(compare_contents(rows, read_contents(admin()))) if rows else ()
-        found = replace(found, differences=compare(s0.schema, s2.schema), data=data)
-        if between is not None or not s2.keeps(s0):
+        found = replace(found, differences=comparison.differences(s0, s2), data=data)
+        if between is not None or not s2.snapshot.keeps(s0.snapshot):
             found = replace(found, lost=tuple(self._lost(admin(), between, None if data else rows)))
         if failure := self.runner.attempt(connection, migration, replace(up, step="apply again")):
             # what the rollback left behind is mostly the reason, and says more
             verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
             return replace(found, verdict=verdict, failure=failure)
         self.applied = True
-        s3 = self.reached = self._schema(admin())
-        found = replace(found, again=compare(s1.schema, s3.schema))
+        s3 = comparison.look(admin())
+        self.reached = s3.snapshot
+        found = replace(found, again=comparison.differences(s1, s3))
         if rows_applied:
             data = tuple(compare_contents(rows_applied, read_contents(admin()), values=False))
             found = replace(found, data_again=data)
@@ -279,9 +302,14 @@ class _Trial:
         way = sample("samples", self.samples.before)
         return self.runner.attempt(admin, self.migration, way) if way else None
 
-    def _schema(self, admin: Connection) -> Snapshot:
-        self._known = catalog.read(admin, cluster=self.cluster, since=self._known)
-        return self._known
+    def _comparison(self, database: ShadowDatabase) -> Comparison:
+        return Comparison(
+            self._ground.known,
+            database.conninfo,
+            self._ground.database.admin_conninfo,
+            cluster=self.cluster,
+            privileged=self.runner.shadow.privileged,
+        )
 
 
 def _forget_roles(found: RoundTrip, ground: Ground) -> None:
@@ -299,12 +327,14 @@ def _forget_roles(found: RoundTrip, ground: Ground) -> None:
 
 def _judge(found: RoundTrip) -> Verdict:
     """Give the worst that is to be said of a pair that ran to its end."""
-    differences = [part for part in (found.differences, found.again) if part]
-    if found.data or found.data_again or any(not order_only(part) for part in differences):
+    moved = [change for change in (*found.differences, *found.again) if not is_text(change)]
+    if found.data or found.data_again or not all(map(is_order, moved)):
         return Verdict.NOT_RESTORED
     if found.lost:
         return Verdict.LOSSY
-    return Verdict.ORDER_ONLY if differences else Verdict.EXACT
+    if moved:
+        return Verdict.ORDER_ONLY
+    return Verdict.TEXT_ONLY if found.differences or found.again else Verdict.EXACT
 
 
 def _cluster_wide(script: Script) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
-from sqlmigrate.seeds.problems import refusal, refuse
+from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
 from sqlmigrate.sql.position import place_at
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ _IMPLICIT = {
 }
 # PostgreSQL's text cannot hold the first, UTF-8 not the others.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-# Aliases of aliases can make a small file as large as one likes.
-_MAX_VALUES = 20_000_000
+# Aliases of aliases can make a small file as large as one likes: so many values may come of each one in the text.
+_MAX_VALUES, _MAX_VALUES_EACH = 10_000, 100
 # libyaml's composer is recursive and has no limit of its own: it crashes the process.
 _MAX_DEPTH = 100
 
@@ -86,7 +86,8 @@ def parse(path: Path, text: str) -> Document:
     try:
         value = builder.value(root) if root is not None else None
     except RecursionError:
-        builder.problems.append(Problem("an alias leads back to the value that holds it", Place(path)))
+        message = "an alias leads back to the value that holds it, or by way of too many others"
+        builder.problems.append(Problem(message, Place(path)))
     refuse(builder.problems)
     return Document(path, text, value, root)
 
@@ -172,13 +173,15 @@ class _Builder:
             build = {"scalar": self._scalar, "sequence": self._list, "mapping": self._mapping}[node.id]
             self._built[id(node)] = build(node)
             size = self._sizes[id(node)] = 1 + sum(self._sizes[id(child)] for child in _values(node))
-            if size > _MAX_VALUES:
+            if size > _MAX_VALUES + _MAX_VALUES_EACH * len(self._built):
                 self._refuse(node, "its aliases stand for too many values")
                 refuse(self.problems)
         return self._built[id(node)]
 
     def _refuse(self, node: Node, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(message, place_at(self.path, self.text, node.start_mark.index), hint))
+        if len(self.problems) > SHOWN:
+            refuse(list(shown(self.problems, self.path)))
 
     def _list(self, node: Node) -> list[Any]:
         self._check_tag(node, "seq")
@@ -210,7 +213,7 @@ class _Builder:
             if kind in {"null", "bool"}:
                 return None if kind == "null" else {"true": True, "false": False}[text.lower()]
             if kind in {"int", "float"}:
-                return int(text) if kind == "int" else _exact(text)
+                return int(text) if kind == "int" else exact(text)
         except (ValueError, KeyError, ArithmeticError):
             self._refuse(node, f"{text[:40]} cannot be kept exactly as a number", "put it in quotes")
             return None
@@ -226,7 +229,7 @@ class _Builder:
             self._refuse(node, "PostgreSQL cannot store NUL or half a surrogate pair in a text")
 
 
-def _exact(text: str) -> float:
+def exact(text: str) -> float:
     """Read a number that a float holds without loss; raise ValueError for any other."""
     value = float(text)
     if Decimal(repr(value)) != Decimal(text):
@@ -243,17 +246,26 @@ def _values(node: Node) -> list[Node]:
 
 def _entries(node: Node) -> Iterator[tuple[str, Node]]:
     """Give the keys and value nodes of a mapping; merged mappings (`<<`) come behind what it says itself."""
+    yield from _merged(node).items()
+
+
+def _merged(node: Node) -> dict[str, Node]:
+    """Put a mapping together once: its merged mappings may be merged of others, again and again."""
+    known: dict[str, Node] | None = getattr(node, "merged", None)
+    if known is not None:
+        return known
     found: dict[str, Node] = {}
-    merged: list[Node] = []
+    sources: list[Node] = []
     for key, value in node.value:
         if key.tag == f"{_TAG}merge":
-            merged += value.value if value.id == "sequence" else [value]
+            sources += value.value if value.id == "sequence" else [value]
         elif key.id == "scalar":
             found.setdefault(key.value, value)
-    for source in merged:
-        for name, value in _entries(source) if getattr(source, "id", None) == "mapping" else ():
-            found.setdefault(name, value)
-    yield from found.items()
+    for source in sources:
+        if getattr(source, "id", None) == "mapping":
+            found |= {name: value for name, value in _merged(source).items() if name not in found}
+    node.merged = found
+    return found
 
 
 def _keys(node: Node) -> Iterator[tuple[str, Node]]:
@@ -266,4 +278,4 @@ def _child(node: Node, step: str | int) -> Node:
     """Go one step down: to a key's value or to an item of a list."""
     if isinstance(step, int):
         return node.value[step] if node is not None and node.id == "sequence" and step < len(node.value) else None
-    return dict(_entries(node)).get(step) if node is not None and node.id == "mapping" else None
+    return _merged(node).get(step) if node is not None and node.id == "mapping" else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
+from sqlmigrate.silence import NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +52,8 @@ def seed_error(
     """Make the error to raise of the server's own words; a lost connection is no fault of the data."""
     said = error.diag.message_primary or str(error).strip()
     if conn.closed:
+        if error.sqlstate is None:  # the server itself has not said that it is over
+            return ConnectionFailed(f"the connection was lost: {said}", hint=NOT_KNOWN)
         return ConnectionFailed(f"the connection was lost, nothing was written: {said}")
     detail = error.diag.message_detail or ""
     # The place shows the row already, and the row may be long.

@@ -115,9 +115,13 @@ class TableResult:
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
-    """What one run of the seed files did, file by file in the order in which they were applied."""
+    """What one run of the seed files did, file by file in the order in which they were applied.
+
+    `warnings` says which sequences could not be moved behind the numbers that were written.
+    """
 
     tables: tuple[TableResult, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def written(self) -> int:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import SeedError
+from sqlmigrate.errors import Place, Problem, SeedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
-    from sqlmigrate.errors import Problem
+SHOWN = 200
+"""Problems of one kind in a file that are shown: to find the lines of very many takes longer than anybody reads."""
+
+
+def shown(problems: Iterable[Problem], path: Path, *, warning: bool = False) -> Iterator[Problem]:
+    """Give the first problems; where there are more, say so."""
+    for count, problem in enumerate(problems):
+        if count == SHOWN:
+            yield Problem("there are more problems than these", Place(path), "mend these first", warning=warning)
+            return
+        yield problem
 
 
 def refuse(problems: Sequence[Problem]) -> None:

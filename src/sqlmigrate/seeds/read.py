@@ -8,7 +8,7 @@ from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.seeds import order
 from sqlmigrate.seeds.document import read_document
 from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, canonical
-from sqlmigrate.seeds.problems import refusal, refuse
+from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
 from sqlmigrate.seeds.schema import KEYWORD, check, read_schema
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def load(directory: Path) -> SeedSet:
             files.append(_load_file(path))
         except SeedError as error:
             problems += error.problems
-    problems += _duplicates(files)
+    problems += shown(_duplicates(files), directory)
     try:
         ordered = order.in_order(files)
         for file in ordered:
@@ -40,7 +40,8 @@ def load(directory: Path) -> SeedSet:
     except SeedError as error:
         problems += error.problems
     refuse(problems)
-    return SeedSet(directory, ordered, tuple(order.unknown_references(ordered)))
+    warnings = shown(order.unknown_references(ordered), directory, warning=True)
+    return SeedSet(directory, ordered, tuple(warnings))
 
 
 def _paths(directory: Path) -> list[Path]:
@@ -75,7 +76,7 @@ def _load_file(path: Path) -> SeedFile:
     rows = _rows(file, schema.mapping)
     refuse(check(file, schema) if rows is not None else [])
     seed = SeedFile(path, schema.mapping, tuple(rows or ()), file)
-    refuse(list(_row_problems(seed)))
+    refuse(list(shown(_row_problems(seed), path)))
     return seed
 
 
@@ -93,7 +94,7 @@ def _rows(file: Document, mapping: TableMapping) -> list[Row] | None:
     if not isinstance(rows, list):
         raise refusal(Problem(f"'{name}' must be a list of rows", file.place((name,)), "begin each row with '- '"))
     strange = [index for index, row in enumerate(rows) if not isinstance(row, dict)]
-    refuse([Problem(f"{name}[{index}] must be a mapping", file.place((name, index))) for index in strange])
+    refuse([Problem(f"{name}[{index}] must be a mapping", file.place((name, index))) for index in strange[:SHOWN]])
     return list(rows)
 
 

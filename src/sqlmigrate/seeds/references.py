@@ -10,7 +10,7 @@ from psycopg.rows import tuple_row
 from sqlmigrate.errors import Problem
 from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.model import canonical, quoted
-from sqlmigrate.seeds.problems import refuse
+from sqlmigrate.seeds.problems import refuse, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ def resolve(
             query = statements.lookup(column.reference, tables[column.reference.table])
             answers = _look_up(conn, query, column.reference, [file.rows[index].get(column.source) for index in rows])
             found[column] = {value: ids[0] for value, ids in answers.items()}
-            problems += _problems(seeds, file, column, rows, answers)
+            problems += shown(_problems(seeds, file, column, rows, answers), file.path)
     refuse(problems)
     return found
 

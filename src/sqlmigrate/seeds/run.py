@@ -9,8 +9,9 @@ import psycopg
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role, settle_writer
+from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role
 from sqlmigrate.errors import HistoryError
+from sqlmigrate.poolers import settle_writer
 from sqlmigrate.seeds.upsert import apply
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def run(
     statement_timeout: int,
     gate: Callable[[ServerInfo], None],
     history_schema: str = "sqlmigrate",
+    history_owners: tuple[str, ...] = (),
 ) -> SeedResult:
     """Apply a seed set in one transaction of a new session; times are in milliseconds.
 
@@ -49,15 +51,16 @@ def run(
             if result.written:
                 # a role that may seed but not write the history seeds all the same
                 with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), connection.transaction():
-                    _note(connection, history_schema, result)
+                    _note(connection, history_schema, history_owners, result)
         return result
 
 
-def _note(connection: Connection, schema: str, result: SeedResult) -> None:
+def _note(connection: Connection, schema: str, owners: tuple[str, ...], result: SeedResult) -> None:
     """Write into the log what was written, as the login role; a database without a history has none to note it in."""
     connection.execute("SET LOCAL role TO DEFAULT")
-    if history.read(connection, schema).version is None:
+    if history.read(connection, schema, owners=owners).version is None:
         return
+    history.hold(connection, schema, owners)
     words = ", ".join(f"{item.table}: {item.inserted} inserted, {item.updated} updated" for item in result.tables)
     cursor = RawCursor(connection)
     for command in history.log(schema, None, "seed", history.Run(), reason=words):

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.seeds import document
 from sqlmigrate.seeds.model import Column, Reference, TableMapping, TableName
+from sqlmigrate.seeds.patterns import PatternError, Patterns
 from sqlmigrate.seeds.problems import refusal, refuse
+from sqlmigrate.seeds.rules import violations
 from sqlmigrate.seeds.wording import explain
 from sqlmigrate.sql.position import place_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from sqlmigrate.seeds.document import Document
 
 KEYWORD = "x-sqlmigrate"
+_VALUES = frozenset({KEYWORD, "const", "default", "enum", "examples"})  # of a schema, these hold no schemas
+_ERRORS_MAX = 100
+_ADDITIONAL = "use additionalProperties, or write the keys into properties"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A JSON Schema (draft 2020-12) and the mapping that it declares."""
+    """A JSON Schema (draft 2020-12) and the mapping that it declares; `patterns` says where each pattern stands."""
 
     path: Path
     value: dict[str, Any]
     mapping: TableMapping
+    patterns: Mapping[str, Place] = field(default_factory=dict)
 
 
 def read_schema(path: Path) -> Schema:
@@ -38,39 +47,39 @@ def read_schema(path: Path) -> Schema:
     value = _json(path, text)
     if not isinstance(value, dict):
         raise refusal(Problem("a JSON Schema must be an object", Place(path)))
-    _check_schema(path, text, value)
-    return Schema(path, value, _mapping(path, text, value))
+    located = _located(path, text, value)
+    patterns = _check_schema(located, value)
+    return Schema(path, value, _mapping(located, value), patterns)
 
 
 def check(file: Document, schema: Schema) -> list[Problem]:
     """Give every way in which a file does not fit its schema."""
-    from referencing.exceptions import Unresolvable  # noqa: PLC0415  jsonschema brings it
-
-    try:
-        return _violations(file, schema.value, file.value)
-    except Unresolvable as error:
-        return [Problem(f"$ref '#{error.ref.removeprefix('#')}' leads nowhere in the schema", Place(schema.path))]
-
-
-def _violations(file: Document, schema: Any, value: Any) -> list[Problem]:
-    """Validate a value without any way to the network."""
-    import jsonschema  # noqa: PLC0415  slow to import, and most commands validate nothing
-    import referencing  # noqa: PLC0415
-
-    validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
-    return [problem for error in validator.iter_errors(value) for problem in explain(error, file)]
+    return violations(file, schema.value, Place(schema.path), schema.patterns)
 
 
 def _json(path: Path, text: str) -> Any:
+    """Read a JSON text strictly: no key twice, no NaN, no number that would not be kept."""
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise refusal(Problem(f"the key '{key}' is there twice in one object", Place(path), "keep one of them"))
-        return dict(pairs)
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            counted = Counter(key for key, _ in pairs)
+            key = next(key for key, count in counted.items() if count > 1)
+            raise refusal(_twice(path, text, key))
+        return found
+
+    def refused(constant: str) -> Any:
+        raise refusal(Problem(f"no valid JSON: {constant} is no number of JSON", _word_place(path, text, constant)))
+
+    def number(digits: str) -> Any:
+        try:
+            return int(digits) if digits.lstrip("-").isdigit() else document.exact(digits)
+        except (ValueError, ArithmeticError):
+            message = f"{digits[:40]} cannot be kept exactly as a number"
+            raise refusal(Problem(message, _word_place(path, text, digits))) from None
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refused, parse_int=number, parse_float=number)
     except json.JSONDecodeError as error:
         problem = Problem(f"no valid JSON: {error.msg[:1].lower()}{error.msg[1:]}", place_at(path, text, error.pos))
     except RecursionError:
@@ -78,30 +87,85 @@ def _json(path: Path, text: str) -> Any:
     raise refusal(problem)
 
 
-def _check_schema(path: Path, text: str, value: dict[str, Any]) -> None:
-    """Refuse a schema of another draft, one that leads out of its file, and one that is itself invalid."""
+def _twice(path: Path, text: str, key: str) -> Problem:
+    """Say that a key is there twice in an object, and where: YAML's reader has the places that JSON's has not."""
+    try:
+        document.parse(path, text)
+    except SeedError as error:
+        if (found := error.problems[0]).message.endswith("is there twice"):
+            return found
+    return Problem(f"the key '{key}' is there twice in one object", Place(path), "keep one of them")
+
+
+def _word_place(path: Path, text: str, word: str) -> Place:
+    """Give the place of a number or a word, which stands in a JSON text as it was read."""
+    found = re.search(rf'(?<![\w."+-]){re.escape(word)}(?![\w."+-])', text)
+    return place_at(path, text, found.start()) if found else Place(path)
+
+
+def _check_schema(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
+    """Refuse a schema of another draft, one that leads out of its file, and one that is itself invalid.
+
+    Gives the places of its patterns.
+    """
     import jsonschema  # noqa: PLC0415
 
-    schema = _located(path, text, value)
-    if value.get("$schema", DIALECT).rstrip("#") != DIALECT:
+    if str(value.get("$schema", DIALECT)).rstrip("#") != DIALECT:
         message = f"$schema must be {DIALECT}"
         raise refusal(Problem(message, schema.place(("$schema",)), "other drafts of JSON Schema are not read"))
-    outside = [ref for ref in _refs(value) if not ref.startswith("#")]
-    hint = "copy what it names into $defs"
-    refuse([Problem(f"$ref '{ref}' leads out of the file", Place(path), hint) for ref in outside])
-    errors = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA).iter_errors(value)
+    rules = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
+    try:
+        errors = list(islice(rules.iter_errors(value), _ERRORS_MAX))
+    except RecursionError:
+        raise refusal(Problem("nested too deeply", Place(schema.path))) from None
     refuse([Problem(f"no valid JSON Schema: {p.message}", p.place) for error in errors for p in explain(error, schema)])
+    refuse(list(_outside(schema, value)))
+    return _patterns(schema, value)
 
 
-def _refs(value: Any) -> Iterator[str]:
-    """Give the targets of all references in a schema."""
+def _outside(schema: Document, value: dict[str, Any]) -> Iterator[Problem]:
+    """Find what leads out of the file, or asks for other rules in a part of it."""
+    for where, part in _parts(value):
+        for key in ("$ref", "$dynamicRef"):
+            if isinstance(ref := part.get(key), str) and not ref.startswith("#"):
+                place = schema.place((*where, key))
+                yield Problem(f"$ref '{ref}' leads out of the file", place, "copy what it names into $defs")
+        if where and isinstance(part.get("$schema"), str):
+            yield Problem("$schema may stand at the top only", schema.place(where, key="$schema"), "take it out")
+        if {"unevaluatedProperties", "patternProperties"} <= part.keys():
+            place = schema.place(where, key="unevaluatedProperties")
+            yield Problem("unevaluatedProperties cannot go with patternProperties here", place, _ADDITIONAL)
+
+
+def _patterns(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
+    """Compile every pattern once, so that one that is none is found whatever the rows are; gives their places."""
+    places: dict[str, Place] = {}
+    for where, part in _parts(value):
+        if isinstance(pattern := part.get("pattern"), str):
+            places.setdefault(pattern, schema.place((*where, "pattern")))
+        if isinstance(named := part.get("patternProperties"), dict):
+            for pattern in named:
+                places.setdefault(pattern, schema.place((*where, "patternProperties"), key=pattern))
+    problems = []
+    for pattern, place in places.items():
+        try:
+            Patterns().require(pattern)
+        except PatternError as error:
+            problems.append(Problem(str(error), place))
+    refuse(problems)
+    return places
+
+
+def _parts(value: Any, where: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    """Give every object of a schema that may be a schema itself, with the way to it; plain values are left out."""
     if isinstance(value, dict):
-        yield from (value[key] for key in ("$ref", "$dynamicRef") if isinstance(value.get(key), str))
-        for child in value.values():
-            yield from _refs(child)
+        yield where, value
+        for key, child in value.items():
+            if key not in _VALUES:
+                yield from _parts(child, (*where, key))
     elif isinstance(value, list):
-        for child in value:
-            yield from _refs(child)
+        for index, child in enumerate(value):
+            yield from _parts(child, (*where, index))
 
 
 def _located(path: Path, text: str, value: Any) -> Document:
@@ -112,20 +176,22 @@ def _located(path: Path, text: str, value: Any) -> Document:
         return document.Document(path, text, value, None)
 
 
-def _mapping(path: Path, text: str, value: dict[str, Any]) -> TableMapping:
+def _mapping(schema: Document, value: dict[str, Any]) -> TableMapping:
     """Read the mapping to a table and check it with a schema of its own."""
     from importlib import resources  # noqa: PLC0415
 
-    schema = _located(path, text, value)
     if KEYWORD not in value:
         hint = (
             f'add "{KEYWORD}": {{"list": ..., "table": ..., "conflict": [...]}}: which key of the file holds the rows, '
             "which table they go to, and which columns tell one row from another"
         )
-        raise refusal(Problem(f"the schema has no '{KEYWORD}', so the table of its rows is unknown", Place(path), hint))
+        raise refusal(
+            Problem(f"the schema has no '{KEYWORD}', so the table of its rows is unknown", Place(schema.path), hint)
+        )
     rules = json.loads((resources.files(__package__) / "mapping.schema.json").read_text(encoding="utf-8"))
+    rules.pop("$schema")  # jsonschema would check that part with a class of its own
     whole = {"properties": {KEYWORD: {"$ref": "#/$defs/mapping"}}, "$defs": {**rules.pop("$defs"), "mapping": rules}}
-    refuse(_violations(schema, whole, value))
+    refuse(violations(schema, whole))
     mapping = _table_mapping(value[KEYWORD])
     refuse(list(_contradictions(mapping, schema)))
     return mapping

@@ -32,7 +32,7 @@ known AS MATERIALIZED (
     JOIN {table} AS present ON {present_is_seed}
 ),
 written AS (
-    INSERT INTO {table} AS present ({columns})
+    INSERT INTO {table} AS present ({columns}) {overriding}
     SELECT {columns}
     FROM seed
     WHERE NOT EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed} AND NOT {seed_differs})
@@ -52,6 +52,13 @@ CROSS JOIN LATERAL pg_catalog.json_populate_record(
 ) AS wanted
 JOIN {table} AS found ON {same}
 """)
+_SAME = sql.SQL("""
+SELECT pg_catalog.array_agg(given.position ORDER BY given.position)
+FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
+CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
+GROUP BY {key}
+HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1::pg_catalog.int8
+""")
 
 
 def upsert(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
@@ -61,6 +68,7 @@ def upsert(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.C
     return _UPSERT.format(
         table=_table(mapping.table),
         columns=_names(columns),
+        overriding=sql.SQL("OVERRIDING SYSTEM VALUE" if table.always.intersection(columns) else ""),
         key=_names(key),
         seed_key=_names(key, "seed"),
         present_key=_names(key, "present"),
@@ -76,6 +84,14 @@ def lookup(reference: Reference, table: Table) -> sql.Composed:
     """Compose the look-up of a JSON array of values; it gives each one's position (from 1) and what was found."""
     same = _same([reference.match], table, "found", "wanted")
     return _LOOKUP.format(table=_table(reference.table), same=same, select=_name(reference.select))
+
+
+def same_rows(mapping: TableMapping) -> sql.Composed:
+    """Compose the search for rows of a JSON array that are the same by the conflict target; it gives their positions.
+
+    GROUP BY takes the type's own idea of equal, as a unique index does.
+    """
+    return _SAME.format(table=_table(mapping.table), key=_names(mapping.conflict, "seed"))
 
 
 def _action(mapping: TableMapping, table: Table, others: Sequence[str]) -> sql.Composable:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # its default operator class.
 _TABLES = """
 SELECT n.nspname, c.relname, a.attname, a.atthasdef, a.atttypid::pg_catalog.regtype::pg_catalog.text,
-       own.type_schema, own.type, own.operator_schema, own.operator
+       own.type_schema, own.type, own.operator_schema, own.operator,
+       a.attidentity = 'a'::pg_catalog."char", a.attgenerated <> ''::pg_catalog."char", c.oid::pg_catalog.int8, a.attnum
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -95,11 +96,17 @@ class Table:
     """What seeding has to know of a table: columns, those with a default, unique indexes.
 
     `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
+    `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed; `numbers` has
+    the number of each column.
     """
 
     columns: frozenset[str]
     with_default: frozenset[str]
     unique: frozenset[frozenset[str]]
+    oid: int
+    numbers: Mapping[str, int]
+    always: frozenset[str] = frozenset()
+    generated: frozenset[str] = frozenset()
     compared_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     equality: Mapping[str, Equality] = field(default_factory=dict)
 
@@ -122,6 +129,10 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
         name: Table(
             columns=frozenset(row[2] for row in mine),
             with_default=frozenset(row[2] for row in mine if row[3]),
+            always=frozenset(row[2] for row in mine if row[9]),
+            generated=frozenset(row[2] for row in mine if row[10]),
+            oid=mine[0][11],
+            numbers={row[2]: row[12] for row in mine},
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
             compared_as={row[2]: _COMPARED_AS[row[4]] for row in mine if row[4] in _COMPARED_AS},
             equality={row[2]: Equality(row[5:7], row[7:9]) for row in mine if row[5] is not None},
@@ -139,6 +150,7 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
         yield Problem(f"table {mapping.table} does not exist", place, _APPLY_FIRST)
         return
     yield from _missing_columns(file, table)
+    yield from _not_to_be_set(file, table)
     for column in mapping.default_on_update:
         if column in table.columns and column not in table.with_default:
             yield Problem(f"column {column} of {mapping.table} has no default to get on update", place)
@@ -163,6 +175,24 @@ def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
     for name, place in places.items():
         if name not in table.columns:
             yield Problem(f"table {mapping.table} has no column {name}", place, _APPLY_FIRST)
+
+
+def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
+    """Give the columns that a row sets and PostgreSQL lets nobody set, or not to another value, each once."""
+    mapping = file.mapping
+    fixed = dict.fromkeys(table.generated, "is computed by PostgreSQL")
+    fixed |= dict.fromkeys(
+        table.always.difference(mapping.conflict),
+        "is GENERATED ALWAYS AS IDENTITY, so no row can be updated to another number",
+    )
+    for index, row in enumerate(file.rows if fixed else ()):
+        for key in row:
+            for column in mapping.columns_of(key):
+                if reason := fixed.pop(column.name, None):
+                    place = file.document.place((mapping.list, index), key=key)
+                    yield Problem(
+                        f"column {column.name} of {mapping.table} {reason}", place, "leave it out of the rows"
+                    )
 
 
 def _missing_reference(file: SeedFile, column: Column, tables: Mapping[TableName, Table]) -> Iterator[Problem]:

@@ -16,6 +16,8 @@ from sqlmigrate.seeds import order, statements
 from sqlmigrate.seeds.failure import locate, seed_error
 from sqlmigrate.seeds.model import SeedResult, TableResult, canonical
 from sqlmigrate.seeds.references import resolve
+from sqlmigrate.seeds.same_row import Keys
+from sqlmigrate.seeds.sequences import move_behind
 from sqlmigrate.seeds.tables import read_tables
 
 if TYPE_CHECKING:
@@ -38,16 +40,22 @@ def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
     """
     try:
         with conn.transaction():
+            keys = Keys(conn)
             with undisturbed(conn):
                 tables = read_tables(conn, seeds)
-            results = [_apply_file(conn, seeds, file, tables) for file in seeds.files]
+            results = [_apply_file(conn, seeds, file, tables, keys) for file in seeds.files]
+            keys.require_different()
+            with undisturbed(conn):
+                warnings = [
+                    note for file in seeds.files for note in move_behind(conn, file, tables[file.mapping.table])
+                ]
     except psycopg.Error as error:
         raise seed_error(conn, error) from error
-    return SeedResult(tuple(results))
+    return SeedResult(tuple(results), tuple(warnings))
 
 
 def _apply_file(
-    conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table]
+    conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table], keys: Keys
 ) -> TableResult:
     """Write the rows of one file, those that others refer to first."""
     inserted = updated = 0
@@ -58,6 +66,7 @@ def _apply_file(
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
         values = {index: _values(file, index, found) for index in wave}
+        keys.add(file, values)
         for batch in _batches({index: (tuple(row), _json(row)) for index, row in values.items()}):
             columns = tuple(values[next(iter(batch))])
             new, changed = _write(conn, file, upsert(columns), batch)

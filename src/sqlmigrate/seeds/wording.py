@@ -39,10 +39,10 @@ def explain(error: ValidationError, file: Document) -> Iterator[Problem]:
         case "additionalProperties" if rule is False and isinstance(value, dict):
             allowed = dict(error.schema).get("properties", {}) if isinstance(error.schema, dict) else {}
             hint = f"allowed here: {_names(allowed)}" if allowed else None
-            for key in value.keys() - allowed.keys():
-                yield Problem(f"{label}the key '{key}' is not allowed", file.place(where, key=key), hint)
+            key = next(key for key in value if error.message == f"{key!r} is not allowed")
+            yield Problem(f"{label}the key '{key}' is not allowed", file.place(where, key=key), hint)
         case "required":
-            # jsonschema reports each missing key by an error of its own; the message is all that names it.
+            # Each missing key is reported by an error of its own; the message is all that names it.
             missing = next(key for key in rule if error.message.startswith(repr(key)))
             yield Problem(f"{label}'{missing}' is missing", file.place(where))
         case "type":

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sqlmigrate.errors import ServerError
+from sqlmigrate.files import leads_out
 from sqlmigrate.server.account import Account, account_name, server_account
 
 STATE_DIRECTORY = ".sqlmigrate"
@@ -20,7 +21,8 @@ def state_dir(project: Path) -> Path:
     """Give the directory for the private servers of a project; nothing is created.
 
     That is `.sqlmigrate` in the project, or a directory of the user's own where the project cannot be written to,
-    where `.sqlmigrate` belongs to another user, or where the server's account cannot reach it.
+    where `.sqlmigrate` belongs to another user or is a symbolic link that leads out of the repository, or where the
+    server's account cannot reach it.
     """
     project = project.resolve()
     inside = project / STATE_DIRECTORY
@@ -114,6 +116,8 @@ def _socket_path(data_dir: Path) -> Path:
 
 
 def _is_ours(inside: Path) -> bool:
+    if leads_out(inside) is not None:
+        return False
     try:
         return inside.stat().st_uid == os.geteuid()
     except FileNotFoundError:

@@ -6,10 +6,15 @@ from sqlmigrate.shadow.dumps import dump
 from sqlmigrate.shadow.facts import read_facts
 from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted, wanted
 from sqlmigrate.shadow.server import Shadow, opened
+from sqlmigrate.shadow.settings import OTHER_ZONE, USUAL, Locale, Settings, from_json, read_settings
 from sqlmigrate.sql.needs import Needs, cluster_wide, extensions_named, needs, roles_named
 
 __all__ = [
+    "OTHER_ZONE",
+    "USUAL",
+    "Locale",
     "Needs",
+    "Settings",
     "Shadow",
     "ShadowDatabase",
     "TargetFacts",
@@ -17,9 +22,11 @@ __all__ = [
     "cluster_wide",
     "dump",
     "extensions_named",
+    "from_json",
     "needs",
     "opened",
     "read_facts",
+    "read_settings",
     "roles_named",
     "wanted",
 ]

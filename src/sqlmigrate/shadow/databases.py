@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.shadow.adopted import Adopted
+    from sqlmigrate.shadow.settings import Locale
 
 APPLICATION = "sqlmigrate: shadow"
 PREFIX = "sqlmigrate_shadow_"
@@ -30,6 +32,16 @@ _FIRST_WITH_STRATEGY = 150000
 _CLOSE = "close every session in it first"
 _CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 1.0, 0.05, 0.002  # seconds
 # Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
+# What the server says of an encoding or a locale that it does not have, or that do not go together.
+_LACKING = (
+    psycopg.errors.WrongObjectType,
+    psycopg.errors.InvalidParameterValue,
+    psycopg.errors.InvalidObjectDefinition,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.SyntaxError,
+    psycopg.errors.InternalError_,  # what ICU says
+)
 _FORGET = ("ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)", "DROP SUBSCRIPTION {}")
 
 
@@ -41,17 +53,27 @@ class Databases:
     """
 
     def __init__(
-        self, session: Connection, conninfo: str, *, owner: str | None = None, login: str | None = None
+        self,
+        session: Connection,
+        conninfo: str,
+        *,
+        owner: str | None = None,
+        login: str | None = None,
+        locale: Locale | None = None,
     ) -> None:
         """Work through a session; `owner` gets the databases and `login` uses them, else the session's role does.
 
-        Once they are `gone` with their server, nothing is left to be dropped.
+        The databases get the `locale`, where the server has it. `adopted` are settings that CREATE DATABASE does not
+        copy, where we may not copy them ourselves. Once they are `gone` with their server, nothing is left to be
+        dropped.
         """
         self._first = self._session = session
         self._conninfo = conninfo
         self._owner = owner
         self._login = login
+        self._locale = locale
         self.gone = False
+        self.adopted: Adopted | None = None
         self._numbers = itertools.count(1)
         row = session.execute(queries.load("shadow")["run"]).fetchone()
         self._run = f"{PREFIX}{row[0] if row else 0}_{secrets.token_hex(2)}"
@@ -115,14 +137,36 @@ class Databases:
                 # Faster where a checkpoint costs nothing; elsewhere it would make the user's server write everything.
                 statement += sql.SQL(" STRATEGY file_copy")
         try:
-            session.execute(statement)
+            self._execute(session, statement, like=self._locale if template == _EMPTY else None)
             if self._owner is not None and template != _EMPTY:
-                session.execute(queries.load("shadow")["carry"], {"template": template, "name": name})
+                self._carry(session, template, name)
+            elif self.adopted is not None:
+                self.adopted.write(session, name)
         except psycopg.errors.ObjectInUse as error:
             reason = error.diag.message_detail or error.diag.message_primary
             raise ServerError(f"database {template} cannot be cloned: {reason}", hint=_CLOSE) from None
         except psycopg.Error as error:
             raise ServerError(f"no shadow database could be made: {error.diag.message_primary or error}") from None
+
+    def _execute(self, session: Connection, create: sql.Composed, like: Locale | None) -> None:
+        """Make a database with the locale that is nearest to a wanted one; what became of it can be read there."""
+        for clauses in like.clauses(session.info.server_version) if like else ():
+            written = sql.SQL("").join(
+                sql.SQL(" {} {}").format(sql.SQL(word), sql.Literal(value)) for word, value in clauses
+            )
+            with suppress(*_LACKING):
+                session.execute(create + written)
+                return
+        session.execute(create)
+
+    def _carry(self, session: Connection, template: str, name: str) -> None:
+        """Give a copy what CREATE DATABASE does not: what is said of the database, and its subscriptions."""
+        asked = queries.load("shadow")
+        session.execute(asked["carry"], {"template": template, "name": name})
+        row = session.execute(asked["subscribes"], {"template": template}).fetchone()
+        if row and row[0]:
+            with connections.session(self._described(name).admin_conninfo, application_name=APPLICATION) as inside:
+                inside.execute(asked["carry_subscriptions"], {"template": template})
 
     def _vacant(self, name: str, seconds: float) -> bool:
         """Wait a moment for sessions that were just closed: the server itself looks again only after 100 ms."""

@@ -15,9 +15,13 @@ from sqlmigrate.bootstrap import statement_failed
 from sqlmigrate.connection import give_back, redact, session
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import find_client
+from sqlmigrate.sql.needs import with_version
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlmigrate.errors import Place
     from sqlmigrate.server.account import Command
     from sqlmigrate.sql.script import Script
 
@@ -27,6 +31,7 @@ _OPTIONS = (
     "--quote-all-identifiers", "--lock-wait-timeout=10s", "--encoding=UTF8",
 )  # fmt: skip
 _SET = re.compile(r"SET [a-z_]+ = ")
+_OF_PUBLIC = re.compile(r'(?:ALTER|COMMENT ON|GRANT [\w, ]+ ON|REVOKE [\w, ]+ ON) SCHEMA "public"')
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
 
 
@@ -56,20 +61,30 @@ def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
     return script_from_text(Path("pg_dump of the target"), done.stdout)
 
 
-def restore(conninfo: str, script: Script) -> None:
-    """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have."""
+def restore(conninfo: str, script: Script, versions: Mapping[str, str], *, whole: bool) -> list[Place]:
+    """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have.
+
+    Extensions get these versions. What it says of schema public is left out, unless the `whole` is wanted, where our
+    role may not change that: before PostgreSQL 15 it belongs to the superuser of the server. Gives the places.
+    """
+    left_out = []
     with session(conninfo, application_name="sqlmigrate: shadow") as connection:
         give_back(connection)
         connection.execute("SET synchronous_commit TO off")
         for statement in script.statements():
             try:
-                connection.execute(statement.text.encode())
+                connection.execute(with_version(statement.text, versions).encode())
             except psycopg.errors.UndefinedObject as error:
                 # A newer pg_dump sets settings that this server does not have, such as transaction_timeout.
                 if not _SET.match(statement.text):
                     raise statement_failed(script, statement, error) from None
+            except psycopg.errors.InsufficientPrivilege as error:
+                if whole or not _OF_PUBLIC.match(statement.text):
+                    raise statement_failed(script, statement, error) from None
+                left_out.append(script.place(statement))
             except psycopg.Error as error:
                 raise statement_failed(script, statement, error) from None
+    return left_out
 
 
 def _pattern(name: str) -> str:

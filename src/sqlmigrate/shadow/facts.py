@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from sqlmigrate import queries
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.shadow.model import TargetFacts
+from sqlmigrate.shadow.settings import read_settings
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
@@ -31,7 +32,7 @@ def read_facts(connection: Connection) -> TargetFacts:
         found = cursor.execute(asked["facts"]).fetchone()
     if found is None:  # pragma: no cover  a session is always in a database and has a login
         raise ConnectionFailed("the server did not say who and where we are")
-    found = replace(found, member_of=frozenset(found.member_of))
+    found = replace(found, member_of=frozenset(found.member_of), settings=read_settings(connection))
     allowed = connection.execute(asked["identifiable"]).fetchone()
     if not allowed or not allowed[0]:
         return found

@@ -10,10 +10,10 @@ from sqlmigrate.sql.needs import needs, roles_made_by_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
     from pathlib import Path
 
     from sqlmigrate.config import Config
+    from sqlmigrate.shadow.settings import Settings
     from sqlmigrate.sql.script import Script
 
 
@@ -22,16 +22,19 @@ def wanted(
     scripts: Iterable[Script],
     *,
     target: TargetFacts | None = None,
+    settings: Settings | None = None,
     base: str = "replay",
     superuser: bool = False,
 ) -> Wanted:
     """Say what the settings and the scripts that are going to run ask of a shadow; `base` is `replay` or `dump`.
 
+    `settings` are the target's where it cannot be asked itself.
     A dump holds what `bootstrap/` makes, which therefore does not run then. The settings' role is the owner, so that
     it may create. A superuser can make the roles himself that DO blocks make.
     """
     scripts = list(scripts)
     found = needs(scripts)
+    like = target.settings if target and target.settings else settings
     made = roles_made_by_blocks(scripts) if superuser else frozenset()
     return Wanted(
         shadow_url=config.shadow_url,
@@ -41,7 +44,9 @@ def wanted(
         roles=(found.roles - made) | ({config.role} if config.role else set()),
         owners=found.owners - made,
         owner=config.role,
-        tablespaces=found.tablespaces,
+        tablespaces=found.tablespaces | (like.tablespaces if like else frozenset()),
+        extensions=found.extensions,
+        settings=like,
     )
 
 
@@ -50,7 +55,7 @@ class TargetFacts:
     """What a session tells about its server and its login; `system_identifier` is None where it may not be read.
 
     `owner` is the role that owns the database, `login` the session's own and `member_of` the roles that it may act as;
-    `started` is when the server started.
+    `started` is when the server started, in microseconds since 1970. `settings` is what the login finds there.
     """
 
     major: int
@@ -62,8 +67,9 @@ class TargetFacts:
     creates_databases: bool = False
     creates_roles: bool = False
     member_of: frozenset[str] = frozenset()
-    started: datetime | None = None
+    started: int | None = None
     system_identifier: int | None = None
+    settings: Settings | None = None
 
     def of_server(self) -> TargetFacts:
         """Leave out who asked: scripts then run as they do without a target."""
@@ -84,6 +90,8 @@ class Wanted:
     - `owners`: those of them that the scripts make owners, and that must be able to create in schema public for it.
     - `owner`: the ordinary role that scripts run as on a private server; None for the target's login.
     - `tablespaces`: what the scripts name. They are made on a private server, inside of its own folder.
+    - `extensions`: what the scripts create.
+    - `settings`: what the target decides beside the scripts; None where it is not known.
     """
 
     shadow_url: str | None = field(default=None, repr=False)
@@ -94,6 +102,8 @@ class Wanted:
     owners: frozenset[str] = frozenset()
     owner: str | None = None
     tablespaces: frozenset[str] = frozenset()
+    extensions: frozenset[str] = frozenset()
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)

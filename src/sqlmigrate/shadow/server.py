@@ -11,26 +11,31 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.bootstrap import read_scripts, run_statement
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
+from sqlmigrate.poolers import settle_writer
 from sqlmigrate.server import ephemeral, find_binaries, kill
 from sqlmigrate.server.binaries import NEXT_STEP
-from sqlmigrate.shadow import dumps, roles, tablespaces
+from sqlmigrate.shadow import adopted, dumps, roles, tablespaces
 from sqlmigrate.shadow.databases import APPLICATION, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
+from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_settings
 from sqlmigrate.sql.needs import cluster_wide, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.server import Binaries, PrivateServer
     from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted
+    from sqlmigrate.shadow.settings import Locale
     from sqlmigrate.sql.script import Script
 
 SETTINGS = {
     "autovacuum": "off",  # it would take locks and rewrite statistics in between
+    "timezone": "UTC",  # initdb takes the machine's
     "jit": "off",  # compiling a query over an empty catalog takes longer than the query
     "max_locks_per_transaction": "256",
+    "max_logical_replication_workers": "0",  # no subscription of a script reaches out
     "max_prepared_transactions": "10",
 }
 _SOURCE = "the URL of the shadow (--shadow-url or SQLMIGRATE_SHADOW_URL)"
@@ -41,7 +46,10 @@ class Shadow:
     """A server where throwaway databases are made.
 
     `private` says that it is gone afterwards, so that it may be changed as a whole. `owner` is the role that scripts
-    run as, `notes` are sentences that the user should see.
+    run as, `notes` are sentences that the user should see. `settings` are what scripts find there, and `assumed` says
+    that those of the target are not known. `versions` are of extensions that CREATE EXTENSION would give another one.
+    `privileged` says that a script may get at PostgreSQL's own objects: its role is or may become a superuser, or
+    something was made as one.
     """
 
     def __init__(
@@ -58,6 +66,10 @@ class Shadow:
         self.version, self.major = facts.version, facts.major
         self.owner = owner
         self.notes: tuple[str, ...] = ()
+        self.settings = Settings()
+        self.assumed = wanted.settings is None
+        self.versions: dict[str, str] = {}
+        self.privileged = True
         self._session = session
         self._databases = databases
         self._wanted = wanted
@@ -77,7 +89,8 @@ class Shadow:
     def clone(self, source: ShadowDatabase) -> AbstractContextManager[ShadowDatabase]:
         """Make a copy of a database, in which no session may be open: raises ServerError after 5 s where one is.
 
-        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) are copied on a private server.
+        Settings and rights of the database itself (ALTER DATABASE, GRANT ON DATABASE) and its subscriptions are copied
+        on a private server.
         """
         return self._databases.made(source.name)
 
@@ -117,12 +130,36 @@ class Shadow:
                 f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
                 hint="install it there, or name a server that has it with --shadow-url",
             )
-        dumps.restore(database.admin_conninfo, dump)
+        skipped = dumps.restore(database.admin_conninfo, dump, self.versions, whole=self.private)
+        notes = [
+            f"not run on the shadow's server, where schema public belongs to another role: {place}" for place in skipped
+        ]
+        self.notes = tuple(dict.fromkeys((*self.notes, *notes)))
+
+    @contextmanager
+    def elsewhere(self, database: ShadowDatabase) -> Iterator[None]:
+        """Put a database, and the copies made of it, into a time zone that is not UTC for a block.
+
+        No session may be open in it that shall notice.
+        """
+        before = self._databases.adopted
+        there = adopted.Adopted(self.owner, {"timezone": OTHER_ZONE}, {"timezone"})
+        with connections.session(database.admin_conninfo, application_name=APPLICATION) as admin:
+            there.write(admin, database.name)
+        self._databases.adopted = there
+        try:
+            yield
+        finally:
+            self._databases.adopted = before
+            if not self._databases.gone:
+                with connections.session(database.admin_conninfo, application_name=APPLICATION) as admin:
+                    there.take_back(admin, database.name)
 
     def ground(self, database: ShadowDatabase) -> None:
         """Prepare the database that all others are copied from; what was left out is added to `notes`."""
         wanted = self._wanted
-        left_out = _run_bootstrap(database, wanted, private=self.private)
+        scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
+        left_out = _run_bootstrap(database, scripts, private=self.private)
         if self.private:
             with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
                 roles.adopt(inside, wanted)
@@ -137,8 +174,57 @@ class Shadow:
                 for kind, names in absent.items()
                 if names
             ]
-        self.notes += tuple(left_out)
+        self.notes += (*left_out, *self._adopt(database), *self._pin())
+        row = self._session.execute(queries.load("shadow")["becomes_superuser"], {"name": self.owner}).fetchone()
+        self.privileged = bool(scripts) or wanted.bootstrap is None or not row or bool(row[0])
         self._template = database.name
+
+    def _adopt(self, database: ShadowDatabase) -> list[str]:
+        """Give the database what the target decides beside the scripts; says what could not be had."""
+        wanted = self._wanted.settings
+        self.settings = self._look(database)
+        if wanted is None:
+            return []
+        with connections.session(database.admin_conninfo, application_name=APPLICATION) as admin:
+            login = self.owner
+            found, refused = adopted.adopt(wanted, self.settings, admin, database.name, login)
+            notes = []
+            if self.private and (left := adopted.adopt_own(wanted, admin, database.name, login)):
+                notes.append(f"not taken from the target: the settings {', '.join(left)}")
+            elif not self.private and wanted.own:
+                notes.append(
+                    f"not taken from the target, since they may hold secrets: the settings {', '.join(wanted.own)}"
+                )
+            adopted.insist(found, wanted.values, self._look(database), admin, database.name)
+        self._databases.adopted = found
+        self.settings = self._look(database)
+        said = dict(differences(wanted, self.settings)) | refused
+        if "encoding" in said:
+            said.pop("lc_monetary", None)  # mostly the same locale is missing, which is said once
+        return [*said.values(), *notes]
+
+    def _look(self, database: ShadowDatabase) -> Settings:
+        with connections.session(database.conninfo, application_name=APPLICATION) as own:
+            return read_settings(own)
+
+    def _pin(self) -> Iterator[str]:
+        """Find out which versions of extensions CREATE EXTENSION has to be asked for, and say which are not here."""
+        wanted = dict(self._wanted.settings.extensions) if self._wanted.settings else {}
+        if self._wanted.bootstrap is not None:  # else a dump makes all of them
+            wanted = {name: version for name, version in wanted.items() if name in self._wanted.extensions}
+        rows = self._session.execute(queries.load("shadow")["versions"], {"names": sorted(wanted)}).fetchall()
+        usual = {name: default for name, _, default in rows}
+        here = {(name, version) for name, version, _ in rows}
+        for name, version in wanted.items():
+            if name not in usual or usual[name] == version:
+                continue
+            if (name, version) in here:
+                self.versions[name] = version
+            else:
+                yield (
+                    f"extension {name} is {version} in the target; the shadow's server does not have that one, "
+                    f"so it is tried with {usual[name]}"
+                )
 
 
 @contextmanager
@@ -164,12 +250,16 @@ def _private(wanted: Wanted) -> Iterator[Shadow]:
         login = admin if wanted.superuser else owner
         with (
             connections.session(conninfo, application_name=APPLICATION) as session,
-            closing(Databases(session, conninfo, owner=owner, login=login)) as databases,
+            closing(Databases(session, conninfo, owner=owner, login=login, locale=_locale(wanted))) as databases,
         ):
             facts = read_facts(session)
             shadow = Shadow(session, databases, facts, wanted, owner=login, server=server)
             shadow.notes = tuple(_notes(facts, wanted, superuser=wanted.superuser))
             yield shadow
+
+
+def _locale(wanted: Wanted) -> Locale | None:
+    return wanted.settings.locale if wanted.settings else None
 
 
 def _binaries(target: TargetFacts | None) -> Binaries:
@@ -197,12 +287,12 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
             raise ConnectionFailed(f"the shadow's server: {error.message}", hint=error.hint) from None
         info = connections.probe(session)
         connections.require_writable(info)
-        connections.settle_writer(conninfo, session, info)
+        settle_writer(conninfo, session, info)
         facts = read_facts(session)
         notes = [*_notes(facts, wanted, superuser=facts.superuser), *_checked(facts, wanted)]
         if left := drop_leftovers(session):
             notes.append(f"dropped what a killed run had left on the shadow's server: {', '.join(left)}")
-        databases = stack.enter_context(closing(Databases(session, conninfo)))
+        databases = stack.enter_context(closing(Databases(session, conninfo, locale=_locale(wanted))))
         shadow = Shadow(session, databases, facts, wanted, owner=facts.login)
         shadow.notes = tuple(notes)
         yield shadow
@@ -241,9 +331,8 @@ def _notes(facts: TargetFacts, wanted: Wanted, *, superuser: bool) -> Iterator[s
         yield (f"role {target.login} is a superuser in the target; on the shadow scripts run as an ordinary role")
 
 
-def _run_bootstrap(database: ShadowDatabase, wanted: Wanted, *, private: bool) -> list[str]:
+def _run_bootstrap(database: ShadowDatabase, scripts: Sequence[Script], *, private: bool) -> list[str]:
     """Run the bootstrap, elsewhere without what changes the cluster; give what was left out."""
-    scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
     if not scripts:
         return []
     notes = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 DIFF_LINES = 60
 """Lines of a difference that are shown."""
+# pg_get_functiondef() writes the body last, and chooses a tag that is not in it.
+_ROUTINE = re.compile(r"(.*?^ LANGUAGE (?:sql|plpgsql)$.*?^AS )(\$\w+\$)(.*)\2\n", re.DOTALL | re.MULTILINE)
+_HINT = "/*+"  # a comment that pg_hint_plan obeys
 
 
 def unified(before: str, after: str, name: str) -> Iterator[str]:
@@ -35,6 +39,23 @@ def same_statements(before: str, after: str) -> bool:
     False wherever that cannot be known: libpg_query must know every statement of both.
     """
     forms = [_form(text) for text in (before, after)]
+    return forms[0] is not None and forms[0] == forms[1]
+
+
+def same_routine(before: str, after: str) -> bool:
+    """Tell whether two definitions of a routine differ in white space and comments of their bodies at most.
+
+    They are as pg_get_functiondef() writes them. False for languages other than SQL and PL/pgSQL, whose white space may
+    have a meaning, and wherever libpg_query cannot tell.
+    """
+    found = [_ROUTINE.fullmatch(text) for text in (before, after)]
+    if found[0] is None or found[1] is None:
+        return False
+    heads, bodies = [match[1] for match in found if match], [match[3] for match in found if match]
+    # an odd number of quotes: the body was not where it seemed to be
+    if heads[0] != heads[1] or heads[0].count("'") % 2 or any(_HINT in body for body in bodies):
+        return False
+    forms = [normal_form(body, fold=False) for body in bodies]
     return forms[0] is not None and forms[0] == forms[1]
 
 

@@ -25,10 +25,12 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
 _ALLOW = re.compile(r":[ \t]*([A-Za-z][\w-]*)[ \t]+(\S.*)")
 PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
-_DURATION = re.compile(r"(\d+)\s*(us|ms|s|min|h|d)?")
+_DURATION = re.compile(r"([0-9]+)\s*(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
 _ISOLATIONS = ("read committed", "repeatable read", "serializable")
 _LARGEST = 2_147_483_647
+_DIGITS = 20  # of a number that is longer than any time
+_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,13 @@ def parse_duration(text: str) -> int:
     Raises ValueError where the text is no such time.
     """
     if not (match := _DURATION.fullmatch(text.strip().lower())):
-        raise ValueError(f"{text!r} is no duration such as 500ms, 2s or 10min")
-    value = round(int(match[1]) * _MILLISECONDS[match[2]])
-    if not value and int(match[1]):
+        raise ValueError(f"{text[:_SHOWN]!r} is no duration such as 500ms, 2s or 10min")
+    digits = match[1].lstrip("0")
+    value = round(int(digits or "0") * _MILLISECONDS[match[2]]) if len(digits) < _DIGITS else _LARGEST + 1
+    if not value and digits:
         value = 1  # not 0, which would mean no limit
     if value > _LARGEST:
-        raise ValueError(f"{text!r} is more than PostgreSQL's largest time, {_LARGEST} ms")
+        raise ValueError(f"{text[:_SHOWN]!r} is more than PostgreSQL's largest time, {_LARGEST} ms")
     return value
 
 

@@ -14,7 +14,7 @@ from sqlmigrate.sql.parse import has_option, parse_tree
 from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlmigrate.sql.script import Script, Statement
 
@@ -34,7 +34,9 @@ _CREATE = re.compile(r"\bcreate\b", re.IGNORECASE)
 _TABLESPACES = frozenset({"indexspace", "new_tablespacename", "table_space", "table_space_name", "tablespacename"})
 _ROLE_SETTINGS = frozenset({"role", "session_authorization"})
 _SHARED_KINDS = frozenset({"role", "user", "group", "database", "tablespace", "subscription", "system", "owned"})
-_SHARED_OBJECTS = frozenset({"OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL"})
+_SHARED_OBJECTS = frozenset(
+    {"OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL", "OBJECT_SUBSCRIPTION"}
+)
 _SHARED_STATEMENTS = frozenset(
     {
         "alter_database_refresh_coll_stmt", "alter_database_set_stmt", "alter_database_stmt", "alter_role_set_stmt",
@@ -96,6 +98,19 @@ def roles_named(scripts: Iterable[Script]) -> frozenset[str]:
 def extensions_named(scripts: Iterable[Script]) -> frozenset[str]:
     """Give the extensions that the scripts create."""
     return needs(scripts).extensions
+
+
+def with_version(statement: str, versions: Mapping[str, str]) -> str:
+    """Have a CREATE EXTENSION that names no version ask for the one in `versions`; others stay as they are."""
+    if not versions or leading_words(statement, 2) != ["create", "extension"]:
+        return statement
+    tree = parse_tree(statement)
+    node = tree.stmts[0].stmt.create_extension_stmt if tree and tree.stmts else None
+    version = versions.get(node.extname) if node else None
+    if node is None or version is None or any(item.def_elem.defname == "new_version" for item in node.options):
+        return statement
+    quoted = version.replace("'", "''")
+    return f"{statement}\nVERSION '{quoted}'"  # on a line of its own: a comment may stand behind the statement
 
 
 def roles_made_by_blocks(scripts: Iterable[Script]) -> frozenset[str]:

@@ -205,10 +205,11 @@ def parse_tree(statement: str) -> Any:
         return None
 
 
-def normal_form(statement: str) -> tuple[str, ...] | None:
+def normal_form(statement: str, *, fold: bool = True) -> tuple[str, ...] | None:
     """Give a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
 
-    Constants and quoted names stay as they are. None where libpg_query cannot tell.
+    Constants and quoted names stay as they are; without `fold`, so does everything else. None where libpg_query cannot
+    tell.
     """
     from postgast import PgQueryError, pg_query_pb2, scan  # noqa: PLC0415  only where a file was edited
 
@@ -221,4 +222,4 @@ def normal_form(statement: str) -> tuple[str, ...] | None:
     except PgQueryError:
         return None
     words = (raw[token.start : token.end].decode() for token in tokens)
-    return tuple(word.lower() if _WORD_TOKEN.match(word) else word for word in words)
+    return tuple(word.lower() if fold and _WORD_TOKEN.match(word) else word for word in words)

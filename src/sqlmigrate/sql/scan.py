@@ -109,7 +109,7 @@ def split(script: str | Source) -> Iterator[Piece]:
             if error.is_open and source.more():
                 continue
             line, column = _moved(text, last, start, line, column)
-            yield _broken(source, start, error, line, column)
+            yield _broken(source, start, _copy_without_end(text, start, error) or error, line, column)
             return
         if stop == len(text) and source.more():
             continue
@@ -140,6 +140,13 @@ def _piece(source: Source, start: int, stop: int, line: int, column: int) -> tup
         return _broken(source, start, _ScanError(message, stop + 1 + gap), line, column), stop
     data = CopyData(source, data_start)
     return Piece(statement, offset, line, column, data), stop
+
+
+def _copy_without_end(text: str, start: int, error: _ScanError) -> _ScanError | None:
+    r"""Say it where a COPY has swallowed its data, up to the line `\.`, since its semicolon is missing."""
+    if text.startswith("\\.", error.offset) and is_copy_from_stdin(text[start : error.offset]):
+        return _ScanError("the ; is missing behind COPY FROM STDIN, so its data is read as SQL", start)
+    return None
 
 
 def _moved(text: str, last: int, start: int, line: int, column: int) -> tuple[int, int]:
@@ -193,7 +200,7 @@ def _outside_quotes(statement: str) -> str:
             position = hit.end()
             continue
         depth += {"(": 1, ")": -1}.get(mark, 0)
-        position = _token_end(statement, hit.start(), mark, position)
+        position = _end_or_rest(statement, hit.start(), mark, position)
         if mark not in {"--", "/*"}:
             parts.append(",")
     return " ".join(parts)
@@ -205,21 +212,25 @@ def quoted(statement: str) -> Iterator[tuple[int, int]]:
     while hit := _WORD_OR_SPECIAL.search(statement, position):
         floor, position = position, hit.end()
         if hit[0] in {"'", '"', "$", "--", "/*"}:
-            position = _token_end(statement, hit.start(), hit[0], floor)
+            position = _end_or_rest(statement, hit.start(), hit[0], floor)
             yield hit.start(), position
 
 
 def is_closed(statement: str) -> bool:
     """Tell whether psql sees that a statement ends at a semicolon behind it: it counts BEGIN and END by the word."""
-    if not _is_routine(statement, 0):
-        return True
     text = f"{statement}\n;"
-    return _statement_end(text, skip_gap(text, 0)) == len(text) - 1
+    try:
+        return not _is_routine(statement, 0) or _statement_end(text, skip_gap(text, 0)) == len(text) - 1
+    except _ScanError:
+        return False
 
 
 def hides_semicolon(statement: str) -> bool:
     """Tell whether a semicolon in a statement does not end it only because BEGIN and END were counted."""
-    return ";" in statement and _is_routine(statement, 0) and _plain_end(statement, 0) < len(statement)
+    try:
+        return ";" in statement and _is_routine(statement, 0) and _plain_end(statement, 0) < len(statement)
+    except _ScanError:
+        return False
 
 
 def _statement_end(text: str, start: int) -> int:
@@ -305,6 +316,14 @@ def _token_end(text: str, at: int, mark: str, floor: int) -> int:
     if mark == "\\":
         raise _ScanError(_meta_message(text, at), at, is_open="\n" not in text[at : at + _LINE])
     return at + 1
+
+
+def _end_or_rest(text: str, at: int, mark: str, floor: int) -> int:
+    """Do as `_token_end` in a text that may be no statement: what is never closed goes on to its end."""
+    try:
+        return _token_end(text, at, mark, floor)
+    except _ScanError:
+        return at + 1 if mark == "\\" else len(text)
 
 
 def _closed(pattern: re.Pattern[str], text: str, at: int, message: str) -> int:

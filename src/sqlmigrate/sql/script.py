@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,16 @@ from sqlmigrate.sql.scan import Piece, split
 from sqlmigrate.sql.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from sqlmigrate.sql.source import CopyData
 
 HELD_MAX = 4 << 20
-"""Bytes up to which a script's text is held in memory; a larger one is read anew whenever it is needed."""
+"""Bytes up to which a script's text is held in memory; a larger one is read anew whenever it is needed.
+
+Then each part must be what it was when the script was first read through, before a character of it is used.
+"""
 
 _PIECES_KEPT_MAX = 1 << 16  # characters up to which a script is taken apart once, for the check and for the run
 _BOM = codecs.BOM_UTF8
@@ -54,7 +57,8 @@ class Script:
     """A script as it was read: `text` is exactly what runs, without a byte order mark; None where it is too large.
 
     `size` is in bytes. A large script is not read before its digests or its pieces are asked for: ScriptError is then
-    raised where it is no text, as `read_script` does for others. `refused` says why a script has no statements to run.
+    raised where it is no text, as `read_script` does for others. Once it was read through, it is the same one in every
+    reading: ScriptError is raised at the first part that is not. `refused` says why a script has no statements to run.
     """
 
     path: Path
@@ -63,6 +67,7 @@ class Script:
     directives: Directives = field(default_factory=Directives)
     refused: Problem | None = None
     _digests: list[Digests] = field(default_factory=list, repr=False, compare=False)
+    _head: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
     _pieces: list[Piece] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
@@ -77,21 +82,44 @@ class Script:
 
     def _taken(self) -> Digests:
         if not self._digests:
-            self._keep(_read_through(self.path))
+            for _ in self.parts():
+                pass
         return self._digests[0]
 
-    def _keep(self, found: Digests) -> None:
-        if self._digests and found != self._digests[0]:
-            raise ScriptError("the file changed while it was read; run the command again", place=Place(self.path))
-        self._digests[:] = [found]
+    def parts(self) -> Iterator[str]:
+        """Yield the text in parts; those of a large script are read from its file, and its digests taken."""
+        if self.text is not None:
+            yield self.text
+            return
+        with self._reading() as read:
+            while part := read():
+                yield part
+
+    @contextmanager
+    def _reading(self) -> Iterator[Callable[[], str]]:
+        """Give a function that reads a large script's next part, "" at its end; the first time its digests are taken.
+
+        Any other time, each part is compared before it is given.
+        """
+        if self._digests:
+            with _opened(self.path) as file:
+                yield _reader(self.path, _compared(self.path, file, self._digests[0].marks), lambda *_: None)
+            return
+        with _metered(self.path) as (read, digests):
+            yield read
+            if not read():  # else what follows was not read, so there are no digests
+                found = digests()
+                if found.marks[: len(self._head)] != self._head:  # whose directives count
+                    raise _changed(self.path)
+                self._digests[:] = [found]
 
     def require_unchanged(self) -> None:
         """Raise ScriptError where a large script is another one than when its digests were taken.
 
-        That is found at its end anyway, but where there is no transaction around it, its statements have run by then.
+        That is found as it is read anyway, but where there is no transaction around it, statements have run by then.
         """
-        if self.text is None:
-            self._keep(_read_through(self.path))
+        for _ in self.parts():
+            pass
 
     def pieces(self, *, placed: bool = True) -> Iterator[Piece]:
         """Yield the script's pieces as psql's rules and then libpg_query see them.
@@ -105,12 +133,11 @@ class Script:
         if self.text is not None:
             yield from self._pieces or self._split(self.text)
             return
-        with _opened(self.path) as (part, meter):
-            for piece in _refined(Source(read=part, placed=placed)):
+        with self._reading() as read:
+            for piece in _refined(Source(read=read, placed=placed)):
                 yield piece
-                if piece.problem is not None:  # what follows was not read, so there are no digests
+                if piece.problem is not None:
                     return
-        self._keep(meter.digests())
 
     def _split(self, text: str) -> Iterator[Piece]:
         """Take the script apart, and keep the pieces of a small one; COPY data can be read only once."""
@@ -147,10 +174,11 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Both digests of a script; see `Script`."""
+    """Both digests of a script; see `Script`. `marks` are the SHA-256 of its bytes up to the end of each part."""
 
     checksum: str
     sha256: str
+    marks: tuple[bytes, ...] = ()
 
 
 class _Meter:
@@ -160,6 +188,7 @@ class _Meter:
         self._raw = hashlib.sha256()
         self._normal: hashlib._Hash | None = None
         self._held = b""
+        self._marks: list[bytes] = []
 
     def update(self, raw: bytes, first: bool) -> None:  # noqa: FBT001  one call, in `_reader`
         """Take the next bytes into both digests."""
@@ -167,6 +196,7 @@ class _Meter:
         if self._normal is None and (b"\r" in raw or len(body) < len(raw)):
             self._normal = self._raw.copy()
         self._raw.update(raw)
+        self._marks.append(self._raw.digest())
         if self._normal is not None:
             body = self._held + body
             self._held = b"\r" if body.endswith(b"\r") else b""  # its LF may come with the next bytes
@@ -176,15 +206,58 @@ class _Meter:
         """Give the digests of all that was taken."""
         sha256 = self._raw.hexdigest()
         if self._normal is None:
-            return Digests(sha256, sha256)
+            return Digests(sha256, sha256, tuple(self._marks))
         self._normal.update(self._held)
         self._held = b""
-        return Digests(self._normal.hexdigest(), sha256)
+        return Digests(self._normal.hexdigest(), sha256, tuple(self._marks))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Callable[[], str], _Meter]]:
-    """Read a large file part by part; a thread digests each part (without the GIL) while it is worked on."""
+def _opened(path: Path) -> Iterator[Callable[[int], bytes]]:
+    """Give a function that reads the next bytes of a file; it raises ScriptError where that cannot be done."""
+    with ExitStack() as stack:
+        with _read_errors(path):
+            file = stack.enter_context(path.open("rb"))
+
+        def read(size: int) -> bytes:
+            with _read_errors(path):
+                return file.read(size)
+
+        yield read
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ScriptError(f"cannot be read: {error.strerror}", place=Place(path)) from None
+
+
+def _changed(path: Path) -> ScriptError:
+    return ScriptError("the file changed since it was checked; run the command again", place=Place(path))
+
+
+def _compared(path: Path, read: Callable[[int], bytes], marks: Iterable[bytes]) -> Callable[[int], bytes]:
+    """Read on only as long as a file is what it was when its marks were taken, in parts of the same size."""
+    digest, left = hashlib.sha256(), iter(marks)
+
+    def compared(size: int) -> bytes:
+        raw = read(size)
+        digest.update(raw)
+        if next(left, None) != (digest.digest() if raw else None):
+            raise _changed(path)
+        return raw
+
+    return compared
+
+
+@contextmanager
+def _metered(path: Path) -> Iterator[tuple[Callable[[], str], Callable[[], Digests]]]:
+    """Read a large file part by part; a thread digests each part (without the GIL) while it is worked on.
+
+    The second function gives the digests of what was read.
+    """
     from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415  only for large scripts
 
     meter = _Meter()
@@ -195,15 +268,13 @@ def _opened(path: Path) -> Iterator[tuple[Callable[[], str], _Meter]]:
         if len(under_way) > _UNDER_WAY:
             under_way.popleft().result()
 
-    with path.open("rb") as file, ThreadPoolExecutor(1) as pool:
-        yield _reader(path, file.read, take), meter
+    def digests() -> Digests:
+        for part in under_way:
+            part.result()
+        return meter.digests()
 
-
-def _read_through(path: Path) -> Digests:
-    with _opened(path) as (part, meter):
-        while part():
-            pass
-    return meter.digests()
+    with _opened(path) as read, ThreadPoolExecutor(1) as pool:
+        yield _reader(path, read, take), digests
 
 
 def _reader(path: Path, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]) -> Callable[[], str]:
@@ -246,13 +317,13 @@ def _decode(path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, begin: i
 def _byte_place(path: Path, offset: int, *, is_text: bool) -> Place:
     """Give the place of a byte of a file: everything before it is good UTF-8, and so is it where `is_text`."""
     line, tail = 1, b""
-    with path.open("rb") as file:
+    with _read_errors(path), path.open("rb") as file:
         while offset > 0 and (raw := file.read(min(_CHUNK, offset))):
             offset -= len(raw)
             line += raw.count(b"\n")
             tail = (tail + raw).rpartition(b"\n")[2]
         rest = codecs.utf_8_decode(file.readline(_LINE_SHOWN).rstrip(b"\r\n"), "ignore")[0] if is_text else ""
-    before = tail.removeprefix(_BOM if line == 1 else b"").decode()
+    before = tail.removeprefix(_BOM if line == 1 else b"").decode(errors="replace")
     return Place(path, line, len(before) + 1, before + rest)
 
 
@@ -310,6 +381,6 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
     text = "".join(parts)
     if size > HELD_MAX:
         directives, problems = read_directives(path, text[:_HEAD])
-        return Script(path, None, size, directives), problems
+        return Script(path, None, size, directives, _head=meter.digests().marks), problems
     directives, problems = read_directives(path, text)
     return Script(path, text, size, directives, None, [meter.digests()]), problems

@@ -15,7 +15,38 @@ SELECT 'role' AS kind,
        r.rolvaliduntil::pg_catalog.text AS "valid until",
        r.rolconfig AS settings
 FROM pg_catalog.pg_roles AS r
-WHERE r.rolname !~ '^pg_'::pg_catalog.text
+
+-- name: role_settings
+SELECT 'role settings' AS kind,
+       'for all roles' AS name,
+       s.tableoid AS class,
+       0::pg_catalog.oid AS object,
+       0::pg_catalog.oid AS unit,
+       s.setconfig AS settings
+FROM pg_catalog.pg_db_role_setting AS s
+WHERE s.setdatabase = 0::pg_catalog.oid
+  AND s.setrole = 0::pg_catalog.oid
+
+-- name: databases
+-- the others of the cluster, but for those of a shadow
+SELECT 'other database' AS kind,
+       pg_catalog.quote_ident(d.datname) AS name,
+       d.tableoid AS class,
+       d.oid AS object,
+       0::pg_catalog.oid AS unit,
+       pg_catalog.pg_get_userbyid(d.datdba)::pg_catalog.text AS owner,
+       coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))::pg_catalog.text[] AS acl,
+       d.datistemplate AS template,
+       NOT d.datallowconn AS "no connections",
+       nullif(d.datconnlimit, -1) AS "connection limit",
+       ARRAY(SELECT pg_catalog.concat_ws(' ', CASE WHEN s.setrole <> 0::pg_catalog.oid THEN s.setrole::pg_catalog.regrole END,
+                                         setting)
+             FROM pg_catalog.pg_db_role_setting AS s
+             CROSS JOIN pg_catalog.unnest(s.setconfig) AS setting
+             WHERE s.setdatabase = d.oid) AS settings
+FROM pg_catalog.pg_database AS d
+WHERE d.datname <> pg_catalog.current_database()
+  AND d.datname !~ '^sqlmigrate_shadow_'::pg_catalog.text
 
 -- name: memberships
 SELECT 'membership' AS kind,
@@ -42,7 +73,6 @@ SELECT 'tablespace' AS kind,
        coalesce(t.spcacl, pg_catalog.acldefault('t', t.spcowner))::pg_catalog.text[] AS acl,
        t.spcoptions AS options
 FROM pg_catalog.pg_tablespace AS t
-WHERE t.oid >= 16384::pg_catalog.oid
 
 -- name: parameters
 SELECT 'parameter' AS kind, -- since 15

@@ -117,7 +117,10 @@ SELECT i.type AS kind,
        c.oid AS unit,
        pg_catalog.pg_get_userbyid(c.collowner)::pg_catalog.text AS owner,
        c.collprovider::pg_catalog.text AS provider,
-       nullif(c.collencoding, -1) AS encoding,
+       -- in a database of one encoding, a collation for all and one for that encoding are the same
+       nullif(nullif(c.collencoding, -1), (SELECT d.encoding
+                                           FROM pg_catalog.pg_database AS d
+                                           WHERE d.datname = pg_catalog.current_database())) AS encoding,
        NOT c.collisdeterministic AS nondeterministic,
        c.collicurules AS rules, -- since 16
        c.colliculocale AS locale, -- from 15 to 16

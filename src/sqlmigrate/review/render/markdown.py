@@ -226,6 +226,9 @@ def _end(report: Report) -> Iterator[str]:
     parts = [f"sqlmigrate {versions.sqlmigrate}", f"PostgreSQL {versions.shadow}" if versions.shadow else "no shadow"]
     parts += [f"for PostgreSQL {versions.target}"] if versions.target else []
     parts += [f"squawk {versions.squawk}"] if versions.squawk else []
+    if report.settings is not None and report.settings.source != "assumed":
+        yield f"<sub>{prose(words.settings(report.settings))}</sub>"
+        yield ""
     yield f"<sub>{prose(words.moment(report.made_at))}, {prose(', '.join(parts))}</sub>"
 
 

@@ -50,6 +50,8 @@ def _parts(report: Report, width: int) -> Iterator[Iterator[Line]]:
 def _head(report: Report, width: int) -> Iterator[Line]:
     yield (_tone(report.verdict), ("  ", "plain"), (_text(report.headline), "strong"))
     yield from _wrapped(words.VERDICTS[report.verdict], width, "  ", "quiet")
+    if report.settings is not None and report.settings.source != "assumed":
+        yield from _wrapped(words.settings(report.settings), width, "  ", "quiet")
     for note in report.notes:
         yield from _wrapped(f"note: {note}", width, "  ", "quiet")
 

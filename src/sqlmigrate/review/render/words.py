@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Migration,
         Proof,
         Report,
+        Settings,
         Severity,
         Statement,
         Suppressed,
@@ -47,6 +48,7 @@ VERDICTS: dict[Verdict, str] = {
 }
 PROOFS: dict[str, tuple[Tone, str]] = {
     "exact": ("fine", "the undo restores the schema exactly"),
+    "text_only": ("fine", "the undo restores the schema, but for white space and comments in function bodies"),
     "order_only": ("fine", "the undo restores the schema, but for the physical order of columns"),
     "lossy": ("warning", "the undo restores the schema; nothing shows that the data comes back"),
     "not_restored": ("danger", "the undo does not restore what was there"),
@@ -149,6 +151,12 @@ def seconds(number: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def settings(found: Settings) -> str:
+    """Say under which settings the shadow was, and whose they are."""
+    whose = {"assumed": "assumed settings", "the target": "settings as in the target"}
+    return f"{whose.get(found.source, f'settings as {found.source} says')}: {found.summary}"
+
+
 def moment(iso: str) -> str:
     """Write an ISO 8601 time for people; one that is none stays as it is."""
     day, _, rest = iso.partition("T")
@@ -241,6 +249,6 @@ def undo(migration: Migration) -> tuple[Tone, str]:
 def proven(proof: Proof) -> tuple[Tone, str]:
     """Say what a proof shows, and how good that is."""
     tone, words = PROOFS.get(proof.verdict, ("note", proof.verdict.replace("_", " ")))
-    if proof.verdict in ("exact", "order_only"):
+    if proof.verdict in ("exact", "text_only", "order_only"):
         words += ", and the sample rows" if proof.data else "; no sample rows took part"
     return tone, words

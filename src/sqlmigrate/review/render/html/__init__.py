@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Direction, Hazard, Report, Target
     from sqlmigrate.review.render.words import Group, Place
 
-_UNDONE = ("exact", "order_only")
+_UNDONE = ("exact", "text_only", "order_only")
 _WHEN = {"apply": "When applying", "rollback": "When rolling back"}
 _TOLD = 3  # places of one hazard at which is said what was seen; the others are links
 
@@ -224,6 +224,9 @@ def _provenance(report: Report) -> Html:
         ("PostgreSQL of the target", versions.target or "no target was named"),
         ("squawk", versions.squawk or "not installed"),
     ]
+    if report.settings is not None:
+        said = words.settings(report.settings)
+        made.append((said.partition(": ")[0].capitalize(), report.settings.summary))
     scripts = (direction for migration in report.migrations for direction in words.directions(migration))
     return tag(
         "section",

@@ -1,0 +1,125 @@
+"""Where a connection string leads, as libpq will find it: service file, several hosts, environment and defaults."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate.errors import ConfigError
+
+# libpq refuses this value once it has resolved all else and before it connects.
+_STOP = {"target_session_attrs": "-"}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
+_PING_SECONDS = 2
+_PASSFILE = ".pgpass"  # what libpq looks for by itself
+_SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SEARCH_PATH = "the setting search_path does the same for the scripts"
+_INSTEAD = {
+    "schema": _SEARCH_PATH,
+    "currentschema": _SEARCH_PATH,
+    "search_path": _SEARCH_PATH,
+    "pgbouncer": "through a pooler, use its session mode, or connect to PostgreSQL itself",
+    "ssl": "sslmode=require asks for TLS",
+    "sslaccept": "sslmode=require asks for TLS, and sslmode=verify-full checks the server's name too",
+    "uselibpqcompat": "sslmode already means what libpq says",
+    "statement_timeout": "the setting statement_timeout does the same for the scripts",
+    "timezone": "options=-ctimezone%3DZONE sets it",
+    **dict.fromkeys(("connection_limit", "pool_timeout", "pool_size", "max_overflow"), "there is no pool here"),
+}
+"""What to do instead of parameters that Prisma, JDBC, SQLAlchemy and node write into URLs."""
+
+
+def resolved(conninfo: str) -> dict[str, str]:
+    """Give every part of a connection string as libpq will take it; nobody connects, and nothing of it is a password.
+
+    Raises ConfigError in libpq's words, such as for a service that no file defines.
+    """
+    begun = pq.PGconn.connect_start(make_conninfo(conninfo, **_STOP).encode())
+    try:
+        reason = begun.error_message.decode(errors="replace").strip()
+        if "target_session_attrs" not in reason:
+            raise ConfigError(f"it leads nowhere: {reason.partition(chr(10))[0]}")
+        found = {item.keyword.decode(): item.val.decode(errors="replace") for item in begun.info if item.val}
+    finally:
+        begun.finish()
+    return {name: value for name, value in found.items() if "password" not in name and "secret" not in name}
+
+
+def meant(conninfo: str) -> str:
+    """Say which database a connection string means, before anybody connects."""
+    try:
+        found = resolved(conninfo)
+    except ConfigError as error:
+        return f"no database: {error.message}"
+    role = found.get("user", "?")
+    service = f", service {found['service']}" if "service" in found else ""
+    where = " or ".join(_hosts(found))
+    return f"database {found.get('dbname', role)} on {where} as {role}{service}{_passfile(found)}"
+
+
+def is_starting(conninfo: str) -> bool:
+    """Ask a server that has refused us whether it is starting up or shutting down, in whichever language it speaks."""
+    answer = pq.PGconn.ping(make_conninfo(conninfo, connect_timeout=_PING_SECONDS).encode())
+    return answer == pq.Ping.REJECT
+
+
+def shown_host(host: str, port: str) -> str:
+    """Name a server as people do: a socket by its folder, another one with its port."""
+    return f"socket {host}" if host.startswith(("/", "@")) else f"{host}:{port}"
+
+
+def _hosts(found: dict[str, str]) -> list[str]:
+    hosts = (found.get("host") or found.get("hostaddr") or "").split(",")
+    ports = found.get("port", "5432").split(",")
+    ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
+    return [shown_host(host or "the local socket", port or "5432") for host, port in zip(hosts, ports, strict=True)]
+
+
+def _passfile(found: dict[str, str]) -> str:
+    """Say of a passfile that somebody has named whether libpq will read it; libpq passes over one that others can read.
+
+    https://www.postgresql.org/docs/current/libpq-pgpass.html
+    """
+    path = Path(found.get("passfile", ""))
+    if path.name in {"", _PASSFILE}:
+        return ""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ", with a passfile that is not there"
+    if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return ", with a passfile that libpq passes over: others may read it (chmod 600 helps)"
+    return ", with a passfile"
+
+
+def unknown_parameters(text: str) -> list[str]:
+    """Give the names of parameters that libpq does not know; none where a name might be a part of a password."""
+    known = {item.keyword.decode() for item in pq.Conninfo.get_defaults()}
+    url = re.match(r"[a-z]+://[^?]*\?(.*)", text, re.DOTALL)
+    if url is None:
+        names = re.findall(r"(?:^|\s)(\w+)\s*=", text)
+        return [name for name in names if name not in known and name.lower() in _INSTEAD]
+    pairs = [part.partition("=") for part in url[1].split("&")]
+    if "@" in url[1]:
+        return []
+    unknown = [name for name, _, value in pairs if name not in known and (name, value) != ("ssl", "true")]
+    return unknown if all(_NAME.fullmatch(name) for name in unknown) else []
+
+
+def instead(names: list[str]) -> str:
+    """Say what to do with parameters that libpq does not know."""
+    ways = dict.fromkeys(way for name in names if (way := _INSTEAD.get(name.lower())))
+    return "; ".join([f"take {', '.join(names)} away, which only other drivers know", *ways])
+
+
+def require_known_sslmode(value: str | None, *, source: str) -> None:
+    """Raise ConfigError for a value that only other drivers know, such as node's no-verify."""
+    if value is None or value in _SSLMODES:
+        return
+    shown = f"sslmode={value}" if _NAME.fullmatch(value) else "an sslmode"
+    way = "sslmode=require does the same" if value == "no-verify" else f"write one of {', '.join(_SSLMODES)}"
+    raise ConfigError(f"{source} has {shown}, which libpq does not know", hint=way)

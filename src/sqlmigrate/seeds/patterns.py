@@ -1,0 +1,152 @@
+r"""Evaluate the patterns of a JSON Schema in bounded time and memory.
+
+They are ECMA-262's (https://json-schema.org/draft/2020-12/json-schema-core#name-regular-expressions): `\p{L}` is
+known, `\d` and `\w` are ASCII, and `$` is the very end. Python's `re` has no limit of time, so the package `regex`
+evaluates them; as it has none of memory while it compiles, what repeats too often is refused before.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import regex
+
+_LONGEST = 2_000  # characters
+_LARGEST = 20_000  # characters once all repeats are written out
+_SECONDS = 0.3
+_FREE = 0.001  # seconds of a search that is not counted, so that many rows need no larger budget
+_TOKEN = re.compile(
+    r"""
+    \\u\{(?P<point>[0-9A-Fa-f]{1,6})\} | \\c(?P<control>[A-Za-z]) | \\k<(?P<back>\w+)>
+    | \\[pP]\{[^}]*\} | \\(?P<escape>.) | (?P<empty>\[\]) | (?P<any>\[\^\]) | (?P<class>\[\^?)
+    | (?P<open>\() | (?P<close>\)) | \{(?P<least>\d+)(?:,(?P<most>\d*))?\} | (?P<end>\$) | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_CLASS_TOKEN = re.compile(
+    r"\\u\{(?P<point>[0-9A-Fa-f]{1,6})\}|\\c(?P<control>[A-Za-z])|\\[pP]\{[^}]*\}|\\(?P<escape>.)|(?P<close>\])|(?P<bracket>\[)|.",
+    re.DOTALL,
+)
+_ASCII = {"d": "[0-9]", "D": "[^0-9]", "w": "[A-Za-z0-9_]", "W": "[^A-Za-z0-9_]"}
+_ASCII_IN_CLASS = {"d": "0-9", "w": "A-Za-z0-9_"}
+
+
+class PatternError(ValueError):
+    """A pattern cannot be used, or takes too long; `pattern` is the pattern."""
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__(reason)
+        self.pattern = pattern
+
+
+@dataclass(slots=True)
+class Patterns:
+    """The patterns of one check; each may take a third of a second in all, beside what is too short to count."""
+
+    _compiled: dict[str, regex.Pattern[str]] = field(default_factory=dict)
+    _left: dict[str, float] = field(default_factory=dict)
+
+    def matches(self, pattern: str, text: str) -> bool:
+        """Tell whether a pattern matches anywhere in a text; raises PatternError."""
+        compiled = self._compiled.get(pattern) or self.require(pattern)
+        began = time.process_time()
+        try:
+            found = compiled.search(text, timeout=self._left[pattern])
+        except TimeoutError:
+            raise PatternError(pattern, f"the pattern {_shown(pattern)} takes too long on {_shown(text)}") from None
+        taken = time.process_time() - began
+        if taken > _FREE:
+            self._left[pattern] = max(self._left[pattern] - taken, _FREE)
+        return found is not None
+
+    def require(self, pattern: str) -> regex.Pattern[str]:
+        """Compile a pattern; raises PatternError where it is none, or too large."""
+        import regex  # noqa: PLC0415  only for schemas with patterns
+
+        if len(pattern) > _LONGEST:
+            raise PatternError(pattern, f"{_shown(pattern)} is longer than {_LONGEST} characters")
+        try:
+            self._compiled[pattern] = compiled = regex.compile(translated(pattern))
+        except (regex.error, RecursionError, OverflowError) as error:
+            reason = getattr(error, "msg", None) or "nested too deeply, or a number is too large"
+            raise PatternError(pattern, f"{_shown(pattern)} is no regular expression: {reason}") from None
+        self._left[pattern] = _SECONDS
+        return compiled
+
+
+def translated(pattern: str) -> str:
+    """Write a pattern of ECMA-262 for the package `regex`; raises PatternError where it repeats too often."""
+    return "".join(_translate(pattern))
+
+
+def _translate(pattern: str) -> Iterator[str]:
+    sizes, last, position = [0], 0, 0  # of each open group so far, of what stands before a repeat
+    while found := _TOKEN.match(pattern, position):
+        position = found.end()
+        text, size = _one(pattern, found), 1
+        if found["class"]:
+            rest, position = _class(pattern, position)
+            text += rest
+        if found["open"]:
+            sizes.append(0)
+            last = 0
+        elif found["close"] and len(sizes) > 1:
+            last = sizes.pop() + 1
+            sizes[-1] += last
+        elif found["least"]:
+            size = last * max(int(found["most"] or 0), int(found["least"]), 1)
+            sizes[-1] += size - last
+            last = size
+        else:
+            last = size
+            sizes[-1] += size
+        if sum(sizes) > _LARGEST:
+            raise PatternError(pattern, f"{_shown(pattern)} repeats too often")
+        yield text
+
+
+def _one(pattern: str, found: re.Match[str]) -> str:
+    if found["point"]:
+        return _code_point(pattern, found["point"])
+    if found["control"]:
+        return re.escape(chr(ord(found["control"]) % 32))
+    if found["back"]:
+        return f"(?P={found['back']})"
+    if found["escape"]:
+        return _ASCII.get(found["escape"], found[0])
+    special = {"empty": r"(?!)", "any": r"[\s\S]", "end": r"\Z"}
+    return next((text for name, text in special.items() if found[name]), found[0])
+
+
+def _class(pattern: str, position: int) -> tuple[str, int]:
+    """Write the rest of a character class; gives the position behind it."""
+    parts: list[str] = []
+    while found := _CLASS_TOKEN.match(pattern, position):
+        position = found.end()
+        if found["close"]:
+            return "".join([*parts, "]"]), position
+        if found["point"]:
+            parts.append(_code_point(pattern, found["point"]))
+        elif found["control"]:
+            parts.append(re.escape(chr(ord(found["control"]) % 32)))
+        elif found["bracket"]:
+            parts.append(r"\[")
+        else:
+            parts.append(_ASCII_IN_CLASS.get(found["escape"] or "", found[0]))
+    return "".join(parts), position
+
+
+def _code_point(pattern: str, digits: str) -> str:
+    if int(digits, 16) > 0x10FFFF:  # noqa: PLR2004  Unicode's last
+        raise PatternError(pattern, f"\\u{{{digits}}} in {_shown(pattern)} is no character")
+    return f"\\U{int(digits, 16):08x}"
+
+
+def _shown(pattern: str, limit: int = 60) -> str:
+    return repr(pattern if len(pattern) <= limit else f"{pattern[: limit - 3]}...")

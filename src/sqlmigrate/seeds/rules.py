@@ -1,0 +1,184 @@
+"""Check values with a JSON Schema, in time that is bounded whatever the schema says.
+
+jsonschema does the work. What could run for ever in it is ours: patterns, `$ref` to itself, and comparing every item
+with every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import Place, Problem
+from sqlmigrate.seeds.model import canonical
+from sqlmigrate.seeds.patterns import PatternError, Patterns
+from sqlmigrate.seeds.problems import shown
+from sqlmigrate.seeds.wording import explain
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+    from sqlmigrate.seeds.document import Document
+
+Keyword = Callable[[Any, Any, Any, Any], Iterable["ValidationError"]]
+
+_REFERENCES_MAX = 20_000  # references that may be followed for a small file; a large one has so many for each value
+_REFERENCES_EACH = 20
+
+
+class _EndlessError(Exception):
+    """A schema refers to itself without end, or too often."""
+
+
+def violations(
+    file: Document, schema: Mapping[str, Any], place: Place | None = None, patterns: Mapping[str, Place] | None = None
+) -> list[Problem]:
+    """Give every way in which a document does not fit a schema, or the one reason why it cannot be checked.
+
+    `place` is the schema's, `patterns` has that of each pattern. There is no way to the network.
+    """
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415  jsonschema brings it
+
+    place = place or file.place()
+    try:
+        return list(shown(_explained(file, schema), file.path))
+    except Unresolvable as error:
+        return [Problem(f"$ref '#{str(error.ref).removeprefix('#')}' leads nowhere in the schema", place)]
+    except PatternError as error:
+        at = (patterns or {}).get(error.pattern, place)
+        return [Problem(str(error), at, "write it so that it can match in one way only")]
+    except _EndlessError as error:
+        return [Problem(str(error), place, "let each $ref lead to a smaller part of the value")]
+    except ValueError as error:  # of an $id or a $ref that is no URI
+        return [Problem(f"no valid JSON Schema: {error}", place)]
+    except RecursionError:
+        return [Problem("the schema and the values are nested too deeply to be checked", place)]
+
+
+def _explained(file: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    for error in _Check(file.value).validator(schema).iter_errors(file.value):
+        yield from explain(error, file)
+
+
+class _Check:
+    """The keywords that are ours, and what one check has to remember for them."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+        self._patterns = Patterns()
+        self._active: set[tuple[str, int, int]] = set()
+        self._left: int | None = None
+
+    def validator(self, schema: Mapping[str, Any]) -> Any:
+        """Give jsonschema's validator for draft 2020-12, with keywords of ours."""
+        import jsonschema  # noqa: PLC0415  slow to import, and most commands validate nothing
+        import referencing  # noqa: PLC0415  same
+
+        base = jsonschema.Draft202012Validator
+        ours: dict[str, Keyword] = {
+            "pattern": self._pattern,
+            "patternProperties": self._pattern_properties,
+            "additionalProperties": self._additional_properties,
+            "multipleOf": _multiple_of,
+            "uniqueItems": _unique_items,
+            "$ref": self._guarded(base.VALIDATORS["$ref"]),
+            "$dynamicRef": self._guarded(base.VALIDATORS["$dynamicRef"]),
+        }
+        # with $schema, what refers to the whole schema would be checked by jsonschema's own class again
+        plain = {key: value for key, value in schema.items() if key != "$schema"}
+        return jsonschema.validators.extend(base, ours)(  # type: ignore[no-untyped-call]
+            plain, registry=referencing.Registry()
+        )
+
+    def _pattern(self, validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
+        if validator.is_type(instance, "string") and not self._patterns.matches(pattern, instance):
+            yield _error(f"{instance!r} does not match {pattern!r}")
+
+    def _pattern_properties(
+        self, validator: Any, patterns: Mapping[str, Any], instance: Any, _: Any
+    ) -> Iterator[ValidationError]:
+        if validator.is_type(instance, "object"):
+            for pattern, subschema in patterns.items():
+                for key, value in instance.items():
+                    if self._patterns.matches(pattern, key):
+                        yield from validator.descend(value, subschema, path=key, schema_path=pattern)
+
+    def _additional_properties(
+        self, validator: Any, rule: Any, instance: Any, schema: Mapping[str, Any]
+    ) -> Iterator[ValidationError]:
+        if not validator.is_type(instance, "object"):
+            return
+        known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+        extra = [
+            key
+            for key in instance
+            if key not in known and not any(self._patterns.matches(pattern, key) for pattern in patterns)
+        ]
+        for key in extra:
+            if rule is False:
+                yield _error(f"{key!r} is not allowed")
+            else:
+                yield from validator.descend(instance[key], rule, path=key)
+
+    def _guarded(self, follow: Keyword) -> Keyword:
+        """Follow a reference, unless it is being followed for the same value already, or too many were."""
+
+        def keyword(validator: Any, reference: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+            step = (reference, id(schema), id(instance))
+            if step in self._active:
+                raise _EndlessError(f"$ref '{reference}' leads back to itself without end")
+            self._count(reference)
+            self._active.add(step)
+            try:
+                yield from follow(validator, reference, instance, schema)
+            finally:
+                self._active.discard(step)
+
+        return keyword
+
+    def _count(self, reference: str) -> None:
+        if self._left is None:
+            self._left = max(_REFERENCES_MAX, _REFERENCES_EACH * _size(self._value))
+        self._left -= 1
+        if self._left < 0:
+            raise _EndlessError(f"$ref '{reference}' and others lead to the same value again and again")
+
+
+def _multiple_of(validator: Any, step: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+    """Compare as the numbers are written: 0.3 is a multiple of 0.1."""
+    if validator.is_type(instance, "number") and (_exact(instance) / _exact(step)).denominator != 1:
+        yield _error(f"{instance!r} is not a multiple of {step}")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
+
+
+def _unique_items(validator: Any, rule: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+    """Compare items by their text, since jsonschema compares each with each."""
+    if rule and validator.is_type(instance, "array"):
+        texts = [canonical(_plain(item)) for item in instance]
+        if len(set(texts)) < len(texts):
+            yield _error(f"{instance!r} has non-unique elements")
+
+
+def _plain(value: Any) -> Any:
+    """Give numbers that are equal the same form: to JSON Schema, 1.0 is 1."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _size(value: Any) -> int:
+    """Count the values in a value."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_size, inner))
+
+
+def _error(message: str) -> ValidationError:
+    from jsonschema.exceptions import ValidationError  # noqa: PLC0415  as above
+
+    return ValidationError(message)

@@ -1,0 +1,194 @@
+"""Whose word is taken: a history is trusted only from owners that the login trusts, and only as plain tables.
+
+Whoever owns a table decides what runs when it is read or written: triggers, rules, policies, defaults and views run
+with the rights of the session that touches it. So the owner must be the login, a role that it is a member of, a
+superuser (who needs no trick), or a role that the configuration names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import ClientCursor, pq, sql
+from psycopg.rows import tuple_row
+
+from sqlmigrate import queries
+from sqlmigrate.connection import Command
+from sqlmigrate.errors import HistoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from psycopg.rows import RowFactory
+
+    from sqlmigrate.connection import Connection
+
+READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
+_PLAIN = {
+    "kind": "is no plain table",
+    "tree": "inherits, or is inherited from",
+    "rule": "has a rule",
+    "trigger": "has a trigger",
+    "policy": "has a row level security policy",
+    "hidden": "hides rows from this role by row level security",
+    "column": "has a generated column, or one of a type that is not PostgreSQL's own",
+    "default": "has a default that calls a function",
+    "check": "has a CHECK constraint",
+    "index": "has an index over an expression or a part of its rows",
+}
+_PLAIN_HINT = "what hangs on a table runs with your rights; see who made it, and drop it"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Tables of a history in a schema; `owners` are the roles that the configuration trusts with them.
+
+    `alone` says that the schema is the history's own, so that its owner and who may CREATE in it count too.
+    """
+
+    schema: str
+    names: tuple[str, ...]
+    owners: tuple[str, ...] = ()
+    alone: bool = False
+
+    def only(self, *names: str) -> Tables:
+        """Give some of them."""
+        return replace(self, names=names)
+
+
+def require(connection: Connection, tables: Tables) -> bool:
+    """Raise HistoryError where a table that is there, or the schema, is not to be trusted.
+
+    Tells whether others than the login and superusers can change what the tables do.
+    """
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return _refuse(connection, tables, cursor.execute(doubts(tables).encode()).fetchall())
+
+
+def hold(connection: Connection, tables: Tables, locked: Collection[str]) -> None:
+    """Raise the same under a lock that keeps the tables as they are until the transaction of the caller ends."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(f"{_lock(tables.schema, locked, WRITE)}; {doubts(tables)}".encode())
+        cursor.nextset()
+        _refuse(connection, tables, cursor.fetchall())
+
+
+def unchanged(schema: str, names: Collection[str]) -> tuple[Command, Command]:
+    """Give commands that take the same lock on tables that were looked at, and look at them again.
+
+    The second one fails (22012) where something was hung on a table since.
+    """
+    found = (sql.Literal(sql.Identifier(schema, name).as_string()).as_string() for name in names)
+    oids = ", ".join(f"{name}::pg_catalog.regclass::pg_catalog.oid" for name in found)
+    text = sql.SQL(queries.load("trust")["unchanged"]).format(oids=sql.SQL(f"ARRAY[{oids}]")).as_string()
+    return Command(_lock(schema, names, WRITE)), Command(text)
+
+
+def read(
+    connection: Connection,
+    tables: Tables,
+    query: sql.Composed,
+    values: Sequence[Any] | Mapping[str, Any] | None = None,
+    *,
+    locked: Collection[str],
+    row_factory: RowFactory[Any] = tuple_row,
+) -> tuple[list[Any], bool]:
+    """Ask a query of tables that are looked at before, under the same lock and in the same round trip.
+
+    Gives its rows, and what `require` tells. Raises HistoryError where the tables are not to be trusted, and psycopg's
+    errors.
+    """
+    if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+        require(connection, tables)  # nothing could be asked behind the error of the guard
+    # several commands in one message can have no parameters
+    asked = query.as_string() if values is None else ClientCursor(connection).mogrify(query, values)
+    parts = (_lock(tables.schema, locked, READ), _guard(tables), asked)
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        try:
+            cursor.execute("; ".join(parts).encode())
+        except psycopg.errors.DivisionByZero:
+            if connection.info.transaction_status == pq.TransactionStatus.IDLE:
+                require(connection, tables)
+            raise _changed(tables) from None
+        cursor.nextset()
+        [(_, shared)] = cursor.fetchall()
+        cursor.row_factory = row_factory
+        cursor.nextset()
+        return cursor.fetchall(), shared
+
+
+def as_remark(connection: Connection, tables: Tables) -> str:
+    """Give, as a comment behind SQL that helps otherwise, what is to be set where the tables belong to another role."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        for _, doubt, role in cursor.execute(doubts(tables).encode()):
+            if doubt in {"owner", "schema owner"}:
+                return f" -- and, where you trust role {role}: {_setting(tables, role)}"
+    return ""
+
+
+def there(connection: Connection, schema: str, names: Collection[str]) -> list[str]:
+    """Give those of these relations that there are in a schema."""
+    rows = connection.execute(queries.load("trust")["there"], [schema, list(names)]).fetchall()
+    return [row[0] for row in rows]
+
+
+def _changed(tables: Tables) -> HistoryError:
+    """Give the error for tables that were trusted a moment ago."""
+    message = f"the tables in schema {tables.schema} are not to be trusted any more; nothing was done"
+    return HistoryError(message, hint="`sqlmigrate status` says why")
+
+
+@cache
+def doubts(tables: Tables) -> str:
+    """Give a query with a row for each reason against the tables."""
+    values = {"owners": _array(tables.owners), "tables": _array(tables.names)}
+    text = sql.SQL(queries.load("trust")["doubts"])
+    return text.format(space=sql.Literal(tables.schema), alone=sql.Literal(tables.alone), **values).as_string()
+
+
+def _array(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(map(sql.Literal, names)))
+
+
+@cache
+def _guard(tables: Tables) -> str:
+    return (
+        f"SELECT 1 / (CASE WHEN pg_catalog.bool_or(doubt <> 'shared') THEN 0 ELSE 1 END), pg_catalog.count(*) > 0\n"
+        f"FROM (\n{doubts(tables)}\n) AS found"
+    )
+
+
+def _lock(schema: str, names: Collection[str], mode: str) -> str:
+    tables = sql.SQL(", ").join(sql.Identifier(schema, name) for name in names)
+    return sql.SQL("LOCK TABLE {} IN {} MODE").format(tables, sql.SQL(mode)).as_string()
+
+
+def _refuse(connection: Connection, tables: Tables, found: list[tuple[Any, ...]]) -> bool:
+    """Raise for the first doubt; tells whether the tables are shared."""
+    for name, doubt, role in found:
+        if doubt != "shared":
+            what = f"schema {tables.schema}" if name is None else f"{tables.schema}.{name}"
+            reason, hint = _words(tables, connection.info.user, doubt, role)
+            raise HistoryError(f"{what} is not to be trusted as a history: it {reason}", hint=hint)
+    return bool(found)
+
+
+def _words(tables: Tables, login: str, doubt: str, role: str | None) -> tuple[str, str]:
+    """Give what is wrong, and what to do about it."""
+    if doubt == "schema create":
+        grantee = "PUBLIC" if role is None else sql.Identifier(role).as_string()
+        hint = f"REVOKE CREATE ON SCHEMA {sql.Identifier(tables.schema).as_string()} FROM {grantee}"
+        hint += "" if role is None else f"; or, where you trust that role: {_setting(tables, role)}"
+        return f"is open to tables of {'everybody' if role is None else f'role {role}'}", hint
+    if doubt in _PLAIN:
+        return _PLAIN[doubt], _PLAIN_HINT
+    hint = f"where you trust that role: {_setting(tables, str(role))}; else find out who made it, and drop it"
+    return f"belongs to role {role}, which {login} is not a member of", hint
+
+
+def _setting(tables: Tables, role: str) -> str:
+    names = ", ".join(f'"{name}"' for name in (*tables.owners, role))
+    return f"history_owners = [{names}] in the configuration"

@@ -1,0 +1,104 @@
+"""No line of what servers, scripts and files say looks like one of ours, or like a command to a CI system."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.command import Outcome
+
+# what a terminal or a log takes for the end of a line, and some that only look like one
+BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
+FORGED = [
+    "::error::forged",
+    "  ::add-mask::forged",
+    "##vso[task.setvariable variable=forged]1",
+    "##teamcity[forged]",
+    "applied forged (0.01 s)",
+    "error: forged",
+    "  what to do: forged",
+    "warning: forged",
+]
+TEXT = "".join(f"x{end}{line}" for end in BREAKS for line in FORGED)
+
+
+def literal(text: str) -> str:
+    return "E'" + "".join(c if c.isascii() and c.isalnum() else f"\\u{ord(c):04x}" for c in text) + "'"
+
+
+def require_marked(*outcomes: Outcome) -> None:
+    shown = "\n".join(outcome.stdout + outcome.stderr for outcome in outcomes)
+    assert "forged" in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    starts = tuple(line.strip() for line in FORGED)
+    assert [line for line in lines if line.startswith(starts)] == []
+    assert "\x1b" not in shown
+
+
+RAISED = {
+    "a notice": "RAISE NOTICE USING MESSAGE = {0}",
+    "details of a notice": "RAISE WARNING USING MESSAGE = 'm', DETAIL = {0}, HINT = {0}",
+    "an error": "RAISE EXCEPTION USING MESSAGE = {0}",
+    "details of an error": "RAISE EXCEPTION USING MESSAGE = 'm', DETAIL = {0}, HINT = {0}, TABLE = {0}",
+    "a query": "EXECUTE 'SELECT ' || {0}",
+}
+
+
+@pytest.mark.parametrize("raised", RAISED.values(), ids=RAISED.keys())
+def test_what_a_server_says_is_marked(project, target, sqlmigrate, raised):
+    project.migration("a", f"DO $$ BEGIN {raised.format(literal(TEXT))}; END $$;")
+
+    require_marked(sqlmigrate("apply"))
+
+
+def test_rows_and_their_columns_are_marked(project, target, sqlmigrate):
+    name = '"' + FORGED[0] + '"'
+    values = ", ".join(f"({literal(line)})" for line in [*FORGED, TEXT])
+    project.migration("a", f"SELECT {name}.* FROM (VALUES {values}) AS {name} ({name});")
+
+    outcome = sqlmigrate("apply")
+
+    assert outcome.status == 0
+    require_marked(outcome)
+
+
+def test_the_difference_of_an_edit_is_marked(project, target, sqlmigrate):
+    context = "\n".join(f" {line}" for line in FORGED)
+    project.migration("a", f"SELECT '\n{context}\n', 1;")
+    sqlmigrate("apply")
+    project.migration("a", f"SELECT '\n{context}\n', 2;")
+
+    require_marked(sqlmigrate("status", "--verbose"), sqlmigrate("apply"))
+
+
+def test_what_stopped_half_way_and_its_reasons_are_marked(project, target, sqlmigrate):
+    project.migration("a", f"-- transactional: false\nSELECT 1;\nSELECT '{TEXT}' COLLATE nothing;")
+    project.migration("b", "SELECT 1;")
+
+    require_marked(sqlmigrate("apply"), sqlmigrate("status"))
+
+
+def test_the_reasons_in_the_history_are_marked(project, target, sqlmigrate):
+    project.migration("a", "SELECT 1;")
+    sqlmigrate("apply")
+    project.migration("a", "SELECT 2;")
+    sqlmigrate("accept", "a", "--reason", TEXT)
+
+    require_marked(sqlmigrate("history"))
+
+
+def test_a_notice_of_many_megabytes_is_cut(project, target, sqlmigrate):
+    project.migration("a", "DO $$ BEGIN RAISE NOTICE '%', repeat('x', 20000000); END $$; SELECT repeat('y', 20000000);")
+
+    outcome = sqlmigrate("apply")
+
+    assert "... (19990000 more characters)" in outcome.stderr
+    assert len(outcome.stderr) < 30_000
+
+
+def test_an_error_of_many_megabytes_is_cut(project, target, sqlmigrate):
+    project.migration("a", "DO $$ BEGIN RAISE EXCEPTION '%', repeat('x', 20000000); END $$;")
+
+    for options in ((), ("--json",)):
+        outcome = sqlmigrate("apply", *options)
+        assert outcome.status == 1
+        assert len(outcome.stderr + outcome.stdout) < 60_000
