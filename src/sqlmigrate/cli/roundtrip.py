@@ -37,9 +37,9 @@ Examples:
 
 \b
 Verdicts: exact, text_only (white space and comments in function bodies),
-order_only (physical order of columns), lossy (data is not shown to come back),
-not_restored, fails, irreversible (no rollback script), not_tried (it would
-change a cluster that is not ours).
+order_only (physical order of columns), lossy (data is not shown to come
+back), not_restored, fails, irreversible (no rollback script), not_tried (it
+would change a cluster that is not ours).
 
 \b
 Exit status: 0 where every rollback is proven, 3 where one is not or could not
