@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 140000
-_SECRETS = ("password", "sslpassword", "passfile", "oauth_client_secret", "scram_client_key", "scram_server_key")
+# What must never be shown; the path of a passfile is no secret, but points to some.
+SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
+_UNTOLD = (*sorted(SECRETS), "passfile")
 # up to the last @: a password with an @ that should have been written as %40 is one too
 _URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^/@:\s]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD = re.compile(
@@ -194,8 +196,8 @@ def _set_outside(key: str) -> bool:
 
 def _first_reason(error: psycopg.Error, given: dict[str, Any]) -> str:
     reason = redact(str(error).strip())
-    shown = [str(value) for key, value in given.items() if key not in _SECRETS]
-    for key in _SECRETS:
+    shown = [str(value) for key, value in given.items() if key not in _UNTOLD]
+    for key in _UNTOLD:
         secret = str(given.get(key) or "")
         # blanking a short one, or one that is the user's name too, would only point it out
         if len(secret) > _SHORT and not any(secret in value for value in shown):
@@ -295,20 +297,23 @@ def undisturbed(connection: Connection, *names: str | None) -> Iterator[list[int
     Gives the oids of relations by their names as the script finds them: under its search_path and with its rights; None
     where there is none. psycopg reads no text under SQL_ASCII, so even this is asked in UTF-8.
     """
-    local = "true" if connection.info.transaction_status == pq.TransactionStatus.INTRANS else "false"
+    in_transaction = connection.info.transaction_status == pq.TransactionStatus.INTRANS
     encoding = (connection.pgconn.parameter_status(b"client_encoding") or b"").decode()
-    back = {"client_encoding": encoding} if encoding != "UTF8" else {}
-    if back:
-        connection.execute(_set_all({"client_encoding": "UTF8"}, local))
+    # SET, since psycopg could not read the row of a SELECT under every encoding
+    encode = f"SET {'LOCAL ' if in_transaction else ''}client_encoding TO '{{}}'"
+    if encoding != "UTF8":
+        connection.execute(encode.format("UTF8").encode())
     found = relations(connection, *names)
-    settings = _OURS | {"statement_timeout": "0"}
+    settings, local = _OURS | {"statement_timeout": "0"}, str(in_transaction).lower()
     row = connection.cursor(row_factory=tuple_row).execute(_current(settings)).fetchone() or ()
-    back = {name: value for name, value in zip(settings, row, strict=True) if value != settings[name]} | back
+    back = {name: value for name, value in zip(settings, row, strict=True) if value != settings[name]}
     if back:
-        connection.execute(_set_all({name: settings[name] for name in back if name in settings}, local))
+        connection.execute(_set_all({name: settings[name] for name in back}, local))
     yield found
     if back:
         connection.execute(_set_all(back, local))
+    if encoding != "UTF8":
+        connection.execute(encode.format(encoding).encode())
 
 
 def give_back(connection: Connection) -> None:
@@ -346,10 +351,7 @@ def _current(names: Iterable[str]) -> bytes:
 
 
 def _set_all(values: dict[str, str], local: str) -> bytes:
-    """Give one command that makes settings; it names all in full, since it may run under any search_path.
-
-    Bytes, since psycopg does not know every client_encoding.
-    """
+    """Give one command that makes settings; it names all in full, since it may run under any search_path."""
     calls = (sql.SQL("pg_catalog.set_config({}, {}, {})").format(*item, sql.SQL(local)) for item in values.items())
     return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)).as_string().encode()
 

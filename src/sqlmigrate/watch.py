@@ -12,7 +12,7 @@ from psycopg import pq
 
 from sqlmigrate import queries, silence
 from sqlmigrate.connection import connect, settle
-from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Watcher:
         return self.afterwards(lambda _: True) or False
 
     def afterwards(self, ask: Callable[[Session], T]) -> T | None:
-        """Ask in another session once the lost one has ended; None where that cannot be done yet."""
+        """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted."""
         if self.unreachable or not silence.is_reachable(self._address):
             return None
         try:
@@ -143,7 +143,7 @@ class Watcher:
                 while not _is_gone(other, self.worker_pid):
                     time.sleep(0.1)
                 return ask(other)
-        except (ConnectionFailed, psycopg.Error):
+        except (ConnectionFailed, HistoryError, psycopg.Error):
             return None
 
 

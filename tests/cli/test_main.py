@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -261,3 +262,19 @@ def test_help_needs_no_database_driver():
     )
 
     assert shell(f'"$PYTHON" -c "{script}"').stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("words", [pytest.param((), id="sqlmigrate"), *EVERY])
+def test_the_lines_of_a_help_fit_a_terminal_of_80_columns(sqlmigrate, words):
+    shown = sqlmigrate(*words, "--help")
+
+    assert shown.status == 0
+    assert [line for line in shown.stdout.splitlines() if len(line) > 80] == []
+
+
+def test_what_make_can_do_is_listed_in_columns():
+    folder = Path(__file__).parents[2]
+    shown = subprocess.run(["make", "help"], cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
+    starts = {re.match(r"\s+make \S+\s+", line).end() for line in shown.splitlines()}
+
+    assert len(starts) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -55,6 +56,27 @@ def test_it_needs_no_target_and_no_question_even_in_ci(project, sqlmigrate, monk
     assert result.lines[0].startswith("a: exact (")
     assert result.lines[-1].startswith("2 migrations: 2 exact (PostgreSQL ")
     assert "a throwaway server" in result.stderr
+    held = r"^isolation: (bubblewrap: no network, no home|no sandbox: .+); .*account"
+    assert re.search(held, result.stderr, re.MULTILINE)
+
+
+def test_what_kept_the_scripts_from_the_machine_is_in_the_json(project, sqlmigrate):
+    project.tables("a")
+    project.file("bootstrap/1.sql", "SELECT 1;")
+
+    assert sqlmigrate("roundtrip", "--json").document["isolation"].endswith("; run as superuser: bootstrap/")
+    superuser = sqlmigrate("roundtrip", "--json", "--shadow-superuser").document["isolation"]
+    assert superuser.endswith("; run as superuser: the scripts, bootstrap/")
+
+
+def test_a_sample_that_needs_a_superuser_says_how_to_get_one(project, sqlmigrate):
+    project.tables("a")
+    project.file("samples/a.sql", "SET session_replication_role = replica;")
+    result = sqlmigrate("roundtrip")
+
+    assert result.status == 3
+    assert 'permission denied to set parameter "session_replication_role"' in result.stdout
+    assert "--shadow-superuser" in result.stdout
 
 
 def test_several_servers_say_the_same_in_order(project, sqlmigrate):

@@ -33,11 +33,13 @@ def asked(project):
 
 
 def test_without_options_a_private_server_with_the_bootstrap_is_asked_for(asked, project):
-    assert asked() == Wanted(bootstrap=project.root / "sql" / "bootstrap")
+    assert asked() == Wanted(bootstrap=project.root / "sql" / "bootstrap", readable=project.root / "sql")
 
 
-def test_every_option_counts(asked):
-    assert asked("--base", "dump", "--shadow-superuser", "--shadow-url", URL) == Wanted(shadow_url=URL, superuser=True)
+def test_every_option_counts(asked, project):
+    assert asked("--base", "dump", "--shadow-superuser", "--shadow-url", URL) == Wanted(
+        shadow_url=URL, superuser=True, dumped=True, readable=project.root / "sql"
+    )
 
 
 def test_the_variable_counts_and_the_option_beats_it(asked, monkeypatch):

@@ -43,6 +43,20 @@ def codes(direction) -> list[str]:
     return [hazard.code for statement in direction.statements for hazard in statement.hazards]
 
 
+def test_what_kept_the_scripts_from_the_machine_is_told(project, reviewed):
+    project.migration("0002", "CREATE TABLE public.t AS SELECT current_database();", rollback="DROP TABLE public.t;")
+
+    report = reviewed("0002")
+
+    assert report.isolation.startswith(
+        "the shadow's server is not ours: scripts run there with the rights of its role "
+    )
+    [what] = [item for item in report.not_checked if item.what == "what the scripts do outside of PostgreSQL"]
+    assert report.isolation in what.why
+    [note] = report.migrations[0].notes
+    assert "asks where it runs (current_database())" in note
+
+
 def test_a_migration_is_reviewed_in_both_directions(project, reviewed):
     text = (
         "-- depends: 0001\nALTER TABLE orders ADD note text;\n\nCREATE INDEX orders_amount\n    ON orders (amount);\n"
@@ -98,7 +112,7 @@ def test_a_script_that_fails_is_a_verdict_and_what_follows_is_reviewed_without_i
     assert second.rollback.error == "was not tried, since the migration could not be applied"
     assert third.rollback is None
     assert third.proof.verdict == "irreversible"
-    assert third.notes == ("tried without 0002, which failed before it",)
+    assert third.notes == ("tried without 0002, which could not be applied before it",)
     assert report.headline == "0002 cannot be applied: do not run this"
     assert any("behind its error" in item.what for item in report.not_checked)
 

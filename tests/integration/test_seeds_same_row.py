@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from sqlmigrate.errors import SeedError
@@ -20,6 +21,7 @@ def mapping(table: str, *conflict: str, **more: object) -> dict[str, object]:
     return {"list": "rows", "table": f"public.{table}", "conflict": list(conflict), **more}
 
 
+NOCASE = "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
 KEYS = [
     ("numeric", "1", "1.0"),
     ("char(5)", "a", "'a  '"),
@@ -34,7 +36,11 @@ KEYS = [
 @pytest.mark.parametrize("there", [False, True], ids=["an empty table", "the row is there"])
 @pytest.mark.parametrize(("kind", "first", "second"), KEYS)
 def test_two_rows_that_are_one_to_postgresql_are_refused_with_their_places(conn, files, kind, first, second, there):
-    conn.execute("CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    if "nocase" in kind:
+        try:
+            conn.execute(NOCASE)
+        except psycopg.errors.FeatureNotSupported as error:
+            pytest.skip(str(error))
     conn.execute(f"CREATE TABLE t (k {kind} PRIMARY KEY, v text)")
     row = f"rows:\n- {{k: {first}, v: old}}\n"
     if there:

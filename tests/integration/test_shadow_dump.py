@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import connection, shadow
 from sqlmigrate.errors import ExecutionError, ServerError
 from sqlmigrate.server.binaries import BINDIR_VARIABLE
 from sqlmigrate.shadow import Wanted, read_facts
+from sqlmigrate.shadow.dumps import _given
 from sqlmigrate.sql.script import script_from_text
 from support.dumps import normalized
 
@@ -21,6 +24,11 @@ FAKE = """#!/bin/sh
 if [ "$1" = --version ]; then echo 'pg_dump (PostgreSQL) 99.1'; exit; fi
 echo "-- $* PGPASSWORD=$PGPASSWORD"
 """
+
+
+def libpq_keywords() -> set[str]:
+    """Give the keywords that the libpq of this Python knows."""
+    return {item.keyword.decode() for item in pq.Conninfo.get_defaults()}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +73,32 @@ def test_the_shadow_is_what_the_target_is_with_owners_rights_and_roles(database,
         assert normalized(dump(copy.admin_conninfo, major).text) == normalized(text.text)
         with connection.session(copy.conninfo) as session:
             session.execute("ALTER TABLE public.t ADD COLUMN n integer")
+
+
+def test_what_a_superuser_has_made_in_the_target_is_made_too(supabase, major):
+    supabase.connect_superuser().execute("""
+        CREATE EXTENSION pg_trgm;
+        CREATE TYPE public.pair AS RANGE (subtype = integer);
+        CREATE FUNCTION public.low(text) RETURNS text LANGUAGE internal IMMUTABLE STRICT LEAKPROOF AS 'lower';
+        CREATE FUNCTION public.noted() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
+        CREATE EVENT TRIGGER noted ON ddl_command_end EXECUTE FUNCTION public.noted();
+        CREATE CAST (text AS public.pair) WITH INOUT;
+        CREATE OPERATOR CLASS public.ops FOR TYPE text USING btree AS FUNCTION 1 bttextcmp(text, text);
+        CREATE PUBLICATION everything FOR ALL TABLES;
+        CREATE SCHEMA other AUTHORIZATION anon;
+        CREATE TABLE other.t (id integer CHECK (id > 0), pair public.pair, name text, PRIMARY KEY (id));
+        CREATE INDEX ON other.t (public.low(name));
+        ALTER TABLE other.t OWNER TO anon;
+        GRANT USAGE ON SCHEMA other TO authenticated;
+        GRANT SELECT ON other.t TO authenticated WITH GRANT OPTION;
+        SET SESSION AUTHORIZATION authenticated;
+        GRANT SELECT ON other.t TO PUBLIC;
+    """)
+    text = dump(supabase.superuser_conninfo, major)
+
+    with shadow.opened(Wanted(dumped=True)) as opened, opened.database() as copy:
+        opened.restore(copy, text)
+        assert normalized(dump(copy.admin_conninfo, major).text) == normalized(text.text)
 
 
 def test_a_setting_that_the_server_does_not_have_is_passed_over(opened):
@@ -116,6 +150,44 @@ def test_the_password_stands_in_no_command_line(open_path, monkeypatch):
     assert "host=example.org" in arguments
     assert '--exclude-schema="odd ""history"' in arguments
     assert "PGPASSWORD" not in os.environ
+
+
+SECRETS = {"sslpassword": "geheim one = 'two'", "scram_client_key": "#geheim", "oauth_client_secret": "geheim\\"}
+
+
+@pytest.mark.parametrize("key", [key for key in SECRETS if key in libpq_keywords()])
+def test_no_other_secret_stands_in_a_command_line_or_environment(open_path, monkeypatch, key):
+    program = open_path / "pg_dump"
+    program.write_text(FAKE + 'echo "-- $(env | tr \'\\n\' \' \')"\nsed "s/^/-- file /" "$PGSERVICEFILE"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv(BINDIR_VARIABLE, str(open_path))
+    monkeypatch.setenv("GITHUB_TOKEN", "geheim-token")
+
+    lines = dump(make_conninfo("host=example.org dbname=shop", **{key: SECRETS[key]}), 99).text.splitlines()
+    file = [line.removeprefix("-- file ") for line in lines if line.startswith("-- file ")]
+
+    assert file == ["[sqlmigrate]", f"{key}={SECRETS[key]}"]
+    assert "geheim" not in "".join(line for line in lines if not line.startswith("-- file "))
+    assert "service=sqlmigrate" in lines[0]
+
+
+def test_libpq_reads_the_secrets_from_the_service_file(open_path, monkeypatch):
+    secret = SECRETS["sslpassword"]
+    with _given(make_conninfo("host=example.org", sslpassword=secret)) as (dbname, env):
+        assert Path(env["PGSERVICEFILE"]).stat().st_mode & 0o777 == 0o600
+        monkeypatch.setenv("PGSERVICEFILE", env["PGSERVICEFILE"])
+        monkeypatch.setenv("PGSERVICE", "sqlmigrate")
+        known = {item.keyword: item.val for item in pq.Conninfo.get_defaults()}
+        assert known[b"sslpassword"] == secret.encode()
+        assert "geheim" not in dbname
+    assert not Path(env["PGSERVICEFILE"]).exists()
+
+
+@pytest.mark.parametrize("conninfo", ["service=x sslpassword=geheim123", "sslpassword='geheim123\n'"])
+def test_secrets_that_cannot_be_passed_on_are_refused(conninfo, major):
+    with pytest.raises(ServerError, match="pg_dump") as caught:
+        dump(conninfo, major)
+    assert "geheim123" not in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_pg_dump_that_is_too_old_is_none(binaries):

@@ -7,7 +7,7 @@ import pytest
 from sqlmigrate.errors import MigrationsError
 from support.runner import ids, place
 from support.sessions import is_there
-from support.stepwise import OUTSIDE, crashed, half_way, journal
+from support.stepwise import OUTSIDE, crashed, half_way, journal, while_it_runs
 
 
 def numbers(conn):
@@ -321,13 +321,13 @@ def test_a_statement_timeout_of_the_script_does_not_count_for_the_journal(runner
     admin.execute(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.6); RETURN NEW; END'"
     )
-    admin.execute("CREATE TRIGGER slow BEFORE INSERT ON sqlmigrate.journal FOR EACH ROW EXECUTE FUNCTION slow()")
+    trigger = "CREATE TRIGGER slow BEFORE INSERT ON sqlmigrate.journal FOR EACH ROW EXECUTE FUNCTION slow()"
     runner.write(
         "a",
         f"{OUTSIDE}SET statement_timeout TO '300ms';\nCREATE TABLE t AS SELECT current_setting('statement_timeout');\n",
     )
 
-    runner.apply()
+    while_it_runs(runner, lambda: admin.execute(trigger))
 
     assert conn.execute("SELECT * FROM t").fetchall() == [("300ms",)]
 

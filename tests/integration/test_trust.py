@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
 from sqlmigrate import connection, history, trust, yoyo_exchange
-from sqlmigrate.errors import Error, HistoryError
+from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.history.names import TABLES, ours
 from sqlmigrate.migrations import migration_hash
 from sqlmigrate.yoyo_tables import Where
 from support.runner import Runner, ids
+from support.sessions import wait_for_query
+from support.stepwise import while_it_runs
 from support.twins import psql, written_plan
 
 ADOPTED = """
@@ -273,30 +276,11 @@ def test_what_is_hung_on_a_shared_table_between_two_scripts_does_not_run(runner,
     other = database.connect_superuser()
     runner.write("b", "SELECT 1;")
 
-    def hang(*_: Any) -> None:
-        other.execute(HUNG["trigger"].format("sqlmigrate._yoyo_migration"))
-
     with pytest.raises(HistoryError, match="not to be trusted any more, so b was not recorded"):
-        during_the_run(runner, hang)
+        while_it_runs(runner, lambda: other.execute(HUNG["trigger"].format("sqlmigrate._yoyo_migration")))
 
     assert admin.execute("SELECT * FROM called").fetchall() == []
     assert "has a trigger" in refusal(runner.history).message
-
-
-def during_the_run(runner: Runner, work: Callable[..., None]) -> None:
-    """Apply, and do something once the history has been read under the run lock."""
-    observe = runner.observe
-
-    def observer(event: Any) -> None:
-        if type(event).__name__ == "ScriptStarted":
-            work()
-        observe(event)
-
-    runner.observe = observer
-    try:
-        runner.apply()
-    finally:
-        runner.observe = observe
 
 
 def test_a_history_that_nobody_else_can_change_is_looked_at_once(applied):
@@ -426,3 +410,29 @@ def test_a_plan_for_psql_looks_whose_the_history_is_before_it_reads_and_before_e
     assert "division by zero" in during.stderr
     assert "the history is not to be trusted: sqlmigrate status says why" in before.stderr
     assert admin.execute("SELECT * FROM called").fetchall() == []
+
+
+def test_what_became_of_a_lost_commit_is_not_known_from_a_history_that_is_not_to_be_trusted_any_more(
+    applied, conn, admin, database
+):
+    """A trigger is hung on the history of the login itself, and the COMMIT that waits is lost."""
+    admin.execute(EVIL)
+    conn.execute("CREATE TABLE ids (id varchar(255) PRIMARY KEY); INSERT INTO ids VALUES ('a'), ('b')")
+    conn.execute(
+        "ALTER TABLE sqlmigrate._yoyo_migration "
+        "ADD FOREIGN KEY (migration_id) REFERENCES ids DEFERRABLE INITIALLY DEFERRED"
+    )
+    holder = database.connect(autocommit=False)
+    holder.execute("SELECT FROM ids WHERE id = 'b' FOR UPDATE")
+    applied.defaults = {"lock_timeout": 60_000}
+    applied.write("b", "-- transactional: false\nCREATE TABLE b ();\n")
+    trigger = HUNG["trigger"].format("sqlmigrate.log").replace("INSERT OR DELETE", "DELETE")
+
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(while_it_runs, applied, lambda: admin.execute(trigger))
+        conn.execute("SELECT pg_terminate_backend(%s)", [wait_for_query(conn, "COMMIT%")])
+        error = result.exception(60)
+    holder.rollback()
+
+    assert isinstance(error, ExecutionError)
+    assert "has a trigger" in refusal(applied.history).message

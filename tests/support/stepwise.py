@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlmigrate import history
 from sqlmigrate.engine import outcome
 from sqlmigrate.engine.journal import digest
 from sqlmigrate.errors import HalfWayError
+from sqlmigrate.events import Event, ScriptStarted
 from sqlmigrate.history import Entry
 from sqlmigrate.sql.subject import subject
 from support.runner import Runner
@@ -49,6 +51,22 @@ def crashed(
 def _before(session: Session, text: str) -> dict[str, Any]:
     with outcome.looking(session, subject(text)) as look:
         return look.before()
+
+
+def while_it_runs(runner: Runner, meddle: Callable[[], object]) -> None:
+    """Apply, and change something as a script begins: by then the history has been read and found to be trusted."""
+    told = runner.observe
+
+    def observe(event: Event) -> None:
+        told(event)
+        if isinstance(event, ScriptStarted):
+            meddle()
+
+    runner.observe = observe
+    try:
+        runner.apply()
+    finally:
+        runner.observe = told
 
 
 def half_way(run: Any) -> HalfWayError:

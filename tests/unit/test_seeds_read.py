@@ -292,7 +292,7 @@ def test_a_schema_that_cannot_be_used_is_refused(files, text, problem):
 def test_a_reference_inside_the_schema_that_leads_nowhere_is_refused(files):
     files.file("llms", LLMS, "llms: [{model_code: a}]\n", properties={"llms": {"$ref": "#/$defs/none"}})
 
-    assert files.problems() == ["llms.schema.json: $ref '#/$defs/none' leads nowhere in the schema"]
+    assert files.problems() == ["llms.schema.json:4:15: $ref '#/$defs/none' leads nowhere in the schema"]
 
 
 @pytest.mark.parametrize(
@@ -349,6 +349,8 @@ LIST = {"list": "rows", "table": "public.t", "conflict": ["code"]}
     ("rules", "message"),
     [
         ({"$ref": "#"}, "$ref '#' leads back to itself without end"),
+        ({"$id": "http://[", "allOf": [{"$id": "x"}]}, "a $ref or an $id in it cannot be followed"),
+        ({"$ref": "#/not/a", "not": False}, "a $ref or an $id in it cannot be followed"),
         ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "without end"),
         ({"$dynamicAnchor": "a", "allOf": [{"$dynamicRef": "#a"}]}, "$ref '#a' leads back to itself without end"),
         ({"properties": {"rows": {"items": {"anyOf": [{"$ref": "#/properties/rows/items"}]}}}}, "without end"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,7 +52,9 @@ _CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _N
 _SHADOW = (
     click.option("--shadow-url", metavar="URL", help="Make the throwaway databases on this server."),
     click.option(
-        "--shadow-superuser", is_flag=True, help="Run the scripts as superuser, where the throwaway server is our own."
+        "--shadow-superuser",
+        is_flag=True,
+        help="Run scripts and samples as superuser, where the throwaway server is our own.",
     ),
     click.option(
         "--base",
@@ -115,6 +118,18 @@ class App:
         else:
             with opened(choice, self.config) as target, self._telling(target):
                 yield target
+
+    @contextmanager
+    def own_target(self) -> Iterator[Target | None]:
+        """Give the project's private server, if there is one already and no database is named; never in CI."""
+        from sqlmigrate import server  # noqa: PLC0415  not every command has a database
+        from sqlmigrate.target import Choice, named, opened, state_dir  # noqa: PLC0415  same
+
+        if os.environ.get("CI") or named(self.config) is not None or not server.status(state_dir(self.config)):
+            yield None
+            return
+        with opened(Choice(None, "the project's private server"), self.config) as target, self._telling(target):
+            yield target
 
     @contextmanager
     def _telling(self, target: Target) -> Iterator[None]:

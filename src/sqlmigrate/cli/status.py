@@ -19,8 +19,8 @@ FINDINGS = 3
 EPILOG = """\b
 Examples:
   sqlmigrate status
-  sqlmigrate status --check     exit status 3 where something is pending, edited or missing
-  sqlmigrate status --verbose   with the difference of each file that was edited
+  sqlmigrate status --check    exit status 3 where anything is left to do
+  sqlmigrate status --verbose  with the difference of each edited file
   sqlmigrate status --json
 """
 
@@ -45,7 +45,7 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         states = plan.status(found, known)
         errors, warnings = plan.contradictions(states, known)
     for problem in found.misnumbered:
-        app.output.warning("\n".join(render_problem(problem)))
+        app.output.warning(f"{problem}; {problem.hint}")
     others = [problem for problem in found.warnings if problem not in found.misnumbered]
     for problem in (*others, *warnings, *errors):
         word = "warning" if problem.warning else "apply refuses this"

@@ -170,7 +170,7 @@ class _Replay:
         return steps
 
     def _let_create(self, database: ShadowDatabase) -> None:
-        """Let all who applied migrations create as the owner of the database may."""
+        """Let all who applied migrations create as the owner of the database may; nothing of theirs is there yet."""
         others = self.usable - {self.shadow.owner} - set(self.shadow.missing_roles(self.usable))
         with session(database.admin_conninfo, application_name=APPLICATION) as admin:
             for name in map(sql.Identifier, sorted(others)):
@@ -201,9 +201,9 @@ class _Replay:
                     raise _on_the_shadow(error, missing) from None
 
     def _read(self, database: ShadowDatabase) -> tuple[Schema, DefaultPrivileges]:
-        with session(database.admin_conninfo, application_name=APPLICATION) as admin:
-            schema = catalog.read(admin, leave_out=[self.history_schema]).schema
-            return rename(schema, self.names), read_default_privileges(admin).renamed(_by(self.names))
+        with session(database.tester_conninfo, application_name=APPLICATION) as tester:
+            schema = catalog.read(tester, leave_out=[self.history_schema]).schema
+            return rename(schema, self.names), read_default_privileges(tester).renamed(_by(self.names))
 
     def _unsaid(
         self, there: DefaultPrivileges, made: DefaultPrivileges, spaces: Collection[str] | None = None

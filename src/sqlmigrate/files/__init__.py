@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from sqlmigrate.files.lookup import upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
 from sqlmigrate.files.writing import leads_out, make_folder, write_new, write_text
 
-__all__ = ["leads_out", "make_folder", "why_not_trusted", "writable_by_others", "write_new", "write_text"]
+__all__ = ["leads_out", "make_folder", "upwards", "why_not_trusted", "writable_by_others", "write_new", "write_text"]

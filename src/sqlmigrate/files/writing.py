@@ -10,7 +10,6 @@ import os
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Error, Place
@@ -163,7 +162,7 @@ def _folder(path: Path) -> Iterator[int]:
 def _replace(folder: int, name: str, text: str) -> None:
     """Write a new file beside the one of a name, and put it in its place."""
     before = _status(folder, name)
-    mark = f".{token_hex(8)}.tmp"
+    mark = f".{os.urandom(8).hex()}.tmp"
     new = os.fsencode(name)[: _NAME_MAX - len(mark) - 1].decode(errors="ignore")
     new = f".{new}{mark}"
     _create(folder, new, text, _MODE, before)

@@ -132,6 +132,27 @@ SELECT t.spcname::pg_catalog.text FROM pg_catalog.pg_tablespace AS t WHERE t.spc
 -- name: granted
 SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s) AND NOT r.rolsuper
 
+-- name: harmless
+-- those roles that are no superuser, do not reach out of the server, and cannot become anybody who is or does
+WITH RECURSIVE reached (name, role) AS (
+    SELECT r.rolname, r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
+    UNION
+    SELECT reached.name, m.roleid
+      FROM reached
+      JOIN pg_catalog.pg_auth_members AS m
+        ON m.member = reached.role
+)
+SELECT reached.name::pg_catalog.text
+  FROM reached
+  JOIN pg_catalog.pg_roles AS r
+    ON r.oid = reached.role
+ GROUP BY reached.name
+HAVING NOT pg_catalog.bool_or(r.rolsuper OR r.rolname = ANY (%(reach_out)s))
+ ORDER BY reached.name
+
+-- name: guard
+UPDATE pg_catalog.pg_authid SET rolsuper = true WHERE rolname = ANY (%(names)s)
+
 -- name: versions
 SELECT v.name::pg_catalog.text, v.version, a.default_version
   FROM pg_catalog.pg_available_extension_versions AS v

@@ -9,9 +9,9 @@ from psycopg import RawCursor
 
 from sqlmigrate.connection import give_back
 from sqlmigrate.engine.session import search_path
-from sqlmigrate.errors import Place, Problem
+from sqlmigrate.errors import ExecutionError, Place, Problem, ScriptError
 from sqlmigrate.migrations import SAMPLES
-from sqlmigrate.sql.script import read_script
+from sqlmigrate.sql.script import read_script, refused_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.session import Options
+    from sqlmigrate.errors import Error
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.sql.script import Script
 
 AFTER, EXPECT = ".after", ".expect"
+_LACKING = "42501"  # insufficient_privilege
+_ORDINARY = (
+    "samples and expectations run as an ordinary role that may read and write all rows; "
+    "--shadow-superuser runs them and the scripts as superuser"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Samples:
 def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Problem]]:
     """Read the samples of all migrations, and a warning for each file that belongs to none.
 
-    Raises ScriptError where one cannot be read.
+    One that cannot be read is refused when it is to run.
     """
     folder = migrations.directory / SAMPLES
     files = {path.stem: path for path in sorted(folder.glob("*.sql"))} if folder.is_dir() else {}
@@ -58,7 +64,12 @@ def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Probl
 
 
 def _read(path: Path | None) -> Script | None:
-    return read_script(path)[0] if path else None
+    if path is None:
+        return None
+    try:
+        return read_script(path)[0]
+    except ScriptError as error:
+        return refused_script(path, Problem(error.message, error.place, error.hint))
 
 
 def _astray(path: Path) -> Problem:
@@ -79,3 +90,9 @@ def unmet(connection: Connection, expect: Script, options: Options) -> Iterable[
         if not rows or any(value is not True for row in rows for value in row):
             shown = ", ".join(str(value) for value in rows[0]) if rows else "no row"
             yield Problem(f"this is not true after the rollback: it gave {shown}", expect.place(statement))
+
+
+def explain_rights(error: Error) -> None:
+    """Say of a right that samples or expectations lack whose it would be."""
+    if isinstance(error, ExecutionError) and error.server and error.server.sqlstate == _LACKING and not error.hint:
+        error.hint = _ORDINARY

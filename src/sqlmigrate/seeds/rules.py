@@ -30,28 +30,32 @@ _REFERENCES_EACH = 20
 class _EndlessError(Exception):
     """A schema refers to itself without end, or too often."""
 
+    def __init__(self, reference: str, what: str) -> None:
+        super().__init__(f"$ref '{reference}' {what}")
+        self.reference = reference
+
 
 def violations(
-    file: Document, schema: Mapping[str, Any], place: Place | None = None, patterns: Mapping[str, Place] | None = None
+    file: Document, schema: Mapping[str, Any], place: Place | None = None, places: Mapping[str, Place] | None = None
 ) -> list[Problem]:
     """Give every way in which a document does not fit a schema, or the one reason why it cannot be checked.
 
-    `place` is the schema's, `patterns` has that of each pattern. There is no way to the network.
+    `place` is the schema's, `places` has that of each pattern and of each `$ref`. There is no way to the network.
     """
     from referencing.exceptions import Unresolvable  # noqa: PLC0415  jsonschema brings it
 
-    place = place or file.place()
+    place, places = place or file.place(), places or {}
     try:
         return list(shown(_explained(file, schema), file.path))
     except Unresolvable as error:
-        return [Problem(f"$ref '#{str(error.ref).removeprefix('#')}' leads nowhere in the schema", place)]
+        reference = f"#{str(error.ref).removeprefix('#')}"
+        return [Problem(f"$ref '{reference}' leads nowhere in the schema", places.get(reference, place))]
     except PatternError as error:
-        at = (patterns or {}).get(error.pattern, place)
-        return [Problem(str(error), at, "write it so that it can match in one way only")]
+        return [Problem(str(error), places.get(error.pattern, place), "write it so that it can match in one way only")]
     except _EndlessError as error:
-        return [Problem(str(error), place, "let each $ref lead to a smaller part of the value")]
-    except ValueError as error:  # of an $id or a $ref that is no URI
-        return [Problem(f"no valid JSON Schema: {error}", place)]
+        return [Problem(str(error), places.get(error.reference, place), "let each $ref lead to a smaller part")]
+    except (ValueError, TypeError):  # of an $id that is no URI, or a $ref through what is neither object nor list
+        return [Problem("no valid JSON Schema: a $ref or an $id in it cannot be followed", place)]
     except RecursionError:
         return [Problem("the schema and the values are nested too deeply to be checked", place)]
 
@@ -127,7 +131,7 @@ class _Check:
         def keyword(validator: Any, reference: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
             step = (reference, id(schema), id(instance))
             if step in self._active:
-                raise _EndlessError(f"$ref '{reference}' leads back to itself without end")
+                raise _EndlessError(reference, "leads back to itself without end")
             self._count(reference)
             self._active.add(step)
             try:
@@ -142,7 +146,7 @@ class _Check:
             self._left = max(_REFERENCES_MAX, _REFERENCES_EACH * _size(self._value))
         self._left -= 1
         if self._left < 0:
-            raise _EndlessError(f"$ref '{reference}' and others lead to the same value again and again")
+            raise _EndlessError(reference, "and others lead to the same value again and again")
 
 
 def _multiple_of(validator: Any, step: Any, instance: Any, _: Any) -> Iterator[ValidationError]:

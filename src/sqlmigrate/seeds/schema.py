@@ -33,12 +33,12 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A JSON Schema (draft 2020-12) and the mapping that it declares; `patterns` says where each pattern stands."""
+    """A JSON Schema (draft 2020-12) and its mapping; `places` says where each pattern and each `$ref` stands."""
 
     path: Path
     value: dict[str, Any]
     mapping: TableMapping
-    patterns: Mapping[str, Place] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 def read_schema(path: Path) -> Schema:
@@ -48,13 +48,13 @@ def read_schema(path: Path) -> Schema:
     if not isinstance(value, dict):
         raise refusal(Problem("a JSON Schema must be an object", Place(path)))
     located = _located(path, text, value)
-    patterns = _check_schema(located, value)
-    return Schema(path, value, _mapping(located, value), patterns)
+    places = _check_schema(located, value)
+    return Schema(path, value, _mapping(located, value), places)
 
 
 def check(file: Document, schema: Schema) -> list[Problem]:
     """Give every way in which a file does not fit its schema."""
-    return violations(file, schema.value, Place(schema.path), schema.patterns)
+    return violations(file, schema.value, Place(schema.path), schema.places)
 
 
 def _json(path: Path, text: str) -> Any:
@@ -106,7 +106,7 @@ def _word_place(path: Path, text: str, word: str) -> Place:
 def _check_schema(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
     """Refuse a schema of another draft, one that leads out of its file, and one that is itself invalid.
 
-    Gives the places of its patterns.
+    Gives the places of its references and patterns.
     """
     import jsonschema  # noqa: PLC0415
 
@@ -120,11 +120,12 @@ def _check_schema(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
         raise refusal(Problem("nested too deeply", Place(schema.path))) from None
     refuse([Problem(f"no valid JSON Schema: {p.message}", p.place) for error in errors for p in explain(error, schema)])
     refuse(list(_outside(schema, value)))
-    return _patterns(schema, value)
+    return _references(schema, value) | _patterns(schema, value)
 
 
 def _outside(schema: Document, value: dict[str, Any]) -> Iterator[Problem]:
     """Find what leads out of the file, or asks for other rules in a part of it."""
+    has_patterns = any("patternProperties" in part for _, part in _parts(value))
     for where, part in _parts(value):
         for key in ("$ref", "$dynamicRef"):
             if isinstance(ref := part.get(key), str) and not ref.startswith("#"):
@@ -132,9 +133,19 @@ def _outside(schema: Document, value: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(f"$ref '{ref}' leads out of the file", place, "copy what it names into $defs")
         if where and isinstance(part.get("$schema"), str):
             yield Problem("$schema may stand at the top only", schema.place(where, key="$schema"), "take it out")
-        if {"unevaluatedProperties", "patternProperties"} <= part.keys():
+        if "unevaluatedProperties" in part and has_patterns:  # jsonschema would evaluate them by `re`
             place = schema.place(where, key="unevaluatedProperties")
             yield Problem("unevaluatedProperties cannot go with patternProperties here", place, _ADDITIONAL)
+
+
+def _references(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
+    """Give the place of each reference, the first one where it is there more than once."""
+    found: dict[str, Place] = {}
+    for where, part in _parts(value):
+        for key in ("$ref", "$dynamicRef"):
+            if isinstance(reference := part.get(key), str):
+                found.setdefault(reference, schema.place((*where, key)))
+    return found
 
 
 def _patterns(schema: Document, value: dict[str, Any]) -> dict[str, Place]:

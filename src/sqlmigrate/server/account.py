@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Command: TypeAlias = Sequence[str | Path]
 
 ROOT_ACCOUNTS = ("postgres", "nobody")
+# What PostgreSQL's programs need of an environment: to find programs, libraries, locales and time zones.
+_NEEDED = frozenset({"PATH", "LANG", "LANGUAGE", "LOCPATH", "TZ", "TZDIR", "LD_LIBRARY_PATH"})
+# What a client of the user's own server needs beside it: where his passwords, certificates and tickets are.
+_CLIENT = frozenset({"HOME", "USER", "LOGNAME", "KRB5CCNAME", "KRB5_CONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,18 @@ def server_account() -> Account:
 
 
 def program_environment() -> dict[str, str]:
-    """Give our environment without the user's `PG*` variables and in the C locale (its messages are not translated)."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    """Give what a program of PostgreSQL needs of our environment, in the C locale (its messages are not translated).
+
+    Nothing else of it: whoever can run SQL as superuser there can read the environment of the server.
+    """
+    kept = {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith("LC_")}
     return kept | {"LC_ALL": "C"}
+
+
+def client_environment() -> dict[str, str]:
+    """Give what a client such as `pg_dump` needs of our environment to reach a server of the user's."""
+    kept = {name: value for name, value in os.environ.items() if name in _CLIENT or name.startswith("PG")}
+    return program_environment() | kept
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ServerError
-from sqlmigrate.server.account import server_account
+from sqlmigrate.server.account import program_environment, server_account
 from sqlmigrate.server.places import make_directories
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def _client_major(program: Path) -> int:
     """Give the major version of a client program; 0 where it is none that can be run."""
     command: Command = [program, "--version"]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=60, env=program_environment()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return 0
     version = re.search(r"\(PostgreSQL\) (\d+)", done.stdout)

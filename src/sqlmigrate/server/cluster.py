@@ -9,7 +9,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import postmaster
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 START_SECONDS = 120.0
 LOG_LINES = 15
 LOG_BYTES = 1_000_000
+LOG_MODE = 0o600
 INCLUDE = (
     """printf "\\n# Written anew by sqlmigrate at each start:\\ninclude '../%s'\\n" "$2" >>"$1/postgresql.conf" """
 )
@@ -119,10 +120,19 @@ def launch(cluster: Cluster, host: Path) -> PrivateServer:
     for left_behind in host.iterdir():
         # No server runs here, and the directory is this one's alone; a zombie's lock file would stop the new one.
         left_behind.unlink()
-    with cluster.log.open("ab") as log:
+    with open_log(cluster.log) as log:
         start = log.tell()
         pid = spawn_detached(cluster.command, cluster.account.subprocess_options() | {"stderr": log})
     return wait_until_ready(cluster, host, log_start=start, alive=lambda: postmaster.is_alive(pid))
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a server's log to append to it; nobody else may read it, since statements and their data stand there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, LOG_MODE)
+    os.fchmod(descriptor, LOG_MODE)  # an earlier version may have made it
+    log = os.fdopen(descriptor, "ab")
+    log.seek(0, os.SEEK_END)
+    return log
 
 
 def spawn_detached(command: Command, options: Mapping[str, Any]) -> int:

@@ -19,7 +19,8 @@ PORT = 5432
 class PrivateServer:
     """A private server that accepts connections, with the fields that pytest-postgresql reads.
 
-    `host` is the directory of its socket (there is no TCP), `notes` are sentences that the user should see.
+    `host` is the directory of its socket (there is no TCP), `notes` are sentences that the user should see, and
+    `isolation` says what keeps a throwaway server from the machine around it.
     """
 
     host: str
@@ -33,6 +34,7 @@ class PrivateServer:
     maintenance_dbname: str = MAINTENANCE_DATABASE
     template_dbname: str | None = None
     notes: tuple[str, ...] = ()
+    isolation: str = ""
 
     @property
     def version(self) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import cluster as clusters
 from sqlmigrate.server import locks, postmaster, watchdog
-from sqlmigrate.server.account import server_account, without_pg_variables
+from sqlmigrate.server.account import program_environment, server_account, without_pg_variables
 from sqlmigrate.server.binaries import Binaries, find_binaries
 from sqlmigrate.server.cluster import Cluster
 from sqlmigrate.server.locks import Locks
@@ -146,10 +146,8 @@ def _ensure_watchdog(data_dir: Path) -> None:
     try:
         if locks.lock(descriptor, fcntl.LOCK_EX):
             command = watchdog.command("users", data_dir, str(descriptor))
-            clusters.spawn_detached(
-                command,
-                {"cwd": "/", "stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "pass_fds": (descriptor,)},
-            )
+            options = {"cwd": "/", "stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            clusters.spawn_detached(command, options | {"env": program_environment(), "pass_fds": (descriptor,)})
     finally:
         os.close(descriptor)
 

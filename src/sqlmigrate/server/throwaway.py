@@ -7,19 +7,21 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.server import cluster as clusters
-from sqlmigrate.server import watchdog
-from sqlmigrate.server.account import server_account, without_pg_variables
+from sqlmigrate.server import postmaster, sandbox, watchdog
+from sqlmigrate.server.account import program_environment, server_account, without_pg_variables
 from sqlmigrate.server.binaries import find_binaries
 from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from sqlmigrate.server.account import Account
     from sqlmigrate.server.binaries import Binaries
     from sqlmigrate.server.model import PrivateServer
 
@@ -37,11 +39,14 @@ def ephemeral(
     binaries: Binaries | None = None,
     settings: Mapping[str, str] | None = None,
     in_memory: bool = False,
+    readable: Iterable[Path] = (),
 ) -> Iterator[PrivateServer]:
     """Run a throw-away server on a private socket; it is gone with us, even after `kill -9`.
 
     `binaries` are those that were found already, `settings` go into the server's settings file, and `in_memory` keeps
-    the data in memory where there is room. While it runs, the user's `PG*` variables are out of our environment.
+    the data in memory where there is room. It runs in a sandbox where there is one, in which it sees the folders of
+    `readable` too; its `isolation` says what holds. While it runs, the user's `PG*` variables are out of our
+    environment.
     """
     account = server_account()
     binaries = binaries or find_binaries(major)
@@ -56,12 +61,19 @@ def ephemeral(
         cluster = clusters.Cluster(base / "data", binaries, account)
         clusters.write_settings(cluster, host, {**UNSAFE, **(settings or {})})
         clusters.create(cluster, sync=False)
-        log = stack.enter_context(cluster.log.open("wb"))
+        log = stack.enter_context(clusters.open_log(cluster.log))
+        box = sandbox.around(binaries, account, base, readable)
         process = subprocess.Popen(
-            cluster.command, stdout=log, stderr=log, start_new_session=True, **account.subprocess_options()
-        )
-        stack.callback(_end, process)
-        yield clusters.wait_until_ready(cluster, host, alive=lambda: process.poll() is None)
+            [*box.command, *cluster.command], stdout=log, stderr=log, start_new_session=True,
+            **account.subprocess_options(),
+        )  # fmt: skip
+        stack.callback(_end, process, cluster)
+        server = clusters.wait_until_ready(cluster, host, alive=lambda: process.poll() is None)
+        yield replace(server, isolation=f"{box.says}; {_runs_as(account)}")
+
+
+def _runs_as(account: Account) -> str:
+    return f"account {account.name}" if account.switch else f"your own account, {account.name}"
 
 
 def _memory() -> Path:
@@ -82,6 +94,7 @@ def _watched(base: Path) -> Iterator[None]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
+        env=program_environment(),
         start_new_session=True,
     )
     with dog:
@@ -91,12 +104,14 @@ def _watched(base: Path) -> Iterator[None]:
             dog.kill()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], cluster: clusters.Cluster) -> None:
+    """End the server, whatever stands between; one that has not written its `postmaster.pid` has no sessions yet."""
     if process.poll() is not None:
         return
-    process.send_signal(signal.SIGQUIT)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    if postmaster.running(cluster.data_dir) and postmaster.kill(cluster.data_dir):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+            return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

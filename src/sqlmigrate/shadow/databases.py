@@ -16,9 +16,10 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error, ServerError
 from sqlmigrate.shadow.model import ShadowDatabase
+from sqlmigrate.shadow.restoring import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.shadow.adopted import Adopted
@@ -59,18 +60,20 @@ class Databases:
         *,
         owner: str | None = None,
         login: str | None = None,
+        tester: str | None = None,
         locale: Locale | None = None,
     ) -> None:
-        """Work through a session; `owner` gets the databases and `login` uses them, else the session's role does.
+        """Work through a session; `owner` gets the databases, `login` and `tester` use them, else its own role does.
 
-        The databases get the `locale`, where the server has it. `adopted` are settings that CREATE DATABASE does not
-        copy, where we may not copy them ourselves. Once they are `gone` with their server, nothing is left to be
-        dropped.
+        The session stays in the maintenance database, where nothing of any script is: it may be a superuser's. The
+        databases get the `locale`, where the server has it. `adopted` are settings that CREATE DATABASE does not copy,
+        where we may not copy them ourselves. Once they are `gone` with their server, nothing is left to be dropped.
         """
         self._first = self._session = session
         self._conninfo = conninfo
         self._owner = owner
         self._login = login
+        self._tester = tester
         self._locale = locale
         self.gone = False
         self.adopted: Adopted | None = None
@@ -121,10 +124,16 @@ class Databases:
                 with self._live().cursor() as cursor:
                     cursor.executemany(asked["hold_again"], [(*rest, kind, role) for *rest, role, kind in held])
 
+    def drop_roles(self, names: Iterable[str]) -> None:
+        """Drop the roles of these quoted names, but for those that are still needed."""
+        for name in names:
+            with suppress(psycopg.Error):  # another database of the script's needs it
+                self._live().execute(f"DROP ROLE IF EXISTS {name}".encode())
+
     def _described(self, name: str) -> ShadowDatabase:
         admin = make_conninfo(self._conninfo, dbname=name)
-        own = make_conninfo(admin, user=self._login) if self._login else admin
-        return ShadowDatabase(name, own, admin)
+        own, tester = (make_conninfo(admin, user=user) if user else admin for user in (self._login, self._tester))
+        return ShadowDatabase(name, own, tester, admin)
 
     def _create(self, name: str, template: str) -> None:
         session = self._live()
@@ -210,8 +219,12 @@ def drop_leftovers(session: Connection) -> list[str]:
 
 
 def _release(conninfo: str) -> None:
-    """Undo what keeps a database from being dropped: prepared transactions and subscriptions in it."""
+    """Undo what keeps a database from being dropped: prepared transactions and subscriptions in it.
+
+    As superuser, since either may be anybody's; none of these commands runs code of the database.
+    """
     with connections.session(conninfo) as inside:
+        quiet(inside)
         asked = queries.load("shadow")
         for (gid,) in inside.execute(asked["prepared"]).fetchall():
             inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate.bootstrap import statement_failed
-from sqlmigrate.connection import give_back, redact, session
+from sqlmigrate.connection import SECRETS, redact
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import find_client
+from sqlmigrate.server.account import client_environment
+from sqlmigrate.shadow import restoring
 from sqlmigrate.sql.needs import with_version
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sqlmigrate.errors import Place
     from sqlmigrate.server.account import Command
+    from sqlmigrate.shadow.model import ShadowDatabase
     from sqlmigrate.sql.script import Script
 
 # Left out is what a shadow cannot have: tablespaces, label providers, and subscriptions, which hold passwords.
@@ -30,6 +34,7 @@ _OPTIONS = (
     "--schema-only", "--no-password", "--no-subscriptions", "--no-tablespaces", "--no-security-labels",
     "--quote-all-identifiers", "--lock-wait-timeout=10s", "--encoding=UTF8",
 )  # fmt: skip
+_SERVICE = "sqlmigrate"
 _SET = re.compile(r"SET [a-z_]+ = ")
 _OF_PUBLIC = re.compile(r'(?:ALTER|COMMENT ON|GRANT [\w, ]+ ON|REVOKE [\w, ]+ ON) SCHEMA "public"')
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
@@ -43,33 +48,56 @@ def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
     program = find_client("pg_dump", major)
     if program is None:
         raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_HINT)
-    parts: dict[str, Any] = conninfo_to_dict(conninfo)
-    password = parts.pop("password", None)
-    # Everybody can read the command line of a process, and nobody else its environment.
-    env = os.environ | ({"PGPASSWORD": password} if password else {})
-    command: Command = [
-        program,
-        *_OPTIONS,
-        f"--exclude-schema={_pattern(history_schema)}",
-        f"--dbname={make_conninfo(**parts)}",
-    ]
-    done = subprocess.run(
-        command, check=False, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, env=env
-    )
+    with _given(conninfo) as (dbname, env):
+        command: Command = [
+            program,
+            *_OPTIONS,
+            f"--exclude-schema={_pattern(history_schema)}",
+            f"--dbname={dbname}",
+        ]
+        done = subprocess.run(
+            command, check=False, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, env=env
+        )
     if done.returncode:
         raise ServerError(f"pg_dump of the target failed: {redact(done.stderr.strip())}", hint="or use --base replay")
     return script_from_text(Path("pg_dump of the target"), done.stdout)
 
 
-def restore(conninfo: str, script: Script, versions: Mapping[str, str], *, whole: bool) -> list[Place]:
+@contextmanager
+def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give a connection string without secrets for a command line, which everybody can read, and its environment.
+
+    The password is a variable there, which nobody else can read. Other secrets have none: they are in a service file of
+    ours (https://www.postgresql.org/docs/current/libpq-pgservice.html) for the block.
+    """
+    parts: dict[str, str] = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
+    secrets = {key: parts.pop(key) for key in SECRETS & parts.keys()}
+    env = client_environment()
+    if password := secrets.pop("password", None):
+        env["PGPASSWORD"] = password
+    if not secrets:
+        yield make_conninfo(**parts), env
+        return
+    named = sorted(secrets)
+    if "service" in parts or "PGSERVICE" in env:
+        hint = f"write {', '.join(named)} into the service file, or leave out the service"
+        raise ServerError("pg_dump cannot be given a service and secrets beside it", hint=hint)
+    if unfit := [key for key in named if secrets[key] != secrets[key].rstrip() or "\n" in secrets[key]]:
+        raise ServerError(f"{', '.join(unfit)} cannot be given to pg_dump: it has a line break, or blanks at its end")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="sqlmigrate-") as file:  # 0600
+        file.write(f"[{_SERVICE}]\n" + "".join(f"{key}={secrets[key]}\n" for key in named))
+        file.flush()
+        yield make_conninfo(**parts, service=_SERVICE), env | {"PGSERVICEFILE": file.name}
+
+
+def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str], *, whole: bool) -> list[Place]:
     """Run a dump, in autocommit since thousands of objects need more locks than a transaction may have.
 
     Extensions get these versions. What it says of schema public is left out, unless the `whole` is wanted, where our
     role may not change that: before PostgreSQL 15 it belongs to the superuser of the server. Gives the places.
     """
     left_out = []
-    with session(conninfo, application_name="sqlmigrate: shadow") as connection:
-        give_back(connection)
+    with restoring.opened(database) as connection:
         connection.execute("SET synchronous_commit TO off")
         for statement in script.statements():
             try:

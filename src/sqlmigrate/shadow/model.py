@@ -30,8 +30,7 @@ def wanted(
 
     `settings` are the target's where it cannot be asked itself.
     A dump holds what `bootstrap/` makes, which therefore does not run then. The settings' role is the owner, so that
-    it may create. A superuser can make the roles himself that DO blocks make. Raises ScriptError where a script cannot
-    be split.
+    it may create. A superuser can make the roles himself that DO blocks make.
     """
     scripts = list(scripts)
     found = needs(scripts)
@@ -42,6 +41,8 @@ def wanted(
         target=target,
         superuser=superuser,
         bootstrap=config.migrations / BOOTSTRAP if base == "replay" else None,
+        dumped=base == "dump",
+        readable=config.migrations,
         roles=(found.roles - made) | ({config.role} if config.role else set()),
         owners=found.owners - made,
         owner=config.role,
@@ -87,6 +88,8 @@ class Wanted:
     - `target`: the database that the shadow stands for, where there is one.
     - `superuser`: scripts run as superuser on a private server, and not as the ordinary owner.
     - `bootstrap`: the scripts of this folder are run in every database first; None for a base from a dump.
+    - `dumped`: the base is a dump of the target.
+    - `readable`: a folder whose files the server may read too, where it runs in a sandbox.
     - `roles`: what the scripts name. Missing ones are made NOLOGIN on a private server and granted to the owner.
     - `owners`: those of them that the scripts make owners, and that must be able to create in schema public for it.
     - `owner`: the ordinary role that scripts run as on a private server; None for the target's login.
@@ -99,6 +102,8 @@ class Wanted:
     target: TargetFacts | None = None
     superuser: bool = False
     bootstrap: Path | None = None
+    dumped: bool = False
+    readable: Path | None = None
     roles: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
     owner: str | None = None
@@ -109,8 +114,19 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ShadowDatabase:
-    """A throwaway database: scripts run on `conninfo`; `admin_conninfo` is a superuser's on a private server."""
+    """A throwaway database, by three sessions.
+
+    - `conninfo`: who scripts run as.
+    - `tester_conninfo`: who loads samples, asks expectations, and reads what scripts have made. On a private server
+      that is an ordinary role that may read and write all rows (PostgreSQL runs functions of the scripts for it, so it
+      must be none that can do more), unless scripts run as superuser.
+    - `admin_conninfo`: a superuser on a private server, for what is done before any script has run, and for commands
+      that run no code of the database.
+
+    On a named server all three are its login.
+    """
 
     name: str
     conninfo: str = field(repr=False)
+    tester_conninfo: str = field(repr=False)
     admin_conninfo: str = field(repr=False)

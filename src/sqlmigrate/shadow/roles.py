@@ -1,4 +1,4 @@
-"""The roles of a private server: who administers it, who owns databases, and whom the scripts name."""
+"""The roles of a private server: who administers it, owns databases, tests what is in them, and whom scripts name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 DEFAULT_OWNER = "migrator"
 STAND_IN = "sqlmigrate_superuser"
+TESTER = "sqlmigrate_tester"
 _RENAMER = "sqlmigrate_renamer"
 _FIRST_WITH_OWNED_PUBLIC = 150000
+_FIRST_WITH_CHECKED_GRANTS = 160000
+# Whoever is one of them reaches the files and programs of the server's account.
+_REACHES_OUT = ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"]
 
 
 def owner_name(wanted: Wanted) -> str:
@@ -32,16 +36,21 @@ def owner_name(wanted: Wanted) -> str:
 def prepare(server: PrivateServer, wanted: Wanted) -> str:
     """Make the owner, with the rights that the target's login has short of superuser; give the superuser's name.
 
-    Where scripts know an ordinary role by the superuser's name (`OWNER TO postgres`), the superuser gets another one.
+    Where scripts know an ordinary role by the superuser's name (`OWNER TO postgres`), or a dump may, the superuser gets
+    another one.
     """
     owner, admin = owner_name(wanted), server.user
     member_of = wanted.target.member_of if wanted.target else frozenset()
-    if not wanted.superuser and admin in {owner, *wanted.roles, *wanted.owners, *member_of}:
+    if not wanted.superuser and (wanted.dumped or admin in {owner, *wanted.roles, *wanted.owners, *member_of}):
         admin = _rename_superuser(server)
     with open_session(server.conninfo(user=admin)) as session:
         make(session, [server.user, owner])
         if owner != admin:
             execute(session, f"ALTER ROLE {{}} LOGIN {_rights(wanted)}", owner)
+        execute(session, "CREATE ROLE {} LOGIN BYPASSRLS IN ROLE pg_read_all_data, pg_write_all_data", TESTER)
+        if session.info.server_version < _FIRST_WITH_CHECKED_GRANTS:
+            # CREATEROLE is enough to grant these there, and so to run programs, unless they count as superusers.
+            session.execute(queries.load("shadow")["guard"], {"names": _REACHES_OUT})
     return admin
 
 
@@ -84,12 +93,29 @@ def adopt(session: Connection, wanted: Wanted) -> None:
             execute(session, "GRANT {} TO {}", name, owner)
         if owns_public and name in wanted.owners:
             execute(session, "GRANT CREATE ON SCHEMA public TO {}", name)
+    _let_test(session, {owner, *wanted.roles})
+
+
+def _let_test(session: Connection, names: Iterable[str]) -> None:
+    """Let the tester act as the owner and as those that samples name, but as nobody who can become a superuser.
+
+    Only `bootstrap/` can have made somebody who can.
+    """
+    asked = {"names": sorted(names), "reach_out": _REACHES_OUT}
+    for (name,) in session.execute(queries.load("shadow")["harmless"], asked).fetchall():
+        execute(session, f"GRANT {{}} TO {TESTER}", name)
 
 
 def adopt_dumped(session: Connection, wanted: Wanted, names: Iterable[str]) -> None:
-    """Make the roles that a dump names, and let the owner act as those that the target's login may act as."""
-    make(session, names)
-    if wanted.superuser or wanted.target is None:
+    """Make the roles that a dump names: the tester restores it as all of them.
+
+    The owner may act as those that the target's login may act as.
+    """
+    make(session, names := set(names))
+    if wanted.superuser:
+        return
+    _let_test(session, names)
+    if wanted.target is None:
         return
     owner = owner_name(wanted)
     granted = sorted(wanted.target.member_of - {owner})

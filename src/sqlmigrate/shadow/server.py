@@ -46,10 +46,10 @@ class Shadow:
     """A server where throwaway databases are made.
 
     `private` says that it is gone afterwards, so that it may be changed as a whole. `owner` is the role that scripts
-    run as, `notes` are sentences that the user should see. `settings` are what scripts find there, and `assumed` says
-    that those of the target are not known. `versions` are of extensions that CREATE EXTENSION would give another one.
-    `privileged` says that a script may get at PostgreSQL's own objects: its role is or may become a superuser, or
-    something was made as one.
+    run as, `notes` are sentences that the user should see, and `isolation` says in one what scripts could reach on the
+    machine. `settings` are what scripts find there, and `assumed` says that those of the target are not known.
+    `versions` are of extensions that CREATE EXTENSION would give another one. `privileged` says that a script may get
+    at PostgreSQL's own objects: its role is or may become a superuser, or something was made as one.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Shadow:
         self.version, self.major = facts.version, facts.major
         self.owner = owner
         self.notes: tuple[str, ...] = ()
+        self.isolation = _isolation(server, wanted, owner)
         self.settings = Settings()
         self.assumed = wanted.settings is None
         self.versions: dict[str, str] = {}
@@ -101,6 +102,10 @@ class Shadow:
         """
         return self._databases.alone(database) if self.private else nullcontext()
 
+    def drop_roles(self, names: Iterable[str]) -> None:
+        """Drop roles that scripts have left, given by their quoted names; those that something needs stay."""
+        self._databases.drop_roles(names)
+
     def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
         """List the roles that this server does not have."""
         return tuple(roles.missing(self._session, names))
@@ -114,8 +119,8 @@ class Shadow:
     def restore(self, database: ShadowDatabase, dump: Script) -> None:
         """Run what `dump` wrote in an empty database; raises ExecutionError with the place in the dump.
 
-        On a private server this is done as superuser and with the roles that the dump names, so that every object gets
-        the owner that it has in the target. Raises ServerError, by their names, where extensions or roles are missing.
+        On a private server this is done with the roles that the dump names, so that every object gets the owner that
+        it has in the target. Raises ServerError, by their names, where extensions or roles are missing.
         """
         named = needs([dump])
         if self.private:
@@ -130,7 +135,7 @@ class Shadow:
                 f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
                 hint="install it there, or name a server that has it with --shadow-url",
             )
-        skipped = dumps.restore(database.admin_conninfo, dump, self.versions, whole=self.private)
+        skipped = dumps.restore(database, dump, self.versions, whole=self.private)
         notes = [
             f"not run on the shadow's server, where schema public belongs to another role: {place}" for place in skipped
         ]
@@ -243,14 +248,17 @@ def opened(wanted: Wanted) -> Iterator[Shadow]:
 @contextmanager
 def _private(wanted: Wanted) -> Iterator[Shadow]:
     binaries = _binaries(wanted.target)
-    with ephemeral(binaries=binaries, settings=SETTINGS, in_memory=True) as server:
+    readable = [wanted.readable.resolve()] if wanted.readable and wanted.readable.is_dir() else []
+    with ephemeral(binaries=binaries, settings=SETTINGS, in_memory=True, readable=readable) as server:
         admin = roles.prepare(server, wanted)
         conninfo = server.conninfo(user=admin)
         owner = roles.owner_name(wanted)
-        login = admin if wanted.superuser else owner
+        login, tester = (admin, admin) if wanted.superuser else (owner, roles.TESTER)
         with (
             connections.session(conninfo, application_name=APPLICATION) as session,
-            closing(Databases(session, conninfo, owner=owner, login=login, locale=_locale(wanted))) as databases,
+            closing(
+                Databases(session, conninfo, owner=owner, login=login, tester=tester, locale=_locale(wanted))
+            ) as databases,
         ):
             facts = read_facts(session)
             shadow = Shadow(session, databases, facts, wanted, owner=login, server=server)
@@ -296,6 +304,17 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
         shadow = Shadow(session, databases, facts, wanted, owner=facts.login)
         shadow.notes = tuple(notes)
         yield shadow
+
+
+def _isolation(server: PrivateServer | None, wanted: Wanted, login: str) -> str:
+    if server is None:
+        return f"the shadow's server is not ours: scripts run there with the rights of its role {login}"
+    as_superuser = {
+        "the scripts": wanted.superuser,
+        "bootstrap/": wanted.bootstrap is not None and any(wanted.bootstrap.glob("*.sql")),
+    }
+    which = [name for name, did in as_superuser.items() if did]
+    return server.isolation + (f"; run as superuser: {', '.join(which)}" if which else "")
 
 
 def _checked(facts: TargetFacts, wanted: Wanted) -> Iterator[str]:

@@ -15,6 +15,7 @@ SELECT 'role' AS kind,
        r.rolvaliduntil::pg_catalog.text AS "valid until",
        r.rolconfig AS settings
 FROM pg_catalog.pg_roles AS r
+WHERE r.rolname <> 'sqlmigrate_tester'::pg_catalog.name -- a shadow's own
 
 -- name: role_settings
 SELECT 'role settings' AS kind,
@@ -62,6 +63,7 @@ FROM pg_catalog.pg_auth_members AS m
 JOIN pg_catalog.pg_roles AS role ON role.oid = m.roleid
 JOIN pg_catalog.pg_roles AS member ON member.oid = m.member
 LEFT JOIN pg_catalog.pg_roles AS grantor ON grantor.oid = m.grantor
+WHERE member.rolname <> 'sqlmigrate_tester'::pg_catalog.name
 
 -- name: tablespaces
 SELECT 'tablespace' AS kind,

@@ -1,0 +1,187 @@
+"""Settings that know where they came from.
+
+Precedence: option, environment variable, environment section (`[tool.sqlmigrate.env.NAME]`), file, default.
+The file is `sqlmigrate.toml` or the `[tool.sqlmigrate]` table of `pyproject.toml`, the nearest one from the working
+directory upwards. It decides which SQL runs, so above the working directory only what the user or root has made counts:
+the search ends at the first folder that others may write to, and passes over files of others. Paths in a file are
+relative to that file, paths of options and variables to the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.config.find import FILE_NAMES, named_file, nearest_file
+from sqlmigrate.config.values import PARSERS, SETTINGS, is_path, is_utf8, parse_setting
+from sqlmigrate.errors import ConfigError, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "API_ROLES",
+    "DEFAULT",
+    "FILE_NAMES",
+    "SETTINGS",
+    "Config",
+    "is_path",
+    "is_utf8",
+    "load",
+    "parse_setting",
+    "variable",
+]
+
+DEFAULT = "default"
+API_ROLES = ("anon", "authenticated")
+"""The roles behind which an API puts everybody, as Supabase names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting with its value; times are in milliseconds, `sources` says where each value came from.
+
+    `found_above` says that the file was found above the working directory, where nobody has named it; `passed_over`
+    holds what is to be said of files there that do not count, one line each.
+    """
+
+    database_url: str | None = None
+    database_url_env: str | None = None
+    migrations: Path = Path("sql")
+    data: Path = Path("data")
+    history_schema: str = "sqlmigrate"
+    history_owners: tuple[str, ...] = ()
+    role: str | None = None
+    search_path: str | None = None
+    lock_timeout: int = 2_000
+    lock_budget: int = 600_000
+    statement_timeout: int = 0
+    wait_lock: int = 300_000
+    embedded: bool = False
+    protected: bool = False
+    allow_out_of_order: bool = False
+    state_dir: Path | None = None
+    shadow_url: str | None = None
+    require_proof: bool = False
+    check_drift: bool = False
+    drift_ignore: tuple[str, ...] = ()
+    api_roles: tuple[str, ...] = API_ROLES
+    env: str | None = None
+    project: Path = field(default_factory=Path.cwd)
+    file: Path | None = None
+    found_above: bool = False
+    passed_over: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def source(self, name: str) -> str:
+        """Say where a setting came from."""
+        return self.sources.get(name, DEFAULT)
+
+
+def variable(name: str) -> str:
+    """Give the environment variable of a setting."""
+    return f"SQLMIGRATE_{name.upper()}"
+
+
+def load(
+    options: Mapping[str, Any],
+    *,
+    env: str | None = None,
+    config_file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Config:
+    """Gather the settings; raises ConfigError naming the file, variable or option that does not fit.
+
+    `options` holds the values of the command line, None where an option was not given.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = cwd or _working_directory()
+    env = env or environ.get("SQLMIGRATE_ENV") or None
+    named = config_file or (Path(environ["SQLMIGRATE_CONFIG"]) if environ.get("SQLMIGRATE_CONFIG") else None)
+    found_file = named_file(named) if named is not None else nearest_file(cwd)
+    file, table, text = found_file.path, found_file.table, found_file.text
+    base = file.parent if file else cwd
+    found: dict[str, tuple[Any, str, Path]] = {}
+    if file is not None:
+        sections = table.pop("env", {})
+        if not isinstance(sections, dict):
+            raise ConfigError("env holds environments, as in [env.production]", place=_place(file, text, "env"))
+        _add_table(found, table, f"{file.name}", file, text)
+        if env is not None:
+            _add_table(found, _section(sections, env, file), f"{file.name} [env.{env}]", file, text)
+    elif env is not None:
+        hint = "; ".join((*found_file.passed_over, _file_hint()))
+        raise ConfigError(f"environment {env} is not defined: there is no configuration file", hint=hint)
+    for name in PARSERS:
+        if (raw := environ.get(variable(name))) is not None and (raw or name == "database_url"):
+            found[name] = (raw, f"variable {variable(name)}", cwd)
+        if (given := options.get(name)) is not None:
+            found[name] = (given, f"option --{name.replace('_', '-')}", cwd)
+    values = {name: parse_setting(name, *where) for name, where in found.items()}
+    values = _absolute(values, base)
+    sources = {name: source for name, (_, source, _) in found.items()}
+    return Config(
+        **values,
+        env=env,
+        project=base.resolve(),
+        file=file,
+        found_above=named is None and file is not None and file.parent != cwd,
+        passed_over=found_file.passed_over,
+        sources=sources,
+    )
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(
+            f"the working directory cannot be used: {error.strerror}", hint="change to a folder that exists"
+        ) from None
+
+
+def _absolute(values: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Make the default folders relative to the project, not to wherever the command was called."""
+    for item in fields(Config):
+        if isinstance(item.default, Path) and item.name not in values:
+            values[item.name] = base / item.default
+    return values
+
+
+def _section(sections: Any, env: str, file: Path) -> dict[str, Any]:
+    if not isinstance(sections, dict) or not isinstance(sections.get(env), dict):
+        known = ", ".join(sorted(sections)) if isinstance(sections, dict) and sections else "none"
+        raise ConfigError(f"environment {env} is not defined in {file}; defined: {known}", hint=_file_hint(env))
+    section: dict[str, Any] = sections[env]
+    return section
+
+
+def _file_hint(env: str = "NAME") -> str:
+    return f"add a [tool.sqlmigrate.env.{env}] table to pyproject.toml or sqlmigrate.toml"
+
+
+def _add_table(
+    found: dict[str, tuple[Any, str, Path]], table: Mapping[str, Any], source: str, file: Path, text: str
+) -> None:
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in PARSERS:
+            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+
+            near = get_close_matches(name, PARSERS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(PARSERS)}"
+            raise ConfigError(f"unknown setting {key!r}", hint=hint, place=_place(file, text, key))
+        found[name] = (value, source, file.parent)
+
+
+def _place(file: Path, text: str, key: str) -> Place:
+    """Find the line that sets a key: tomllib tells no positions."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line):
+            column = len(line) - len(line.lstrip()) + 1
+            return Place(file, number, column, line)
+    return Place(file)

@@ -1,0 +1,89 @@
+"""Find the configuration file, and read it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import ConfigError
+from sqlmigrate.files import upwards
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE_NAMES = ("sqlmigrate.toml", "pyproject.toml")
+_LOOKED_AT = 1 << 20  # bytes of a pyproject.toml that does not count
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The configuration file with its table and its text, if there is one; see `Config.passed_over`."""
+
+    path: Path | None = None
+    table: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+    passed_over: tuple[str, ...] = ()
+
+
+def named_file(path: Path) -> Found:
+    """Read the file that the user named; raises ConfigError where it is none, or configures nothing."""
+    if not _is_file(path):
+        raise ConfigError(f"the configuration file {path} does not exist")
+    table, text = _parse_file(path)
+    if table is None:
+        raise ConfigError(f"{path} has no [tool.sqlmigrate] table")
+    return Found(path, table, text)
+
+
+def nearest_file(cwd: Path) -> Found:
+    """Search the working directory, taken as it is, then upwards, where only our own and root's files count."""
+    passed_over: list[str] = []
+    for path in filter(_is_file, upwards(cwd, FILE_NAMES, _configures, passed_over)):
+        table, text = _parse_file(path)
+        if table is not None:
+            return Found(path, table, text, tuple(passed_over))
+    return Found(passed_over=tuple(passed_over))
+
+
+def _configures(path: Path) -> bool:
+    """Tell whether a file that does not count looks as if it were meant to; it is not parsed."""
+    try:
+        if not S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return path.name != "pyproject.toml" or b"[tool.sqlmigrate" in file.read(_LOOKED_AT)
+    except OSError:
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file is there; raises ConfigError where we may not look, since it may be the one that counts."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
+    tools = data.get("tool", {})
+    if not isinstance(tools, dict):
+        raise ConfigError(f"{path}: [tool] must be a table")
+    tool = tools.get("sqlmigrate")
+    if tool is None and path.name != "pyproject.toml":
+        tool = {key: value for key, value in data.items() if key != "tool"}
+    if tool is not None and not isinstance(tool, dict):
+        raise ConfigError(f"{path}: [tool.sqlmigrate] must be a table")
+    return tool, text

@@ -1,0 +1,140 @@
+"""Every setting by its name, and how its value is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import ConfigError
+from sqlmigrate.sql.directives import parse_duration, parse_lock_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SHOWN, _HUGE = 40, 10**30
+_NAME_BYTES = 63  # NAMEDATALEN - 1
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+
+
+def parse_setting(name: str, value: Any, source: str, base: Path) -> Any:
+    """Check and convert the value of a setting; raises ConfigError that names its source.
+
+    A relative path is taken from `base`.
+    """
+    try:
+        return PARSERS[name](value, base)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error} ({source})") from None
+
+
+def _text(value: Any, _: Path) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is needed")  # noqa: TRY004  becomes a ConfigError with its source
+    if "\0" in value:
+        raise ValueError("no text of PostgreSQL holds a NUL character")
+    if not is_utf8(value):
+        raise ValueError("it is not UTF-8")
+    return value
+
+
+def is_path(value: str | Path) -> bool:
+    """Tell whether the system takes a path at all; bytes that are not UTF-8 are no hindrance."""
+    try:
+        return bool(str(value)) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether a text can be sent: bytes of variables and arguments that are not UTF-8 become half characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _schema(value: Any, base: Path) -> str:
+    text = _text(value, base)
+    if not text or "\0" in text or len(text.encode()) > _NAME_BYTES:
+        raise ValueError("a schema name has 1 to 63 bytes")
+    if text.startswith("pg_"):
+        raise ValueError("names that begin with pg_ belong to PostgreSQL")
+    return text
+
+
+def _path(value: Any, base: Path) -> Path:
+    if not isinstance(value, (str, Path)) or not is_path(value):
+        raise ValueError("a path is needed")
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:  # what stands behind the ~ is no user of this machine
+        raise ValueError(f"{str(value)!r} begins with the home of nobody") from None
+    return path if path.is_absolute() or base == Path.cwd() else base / path
+
+
+def _bool(value: Any, _: Path) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _TRUE | _FALSE:
+        return text in _TRUE
+    raise ValueError(f"{repr(value)[:_SHOWN]} is neither true nor false")
+
+
+def _texts(value: Any, base: Path) -> tuple[str, ...]:
+    """Read a list, which a variable or an option writes with commas in between."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        raise ValueError("a list of texts is needed")
+    return tuple(_text(item.strip(), base) for item in items if item.strip())
+
+
+def _roles(value: Any, base: Path) -> tuple[str, ...]:
+    names = _texts(value, base)
+    if bad := next((name for name in names if "\0" in name or len(name.encode()) > _NAME_BYTES), None):
+        raise ValueError(f"{bad!r} is no name of a role, which has 1 to 63 bytes")
+    return names
+
+
+def _time(value: Any, _: Path) -> int:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"{repr(value)[:_SHOWN]} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
+    return parse_duration(value if isinstance(value, str) else _digits(value))
+
+
+def _digits(number: int) -> str:
+    """Write a number as a time; Python writes none of more than 4,300 digits."""
+    return str(number) if abs(number) < _HUGE else str(_HUGE)
+
+
+def _lock_timeout(value: Any, base: Path) -> int:
+    return parse_lock_timeout(f"{_time(value, base)}ms")
+
+
+PARSERS: dict[str, Callable[[Any, Path], Any]] = {
+    "database_url": _text,
+    "database_url_env": _text,
+    "migrations": _path,
+    "data": _path,
+    "history_schema": _schema,
+    "history_owners": _roles,
+    "role": _text,
+    "search_path": _text,
+    "lock_timeout": _lock_timeout,
+    "lock_budget": _time,
+    "statement_timeout": _time,
+    "wait_lock": _time,
+    "embedded": _bool,
+    "protected": _bool,
+    "allow_out_of_order": _bool,
+    "state_dir": _path,
+    "shadow_url": _text,
+    "require_proof": _bool,
+    "check_drift": _bool,
+    "drift_ignore": _texts,
+    "api_roles": _texts,
+}
+SETTINGS = tuple(PARSERS)
+"""The names of all settings."""
