@@ -23,7 +23,7 @@ from fixtures.postgres import ROLE
 from sqlmigrate.errors import Error, HalfWayError
 from sqlmigrate.events import Event, RowsReturned, WaitingForRunLock
 from sqlmigrate.runlock import lock_key
-from sqlmigrate.server import PrivateServer, ensure_database, ephemeral
+from sqlmigrate.server import PrivateServer, ensure_database, ephemeral, sandbox
 from support import network
 from support.command import Outcome, started
 from support.network import CLIENT, SERVER, Network
@@ -277,6 +277,8 @@ def far_server(net, clean_environment, binaries) -> Iterator[PrivateServer]:
     settings = {"listen_addresses": SERVER, "hba_file": str(rules)}
     with ExitStack() as stack:
         stack.callback(rules.unlink)
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sandbox, "PROGRAM", "none")  # a sandbox would take the network away
         with net.inside(net.server):
             server = stack.enter_context(ephemeral(binaries.major, settings=settings, in_memory=True))
         yield server
