@@ -292,3 +292,12 @@ def test_what_is_there_afterwards_or_was_not_before_is_none_of_it(shadow, ground
 
     assert traced.error is None
     assert not {"H23", "H27", "H28"} & {item.code for item in check(Context(traced, shadow.owner))}
+
+
+def test_row_level_security_of_a_new_table_is_no_change_of_one_in_use(hazards):
+    switched = "ALTER TABLE {} ENABLE ROW LEVEL SECURITY;"
+    made = "CREATE TABLE n (id int PRIMARY KEY);" + switched.format("n") + "CREATE POLICY p ON n USING (true);"
+
+    assert "H14" not in {code for code, _ in hazards(made + "ALTER TABLE n RENAME TO m;")}
+    assert ("H14", 1) in hazards(switched.format("a"))
+    assert ("H14", 2) in hazards("ALTER TABLE a RENAME TO c;" + switched.format("c"))

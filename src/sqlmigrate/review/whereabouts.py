@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import ScriptError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.sql.script import Script
+    from sqlmigrate.sql.script import Script, Statement
 
 # Who asks for the version mostly means the syntax, which the scratch server shares; version() tells the machine too.
 _FUNCTIONS = (
@@ -34,9 +37,9 @@ _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 def asks_where(script: Script) -> Iterator[str]:
     """Give a note for each statement that asks, in the bodies of functions and DO blocks too, as far as it is written.
 
-    What is put together while it runs is not seen.
+    What is put together while it runs is not seen, nor is what follows a mistake that ends the reading.
     """
-    for statement in script.statements():
+    for statement in _readable(script):
         text = _COMMENT.sub(lambda found: " " * len(found[0]), statement.text)
         asked = dict.fromkeys(_shown(found) for found in _ASKS.finditer(text))
         if asked:
@@ -44,6 +47,12 @@ def asks_where(script: Script) -> Iterator[str]:
                 f"{script.place(statement)} asks where it runs ({', '.join(asked)}): "
                 "it may behave differently on the target, which this review cannot see"
             )
+
+
+def _readable(script: Script) -> Iterator[Statement]:
+    """Give the statements up to a mistake; that is said elsewhere."""
+    with suppress(ScriptError):
+        yield from script.statements()
 
 
 def _shown(found: re.Match[str]) -> str:

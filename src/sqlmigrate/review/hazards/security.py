@@ -77,7 +77,7 @@ def _other_rows(context: Context) -> Iterator[Found]:
         for text in one.touched.changed:
             before, after = one.step.before.get(text, {}), one.step.after.get(text, {})
             if (
-                text.startswith("table ")
+                text.removeprefix("table ") in one.step.known
                 and before
                 and after
                 and before.get("row security") != after.get("row security")
