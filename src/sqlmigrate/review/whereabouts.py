@@ -36,7 +36,7 @@ def asks_where(script: Script) -> Iterator[str]:
 
     What is put together while it runs is not seen.
     """
-    for statement in script.statements():
+    for statement in script.readable_statements():
         text = _COMMENT.sub(lambda found: " " * len(found[0]), statement.text)
         asked = dict.fromkeys(_shown(found) for found in _ASKS.finditer(text))
         if asked:
