@@ -171,9 +171,9 @@ def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: mo
     return "warning" if mild or "warning" in severities or back & {"danger", "warning"} else "fine"
 
 
-def crashed(item: Migration, bug: str) -> model.Migration:
-    """Describe a migration whose review met a mistake of ours."""
-    error = f"{bug}; nothing is known of this migration, the others were reviewed"
+def stopped(item: Migration, reason: str, *, bug: str | None = None) -> model.Migration:
+    """Describe a migration whose review ended before it was made, by a mistake of ours where `bug` says so."""
+    error = f"{reason}; nothing is known of this migration, the others were reviewed"
     up = not_run(item.script, "apply", error, transactional=item.transactional)
     proof = model.Proof("unknown", ("it was not tried",))
     return model.Migration(item.migration_id, up, None, proof, depends=item.depends, verdict="fails", bug=bug)

@@ -13,7 +13,7 @@ from sqlmigrate import __version__, catalog, proofs
 from sqlmigrate import connection as connections
 from sqlmigrate.bugs import as_bug
 from sqlmigrate.config import API_ROLES
-from sqlmigrate.errors import Error
+from sqlmigrate.errors import Error, ScriptError
 from sqlmigrate.events import BugMet, ScriptStarted, ignore
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
@@ -260,12 +260,15 @@ class _Reviewer:
         left_out = tuple(ground.left_out)
         try:
             found = self._one(migration, ground)
+        except ScriptError as error:  # it is this migration's verdict, like a mistake of ours
+            found = assemble.stopped(migration, str(error))
+            runner.replay(migration, ground)
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
             bug = as_bug(error)
             self.observer(BugMet(migration.migration_id, bug.report))
-            found = assemble.crashed(migration, bug.message)
+            found = assemble.stopped(migration, bug.message, bug=bug.message)
             runner.replay(migration, ground)
         notes = [f"tried without {item.migration_id}, which could not be applied before it" for item in left_out]
         return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))

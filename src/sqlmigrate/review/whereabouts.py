@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from sqlmigrate.errors import ScriptError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.sql.script import Script, Statement
+    from sqlmigrate.sql.script import Script
 
 # Who asks for the version mostly means the syntax, which the scratch server shares; version() tells the machine too.
 _FUNCTIONS = (
@@ -39,7 +36,7 @@ def asks_where(script: Script) -> Iterator[str]:
 
     What is put together while it runs is not seen, nor is what follows a mistake that ends the reading.
     """
-    for statement in _readable(script):
+    for statement in script.readable_statements():
         text = _COMMENT.sub(lambda found: " " * len(found[0]), statement.text)
         asked = dict.fromkeys(_shown(found) for found in _ASKS.finditer(text))
         if asked:
@@ -47,12 +44,6 @@ def asks_where(script: Script) -> Iterator[str]:
                 f"{script.place(statement)} asks where it runs ({', '.join(asked)}): "
                 "it may behave differently on the target, which this review cannot see"
             )
-
-
-def _readable(script: Script) -> Iterator[Statement]:
-    """Give the statements up to a mistake; that is said elsewhere."""
-    with suppress(ScriptError):
-        yield from script.statements()
 
 
 def _shown(found: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ import psycopg
 
 from sqlmigrate.bugs import as_bug
 from sqlmigrate.connection import server_message, session
-from sqlmigrate.errors import Error, ExecutionError, Problem
+from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.comparison import Comparison
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
@@ -122,12 +122,12 @@ class _Pairs:
                 found = self._in_another_zone(found, migration, ground, samples)
             if samples.after or samples.expect:
                 found = self._with_expectations(found, migration, ground, samples)
+        except ScriptError as error:
+            return self._stopped(migration, ground, error)
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
-            failure = Failure("review of the pair", as_bug(error))
-            self.runner.replay(migration, ground)
-            return RoundTrip(migration.migration_id, Verdict.FAILS, failure=failure)
+            return self._stopped(migration, ground, as_bug(error))
         if trial.reached is not None or samples.before:
             ground.known = trial.reached or ground.known
             if not (cluster and trial.applied):
@@ -135,6 +135,12 @@ class _Pairs:
         else:
             ground.leave_out(migration, found.failure.error if found.failure else None)
         return found
+
+    def _stopped(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
+        """Give the verdict of a pair that could not be tried to its end, and go on behind it as far as that goes."""
+        self.runner.replay(migration, ground)
+        failure = Failure("the round trip", error)
+        return RoundTrip(migration.migration_id, Verdict.FAILS, failure=failure)
 
     def _trial(self, migration: Migration, samples: Samples, ground: Ground, *, cluster: bool) -> _Trial:
         return _Trial(self.runner, migration, samples, ground, cluster=cluster, fingerprints=self.fingerprints)
