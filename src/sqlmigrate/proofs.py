@@ -66,7 +66,10 @@ def any_recorded(migrations: Migrations) -> bool:
 
 
 def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
-    """Record round trips that were tried; gives the files. One that is recorded already stays byte for byte."""
+    """Record round trips that were tried; gives the files. One that is recorded already stays byte for byte.
+
+    One that says nothing of what the target will have is not recorded: see `is_proof`.
+    """
     paths = []
     for proof in _proofs(migrations, trips):
         path = path_of(migrations, proof.migration_id)
@@ -74,6 +77,11 @@ def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
         write_text(path, json.dumps(_as_json(proof), indent=2) + "\n")
         paths.append(path)
     return paths
+
+
+def is_proof(trip: RoundTrip) -> bool:
+    """Tell whether a round trip was tried as it would run, on everything that comes before it, and to its end."""
+    return trip.verdict is not Verdict.NOT_TRIED and not trip.left_out and trip.bug is None
 
 
 def _as_json(proof: Proof) -> dict[str, Any]:
@@ -114,7 +122,7 @@ def _proofs(migrations: Migrations, trips: Iterable[RoundTrip]) -> Iterator[Proo
     samples, _ = find_samples(migrations)
     before = _before(migrations)
     for trip in trips:
-        if trip.verdict is Verdict.NOT_TRIED or trip.postgresql is None:
+        if trip.postgresql is None or not is_proof(trip):
             continue
         migration = migrations.named(trip.migration_id)
         yield Proof(

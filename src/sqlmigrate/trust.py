@@ -32,6 +32,7 @@ _PLAIN = {
     "tree": "inherits, or is inherited from",
     "rule": "has a rule",
     "trigger": "has a trigger",
+    "reference": "has a foreign key from or to a table of others",
     "policy": "has a row level security policy",
     "hidden": "hides rows from this role by row level security",
     "column": "has a generated column, or one of a type that is not PostgreSQL's own",

@@ -30,6 +30,7 @@ from sqlmigrate.errors import (
     UsageError,
 )
 from sqlmigrate.events import Blocked, LockRetry, Notice, ScriptStarted, WaitingForRunLock
+from sqlmigrate.history.names import ours
 from sqlmigrate.migrations import Migration, Migrations
 from sqlmigrate.plan import plan_apply, plan_rollback
 from sqlmigrate.sql.preflight import require_runnable
@@ -175,7 +176,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
     def _require_adopted(self, steps: Sequence[Migration]) -> None:
         """Refuse to apply again what yoyo has applied before us; what we rolled back since may come again."""
         schema, owners = self.options.schema, self.options.history_owners
-        undone = yoyo_tables.undone(self.connection, yoyo_tables.Place(schema, yoyo_tables.TABLE), owners)
+        undone = yoyo_tables.undone(self.connection, ours(schema, owners))
         hashes = [step.migration_hash for step in steps if step.migration_hash not in undone]
         if found := yoyo_tables.not_adopted(self.connection, schema, owners, hashes):
             place, row = found

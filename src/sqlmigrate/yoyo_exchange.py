@@ -11,6 +11,7 @@ from sqlmigrate.connection import Command, probe, require_writable, session
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import ignore
+from sqlmigrate.history.names import ours as tables_of
 from sqlmigrate.migrations import in_order
 from sqlmigrate.poolers import settle_writer
 from sqlmigrate.yoyo_tables import FIRST, TABLE, Place
@@ -132,7 +133,7 @@ def copy_back(
             raise HistoryError(f"{name} stopped half way, which yoyo's tables cannot say", hint=hint)
         place = yoyo_tables.destination(connection, options.schema, owners, where)
         yoyo_tables.require_idle(connection, place, owners)
-        undone = yoyo_tables.undone(connection, Place(options.schema, TABLE), owners)
+        undone = yoyo_tables.undone(connection, tables_of(options.schema, owners))
         return _copy(place, yoyo_tables.rows(connection, place, owners), found, undone)
 
     def write(connection: Connection, planned: Copy) -> None:

@@ -252,10 +252,9 @@ def rows(connection: Connection, place: Place, owners: Collection[str]) -> list[
     return trust.read(connection, tables, query, locked=[place.name], row_factory=factory)[0]
 
 
-def undone(connection: Connection, place: Place, owners: Collection[str]) -> dict[str, datetime]:
-    """Give what the log beside a table says was rolled back or unmarked last: hash and time."""
-    tables = _all(place, owners).only(_LOG)
-    return dict(trust.read(connection, tables, _compose("undone", place), locked=[_LOG])[0])
+def undone(connection: Connection, ours: Tables) -> dict[str, datetime]:
+    """Give what the log of our own history says was rolled back or unmarked last: hash and time."""
+    return dict(trust.read(connection, ours, _compose("undone", Place(ours.schema, TABLE)), locked=[_LOG])[0])
 
 
 def execute(connection: Connection, commands: Iterable[Command]) -> None:

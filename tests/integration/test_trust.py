@@ -25,7 +25,7 @@ CREATE TABLE {0}._yoyo_migration (
 );
 INSERT INTO {0}._yoyo_migration VALUES ('{1}', 'a', '2026-01-01');
 """
-# what runs with the rights of whoever reads or writes the table; each calls evil(), which notes its caller
+# what runs with the rights of whoever reads or writes the table; those that call something call evil(), which counts
 HUNG = {
     "trigger": "CREATE TRIGGER t BEFORE INSERT OR DELETE ON {} EXECUTE FUNCTION public.evil_trigger()",
     "rule": "CREATE RULE r AS ON INSERT TO {} DO ALSO SELECT evil()",
@@ -39,15 +39,18 @@ HUNG = {
     "index": "CREATE INDEX ON {} ((evil()))",
     "part": "CREATE INDEX ON {} ((1)) WHERE evil() IS NOT NULL",
     "child": "CREATE TABLE child () INHERITS ({})",
+    "foreign key from elsewhere": "ALTER TABLE {0} ADD COLUMN extra integer UNIQUE;"
+    "CREATE TABLE child (extra integer REFERENCES {0} (extra) ON DELETE CASCADE)",
+    "foreign key to elsewhere": "CREATE TABLE parent (extra integer PRIMARY KEY);"
+    "ALTER TABLE {} ADD COLUMN extra integer REFERENCES parent",
 }
+# a sequence counts in an immutable function too, and in a transaction that is rolled back
 EVIL = """
-CREATE TABLE called (by name);
-GRANT INSERT ON called TO PUBLIC;
+CREATE SEQUENCE called;
+GRANT USAGE ON called TO PUBLIC;
 CREATE FUNCTION evil() RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    INSERT INTO public.called VALUES (current_user);
-    RETURN 'x';
-EXCEPTION WHEN OTHERS THEN
+    PERFORM pg_catalog.nextval('public.called');
     RETURN 'x';
 END $$;
 CREATE FUNCTION evil_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.evil(); RETURN NULL; END $$;
@@ -92,6 +95,14 @@ def refusal(work: Callable[[], Any]) -> Error:
     with pytest.raises(HistoryError, match="not to be trusted") as caught:
         work()
     return caught.value
+
+
+def was_called(admin: Any) -> bool:
+    return bool(admin.execute("SELECT is_called FROM called").fetchone()[0])
+
+
+def forget_calls(admin: Any) -> None:
+    admin.execute("SELECT setval('called', 1, false)")
 
 
 def as_superuser(runner: Runner, database: Any) -> None:
@@ -228,12 +239,12 @@ def test_nothing_that_hangs_on_the_tables_of_a_trusted_role_runs(applied, admin,
             with pytest.raises(HistoryError, match=rf"sqlmigrate\.{table} is not to be trusted"):
                 trust.require(admin, ours("sqlmigrate", ["migrator"]))
     admin.execute(HUNG[kind].format("sqlmigrate._yoyo_migration"))
-    admin.execute("DELETE FROM called")
+    forget_calls(admin)
 
     for work in call.values():
         refusal(work)
 
-    assert admin.execute("SELECT * FROM called").fetchall() == []
+    assert not was_called(admin)
 
 
 def test_a_view_in_the_place_of_a_table_is_not_read(applied, admin, database, call):
@@ -248,7 +259,7 @@ def test_a_view_in_the_place_of_a_table_is_not_read(applied, admin, database, ca
 
     for work in call.values():
         assert "meta is not to be trusted as a history: it is no plain table" in refusal(work).message
-    assert admin.execute("SELECT * FROM called").fetchall() == []
+    assert not was_called(admin)
 
 
 def test_row_level_security_that_hides_nothing_from_us_is_no_reason(applied, conn, admin):
@@ -265,7 +276,40 @@ def test_an_index_of_somebodys_own_does_no_harm(applied, conn):
     assert ids(applied.apply()) == ["b"]
 
 
-def test_what_is_hung_on_a_shared_table_between_two_scripts_does_not_run(runner, admin, database, new_role):
+def test_the_triggers_of_a_table_that_refers_to_the_history_do_not_run_as_who_writes_it(
+    applied, admin, database, new_role, call
+):
+    """AFTER triggers on rows that go with ours run as whoever deletes those, not as the owner of the other table."""
+    admin.execute(EVIL)
+    other = new_role("LOGIN")
+    admin.execute(f"""
+        GRANT USAGE ON SCHEMA sqlmigrate TO {other};
+        GRANT SELECT, REFERENCES ON sqlmigrate._yoyo_migration TO {other};
+        CREATE SCHEMA theirs AUTHORIZATION {other};
+    """)
+    database.connect_as(other, autocommit=True).execute("""
+        CREATE TABLE theirs.child (
+            id varchar(64) REFERENCES sqlmigrate._yoyo_migration ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
+        );
+        INSERT INTO theirs.child SELECT migration_hash FROM sqlmigrate._yoyo_migration;
+        CREATE TRIGGER t AFTER DELETE ON theirs.child EXECUTE FUNCTION public.evil_trigger();
+    """)
+
+    for name in ("rollback", "unmark", "status"):
+        assert "has a foreign key from or to a table of others" in refusal(call[name]).message
+    assert not was_called(admin)
+
+
+@pytest.mark.parametrize(
+    ("hung", "reason"),
+    [
+        (HUNG["trigger"], "has a trigger"),
+        ("CREATE TABLE child (id varchar(64) REFERENCES {})", "has a foreign key"),
+    ],
+)
+def test_what_is_hung_on_a_shared_table_between_two_scripts_does_not_run(
+    runner, admin, database, new_role, hung, reason
+):
     """The history belongs to a group; another member of it adds a trigger while a run is at work."""
     group = new_role("NOLOGIN")
     admin.execute(f"GRANT {group} TO migrator; CREATE SCHEMA sqlmigrate AUTHORIZATION {group}")
@@ -277,10 +321,10 @@ def test_what_is_hung_on_a_shared_table_between_two_scripts_does_not_run(runner,
     runner.write("b", "SELECT 1;")
 
     with pytest.raises(HistoryError, match="not to be trusted any more, so b was not recorded"):
-        while_it_runs(runner, lambda: other.execute(HUNG["trigger"].format("sqlmigrate._yoyo_migration")))
+        while_it_runs(runner, lambda: other.execute(hung.format("sqlmigrate._yoyo_migration")))
 
-    assert admin.execute("SELECT * FROM called").fetchall() == []
-    assert "has a trigger" in refusal(runner.history).message
+    assert not was_called(admin)
+    assert reason in refusal(runner.history).message
 
 
 def test_a_history_that_nobody_else_can_change_is_looked_at_once(applied):
@@ -288,13 +332,13 @@ def test_a_history_that_nobody_else_can_change_is_looked_at_once(applied):
     assert history.trusted("sqlmigrate", shared=False) == ()
 
 
-@pytest.mark.parametrize("right", ["owner", "trigger"])
+@pytest.mark.parametrize("right", ["owner", "TRIGGER", "REFERENCES", "REFERENCES (id)"])
 def test_a_history_that_others_can_change_is_shared(applied, admin, new_role, right):
     group = new_role("NOLOGIN")
     if right == "owner":
         admin.execute(f"GRANT {group} TO migrator; ALTER TABLE sqlmigrate.log OWNER TO {group}")
     else:
-        admin.execute(f"GRANT TRIGGER ON sqlmigrate.log TO {group}")
+        admin.execute(f"GRANT {right} ON sqlmigrate.log TO {group}")
 
     assert applied.history().shared
     assert ids(applied.apply()) == ["b"]
@@ -337,13 +381,14 @@ def test_policies_and_their_like_on_a_table_of_yoyos_do_not_run_as_the_deployer(
     admin.execute(ADOPTED.format("public", migration_hash("a")))
     admin.execute("ALTER TABLE _yoyo_migration OWNER TO migrator")
     admin.execute(HUNG[kind].format("public._yoyo_migration"))
-    admin.execute("ALTER TABLE _yoyo_migration ENABLE ROW LEVEL SECURITY; DELETE FROM called")
+    admin.execute("ALTER TABLE _yoyo_migration ENABLE ROW LEVEL SECURITY")
+    forget_calls(admin)
     runner.write("a", "SELECT 1;")
 
     for name in ("apply", "from yoyo"):
         refusal(call[name])
 
-    assert admin.execute("SELECT * FROM called").fetchall() == []
+    assert not was_called(admin)
 
 
 def test_an_ordinary_user_of_yoyo_moves_in_where_everybody_may_create_in_public(runner, admin, conn, call):
@@ -409,7 +454,7 @@ def test_a_plan_for_psql_looks_whose_the_history_is_before_it_reads_and_before_e
     assert during.returncode == before.returncode == 3
     assert "division by zero" in during.stderr
     assert "the history is not to be trusted: sqlmigrate status says why" in before.stderr
-    assert admin.execute("SELECT * FROM called").fetchall() == []
+    assert not was_called(admin)
 
 
 def test_what_became_of_a_lost_commit_is_not_known_from_a_history_that_is_not_to_be_trusted_any_more(
@@ -417,13 +462,9 @@ def test_what_became_of_a_lost_commit_is_not_known_from_a_history_that_is_not_to
 ):
     """A trigger is hung on the history of the login itself, and the COMMIT that waits is lost."""
     admin.execute(EVIL)
-    conn.execute("CREATE TABLE ids (id varchar(255) PRIMARY KEY); INSERT INTO ids VALUES ('a'), ('b')")
-    conn.execute(
-        "ALTER TABLE sqlmigrate._yoyo_migration "
-        "ADD FOREIGN KEY (migration_id) REFERENCES ids DEFERRABLE INITIALLY DEFERRED"
-    )
+    conn.execute("ALTER TABLE sqlmigrate._yoyo_migration ADD UNIQUE (migration_id) DEFERRABLE INITIALLY DEFERRED")
     holder = database.connect(autocommit=False)
-    holder.execute("SELECT FROM ids WHERE id = 'b' FOR UPDATE")
+    holder.execute("INSERT INTO sqlmigrate._yoyo_migration (migration_hash, migration_id) VALUES ('of another', 'b')")
     applied.defaults = {"lock_timeout": 60_000}
     applied.write("b", "-- transactional: false\nCREATE TABLE b ();\n")
     trigger = HUNG["trigger"].format("sqlmigrate.log").replace("INSERT OR DELETE", "DELETE")

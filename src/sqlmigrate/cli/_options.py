@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -118,6 +119,18 @@ class App:
         else:
             with opened(choice, self.config) as target, self._telling(target):
                 yield target
+
+    @contextmanager
+    def own_target(self) -> Iterator[Target | None]:
+        """Give the project's private server, if there is one already and no database is named; never in CI."""
+        from sqlmigrate import server  # noqa: PLC0415  not every command has a database
+        from sqlmigrate.target import Choice, named, opened, state_dir  # noqa: PLC0415  same
+
+        if os.environ.get("CI") or named(self.config) is not None or not server.status(state_dir(self.config)):
+            yield None
+            return
+        with opened(Choice(None, "the project's private server"), self.config) as target, self._telling(target):
+            yield target
 
     @contextmanager
     def _telling(self, target: Target) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,3 +249,13 @@ def error_as_json(error: Error) -> dict[str, Any]:
 _SERVER_FIELDS = (
     "severity", "sqlstate", "message", "detail", "hint", "context", "internal_query", "internal_position",
 )  # fmt: skip
+
+
+def saved(report: str) -> str:
+    """Keep the trace of a bug in a file for whoever reports it, and say where."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="sqlmigrate-bug-", suffix=".txt", delete=False) as file:
+            file.write(report)
+    except OSError as error:
+        return f"the command that you typed (no report could be written: {error.strerror})"
+    return f"the file {file.name}"

@@ -63,6 +63,13 @@ FROM class
 JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = class.oid AND class.relhastriggers
 WHERE NOT trigger.tgisinternal
 UNION ALL
+-- what a foreign key does to the rows of another table fires the triggers there, AFTER ones with the rights of the writer
+SELECT relname, 'reference', NULL::pg_catalog.name
+FROM class
+JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = class.oid AND class.relhastriggers
+WHERE trigger.tgconstrrelid <> 0::pg_catalog.oid
+  AND trigger.tgconstrrelid NOT IN (SELECT oid FROM class)
+UNION ALL
 SELECT relname, 'policy', NULL::pg_catalog.name
 FROM class
 JOIN pg_catalog.pg_policy AS policy ON policy.polrelid = class.oid
@@ -105,7 +112,13 @@ SELECT relname, 'shared', NULL::pg_catalog.name FROM class WHERE relowner NOT IN
 UNION ALL
 SELECT relname, 'shared', NULL::pg_catalog.name
 FROM class, pg_catalog.aclexplode(relacl) AS granted
-WHERE granted.privilege_type = 'TRIGGER'
+WHERE granted.privilege_type IN ('TRIGGER', 'REFERENCES')
+  AND granted.grantee NOT IN (SELECT oid FROM almighty)
+UNION ALL
+SELECT class.relname, 'shared', NULL::pg_catalog.name
+FROM class
+JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid, pg_catalog.aclexplode(attribute.attacl) AS granted
+WHERE granted.privilege_type = 'REFERENCES'
   AND granted.grantee NOT IN (SELECT oid FROM almighty)
 
 -- name: unchanged
@@ -113,7 +126,10 @@ WHERE granted.privilege_type = 'TRIGGER'
 SELECT 1 / (CASE
     WHEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class
           WHERE oid = ANY ({oids}) AND relkind = 'r' AND relchecks = 0) = pg_catalog.cardinality({oids})
-     AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = ANY ({oids}) AND NOT tgisinternal)
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger
+                     WHERE tgrelid = ANY ({oids})
+                       AND (NOT tgisinternal
+                            OR tgconstrrelid <> 0::pg_catalog.oid AND tgconstrrelid <> ALL ({oids})))
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = ANY ({oids}))
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = ANY ({oids}))
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = ANY ({oids}))

@@ -6,12 +6,12 @@ import codecs
 import hashlib
 import os
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, ScriptError
-from sqlmigrate.files import require_file
+from sqlmigrate.files import read_bytes, require_file
 from sqlmigrate.sql.directives import Directives, read_directives
 from sqlmigrate.sql.position import line_at, line_column
 from sqlmigrate.sql.scan import Piece, split
@@ -58,13 +58,14 @@ class Script:
 
     `size` is in bytes. A large script is not read before its digests or its pieces are asked for: ScriptError is then
     raised where it is no text, as `read_script` does for others. Once it was read through, it is the same one in every
-    reading: ScriptError is raised at the first part that is not.
+    reading: ScriptError is raised at the first part that is not. `refused` says why a script has no statements to run.
     """
 
     path: Path
     text: str | None = field(repr=False)
     size: int
     directives: Directives = field(default_factory=Directives)
+    refused: Problem | None = None
     _digests: list[Digests] = field(default_factory=list, repr=False, compare=False)
     _head: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
     _pieces: list[Piece] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -126,7 +127,10 @@ class Script:
 
         A large script is read from its file, and its digests taken: raises ScriptError where they have changed. Where
         its pieces need not be `placed`, their lines and columns are wrong: to count lines takes as long as all else.
+        Raises ScriptError where the script is refused.
         """
+        if self.refused is not None:
+            raise ScriptError(self.refused.message, place=self.refused.place, hint=self.refused.hint)
         if self.text is not None:
             yield from self._pieces or self._split(self.text)
             return
@@ -151,6 +155,11 @@ class Script:
             if piece.problem is not None:
                 raise ScriptError(piece.problem, place=self.place(piece, (piece.problem_offset or 0) - piece.offset))
             yield Statement(number, piece.text, piece.offset, piece.line, piece.column, piece.data)
+
+    def readable_statements(self) -> Iterator[Statement]:
+        """Yield the statements up to where the text cannot be read on; what comes behind it cannot run either."""
+        with suppress(ScriptError):
+            yield from self.statements()
 
     def place(self, part: Piece | Statement, offset: int = 0) -> Place:
         """Give the place of an offset in a part of this script; of a large script, the line is shown as far as held."""
@@ -344,7 +353,17 @@ def script_from_text(path: Path, text: str) -> Script:
     directives, _ = read_directives(path, text)
     raw = text.encode()
     checksum = hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
-    return Script(path, text, len(raw), directives, [Digests(checksum, hashlib.sha256(raw).hexdigest())])
+    return Script(path, text, len(raw), directives, None, [Digests(checksum, hashlib.sha256(raw).hexdigest())])
+
+
+def refused_script(path: Path, problem: Problem) -> Script:
+    """Make the script of a file that cannot be read as one; its digests are of its bytes, as far as there are any."""
+    try:
+        raw = read_bytes(path)
+    except OSError:
+        raw = b""
+    digest = hashlib.sha256(raw).hexdigest()
+    return Script(path, None, len(raw), Directives(), problem, [Digests(digest, digest)])
 
 
 def read_script(path: Path) -> tuple[Script, list[Problem]]:
@@ -369,4 +388,4 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
         directives, problems = read_directives(path, text[:_HEAD])
         return Script(path, None, size, directives, _head=meter.digests().marks), problems
     directives, problems = read_directives(path, text)
-    return Script(path, text, size, directives, [meter.digests()]), problems
+    return Script(path, text, size, directives, None, [meter.digests()]), problems
