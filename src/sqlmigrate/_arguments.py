@@ -122,7 +122,7 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("include_marked", "ids", "ignore", "history_owners"), _texts),
     **dict.fromkeys(("steps", "resume_at"), _number),
     **dict.fromkeys(("allow_out_of_order", "single_transaction", "everything", "recorded", "superuser"), _switch),
-    **dict.fromkeys(("history_schema", "role", "search_path"), _setting),
+    **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
     **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock"), _setting),
     "item": _status,
     "observer": _observer,

@@ -128,7 +128,11 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
     With `one_by_one` what is wrong within one file is kept with its script (`refused`), which then cannot run: that is
     for commands that give each migration a verdict.
     """
-    if not directory.is_dir():
+    try:
+        there = directory.is_dir()
+    except OSError as error:  # a name that is too long, or a folder above into which we may not look
+        raise MigrationsError(f"the migrations directory {directory} cannot be read: {error.strerror}") from None
+    if not there:
         raise MigrationsError(
             f"the migrations directory {directory} does not exist",
             hint="make it with `sqlmigrate init`, or name another one with --migrations",
@@ -279,7 +283,7 @@ def _tail(script: Script) -> str:
     """Give the end of a large script, where an undo section would stand; it may begin within a line."""
     with script.path.open("rb") as file:
         file.seek(max(script.size - _TAIL, 0))
-        return file.read().decode(errors="replace")
+        return file.read(_TAIL).decode(errors="replace")
 
 
 def _dependency_problems(found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sqlmigrate.cli._foreign import one_line
 from sqlmigrate.cli._output import Output, is_terminal
 from sqlmigrate.errors import ConfirmationRequired, ConnectionFailed, Error
 
@@ -214,7 +215,7 @@ class App:
                 raise ConfirmationRequired(
                     f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, say --yes"
                 )
-            if not click.confirm(question, err=True):
+            if not click.confirm(one_line(question, styled=False), err=True):
                 raise ConfirmationRequired("not confirmed; nothing was changed")
 
     def _confirm_protected(self, question: str, database: str) -> None:
@@ -227,7 +228,7 @@ class App:
                     hint=f"to go on, name the database: --yes-i-mean {database}",
                 )
             ask = f"{question} {where} is protected: type the database's name"
-            typed = click.prompt(ask, err=True, default="", show_default=False)
+            typed = click.prompt(one_line(ask, styled=False), err=True, default="", show_default=False)
         if typed != database:
             raise ConfirmationRequired(f"{typed!r} is not the name of this database, {database}; nothing was changed")
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -211,7 +211,9 @@ def _usage(error: click.ClickException, output: Output) -> int:
     """Report a wrong call: as Click does, or as JSON where that was asked for."""
     if output.as_json:
         output.result(error=error_as_json(UsageError(error.format_message())))
-    error.show()
+    shown = StringIO()
+    error.show(shown)
+    output.always(*shown.getvalue().splitlines())
     return error.exit_code
 
 
@@ -228,7 +230,7 @@ def _stopped(error: BaseException, output: Output) -> int:
         stopped = _Terminated(f"terminated: {left}")
     if output.as_json:
         output.result(error=error_as_json(stopped))
-    click.echo(stopped.message, err=True)
+    output.always(stopped.message)
     return stopped.exit_status
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli._foreign import json_text, one_line, page
 from sqlmigrate.cli._options import App, common, shadowing
 from sqlmigrate.cli._output import is_terminal, saved
 from sqlmigrate.errors import Bug, UsageError
@@ -119,7 +119,8 @@ def command(
     elif form == "text":
         _print(app, report, whole=True)
     elif not app.output.as_json:
-        click.echo(_written(report, form).encode(), nl=False)  # UTF-8 in every locale
+        written = _written(report, form)
+        click.echo((written if form == "json" else page(written)).encode(), nl=False)  # UTF-8 in every locale
     if bugs:
         named = ", ".join(bug.migration_id for bug in bugs)
         app.output.warning(f"{named} met a bug of sqlmigrate: please report it with {saved(bugs[0].report)}")
@@ -156,6 +157,7 @@ def _progress(app: App) -> Iterator[Observer]:
         yield lambda event: app.output.detail(_begun(event))
         return
     from rich.console import Console  # noqa: PLC0415  only on a terminal
+    from rich.markup import escape  # noqa: PLC0415  same
     from rich.progress import Progress  # noqa: PLC0415  same
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -163,7 +165,8 @@ def _progress(app: App) -> Iterator[Observer]:
 
         def draw(event: Event) -> None:
             if isinstance(event, ScriptStarted):
-                bar.update(task, description=_begun(event), total=event.total, completed=event.number - 1)
+                name = escape(one_line(_begun(event), styled=False))
+                bar.update(task, description=name, total=event.total, completed=event.number - 1)
 
         yield draw
 
@@ -182,7 +185,7 @@ def _written(report: Report, form: str) -> str:
         case "markdown":
             return markdown.render(report)
         case "json":
-            return json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+            return json_text(report.to_json()) + "\n"
     return terminal.plain(terminal.render(report))
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli._foreign import printable
 from sqlmigrate.cli._options import App, common, shadowing
 from sqlmigrate.cli._output import (
     error_as_json,
     is_terminal,
-    printable,
     problem_as_json,
     render_error,
     render_problem,

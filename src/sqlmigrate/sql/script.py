@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-import stat
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, ScriptError
+from sqlmigrate.files import read_bytes, require_file
 from sqlmigrate.sql.directives import Directives, read_directives
 from sqlmigrate.sql.position import line_at, line_column
 from sqlmigrate.sql.scan import Piece, split
@@ -103,9 +103,10 @@ class Script:
         """
         if self._digests:
             with _opened(self.path) as file:
-                yield _reader(self.path, _compared(self.path, file, self._digests[0].marks), lambda *_: None)
+                same = _compared(self.path, file, self._digests[0].marks)
+                yield _reader(self.path, self.size, same, lambda *_: None)
             return
-        with _metered(self.path) as (read, digests):
+        with _metered(self.path, self.size) as (read, digests):
             yield read
             if not read():  # else what follows was not read, so there are no digests
                 found = digests()
@@ -253,7 +254,7 @@ def _compared(path: Path, read: Callable[[int], bytes], marks: Iterable[bytes]) 
 
 
 @contextmanager
-def _metered(path: Path) -> Iterator[tuple[Callable[[], str], Callable[[], Digests]]]:
+def _metered(path: Path, size: int) -> Iterator[tuple[Callable[[], str], Callable[[], Digests]]]:
     """Read a large file part by part; a thread digests each part (without the GIL) while it is worked on.
 
     The second function gives the digests of what was read.
@@ -274,13 +275,16 @@ def _metered(path: Path) -> Iterator[tuple[Callable[[], str], Callable[[], Diges
         return meter.digests()
 
     with _opened(path) as read, ThreadPoolExecutor(1) as pool:
-        yield _reader(path, read, take), digests
+        yield _reader(path, size, read, take), digests
 
 
-def _reader(path: Path, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]) -> Callable[[], str]:
+def _reader(
+    path: Path, size: int, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]
+) -> Callable[[], str]:
     """Give a function that reads the next part of a file as text; it raises ScriptError where that is none.
 
-    `take` gets the bytes of each part, and whether it is the first.
+    `take` gets the bytes of each part, and whether it is the first. A file that turns out to have more than the `size`
+    that it was said to have is refused: it might grow for ever.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0  # of the next byte in the file
@@ -291,6 +295,8 @@ def _reader(path: Path, read: Callable[[int], bytes], take: Callable[[bytes, boo
             first, begin = offset == 0, offset - len(decoder.getstate()[0])
             take(raw, first)
             offset += len(raw)
+            if offset > size:
+                raise _changed(path)
             body = raw.removeprefix(_BOM) if first else raw
             text = _decode(path, decoder, body, begin + len(raw) - len(body))
             if text:
@@ -353,7 +359,7 @@ def script_from_text(path: Path, text: str) -> Script:
 def refused_script(path: Path, problem: Problem) -> Script:
     """Make the script of a file that cannot be read as one; its digests are of its bytes, as far as there are any."""
     try:
-        raw = b"" if stat.S_ISFIFO(path.stat().st_mode) else path.read_bytes()
+        raw = read_bytes(path)
     except OSError:
         raw = b""
     digest = hashlib.sha256(raw).hexdigest()
@@ -369,11 +375,10 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
     meter = _Meter()
     parts: list[str] = []
     try:
-        if stat.S_ISFIFO(path.stat().st_mode):  # to open it would wait for somebody who writes
-            raise ScriptError("cannot be read: it is a pipe and no file", place=Place(path))
+        require_file(path)
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            part = _reader(path, file.read, meter.update)
+            part = _reader(path, size, file.read, meter.update)
             while (not parts or size <= HELD_MAX) and (text := part()):
                 parts.append(text)
     except OSError as error:
