@@ -119,7 +119,7 @@ def _wrong(name: str, wanted: str, value: Any) -> errors.UsageError:
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "database": _database,
     **dict.fromkeys(("to", "shadow_url"), _text),
-    **dict.fromkeys(("include_marked", "ids", "ignore", "history_owners"), _texts),
+    **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),
     **dict.fromkeys(("steps", "resume_at"), _number),
     **dict.fromkeys(("allow_out_of_order", "single_transaction", "everything", "recorded", "superuser"), _switch),
     **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
