@@ -19,7 +19,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '%-18s %s\n' "  $$name" "$$text"; done
+		printf '%-25s %s\n' "  $$name" "$$text"; done
 
 demo: install ## Carry out the shipped change on an embedded PostgreSQL
 	@tools/demo.sh run

@@ -122,7 +122,7 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),
     **dict.fromkeys(("steps", "resume_at"), _number),
     **dict.fromkeys(("allow_out_of_order", "single_transaction", "everything", "recorded", "superuser"), _switch),
-    **dict.fromkeys(("history_schema", "role", "search_path"), _setting),
+    **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
     **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock"), _setting),
     "item": _status,
     "observer": _observer,
@@ -132,9 +132,9 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def read_files(migrations: str | Path | Migrations) -> Migrations:
-    """Give what was read before, or read the folder; raises MigrationsError."""
-    return migrations if isinstance(migrations, Migrations) else load(Path(migrations))
+def read_files(migrations: str | Path | Migrations, *, one_by_one: bool = False) -> Migrations:
+    """Give what was read before, or read the folder; raises MigrationsError, with `one_by_one` for the set alone."""
+    return migrations if isinstance(migrations, Migrations) else load(Path(migrations), one_by_one=one_by_one)
 
 
 def conninfo(database: str) -> str:

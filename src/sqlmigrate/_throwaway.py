@@ -34,7 +34,7 @@ def roundtrip(
 
     A throwaway server is started for it, unless `shadow_url` names one where databases may be made and dropped. On a
     server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count. No error of
-    a script is raised: each migration gets its verdict.
+    a script is raised, not even where a file cannot be read as one: each migration gets its verdict.
 
     `database` is only asked which server it is on: the throwaway one is of the same major version where there is one,
     and a `shadow_url` on its own cluster is refused.
@@ -46,7 +46,7 @@ def roundtrip(
     from sqlmigrate import roundtrip as trips  # noqa: PLC0415  most programs prove nothing
     from sqlmigrate import shadow  # noqa: PLC0415  same
 
-    found = read_files(migrations)
+    found = read_files(migrations, one_by_one=True)
     samples, _ = trips.find_samples(found)
     names = [migration.migration_id for migration in trips.chosen(found, list(ids))]
     options = run_options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)

@@ -16,7 +16,8 @@
     │   └── HalfWayError           6   a non-transactional script stopped half way
     ├── RunLockBusy                4   another run holds the run lock
     ├── SeedError                  1   seed data does not fit its schema or its tables
-    └── ServerError                1   a private PostgreSQL server could not be found, started or stopped
+    ├── ServerError                1   a private PostgreSQL server could not be found, started or stopped
+    └── Bug                       70   a mistake of ours; `report` holds its trace
 """
 
 from __future__ import annotations
@@ -114,6 +115,16 @@ class NoTargetError(UsageError):
 
 class ConfirmationRequired(UsageError):
     """The question could not be asked, or the answer was no; nothing was changed."""
+
+
+class Bug(Error):
+    """A mistake of ours, that no other place knew; `report` is its trace, without any password."""
+
+    exit_status = 70
+
+    def __init__(self, message: str, *, report: str) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class ScriptError(Error):

@@ -151,6 +151,14 @@ class LockRetry:
     blockers: tuple[Blocker, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BugMet:
+    """A mistake of ours ended the work on one migration, while others go on; `report` is its trace."""
+
+    migration_id: str
+    report: str
+
+
 Event = (
     WaitingForRunLock
     | ScriptStarted
@@ -162,6 +170,7 @@ Event = (
     | Resumed
     | HalfWayForgotten
     | LockRetry
+    | BugMet
 )
 Observer = Callable[[Event], None]
 

@@ -11,20 +11,21 @@ import hashlib
 import os
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.conventions import foreign_name
 from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError, UsageError
 from sqlmigrate.numbering import misnumbered
 from sqlmigrate.sql.position import place_at
-from sqlmigrate.sql.script import Script, read_script
+from sqlmigrate.sql.script import Script, read_script, refused_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 BOOTSTRAP, SAMPLES, PROOFS = "bootstrap", "samples", "proofs"
+NO_ROLLBACK = "there is no rollback script beside it, so it cannot be rolled back"
 _KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
 _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
@@ -121,14 +122,22 @@ def migration_hash(migration_id: str) -> str:
     return hashlib.sha256(migration_id.encode()).hexdigest()
 
 
-def load(directory: Path) -> Migrations:
-    """Read every migration of a directory; raises MigrationsError with everything that is wrong with them."""
-    if not directory.is_dir():
+def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
+    """Read every migration of a directory; raises MigrationsError with everything that is wrong with them.
+
+    With `one_by_one` what is wrong within one file is kept with its script (`refused`), which then cannot run: that is
+    for commands that give each migration a verdict.
+    """
+    try:
+        there = directory.is_dir()
+    except OSError as error:  # a name that is too long, or a folder above into which we may not look
+        raise MigrationsError(f"the migrations directory {directory} cannot be read: {error.strerror}") from None
+    if not there:
         raise MigrationsError(
             f"the migrations directory {directory} does not exist",
             hint="make it with `sqlmigrate init`, or name another one with --migrations",
         )
-    scripts, rollbacks, problems = _read_files(directory)
+    scripts, rollbacks, problems = _read_files(directory, one_by_one=one_by_one)
     refused = {problem.place.path.stem for problem in problems if problem.place and not problem.warning}
     for migration_id in sorted(rollbacks.keys() - scripts.keys() - refused):
         message = f"there is no {migration_id}.sql that this would roll back"
@@ -178,7 +187,7 @@ def _near(name: str, known: Iterable[str], *, n: int = 1, cutoff: float = 0.6) -
     return get_close_matches(name, list(known), n=n, cutoff=cutoff)
 
 
-def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], list[Problem]]:
+def _read_files(directory: Path, *, one_by_one: bool) -> tuple[dict[str, Script], dict[str, Script], list[Problem]]:
     scripts: dict[str, Script] = {}
     rollbacks: dict[str, Script] = {}
     problems: list[Problem] = []
@@ -192,12 +201,13 @@ def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], 
             continue
         if path.suffix != ".sql" or _is_folder(entry):
             continue
-        try:
-            script, found = read_script(path)
-        except ScriptError as error:
-            problems.append(Problem(error.message, error.place, error.hint))
+        script, found = _read(path)
+        wrong = [problem for problem in found if not problem.warning]
+        if one_by_one and wrong:
+            script, found = replace(script, refused=wrong[0]), [problem for problem in found if problem.warning]
+        problems += found
+        if script.refused is not None and not one_by_one:
             continue
-        problems += found + _foreign_sections(script)
         is_rollback = name.endswith(_ROLLBACK)
         if name.startswith(".") and not is_rollback:  # yoyo runs it too
             message = "is a migration, although its name begins with a dot"
@@ -205,6 +215,16 @@ def _read_files(directory: Path) -> tuple[dict[str, Script], dict[str, Script], 
         migration_id = name.removesuffix(_ROLLBACK) if is_rollback else path.stem
         (rollbacks if is_rollback else scripts)[migration_id] = script
     return scripts, rollbacks, problems
+
+
+def _read(path: Path) -> tuple[Script, list[Problem]]:
+    """Read a file, and everything that is wrong within it; one that is no text becomes a script that is refused."""
+    try:
+        script, found = read_script(path)
+    except ScriptError as error:
+        problem = Problem(error.message, error.place, error.hint)
+        return refused_script(path, problem), [problem]
+    return script, found + _foreign_sections(script)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -263,7 +283,7 @@ def _tail(script: Script) -> str:
     """Give the end of a large script, where an undo section would stand; it may begin within a line."""
     with script.path.open("rb") as file:
         file.seek(max(script.size - _TAIL, 0))
-        return file.read().decode(errors="replace")
+        return file.read(_TAIL).decode(errors="replace")
 
 
 def _dependency_problems(found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:
@@ -303,9 +323,8 @@ def _needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:
 
 
 def _missing_rollbacks(ordered: Iterable[Migration]) -> list[Problem]:
-    message = "there is no rollback script beside it, so it cannot be rolled back"
     return [
-        Problem(message, Place(migration.script.path), warning=True)
+        Problem(NO_ROLLBACK, Place(migration.script.path), warning=True)
         for migration in ordered
         if migration.rollback is None
     ]

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping  # noqa: TC003  its fields are checked by their types
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import __version__
 from sqlmigrate.errors import Error, MigrationsError, Place, Problem
-from sqlmigrate.files import make_folder, write_text
+from sqlmigrate.files import make_folder, read_json, record, write_text
 from sqlmigrate.migrations import BOOTSTRAP, PROOFS
 from sqlmigrate.roundtrip import PROVEN, Samples, Verdict, find_samples
+from sqlmigrate.sql.script import read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from sqlmigrate.migrations import Migration, Migrations
@@ -64,7 +66,10 @@ def any_recorded(migrations: Migrations) -> bool:
 
 
 def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
-    """Record round trips that were tried; gives the files. One that is recorded already stays byte for byte."""
+    """Record round trips that were tried; gives the files. One that is recorded already stays byte for byte.
+
+    One that says nothing of what the target will have is not recorded: see `is_proof`.
+    """
     paths = []
     for proof in _proofs(migrations, trips):
         path = path_of(migrations, proof.migration_id)
@@ -72,6 +77,11 @@ def write(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Path]:
         write_text(path, json.dumps(_as_json(proof), indent=2) + "\n")
         paths.append(path)
     return paths
+
+
+def is_proof(trip: RoundTrip) -> bool:
+    """Tell whether a round trip was tried as it would run, on everything that comes before it, and to its end."""
+    return trip.verdict is not Verdict.NOT_TRIED and not trip.left_out and trip.bug is None
 
 
 def _as_json(proof: Proof) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def _proofs(migrations: Migrations, trips: Iterable[RoundTrip]) -> Iterator[Proo
     samples, _ = find_samples(migrations)
     before = _before(migrations)
     for trip in trips:
-        if trip.verdict is Verdict.NOT_TRIED or trip.postgresql is None:
+        if trip.postgresql is None or not is_proof(trip):
             continue
         migration = migrations.named(trip.migration_id)
         yield Proof(
@@ -131,7 +141,7 @@ def _proofs(migrations: Migrations, trips: Iterable[RoundTrip]) -> Iterator[Proo
 def read(path: Path) -> Proof | None:
     """Read a recorded proof, None where there is none; raises Error where the file is not one of ours."""
     try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        values: Any = read_json(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -139,8 +149,8 @@ def read(path: Path) -> Proof | None:
     if isinstance(values, dict) and (version := values.get("version")) not in (None, VERSION):
         raise _unreadable(path, f"it has version {version}, this is {VERSION}")
     try:
-        return Proof(**values)
-    except TypeError:
+        return record(Proof, values)
+    except (TypeError, AttributeError):
         raise _unreadable(path, "its fields are not those of one") from None
 
 
@@ -207,7 +217,7 @@ def _before(migrations: Migrations) -> dict[str, str]:
     digest = hashlib.sha256()
     folder = migrations.directory / BOOTSTRAP
     for path in sorted(folder.glob("*.sql")) if folder.is_dir() else ():
-        digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{path.name} {read_script(path)[0].sha256}\n".encode())
     found = {}
     for migration in migrations.ordered:
         found[migration.migration_id] = digest.hexdigest()

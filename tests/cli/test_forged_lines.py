@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import re
+import unicodedata
 
+import click
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sqlmigrate.cli._foreign import json_text, one_line, page
 from support.command import Outcome
 
 # what a terminal or a log takes for the end of a line, and some that only look like one
@@ -102,3 +111,68 @@ def test_an_error_of_many_megabytes_is_cut(project, target, sqlmigrate):
         outcome = sqlmigrate("apply", *options)
         assert outcome.status == 1
         assert len(outcome.stderr + outcome.stdout) < 60_000
+
+
+# GitHub's runner and the agent of Azure Pipelines take some commands in any place of a line
+ANYWHERE = "it says ##vso[task.setvariable variable=forged]1 ###[error]forged ##teamcity[forged] #\x1b[0m#vso[forged]"
+HIDDEN = "\x1b[2J\x1b[8m\x9b2J\u202eforged\u200b\U000e0041"
+COMMANDS = [
+    ("config",),
+    ("status",),
+    ("plan", "--json"),
+    ("apply", "--dry-run"),
+    ("apply",),
+    ("status",),
+    ("history",),
+    ("stats",),
+    ("mark", "2"),
+    ("unmark", "2", "-y"),
+    ("rollback", "-y"),
+]
+
+
+def carried_out(text: str) -> list[str]:
+    """Give the lines that GitHub's runner, Azure's agent or TeamCity would carry out."""
+    lines = [line.strip() for line in re.split("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", click.unstyle(text))]
+    return [line for line in lines if line.startswith("::") or re.search(r"##\w*\[", line)]
+
+
+@pytest.mark.parametrize("hostile", ["::error::forged", f"::error::forged {ANYWHERE}"[:63], HIDDEN], ids=ascii)
+def test_no_name_of_a_role_or_database_reaches_a_log_as_it_is(project, target, sqlmigrate, hostile):
+    name = '"' + hostile.encode()[:63].decode(errors="ignore") + '"'
+    with psycopg.connect(target.superuser_url, autocommit=True) as superuser:
+        superuser.execute(f"CREATE ROLE {name} SUPERUSER LOGIN")
+        superuser.execute(f"CREATE DATABASE {name}")
+    url = psycopg.conninfo.make_conninfo(target.superuser_url, user=name[1:-1], dbname=name[1:-1])
+    project.migration(
+        "1",
+        f"CREATE TABLE {name} ({name} int); COMMENT ON TABLE {name} IS 'x'; SELECT 1 AS {name};",
+        rollback=f"DROP TABLE {name};",
+    )
+    project.migration("2", f"ALTER TABLE {name} ADD CHECK ({name} > 0)")
+    try:
+        for command in COMMANDS:
+            outcome = sqlmigrate(*command, "--database-url", url)
+            shown = outcome.stdout + outcome.stderr
+            assert outcome.status == 0, outcome
+            assert carried_out(shown) == []
+            assert [c for c in shown if c != "\n" and unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp"}] == []
+    finally:
+        with psycopg.connect(target.superuser_url, autocommit=True) as superuser:
+            superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            superuser.execute(f"DROP ROLE {name}")
+
+
+@given(st.lists(st.sampled_from([*ANYWHERE, *HIDDEN, *BREAKS, "::", "##", "vso[", "[", "\x1b[0m", "\x1b[1;31m", " "])))
+def test_no_text_is_carried_out_or_moves_the_cursor(parts):
+    text = "".join(parts)
+    for styled in (True, False):
+        line = one_line(text, styled=styled)
+        assert carried_out(line) == []
+        assert "\x1b" not in re.sub(r"\x1b\[[0-9;]*m", "", line)
+        assert not styled or line.count("\n") == 0 or all(rest.startswith("  | ") for rest in line.split("\n")[1:])
+    assert carried_out(page(text.replace("\x1b", ""))) == []
+    document = json_text({text: [text]})
+    assert json.loads(document) == {text: [text]}
+    assert carried_out(document) == []
+    assert [c for c in document if c != "\n" and unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp"}] == []

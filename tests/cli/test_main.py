@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -169,12 +170,12 @@ def test_a_bug_report_that_cannot_be_written_is_no_second_bug(project, target, s
 def test_an_error_of_postgresql_that_nobody_expected_is_told_in_its_words(project, target, sqlmigrate):
     project.tables("a")
     sqlmigrate("apply")
-    target.connect().execute("ALTER TABLE sqlmigrate._yoyo_migration RENAME TO elsewhere")
+    target.connect().execute("ALTER TABLE sqlmigrate._yoyo_migration RENAME applied_at_utc TO x")
 
     outcome = sqlmigrate("status", "--json")
 
     assert outcome.status == outcome.document["error"]["exit_status"] == 1
-    assert '"sqlmigrate._yoyo_migration" does not exist' in outcome.stderr
+    assert "applied_at_utc does not exist" in outcome.stderr
 
 
 def test_colours_are_for_terminals_and_can_be_turned_off(project, target, sqlmigrate):
@@ -216,7 +217,7 @@ def test_arguments_that_are_no_text_are_refused_in_words(project, target, sqlmig
     outcome = sqlmigrate("rollback", "--to", "a\udcff", "--json")
 
     assert outcome.status == 2
-    assert outcome.document["error"]["message"].startswith("a\udcff is not applied")
+    assert outcome.document["error"]["message"] == r"to: 'a\udcff' is not UTF-8"
 
 
 @pytest.mark.parametrize("stream", ["", "2>&1 "])
@@ -261,3 +262,19 @@ def test_help_needs_no_database_driver():
     )
 
     assert shell(f'"$PYTHON" -c "{script}"').stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("words", [pytest.param((), id="sqlmigrate"), *EVERY])
+def test_the_lines_of_a_help_fit_a_terminal_of_80_columns(sqlmigrate, words):
+    shown = sqlmigrate(*words, "--help")
+
+    assert shown.status == 0
+    assert [line for line in shown.stdout.splitlines() if len(line) > 80] == []
+
+
+def test_what_make_can_do_is_listed_in_columns():
+    folder = Path(__file__).parents[2]
+    shown = subprocess.run(["make", "help"], cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
+    starts = {re.match(r"\s+make \S+\s+", line).end() for line in shown.splitlines()}
+
+    assert len(starts) == 1

@@ -173,3 +173,18 @@ def test_what_is_applied_in_the_target_cannot_be_tried_on_top_of_itself(write, s
     assert "the migrations before it: env -u DATABASE_URL sqlmigrate review a\n" in result.stderr
     by_option = sqlmigrate("review", "a", "--database-url", target.url)
     assert "the migrations before it\n" in by_option.stderr
+
+
+@pytest.mark.usefixtures("private")
+def test_what_is_applied_on_the_projects_own_server_is_not_reviewed_again(
+    write, sqlmigrate, private_state, monkeypatch
+):
+    monkeypatch.delenv("CI", raising=False)
+    write(a=FINE, b=DANGER)
+    monkeypatch.delenv("SQLMIGRATE_SHADOW_URL")
+    assert sqlmigrate("apply", "--embedded", "--yes").status == 0
+    result = sqlmigrate("review")
+
+    assert (result.status, result.lines[0].split("  ")[0]) == (0, "FINE")
+    assert "nothing is pending in the database; name a migration to review it" in " ".join(result.stdout.split())
+    assert sqlmigrate("review", "b").status == 3

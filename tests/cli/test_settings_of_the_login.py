@@ -164,6 +164,9 @@ def story(sqlmigrate: Call, root: Path) -> list[tuple[str, int, list[str]]]:
     for call in CALLS:
         outcome = sqlmigrate(*call.split())
         assert outcome.status in {0, 3}, (call, outcome)
+        if call.startswith("roundtrip"):  # it names the settings, so all but its verdicts differs
+            told.append((call, outcome.status, re.findall('"verdict": .*', outcome.stdout)))
+            continue
         told.append((call, outcome.status, _steady(outcome.stdout.replace(str(root), "")).splitlines()))
     return told
 
@@ -221,4 +224,5 @@ def test_every_command_says_the_same(things, target, sqlmigrate, baseline, role_
     for (call, status, lines), (_, before_status, before) in zip(story(sqlmigrate, things.root), baseline, strict=True):
         assert (call, status) == (call, before_status)
         if not call.startswith("stats"):  # its counters come when they come
-            assert [*unified_diff(before, lines, call, str(set_), n=1)] == []
+            difference = "\n".join(unified_diff(before, lines, call, str(set_), n=1, lineterm=""))
+            assert not difference, difference

@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from sqlmigrate.cli._output import error_as_json
-from sqlmigrate.cli.main import ALIASES, BUG, COMMANDS, EPILOG, INTERRUPTED, TERMINATED, cli
+from sqlmigrate.cli.main import ALIASES, COMMANDS, EPILOG, INTERRUPTED, TERMINATED, cli
 from sqlmigrate.cli.status import FINDINGS
 from sqlmigrate.config import SETTINGS, Config, load, variable
-from sqlmigrate.errors import Error, Place
+from sqlmigrate.errors import Bug, Error, Place
 from sqlmigrate.sql.directives import parse_duration
 from support.command import program
 
@@ -85,7 +85,7 @@ def exit_statuses(kind=Error):
     found = {kind.exit_status}
     for below in kind.__subclasses__():
         found |= exit_statuses(below)
-    return found | {0, FINDINGS, BUG, INTERRUPTED, TERMINATED}
+    return found | {0, FINDINGS, Bug.exit_status, INTERRUPTED, TERMINATED}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

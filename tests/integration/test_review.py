@@ -112,7 +112,7 @@ def test_a_script_that_fails_is_a_verdict_and_what_follows_is_reviewed_without_i
     assert second.rollback.error == "was not tried, since the migration could not be applied"
     assert third.rollback is None
     assert third.proof.verdict == "irreversible"
-    assert third.notes == ("tried without 0002, which failed before it",)
+    assert third.notes == ("tried without 0002, which could not be applied before it",)
     assert report.headline == "0002 cannot be applied: do not run this"
     assert any("behind its error" in item.what for item in report.not_checked)
 

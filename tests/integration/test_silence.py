@@ -23,7 +23,7 @@ from fixtures.postgres import ROLE
 from sqlmigrate.errors import Error, HalfWayError
 from sqlmigrate.events import Event, RowsReturned, WaitingForRunLock
 from sqlmigrate.runlock import lock_key
-from sqlmigrate.server import PrivateServer, ensure_database, ephemeral
+from sqlmigrate.server import PrivateServer, ensure_database, ephemeral, sandbox
 from support import network
 from support.command import Outcome, started
 from support.network import CLIENT, SERVER, Network
@@ -36,6 +36,7 @@ PROMISED = 30.0  # seconds, for the locks on the server and for the answer of th
 AT_SIGNAL = 8.0
 NOT_KNOWN = "whether it was rolled back is not known"
 THERE = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = %s"
+LEFT = "SELECT datname, application_name, state, wait_event FROM pg_stat_activity WHERE client_addr = %s"
 IDLE = "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = %s"
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
 ASLEEP = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event = 'PgSleep'"
@@ -149,11 +150,18 @@ class Lab:
         try:
             wait_until(lambda: admin.execute(THERE, [CLIENT]).fetchone() == (0,), timeout=45, interval=0.2)
             self.gone = time.monotonic()
-            wait_until(lambda: all(phase.ended_at for phase in self.phases.values()), timeout=45, interval=0.2)
+            wait_until(lambda: not self.under_way(), timeout=45, interval=0.2)
+        except AssertionError as error:
+            error.add_note(f"under way: {self.under_way()}; left: {admin.execute(LEFT, [CLIENT]).fetchall()}")
+            raise
         finally:
             self.net.up()
         for future in running:
             future.result(10)
+
+    def under_way(self) -> list[str]:
+        """Give the phases whose run has not ended."""
+        return [phase.name for phase in self.phases.values() if not phase.ended_at]
 
     def outcome(self, name: str, within: float = PROMISED) -> Any:
         """Give what a phase said, which must have come in time."""
@@ -269,6 +277,8 @@ def far_server(net, clean_environment, binaries) -> Iterator[PrivateServer]:
     settings = {"listen_addresses": SERVER, "hba_file": str(rules)}
     with ExitStack() as stack:
         stack.callback(rules.unlink)
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sandbox, "PROGRAM", "none")  # a sandbox would take the network away
         with net.inside(net.server):
             server = stack.enter_context(ephemeral(binaries.major, settings=settings, in_memory=True))
         yield server

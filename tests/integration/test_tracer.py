@@ -185,10 +185,11 @@ def test_outside_a_transaction_each_statement_lets_go_and_a_block_of_the_script_
         ["customers ACCESS EXCLUSIVE"],
         [],
         ["orders ACCESS EXCLUSIVE"],
-        [],
+        ["orders ACCESS EXCLUSIVE"],
         [],
         ["orders SHARE UPDATE EXCLUSIVE"],
     ]
+    assert words(found.statements[4].taken) == []
     assert words(found.statements[4].held) == ["orders ACCESS EXCLUSIVE"]
     assert words(found.statements[6].held) == []
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlmigrate import connection as connections
 from sqlmigrate.engine.session import Options
-from sqlmigrate.review import tracer
-from sqlmigrate.review.tracer import Trace, Traced, trace
+from sqlmigrate.review.passes import Pass
+from sqlmigrate.review.tracer import Trace, Traced, merged, trace
 from sqlmigrate.shadow import Shadow, ShadowDatabase, Wanted, opened
 from sqlmigrate.sql.script import script_from_text
 
@@ -49,8 +49,8 @@ def trace_one(shadow: Shadow, database: ShadowDatabase, text: str, *, alone: boo
     script = script_from_text(Path("sql/0001.sql"), f"{text};\nSELECT 1 / 0")
     with connections.session(database.conninfo) as session:
         info = connections.probe(session)
-    run = tracer._Pass(database, "0001", "apply", script, OPTIONS, info, transactional=True, objects=True)
+    run = Pass(database, "0001", "apply", script, OPTIONS, info, transactional=True, follow=True)
     error = run.run()
     assert "division by zero" in str(error)
     [one] = run.found
-    return tracer._merged(one, None, 0, run)
+    return merged(one, None, 0, run)

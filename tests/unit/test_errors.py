@@ -12,7 +12,7 @@ from sqlmigrate import errors
 from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, Problem, SeedError, ServerMessage
 from sqlmigrate.events import Blocker, LockHolder
 
-STATUSES = {1, 2, 4, 5, 6}
+STATUSES = {1, 2, 4, 5, 6, 70}
 
 
 def classes(base: type[Error]) -> Iterator[tuple[str, str | None, int]]:

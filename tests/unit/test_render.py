@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
+from html import unescape
 
 import pytest
 from markdown_it import MarkdownIt
@@ -291,6 +292,17 @@ def test_a_small_limit_leaves_the_verdict_and_the_dangers():
 
 def test_a_fence_is_longer_than_any_in_its_text():
     assert markdown.fence("a ```` b", "sql") == "`````sql\na ```` b\n`````"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["see https://evil.example/x", "http://evil.example", "www.evil.example", "WWW.evil.example", "GH-1", "ftp://x"],
+)
+def test_markdown_makes_no_link_of_a_text(text):
+    shown = unescape(markdown.prose(text))
+
+    assert not re.search(r"://|www\.|GH-", shown, re.IGNORECASE)
+    assert shown.replace("\u200b", "") == text
 
 
 def test_lines_for_a_terminal_keep_to_its_width_where_they_are_prose():

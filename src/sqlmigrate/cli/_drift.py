@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate import drift
-from sqlmigrate.cli._output import printable
+from sqlmigrate.cli._foreign import printable
 from sqlmigrate.cli._progress import drawer
 from sqlmigrate.cli.status import FINDINGS
 from sqlmigrate.errors import Error, ExecutionError

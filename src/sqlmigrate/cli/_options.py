@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sqlmigrate.cli._foreign import one_line
 from sqlmigrate.cli._output import Output, is_terminal
 from sqlmigrate.errors import ConfirmationRequired, ConnectionFailed, Error
 
@@ -119,6 +121,18 @@ class App:
                 yield target
 
     @contextmanager
+    def own_target(self) -> Iterator[Target | None]:
+        """Give the project's private server, if there is one already and no database is named; never in CI."""
+        from sqlmigrate import server  # noqa: PLC0415  not every command has a database
+        from sqlmigrate.target import Choice, named, opened, state_dir  # noqa: PLC0415  same
+
+        if os.environ.get("CI") or named(self.config) is not None or not server.status(state_dir(self.config)):
+            yield None
+            return
+        with opened(Choice(None, "the project's private server"), self.config) as target, self._telling(target):
+            yield target
+
+    @contextmanager
     def _telling(self, target: Target) -> Iterator[None]:
         """Name the target beside an error that comes before it was announced: it may be the wrong one."""
         try:
@@ -201,7 +215,7 @@ class App:
                 raise ConfirmationRequired(
                     f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, say --yes"
                 )
-            if not click.confirm(question, err=True):
+            if not click.confirm(one_line(question, styled=False), err=True):
                 raise ConfirmationRequired("not confirmed; nothing was changed")
 
     def _confirm_protected(self, question: str, database: str) -> None:
@@ -214,7 +228,7 @@ class App:
                     hint=f"to go on, name the database: --yes-i-mean {database}",
                 )
             ask = f"{question} {where} is protected: type the database's name"
-            typed = click.prompt(ask, err=True, default="", show_default=False)
+            typed = click.prompt(one_line(ask, styled=False), err=True, default="", show_default=False)
         if typed != database:
             raise ConfirmationRequired(f"{typed!r} is not the name of this database, {database}; nothing was changed")
 

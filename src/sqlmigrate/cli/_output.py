@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
+import tempfile
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli._foreign import LINE_BREAK, MARK, json_text, one_line, printable
 from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, SeedError
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 JSON_VERSION = 1
 _CARET_WIDTH = 160
-# the breaks of str.splitlines: whatever a terminal or a log may take for the end of a line
-_LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-MARK = "| "
-"""Stands before what other people wrote where it would begin a line: CI systems take some lines as commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +39,14 @@ class Output:
         if self.as_json:
             document = {"version": JSON_VERSION, "command": self.command, **values}
             utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
-            click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=not utf8))
+            click.echo(json_text(document, ascii_only=not utf8))
 
     def line(self, *lines: str) -> None:
         """Print lines of the result, unless it is JSON; without any, an empty one."""
         if not self.as_json:
             for text in lines or ("",):
-                click.echo(_one_line(text), color=self._colors(sys.stdout))
+                colors = self._colors(sys.stdout)
+                click.echo(one_line(text, styled=colors), color=colors)
 
     def progress(self, *lines: str) -> None:
         """Print lines about what is going on to stderr, unless quiet."""
@@ -61,9 +58,9 @@ class Output:
         if self.verbose:
             self._err(*lines)
 
-    def always(self, text: str) -> None:
-        """Print a line to stderr, even when quiet."""
-        self._err(text)
+    def always(self, *lines: str) -> None:
+        """Print lines to stderr, even when quiet."""
+        self._err(*lines)
 
     def warning(self, text: str) -> None:
         """Print a warning to stderr, even when quiet."""
@@ -86,27 +83,23 @@ class Output:
         for header in headers:
             table.add_column(header, no_wrap=True, overflow="ignore")
         for row in rows:
-            table.add_row(*(_Plain(_LINE_BREAK.sub(" ", cell)) for cell in row))
+            table.add_row(*(_Plain(LINE_BREAK.sub(" ", cell)) for cell in row))
         no_color = not self._colors(sys.stdout)
         console = Console(width=100_000, no_color=no_color, highlight=False, markup=False, soft_wrap=True)
         with console.capture() as captured:
             console.print(table)
         for line in captured.get().splitlines():
-            click.echo(line.rstrip(), color=not no_color)
+            click.echo(one_line(line.rstrip(), styled=not no_color), color=not no_color)
 
     def _err(self, *lines: str) -> None:
         for text in lines:
-            click.echo(_one_line(text), err=True, color=self._colors(sys.stderr))
+            colors = self._colors(sys.stderr)
+            click.echo(one_line(text, styled=colors), err=True, color=colors)
 
     def _colors(self, stream: Any) -> bool:
         if self.color is not None:
             return self.color
         return is_terminal(stream) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-
-
-def _one_line(text: str) -> str:
-    """Mark what follows a line break: it is other people's text, and must not look like a line of ours."""
-    return _LINE_BREAK.sub(f"\n  {MARK}", text) if len(text.splitlines()) > 1 else text
 
 
 def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
@@ -179,15 +172,6 @@ def caret(place: Place) -> list[str]:
     pad = "".join(_blank(character) for character in printable(text[cut:column]))
     number = str(place.line)
     return [f"  {number} | {shown}", f"  {' ' * len(number)} | {pad}{click.style('^', fg='red', bold=True)}"]
-
-
-def printable(text: str) -> str:
-    """Replace control characters of files and servers, which could move the cursor or colour the terminal."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        c if c in "\t\n" or unicodedata.category(c) not in {"Cc", "Cf"} else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
 
 
 def _blank(character: str) -> str:
@@ -265,3 +249,13 @@ def error_as_json(error: Error) -> dict[str, Any]:
 _SERVER_FIELDS = (
     "severity", "sqlstate", "message", "detail", "hint", "context", "internal_query", "internal_position",
 )  # fmt: skip
+
+
+def saved(report: str) -> str:
+    """Keep the trace of a bug in a file for whoever reports it, and say where."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="sqlmigrate-bug-", suffix=".txt", delete=False) as file:
+            file.write(report)
+    except OSError as error:
+        return f"the command that you typed (no report could be written: {error.strerror})"
+    return f"the file {file.name}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate import events
-from sqlmigrate.cli._output import MARK, printable, server_details
+from sqlmigrate.cli._foreign import MARK, printable
+from sqlmigrate.cli._output import server_details
 
 if TYPE_CHECKING:
     from sqlmigrate.cli._output import Output

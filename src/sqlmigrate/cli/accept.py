@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate accept 20260301_base --reason "typing error in a comment, reviewed by Ann"
+  sqlmigrate accept 20260301_base --reason "typing error, reviewed by Ann"
 """
 
 

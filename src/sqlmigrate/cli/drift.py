@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate drift                                        what differs; exit status 3 where anything does
+  sqlmigrate drift                                what differs, if anything
   sqlmigrate drift --env production --json
-  sqlmigrate drift --ignore 'table public.tmp_*'          without what somebody tries out
+  sqlmigrate drift --ignore 'table public.tmp_*'  without what is tried out
   sqlmigrate drift --shadow-url postgresql://ci@build/postgres
 """
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate explain                 every hazard that a review knows
-  sqlmigrate explain H06             this one: what waits, what to do instead, an example of both
+  sqlmigrate explain      every hazard that a review knows
+  sqlmigrate explain H06  this one: what waits, what to do instead, examples
   sqlmigrate explain H06 --json
 """
 

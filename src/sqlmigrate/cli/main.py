@@ -6,16 +6,14 @@ import gc
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqlmigrate import __version__
-from sqlmigrate.cli._output import Output, error_as_json
+from sqlmigrate.cli._output import Output, error_as_json, saved
 from sqlmigrate.errors import Error, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ COMMANDS = {
     "db": "Start, stop and look at the private server.",
 }
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
-BUG, INTERRUPTED, TERMINATED = 70, 130, 143
+INTERRUPTED, TERMINATED = 130, 143
 _COLLECT_AFTER = 50_000  # objects; Python's 700 means dozens of collections while modules are loaded, for nothing
 _STOPPED = "a transaction that was running was rolled back; what was committed before stays: see `sqlmigrate status`"
 _NOT_BEGUN = "nothing was changed"
@@ -53,15 +51,16 @@ _WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
 
 EPILOG = """\b
 Examples:
-  sqlmigrate new add_orders            make the two files, then write them
-  sqlmigrate status                    what is applied, what is pending
-  sqlmigrate apply                     apply what is pending
-  sqlmigrate rollback                  take the last one back
-  sqlmigrate apply --env production    as [tool.sqlmigrate.env.production] says
+  sqlmigrate new add_orders          make the two files, then write them
+  sqlmigrate status                  what is applied, what is pending
+  sqlmigrate apply                   apply what is pending
+  sqlmigrate rollback                take the last one back
+  sqlmigrate apply --env production  as [tool.sqlmigrate.env.production] says
 
 \b
 Exit status: 0 done, 1 failed, 2 wrong usage or refused, 3 findings,
-4 run lock busy, 5 lock budget spent, 6 stopped half way, 70 a bug, 130 Ctrl-C, 143 SIGTERM.
+4 run lock busy, 5 lock budget spent, 6 stopped half way, 70 a bug,
+130 Ctrl-C, 143 SIGTERM.
 """
 
 
@@ -79,12 +78,6 @@ class _Terminated(Error):
     """SIGTERM."""
 
     exit_status = TERMINATED
-
-
-class _Bug(Error):
-    """Something that no other place knew."""
-
-    exit_status = BUG
 
 
 class Commands(click.Group):
@@ -218,7 +211,9 @@ def _usage(error: click.ClickException, output: Output) -> int:
     """Report a wrong call: as Click does, or as JSON where that was asked for."""
     if output.as_json:
         output.result(error=error_as_json(UsageError(error.format_message())))
-    error.show()
+    shown = StringIO()
+    error.show(shown)
+    output.always(*shown.getvalue().splitlines())
     return error.exit_code
 
 
@@ -235,7 +230,7 @@ def _stopped(error: BaseException, output: Output) -> int:
         stopped = _Terminated(f"terminated: {left}")
     if output.as_json:
         output.result(error=error_as_json(stopped))
-    click.echo(stopped.message, err=True)
+    output.always(stopped.message)
     return stopped.exit_status
 
 
@@ -252,24 +247,13 @@ def _unexpected(error: Exception, output: Output) -> int:
     """Report what no other place knew: an error of PostgreSQL or the system, or a bug, with its trace in a file."""
     import psycopg  # noqa: PLC0415  only for the rare case
 
+    from sqlmigrate.bugs import as_bug  # noqa: PLC0415  same
     from sqlmigrate.connection import redact  # noqa: PLC0415  same
 
     if isinstance(error, (psycopg.Error, OSError)):
         output.error(Error(redact(str(error).strip() or type(error).__name__)))
         return 1
-    report = redact("".join(traceback.format_exception(error)))
-    bug = _Bug(
-        f"this is a bug in sqlmigrate {__version__}: {type(error).__name__}: {redact(str(error))}",
-        hint=f"please report it with {_saved(report)}",
-    )
+    bug = as_bug(error)
+    bug.hint = f"please report it with {saved(bug.report)}"
     output.error(bug)
     return bug.exit_status
-
-
-def _saved(report: str) -> str:
-    try:
-        with tempfile.NamedTemporaryFile("w", prefix="sqlmigrate-bug-", suffix=".txt", delete=False) as file:
-            file.write(report)
-    except OSError as error:
-        return f"the command that you typed (no report could be written: {error.strerror})"
-    return f"the file {file.name}"

@@ -18,7 +18,7 @@ Examples:
   sqlmigrate mark --through 20260301_agent   it has all up to this one
   sqlmigrate mark --all                      it has all that is pending
   sqlmigrate mark --from yoyo                what yoyo has applied
-  sqlmigrate mark --to yoyo                  tell yoyo what sqlmigrate has applied
+  sqlmigrate mark --to yoyo                  tell yoyo what we have applied
 """
 _NAMED = 5  # more are counted
 _YOYO = click.Choice(["yoyo"])

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate plan > change.sql         what `apply` would do; run it with psql -X -f change.sql
-  sqlmigrate plan --rollback           the way back
-  sqlmigrate plan --json               the steps with both digests
+  sqlmigrate plan > change.sql  what `apply` does, for psql -X -f change.sql
+  sqlmigrate plan --rollback    the way back
+  sqlmigrate plan --json        the steps with both digests
 """
 
 

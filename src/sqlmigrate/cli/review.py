@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from contextlib import ExitStack, contextmanager
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli._foreign import json_text, one_line, page
 from sqlmigrate.cli._options import App, common, shadowing
-from sqlmigrate.cli._output import is_terminal
-from sqlmigrate.errors import UsageError
-from sqlmigrate.events import ScriptStarted
+from sqlmigrate.cli._output import is_terminal, saved
+from sqlmigrate.errors import Bug, UsageError
+from sqlmigrate.events import BugMet, ScriptStarted
 from sqlmigrate.files import write_text
 
 if TYPE_CHECKING:
@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate review                            every migration, or those that are pending in a named database
-  sqlmigrate review 20260304_change            this one
-  sqlmigrate review --output review.html       the page for the DBA
-  sqlmigrate review --format markdown          the comment for the pull request
-  sqlmigrate review --stats stats.json         with the figures that `sqlmigrate stats --output` has written
+  sqlmigrate review                       what is pending, or every one
+  sqlmigrate review 20260304_change       this one
+  sqlmigrate review --output review.html  the page for the DBA
+  sqlmigrate review --format markdown     the comment for the pull request
+  sqlmigrate review --stats stats.json    with figures from `sqlmigrate stats`
 
 \b
-Exit status: 0 where the verdict is better than --fail-on, 3 where it is that or worse, 1 where it could not be made.
+Exit status: 0 where the verdict is better than --fail-on, 3 where it is that
+or worse, 1 where it could not be made, 70 where the review of a migration met
+a bug of ours (the others are still reviewed).
 """
 _FORMATS = ("text", "markdown", "html", "json")
 _SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".json": "json"}
@@ -91,9 +93,12 @@ def command(
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
     form = form or (_SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
+    bugs: list[BugMet] = []
     with ExitStack() as stack:
         target: Target | None
-        target = stack.enter_context(app.target()) if base == "dump" else stack.enter_context(app.named_target())
+        target = stack.enter_context(app.target() if base == "dump" else app.named_target())
+        if target is None and not ids:
+            target = stack.enter_context(app.own_target())
         _announce(app, target)
         report = review_project(
             app.config,
@@ -103,7 +108,7 @@ def command(
             stats=stats,
             base=base,
             superuser=shadow_superuser,
-            observer=stack.enter_context(_progress(app)),
+            observer=_noting(bugs, stack.enter_context(_progress(app))),
         )
     if output is not None:
         write_text(output, _written(report, form))
@@ -114,9 +119,25 @@ def command(
     elif form == "text":
         _print(app, report, whole=True)
     elif not app.output.as_json:
-        click.echo(_written(report, form).encode(), nl=False)  # UTF-8 in every locale
+        written = _written(report, form)
+        click.echo((written if form == "json" else page(written)).encode(), nl=False)  # UTF-8 in every locale
+    if bugs:
+        named = ", ".join(bug.migration_id for bug in bugs)
+        app.output.warning(f"{named} met a bug of sqlmigrate: please report it with {saved(bugs[0].report)}")
+        context.exit(Bug.exit_status)
     if report.verdict in _TOO_BAD[fail_on]:
         context.exit(FINDINGS)
+
+
+def _noting(bugs: list[BugMet], observer: Observer) -> Observer:
+    """Keep the bugs that were met beside what is shown."""
+
+    def note(event: Event) -> None:
+        if isinstance(event, BugMet):
+            bugs.append(event)
+        observer(event)
+
+    return note
 
 
 def _announce(app: App, target: Target | None) -> None:
@@ -136,6 +157,7 @@ def _progress(app: App) -> Iterator[Observer]:
         yield lambda event: app.output.detail(_begun(event))
         return
     from rich.console import Console  # noqa: PLC0415  only on a terminal
+    from rich.markup import escape  # noqa: PLC0415  same
     from rich.progress import Progress  # noqa: PLC0415  same
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -143,7 +165,8 @@ def _progress(app: App) -> Iterator[Observer]:
 
         def draw(event: Event) -> None:
             if isinstance(event, ScriptStarted):
-                bar.update(task, description=_begun(event), total=event.total, completed=event.number - 1)
+                name = escape(one_line(_begun(event), styled=False))
+                bar.update(task, description=name, total=event.total, completed=event.number - 1)
 
         yield draw
 
@@ -162,7 +185,7 @@ def _written(report: Report, form: str) -> str:
         case "markdown":
             return markdown.render(report)
         case "json":
-            return json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+            return json_text(report.to_json()) + "\n"
     return terminal.plain(terminal.render(report))
 
 

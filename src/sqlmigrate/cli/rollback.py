@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate rollback                       the migration that was applied last
-  sqlmigrate rollback --steps 3             the last three
-  sqlmigrate rollback --to 20260301_base    all that were applied after this one, which stays
-  sqlmigrate rollback --all --dry-run       only say what would run
-  sqlmigrate rollback --yes                 without asking, as scripts must
+  sqlmigrate rollback                     the migration that was applied last
+  sqlmigrate rollback --steps 3           the last three
+  sqlmigrate rollback --to 20260301_base  what was applied after it; it stays
+  sqlmigrate rollback --all --dry-run     only say what would run
+  sqlmigrate rollback --yes               without asking, as scripts must
 """
 _NAMED = 10
 

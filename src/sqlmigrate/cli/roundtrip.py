@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli._foreign import printable
 from sqlmigrate.cli._options import App, common, shadowing
 from sqlmigrate.cli._output import (
     error_as_json,
     is_terminal,
-    printable,
     problem_as_json,
     render_error,
     render_problem,
+    saved,
 )
 
 if TYPE_CHECKING:
@@ -29,23 +30,22 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate roundtrip                        every migration, on a throwaway server of our own
-  sqlmigrate roundtrip 20260304_change        this one; those before it are only applied
-  sqlmigrate roundtrip --write                record the proofs in the folder proofs/ of the migrations
-  sqlmigrate roundtrip --base dump            begin with the schema of the target, and try what is pending there
+  sqlmigrate roundtrip                  every migration, on a throwaway server
+  sqlmigrate roundtrip 20260304_change  this one, on those before it
+  sqlmigrate roundtrip --write          record the proofs in proofs/
+  sqlmigrate roundtrip --base dump      what is pending, on the target's dump
 
 \b
 Verdicts: exact, text_only (white space and comments in function bodies),
-order_only (physical order of columns), lossy (data is not shown to come back),
-not_restored, fails, irreversible (no rollback script), not_tried (it would
-change a cluster that is not ours).
+order_only (physical order of columns), lossy (data is not shown to come
+back), not_restored, fails, irreversible (no rollback script), not_tried (it
+would change a cluster that is not ours).
+
+\b
+Exit status: 0 where every rollback is proven, 3 where one is not or could not
+be recorded, 70 where a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
-_ORDINARY = (
-    "scripts run as an ordinary role that owns the database, as they should in production; what needs more belongs "
-    "into bootstrap/, and --shadow-superuser runs all of them as superuser"
-)
-_LACKING = "42501"  # insufficient_privilege
 _MISTAKE = "ID and --all exclude each other"
 _NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; the shadow's server works on one pair at a time"
 
@@ -85,7 +85,7 @@ def command(
 
     if ids and everything:
         raise click.UsageError(_MISTAKE)
-    found = migrations.load(app.config.migrations)
+    found = migrations.load(app.config.migrations, one_by_one=True)
     pending = roundtrip.chosen(found, ids)
     samples, astray = roundtrip.find_samples(found)
     for problem in astray:
@@ -108,7 +108,7 @@ def command(
         version, settings = shadows[0].version, _settings(shadows[0])
         isolation = shadows[0].isolation
         if shadows[0].private and not shadow_superuser and any(map(_lacked_right, trips)):
-            app.output.warning(_ORDINARY)
+            app.output.warning(roundtrip.ORDINARY)
     seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
@@ -124,7 +124,11 @@ def command(
     for path in written:
         app.output.detail(f"recorded {path}")
     good = roundtrip.PROVEN - ({roundtrip.Verdict.LOSSY} if strict else set())
-    if any(trip.verdict not in good for trip in trips):
+    unrecorded = write and _not_recorded(app, trips)
+    if bugs := [trip.bug for trip in trips if trip.bug is not None]:
+        app.output.warning(f"please report the bug with {saved(bugs[0].report)}")
+        context.exit(bugs[0].exit_status)
+    if unrecorded or any(trip.verdict not in good for trip in trips):
         context.exit(FINDINGS)
 
 
@@ -229,21 +233,30 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
 
 
 def _lacked_right(trip: RoundTrip) -> bool:
-    from sqlmigrate.errors import ExecutionError  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.roundtrip import lacks_rights  # noqa: PLC0415  --help needs none of it
 
-    error = trip.failure.error if trip.failure and not trip.failure.error.hint else None
-    return isinstance(error, ExecutionError) and error.server is not None and error.server.sqlstate == _LACKING
+    errors = [trip.failure.error if trip.failure else None, *(item.error for item in trip.left_out)]
+    return any(map(lacks_rights, errors))
+
+
+def _not_recorded(app: App, trips: Sequence[RoundTrip]) -> bool:
+    """Say which round trips are no proof, since something before them is missing; tell whether there are any."""
+    missing = [trip for trip in trips if trip.left_out]
+    for trip in missing:
+        names = ", ".join(trip.without)
+        app.output.warning(
+            f"{trip.migration_id} is not recorded: it was tried without {names}, which could not be applied before it"
+        )
+    return bool(missing)
 
 
 def _lines(trip: RoundTrip) -> list[str]:
     """Say in one line how it went, and under it what is wrong."""
-    from sqlmigrate.roundtrip import PROVEN  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  same
+    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  --help needs none of it
 
     verdict = click.style(trip.verdict.value, fg=_COLORS.get(trip.verdict.value, "red"))
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
-    if trip.verdict not in PROVEN:
-        lines += _part("tried without these, which could not be applied before it:", trip.without)
+    lines += _part("tried without these, which could not be applied before it:", map(str, trip.left_out))
     if trip.zone is not None:
         lines.append(f"  found in time zone {trip.zone}; the target's is not known, and in UTC the pair does better")
     lines += _part("before and after the rollback differ:", as_text(trip.differences))

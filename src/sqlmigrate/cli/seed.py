@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.seeds import SeedSet
 
+_BEGIN = (
+    "begin with two files of one name: NAME.yaml with the rows, and NAME.schema.json, which says what a row looks like "
+    "and, under x-sqlmigrate, which table it goes to; docs/seeding.md shows both"
+)
 EPILOG = """\b
 Examples:
-  sqlmigrate seed               validate every file, then apply them in one transaction
-  sqlmigrate seed check         only validate, without a database
+  sqlmigrate seed        validate all files, then apply them at once
+  sqlmigrate seed check  only validate, without a database
 """
 _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the YAML files.")
 
@@ -49,6 +53,8 @@ def check(app: App) -> None:
         rows = "1 row" if len(file.rows) == 1 else f"{len(file.rows)} rows"
         app.output.line(f"{file.path}: {rows} for {file.mapping.table}")
     app.output.line("1 file is valid" if len(found.files) == 1 else f"{len(found.files)} files are valid")
+    if not found.files:
+        app.output.line(_BEGIN)
 
 
 def _given(context: click.Context) -> list[str]:
@@ -103,3 +109,4 @@ def _apply(app: App) -> None:
         app.output.line(f"{name}: {inserted} inserted, {updated} updated, {unchanged} unchanged")
     if not rows:
         app.output.line(f"no seed files in {config.data}")
+        app.output.line(_BEGIN)

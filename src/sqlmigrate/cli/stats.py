@@ -12,8 +12,8 @@ from sqlmigrate.files import write_text
 
 EPILOG = """\b
 Examples:
-  sqlmigrate stats                       what is large and busy in the target
-  sqlmigrate stats --output stats.json   for `review --stats stats.json`, where the target cannot be reached
+  sqlmigrate stats                      what is large and busy in the target
+  sqlmigrate stats --output stats.json  for `review --stats` out of its reach
 """
 _SHOWN = 20
 

@@ -19,8 +19,8 @@ FINDINGS = 3
 EPILOG = """\b
 Examples:
   sqlmigrate status
-  sqlmigrate status --check     exit status 3 where something is pending, edited or missing
-  sqlmigrate status --verbose   with the difference of each file that was edited
+  sqlmigrate status --check    exit status 3 where anything is left to do
+  sqlmigrate status --verbose  with the difference of each edited file
   sqlmigrate status --json
 """
 

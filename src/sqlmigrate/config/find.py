@@ -8,7 +8,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ConfigError
-from sqlmigrate.files import upwards
+from sqlmigrate.files import read_bytes, upwards
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,9 +70,11 @@ def _is_file(path: Path) -> bool:
 
 def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path).decode()
         data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
         raise ConfigError(f"{path} is no valid TOML: {error}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -21,14 +21,13 @@ from sqlmigrate.sql.preflight import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.sql.script import Script, Statement
 
-    Around = Callable[[Statement], AbstractContextManager[object]]
+    Around = Callable[[Statement, Callable[[], None]], None]
 
 _NO_CLAIM = Command("SELECT")
 
@@ -47,9 +46,9 @@ def run_script(
 ) -> None:
     """Run a script as `apply` and `rollback` do, without history and journal.
 
-    In a transaction it is sent in one go; with `around` it is sent statement by statement, each within the block that
-    `around` gives. Raises ScriptError where the script must not run, ExecutionError with the place; of a script in a
-    transaction nothing is left then.
+    In a transaction it is sent in one go; with `around` it is sent statement by statement, each by `around`, which gets
+    the statement and what runs it. Raises ScriptError where the script must not run, ExecutionError with the place; of
+    a script in a transaction nothing is left then.
     """
     for problem in preflight(script, transactional=transactional):
         raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
@@ -59,7 +58,7 @@ def run_script(
         run_job(connection, job, options, info, listener)
         return
     try:
-        _one_by_one(Sender(connection, job, listener), options, info, around or (lambda _: nullcontext()))
+        _one_by_one(Sender(connection, job, listener), options, info, around or (lambda _, run: run()))
     except psycopg.OperationalError as error:
         if not connection.closed:
             raise  # of somebody who listens
@@ -75,8 +74,7 @@ def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Arou
     opening = [begin(job.script)] if job.transactional else []
     sender.send(*map(Step, [*opening, *set_up(job.migration_id, job.script, options, info)]))
     for statement in job.script.statements():
-        with around(statement):
-            sender.run(statement)
+        around(statement, partial(sender.run, statement))
     if job.transactional:
         sender.send(Step(CONSTRAINTS))
         commit(sender.connection, Uncommitted((job,), sender.listener))

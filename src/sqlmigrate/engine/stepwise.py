@@ -18,7 +18,15 @@ from sqlmigrate.engine.journal import BEGIN, as_login
 from sqlmigrate.engine.pipeline import Step
 from sqlmigrate.engine.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.engine.transactional import undo
-from sqlmigrate.engine.words import begins, is_rolled_back, may_commit, open_block, resets_session, sets_up_session
+from sqlmigrate.engine.words import (
+    WANTS_OUT,
+    begins,
+    is_rolled_back,
+    may_commit,
+    open_block,
+    resets_session,
+    sets_up_session,
+)
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
 from sqlmigrate.events import Resumed
 from sqlmigrate.sql.parse import Kind, classify
@@ -33,8 +41,6 @@ if TYPE_CHECKING:
     from sqlmigrate.history import History
     from sqlmigrate.sql.script import Statement
 
-# active_sql_transaction, invalid_transaction_termination: the statement wants to be outside a transaction after all
-_WANTS_OUT = frozenset({"25001", "2D000"})
 _PREDECESSOR_SECONDS = 10.0
 
 
@@ -230,7 +236,7 @@ class Stepper:
         try:
             self._again_on_lock(statement, statement, work)
         except ExecutionError as error:
-            if error.server is None or error.server.sqlstate not in _WANTS_OUT:
+            if error.server is None or error.server.sqlstate not in WANTS_OUT:
                 raise
             self.outside.run(statement)
 

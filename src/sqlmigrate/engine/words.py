@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.script import Statement
 
+WANTS_OUT = frozenset({"25001", "2D000"})
+"""active_sql_transaction, invalid_transaction_termination: it wants to be outside a transaction after all."""
 _SESSION_WORDS = frozenset({"set", "reset", "prepare", "deallocate", "load", "listen", "unlisten", "discard"})
 _SHORT_LIVED = frozenset({"local", "transaction", "constraints"})
 _SET_CONFIG = re.compile(r"select\s+(pg_catalog\s*\.\s*)?set_config\s*\(", re.IGNORECASE)

@@ -1,9 +1,22 @@
-"""Whose a file is, and files that are written whole or not at all."""
+"""Whose a file is, files that are read within bounds, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
 from sqlmigrate.files.lookup import upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
+from sqlmigrate.files.reading import read_bytes, read_json, record, require_file
 from sqlmigrate.files.writing import leads_out, make_folder, write_new, write_text
 
-__all__ = ["leads_out", "make_folder", "upwards", "why_not_trusted", "writable_by_others", "write_new", "write_text"]
+__all__ = [
+    "leads_out",
+    "make_folder",
+    "read_bytes",
+    "read_json",
+    "record",
+    "require_file",
+    "upwards",
+    "why_not_trusted",
+    "writable_by_others",
+    "write_new",
+    "write_text",
+]

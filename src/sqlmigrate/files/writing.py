@@ -145,7 +145,10 @@ def _is_special(path: Path) -> bool:
 
 
 def _write_through(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CLOEXEC), "wb") as file:
+    """Write to a device or a pipe, which must have a reader: one that never comes would be waited for."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)  # a reader may be slow
+    with os.fdopen(descriptor, "wb") as file:
         file.write(_bytes(text))
 
 

@@ -1,7 +1,8 @@
 -- What the tracer reads around each statement, in the transaction of that statement.
 
 -- name: relations
--- every relation that is not PostgreSQL's own; `base` is the table of an index, or of a TOAST table or its index
+-- every relation that is not PostgreSQL's own, or those of some tables `only`; `base` is the table of an index, or of a
+-- TOAST table or its index
 SELECT c.oid::bigint,
        c.relkind::pg_catalog.text,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
@@ -17,6 +18,10 @@ LEFT JOIN pg_catalog.pg_class AS indexed ON indexed.reltoastrelid = x.indrelid A
 WHERE c.oid >= 16384::pg_catalog.oid
   AND c.relkind <> 'c'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND (%(only)s::bigint[] IS NULL
+       OR c.oid::bigint = ANY (%(only)s::bigint[])
+       OR x.indrelid::bigint = ANY (%(only)s::bigint[])
+       OR toasted.oid::bigint = ANY (%(only)s::bigint[]))
 
 -- name: locks
 -- what a session holds or waits for; `class` is the catalog of a locked object that is no relation
@@ -64,6 +69,7 @@ WHERE c.oid = ANY (%(oids)s::pg_catalog.oid[])
 -- name: objects
 -- One row for each thing that statements make, change or drop, with a digest of what it is. Rows with the same key are
 -- one thing; those without a name only add to its digest. `part_of` is the oid of the relation that a part belongs to.
+-- With some tables `only`, nothing but these and what belongs to them; the remarks are of whatever there is.
 WITH space AS MATERIALIZED (
     SELECT oid, pg_catalog.quote_ident(nspname) AS name, nspowner, nspacl
     FROM pg_catalog.pg_namespace
@@ -73,11 +79,14 @@ WITH space AS MATERIALIZED (
     SELECT c.*, s.name || '.' || pg_catalog.quote_ident(c.relname) AS name
     FROM pg_catalog.pg_class AS c
     JOIN space AS s ON s.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid
     WHERE c.oid >= 16384::pg_catalog.oid
+      AND (%(only)s::bigint[] IS NULL OR coalesce(x.indrelid, c.oid)::bigint = ANY (%(only)s::bigint[]))
 )
 SELECT 2615::bigint AS class, s.oid::bigint, 0 AS sub, 'schema' AS kind, s.name, 0::bigint AS part_of,
        ROW(s.nspowner, s.nspacl)::pg_catalog.text AS digest
 FROM space AS s
+WHERE %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 1259, r.oid, 0,
        CASE r.relkind
@@ -140,6 +149,7 @@ SELECT 1255, p.oid, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'a
 FROM pg_catalog.pg_proc AS p
 JOIN space AS s ON s.oid = p.pronamespace
 WHERE p.oid >= 16384::pg_catalog.oid
+  AND %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 1247, t.oid, 0, CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END,
        s.name || '.' || pg_catalog.quote_ident(t.typname), 0,
@@ -152,23 +162,29 @@ JOIN space AS s ON s.oid = t.typnamespace
 WHERE t.oid >= 16384::pg_catalog.oid
   AND t.typrelid = 0::pg_catalog.oid
   AND t.typelem = 0::pg_catalog.oid
+  AND %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 3381, t.oid, 0, 'statistics object', s.name || '.' || pg_catalog.quote_ident(t.stxname), t.stxrelid,
        ROW(t.stxowner, t.stxkeys, t.stxkind)::pg_catalog.text
 FROM pg_catalog.pg_statistic_ext AS t
 JOIN space AS s ON s.oid = t.stxnamespace
+WHERE %(only)s::bigint[] IS NULL
+   OR t.stxrelid::bigint = ANY (%(only)s::bigint[])
 UNION ALL
 SELECT 3079, e.oid, 0, 'extension', pg_catalog.quote_ident(e.extname), 0, e.extversion
 FROM pg_catalog.pg_extension AS e
+WHERE %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 6104, p.oid, 0, 'publication', pg_catalog.quote_ident(p.pubname), 0,
        ROW(p.*, (SELECT pg_catalog.array_agg(m.prrelid ORDER BY m.prrelid)
                  FROM pg_catalog.pg_publication_rel AS m
                  WHERE m.prpubid = p.oid))::pg_catalog.text
 FROM pg_catalog.pg_publication AS p
+WHERE %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 3466, e.oid, 0, 'event trigger', pg_catalog.quote_ident(e.evtname), 0, ROW(e.evtenabled, e.evtfoid)::pg_catalog.text
 FROM pg_catalog.pg_event_trigger AS e
+WHERE %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT 826, d.oid, 0, 'default privileges',
        'of ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::pg_catalog.text)
@@ -176,6 +192,7 @@ SELECT 826, d.oid, 0, 'default privileges',
        0, ROW(d.defaclacl)::pg_catalog.text
 FROM pg_catalog.pg_default_acl AS d
 LEFT JOIN space AS s ON s.oid = d.defaclnamespace
+WHERE %(only)s::bigint[] IS NULL
 UNION ALL
 SELECT d.classoid, d.objoid, d.objsubid, NULL, NULL, 0, d.description
 FROM pg_catalog.pg_description AS d

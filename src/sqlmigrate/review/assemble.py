@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review import model, statistics
 from sqlmigrate.review.commands import command
-from sqlmigrate.review.hazards import Context, check, sorted_out
+from sqlmigrate.review.hazards import sorted_out
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES, Taken, holds, longest
 from sqlmigrate.review.observe import names
 from sqlmigrate.review.squawk import answered
@@ -15,6 +15,7 @@ from sqlmigrate.review.squawk import answered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from sqlmigrate.migrations import Migration
     from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
     from sqlmigrate.review.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
@@ -26,11 +27,14 @@ _FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "text
 
 
 def direction(
-    context: Context, operation: Operation, findings: Sequence[Finding], target: model.Target | None
+    trace: Trace,
+    found: Iterable[Hazard],
+    operation: Operation,
+    findings: Sequence[Finding],
+    target: model.Target | None,
 ) -> Direction:
-    """Describe one script that was traced."""
-    trace = context.trace
-    hazards, suppressed, idle = sorted_out(statistics.raised(check(context), target), trace.script)
+    """Describe one script that was traced, with the hazards that were found in it."""
+    hazards, suppressed, idle = sorted_out(statistics.raised(found, target), trace.script)
     by_statement = answered(findings, trace)
     steps = [Taken(one.statement.number, one.taken, one.held) for one in trace.statements]
     held = holds(steps)
@@ -60,7 +64,7 @@ def not_run(script: Script, operation: Operation, error: str, *, transactional: 
         script.checksum,
         transactional,
         _whole(script),
-        tuple(_bare(statement) for statement in script.statements()),
+        tuple(_bare(statement) for statement in script.readable_statements()),
         error=error,
     )
 
@@ -167,6 +171,14 @@ def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: mo
     return "warning" if mild or "warning" in severities or back & {"danger", "warning"} else "fine"
 
 
+def stopped(item: Migration, reason: str, *, bug: str | None = None) -> model.Migration:
+    """Describe a migration whose review ended before it was made, by a mistake of ours where `bug` says so."""
+    error = f"{reason}; nothing is known of this migration, the others were reviewed"
+    up = not_run(item.script, "apply", error, transactional=item.transactional)
+    proof = model.Proof("unknown", ("it was not tried",))
+    return model.Migration(item.migration_id, up, None, proof, depends=item.depends, verdict="fails", bug=bug)
+
+
 def headline(migrations: Sequence[model.Migration]) -> str:
     """Say in one sentence what a DBA has to know first."""
     if not migrations:
@@ -187,6 +199,8 @@ def headline(migrations: Sequence[model.Migration]) -> str:
 
 
 def _failure(item: model.Migration) -> str:
+    if item.bug:
+        return "could not be reviewed"
     if item.apply.error:
         return "cannot be applied"
     if item.rollback is not None and item.rollback.error:

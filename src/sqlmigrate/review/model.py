@@ -209,7 +209,9 @@ class Migration:
     """One migration: both directions, what it changes in the schema, and whether the undo is proven.
 
     `changes` is the schema's difference as `schemadiff.as_json` gives it, `change_lines` the same as lines that read
-    like a diff. `out_of_order` is None for a migration that is not late.
+    like a diff. `out_of_order` is None for a migration that is not late. `without` are the ids of those before it that
+    could not be applied on the shadow, so that it was tried without them. `bug` says which mistake of ours ended its
+    review, and is None otherwise.
     """
 
     migration_id: str
@@ -222,6 +224,8 @@ class Migration:
     out_of_order: OutOfOrder | None = None
     verdict: Verdict = "fine"
     notes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    bug: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from psycopg.rows import tuple_row
 from sqlmigrate import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sqlmigrate.connection import Connection
 
     _Key = tuple[int, int, int]
 
-_RELATION = 1259  # pg_class
+RELATION = 1259
+"""The oid of pg_class, in every version and database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,25 @@ Objects = dict[tuple[int, int, int], Thing]
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What came, went, or is another, in words; parts of what came or went are not named beside it."""
+    """What came, went, or is another, in words; parts of what came or went are not named beside it.
+
+    `lost` is what went and was there before the script began.
+    """
 
     made: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
-def read_objects(connection: Connection) -> Objects:
-    """Read all things of the database that are not PostgreSQL's own."""
+def read_objects(connection: Connection, only: Collection[int] | None = None) -> Objects:
+    """Read all things of the database that are not PostgreSQL's own, or those of these tables `only`, by oid."""
     found: Objects = {}
     remarks: list[tuple[_Key, str]] = []
     with connection.cursor(row_factory=tuple_row) as cursor:
-        for row in cursor.execute(queries.load("review")["objects"]).fetchall():
+        for row in cursor.execute(
+            queries.load("review")["objects"], {"only": None if only is None else list(only)}
+        ).fetchall():
             key = row[0], row[1], row[2]
             if row[3] is None:
                 remarks.append((key, row[6] or ""))
@@ -62,8 +69,8 @@ def read_objects(connection: Connection) -> Objects:
     return found
 
 
-def touched(before: Objects, after: Objects) -> Touched:
-    """Compare two readings."""
+def touched(before: Objects, after: Objects, first: Collection[_Key]) -> Touched:
+    """Compare two readings; `first` are the keys of what was there before the script began."""
     made = _tops({key: after[key] for key in after.keys() - before.keys()})
     dropped = _tops({key: before[key] for key in before.keys() - after.keys()})
     again = {str(thing): thing for thing in made.values()}
@@ -80,18 +87,19 @@ def touched(before: Objects, after: Objects) -> Touched:
         tuple(sorted({str(thing) for thing in made.values()} - both)),
         tuple(sorted(changed)),
         tuple(sorted({str(thing) for thing in dropped.values()} - both)),
+        tuple(sorted({str(thing) for key, thing in dropped.items() if key in first} - both)),
     )
 
 
 def _is_renamed(key: _Key, old: Thing, after: Mapping[_Key, Thing]) -> bool:
-    return key[0] == _RELATION and key[2] == 0 and key in after and after[key].name != old.name
+    return key[0] == RELATION and key[2] == 0 and key in after and after[key].name != old.name
 
 
 def _tops(things: Objects) -> Objects:
     """Leave out the parts of a relation or an extension that is there too, and the index of a constraint."""
     if any(thing.kind == "extension" for thing in things.values()):
         return {key: thing for key, thing in things.items() if thing.kind in ("extension", "schema")}
-    whole = {key[1] for key in things if key[0] == _RELATION and key[2] == 0}
+    whole = {key[1] for key in things if key[0] == RELATION and key[2] == 0}
     constraints = {
         (thing.part_of, thing.name.partition(" on ")[0]) for thing in things.values() if thing.kind == "constraint"
     }

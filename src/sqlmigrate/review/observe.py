@@ -11,7 +11,7 @@ from sqlmigrate import queries
 from sqlmigrate.review.locks import LEVELS, MODES, make_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.model import Lock, Source
@@ -73,9 +73,10 @@ def _rows(connection: Connection, name: str, arguments: dict[str, Any] | None = 
         return cursor.execute(queries.load("review")[name], arguments).fetchall()
 
 
-def read_relations(connection: Connection) -> Relations:
-    """Read all relations that are not PostgreSQL's own, by their oids."""
-    return {row[0]: Relation(row[0], KINDS.get(row[1], "relation"), *row[2:]) for row in _rows(connection, "relations")}
+def read_relations(connection: Connection, only: Collection[int] | None = None) -> Relations:
+    """Read all relations that are not PostgreSQL's own, by their oids, or those of these tables `only`."""
+    rows = _rows(connection, "relations", {"only": None if only is None else list(only)})
+    return {row[0]: Relation(row[0], KINDS.get(row[1], "relation"), *row[2:]) for row in rows}
 
 
 def read_named(connection: Connection) -> dict[Key, Named]:

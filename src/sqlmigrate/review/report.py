@@ -7,19 +7,32 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from sqlmigrate import __version__, catalog, proofs
 from sqlmigrate import connection as connections
+from sqlmigrate.bugs import as_bug
 from sqlmigrate.config import API_ROLES
-from sqlmigrate.engine.alone import run_script
-from sqlmigrate.errors import Error, MigrationsError
-from sqlmigrate.events import ScriptStarted, ignore
+from sqlmigrate.errors import Error, ScriptError
+from sqlmigrate.events import BugMet, ScriptStarted, ignore
 from sqlmigrate.review import assemble, model, statistics
-from sqlmigrate.review.hazards import Context
+from sqlmigrate.review.advice import Advice
+from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.review.out_of_order import answer
 from sqlmigrate.review.squawk import lint
-from sqlmigrate.review.tracer import trace
+from sqlmigrate.review.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
-from sqlmigrate.roundtrip import PROVEN, find_samples, round_trips
+from sqlmigrate.roundtrip import (
+    ORDINARY,
+    PROVEN,
+    Ground,
+    Runner,
+    back,
+    find_samples,
+    forward,
+    lacks_rights,
+    round_trips,
+)
 from sqlmigrate.schemadiff import as_json, as_text, compare
 from sqlmigrate.shadow import OTHER_ZONE
 from sqlmigrate.sql.preflight import preflight
@@ -35,11 +48,9 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
-    from sqlmigrate.review.tracer import Trace
-    from sqlmigrate.roundtrip import Base, RoundTrip
+    from sqlmigrate.roundtrip import Base, LeftOut, RoundTrip, Way
     from sqlmigrate.schema import Schema
     from sqlmigrate.shadow import Shadow, ShadowDatabase
-    from sqlmigrate.sql.script import Script
 
 _MOVING = ("DO", "CALL")
 _ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may write less anew"
@@ -68,8 +79,8 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     """Review migrations on a shadow that has what they need; see `shadow.wanted`.
 
     `observer` hears which migration is begun, first of those whose undo is to be proven, then of all.
-    A script that fails is a verdict and no error; one of those before the wanted ones that fails raises
-    ExecutionError.
+    A script that fails is a verdict and no error; where one of those before the wanted ones fails, these are reviewed
+    without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
     options = replace(options, versions=shadow.versions)
     scripts = [(migration, *pair) for migration in question.wanted for pair in migration.scripts()]
@@ -77,10 +88,22 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     findings = {id(item[1]): found for item, found in zip(scripts, linted.findings, strict=True)}
     trips = _trips(question, shadow, options, observer)
     with ExitStack() as stack:
-        runner = _Runner(question, shadow, options, findings, trips, stack)
+        reviewer = _Reviewer(question, shadow, options, observer, findings, trips, stack)
         names = _announced("review", [item.migration_id for item in question.wanted], observer)
-        found = tuple(one for _, one in zip(names, runner.reviewed(), strict=True))
-    return _report(question, shadow, linted, found)
+        found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
+        notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
+    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+
+
+def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:
+    """Say what could not be applied before something that was reviewed, and where a right was missing, what to do."""
+    reviewed = {item.migration_id for item in found}
+    for item in missing:
+        why = f": {item.error}" if item.error else ""
+        if item.migration_id not in reviewed:
+            yield f"{item.migration_id} could not be applied on the shadow, so what follows was tried without it{why}"
+    if private and any(lacks_rights(item.error) for item in missing):
+        yield ORDINARY
 
 
 def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model.Migration, ...]) -> Report:
@@ -164,6 +187,8 @@ def _trips(question: Question, shadow: Shadow, options: Options, observer: Obser
         )
         for _, trip in zip(_announced("roundtrip", missing, observer), trips, strict=True):
             known[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
+            if trip.bug is not None:
+                observer(BugMet(trip.migration_id, trip.bug.report))
     return known
 
 
@@ -171,7 +196,7 @@ def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> P
     """Give the recorded proof of a pair if it is a good one of these very files, made under these settings."""
     try:
         notes = proofs.require(migrations, [migration], major=shadow.major)
-    except MigrationsError:
+    except Error:  # also of a file that cannot be read as a proof
         return None
     path = proofs.path_of(migrations, migration.migration_id)
     found = proofs.read(path)
@@ -199,34 +224,54 @@ def _depends_on_zone(migration: Migration) -> bool:
 
 
 @dataclass(slots=True)
-class _Runner:
-    """Brings one database of the shadow forward, migration by migration, and traces the wanted ones there."""
+class _Reviewer:
+    """Brings the ground forward, migration by migration, and traces the wanted ones on copies of it."""
 
     question: Question
     shadow: Shadow
     options: Options
+    observer: Observer
     findings: dict[int, tuple[Finding, ...]]
     proofs: dict[str, Proof]
     stack: ExitStack
-    info: ServerInfo | None = None
-    failed: list[str] = field(default_factory=list)
+    left_out: tuple[LeftOut, ...] = ()
+    info: ServerInfo = field(init=False)
 
     def reviewed(self) -> Iterable[model.Migration]:
-        """Give the wanted migrations, reviewed, in order."""
-        database = self.stack.enter_context(self.shadow.database())
+        """Give the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
+        ground = Ground(self.shadow, self.stack)
+        runner = Runner(self.shadow, self.options)
         if self.question.base is not None:
-            self.shadow.restore(database, self.question.base.dump)
-        with connections.session(database.conninfo) as connection:
-            self.info = connections.probe(connection)
-        self.replay(database, self._applied())
+            self.shadow.restore(ground.database, self.question.base.dump)
+        with connections.session(ground.database.conninfo) as connection:
+            self.info = runner.probed(connection)
+        for migration in self._applied():
+            runner.replay(migration, ground)
         wanted = {item.migration_id for item in self.question.wanted}
-        known: Snapshot | None = None
         for migration in self._pending():
             if migration.migration_id in wanted:
-                found, known = self._one(migration, database, known)
-                yield found
+                yield self._guarded(migration, ground, runner)
             else:
-                self.replay(database, [migration])
+                runner.replay(migration, ground)
+            self.left_out = tuple(ground.left_out)
+
+    def _guarded(self, migration: Migration, ground: Ground, runner: Runner) -> model.Migration:
+        """Review one migration; a mistake of ours is its verdict, and the others are reviewed all the same."""
+        left_out = tuple(ground.left_out)
+        try:
+            found = self._one(migration, ground)
+        except ScriptError as error:  # it is this migration's verdict, like a mistake of ours
+            found = assemble.stopped(migration, str(error))
+            runner.replay(migration, ground)
+        except (Error, psycopg.OperationalError):
+            raise  # of the shadow's server, without which nothing goes on
+        except Exception as error:  # noqa: BLE001  it is this migration's verdict
+            bug = as_bug(error)
+            self.observer(BugMet(migration.migration_id, bug.report))
+            found = assemble.stopped(migration, bug.message, bug=bug.message)
+            runner.replay(migration, ground)
+        notes = [f"tried without {item.migration_id}, which could not be applied before it" for item in left_out]
+        return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))
 
     def _applied(self) -> list[Migration]:
         """Give what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
@@ -242,38 +287,23 @@ class _Runner:
         done = set(self.question.applied or ()) | (self.question.base.applied if self.question.base else set())
         return [item for item in ordered[: last + 1] if item.migration_id not in done or item.migration_id in wanted]
 
-    def replay(self, database: ShadowDatabase, several: Sequence[Migration]) -> None:
-        """Apply migrations without looking at them."""
-        with connections.session(database.conninfo) as connection:
-            info = self.info or connections.probe(connection)
-            for migration in several:
-                run_script(
-                    connection,
-                    migration.migration_id,
-                    "apply",
-                    migration.script,
-                    transactional=migration.transactional,
-                    options=self.options,
-                    info=info,
-                )
-
-    def _schema_behind(self, database: ShadowDatabase, several: Sequence[Migration]) -> Schema:
-        self.replay(database, several)
-        with connections.session(database.conninfo) as connection:
-            return catalog.read(connection).schema
-
-    def _one(
-        self, migration: Migration, database: ShadowDatabase, known: Snapshot | None
-    ) -> tuple[model.Migration, Snapshot | None]:
+    def _one(self, migration: Migration, ground: Ground) -> model.Migration:
+        reached = False
         elsewhere = self.shadow.assumed and _depends_on_zone(migration)
-        with self.shadow.elsewhere(database) if elsewhere else nullcontext():
-            applied = self._traced(migration, "apply", migration.script, migration.transactional, database, known)
-            up = self._direction(migration.script, "apply", applied, transactional=migration.transactional)
-            down = self._rollback(migration, database, applied)
+        with ground.copy(keep=lambda: reached) as copy:
+            with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
+                applied = self._traced(migration, forward(migration), copy, ground.known)
+                up = self._direction(forward(migration), applied, ground.database)
+                down = self._rollback(migration, copy, applied)
+            changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
+            reached = up.error is None
+        if isinstance(applied, Trace) and reached:
+            ground.known = applied.after
+        else:
+            ground.leave_out(migration, None if isinstance(applied, str) else applied.error)
         proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
         late = self._out_of_order(migration)
-        changes = compare(applied.before.schema, applied.after.schema) if not isinstance(applied, str) else ()
-        found = model.Migration(
+        return model.Migration(
             migration.migration_id,
             up,
             down,
@@ -283,62 +313,57 @@ class _Runner:
             migration.depends,
             late,
             assemble.verdict(up, down, proof, late),
-            (
-                *(f"tried without {name}, which failed before it" for name in self.failed),
-                *([_ELSEWHERE] if elsewhere else []),
+            notes=(
+                *((_ELSEWHERE,) if elsewhere else ()),
                 *(note for script, _ in migration.scripts() for note in asks_where(script)),
             ),
         )
-        if up.error:
-            self.failed.append(migration.migration_id)
-        return found, None if isinstance(applied, str) else applied.after
 
     def _rollback(self, migration: Migration, database: ShadowDatabase, applied: Trace | str) -> model.Direction | None:
-        script, transactional = migration.rollback, migration.rollback_transactional
-        if script is None:
+        if (way := back(migration)) is None:
             return None
         if isinstance(applied, str) or applied.error is not None:
-            down: Trace | str = "was not tried, since the migration could not be applied"
-        else:
-            with self.shadow.clone(database) as copy:
-                down = self._traced(migration, "rollback", script, transactional, copy, applied.after)
-        return self._direction(script, "rollback", down, transactional=transactional)
+            error = "was not tried, since the migration could not be applied"
+            return assemble.not_run(way.script, "rollback", error, transactional=way.transactional)
+        with self.shadow.clone(database) as copy:
+            down = self._traced(migration, way, copy, applied.after)
+            return self._direction(way, down, database)
 
-    def _traced(
-        self,
-        migration: Migration,
-        operation: assemble.Operation,
-        script: Script,
-        transactional: bool,  # noqa: FBT001  passed on from the migration
-        database: ShadowDatabase,
-        known: Snapshot | None,
-    ) -> Trace | str:
+    def _traced(self, migration: Migration, way: Way, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
         """Trace a script, or say why it must not run."""
-        problems = preflight(script, transactional=transactional)
+        problems = preflight(way.script, transactional=way.transactional)
         if problems:
             return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
-        if self.info is None:  # pragma: no cover  asked before the first
-            raise MigrationsError("the shadow was not asked what it is")
         return trace(
             self.shadow,
             database,
             migration.migration_id,
-            operation,
-            script,
-            transactional=transactional,
+            way.operation,
+            way.script,
+            transactional=way.transactional,
             options=self.options,
             info=self.info,
             since=known,
         )
 
-    def _direction(
-        self, script: Script, operation: assemble.Operation, traced: Trace | str, *, transactional: bool
-    ) -> model.Direction:
+    def _direction(self, way: Way, traced: Trace | str, base: ShadowDatabase) -> model.Direction:
+        """Describe a script; `base` is the database that it was run on a copy of."""
+        operation: assemble.Operation = "rollback" if way.operation == "rollback" else "apply"
         if isinstance(traced, str):
-            return assemble.not_run(script, operation, traced, transactional=transactional)
-        role = script.directives.role or self.options.role or self.shadow.owner
+            return assemble.not_run(way.script, operation, traced, transactional=way.transactional)
+        role = way.script.directives.role or self.options.role or self.shadow.owner
         context = Context(traced, role, self.question.api_roles)
-        return assemble.direction(context, operation, self.findings.get(id(script), ()), self.question.target)
+        advice = Advice(self.shadow, base, way.script, self.options, self.info, way.transactional)
+        hazards = check(context, judged=advice.judged)
+        findings = self.findings.get(id(way.script), ())
+        return assemble.direction(traced, hazards, operation, findings, self.question.target)
+
+    def _schema_behind(self, database: ShadowDatabase, several: Sequence[Migration]) -> Schema:
+        runner = Runner(self.shadow, self.options)
+        with connections.session(database.conninfo) as connection:
+            for migration in several:
+                runner.run(connection, migration, forward(migration))
+            return catalog.read(connection).schema
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""

@@ -17,7 +17,7 @@ from sqlmigrate.review.report import Question, review
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from sqlmigrate.config import Config
@@ -58,7 +58,7 @@ def review_project(
     instead, from a file; `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the
     shadow raises.
     """
-    found = files.load(config.migrations)
+    found = files.load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
     settings = None
     if stats is not None:
@@ -69,7 +69,9 @@ def review_project(
     scripts = [script for migration in found.ordered for script, _ in migration.scripts()]
     asked = shadow.wanted(config, scripts, target=seen.facts, settings=settings, base=base, superuser=superuser)
     with shadow.opened(asked) as opened:
-        notes = [*seen.notes, *(str(problem) for problem in found.warnings)]
+        notes = [*seen.notes, *_warnings(found, wanted)]
+        if not wanted and found.ordered:
+            notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
         question = Question(
@@ -83,6 +85,20 @@ def review_project(
             api_roles=config.api_roles,
         )
         return review(question, opened, options, observer)
+
+
+def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
+    """Give the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
+    others = {item.script.path for item in found.ordered if item not in wanted}
+    counted = 0
+    for problem in found.warnings:
+        if problem.message == files.NO_ROLLBACK and problem.place and problem.place.path in others:
+            counted += 1
+        else:
+            yield str(problem)
+    if counted:
+        have = "migration has" if counted == 1 else "migrations have"
+        yield f"{counted} other {have} no rollback script, and cannot be rolled back"
 
 
 def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], variable: str | None) -> list[Migration]:

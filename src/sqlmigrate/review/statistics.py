@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from psycopg.rows import dict_row
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error, Place
+from sqlmigrate.files import read_json, record
 from sqlmigrate.review.figures import in_bytes, in_words
 from sqlmigrate.review.model import TableSize, Target
 from sqlmigrate.shadow import from_json
@@ -79,10 +79,10 @@ def as_json(target: Target, settings: Settings) -> dict[str, Any]:
 def from_file(path: Path) -> Figures:
     """Read figures that `sqlmigrate stats` has written; raises Error where it is no such file."""
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = read_json(path, pipe=True)
         kind = (found["command"], found["version"])
-        tables = tuple(TableSize(**item) for item in found["target"].pop("tables"))
-        target = Target(**found["target"], tables=tables)
+        tables = tuple(record(TableSize, item) for item in found["target"].pop("tables"))
+        target = record(Target, found["target"] | {"tables": tables})
         settings = from_json(found["settings"]) if "settings" in found else None
     except OSError as error:
         raise Error(f"cannot be read: {error.strerror}", place=Place(path)) from None

@@ -34,9 +34,9 @@ _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 def asks_where(script: Script) -> Iterator[str]:
     """Give a note for each statement that asks, in the bodies of functions and DO blocks too, as far as it is written.
 
-    What is put together while it runs is not seen.
+    What is put together while it runs is not seen, nor is what follows a mistake that ends the reading.
     """
-    for statement in script.statements():
+    for statement in script.readable_statements():
         text = _COMMENT.sub(lambda found: " " * len(found[0]), statement.text)
         asked = dict.fromkeys(_shown(found) for found in _ASKS.finditer(text))
         if asked:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from sqlmigrate.roundtrip.contents import DataChange
-from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
+from sqlmigrate.roundtrip.ground import Ground
+from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, Verdict, lacks_rights
 from sqlmigrate.roundtrip.run import Base, chosen, round_trips, scripts_of
+from sqlmigrate.roundtrip.runner import Runner, Way, back, forward
 from sqlmigrate.roundtrip.samples import Samples, find_samples
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
 __all__ = [
+    "ORDINARY",
     "PROVEN",
     "Base",
     "DataChange",
     "Failure",
+    "Ground",
+    "LeftOut",
     "RoundTrip",
+    "Runner",
     "Samples",
     "Verdict",
+    "Way",
+    "back",
     "chosen",
     "find_samples",
+    "forward",
+    "lacks_rights",
     "round_trips",
     "scripts_of",
     "servers_worth",

@@ -5,16 +5,20 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from sqlmigrate.roundtrip.model import LeftOut
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from sqlmigrate.catalog import Snapshot
+    from sqlmigrate.errors import Error
+    from sqlmigrate.migrations import Migration
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 
 class Ground:
-    """The database that holds everything before the next migration, but for the ids in `without`, which failed.
+    """The database that holds everything before the next migration, but for those in `left_out`, which failed.
 
     `known` is its schema as far as it was read.
     """
@@ -25,7 +29,11 @@ class Ground:
         self._own = stack.enter_context(ExitStack())
         self.database = self._own.enter_context(shadow.database())
         self.known: Snapshot | None = None
-        self.without: list[str] = []
+        self.left_out: list[LeftOut] = []
+
+    def leave_out(self, migration: Migration, error: Error | None) -> None:
+        """Note that a migration could not be applied, so that what follows is tried without it."""
+        self.left_out.append(LeftOut(migration.migration_id, error))
 
     @contextmanager
     def copy(self, *, keep: Callable[[], bool] = lambda: False, cluster: bool = False) -> Iterator[ShadowDatabase]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import Bug, ExecutionError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,6 +52,33 @@ class Failure:
     error: Error
 
 
+_LACKING = "42501"  # insufficient_privilege
+ORDINARY = (
+    "scripts run as an ordinary role that owns the database, as they should in production; what needs more belongs "
+    "into bootstrap/, and --shadow-superuser runs all of them as superuser"
+)
+"""What to say where a script lacked a right on a private server."""
+
+
+def lacks_rights(error: Error | None) -> bool:
+    """Tell whether a script failed for want of a right."""
+    if not isinstance(error, ExecutionError) or error.server is None or error.hint:
+        return False  # a hint says already what to do
+    return error.server.sqlstate == _LACKING
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A migration that could not be applied before another one was tried, and why, as far as it is known."""
+
+    migration_id: str
+    error: Error | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        """Give the id, and the reason behind it."""
+        return f"{self.migration_id}: {self.error}" if self.error else self.migration_id
+
+
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
     """What is known of one migration and its rollback.
@@ -57,7 +86,7 @@ class RoundTrip:
     `makes` is what applying does to the schema, `differences` what rolling back leaves different from before, `again`
     what applying a second time makes different from the first. `data` is what became of sample rows, `expectations`
     are the queries that were not true, `lost` names what was made anew without its data. `base` is the fingerprint of
-    the schema before, `without` are the ids before it that could not be applied, `postgresql` is the major version that
+    the schema before, `left_out` are those before it that could not be applied, `postgresql` is the major version that
     it ran on, and `seconds` how long it took. `zone` is the time zone that this was found in, where the target's is not
     known and in UTC the pair does better; `settings` are those of the database that are not what they mostly are.
     """
@@ -74,8 +103,19 @@ class RoundTrip:
     failure: Failure | None = None
     not_tried: tuple[Problem, ...] = ()
     base: str | None = None
-    without: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     postgresql: int | None = None
     seconds: float = 0.0
     zone: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The ids of those before it that could not be applied."""
+        return tuple(item.migration_id for item in self.left_out)
+
+    @property
+    def bug(self) -> Bug | None:
+        """The mistake of ours that ended it, if one did."""
+        error = self.failure.error if self.failure else None
+        return error if isinstance(error, Bug) else None

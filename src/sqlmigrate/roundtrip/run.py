@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import probe, server_message, session
-from sqlmigrate.engine.alone import run_script
-from sqlmigrate.errors import Error, ExecutionError, Problem
+from sqlmigrate.bugs import as_bug
+from sqlmigrate.connection import server_message, session
+from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.comparison import Comparison
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
 from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
+from sqlmigrate.roundtrip.runner import NOT_OURS, SAMPLES, Runner, back, forward, sample
 from sqlmigrate.roundtrip.samples import Samples, explain_rights, unmet
 from sqlmigrate.schemadiff import is_order, is_text
 from sqlmigrate.shadow import OTHER_ZONE
@@ -28,15 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from sqlmigrate.catalog import Snapshot
-    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.connection import Connection
     from sqlmigrate.engine.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
-
-_NOT_OURS = "would change the whole cluster, which is not ours; leave out the shadow's URL for a private server"
-_SAMPLES = "samples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,105 +78,95 @@ def round_trips(
         ground = Ground(shadow, stack)
         if base is not None:
             shadow.restore(ground.database, base.dump)
-        runner = _Runner(shadow, replace(options, versions=shadow.versions), observer, fingerprints)
+        runner = Runner(shadow, replace(options, versions=shadow.versions), observer)
+        pairs = _Pairs(runner, fingerprints)
         for migration in migrations.ordered[: last + 1]:
             if base is not None and migration.migration_id in base.applied:
                 continue
             if migration.migration_id in wanted:
-                yield runner.pair(migration, ground, (samples or {}).get(migration.migration_id, Samples()))
+                yield pairs.pair(migration, ground, (samples or {}).get(migration.migration_id, Samples()))
             else:
                 runner.replay(migration, ground)
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """One script of a pair, as it runs: its step's name, and in a transaction or not."""
-
-    step: str
-    operation: str
-    script: Script
-    transactional: bool
-
-
 @dataclass(slots=True)
-class _Runner:
-    """Runs scripts on the databases of a shadow."""
+class _Pairs:
+    """Tries pairs on the databases of a shadow; a mistake of ours in one ends no other."""
 
-    shadow: Shadow
-    options: Options
-    observer: Observer
+    runner: Runner
     fingerprints: bool
-    info: ServerInfo | None = None
-
-    def replay(self, migration: Migration, ground: Ground) -> None:
-        """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
-        shared = bool(cluster_wide(migration.script, blocks=True))
-        if shared and not self.shadow.private:
-            ground.without.append(migration.migration_id)
-        elif migration.transactional:
-            self._advance(migration, ground, cluster=shared)
-        else:
-            self._advance_whole(migration, ground, cluster=shared)
 
     def pair(self, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
         """Try one migration, and bring the ground behind it."""
-        started, without = time.monotonic(), tuple(ground.without)
+        started, left_out = time.monotonic(), tuple(ground.left_out)
+        shadow = self.runner.shadow
         shared = [place for script, _ in migration.scripts() for place in _cluster_wide(script)]
-        if shared and not self.shadow.private:
+        if shared and not shadow.private:
             found = RoundTrip(migration.migration_id, Verdict.NOT_TRIED, not_tried=tuple(shared))
-            ground.without.append(migration.migration_id)
+            ground.leave_out(migration, Error(f"it {NOT_OURS}"))
         else:
             found = self._tried(migration, ground, samples, cluster=bool(shared))
         seconds = time.monotonic() - started
-        settings = self.shadow.settings.unusual
-        return replace(found, postgresql=self.shadow.major, seconds=seconds, without=without, settings=settings)
+        settings = shadow.settings.unusual
+        return replace(found, postgresql=shadow.major, seconds=seconds, left_out=left_out, settings=settings)
 
     def _tried(self, migration: Migration, ground: Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
         """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere.
 
         But where there are samples, which the next migrations must not see, it is taken back first.
         """
-        trial = _Trial(self, migration, samples, ground, cluster=cluster)
-        with ground.copy(keep=lambda: cluster and trial.applied, cluster=cluster) as copy:
-            found = trial.go(copy)
-            if cluster and samples.scripts():
-                trial.take_back(copy)
-        if cluster and not trial.applied:
-            self._forget_roles(found)
-        if self.shadow.assumed and not cluster and found.verdict in PROVEN and depends_on_zone(migration.scripts()):
-            found = self._tried_elsewhere(found, migration, ground, samples)
-        if samples.after or samples.expect:
-            found = self._with_expectations(found, migration, ground, samples)
+        trial = self._trial(migration, samples, ground, cluster=cluster)
+        try:
+            found = self._on_a_copy(trial, ground)
+            if not cluster:
+                found = self._in_another_zone(found, migration, ground, samples)
+            if samples.after or samples.expect:
+                found = self._with_expectations(found, migration, ground, samples)
+        except ScriptError as error:
+            return self._stopped(migration, ground, error)
+        except (Error, psycopg.OperationalError):
+            raise  # of the shadow's server, without which nothing goes on
+        except Exception as error:  # noqa: BLE001  it is this migration's verdict
+            return self._stopped(migration, ground, as_bug(error))
         if trial.reached is not None or samples.before:
             ground.known = trial.reached or ground.known
             if not (cluster and trial.applied):
-                self._advance(migration, ground, cluster=cluster)
+                self.runner.advance(migration, ground, cluster=cluster)
         else:
-            ground.without.append(migration.migration_id)
+            ground.leave_out(migration, found.failure.error if found.failure else None)
         return found
 
-    def _tried_elsewhere(self, found: RoundTrip, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
-        """Try a pair in a time zone that is not UTC, and give what was found there where it is worse."""
-        with ground.copy() as copy, self.shadow.elsewhere(copy):
-            there = _Trial(self, migration, samples, ground, cluster=False).go(copy)
+    def _stopped(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
+        """Give the verdict of a pair that could not be tried to its end, and go on behind it as far as that goes."""
+        self.runner.replay(migration, ground)
+        failure = Failure("the round trip", error)
+        return RoundTrip(migration.migration_id, Verdict.FAILS, failure=failure)
+
+    def _trial(self, migration: Migration, samples: Samples, ground: Ground, *, cluster: bool) -> _Trial:
+        return _Trial(self.runner, migration, samples, ground, cluster=cluster, fingerprints=self.fingerprints)
+
+    def _on_a_copy(self, trial: _Trial, ground: Ground) -> RoundTrip:
+        cluster = trial.cluster
+        with ground.copy(keep=lambda: cluster and trial.applied, cluster=cluster) as copy:
+            found = trial.go(copy)
+            if cluster and trial.samples.scripts():
+                trial.take_back(copy)
+        if cluster and not trial.applied:
+            self._forget_roles(found)
+        return found
+
+    def _in_another_zone(self, found: RoundTrip, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
+        """Try a pair in a time zone that is not UTC, too, and give what was found there where it is worse.
+
+        That is for one that may depend on the zone, where the target's is not known.
+        """
+        shadow = self.runner.shadow
+        if not (shadow.assumed and found.verdict in PROVEN and depends_on_zone(migration.scripts())):
+            return found
+        with ground.copy() as copy, shadow.elsewhere(copy):
+            there = self._trial(migration, samples, ground, cluster=False).go(copy)
         order = list(Verdict)
         return replace(there, zone=OTHER_ZONE) if order.index(there.verdict) > order.index(found.verdict) else found
-
-    def _advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
-        with ground.alone(cluster=cluster), session(ground.database.conninfo) as connection:
-            try:
-                self.run(connection, migration, _forward(migration))
-            except Error:  # of a script in a transaction nothing is left
-                ground.without.append(migration.migration_id)
-
-    def _advance_whole(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
-        """Apply a script that may stop half way on a copy, which is the ground where it did not."""
-        failure: Failure | None = None
-        kept = ground.copy(keep=lambda: failure is None, cluster=cluster)
-        with kept as copy, session(copy.conninfo) as connection:
-            failure = self.attempt(connection, migration, _forward(migration))
-        if failure is not None:
-            ground.without.append(migration.migration_id)
 
     def _with_expectations(self, found: RoundTrip, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
         """Write rows between applying and rolling back, and ask what must be true afterwards, apart from the rest."""
@@ -196,47 +184,25 @@ class _Runner:
         self, migration: Migration, database: ShadowDatabase, samples: Samples
     ) -> tuple[Failure | None, tuple[Problem, ...]]:
         with session(database.conninfo) as connection, _tester(database) as tester:
-            steps = [_sample("samples", samples.before), _forward(migration), _sample("samples after", samples.after)]
-            for way in (*steps, _back(migration)):
-                on = tester() if way and way.operation == _SAMPLES else connection
-                if way and (failure := self.attempt(on, migration, way)):
+            steps = [sample("samples", samples.before), forward(migration), sample("samples after", samples.after)]
+            for way in (*steps, back(migration)):
+                on = tester() if way and way.operation == SAMPLES else connection
+                if way and (failure := self.runner.attempt(on, migration, way)):
                     return failure, ()
             if samples.expect is None:
                 return None, ()
             try:
-                return None, tuple(unmet(tester(), samples.expect, self.options))
+                return None, tuple(unmet(tester(), samples.expect, self.runner.options))
+            except Error as error:
+                return Failure("expectations", error), ()
             except psycopg.Error as error:
                 return _failed_query("expectations", migration, error), ()
 
     def _forget_roles(self, found: RoundTrip) -> None:
         """Drop the roles that a rollback has forgotten: they would keep the migration from being applied once more."""
         changes = ((change.kind, change.object) for change in found.differences)
-        self.shadow.drop_roles([object_.name for kind, object_ in changes if (kind, object_.kind) == ("added", "role")])
-
-    def attempt(self, connection: Connection, migration: Migration, way: _Way) -> Failure | None:
-        """Run a script; gives the error that it stopped with."""
-        try:
-            self.run(connection, migration, way)
-        except Error as error:
-            if way.operation == _SAMPLES:
-                explain_rights(error)
-            return Failure(way.step, error)
-        return None
-
-    def run(self, connection: Connection, migration: Migration, way: _Way) -> None:
-        """Run a script as the engine does."""
-        if self.info is None:
-            self.info = probe(connection)
-        run_script(
-            connection,
-            migration.migration_id,
-            way.operation,
-            way.script,
-            transactional=way.transactional,
-            options=self.options if way.operation != _SAMPLES else replace(self.options, role=None),
-            info=self.info,
-            observer=self.observer,
-        )
+        left = [object_.name for kind, object_ in changes if (kind, object_.kind) == ("added", "role")]
+        self.runner.shadow.drop_roles(left)
 
 
 @contextmanager
@@ -262,9 +228,17 @@ class _Trial:
     """
 
     def __init__(
-        self, runner: _Runner, migration: Migration, samples: Samples, ground: Ground, *, cluster: bool
+        self,
+        runner: Runner,
+        migration: Migration,
+        samples: Samples,
+        ground: Ground,
+        *,
+        cluster: bool,
+        fingerprints: bool,
     ) -> None:
         self.runner = runner
+        self.fingerprints = fingerprints
         self.migration = migration
         self.samples = samples
         self.cluster = cluster
@@ -284,9 +258,9 @@ class _Trial:
 
     def take_back(self, database: ShadowDatabase) -> None:
         """Roll back what is applied, as far as that can be done."""
-        if self.applied and (back := _back(self.migration)):
+        if self.applied and (down := back(self.migration)):
             with session(database.conninfo) as connection:
-                self.applied = self.runner.attempt(connection, self.migration, back) is not None
+                self.applied = self.runner.attempt(connection, self.migration, down) is not None
 
     def _go(
         self,
@@ -295,14 +269,14 @@ class _Trial:
         connection: Connection,
         tester: Callable[[], Connection],
     ) -> RoundTrip:
-        migration, forward, back = self.migration, _forward(self.migration), _back(self.migration)
+        migration, up, down = self.migration, forward(self.migration), back(self.migration)
         found = RoundTrip(migration.migration_id, Verdict.IRREVERSIBLE)
         if failure := self._load(database):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         s0 = comparison.look(tester())
         rows = read_contents(tester()) if self.samples.before else None
-        found = replace(found, base=s0.snapshot.schema.fingerprint() if self.runner.fingerprints else None)
-        if failure := self.runner.attempt(connection, migration, forward):
+        found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
+        if failure := self.runner.attempt(connection, migration, up):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
         s1 = comparison.look(tester())
@@ -310,9 +284,9 @@ class _Trial:
         between = None if s1.snapshot.keeps(s0.snapshot) else read_holders(tester())
         rows_applied = read_contents(tester()) if self.samples.before else None
         found = replace(found, makes=comparison.made(s0, s1))
-        if back is None:
+        if down is None:
             return found
-        if failure := self.runner.attempt(connection, migration, back):
+        if failure := self.runner.attempt(connection, migration, down):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = False
         s2 = comparison.look(tester())
@@ -320,7 +294,7 @@ class _Trial:
         found = replace(found, differences=comparison.differences(s0, s2), data=data)
         if between is not None or not s2.snapshot.keeps(s0.snapshot):
             found = replace(found, lost=tuple(self._lost(tester(), between, None if data else rows)))
-        if failure := self.runner.attempt(connection, migration, replace(forward, step="apply again")):
+        if failure := self.runner.attempt(connection, migration, replace(up, step="apply again")):
             # what the rollback left behind is mostly the reason, and says more
             verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
             return replace(found, verdict=verdict, failure=failure)
@@ -344,7 +318,7 @@ class _Trial:
 
     def _load(self, database: ShadowDatabase) -> Failure | None:
         """Load the samples, in a session that ends with them: what they set must not change what is read."""
-        if (way := _sample("samples", self.samples.before)) is None:
+        if (way := sample("samples", self.samples.before)) is None:
             return None
         with session(database.tester_conninfo) as connection:
             return self.runner.attempt(connection, self.migration, way)
@@ -371,23 +345,9 @@ def _judge(found: RoundTrip) -> Verdict:
     return Verdict.TEXT_ONLY if found.differences or found.again else Verdict.EXACT
 
 
-def _forward(migration: Migration) -> _Way:
-    return _Way("apply", "apply", migration.script, migration.transactional)
-
-
-def _back(migration: Migration) -> _Way | None:
-    if migration.rollback is None:
-        return None
-    return _Way("rollback", "rollback", migration.rollback, migration.rollback_transactional)
-
-
-def _sample(step: str, script: Script | None) -> _Way | None:
-    return _Way(step, _SAMPLES, script, script.directives.transactional is not False) if script else None
-
-
 def _cluster_wide(script: Script) -> Iterator[Problem]:
     for statement in cluster_wide(script, blocks=True):
-        yield Problem(_NOT_OURS, script.place(statement))
+        yield Problem(NOT_OURS, script.place(statement))
 
 
 def _failed_query(step: str, migration: Migration, error: psycopg.Error) -> Failure:

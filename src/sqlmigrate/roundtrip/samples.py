@@ -9,9 +9,9 @@ from psycopg import RawCursor
 
 from sqlmigrate.connection import give_back
 from sqlmigrate.engine.session import search_path
-from sqlmigrate.errors import ExecutionError, Place, Problem
+from sqlmigrate.errors import ExecutionError, Place, Problem, ScriptError
 from sqlmigrate.migrations import SAMPLES
-from sqlmigrate.sql.script import read_script
+from sqlmigrate.sql.script import read_script, refused_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ class Samples:
 def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Problem]]:
     """Read the samples of all migrations, and a warning for each file that belongs to none.
 
-    Raises ScriptError where one cannot be read.
+    One that cannot be read is refused when it is to run.
     """
     folder = migrations.directory / SAMPLES
     files = {path.stem: path for path in sorted(folder.glob("*.sql"))} if folder.is_dir() else {}
@@ -64,7 +64,12 @@ def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Probl
 
 
 def _read(path: Path | None) -> Script | None:
-    return read_script(path)[0] if path else None
+    if path is None:
+        return None
+    try:
+        return read_script(path)[0]
+    except ScriptError as error:
+        return refused_script(path, Problem(error.message, error.place, error.hint))
 
 
 def _astray(path: Path) -> Problem:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
+from sqlmigrate.files import read_bytes
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
 from sqlmigrate.sql.position import place_at
 
@@ -64,7 +65,7 @@ class Document:
 def read_text(path: Path) -> str:
     """Read a file as UTF-8, without a byte order mark."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         return data.decode("utf-8").removeprefix("\ufeff")
     except OSError as error:
         problem = Problem(f"cannot be read: {error.strerror or error}", Place(path))

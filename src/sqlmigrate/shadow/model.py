@@ -30,8 +30,7 @@ def wanted(
 
     `settings` are the target's where it cannot be asked itself.
     A dump holds what `bootstrap/` makes, which therefore does not run then. The settings' role is the owner, so that
-    it may create. A superuser can make the roles himself that DO blocks make. Raises ScriptError where a script cannot
-    be split.
+    it may create. A superuser can make the roles himself that DO blocks make.
     """
     scripts = list(scripts)
     found = needs(scripts)

@@ -75,7 +75,7 @@ class _Found:
 
 
 def needs(scripts: Iterable[Script]) -> Needs:
-    """Gather what the scripts need; raises ScriptError where one cannot be split.
+    """Gather what the scripts need, as far as they can be read: what cannot be does not run.
 
     A role that a DO block makes is one that they need: such a block makes it only where it is missing.
     """
@@ -83,7 +83,7 @@ def needs(scripts: Iterable[Script]) -> Needs:
     for script in scripts:
         if script.directives.role:
             found.owners.add(script.directives.role)
-        for statement in script.statements():
+        for statement in script.readable_statements():
             _look(statement.text, found)
     known = {name for name in found.roles | found.owners if not name.startswith("pg_")} - found.made
     spaces = {name for name in found.tablespaces if not name.startswith("pg_")} - found.made_tablespaces
@@ -117,7 +117,7 @@ def roles_made_by_blocks(scripts: Iterable[Script]) -> frozenset[str]:
     """Give the roles that DO blocks of the scripts make, mostly where they are missing."""
     made: set[str] = set()
     for script in scripts:
-        for statement in script.statements():
+        for statement in script.readable_statements():
             for text in done(statement.text, _CREATE):
                 tree = parse_tree(text)
                 made.update(raw.stmt.create_role_stmt.role for raw in (tree.stmts if tree else ()))
@@ -131,7 +131,7 @@ def cluster_wide(script: Script, *, blocks: bool = False) -> tuple[Statement, ..
     """
     return tuple(
         statement
-        for statement in script.statements()
+        for statement in script.readable_statements()
         if _is_cluster_wide(statement.text)
         or (blocks and any(_is_cluster_wide(text, inside=True) for text in done(statement.text, _CHANGE)))
     )

@@ -21,6 +21,8 @@ _CHAIN_WORDS = 5  # ROLLBACK TRANSACTION AND NO CHAIN
 
 def preflight(script: Script, *, transactional: bool) -> list[Problem]:
     """Find every statement that cannot run the way this script will run."""
+    if script.refused is not None:
+        return [script.refused]
     if script.text is None and not _problems(script, script.pieces(placed=False), transactional=transactional):
         return []
     return _problems(script, script.pieces(), transactional=transactional)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-import stat
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, ScriptError
+from sqlmigrate.files import read_bytes, require_file
 from sqlmigrate.sql.directives import Directives, read_directives
 from sqlmigrate.sql.position import line_at, line_column
 from sqlmigrate.sql.scan import Piece, split
@@ -58,13 +58,14 @@ class Script:
 
     `size` is in bytes. A large script is not read before its digests or its pieces are asked for: ScriptError is then
     raised where it is no text, as `read_script` does for others. Once it was read through, it is the same one in every
-    reading: ScriptError is raised at the first part that is not.
+    reading: ScriptError is raised at the first part that is not. `refused` says why a script has no statements to run.
     """
 
     path: Path
     text: str | None = field(repr=False)
     size: int
     directives: Directives = field(default_factory=Directives)
+    refused: Problem | None = None
     _digests: list[Digests] = field(default_factory=list, repr=False, compare=False)
     _head: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
     _pieces: list[Piece] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -102,9 +103,10 @@ class Script:
         """
         if self._digests:
             with _opened(self.path) as file:
-                yield _reader(self.path, _compared(self.path, file, self._digests[0].marks), lambda *_: None)
+                same = _compared(self.path, file, self._digests[0].marks)
+                yield _reader(self.path, self.size, same, lambda *_: None)
             return
-        with _metered(self.path) as (read, digests):
+        with _metered(self.path, self.size) as (read, digests):
             yield read
             if not read():  # else what follows was not read, so there are no digests
                 found = digests()
@@ -125,7 +127,10 @@ class Script:
 
         A large script is read from its file, and its digests taken: raises ScriptError where they have changed. Where
         its pieces need not be `placed`, their lines and columns are wrong: to count lines takes as long as all else.
+        Raises ScriptError where the script is refused.
         """
+        if self.refused is not None:
+            raise ScriptError(self.refused.message, place=self.refused.place, hint=self.refused.hint)
         if self.text is not None:
             yield from self._pieces or self._split(self.text)
             return
@@ -150,6 +155,11 @@ class Script:
             if piece.problem is not None:
                 raise ScriptError(piece.problem, place=self.place(piece, (piece.problem_offset or 0) - piece.offset))
             yield Statement(number, piece.text, piece.offset, piece.line, piece.column, piece.data)
+
+    def readable_statements(self) -> Iterator[Statement]:
+        """Yield the statements up to where the text cannot be read on; what comes behind it cannot run either."""
+        with suppress(ScriptError):
+            yield from self.statements()
 
     def place(self, part: Piece | Statement, offset: int = 0) -> Place:
         """Give the place of an offset in a part of this script; of a large script, the line is shown as far as held."""
@@ -244,7 +254,7 @@ def _compared(path: Path, read: Callable[[int], bytes], marks: Iterable[bytes]) 
 
 
 @contextmanager
-def _metered(path: Path) -> Iterator[tuple[Callable[[], str], Callable[[], Digests]]]:
+def _metered(path: Path, size: int) -> Iterator[tuple[Callable[[], str], Callable[[], Digests]]]:
     """Read a large file part by part; a thread digests each part (without the GIL) while it is worked on.
 
     The second function gives the digests of what was read.
@@ -265,13 +275,16 @@ def _metered(path: Path) -> Iterator[tuple[Callable[[], str], Callable[[], Diges
         return meter.digests()
 
     with _opened(path) as read, ThreadPoolExecutor(1) as pool:
-        yield _reader(path, read, take), digests
+        yield _reader(path, size, read, take), digests
 
 
-def _reader(path: Path, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]) -> Callable[[], str]:
+def _reader(
+    path: Path, size: int, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]
+) -> Callable[[], str]:
     """Give a function that reads the next part of a file as text; it raises ScriptError where that is none.
 
-    `take` gets the bytes of each part, and whether it is the first.
+    `take` gets the bytes of each part, and whether it is the first. A file that turns out to have more than the `size`
+    that it was said to have is refused: it might grow for ever.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0  # of the next byte in the file
@@ -282,6 +295,8 @@ def _reader(path: Path, read: Callable[[int], bytes], take: Callable[[bytes, boo
             first, begin = offset == 0, offset - len(decoder.getstate()[0])
             take(raw, first)
             offset += len(raw)
+            if offset > size:
+                raise _changed(path)
             body = raw.removeprefix(_BOM) if first else raw
             text = _decode(path, decoder, body, begin + len(raw) - len(body))
             if text:
@@ -338,7 +353,17 @@ def script_from_text(path: Path, text: str) -> Script:
     directives, _ = read_directives(path, text)
     raw = text.encode()
     checksum = hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
-    return Script(path, text, len(raw), directives, [Digests(checksum, hashlib.sha256(raw).hexdigest())])
+    return Script(path, text, len(raw), directives, None, [Digests(checksum, hashlib.sha256(raw).hexdigest())])
+
+
+def refused_script(path: Path, problem: Problem) -> Script:
+    """Make the script of a file that cannot be read as one; its digests are of its bytes, as far as there are any."""
+    try:
+        raw = read_bytes(path)
+    except OSError:
+        raw = b""
+    digest = hashlib.sha256(raw).hexdigest()
+    return Script(path, None, len(raw), Directives(), problem, [Digests(digest, digest)])
 
 
 def read_script(path: Path) -> tuple[Script, list[Problem]]:
@@ -350,11 +375,10 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
     meter = _Meter()
     parts: list[str] = []
     try:
-        if stat.S_ISFIFO(path.stat().st_mode):  # to open it would wait for somebody who writes
-            raise ScriptError("cannot be read: it is a pipe and no file", place=Place(path))
+        require_file(path)
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            part = _reader(path, file.read, meter.update)
+            part = _reader(path, size, file.read, meter.update)
             while (not parts or size <= HELD_MAX) and (text := part()):
                 parts.append(text)
     except OSError as error:
@@ -364,4 +388,4 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
         directives, problems = read_directives(path, text[:_HEAD])
         return Script(path, None, size, directives, _head=meter.digests().marks), problems
     directives, problems = read_directives(path, text)
-    return Script(path, text, size, directives, [meter.digests()]), problems
+    return Script(path, text, size, directives, None, [meter.digests()]), problems

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, security, shape
+from sqlmigrate.review.hazards import building, data, locking, published, security, shape
 from sqlmigrate.review.hazards.records import Context, Found, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlmigrate.sql.script import Script, Statement
 
 __all__ = ["RULES", "Context", "Found", "Rule", "check", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
-    sorted((*locking.RULES, *building.RULES, *data.RULES, *security.RULES, *shape.RULES), key=lambda rule: rule.code)
+    sorted(
+        (*locking.RULES, *building.RULES, *data.RULES, *published.RULES, *security.RULES, *shape.RULES),
+        key=lambda rule: rule.code,
+    )
 )
 """Every kind of hazard that we know, by code."""
 
 
-def check(context: Context, rules: Iterable[Rule] = RULES) -> list[Hazard]:
-    """Find all hazards of a script, by statement and code; allowed ones too."""
+def check(
+    context: Context,
+    rules: Iterable[Rule] = RULES,
+    *,
+    judged: Callable[[Rule, Found], Found] = lambda _, found: found,
+) -> list[Hazard]:
+    """Find all hazards of a script, by statement and code; allowed ones too.
+
+    `judged` may take the SQL out of what was found, where it does not run.
+    """
     lines = {statement.number: statement.line for statement in context.all_statements}
-    found = [_hazard(rule, one, lines.get(one.statement, 1)) for rule in rules for one in rule.find(context)]
+    found = [
+        _hazard(rule, judged(rule, one), lines.get(one.statement, 1)) for rule in rules for one in rule.find(context)
+    ]
     return sorted(dict.fromkeys(found), key=lambda hazard: (hazard.statement, hazard.code))
 
 

@@ -7,70 +7,137 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strongest, tables_stopped
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed
+from sqlmigrate.sql.scan import skip_gap
+from sqlmigrate.sql.subject import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from sqlmigrate.review.hazards.remedies import Remedy
+    from sqlmigrate.review.observe import Relation
+    from sqlmigrate.review.tracer import Traced
+    from sqlmigrate.schema import Value
 
 _CREATE_INDEX = re.compile(r"\bINDEX\b(\s+IF\s+NOT\s+EXISTS)?", re.IGNORECASE)
+_ON_ONLY = re.compile(r"CREATE (?:UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")+\"|\S+) ON ONLY ")
+_IF_NOT_EXISTS = re.compile(r"\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
+_REINDEX = re.compile(r"^(REINDEX (?:\([^)]*\) )?\w+)", re.IGNORECASE)
+_WHEN_CHECKED = re.compile(r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$")
 _ALONE = "-- transactional: false\n"
+_CONSTRAINT_BY_PARTITION = (
+    "add it with ALTER TABLE ONLY to the partitioned table, give each partition a unique index that is built "
+    "CONCURRENTLY and made its constraint with USING INDEX, and attach these with ALTER INDEX ... ATTACH PARTITION"
+)
+_PARTITION_BY_PARTITION = (
+    "make it ON ONLY the partitioned table, build one CONCURRENTLY for each partition, in a migration of its own that "
+    "runs outside a transaction, and attach them: it is valid once all are"
+)
 
 
 def _not_concurrent(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        stopped = tables_stopped(one.locks)
-        for name, properties in _indexes_made(context, one.statement.number):
+        locked, made = strongest(one), dict(_indexes_made(context, one.statement.number))
+        for name, properties in made.items():
             table = str(properties.get("table"))
-            if table in stopped and one.scans:
-                definition = _CREATE_INDEX.sub("INDEX CONCURRENTLY", str(properties["definition"]), count=1)
-                mode = strongest(one)[table].mode
-                seen = f"index {name} is built while {table} is locked in mode {mode}"
-                seen += ", so reads wait too" if mode == "ACCESS EXCLUSIVE" else ""
-                yield Found(one.statement.number, seen, (table,), f"{_ALONE}{definition};")
+            relation = one.step.known.get(table)
+            lock = locked.get(relation.name) if relation else None
+            if lock is None or not one.scans or properties.get("partition of") in made:
+                continue
+            seen = f"index {name} is built while {table} is locked in mode {lock.mode}"
+            seen += ", so reads wait too" if lock.mode == "ACCESS EXCLUSIVE" else ""
+            instead = _PARTITION_BY_PARTITION if _is_partitioned(properties) else None
+            yield Found(one.statement.number, seen, (lock.name,), _ALONE + _built(name, made), instead=instead)
 
 
-def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, dict[str, object]]]:
+def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, Mapping[str, Value]]]:
     """Give the indexes of a statement that belong to no constraint."""
     for one, name, properties in context.made("index"):
         if one.statement.number == number and "definition" in properties:
-            yield name, dict(properties)
+            yield name, properties
+
+
+def _is_partitioned(properties: Mapping[str, Value]) -> bool:
+    """Whether an index is one of a partitioned table: PostgreSQL prints its definition with ON ONLY."""
+    return bool(_ON_ONLY.match(str(properties.get("definition"))))
+
+
+def _built(name: str, made: Mapping[str, Mapping[str, Value]]) -> str:
+    """Give the SQL that builds an index CONCURRENTLY; that of a partitioned table partition by partition."""
+    definition = str(made[name]["definition"])
+    if not _is_partitioned(made[name]):
+        return f"{_CREATE_INDEX.sub('INDEX CONCURRENTLY', definition, count=1)};"
+    lines = [f"{definition};"]
+    for part in (part for part, properties in made.items() if properties.get("partition of") == name):
+        lines += [_built(part, made), f"ALTER INDEX {name} ATTACH PARTITION {part};"]
+    return "\n".join(lines)
 
 
 def _by_constraint(context: Context) -> Iterator[Found]:
     for one, name, properties in context.made("constraint"):
         table, definition = str(properties.get("table")), str(properties.get("definition"))
-        kind = NEEDS_INDEX.match(definition)
-        if kind is None or table not in {item.name for item in one.scans}:
+        kind, relation = NEEDS_INDEX.match(definition), one.step.known.get(table)
+        of_whole = f"constraint {properties.get('parent')}" in one.touched.made
+        if kind is None or relation is None or of_whole or not _is_read(one, relation):
             continue
         constraint = name.partition(" on ")[0]
         seen = f"{kind[1]} {constraint} builds its index under ACCESS EXCLUSIVE on {table}"
-        rewrite = None
-        if kind[1] != "EXCLUDE":
-            columns = definition[kind.end() :].strip()
+        index = str(one.step.after.get(f"index {properties.get('index')}", {}).get("definition", ""))
+        instead, rewrite = None, None
+        if relation.kind == "partitioned table":
+            instead = _CONSTRAINT_BY_PARTITION
+        elif kind[1] != "EXCLUDE" and index:
+            when = _WHEN_CHECKED.search(definition)
             rewrite = (
-                f"{_ALONE}CREATE UNIQUE INDEX CONCURRENTLY {constraint} ON {table} {columns};\n"
+                f"{_ALONE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
                 f"-- and then, which is quick:\n"
-                f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint};"
+                f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint}"
+                f"{when[0] if when else ''};"
             )
-        yield Found(one.statement.number, seen, (table,), rewrite)
+        yield Found(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
+
+
+def _is_read(one: Traced, relation: Relation) -> bool:
+    """Whether a statement reads a table from end to end; of a partitioned one, any of its partitions."""
+    return relation in one.scans or (relation.kind == "partitioned table" and bool(one.scans))
 
 
 def _dropped_or_rebuilt(context: Context) -> Iterator[Found]:
     for one in context.statements:
         if one.command not in ("DROP INDEX", "REINDEX"):
             continue
-        stopped = tables_stopped(one.taken)  # where the table is locked already, it changes nothing
+        # where the table is locked already, it changes nothing; where it goes afterwards, nobody is kept from it
+        stopped = {
+            name: lock
+            for name, lock in tables_stopped(one.taken).items()
+            if name not in context.existing or not context.goes(context.existing[name], one)
+        }
         if stopped:
-            words = " ".join(one.statement.text.split())
-            rewrite = re.sub(
-                r"^(DROP INDEX|REINDEX (?:\([^)]*\) )?\w+)", r"\1 CONCURRENTLY", words, flags=re.IGNORECASE
-            )
+            instead, rewrite = _rebuilt(one) if one.command == "REINDEX" else _dropped_slowly(one)
             seen = f"{one.command} takes {listed(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
-            yield Found(one.statement.number, seen, tuple(stopped), f"{_ALONE}{rewrite};")
+            yield Found(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
+
+
+def _words(one: Traced) -> str:
+    """Give a statement without what stands before it, in one line."""
+    return " ".join(one.statement.text[skip_gap(one.statement.text, 0) :].split())
+
+
+def _rebuilt(one: Traced) -> Remedy:
+    words = _REINDEX.sub(r"\1 CONCURRENTLY", _words(one), count=1)
+    return None, f"{_ALONE}{words};"
+
+
+def _dropped_slowly(one: Traced) -> Remedy:
+    """Give a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
+    names = [text.removeprefix("index ") for text in one.touched.dropped if text.startswith("index ")]
+    if any(_is_partitioned(one.step.before.get(f"index {name}", {})) for name in names):
+        return "an index of a partitioned table cannot be dropped CONCURRENTLY: plan a moment for it", None
+    return None, _ALONE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
 
 
 def _detached(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        words = " ".join(one.statement.text.split())
+        words = _words(one)
         if one.command == "ALTER TABLE" and re.search(r"\bDETACH PARTITION\b", words, re.IGNORECASE):
             stopped = tables_stopped(one.locks)
             if stopped and not re.search(r"\b(CONCURRENTLY|FINALIZE)\b", words, re.IGNORECASE):
@@ -82,22 +149,20 @@ def _refreshed(context: Context) -> Iterator[Found]:
     for one in context.statements:
         if one.command == "REFRESH MATERIALIZED VIEW":
             for name, lock in tables_stopped(one.locks, 8).items():
-                words = " ".join(one.statement.text.split())
-                rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", words, count=1, flags=re.IGNORECASE)
+                rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", _words(one), count=1, flags=re.IGNORECASE)
                 seen = f"{name} is filled anew under {lock.mode}"
-                yield Found(one.statement.number, seen, (name,), f"{rewrite};  -- needs a unique index")
+                yield Found(one.statement.number, seen, (name,), f"{rewrite};")
 
 
 def _if_not_exists(context: Context) -> Iterator[Found]:
     for one in context.statements:
         node = context.node(one.statement.number, "index_stmt")
         if node is not None and node.concurrent and node.if_not_exists:
-            name = node.idxname or "the index"
+            name = quote(node.relation.schemaname, node.idxname)
             rewrite = (
-                f"DROP INDEX CONCURRENTLY IF EXISTS {name};\n"
-                f"CREATE INDEX CONCURRENTLY {name} ON ...;  -- without IF NOT EXISTS"
+                f"{_ALONE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
             )
-            yield Found(one.statement.number, f"{name} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
+            yield Found(one.statement.number, f"{node.idxname} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
 
 
 RULES = (

@@ -5,22 +5,34 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+from sqlmigrate.errors import ExecutionError
+from sqlmigrate.review.commands import HIDING
+from sqlmigrate.review.hazards.records import NOW, Context, Found, Rule, listed
 from sqlmigrate.sql.bodies import done
 from sqlmigrate.sql.parse import parse_tree
 from sqlmigrate.sql.subject import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from sqlmigrate.review.follow import State
     from sqlmigrate.review.model import Severity
     from sqlmigrate.review.tracer import Traced
+    from sqlmigrate.schema import Value
 
 _HOLDERS = ("table", "column", "materialized view")
-_KNOWN_BY_NAME = ("table", "column", "view", "materialized view", "schema", "function", "procedure", "sequence", "type")
+_KNOWN_BY_NAME = (
+    "table", "column", "view", "materialized view", "foreign table", "schema", "function", "procedure", "sequence",
+    "type",
+)  # fmt: skip
+_CALLED = (
+    "view", "foreign table", "function", "procedure", "aggregate", "sequence", "type", "domain", "schema", "extension",
+)  # fmt: skip
+_RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
 _CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
+_SETS_LATER = re.compile(r"\b(?:SET\s+NOT\s+NULL|DROP\s+DEFAULT)\b", re.IGNORECASE)
+_UNSAFE_NEW_VALUE = "55P04"
 _WRITES = re.compile(r"\b(?:UPDATE|DELETE|TRUNCATE)\b", re.IGNORECASE)
-_NOW = re.compile(r"(.+) \(now (.+)\)$")
 
 
 def _all_rows(context: Context) -> Iterator[Found]:
@@ -34,7 +46,7 @@ def _all_rows(context: Context) -> Iterator[Found]:
         for kind, node in (context.nodes[number], *_in_block(one)) if number in context.nodes else ():
             word, relations = _written_whole(kind, node)
             for relation in relations:
-                if target := existing(context, one, quoted(relation.schemaname, relation.relname)):
+                if target := existing(one, quoted(relation.schemaname, relation.relname)):
                     yield Found(number, f"{word} {target} is written", (target,))
 
 
@@ -63,25 +75,30 @@ def quoted(schema: str, name: str) -> str:
     )
 
 
-def existing(context: Context, one: Traced, name: str) -> str | None:
-    """Find the relation of a name as a statement uses it: among those that it locks, or by its full name."""
-    if name in context.existing:
-        return name
-    locked = (lock.name for lock in (*one.locks, *one.held))
-    return next((found for found in locked if found.rpartition(".")[2] == name), None)
+def existing(one: Traced, name: str) -> str | None:
+    """Find the relation of a name as a statement uses it, and give the name that it had before the script.
+
+    It is looked for by its full name, or among those that the statement locks.
+    """
+    if name in one.step.known:
+        return one.step.known[name].name
+    locked = {lock.name for lock in (*one.locks, *one.held)}
+    found = (item for called, item in one.step.known.items() if called.rpartition(".")[2] == name)
+    return next((item.name for item in found if item.name in locked), None)
 
 
 def _dropped(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        lost = [text for text in one.touched.dropped if _was_there(context, text)]
+        lost = [text for text in one.touched.lost if text.startswith(tuple(f"{kind} " for kind in _HOLDERS))]
         if lost:
-            tables = tuple(_table_of(text) for text in lost)
+            tables = _original(one, map(_table_of, lost))
             severity: Severity | None = "note" if context.trace.operation == "rollback" else None
             yield Found(one.statement.number, f"dropped with all that it holds: {listed(lost)}", tables, None, severity)
 
 
-def _was_there(context: Context, text: str) -> bool:
-    return text in context.before and text.startswith(tuple(f"{kind} " for kind in _HOLDERS))
+def _original(one: Traced, names: Iterable[str]) -> tuple[str, ...]:
+    """Give the names that relations had before the script, as the target has them."""
+    return tuple(one.step.known[name].name if name in one.step.known else name for name in names)
 
 
 def _table_of(text: str) -> str:
@@ -89,18 +106,42 @@ def _table_of(text: str) -> str:
     return name.rpartition(".")[0] if text.startswith("column ") else name
 
 
+def _used_dropped(context: Context) -> Iterator[Found]:
+    for one in context.statements:
+        lost = [
+            text
+            for text in one.touched.lost
+            if _is_used(one.step.before, text) and not _comes_back(context.after, text)
+        ]
+        if lost:
+            severity: Severity | None = "note" if context.trace.operation == "rollback" else None
+            yield Found(one.statement.number, f"dropped: {listed(lost)}", (), None, severity)
+
+
+def _is_used(before: State, text: str) -> bool:
+    """Whether something is used by its own name: a sequence that a column owns goes with it."""
+    return text.startswith(tuple(f"{kind} " for kind in _CALLED)) and not before.get(text, {}).get("owned by")
+
+
+def _comes_back(after: State, text: str) -> bool:
+    """Whether something is there behind the script that answers to the name; of a relation, any kind of relation."""
+    kind, name = _parted(text)
+    return any(f"{other} {name}" in after for other in (_RELATIONS if kind in _RELATIONS else (kind,)))
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Take an object in words apart: its kind, and its name."""
+    kind = next((kind for kind in _KNOWN_BY_NAME if text.startswith(f"{kind} ")), text.partition(" ")[0])
+    return kind, text[len(kind) + 1 :]
+
+
 def _cascade(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        if not _CASCADE.search(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO", "TRUNCATE")):
+        if one.plain or not _CASCADE.search(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO")):
             continue
         words = set(re.findall(r"[\w$]+", one.statement.text.lower()))
-        named = [text for text in one.touched.dropped if _is_named(text, words)]
-        tables = {context.before.get(text, {}).get("table") for text in named}
-        victims = [
-            text
-            for text in one.touched.dropped
-            if text not in named and context.before.get(text, {}).get("table", text) not in tables
-        ]
+        along = _along(one, {text for text in one.touched.dropped if _is_named(text, words)})
+        victims = [text for text in one.touched.dropped if text not in along]
         if victims:
             yield Found(one.statement.number, f"CASCADE also drops {listed(victims)}")
 
@@ -111,15 +152,52 @@ def _is_named(text: str, words: set[str]) -> bool:
     return name.rpartition(".")[2].strip('"').lower() in words
 
 
+def _along(one: Traced, named: set[str]) -> set[str]:
+    """Add what goes with the named objects without any CASCADE: parts, owned sequences, partitions, their parts."""
+    before, along = one.step.before, set(named)
+    tables = {str(before.get(text, {}).get("table")) for text in named}  # a part's: what else of it goes, goes with it
+    while True:
+        more = {text for text in one.touched.dropped if text not in along and _owner(before, text, tables) in along}
+        more |= {
+            text for text in one.touched.dropped if text not in along and before.get(text, {}).get("table") in tables
+        }
+        if not more:
+            return along
+        along |= more
+
+
+def _owner(before: State, text: str, tables: set[str]) -> str | None:
+    """Give what an object goes with, as far as there is something."""
+    properties = before.get(text, {})
+    if owner := properties.get("owned by"):
+        column = f"column {owner}"
+        table = str(owner).rpartition(".")[0]
+        return column if table in tables else f"table {table}"
+    if text.startswith("index ") and (whole := properties.get("partition of")):
+        return f"index {whole}"
+    if whole := properties.get("partition of"):
+        return f"table {whole[0]}" if isinstance(whole, tuple) else f"table {whole}"
+    return f"table {properties['table']}" if "table" in properties else None
+
+
 def _renamed(context: Context) -> Iterator[Found]:
     for one in context.statements:
         for text in one.touched.changed:
-            match = _NOW.match(text)
-            if match and match[1] in context.before and _is_called_by_name(match[1], match[2]):
-                yield Found(one.statement.number, f"{match[1]} is called {match[2]} now", (_table_of(match[1]),))
+            match = NOW.match(text)
+            if match is None or not _was_there(context, one, f"{match[1]} {match[2]}"):
+                continue
+            old, new = f"{match[1]} {match[2]}", match[3]
+            if _is_called_by_name(old, new) and not (match[1] in _RELATIONS and _comes_back(context.after, old)):
+                yield Found(one.statement.number, f"{old} is called {new} now", _original(one, [_table_of(old)]))
         node = context.node(one.statement.number, "alter_enum_stmt")
         if node is not None and node.old_val:
             yield Found(one.statement.number, f"value {node.old_val!r} of an enum is called {node.new_val!r} now")
+
+
+def _was_there(context: Context, one: Traced, text: str) -> bool:
+    """Whether something was there before the script, perhaps by another name; of a column, its table was."""
+    kind = _parted(text)[0]
+    return text in context.before or (kind in (*_RELATIONS, "column") and _table_of(text) in one.step.known)
 
 
 def _is_called_by_name(old: str, new: str) -> bool:
@@ -131,63 +209,68 @@ def _is_called_by_name(old: str, new: str) -> bool:
 def _fails_on_rows(context: Context) -> Iterator[Found]:
     for one, name, properties in context.made("column"):
         table = str(properties.get("table"))
-        if table not in context.existing or not properties.get("not null"):
+        relation = one.step.known.get(table)
+        if relation is None or not properties.get("not null") or _fills(one):
             continue
         if any(properties.get(key) for key in ("default", "identity", "generated")) or _has_default_type(
-            context, properties
+            one, properties
         ):
             continue
-        column = name.rpartition(".")[2]
+        column = name.removeprefix(f"{table}.")
         rewrite = (
-            f"ALTER TABLE {table} ADD COLUMN {column} {properties.get('type')} NOT NULL DEFAULT ...;\n"
-            f"-- or without NOT NULL first, and SET NOT NULL when all rows are filled"
+            f"ALTER TABLE {table} ADD COLUMN {column} {properties.get('type')};\n"
+            f"-- fill it, in batches where there are many rows; and when no row is left:\n"
+            f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;"
         )
         seen = f"{name} is NOT NULL and has no default: this fails as soon as {table} has a row"
-        yield Found(one.statement.number, seen, (table,), rewrite)
+        yield Found(one.statement.number, seen, (relation.name,), rewrite)
 
 
-def _has_default_type(context: Context, properties: object) -> bool:
+def _fills(one: Traced) -> bool:
+    """Whether a statement that runs others inside sets NOT NULL, or takes the default away, behind the column."""
+    return one.command in HIDING and bool(_SETS_LATER.search(one.statement.text))
+
+
+def _has_default_type(one: Traced, properties: Mapping[str, Value]) -> bool:
     """Whether the type of a column is a domain with a default."""
-    kind = properties.get("type")  # type: ignore[attr-defined]
-    return bool(context.after.get(f"domain {kind}", {}).get("default"))
+    return bool(one.step.after.get(f"domain {properties.get('type')}", {}).get("default"))
 
 
 def _enum_values(context: Context) -> Iterator[Found]:
-    if not context.trace.transactional:
+    """Take PostgreSQL's word for it: only it knows whether a word is meant as a value of that enum."""
+    error = context.trace.error
+    if not isinstance(error, ExecutionError) or error.server is None or error.server.sqlstate != _UNSAFE_NEW_VALUE:
         return
-    added: dict[str, int] = {}
+    number = error.statement or len(context.statements) + 1
     for statement in context.all_statements:
-        for value, number in added.items():
-            if "'" + value.replace("'", "''") + "'" in statement.text:
-                seen = f"the value {value!r}, which statement {number} adds to an enum, is used in the same transaction"
-                yield Found(statement.number, seen)
         node = context.node(statement.number, "alter_enum_stmt")
-        if node is not None and node.new_val and not node.old_val:
-            added[node.new_val] = statement.number
+        if node is not None and node.new_val and statement.number < number and f'"{node.new_val}"' in error.message:
+            seen = f"the value {node.new_val!r}, which statement {statement.number} adds to an enum, is used"
+            yield Found(number, f"{seen} in the same transaction")
+            return
+    yield Found(number, error.message)
 
 
 def _json(context: Context) -> Iterator[Found]:
     for one in context.statements:
         for text in one.touched.made:
-            table = text.removeprefix("table ")
-            for column, properties in _columns(context, text):
+            for name, properties in _columns(one.step.after, text):
                 if properties.get("type") == "json":
-                    yield Found(
-                        one.statement.number,
-                        f"{column} is of type json",
-                        (str(properties.get("table", table)),),
-                        f"{column.rpartition('.')[2]} jsonb",
-                    )
+                    table = str(properties.get("table"))
+                    column = name.removeprefix(f"{table}.")
+                    sql = f"ALTER TABLE {table} ADD COLUMN {column} jsonb;" if text.startswith("column ") else None
+                    yield Found(one.statement.number, f"{name} is of type json", (table,), sql)
 
 
-def _columns(context: Context, text: str) -> Iterator[tuple[str, dict[str, object]]]:
+def _columns(after: State, text: str) -> Iterator[tuple[str, Mapping[str, Value]]]:
     """Give the column that was made, or those of the table that was."""
-    if text.startswith("column ") and text in context.after:
-        yield text.removeprefix("column "), dict(context.after[text])
+    if text.startswith("column ") and text in after:
+        yield text.removeprefix("column "), after[text]
     elif text.startswith("table "):
-        for name, properties in context.after.items():
-            if name.startswith("column ") and properties.get("table") == text.removeprefix("table "):
-                yield name.removeprefix("column "), dict(properties)
+        start = f"column {text.removeprefix('table ')}."
+        for name in after:
+            if name.startswith(start):
+                yield name.removeprefix("column "), after[name]
 
 
 RULES = (
@@ -212,6 +295,17 @@ RULES = (
         "kept elsewhere",
         "stop using it first, keep its rows where the rollback finds them, and drop it in a later migration",
         _dropped,
+    ),
+    Rule(
+        "H27",
+        "used-object-dropped",
+        "a view, function, type or the like is dropped",
+        "warning",
+        "A view, foreign table, function, procedure, aggregate, sequence, type, domain, schema or extension that was "
+        "there before is dropped, and nothing of its name is there afterwards.",
+        "the application as it runs now, if it still uses it",
+        "stop using it first, and drop it in a later migration",
+        _used_dropped,
     ),
     Rule(
         "H22",
@@ -248,7 +342,8 @@ RULES = (
         "enum-value-in-the-same-transaction",
         "a new enum value is used in the transaction that adds it",
         "danger",
-        "ALTER TYPE ... ADD VALUE, and a later statement of the same transaction that names the value.",
+        "ALTER TYPE ... ADD VALUE, and a later statement of the same transaction that uses the value as one of that "
+        "enum: PostgreSQL has refused it on the scratch database.",
         "the migration itself: PostgreSQL refuses to use a value before it is committed (55P04), and up to version 16 "
         "even that of a type made in the same transaction with values added later",
         "add the value in a migration of its own, before this one",

@@ -36,13 +36,13 @@ def strongest(one: Traced) -> dict[str, Lock]:
 
 def _rewrites(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        tables = [item.name for item in one.rewrites if item.kind in ("table", "partitioned table")]
-        for name in tables:
+        for table in (item for item in one.rewrites if item.kind in ("table", "partitioned table")):
+            name = table.name
             indexes = sum(1 for item in one.rewrites if item.kind == "index" and _belongs(context, item.table, name))
             beside = f" with {indexes} index{'' if indexes == 1 else 'es'}" if indexes else ""
             lock = strongest(one).get(name)
             under = f" under {lock.mode}" if lock else ""
-            instead, rewrite = without_rewriting(context.after, one, name)
+            instead, rewrite = without_rewriting(one, one.step.name_of(table))
             yield Found(
                 one.statement.number, f"{name} is written anew{beside}{under}", (name,), rewrite, instead=instead
             )
@@ -56,7 +56,7 @@ def _belongs(context: Context, table: int, name: str) -> bool:
 def _scans(context: Context) -> Iterator[Found]:
     for one in context.statements:
         rewritten = {item.name for item in one.rewrites}
-        if one.command in ("CREATE INDEX", "REINDEX", "CLUSTER") or _builds_index(context, one):
+        if one.command in ("CREATE INDEX", "REINDEX", "CLUSTER") or _builds_index(one):
             continue
         for relation in one.scans:
             lock = strongest(one).get(relation.name)
@@ -64,44 +64,45 @@ def _scans(context: Context) -> Iterator[Found]:
                 continue
             severity: Severity = "danger" if lock.level >= STOPS_READS else "warning"
             seen = f"{relation.name} is read from end to end under {lock.mode}, which blocks {lock.blocks}"
-            instead, rewrite = without_scanning(context.after, one, relation.name)
+            instead, rewrite = without_scanning(one, one.step.name_of(relation))
             yield Found(one.statement.number, seen, (relation.name,), rewrite, severity, instead)
 
 
-def _builds_index(context: Context, one: Traced) -> bool:
+def _builds_index(one: Traced) -> bool:
     """Whether a statement makes an index, by itself or for a constraint, which is a hazard of its own."""
     return any(
-        text.startswith("index ") or NEEDS_INDEX.match(str(context.after.get(text, {}).get("definition", "")))
+        text.startswith("index ") or NEEDS_INDEX.match(str(one.step.after.get(text, {}).get("definition", "")))
         for text in one.touched.made
     )
 
 
 def _validated(context: Context) -> Iterator[Found]:
-    if not context.trace.transactional:
-        return
-    added: dict[str, int] = {}
-    for one in context.statements:
-        for text in one.touched.made:
-            if text.startswith("constraint "):
-                added[text] = one.statement.number
-        for text in one.touched.changed:
-            if text in added and "VALIDATE" in one.statement.text.upper():
+    for together in context.transactions:
+        added: dict[str, int] = {}
+        for one in together:
+            for text in one.touched.made:
+                if text.startswith("constraint "):
+                    added[text] = one.statement.number
+            for text in one.touched.changed:
                 name = text.removeprefix("constraint ")
-                table = name.rpartition(" on ")[2]
-                if table in context.existing:
+                table = one.step.known.get(name.rpartition(" on ")[2])
+                if text in added and table is not None and "VALIDATE" in one.statement.text.upper():
                     seen = (
                         f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
                     )
-                    yield Found(one.statement.number, seen, (table,))
+                    yield Found(one.statement.number, seen, (table.name,))
 
 
 def _held(context: Context) -> Iterator[Found]:
     """Report, where the first begins, locks that stop reads and are held while other strong locks are waited for."""
-    if not context.trace.transactional:
-        return
+    for together in context.transactions:
+        yield from _held_in(together)
+
+
+def _held_in(together: list[Traced]) -> Iterator[Found]:
     begun: dict[str, int] = {}
     waits: dict[str, list[str]] = {}
-    for one in context.statements:
+    for one in together:
         new = tables_stopped(one.taken)
         for name in begun:
             waits.setdefault(name, []).extend(other for other in new if other != name)
@@ -117,8 +118,10 @@ def _held(context: Context) -> Iterator[Found]:
 
 def _data(context: Context) -> Iterator[Found]:
     """Report, at the first of them, statements that copy or change rows while strong locks are held."""
-    busy = [one for one in context.statements if tables_stopped(one.held) and _takes_time_by_rows(context, one)]
-    if busy:
+    for together in context.transactions:
+        busy = [one for one in together if tables_stopped(one.held) and _takes_time_by_rows(context, one)]
+        if not busy:
+            continue
         held = tables_stopped(busy[-1].held)
         strong = listed(f"{lock.name} ({lock.mode})" for lock in held.values())
         numbers = ranges([one.statement.number for one in busy])

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config import API_ROLES
+from sqlmigrate.review.follow import State
 from sqlmigrate.sql.parse import parse_tree
 
 if TYPE_CHECKING:
@@ -16,19 +17,25 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Severity
     from sqlmigrate.review.observe import Relation
     from sqlmigrate.review.tracer import Trace, Traced
-    from sqlmigrate.schema import Schema, Value
+    from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
 
 
 NEEDS_INDEX = re.compile(r"(PRIMARY KEY|UNIQUE|EXCLUDE)\b")
 """How the definition of a constraint begins that has an index of its own."""
 
+NOW = re.compile(r"(materialized view|foreign table|[a-z]+) (.+) \(now (.+)\)$")
+"""How `Touched` says that something was renamed: its kind, its old name, its new one."""
+
 _A_RUN = 3  # numbers in a row that are written as one
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One place where a rule found its hazard; what is None is as the rule has it."""
+    """One place where a rule found its hazard; what is None is as the rule has it.
+
+    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it.
+    """
 
     statement: int
     seen: str
@@ -36,6 +43,7 @@ class Found:
     rewrite: str | None = None
     severity: Severity | None = None
     instead: str | None = None
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +102,56 @@ class Context:
         return found[1] if found and found[0] == kind else None
 
     @cached_property
-    def before(self) -> Mapping[str, Mapping[str, Value]]:
-        """All objects before the script, by kind and name in one text."""
-        return by_text(self.trace.before.schema)
+    def before(self) -> State:
+        """All objects before the script."""
+        return State(self.trace.before.schema)
 
     @cached_property
-    def after(self) -> Mapping[str, Mapping[str, Value]]:
+    def after(self) -> State:
         """All objects after the script."""
-        return by_text(self.trace.after.schema)
+        return State(self.trace.after.schema)
 
     @cached_property
     def existing(self) -> dict[str, Relation]:
-        """The relations that were there before, by name."""
+        """The relations that were there before the script, by the names that they had then, as locks have them."""
         return {relation.name: relation for relation in self.trace.relations.values()}
 
+    @cached_property
+    def transactions(self) -> list[list[Traced]]:
+        """The statements that ran, by the transaction that they ran in: the script's, or one of its own blocks."""
+        found: dict[int, list[Traced]] = {}
+        for one in self.statements:
+            found.setdefault(one.block, []).append(one)
+        return list(found.values())
+
     def made(self, kind: str) -> Iterator[tuple[Traced, str, Mapping[str, Value]]]:
-        """Give each object of a kind that a statement made and that is still there: its name and its properties."""
+        """Give each object of a kind that a statement made: its name, and its properties behind that statement."""
         for one in self.statements:
             for text in one.touched.made:
-                if text.startswith(f"{kind} ") and (properties := self.after.get(text)) is not None:
+                if text.startswith(f"{kind} ") and (properties := one.step.after.get(text)) is not None:
                     yield one, text.removeprefix(f"{kind} "), properties
 
+    def at_end(self, one: Traced, text: str) -> str:
+        """Follow something through later renames: give how it is called behind the script, if it is still there."""
+        for later in self.statements:
+            if later.statement.number > one.statement.number:
+                text = _renamed(text, later.touched.changed)
+        return text
 
-def by_text(schema: Schema) -> dict[str, Mapping[str, Value]]:
-    """Give the objects of a schema by kind and name in one text."""
-    return {str(name): properties for name, properties in schema.objects.items()}
+    def goes(self, relation: Relation, one: Traced) -> bool:
+        """Whether a later statement of the script drops a relation, so that what one does to it is soon over."""
+        number = one.statement.number
+        return any(relation.oid in later.step.gone for later in self.statements if later.statement.number > number)
+
+
+def _renamed(text: str, changed: Iterable[str]) -> str:
+    for match in filter(None, map(NOW.match, changed)):
+        kind, old, new = match[1], match[2], match[3]
+        if text == f"{kind} {old}":
+            return f"{kind} {new}"
+        if text.endswith(f" on {old}"):
+            return text.removesuffix(old) + new
+    return text
 
 
 def listed(names: Iterable[str]) -> str:

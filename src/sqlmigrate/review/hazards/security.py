@@ -21,15 +21,18 @@ def _row_security_off(context: Context) -> Iterator[Found]:
         off = [
             text
             for text in one.touched.changed
-            if text.startswith("table ") and context.before.get(text, {}).get("row security")
+            if text.startswith("table ") and one.step.before.get(text, {}).get("row security")
         ]
-        for text in (*made, *off):
+        for found in (*made, *off):
+            text = context.at_end(one, found)
             properties = context.after.get(text, {})
             roles = _reached(properties.get("acl"), context.exposed)
             if properties and roles and not properties.get("row security"):
-                name = text.removeprefix("table ")
+                now, name = found.removeprefix("table "), text.removeprefix("table ")
                 seen = f"{name} has no row level security, and {listed(roles)} may use it"
-                yield Found(one.statement.number, seen, (name,), f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;")
+                yield Found(
+                    one.statement.number, seen, (name,), f"ALTER TABLE {now} ENABLE ROW LEVEL SECURITY;", behind=True
+                )
 
 
 def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
@@ -41,7 +44,7 @@ def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
 def _definer(context: Context) -> Iterator[Found]:
     for one in context.statements:
         for text in (*one.touched.made, *one.touched.changed):
-            definition = str(context.after.get(text, {}).get("definition", ""))
+            definition = str(context.after.get(context.at_end(one, text), {}).get("definition", ""))
             head = definition.partition("AS $")[0]
             if text.startswith(("function ", "procedure ")) and _DEFINER.search(head) and not _FIXED_PATH.search(head):
                 kind, _, name = text.partition(" ")
@@ -50,6 +53,7 @@ def _definer(context: Context) -> Iterator[Found]:
                     f"{name} is SECURITY DEFINER and finds names by the search_path of whoever calls it",
                     (),
                     f"ALTER {kind.upper()} {name} SET search_path = '';  -- and qualify every name in its body",
+                    behind=True,
                 )
 
 
@@ -67,20 +71,22 @@ def _other_rows(context: Context) -> Iterator[Found]:
             for text in texts
             if text.startswith(tuple(f"{kind} " for kind in _ON_ROWS))
             and " (now " not in text
-            and text.rpartition(" on ")[2] in context.existing
+            and (table := one.step.known.get(text.rpartition(" on ")[2]))
+            and not context.goes(table, one)
         ]
         for text in one.touched.changed:
-            before, after = context.before.get(text, {}), context.after.get(text, {})
+            before, after = one.step.before.get(text, {}), one.step.after.get(text, {})
             if (
-                text.startswith("table ")
+                text.removeprefix("table ") in one.step.known
                 and before
                 and after
                 and before.get("row security") != after.get("row security")
             ):
                 words.append(f"row level security of {text.removeprefix('table ')} is switched")
         if words:
-            tables = tuple(dict.fromkeys(word.rpartition(" is ")[0].rpartition(" on ")[2] for word in words))
-            yield Found(one.statement.number, listed(words), tuple(name for name in tables if name in context.existing))
+            tables = dict.fromkeys(word.rpartition(" is ")[0].rpartition(" on ")[2] for word in words)
+            known = (one.step.known.get(name) for name in tables)
+            yield Found(one.statement.number, listed(words), tuple(item.name for item in known if item))
 
 
 RULES = (

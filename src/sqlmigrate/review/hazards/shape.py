@@ -38,7 +38,7 @@ def _without_index(context: Context) -> Iterator[Found]:
         words = listed(f"{name} ({columns})" for name, columns in keys)
         seen = f"no index of {table} begins with the columns of foreign key {words}"
         indexes = "\n".join(f"CREATE INDEX CONCURRENTLY ON {table} ({columns});" for _, columns in keys)
-        yield Found(number, seen, (table,), f"-- transactional: false\n{indexes}")
+        yield Found(number, seen, (table,), f"-- transactional: false\n{indexes}", behind=True)
 
 
 def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
@@ -53,21 +53,25 @@ def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
 
 def _made_by(context: Context, constraint: str, table: str) -> int | None:
     """Give the statement that made a constraint, or the column or table that it came with."""
-    for one in context.statements:
-        if constraint in one.touched.made:
-            return one.statement.number
-    return next((one.statement.number for one in context.statements if f"table {table}" in one.touched.made), None)
+    for text in (constraint, f"table {table}"):
+        for one in context.statements:
+            if any(context.at_end(one, made) == text for made in one.touched.made):
+                return one.statement.number
+    return None
 
 
 def _could_be_one(context: Context) -> Iterator[Found]:
-    if not context.trace.transactional:
-        return
+    for together in context.transactions:
+        yield from _altered_in(context, together)
+
+
+def _altered_in(context: Context, together: list[Traced]) -> Iterator[Found]:
     altered: dict[str, list[Traced]] = {}
-    for one in context.statements:
+    for one in together:
         node = context.node(one.statement.number, "alter_table_stmt")
         if node is None or one.command != "ALTER TABLE":
             continue
-        name = existing(context, one, quoted(node.relation.schemaname, node.relation.relname))
+        name = existing(one, quoted(node.relation.schemaname, node.relation.relname))
         if name is not None and not _rows_between(context, altered.get(name, []), one, name):
             altered.setdefault(name, []).append(one)
     for name, several in altered.items():

@@ -20,7 +20,8 @@ LIMIT = 60_000
 
 _ALERTS: dict[Verdict, str] = {"fails": "CAUTION", "danger": "CAUTION", "warning": "WARNING", "fine": "TIP"}
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>&|~$^=!#@\"']")
-_PINGS = re.compile(r"(&#64;|&#35;)")
+# what GitHub makes a link of, or notifies somebody for, where it stands bare: a zero-width space ends it
+_LINKS = re.compile(r"(&#64;|&#35;|(?<=:)(?=//)|\b(?:www|GH)(?=[.-]))", re.IGNORECASE)
 _RESERVE = 1_000  # characters for saying what was left out
 _ROWS, _PLACES, _LINES = 20, 5, 10
 _LONGEST, _NAME, _REWRITE = 600, 100, 4_000  # characters
@@ -53,8 +54,8 @@ def render(report: Report, limit: int = LIMIT) -> str:
 
 
 def prose(text: str) -> str:
-    """Write a text of somebody else so that it stays text: no markup, no HTML, nobody is notified."""
-    return _PINGS.sub(r"\1&#8203;", _escaped(text))
+    """Write a text of somebody else so that it stays text: no markup, no HTML, no link, nobody is notified."""
+    return _LINKS.sub(r"\1&#8203;", _escaped(text))
 
 
 def code(text: str) -> str:

@@ -1,0 +1,75 @@
+"""Read files that somebody else may have written: none makes us wait for ever, and none fills the memory."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Mapping
+from errno import EFBIG
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+SMALL = 64 << 20
+"""Bytes: far more than a configuration, a proof, figures or a seed file ever has."""
+
+
+def read_bytes(path: Path, *, most: int = SMALL, pipe: bool = False) -> bytes:
+    """Read a whole file of at most `most` bytes.
+
+    Raises OSError where it cannot be read, holds more, or is none: a folder, a device, a socket or, unless `pipe`
+    allows it for a path that the user has typed, a pipe, at which we would wait for whoever writes.
+    """
+    require_file(path, pipe=pipe)
+    with path.open("rb") as file:
+        found = file.read(most + 1)
+    if len(found) > most:
+        raise OSError(EFBIG, f"it has more than {most >> 20} MB")
+    return found
+
+
+def read_json(path: Path, *, pipe: bool = False) -> Any:
+    """Read a JSON document; raises OSError as `read_bytes` does, and ValueError where it is none."""
+    try:
+        return json.loads(read_bytes(path, pipe=pipe), parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def record(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Make a dataclass of what a file holds; raises TypeError where fields are not those, or of another type."""
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        if name in hints and not _fits(value, hints[name]):
+            raise TypeError(f"{name} has a value of another type")
+    return kind(**values)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Tell whether a value of JSON has a type: a union, a mapping of texts, or a class."""
+    if isinstance(hint, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    if get_origin(hint) is Mapping:
+        return isinstance(value, dict) and all(_fits(part, get_args(hint)[1]) for part in value.values())
+    if (generic := get_origin(hint)) is not None:  # what is in it the caller has made
+        return isinstance(value, generic)
+    if hint in (int, float):
+        return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def require_file(path: Path, *, pipe: bool = False) -> None:
+    """Raise OSError where there is something else than a file, or nothing; see `read_bytes`."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode) or (pipe and stat.S_ISFIFO(mode)):
+        return
+    kinds = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"))
+    kind = next((name for is_one, name in kinds if is_one(mode)), "device")
+    raise OSError(0, f"it is a {kind} and no file")

@@ -1,0 +1,182 @@
+"""One bad file, one script that cannot be applied, or one mistake of ours ends the work on no other migration."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sqlmigrate.review import report as reports
+from sqlmigrate.roundtrip import run as pairs
+
+FAILING = "CREATE EXTENSION no_such_extension;"
+LACKING = "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'a', 'b';"
+OPEN_QUOTE = "DROP FUNCTION b();\n$$;\n"
+
+
+@pytest.fixture
+def shadow(pg_server, monkeypatch) -> str:
+    """The test's own server as the shadow: no other one has to be started."""
+    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
+    return pg_server.url()
+
+
+@pytest.fixture
+def three(project):
+    """Three migrations, the second of which has a bad file."""
+
+    def write(*, script: str | bytes | None = None, rollback: str | bytes | None = None) -> None:
+        project.tables("a", "c")
+        project.migration("b", "CREATE TABLE b (id int);", rollback="DROP TABLE b;")
+        for name, content in (("b.sql", script), ("b.rollback.sql", rollback)):
+            if content is not None:
+                project.file(name, content)
+
+    return write
+
+
+BAD = {
+    "an unclosed quote": (OPEN_QUOTE, "2:1: this dollar quote $$ is never closed"),
+    "no UTF-8": (b"SELECT 1;\nSELECT '\xff';", "2:9: byte 0xff is not UTF-8"),
+    "a NUL character": (b"SELECT\0 1;", "1:7: a NUL character"),
+    "a directive that does not fit": ("-- sqlmigrate: lock_timeout=soon\nSELECT 1;", "1:"),
+    "another tool's undo": ("SELECT 1;\n-- migrate:down\nSELECT 2;", "2:1: dbmate"),
+}
+
+
+@pytest.mark.usefixtures("shadow")
+@pytest.mark.parametrize("where", ["script", "rollback"])
+@pytest.mark.parametrize(("content", "said"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_the_verdict_of_its_migration_alone(three, sqlmigrate, content, said, where):
+    three(**{where: content})
+    name = "b.sql" if where == "script" else "b.rollback.sql"
+    tried, reviewed = sqlmigrate("roundtrip", "--json"), sqlmigrate("review", "--json", "--embedded")
+
+    trips = {item["migration_id"]: item for item in tried.document["migrations"]}
+    assert (tried.status, {key: item["verdict"] for key, item in trips.items()}) == (
+        3,
+        {"a": "exact", "b": "fails", "c": "exact"},
+    )
+    assert trips["b"]["error"]["place"]["file"].endswith(name)
+    found = {item["migration_id"]: item for item in reviewed.document["migrations"]}
+    assert (reviewed.status, {key: item["verdict"] for key, item in found.items()}) == (
+        3,
+        {"a": "fine", "b": "fails", "c": "fine"},
+    )
+    errors = [found["b"][part]["error"] or "" for part in ("apply", "rollback")]
+    assert any(f"{name}:{said}" in error for error in errors), errors
+    assert found["c"]["without"] == (["b"] if where == "script" else [])
+
+
+@pytest.mark.usefixtures("shadow")
+@pytest.mark.parametrize("command", [("roundtrip",), ("review", "--embedded")])
+def test_a_named_one_is_not_asked_for_another_ones_file(three, sqlmigrate, command):
+    three(rollback=OPEN_QUOTE)
+
+    assert sqlmigrate(command[0], "c", *command[1:]).status == 0
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_sample_that_cannot_be_read_is_the_verdict_of_its_migration(three, project, sqlmigrate):
+    three()
+    project.file("samples/b.sql", b"SELECT '\xff';")
+    result = sqlmigrate("roundtrip", "--json")
+
+    assert [item["verdict"] for item in result.document["migrations"]] == ["exact", "fails", "exact"]
+    assert "is not UTF-8" in result.document["migrations"][1]["error"]["message"]
+
+
+def test_what_cannot_be_applied_before_is_left_out_and_said(project, sqlmigrate):
+    project.migration("0001", LACKING)
+    project.migration("0002", "CREATE TABLE a (id int);", rollback="DROP TABLE a;")
+    tried = sqlmigrate("roundtrip", "0002")
+
+    assert tried.status == 0
+    assert tried.lines[0].startswith("0002: exact (")
+    assert tried.lines[1:3] == [
+        "  tried without these, which could not be applied before it:",
+        "    0001: " + tried.lines[2].removeprefix("    0001: "),
+    ]
+    assert "permission denied for language c" in tried.lines[2]
+    assert "bootstrap/" in tried.stderr
+    assert "--shadow-superuser" in tried.stderr
+    for form in ("text", "markdown", "html", "json"):
+        result = sqlmigrate("review", "0002", "--format", form)
+        assert result.status == 0, result.stderr
+        words = " ".join(result.stdout.split())
+        assert "tried without 0001, which could not be applied before it" in words
+        assert "--shadow-superuser" in words.replace("&#45;", "-")
+    assert json.loads(result.stdout)["migrations"][0]["without"] == ["0001"]
+
+
+@pytest.mark.usefixtures("shadow")
+def test_no_proof_is_recorded_without_what_comes_before(project, sqlmigrate):
+    project.migration("0001", FAILING)
+    project.migration("0002", "CREATE TABLE a (id int);", rollback="DROP TABLE a;")
+    result = sqlmigrate("roundtrip", "0002", "--write")
+
+    assert result.status == 3
+    assert "0002 is not recorded: it was tried without 0001, which could not be applied before it" in result.stderr
+    assert not (project.directory / "proofs").exists()
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, monkeypatch):
+    three()
+    judge = reports.check
+
+    def broken(context, **more):
+        if context.trace.script.path.name == "b.sql":
+            raise KeyError("the impossible")
+        return judge(context, **more)
+
+    monkeypatch.setattr(reports, "check", broken)
+    result = sqlmigrate("review", "--json", "--embedded")
+
+    assert result.status == 70
+    assert [item["verdict"] for item in result.document["migrations"]] == ["fine", "fails", "fine"]
+    found = result.document["migrations"][1]
+    assert "this is a bug in sqlmigrate" in found["bug"]
+    assert "KeyError: 'the impossible'" in found["apply"]["error"]
+    assert "please report it with the file" in result.stderr
+    assert result.document["migrations"][2]["without"] == []
+    shown = sqlmigrate("review", "--embedded")
+    assert "b could not be reviewed: do not run this" in shown.stdout
+
+
+@pytest.mark.usefixtures("shadow")
+def test_so_it_is_in_a_round_trip(three, project, sqlmigrate, monkeypatch):
+    three()
+    made = pairs.Comparison.made
+
+    def broken(comparison, *looks):
+        changes = made(comparison, *looks)
+        if any(str(change.object) == "table public.b" for change in changes):
+            raise ZeroDivisionError
+        return changes
+
+    monkeypatch.setattr(pairs.Comparison, "made", broken)
+    result = sqlmigrate("roundtrip", "--json", "--write")
+
+    assert result.status == 70
+    assert [item["verdict"] for item in result.document["migrations"]] == ["exact", "fails", "exact"]
+    assert "this is a bug in sqlmigrate" in result.document["migrations"][1]["error"]["message"]
+    assert result.document["migrations"][2]["without"] == []
+    assert "please report the bug with the file" in result.stderr
+    assert sorted(path.stem for path in (project.directory / "proofs").iterdir()) == ["a", "c"]
+
+
+@pytest.mark.usefixtures("shadow")
+def test_of_older_migrations_without_undo_only_the_number_is_told(project, sqlmigrate):
+    for name in ("01", "02", "03"):
+        project.migration(name, f"CREATE TABLE t{name} (id int);")
+    project.migration("04", "CREATE TABLE t (id int);", rollback="DROP TABLE t;")
+    notes = sqlmigrate("review", "04", "--json", "--embedded").document["notes"]
+
+    assert [note for note in notes if "rollback script" in note] == [
+        "3 other migrations have no rollback script, and cannot be rolled back"
+    ]
+    [note] = [
+        note for note in sqlmigrate("review", "03", "--json", "--embedded").document["notes"] if "beside it" in note
+    ]
+    assert "03.sql" in note
