@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.server.model import PrivateServer
 
 STOP_SECONDS = 30.0
-_EVERYBODY = "local all all trust\n"
+_EVERYBODY = "local all all trust\nlocal replication all trust\n"  # what initdb writes
 MEMORY = Path("/dev/shm")  # noqa: S108 -- our folder in it is made by mkdtemp
 MEMORY_MIN = 1 << 30
 # Nothing of a throw-away server has to survive a crash.
