@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import pq
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
@@ -20,7 +21,7 @@ from sqlmigrate.connection import session, settle
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import LockHolder, WaitingForRunLock, ignore
 from sqlmigrate.poolers import is_pooled, refuse_transaction_pooler
-from sqlmigrate.silence import SECONDS, is_readable, limited
+from sqlmigrate.silence import SECONDS, is_farewell, is_readable, limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,7 @@ class RunLock:
             while not self._ended and is_readable(self.connection):
                 self.connection.pgconn.consume_input()
                 self.connection.pgconn.is_busy()  # takes in what has come
+            self._hear_instead_of_an_answer()
         except (psycopg.Error, OSError, ValueError):
             self._ended = True
         if self._ended:
@@ -55,6 +57,14 @@ class RunLock:
                 "the session that held the run lock was lost, so another run may have begun; stopped here",
                 hint="nothing is half done; run the command again",
             )
+
+    def _hear_instead_of_an_answer(self) -> None:
+        """Hear the last words also where they are the answer to a question of the watcher's, which is on its way."""
+        pgconn = self.connection.pgconn
+        if pgconn.transaction_status != pq.TransactionStatus.ACTIVE or pgconn.is_busy():
+            return
+        while result := pgconn.get_result():
+            self._ended = self._ended or is_farewell(result)
 
     def _listen(self, diag: Diagnostic) -> None:
         """Hear the server's last words: the lock is gone with them, a little before the connection is."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from psycopg.abc import PQGen
-    from psycopg.pq.abc import PGconn
+    from psycopg.pq.abc import PGconn, PGresult
     from psycopg.waiting import Ready, Wait
 
 SECONDS = 20.0
@@ -228,3 +228,9 @@ def is_readable(session: psycopg.Connection[Any], seconds: float = 0.0) -> bool:
         poller.register(session.fileno(), select.POLLIN)
         return bool(poller.poll(seconds * 1000))
     return bool(select.select([session.fileno()], [], [], seconds)[0])
+
+
+def is_farewell(result: PGresult) -> bool:
+    """Tell whether a result is the last that its session says."""
+    severity = result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
+    return severity in {b"FATAL", b"PANIC"}

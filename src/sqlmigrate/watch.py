@@ -101,6 +101,9 @@ class Watcher:
         while result := pgconn.get_result():
             if result.status == pq.ExecStatus.TUPLES_OK:
                 found = tuple(_blocker(result, row) for row in range(result.ntuples))
+            elif silence.is_farewell(result):
+                self.connection.close()  # so that the run lock is known to be lost, too
+                raise psycopg.OperationalError("the session that watches was ended")
         self._asked = None
         return found
 

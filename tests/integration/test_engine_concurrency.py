@@ -106,6 +106,7 @@ def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runn
     with beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
         wait_for_blocked(admin)
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        wait_until(lambda: admin.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").fetchone() is None)
         closed_gate.rollback()
         with pytest.raises(ConnectionFailed, match="the session that held the run lock was lost") as caught:
             run.result(20)
