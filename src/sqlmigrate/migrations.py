@@ -100,6 +100,10 @@ class Migrations:
     by_id: Mapping[str, Migration] = field(default_factory=dict)
     misnumbered: tuple[Problem, ...] = ()
 
+    def left_out(self) -> list[Problem]:
+        """Give the warnings of what stands in the directory and takes no part."""
+        return [item for item in self.warnings if item not in self.misnumbered and item.message != NO_ROLLBACK]
+
     def get(self, migration_id: str) -> Migration | None:
         """Give the migration of an id, or None."""
         return self.by_id.get(migration_id)
@@ -125,8 +129,9 @@ def migration_hash(migration_id: str) -> str:
 def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
     """Read every migration of a directory; raises MigrationsError with everything that is wrong with them.
 
-    With `one_by_one` what is wrong within one file is kept with its script (`refused`), which then cannot run: that is
-    for commands that give each migration a verdict.
+    With `one_by_one` what is wrong within one file, or with what it depends on, is kept with its script (`refused`),
+    which then cannot run, and a rollback script of nothing is a warning: that is for commands that give each migration
+    a verdict.
     """
     try:
         there = directory.is_dir()
@@ -141,9 +146,12 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
     refused = {problem.place.path.stem for problem in problems if problem.place and not problem.warning}
     for migration_id in sorted(rollbacks.keys() - scripts.keys() - refused):
         message = f"there is no {migration_id}.sql that this would roll back"
-        problems.append(Problem(message, Place(rollbacks[migration_id].path)))
+        problems.append(Problem(message, Place(rollbacks[migration_id].path), warning=one_by_one))
     found = {key: Migration(key, script, rollbacks.get(key)) for key, script in scripts.items()}
-    problems += _dependency_problems(found, refused)
+    if one_by_one:
+        found = _without_wrong_dependencies(found, refused)
+    else:
+        problems += [problem for item in found.values() for problem in _dependency_problems(item, found, refused)]
     errors = [problem for problem in problems if not problem.warning]
     if not errors:
         try:
@@ -160,8 +168,8 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
 def in_order(migrations: Iterable[Migration]) -> list[Migration]:
     """Put migrations in the order in which they run: by file name, except where `-- depends:` says otherwise.
 
-    Only dependencies among the given ones count, as in yoyo, which sorts the pending ones alone.
-    Raises MigrationsError where they depend on each other in a circle.
+    Only dependencies among the given ones count, as in yoyo, which sorts the pending ones alone; none of a script that
+    is refused. Raises MigrationsError where they depend on each other in a circle.
     """
     # yoyo sorts paths, not ids: `1-a.sql` comes before `1.sql`
     by_name = sorted(migrations, key=lambda migration: migration.script.path.name)
@@ -170,7 +178,10 @@ def in_order(migrations: Iterable[Migration]) -> list[Migration]:
     from yoyo.topologicalsort import CycleError, topological_sort  # noqa: PLC0415  110 ms, only where it is needed
 
     known = {migration.migration_id: migration for migration in by_name}
-    graph = {key: [name for name in migration.depends if name in known] for key, migration in known.items()}
+    graph = {
+        key: [name for name in migration.depends if name in known and migration.script.refused is None]
+        for key, migration in known.items()
+    }
     try:
         return [known[key] for key in topological_sort(known, graph)]
     except CycleError as error:
@@ -179,6 +190,24 @@ def in_order(migrations: Iterable[Migration]) -> list[Migration]:
             f"these migrations depend on each other: {circle}", Place(known[error.args[1][0]].script.path)
         )
         raise MigrationsError("the migrations cannot be put in order", [problem]) from None
+
+
+def _without_wrong_dependencies(found: Mapping[str, Migration], refused: set[str]) -> dict[str, Migration]:
+    """Refuse each script that depends on what does not exist, or that stands in a circle, and no other one."""
+    kept = dict(found)
+    for item in found.values():
+        if problem := next(iter(_dependency_problems(item, found, refused)), None):
+            kept[item.migration_id] = _refused(item, problem)
+        elif item.migration_id in _needed(item, found):
+            place = _directive_place(item.script, item.depends[0])
+            kept[item.migration_id] = _refused(item, Problem("depends on itself, in the end", place))
+    return kept
+
+
+def _refused(migration: Migration, problem: Problem) -> Migration:
+    """Give a migration whose script cannot run; the first reason counts."""
+    script = migration.script
+    return migration if script.refused else replace(migration, script=replace(script, refused=problem))
 
 
 def _near(name: str, known: Iterable[str], *, n: int = 1, cutoff: float = 0.6) -> list[str]:
@@ -286,18 +315,17 @@ def _tail(script: Script) -> str:
         return file.read(_TAIL).decode(errors="replace")
 
 
-def _dependency_problems(found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:
+def _dependency_problems(migration: Migration, found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:
     problems = []
-    for migration in found.values():
-        unknown = [name for name in dict.fromkeys(migration.depends) if name not in found and name not in refused]
-        for name in unknown[:_UNKNOWN_SHOWN]:
-            near = _near(name, found, n=1)
-            hint = f"did you mean {near[0]}?" if near else None
-            place = _directive_place(migration.script, name)
-            problems.append(Problem(f"depends on {name}, which does not exist in this directory", place, hint))
-        if (left := len(unknown) - _UNKNOWN_SHOWN) > 0:
-            message = f"depends on {left} more that do not exist in this directory"
-            problems.append(Problem(message, Place(migration.script.path)))
+    unknown = [name for name in dict.fromkeys(migration.depends) if name not in found and name not in refused]
+    for name in unknown[:_UNKNOWN_SHOWN]:
+        near = _near(name, found, n=1)
+        hint = f"did you mean {near[0]}?" if near else None
+        place = _directive_place(migration.script, name)
+        problems.append(Problem(f"depends on {name}, which does not exist in this directory", place, hint))
+    if (left := len(unknown) - _UNKNOWN_SHOWN) > 0:
+        message = f"depends on {left} more that do not exist in this directory"
+        problems.append(Problem(message, Place(migration.script.path)))
     return problems
 
 

@@ -180,3 +180,41 @@ def test_of_older_migrations_without_undo_only_the_number_is_told(project, sqlmi
         note for note in sqlmigrate("review", "03", "--json", "--embedded").document["notes"] if "beside it" in note
     ]
     assert "03.sql" in note
+
+
+IMPOSSIBLE = {
+    "what does not exist": {"b": "nowhere"},
+    "itself": {"b": "b"},
+    "each other": {"b": "b2", "b2": "b"},
+}
+
+
+@pytest.mark.usefixtures("shadow")
+@pytest.mark.parametrize("depends", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_what_depends_on_something_impossible_is_refused_alone(project, sqlmigrate, depends):
+    project.tables("a", "c", "d")
+    project.file("d.sql", "-- depends: b c\nCREATE TABLE d ();")
+    for name, other in depends.items():
+        project.migration(name, f"-- depends: {other}\nCREATE TABLE {name} ();", rollback=f"DROP TABLE {name};")
+    tried, reviewed = sqlmigrate("roundtrip", "--json"), sqlmigrate("review", "--json", "--embedded")
+
+    for result, good in ((tried, "exact"), (reviewed, "fine")):
+        found = {item["migration_id"]: item for item in result.document["migrations"]}
+        verdicts = {name: item["verdict"] for name, item in found.items()}
+        assert verdicts == dict.fromkeys("acd", good) | dict.fromkeys(depends, "fails")
+        assert set(found["d"]["without"]) == set(depends)
+    place = next(item for item in tried.document["migrations"] if item["migration_id"] == "b")["error"]["place"]
+    assert (place["line"], place["column"]) == (1, 13)
+    assert sqlmigrate("validate").status == 1
+
+
+@pytest.mark.usefixtures("shadow")
+def test_a_rollback_script_of_nothing_is_told_and_stops_nobody(project, sqlmigrate):
+    project.tables("a")
+    project.file("b.rollback.sql", "SELECT 1;")
+    tried, reviewed = sqlmigrate("roundtrip"), sqlmigrate("review", "--embedded")
+
+    assert (tried.status, reviewed.status, sqlmigrate("validate").status) == (0, 0, 1)
+    said = "there is no b.sql that this would roll back"
+    assert said in " ".join(tried.stderr.split())
+    assert said in " ".join(reviewed.stdout.split())

@@ -301,3 +301,47 @@ def test_row_level_security_of_a_new_table_is_no_change_of_one_in_use(hazards):
     assert "H14" not in {code for code, _ in hazards(made + "ALTER TABLE n RENAME TO m;")}
     assert ("H14", 1) in hazards(switched.format("a"))
     assert ("H14", 2) in hazards("ALTER TABLE a RENAME TO c;" + switched.format("c"))
+
+
+ON_EVERY_ROW = {
+    "a column without a default": ("H24", "ALTER TABLE t ADD COLUMN o text NOT NULL;"),
+    "a check": ("H02", "ALTER TABLE t ADD CHECK (note <> '');"),
+    "NOT NULL": ("H02", "ALTER TABLE t ALTER COLUMN note SET NOT NULL;"),
+    "an index": ("H06", "CREATE INDEX ON t (note);"),
+    "a constraint's index": ("H07", "ALTER TABLE t ADD UNIQUE (note);"),
+    "another type": ("H01", "ALTER TABLE t ALTER COLUMN id TYPE bigint;"),
+}
+
+
+@pytest.mark.parametrize(("code", "text"), ON_EVERY_ROW.values(), ids=ON_EVERY_ROW)
+def test_a_table_that_the_transaction_has_emptied_has_no_rows_to_wait_for(hazards, code, text):
+    assert code in dict(hazards(text))
+    assert code not in dict(hazards(f"TRUNCATE t; COMMENT ON TABLE t IS 'new'; {text}"))
+    assert code not in dict(hazards(f"BEGIN; TRUNCATE t; {text} COMMIT;", transactional=False))
+
+
+@pytest.mark.parametrize(("code", "text"), ON_EVERY_ROW.values(), ids=ON_EVERY_ROW)
+def test_a_table_that_may_have_been_filled_again_is_judged_like_any_other(hazards, code, text):
+    assert code in dict(hazards(f"TRUNCATE t; INSERT INTO t SELECT * FROM t; {text}"))
+    assert code in dict(hazards(f"TRUNCATE t; {text}", transactional=False))
+    assert code in dict(hazards(f"TRUNCATE a; {text}"))
+
+
+NEW = {
+    "by name": "CREATE TABLE n (id int, a int REFERENCES a); CREATE INDEX ON n (a); ALTER TABLE n ADD UNIQUE (id);",
+    "from a query": "CREATE TABLE n AS SELECT * FROM t; CREATE INDEX ON n (id); ALTER TABLE n ADD PRIMARY KEY (id);",
+    "like another one": "CREATE TABLE n (LIKE t INCLUDING ALL); CREATE INDEX ON n (note); DROP TABLE n;",
+    "for the session": "CREATE TEMP TABLE n (id int); CREATE INDEX ON n (id); ALTER TABLE n ALTER id TYPE bigint;",
+    "with partitions": "CREATE TABLE n (id int) PARTITION BY LIST (id); "
+    "CREATE TABLE n1 PARTITION OF n FOR VALUES IN (1); CREATE INDEX ON n (id); ALTER TABLE n ADD PRIMARY KEY (id);",
+    "with an old name": "ALTER TABLE t RENAME TO u; CREATE TABLE t (id int); CREATE INDEX ON t (id);",
+    "materialized": "CREATE MATERIALIZED VIEW n AS TABLE t; CREATE INDEX ON n (id); REFRESH MATERIALIZED VIEW n;",
+}
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+@pytest.mark.parametrize("text", NEW.values(), ids=NEW)
+def test_nobody_waits_for_what_the_script_has_made_itself(hazards, text, transactional):
+    found = {code for code, _ in hazards(text, transactional=transactional)}
+
+    assert not found & {"H01", "H02", "H06", "H07", "H10"}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 JSON_VERSION = 1
 _CARET_WIDTH = 160
+_CONTEXT_SHOWN = 20  # lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +197,17 @@ def server_details(said: ServerMessage) -> list[str]:
     lines = []
     for name, text in parts:
         if text:
-            first, *rest = printable(text).split("\n")
+            first, *rest = _cut(printable(text).split("\n")) if name == "CONTEXT" else printable(text).split("\n")
             lines += [f"  {name}: {first}", *(f"  {MARK}{line}" for line in rest)]
         if text and name == "QUERY" and said.internal_position:
             lines += ["  " + line for line in caret(_place_in(text, said.internal_position))]
     return lines
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """Leave out what a recursion says again and again."""
+    left = len(lines) - _CONTEXT_SHOWN
+    return lines if left <= 0 else [*lines[:_CONTEXT_SHOWN], f"... ({left} more lines)"]
 
 
 def _place_in(query: str, position: int) -> Place:

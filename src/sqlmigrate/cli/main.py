@@ -48,6 +48,11 @@ _STOPPED = "a transaction that was running was rolled back; what was committed b
 _NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they are gone"
 _WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
+_NO_TEXT_STATES = {"22021", "22P05"}
+_NOT_TEXT = (
+    "a name, comment or definition in the database cannot be read as UTF-8 (SHOW server_encoding; SQL_ASCII lets any "
+    "bytes in): find it with psql, and write it anew"
+)
 
 EPILOG = """\b
 Examples:
@@ -251,7 +256,8 @@ def _unexpected(error: Exception, output: Output) -> int:
     from sqlmigrate.connection import redact  # noqa: PLC0415  same
 
     if isinstance(error, (psycopg.Error, OSError)):
-        output.error(Error(redact(str(error).strip() or type(error).__name__)))
+        hint = _NOT_TEXT if getattr(error, "sqlstate", None) in _NO_TEXT_STATES else None
+        output.error(Error(redact(str(error).strip() or type(error).__name__), hint=hint))
         return 1
     bug = as_bug(error)
     bug.hint = f"please report it with {saved(bug.report)}"

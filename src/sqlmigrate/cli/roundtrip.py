@@ -88,7 +88,7 @@ def command(
     found = migrations.load(app.config.migrations, one_by_one=True)
     pending = roundtrip.chosen(found, ids)
     samples, astray = roundtrip.find_samples(found)
-    for problem in astray:
+    for problem in (*found.left_out(), *astray):
         app.output.warning(str(problem))
     jobs = _jobs(app, jobs, len(pending))
     start, target = _base(app) if base == "dump" else (None, _server_of_target(app))

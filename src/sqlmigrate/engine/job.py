@@ -29,7 +29,7 @@ class Job:
     history; the last of it fails where its tables are not to be trusted any more. `undoable` says that
     what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
     `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal. `versions`
-    are those that CREATE EXTENSION asks for on a shadow.
+    are those that CREATE EXTENSION asks for on a shadow. `schema` is that of the history, none where there is none.
     """
 
     migration_id: str
@@ -45,6 +45,7 @@ class Job:
     recorded: bool = False
     half_way: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    schema: str | None = None
 
     def command(self, statement: Statement) -> Command:
         """Give the command that a statement is sent as."""
@@ -80,10 +81,11 @@ def apply_job(migration: Migration, options: Options, run: Run) -> Job:
         script,
         migration.transactional,
         claim,
-        (finish, *log),
+        (*_unhung(options, migration.transactional), finish, *log),
         counted=finish,
         confirm=history.confirm(options.schema, migration_id, "apply", run),
         undoable=migration.rollback is not None,
+        schema=options.schema,
     )
 
 
@@ -101,10 +103,16 @@ def rollback_job(migration: Migration, script: Script, options: Options, run: Ru
         script,
         transactional,
         give_up(options.schema, migration.migration_id),
-        tuple(log),
+        (*_unhung(options, transactional), *log),
         confirm=history.confirm(options.schema, migration.migration_id, "rollback", run),
         half_way=half_way,
+        schema=options.schema,
     )
+
+
+def _unhung(options: Options, transactional: bool) -> Sequence[Command]:  # noqa: FBT001  of the script
+    """Look at our tables while the script can still be rolled back."""
+    return [history.unhung(options.schema)] if transactional else []
 
 
 def _log(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import pq
 
+from sqlmigrate import history
 from sqlmigrate.connection import be_patient, server_message
 from sqlmigrate.engine.commit import Uncommitted, commit
 from sqlmigrate.engine.execute import error_place, run_steps
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import ServerMessage
 
 _UNIQUE_VIOLATION, _DIVISION_BY_ZERO, _ACTIVE_TRANSACTION = "23505", "22012", "25001"
+# a table, column or right that is gone, a trigger, or what a CHECK or rule of somebody else's says
+_CHANGED = ("42", "3F", "39", "P0", "23", "55")
 _ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the history row is written before the script"
 
 
@@ -174,7 +177,7 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
         said.message,
         hint=_ISOLATION
         if job.transactional and is_late
-        else advice(said.sqlstate, step.statement.text, transactional=job.transactional),
+        else own_tables_named(job, said) or advice(said.sqlstate, step.statement.text, transactional=job.transactional),
         migration_id=job.migration_id,
         server=said,
         statement=step.statement.number,
@@ -191,6 +194,9 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
         return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")
     if command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
         return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
+    if command in job.finish and said.sqlstate == _DIVISION_BY_ZERO:
+        message = "the script changed what sqlmigrate's own tables do: no later run would trust them"
+        return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=_leave_out(job))
     message = f"the history row could not be written: {said.message}"
     if command is CONSTRAINTS:
         message = f"{said.message} (found at the end of the script, where deferred constraints are checked)"
@@ -201,7 +207,23 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
         message = f"the role of the script could not be taken on: {said.message}"
     elif command is not None and command.sql.startswith(SETTINGS):
         message = f"the settings of the script could not be made: {said.message}"
+    else:
+        hint = _leave_out(job) if (said.sqlstate or "").startswith(_CHANGED) else None
+        return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place, hint=hint)
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
+
+
+def own_tables_named(job: Job, said: ServerMessage) -> str | None:
+    """Give what to do where an error of a script names tables of our own: it works on every table that it finds."""
+    text = " ".join(filter(None, (said.message, said.detail, said.context)))
+    return _leave_out(job) if job.schema and history.names_ours(text, job.schema) else None
+
+
+def _leave_out(job: Job) -> str | None:
+    """Say whose tables they are; nothing where there is no history."""
+    if job.schema is None:
+        return None
+    return f"schema {job.schema} holds sqlmigrate's own tables: have the script leave them out"
 
 
 def lost(job: Job, error: psycopg.OperationalError, *, settled: Callable[[], bool] = lambda: False) -> ExecutionError:

@@ -5,6 +5,7 @@ checksum and is fine, one that yoyo deleted is not applied.
 """
 
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
+from sqlmigrate.history.names import names_ours
 from sqlmigrate.history.tables import VERSION, hold, install, read, read_log, upgrades
 from sqlmigrate.history.write import (
     RECORD_TEXT_MAX,
@@ -26,6 +27,7 @@ from sqlmigrate.history.write import (
     trusted,
     unclaim,
     unclaim_journal,
+    unhung,
 )
 
 __all__ = [
@@ -57,10 +59,12 @@ __all__ = [
     "journal_supersede",
     "last_done",
     "log",
+    "names_ours",
     "read",
     "read_log",
     "trusted",
     "unclaim",
     "unclaim_journal",
+    "unhung",
     "upgrades",
 ]

@@ -24,6 +24,11 @@ def ours(schema: str, owners: Iterable[str]) -> Tables:
     return Tables(schema, TABLES, tuple(owners), alone=True)
 
 
+def names_ours(text: str, schema: str) -> bool:
+    """Whether a text, such as an error's context, has the full name of a table of ours in it."""
+    return any(name in text for table in TABLES for name in (f"{schema}.{table}", f'"{schema}".{table}'))
+
+
 def compose(name: str, schema: str) -> sql.Composed:
     """Give a block of `queries/history.sql` for a schema."""
     text = queries.load("history")[name]

@@ -55,6 +55,12 @@ def trusted(schema: str, *, shared: bool) -> tuple[Command, ...]:
     return trust.unchanged(schema, WRITTEN) if shared else ()
 
 
+@cache
+def unhung(schema: str) -> Command:
+    """Give the command that fails (22012) where a script has hung on our tables what no run would trust any more."""
+    return trust.unchanged(schema, WRITTEN)[1]
+
+
 def distrusted(schema: str, owners: Collection[str]) -> tuple[Command, Command]:
     """Give the command that keeps the tables as they are, and a query with a row for each reason not to trust them."""
     lock, _ = trust.unchanged(schema, WRITTEN)

@@ -16,13 +16,13 @@ from sqlmigrate.engine.words import begins
 from sqlmigrate.errors import Error
 from sqlmigrate.review.commands import HIDING
 from sqlmigrate.review.follow import Step
-from sqlmigrate.review.locks import STOPS_WRITES
+from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.observe import Key, as_locks, read_relations
 from sqlmigrate.review.passes import APPLICATION, Pass
 from sqlmigrate.shadow import cluster_wide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlmigrate.catalog import Snapshot
     from sqlmigrate.connection import ServerInfo
@@ -34,13 +34,25 @@ if TYPE_CHECKING:
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script, Statement
 
+_ADDS_NO_ROW = (
+    "ALTER",
+    "COMMENT",
+    "CREATE INDEX",
+    "CREATE UNIQUE INDEX",
+    "CREATE TABLE",
+    "DROP",
+    "GRANT",
+    "REVOKE",
+    "SET",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Traced:
     """What one statement did; see `model.Statement`, whose fields of the same names these become.
 
     `step` is what it found in the catalog and what it left there, `block` the number of the transaction that it ran in.
-    `plain` says of a CASCADE that nothing goes but what goes without it.
+    `plain` says of a CASCADE that nothing goes but what goes without it, `emptied` are the oids of tables without rows.
     """
 
     statement: Statement
@@ -52,6 +64,7 @@ class Traced:
     step: Step = field(default_factory=Step)
     block: int = 0
     plain: bool | None = None
+    emptied: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property
@@ -61,13 +74,16 @@ class Traced:
 
     @property
     def rewrites(self) -> tuple[Relation, ...]:
-        """The relations that were there before the script and have another file now."""
-        return self.step.rewrites
+        """The relations that were there before the script, had rows, and have another file now."""
+        return tuple(item for item in self.step.rewrites if self._has_rows(item))
 
     @property
     def locks(self) -> tuple[Lock, ...]:
         """Its own locks; where they are not known, those that it added."""
         return self.taken if self.own is None else self.own
+
+    def _has_rows(self, relation: Relation) -> bool:
+        return self.emptied.isdisjoint((relation.oid, relation.table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +186,8 @@ def merged(seen: Seen, alone: list[Seen] | None, at: int, run: Pass) -> Traced:
     else:
         own = alone[at].locks if at < len(alone) else None
     known = seen.locks if own is None else own
-    scans = seen.scans
+    emptied = _emptied(run.found[:at], seen.block)
+    scans = [item for item in seen.scans if item.oid not in emptied]
     if seen.command in HIDING:
         # what a block reads in passing says nothing; a check of a constraint or a build of an index does
         scans = [item for item in scans if known.get(Key(0, item.oid), 0) >= STOPS_WRITES or item in seen.step.rewrites]
@@ -184,5 +201,19 @@ def merged(seen: Seen, alone: list[Seen] | None, at: int, run: Pass) -> Traced:
         seen.step,
         seen.block,
         seen.plain,
+        emptied,
         tuple(seen.notes),
     )
+
+
+def _emptied(earlier: Iterable[Seen], block: int) -> frozenset[int]:
+    """Give the tables that a transaction has emptied by TRUNCATE, which keeps others out, and not filled since."""
+    found: set[int] = set()
+    for seen in earlier:
+        if seen.block != block:
+            continue
+        if seen.command == "TRUNCATE":
+            found |= {key.oid for key, level in seen.locks.items() if not key.catalog and level >= STOPS_READS}
+        elif not seen.command.startswith(_ADDS_NO_ROW):
+            found.clear()
+    return frozenset(found)

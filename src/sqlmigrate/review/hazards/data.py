@@ -210,7 +210,7 @@ def _fails_on_rows(context: Context) -> Iterator[Found]:
     for one, name, properties in context.made("column"):
         table = str(properties.get("table"))
         relation = one.step.known.get(table)
-        if relation is None or not properties.get("not null") or _fills(one):
+        if relation is None or relation.oid in one.emptied or not properties.get("not null") or _fills(one):
             continue
         if any(properties.get(key) for key in ("default", "identity", "generated")) or _has_default_type(
             one, properties
