@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
     from sqlmigrate.sql.script import Script, Statement
+
+_EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def apply_job(migration: Migration, options: Options, run: Run) -> Job:
         script,
         migration.transactional,
         claim,
-        (*_unhung(options, migration.transactional), finish, *log),
+        (*_unhung(options, script, transactional=migration.transactional), finish, *log),
         counted=finish,
         confirm=history.confirm(options.schema, migration_id, "apply", run),
         undoable=migration.rollback is not None,
@@ -103,16 +106,22 @@ def rollback_job(migration: Migration, script: Script, options: Options, run: Ru
         script,
         transactional,
         give_up(options.schema, migration.migration_id),
-        (*_unhung(options, transactional), *log),
+        (*_unhung(options, script, transactional=transactional), *log),
         confirm=history.confirm(options.schema, migration.migration_id, "rollback", run),
         half_way=half_way,
         schema=options.schema,
     )
 
 
-def _unhung(options: Options, transactional: bool) -> Sequence[Command]:  # noqa: FBT001  of the script
-    """Look at our tables while the script can still be rolled back."""
-    return [history.unhung(options.schema)] if transactional else []
+def _unhung(options: Options, script: Script, *, transactional: bool) -> Sequence[Command]:
+    """Look at our tables while the script can still be rolled back, where it may have changed what they do.
+
+    That costs a millisecond, so it is done for scripts that name them or put statements together: loops over all
+    tables do. What else gets at them is found by the next run.
+    """
+    text = script.text
+    may = text is None or options.schema in text or _EXECUTE.search(text)
+    return [history.unhung(options.schema)] if transactional and may else []
 
 
 def _log(
