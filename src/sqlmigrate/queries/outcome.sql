@@ -10,14 +10,17 @@ WITH given AS (
     SELECT oid FROM root
     UNION
     SELECT tree.relid::pg_catalog.oid FROM root, pg_catalog.pg_partition_tree(root.oid) AS tree
+), all_tables AS (
+    SELECT oid FROM tables
+    UNION ALL
+    SELECT class.reltoastrelid FROM tables JOIN pg_catalog.pg_class AS class USING (oid)
 )
 SELECT index.indexrelid::bigint AS oid,
        space.nspname::pg_catalog.text AS schema,
        class.relname::pg_catalog.text AS name,
        index.indisvalid AND index.indisready AS valid
-FROM tables
-JOIN pg_catalog.pg_class AS relation USING (oid)
-JOIN pg_catalog.pg_index AS index ON index.indrelid IN (relation.oid, relation.reltoastrelid)
+FROM all_tables
+JOIN pg_catalog.pg_index AS index ON index.indrelid = all_tables.oid
 JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.relkind = 'i'
