@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
@@ -40,9 +41,9 @@ def key_value(server, password: str, *, database: str = "postgres", port: int | 
 @pytest.fixture(scope="module")
 def guarded(pg_server) -> Iterator[Callable[[str], None]]:
     """A role that has to give a password; call it to change that."""
-    hba = pg_server.data_dir / "pg_hba.conf"
-    before = hba.read_text()
     with psycopg.connect(pg_server.conninfo(), autocommit=True) as session:
+        hba = Path(*session.execute("SHOW hba_file").fetchone())
+        before = hba.read_text()
 
         def set_password(password: str) -> None:
             session.execute(sql.SQL("ALTER ROLE guarded PASSWORD {}").format(password))

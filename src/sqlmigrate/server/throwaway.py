@@ -63,7 +63,7 @@ def ephemeral(
         rules = _rules(cluster.data_dir)
         rules.write_text(_EVERYBODY, encoding="utf-8")
         rules.chmod(0o644)
-        clusters.write_settings(cluster, host, {**UNSAFE, **(settings or {}), "hba_file": str(rules)})
+        clusters.write_settings(cluster, host, {**UNSAFE, "hba_file": str(rules), **(settings or {})})
         clusters.create(cluster, sync=False)
         log = stack.enter_context(clusters.open_log(cluster.log))
         box = sandbox.around(binaries, account, base, readable)
