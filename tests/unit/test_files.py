@@ -267,7 +267,14 @@ def test_a_circle_of_links_is_an_error(repository):
 
 
 # Where files are made that no link of a repository can lead astray: our own state and temporary folders.
-ELSEWHERE = {"cli/_output.py", "review/squawk.py", "server/cluster.py", "server/places.py", "shadow/dumps.py"}
+ELSEWHERE = {
+    "cli/_output.py",
+    "review/squawk.py",
+    "server/cluster.py",
+    "server/places.py",
+    "server/throwaway.py",
+    "shadow/dumps.py",
+}
 WRITES = {"write_text", "write_bytes", "rename", "replace", "symlink_to", "mkfifo", "mkstemp"}
 
 
