@@ -60,6 +60,8 @@ _OURS = {
     "standard_conforming_strings": "on",
     "xmlbinary": "base64",
 }
+# a pooler may give out a session in which another client has taken on a role
+_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT; "
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,8 @@ def _make_ours(connection: silence.Session) -> None:
         with silence.limited(connection, silence.SECONDS):
             row = connection.execute(ours).fetchone()
         if row and row[-1]:
-            connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ; " + _set_all(_OURS, "true"))
+            connection.pooled = True
+            connection.execute(_READ + _set_all(_OURS, "true"))
     except psycopg.Error as error:
         connection.close()
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {redact(str(error).strip())}") from None
@@ -223,11 +226,17 @@ def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[
         message = f"the connection to PostgreSQL was lost: {reason}"
         raise ConnectionFailed(message, hint="run the command again") from None
     finally:
+        connection.give_back()
         connection.close()
 
 
 def settle(connection: Connection) -> None:
-    """Make the session ours, and `be_patient`."""
+    """Make the session ours, and `be_patient`; what another client of a pooler has left in it goes."""
+    is_free = connection.info.transaction_status == pq.TransactionStatus.IDLE
+    if isinstance(connection, silence.Session) and connection.pooled and is_free:
+        give_back(connection)
+        connection.lent = True
+        connection.execute("SET client_encoding TO 'UTF8'")
     connection.execute(_set_all(_OURS, "false"))
     be_patient(connection)
 

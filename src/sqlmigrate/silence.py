@@ -80,9 +80,12 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     """A session whose waiting ends: at its `deadline` (of time.monotonic) where it has one, and soon after Ctrl-C.
 
     `meanwhile` is called every tenth of a second while the server is silent; what it raises ends the waiting.
+    `pooled` says that a pooler has lent it, `lent` that it is to be given back to it as it should have come.
     """
 
     deadline: float | None = None
+    pooled: bool = False
+    lent: bool = False
     meanwhile: Callable[[], None] | None = None
 
     def wait(self, gen: PQGen[Any], interval: float = _INTERVAL, timeout: float | None = None) -> Any:
@@ -99,6 +102,16 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
         except KeyboardInterrupt as stop:
             self._end(gen, stop)
             raise
+
+    def give_back(self) -> None:
+        """Leave no lock and no setting of ours in a session that is `lent`: a pooler need not make it pristine."""
+        if not self.lent or self.closed:
+            return
+        with suppress(psycopg.Error), limited(self, SECONDS):
+            if self.info.transaction_status in {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}:
+                self.rollback()
+            if self.info.transaction_status == pq.TransactionStatus.IDLE:
+                self.execute(b"DISCARD ALL")
 
     def _end(self, gen: PQGen[Any], stop: KeyboardInterrupt) -> None:
         if self.pgconn.transaction_status != pq.TransactionStatus.ACTIVE:

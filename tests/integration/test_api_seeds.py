@@ -51,6 +51,48 @@ def test_rows_are_written_as_the_role_that_is_given(database, colours, admin, ne
     assert admin.execute("SELECT DISTINCT by FROM colours").fetchall() == [(role,)]
 
 
+_LATE = """
+CREATE TABLE seen (what text, who name, path text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO seen VALUES (TG_NAME, current_user, current_setting('search_path'));
+    RETURN NULL;
+END $$;
+CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SET CONSTRAINTS ALL DEFERRED;
+    INSERT INTO later VALUES (1);
+    RETURN NULL;
+END $$;
+CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.seen VALUES (TG_NAME, current_user, '');
+    RETURN NULL;
+END $$;
+CREATE TABLE later (a int);
+CREATE CONSTRAINT TRIGGER deferred AFTER INSERT ON colours
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note();
+CREATE CONSTRAINT TRIGGER put_off AFTER INSERT ON colours
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION again();
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON later
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit();
+"""
+
+
+def test_deferred_triggers_run_as_the_role_that_seeds_and_find_the_logins_path(database, colours, admin, new_role):
+    role = new_role("NOLOGIN")
+    name = sql.Identifier(role)
+    admin.execute(sql.SQL("GRANT {} TO migrator").format(name))
+    admin.execute("CREATE TABLE colours (name text PRIMARY KEY)")
+    admin.execute(_LATE)
+    admin.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE ON colours, later, seen TO {}, migrator").format(name))
+
+    api.seed(database.url, colours, role=role)
+
+    seen = set(admin.execute("SELECT DISTINCT what, who::text, path FROM seen").fetchall())
+    assert seen == {("deferred", role, '"$user", public'), ("at_commit", role, "")}
+
+
 def test_seeding_waits_for_a_lock_no_longer_than_asked(database, colours, conn):
     conn.execute("CREATE TABLE colours (name text PRIMARY KEY)")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.events import WaitingForRunLock
@@ -80,6 +81,9 @@ def runner(bouncer, database, tmp_path) -> Runner:
 
 in_transaction_mode = pytest.mark.parametrize("bouncer", ["transaction"], indirect=True)
 in_session_mode = pytest.mark.parametrize("bouncer", ["session"], indirect=True)
+
+
+OWNERS = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'sqlmigrate'::regnamespace"
 
 
 def command(name: str, runner: Runner, *more: str) -> tuple[str | Path, ...]:
@@ -262,6 +266,28 @@ def test_nothing_is_left_in_a_pool_in_session_mode(runner, conn):
 
     assert changed_in_the_pool(conn, runner) == []
     assert conn.execute(ADVISORY).fetchone() == (0,)
+
+
+def test_a_pool_that_makes_no_session_pristine_gets_and_gives_nothing(
+    pgbouncer, database, conn, admin, tmp_path, new_role
+):
+    other = sql.Identifier(new_role("NOLOGIN"))
+    admin.execute(sql.SQL("GRANT {} TO migrator").format(other))
+    admin.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(conn.info.dbname), other))
+    conn.execute("CREATE TABLE whose (who name DEFAULT current_user)")
+    with pooler(database.server, "session", size=4, reset="") as running, ExitStack() as clients:
+        runner = Runner(running.conninfo(database.conninfo), tmp_path)
+        runner.write("a", "INSERT INTO whose DEFAULT VALUES;", "DELETE FROM whose;")
+        for _ in range(4):
+            client = clients.enter_context(psycopg.connect(runner.conninfo, autocommit=True))
+            client.execute(sql.SQL("SET ROLE {}").format(other))
+        clients.close()
+
+        assert ids(runner.apply()) == ["a"]
+        assert conn.execute("SELECT who FROM whose").fetchone() == ("migrator",)
+        assert conn.execute(OWNERS).fetchall() == [("migrator",)]
+        assert changed_in_the_pool(conn, runner) == []
+        assert conn.execute(ADVISORY).fetchone() == (0,)
 
 
 @in_session_mode

@@ -34,6 +34,7 @@ pool_mode = {mode}
 default_pool_size = {size}
 server_round_robin = {round_robin:d}
 query_wait_timeout = 20
+server_reset_query = {reset}
 """
 
 
@@ -50,16 +51,19 @@ class Pooler:
 
 
 @contextmanager
-def pooler(server: PrivateServer, mode: str, *, size: int = 4, round_robin: bool = False) -> Iterator[Pooler]:
+def pooler(
+    server: PrivateServer, mode: str, *, size: int = 4, round_robin: bool = False, reset: str = "DISCARD ALL"
+) -> Iterator[Pooler]:
     """Run PgBouncer in a pool mode, `transaction`, `statement` or `session`.
 
     It gives out the server's session that was used last, or with `round_robin` the one that was not for the longest.
+    Between two clients it runs `reset` in session mode.
     """
     assert PROGRAM is not None
     account = server_account()
     folder = Path(tempfile.mkdtemp(prefix="pooler-", dir="/tmp"))
     values = {"host": server.host, "port": server.port, "folder": folder, "own_port": PORT, "mode": mode, "size": size}
-    values["round_robin"] = round_robin
+    values |= {"round_robin": round_robin, "reset": reset}
     (folder / "settings").write_text(_SETTINGS.format(**values), encoding="utf-8")
     (folder / "users").write_text('"migrator" ""\n"postgres" ""\n', encoding="utf-8")
     if account.switch:

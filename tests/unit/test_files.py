@@ -12,7 +12,7 @@ import pytest
 
 import sqlmigrate
 from sqlmigrate.errors import Error
-from sqlmigrate.files import leads_out, make_folder, write_new, write_text
+from sqlmigrate.files import leads_out, make_folder, write_new, write_text, writing
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
@@ -68,6 +68,44 @@ def test_a_link_by_way_of_another_is_not_followed_out(repository, outside):
 
     with pytest.raises(Error, match="leads out of the repository"):
         write_text(repository / "a" / "victim", "stolen")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/root"), reason="there is no /proc")  # noqa: PTH110  it is a link
+@pytest.mark.parametrize("way", ["/proc/self/root", "/proc/self/cwd/..", "/proc/thread-self/root", "/dev/fd/../root"])
+def test_no_link_of_a_repository_leads_out_by_way_of_proc(repository, outside, way):
+    there = Path(f"{way}{outside}")
+    (repository / "report.html").symlink_to(there / "victim")
+    (repository / "proofs").symlink_to(there)
+
+    for attempt in (
+        lambda: write_text(repository / "report.html", "stolen"),
+        lambda: write_text(repository / "proofs" / "victim", "stolen"),
+        lambda: write_new(repository / "proofs" / "new", "stolen"),
+        lambda: make_folder(repository / "proofs" / "made"),
+    ):
+        with pytest.raises(Error, match="leads out of the repository"):
+            attempt()
+
+    assert names(outside) == ["victim"]
+    assert (outside / "victim").read_text(encoding="utf-8") == "kept"
+
+
+def test_a_link_that_somebody_puts_above_at_the_last_moment_is_not_followed(tmp_path, outside, monkeypatch):
+    (tmp_path / "theirs" / "deep").mkdir(parents=True)
+    (outside / "deep").mkdir()
+
+    def swapped(path: Path) -> Path | None:
+        found = followed(path)
+        (tmp_path / "theirs").rename(tmp_path / "away")
+        (tmp_path / "theirs").symlink_to(outside)
+        return found
+
+    followed = writing._followed
+    monkeypatch.setattr(writing, "_followed", swapped)
+
+    with pytest.raises(Error, match="cannot be written"):
+        write_text(tmp_path / "theirs" / "deep" / "new", "stolen")
+    assert names(outside / "deep") == []
 
 
 def test_a_folder_is_not_made_outside(repository, outside):
@@ -230,9 +268,13 @@ def test_a_circle_of_links_is_an_error(repository):
 
 # Where files are made that no link of a repository can lead astray: our own state and temporary folders.
 ELSEWHERE = {
-    "cli/_output.py", "review/squawk.py", "server/cluster.py", "server/places.py", "server/throwaway.py",
+    "cli/_output.py",
+    "review/squawk.py",
+    "server/cluster.py",
+    "server/places.py",
+    "server/throwaway.py",
     "shadow/dumps.py",
-}  # fmt: skip
+}
 WRITES = {"write_text", "write_bytes", "rename", "replace", "symlink_to", "mkfifo", "mkstemp"}
 
 

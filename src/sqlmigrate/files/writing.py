@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LINKS_MAX = 40  # as many as Linux follows
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LAST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_STEP = _LAST | getattr(os, "O_PATH", 0)  # Linux: a folder above need not be readable
 _MODE = 0o666  # less the umask
 _NAME_MAX = 255  # bytes
 _PROJECT_FILES = ("sqlmigrate.toml", "pyproject.toml")
@@ -33,7 +35,7 @@ def write_text(path: Path, text: str) -> None:
     with _told(path):
         place = _followed(path)
         if place is None or _is_special(place):
-            _write_through(path, text)
+            _write_through(path, text, special=place is not None)
         else:
             with _folder(place.parent) as folder:
                 _replace(folder, place.name, text)
@@ -104,9 +106,9 @@ def _followed(path: Path) -> Path | None:
         if links > _LINKS_MAX:
             raise Error(f"{path} leads through too many symbolic links")
         target = Path(os.path.normpath(at / step.readlink()))
+        _require_followable(step, target)  # before all else: /proc/self/root leads to every file that there is
         if target.is_relative_to("/proc"):
             return None
-        _require_followable(step, target)
         todo += reversed(target.parts[1:])
         at = Path("/")
     return at
@@ -144,9 +146,15 @@ def _is_special(path: Path) -> bool:
         return False
 
 
-def _write_through(path: Path, text: str) -> None:
-    """Write to a device or a pipe, which must have a reader: one that never comes would be waited for."""
+def _write_through(path: Path, text: str, *, special: bool) -> None:
+    """Write to a device or a pipe, which must have a reader: one that never comes would be waited for.
+
+    Where it was `special`, raises Error for a file that has taken its place.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if special and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Error("cannot be written: it has just become another one", place=Place(path))
     os.set_blocking(descriptor, True)  # a reader may be slow
     with os.fdopen(descriptor, "wb") as file:
         file.write(_bytes(text))
@@ -154,9 +162,17 @@ def _write_through(path: Path, text: str) -> None:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[int]:
-    """Hold a folder open, so that what is written and what is renamed are in the same one."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    """Hold a folder open, so that what is written and what is renamed are in the same one.
+
+    Its path has no link any more. It is gone step by step, since whoever owns a folder above may put one there.
+    """
+    folder = os.open("/", _STEP)
     try:
+        *above, last = Path(os.path.abspath(path)).parts  # noqa: PTH100  as below
+        for name, flags in (*((name, _STEP) for name in above[1:]), (last, _LAST)):
+            inner = os.open(name, flags, dir_fd=folder)
+            os.close(folder)
+            folder = inner
         yield folder
     finally:
         os.close(folder)

@@ -12,6 +12,7 @@ from sqlmigrate import history
 from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.poolers import settle_writer
+from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.upsert import apply
 
 if TYPE_CHECKING:
@@ -48,11 +49,22 @@ def run(
         with connection.transaction():
             with as_login(connection):  # what triggers and defaults of the tables do is not ours
                 result = apply(connection, seeds)
+                _settle(connection)
             if result.written:
                 # a role that may seed but not write the history seeds all the same
                 with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), connection.transaction():
                     _note(connection, history_schema, history_owners, result)
+                if role:
+                    set_role(connection, role)  # what triggers have put off to COMMIT has no more rights than they
         return result
+
+
+def _settle(connection: Connection) -> None:
+    """Run what is deferred as who seeds, under the login's settings, and close cursors: nothing waits for COMMIT."""
+    try:
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL")
+    except psycopg.Error as error:
+        raise seed_error(connection, error) from error
 
 
 def _note(connection: Connection, schema: str, owners: tuple[str, ...], result: SeedResult) -> None:
