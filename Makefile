@@ -15,7 +15,8 @@ DATABASE_TESTS := tests/integration tests/project tests/contract
 SAME_EVERYWHERE := api_* engine_concurrency engine_interrupted engine_locks faults_* interrupts pooler seeds_refusals \
 	server_* side_by_side stepwise_*
 VERSION_TESTS := tests/integration $(foreach name,$(SAME_EVERYWHERE),--ignore-glob='*/test_$(name).py')
-PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+# a few tests take most of the time, so whoever has nothing left takes some from the others
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
