@@ -26,6 +26,7 @@ _UNSHARED = ("--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store")
 # Names of accounts, the linker's cache, locales, time zones, and what Debian links its PostgreSQL to.
 _ETC = (
+    "hosts",  # up to PostgreSQL 14 the statistics collector talks to itself at localhost
     "passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime",
     "timezone", "alternatives", "ssl/openssl.cnf", "postgresql-common",
 )  # fmt: skip
