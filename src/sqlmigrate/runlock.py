@@ -116,8 +116,11 @@ def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> 
 
 def to_free(holder: LockHolder | None) -> str:
     """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed."""
-    ended = f"SELECT pg_terminate_backend({holder.pid})" if holder else "pg_terminate_backend()"
-    return f"it goes away with its session: where that run is dead, and a pooler keeps it, end it with {ended}"
+    pid = holder.pid if holder else "PID"
+    return (
+        "it goes away with its session: where that run is dead, and a pooler keeps it, end it with "
+        f"SELECT pg_terminate_backend({pid})"
+    )
 
 
 def _try(connection: Connection, key: int) -> bool:
