@@ -11,7 +11,6 @@ import pytest
 import yoyo
 from yoyo.exceptions import LockTimeout
 
-from sqlmigrate import yoyo_backend
 from sqlmigrate.connection import parse_conninfo
 from sqlmigrate.errors import (
     ConfigError,
@@ -22,6 +21,7 @@ from sqlmigrate.errors import (
     MigrationsError,
     UsageError,
 )
+from sqlmigrate.yoyo import backend as yoyo_backend
 from support.contents import has_history, tables
 from support.pooler import PORT, PROGRAM, changed_in_the_pool, pooler
 from support.runner import Runner, ids

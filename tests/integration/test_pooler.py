@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from sqlmigrate.connection.poolers import refuse_transaction_pooler
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import WaitingForRunLock
-from sqlmigrate.poolers import refuse_transaction_pooler
 from sqlmigrate.runlock import lock_key
 from support.command import ended, program, started
 from support.pooler import PROGRAM, Pooler, changed_in_the_pool, pooler
