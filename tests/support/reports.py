@@ -207,7 +207,7 @@ def hazards() -> tuple[Hazard, ...]:
         Hazard(
             code="H40",
             slug="alters-that-could-be-one",
-            title="several ALTER TABLE that could be one",
+            title="several ALTER TABLE commands that could be one",
             severity="note",
             statement=4,
             line=12,
