@@ -38,7 +38,7 @@ def test_it_needs_no_database_and_says_what_a_script_locks_and_risks(write, sqlm
     result = sqlmigrate("review")
 
     assert result.status == 3
-    assert result.lines[0].startswith("DANGER  dangerous in use: ")
+    assert result.lines[0].startswith("DANGER  dangerous for an application in use: ")
     assert "            public.t  ACCESS EXCLUSIVE  statement 1  reads and writes wait" in result.lines
     assert "  DANGER  H01 a whole table is rewritten" in result.lines
     assert any(line.startswith("  undo      EXACT  the undo restores the schema exactly") for line in result.lines)

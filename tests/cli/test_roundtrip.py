@@ -313,7 +313,7 @@ def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate
 
     assert result.status == 1
     assert "the recorded round trip is not_restored" in result.stderr
-    assert "what to do: mend the rollback script, or apply without --require-proof\n" in result.stderr
+    assert "what to do: fix the rollback script, or apply without --require-proof\n" in result.stderr
     assert tables(target) == []
     project.tables("b")
     hint = sqlmigrate("apply", "--require-proof", "--json").document["error"]["hint"]
@@ -325,7 +325,7 @@ def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate
     ("content", "reason"),
     [
         ("{", "Expecting property name"),
-        ("{}", "its fields are not those of one"),
+        ("{}", "its fields are not those of a proof"),
         ('{"version": 2}', "it has version 2, this is 1"),
     ],
 )
@@ -334,7 +334,7 @@ def test_a_file_that_is_no_proof_is_placed(project, target, sqlmigrate, content,
     path = project.file("proofs/a.json", content)
     result = sqlmigrate("apply", "--require-proof")
 
-    assert (result.status, f"error: {path}: is no proof of a round trip: {reason}" in result.stderr) == (1, True)
+    assert (result.status, f"error: {path}: is not a proof of a round trip: {reason}" in result.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("shadow")
@@ -344,7 +344,7 @@ def test_a_file_that_is_no_proof_does_not_end_a_round_trip(project, sqlmigrate):
     result = sqlmigrate("roundtrip", "--json")
 
     assert (result.status, result.document["summary"]["exact"]) == (0, 1)
-    assert f"{path}: is no proof of a round trip" in result.stderr
+    assert f"{path}: is not a proof of a round trip" in result.stderr
 
 
 @pytest.mark.usefixtures("shadow")

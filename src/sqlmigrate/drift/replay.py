@@ -41,7 +41,7 @@ _DEFAULT_PRIVILEGES = re.compile(r"\bdefault\s+privileges\b", re.IGNORECASE)
 # tablespace would reach out to the real world.
 _BEYOND = re.compile(r"\b(?:database|parameter|subscription|system|tablespace)\b", re.IGNORECASE)
 _MAKES_ROLE = re.compile(r"\s*create\s+(?:role|user|group)\s+(\"[^\"]+\"|\w+)", re.IGNORECASE)
-_HINT = "the database itself was not touched; what a script needs and no migration makes belongs in bootstrap/"
+_HINT = "the database itself was not touched; put what a script needs and no migration creates into bootstrap/"
 
 
 @contextmanager
@@ -139,8 +139,8 @@ class _Replay:
             stands_for = main if main in absent else absent[0]
             self.names = {self.shadow.owner: stands_for}
             self.notes.append(
-                f"on the shadow's server {self.shadow.owner} stands for {', '.join(absent)}; "
-                f"what belongs to it there is compared as what belongs to {stands_for}"
+                f"on the server of --shadow-url, {self.shadow.owner} stands in for {', '.join(absent)}: what it owns "
+                f"there is compared with what {stands_for} owns"
             )
 
     def _empower(self, database: ShadowDatabase, absent: Iterable[str]) -> None:
@@ -165,7 +165,7 @@ class _Replay:
             parts = [part for part in cluster_wide(script) if left_out(part)]
             if parts and not again:
                 places = ", ".join(str(script.place(part)) for part in parts)
-                self.notes.append(f"not run on the shadow, since it reaches beyond the database: {places}")
+                self.notes.append(f"not run on the throwaway database, since it reaches beyond the database: {places}")
             cut = Migration(step.migration.migration_id, _blanked(script, parts)) if parts else step.migration
             steps.append(replace(step, migration=cut))
         return steps
@@ -229,14 +229,16 @@ class _Replay:
 
     def _make(self, database: ShadowDatabase, commands: list[sql.Composed]) -> None:
         self.notes.append(
-            "some default privileges are only in the database; what they give to objects of the migrations is no drift"
+            "some default privileges are only in the database; what they grant on objects of the migrations is no drift"
         )
         with session(database.admin_conninfo, application_name=APPLICATION) as admin:
             if self.shadow.private:
                 for name in self.shadow.missing_roles(self.live.default_privileges.grantees(self._acting)):
                     admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
             for reason in make(admin, commands):
-                self.notes.append(f"default privileges of the database could not be made on the shadow: {reason}")
+                self.notes.append(
+                    f"default privileges of the database could not be set on the throwaway database: {reason}"
+                )
 
 
 def _by(names: Mapping[str, str]) -> Callable[[str], str]:
@@ -267,9 +269,13 @@ def _blanked(script: Script, parts: Iterable[Statement]) -> Script:
 def _on_the_shadow(error: ExecutionError, missing: Iterable[str]) -> ExecutionError:
     """Say of an error that it is not the database's own; `missing` are extensions that are not to be had there."""
     names = ", ".join(missing)
-    hint = f"the shadow's server has no extension {names}; name one that has it with --shadow-url" if names else _HINT
+    hint = (
+        f"the server of the throwaway database has no extension {names}; name one that has it with --shadow-url"
+        if names
+        else _HINT
+    )
     return ExecutionError(
-        f"on the shadow: {error.message}",
+        f"on the throwaway database: {error.message}",
         migration_id=error.migration_id,
         server=error.server,
         statement=error.statement,

@@ -73,7 +73,7 @@ def review_project(
         if not wanted and found.ordered:
             notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
-            notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
+            notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
         question = Question(
             found,
             tuple(wanted),
@@ -109,11 +109,11 @@ def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], var
     chosen = roundtrip.chosen(found, ids)
     done = set(applied)
     if ids and (twice := [item.migration_id for item in chosen if item.migration_id in done]):
-        hint = "name no database, to review it after the migrations before it"
+        hint = "name no database, and it is reviewed after the migrations before it"
         if variable is not None:
             hint += f": env -u {variable} sqlmigrate review {' '.join(ids)}"
         raise UsageError(
-            f"{', '.join(twice)} is applied in the target already, so it cannot be tried on top of it", hint=hint
+            f"{', '.join(twice)} is applied in the target already, so it cannot be tried there again", hint=hint
         )
     return [item for item in chosen if item.migration_id not in done]
 
@@ -133,7 +133,7 @@ def _look(config: Config, target: Target, base: str) -> _Seen:
             )
         except psycopg.Error as error:
             reason = error.diag.message_primary or redact(str(error).strip())
-            notes = (f"the target's figures could not be read: {reason}",)
+            notes = (f"the sizes and traffic of the target's tables could not be read: {reason}",)
     start = None
     if base == "dump":
         dump = shadow.dump(target.conninfo, major=facts.major, history_schema=config.history_schema)

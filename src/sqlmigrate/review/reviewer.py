@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 _MOVING = ("DO", "CALL")
-_ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may write less anew"
+_ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may rewrite less"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,10 @@ def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, p
     for item in missing:
         why = f": {item.error}" if item.error else ""
         if item.migration_id not in reviewed:
-            yield f"{item.migration_id} could not be applied on the shadow, so what follows was tried without it{why}"
+            yield (
+                f"{item.migration_id} could not be applied on the throwaway database, so what follows was tried "
+                f"without it{why}"
+            )
     if private and any(lacks_rights(item.error) for item in missing):
         yield ORDINARY
 
@@ -139,12 +142,12 @@ def _not_checked(
     question: Question, shadow: Shadow, linted: Lint, found: Sequence[model.Migration]
 ) -> Iterable[model.NotChecked]:
     kept = f"what kept them from this machine: {shadow.isolation}"
-    yield model.NotChecked("what the scripts do outside of PostgreSQL", kept)
+    yield model.NotChecked("what the scripts do outside PostgreSQL", kept)
     if linted.why_not:
         yield model.NotChecked("squawk's rules", linted.why_not)
     if question.target is None:
         yield model.NotChecked(
-            "the size of the tables", "no target was given; name one, or a file of `sqlmigrate stats` with --stats"
+            "the size of the tables", "no target was named; name one, or give a file of `sqlmigrate stats` with --stats"
         )
     if shadow.assumed:
         yield model.NotChecked(
@@ -154,16 +157,16 @@ def _not_checked(
     if moving:
         yield model.NotChecked(
             f"what DO blocks and procedures do to other rows ({', '.join(moving)})",
-            "they were run once, on the rows that the shadow has; loops and conditions may do more on the target",
+            "they ran once, on the rows of the throwaway database; loops and conditions may do more on the target",
         )
     if any(part.kind in ("UPDATE", "DELETE", "INSERT", "MERGE") for item in found for part in item.apply.statements):
         yield model.NotChecked(
-            "how long changes of rows take", "it depends on rows and plans: EXPLAIN them on the target"
+            "how long changes of rows take", "it depends on rows and plans: run EXPLAIN on the target"
         )
     for item in found:
         for direction in (item.apply, item.rollback):
             if direction and direction.error:
-                yield model.NotChecked(f"{direction.path} behind its error", "what comes behind it was not run")
+                yield model.NotChecked(f"{direction.path} after its error", "what comes after it was not run")
 
 
 def _announced(operation: str, names: Sequence[str], observer: Observer) -> Iterator[str]:
@@ -379,6 +382,6 @@ class _Reviewer:
             return None
         if self.question.base is not None:
             ids = tuple(item.migration_id for item in later)
-            return model.OutOfOrder("unknown", ids, lines=("a dump cannot be taken back to before them",))
+            return model.OutOfOrder("unknown", ids, lines=("a dump cannot be rolled back to before them",))
         earlier = [item for item in present if item not in later]
         return answer(self.shadow, migration, earlier, later, self._schema_behind)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 SAMPLES = "samples"
-NOT_OURS = "would change the whole cluster, which is not ours; leave out the shadow's URL for a private server"
+NOT_OURS = "would change the whole cluster, which is not ours; leave out --shadow-url to use a private server"
 
 
 @dataclass(frozen=True, slots=True)

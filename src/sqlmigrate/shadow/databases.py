@@ -113,7 +113,7 @@ class Databases:
             self._drop(name)
         except psycopg.Error as error:
             reason = error.diag.message_primary or redact(str(error).strip())
-            raise ServerError(f"shadow database {name} could not be dropped: {reason}") from None
+            raise ServerError(f"throwaway database {name} could not be dropped: {reason}") from None
 
     @contextmanager
     def alone(self, database: ShadowDatabase) -> Iterator[None]:
@@ -161,7 +161,9 @@ class Databases:
             reason = error.diag.message_detail or error.diag.message_primary
             raise ServerError(f"database {template} cannot be cloned: {reason}", hint=_CLOSE) from None
         except psycopg.Error as error:
-            raise ServerError(f"no shadow database could be made: {error.diag.message_primary or error}") from None
+            raise ServerError(
+                f"no throwaway database could be created: {error.diag.message_primary or error}"
+            ) from None
 
     def _execute(self, session: Connection, create: sql.Composed, like: Locale | None) -> None:
         """Make a database with the locale that is nearest to a wanted one; what became of it can be read there."""

@@ -38,7 +38,7 @@ SETTINGS = {
     "max_logical_replication_workers": "0",  # no subscription of a script reaches out
     "max_prepared_transactions": "10",
 }
-_SOURCE = "the URL of the shadow (--shadow-url or SQLMIGRATE_SHADOW_URL)"
+_SOURCE = "the URL of the server for throwaway databases (--shadow-url or SQLMIGRATE_SHADOW_URL)"
 _HINT = "name a server for it with --shadow-url, or pip install 'pg-sqlmigrate[embedded]'"
 
 
@@ -127,12 +127,13 @@ class Shadow:
             roles.adopt_dumped(self._session, self._wanted, named.roles)
         elif missing := self.missing_roles(named.roles):
             raise ServerError(
-                f"the shadow's server has no role {', '.join(missing)}, which objects of the target belong to",
+                f"the server of the throwaway database has no role {', '.join(missing)}, which owns objects of "
+                "the target",
                 hint="create the roles there, or use --base replay",
             )
         if missing := self.missing_extensions(named.extensions):
             raise ServerError(
-                f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
+                f"the server of the throwaway database has no extension {', '.join(missing)}, which the target uses",
                 hint="install it there, or name a server that has it with --shadow-url",
             )
         left_out = dumps.restore(database, dump, self.versions, whole=self.private)
@@ -172,7 +173,7 @@ class Shadow:
                 "tablespace": tablespaces.missing(self._session, wanted.tablespaces),
             }
             left_out += [
-                f"the shadow's server has no {kind} {', '.join(names)}, which the scripts name"
+                f"the server of the throwaway database has no {kind} {', '.join(names)}, which the scripts name"
                 for kind, names in absent.items()
                 if names
             ]
@@ -224,8 +225,8 @@ class Shadow:
                 self.versions[name] = version
             else:
                 yield (
-                    f"extension {name} is {version} in the target; the shadow's server does not have that one, "
-                    f"so it is tried with {usual[name]}"
+                    f"extension {name} is {version} in the target; the server of the throwaway database does not "
+                    f"have that version, so {usual[name]} is used"
                 )
 
 
@@ -291,14 +292,14 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
         try:
             session = stack.enter_context(connections.session(conninfo, application_name=APPLICATION))
         except ConnectionFailed as error:
-            raise ConnectionFailed(f"the shadow's server: {error.message}", hint=error.hint) from None
+            raise ConnectionFailed(f"the server of the throwaway database: {error.message}", hint=error.hint) from None
         info = connections.probe(session)
         connections.require_writable(info)
         settle_writer(conninfo, session, info)
         facts = read_facts(session)
         notes = [*_notes(facts, wanted, superuser=facts.superuser), *_checked(facts, wanted)]
         if left := drop_leftovers(session):
-            notes.append(f"dropped what a killed run had left on the shadow's server: {', '.join(left)}")
+            notes.append(f"dropped what a killed run had left on the server of --shadow-url: {', '.join(left)}")
         databases = stack.enter_context(closing(Databases(session, conninfo, locale=_locale(wanted))))
         shadow = Shadow(session, databases, facts, wanted, owner=facts.login)
         shadow.notes = tuple(notes)
@@ -307,7 +308,7 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
 
 def _isolation(server: PrivateServer | None, wanted: Wanted, login: str) -> str:
     if server is None:
-        return f"the shadow's server is not ours: scripts run there with the rights of its role {login}"
+        return f"the server of --shadow-url is not ours: scripts run there with the privileges of its role {login}"
     as_superuser = {
         "the scripts": wanted.superuser,
         "bootstrap/": wanted.bootstrap is not None and any(wanted.bootstrap.glob("*.sql")),
@@ -320,19 +321,19 @@ def _checked(facts: TargetFacts, wanted: Wanted) -> Iterator[str]:
     """Refuse a server that must not or cannot be used; what cannot be told for sure is a note."""
     if not (facts.superuser or facts.creates_databases):
         raise ConnectionFailed(
-            f"role {facts.login} may not create databases on the shadow's server",
-            hint=f"ALTER ROLE {facts.login} CREATEDB, or leave out the shadow's URL for a private server",
+            f"role {facts.login} may not create databases on the server of --shadow-url",
+            hint=f"ALTER ROLE {facts.login} CREATEDB, or leave out --shadow-url to use a private server",
         )
     related = kinship(facts, wanted.target) if wanted.target else Kinship.OTHER
     if related is Kinship.SAME:
         raise UsageError(
-            "the shadow's server is the target's own cluster, or a physical copy of it",
-            hint="name another server, or leave out the shadow's URL for a private one",
+            "the server of --shadow-url is the target's own cluster, or a physical copy of it",
+            hint="name another server, or leave out --shadow-url to use a private one",
         )
     if related is Kinship.UNKNOWN:
         yield (
-            "whether the shadow is on the target's own cluster cannot be told for sure (pg_control_system() may not be "
-            "called on both); the servers started at different times"
+            "it is not certain that --shadow-url and the target are different clusters (pg_control_system() may not "
+            "be called on both); the servers started at different times"
         )
 
 
@@ -342,11 +343,14 @@ def _notes(facts: TargetFacts, wanted: Wanted, *, superuser: bool) -> Iterator[s
         return
     if target.major != facts.major:
         yield (
-            f"the shadow is PostgreSQL {facts.version}, the target {target.version}: "
-            "what differs between them is not proven"
+            f"the throwaway server is PostgreSQL {facts.version}, the target {target.version}: what differs between "
+            "them is not proven"
         )
     if target.superuser and not superuser:
-        yield (f"role {target.login} is a superuser in the target; on the shadow scripts run as an ordinary role")
+        yield (
+            f"role {target.login} is a superuser in the target; on the throwaway database scripts run as an ordinary "
+            "role"
+        )
 
 
 def _run_bootstrap(database: ShadowDatabase, scripts: Sequence[Script], *, private: bool) -> list[str]:
@@ -365,5 +369,5 @@ def _run_bootstrap(database: ShadowDatabase, scripts: Sequence[Script], *, priva
                     run_statement(inside, script, statement)
             places = ", ".join(str(script.place(part)) for part in left_out.values())
             if places:
-                notes.append(f"not run on the shadow's server, since it would change the whole cluster: {places}")
+                notes.append(f"not run, since it would change the whole cluster of --shadow-url: {places}")
     return notes

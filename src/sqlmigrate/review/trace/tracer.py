@@ -149,8 +149,8 @@ def _alone(run: Pass, notes: list[str]) -> list[Seen]:
     if error is not None:
         number = len(run.found) + 1
         notes.append(
-            f"from statement {number} on, locks are shown as they come in the transaction: "
-            f"statement {number} does not run without those before it ({error.message})"
+            f"from statement {number} on, locks are shown as the transaction takes them: statement {number} does not "
+            f"run without those before it ({error.message})"
         )
     return run.found
 
@@ -167,7 +167,7 @@ def _not_tried(
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         snapshot = read_schema(connection, since=since, leave_out=leave_out)
         relations = read_relations(connection)
-    message = "was not tried: it would change the shadow's whole server; review it on a private one"
+    message = "was not tried: it would change the whole server; review it on a private one"
     error = Error(message, place=script.place(statement))
     return Trace(operation, script, transactional, (), relations, snapshot, snapshot, error)
 
