@@ -12,7 +12,7 @@ from sqlmigrate import connection, history
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import History
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.plan import plan_apply, status
+from sqlmigrate.plan import ApplyRequest, make, status
 from support.runner import ids
 from support.sessions import is_there
 
@@ -247,7 +247,7 @@ def test_reading_works_in_a_read_only_transaction_and_takes_no_lock_that_blocks(
 
     modes = reader.execute("SELECT DISTINCT mode FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid()")
     assert modes.fetchall() == [("AccessShareLock",)]
-    assert plan_apply(runner.load(), found).steps == ()
+    assert make(ApplyRequest(migrations=runner.load()), found).steps == ()
 
 
 def test_a_large_text_is_not_recorded_but_its_digests_are(runner, conn):

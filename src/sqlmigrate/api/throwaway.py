@@ -49,7 +49,7 @@ def roundtrip(
     found = read_files(migrations, one_by_one=True)
     samples, _ = trips.find_samples(found)
     names = [migration.migration_id for migration in trips.chosen(found, list(ids))]
-    options = run_options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)
+    options = run_options(role=role, search_path=search_path, statement_timeout=statement_timeout)
     settings = config.Config(migrations=found.directory, shadow_url=shadow_url, role=options.role)
     jobs = 1 if shadow_url is not None else trips.servers_worth(len(names))
     with own_errors(), ExitStack() as stack:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate.config import Config
-    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.engine import Options
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
@@ -198,9 +198,9 @@ class App:
             for note in proofs.require(found, planned.steps, major=info.major, outcome=outcome):
                 self.output.warning(note)
 
-    def announcing(self, target: Target) -> Callable[[ServerInfo], None]:
-        """Give `announce` for a target that is known already."""
-        return lambda info: self.announce(target, info)
+    def announcing(self, target: Target) -> Gate[object]:
+        """Give a gate that names the database of a target and lets everything pass."""
+        return lambda info, _: self.announce(target, info)
 
     def confirm(self, question: str, *, database: str, always: bool) -> None:
         """Ask before something is written; raises ConfirmationRequired where nobody said yes.

@@ -83,7 +83,7 @@ def _apply(app: App) -> None:
     config = app.config
     with app.target() as target:
 
-        def gate(info: ServerInfo) -> None:
+        def gate(info: ServerInfo, _: SeedSet) -> None:
             app.announce(target, info)
             app.confirm(f"Seed {info.database}?", database=info.database, always=False)
 

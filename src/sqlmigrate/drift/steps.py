@@ -17,12 +17,26 @@ if TYPE_CHECKING:
 _NAMED = 5
 
 
+def texts_needed(found: Migrations, history: History) -> list[str]:
+    """Name the applied migrations whose file is not the script that ran, or is gone."""
+    return [row.migration_id for row in history.applied if _as_it_ran(found, row) is None]
+
+
+def _as_it_ran(found: Migrations, row: Applied) -> Migration | None:
+    """Give a migration whose file is the one that was recorded, or of which no text was."""
+    migration = found.get(row.migration_id)
+    if migration is not None and (row.marked or row.checksum in {None, migration.script.checksum}):
+        return migration
+    return None
+
+
 def applied_scripts(found: Migrations, history: History) -> tuple[list[Migration], list[str]]:
     """Give each applied migration with the script that ran, and what has to be said about it.
 
     That is the file where it is the one that was recorded, else the recorded text. What yoyo applied, what was marked
     and what was too large to be recorded has no such text: the file stands for it. Raises HistoryError where there is
-    neither. A migration whose script stopped half way, on whichever way, is left out.
+    neither. A migration whose script stopped half way, on whichever way, is left out. The history holds the recorded
+    texts that `texts_needed` names.
     """
     scripts: list[Migration] = []
     edited: list[str] = []
@@ -32,9 +46,9 @@ def applied_scripts(found: Migrations, history: History) -> tuple[list[Migration
         if history.stopped(row.migration_id):
             continue
         migration = found.get(row.migration_id)
-        if migration is not None and (row.marked or row.checksum in {None, migration.script.checksum}):
-            scripts.append(migration)
-        elif (text := history.texts(row.migration_id).script) is not None:
+        if (same := _as_it_ran(found, row)) is not None:
+            scripts.append(same)
+        elif (text := history.text_of(row.migration_id).script) is not None:
             path = found.directory / f"{row.migration_id}.sql"
             scripts.append(Migration(row.migration_id, script_from_text(path, text)))
             (edited if migration else gone).append(row.migration_id)
