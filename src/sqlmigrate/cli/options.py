@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.target import Target
 
 F = TypeVar("F", bound="Callable[..., Any]")
+T = TypeVar("T")
 
 _COMMON = (
     click.option("-d", "--database-url", metavar="URL", help="The database to work on: a URL or a libpq string."),
@@ -201,6 +202,19 @@ class App:
     def announcing(self, target: Target) -> Gate[object]:
         """Give a gate that names the database of a target and lets everything pass."""
         return lambda info, _: self.announce(target, info)
+
+    def asking(self, target: Target, question: Callable[[ServerInfo, T], str | None]) -> Gate[T]:
+        """Give a gate that names the database of a target and asks, in protected environments, before it is written to.
+
+        The question is None where there is nothing to write.
+        """
+
+        def gate(info: ServerInfo, what: T, /) -> None:
+            self.announce(target, info)
+            if (asked := question(info, what)) is not None:
+                self.confirm(asked, database=info.database, always=False)
+
+        return gate
 
     def confirm(self, question: str, *, database: str, always: bool) -> None:
         """Ask before something is written; raises ConfirmationRequired where nobody said yes.
