@@ -190,10 +190,7 @@ class _Replay:
                 try:
                     run_script(
                         connection,
-                        migration.migration_id,
-                        "apply",
-                        migration.script,
-                        transactional=migration.transactional,
+                        migration.forward(),
                         options=replace(options, role=step.role if step.role in self.usable else None),
                         info=info,
                     )
