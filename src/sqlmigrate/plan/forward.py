@@ -65,7 +65,7 @@ def _require_resumable(states: Iterable[Status]) -> None:
             raise HistoryError(f"{name} is rolled back half way, so nothing can be applied", hint=hint)
         if item.migration is None:
             raise HistoryError(f"{name} stopped half way, and its script is missing", hint="restore the file")
-        if item.migration.transactional:
+        if item.migration.forward().transactional:
             hint = "put the `-- transactional: false` back that it was begun with"
             raise HistoryError(f"{name} stopped half way outside a transaction and cannot go on inside one", hint=hint)
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlmigrate.history.model import Applied, HalfWay
-    from sqlmigrate.migrations import Migration
-    from sqlmigrate.sql.script import Script
+    from sqlmigrate.migrations import Migration, ScriptRun
 
 
 class State(Enum):
@@ -59,8 +58,7 @@ class Plan:
     left: int = 0
     half_way: frozenset[str] = frozenset()
 
-    def script_of(self, migration: Migration) -> tuple[Script, bool]:
-        """Give the script of a step, and whether it runs in a transaction."""
-        if self.operation == "apply" or migration.rollback is None:
-            return migration.script, migration.transactional
-        return migration.rollback, migration.rollback_transactional
+    def runs(self) -> list[ScriptRun]:
+        """Return how the script of each step runs, in order."""
+        ways = (step.forward() if self.operation == "apply" else step.back() for step in self.steps)
+        return [run for run in ways if run is not None]

@@ -7,7 +7,7 @@ from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, RoundTrips, Verdict, lacks_rights
 from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server
 from sqlmigrate.roundtrip.run import Base, chosen, round_trips, scripts_of
-from sqlmigrate.roundtrip.runner import Runner, Way, back, forward
+from sqlmigrate.roundtrip.runner import Runner
 from sqlmigrate.roundtrip.samples import Samples, find_samples
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
@@ -27,11 +27,8 @@ __all__ = [
     "Seen",
     "Trials",
     "Verdict",
-    "Way",
-    "back",
     "chosen",
     "find_samples",
-    "forward",
     "lacks_rights",
     "opened",
     "read_base",

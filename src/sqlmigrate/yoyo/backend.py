@@ -34,8 +34,8 @@ from sqlmigrate.events import Blocked, LockRetry, Notice, ScriptStarted, Waiting
 from sqlmigrate.history import yoyo_tables
 from sqlmigrate.history.names import ours
 from sqlmigrate.migrations import Migration, Migrations
-from sqlmigrate.plan import ApplyRequest, RollbackRequest
-from sqlmigrate.sql.preflight import require_runnable
+from sqlmigrate.migrations.preflight import require_runnable
+from sqlmigrate.plan import ApplyRequest, Plan, RollbackRequest
 from sqlmigrate.sql.script import read_script
 from sqlmigrate.yoyo import exchange as yoyo_exchange
 
@@ -248,7 +248,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
                 self._require_adopted(steps)
             for step in steps:
                 self._require_possible(operation, step, found)
-            _require_runnable(operation, steps)
+            require_runnable(Plan(operation, tuple(steps)).runs())
             worker = Worker(self.conninfo, self.connection, info, self.options, _log, lock, found)
             worker.run_each(steps, operation)
 
@@ -290,13 +290,6 @@ def _read(item: Any) -> Migration:
     if errors := [problem for problem in problems if not problem.warning]:
         raise MigrationsError(f"{item.id} is refused", errors)
     return Migration(item.id, script, rollback)
-
-
-def _require_runnable(operation: str, steps: Sequence[Migration]) -> None:
-    if operation == "apply":
-        require_runnable((step.script, step.transactional) for step in steps)
-    else:
-        require_runnable((step.rollback, step.rollback_transactional) for step in steps if step.rollback)
 
 
 @contextmanager
