@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.conventions import foreign_name
 from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError, UsageError
+from sqlmigrate.files import open_file
 from sqlmigrate.numbering import misnumbered
 from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.script import Script, read_script, refused_script
@@ -310,7 +311,7 @@ def _foreign_sections(script: Script) -> list[Problem]:
 
 def _tail(script: Script) -> str:
     """Give the end of a large script, where an undo section would stand; it may begin within a line."""
-    with script.path.open("rb") as file:
+    with open_file(script.path) as file:
         file.seek(max(script.size - _TAIL, 0))
         return file.read(_TAIL).decode(errors="replace")
 

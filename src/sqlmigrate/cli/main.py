@@ -153,6 +153,9 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         return _run(arguments)
+    except KeyboardInterrupt as error:  # once more, or while an error was being reported: what there is to say is said
+        _fall_silent()
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     except OSError:  # stdout or stderr takes nothing any more
         _fall_silent()
         return 1
