@@ -13,7 +13,7 @@ from sqlmigrate.errors import ServerError
 from sqlmigrate.server import cluster, ephemeral, shared, state_dir, status
 from sqlmigrate.server.account import Account, server_account
 from sqlmigrate.server.binaries import BINDIR_VARIABLE
-from sqlmigrate.server.postmaster import is_alive, running
+from sqlmigrate.server.postmaster import is_alive
 from support.processes import postmaster_in
 from support.server_user import USE, python, said
 from support.waiting import wait_until

@@ -136,8 +136,9 @@ def _running(box: sandbox.Sandbox, cluster: clusters.Cluster, log: BinaryIO) -> 
     with ExitStack() as stack:
         stack.callback(os.close, over)
         try:
+            command = box.command(cluster.command, cluster.data_dir.parent, lasts)
             process = subprocess.Popen(
-                box.command(cluster.command, cluster.data_dir.parent, lasts), stdout=log, stderr=log, start_new_session=True,
+                command, stdout=log, stderr=log, start_new_session=True,
                 pass_fds=(lasts,) if box.program else (), **cluster.account.subprocess_options(),
             )  # fmt: skip
         finally:
