@@ -153,7 +153,7 @@ def test_the_end_of_input_at_the_question_changes_nothing(project, target, sqlmi
 
 IN_A_CALLBACK = """
 import os, signal, weakref
-from sqlmigrate.cli import main
+from sqlmigrate.cli import app as main
 
 class Gone: pass
 
