@@ -215,10 +215,11 @@ def _come_again(lost: sys.UnraisableHookArgs) -> None:
     if not isinstance(lost.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
-    from threading import Timer  # noqa: PLC0415  only for this moment
+    from threading import Timer, main_thread  # noqa: PLC0415  only for this moment
 
     number = signal.SIGTERM if isinstance(lost.exc_value, Terminated) else signal.SIGINT
-    again = Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+    waits = main_thread().ident  # to another thread, it would not end what the first one waits for
+    again = Timer(_AGAIN_SECONDS, signal.pthread_kill, (waits, number))
     again.daemon = True
     again.start()
 
