@@ -110,6 +110,7 @@ INSERT INTO {schema}.applied (migration_hash, marked, checksum, sha256, size, sc
 SELECT migration_hash, $10::boolean, $2, $3, $4::bigint, $5, $6, $7, $8::bigint, $9, $11::pg_catalog.uuid
 FROM {schema}._yoyo_migration
 WHERE migration_hash::pg_catalog.text = $1
+  AND migration_id::pg_catalog.text = $12
 
 -- name: confirm_apply
 -- fails (22012) where the row of this run is gone: something took it out of the history at COMMIT
@@ -118,10 +119,14 @@ FROM {schema}.applied
 JOIN {schema}._yoyo_migration AS main ON main.migration_hash::pg_catalog.text = applied.migration_hash::pg_catalog.text
 WHERE applied.migration_hash::pg_catalog.text = $1
   AND run_id = $2::pg_catalog.uuid
+  AND main.migration_id::pg_catalog.text = $3
 
 -- name: confirm_rollback
 -- fails (22012) where what was rolled back is in the history again
-SELECT 1 / (1 - pg_catalog.count(*)) FROM {schema}._yoyo_migration WHERE migration_hash::pg_catalog.text = $1
+SELECT 1 / (1 - least(pg_catalog.count(*), 1))
+FROM {schema}._yoyo_migration
+WHERE migration_hash::pg_catalog.text = $1
+   OR migration_id::pg_catalog.text = $2
 
 -- name: claim_is_gone
 SELECT NOT EXISTS (SELECT FROM {schema}.applied WHERE migration_hash::pg_catalog.text = $1)
