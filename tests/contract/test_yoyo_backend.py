@@ -10,7 +10,6 @@ import pytest
 import yoyo
 from yoyo.exceptions import LockTimeout
 
-from sqlmigrate import yoyo_backend
 from sqlmigrate.connection import parse_conninfo
 from sqlmigrate.errors import (
     ConfigError,
@@ -21,6 +20,7 @@ from sqlmigrate.errors import (
     MigrationsError,
     UsageError,
 )
+from sqlmigrate.yoyo import backend as yoyo_backend
 from support.contents import has_history, tables
 from support.runner import Runner, ids
 from support.sessions import wait_for_sleep

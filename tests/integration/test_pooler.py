@@ -14,9 +14,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from sqlmigrate.connection.poolers import refuse_transaction_pooler
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.events import WaitingForRunLock
-from sqlmigrate.poolers import refuse_transaction_pooler
 from support.command import ended, program, started
 from support.pooler import PROGRAM, Pooler, pooler
 from support.runner import Runner, ids

@@ -268,7 +268,7 @@ def test_a_circle_of_links_is_an_error(repository):
 
 # Where files are made that no link of a repository can lead astray: our own state and temporary folders.
 ELSEWHERE = {
-    "cli/_output.py",
+    "cli/output.py",
     "review/squawk.py",
     "server/cluster.py",
     "server/places.py",

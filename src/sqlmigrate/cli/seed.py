@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli._options import App, common, writing
+from sqlmigrate.cli.options import App, common, writing
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo

@@ -8,30 +8,30 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
-from sqlmigrate.engine.commit import Uncommitted, commit
-from sqlmigrate.engine.execute import Listener
-from sqlmigrate.engine.job import job_for, require_together
-from sqlmigrate.engine.journal import Sender, found_journal
-from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
-from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
-from sqlmigrate.engine.stepwise import Stepper
-from sqlmigrate.engine.transactional import going_on, opening, run_in_transaction, undo
+from sqlmigrate.engine.stepwise.journal import Sender, found_journal
+from sqlmigrate.engine.stepwise.outside import Outside
+from sqlmigrate.engine.stepwise.stepper import Stepper
+from sqlmigrate.engine.transaction.commit import Uncommitted, commit
+from sqlmigrate.engine.transaction.job import job_for, require_together
+from sqlmigrate.engine.transaction.run import going_on, opening, run_in_transaction, undo
+from sqlmigrate.engine.wire.execute import Listener
+from sqlmigrate.engine.wire.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
-from sqlmigrate.watch import Watcher
+from sqlmigrate.runlock.blockers import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.engine.job import Job
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.connection.silence import Session
+    from sqlmigrate.engine.transaction.job import Job
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
-    from sqlmigrate.silence import Session
 
 _OBJECT_IN_USE = "55006"  # what ALTER TABLE says of a table that has pending trigger events
 _DEFERRED = (

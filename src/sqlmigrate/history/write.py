@@ -8,8 +8,9 @@ import uuid
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sqlmigrate import __version__, trust
+from sqlmigrate import __version__
 from sqlmigrate.connection import Command
+from sqlmigrate.history import trust
 from sqlmigrate.history.names import WRITTEN, ours, text
 from sqlmigrate.migrations import migration_hash
 

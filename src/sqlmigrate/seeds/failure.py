@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from sqlmigrate.connection.silence import NOT_KNOWN
 from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
-from sqlmigrate.silence import NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

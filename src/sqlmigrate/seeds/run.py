@@ -10,8 +10,8 @@ from psycopg import RawCursor
 
 from sqlmigrate import history
 from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role
+from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
-from sqlmigrate.poolers import settle_writer
 from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.upsert import apply
 
