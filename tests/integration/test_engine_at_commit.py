@@ -64,7 +64,7 @@ def test_a_row_that_goes_at_commit_is_missed(runner, conn, others, single_transa
 @pytest.mark.parametrize("script", [RENAME, late(does=RENAME)], ids=["in the script", "at COMMIT"])
 def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
     runner.write("a", script)
-    with pytest.raises(ExecutionError, match="removed its own row|code that ran at COMMIT has changed it"):
+    with pytest.raises(ExecutionError, match=r"removed its own row|code that ran at COMMIT has changed it"):
         runner.apply()
 
     assert runner.told(ScriptFinished) == []
