@@ -83,7 +83,7 @@ def read_contents(connection: Connection, *, leave_out: Collection[str] = ()) ->
     with connection.transaction():
         connection.execute("SET LOCAL row_security TO off")
         tables = {shown: _digest(connection, *names) for shown, *names in found}
-        objects = dict(connection.execute(asked["objects"]).fetchall())
+        objects: dict[str, str] = dict(connection.execute(asked["objects"]).fetchall())
     falling = frozenset(name for name, _, falls in sequences if falls)
     return Contents(tables, {name: value for name, value, _ in sequences}, falling, objects)
 
