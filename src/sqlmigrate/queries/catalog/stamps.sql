@@ -69,7 +69,6 @@ WITH space AS MATERIALIZED (
     SELECT tableoid, oid, typnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_type
     WHERE oid >= 16384::pg_catalog.oid
-      AND typtype <> 'm'
       AND NOT (typarray = 0::pg_catalog.oid AND typsubscript::pg_catalog.oid = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc::pg_catalog.oid)
     UNION ALL
     SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, enumtypid, NULL, tableoid, xmin, ctid
