@@ -24,13 +24,22 @@ if TYPE_CHECKING:
 _DIVISION_BY_ZERO = "22012"
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The ids that are not in the history and should be, and those that are and should not."""
+
+    gone: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, eq=False)
 class Uncommitted:
     """Scripts that are through and checked: their transaction is open, and only its COMMIT is left.
 
     That goes out alone, or at the head of the next script's pipeline, where it costs no round trip of its own. Behind
     it the history is looked at once more. `told` and `then` are called once that has confirmed it; `look_up` tells,
-    where an answer is lost, whether the last job is in the history. One that is `refused` was rolled back.
+    where an answer is lost, whether the last job is in the history, and `changes`, where it was not confirmed, what the
+    history says and should not. One that is `refused` was rolled back.
     """
 
     jobs: tuple[Job, ...]
@@ -38,6 +47,7 @@ class Uncommitted:
     told: Callable[[], None] = lambda: None
     then: Callable[[], None] = lambda: None
     look_up: Callable[[], bool | None] = lambda: None
+    changes: Callable[[], Changes] = Changes
     step: Step = field(default_factory=lambda: Step(COMMIT, urgent=True))
     committed: bool = False
     confirmed: bool = False
@@ -85,7 +95,7 @@ class Uncommitted:
         if exchange.failed.command in self.job.trusted:
             raise _not_looked_up(self.job, "somebody has changed what its tables do")
         if job := self._checks.get(exchange.failed):
-            raise _unconfirmed(job, exchange.error)
+            raise _unconfirmed(job, exchange.error, self.changes)
 
     def lost(self) -> ExecutionError:
         """Tell what became of a COMMIT whose answer was lost."""
@@ -118,7 +128,7 @@ def _in_transaction(trusted: Sequence[Command], confirm: Iterable[Step]) -> Iter
 
 def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa: FBT001  three answers, not a switch
     """Tell what became of a COMMIT whose answer was lost: the history was asked afterwards."""
-    done = {"apply": "applied", "rollback": "rolled back"}[job.operation]
+    done = job.script_run.done
     answer = {
         True: (f"it is {done}: the history says so", "run the command again to go on with what is left"),
         False: (f"it is not {done}: PostgreSQL has rolled it back", "run the command again"),
@@ -140,21 +150,38 @@ def _at_commit(job: Job, error: psycopg.Error) -> ExecutionError:
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
 
 
-def _unconfirmed(job: Job, error: psycopg.Error) -> ExecutionError:
+def _unconfirmed(job: Job, error: psycopg.Error, changes: Callable[[], Changes]) -> ExecutionError:
     """Report that the history does not say what was committed, or that it could not be asked."""
     said = server_message(error.diag, str(error))
-    done = {"apply": "applied", "rollback": "rolled back"}[job.operation]
     if said.sqlstate != _DIVISION_BY_ZERO:
         return _not_looked_up(job, said.message)
-    mark = {"apply": "mark", "rollback": "unmark"}[job.operation]
+    found = changes()
+    if not found.gone and not found.back:  # by now it is as it should be, or it cannot be read
+        ours = (job.migration_id,)
+        found = Changes(gone=ours) if job.operation == "apply" else Changes(back=ours)
     return ExecutionError(
-        f"it was committed, but the history does not say that it is {done}: code that ran at COMMIT has changed it",
+        f"it was committed, but the history does not say {_should_say(found)}: code that ran at COMMIT has changed it",
         migration_id=job.migration_id,
         place=job.place,
-        hint="look for a deferred trigger that writes the history's tables; "
-        f"then `sqlmigrate {mark} {job.migration_id}` puts the history right",
+        hint=f"look for a deferred trigger that writes the history's tables; then {_to_mend(found)} puts the history "
+        "right",
         kept=True,
     )
+
+
+def _should_say(found: Changes) -> str:
+    parts = ((found.gone, "applied"), (found.back, "rolled back"))
+    return " and ".join(f"that {_list(ids)} {'are' if len(ids) > 1 else 'is'} {done}" for ids, done in parts if ids)
+
+
+def _to_mend(found: Changes) -> str:
+    parts = (("mark", found.gone), ("unmark", found.back))
+    return " and ".join(f"`sqlmigrate {mark} {' '.join(ids)}`" for mark, ids in parts if ids)
+
+
+def _list(ids: Sequence[str]) -> str:
+    *others, last = ids
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _not_looked_up(job: Job, reason: str) -> ExecutionError:
