@@ -209,7 +209,8 @@ def test_a_setting_that_this_server_cannot_have_is_said_and_the_others_hold():
 
     refused = {"default_table_access_method": "columnar", "default_tablespace": "fast"}
     assert notes == tuple(
-        f'the target\'s {name} could not be set on the throwaway database: invalid value for parameter "{name}": "{value}"'
+        f"the target's {name} could not be set on the throwaway database: "
+        f'invalid value for parameter "{name}": "{value}"'
         for name, value in refused.items()
     )
     assert found.values["timezone"] == "Asia/Tokyo"

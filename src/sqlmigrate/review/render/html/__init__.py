@@ -71,13 +71,7 @@ def _body(report: Report) -> Html:
         ),
         tag(
             "footer",
-            tag(
-                "p",
-                (
-                    f"Made by sqlmigrate {report.versions.sqlmigrate}. This file has no scripts and loads nothing from the "
-                    "network."
-                ),
-            ),
+            tag("p", f"Made by sqlmigrate {report.versions.sqlmigrate}. No scripts, nothing loaded from the network."),
         ),
     )
 
