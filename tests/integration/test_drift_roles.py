@@ -155,8 +155,10 @@ def test_what_would_reach_out_to_other_servers_is_never_run(drifting, database):
 
     assert lines(found) == []
     assert found.notes == (
-        "not run on the throwaway database, since it reaches beyond the database: "
-        f"{drifting.directory / '0001.a.sql'}:2:1",
+        (
+            "not run on the throwaway database, since it reaches beyond the database: "
+            f"{drifting.directory / '0001.a.sql'}:2:1"
+        ),
     )
 
 

@@ -294,7 +294,7 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
         try:
             session = stack.enter_context(connections.session(conninfo, application_name=APPLICATION))
         except ConnectionFailed as error:
-            raise ConnectionFailed(f"the server of the throwaway database: {error.message}", hint=error.hint) from None
+            raise ConnectionFailed(f"the server of --shadow-url: {error.message}", hint=error.hint) from None
         info = connections.probe(session)
         connections.require_writable(info)
         settle_writer(conninfo, session, info)

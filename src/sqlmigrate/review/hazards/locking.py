@@ -43,9 +43,7 @@ def _rewrites(context: Context) -> Iterator[Found]:
             lock = strongest(one).get(name)
             under = f" under {lock.mode}" if lock else ""
             instead, rewrite = without_rewriting(one, one.step.name_of(table))
-            yield Found(
-                one.statement.number, f"{name} is rewritten{beside}{under}", (name,), rewrite, instead=instead
-            )
+            yield Found(one.statement.number, f"{name} is rewritten{beside}{under}", (name,), rewrite, instead=instead)
 
 
 def _belongs(context: Context, table: int, name: str) -> bool:
