@@ -107,7 +107,7 @@ class Blocker:
             age = f"prepared {self.transaction_seconds or 0:.0f} s ago"
             return f"the prepared transaction {self.query!r} (role {self.role}, {age}; ROLLBACK PREPARED would end it)"
         if self.query == "<insufficient privilege>":
-            return f"pid {self.pid} (role {self.role}, {self.application!r}; more of it is seen with pg_read_all_stats)"
+            return f"pid {self.pid} (role {self.role}, {self.application!r}; pg_read_all_stats shows more)"
         age = f", transaction open for {self.transaction_seconds:.0f} s" if self.transaction_seconds is not None else ""
         query = f": {self.query}" if self.query else ""
         return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}, {self.state}{age}){query}"

@@ -175,7 +175,7 @@ def test_a_script_that_stopped_half_way_is_finished_and_compared_then(applied, s
 
     done = sqlmigrate("apply", "--check-drift")
 
-    assert "0002.b stopped half way, so only what comes out in the end is compared" in done.stderr
+    assert "0002.b stopped half way, so only the result is compared" in done.stderr
     assert "1 applied, but the comparison afterwards failed: " in done.stderr  # by_hand is in no file
     assert done.status == 1
 

@@ -324,7 +324,7 @@ def test_yoyos_schema_in_the_url_is_named_where_it_does_not_fit(database, tmp_pa
 
     assert outcome.status == 2
     assert (
-        "take schema away, which only other drivers know; the setting search_path does the same for the scripts"
+        "remove schema, which only other drivers know; the setting search_path does the same for the scripts"
         in outcome.stderr
     )
 

@@ -203,7 +203,7 @@ def test_an_argument_of_a_wrong_kind_is_named(database, shop):
         ({"include_marked": "1_a"}, "include_marked: a list of texts is needed, not str"),
         ({"include_marked": [1]}, "include_marked: a text is needed, not int"),
         ({"observer": []}, "observer: a function is needed, not list"),
-        ({"to": "a\0b"}, "to: no text of PostgreSQL holds such a character: 'a\\x00b'"),
+        ({"to": "a\0b"}, "to: PostgreSQL cannot store this character in a text: 'a\\x00b'"),
     ]:
         with pytest.raises(UsageError) as caught:
             api.rollback(database.url, shop.directory, **given)

@@ -73,7 +73,7 @@ def test_a_row_that_a_trigger_takes_away_is_an_error(conn, files, seed, taking, 
     conn.execute(TABLES[table])
     trigger(conn, *TAKING[taking])
 
-    with pytest.raises(SeedError, match=r"k 'B' is not in public\.t once all is written: a trigger") as caught:
+    with pytest.raises(SeedError, match=r"k 'B' is not in public\.t after all rows are written: a trigger") as caught:
         seed()
 
     assert (caught.value.place.line, caught.value.place.path.name) == (3, "t.yaml")

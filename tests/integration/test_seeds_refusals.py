@@ -163,7 +163,7 @@ def test_a_column_without_a_default_cannot_get_it_on_update(conn, files):
     conn.execute("ALTER TABLE agents ALTER COLUMN updated_at DROP DEFAULT")
     files.file("agents", AGENTS, "agents: []\n")
 
-    assert refusal(conn, files).message == "column updated_at of public.agents has no default to get on update"
+    assert refusal(conn, files).message == "column updated_at of public.agents has no default to be set to on update"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_two_rows_that_only_the_server_takes_for_one_are_refused(conn, files):
 
     error = refusal(conn, files)
 
-    assert "code '1.0' is there twice, first at " in error.message
+    assert "code '1.0' appears twice, first at " in error.message
     assert str(error.place) == f"{path}:1:26"
     assert conn.execute("SELECT count(*) FROM codes").fetchone() == (0,)
 

@@ -134,7 +134,7 @@ def test_a_dry_run_says_where_it_would_go_on(stopped, runner, sqlmigrate):
 
 
 def test_one_that_begins_anew_is_not_told_to_begin_after_statement_0(stopped, sqlmigrate):
-    assert "a is begun again from its first statement" in sqlmigrate("apply", "--resume-at", "1").stderr
+    assert "a is started again from its first statement" in sqlmigrate("apply", "--resume-at", "1").stderr
 
 
 def test_resume_at_is_refused_where_nothing_stands_half_way(runner, sqlmigrate):
@@ -162,7 +162,7 @@ def test_an_outcome_that_cannot_be_known_is_told_as_such(runner, sqlmigrate, con
     assert "asks where that cannot be known" in status
     assert outcome.status == 6
     assert "--resume-at 1 runs it again" in outcome.stderr
-    assert "--resume-at 2 goes on behind it" in outcome.stderr
+    assert "--resume-at 2 goes on after it" in outcome.stderr
     assert sqlmigrate("apply", "--resume-at", "2").status == 0
 
 
@@ -170,7 +170,7 @@ def test_marking_it_says_that_the_place_is_forgotten(stopped, sqlmigrate):
     outcome = sqlmigrate("mark", "a")
 
     assert (outcome.status, outcome.stdout) == (0, "marked a\n")
-    assert "a stopped half way in its apply script: forgotten" in outcome.stderr
+    assert "a no longer counts as stopped half way in its apply script" in outcome.stderr
     assert "1 marked" in sqlmigrate("status").stdout
 
 

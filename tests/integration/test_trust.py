@@ -260,7 +260,7 @@ def test_a_view_in_the_place_of_a_table_is_not_read(applied, admin, database, ca
     admin.execute("ALTER VIEW sqlmigrate.meta OWNER TO migrator")
 
     for work in call.values():
-        assert "meta is not to be trusted as a history: it is no plain table" in refusal(work).message
+        assert "meta cannot be trusted as a history: it is not a plain table" in refusal(work).message
     assert not was_called(admin)
 
 
@@ -369,7 +369,7 @@ def test_a_table_of_yoyos_that_is_anybodys_is_not_believed(runner, admin, databa
     runner.write("a", "SELECT 1;")
 
     assert (
-        f"theirs._yoyo_migration is not to be trusted as a history: it belongs to role {other}"
+        f"theirs._yoyo_migration cannot be trusted as a history: it belongs to role {other}"
         in refusal(runner.apply).message
     )
     runner.defaults = {"history_owners": (other,)}
@@ -412,7 +412,7 @@ def test_a_table_that_somebody_planted_beside_yoyos_is_not_written(applied, admi
     admin.execute(HUNG["trigger"].format("_yoyo_log"))
 
     assert (
-        f"public._yoyo_log is not to be trusted as a history: it belongs to role {other}"
+        f"public._yoyo_log cannot be trusted as a history: it belongs to role {other}"
         in refusal(call["to yoyo"]).message
     )
     assert (

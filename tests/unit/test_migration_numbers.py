@@ -33,7 +33,9 @@ def test_numbers_that_are_sorted_as_text_are_warned_about_once(project, names, m
         project.migration(name)
 
     assert project.ids() == sorted(names)
-    assert order_warnings(project) == [(f"{message}: the order is that of the names", f"{hint}, or say `-- depends:`")]
+    assert order_warnings(project) == [
+        (f"{message}: the order is that of the names", f"{hint}, or write `-- depends:`")
+    ]
 
 
 def test_zeros_are_not_advised_where_they_would_not_help(project):
@@ -43,7 +45,7 @@ def test_zeros_are_not_advised_where_they_would_not_help(project):
     assert order_warnings(project) == [
         (
             "V1.10.1__c.sql: runs before V1.10__b: the order is that of the names",
-            "say `-- depends:`, or give them other names",
+            "write `-- depends:`, or rename them",
         )
     ]
 
@@ -92,9 +94,9 @@ def twice(project) -> list[str]:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["0003_orders", "0003_users"], "0003_users.sql: its number is that of 0003_orders too"),
-        (["3_a", "03_b"], "3_a.sql: its number is that of 03_b too"),
-        (["V1__a", "V1.0__b"], "V1__a.sql: its number is that of V1.0__b too"),
+        (["0003_orders", "0003_users"], "0003_users.sql: it has the same number as 0003_orders"),
+        (["3_a", "03_b"], "3_a.sql: it has the same number as 03_b"),
+        (["V1__a", "V1.0__b"], "V1__a.sql: it has the same number as V1.0__b"),
         (["1_a", "1_b", "1_c", "2_d"], "1_b.sql: its number is that of 1_a too, and so is that of 1 more"),
     ],
 )

@@ -26,5 +26,5 @@ def command(app: App) -> None:
     for path in made:
         app.output.line(f"made {path}")
     for path in kept:
-        app.output.line(f"kept {path}, which was there already")
-    app.output.progress("next: `sqlmigrate new NAME` makes a migration, `sqlmigrate apply` applies it")
+        app.output.line(f"kept {path}, which exists already")
+    app.output.progress("next: `sqlmigrate new NAME` creates a migration, `sqlmigrate apply` applies it")

@@ -45,15 +45,19 @@ def drawer(output: Output) -> events.Observer:
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
             case events.Resumed():
-                how = f"resumed after statement {event.done}" if event.done else "begun again from its first statement"
+                how = (
+                    f"resumed after statement {event.done}" if event.done else "started again from its first statement"
+                )
                 output.progress(f"{event.migration_id} is {how}")
             case events.HalfWayForgotten():
-                output.progress(f"{event.migration_id} stopped half way in its {event.operation} script: forgotten")
+                output.progress(
+                    f"{event.migration_id} no longer counts as stopped half way in its {event.operation} script"
+                )
             case events.LockRetry():
                 said = event.message.message if event.message else "a lock was not granted"
                 output.progress(
-                    f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); "
-                    f"again in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
+                    f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); next "
+                    f"attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
                 )
                 for blocker in event.blockers:
                     output.progress(printable(f"  blocked by {blocker}"))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate review                       what is pending, or every one
+  sqlmigrate review                       what is pending, or every migration
   sqlmigrate review 20260304_change       this one
   sqlmigrate review --output review.html  the page for the DBA
   sqlmigrate review --format markdown     the comment for the pull request
@@ -57,8 +57,12 @@ _NARROW, _WIDE = 60, 120
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="How to write it [by the name of FILE, or text].")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
+@click.option(
+    "--format", "form", type=click.Choice(_FORMATS), help="Format of the report [by the name of FILE, or text]."
+)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the report to a file."
+)
 @click.option(
     "--stats",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -66,7 +70,10 @@ _NARROW, _WIDE = 60, 120
     help="Take the size and traffic of tables from a file of `sqlmigrate stats`.",
 )
 @click.option(
-    "--fail-on", type=click.Choice(list(_TOO_BAD)), default="danger", help="Exit with 3 from this verdict on [danger]."
+    "--fail-on",
+    type=click.Choice(list(_TOO_BAD)),
+    default="danger",
+    help="Exit with 3 for this verdict or a worse one [danger].",
 )
 @shadowing
 @common
@@ -147,7 +154,7 @@ def _announce(app: App, target: Target | None) -> None:
 
         with connection.session(target.conninfo) as session:
             app.announce(target, connection.probe(session))
-    app.output.progress("reviewing on a scratch database ...")
+    app.output.progress("reviewing on a throwaway database ...")
 
 
 @contextmanager

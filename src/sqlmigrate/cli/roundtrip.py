@@ -39,20 +39,20 @@ Exit status: 0 where every rollback is proven, 3 where one is not or could not
 be recorded, 70 where a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
-_MISTAKE = "ID and --all exclude each other"
-_NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; the shadow's server works on one pair at a time"
+_MISTAKE = "give either IDs or --all, not both"
+_NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; with --shadow-url, pairs run one at a time"
 
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Try every migration, as without an ID.")
 @click.option("--strict", is_flag=True, help="Exit with 3 for lossy too.")
-@click.option("--write", is_flag=True, help="Record what was found in proofs/ID.json.")
+@click.option("--write", is_flag=True, help="Record the results in proofs/ID.json.")
 @click.option(
     "--jobs",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="Work on N throwaway servers side by side [as many as there are processors, for many migrations].",
+    help="Use N throwaway servers in parallel [one for each 20 migrations, at most 4].",
 )
 @shadowing
 @common
@@ -94,7 +94,7 @@ def command(
     seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
-        app.output.warning(f"{problem}; record it anew with --write")
+        app.output.warning(f"{problem}; record it again with --write")
     app.output.result(
         migrations=[_as_json(trip) for trip in trips],
         summary=_counts(trips),
@@ -149,7 +149,7 @@ def _tell(app: App, trials: Trials) -> None:
     """Say where the pairs are tried, and under which settings."""
     first, count = trials.shadows[0], len(trials.shadows)
     own = "a throwaway server" if count == 1 else f"{count} throwaway servers"
-    where = own if first.private else "the shadow's server"
+    where = own if first.private else "the server of --shadow-url"
     app.output.progress(f"trying on PostgreSQL {first.version} ({where})")
     app.output.progress(f"isolation: {first.isolation}")
     whose = "assumed settings" if first.assumed else "settings as in the target"
@@ -202,9 +202,9 @@ def _lines(trip: RoundTrip) -> list[str]:
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
     lines += _part("tried without these, which could not be applied before it:", map(str, trip.left_out))
     if trip.zone is not None:
-        lines.append(f"  found in time zone {trip.zone}; the target's is not known, and in UTC the pair does better")
+        lines.append(f"  found in time zone {trip.zone}; the target's is not known, and in UTC the verdict is better")
     lines += _part("before and after the rollback differ:", as_text(trip.differences))
-    lines += _part("applied again, it is not as it was the first time:", as_text(trip.again))
+    lines += _part("applied again, the result differs from the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))
     lines += _part("rows, applied again:", map(str, trip.data_again))
     lines += _part("no sample row shows that this comes back:", trip.lost)

@@ -32,7 +32,7 @@ def _text(value: Any, _: Path) -> str:
     if not isinstance(value, str):
         raise ValueError("a text is needed")  # noqa: TRY004  becomes a ConfigError with its source
     if "\0" in value:
-        raise ValueError("no text of PostgreSQL holds a NUL character")
+        raise ValueError("PostgreSQL cannot store a NUL character in a text")
     if not is_utf8(value):
         raise ValueError("it is not UTF-8")
     return value
@@ -94,13 +94,13 @@ def _texts(value: Any, base: Path) -> tuple[str, ...]:
 def _roles(value: Any, base: Path) -> tuple[str, ...]:
     names = _texts(value, base)
     if bad := next((name for name in names if "\0" in name or len(name.encode()) > _NAME_BYTES), None):
-        raise ValueError(f"{bad!r} is no name of a role, which has 1 to 63 bytes")
+        raise ValueError(f"{bad!r} is not the name of a role, which has 1 to 63 bytes")
     return names
 
 
 def _time(value: Any, _: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"{repr(value)[:_SHOWN]} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
+        raise ValueError(f"{repr(value)[:_SHOWN]} is not a duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
     return parse_duration(value if isinstance(value, str) else _digits(value))
 
 

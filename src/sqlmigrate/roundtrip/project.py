@@ -103,7 +103,7 @@ def opened(
     seen = ask()
     applied = seen.base.applied if seen.base else frozenset()
     for name in applied.intersection(request.ids):
-        note(f"{name} is applied in the target, so the dump holds it already and it is not tried")
+        note(f"{name} is applied in the target, so the dump has it already, and it is not tried")
     scripts = scripts_of(found, samples)
     base = "dump" if seen.base else "replay"
     wanted = shadow.wanted(config, scripts, target=seen.facts, base=base, superuser=request.superuser)
@@ -144,8 +144,8 @@ def _notes(first: Shadow, scripts: Sequence[Script]) -> Iterator[str]:
     yield from first.notes
     if missing := first.missing_extensions(shadow.extensions_named(scripts)):
         yield (
-            f"PostgreSQL {first.version} has no extension {', '.join(missing)} there, so what needs it fails; "
-            "name a server that has it with --shadow-url, or its programs with SQLMIGRATE_PG_BINDIR"
+            f"PostgreSQL {first.version} has no extension {', '.join(missing)} there, so what needs it fails; name a "
+            "server that has it with --shadow-url, or one's programs with SQLMIGRATE_PG_BINDIR"
         )
 
 

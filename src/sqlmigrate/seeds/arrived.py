@@ -142,8 +142,8 @@ def _other_keys(rows: Iterable[Row]) -> Iterator[str]:
 def _kept_out(row: Row) -> Problem:
     table = row.file.mapping.table
     message = (
-        f"{row.file.label(row.index)} is not in {table} once all is written: a trigger, a rule or a policy "
-        "keeps it out, takes it away or hides it"
+        f"{row.file.label(row.index)} is not in {table} after all rows are written: a trigger, a rule or a policy "
+        "keeps it out, removes it or hides it"
     )
     return Problem(message, row.file.place(row.index), _look_at(table))
 
@@ -151,8 +151,8 @@ def _kept_out(row: Row) -> Problem:
 def _taken_away(row: Row) -> Problem:
     table = row.file.mapping.table
     message = (
-        f"{row.file.label(row.index)} was committed, but is not in {table} any more: code that ran at COMMIT, such "
-        "as a deferred trigger, or another session has taken it away"
+        f"{row.file.label(row.index)} was committed, but is no longer in {table}: code that ran at COMMIT, such "
+        "as a deferred trigger, or another session has removed it"
     )
     return Problem(message, row.file.place(row.index), f"the other rows are written; {_look_at(table)}")
 

@@ -83,7 +83,7 @@ def _problems(keys: Sequence[Row], groups: Sequence[list[int]]) -> Iterator[Prob
     for positions in sorted(groups):
         first, *others = (keys[position - 1] for position in positions)
         for other in others:
-            message = f"{other.file.label(other.index)} is there twice, first at {first.file.place(first.index)}"
+            message = f"{other.file.label(other.index)} appears twice, first at {first.file.place(first.index)}"
             known = first.file.label(first.index)
             if known != other.file.label(other.index):
                 message += f" as {known}: they are the same to PostgreSQL"

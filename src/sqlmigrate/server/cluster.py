@@ -89,7 +89,7 @@ def check_owner(cluster: Cluster) -> None:
         raise ServerError(
             f"data directory {cluster.data_dir} belongs to {account_name(found.st_uid)}, "
             f"but the server runs under {cluster.account.name}",
-            hint="use it as the user who made it, or remove it (its databases go with it)",
+            hint="use it as the user who created it, or remove it with its databases",
         )
     if cluster.account.switch or os.access(cluster.data_dir, os.R_OK | os.X_OK):
         return
@@ -211,7 +211,7 @@ def _initdb(cluster: Cluster, directory: Path, *, sync: bool) -> None:
         if "locale" not in failure:
             break
     raise ServerError(
-        f"initdb of PostgreSQL {cluster.binaries.version} could not make {cluster.data_dir}: {failure}",
+        f"initdb of PostgreSQL {cluster.binaries.version} could not create {cluster.data_dir}: {failure}",
         hint=f"the programs are those in {cluster.binaries.bindir} ({cluster.binaries.source})",
     )
 

@@ -190,10 +190,10 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
     if command is job.claim and said.sqlstate == _UNIQUE_VIOLATION:
         return HistoryError(f"{job.migration_id} was applied by another run in the meantime; nothing was done twice")
     if command in job.trusted and said.sqlstate == _DIVISION_BY_ZERO:
-        message = f"the tables of the history are not to be trusted any more, so {job.migration_id} was not recorded"
+        message = f"the tables of the history can no longer be trusted, so {job.migration_id} was not recorded"
         return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")
     if command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
-        return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
+        return HistoryError(f"{job.migration_id} is no longer applied; another run has rolled it back")
     if command in job.finish and said.sqlstate == _DIVISION_BY_ZERO:
         message = "the script changed what sqlmigrate's own tables do: no later run would trust them"
         return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=_leave_out(job))
@@ -204,9 +204,9 @@ def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Erro
         message = f"{said.message} (found at the end of the transaction that these scripts share)"
         return ExecutionError(message, migration_id=job.migration_id, server=said)
     elif command is not None and command.sql.startswith("SET ROLE"):
-        message = f"the role of the script could not be taken on: {said.message}"
+        message = f"the role of the script could not be set: {said.message}"
     elif command is not None and command.sql.startswith(SETTINGS):
-        message = f"the settings of the script could not be made: {said.message}"
+        message = f"the settings of the script could not be set: {said.message}"
     else:
         hint = _leave_out(job) if (said.sqlstate or "").startswith(_CHANGED) else None
         return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place, hint=hint)
@@ -223,7 +223,7 @@ def _leave_out(job: Job) -> str | None:
     """Say whose tables they are; nothing where there is no history."""
     if job.schema is None:
         return None
-    return f"schema {job.schema} holds sqlmigrate's own tables: have the script leave them out"
+    return f"schema {job.schema} holds sqlmigrate's own tables: change the script so that it leaves them out"
 
 
 def lost(job: Job, error: psycopg.OperationalError, *, settled: Callable[[], bool] = lambda: False) -> ExecutionError:
