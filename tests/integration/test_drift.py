@@ -189,7 +189,7 @@ def test_the_recorded_text_stands_for_an_edited_and_for_a_missing_file(drifting)
     assert lines(found) == []
     assert [note.partition(";")[0] for note in found.notes] == [
         "these migrations were edited after they were applied",
-        "these migrations have no file any more",
+        "these migrations no longer have a file",
     ]
 
 

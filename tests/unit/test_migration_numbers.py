@@ -87,7 +87,7 @@ def test_names_in_an_order_that_may_be_meant_are_not_warned_about(project, needs
 def twice(project) -> list[str]:
     found = project.load()
     assert set(found.misnumbered) <= set(found.warnings)
-    texts = [str(warning) for warning in found.misnumbered if "its number" in warning.message]
+    texts = [str(warning) for warning in found.misnumbered if "same number" in warning.message]
     return [text.replace(f"{project.directory}/", "") for text in texts]
 
 
@@ -97,7 +97,7 @@ def twice(project) -> list[str]:
         (["0003_orders", "0003_users"], "0003_users.sql: it has the same number as 0003_orders"),
         (["3_a", "03_b"], "3_a.sql: it has the same number as 03_b"),
         (["V1__a", "V1.0__b"], "V1__a.sql: it has the same number as V1.0__b"),
-        (["1_a", "1_b", "1_c", "2_d"], "1_b.sql: its number is that of 1_a too, and so is that of 1 more"),
+        (["1_a", "1_b", "1_c", "2_d"], "1_b.sql: it has the same number as 1_a (and 1 more such)"),
     ],
 )
 def test_a_number_that_is_there_twice_is_warned_of_once(project, names, message):

@@ -91,6 +91,6 @@ def _twice(numbered: Sequence[_Numbered], needed: Callable[[str], AbstractSet[st
             found.append((first, item))
     if found:
         first, item = found[0]
-        more = f", and so is that of {len(found) - 1} more" if len(found) > 1 else ""
+        more = f" (and {len(found) - 1} more such)" if len(found) > 1 else ""
         message = f"it has the same number as {first.path.stem}{more}: the order is that of the names"
         yield Problem(message, Place(item.path), "give each its own number, or write `-- depends:`", warning=True)

@@ -96,7 +96,7 @@ def _wanted(request: RollbackRequest, history: History) -> list[Applied]:
     if request.everything:
         return newest_first
     if (to := request.to) is not None:
-        _require_applied(history, to, "so you cannot roll back to it")
+        _require_applied(history, to, "you cannot roll back to it")
         ids = [row.migration_id for row in newest_first]
         return newest_first[: ids.index(to)]
     return newest_first[: 1 if request.steps is None else request.steps]
