@@ -19,8 +19,7 @@
     ├── ServerError                1   a private PostgreSQL server could not be found, started or stopped
     └── Bug                       70   a mistake of ours; `report` holds its trace
 
-    KeyboardInterrupt
-    └── Interrupted              130   Ctrl-C, with what it leaves behind
+Ctrl-C is a KeyboardInterrupt; one that leaves something behind is `Interrupted`.
 """
 
 from __future__ import annotations
