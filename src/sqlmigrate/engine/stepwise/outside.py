@@ -9,10 +9,10 @@ from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.engine.stepwise import errors as halfway
 from sqlmigrate.engine.stepwise import outcome
 from sqlmigrate.engine.stepwise.outcome import Outcome
-from sqlmigrate.engine.stepwise.words import may_commit
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.errors import ExecutionError
+from sqlmigrate.sql.statement.session import may_commit
 from sqlmigrate.sql.statement.subject import subject
 
 if TYPE_CHECKING:

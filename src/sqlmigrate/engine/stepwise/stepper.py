@@ -17,7 +17,13 @@ from sqlmigrate.engine.stepwise import errors as halfway
 from sqlmigrate.engine.stepwise import outcome
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
 from sqlmigrate.engine.stepwise.outside import Outside
-from sqlmigrate.engine.stepwise.words import (
+from sqlmigrate.engine.transaction.run import undo
+from sqlmigrate.engine.wire.pipeline import Step
+from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
+from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
+from sqlmigrate.events import Resumed
+from sqlmigrate.sql.statement.parse import Kind, classify
+from sqlmigrate.sql.statement.session import (
     WANTS_OUT,
     begins,
     is_rolled_back,
@@ -26,12 +32,6 @@ from sqlmigrate.engine.stepwise.words import (
     resets_session,
     sets_up_session,
 )
-from sqlmigrate.engine.transaction.run import undo
-from sqlmigrate.engine.wire.pipeline import Step
-from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
-from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
-from sqlmigrate.events import Resumed
-from sqlmigrate.sql.statement.parse import Kind, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

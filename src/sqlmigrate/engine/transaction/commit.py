@@ -116,9 +116,10 @@ class Turn:
             raise _at_commit(self.job, error if failed and failed.purpose is Purpose.COMMIT else None)
         if error is None or failed is None or self.state is State.CONFIRMED:
             return
-        if failed.purpose is Purpose.TRUST:
+        if failed.purpose is Purpose.TRUST and error.sqlstate == _DIVISION_BY_ZERO:
             raise _not_looked_up(self.job, "somebody has changed what its tables do")
-        if job := self._unconfirmed.get(failed):
+        job = self.job if failed.purpose is Purpose.TRUST else self._unconfirmed.get(failed)
+        if job is not None:
             raise _unconfirmed(job, error)
 
     def lost(self) -> ExecutionError:
