@@ -17,6 +17,7 @@ from sqlmigrate.engine.wire.pipeline import Exchange, Step
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import ignore
+from sqlmigrate.migrations import ScriptRun
 from sqlmigrate.sql.script import script_from_text
 
 INFO = ServerInfo("d", "r", "18.0", 180000, standby=False, read_only=False, backend_pid=1)
@@ -24,8 +25,14 @@ INFO = ServerInfo("d", "r", "18.0", 180000, standby=False, read_only=False, back
 
 def job(migration_id: str = "a", text: str = "SELECT 1;", *, transactional: bool = True) -> Job:
     script = script_from_text(Path(f"{migration_id}.sql"), text)
+    script_run = ScriptRun(migration_id, "apply", script, transactional=transactional)
     confirm = Command("SELECT", (migration_id,), Purpose.CONFIRM)
-    return Job(migration_id, "apply", script, transactional, Command("SELECT"), (), confirm=confirm)
+    return Job(script_run, claim=Command("SELECT"), finish=(), confirm=confirm)
+
+
+def large(script_run: ScriptRun) -> ScriptRun:
+    """Give a script whose text is not held in memory."""
+    return replace(script_run, script=replace(script_run.script, text=None))
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +50,7 @@ class Told(Turn):
 
 @pytest.fixture
 def turn() -> Told:
-    made = Told((job("a"), job("b")), Listener("b", job("b").script, ignore))
+    made = Told((job("a"), job("b")), Listener(job("b").script_run, ignore))
     made.begin()
     made.ran_through()
     return made
@@ -125,7 +132,7 @@ ISOLATED = "-- sqlmigrate: isolation=serializable\nSELECT 1;"
         (job(), replace(INFO, pooled=True), False),
         (job(transactional=False), INFO, False),
         (job(text=ISOLATED), INFO, False),
-        (replace(job(), script=replace(job().script, text=None)), INFO, False),
+        (replace(job(), script_run=large(job().script_run)), INFO, False),
     ],
 )
 def test_when_a_commit_may_go_along(following, info, may):

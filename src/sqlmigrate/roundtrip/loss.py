@@ -195,7 +195,7 @@ def _truncated(
 
     Where the statement does not name all of them, these are all tables that have another file.
     """
-    texts = [statement.text for script, _ in migration.scripts() for statement in script.statements()]
+    texts = [statement.text for script in migration.scripts() for statement in script.statements()]
     texts = [text for text in texts if leading_words(text, 1) in (["do"], ["truncate"])]
     named = {
         table
@@ -223,7 +223,7 @@ def _truncated(
 
 def _overwritten(migration: Migration) -> Iterator[tuple[str | None, str, str]]:
     """Give the schema, table and name of columns whose values are not made of their own by TYPE ... USING."""
-    for script, _ in migration.scripts():
+    for script in migration.scripts():
         for statement in script.statements():
             for text in chain([statement.text], done(statement.text, _ALTER)):
                 if leading_words(text, 2) == ["alter", "table"] and _USING.search(text):
