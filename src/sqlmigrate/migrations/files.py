@@ -30,8 +30,6 @@ _KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
 _ROLLBACK = ".rollback.sql"
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
 _UNKNOWN_SHOWN = 20  # names of a script that are shown where they do not exist
-_DEPENDS = re.compile(r"^[ \t]*--[ \t]*depends[ \t]*:(.*)$", re.MULTILINE)
-_WORD = re.compile(r"\S+")
 _TAIL = 1 << 16  # bytes
 _UNDO_WORDS = (
     "down",
@@ -199,7 +197,7 @@ def _without_wrong_dependencies(found: Mapping[str, Migration], refused: set[str
         if problem := next(iter(_dependency_problems(item, found, refused)), None):
             kept[item.migration_id] = _refused(item, problem)
         elif item.migration_id in _needed(item, found):
-            place = _directive_place(item.script, item.depends[0])
+            place = item.script.directive_place("depends", item.depends[0])
             kept[item.migration_id] = _refused(item, Problem("depends on itself, in the end", place))
     return kept
 
@@ -321,21 +319,12 @@ def _dependency_problems(migration: Migration, found: Mapping[str, Migration], r
     for name in unknown[:_UNKNOWN_SHOWN]:
         near = _near(name, found, n=1)
         hint = f"did you mean {near[0]}?" if near else None
-        place = _directive_place(migration.script, name)
+        place = migration.script.directive_place("depends", name)
         problems.append(Problem(f"depends on {name}, which does not exist in this directory", place, hint))
     if (left := len(unknown) - _UNKNOWN_SHOWN) > 0:
         message = f"depends on {left} more that do not exist in this directory"
         problems.append(Problem(message, Place(migration.script.path)))
     return problems
-
-
-def _directive_place(script: Script, name: str) -> Place:
-    """Give the place of a name in a script's `-- depends:`."""
-    for line in _DEPENDS.finditer(script.text or ""):
-        for word in _WORD.finditer(line[0], line.start(1) - line.start()):
-            if word[0] == name:
-                return place_at(script.path, script.text or "", line.start() + word.start())
-    return Place(script.path)
 
 
 def _needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:

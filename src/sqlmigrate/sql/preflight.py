@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import MigrationsError, Place, Problem
+from sqlmigrate.errors import MigrationsError, Problem
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.parse import Kind, classify
 
@@ -33,7 +33,8 @@ def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -
     problems = []
     if script.directives.isolation and not transactional:
         message = "isolation= is for a script in a transaction, and this one runs outside"
-        problems.append(Problem(message, Place(script.path), "say it with the script's own BEGIN ISOLATION LEVEL"))
+        place = script.directive_place("isolation")
+        problems.append(Problem(message, place, "say it with the script's own BEGIN ISOLATION LEVEL"))
     begun: Piece | None = None
     for piece in pieces:
         kind = classify(piece.text)

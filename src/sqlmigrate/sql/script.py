@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import Place, Problem, ScriptError
 from sqlmigrate.files import read_bytes, require_file
 from sqlmigrate.sql.directives import Directives, read_directives
-from sqlmigrate.sql.position import line_at, line_column
+from sqlmigrate.sql.position import line_at, line_column, place_at
 from sqlmigrate.sql.scan import Piece, split
 from sqlmigrate.sql.source import Source
 
@@ -171,6 +171,11 @@ class Script:
         else:
             text = line_at(self.text, part.offset + offset)
         return Place(self.path, part.line + inner.line - 1, inner.column + shift, text)
+
+    def directive_place(self, key: str, word: str = "") -> Place:
+        """Return the place of a directive's key, or of one id of its `depends`; of a large script, only the file."""
+        offset = self.directives.offsets.get((key, word))
+        return Place(self.path) if self.text is None or offset is None else place_at(self.path, self.text, offset)
 
 
 @dataclass(frozen=True, slots=True)
