@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg import sql
 
-    from sqlmigrate.seeds.model import Column, Reference, SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.model import Column, Reference, Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.tables import Table
 
     Found = Mapping[Column, Mapping[str, str]]
@@ -28,7 +28,7 @@ def resolve(
     conn: psycopg.Connection[Any],
     seeds: SeedSet,
     file: SeedFile,
-    rows: Sequence[int],
+    rows: Sequence[Row],
     tables: Mapping[TableName, Table],
 ) -> Found:
     """Look up every reference of these rows; raise one SeedError for all that lead nowhere.
@@ -40,9 +40,9 @@ def resolve(
     for column in file.mapping.columns:
         if column.reference:
             query = statements.lookup(column.reference, tables[column.reference.table])
-            answers = _look_up(conn, query, column.reference, [file.rows[index].get(column.source) for index in rows])
+            answers = _look_up(conn, query, column.reference, [row.values.get(column.source) for row in rows])
             found[column] = {value: ids[0] for value, ids in answers.items()}
-            problems += shown(_problems(seeds, file, column, rows, answers), file.path)
+            problems += shown(_problems(seeds, column, rows, answers), file.path)
     refuse(problems)
     return found
 
@@ -65,17 +65,17 @@ def _look_up(
 
 
 def _problems(
-    seeds: SeedSet, file: SeedFile, column: Column, rows: Sequence[int], answers: Mapping[str, Sequence[str]]
+    seeds: SeedSet, column: Column, rows: Sequence[Row], answers: Mapping[str, Sequence[str]]
 ) -> Iterator[Problem]:
     """Give the references that match no row, or more than one."""
     assert column.reference is not None  # noqa: S101  for mypy: only such columns come here
     reference = column.reference
-    for index in rows:
-        value = file.rows[index].get(column.source)
+    for row in rows:
+        value = row.values.get(column.source)
         matches = len(answers.get(canonical(value), ()))
         if value is None or matches == 1:
             continue
-        what, place = f"{column.source} {quoted(value)} of {file.label(index)}", file.place(index, column.source)
+        what, place = f"{column.source} {quoted(value)} of {row.label}", row.place(column.source)
         if matches:
             message = f"{what} is in {matches} rows of {reference.table} ({reference.match})"
             yield Problem(message, place, f"make {reference.match} unique, or refer to another column")

@@ -19,7 +19,7 @@ from sqlmigrate.seeds.problems import refuse, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.seeds.model import SeedFile, TableName
+    from sqlmigrate.seeds.model import Row, SeedFile, TableName
 
     Target = tuple[TableName, tuple[str, ...]]
 
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 class _Key:
     """The values of a row's conflict target, as they are written."""
 
-    file: SeedFile
-    index: int
+    row: Row
     values: Mapping[str, Any]
 
 
@@ -41,10 +40,10 @@ class Keys:
     _seen: dict[Target, list[_Key]] = field(default_factory=dict)
     _parts: dict[Target, int] = field(default_factory=dict)
 
-    def add(self, file: SeedFile, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    def add(self, file: SeedFile, rows: Mapping[Row, Mapping[str, Any]]) -> None:
         """Take rows that are written next; raises SeedError where two of them are one row."""
         conflict = file.mapping.conflict
-        keys = [_Key(file, index, {name: row[name] for name in conflict}) for index, row in rows.items()]
+        keys = [_Key(row, {name: written[name] for name in conflict}) for row, written in rows.items()]
         self._require_different(keys)
         target = (file.mapping.table, conflict)
         self._seen.setdefault(target, []).extend(keys)
@@ -58,14 +57,14 @@ class Keys:
 
     def _require_different(self, keys: Sequence[_Key]) -> None:
         if len(keys) > 1:
-            refuse(list(shown(_problems(keys, self._same(keys)), keys[0].file.path)))
+            refuse(list(shown(_problems(keys, self._same(keys)), keys[0].row.document.path)))
 
     def _same(self, keys: Sequence[_Key]) -> list[list[int]]:
         """Ask which are the same, each group by their positions from 1; a bad value is told when it is written."""
         values = json.dumps([key.values for key in keys], ensure_ascii=False)
         try:
             with self.conn.transaction(), self.conn.cursor(row_factory=tuple_row) as cursor:
-                query = statements.same_rows(keys[0].file.mapping)
+                query = statements.same_rows(keys[0].row.mapping)
                 return [positions for (positions,) in cursor.execute(query, [values], prepare=False)]
         except psycopg.DataError:
             return []
@@ -73,10 +72,9 @@ class Keys:
 
 def _problems(keys: Sequence[_Key], groups: Sequence[list[int]]) -> Iterator[Problem]:
     for positions in sorted(groups):
-        first, *others = (keys[position - 1] for position in positions)
+        first, *others = (keys[position - 1].row for position in positions)
         for other in others:
-            message = f"{other.file.label(other.index)} is there twice, first at {first.file.place(first.index)}"
-            known = first.file.label(first.index)
-            if known != other.file.label(other.index):
-                message += f" as {known}: they are the same to PostgreSQL"
-            yield Problem(message, other.file.place(other.index), "keep one of the two rows")
+            message = f"{other.label} is there twice, first at {first.place()}"
+            if first.label != other.label:
+                message += f" as {first.label}: they are the same to PostgreSQL"
+            yield Problem(message, other.place(), "keep one of the two rows")

@@ -167,11 +167,11 @@ def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
     mapping = file.mapping
     special = [column.name for column in mapping.columns]
     places = dict.fromkeys((*mapping.conflict, *special, *mapping.default_on_update), Place(file.path))
-    for index, row in enumerate(file.rows):
-        for key in row:
+    for row in file.rows:
+        for key in row.values:
             for column in mapping.columns_of(key):
                 if column.name not in places and column.name not in table.columns:
-                    places[column.name] = file.document.place((mapping.list, index), key=key)
+                    places[column.name] = row.place_of_key(key)
     for name, place in places.items():
         if name not in table.columns:
             yield Problem(f"table {mapping.table} has no column {name}", place, _APPLY_FIRST)
@@ -185,11 +185,11 @@ def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
         table.always.difference(mapping.conflict),
         "is GENERATED ALWAYS AS IDENTITY, so no row can be updated to another number",
     )
-    for index, row in enumerate(file.rows if fixed else ()):
-        for key in row:
+    for row in file.rows if fixed else ():
+        for key in row.values:
             for column in mapping.columns_of(key):
                 if reason := fixed.pop(column.name, None):
-                    place = file.document.place((mapping.list, index), key=key)
+                    place = row.place_of_key(key)
                     yield Problem(
                         f"column {column.name} of {mapping.table} {reason}", place, "leave it out of the rows"
                     )

@@ -23,7 +23,7 @@ from sqlmigrate.seeds.tables import read_tables
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.seeds.model import SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.references import Found
     from sqlmigrate.seeds.tables import Table
 
@@ -65,9 +65,9 @@ def _apply_file(
             found = resolve(conn, seeds, file, wave, tables)
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
-        values = {index: _values(file, index, found) for index in wave}
+        values = {row: _values(row, found) for row in wave}
         keys.add(file, values)
-        for batch in _batches({index: (tuple(row), _json(row)) for index, row in values.items()}):
+        for batch in _batches({row: (tuple(written), _json(written)) for row, written in values.items()}):
             columns = tuple(values[next(iter(batch))])
             new, changed = _write(conn, file, upsert(columns), batch)
             inserted, updated = inserted + new, updated + changed
@@ -75,39 +75,39 @@ def _apply_file(
     return TableResult(file.mapping.table, file.path, inserted, updated, unchanged)
 
 
-def _values(file: SeedFile, index: int, found: Found) -> dict[str, Any]:
+def _values(row: Row, found: Found) -> dict[str, Any]:
     """Give the values of a row by the names of their columns, in the order of these names."""
     values = {
         column.name: found[column][canonical(value)] if column.reference and value is not None else value
-        for key, value in file.rows[index].items()
-        for column in file.mapping.columns_of(key)
+        for key, value in row.values.items()
+        for column in row.mapping.columns_of(key)
     }
     return dict(sorted(values.items()))
 
 
-def _batches(rows: Mapping[int, tuple[tuple[str, ...], str]]) -> Iterator[dict[int, str]]:
+def _batches(rows: Mapping[Row, tuple[tuple[str, ...], str]]) -> Iterator[dict[Row, str]]:
     """Cut rows (their columns and their JSON) into batches of the same columns, neither too many nor too large."""
-    by_columns = sorted(rows, key=lambda index: rows[index][0])
-    for _, same in groupby(by_columns, key=lambda index: rows[index][0]):
-        batch: dict[int, str] = {}
+    by_columns = sorted(rows, key=lambda row: rows[row][0])
+    for _, same in groupby(by_columns, key=lambda row: rows[row][0]):
+        batch: dict[Row, str] = {}
         size = 0
-        for index in same:
-            text = rows[index][1]
+        for row in same:
+            text = rows[row][1]
             if batch and (len(batch) >= _BATCH_ROWS or size + len(text) > _BATCH_CHARACTERS):
                 yield batch
                 batch, size = {}, 0
-            batch[index] = text
+            batch[row] = text
             size += len(text)
         yield batch
 
 
 def _write(
-    conn: psycopg.Connection[Any], file: SeedFile, statement: psycopg.sql.Composed, batch: Mapping[int, str]
+    conn: psycopg.Connection[Any], file: SeedFile, statement: psycopg.sql.Composed, batch: Mapping[Row, str]
 ) -> tuple[int, int]:
     """Send one batch and give the counts of inserted and updated rows; when it fails, name the row."""
 
-    def send(rows: Sequence[int]) -> tuple[int, int]:
-        values = f"[{','.join(batch[index] for index in rows)}]"
+    def send(rows: Sequence[Row]) -> tuple[int, int]:
+        values = f"[{','.join(batch[row] for row in rows)}]"
         # The savepoint keeps the transaction usable for the search of the row when the statement fails.
         with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
             inserted, updated = cursor.execute(statement, [values], prepare=False).fetchone() or (0, 0)
