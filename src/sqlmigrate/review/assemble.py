@@ -74,7 +74,7 @@ def _statements(
     hazards: Iterable[Hazard],
     suppressed: Iterable[Suppressed],
     findings: Mapping[int | None, Sequence[Finding]],
-) -> Iterable[model.Statement]:
+) -> Iterable[model.ReviewedStatement]:
     traced = {one.statement.number: one for one in trace.statements}
     found, allowed = list(hazards), list(suppressed)
     for statement in trace.script.statements():
@@ -94,10 +94,10 @@ def _statement(
     hazards: tuple[Hazard, ...],
     suppressed: tuple[Suppressed, ...],
     findings: tuple[Finding, ...],
-) -> model.Statement:
+) -> model.ReviewedStatement:
     if one is None:
         return _bare(statement, hazards, suppressed, findings)
-    return model.Statement(
+    return model.ReviewedStatement(
         statement.number,
         statement.line,
         _last_line(statement),
@@ -108,9 +108,9 @@ def _statement(
         sum(1 for lock in one.held if lock.level >= STOPS_WRITES),
         names(one.rewrites),
         names(one.scans),
-        one.touched.made,
-        one.touched.changed,
-        one.touched.dropped,
+        one.changes.made,
+        one.changes.changed,
+        one.changes.dropped,
         hazards,
         suppressed,
         findings,
@@ -123,9 +123,9 @@ def _bare(
     hazards: tuple[Hazard, ...] = (),
     suppressed: tuple[Suppressed, ...] = (),
     findings: tuple[Finding, ...] = (),
-) -> model.Statement:
+) -> model.ReviewedStatement:
     """Describe a statement that did not run."""
-    return model.Statement(
+    return model.ReviewedStatement(
         statement.number,
         statement.line,
         _last_line(statement),

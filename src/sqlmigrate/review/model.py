@@ -107,7 +107,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ReviewedStatement:
     """One statement of a script, as it ran on the shadow.
 
     - `line` and `last_line` count from 1; `kind` is what PostgreSQL calls the command, such as ALTER TABLE.
@@ -155,7 +155,7 @@ class Direction:
     checksum: str
     transactional: bool
     text: str | None
-    statements: tuple[Statement, ...]
+    statements: tuple[ReviewedStatement, ...]
     holds: tuple[Hold, ...] = ()
     waits: int = 0
     longest: Hold | None = None

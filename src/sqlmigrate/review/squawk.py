@@ -143,7 +143,7 @@ def _with_answer(finding: Finding, one: Traced | None) -> Finding:
     asked = _QUESTIONS.get(finding.rule)
     if one is None or asked is None:
         return finding
-    if not one.locks and not one.touched.dropped:
+    if not one.locks and not one.changes.dropped:
         return replace(finding, answer="refuted", why="it touches only what this script makes itself")
     yes, why = asked(one)
     return replace(finding, answer="confirmed" if yes else "refuted", why=why)
@@ -177,13 +177,13 @@ def _stops_reads(one: Traced) -> Answer:
 
 
 def _drops(one: Traced) -> Answer:
-    if one.touched.dropped:
-        return True, f"dropped: {', '.join(one.touched.dropped)}"
+    if one.changes.dropped:
+        return True, f"dropped: {', '.join(one.changes.dropped)}"
     return False, "nothing is dropped"
 
 
 def _renames(one: Traced) -> Answer:
-    renamed = [text for text in one.touched.changed if " (now " in text]
+    renamed = [text for text in one.changes.changed if " (now " in text]
     return (True, f"renamed: {', '.join(renamed)}") if renamed else (False, "nothing is renamed")
 
 

@@ -76,7 +76,7 @@ def _by_constraint(context: Context) -> Iterator[Found]:
     for one, name, properties in context.made("constraint"):
         table, definition = str(properties.get("table")), str(properties.get("definition"))
         kind, relation = NEEDS_INDEX.match(definition), one.step.known.get(table)
-        of_whole = f"constraint {properties.get('parent')}" in one.touched.made
+        of_whole = f"constraint {properties.get('parent')}" in one.changes.made
         if kind is None or relation is None or of_whole or not _is_read(one, relation):
             continue
         constraint = name.partition(" on ")[0]
@@ -129,7 +129,7 @@ def _rebuilt(one: Traced) -> Remedy:
 
 def _dropped_slowly(one: Traced) -> Remedy:
     """Give a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
-    names = [text.removeprefix("index ") for text in one.touched.dropped if text.startswith("index ")]
+    names = [text.removeprefix("index ") for text in one.changes.dropped if text.startswith("index ")]
     if any(_is_partitioned(one.step.before.get(f"index {name}", {})) for name in names):
         return "an index of a partitioned table cannot be dropped CONCURRENTLY: plan a moment for it", None
     return None, _ALONE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)

@@ -89,7 +89,7 @@ def existing(one: Traced, name: str) -> str | None:
 
 def _dropped(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        lost = [text for text in one.touched.lost if text.startswith(tuple(f"{kind} " for kind in _HOLDERS))]
+        lost = [text for text in one.changes.lost if text.startswith(tuple(f"{kind} " for kind in _HOLDERS))]
         if lost:
             tables = _original(one, map(_table_of, lost))
             severity: Severity | None = "note" if context.trace.operation == "rollback" else None
@@ -110,7 +110,7 @@ def _used_dropped(context: Context) -> Iterator[Found]:
     for one in context.statements:
         lost = [
             text
-            for text in one.touched.lost
+            for text in one.changes.lost
             if _is_used(one.step.before, text) and not _comes_back(context.after, text)
         ]
         if lost:
@@ -140,8 +140,8 @@ def _cascade(context: Context) -> Iterator[Found]:
         if one.plain or not _CASCADE.search(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO")):
             continue
         words = set(re.findall(r"[\w$]+", one.statement.text.lower()))
-        along = _along(one, {text for text in one.touched.dropped if _is_named(text, words)})
-        victims = [text for text in one.touched.dropped if text not in along]
+        along = _along(one, {text for text in one.changes.dropped if _is_named(text, words)})
+        victims = [text for text in one.changes.dropped if text not in along]
         if victims:
             yield Found(one.statement.number, f"CASCADE also drops {listed(victims)}")
 
@@ -157,9 +157,9 @@ def _along(one: Traced, named: set[str]) -> set[str]:
     before, along = one.step.before, set(named)
     tables = {str(before.get(text, {}).get("table")) for text in named}  # a part's: what else of it goes, goes with it
     while True:
-        more = {text for text in one.touched.dropped if text not in along and _owner(before, text, tables) in along}
+        more = {text for text in one.changes.dropped if text not in along and _owner(before, text, tables) in along}
         more |= {
-            text for text in one.touched.dropped if text not in along and before.get(text, {}).get("table") in tables
+            text for text in one.changes.dropped if text not in along and before.get(text, {}).get("table") in tables
         }
         if not more:
             return along
@@ -182,7 +182,7 @@ def _owner(before: State, text: str, tables: set[str]) -> str | None:
 
 def _renamed(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        for text in one.touched.changed:
+        for text in one.changes.changed:
             match = NOW.match(text)
             if match is None or not _was_there(context, one, f"{match[1]} {match[2]}"):
                 continue
@@ -253,7 +253,7 @@ def _enum_values(context: Context) -> Iterator[Found]:
 
 def _json(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        for text in one.touched.made:
+        for text in one.changes.made:
             for name, properties in _columns(one.step.after, text):
                 if properties.get("type") == "json":
                     table = str(properties.get("table"))

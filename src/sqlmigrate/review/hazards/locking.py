@@ -72,7 +72,7 @@ def _builds_index(one: Traced) -> bool:
     """Whether a statement makes an index, by itself or for a constraint, which is a hazard of its own."""
     return any(
         text.startswith("index ") or NEEDS_INDEX.match(str(one.step.after.get(text, {}).get("definition", "")))
-        for text in one.touched.made
+        for text in one.changes.made
     )
 
 
@@ -80,10 +80,10 @@ def _validated(context: Context) -> Iterator[Found]:
     for together in context.transactions:
         added: dict[str, int] = {}
         for one in together:
-            for text in one.touched.made:
+            for text in one.changes.made:
                 if text.startswith("constraint "):
                     added[text] = one.statement.number
-            for text in one.touched.changed:
+            for text in one.changes.changed:
                 name = text.removeprefix("constraint ")
                 table = one.step.known.get(name.rpartition(" on ")[2])
                 if text in added and table is not None and "VALIDATE" in one.statement.text.upper():

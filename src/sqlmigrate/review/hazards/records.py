@@ -25,7 +25,7 @@ NEEDS_INDEX = re.compile(r"(PRIMARY KEY|UNIQUE|EXCLUDE)\b")
 """How the definition of a constraint begins that has an index of its own."""
 
 NOW = re.compile(r"(materialized view|foreign table|[a-z]+) (.+) \(now (.+)\)$")
-"""How `Touched` says that something was renamed: its kind, its old name, its new one."""
+"""How `ObjectChanges` says that something was renamed: its kind, its old name, its new one."""
 
 _A_RUN = 3  # numbers in a row that are written as one
 
@@ -127,7 +127,7 @@ class Context:
     def made(self, kind: str) -> Iterator[tuple[Traced, str, Mapping[str, Value]]]:
         """Give each object of a kind that a statement made: its name, and its properties behind that statement."""
         for one in self.statements:
-            for text in one.touched.made:
+            for text in one.changes.made:
                 if text.startswith(f"{kind} ") and (properties := one.step.after.get(text)) is not None:
                     yield one, text.removeprefix(f"{kind} "), properties
 
@@ -135,7 +135,7 @@ class Context:
         """Follow something through later renames: give how it is called behind the script, if it is still there."""
         for later in self.statements:
             if later.statement.number > one.statement.number:
-                text = _renamed(text, later.touched.changed)
+                text = _renamed(text, later.changes.changed)
         return text
 
     def goes(self, relation: Relation, one: Traced) -> bool:

@@ -27,10 +27,10 @@ _PRIMARY_KEY = re.compile(r"PRIMARY KEY \(([^()]*)\)")
 def without_rewriting(one: Traced, table: str) -> Remedy:
     """Say what to do instead of the kind of rewrite that a statement is."""
     after = one.step.after
-    made = _column(one.touched.made, table)
+    made = _column(one.changes.made, table)
     if made is not None:
         return _default_later(one.step.before, table, made, after.get(f"column {table}.{made}", {}))
-    changed = _column(one.touched.changed, table)
+    changed = _column(one.changes.changed, table)
     kind = after.get(f"column {table}.{changed}", {}).get("type")
     if changed is not None and kind:
         return _second_column(table, changed, str(kind))
@@ -42,11 +42,11 @@ def without_rewriting(one: Traced, table: str) -> Remedy:
 def without_scanning(one: Traced, table: str) -> Remedy:
     """Say what to do instead of reading a whole table under a lock."""
     after = one.step.after
-    for text in one.touched.made:
+    for text in one.changes.made:
         made = after.get(text, {})
         if text.startswith("constraint ") and made.get("table") == table and (definition := made.get("definition")):
             return _not_valid(table, text.removeprefix("constraint ").partition(" on ")[0], str(definition))
-    column = _column(one.touched.changed, table)
+    column = _column(one.changes.changed, table)
     if column is not None and after.get(f"column {table}.{column}", {}).get("not null"):
         return _proven_by_check(table, column)
     if "PARTITION" in one.statement.text.upper().split():

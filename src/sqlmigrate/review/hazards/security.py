@@ -17,10 +17,10 @@ _DEFINER = re.compile(r"^.*\bSECURITY DEFINER\b", re.MULTILINE)
 
 def _row_security_off(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        made = [text for text in one.touched.made if text.startswith("table ")]
+        made = [text for text in one.changes.made if text.startswith("table ")]
         off = [
             text
-            for text in one.touched.changed
+            for text in one.changes.changed
             if text.startswith("table ") and one.step.before.get(text, {}).get("row security")
         ]
         for found in (*made, *off):
@@ -43,7 +43,7 @@ def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
 
 def _definer(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        for text in (*one.touched.made, *one.touched.changed):
+        for text in (*one.changes.made, *one.changes.changed):
             definition = str(context.after.get(context.at_end(one, text), {}).get("definition", ""))
             head = definition.partition("AS $")[0]
             if text.startswith(("function ", "procedure ")) and _DEFINER.search(head) and not _FIXED_PATH.search(head):
@@ -64,9 +64,9 @@ def _other_rows(context: Context) -> Iterator[Found]:
         words = [
             f"{text} is {how}"
             for how, texts in (
-                ("made", one.touched.made),
-                ("changed", one.touched.changed),
-                ("dropped", one.touched.dropped),
+                ("made", one.changes.made),
+                ("changed", one.changes.changed),
+                ("dropped", one.changes.dropped),
             )
             for text in texts
             if text.startswith(tuple(f"{kind} " for kind in _ON_ROWS))
@@ -74,7 +74,7 @@ def _other_rows(context: Context) -> Iterator[Found]:
             and (table := one.step.known.get(text.rpartition(" on ")[2]))
             and not context.goes(table, one)
         ]
-        for text in one.touched.changed:
+        for text in one.changes.changed:
             before, after = one.step.before.get(text, {}), one.step.after.get(text, {})
             if (
                 text.removeprefix("table ") in one.step.known

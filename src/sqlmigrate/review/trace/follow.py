@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.pq import TransactionStatus
 
-from sqlmigrate.review.trace.objects import RELATION, Touched, read_objects, touched
+from sqlmigrate.review.trace.objects import RELATION, ObjectChanges, changes_between, read_objects
 from sqlmigrate.review.trace.observe import read_relations, rewritten
 from sqlmigrate.schema import Name, Schema, Value
 from sqlmigrate.schema.read import read_schema
@@ -31,7 +31,7 @@ _ASIDE = "sqlmigrate_review"
 
 
 class State(Mapping[str, Mapping[str, Value]]):
-    """A schema, whose objects are found by kind and name in one text, as `Touched` names them."""
+    """A schema, whose objects are found by kind and name in one text, as `ObjectChanges` names them."""
 
     def __init__(self, schema: Schema | None = None) -> None:
         self._objects = schema.objects if schema else {}
@@ -67,7 +67,7 @@ class Step:
     after: State = field(default_factory=State, repr=False)
     known: Mapping[str, Relation] = field(default_factory=dict, repr=False)
     gone: frozenset[int] = frozenset()
-    touched: Touched = field(default_factory=Touched)
+    changes: ObjectChanges = field(default_factory=ObjectChanges)
     rewrites: tuple[Relation, ...] = ()
 
     def name_of(self, relation: Relation) -> str:
@@ -109,7 +109,7 @@ class Follower:
             self._state,
             {**known, **self._known},
             frozenset(was.keys() - now.keys()) & self.relations.keys(),
-            touched(old, new, self._keys),
+            changes_between(old, new, self._keys),
             tuple(item for item in rewritten(was, now) if item.oid in self.relations),
         )
 

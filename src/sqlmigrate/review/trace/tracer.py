@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.review.model import Lock
-    from sqlmigrate.review.trace.objects import Touched
+    from sqlmigrate.review.trace.objects import ObjectChanges
     from sqlmigrate.review.trace.observe import Relation
     from sqlmigrate.review.trace.passes import Seen
     from sqlmigrate.schema.read import Snapshot
@@ -68,9 +68,9 @@ class Traced:
     notes: tuple[str, ...] = ()
 
     @property
-    def touched(self) -> Touched:
+    def changes(self) -> ObjectChanges:
         """What it made, changed and dropped."""
-        return self.step.touched
+        return self.step.changes
 
     @property
     def rewrites(self) -> tuple[Relation, ...]:

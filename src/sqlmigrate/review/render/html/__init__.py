@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.review.model import Direction, Hazard, Report, Target
-    from sqlmigrate.review.render.words import Group, Place
+    from sqlmigrate.review.render.words import FoundHazard, Group
 
 _UNDONE = ("exact", "text_only", "order_only")
 _WHEN = {"apply": "When applying", "rollback": "When rolling back"}
@@ -161,7 +161,7 @@ def _decision(group: Group, report: Report) -> Html:
     return tag("li", badge(group.severity), tag("div", heading, told, also if others else None))
 
 
-def _link(place: Place, *, several: bool) -> Html:
+def _link(place: FoundHazard, *, several: bool) -> Html:
     where = f"{place.migration.migration_id}, line {place.hazard.line}" if several else f"line {place.hazard.line}"
     return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.statement.number}")
 
