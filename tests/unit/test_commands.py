@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.sql.statement.command import command
+from sqlmigrate.sql.statement.command import command_of
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ from sqlmigrate.sql.statement.command import command
     ],
 )
 def test_a_statement_is_called_as_the_documentation_does(text, name):
-    assert command(text) == name
+    assert command_of(text) == name

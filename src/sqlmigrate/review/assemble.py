@@ -10,7 +10,7 @@ from sqlmigrate.review.hazards import sorted_out
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES, Taken, holds, longest
 from sqlmigrate.review.squawk import answered
 from sqlmigrate.review.trace.observe import names
-from sqlmigrate.sql.statement.command import command
+from sqlmigrate.sql.statement.command import command_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -130,7 +130,7 @@ def _bare(
         statement.line,
         _last_line(statement),
         _shown(statement),
-        command(statement.text),
+        command_of(statement.text),
         hazards=hazards,
         suppressed=suppressed,
         findings=findings,

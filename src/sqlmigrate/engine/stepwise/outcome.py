@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 
 from sqlmigrate import queries
 from sqlmigrate.connection import Command, undisturbed
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.names import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

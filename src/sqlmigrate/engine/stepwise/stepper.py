@@ -16,21 +16,21 @@ from sqlmigrate.connection import Command, undisturbed
 from sqlmigrate.engine.stepwise import errors as halfway
 from sqlmigrate.engine.stepwise import outcome
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
-from sqlmigrate.engine.stepwise.words import (
-    WANTS_OUT,
-    begins,
-    is_rolled_back,
-    may_commit,
-    open_block,
-    resets_session,
-    sets_up_session,
-)
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
 from sqlmigrate.events import Resumed
-from sqlmigrate.sql.statement.parse import Kind, classify
+from sqlmigrate.sql.statement.effect import (
+    WANTS_OUT,
+    Kind,
+    begins,
+    classify,
+    is_rolled_back,
+    may_commit,
+    open_block,
+)
+from sqlmigrate.sql.statement.session import resets_session, sets_up_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

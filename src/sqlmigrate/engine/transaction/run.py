@@ -33,7 +33,7 @@ from sqlmigrate.engine.wire.session import (
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.sql.advice import advice
-from sqlmigrate.sql.scan import leading_words
+from sqlmigrate.sql.statement.effect import sets_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -172,7 +172,7 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     said = server_message(error.diag, str(error))
     if step.statement is None:
         return _own_failure(job, step.command, said)
-    is_late = said.sqlstate == _ACTIVE_TRANSACTION and leading_words(step.statement.text, 2) == ["set", "transaction"]
+    is_late = said.sqlstate == _ACTIVE_TRANSACTION and sets_transaction(step.statement.text)
     return ExecutionError(
         said.message,
         hint=_ISOLATION

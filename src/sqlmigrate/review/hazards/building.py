@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sqlmigrate.review.hazards.locking import strongest, tables_stopped
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed
 from sqlmigrate.sql.scan import skip_gap
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.names import quote
+from sqlmigrate.sql.statement.subject import detaches_at_once, index_built_if_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ _ON_ONLY = re.compile(r"CREATE (?:UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")+\"|\S+) ON 
 _IF_NOT_EXISTS = re.compile(r"\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 _REINDEX = re.compile(r"^(REINDEX (?:\([^)]*\) )?\w+)", re.IGNORECASE)
 _WHEN_CHECKED = re.compile(r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$")
-_ALONE = "-- transactional: false\n"
+_OUTSIDE = "-- transactional: false\n"
 _CONSTRAINT_BY_PARTITION = (
     "add it with ALTER TABLE ONLY to the partitioned table, give each partition a unique index that is built "
     "CONCURRENTLY and made its constraint with USING INDEX, and attach these with ALTER INDEX ... ATTACH PARTITION"
@@ -46,7 +47,7 @@ def _not_concurrent(context: Context) -> Iterator[Found]:
             seen = f"index {name} is built while {table} is locked in mode {lock.mode}"
             seen += ", so reads wait too" if lock.mode == "ACCESS EXCLUSIVE" else ""
             instead = _PARTITION_BY_PARTITION if _is_partitioned(properties) else None
-            yield Found(one.statement.number, seen, (lock.name,), _ALONE + _built(name, made), instead=instead)
+            yield Found(one.statement.number, seen, (lock.name,), _OUTSIDE + _built(name, made), instead=instead)
 
 
 def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, Mapping[str, Value]]]:
@@ -88,7 +89,7 @@ def _by_constraint(context: Context) -> Iterator[Found]:
         elif kind[1] != "EXCLUDE" and index:
             when = _WHEN_CHECKED.search(definition)
             rewrite = (
-                f"{_ALONE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
+                f"{_OUTSIDE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
                 f"-- and then, which is quick:\n"
                 f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint}"
                 f"{when[0] if when else ''};"
@@ -124,7 +125,7 @@ def _words(one: Traced) -> str:
 
 def _rebuilt(one: Traced) -> Remedy:
     words = _REINDEX.sub(r"\1 CONCURRENTLY", _words(one), count=1)
-    return None, f"{_ALONE}{words};"
+    return None, f"{_OUTSIDE}{words};"
 
 
 def _dropped_slowly(one: Traced) -> Remedy:
@@ -132,17 +133,15 @@ def _dropped_slowly(one: Traced) -> Remedy:
     names = [text.removeprefix("index ") for text in one.changes.dropped if text.startswith("index ")]
     if any(_is_partitioned(one.step.before.get(f"index {name}", {})) for name in names):
         return "an index of a partitioned table cannot be dropped CONCURRENTLY: plan a moment for it", None
-    return None, _ALONE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
+    return None, _OUTSIDE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
 
 
 def _detached(context: Context) -> Iterator[Found]:
     for one in context.statements:
         words = _words(one)
-        if one.command == "ALTER TABLE" and re.search(r"\bDETACH PARTITION\b", words, re.IGNORECASE):
-            stopped = tables_stopped(one.locks)
-            if stopped and not re.search(r"\b(CONCURRENTLY|FINALIZE)\b", words, re.IGNORECASE):
-                seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
-                yield Found(one.statement.number, seen, tuple(stopped), f"{_ALONE}{words} CONCURRENTLY;")
+        if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := tables_stopped(one.locks)):
+            seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
+            yield Found(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
 
 
 def _refreshed(context: Context) -> Iterator[Found]:
@@ -156,13 +155,12 @@ def _refreshed(context: Context) -> Iterator[Found]:
 
 def _if_not_exists(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        node = context.node(one.statement.number, "index_stmt")
-        if node is not None and node.concurrent and node.if_not_exists:
-            name = quote(node.relation.schemaname, node.idxname)
+        if index := index_built_if_missing(one.statement.text):
+            name = quote(index.schema, index.name)
             rewrite = (
-                f"{_ALONE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
+                f"{_OUTSIDE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
             )
-            yield Found(one.statement.number, f"{node.idxname} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
+            yield Found(one.statement.number, f"{index.name} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
 
 
 RULES = (

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.review.hazards.records import NOW, Context, Found, Rule, listed
-from sqlmigrate.sql.statement.bodies import done
 from sqlmigrate.sql.statement.command import HIDING
-from sqlmigrate.sql.statement.parse import parse_tree
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.effect import says_cascade
+from sqlmigrate.sql.statement.rows import changes_columns_later, enum_change, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,10 +28,7 @@ _CALLED = (
     "view", "foreign table", "function", "procedure", "aggregate", "sequence", "type", "domain", "schema", "extension",
 )  # fmt: skip
 _RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
-_CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
-_SETS_LATER = re.compile(r"\b(?:SET\s+NOT\s+NULL|DROP\s+DEFAULT)\b", re.IGNORECASE)
 _UNSAFE_NEW_VALUE = "55P04"
-_WRITES = re.compile(r"\b(?:UPDATE|DELETE|TRUNCATE)\b", re.IGNORECASE)
 
 
 def _all_rows(context: Context) -> Iterator[Found]:
@@ -43,36 +39,10 @@ def _all_rows(context: Context) -> Iterator[Found]:
             if tables:
                 yield Found(number, f"TRUNCATE empties {listed(tables)} under ACCESS EXCLUSIVE", tables)
             continue
-        for kind, node in (context.nodes[number], *_in_block(one)) if number in context.nodes else ():
-            word, relations = _written_whole(kind, node)
-            for relation in relations:
-                if target := existing(one, quoted(relation.schemaname, relation.relname)):
-                    yield Found(number, f"{word} {target} is written", (target,))
-
-
-def _in_block(one: Traced) -> Iterator[tuple[str, Any]]:
-    """Give the kind and node of what a DO block writes, as far as it stands there."""
-    for text in done(one.statement.text, _WRITES):
-        tree = parse_tree(text)
-        if tree is not None and tree.stmts and (kind := tree.stmts[0].stmt.WhichOneof("node")):
-            yield kind, getattr(tree.stmts[0].stmt, kind)
-
-
-def _written_whole(kind: str, node: Any) -> tuple[str, list[Any]]:
-    """Say which relations a statement writes whole, and how; none where it chooses rows."""
-    if kind == "truncate_stmt":
-        return "TRUNCATE in a DO block: every row of", [item.range_var for item in node.relations]
-    joined = {"update_stmt": "from_clause", "delete_stmt": "using_clause"}.get(kind)
-    if joined is None or node.HasField("where_clause") or getattr(node, joined):
-        return "", []
-    return f"{kind.partition('_')[0].upper()} without WHERE: every row of", [node.relation]
-
-
-def quoted(schema: str, name: str) -> str:
-    """Write a name as the catalogs' quote_ident would where it needs no quotes, else quoted."""
-    return ".".join(
-        part if re.fullmatch(r"[a-z_][a-z0-9_$]*", part) else quote(part) for part in (schema, name) if part
-    )
+        for command, table in written_whole(one.statement.text):
+            if target := existing(one, table.quoted):
+                how = "TRUNCATE in a DO block" if command == "TRUNCATE" else f"{command} without WHERE"
+                yield Found(number, f"{how}: every row of {target} is written", (target,))
 
 
 def existing(one: Traced, name: str) -> str | None:
@@ -137,7 +107,7 @@ def _parted(text: str) -> tuple[str, str]:
 
 def _cascade(context: Context) -> Iterator[Found]:
     for one in context.statements:
-        if one.plain or not _CASCADE.search(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO")):
+        if one.plain or not says_cascade(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO")):
             continue
         words = set(re.findall(r"[\w$]+", one.statement.text.lower()))
         along = _along(one, {text for text in one.changes.dropped if _is_named(text, words)})
@@ -189,9 +159,9 @@ def _renamed(context: Context) -> Iterator[Found]:
             old, new = f"{match[1]} {match[2]}", match[3]
             if _is_called_by_name(old, new) and not (match[1] in _RELATIONS and _comes_back(context.after, old)):
                 yield Found(one.statement.number, f"{old} is called {new} now", _original(one, [_table_of(old)]))
-        node = context.node(one.statement.number, "alter_enum_stmt")
-        if node is not None and node.old_val:
-            yield Found(one.statement.number, f"value {node.old_val!r} of an enum is called {node.new_val!r} now")
+        change = enum_change(one.statement.text)
+        if change is not None and change.old:
+            yield Found(one.statement.number, f"value {change.old!r} of an enum is called {change.new!r} now")
 
 
 def _was_there(context: Context, one: Traced, text: str) -> bool:
@@ -228,7 +198,7 @@ def _fails_on_rows(context: Context) -> Iterator[Found]:
 
 def _fills(one: Traced) -> bool:
     """Whether a statement that runs others inside sets NOT NULL, or takes the default away, behind the column."""
-    return one.command in HIDING and bool(_SETS_LATER.search(one.statement.text))
+    return one.command in HIDING and changes_columns_later(one.statement.text)
 
 
 def _has_default_type(one: Traced, properties: Mapping[str, Value]) -> bool:
@@ -243,9 +213,9 @@ def _enum_values(context: Context) -> Iterator[Found]:
         return
     number = error.statement or len(context.statements) + 1
     for statement in context.all_statements:
-        node = context.node(statement.number, "alter_enum_stmt")
-        if node is not None and node.new_val and statement.number < number and f'"{node.new_val}"' in error.message:
-            seen = f"the value {node.new_val!r}, which statement {statement.number} adds to an enum, is used"
+        change = enum_change(statement.text) if statement.number < number else None
+        if change is not None and change.new and f'"{change.new}"' in error.message:
+            seen = f"the value {change.new!r}, which statement {statement.number} adds to an enum, is used"
             yield Found(number, f"{seen} in the same transaction")
             return
     yield Found(number, error.message)

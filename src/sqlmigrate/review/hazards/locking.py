@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
+from sqlmigrate.sql.statement.rows import inserts_given_rows
+from sqlmigrate.sql.statement.subject import validates_constraint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +88,7 @@ def _validated(context: Context) -> Iterator[Found]:
             for text in one.changes.changed:
                 name = text.removeprefix("constraint ")
                 table = one.step.known.get(name.rpartition(" on ")[2])
-                if text in added and table is not None and "VALIDATE" in one.statement.text.upper():
+                if text in added and table is not None and validates_constraint(one.statement.text):
                     seen = (
                         f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
                     )
@@ -119,7 +121,7 @@ def _held_in(together: list[Traced]) -> Iterator[Found]:
 def _data(context: Context) -> Iterator[Found]:
     """Report, at the first of them, statements that copy or change rows while strong locks are held."""
     for together in context.transactions:
-        busy = [one for one in together if tables_stopped(one.held) and _takes_time_by_rows(context, one)]
+        busy = [one for one in together if tables_stopped(one.held) and _takes_time_by_rows(one)]
         if not busy:
             continue
         held = tables_stopped(busy[-1].held)
@@ -130,11 +132,10 @@ def _data(context: Context) -> Iterator[Found]:
         yield Found(busy[0].statement.number, seen, tuple(held))
 
 
-def _takes_time_by_rows(context: Context, one: Traced) -> bool:
+def _takes_time_by_rows(one: Traced) -> bool:
     """Whether a statement writes rows that it finds, and not the few that stand in it."""
     if one.command == "INSERT":
-        node = context.node(one.statement.number, "insert_stmt")
-        return node is None or not node.select_stmt.select_stmt.values_lists
+        return not inserts_given_rows(one.statement.text)
     return one.command in _WRITES
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.review.trace.follow import State
-from sqlmigrate.sql.statement.parse import parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -67,7 +66,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Context:
-    """What rules look at: a trace, the parse trees of its script, the schema before and after.
+    """What rules look at: a trace, and the schema before and after.
 
     `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody.
     """
@@ -85,21 +84,6 @@ class Context:
     def all_statements(self) -> list[Statement]:
         """All statements of the script, also those behind one that failed."""
         return list(self.trace.script.statements())
-
-    @cached_property
-    def nodes(self) -> dict[int, tuple[str, Any]]:
-        """The kind and the node of each statement that can be parsed, by its number."""
-        found = {}
-        for statement in self.all_statements:
-            tree = parse_tree(statement.text)
-            if tree is not None and tree.stmts and (kind := tree.stmts[0].stmt.WhichOneof("node")):
-                found[statement.number] = (kind, getattr(tree.stmts[0].stmt, kind))
-        return found
-
-    def node(self, number: int, kind: str) -> Any:
-        """Give the node of a statement if it is of a kind, else None."""
-        found = self.nodes.get(number)
-        return found[1] if found and found[0] == kind else None
 
     @cached_property
     def before(self) -> State:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.names import quote
+from sqlmigrate.sql.statement.subject import speaks_of_partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def without_scanning(one: Traced, table: str) -> Remedy:
     column = _column(one.changes.changed, table)
     if column is not None and after.get(f"column {table}.{column}", {}).get("not null"):
         return _proven_by_check(table, column)
-    if "PARTITION" in one.statement.text.upper().split():
+    if speaks_of_partition(one.statement.text):
         words = (
             "prove beforehand, by a check that is added NOT VALID and validated, that the rows lie within the bounds, "
             "or of a default partition, that none belongs to the new one: nothing is read then"

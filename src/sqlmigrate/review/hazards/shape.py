@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.data import existing, quoted
+from sqlmigrate.review.hazards.data import existing
 from sqlmigrate.review.hazards.records import Context, Found, Rule, listed, ranges
 from sqlmigrate.sql.directives import parse_duration
+from sqlmigrate.sql.statement.session import value_set
+from sqlmigrate.sql.statement.subject import altered_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +20,6 @@ _COLUMNS = r"\(([^()]*)\)"
 _FOREIGN_KEY = re.compile(rf"FOREIGN KEY {_COLUMNS} REFERENCES (\S+?)\(")
 _INDEX_COLUMNS = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*)?$")
 _ORDERING = re.compile(r" (?:DESC|ASC|NULLS FIRST|NULLS LAST)\b")
-_SET_CONFIG = re.compile(r"set_config\s*\(\s*'lock_timeout'\s*,\s*'([^']*)'", re.IGNORECASE)
 _WRITES = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY", "DO", "CALL", "SELECT"})
 _LONG = 10_000  # milliseconds
 
@@ -68,10 +69,10 @@ def _could_be_one(context: Context) -> Iterator[Found]:
 def _altered_in(context: Context, together: list[Traced]) -> Iterator[Found]:
     altered: dict[str, list[Traced]] = {}
     for one in together:
-        node = context.node(one.statement.number, "alter_table_stmt")
-        if node is None or one.command != "ALTER TABLE":
+        table = altered_table(one.statement.text) if one.command == "ALTER TABLE" else None
+        if table is None:
             continue
-        name = existing(one, quoted(node.relation.schemaname, node.relation.relname))
+        name = existing(one, table.quoted)
         if name is not None and not _rows_between(context, altered.get(name, []), one, name):
             altered.setdefault(name, []).append(one)
     for name, several in altered.items():
@@ -101,20 +102,10 @@ def _rows_between(context: Context, earlier: list[Traced], one: Traced, table: s
 
 def _lock_timeout(context: Context) -> Iterator[Found]:
     for statement in context.all_statements:
-        node = context.node(statement.number, "variable_set_stmt")
-        value = _value(node) if node is not None and node.name.lower() == "lock_timeout" else None
-        if value is None and (match := _SET_CONFIG.search(statement.text)):
-            value = match[1]
+        value = value_set(statement.text, "lock_timeout")
         if value is not None and not _is_short(value):
-            seen = f"the script sets lock_timeout to {value}"
+            seen = f"the script sets lock_timeout to {value if value != 'DEFAULT' else 'its default'}"
             yield Found(statement.number, seen, (), "-- sqlmigrate: lock_timeout=2s")
-
-
-def _value(node: Any) -> str:
-    for item in node.args:
-        constant = item.a_const
-        return constant.sval.sval if constant.HasField("sval") else str(constant.ival.ival)
-    return "its default"
 
 
 def _is_short(value: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -17,9 +17,8 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.review.locks import LEVELS
 from sqlmigrate.review.trace.observe import Key, read_locks
-from sqlmigrate.sql.statement.command import command
-from sqlmigrate.sql.statement.parse import has_option, parse_tree
-from sqlmigrate.sql.statement.subject import quote, subject
+from sqlmigrate.sql.statement.command import command_of
+from sqlmigrate.sql.statement.subject import is_vacuum_full, subject_of, vacuumed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +59,7 @@ def obstacles(connection: Connection, text: str) -> list[Obstacle]:
 
 def _named(text: str) -> list[tuple[str, str]]:
     """Give the relations that a statement names, and the mode in which to hold each."""
-    about = subject(text)
+    about = subject_of(text)
     if about.action == "create index" and about.relation:
         return [(about.relation, _WRITER)]
     if about.action == "drop index" and about.name:
@@ -69,15 +68,7 @@ def _named(text: str) -> list[tuple[str, str]]:
         return [(about.relation, _WRITER if about.concurrently else _MAINTENANCE)]
     if about.action == "detach partition" and about.relation and about.name:
         return [(about.relation, _READER), (about.name, _READER)]
-    return [(name, _MAINTENANCE) for name in _vacuumed(text)]
-
-
-def _vacuumed(text: str) -> list[str]:
-    tree = parse_tree(text) if command(text) in ("VACUUM", "ANALYZE", "CLUSTER") else None
-    if tree is None or not tree.stmts or tree.stmts[0].stmt.WhichOneof("node") != "vacuum_stmt":
-        return []
-    relations = (item.vacuum_relation.relation for item in tree.stmts[0].stmt.vacuum_stmt.rels)
-    return [quote(item.schemaname, item.relname) for item in relations]
+    return [(name, _MAINTENANCE) for name in vacuumed(text)]
 
 
 def from_table(text: str, relations: Relations, wanted: Sequence[Obstacle]) -> dict[Key, int]:
@@ -93,16 +84,12 @@ def from_table(text: str, relations: Relations, wanted: Sequence[Obstacle]) -> d
 
 
 def _documented(text: str) -> int:
-    name = command(text)
-    tree = parse_tree(text)
-    node: Any = tree.stmts[0].stmt if tree is not None and tree.stmts else None
-    if name == "VACUUM" and node is not None and has_option(node.vacuum_stmt.options, "full", default=False):
+    name, concurrently = command_of(text), subject_of(text).concurrently
+    if is_vacuum_full(text) or name == "CLUSTER":
         return LEVELS["ACCESS EXCLUSIVE"]
-    if name == "REINDEX" and not subject(text).concurrently:
+    if name == "REINDEX" and not concurrently:
         return LEVELS["SHARE"]
-    if name == "CLUSTER":
-        return LEVELS["ACCESS EXCLUSIVE"]
-    known = name in ("VACUUM", "ANALYZE", "REINDEX") or subject(text).concurrently
+    known = name in ("VACUUM", "ANALYZE", "REINDEX") or concurrently
     return LEVELS["SHARE UPDATE EXCLUSIVE"] if known else 0
 
 
