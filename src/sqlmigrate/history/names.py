@@ -21,7 +21,7 @@ WRITTEN = ("_yoyo_migration", "_yoyo_log", "applied", "log", "journal")
 
 def ours(schema: str, owners: Iterable[str]) -> Tables:
     """Give our tables as they are looked at before they are believed."""
-    return Tables(schema, TABLES, tuple(owners), alone=True)
+    return Tables(schema, TABLES, tuple(owners), own_schema=True)
 
 
 def names_ours(text: str, schema: str) -> bool:

@@ -66,7 +66,13 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
         raise _unknown_tables(connection, tables, error) from None
     _require_known(version, schema)
     applied = _in_application_order(rows)
-    return History(applied, version, half_way, lambda name: _texts(connection, tables, name), shared)
+    return History(
+        applied=applied,
+        version=version,
+        half_way=half_way,
+        texts=lambda name: _texts(connection, tables, name),
+        shared=shared,
+    )
 
 
 def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: bool) -> HistoryError:
@@ -153,14 +159,14 @@ def _in_application_order(rows: Iterable[dict[str, Any]]) -> tuple[Applied, ...]
     for row in rows:
         marked = bool(row["marked"]) if row["seq"] is not None else False
         applied = Applied(
-            row["migration_id"],
-            row["migration_hash"],
-            row["applied_at_utc"],
-            row["seq"],
-            marked,
-            row["checksum"],
-            row["sha256"],
-            row["rollback_checksum"],
+            migration_id=row["migration_id"],
+            migration_hash=row["migration_hash"],
+            applied_at=row["applied_at_utc"],
+            seq=row["seq"],
+            marked=marked,
+            checksum=row["checksum"],
+            sha256=row["sha256"],
+            rollback_checksum=row["rollback_checksum"],
         )
         (theirs if applied.seq is None else ours).append(applied)
     result = sorted(ours, key=lambda row: row.seq or 0)

@@ -47,13 +47,13 @@ _PLAIN_HINT = "what hangs on a table runs with your rights; see who made it, and
 class Tables:
     """Tables of a history in a schema; `owners` are the roles that the configuration trusts with them.
 
-    `alone` says that the schema is the history's own, so that its owner and who may CREATE in it count too.
+    `own_schema` says that the schema is the history's own, so that its owner and who may CREATE in it count too.
     """
 
     schema: str
     names: tuple[str, ...]
     owners: tuple[str, ...] = ()
-    alone: bool = False
+    own_schema: bool = False
 
     def only(self, *names: str) -> Tables:
         """Give some of them."""
@@ -147,7 +147,9 @@ def doubts(tables: Tables) -> str:
     """Give a query with a row for each reason against the tables."""
     values = {"owners": _array(tables.owners), "tables": _array(tables.names)}
     text = sql.SQL(queries.load("trust")["doubts"])
-    return text.format(space=sql.Literal(tables.schema), alone=sql.Literal(tables.alone), **values).as_string()
+    return text.format(
+        space=sql.Literal(tables.schema), own_schema=sql.Literal(tables.own_schema), **values
+    ).as_string()
 
 
 def _array(names: Iterable[str]) -> sql.Composed:

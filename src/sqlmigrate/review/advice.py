@@ -14,7 +14,7 @@ from sqlmigrate.sql.statement.effect import open_block
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
-    from sqlmigrate.review.hazards import Found, Rule
+    from sqlmigrate.review.hazards import Occurrence, Rule
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
 
@@ -37,7 +37,7 @@ class Advice:
     transactional: bool
     _known: dict[tuple[int, bool, str], str | None] = field(default_factory=dict)
 
-    def judged(self, rule: Rule, found: Found) -> Found:
+    def judged(self, rule: Rule, found: Occurrence) -> Occurrence:
         """Give what was found as it is where its SQL runs, else without the SQL and with a word on why."""
         if found.rewrite is None:
             return found

@@ -9,7 +9,7 @@ from sqlmigrate.review import model, statistics
 from sqlmigrate.review.hazards import sorted_out
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES, Taken, holds, longest
 from sqlmigrate.review.squawk import answered
-from sqlmigrate.review.trace.observe import names
+from sqlmigrate.review.trace.readings import names
 from sqlmigrate.sql.statement.command import command_of
 
 if TYPE_CHECKING:
@@ -39,32 +39,32 @@ def direction(
     steps = [Taken(one.statement.number, one.taken, one.held) for one in trace.statements]
     held = holds(steps)
     return model.Direction(
-        operation,
-        str(trace.script.path),
-        trace.script.sha256,
-        trace.script.checksum,
-        trace.transactional,
-        _whole(trace.script),
-        tuple(_statements(trace, hazards, suppressed, by_statement)),
-        held,
-        sum(1 for one in trace.statements if any(lock.level >= STOPS_CHANGES for lock in one.taken)),
-        longest(held),
-        _words(trace.error) if trace.error else None,
-        tuple(by_statement.get(None, ())),
-        (*trace.notes, *idle),
+        operation=operation,
+        path=str(trace.script.path),
+        sha256=trace.script.sha256,
+        checksum=trace.script.checksum,
+        transactional=trace.transactional,
+        text=_whole(trace.script),
+        statements=tuple(_statements(trace, hazards, suppressed, by_statement)),
+        holds=held,
+        waits=sum(1 for one in trace.statements if any(lock.level >= STOPS_CHANGES for lock in one.taken)),
+        longest=longest(held),
+        error=_words(trace.error) if trace.error else None,
+        findings=tuple(by_statement.get(None, ())),
+        notes=(*trace.notes, *idle),
     )
 
 
 def not_run(script: Script, operation: Operation, error: str, *, transactional: bool) -> Direction:
     """Describe a script that was not run, and why."""
     return model.Direction(
-        operation,
-        str(script.path),
-        script.sha256,
-        script.checksum,
-        transactional,
-        _whole(script),
-        tuple(_bare(statement) for statement in script.readable_statements()),
+        operation=operation,
+        path=str(script.path),
+        sha256=script.sha256,
+        checksum=script.checksum,
+        transactional=transactional,
+        text=_whole(script),
+        statements=tuple(_bare(statement) for statement in script.readable_statements()),
         error=error,
     )
 
@@ -98,23 +98,23 @@ def _statement(
     if one is None:
         return _bare(statement, hazards, suppressed, findings)
     return model.ReviewedStatement(
-        statement.number,
-        statement.line,
-        _last_line(statement),
-        _shown(statement),
-        one.command,
-        one.own,
-        one.taken,
-        sum(1 for lock in one.held if lock.level >= STOPS_WRITES),
-        names(one.rewrites),
-        names(one.scans),
-        one.changes.made,
-        one.changes.changed,
-        one.changes.dropped,
-        hazards,
-        suppressed,
-        findings,
-        one.notes,
+        number=statement.number,
+        line=statement.line,
+        last_line=_last_line(statement),
+        text=_shown(statement),
+        kind=one.command,
+        own=one.own,
+        taken=one.taken,
+        held_before=sum(1 for lock in one.held if lock.level >= STOPS_WRITES),
+        rewrites=names(one.rewrites),
+        scans=names(one.scans),
+        made=one.changes.made,
+        changed=one.changes.changed,
+        dropped=one.changes.dropped,
+        hazards=hazards,
+        suppressed=suppressed,
+        findings=findings,
+        notes=one.notes,
     )
 
 
@@ -126,11 +126,11 @@ def _bare(
 ) -> model.ReviewedStatement:
     """Describe a statement that did not run."""
     return model.ReviewedStatement(
-        statement.number,
-        statement.line,
-        _last_line(statement),
-        _shown(statement),
-        command_of(statement.text),
+        number=statement.number,
+        line=statement.line,
+        last_line=_last_line(statement),
+        text=_shown(statement),
+        kind=command_of(statement.text),
         hazards=hazards,
         suppressed=suppressed,
         findings=findings,

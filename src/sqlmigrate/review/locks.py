@@ -61,7 +61,7 @@ def blocks(kind: str, level: int) -> str:
 def make_lock(kind: str, name: str, mode: str, source: Source = "seen") -> Lock:
     """Make a lock from its mode, as LOCK TABLE writes it."""
     level = LEVELS[mode]
-    return Lock(kind, name, mode, level, blocks(kind, level), source)
+    return Lock(kind=kind, name=name, mode=mode, level=level, blocks=blocks(kind, level), source=source)
 
 
 @dataclass(frozen=True, slots=True)

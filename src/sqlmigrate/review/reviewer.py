@@ -89,7 +89,15 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     findings = {id(item[1]): found for item, found in zip(scripts, linted.findings, strict=True)}
     trips = _trips(question, shadow, options, observer)
     with ExitStack() as stack:
-        reviewer = _Reviewer(question, shadow, options, observer, findings, trips, stack)
+        reviewer = _Reviewer(
+            question=question,
+            shadow=shadow,
+            options=options,
+            observer=observer,
+            findings=findings,
+            proofs=trips,
+            stack=stack,
+        )
         names = _announced("review", [item.migration_id for item in question.wanted], observer)
         found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
         notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
@@ -111,16 +119,16 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
     target = question.target
     touched = {name for item in found for name in _tables(item)}
     return model.Report(
-        model.worst(tuple(item.verdict for item in found)),
-        assemble.headline(found),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
-        found,
-        statistics.relevant(target, touched) if target else None,
-        (*question.notes, *shadow.notes),
-        tuple(_not_checked(question, shadow, linted, found)),
-        _settings(question, shadow),
-        shadow.isolation,
+        verdict=model.worst(tuple(item.verdict for item in found)),
+        headline=assemble.headline(found),
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
+        migrations=found,
+        target=statistics.relevant(target, touched) if target else None,
+        notes=(*question.notes, *shadow.notes),
+        not_checked=tuple(_not_checked(question, shadow, linted, found)),
+        settings=_settings(question, shadow),
+        isolation=shadow.isolation,
     )
 
 
@@ -305,15 +313,15 @@ class _Reviewer:
         proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
         late = self._out_of_order(migration)
         return model.Migration(
-            migration.migration_id,
-            up,
-            down,
-            proof,
-            tuple(as_json(changes)),
-            tuple(as_text(changes)),
-            migration.depends,
-            late,
-            assemble.verdict(up, down, proof, late),
+            migration_id=migration.migration_id,
+            apply=up,
+            rollback=down,
+            proof=proof,
+            changes=tuple(as_json(changes)),
+            change_lines=tuple(as_text(changes)),
+            depends=migration.depends,
+            out_of_order=late,
+            verdict=assemble.verdict(up, down, proof, late),
             notes=(
                 *((_ELSEWHERE,) if elsewhere else ()),
                 *(note for script, _ in migration.scripts() for note in asks_where(script)),
@@ -354,7 +362,14 @@ class _Reviewer:
             return assemble.not_run(way.script, operation, traced, transactional=way.transactional)
         role = way.script.directives.role or self.options.role or self.shadow.owner
         context = Context(traced, role, self.question.api_roles)
-        advice = Advice(self.shadow, base, way.script, self.options, self.info, way.transactional)
+        advice = Advice(
+            shadow=self.shadow,
+            base=base,
+            script=way.script,
+            options=self.options,
+            info=self.info,
+            transactional=way.transactional,
+        )
         hazards = check(context, judged=advice.judged)
         findings = self.findings.get(id(way.script), ())
         return assemble.direction(traced, hazards, operation, findings, self.question.target)

@@ -110,7 +110,14 @@ def _finding(item: dict[str, Any], script: Script) -> Finding:
     line = int(item["line"])
     before = lines[line].encode()[: int(item["column"])] if line < len(lines) else b""
     column = len(before.decode(errors="ignore")) + 1
-    return Finding(item["rule_name"], item["level"], item["message"], line + 1, column, help=item.get("help"))
+    return Finding(
+        rule=item["rule_name"],
+        level=item["level"],
+        message=item["message"],
+        line=line + 1,
+        column=column,
+        help=item.get("help"),
+    )
 
 
 def answered(findings: Sequence[Finding], trace: Trace) -> dict[int | None, list[Finding]]:

@@ -57,7 +57,7 @@ class Runner:
 
     def advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         """Apply a script that leaves nothing where it fails, to the ground itself."""
-        with ground.alone(cluster=cluster), session(ground.database.conninfo) as connection:
+        with ground.exclusive(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration, forward(migration))
             except Error as error:  # of a script in a transaction nothing is left

@@ -138,7 +138,7 @@ def _whole(kind: Literal["added", "removed"], objects: Objects, names: Iterable[
 def _properties(name: Name, before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[Change]:
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
-            yield Change("changed", name, key, before.get(key), after.get(key))
+            yield Change(kind="changed", object=name, property=key, before=before.get(key), after=after.get(key))
 
 
 def _moved_columns(old: Objects, new: Objects, common: Iterable[Name]) -> set[Name]:

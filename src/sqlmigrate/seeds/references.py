@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlmigrate.seeds.model import Column, Reference, Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.tables import Table
 
-    Found = Mapping[Column, Mapping[str, str]]
+    Resolved = Mapping[Column, Mapping[str, str]]
 
 
 def resolve(
@@ -30,7 +30,7 @@ def resolve(
     file: SeedFile,
     rows: Sequence[Row],
     tables: Mapping[TableName, Table],
-) -> Found:
+) -> Resolved:
     """Look up every reference of these rows; raise one SeedError for all that lead nowhere.
 
     The result gives, by column and by the canonical text of a value, what the column gets, in text form.

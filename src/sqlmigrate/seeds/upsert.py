@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
-    from sqlmigrate.seeds.references import Found
+    from sqlmigrate.seeds.references import Resolved
     from sqlmigrate.seeds.tables import Table
 
 # One statement for so many rows: a round trip is then nothing beside the work, and memory stays small.
@@ -72,10 +72,12 @@ def _apply_file(
             new, changed = _write(conn, file, upsert(columns), batch)
             inserted, updated = inserted + new, updated + changed
     unchanged = len(file.rows) - inserted - updated
-    return TableResult(file.mapping.table, file.path, inserted, updated, unchanged)
+    return TableResult(
+        table=file.mapping.table, file=file.path, inserted=inserted, updated=updated, unchanged=unchanged
+    )
 
 
-def _values(row: Row, found: Found) -> dict[str, Any]:
+def _values(row: Row, found: Resolved) -> dict[str, Any]:
     """Give the values of a row by the names of their columns, in the order of these names."""
     values = {
         column.name: found[column][canonical(value)] if column.reference and value is not None else value

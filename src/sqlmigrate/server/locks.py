@@ -52,8 +52,8 @@ class Locks:
     def in_use(self) -> bool:
         """Tell whether somebody uses the server; meant for the holder of `start`."""
         try:
-            with attempted(self.use, create=False) as alone:
-                return not alone
+            with attempted(self.use, create=False) as exclusive:
+                return not exclusive
         except FileNotFoundError:
             return False
 

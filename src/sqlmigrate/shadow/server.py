@@ -95,12 +95,12 @@ class Shadow:
         """
         return self._databases.made(source.name)
 
-    def alone(self, database: ShadowDatabase) -> AbstractContextManager[None]:
+    def exclusive(self, database: ShadowDatabase) -> AbstractContextManager[None]:
         """Let only this database keep roles from being dropped in a block, as if it were the only one of its server.
 
         That is for a private server; of others, the roles are not ours to drop.
         """
-        return self._databases.alone(database) if self.private else nullcontext()
+        return self._databases.exclusive(database) if self.private else nullcontext()
 
     def drop_roles(self, names: Iterable[str]) -> None:
         """Drop roles that scripts have left, given by their quoted names; those that something needs stay."""

@@ -139,7 +139,7 @@ def _piece(source: Source, start: int, stop: int, line: int, column: int) -> tup
         message = "nothing may follow COPY FROM STDIN on its line: the next line is data"
         return _broken(source, start, _ScanError(message, stop + 1 + gap), line, column), stop
     data = CopyData(source, data_start)
-    return Piece(statement, offset, line, column, data), stop
+    return Piece(text=statement, offset=offset, line=line, column=column, data=data), stop
 
 
 def _copy_without_end(text: str, start: int, error: _ScanError) -> _ScanError | None:

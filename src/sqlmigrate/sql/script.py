@@ -154,7 +154,14 @@ class Script:
         for number, piece in enumerate(self.pieces(), 1):
             if piece.problem is not None:
                 raise ScriptError(piece.problem, place=self.place(piece, (piece.problem_offset or 0) - piece.offset))
-            yield Statement(number, piece.text, piece.offset, piece.line, piece.column, piece.data)
+            yield Statement(
+                number=number,
+                text=piece.text,
+                offset=piece.offset,
+                line=piece.line,
+                column=piece.column,
+                data=piece.data,
+            )
 
     def readable_statements(self) -> Iterator[Statement]:
         """Yield the statements up to where the text cannot be read on; what comes behind it cannot run either."""
@@ -358,7 +365,14 @@ def script_from_text(path: Path, text: str) -> Script:
     directives, _ = read_directives(path, text)
     raw = text.encode()
     checksum = hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
-    return Script(path, text, len(raw), directives, None, [Digests(checksum, hashlib.sha256(raw).hexdigest())])
+    return Script(
+        path=path,
+        text=text,
+        size=len(raw),
+        directives=directives,
+        refused=None,
+        _digests=[Digests(checksum, hashlib.sha256(raw).hexdigest())],
+    )
 
 
 def refused_script(path: Path, problem: Problem) -> Script:
@@ -368,7 +382,14 @@ def refused_script(path: Path, problem: Problem) -> Script:
     except OSError:
         raw = b""
     digest = hashlib.sha256(raw).hexdigest()
-    return Script(path, None, len(raw), Directives(), problem, [Digests(digest, digest)])
+    return Script(
+        path=path,
+        text=None,
+        size=len(raw),
+        directives=Directives(),
+        refused=problem,
+        _digests=[Digests(digest, digest)],
+    )
 
 
 def read_script(path: Path) -> tuple[Script, list[Problem]]:
@@ -393,4 +414,6 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
         directives, problems = read_directives(path, text[:_HEAD])
         return Script(path, None, size, directives, _head=meter.digests().marks), problems
     directives, problems = read_directives(path, text)
-    return Script(path, text, size, directives, None, [meter.digests()]), problems
+    return Script(
+        path=path, text=text, size=size, directives=directives, refused=None, _digests=[meter.digests()]
+    ), problems

@@ -256,15 +256,15 @@ def _read(item: Any) -> Migration:
 def _require_possible(operation: str, step: Migration, found: History) -> None:
     """Refuse what a plan would refuse; which migrations, and in which order, is yoyo's to say."""
     name = step.migration_id
-    alone = Migrations(step.script.path.parent, (step,), by_id={name: step})
+    only_it = Migrations(step.script.path.parent, (step,), by_id={name: step})
     known = replace(
         found,
         applied=tuple(row for row in found.applied if row.migration_id == name),
         half_way=tuple(item for item in found.half_way if item.migration_id == name),
     )
     planners: dict[str, Callable[[], Plan]] = {
-        "apply": lambda: plan_apply(alone, known),
-        "rollback": lambda: plan_rollback(alone, known, include_marked=[name] if known.applied else []),
+        "apply": lambda: plan_apply(only_it, known),
+        "rollback": lambda: plan_rollback(only_it, known, include_marked=[name] if known.applied else []),
     }
     if not planners[operation]().steps:
         state = "applied already" if operation == "apply" else "not applied"

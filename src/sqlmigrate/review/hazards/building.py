@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strongest, tables_stopped
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed
 from sqlmigrate.sql.scan import skip_gap
 from sqlmigrate.sql.statement.names import quote
 from sqlmigrate.sql.statement.subject import detaches_at_once, index_built_if_missing
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.hazards.remedies import Remedy
-    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 
@@ -35,7 +35,7 @@ _PARTITION_BY_PARTITION = (
 )
 
 
-def _not_concurrent(context: Context) -> Iterator[Found]:
+def _not_concurrent(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         locked, made = strongest(one), dict(_indexes_made(context, one.statement.number))
         for name, properties in made.items():
@@ -47,7 +47,7 @@ def _not_concurrent(context: Context) -> Iterator[Found]:
             seen = f"index {name} is built while {table} is locked in mode {lock.mode}"
             seen += ", so reads wait too" if lock.mode == "ACCESS EXCLUSIVE" else ""
             instead = _PARTITION_BY_PARTITION if _is_partitioned(properties) else None
-            yield Found(one.statement.number, seen, (lock.name,), _OUTSIDE + _built(name, made), instead=instead)
+            yield Occurrence(one.statement.number, seen, (lock.name,), _OUTSIDE + _built(name, made), instead=instead)
 
 
 def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, Mapping[str, Value]]]:
@@ -73,7 +73,7 @@ def _built(name: str, made: Mapping[str, Mapping[str, Value]]) -> str:
     return "\n".join(lines)
 
 
-def _by_constraint(context: Context) -> Iterator[Found]:
+def _by_constraint(context: Context) -> Iterator[Occurrence]:
     for one, name, properties in context.made("constraint"):
         table, definition = str(properties.get("table")), str(properties.get("definition"))
         kind, relation = NEEDS_INDEX.match(definition), one.step.known.get(table)
@@ -94,7 +94,7 @@ def _by_constraint(context: Context) -> Iterator[Found]:
                 f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint}"
                 f"{when[0] if when else ''};"
             )
-        yield Found(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
+        yield Occurrence(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
 
 
 def _is_read(one: Traced, relation: Relation) -> bool:
@@ -102,7 +102,7 @@ def _is_read(one: Traced, relation: Relation) -> bool:
     return relation in one.scans or (relation.kind == "partitioned table" and bool(one.scans))
 
 
-def _dropped_or_rebuilt(context: Context) -> Iterator[Found]:
+def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command not in ("DROP INDEX", "REINDEX"):
             continue
@@ -115,7 +115,7 @@ def _dropped_or_rebuilt(context: Context) -> Iterator[Found]:
         if stopped:
             instead, rewrite = _rebuilt(one) if one.command == "REINDEX" else _dropped_slowly(one)
             seen = f"{one.command} takes {listed(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
-            yield Found(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
+            yield Occurrence(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
 
 
 def _words(one: Traced) -> str:
@@ -136,31 +136,31 @@ def _dropped_slowly(one: Traced) -> Remedy:
     return None, _OUTSIDE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
 
 
-def _detached(context: Context) -> Iterator[Found]:
+def _detached(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         words = _words(one)
         if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := tables_stopped(one.locks)):
             seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
-            yield Found(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
+            yield Occurrence(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
 
 
-def _refreshed(context: Context) -> Iterator[Found]:
+def _refreshed(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command == "REFRESH MATERIALIZED VIEW":
             for name, lock in tables_stopped(one.locks, 8).items():
                 rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", _words(one), count=1, flags=re.IGNORECASE)
                 seen = f"{name} is filled anew under {lock.mode}"
-                yield Found(one.statement.number, seen, (name,), f"{rewrite};")
+                yield Occurrence(one.statement.number, seen, (name,), f"{rewrite};")
 
 
-def _if_not_exists(context: Context) -> Iterator[Found]:
+def _if_not_exists(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if index := index_built_if_missing(one.statement.text):
             name = quote(index.schema, index.name)
             rewrite = (
                 f"{_OUTSIDE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
             )
-            yield Found(one.statement.number, f"{index.name} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
+            yield Occurrence(one.statement.number, f"{index.name} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
 
 
 RULES = (

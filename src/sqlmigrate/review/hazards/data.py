@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.review.hazards.records import NOW, Context, Found, Rule, listed
+from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, listed
 from sqlmigrate.sql.statement.command import HIDING
 from sqlmigrate.sql.statement.effect import says_cascade
 from sqlmigrate.sql.statement.rows import changes_columns_later, enum_change, written_whole
@@ -31,18 +31,18 @@ _RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
 _UNSAFE_NEW_VALUE = "55P04"
 
 
-def _all_rows(context: Context) -> Iterator[Found]:
+def _all_rows(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         number = one.statement.number
         if one.command == "TRUNCATE":
             tables = tuple(lock.name for lock in one.locks if lock.level == 8)  # noqa: PLR2004  ACCESS EXCLUSIVE
             if tables:
-                yield Found(number, f"TRUNCATE empties {listed(tables)} under ACCESS EXCLUSIVE", tables)
+                yield Occurrence(number, f"TRUNCATE empties {listed(tables)} under ACCESS EXCLUSIVE", tables)
             continue
         for command, table in written_whole(one.statement.text):
             if target := existing(one, table.quoted):
                 how = "TRUNCATE in a DO block" if command == "TRUNCATE" else f"{command} without WHERE"
-                yield Found(number, f"{how}: every row of {target} is written", (target,))
+                yield Occurrence(number, f"{how}: every row of {target} is written", (target,))
 
 
 def existing(one: Traced, name: str) -> str | None:
@@ -57,13 +57,19 @@ def existing(one: Traced, name: str) -> str | None:
     return next((item.name for item in found if item.name in locked), None)
 
 
-def _dropped(context: Context) -> Iterator[Found]:
+def _dropped(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         lost = [text for text in one.changes.lost if text.startswith(tuple(f"{kind} " for kind in _HOLDERS))]
         if lost:
             tables = _original(one, map(_table_of, lost))
             severity: Severity | None = "note" if context.trace.operation == "rollback" else None
-            yield Found(one.statement.number, f"dropped with all that it holds: {listed(lost)}", tables, None, severity)
+            yield Occurrence(
+                statement=one.statement.number,
+                seen=f"dropped with all that it holds: {listed(lost)}",
+                relations=tables,
+                rewrite=None,
+                severity=severity,
+            )
 
 
 def _original(one: Traced, names: Iterable[str]) -> tuple[str, ...]:
@@ -76,7 +82,7 @@ def _table_of(text: str) -> str:
     return name.rpartition(".")[0] if text.startswith("column ") else name
 
 
-def _used_dropped(context: Context) -> Iterator[Found]:
+def _used_dropped(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         lost = [
             text
@@ -85,7 +91,13 @@ def _used_dropped(context: Context) -> Iterator[Found]:
         ]
         if lost:
             severity: Severity | None = "note" if context.trace.operation == "rollback" else None
-            yield Found(one.statement.number, f"dropped: {listed(lost)}", (), None, severity)
+            yield Occurrence(
+                statement=one.statement.number,
+                seen=f"dropped: {listed(lost)}",
+                relations=(),
+                rewrite=None,
+                severity=severity,
+            )
 
 
 def _is_used(before: State, text: str) -> bool:
@@ -105,7 +117,7 @@ def _parted(text: str) -> tuple[str, str]:
     return kind, text[len(kind) + 1 :]
 
 
-def _cascade(context: Context) -> Iterator[Found]:
+def _cascade(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.plain or not says_cascade(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO")):
             continue
@@ -113,7 +125,7 @@ def _cascade(context: Context) -> Iterator[Found]:
         along = _along(one, {text for text in one.changes.dropped if _is_named(text, words)})
         victims = [text for text in one.changes.dropped if text not in along]
         if victims:
-            yield Found(one.statement.number, f"CASCADE also drops {listed(victims)}")
+            yield Occurrence(one.statement.number, f"CASCADE also drops {listed(victims)}")
 
 
 def _is_named(text: str, words: set[str]) -> bool:
@@ -150,7 +162,7 @@ def _owner(before: State, text: str, tables: set[str]) -> str | None:
     return f"table {properties['table']}" if "table" in properties else None
 
 
-def _renamed(context: Context) -> Iterator[Found]:
+def _renamed(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         for text in one.changes.changed:
             match = NOW.match(text)
@@ -158,10 +170,10 @@ def _renamed(context: Context) -> Iterator[Found]:
                 continue
             old, new = f"{match[1]} {match[2]}", match[3]
             if _is_called_by_name(old, new) and not (match[1] in _RELATIONS and _comes_back(context.after, old)):
-                yield Found(one.statement.number, f"{old} is called {new} now", _original(one, [_table_of(old)]))
+                yield Occurrence(one.statement.number, f"{old} is called {new} now", _original(one, [_table_of(old)]))
         change = enum_change(one.statement.text)
         if change is not None and change.old:
-            yield Found(one.statement.number, f"value {change.old!r} of an enum is called {change.new!r} now")
+            yield Occurrence(one.statement.number, f"value {change.old!r} of an enum is called {change.new!r} now")
 
 
 def _was_there(context: Context, one: Traced, text: str) -> bool:
@@ -176,7 +188,7 @@ def _is_called_by_name(old: str, new: str) -> bool:
     return old.startswith(kinds) and old.partition("(")[0].partition(" ")[2] != new.partition("(")[0]
 
 
-def _fails_on_rows(context: Context) -> Iterator[Found]:
+def _fails_on_rows(context: Context) -> Iterator[Occurrence]:
     for one, name, properties in context.made("column"):
         table = str(properties.get("table"))
         relation = one.step.known.get(table)
@@ -193,7 +205,7 @@ def _fails_on_rows(context: Context) -> Iterator[Found]:
             f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;"
         )
         seen = f"{name} is NOT NULL and has no default: this fails as soon as {table} has a row"
-        yield Found(one.statement.number, seen, (relation.name,), rewrite)
+        yield Occurrence(one.statement.number, seen, (relation.name,), rewrite)
 
 
 def _fills(one: Traced) -> bool:
@@ -206,7 +218,7 @@ def _has_default_type(one: Traced, properties: Mapping[str, Value]) -> bool:
     return bool(one.step.after.get(f"domain {properties.get('type')}", {}).get("default"))
 
 
-def _enum_values(context: Context) -> Iterator[Found]:
+def _enum_values(context: Context) -> Iterator[Occurrence]:
     """Take PostgreSQL's word for it: only it knows whether a word is meant as a value of that enum."""
     error = context.trace.error
     if not isinstance(error, ExecutionError) or error.server is None or error.server.sqlstate != _UNSAFE_NEW_VALUE:
@@ -216,12 +228,12 @@ def _enum_values(context: Context) -> Iterator[Found]:
         change = enum_change(statement.text) if statement.number < number else None
         if change is not None and change.new and f'"{change.new}"' in error.message:
             seen = f"the value {change.new!r}, which statement {statement.number} adds to an enum, is used"
-            yield Found(number, f"{seen} in the same transaction")
+            yield Occurrence(number, f"{seen} in the same transaction")
             return
-    yield Found(number, error.message)
+    yield Occurrence(number, error.message)
 
 
-def _json(context: Context) -> Iterator[Found]:
+def _json(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         for text in one.changes.made:
             for name, properties in _columns(one.step.after, text):
@@ -229,7 +241,7 @@ def _json(context: Context) -> Iterator[Found]:
                     table = str(properties.get("table"))
                     column = name.removeprefix(f"{table}.")
                     sql = f"ALTER TABLE {table} ADD COLUMN {column} jsonb;" if text.startswith("column ") else None
-                    yield Found(one.statement.number, f"{name} is of type json", (table,), sql)
+                    yield Occurrence(one.statement.number, f"{name} is of type json", (table,), sql)
 
 
 def _columns(after: State, text: str) -> Iterator[tuple[str, Mapping[str, Value]]]:

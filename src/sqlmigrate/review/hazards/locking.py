@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed, ranges
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.sql.statement.rows import inserts_given_rows
@@ -36,7 +36,7 @@ def strongest(one: Traced) -> dict[str, Lock]:
     return found
 
 
-def _rewrites(context: Context) -> Iterator[Found]:
+def _rewrites(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         for table in (item for item in one.rewrites if item.kind in ("table", "partitioned table")):
             name = table.name
@@ -45,7 +45,7 @@ def _rewrites(context: Context) -> Iterator[Found]:
             lock = strongest(one).get(name)
             under = f" under {lock.mode}" if lock else ""
             instead, rewrite = without_rewriting(one, one.step.name_of(table))
-            yield Found(
+            yield Occurrence(
                 one.statement.number, f"{name} is written anew{beside}{under}", (name,), rewrite, instead=instead
             )
 
@@ -55,7 +55,7 @@ def _belongs(context: Context, table: int, name: str) -> bool:
     return relation is not None and relation.name == name
 
 
-def _scans(context: Context) -> Iterator[Found]:
+def _scans(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         rewritten = {item.name for item in one.rewrites}
         if one.command in ("CREATE INDEX", "REINDEX", "CLUSTER") or _builds_index(one):
@@ -67,7 +67,14 @@ def _scans(context: Context) -> Iterator[Found]:
             severity: Severity = "danger" if lock.level >= STOPS_READS else "warning"
             seen = f"{relation.name} is read from end to end under {lock.mode}, which blocks {lock.blocks}"
             instead, rewrite = without_scanning(one, one.step.name_of(relation))
-            yield Found(one.statement.number, seen, (relation.name,), rewrite, severity, instead)
+            yield Occurrence(
+                statement=one.statement.number,
+                seen=seen,
+                relations=(relation.name,),
+                rewrite=rewrite,
+                severity=severity,
+                instead=instead,
+            )
 
 
 def _builds_index(one: Traced) -> bool:
@@ -78,7 +85,7 @@ def _builds_index(one: Traced) -> bool:
     )
 
 
-def _validated(context: Context) -> Iterator[Found]:
+def _validated(context: Context) -> Iterator[Occurrence]:
     for together in context.transactions:
         added: dict[str, int] = {}
         for one in together:
@@ -92,16 +99,16 @@ def _validated(context: Context) -> Iterator[Found]:
                     seen = (
                         f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
                     )
-                    yield Found(one.statement.number, seen, (table.name,))
+                    yield Occurrence(one.statement.number, seen, (table.name,))
 
 
-def _held(context: Context) -> Iterator[Found]:
+def _held(context: Context) -> Iterator[Occurrence]:
     """Report, where the first begins, locks that stop reads and are held while other strong locks are waited for."""
     for together in context.transactions:
         yield from _held_in(together)
 
 
-def _held_in(together: list[Traced]) -> Iterator[Found]:
+def _held_in(together: list[Traced]) -> Iterator[Occurrence]:
     begun: dict[str, int] = {}
     waits: dict[str, list[str]] = {}
     for one in together:
@@ -115,10 +122,10 @@ def _held_in(together: list[Traced]) -> Iterator[Found]:
         words = listed(f"{name} (from statement {number} on)" for name, number in held.items())
         others = listed(name for number in held for name in waits[number])
         seen = f"{words} can be neither read nor written until COMMIT, while the script still waits for {others}"
-        yield Found(min(held.values()), seen, tuple(held))
+        yield Occurrence(min(held.values()), seen, tuple(held))
 
 
-def _data(context: Context) -> Iterator[Found]:
+def _data(context: Context) -> Iterator[Occurrence]:
     """Report, at the first of them, statements that copy or change rows while strong locks are held."""
     for together in context.transactions:
         busy = [one for one in together if tables_stopped(one.held) and _takes_time_by_rows(one)]
@@ -129,7 +136,7 @@ def _data(context: Context) -> Iterator[Found]:
         numbers = ranges([one.statement.number for one in busy])
         words = "copy or change" if len(busy) > 1 else "copies or changes"
         seen = f"{numbers} {words} rows while these are locked: {strong}"
-        yield Found(busy[0].statement.number, seen, tuple(held))
+        yield Occurrence(busy[0].statement.number, seen, tuple(held))
 
 
 def _takes_time_by_rows(one: Traced) -> bool:
@@ -139,7 +146,7 @@ def _takes_time_by_rows(one: Traced) -> bool:
     return one.command in _WRITES
 
 
-def _explicit(context: Context) -> Iterator[Found]:
+def _explicit(context: Context) -> Iterator[Occurrence]:
     locked = [
         (one.statement.number, lock)
         for one in context.statements
@@ -149,12 +156,12 @@ def _explicit(context: Context) -> Iterator[Found]:
     if locked:
         words = listed(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
         numbers = ranges([number for number, _ in locked])
-        yield Found(
+        yield Occurrence(
             locked[0][0], f"{numbers} lock{'s' * (len(locked) == 1)} {words}", tuple(lock.name for _, lock in locked)
         )
 
 
-def _of_others(context: Context) -> Iterator[Found]:
+def _of_others(context: Context) -> Iterator[Occurrence]:
     worst: dict[str, int] = {}
     for one in context.statements:
         for name, lock in tables_stopped(one.locks).items():
@@ -163,7 +170,7 @@ def _of_others(context: Context) -> Iterator[Found]:
                 continue
             worst[name] = lock.level
             text = f"{lock.mode} on {name}, which belongs to {relation.owner}, not to {context.role}"
-            yield Found(one.statement.number, text, (name,))
+            yield Occurrence(one.statement.number, text, (name,))
 
 
 RULES = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sqlmigrate.review.model import Severity
-    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
@@ -30,7 +30,7 @@ _A_RUN = 3  # numbers in a row that are written as one
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Occurrence:
     """One place where a rule found its hazard; what is None is as the rule has it.
 
     `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it.
@@ -56,7 +56,7 @@ class Rule:
     what: str
     blocks: str
     instead: str
-    find: Callable[[Context], Iterable[Found]] = field(repr=False, compare=False)
+    find: Callable[[Context], Iterable[Occurrence]] = field(repr=False, compare=False)
 
     @property
     def page(self) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.data import existing
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed, ranges
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed, ranges
 from sqlmigrate.sql.directives import parse_duration
 from sqlmigrate.sql.statement.session import value_set
 from sqlmigrate.sql.statement.subject import altered_table
@@ -24,7 +24,7 @@ _WRITES = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY", "DO", "CALL"
 _LONG = 10_000  # milliseconds
 
 
-def _without_index(context: Context) -> Iterator[Found]:
+def _without_index(context: Context) -> Iterator[Occurrence]:
     missing: dict[tuple[int, str], list[tuple[str, str]]] = {}
     for text, properties in context.after.items():
         if not text.startswith("constraint ") or text in context.before:
@@ -39,7 +39,7 @@ def _without_index(context: Context) -> Iterator[Found]:
         words = listed(f"{name} ({columns})" for name, columns in keys)
         seen = f"no index of {table} begins with the columns of foreign key {words}"
         indexes = "\n".join(f"CREATE INDEX CONCURRENTLY ON {table} ({columns});" for _, columns in keys)
-        yield Found(number, seen, (table,), f"-- transactional: false\n{indexes}", behind=True)
+        yield Occurrence(number, seen, (table,), f"-- transactional: false\n{indexes}", behind=True)
 
 
 def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
@@ -61,12 +61,12 @@ def _made_by(context: Context, constraint: str, table: str) -> int | None:
     return None
 
 
-def _could_be_one(context: Context) -> Iterator[Found]:
+def _could_be_one(context: Context) -> Iterator[Occurrence]:
     for together in context.transactions:
         yield from _altered_in(context, together)
 
 
-def _altered_in(context: Context, together: list[Traced]) -> Iterator[Found]:
+def _altered_in(context: Context, together: list[Traced]) -> Iterator[Occurrence]:
     altered: dict[str, list[Traced]] = {}
     for one in together:
         table = altered_table(one.statement.text) if one.command == "ALTER TABLE" else None
@@ -81,7 +81,7 @@ def _altered_in(context: Context, together: list[Traced]) -> Iterator[Found]:
         numbers = ranges(one.statement.number for one in several)
         busy = sum(1 for one in several if any(item.name == name for item in (*one.rewrites, *one.scans)))
         often = f", {busy} of which read or write all of it" if busy > 1 else ""
-        yield Found(
+        yield Occurrence(
             several[-1].statement.number,
             f"{name} is altered by {numbers}{often}",
             (name,),
@@ -100,12 +100,12 @@ def _rows_between(context: Context, earlier: list[Traced], one: Traced, table: s
     )
 
 
-def _lock_timeout(context: Context) -> Iterator[Found]:
+def _lock_timeout(context: Context) -> Iterator[Occurrence]:
     for statement in context.all_statements:
         value = value_set(statement.text, "lock_timeout")
         if value is not None and not _is_short(value):
             seen = f"the script sets lock_timeout to {value if value != 'DEFAULT' else 'its default'}"
-            yield Found(statement.number, seen, (), "-- sqlmigrate: lock_timeout=2s")
+            yield Occurrence(statement.number, seen, (), "-- sqlmigrate: lock_timeout=2s")
 
 
 def _is_short(value: str) -> bool:

@@ -202,7 +202,7 @@ def directions(migration: Migration) -> Iterator[Direction]:
 def hazards(report: Report, operation: str) -> list[FoundHazard]:
     """Give the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
     return [
-        FoundHazard(number, migration, direction, statement, hazard)
+        FoundHazard(number=number, migration=migration, direction=direction, statement=statement, hazard=hazard)
         for number, migration in enumerate(report.migrations, 1)
         for direction in directions(migration)
         if direction.operation == operation

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from psycopg.pq import TransactionStatus
 
 from sqlmigrate.review.trace.objects import RELATION, ObjectChanges, changes_between, read_objects
-from sqlmigrate.review.trace.observe import read_relations, rewritten
+from sqlmigrate.review.trace.readings import read_relations, rewritten
 from sqlmigrate.schema import Name, Schema, Value
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.schema.units import CATALOG_BITS, catalog_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.trace.objects import Objects
-    from sqlmigrate.review.trace.observe import Relation, Relations
+    from sqlmigrate.review.trace.readings import Relation, Relations
     from sqlmigrate.schema.read import Snapshot
 
 _WORDS_OF_A_KIND = 3
@@ -105,12 +105,12 @@ class Follower:
         old, new = self._objects(connection, only)
         self._known = self._by_name()
         return Step(
-            state,
-            self._state,
-            {**known, **self._known},
-            frozenset(was.keys() - now.keys()) & self.relations.keys(),
-            changes_between(old, new, self._keys),
-            tuple(item for item in rewritten(was, now) if item.oid in self.relations),
+            before=state,
+            after=self._state,
+            known={**known, **self._known},
+            gone=frozenset(was.keys() - now.keys()) & self.relations.keys(),
+            changes=changes_between(old, new, self._keys),
+            rewrites=tuple(item for item in rewritten(was, now) if item.oid in self.relations),
         )
 
     def _relations(self, connection: Connection, only: frozenset[int] | None) -> tuple[Relations, Relations]:

@@ -13,7 +13,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review.trace.follow import Follower, Step, aside
-from sqlmigrate.review.trace.observe import Key, folded, read_locks, read_named, read_relations, read_scans, scanned
+from sqlmigrate.review.trace.readings import Key, folded, read_locks, read_named, read_relations, read_scans, scanned
 from sqlmigrate.review.trace.waiting import from_table, made_to_wait, obstacles
 from sqlmigrate.sql.statement.command import DATA, HIDING, changes_catalog, command_of
 from sqlmigrate.sql.statement.effect import WANTS_OUT, Kind, classify, drops_with_cascade, with_restrict
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.review.model import Source
-    from sqlmigrate.review.trace.observe import Named, Relation, Relations
+    from sqlmigrate.review.trace.readings import Relation, Relations, TypeOrSchema
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import ShadowDatabase
     from sqlmigrate.sql.script import Script, Statement
@@ -62,7 +62,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Pass:
-    """One run of a script; `found` grows statement by statement.
+    """One run of a script; `seen` grows statement by statement.
 
     `apart` gives each statement a transaction of its own, also in a block from BEGIN to COMMIT. `follow` reads the
     catalog too, beginning with what `since` knows of it.
@@ -79,9 +79,9 @@ class Pass:
     follow: bool = False
     since: Snapshot | None = None
     leave_out: tuple[str, ...] = ()
-    found: list[Seen] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
     relations: Relations = field(default_factory=dict)
-    named: dict[Key, Named] = field(default_factory=dict)
+    named: dict[Key, TypeOrSchema] = field(default_factory=dict)
     follower: Follower | None = None
     _held: dict[Key, int] = field(default_factory=dict)
     _scans: dict[int, int] | None = field(default_factory=dict)
@@ -121,7 +121,9 @@ class Pass:
         if not in_block:
             self._block += 1
             self._scans = None
-        seen = Seen(statement, command_of(statement.text), {}, dict(self._held), self._block)
+        seen = Seen(
+            statement=statement, command=command_of(statement.text), locks={}, held=dict(self._held), block=self._block
+        )
         seen.step = self.follower.standing() if self.follower else seen.step
         if kind is Kind.TRANSACTION_CONTROL:
             run()
@@ -137,7 +139,7 @@ class Pass:
         if connection.info.transaction_status == TransactionStatus.IDLE:
             self._held = {}
         self._look(connection, seen)
-        self.found.append(seen)
+        self.seen.append(seen)
 
     def _wrapped(self, connection: Connection, seen: Seen, run: Run) -> None:
         """Run a statement in a transaction for it alone, or outside of any where it turns out to end it itself."""

@@ -16,7 +16,7 @@ import psycopg
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.review.locks import LEVELS
-from sqlmigrate.review.trace.observe import Key, read_locks
+from sqlmigrate.review.trace.readings import Key, read_locks
 from sqlmigrate.sql.statement.command import command_of
 from sqlmigrate.sql.statement.subject import is_vacuum_full, subject_of, vacuumed
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.review.trace.observe import Relations
+    from sqlmigrate.review.trace.readings import Relations
 
 _POLL = 0.002  # seconds
 _WRITER, _READER = "ROW EXCLUSIVE", "ACCESS SHARE"
@@ -98,14 +98,14 @@ def made_to_wait(conninfo: str, pid: int, names: Mapping[int, str], wanted: Sequ
     """Read the locks of whatever the session `pid` runs in the block, whenever it waits for one of the obstacles."""
     waited = Waited()
     with ExitStack() as stack:
-        observer = stack.enter_context(connections.session(conninfo, application_name="sqlmigrate: review"))
+        reader = stack.enter_context(connections.session(conninfo, application_name="sqlmigrate: review"))
         helpers: dict[int, Connection] = {}
         for obstacle in wanted:
             helper = stack.enter_context(connections.session(conninfo, application_name="sqlmigrate: review"))
             if _hold(helper, names[obstacle.oid], obstacle.mode):
                 helpers[helper.info.backend_pid] = helper
         done = threading.Event()
-        thread = threading.Thread(target=_watch, args=(observer, pid, helpers, waited, done), daemon=True)
+        thread = threading.Thread(target=_watch, args=(reader, pid, helpers, waited, done), daemon=True)
         thread.start()
         try:
             yield waited
@@ -124,13 +124,11 @@ def _hold(helper: Connection, name: str, mode: str) -> bool:
     return True
 
 
-def _watch(
-    observer: Connection, pid: int, helpers: dict[int, Connection], waited: Waited, done: threading.Event
-) -> None:
+def _watch(reader: Connection, pid: int, helpers: dict[int, Connection], waited: Waited, done: threading.Event) -> None:
     with suppress(psycopg.Error):
         while helpers and not done.wait(_POLL):
-            row = observer.execute(queries.load("review")["blockers"], {"pid": pid}).fetchone()
+            row = reader.execute(queries.load("review")["blockers"], {"pid": pid}).fetchone()
             for blocker in set(row[0] if row else ()) & helpers.keys():
-                for key, level in read_locks(observer, pid).items():
+                for key, level in read_locks(reader, pid).items():
                     waited.seen[key] = max(waited.seen.get(key, 0), level)
                 helpers.pop(blocker).execute("ROLLBACK")

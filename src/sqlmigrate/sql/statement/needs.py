@@ -64,7 +64,7 @@ class Needs:
     tablespaces: frozenset[str] = frozenset()
 
 
-class _Found:
+class _Gathered:
     def __init__(self) -> None:
         self.tablespaces: set[str] = set()
         self.made_tablespaces: set[str] = set()
@@ -79,7 +79,7 @@ def needs_of(scripts: Iterable[Script]) -> Needs:
 
     A role that a DO block makes is one that they need: such a block makes it only where it is missing.
     """
-    found = _Found()
+    found = _Gathered()
     for script in scripts:
         if script.directives.role:
             found.owners.add(script.directives.role)
@@ -153,7 +153,7 @@ def _is_cluster_wide(statement: str, *, inside: bool = False) -> bool:
     return kind in _SHARED_STATEMENTS
 
 
-def _look(statement: str, found: _Found, *, inside: bool = False) -> bool:
+def _look(statement: str, found: _Gathered, *, inside: bool = False) -> bool:
     """Note what a statement needs; False where it cannot be parsed. `inside` a body, a role that is made is needed."""
     words = leading_words(statement, 1)
     if not words or words[0] not in _FIRST or not _TELLING.search(statement):
@@ -180,7 +180,7 @@ def _look(statement: str, found: _Found, *, inside: bool = False) -> bool:
     return True
 
 
-def _walk(node: Any, found: _Found) -> None:
+def _walk(node: Any, found: _Gathered) -> None:
     """Note the roles and tablespaces in a parse tree."""
     name = node.DESCRIPTOR.name
     if name == "RoleSpec":
@@ -206,7 +206,7 @@ def _walk(node: Any, found: _Found) -> None:
             _walk(item, found)
 
 
-def _look_inside(body: str, found: _Found) -> None:
+def _look_inside(body: str, found: _Gathered) -> None:
     """Note what the statements of a body need, as far as they stand there."""
     if not _TELLING.search(body):
         return
