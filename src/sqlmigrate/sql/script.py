@@ -365,14 +365,8 @@ def script_from_text(path: Path, text: str) -> Script:
     directives, _ = read_directives(path, text)
     raw = text.encode()
     checksum = hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
-    return Script(
-        path=path,
-        text=text,
-        size=len(raw),
-        directives=directives,
-        refused=None,
-        _digests=[Digests(checksum, hashlib.sha256(raw).hexdigest())],
-    )
+    digests = Digests(checksum, hashlib.sha256(raw).hexdigest())
+    return Script(path, text, len(raw), directives, _digests=[digests])
 
 
 def refused_script(path: Path, problem: Problem) -> Script:
@@ -382,14 +376,7 @@ def refused_script(path: Path, problem: Problem) -> Script:
     except OSError:
         raw = b""
     digest = hashlib.sha256(raw).hexdigest()
-    return Script(
-        path=path,
-        text=None,
-        size=len(raw),
-        directives=Directives(),
-        refused=problem,
-        _digests=[Digests(digest, digest)],
-    )
+    return Script(path, None, len(raw), refused=problem, _digests=[Digests(digest, digest)])
 
 
 def read_script(path: Path) -> tuple[Script, list[Problem]]:
@@ -414,6 +401,4 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
         directives, problems = read_directives(path, text[:_HEAD])
         return Script(path, None, size, directives, _head=meter.digests().marks), problems
     directives, problems = read_directives(path, text)
-    return Script(
-        path=path, text=text, size=size, directives=directives, refused=None, _digests=[meter.digests()]
-    ), problems
+    return Script(path, text, size, directives, _digests=[meter.digests()]), problems
