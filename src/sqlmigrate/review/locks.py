@@ -74,7 +74,7 @@ class Taken:
 
 
 def holds(steps: Sequence[Taken]) -> tuple[Hold, ...]:
-    """Give what is held from when to when; a lock that grows is one hold for each mode."""
+    """Return what is held from when to when; a lock that grows is one hold for each mode."""
     found = []
     for at, step in enumerate(steps):
         for lock in step.taken:
@@ -93,6 +93,6 @@ def _on(lock: Lock, others: Iterable[Lock]) -> bool:
 
 
 def longest(found: Iterable[Hold]) -> Hold | None:
-    """Give the hold that stops reads, or else writes, for the most statements."""
+    """Return the hold that stops reads, or else writes, for the most statements."""
     strong = [hold for hold in found if hold.lock.level >= STOPS_WRITES and hold.lock.kind not in ("type", "schema")]
     return max(strong, key=lambda hold: (hold.lock.level == STOPS_READS, hold.statements), default=None)

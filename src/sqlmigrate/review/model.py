@@ -316,11 +316,11 @@ class Report:
     isolation: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data for `json.dumps`: as `docs/review.schema.json` describes it."""
+        """Return plain data for `json.dumps`: as `docs/review.schema.json` describes it."""
         return {"version": VERSION, "command": "review", **asdict(self)}
 
 
 def worst(verdicts: tuple[Verdict, ...]) -> Verdict:
-    """Give the worst of some verdicts; nothing is fine."""
+    """Return the worst of some verdicts; nothing is fine."""
     order: tuple[Verdict, ...] = ("fails", "danger", "warning", "fine")
     return min(verdicts, key=order.index, default="fine")

@@ -37,7 +37,7 @@ class Ground:
 
     @contextmanager
     def copy(self, *, keep: Callable[[], bool] = lambda: False, cluster: bool = False) -> Iterator[ShadowDatabase]:
-        """Give a copy for a block; where `keep` says so behind it, the copy is the ground from then on.
+        """Yield a copy for a block; where `keep` says so behind it, the copy is the ground from then on.
 
         `cluster` says that scripts may drop roles, which no other database but the copy shall keep them from.
         """

@@ -42,7 +42,7 @@ class Change:
 
 
 def compare(before: Schema, after: Schema) -> tuple[Change, ...]:
-    """Give all differences in a stable order; none where the schemas are equal."""
+    """Return all differences in a stable order; none where the schemas are equal."""
     old, new = before.objects, after.objects
     touched = [name for name, properties in old.items() if new.get(name) is not properties]
     common = [name for name in touched if name in new]
@@ -118,7 +118,7 @@ def _table(name: Name) -> str:
 
 
 def _whole(kind: Literal["added", "removed"], objects: Objects, names: Iterable[Name]) -> Iterator[Change]:
-    """Give the objects that came or went; parts of one that did, too, stand under it."""
+    """Yield the objects that came or went; parts of one that did, too, stand under it."""
     names = sorted(names)
     owners = {name.name for name in names if TABLE not in objects[name]}
     parts: dict[str, list[Change]] = {}
@@ -142,7 +142,7 @@ def _properties(name: Name, before: Mapping[str, Value], after: Mapping[str, Val
 
 
 def _moved_columns(old: Objects, new: Objects, common: Iterable[Name]) -> set[Name]:
-    """Give the columns that stand elsewhere among those that both have: as few as explain the new order.
+    """Return the columns that stand elsewhere among those that both have: as few as explain the new order.
 
     A column that came or went in the middle moves no other.
     """
@@ -163,7 +163,7 @@ def _position(properties: Mapping[str, Value]) -> int:
 
 
 def _out_of_order(columns: list[Name], ranks: list[int]) -> Iterator[Name]:
-    """Give the columns outside of one longest run of rising ranks."""
+    """Yield the columns outside of one longest run of rising ranks."""
     ends: list[int] = []
     lengths = []
     for rank in ranks:

@@ -68,7 +68,7 @@ def unknown_references(files: Sequence[SeedFile]) -> Iterator[Problem]:
 
 
 def _known_values(files: Sequence[SeedFile], reference: Reference | None) -> set[str] | None:
-    """Give the values that seed files hold for what is referred to, or None if no file is for that table."""
+    """Return the values that seed files hold for what is referred to, or None if no file is for that table."""
     found = [file for file in files if reference and file.mapping.table == reference.table]
     if not found or not reference:
         return None
@@ -76,7 +76,7 @@ def _known_values(files: Sequence[SeedFile], reference: Reference | None) -> set
 
 
 def _own_references(file: SeedFile, column: Column) -> Iterator[tuple[Row, Row]]:
-    """Give pairs of rows of one file: the first refers to the second."""
+    """Yield pairs of rows of one file: the first refers to the second."""
     assert column.reference  # noqa: S101  for mypy: only such columns come here
     source = file.mapping.source_of(column.reference.match)
     by_value = {canonical(row.values[source]): row for row in file.rows if source in row.values}
@@ -87,7 +87,7 @@ def _own_references(file: SeedFile, column: Column) -> Iterator[tuple[Row, Row]]
 
 
 def _batches(sorter: graphlib.TopologicalSorter[int]) -> Iterator[list[int]]:
-    """Give what is free of open references, batch by batch, in stable order."""
+    """Yield what is free of open references, batch by batch, in stable order."""
     sorter.prepare()
     while sorter.is_active():
         batch = sorted(sorter.get_ready())

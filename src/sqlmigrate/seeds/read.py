@@ -81,7 +81,7 @@ def _load_file(path: Path) -> SeedFile:
 
 
 def _rows(file: Document, mapping: TableMapping) -> list[Row] | None:
-    """Give the rows of a file, or None if it is empty or has no list; what is no list of mappings is refused."""
+    """Return the rows of a file, or None if it is empty or has no list; what is no list of mappings is refused."""
     name, value = mapping.list, file.value
     if value is None:
         return None

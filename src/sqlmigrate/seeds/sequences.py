@@ -70,7 +70,7 @@ def _filled(file: SeedFile) -> set[str]:
 
 
 def _highest(file: SeedFile, column: str) -> int | None:
-    """Give the highest number that the rows give a column, None where they give none."""
+    """Return the highest number that the rows give a column, None where they give none."""
     source = file.mapping.source_of(column)
     values: list[Any] = [row.values.get(source) for row in file.rows]
     numbers = [int(value) for value in values if _is_number(value)]

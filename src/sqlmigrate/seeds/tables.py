@@ -143,7 +143,7 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
 
 
 def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Problem]:
-    """Give what a file needs and its tables do not have."""
+    """Yield what a file needs and its tables do not have."""
     mapping, place = file.mapping, Place(file.path)
     table = tables.get(mapping.table)
     if table is None:
@@ -163,7 +163,7 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
 
 
 def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
-    """Give the columns that the mapping or a row names and the table does not have, each once."""
+    """Yield the columns that the mapping or a row names and the table does not have, each once."""
     mapping = file.mapping
     special = [column.name for column in mapping.columns]
     places = dict.fromkeys((*mapping.conflict, *special, *mapping.default_on_update), Place(file.path))
@@ -178,7 +178,7 @@ def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
 
 
 def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
-    """Give the columns that a row sets and PostgreSQL lets nobody set, or not to another value, each once."""
+    """Yield the columns that a row sets and PostgreSQL lets nobody set, or not to another value, each once."""
     mapping = file.mapping
     fixed = dict.fromkeys(table.generated, "is computed by PostgreSQL")
     fixed |= dict.fromkeys(

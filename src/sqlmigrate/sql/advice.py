@@ -24,7 +24,7 @@ _PLAIN = {"22P05": _NO_CHARACTER, "22021": _NO_TEXT}
 
 
 def advice(sqlstate: str | None, statement: str, *, transactional: bool) -> str | None:
-    """Give what to do about an error of a statement, where there is something to say; see Appendix A of the manual."""
+    """Return what to do about an error of a statement, None where nothing is known; see Appendix A of the manual."""
     words = leading_words(statement, 2)
     match sqlstate:
         case "2D000":

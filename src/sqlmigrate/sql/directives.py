@@ -137,7 +137,7 @@ def line_comments(pattern: re.Pattern[str], text: str, start: int, end: int) -> 
 
 
 def gaps(text: str, begin: int) -> list[tuple[int, int]]:
-    """Give what lies between the statements and their COPY data: white space and comments."""
+    """Return what lies between the statements and their COPY data: white space and comments."""
     pieces = list(split(text))
     gaps, position = [], begin
     for piece in pieces:

@@ -154,14 +154,7 @@ class Script:
         for number, piece in enumerate(self.pieces(), 1):
             if piece.problem is not None:
                 raise ScriptError(piece.problem, place=self.place(piece, (piece.problem_offset or 0) - piece.offset))
-            yield Statement(
-                number=number,
-                text=piece.text,
-                offset=piece.offset,
-                line=piece.line,
-                column=piece.column,
-                data=piece.data,
-            )
+            yield Statement(number, piece.text, piece.offset, line=piece.line, column=piece.column, data=piece.data)
 
     def readable_statements(self) -> Iterator[Statement]:
         """Yield the statements up to where the text cannot be read on; what comes behind it cannot run either."""

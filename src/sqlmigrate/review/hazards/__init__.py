@@ -86,7 +86,7 @@ def sorted_out(hazards: Iterable[Hazard], script: Script) -> tuple[list[Hazard],
 
 
 def _allowed(script: Script) -> dict[tuple[int, str], str]:
-    """Give the reasons of a script's remarks by the statement that they stand before, and code."""
+    """Return the reasons of a script's remarks by the statement that they stand before, and code."""
     remarks = read_allowed(script.text or "")
     if not remarks:
         return {}

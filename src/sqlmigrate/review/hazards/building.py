@@ -51,7 +51,7 @@ def _not_concurrent(context: Context) -> Iterator[Occurrence]:
 
 
 def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, Mapping[str, Value]]]:
-    """Give the indexes of a statement that belong to no constraint."""
+    """Yield the indexes of a statement that belong to no constraint."""
     for one, name, properties in context.made("index"):
         if one.statement.number == number and "definition" in properties:
             yield name, properties
@@ -63,7 +63,7 @@ def _is_partitioned(properties: Mapping[str, Value]) -> bool:
 
 
 def _built(name: str, made: Mapping[str, Mapping[str, Value]]) -> str:
-    """Give the SQL that builds an index CONCURRENTLY; that of a partitioned table partition by partition."""
+    """Return the SQL that builds an index CONCURRENTLY; that of a partitioned table partition by partition."""
     definition = str(made[name]["definition"])
     if not _is_partitioned(made[name]):
         return f"{_CREATE_INDEX.sub('INDEX CONCURRENTLY', definition, count=1)};"
@@ -119,7 +119,7 @@ def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
 
 
 def _words(one: Traced) -> str:
-    """Give a statement without what stands before it, in one line."""
+    """Return a statement without what stands before it, in one line."""
     return " ".join(one.statement.text[skip_gap(one.statement.text, 0) :].split())
 
 
@@ -129,7 +129,7 @@ def _rebuilt(one: Traced) -> Remedy:
 
 
 def _dropped_slowly(one: Traced) -> Remedy:
-    """Give a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
+    """Return a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
     names = [text.removeprefix("index ") for text in one.changes.dropped if text.startswith("index ")]
     if any(_is_partitioned(one.step.before.get(f"index {name}", {})) for name in names):
         return "an index of a partitioned table cannot be dropped CONCURRENTLY: plan a moment for it", None

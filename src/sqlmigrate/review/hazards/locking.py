@@ -21,12 +21,12 @@ _OBJECTS = ("type", "schema")
 
 
 def tables_stopped(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[str, Lock]:
-    """Give the strong locks on relations, by name."""
+    """Return the strong locks on relations, by name."""
     return {lock.name: lock for lock in locks if lock.level >= level and lock.kind not in _OBJECTS}
 
 
 def strongest(one: Traced) -> dict[str, Lock]:
-    """Give the strong locks that are held while a statement runs, those from before too."""
+    """Return the strong locks that are held while a statement runs, those from before too."""
     found = tables_stopped(one.held)
     for lock in (*one.taken, *one.locks):
         if lock.level >= STOPS_WRITES and lock.kind not in _OBJECTS:

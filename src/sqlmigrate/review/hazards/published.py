@@ -41,7 +41,7 @@ def _refused(context: Context) -> Iterator[Occurrence]:
 
 
 def _without_identity(state: State) -> dict[str, str]:
-    """Give the tables that UPDATE and DELETE are refused on, each with the publication that does it."""
+    """Return the tables that UPDATE and DELETE are refused on, each with the publication that does it."""
     tables, indexes = state.of("table"), state.of("index")
     told_apart = {str(index["table"]) for index in indexes.values() if index.get("primary")}
     by_index = {str(index["table"]) for index in indexes.values() if index.get("replica identity")}
@@ -55,7 +55,7 @@ def _without_identity(state: State) -> dict[str, str]:
 
 
 def _published(state: State, tables: Objects) -> dict[str, str]:
-    """Give the tables with rows whose changes a publication sends, with its name; a partition goes with its table."""
+    """Return the tables with rows whose changes a publication sends, with its name; a partition goes with its table."""
     sending = {
         name: properties
         for name, properties in state.of("publication").items()

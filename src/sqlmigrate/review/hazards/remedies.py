@@ -60,14 +60,14 @@ def without_scanning(one: Traced, table: str) -> Remedy:
 
 
 def with_ending(name: str, ending: str) -> str:
-    """Give a quoted or plain name another ending, quoted as it was."""
+    """Return a name with another ending, quoted if it was quoted."""
     if name.startswith('"'):
         return quote(name[1:-1].replace('""', '"') + ending)
     return name + ending
 
 
 def _column(texts: tuple[str, ...], table: str) -> str | None:
-    """Give the first column of a table among objects in words."""
+    """Return the first column of a table among objects in words."""
     start = f"column {table}."
     return next((text.removeprefix(start).partition(" (now ")[0] for text in texts if text.startswith(start)), None)
 
@@ -77,7 +77,7 @@ def _lines(*lines: str) -> str:
 
 
 def _key(before: State, table: str) -> str:
-    """Give what tells the rows of a table apart: its primary key, else where a row lies."""
+    """Return what tells the rows of a table apart: its primary key, else where a row lies."""
     for text in before:
         if text.startswith("constraint ") and text.endswith(f" on {table}"):
             match = _PRIMARY_KEY.match(str(before[text].get("definition", "")))

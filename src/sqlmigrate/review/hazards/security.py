@@ -36,7 +36,7 @@ def _row_security_off(context: Context) -> Iterator[Occurrence]:
 
 
 def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
-    """Give the exposed roles that an access list names."""
+    """Return the exposed roles that an access list names."""
     named = {item.partition("=")[0] for item in acl} if isinstance(acl, tuple) else set()
     return [role for role in exposed if role in named]
 

@@ -53,7 +53,7 @@ def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
 
 
 def _made_by(context: Context, constraint: str, table: str) -> int | None:
-    """Give the statement that made a constraint, or the column or table that it came with."""
+    """Return the statement that made a constraint, or the column or table that it came with."""
     for text in (constraint, f"table {table}"):
         for one in context.statements:
             if any(context.at_end(one, made) == text for made in one.changes.made):

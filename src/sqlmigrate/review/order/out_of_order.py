@@ -53,7 +53,7 @@ def answer(
 
 
 def _shared(migration: Migration, later: Iterable[Migration], functions: list[str]) -> tuple[list[Conflict], list[str]]:
-    """Give what a migration shares with others, as values and in words."""
+    """Return what a migration shares with others, as values and in words."""
     here = accesses_of(migration.script, functions)
     conflicts, lines = [], [f"{migration.migration_id} may touch anything: {why}" for why in here.all_of_it]
     for other in later:
@@ -66,7 +66,7 @@ def _shared(migration: Migration, later: Iterable[Migration], functions: list[st
 
 
 def _conflicts(here: Accesses, there: Accesses) -> list[tuple[str, str, str]]:
-    """Give what both touch and at least one writes, with what each does."""
+    """Return what both touch and at least one writes, with what each does."""
     found: dict[str, tuple[str, str]] = {}
     for mine, do_i, theirs, do_they in (
         (here.reads, "reads", there.writes, "writes"),

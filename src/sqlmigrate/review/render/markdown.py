@@ -37,7 +37,7 @@ class _Block:
 
 
 def render(report: Report, limit: int = LIMIT) -> str:
-    """Give the report as GitHub's Markdown, of `limit` characters at most: what does not fit is named at the end."""
+    """Return the report as GitHub's Markdown, of `limit` characters at most: what does not fit is named at the end."""
     blocks = list(_blocks(report))
     left = limit - _RESERVE
     kept: set[int] = set()

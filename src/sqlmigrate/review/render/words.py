@@ -177,13 +177,13 @@ def strength(lock: Lock) -> Strength:
 
 
 def strongest(locks: Iterable[Lock]) -> Lock | None:
-    """Give the lock that stops the most."""
+    """Return the lock that stops the most."""
     ranks = list(STRENGTHS)
     return min(locks, key=lambda lock: (ranks.index(strength(lock)), -lock.level), default=None)
 
 
 def locks_of(statement: ReviewedStatement) -> tuple[Lock, ...]:
-    """Give what a statement locks alone; where that is not known, what comes with it."""
+    """Return what a statement locks alone; where that is not known, what comes with it."""
     return statement.taken if statement.own is None else statement.own
 
 
@@ -193,14 +193,14 @@ def span(hold: Hold) -> str:
 
 
 def directions(migration: Migration) -> Iterator[Direction]:
-    """Give the scripts that there are."""
+    """Yield the scripts that there are."""
     yield migration.apply
     if migration.rollback is not None:
         yield migration.rollback
 
 
 def hazards(report: Report, operation: str) -> list[FoundHazard]:
-    """Give the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
+    """Return the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
     return [
         FoundHazard(number=number, migration=migration, direction=direction, statement=statement, hazard=hazard)
         for number, migration in enumerate(report.migrations, 1)
@@ -222,12 +222,12 @@ def grouped(places: Iterable[FoundHazard]) -> list[Group]:
 
 
 def allowed(direction: Direction) -> list[Suppressed]:
-    """Give the hazards of a script that it allows."""
+    """Return the hazards of a script that it allows."""
     return [item for statement in direction.statements for item in statement.suppressed]
 
 
 def findings(direction: Direction) -> list[tuple[str, str, list[int]]]:
-    """Give squawk's rules with what the trace says to them, and the lines."""
+    """Return squawk's rules with what the trace says to them, and the lines."""
     found: dict[tuple[str, str], list[int]] = {}
     for finding in (*(item for statement in direction.statements for item in statement.findings), *direction.findings):
         found.setdefault((finding.rule, ANSWERED[finding.answer]), []).append(finding.line)

@@ -51,7 +51,7 @@ class State(Mapping[str, Mapping[str, Value]]):
         return len(self._objects)
 
     def of(self, kind: str) -> dict[str, Mapping[str, Value]]:
-        """Give the objects of a kind by their names."""
+        """Return the objects of a kind by their names."""
         return {name.name: properties for name, properties in self._objects.items() if name.kind == kind}
 
 
@@ -71,7 +71,7 @@ class Step:
     rewrites: tuple[Relation, ...] = ()
 
     def name_of(self, relation: Relation) -> str:
-        """Give the name that a relation has where this statement runs; `relation` has the one of before the script."""
+        """Return the name that a relation has where this statement runs; `relation` has the one before the script."""
         names = [name for name, found in self.known.items() if found.oid == relation.oid]
         return names[-1] if names else relation.name
 
@@ -90,7 +90,7 @@ class Follower:
         self._state = State(self.snapshot.schema)
 
     def standing(self) -> Step:
-        """Give a step that changed nothing."""
+        """Return a step that changed nothing."""
         return Step(self._state, self._state, self._known)
 
     def look(self, connection: Connection) -> Step:
@@ -141,7 +141,7 @@ class Follower:
 
 
 def _tables_alone(before: Snapshot, after: Snapshot) -> frozenset[int] | None:
-    """Give the tables that two snapshots differ in; None where they differ in anything else."""
+    """Return the tables that two snapshots differ in; None where they differ in anything else."""
     old, new = before.stamps, after.stamps
     changed = {unit for unit, stamp in new.items() if old.get(unit) != stamp} | (old.keys() - new.keys())
     if any(catalog_of(unit) != RELATION for unit in changed):

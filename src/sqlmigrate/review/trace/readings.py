@@ -119,7 +119,7 @@ def folded(locks: Locks, relations: Relations, named: Mapping[Key, TypeOrSchema]
 def as_locks(
     locks: Locks, relations: Relations, named: Mapping[Key, TypeOrSchema], *, source: Source = "seen"
 ) -> tuple[Lock, ...]:
-    """Give folded locks in words, the strongest first."""
+    """Return folded locks in words, the strongest first."""
     made = []
     for key, level in locks.items():
         thing = named[key] if key.catalog else relations[key.oid]
@@ -128,7 +128,7 @@ def as_locks(
 
 
 def rewritten(before: Relations, after: Relations) -> list[Relation]:
-    """Give the relations that were there and have another file now, and indexes that were built anew under their name.
+    """Return the relations that were there and have another file now, and indexes that were rebuilt under their name.
 
     Sequences are left out: RESTART gives them a new file.
     """
@@ -142,11 +142,11 @@ def rewritten(before: Relations, after: Relations) -> list[Relation]:
 
 
 def scanned(before: Mapping[int, int], after: Mapping[int, int], relations: Relations) -> list[Relation]:
-    """Give the relations that were there and were read from end to end between two readings."""
+    """Return the relations that were there and were read from end to end between two readings."""
     oids = (oid for oid, count in after.items() if count > before.get(oid, 0) and oid in relations)
     return sorted((relations[oid] for oid in oids), key=lambda item: item.name)
 
 
 def names(relations: Iterable[Relation]) -> tuple[str, ...]:
-    """Give relations in words."""
+    """Return relations in words."""
     return tuple(map(str, relations))

@@ -58,7 +58,7 @@ def obstacles(connection: Connection, text: str) -> list[Obstacle]:
 
 
 def _named(text: str) -> list[tuple[str, str]]:
-    """Give the relations that a statement names, and the mode in which to hold each."""
+    """Return the relations that a statement names, and the mode in which to hold each."""
     about = subject_of(text)
     if about.action == "create index" and about.relation:
         return [(about.relation, _WRITER)]
@@ -72,7 +72,7 @@ def _named(text: str) -> list[tuple[str, str]]:
 
 
 def from_table(text: str, relations: Relations, wanted: Sequence[Obstacle]) -> dict[Key, int]:
-    """Give the locks of a statement as the documentation says it, where it did not wait.
+    """Return the locks of a statement as the documentation says it, where it did not wait.
 
     VACUUM, ANALYZE and everything CONCURRENTLY take SHARE UPDATE EXCLUSIVE, VACUUM FULL and CLUSTER take ACCESS
     EXCLUSIVE, REINDEX takes SHARE (https://www.postgresql.org/docs/current/explicit-locking.html). A statement that

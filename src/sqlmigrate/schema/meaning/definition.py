@@ -100,7 +100,7 @@ def cut(schema: Schema, name: Name, key: str) -> Definition | None:
 
 
 def _source(schema: Schema, name: Name, found: Mapping[str, Value]) -> str:
-    """Give what the columns in an expression are columns of."""
+    """Return what the columns in an expression are columns of."""
     whole = found.get(TABLE)
     if name.kind == "trigger":
         return f" FROM {whole} AS old, {whole} AS new"
@@ -170,20 +170,20 @@ _CUTTERS: dict[str, Callable[[_Text], Iterator[tuple[int, int]]]] = {
 
 
 def _group(text: _Text, at: int) -> Iterator[tuple[int, int]]:
-    """Give what stands in the next parentheses."""
+    """Yield what stands in the next parentheses."""
     start = text.mask.find("(", at)
     if start >= 0:
         yield start + 1, _closing(text.mask, start) - 1
 
 
 def _list(text: _Text) -> Iterator[tuple[int, int]]:
-    """Give the expressions in the first list of columns and expressions."""
+    """Yield the expressions in the first list of columns and expressions."""
     for start, stop in _group(text, 0):
         yield from _elements(text, start, stop)
 
 
 def _elements(text: _Text, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Give the expressions among elements between commas; behind one may stand an operator class and more."""
+    """Yield the expressions among elements between commas; behind one may stand an operator class and more."""
     while start < stop:
         start += len(text.mask[start:stop]) - len(text.mask[start:stop].lstrip())
         call = _CALL.match(text.mask, start)
@@ -201,7 +201,7 @@ def _comma(mask: str, at: int, stop: int) -> int:
 
 
 def _closing(mask: str, at: int) -> int:
-    """Give the end of what the parenthesis at a place opens."""
+    """Return the end of what the parenthesis at a place opens."""
     depth = 0
     for place in range(at, len(mask)):
         depth += {"(": 1, ")": -1}.get(mask[place], 0)

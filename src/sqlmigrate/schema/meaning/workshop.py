@@ -35,7 +35,7 @@ _LIMITS = "SET LOCAL check_function_bodies TO off; SET LOCAL lock_timeout TO '5s
 
 
 def without_equal(conninfo: str, before: Schema, after: Schema, changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Give the changes without those that are only written differently.
+    """Return the changes without those that are only written differently.
 
     The database must hold the tables that the definitions are about, as one of the schemas has them; a definition that
     cannot be made there stays different. It is opened only where there is something to be made, and all stay different

@@ -140,7 +140,7 @@ def begins(statement: Statement | Piece) -> bool:
 
 
 def open_block(statements: Sequence[Statement]) -> Statement | None:
-    """Give the BEGIN of the transaction that is open behind these statements."""
+    """Return the BEGIN of the transaction that is open behind these statements."""
     begin = None
     for statement in statements:
         if classify(statement.text) is Kind.TRANSACTION_CONTROL:

@@ -88,7 +88,7 @@ def _value(argument: Any) -> str:
 
 
 def refine(statement: str) -> list[tuple[int, int]]:
-    """Give where libpg_query sees each statement, as slices, where psql's rules see only one.
+    """Return where libpg_query sees each statement, as slices, where psql's rules see only one.
 
     psql counts BEGIN and END by the word, so a column named `begin` in a BEGIN ATOMIC body, or a function of that
     name, makes it swallow what follows. An empty list means that there is nothing to refine.
@@ -122,7 +122,7 @@ def complaints(statement: str) -> Iterator[SyntaxComplaint]:
 
 
 def normal_form(statement: str, *, fold: bool = True) -> tuple[str, ...] | None:
-    """Give a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
+    """Return a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
 
     Constants and quoted names stay as they are; without `fold`, so does everything else. None where libpg_query cannot
     tell.

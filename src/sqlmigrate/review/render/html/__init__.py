@@ -26,7 +26,7 @@ _TOLD = 3  # places of one hazard at which is said what was seen; the others are
 
 
 def render(report: Report) -> str:
-    """Give the whole page as text; write it as UTF-8."""
+    """Return the whole page as text; write it as UTF-8."""
     return page("en", _head(report), _body(report)).text
 
 
@@ -239,7 +239,7 @@ def _provenance(report: Report) -> Html:
 
 
 def _file(direction: Direction) -> list[Html]:
-    """Give the digests of a file; that of its text only where it is another: CRLF line ends, or a byte order mark."""
+    """Return the digests of a file; that of its text only where it is another: CRLF line ends, or a byte order mark."""
     digests = [f"sha256 {direction.sha256}"]
     if direction.checksum != direction.sha256:
         digests.append(f"checksum {direction.checksum}")

@@ -33,7 +33,7 @@ class _Block:
 
 
 def listing(direction: Direction, anchor: str) -> Html:
-    """Give a script as rows: its lines on the left, on the right what they do."""
+    """Return a script as rows: its lines on the left, on the right what they do."""
     held = _held(direction)
     if direction.text is None:
         rows = [_excerpt(statement, held[statement.number], anchor) for statement in direction.statements]
