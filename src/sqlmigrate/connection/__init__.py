@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from sqlmigrate.connection.command import Command, Purpose
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
 from sqlmigrate.connection.sessions import (
     OLDEST_SERVER,
     OWN_PATH,
-    Command,
     Connection,
     ServerInfo,
     as_login,
@@ -32,6 +32,7 @@ __all__ = [
     "SECRETS",
     "Command",
     "Connection",
+    "Purpose",
     "ServerInfo",
     "as_login",
     "be_patient",

@@ -77,9 +77,7 @@ class Runner:
         try:
             self.run(connection, migration, way)
         except Error as error:
-            if way.operation == SAMPLES:
-                explain_rights(error)
-            return Failure(way.step, error)
+            return Failure(way.step, explain_rights(error) if way.operation == SAMPLES else error)
         return None
 
     def run(self, connection: Connection, migration: Migration, way: Way) -> None:
