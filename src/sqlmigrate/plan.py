@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import HistoryError, MigrationsError, Place, Problem, UsageError
 from sqlmigrate.history import Applied
 from sqlmigrate.migrations import Migration, in_order
-from sqlmigrate.sql.script import Script, script_from_text
+from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlmigrate.history import HalfWay, History, Texts
-    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.migrations import Migrations, ScriptRun
 
 
 NO_PLAN = "no plan was made"
@@ -72,11 +72,10 @@ class Plan:
     left: int = 0
     half_way: frozenset[str] = frozenset()
 
-    def script_of(self, migration: Migration) -> tuple[Script, bool]:
-        """Give the script of a step, and whether it runs in a transaction."""
-        if self.operation == "apply" or migration.rollback is None:
-            return migration.script, migration.transactional
-        return migration.rollback, migration.rollback_transactional
+    def runs(self) -> list[ScriptRun]:
+        """Return how the script of each step runs, in order."""
+        ways = (step.forward() if self.operation == "apply" else step.back() for step in self.steps)
+        return [run for run in ways if run is not None]
 
 
 def status(migrations: Migrations, history: History) -> list[Status]:
@@ -252,7 +251,7 @@ def _require_resumable(states: Iterable[Status]) -> None:
             raise HistoryError(f"{name} is rolled back half way, so nothing can be applied", hint=hint)
         if item.migration is None:
             raise HistoryError(f"{name} stopped half way, and its script is missing", hint="restore the file")
-        if item.migration.transactional:
+        if item.migration.forward().transactional:
             hint = "put the `-- transactional: false` back that it was begun with"
             raise HistoryError(f"{name} stopped half way outside a transaction and cannot go on inside one", hint=hint)
 

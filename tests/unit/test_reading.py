@@ -58,7 +58,7 @@ def made(path: Path, kind: str) -> None:
 
 def digests(found: Migrations) -> list[str]:
     """Read all scripts to their ends, also the large ones."""
-    return [script.sha256 for migration in found.ordered for script, _ in migration.scripts()]
+    return [script.sha256 for migration in found.ordered for script in migration.scripts()]
 
 
 ENDLESS = {"a pipe", "a device without end", "a huge file"}

@@ -104,12 +104,11 @@ def steps_as_json(planned: Plan) -> list[dict[str, object]]:
     """Give the steps of a plan with both digests of the script that runs."""
     return [
         {
-            "migration_id": item.migration_id,
-            "file": str(script.path),
-            "checksum": script.checksum,
-            "sha256": script.sha256,
-            "transactional": transactional,
+            "migration_id": run.migration_id,
+            "file": str(run.script.path),
+            "checksum": run.script.checksum,
+            "sha256": run.script.sha256,
+            "transactional": run.transactional,
         }
-        for item in planned.steps
-        for script, transactional in [planned.script_of(item)]
+        for run in planned.runs()
     ]

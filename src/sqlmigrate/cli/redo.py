@@ -32,7 +32,7 @@ def command(app: App, *, recorded: bool) -> None:
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
-    from sqlmigrate.sql.preflight import require_runnable  # noqa: PLC0415  same
+    from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
     with app.target() as target:
@@ -41,7 +41,7 @@ def command(app: App, *, recorded: bool) -> None:
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
             app.warn(info)
-            require_runnable([(found.named(item.migration_id).script, item.transactional) for item in planned.steps])
+            require_runnable(found.named(item.migration_id).forward() for item in planned.steps)
             if planned.steps:
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
                 app.confirm(question, database=info.database, always=True)

@@ -11,7 +11,7 @@ from sqlmigrate import history, queries
 from sqlmigrate.connection import probe, session
 from sqlmigrate.drift.model import Live, Role, Step
 from sqlmigrate.drift.privileges import read_default_privileges
-from sqlmigrate.drift.steps import applied_scripts
+from sqlmigrate.drift.steps import applied_runs
 from sqlmigrate.history import LogFilter
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import read_facts, read_settings
@@ -43,18 +43,18 @@ def _read(config: Config, connection: Connection, found: Migrations) -> Live:
     asked = queries.load("drift")
     facts = read_facts(connection)
     known = history.read(connection, config.history_schema, owners=config.history_owners)
-    scripts, notes = applied_scripts(found, known)
+    runs, notes = applied_runs(found, known)
     if known.version is None:
         notes.append(f"there is no history in schema {config.history_schema}: nothing counts as applied")
     logged = _log(connection, config, known)
     ran_as = {
         row.migration_id: role for row in logged if row.migration_id and (role := row.script_role or row.login_role)
     }
-    latest = [ran_as[item.migration_id] for item in scripts if item.migration_id in ran_as][-1:]
+    latest = [ran_as[item.migration_id] for item in runs if item.migration_id in ran_as][-1:]
     default = config.role or (latest or [facts.login])[0]
     logins = [row.login_role for row in logged if row.login_role]
     roles = read_roles(connection, {default, facts.login, *ran_as.values(), *logins})
-    steps = [Step(item, ran_as.get(item.migration_id, default)) for item in scripts]
+    steps = [Step(item, ran_as.get(item.migration_id, default)) for item in runs]
     # who is gone since then can own nothing any more
     steps = [step if step.role in roles else replace(step, role=default) for step in steps]
     main = roles.get((latest or [default])[0]) or roles.get(default, Role(default))

@@ -116,9 +116,9 @@ def locked(
 
 
 def _require_runnable(plan: Plan) -> None:
-    from sqlmigrate.sql.preflight import require_runnable  # noqa: PLC0415  most calls find nothing to do
+    from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  most calls find nothing to do
 
-    require_runnable(plan.script_of(item) for item in plan.steps)
+    require_runnable(plan.runs())
 
 
 def _still_planned(agreed: Plan, fresh: Plan) -> Sequence[Migration]:

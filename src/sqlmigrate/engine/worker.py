@@ -173,7 +173,7 @@ class Worker:
             raise
 
     def _listener(self, job: Job) -> Listener:
-        return Listener(job.migration_id, job.script, self.observer, patient=self.info.pooled)
+        return Listener(job.script_run, self.observer, patient=self.info.pooled)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
         stopped = self.found.stopped(job.migration_id)

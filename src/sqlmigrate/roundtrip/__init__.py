@@ -6,7 +6,7 @@ from sqlmigrate.roundtrip.contents import DataChange
 from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, Verdict, lacks_rights
 from sqlmigrate.roundtrip.run import Base, chosen, round_trips, scripts_of
-from sqlmigrate.roundtrip.runner import Runner, Way, back, forward
+from sqlmigrate.roundtrip.runner import Runner
 from sqlmigrate.roundtrip.samples import Samples, find_samples
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
@@ -22,11 +22,8 @@ __all__ = [
     "Runner",
     "Samples",
     "Verdict",
-    "Way",
-    "back",
     "chosen",
     "find_samples",
-    "forward",
     "lacks_rights",
     "round_trips",
     "scripts_of",

@@ -185,7 +185,7 @@ def _truncated(
 
     Where the statement does not name all of them, these are all tables that have another file.
     """
-    texts = [statement.text for script, _ in migration.scripts() for statement in script.statements()]
+    texts = [statement.text for script in migration.scripts() for statement in script.statements()]
     named = {(table.schema or None, table.name) for text in texts for table in emptied(text)}
     whole = any(map(may_empty_more, texts))
     if not named and not whole:
@@ -207,7 +207,7 @@ def _truncated(
 
 def _overwritten(migration: Migration) -> Iterator[tuple[str | None, str, str]]:
     """Give the schema, table and name of columns whose values are not made of their own by TYPE ... USING."""
-    for script, _ in migration.scripts():
+    for script in migration.scripts():
         for statement in script.statements():
             for table, column in overwritten(statement.text):
                 yield table.schema or None, table.name, column

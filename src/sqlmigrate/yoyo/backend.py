@@ -33,8 +33,8 @@ from sqlmigrate.events import Blocked, LockRetry, Notice, ScriptStarted, Waiting
 from sqlmigrate.history import yoyo_tables
 from sqlmigrate.history.names import ours
 from sqlmigrate.migrations import Migration, Migrations
-from sqlmigrate.plan import plan_apply, plan_rollback
-from sqlmigrate.sql.preflight import require_runnable
+from sqlmigrate.migrations.preflight import require_runnable
+from sqlmigrate.plan import Plan, plan_apply, plan_rollback
 from sqlmigrate.sql.script import read_script
 from sqlmigrate.yoyo import exchange as yoyo_exchange
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from sqlmigrate.events import Event
     from sqlmigrate.history import History
-    from sqlmigrate.plan import Plan
 
 logger = getLogger("yoyo.migrations")
 
@@ -209,7 +208,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
                 self._require_adopted(steps)
             for step in steps:
                 _require_possible(operation, step, found)
-            _require_runnable(operation, steps)
+            require_runnable(Plan(operation, tuple(steps)).runs())
             worker = Worker(self.conninfo, self.connection, info, self.options, _log, lock, found)
             worker.run_each(steps, operation)
 
@@ -269,13 +268,6 @@ def _require_possible(operation: str, step: Migration, found: History) -> None:
     if not planners[operation]().steps:
         state = "applied already" if operation == "apply" else "not applied"
         raise HistoryError(f"{name} is {state}; nothing was run")
-
-
-def _require_runnable(operation: str, steps: Sequence[Migration]) -> None:
-    if operation == "apply":
-        require_runnable((step.script, step.transactional) for step in steps)
-    else:
-        require_runnable((step.rollback, step.rollback_transactional) for step in steps if step.rollback)
 
 
 @contextmanager

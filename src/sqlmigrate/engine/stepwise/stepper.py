@@ -111,8 +111,8 @@ class Stepper:
             self._resume()
 
     def _set_up(self) -> None:
-        job = self.sender.job
-        self.sender.send(*map(Step, set_up(job.migration_id, job.script, self.context.options, self.context.info)))
+        context = self.context
+        self.sender.send(*map(Step, set_up(self.sender.job.script_run, context.options, context.info)))
 
     def _require_alone(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""

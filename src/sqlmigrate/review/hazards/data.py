@@ -62,7 +62,7 @@ def _dropped(context: Context) -> Iterator[Occurrence]:
         lost = [text for text in one.changes.lost if text.startswith(tuple(f"{kind} " for kind in _HOLDERS))]
         if lost:
             tables = _original(one, map(_table_of, lost))
-            severity: Severity | None = "note" if context.trace.operation == "rollback" else None
+            severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
             yield Occurrence(
                 statement=one.statement.number,
                 seen=f"dropped with all that it holds: {listed(lost)}",
@@ -90,7 +90,7 @@ def _used_dropped(context: Context) -> Iterator[Occurrence]:
             if _is_used(one.step.before, text) and not _comes_back(context.after, text)
         ]
         if lost:
-            severity: Severity | None = "note" if context.trace.operation == "rollback" else None
+            severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
             yield Occurrence(
                 statement=one.statement.number,
                 seen=f"dropped: {listed(lost)}",

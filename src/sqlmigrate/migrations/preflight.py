@@ -10,20 +10,22 @@ from sqlmigrate.sql.statement.effect import Kind, begins, chains, classify, refu
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlmigrate.migrations.model import ScriptRun
     from sqlmigrate.sql.scan import Piece
-    from sqlmigrate.sql.script import Script
 
 
-def preflight(script: Script, *, transactional: bool) -> list[Problem]:
+def preflight(run: ScriptRun) -> list[Problem]:
     """Find every statement that cannot run the way this script will run."""
+    script = run.script
     if script.refused is not None:
         return [script.refused]
-    if script.text is None and not _problems(script, script.pieces(placed=False), transactional=transactional):
+    if script.text is None and not _problems(run, script.pieces(placed=False)):
         return []
-    return _problems(script, script.pieces(), transactional=transactional)
+    return _problems(run, script.pieces())
 
 
-def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -> list[Problem]:
+def _problems(run: ScriptRun, pieces: Iterable[Piece]) -> list[Problem]:
+    script, transactional = run.script, run.transactional
     refused = _IN_TRANSACTION if transactional else _OUTSIDE
     problems = []
     if script.directives.isolation and not transactional:
@@ -43,7 +45,7 @@ def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -
             problems.append(Problem("AND CHAIN: a script could not be resumed behind it", script.place(piece), hint))
         elif advice := refused.get(kind):
             message, hint = advice
-            if kind is Kind.NOT_IN_TRANSACTION and script.path.name.endswith(".rollback.sql"):
+            if kind is Kind.NOT_IN_TRANSACTION and run.operation == "rollback":
                 hint = "write `-- transactional: false` in the first lines of this rollback script"
             problems.append(Problem(f"{refused_as(piece.text, kind)}: {message}", script.place(piece), hint=hint))
     if begun and not transactional:
@@ -52,15 +54,9 @@ def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -
     return problems
 
 
-def require_runnable(scripts: Iterable[tuple[Script, bool]]) -> None:
-    """Raise MigrationsError with every problem of every script, so that nothing runs while one of them is refused.
-
-    Each script comes with whether it runs in a transaction.
-    """
-    problems = [
-        problem for script, transactional in scripts for problem in preflight(script, transactional=transactional)
-    ]
-    if problems:
+def require_runnable(runs: Iterable[ScriptRun]) -> None:
+    """Raise MigrationsError with every problem of every script, so that nothing runs while one of them is refused."""
+    if problems := [problem for run in runs for problem in preflight(run)]:
         raise MigrationsError("nothing was run, since these scripts cannot run safely", problems)
 
 
