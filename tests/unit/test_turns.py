@@ -17,6 +17,7 @@ from sqlmigrate.engine.wire.pipeline import Exchange, Step
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import ignore
+from sqlmigrate.migrations import ScriptRun
 from sqlmigrate.sql.script import script_from_text
 
 INFO = ServerInfo("d", "r", "18.0", 180000, standby=False, read_only=False, backend_pid=1)
@@ -25,7 +26,8 @@ INFO = ServerInfo("d", "r", "18.0", 180000, standby=False, read_only=False, back
 def job(migration_id: str = "a", text: str = "SELECT 1;", *, transactional: bool = True) -> Job:
     script = script_from_text(Path(f"{migration_id}.sql"), text)
     confirm = Command("SELECT", (migration_id,), Purpose.CONFIRM)
-    return Job(migration_id, "apply", script, transactional, Command("SELECT"), (), confirm=confirm)
+    script_run = ScriptRun(migration_id, "apply", script, transactional=transactional)
+    return Job(script_run, claim=Command("SELECT"), finish=(), confirm=confirm)
 
 
 @dataclass(slots=True, eq=False)

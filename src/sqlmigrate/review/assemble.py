@@ -174,7 +174,7 @@ def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: mo
     return "warning" if mild or "warning" in severities or back & {"danger", "warning"} else "fine"
 
 
-def stopped(item: Migration, reason: str, *, bug: str | None = None) -> model.Migration:
+def failed(item: Migration, reason: str, *, bug: str | None = None) -> model.Migration:
     """Describe a migration whose review ended before it was made, by a mistake of ours where `bug` says so."""
     error = f"{reason}; nothing is known of this migration, the others were reviewed"
     up = not_run(item.forward(), error)

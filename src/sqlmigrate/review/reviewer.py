@@ -266,14 +266,14 @@ class _Reviewer:
         try:
             found = self._one(migration, ground)
         except ScriptError as error:  # it is this migration's verdict, like a mistake of ours
-            found = assemble.stopped(migration, str(error))
+            found = assemble.failed(migration, str(error))
             runner.replay(migration, ground)
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
             bug = as_bug(error)
             self.observer(BugMet(migration.migration_id, bug.report))
-            found = assemble.stopped(migration, bug.message, bug=bug.message)
+            found = assemble.failed(migration, bug.message, bug=bug.message)
             runner.replay(migration, ground)
         notes = [f"tried without {item.migration_id}, which could not be applied before it" for item in left_out]
         return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))

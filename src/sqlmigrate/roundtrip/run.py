@@ -122,11 +122,11 @@ class _Pairs:
             if samples.after or samples.expect:
                 found = self._with_expectations(found, migration, ground, samples)
         except ScriptError as error:
-            return self._stopped(migration, ground, error)
+            return self._failed(migration, ground, error)
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
-            return self._stopped(migration, ground, as_bug(error))
+            return self._failed(migration, ground, as_bug(error))
         if trial.reached is not None or samples.before:
             ground.known = trial.reached or ground.known
             if not (cluster and trial.applied):
@@ -135,7 +135,7 @@ class _Pairs:
             ground.leave_out(migration, found.failure.error if found.failure else None)
         return found
 
-    def _stopped(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
+    def _failed(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
         """Give the verdict of a pair that could not be tried to its end, and go on behind it as far as that goes."""
         self.runner.replay(migration, ground)
         failure = Failure("the round trip", error)

@@ -107,14 +107,14 @@ class Stepper:
         self.sender.send(Step(PRISTINE))
         self._set_up()
         if self.journal.resumed:
-            self._require_alone()
+            self._await_earlier_session()
             self._resume()
 
     def _set_up(self) -> None:
         context = self.context
         self.sender.send(*map(Step, set_up(self.sender.job.script_run, context.options, context.info)))
 
-    def _require_alone(self) -> None:
+    def _await_earlier_session(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""
         if pid := outcome.predecessor(self.sender.connection, seconds=_PREDECESSOR_SECONDS):
             raise ExecutionError(

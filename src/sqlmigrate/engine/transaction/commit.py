@@ -147,7 +147,7 @@ def commit(connection: Connection, turn: Turn) -> None:
         exchange = run_steps(connection, steps, turn.listener, turn.answered)
     except psycopg.OperationalError:
         if not connection.closed:
-            raise  # of somebody who listens
+            raise  # from the caller's observer, not from this connection
         if turn.state is State.CONFIRMED:
             return  # the answer has come; whatever else is to be done finds out that the connection is gone
         raise turn.lost() from None

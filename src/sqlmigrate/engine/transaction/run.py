@@ -85,7 +85,7 @@ def run_in_transaction(
         exchange = _exchange(connection, turn, _steps(job, first, after), listener)
     except psycopg.OperationalError as error:
         if not connection.closed:
-            raise  # of somebody who listens
+            raise  # from the caller's observer, not from this connection
         raise lost(job, error, settled=settled) from None
     if exchange.error is not None and exchange.failed is not None:
         raise failure(job, exchange.failed, exchange.error)

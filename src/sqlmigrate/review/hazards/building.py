@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.locking import strongest, tables_stopped
+from sqlmigrate.review.hazards.locking import strongest, strong_locks
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed
 from sqlmigrate.sql.scan import skip_gap
 from sqlmigrate.sql.statement.names import quote
@@ -109,7 +109,7 @@ def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
         # where the table is locked already, it changes nothing; where it goes afterwards, nobody is kept from it
         stopped = {
             name: lock
-            for name, lock in tables_stopped(one.taken).items()
+            for name, lock in strong_locks(one.taken).items()
             if name not in context.existing or not context.goes(context.existing[name], one)
         }
         if stopped:
@@ -139,7 +139,7 @@ def _dropped_slowly(one: Traced) -> Remedy:
 def _detached(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         words = _words(one)
-        if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := tables_stopped(one.locks)):
+        if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := strong_locks(one.locks)):
             seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
             yield Occurrence(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
 
@@ -147,7 +147,7 @@ def _detached(context: Context) -> Iterator[Occurrence]:
 def _refreshed(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command == "REFRESH MATERIALIZED VIEW":
-            for name, lock in tables_stopped(one.locks, 8).items():
+            for name, lock in strong_locks(one.locks, 8).items():
                 rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", _words(one), count=1, flags=re.IGNORECASE)
                 seen = f"{name} is filled anew under {lock.mode}"
                 yield Occurrence(one.statement.number, seen, (name,), f"{rewrite};")

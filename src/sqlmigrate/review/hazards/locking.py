@@ -20,14 +20,14 @@ _WRITES = frozenset({"UPDATE", "DELETE", "MERGE", "COPY", "CREATE TABLE AS", "CR
 _OBJECTS = ("type", "schema")
 
 
-def tables_stopped(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[str, Lock]:
+def strong_locks(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[str, Lock]:
     """Return the strong locks on relations, by name."""
     return {lock.name: lock for lock in locks if lock.level >= level and lock.kind not in _OBJECTS}
 
 
 def strongest(one: Traced) -> dict[str, Lock]:
     """Return the strong locks that are held while a statement runs, those from before too."""
-    found = tables_stopped(one.held)
+    found = strong_locks(one.held)
     for lock in (*one.taken, *one.locks):
         if lock.level >= STOPS_WRITES and lock.kind not in _OBJECTS:
             known = found.get(lock.name)
@@ -112,10 +112,10 @@ def _held_in(together: list[Traced]) -> Iterator[Occurrence]:
     begun: dict[str, int] = {}
     waits: dict[str, list[str]] = {}
     for one in together:
-        new = tables_stopped(one.taken)
+        new = strong_locks(one.taken)
         for name in begun:
             waits.setdefault(name, []).extend(other for other in new if other != name)
-        for name in tables_stopped(one.taken, STOPS_READS):
+        for name in strong_locks(one.taken, STOPS_READS):
             begun.setdefault(name, one.statement.number)
     held = {name: number for name, number in begun.items() if waits.get(name)}
     if held:
@@ -128,10 +128,10 @@ def _held_in(together: list[Traced]) -> Iterator[Occurrence]:
 def _data(context: Context) -> Iterator[Occurrence]:
     """Report, at the first of them, statements that copy or change rows while strong locks are held."""
     for together in context.transactions:
-        busy = [one for one in together if tables_stopped(one.held) and _takes_time_by_rows(one)]
+        busy = [one for one in together if strong_locks(one.held) and _takes_time_by_rows(one)]
         if not busy:
             continue
-        held = tables_stopped(busy[-1].held)
+        held = strong_locks(busy[-1].held)
         strong = listed(f"{lock.name} ({lock.mode})" for lock in held.values())
         numbers = ranges([one.statement.number for one in busy])
         words = "copy or change" if len(busy) > 1 else "copies or changes"
@@ -151,7 +151,7 @@ def _explicit(context: Context) -> Iterator[Occurrence]:
         (one.statement.number, lock)
         for one in context.statements
         if one.command == "LOCK"
-        for lock in tables_stopped(one.locks).values()
+        for lock in strong_locks(one.locks).values()
     ]
     if locked:
         words = listed(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
@@ -164,7 +164,7 @@ def _explicit(context: Context) -> Iterator[Occurrence]:
 def _of_others(context: Context) -> Iterator[Occurrence]:
     worst: dict[str, int] = {}
     for one in context.statements:
-        for name, lock in tables_stopped(one.locks).items():
+        for name, lock in strong_locks(one.locks).items():
             relation = context.existing.get(name)
             if relation is None or relation.owner == context.role or lock.level <= worst.get(name, 0):
                 continue
