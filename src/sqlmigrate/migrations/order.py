@@ -75,7 +75,7 @@ def without_wrong_dependencies(found: Mapping[str, Migration], refused: set[str]
 
 
 def needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:
-    """Give the ids that must be applied before a migration."""
+    """Return the ids that must be applied before a migration."""
     found: set[str] = set()
     waiting = [*migration.depends]
     while waiting:
@@ -87,6 +87,6 @@ def needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:
 
 
 def _refused(migration: Migration, problem: Problem) -> Migration:
-    """Give a migration whose script cannot run; the first reason counts."""
+    """Return a migration whose script cannot run; the first reason counts."""
     script = migration.script
     return migration if script.refused else replace(migration, script=replace(script, refused=problem))

@@ -37,7 +37,7 @@ class Advice:
     _known: dict[tuple[int, bool, str], str | None] = field(default_factory=dict)
 
     def judged(self, rule: Rule, found: Occurrence) -> Occurrence:
-        """Give what was found as it is where its SQL runs, else without the SQL and with a word on why."""
+        """Return what was found as it is where its SQL runs, else without the SQL and with a word on why."""
         if found.rewrite is None:
             return found
         key = (found.statement, found.behind, found.rewrite)

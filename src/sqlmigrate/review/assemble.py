@@ -142,12 +142,12 @@ def _bare(
 
 
 def _whole(script: Script) -> str | None:
-    """Give a script's text unless it is too long for a report."""
+    """Return a script's text unless it is too long for a report."""
     return script.text if script.text is not None and len(script.text) <= _WHOLE_MAX else None
 
 
 def _shown(statement: Statement) -> str:
-    """Give a statement's text as far as anybody reads it."""
+    """Return a statement's text as far as anybody reads it."""
     left = len(statement.text) - _STATEMENT_MAX
     return statement.text if left <= 0 else f"{statement.text[:_STATEMENT_MAX]}\n-- and {left} characters more"
 

@@ -88,7 +88,7 @@ def review_project(
 
 
 def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
-    """Give the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
+    """Yield the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
     others = {item.script.path for item in found.ordered if item not in wanted}
     counted = 0
     for problem in found.warnings:
@@ -102,7 +102,7 @@ def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
 
 
 def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], variable: str | None) -> list[Migration]:
-    """Give the named migrations, or those that are pending.
+    """Return the named migrations, or those that are pending.
 
     Raises UsageError for a named one that is applied already: it cannot be tried on top of itself.
     """

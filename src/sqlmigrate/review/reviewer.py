@@ -134,7 +134,7 @@ def _settings(question: Question, shadow: Shadow) -> model.Settings:
 
 
 def _tables(item: model.Migration) -> Iterable[str]:
-    """Give the tables that a migration locks, in either direction."""
+    """Yield the tables that a migration locks, in either direction."""
     for direction in (item.apply, item.rollback):
         yield from (hold.lock.name for hold in direction.holds) if direction else ()
 
@@ -177,7 +177,7 @@ def _announced(operation: str, names: Sequence[str], observer: Observer) -> Iter
 
 
 def _trips(question: Question, shadow: Shadow, options: Options, observer: Observer) -> dict[str, Proof]:
-    """Give the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
+    """Return the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
     samples, _ = find_samples(question.migrations)
     known, missing = {}, []
     for migration in question.wanted:
@@ -198,7 +198,7 @@ def _trips(question: Question, shadow: Shadow, options: Options, observer: Obser
 
 
 def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
-    """Give the recorded proof of a pair if it is a good one of these very files, made under these settings."""
+    """Return the recorded proof of a pair if it is a good one of these very files, made under these settings."""
     try:
         notes = proofs.require(migrations, [migration], major=shadow.major)
     except Error:  # also of a file that cannot be read as a proof
@@ -243,7 +243,7 @@ class _Reviewer:
     info: ServerInfo = field(init=False)
 
     def reviewed(self) -> Iterable[model.Migration]:
-        """Give the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
+        """Yield the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
         ground = Ground(self.shadow, self.stack)
         runner = Runner(self.shadow, self.options)
         if self.question.base is not None:
@@ -279,13 +279,13 @@ class _Reviewer:
         return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))
 
     def _applied(self) -> list[Migration]:
-        """Give what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
+        """Return what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
         if self.question.base is not None or self.question.applied is None:
             return []
         return [self.question.migrations.named(name) for name in self.question.applied]
 
     def _pending(self) -> list[Migration]:
-        """Give what comes up to the last wanted one and is not applied."""
+        """Return what comes up to the last wanted one and is not applied."""
         ordered = self.question.migrations.ordered
         wanted = {item.migration_id for item in self.question.wanted}
         last = max((at for at, item in enumerate(ordered) if item.migration_id in wanted), default=-1)

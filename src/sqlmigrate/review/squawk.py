@@ -117,7 +117,7 @@ def _finding(item: dict[str, Any], script: Script) -> Finding:
 
 
 def answered(findings: Sequence[Finding], trace: Trace) -> dict[int | None, list[Finding]]:
-    """Give the findings by the statement that they are in, each with what the trace says to it."""
+    """Return the findings by the statement that they are in, each with what the trace says to it."""
     statements = list(trace.script_run.script.statements())
     traced = {one.statement.number: one for one in trace.statements}
     found: dict[int | None, list[Finding]] = {}
@@ -132,7 +132,7 @@ def answered(findings: Sequence[Finding], trace: Trace) -> dict[int | None, list
 
 
 def _statement_at(statements: Sequence[Statement], finding: Finding) -> Statement | None:
-    """Give the statement that a place lies in, or the next one of the same line."""
+    """Return the statement that a place lies in, or the next one of the same line."""
     at = (finding.line, finding.column)
     for statement in statements:
         end = line_column(statement.text, len(statement.text))

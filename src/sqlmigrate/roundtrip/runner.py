@@ -80,7 +80,7 @@ class Runner:
         )
 
     def probed(self, connection: Connection) -> ServerInfo:
-        """Give what the shadow's server is, asked once."""
+        """Return what the shadow's server is, asked once."""
         if self.info is None:
             self.info = probe(connection)
         return self.info

@@ -22,7 +22,7 @@ _NOT_KNOWN = {
 
 
 def both_ways(statement: Statement) -> str:
-    """Give the two ways on behind a statement whose outcome only a person can find out."""
+    """Return the two ways on behind a statement whose outcome only a person can find out."""
     number = statement.number
     return (
         f"look into the database; then --resume-at {number} runs it again, "

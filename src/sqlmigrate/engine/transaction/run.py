@@ -235,7 +235,7 @@ def _own_finding(job: Job, purpose: Purpose | None, said: ServerMessage) -> Erro
 
 
 def own_tables_named(job: Job, said: ServerMessage) -> str | None:
-    """Give what to do where an error of a script names tables of our own: it works on every table that it finds."""
+    """Return what to do where an error of a script names tables of our own: it works on every table that it finds."""
     text = " ".join(filter(None, (said.message, said.detail, said.context)))
     return _leave_out(job) if job.schema and history.names_ours(text, job.schema) else None
 

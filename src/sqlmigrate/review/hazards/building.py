@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.locking import strongest, strong_locks
+from sqlmigrate.review.hazards.locking import strong_locks, strongest
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed
 from sqlmigrate.sql.scan import skip_gap
 from sqlmigrate.sql.statement.names import quote

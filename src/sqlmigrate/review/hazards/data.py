@@ -73,7 +73,7 @@ def _dropped(context: Context) -> Iterator[Occurrence]:
 
 
 def _original(one: Traced, names: Iterable[str]) -> tuple[str, ...]:
-    """Give the names that relations had before the script, as the target has them."""
+    """Return the names that relations had before the script, as the target has them."""
     return tuple(one.step.known[name].name if name in one.step.known else name for name in names)
 
 
@@ -149,7 +149,7 @@ def _along(one: Traced, named: set[str]) -> set[str]:
 
 
 def _owner(before: State, text: str, tables: set[str]) -> str | None:
-    """Give what an object goes with, as far as there is something."""
+    """Return what an object goes with, as far as there is something."""
     properties = before.get(text, {})
     if owner := properties.get("owned by"):
         column = f"column {owner}"
@@ -245,7 +245,7 @@ def _json(context: Context) -> Iterator[Occurrence]:
 
 
 def _columns(after: State, text: str) -> Iterator[tuple[str, Mapping[str, Value]]]:
-    """Give the column that was made, or those of the table that was."""
+    """Yield the column that was made, or those of the table that was."""
     if text.startswith("column ") and text in after:
         yield text.removeprefix("column "), after[text]
     elif text.startswith("table "):

@@ -109,7 +109,7 @@ class Context:
         return list(found.values())
 
     def made(self, kind: str) -> Iterator[tuple[Traced, str, Mapping[str, Value]]]:
-        """Give each object of a kind that a statement made: its name, and its properties behind that statement."""
+        """Yield each object of a kind that a statement made: its name, and its properties behind that statement."""
         for one in self.statements:
             for text in one.changes.made:
                 if text.startswith(f"{kind} ") and (properties := one.step.after.get(text)) is not None:

@@ -105,7 +105,7 @@ class Pass:
         return None
 
     def followed(self) -> Follower:
-        """Give what followed the catalog; only behind a run that was asked to `follow`."""
+        """Return what followed the catalog; only behind a run that was asked to `follow`."""
         if self.follower is None:  # pragma: no cover  the caller's mistake
             raise Error("this run did not follow the catalog")
         return self.follower

@@ -206,7 +206,7 @@ def merged(seen: Seen, apart: list[Seen] | None, at: int, run: Pass) -> Traced:
 
 
 def _emptied(earlier: Iterable[Seen], block: int) -> frozenset[int]:
-    """Give the tables that a transaction has emptied by TRUNCATE, which keeps others out, and not filled since."""
+    """Return the tables that a transaction has emptied by TRUNCATE, which keeps others out, and not filled since."""
     found: set[int] = set()
     for seen in earlier:
         if seen.block != block:
