@@ -176,7 +176,10 @@ class RunLockBusy(Error):
 
 
 class SeedError(Error):
-    """Seed data does not fit its schema or its tables; nothing was written."""
+    """Seed data does not fit its schema or its tables; nothing was written.
+
+    `kept` says that it was committed all the same: what ran at COMMIT has taken rows away again.
+    """
 
     def __init__(
         self,
@@ -185,9 +188,11 @@ class SeedError(Error):
         *,
         hint: str | None = None,
         place: Place | None = None,
+        kept: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, place=place)
         self.problems = tuple(problems)
+        self.kept = kept
 
 
 class ServerError(Error):

@@ -107,11 +107,11 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint) from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
-    _make_ours(connection)
+    begin_again(connection)
     return connection
 
 
-def _make_ours(connection: silence.Session) -> None:
+def begin_again(connection: silence.Session) -> None:
     """Set what our own SQL runs under, in the first round trip; RESET gives the login's settings back.
 
     A pooler may hand its session to others after each transaction. Through one, all is read in one transaction, which
@@ -124,7 +124,7 @@ def _make_ours(connection: silence.Session) -> None:
         with silence.limited(connection, silence.SECONDS):
             row = connection.execute(ours).fetchone()
         if row and row[-1]:
-            connection.pooled = True
+            connection.pooled, connection.lent = True, False
             connection.execute(_READ + _set_all(_OURS, "true"))
     except psycopg.Error as error:
         connection.close()

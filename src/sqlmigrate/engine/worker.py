@@ -7,22 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from sqlmigrate import history
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.stepwise.context import Context
 from sqlmigrate.engine.stepwise.journal import Sender, found_journal
 from sqlmigrate.engine.stepwise.stepper import Stepper
-from sqlmigrate.engine.transaction.commit import State, Turn, commit, may_go_along
-from sqlmigrate.engine.transaction.job import job_for, require_together
+from sqlmigrate.engine.transaction.commit import Changes, State, Turn, commit, may_go_along
+from sqlmigrate.engine.transaction.job import Tally, job_for, require_together
 from sqlmigrate.engine.transaction.run import going_on, opening, run_in_transaction, undo
 from sqlmigrate.engine.wire.execute import Listener
-from sqlmigrate.engine.wire.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
+from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, Interrupted
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.runlock.blockers import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import ServerInfo
@@ -42,13 +44,18 @@ _DEFERRED = (
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Turn(Turn):
-    """A turn in the run of a worker."""
+    """A turn in the run of a worker; `expected` is what the history should say once it is done: ids by their hashes."""
 
     worker: Worker
+    expected: Mapping[str, str]
 
     def look_up(self) -> bool | None:
         """Ask the history, in another session, whether the last job happened."""
         return self.worker.look_up(self.job)
+
+    def changes(self) -> Changes:
+        """Compare the history with what it should say."""
+        return self.worker.changes(self.expected)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -84,12 +91,14 @@ class Worker:
     lock: runlock.RunLock
     found: History
     watcher: Watcher = field(init=False)
+    tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
         """Watch the session from the run lock's connection."""
         pid = self.info.backend_pid
         self.watcher = Watcher(self.conninfo, self.lock.connection, self.connection, pid, self.observer)
         self.connection.meanwhile = self.watcher.look
+        self.tally = Tally(self.found)
 
     def begins(self, job: Job, number: int, total: int) -> None:
         """Say that a script begins, the `number`th of `total`."""
@@ -104,9 +113,17 @@ class Worker:
         try:
             for number, migration in enumerate(steps, 1):
                 self._require_lock(before)
-                job = job_for(migration, operation, self.found, self.options, run)
-                listener = self._listener(job)
-                turn = _ScriptTurn((job,), listener, worker=self, number=number, total=len(steps), ran=ran)
+                rows = self.tally.count(migration, operation)
+                jobs = (job_for(migration, operation, self.found, self.options, run, rows=rows),)
+                turn = _ScriptTurn(
+                    jobs,
+                    self._listener(jobs[0]),
+                    worker=self,
+                    expected=dict(self.tally.ids),
+                    number=number,
+                    total=len(steps),
+                    ran=ran,
+                )
                 before = self._one(turn, run, before)
             self._commit(before)
         except Error as error:
@@ -191,6 +208,18 @@ class Worker:
             )
         ).go()
 
+    def changes(self, expected: Mapping[str, str]) -> Changes:
+        """Compare the history with what it should say; what cannot be read now is left to `sqlmigrate status`."""
+        try:
+            undo(self.connection)
+            self.connection.execute(OURS.sql.encode())
+            found = history.read(self.connection, self.options.schema, owners=self.options.history_owners)
+        except (psycopg.Error, Error):
+            return Changes()
+        now = Tally(found).ids
+        gone = tuple(name for key, name in expected.items() if key not in now)
+        return Changes(gone, tuple(name for key, name in now.items() if key not in expected))
+
     def look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
         found = self._afterwards()
@@ -212,7 +241,8 @@ class Worker:
             return []
         run = history.Run()
         started = time.monotonic()
-        jobs = tuple(job_for(migration, operation, self.found, self.options, run) for migration in steps)
+        rows = [self.tally.count(migration, operation) for migration in steps][-1]
+        jobs = tuple(job_for(item, operation, self.found, self.options, run, rows=rows) for item in steps)
         require_together(jobs)
         try:
             self._retrying(lambda: self._together(jobs))
@@ -227,7 +257,7 @@ class Worker:
 
     def _together(self, jobs: tuple[Job, ...]) -> None:
         """Run scripts in one transaction, from its BEGIN to its COMMIT."""
-        turn = _Turn(jobs, self._listener(jobs[-1]), worker=self)
+        turn = _Turn(jobs, self._listener(jobs[-1]), worker=self, expected=dict(self.tally.ids))
         turn.begin()
         with self._undoing():
             for number, job in enumerate(jobs, 1):

@@ -104,6 +104,8 @@ def _tables(connection: Connection, ours: str, table: str) -> list[YoyoTable]:
 
 def source(connection: Connection, ours: str, owners: Collection[str], where: Where) -> YoyoTable:
     """Find the one table to adopt from; raises UsageError where there are several, HistoryError where there is none."""
+    if where.schema is not None:
+        _require_usual(where.schema)
     found = [place for place in _tables(connection, ours, where.table) if where.schema in {None, place.schema}]
     if where.schema is not None and any(place.of_ours for place in found):
         raise _not_yoyos(where.schema)
@@ -129,6 +131,13 @@ def _not_yoyos(schema: str) -> UsageError:
     return UsageError(message, hint="name the schema of yoyo's tables: --schema NAME")
 
 
+def _require_usual(schema: str) -> None:
+    """Refuse a schema that is PostgreSQL's own, a temporary one too: yoyo keeps no tables there."""
+    if schema.startswith("pg_") or schema == "information_schema":
+        message = f"schema {schema} belongs to PostgreSQL; yoyo keeps no tables there"
+        raise UsageError(message, hint="name the schema of yoyo's tables: --schema NAME")
+
+
 def destination(connection: Connection, ours: str, owners: Collection[str], where: Where) -> YoyoTable:
     """Find where yoyo looks: its table in the schema that is named, or else in the first of the search_path."""
     schema = where.schema
@@ -136,8 +145,10 @@ def destination(connection: Connection, ours: str, owners: Collection[str], wher
         with as_login(connection):
             row = connection.execute("SELECT pg_catalog.current_schema()::pg_catalog.text").fetchone()
         schema = row[0] if row else None
-    elif not connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone():
-        raise UsageError(f"there is no schema {schema}", hint=f"CREATE SCHEMA {_quoted(schema)}")
+    if schema is not None:
+        _require_usual(schema)
+    if where.schema is not None and not _is_there(connection, where.schema):
+        raise UsageError(f"there is no schema {schema}", hint=f"CREATE SCHEMA {_quoted(where.schema)}")
     if schema is None or schema == ours:
         what = "no schema" if schema is None else f"schema {ours}, which holds the history of sqlmigrate itself"
         raise UsageError(f"yoyo would look in {what}", hint="name the schema of yoyo's tables: --schema NAME")
@@ -154,6 +165,11 @@ def destination(connection: Connection, ours: str, owners: Collection[str], wher
         hint = f"name the schema: {' or '.join(f'--schema {name}' for name in [*(p.schema for p in named), schema])}"
         raise UsageError(f"yoyo looks in schema {schema} first, but its table is {named[0]}", hint=hint)
     return YoyoTable(schema, where.table, exists=False)
+
+
+def _is_there(connection: Connection, schema: str) -> bool:
+    query = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s"
+    return connection.execute(query, [schema]).fetchone() is not None
 
 
 def _require_known(connection: Connection, place: YoyoTable, owners: Collection[str]) -> YoyoTable:

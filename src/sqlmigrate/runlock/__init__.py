@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sqlmigrate.runlock.lock import RunLock, held, lock_key
+from sqlmigrate.runlock.lock import RunLock, held, holder_of, lock_key, to_free
 
-__all__ = ["RunLock", "held", "lock_key"]
+__all__ = ["RunLock", "held", "holder_of", "lock_key", "to_free"]

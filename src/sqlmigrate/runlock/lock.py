@@ -2,7 +2,8 @@
 
 It is a session advisory lock on a connection of its own, so that no script can release it and no lost worker takes it
 along. It is only ever *tried*: waiting inside `pg_advisory_lock` deadlocks with CREATE INDEX CONCURRENTLY of the other
-run, which waits for our snapshot. It goes away with its session; nothing has to be cleaned up after a kill.
+run, which waits for our snapshot. It goes away with its session; nothing has to be cleaned up after a kill, unless
+a pooler that makes no session pristine keeps it.
 """
 
 from __future__ import annotations
@@ -100,17 +101,26 @@ def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> 
         with limited(connection, SECONDS):  # neither question waits for anything
             if _try(connection, key):
                 return
-            holder = _holder(connection, key)
+            holder = holder_of(connection, key)
         left = deadline - time.monotonic()
         if left <= 0:
             who = f", held by {holder}" if holder else ""
             raise RunLockBusy(
                 f"another run holds the run lock of this database{who}",
-                hint="wait for it, or wait longer with --wait-lock; the lock goes away with its session",
+                hint=f"wait for it, or wait longer with --wait-lock; {to_free(holder)}",
             )
         observer(WaitingForRunLock(holder, left))
         time.sleep(min(pause, left))
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def to_free(holder: LockHolder | None) -> str:
+    """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed."""
+    pid = holder.pid if holder else "PID"
+    return (
+        "it goes away with its session: where that run is dead, and a pooler keeps it, end it with "
+        f"SELECT pg_terminate_backend({pid})"
+    )
 
 
 def _try(connection: Connection, key: int) -> bool:
@@ -118,7 +128,7 @@ def _try(connection: Connection, key: int) -> bool:
     return bool(row and row[0])
 
 
-def _holder(connection: Connection, key: int) -> LockHolder | None:
+def holder_of(connection: Connection, key: int) -> LockHolder | None:
     """Look up who holds the lock; pg_locks shows a bigint key as two halves."""
     unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
     halves = {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}

@@ -80,22 +80,37 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
 
     @contextmanager
     def lock(self, timeout: float = _LOCK_SECONDS) -> Iterator[None]:
-        """Hold the run lock, which goes away with our session; raises LockTimeout, as yoyo does, naming its holder."""
+        """Hold the run lock, which goes away with our session; raises LockTimeout, as yoyo does, naming its holder.
+
+        What is asked meanwhile is asked under our own settings; a pooler gets the session back behind it.
+        """
         if self._run_lock is not None:
             yield
             return
         try:
             held = runlock.held(self.conninfo, self.options.schema, wait=timeout, observer=_log, worker=self.connection)
-            with held as self._run_lock:
+            with held as self._run_lock, self._settled():
                 yield
         except RunLockBusy as error:
-            raise exceptions.LockTimeout(str(error)) from None
+            raise exceptions.LockTimeout(f"{error}; {error.hint}") from None
         finally:
             self._run_lock = None
 
+    @contextmanager
+    def _settled(self) -> Iterator[None]:
+        connection.settle(self.connection)
+        try:
+            yield
+        finally:
+            self.connection.give_back()
+
     def break_lock(self) -> None:
-        """Do nothing: there is no lock that could be left behind."""
-        logger.warning("the run lock of sqlmigrate goes away with its session; there is nothing to break")
+        """Break nothing: say who holds the run lock, and how it comes free where its run is dead."""
+        holder = runlock.holder_of(self._reader(), runlock.lock_key(self.options.schema))
+        if holder is None:
+            logger.warning("the run lock of sqlmigrate is free; there is nothing to break")
+        else:
+            logger.warning("the run lock is held by %s; %s", holder, runlock.to_free(holder))
 
     def get_applied_migration_hashes(self) -> list[str]:
         """Give the hashes of what is applied, in the order of application."""
@@ -154,7 +169,14 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         self.unmark_migrations([migration])
 
     def _history(self) -> History:
-        return history.read(self.connection, self.options.schema, owners=self.options.history_owners)
+        return history.read(self._reader(), self.options.schema, owners=self.options.history_owners)
+
+    def _reader(self) -> connection.Connection:
+        """Give our session to read in, under our own settings also where it was given back to a pooler."""
+        if self._run_lock is None and self.connection.lent:
+            connection.begin_again(self.connection)
+        found: connection.Connection = self.connection
+        return found
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[connection.ServerInfo, runlock.RunLock, History]]:

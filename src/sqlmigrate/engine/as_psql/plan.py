@@ -19,7 +19,7 @@ from sqlmigrate.connection.silence import SERVER
 from sqlmigrate.engine.as_psql.outside import steps
 from sqlmigrate.engine.as_psql.text import confirmed, do_block, ending, lines, literal, remark
 from sqlmigrate.engine.stepwise.journal import Journal
-from sqlmigrate.engine.transaction.job import job_for
+from sqlmigrate.engine.transaction.job import Tally, job_for
 from sqlmigrate.engine.wire.session import (
     BACK_TO_LOGIN,
     CLEARED,
@@ -106,7 +106,11 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
     """
     _require_fresh(plan, found)
     run = history.Run()
-    jobs = [job_for(migration, plan.operation, found, options, run) for migration in plan.steps]
+    tally, operation = Tally(found), plan.operation
+    jobs = [
+        job_for(migration, operation, found, options, run, rows=tally.count(migration, operation))
+        for migration in plan.steps
+    ]
     looked_at = [_look_at(job) for job in jobs]
     yield from _head(plan, info, when)
     yield from _ground(found, info, options)

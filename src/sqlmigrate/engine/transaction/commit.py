@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 _DIVISION_BY_ZERO = "22012"
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The ids that are not in the history and should be, and those that are and should not."""
+
+    gone: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
+
+
 class State(Enum):
     """How far a turn has come; the methods of `Turn` lead from one to the next."""
 
@@ -75,6 +83,10 @@ class Turn:
         """Ask the history whether the last job happened; None where that cannot be known."""
         return None
 
+    def changes(self) -> Changes:
+        """Read the history, where it was not confirmed, and give what it says and should not."""
+        return Changes()
+
     def begin(self) -> None:
         """Begin, unless that is done: an attempt that failed, or was refused, is the same turn."""
         if self.state is State.WAITING:
@@ -120,7 +132,7 @@ class Turn:
             raise _not_looked_up(self.job, "somebody has changed what its tables do")
         job = self.job if failed.purpose is Purpose.TRUST else self._unconfirmed.get(failed)
         if job is not None:
-            raise _unconfirmed(job, error)
+            raise _unconfirmed(job, error, self)
 
     def lost(self) -> ExecutionError:
         """Note that the answer to COMMIT was lost; gives what became of it."""
@@ -190,21 +202,38 @@ def _at_commit(job: Job, error: psycopg.Error | None) -> ExecutionError:
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
 
 
-def _unconfirmed(job: Job, error: psycopg.Error) -> ExecutionError:
+def _unconfirmed(job: Job, error: psycopg.Error, turn: Turn) -> ExecutionError:
     """Report that the history does not say what was committed, or that it could not be asked."""
     said = server_message(error.diag, str(error))
-    done = job.script_run.done
     if said.sqlstate != _DIVISION_BY_ZERO:
         return _not_looked_up(job, said.message)
-    mark = {"apply": "mark", "rollback": "unmark"}[job.operation]
+    found = turn.changes()
+    if not found.gone and not found.back:  # by now it is as it should be, or it cannot be read
+        ours = (job.migration_id,)
+        found = Changes(gone=ours) if job.operation == "apply" else Changes(back=ours)
     return ExecutionError(
-        f"it was committed, but the history does not say that it is {done}: code that ran at COMMIT has changed it",
+        f"it was committed, but the history does not say {_should_say(found)}: code that ran at COMMIT has changed it",
         migration_id=job.migration_id,
         place=job.place,
-        hint="look for a deferred trigger that writes the history's tables; "
-        f"then `sqlmigrate {mark} {job.migration_id}` puts the history right",
+        hint=f"look for a deferred trigger that writes the history's tables; then {_to_mend(found)} puts the history "
+        "right",
         kept=True,
     )
+
+
+def _should_say(found: Changes) -> str:
+    parts = ((found.gone, "applied"), (found.back, "rolled back"))
+    return " and ".join(f"that {_list(ids)} {'are' if len(ids) > 1 else 'is'} {done}" for ids, done in parts if ids)
+
+
+def _to_mend(found: Changes) -> str:
+    parts = (("mark", found.gone), ("unmark", found.back))
+    return " and ".join(f"`sqlmigrate {mark} {' '.join(ids)}`" for mark, ids in parts if ids)
+
+
+def _list(ids: Sequence[str]) -> str:
+    *others, last = ids
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _not_looked_up(job: Job, reason: str) -> ExecutionError:

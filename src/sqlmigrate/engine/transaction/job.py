@@ -77,17 +77,41 @@ class Job:
         return Place(self.script.path)
 
 
-def job_for(migration: Migration, operation: str, found: History, options: Options, run: Run) -> Job:
-    """Describe how a migration of a plan is applied or rolled back."""
+class Tally:
+    """What the history says as a run goes on: the ids by their hashes."""
+
+    def __init__(self, found: History) -> None:
+        self.ids = {row.migration_hash: row.migration_id for row in found.applied}
+
+    def count(self, migration: Migration, operation: str) -> int:
+        """Take a migration in, or out, and give how many there are then."""
+        if operation == "apply":
+            self.ids[migration.migration_hash] = migration.migration_id
+        else:
+            self.ids.pop(migration.migration_hash, None)
+        return len(self.ids)
+
+
+def job_for(
+    migration: Migration, operation: str, found: History, options: Options, run: Run, *, rows: int | None = None
+) -> Job:
+    """Describe how a migration of a plan is applied or rolled back; the history has so many `rows` once it has run."""
     trusted = history.trusted(options.schema, shared=found.shared)
     if operation == "apply":
-        return replace(apply_job(migration, options, run), trusted=trusted)
+        job = apply_job(migration, options, run)
+        return replace(job, trusted=trusted, confirm=_confirm(job, options, run, rows))
     script_run = migration.back()
     if script_run is None:  # pragma: no cover  the plan has refused it
         raise HistoryError(f"{migration.migration_id} has no rollback script")
     row = found.get(migration.migration_id)
     job = rollback_job(script_run, options, run, half_way=row is None)
-    return replace(job, trusted=trusted, recorded=row is not None and row.rollback_checksum is not None)
+    recorded = row is not None and row.rollback_checksum is not None
+    return replace(job, trusted=trusted, recorded=recorded, confirm=_confirm(job, options, run, rows))
+
+
+def _confirm(job: Job, options: Options, run: Run, rows: int | None) -> Command:
+    """Count the history of a script in a transaction: what others commit statement by statement runs nothing later."""
+    return history.confirm(options.schema, job.migration_id, job.operation, run, rows if job.transactional else None)
 
 
 def apply_job(migration: Migration, options: Options, run: Run) -> Job:
