@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlmigrate.connection.command import Command, Purpose
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
+from sqlmigrate.connection.gate import Gate, allow
 from sqlmigrate.connection.sessions import (
     OLDEST_SERVER,
     OWN_PATH,
@@ -33,8 +34,10 @@ __all__ = [
     "SECRETS",
     "Command",
     "Connection",
+    "Gate",
     "Purpose",
     "ServerInfo",
+    "allow",
     "as_login",
     "be_patient",
     "begin_again",

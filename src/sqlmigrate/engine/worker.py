@@ -81,7 +81,11 @@ class _ScriptTurn(_Turn):
 
 @dataclass(slots=True)
 class Worker:
-    """The session that runs the scripts, with what it needs to know."""
+    """The session that runs the scripts, with what it needs to know.
+
+    `resume_at` is the statement (1-based) at which a script that stopped half way goes on, where somebody knows better
+    than the journal.
+    """
 
     conninfo: str
     connection: Session
@@ -90,6 +94,7 @@ class Worker:
     observer: Observer
     lock: runlock.RunLock
     found: History
+    resume_at: int | None = None
     watcher: Watcher = field(init=False)
     tally: Tally = field(init=False)
 
@@ -197,14 +202,16 @@ class Worker:
         if stopped is not None and stopped.operation == job.operation:
             resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)
             job = replace(job, finish=(*job.finish, *resumed))
+        journal = found_journal(self.options.schema, job, run, stopped)
         Stepper(
             Context(
                 sender=Sender(self.connection, job, listener),
-                journal=found_journal(self.options.schema, job, run, stopped),
+                journal=journal,
                 options=self.options,
                 info=self.info,
                 retrying=self._retrying,
                 afterwards=self._afterwards,
+                resume_at=self.resume_at if journal.resumed else None,
             )
         ).go()
 

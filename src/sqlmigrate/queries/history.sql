@@ -98,7 +98,8 @@ FROM {schema}._yoyo_migration AS main
 LEFT JOIN {schema}.applied AS ours ON ours.migration_hash::pg_catalog.text = main.migration_hash::pg_catalog.text
 
 -- name: texts
-SELECT script, rollback_script FROM {schema}.applied WHERE migration_hash::pg_catalog.text = %s
+SELECT migration_hash::pg_catalog.text, script, rollback_script FROM {schema}.applied
+WHERE migration_hash::pg_catalog.text = ANY (%s::pg_catalog.text[])
 
 -- name: claim
 INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
