@@ -58,7 +58,7 @@ class YoyoTable:
     exists: bool = True
 
     def __str__(self) -> str:
-        """Give its name with its schema."""
+        """Return its name with its schema."""
         return f"{self.schema}.{self.name}"
 
 
@@ -71,14 +71,14 @@ class Row:
     applied_at_utc: datetime | None
 
     def __str__(self) -> str:
-        """Give the id, or the hash where yoyo wrote none."""
+        """Return the id, or the hash where yoyo wrote none."""
         return self.migration_id or self.migration_hash
 
 
 def not_adopted(
     connection: Connection, ours: str, owners: Collection[str], hashes: Iterable[str]
 ) -> tuple[YoyoTable, Row] | None:
-    """Give the first row of yoyo's, in any table but ours, that says one of these is applied; None where none does.
+    """Return the first row of yoyo's, in any table but ours, that says one of these is applied; None where none does.
 
     Raises HistoryError where such a table is not to be trusted: whether it is right cannot be known.
     """
@@ -93,7 +93,7 @@ def not_adopted(
 
 
 def of_ours(connection: Connection, ours: str) -> list[str]:
-    """Give the schemas of other histories of sqlmigrate in this database."""
+    """Return the schemas of other histories of sqlmigrate in this database."""
     return [place.schema for place in _tables(connection, ours, TABLE) if place.of_ours]
 
 
@@ -201,7 +201,7 @@ def _ask(
 
 
 def _all(place: YoyoTable, owners: Collection[str]) -> Tables:
-    """Give yoyo's tables; its schema belongs to others too, and nobody but their owners can change them."""
+    """Return yoyo's tables; its schema belongs to others too, and nobody but their owners can change them."""
     return Tables(place.schema, (place.name, _LOG, _VERSION, _LOCK), tuple(owners))
 
 
@@ -272,7 +272,7 @@ def rows(connection: Connection, place: YoyoTable, owners: Collection[str]) -> l
 
 
 def undone(connection: Connection, ours: Tables) -> dict[str, datetime]:
-    """Give what the log of our own history says was rolled back or unmarked last: hash and time."""
+    """Return what the log of our own history says was rolled back or unmarked last: hash and time."""
     return dict(trust.read(connection, ours, _compose("undone", YoyoTable(ours.schema, TABLE)), locked=[_LOG])[0])
 
 
@@ -294,5 +294,5 @@ def _compose(name: str, place: YoyoTable) -> sql.Composed:
 
 
 def text(name: str, place: YoyoTable) -> str:
-    """Give one of our commands for a table of yoyo's."""
+    """Return one of our commands for a table of yoyo's."""
     return _compose(name, place).as_string()

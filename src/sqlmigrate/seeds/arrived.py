@@ -59,7 +59,7 @@ class Arrivals:
             raise SeedError(problems[0].message, problems, hint=problems[0].hint, place=problems[0].place, kept=True)
 
     def different(self, file: SeedFile, rows: Mapping[Row, Mapping[str, Any]]) -> list[Row]:
-        """Give those of the rows that are there with other values than these."""
+        """Return those of the rows that are there with other values than these."""
         found: list[Row] = []
         for columns, batch in batches(rows):
             query = statements.different(file.mapping, self.tables[file.mapping.table], columns)
@@ -76,7 +76,7 @@ class Arrivals:
             yield from (rows[position - 1] for position in _positions(self.conn, query, keys))
 
     def _nowhere(self, rows: Sequence[WrittenRow]) -> Iterator[Row]:
-        """Give those of the missing rows of a file that are not there under another key either."""
+        """Yield those of the missing rows of a file that are not there under another key either."""
         mapping = rows[0].row.mapping
         for columns, batch in batches({at: row.values for at, row in enumerate(rows)}):
             query = statements.elsewhere(mapping, self.tables[mapping.table], columns)

@@ -22,7 +22,7 @@ class TableName:
     name: str
 
     def __str__(self) -> str:
-        """Give `schema.table`."""
+        """Return `schema.table`."""
         return f"{self.schema}.{self.name}"
 
 
@@ -55,11 +55,11 @@ class TableMapping:
     default_on_update: tuple[str, ...] = ()
 
     def columns_of(self, key: str) -> tuple[Column, ...]:
-        """Give the columns that a key of a row fills."""
+        """Return the columns that a key of a row fills."""
         return tuple(column for column in self.columns if column.source == key) or (Column(key, key),)
 
     def source_of(self, column: str) -> str:
-        """Give the key of a row that fills a column."""
+        """Return the key of a row that fills a column."""
         return next((special.source for special in self.columns if special.name == column), column)
 
     @property
@@ -151,7 +151,7 @@ class SeedResult:
 
 
 def canonical(value: Any) -> str:
-    """Give equal values the same text, whatever the order of their keys."""
+    """Return a text that is the same for equal values, whatever the order of their keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 

@@ -67,7 +67,7 @@ def _look_up(
 def _problems(
     seeds: SeedSet, column: Column, rows: Sequence[Row], answers: Mapping[str, Sequence[str]]
 ) -> Iterator[Problem]:
-    """Give the references that match no row, or more than one."""
+    """Yield the references that match no row, or more than one."""
     assert column.reference is not None  # noqa: S101  for mypy: only such columns come here
     reference = column.reference
     for row in rows:

@@ -60,7 +60,7 @@ class Keys:
                 self._require_different(self._seen[target])
 
     def by_table(self) -> Iterable[Sequence[WrittenRow]]:
-        """Give the rows of each table and conflict target, where there are any."""
+        """Return the rows of each table and conflict target, where there are any."""
         return filter(None, self._seen.values())
 
     def _require_different(self, keys: Sequence[WrittenRow]) -> None:

@@ -134,7 +134,7 @@ def _apply_file(
 
 
 def _values(row: Row, found: Resolved) -> dict[str, Any]:
-    """Give the values of a row by the names of their columns, in the order of these names."""
+    """Return the values of a row by the names of their columns, in the order of these names."""
     values = {
         column.name: found[column][canonical(value)] if column.reference and value is not None else value
         for key, value in row.values.items()

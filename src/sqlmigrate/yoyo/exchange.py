@@ -147,7 +147,7 @@ def copy_back(
 def record(
     schema: str, migration: Migration, run: Run, *, applied_at: datetime | None = None, reason: str | None = None
 ) -> list[Command]:
-    """Give the commands that mark a migration in our history as applied at a time, or now."""
+    """Return the commands that mark a migration in our history as applied at a time, or now."""
     at = None if applied_at is None else applied_at.isoformat(sep=" ")
     digests = (migration.script.checksum, migration.script.sha256)
     return [
@@ -228,7 +228,7 @@ def _copy(place: YoyoTable, rows: Iterable[Row], found: History, undone: dict[st
 
 
 def _rising(rows: Iterable[Applied]) -> Iterator[tuple[Applied, datetime]]:
-    """Give each row a time for yoyo, which knows the order of application by its times alone; ours is a sequence."""
+    """Yield each row with a time for yoyo, which knows the order of application by its times only; ours is a number."""
     last = FIRST
     for row in rows:
         last = max(row.applied_at or FIRST, last + _MICROSECOND)
@@ -236,7 +236,7 @@ def _rising(rows: Iterable[Applied]) -> Iterator[tuple[Applied, datetime]]:
 
 
 def _copying(planned: Copy) -> list[Command]:
-    """Give the commands that write into yoyo's tables."""
+    """Return the commands that write into yoyo's tables."""
     place, run = planned.place, history.Run()
     put, take = yoyo_tables.text("put", place), yoyo_tables.text("take", place)
     changed = (*planned.added, *planned.times)

@@ -90,7 +90,7 @@ def lost(job: Job, error: psycopg.Error, found: History | None) -> ExecutionErro
     if found is None:
         hint = "`sqlmigrate status` tells where it stopped"
         return HalfWayError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
-    stopped = found.stopped(job.migration_id)
+    stopped = found.half_way_of(job.migration_id)
     if stopped is None:
         return _lost_whole(job, message, found)
     entry = stopped.stopped_at

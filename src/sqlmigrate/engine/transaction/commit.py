@@ -104,11 +104,11 @@ class Turn:
         self.on_done()
 
     def to_commit(self) -> list[Step]:
-        """Give the COMMIT, unless it is done."""
+        """Return the COMMIT, unless it is done."""
         return [Step(COMMIT, urgent=True)] if self.state is State.THROUGH else []
 
     def to_confirm(self) -> list[Step]:
-        """Give the look at the history that follows it, as the login role and with the search_path of our own."""
+        """Return the look at the history that follows it, as the login role and with the search_path of our own."""
         self._unconfirmed = {Step(job.confirm, urgent=True): job for job in self.jobs if job.confirm is not None}
         return list(self._unconfirmed)
 
