@@ -249,43 +249,43 @@ class App:
 
 
 def common(command: F) -> F:
-    """Add the options that every command takes to a command; it receives them as an `App`."""
+    """Add to a command the options that every command takes; it receives them as an `App`."""
     return _with_app(command, _COMMON)
 
 
 def confirming(command: F) -> F:
-    """Add the options of those that ask to a command, beside the common ones."""
+    """Add to a command the options of those that ask, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_COMMON))
 
 
 def planning(command: F) -> F:
-    """Add the options that scripts run under in psql, which never tries again to a command, beside the common ones."""
+    """Add to a command the options that scripts run under in psql, which never tries again, beside the common ones."""
     late = click.option("--allow-out-of-order", is_flag=True, default=None, help="As `apply --allow-out-of-order`.")
     return _with_app(command, (late, *_RUNNING[:3], *_COMMON))
 
 
 def running(command: F) -> F:
-    """Add the options of those that run scripts to a command, beside the common ones."""
+    """Add to a command the options of those that run scripts, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING, *_COMMON))
 
 
 def writing(command: F) -> F:
-    """Add the options of those that write, and ask in protected environments only to a command."""
+    """Add to a command the options of those that write, and ask in protected environments only."""
     return _with_app(command, (_NAMING, *_RUNNING[-1:], *_COMMON))
 
 
 def forgetting(command: F) -> F:
-    """Add the options of those that write, and ask everywhere to a command."""
+    """Add to a command the options of those that write, and ask everywhere."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
 
 
 def comparing(command: F) -> F:
-    """Add the options of those that compare the target with a throwaway database to a command."""
+    """Add to a command the options of those that compare the target with a throwaway database."""
     return _with_app(command, (*_SHADOW[:1], *_COMMON))
 
 
 def shadowing(command: F) -> F:
-    """Add the options of those that try scripts in throwaway databases to a command, beside those of any other kind.
+    """Add to a command the options of those that try scripts in throwaway databases, beside those of any other kind.
 
     It stands above `@common` or its like, and the command receives `base` and `shadow_superuser`.
     """
