@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem
+from sqlmigrate.files import open_file
 from sqlmigrate.migrations.model import ROLLBACK
 from sqlmigrate.sql.position import place_at
 
@@ -109,6 +110,6 @@ def foreign_sections(script: Script) -> list[Problem]:
 
 def _tail(script: Script) -> str:
     """Return the end of a large script, where an undo section would stand; it may begin within a line."""
-    with script.path.open("rb") as file:
+    with open_file(script.path) as file:
         file.seek(max(script.size - _TAIL, 0))
         return file.read(_TAIL).decode(errors="replace")
