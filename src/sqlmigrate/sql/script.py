@@ -97,7 +97,7 @@ class Script:
 
     @contextmanager
     def _reading(self) -> Iterator[Callable[[], str]]:
-        """Give a function that reads a large script's next part, "" at its end; the first time its digests are taken.
+        """Yield a function that reads a large script's next part, "" at its end; the first time its digests are taken.
 
         Any other time, each part is compared before it is given.
         """
@@ -162,7 +162,7 @@ class Script:
             yield from self.statements()
 
     def place(self, part: Piece | Statement, offset: int = 0) -> Place:
-        """Give the place of an offset in a part of this script; of a large script, the line is shown as far as held."""
+        """Return the place of an offset in a part of this script; of a large script, as much of the line as is held."""
         offset = min(offset, len(part.text))
         inner = line_column(part.text, offset)
         shift = part.column - 1 if inner.line == 1 else 0
@@ -209,7 +209,7 @@ class _Meter:
             self._normal.update(body[: len(body) - len(self._held)].replace(b"\r\n", b"\n"))
 
     def digests(self) -> Digests:
-        """Give the digests of all that was taken."""
+        """Return the digests of all that was taken."""
         sha256 = self._raw.hexdigest()
         if self._normal is None:
             return Digests(sha256, sha256, tuple(self._marks))
@@ -220,7 +220,7 @@ class _Meter:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Callable[[int], bytes]]:
-    """Give a function that reads the next bytes of a file; it raises ScriptError where that cannot be done."""
+    """Yield a function that reads the next bytes of a file; it raises ScriptError where that cannot be done."""
     with ExitStack() as stack:
         with _read_errors(path):
             file = stack.enter_context(open_file(path))
@@ -286,7 +286,7 @@ def _metered(path: Path, size: int) -> Iterator[tuple[Callable[[], str], Callabl
 def _reader(
     path: Path, size: int, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]
 ) -> Callable[[], str]:
-    """Give a function that reads the next part of a file as text; it raises ScriptError where that is none.
+    """Return a function that reads the next part of a file as text; it raises ScriptError where that is none.
 
     `take` gets the bytes of each part, and whether it is the first. A file that turns out to have more than the `size`
     that it was said to have is refused: it might grow for ever.
@@ -326,7 +326,7 @@ def _decode(path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, begin: i
 
 
 def _byte_place(path: Path, offset: int, *, is_text: bool) -> Place:
-    """Give the place of a byte of a file: everything before it is good UTF-8, and so is it where `is_text`."""
+    """Return the place of a byte of a file: everything before it is good UTF-8, and so is it where `is_text`."""
     line, tail = 1, b""
     with _read_errors(path), open_file(path) as file:
         while offset > 0 and (raw := file.read(min(_CHUNK, offset))):
