@@ -198,7 +198,7 @@ class Worker:
         return Listener(job.script_run, self.observer, patient=self.info.pooled)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
-        stopped = self.found.stopped(job.migration_id)
+        stopped = self.found.half_way_of(job.migration_id)
         if stopped is not None and stopped.operation == job.operation:
             resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)
             job = replace(job, finish=(*job.finish, *resumed))
@@ -235,7 +235,9 @@ class Worker:
         applied = found.get(job.migration_id) is not None
         if job.operation == "apply":
             return applied
-        return not applied and found.stopped(job.migration_id) is None  # it may be of a script that stopped half way
+        return (
+            not applied and found.half_way_of(job.migration_id) is None
+        )  # it may be of a script that stopped half way
 
     def _afterwards(self) -> History | None:
         """Read the history in another session once the lost one has ended; None where that cannot be done yet."""

@@ -20,7 +20,7 @@ class Context:
 
     `retrying` does a piece of work again where a lock was not granted. `afterwards` gives the history as another
     session finds it once this one is lost, None where it cannot be asked. `resume_at` is the statement at which the
-    user wants the script to go on; None where the journal is to tell, or the script begins.
+    user wants a script that stopped half way to go on; None where it is to be found out, or has not begun.
     """
 
     sender: Sender
@@ -29,4 +29,4 @@ class Context:
     info: ServerInfo
     retrying: Callable[[Callable[[], None]], None]
     afterwards: Callable[[], History | None]
-    resume_at: int | None
+    resume_at: int | None = None
