@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Print the exact SQL that `apply` or `rollback` would run now, as one script for psql.
 
-    It leaves the same database and the same history, and refuses to run where the history has changed meanwhile.
+    It leaves the same database and the same history, and refuses to run if the history has changed meanwhile.
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,

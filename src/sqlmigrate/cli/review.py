@@ -35,9 +35,9 @@ Examples:
   sqlmigrate review --stats stats.json    with figures from `sqlmigrate stats`
 
 \b
-Exit status: 0 where the verdict is better than --fail-on, 3 where it is that
-or worse, 1 where it could not be made, 70 where the review of a migration met
-a bug of ours (the others are still reviewed).
+Exit status: 0 if the verdict is better than --fail-on, 3 if it is that or
+worse, 1 if there could be no review, 70 if the review of a migration met a bug
+of ours (the others are still reviewed).
 """
 _FORMATS = ("text", "markdown", "html", "json")
 _SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".json": "json"}
@@ -92,8 +92,8 @@ def command(
 ) -> None:
     """Report what migrations lock, rewrite and risk, and whether their undo is proven.
 
-    Each script is run on a scratch database, statement by statement, forward and back. No database has to be named; one
-    that is named is only read: what is pending there, and how large its tables are.
+    Each script runs on a throwaway database, statement by statement, forward and back. You need not name a database;
+    if you do, it is only read: what is pending there, and how large its tables are.
     """
     from sqlmigrate.review.project import review_project  # noqa: PLC0415  --help needs none of it
 

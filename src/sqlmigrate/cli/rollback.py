@@ -45,7 +45,7 @@ def command(
     resume_at: int | None,
     recorded: bool,
 ) -> None:
-    """Roll back applied migrations in the reverse order of their application: one, unless told otherwise.
+    """Roll back applied migrations in the reverse order of their application: one, unless you say otherwise.
 
     It asks before it runs. A migration that was marked, not applied, is a floor: it and what lies below it stay,
     unless its id is given with --include-marked.

@@ -30,13 +30,13 @@ Examples:
 
 \b
 Verdicts: exact, text_only (white space and comments in function bodies),
-order_only (physical order of columns), lossy (data is not shown to come
-back), not_restored, fails, irreversible (no rollback script), not_tried (it
+order_only (physical order of columns), lossy (nothing shows that data
+comes back), not_restored, fails, irreversible (no rollback script), not_tried (it
 would change a cluster that is not ours).
 
 \b
-Exit status: 0 where every rollback is proven, 3 where one is not or could not
-be recorded, 70 where a pair met a bug of ours (the others are still tried).
+Exit status: 0 if every rollback is proven, 3 if one is not or could not be
+recorded, 70 if a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
 _MISTAKE = "give either IDs or --all, not both"
@@ -69,10 +69,10 @@ def command(
     base: str,
     shadow_superuser: bool,
 ) -> None:
-    """Prove rollbacks: run each pair up, down and up again on a scratch database, and compare.
+    """Prove rollbacks: run each pair up, down and up again on a throwaway database, and compare.
 
-    No target is needed, but for --base dump. Sample rows in samples/ID.sql show that data comes back too. Exits with 3
-    where a rollback does not restore.
+    It needs no target, except for --base dump. Sample rows in samples/ID.sql show that data comes back too. The exit
+    status is 3 if a rollback does not restore what was there.
     """
     from sqlmigrate import migrations, roundtrip  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  --help needs none of it

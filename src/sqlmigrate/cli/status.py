@@ -34,7 +34,7 @@ Examples:
 def command(context: click.Context, app: App, *, check: bool) -> None:
     """Show which migrations are applied, in the order of their application, and which are pending.
 
-    It takes no lock, needs no right but to read, and works on a standby too.
+    It takes no lock, needs only the right to read, and works on a standby too.
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         connection,
