@@ -30,8 +30,8 @@ Examples:
 
 \b
 Verdicts: exact, text_only (white space and comments in function bodies),
-order_only (physical order of columns), lossy (nothing shows that data
-comes back), not_restored, fails, irreversible (no rollback script), not_tried (it
+order_only (physical order of columns), lossy (nothing shows that data comes
+back), not_restored, fails, irreversible (no rollback script), not_tried (it
 would change a cluster that is not ours).
 
 \b
