@@ -105,7 +105,7 @@ class Phase:
         with started(*command, preexec_fn=lambda: network.enter(self.net.client)) as process:
             if interrupted:
                 assert self.silent.wait(60)
-                time.sleep(0.5)  # it is to be well under way, where nothing shows that
+                wait_until(lambda: network.connects(process.pid))
                 process.send_signal(signal.SIGINT)
             stdout, stderr = process.communicate(timeout=60)
             self.outcome = Outcome(process.returncode, stdout, stderr)
