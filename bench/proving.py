@@ -12,7 +12,7 @@ from clock import cost, middle
 from comparing import tell
 from contestants import BIN, environment
 from servers import fresh
-from sqlmigrate import catalog
+from sqlmigrate.schema.read import Snapshot, read_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def _reading(server: PrivateServer, tables: int, rounds: int) -> list[Proving]:
     ]
 
 
-def _timed(connection: psycopg.Connection, since: catalog.Snapshot | None) -> tuple[catalog.Snapshot, float]:
+def _timed(connection: psycopg.Connection, since: Snapshot | None) -> tuple[Snapshot, float]:
     started = time.perf_counter()
-    snapshot = catalog.read(connection, since=since)
+    snapshot = read_schema(connection, since=since)
     return snapshot, time.perf_counter() - started

@@ -8,7 +8,7 @@ _INTERRUPTED = 130
 def run() -> None:
     """Run the command line and exit, without a word where Ctrl-C comes before it is ready to say one."""
     try:
-        from sqlmigrate.cli import main  # noqa: PLC0415  Ctrl-C may come while it is loaded
+        from sqlmigrate.cli import app as main  # noqa: PLC0415  Ctrl-C may come while it is loaded
 
         main.run()
     except KeyboardInterrupt:

@@ -22,12 +22,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+# up to the last @: a password with an @ that should have been written as %40 is one too
+_URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^/@:\s]*:)\S*@", re.IGNORECASE)
+_KEY_PASSWORD = re.compile(
+    r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +162,10 @@ class RunLockBusy(Error):
 
 
 class SeedError(Error):
-    """Seed data does not fit its schema or its tables; nothing was written."""
+    """Seed data does not fit its schema or its tables; nothing was written.
+
+    `kept` says that it was committed all the same: what ran at COMMIT has taken rows away again.
+    """
 
     def __init__(
         self,
@@ -163,9 +174,11 @@ class SeedError(Error):
         *,
         hint: str | None = None,
         place: Place | None = None,
+        kept: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, place=place)
         self.problems = tuple(problems)
+        self.kept = kept
 
 
 class ServerError(Error):
@@ -211,3 +224,19 @@ class LockBudgetSpent(ExecutionError):
     """`lock_timeout` struck again and again until the budget was used up; nothing was changed."""
 
     exit_status = 5
+
+
+def redact(text: str) -> str:
+    """Blank out the passwords of URLs and connection strings in a text."""
+    text = _URL_PASSWORD.sub(r"\g<start>***@", text)
+    return _KEY_PASSWORD.sub(r"\g<start>***", text)
+
+
+def as_bug(error: Exception) -> Bug:
+    """Give the error that reports an exception that nobody expected, with its trace, both without any password."""
+    import traceback  # noqa: PLC0415  only for a mistake of ours
+
+    from sqlmigrate import __version__  # noqa: PLC0415  same
+
+    message = f"this is a bug in sqlmigrate {__version__}: {type(error).__name__}: {redact(str(error))}"
+    return Bug(message, report=redact("".join(traceback.format_exception(error))))

@@ -150,7 +150,7 @@ def state_dir(config: Config) -> Path:
 def prepared(private: PrivateServer, config: Config) -> Target:
     """Make sure that the private server has the project's database, with `bootstrap/` run in it once."""
     from sqlmigrate import server  # noqa: PLC0415  a named database needs none of it
-    from sqlmigrate.bootstrap import run_bootstrap  # noqa: PLC0415  same
+    from sqlmigrate.server.bootstrap import run_bootstrap  # noqa: PLC0415  same
 
     def initialize(superuser_conninfo: str) -> None:
         run_bootstrap(superuser_conninfo, config.migrations)

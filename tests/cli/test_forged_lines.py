@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlmigrate.cli._foreign import json_text, one_line, page
+from sqlmigrate.cli.foreign_text import json_text, one_line, page
 from support.command import Outcome
 
 # what a terminal or a log takes for the end of a line, and some that only look like one

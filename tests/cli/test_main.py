@@ -13,7 +13,7 @@ import click
 import pytest
 
 from sqlmigrate import __version__
-from sqlmigrate.cli.main import ALIASES, COMMANDS, cli
+from sqlmigrate.cli.app import ALIASES, COMMANDS, cli
 from support.command import program, shell, terminal
 from support.contents import applied, tables
 
@@ -258,7 +258,7 @@ def test_ctrl_c_while_it_is_loaded_ends_it_without_a_trace(tmp_path):
 
 def test_help_needs_no_database_driver():
     script = (
-        "import sys; from sqlmigrate.cli.main import main; main(['apply', '--help']); print('psycopg' in sys.modules)"
+        "import sys; from sqlmigrate.cli.app import main; main(['apply', '--help']); print('psycopg' in sys.modules)"
     )
 
     assert shell(f'"$PYTHON" -c "{script}"').stdout.splitlines()[-1] == "False"

@@ -83,7 +83,7 @@ def test_nothing_is_overwritten(project, sqlmigrate, monkeypatch):
         def now(cls, tz=None):
             return cls(2026, 3, 4, tzinfo=tz)
 
-    monkeypatch.setattr("sqlmigrate.scaffold.datetime", Midnight)
+    monkeypatch.setattr("sqlmigrate.migrations.scaffold.datetime", Midnight)
     sqlmigrate("new", "a")
     path = project.directory / "20260304000000_a.sql"
     path.write_text("SELECT 1;")

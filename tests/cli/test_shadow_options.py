@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from sqlmigrate import shadow
-from sqlmigrate.cli._options import App, common, shadowing
+from sqlmigrate.cli.options import App, common, shadowing
 from sqlmigrate.shadow import Wanted
 
 URL = "postgresql://me:geheim123@localhost/x"

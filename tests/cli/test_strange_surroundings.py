@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from psycopg import pq
 
-from sqlmigrate.cli.main import COMMANDS
+from sqlmigrate.cli.app import COMMANDS
 from sqlmigrate.config import SETTINGS, variable
 
 LIBPQ = sorted({item.envvar.decode() for item in pq.Conninfo.get_defaults() if item.envvar} - {"PGCONNECT_TIMEOUT"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 import yoyo
 from yoyo.exceptions import LockTimeout
 
-from sqlmigrate import yoyo_backend
 from sqlmigrate.connection import parse_conninfo
 from sqlmigrate.errors import (
     ConfigError,
@@ -21,7 +21,9 @@ from sqlmigrate.errors import (
     MigrationsError,
     UsageError,
 )
+from sqlmigrate.yoyo import backend as yoyo_backend
 from support.contents import has_history, tables
+from support.pooler import PORT, PROGRAM, changed_in_the_pool, pooler
 from support.runner import Runner, ids
 from support.sessions import wait_for_sleep
 from support.waiting import wait_until
@@ -203,6 +205,35 @@ def test_what_another_run_has_applied_is_not_applied_twice(ours, runner):
     with pytest.raises(HistoryError, match="a is applied already"):
         ours.backend.apply_migrations(todo)
     assert runner.applied() == ["a", "b", "c"]
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not here (Debian package pgbouncer)")
+def test_a_pool_that_makes_no_session_pristine_gets_nothing_of_ours(open_ours, runner, database):
+    conn = database.connect()
+    with pooler(database.server, "session", size=4, reset="") as running:
+        for operation in (lambda ours: ours.apply("a", "b"), lambda ours: ours.rollback("b")):
+            ours = open_ours(host=running.host, port=str(PORT))
+            operation(ours)
+            ours.backend.connection.close()
+            assert changed_in_the_pool(conn, running.conninfo(database.conninfo)) == []
+        ours = open_ours(host=running.host, port=str(PORT))
+        ours.apply("c")
+
+        assert ours.applied() == ["a", "c"]
+        assert ours.backend.connection.execute("SHOW search_path").fetchone() == ("pg_catalog, pg_temp",)
+
+
+def test_break_lock_says_who_holds_it_and_how_it_comes_free(ours, open_ours, caplog):
+    with ours.backend.lock():
+        open_ours().backend.break_lock()
+    [(_, _, held)] = caplog.record_tuples
+    assert re.search(r"held by pid (\d+) .* end it with SELECT pg_terminate_backend\(\1\)", held)
+
+    def is_free() -> bool:
+        ours.backend.break_lock()
+        return "is free" in caplog.records[-1].getMessage()
+
+    wait_until(is_free)  # a session ends a little later than its client
 
 
 def test_break_lock_and_copies_of_the_back_end_do_no_harm(ours, runner):

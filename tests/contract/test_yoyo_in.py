@@ -9,9 +9,10 @@ import psycopg
 import pytest
 from yoyo import internalmigrations
 
-from sqlmigrate import runlock, yoyo_exchange
+from sqlmigrate import runlock
 from sqlmigrate.errors import HistoryError, RunLockBusy, UsageError
-from sqlmigrate.yoyo_tables import Where
+from sqlmigrate.history.yoyo_tables import Where
+from sqlmigrate.yoyo import exchange as yoyo_exchange
 from support.contents import has_history
 from support.runner import Runner, ids
 from support.stepwise import OUTSIDE, half_way, journal

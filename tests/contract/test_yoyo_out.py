@@ -217,6 +217,24 @@ def test_a_schema_that_is_not_there_is_refused(runner):
         copy_back(runner, "nothing")
 
 
+@pytest.mark.parametrize("schema", ["pg_temp", "pg_catalog", "pg_toast", "pg_temp_3", "information_schema"])
+def test_a_schema_of_postgresqls_own_is_refused(runner, schema):
+    runner.mark("a")
+
+    for way in (copy_back, adopt):
+        with pytest.raises(UsageError, match=f"schema {schema} belongs to PostgreSQL") as caught:
+            way(runner, schema)
+        assert "CREATE" not in (caught.value.hint or "")
+
+
+def test_a_temporary_schema_on_the_search_path_is_refused(runner, database):
+    runner.mark("a")
+    database.connect_superuser().execute(f"ALTER DATABASE {database.name} SET search_path TO pg_temp, public")
+
+    with pytest.raises(UsageError, match=r"schema pg_temp_\d+ belongs to PostgreSQL"):
+        copy_back(runner)
+
+
 def test_our_own_history_is_no_place_for_yoyo(runner):
     runner.mark("a")
 

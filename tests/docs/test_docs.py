@@ -13,8 +13,8 @@ import click
 import pytest
 import yaml
 
-from sqlmigrate.cli._output import error_as_json
-from sqlmigrate.cli.main import ALIASES, COMMANDS, EPILOG, INTERRUPTED, TERMINATED, cli
+from sqlmigrate.cli.app import ALIASES, COMMANDS, EPILOG, INTERRUPTED, TERMINATED, cli
+from sqlmigrate.cli.output import error_as_json
 from sqlmigrate.cli.status import FINDINGS
 from sqlmigrate.config import SETTINGS, Config, load, variable
 from sqlmigrate.errors import Bug, Error, Place

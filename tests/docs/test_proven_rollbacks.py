@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sqlmigrate.cli.main import cli
+from sqlmigrate.cli.app import cli
 
 PAGE = Path(__file__).parents[2] / "docs" / "proven-rollbacks.md"
 FILES = {"before": "0.sql", "samples": "samples/1.sql", "apply": "1.sql", "rollback": "1.rollback.sql"}

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from sqlmigrate import connection
-from sqlmigrate.address import meant
+from sqlmigrate.connection.address import meant
 from sqlmigrate.errors import ConnectionFailed, ExecutionError
 from sqlmigrate.server import Binaries, ephemeral
 from support.runner import Runner

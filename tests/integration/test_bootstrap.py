@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.bootstrap import read_scripts, run_bootstrap
 from sqlmigrate.errors import ExecutionError, ScriptError
+from sqlmigrate.server.bootstrap import read_scripts, run_bootstrap
 from support.runner import place
 from support.sessions import is_there
 

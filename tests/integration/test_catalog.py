@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from sqlmigrate import catalog
-from sqlmigrate.catalog import Name
-from sqlmigrate.schemadiff import as_text, compare
+from sqlmigrate.schema import Name
+from sqlmigrate.schema.diff import as_text, compare
+from sqlmigrate.schema.read import read_schema
 from sqlmigrate.server import PrivateServer, drop_database
 
 SETTINGS = ("search_path", "datestyle", "timezone", "quote_all_identifiers", "jit")
@@ -26,7 +26,7 @@ def session(request, database):
 def test_a_session_is_afterwards_as_it_was_before(session):
     session.execute("SET search_path = public, other; SET datestyle = german; SET quote_all_identifiers = on")
     before, status = settings(session), session.info.transaction_status
-    catalog.read(session)
+    read_schema(session)
 
     assert session.info.transaction_status == status
     assert settings(session) == before
@@ -34,31 +34,31 @@ def test_a_session_is_afterwards_as_it_was_before(session):
 
 def test_what_is_not_committed_is_seen(database):
     session = database.connect(autocommit=False)
-    before = catalog.read(session)
+    before = read_schema(session)
     session.execute("CREATE TABLE new (a integer)")
-    after = catalog.read(session, since=before)
+    after = read_schema(session, since=before)
     session.rollback()
 
     assert NEW in after.schema.objects
-    assert catalog.read(session, since=after).schema == before.schema
+    assert read_schema(session, since=after).schema == before.schema
 
 
 def test_a_read_only_transaction_keeps_what_it_saw(database):
     session = database.connect(autocommit=False)
     session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    before = catalog.read(session)
+    before = read_schema(session)
     database.connect().execute("CREATE TABLE new (a integer)")
 
-    assert catalog.read(session).schema == before.schema
+    assert read_schema(session).schema == before.schema
     session.rollback()
-    assert NEW in catalog.read(session).schema.objects
+    assert NEW in read_schema(session).schema.objects
 
 
 def test_a_role_without_rights_reads_the_same_but_for_options_of_others(rich_database):
     with psycopg.connect(rich_database) as session:
-        mine = catalog.read(session, cluster=True)
+        mine = read_schema(session, cluster=True)
         session.execute("SET SESSION AUTHORIZATION cat_owner")
-        theirs = catalog.read(session, cluster=True)
+        theirs = read_schema(session, cluster=True)
         session.rollback()
 
     assert (
@@ -72,7 +72,7 @@ def test_a_role_without_rights_reads_the_same_but_for_options_of_others(rich_dat
 
 def test_no_password_is_in_a_schema(rich_database):
     with psycopg.connect(rich_database) as session:
-        text = repr(catalog.read(session, cluster=True))
+        text = repr(read_schema(session, cluster=True))
 
     assert "secret" not in text
     assert "password=hidden" not in text
@@ -80,15 +80,15 @@ def test_no_password_is_in_a_schema(rich_database):
 
 def test_constants_are_written_alike_under_all_settings(rich_database):
     with psycopg.connect(rich_database) as session:
-        plain = catalog.read(session)
+        plain = read_schema(session)
         session.execute("SET LOCAL timezone = 'Asia/Tokyo'; SET LOCAL datestyle = german; SET LOCAL search_path = app")
 
-        assert catalog.read(session).schema == plain.schema
+        assert read_schema(session).schema == plain.schema
 
 
 def test_left_out_schemas_are_left_out_with_all_that_is_in_them(database):
     session = database.connect()
-    plain = catalog.read(session, leave_out=["sqlmigrate"])
+    plain = read_schema(session, leave_out=["sqlmigrate"])
     session.execute(
         "CREATE SCHEMA sqlmigrate; CREATE TABLE sqlmigrate.t (a serial PRIMARY KEY); "
         "COMMENT ON TABLE sqlmigrate.t IS 'history';"
@@ -97,22 +97,22 @@ def test_left_out_schemas_are_left_out_with_all_that_is_in_them(database):
         "ALTER DEFAULT PRIVILEGES IN SCHEMA sqlmigrate GRANT SELECT ON TABLES TO PUBLIC"
     )
 
-    assert as_text(compare(plain.schema, catalog.read(session, leave_out=["sqlmigrate"]).schema)) == []
-    assert as_text(compare(plain.schema, catalog.read(session, leave_out=["sqlmigrate"], since=plain).schema)) == []
-    assert Name("schema", "sqlmigrate") in catalog.read(session, since=plain).schema.objects
+    assert as_text(compare(plain.schema, read_schema(session, leave_out=["sqlmigrate"]).schema)) == []
+    assert as_text(compare(plain.schema, read_schema(session, leave_out=["sqlmigrate"], since=plain).schema)) == []
+    assert Name("schema", "sqlmigrate") in read_schema(session, since=plain).schema.objects
 
 
 def test_a_copy_of_a_database_is_equal_and_read_from_what_is_known(database, pg_server: PrivateServer):
     with database.connect() as session:
         session.execute("CREATE TABLE old (a integer); CREATE VIEW v AS SELECT a FROM old")
-        origin = catalog.read(session)
+        origin = read_schema(session)
     with psycopg.connect(pg_server.conninfo(), autocommit=True) as maintenance:
         maintenance.execute(f"CREATE DATABASE test_copy TEMPLATE {database.name} OWNER migrator")
     try:
         with psycopg.connect(pg_server.conninfo("test_copy"), autocommit=True) as copy:
-            same = catalog.read(copy, since=origin)
+            same = read_schema(copy, since=origin)
             copy.execute("CREATE TABLE new (a integer)")
-            after, full = catalog.read(copy, since=origin), catalog.read(copy)
+            after, full = read_schema(copy, since=origin), read_schema(copy)
     finally:
         drop_database(pg_server, "test_copy")
 
@@ -127,26 +127,26 @@ def test_two_databases_changed_alike_are_not_taken_for_each_other(database_facto
     one.execute("CREATE TABLE new (a integer)")
     two.execute("CREATE TABLE new (b integer)")
 
-    assert catalog.read(two, since=catalog.read(one)).schema == catalog.read(two).schema
+    assert read_schema(two, since=read_schema(one)).schema == read_schema(two).schema
 
 
 def test_a_change_in_a_rolled_back_subtransaction_is_forgotten(database):
     session = database.connect(autocommit=False)
     session.execute("CREATE TABLE new (a integer); SAVEPOINT s; ALTER TABLE new ADD b integer")
-    during = catalog.read(session)
+    during = read_schema(session)
     session.execute("ROLLBACK TO s; ALTER TABLE new ADD c integer")
 
-    assert catalog.read(session, since=during).schema == catalog.read(session).schema
+    assert read_schema(session, since=during).schema == read_schema(session).schema
 
 
 def test_an_invalid_index_is_seen(database):
     session = database.connect()
     session.execute("CREATE TABLE t (a integer); INSERT INTO t VALUES (1), (1)")
-    before = catalog.read(session)
+    before = read_schema(session)
     with pytest.raises(psycopg.errors.UniqueViolation):
         session.execute("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)")
 
-    assert as_text(compare(before.schema, catalog.read(session, since=before).schema)) == [
+    assert as_text(compare(before.schema, read_schema(session, since=before).schema)) == [
         "+ index public.i: CREATE UNIQUE INDEX i ON public.t USING btree (a) (invalid, not ready)"
     ]
 
@@ -154,9 +154,9 @@ def test_an_invalid_index_is_seen(database):
 def test_a_dropped_table_is_one_change_with_its_parts(database):
     session = database.connect()
     session.execute("CREATE TABLE t (a integer UNIQUE, b text)")
-    before = catalog.read(session)
+    before = read_schema(session)
     session.execute("DROP TABLE t")
-    (change,) = compare(before.schema, catalog.read(session, since=before).schema)
+    (change,) = compare(before.schema, read_schema(session, since=before).schema)
 
     assert str(change.object) == "table public.t"
     assert {str(part.object) for part in change.parts} == {
@@ -171,9 +171,9 @@ def test_a_dropped_table_is_one_change_with_its_parts(database):
 def test_members_of_an_extension_are_left_out(rich):
     if not rich.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'").fetchone():
         pytest.skip("no extension citext")
-    before = catalog.read(rich)
+    before = read_schema(rich)
     rich.execute("CREATE EXTENSION citext SCHEMA other")
-    changes = compare(before.schema, catalog.read(rich).schema)
+    changes = compare(before.schema, read_schema(rich).schema)
 
     assert [str(change.object) for change in changes] == ["extension citext"]
 
@@ -186,9 +186,9 @@ def test_a_reader_waits_for_a_locked_table_no_longer_than_it_wants_to(database):
     reader.execute("SET lock_timeout = '50ms'")
     before = settings(reader)
     with pytest.raises(psycopg.errors.LockNotAvailable):
-        catalog.read(reader)
+        read_schema(reader)
 
     assert reader.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     assert settings(reader) == before
     holder.execute("COMMIT")
-    assert Name("view", "public.v") in catalog.read(reader).schema.objects
+    assert Name("view", "public.v") in read_schema(reader).schema.objects

@@ -7,17 +7,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from sqlmigrate import catalog
-from sqlmigrate.schemadiff import as_text, compare, is_order
+from sqlmigrate.schema.diff import as_text, compare, is_order
+from sqlmigrate.schema.read import Snapshot, read_schema
 from support.schema_changes import Case, read_cases
 
 CASES = read_cases()
 
 
-def both_ways(session: psycopg.Connection[Any], since: catalog.Snapshot) -> catalog.Snapshot:
+def both_ways(session: psycopg.Connection[Any], since: Snapshot) -> Snapshot:
     """Read in whole, after having made sure that reading what has changed gives the same."""
-    full = catalog.read(session, cluster=True)
-    partly = catalog.read(session, cluster=True, since=since)
+    full = read_schema(session, cluster=True)
+    partly = read_schema(session, cluster=True, since=since)
     assert as_text(compare(full.schema, partly.schema)) == []
     assert partly.schema == full.schema
     return partly
@@ -40,7 +40,7 @@ def test_a_single_change_is_seen_and_gone_with_its_inverse(case, rich, start):
     skip_unless_possible(rich, case)
     if case.setup:
         rich.execute(case.setup)
-    before = catalog.read(rich, cluster=True, since=start)
+    before = read_schema(rich, cluster=True, since=start)
 
     rich.execute("SAVEPOINT before")
     rich.execute(case.do)
@@ -56,14 +56,14 @@ def test_a_single_change_is_seen_and_gone_with_its_inverse(case, rich, start):
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.seen], ids=str)
 def test_what_is_no_change_of_a_schema_is_not_seen(case, rich, start):
-    before = catalog.read(rich, cluster=True, since=start)
+    before = read_schema(rich, cluster=True, since=start)
     rich.execute(case.do)
 
     assert as_text(compare(before.schema, both_ways(rich, before).schema)) == []
 
 
 def test_a_column_dropped_and_added_again_stands_elsewhere_and_nothing_else_differs(rich, start):
-    before = catalog.read(rich, cluster=True, since=start)
+    before = read_schema(rich, cluster=True, since=start)
     rich.execute("ALTER TABLE app.items DROP COLUMN id; ALTER TABLE app.items ADD COLUMN id integer")
     changes = compare(before.schema, both_ways(rich, before).schema)
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from sqlmigrate import catalog
+from sqlmigrate.schema.read import Snapshot, read_schema
 from support.catalog_columns import CATALOGS, COLUMNS
 
 ROWS = 12
@@ -155,7 +155,7 @@ def test_what_is_left_out_has_a_reason_and_is_there(columns):
 def test_every_column_shows_in_the_schema(relation, rich, start, columns):
     rich.execute("SET LOCAL allow_system_table_mods = on")
     tried = [name for name in columns.get(relation, {}) if name != "oid" and f"{relation}.{name}" not in COLUMNS]
-    before = catalog.read(rich, cluster=True, since=start)
+    before = read_schema(rich, cluster=True, since=start)
     unseen = [name for name in tried if not _shows_somewhere(rich, before, relation, name, columns[relation][name])]
 
     assert " ".join(unseen) == ""
@@ -184,17 +184,17 @@ def _values(session, relation: str, column: str, kind: str) -> Iterator[sql.Comp
     yield sql.SQL("NULL")
 
 
-def _shows_somewhere(session, start: catalog.Snapshot, relation: str, column: str, kind: str) -> bool:
+def _shows_somewhere(session, start: Snapshot, relation: str, column: str, kind: str) -> bool:
     return any(_shows(session, start, relation, column, value) for value in _values(session, relation, column, kind))
 
 
-def _shows(session, start: catalog.Snapshot, relation: str, column: str, value: sql.Composable) -> bool:
+def _shows(session, start: Snapshot, relation: str, column: str, value: sql.Composable) -> bool:
     for row in _rows(session, relation, column):
         session.execute("SAVEPOINT row")
         try:
             change = sql.SQL("UPDATE pg_catalog.{} SET {} = {} WHERE ctid = {}")
             session.execute(change.format(sql.Identifier(relation), sql.Identifier(column), value, sql.Literal(row)))
-            seen = catalog.read(session, cluster=True, since=start).schema != start.schema
+            seen = read_schema(session, cluster=True, since=start).schema != start.schema
         except (psycopg.errors.IntegrityError, psycopg.errors.DataException):
             seen = False
         except psycopg.Error:

@@ -15,8 +15,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import connection
+from sqlmigrate.connection.silence import CLIENT
 from sqlmigrate.errors import ConnectionFailed
-from sqlmigrate.silence import CLIENT
 from support.standby import standby_of
 from support.waiting import wait_until
 

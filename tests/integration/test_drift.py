@@ -12,8 +12,8 @@ from psycopg.conninfo import make_conninfo
 
 from fixtures.postgres import ROLE, Database
 from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
+from sqlmigrate.history.foreign import KNOWN
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.other_tools import KNOWN
 from sqlmigrate.server import PrivateServer, drop_database, ensure_database
 from support.drift import Drifting, lines
 from support.runner import place

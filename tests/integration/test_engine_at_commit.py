@@ -60,11 +60,59 @@ def test_a_row_that_goes_at_commit_is_missed(runner, conn, others, single_transa
     assert is_there(conn, "b") == bool(others and single_transaction)
 
 
+def test_all_rows_that_go_at_commit_are_named(runner):
+    runner.write("z", "SELECT 1;")
+    runner.apply()
+    runner.write("za", "SELECT 1;")
+    runner.write("zb", late(does="DELETE FROM sqlmigrate._yoyo_migration WHERE migration_id <> 'zc';"))
+    runner.write("zc", "SELECT 1;")
+    with pytest.raises(ExecutionError, match="that z, za and zb are applied: code that ran at COMMIT") as caught:
+        runner.apply(single_transaction=True)
+
+    assert "`sqlmigrate mark z za zb`" in (caught.value.hint or "")
+    assert runner.applied() == ["zc"]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_row_of_another_migration_that_goes_at_commit_is_missed(runner, behind):
+    runner.write("a", "SELECT 1;")
+    runner.apply()
+    runner.write("b", late("a"))
+    if behind:
+        runner.write("c", "SELECT 1;")
+    with pytest.raises(ExecutionError, match="does not say that a is applied: code that ran at COMMIT") as caught:
+        runner.apply()
+
+    assert (caught.value.migration_id, caught.value.kept) == ("b", True)
+    assert "`sqlmigrate mark a`" in (caught.value.hint or "")
+    assert runner.applied() == ["b"]
+
+
+def test_a_rollback_misses_the_row_of_another_migration_too(runner):
+    runner.write("a", "SELECT 1;")
+    runner.write("b", "SELECT 1;", late("a"))
+    runner.apply()
+    with pytest.raises(ExecutionError, match="does not say that a is applied: code that ran at COMMIT") as caught:
+        runner.rollback()
+
+    assert (caught.value.migration_id, caught.value.operation, caught.value.kept) == ("b", "rollback", True)
+    assert runner.applied() == []
+
+
+def test_psql_stops_where_the_row_of_another_migration_goes_at_commit(twins):
+    twins.write("a", "SELECT 1;")
+    twins.write("b", late("a"))
+    stopped = psql(twins.right, written_plan(twins.planned))
+
+    assert stopped.returncode != 0
+    assert "it was committed, but code that ran at COMMIT has changed the history" in stopped.stderr
+
+
 def test_a_row_that_comes_back_at_commit_is_found(runner):
     back = f"INSERT INTO sqlmigrate._yoyo_migration VALUES ('{migration_hash('a')}', 'a', now());"
     runner.write("a", "CREATE TABLE a ();", late(does=back))
     runner.apply()
-    with pytest.raises(ExecutionError, match="does not say that it is rolled back") as caught:
+    with pytest.raises(ExecutionError, match="does not say that a is rolled back") as caught:
         runner.rollback()
 
     assert "sqlmigrate unmark a" in (caught.value.hint or "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.engine.session import application_name
+from sqlmigrate.engine.wire.session import application_name
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import Notice
 from support.runner import Runner

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate import yoyo_exchange
 from sqlmigrate.errors import Error, HistoryError
+from sqlmigrate.history.foreign import KNOWN, Known
+from sqlmigrate.history.yoyo_tables import Where
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.other_tools import KNOWN, Known
-from sqlmigrate.yoyo_tables import Where
+from sqlmigrate.yoyo import exchange as yoyo_exchange
 from support.runner import Runner, ids
 
 YOYO = """

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from sqlmigrate import connection as connections
-from sqlmigrate.catalog.session import reading
+from sqlmigrate.schema.session import reading
 from support import own_sql
 
 _USED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,26 +15,18 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.connection.poolers import refuse_transaction_pooler
+from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import WaitingForRunLock
-from sqlmigrate.poolers import refuse_transaction_pooler
+from sqlmigrate.runlock import lock_key
 from support.command import ended, program, started
-from support.pooler import PROGRAM, Pooler, pooler
+from support.pooler import PROGRAM, Pooler, changed_in_the_pool, pooler
 from support.runner import Runner, ids
 from support.sessions import beside, is_there, wait_for_sleep
 from support.waiting import wait_until
 
 IN_CI = os.environ.get("CI") == "true"
 NOTE = "a connection pooler stands before this database"
-CHANGED = """
-SELECT name, setting FROM pg_settings
-WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding') ORDER BY name
-"""
-MARK = "SELECT current_setting('sqlmigrate.mark', true)"
-BACKENDS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-"""
 SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 ADVISORY = """
 SELECT count(*) FROM pg_locks
@@ -90,22 +83,6 @@ def command(name: str, runner: Runner, *more: str) -> tuple[str | Path, ...]:
     return (name, "-d", runner.conninfo, "-m", runner.directory, *more)
 
 
-def changed_in_the_pool(conn: psycopg.Connection[Any], runner: Runner) -> list[tuple[str, str]]:
-    """Give the settings that are changed in any of the pool's sessions with the server, all of them held at once."""
-    found = []
-    row = conn.execute(BACKENDS).fetchone()
-    assert row is not None
-    pids = set()
-    with ExitStack() as stack:
-        for _ in range(row[0]):
-            session = stack.enter_context(psycopg.connect(runner.conninfo, prepare_threshold=None))
-            pids.add(session.execute("SELECT pg_backend_pid()").fetchone())
-            found += session.execute(CHANGED).fetchall()
-            found += [("a mark of ours", value) for (value,) in session.execute(MARK) if value]
-    assert len(pids) == row[0] > 0
-    return found
-
-
 @in_transaction_mode
 def test_transaction_mode_is_refused_before_anything_is_written(runner, conn):
     runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
@@ -115,7 +92,7 @@ def test_transaction_mode_is_refused_before_anything_is_written(runner, conn):
     assert "session mode" in str(caught.value.hint)
     assert not is_there(conn, "a")
     assert not is_there(conn, "sqlmigrate.meta")
-    assert changed_in_the_pool(conn, runner) == []
+    assert changed_in_the_pool(conn, runner.conninfo) == []
     assert conn.execute(ADVISORY).fetchone() == (0,)
 
 
@@ -130,7 +107,7 @@ def test_transaction_mode_is_refused_by_everything_that_writes(runner, conn, dat
 
     assert runner.applied() == ["a"]
     assert [is_there(conn, name) for name in ("a", "b")] == [True, False]
-    assert changed_in_the_pool(conn, runner) == []
+    assert changed_in_the_pool(conn, runner.conninfo) == []
     assert conn.execute(ADVISORY).fetchone() == (0,)
 
 
@@ -141,7 +118,7 @@ def test_what_only_reads_works_in_transaction_mode(runner, conn):
 
     assert status.status == dry_run.status == 0
     assert "would apply a" in dry_run.stdout
-    assert changed_in_the_pool(conn, runner) == []
+    assert changed_in_the_pool(conn, runner.conninfo) == []
 
 
 @in_transaction_mode
@@ -171,7 +148,7 @@ def test_transaction_mode_is_seen_however_a_pool_gives_out_its_sessions(pooled, 
     with pytest.raises(ConnectionFailed, match="pooler in transaction mode"):
         runner.apply()
 
-    assert changed_in_the_pool(conn, runner) == []
+    assert changed_in_the_pool(conn, runner.conninfo) == []
     assert not is_there(conn, "sqlmigrate.meta")
 
 
@@ -193,7 +170,7 @@ def test_transaction_mode_is_seen_among_other_clients(pooled, conn):
         finally:
             done.set()
 
-    assert changed_in_the_pool(conn, runner) == []
+    assert changed_in_the_pool(conn, runner.conninfo) == []
 
 
 def test_statement_mode_is_refused_in_the_poolers_words(pooled, conn):
@@ -211,7 +188,7 @@ def test_session_mode_is_let_through_however_a_pool_gives_out_its_sessions(poole
     runner.write("a", "CREATE TABLE a ();")
 
     assert ids(runner.apply()) == ["a"]
-    assert changed_in_the_pool(conn, runner) == []
+    assert changed_in_the_pool(conn, runner.conninfo) == []
 
 
 def test_a_setting_that_does_not_come_back_is_a_refusal_and_goes(database):
@@ -238,10 +215,10 @@ def test_what_reads_leaves_no_setting_in_the_pool(runner, conn, database):
     for name, *more in (("status",), ("plan",), ("history",), ("apply", "--dry-run"), ("rollback", "--dry-run")):
         outcome = program(*command(name, runner, *more))
         assert outcome.status == 0, outcome
-        assert changed_in_the_pool(conn, runner) == [], name
+        assert changed_in_the_pool(conn, runner.conninfo) == [], name
     for outcome in (program("stats", "-d", runner.conninfo), program(*command("drift", runner))):
         assert outcome.status == 0, outcome
-    assert changed_in_the_pool(conn, runner) == []
+    assert changed_in_the_pool(conn, runner.conninfo) == []
 
 
 @in_session_mode
@@ -264,7 +241,7 @@ def test_nothing_is_left_in_a_pool_in_session_mode(runner, conn):
     runner.write("a", "SET lock_timeout TO '7s'; SELECT pg_advisory_lock(1); CREATE TABLE a ();")
     assert ids(runner.apply()) == ["a"]
 
-    assert changed_in_the_pool(conn, runner) == []
+    assert changed_in_the_pool(conn, runner.conninfo) == []
     assert conn.execute(ADVISORY).fetchone() == (0,)
 
 
@@ -286,8 +263,28 @@ def test_a_pool_that_makes_no_session_pristine_gets_and_gives_nothing(
         assert ids(runner.apply()) == ["a"]
         assert conn.execute("SELECT who FROM whose").fetchone() == ("migrator",)
         assert conn.execute(OWNERS).fetchall() == [("migrator",)]
-        assert changed_in_the_pool(conn, runner) == []
+        assert changed_in_the_pool(conn, runner.conninfo) == []
         assert conn.execute(ADVISORY).fetchone() == (0,)
+
+
+def test_a_lock_that_a_killed_client_has_left_in_a_pool_says_how_it_comes_free(
+    pgbouncer, database, conn, admin, tmp_path
+):
+    direct = Runner(database.conninfo, tmp_path)
+    direct.write("a", "CREATE TABLE a ();")
+    with pooler(database.server, "session", size=4, reset="") as running:
+        with psycopg.connect(running.conninfo(database.conninfo), autocommit=True, prepare_threshold=None) as killed:
+            killed.execute("SELECT pg_advisory_lock(%s)", [lock_key("sqlmigrate")])
+        with pytest.raises(RunLockBusy) as caught:
+            direct.apply(wait_lock=0)
+
+        hint = caught.value.hint or ""
+        found = re.search(r"a pooler keeps it, end it with (SELECT pg_terminate_backend\((\d+)\))", hint)
+        assert found is not None
+        assert f"held by pid {found[2]} " in caught.value.message
+        admin.execute(found[1])
+        wait_until(lambda: conn.execute(ADVISORY).fetchone() == (0,))
+        assert ids(direct.apply()) == ["a"]
 
 
 @in_session_mode

@@ -11,7 +11,7 @@ from fixtures.postgres import Database
 from fixtures.project import Project
 from sqlmigrate import shadow
 from sqlmigrate.roundtrip import Verdict
-from sqlmigrate.schemadiff import as_text
+from sqlmigrate.schema.diff import as_text
 from support.trips import one
 
 pytestmark = pytest.mark.pg

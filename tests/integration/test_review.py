@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from sqlmigrate import proofs
 from sqlmigrate.engine import Options
 from sqlmigrate.review.model import TableSize, Target
-from sqlmigrate.review.report import Question, review
-from sqlmigrate.roundtrip import round_trips
+from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.roundtrip import proofs, round_trips
 from support.tracing import shadow_on
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "review.schema.json").read_text())

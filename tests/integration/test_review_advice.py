@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.alone import run_script
+from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.migrations import Migration
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check

@@ -10,7 +10,7 @@ from sqlmigrate import api
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import UsageError
-from sqlmigrate.review.run import review_project
+from sqlmigrate.review.project import review_project
 from sqlmigrate.review.statistics import as_json, read_statistics
 from sqlmigrate.shadow import read_settings
 from sqlmigrate.target import Target

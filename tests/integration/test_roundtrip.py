@@ -11,7 +11,7 @@ from sqlmigrate import roundtrip, shadow
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.roundtrip import RoundTrip, Verdict
-from sqlmigrate.schemadiff import as_text
+from sqlmigrate.schema.diff import as_text
 
 GROUND = """
 CREATE TABLE orders (

@@ -8,7 +8,7 @@ import pytest
 
 from sqlmigrate import shadow
 from sqlmigrate.roundtrip import Verdict
-from sqlmigrate.schemadiff import as_text
+from sqlmigrate.schema.diff import as_text
 from support.trips import one, tried
 
 pytestmark = pytest.mark.pg

@@ -9,7 +9,7 @@ import pytest
 
 from sqlmigrate import shadow
 from sqlmigrate.roundtrip import Verdict
-from sqlmigrate.schemadiff import as_text
+from sqlmigrate.schema.diff import as_text
 from support import undo
 from support.trips import one
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.engine.pipeline import ROWS_KEPT
+from sqlmigrate.engine.wire.pipeline import ROWS_KEPT
 from sqlmigrate.events import RowsReturned
 from support.command import call
 from support.memory import memory

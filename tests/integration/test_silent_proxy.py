@@ -15,8 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from sqlmigrate import silence
-from sqlmigrate.connection import session
+from sqlmigrate.connection import session, silence
 from sqlmigrate.errors import ConnectionFailed, ExecutionError, HalfWayError
 from sqlmigrate.events import RowsReturned, WaitingForRunLock
 from sqlmigrate.runlock import lock_key
@@ -102,7 +101,7 @@ def test_a_commit_whose_server_is_silent_is_not_known(short, far, proxy, conn):
 
 
 def test_a_run_that_waits_for_the_run_lock_is_told(short, far, proxy, conn, monkeypatch):
-    monkeypatch.setattr("sqlmigrate.runlock.SECONDS", 1.0)
+    monkeypatch.setattr("sqlmigrate.runlock.lock.SECONDS", 1.0)
     far.write("a", "CREATE TABLE a ();")
     conn.execute("SELECT pg_advisory_lock(%s)", [lock_key("sqlmigrate")])
     with beside(far.apply) as [run]:

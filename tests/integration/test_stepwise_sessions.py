@@ -361,7 +361,7 @@ def test_a_schema_without_rights_is_an_ordinary_error(runner, conn, other, admin
 
 def test_the_session_of_an_earlier_run_is_waited_for(runner, conn, database, monkeypatch):
     """Its client was killed, and its statement goes on: nothing may be done beside it."""
-    monkeypatch.setattr("sqlmigrate.engine.stepwise._PREDECESSOR_SECONDS", 0.2)
+    monkeypatch.setattr("sqlmigrate.engine.stepwise.stepper._PREDECESSOR_SECONDS", 0.2)
     runner.write("a", f"{OUTSIDE}VACUUM;\nCREATE TABLE t ();\n")
     crashed(runner, conn, 2)
     older = database.connect(application_name="sqlmigrate: a", autocommit=False)

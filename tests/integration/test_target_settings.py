@@ -7,11 +7,12 @@ import json
 import pytest
 from psycopg import sql
 
-from sqlmigrate import api, connection, proofs, roundtrip, shadow
+from sqlmigrate import api, connection, roundtrip, shadow
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
-from sqlmigrate.review.run import review_project
+from sqlmigrate.review.project import review_project
 from sqlmigrate.review.statistics import as_json, read_statistics
+from sqlmigrate.roundtrip import proofs
 from sqlmigrate.shadow import USUAL, Locale, Settings, Wanted, read_facts, read_settings
 from sqlmigrate.shadow.adopted import _class
 from sqlmigrate.target import Target

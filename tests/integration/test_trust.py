@@ -9,11 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from sqlmigrate import connection, history, trust, yoyo_exchange
+from sqlmigrate import connection, history
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
+from sqlmigrate.history import trust
 from sqlmigrate.history.names import TABLES, ours
+from sqlmigrate.history.yoyo_tables import Where
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.yoyo_tables import Where
+from sqlmigrate.yoyo import exchange as yoyo_exchange
 from support.runner import Runner, ids
 from support.sessions import wait_for_query
 from support.stepwise import while_it_runs

@@ -8,7 +8,7 @@ from project.application import CHANGE, SQL
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.review.model import Report
-from sqlmigrate.review.run import review_project
+from sqlmigrate.review.project import review_project
 
 BEFORE_COMMIT = {"public.user_agents", "public.memories", "public.user_agent_catalog", "auth.users", "public.llms"}
 

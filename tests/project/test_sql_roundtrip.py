@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from project.application import CHANGE, SQL
-from sqlmigrate import migrations, proofs, roundtrip, shadow
+from sqlmigrate import migrations, roundtrip, shadow
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
-from sqlmigrate.roundtrip import RoundTrip, Verdict
+from sqlmigrate.roundtrip import RoundTrip, Verdict, proofs
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlmigrate
-from sqlmigrate.cli.main import main
+from sqlmigrate.cli.app import main
 
 SOURCE = Path(sqlmigrate.__file__).parents[1]
 SECONDS = 30.0

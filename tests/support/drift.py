@@ -9,7 +9,7 @@ from typing import Any
 from sqlmigrate import drift
 from sqlmigrate.config import Config
 from sqlmigrate.drift import Drift
-from sqlmigrate.schemadiff import as_text
+from sqlmigrate.schema.diff import as_text
 from support.runner import Runner
 
 BASE = """

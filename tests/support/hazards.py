@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlmigrate.migrations import Migration
 from sqlmigrate.review.hazards import Context, check, pages
 from sqlmigrate.review.model import Hazard
-from sqlmigrate.review.tracer import Trace
+from sqlmigrate.review.trace.tracer import Trace
 from sqlmigrate.shadow import Shadow, ShadowDatabase
 from sqlmigrate.sql.script import read_script
 from support.tracing import run, trace_text

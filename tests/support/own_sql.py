@@ -9,9 +9,9 @@ from pathlib import Path
 
 import sqlmigrate
 from sqlmigrate import queries
-from sqlmigrate.catalog.blocks import block
-from sqlmigrate.sql.parse import complaints
+from sqlmigrate.schema.blocks import block
 from sqlmigrate.sql.scan import split
+from sqlmigrate.sql.statement.parse import complaints
 
 SOURCE = Path(sqlmigrate.__file__).parent
 NEWEST = 18

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -35,6 +36,16 @@ default_pool_size = {size}
 server_round_robin = {round_robin:d}
 query_wait_timeout = 20
 server_reset_query = {reset}
+"""
+
+CHANGED = """
+SELECT name, setting FROM pg_settings
+WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding') ORDER BY name
+"""
+MARK = "SELECT current_setting('sqlmigrate.mark', true)"
+BACKENDS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 
 
@@ -93,3 +104,19 @@ def _answers(folder: Path) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def changed_in_the_pool(conn: psycopg.Connection[Any], conninfo: str) -> list[tuple[str, str]]:
+    """Give the settings that are changed in any of the pool's sessions with the server, all of them held at once."""
+    found = []
+    row = conn.execute(BACKENDS).fetchone()
+    assert row is not None
+    pids = set()
+    with ExitStack() as stack:
+        for _ in range(row[0]):
+            session = stack.enter_context(psycopg.connect(conninfo, prepare_threshold=None))
+            pids.add(session.execute("SELECT pg_backend_pid()").fetchone())
+            found += session.execute(CHANGED).fetchall()
+            found += [("a mark of ours", value) for (value,) in session.execute(MARK) if value]
+    assert len(pids) == row[0] > 0
+    return found

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 
 from sqlmigrate import history
-from sqlmigrate.engine import outcome
-from sqlmigrate.engine.journal import digest
+from sqlmigrate.engine.stepwise import outcome
+from sqlmigrate.engine.stepwise.journal import digest
 from sqlmigrate.errors import HalfWayError
 from sqlmigrate.events import Event, ScriptStarted
 from sqlmigrate.history import Entry
-from sqlmigrate.sql.subject import subject
+from sqlmigrate.sql.statement.subject import subject
 from support.runner import Runner
 
 OUTSIDE = "-- transactional: false\n"

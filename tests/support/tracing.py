@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.session import Options
-from sqlmigrate.review.passes import Pass
-from sqlmigrate.review.tracer import Trace, Traced, merged, trace
+from sqlmigrate.engine.wire.session import Options
+from sqlmigrate.review.trace.passes import Pass
+from sqlmigrate.review.trace.tracer import Trace, Traced, merged, trace
 from sqlmigrate.shadow import Shadow, ShadowDatabase, Wanted, opened
 from sqlmigrate.sql.script import script_from_text
 

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from fixtures.postgres import Database
 from sqlmigrate import engine, plan
-from sqlmigrate.engine.psql import written
+from sqlmigrate.engine.as_psql.plan import written
 from sqlmigrate.server import find_program
 from support.runner import Runner, allow
 

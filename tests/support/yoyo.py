@@ -18,9 +18,10 @@ import yoyo
 from yoyo.migrations import get_migration_hash
 
 from fixtures.postgres import Database
-from sqlmigrate import plan, yoyo_exchange
+from sqlmigrate import plan
+from sqlmigrate.history.yoyo_tables import TABLE, Where
 from sqlmigrate.plan import State
-from sqlmigrate.yoyo_tables import TABLE, Where
+from sqlmigrate.yoyo import exchange as yoyo_exchange
 from support.command import SECONDS, SOURCE, environment
 from support.runner import Runner, allow
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlmigrate.address import meant, resolved
 from sqlmigrate.connection import parse_conninfo
+from sqlmigrate.connection.address import meant, resolved
 from sqlmigrate.errors import ConfigError
 
 SERVICES = """

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.review.commands import command
+from sqlmigrate.sql.statement.command import command
 
 
 @pytest.mark.parametrize(

@@ -142,11 +142,49 @@ def test_a_link_into_a_folder_that_others_may_write_to_is_passed_over(work, tmp_
     assert note == f"{path} is passed over: of the folder that it leads to, {shared}: anybody may write to it"
 
 
+@pytest.mark.parametrize("by", ["a folder", "a link of our own", "a link in it", "a way back"])
+def test_a_link_through_a_folder_that_others_may_write_to_is_passed_over(work, tmp_path, by):
+    """They could put another folder in the place of the one that it leads through."""
+    path, shared = work.parent / "sqlmigrate.toml", tmp_path / "shared"
+    (shared / "deep").mkdir(parents=True)
+    hostile(shared / "deep")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    hostile(elsewhere)
+    (shared / "link").symlink_to(elsewhere)
+    (tmp_path / "ours").symlink_to(shared / "deep")
+    ways = {"a folder": "shared/deep", "a link of our own": "ours", "a link in it": "shared/link"}
+    way = ways.get(by, "shared/deep/../../elsewhere")
+    path.symlink_to(tmp_path / way / "sqlmigrate.toml")
+    assert read(work).file == path
+
+    shared.chmod(0o777)
+
+    found = read(work)
+    assert found.file is None
+    assert found.passed_over == (
+        f"{path} is passed over: of the folder that it leads through, {shared}: anybody may write to it",
+    )
+
+
+def test_a_link_may_lead_through_a_sticky_folder_to_what_is_ours(work, tmp_path):
+    path, shared = work.parent / "sqlmigrate.toml", tmp_path / "shared"
+    (shared / "deep").mkdir(parents=True)
+    hostile(shared / "deep")
+    path.symlink_to(shared / "deep" / "sqlmigrate.toml")
+    shared.chmod(0o1777)
+    assert read(work).file == path
+
+    if os.geteuid() == 0:
+        os.chown(shared / "deep", OTHER, 0)
+        assert read(work).file is None
+
+
 def test_a_link_that_leads_in_a_circle_ends(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
 
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(OSError, match="symbolic link"):
         why_not_trusted(tmp_path / "a")
 
 

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import Error
-from sqlmigrate.sql import difference, needs, parse, scan, subject, unread, variables
+from sqlmigrate.migrations.validate import validate
+from sqlmigrate.sql import difference, scan, unread, variables
 from sqlmigrate.sql import script as scripts
 from sqlmigrate.sql.directives import read_allowed
 from sqlmigrate.sql.preflight import preflight
 from sqlmigrate.sql.script import script_from_text
-from sqlmigrate.validate import validate
+from sqlmigrate.sql.statement import needs, parse, subject
 
 # Halves of everything: what opens and never closes, words that the readers look for, and what parts them.
 WORDS = st.sampled_from(

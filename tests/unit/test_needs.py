@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.sql.needs import cluster_wide, extensions_named, needs, roles_made_by_blocks, roles_named
 from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.statement.needs import cluster_wide, extensions_named, needs, roles_made_by_blocks, roles_named
 
 NAMING_A = {
     "GRANT SELECT ON t TO a",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate import other_tools
-from sqlmigrate.other_tools import KNOWN
+from sqlmigrate.history import foreign as other_tools
+from sqlmigrate.history.foreign import KNOWN
 
 
 @pytest.mark.parametrize("item", KNOWN, ids=lambda item: f"{item.tool} {item.name}")

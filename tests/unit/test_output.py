@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlmigrate.cli._output import (
+from sqlmigrate.cli.output import (
     Output,
     caret,
     error_as_json,

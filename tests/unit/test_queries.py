@@ -8,8 +8,8 @@ from importlib.resources import files
 import pytest
 
 from sqlmigrate import history, queries
-from sqlmigrate.sql.parse import complaints
 from sqlmigrate.sql.scan import split
+from sqlmigrate.sql.statement.parse import complaints
 from support import own_sql
 from support.names import looked_up
 

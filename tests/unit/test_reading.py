@@ -16,16 +16,15 @@ from typing import IO, Any
 
 import pytest
 
-from sqlmigrate import proofs
-from sqlmigrate.bootstrap import read_scripts
 from sqlmigrate.config import load as load_config
 from sqlmigrate.errors import Error
 from sqlmigrate.files import read_json, record
 from sqlmigrate.files.reading import SMALL
 from sqlmigrate.migrations import Migrations, load
 from sqlmigrate.review.statistics import from_file
-from sqlmigrate.roundtrip import find_samples
+from sqlmigrate.roundtrip import find_samples, proofs
 from sqlmigrate.seeds import read as seeds
+from sqlmigrate.server.bootstrap import read_scripts
 from sqlmigrate.sql.script import HELD_MAX
 
 SECONDS = 20

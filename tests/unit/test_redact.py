@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlmigrate.connection import parse_conninfo, redact
-from sqlmigrate.errors import ConfigError
+from sqlmigrate.connection import parse_conninfo
+from sqlmigrate.errors import ConfigError, redact
 
 SECRETS = [
     "postgresql://u:hunter2@h:5432/d",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlmigrate.config import load as load_config
 from sqlmigrate.errors import Error, ScriptError, UsageError
 from sqlmigrate.migrations import load
-from sqlmigrate.scaffold import init_project, new_pair
+from sqlmigrate.migrations.scaffold import init_project, new_pair
 
 
 def test_a_new_migration_has_both_files_and_a_time_in_front(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.schema import Name, Schema, Value
-from sqlmigrate.schemadiff import as_json, as_text, compare, is_order
+from sqlmigrate.schema.diff import as_json, as_text, compare, is_order
 
 EMPTY = Schema({})
 

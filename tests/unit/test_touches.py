@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sqlmigrate.review.touches import Named, touches
 from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.statement.touches import Named, touches
 
 
 def found(text: str, functions=()):

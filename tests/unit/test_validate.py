@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.errors import MigrationsError
-from sqlmigrate.validate import validate
+from sqlmigrate.migrations.validate import validate
 
 
 def told(project) -> list[tuple[str, bool]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, writing
+from sqlmigrate.cli.options import App, writing
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -25,7 +25,7 @@ Examples:
 def command(app: App, *, migration_id: str, reason: str) -> None:
     """Record the files of an applied migration as they are now, with the reason; nothing is run."""
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.cli._progress import drawer  # noqa: PLC0415  same
+    from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  same
 
     if not reason.strip():
         raise click.UsageError("--reason is empty")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, running
+from sqlmigrate.cli.options import App, running
 
 if TYPE_CHECKING:
-    from sqlmigrate.cli._drift import Check
+    from sqlmigrate.cli.comparing import Check
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.history import History
     from sqlmigrate.migrations import Migrations
@@ -50,8 +50,12 @@ def command(
 
     Every script is checked before the first one runs. An environment that is `protected` asks first.
     """
-    from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.cli._progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+        engine,
+        migrations,
+        plan,
+    )
+    from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
 
     if to is not None and steps is not None:
         raise click.UsageError("--to and --steps exclude each other")
@@ -101,7 +105,7 @@ def _check(app: App, conninfo: str, found: Migrations) -> Check | None:
     """Give the comparisons that --check-drift asks for."""
     if not app.config.check_drift:
         return None
-    from sqlmigrate.cli._drift import Check  # noqa: PLC0415  only where it was asked for
+    from sqlmigrate.cli.comparing import Check  # noqa: PLC0415  only where it was asked for
 
     return Check(app, conninfo, found)
 

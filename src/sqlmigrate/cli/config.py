@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli._options import App, common
-from sqlmigrate.cli._output import is_terminal
+from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.output import is_terminal
 from sqlmigrate.errors import Error, ServerError
 from sqlmigrate.sql.directives import format_duration
 
@@ -52,7 +52,7 @@ def command(app: App) -> None:
 
 def _target(app: App) -> str:
     """Say which database a command would work on now, and who says so; nobody connects to it."""
-    from sqlmigrate.address import meant  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.connection.address import meant  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.target import choose  # noqa: PLC0415  same
 
     try:

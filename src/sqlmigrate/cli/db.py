@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, common, confirming
+from sqlmigrate.cli.options import App, common, confirming
 from sqlmigrate.errors import ServerError, UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, comparing
+from sqlmigrate.cli.options import App, comparing
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -33,7 +33,7 @@ def command(context: click.Context, app: App, *, ignore: tuple[str, ...]) -> Non
     anything differs.
     """
     from sqlmigrate import migrations  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.cli import _drift  # noqa: PLC0415  same
+    from sqlmigrate.cli import comparing as _drift  # noqa: PLC0415  same
     from sqlmigrate.cli.status import FINDINGS  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)

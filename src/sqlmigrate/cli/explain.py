@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, common
+from sqlmigrate.cli.options import App, common
 from sqlmigrate.errors import UsageError
 
 if TYPE_CHECKING:

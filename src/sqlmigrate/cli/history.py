@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, common
+from sqlmigrate.cli.options import App, common
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sqlmigrate.cli._options import App, common
+from sqlmigrate.cli.options import App, common
 
 EPILOG = """\b
 Examples:
@@ -19,7 +19,7 @@ Examples:
 @common
 def command(app: App) -> None:
     """Make the configuration (sqlmigrate.toml) and the folders of a new project; nothing that exists is changed."""
-    from sqlmigrate.scaffold import init_project  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.migrations.scaffold import init_project  # noqa: PLC0415  --help needs none of it
 
     made, kept = init_project(Path.cwd(), app.given.get("migrations"), app.config_file)
     app.output.result(made=[str(path) for path in made], kept=[str(path) for path in kept])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, writing
+from sqlmigrate.cli.options import App, writing
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -57,7 +57,7 @@ def command(
     if here:
         _ids(app, ids, through)
         return
-    from sqlmigrate.cli._yoyo import from_yoyo, to_yoyo  # noqa: PLC0415  few calls need it
+    from sqlmigrate.cli.yoyo_marks import from_yoyo, to_yoyo  # noqa: PLC0415  few calls need it
 
     (from_yoyo if source else to_yoyo)(app, schema, migration_table)
 
@@ -65,7 +65,7 @@ def command(
 def _ids(app: App, ids: tuple[str, ...], through: str | None) -> None:
     """Mark these; without ids all of them, up to the one that is named."""
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.cli._progress import drawer  # noqa: PLC0415  same
+    from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
     several = not ids

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sqlmigrate.cli._options import App, common
+from sqlmigrate.cli.options import App, common
 
 EPILOG = """\b
 Examples:
@@ -18,7 +18,7 @@ Examples:
 @common
 def command(app: App, *, name: str) -> None:
     """Make a migration: two empty files whose name begins with the time in UTC."""
-    from sqlmigrate.scaffold import new_pair  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.migrations.scaffold import new_pair  # noqa: PLC0415  --help needs none of it
 
     paths = new_pair(app.config.migrations, name)
     app.output.result(migration_id=paths[0].stem, files=[str(path) for path in paths])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, planning
+from sqlmigrate.cli.options import App, planning
 
 if TYPE_CHECKING:
     from sqlmigrate.engine import Preview
@@ -43,7 +43,11 @@ def command(
 
     It leaves the same database and the same history, and refuses to run where the history has changed meanwhile.
     """
-    from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+        engine,
+        migrations,
+        plan,
+    )
 
     if sum((to is not None, steps is not None, everything)) > 1:
         raise click.UsageError("--to, --steps and --all exclude each other")
@@ -74,7 +78,7 @@ def command(
         app.output.warning(note)
     app.output.result(operation=made.plan.operation, migrations=steps_as_json(made.plan))
     if not app.output.as_json:
-        from sqlmigrate.engine.psql import written  # noqa: PLC0415  only where it is printed
+        from sqlmigrate.engine.as_psql.plan import written  # noqa: PLC0415  only where it is printed
 
         for part in written(made, app.options()):
             click.echo(part.encode(), nl=False)

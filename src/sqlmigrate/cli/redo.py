@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, running
+from sqlmigrate.cli.options import App, running
 from sqlmigrate.errors import ExecutionError, HistoryError
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ Examples:
 @running
 def command(app: App, *, recorded: bool) -> None:
     """Roll back the migration that was applied last, and apply it again; for work in progress."""
-    from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.cli._progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+        engine,
+        migrations,
+        plan,
+    )
+    from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
     from sqlmigrate.sql.preflight import require_runnable  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli._foreign import json_text, one_line, page
-from sqlmigrate.cli._options import App, common, shadowing
-from sqlmigrate.cli._output import is_terminal, saved
+from sqlmigrate.cli.foreign_text import json_text, one_line, page
+from sqlmigrate.cli.options import App, common, shadowing
+from sqlmigrate.cli.output import is_terminal, saved
 from sqlmigrate.errors import Bug, UsageError
 from sqlmigrate.events import BugMet, ScriptStarted
 from sqlmigrate.files import write_text
@@ -88,7 +88,7 @@ def command(
     Each script is run on a scratch database, statement by statement, forward and back. No database has to be named; one
     that is named is only read: what is pending there, and how large its tables are.
     """
-    from sqlmigrate.review.run import review_project  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.review.project import review_project  # noqa: PLC0415  --help needs none of it
 
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to write {output.name} to")

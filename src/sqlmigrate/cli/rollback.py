@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, running
+from sqlmigrate.cli.options import App, running
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -52,8 +52,12 @@ def command(
     It asks before it runs. A migration that was marked, not applied, is a floor: it and what lies below it stay,
     unless its id is given with --include-marked.
     """
-    from sqlmigrate import engine, migrations, plan  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.cli._progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+        engine,
+        migrations,
+        plan,
+    )
+    from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
 
     if sum((steps is not None, to is not None, everything)) > 1:
         raise click.UsageError("--steps, --to and --all exclude each other")

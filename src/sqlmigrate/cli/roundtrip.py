@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli._foreign import printable
-from sqlmigrate.cli._options import App, common, shadowing
-from sqlmigrate.cli._output import (
-    error_as_json,
-    is_terminal,
-    problem_as_json,
-    render_error,
-    render_problem,
-    saved,
-)
+from sqlmigrate.cli.foreign_text import printable
+from sqlmigrate.cli.options import App, common, shadowing
+from sqlmigrate.cli.output import error_as_json, is_terminal, problem_as_json, render_error, render_problem, saved
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -81,7 +74,8 @@ def command(
     No target is needed, but for --base dump. Sample rows in samples/ID.sql show that data comes back too. Exits with 3
     where a rollback does not restore.
     """
-    from sqlmigrate import migrations, proofs, roundtrip  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import migrations, roundtrip  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  --help needs none of it
 
     if ids and everything:
         raise click.UsageError(_MISTAKE)
@@ -134,7 +128,11 @@ def command(
 
 def _base(app: App) -> tuple[Base, TargetFacts]:
     """Take a dump of the target, and what is applied in it, before the shadow is opened."""
-    from sqlmigrate import connection, history, shadow  # noqa: PLC0415  only for --base dump
+    from sqlmigrate import (  # noqa: PLC0415  only for --base dump
+        connection,
+        history,
+        shadow,
+    )
     from sqlmigrate.roundtrip import Base  # noqa: PLC0415  same
 
     with app.target() as target, connection.session(target.conninfo) as session:
@@ -150,7 +148,11 @@ def _server_of_target(app: App) -> TargetFacts | None:
 
     No target is needed, so one that cannot be asked is no error.
     """
-    from sqlmigrate import connection, shadow, target  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+        connection,
+        shadow,
+        target,
+    )
     from sqlmigrate.errors import Error  # noqa: PLC0415  same
 
     try:
@@ -252,7 +254,7 @@ def _not_recorded(app: App, trips: Sequence[RoundTrip]) -> bool:
 
 def _lines(trip: RoundTrip) -> list[str]:
     """Say in one line how it went, and under it what is wrong."""
-    from sqlmigrate.schemadiff import as_text  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.schema.diff import as_text  # noqa: PLC0415  --help needs none of it
 
     verdict = click.style(trip.verdict.value, fg=_COLORS.get(trip.verdict.value, "red"))
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
@@ -290,7 +292,7 @@ def _summary(trips: Sequence[RoundTrip], version: str, seconds: float) -> str:
 
 
 def _as_json(trip: RoundTrip) -> dict[str, Any]:
-    from sqlmigrate.schemadiff import as_json  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.schema.diff import as_json  # noqa: PLC0415  --help needs none of it
 
     failure = trip.failure
     return {

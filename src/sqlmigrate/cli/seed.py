@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli._options import App, common, writing
+from sqlmigrate.cli.options import App, common, writing
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
@@ -97,16 +97,27 @@ def _apply(app: App) -> None:
             history_schema=config.history_schema,
             history_owners=config.history_owners,
         )
-    rows = [(str(item.table), item.inserted, item.updated, item.unchanged) for item in result.tables]
     app.output.result(
-        tables=[{"table": name, "inserted": i, "updated": u, "unchanged": same} for name, i, u, same in rows],
+        tables=[
+            {
+                "table": str(item.table),
+                "inserted": item.inserted,
+                "updated": item.updated,
+                "unchanged": item.unchanged,
+                "kept": item.kept,
+            }
+            for item in result.tables
+        ],
         written=result.written,
         warnings=result.warnings,
     )
     for warning in result.warnings:
         app.output.warning(warning)
-    for name, inserted, updated, unchanged in rows:
-        app.output.line(f"{name}: {inserted} inserted, {updated} updated, {unchanged} unchanged")
-    if not rows:
+    for item in result.tables:
+        kept = f", {item.kept} kept by a trigger" if item.kept else ""
+        app.output.line(
+            f"{item.table}: {item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}"
+        )
+    if not result.tables:
         app.output.line(f"no seed files in {config.data}")
         app.output.line(_BEGIN)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sqlmigrate.cli._options import App, common
+from sqlmigrate.cli.options import App, common
 from sqlmigrate.files import write_text
 
 EPILOG = """\b

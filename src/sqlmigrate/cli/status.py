@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli._options import App, common
-from sqlmigrate.cli._output import render_problem
+from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.output import render_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,12 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
 
     It takes no lock, needs no right but to read, and works on a standby too.
     """
-    from sqlmigrate import connection, history, migrations, plan  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+        connection,
+        history,
+        migrations,
+        plan,
+    )
 
     found = migrations.load(app.config.migrations)
     with app.target() as target, connection.session(target.conninfo) as session:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli._options import App, forgetting
+from sqlmigrate.cli.options import App, forgetting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def command(app: App, *, ids: tuple[str, ...]) -> None:
     depends on is refused then.
     """
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.cli._progress import drawer  # noqa: PLC0415  same
+    from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
     with app.target() as target:

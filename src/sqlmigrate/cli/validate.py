@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sqlmigrate.cli._options import App, common
-from sqlmigrate.cli._output import problem_as_json, render_problem
+from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.output import problem_as_json, render_problem
 
 FAILED = 1
 EPILOG = """\b
@@ -23,7 +23,7 @@ def command(context: click.Context, app: App) -> None:
 
     Errors exit with 1. Warnings (a missing rollback script, syntax that our parser does not know) do not.
     """
-    from sqlmigrate.validate import validate  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.migrations.validate import validate  # noqa: PLC0415  --help needs none of it
 
     report = validate(app.config.migrations)
     app.output.result(

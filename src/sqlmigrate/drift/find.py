@@ -10,8 +10,8 @@ from sqlmigrate.drift.live import read_live
 from sqlmigrate.drift.model import Drift
 from sqlmigrate.drift.replay import replayed
 from sqlmigrate.events import ignore as unobserved
-from sqlmigrate.normalform import without_equal
-from sqlmigrate.schemadiff import compare
+from sqlmigrate.schema.diff import compare
+from sqlmigrate.schema.meaning import without_equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.schema import Schema
-    from sqlmigrate.schemadiff import Change
+    from sqlmigrate.schema.diff import Change
 
 _SUPABASE = "this is Supabase: what it makes and changes by itself is not compared, only what the migrations made of it"
 

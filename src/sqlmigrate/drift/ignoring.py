@@ -5,15 +5,15 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from sqlmigrate import other_tools
 from sqlmigrate.drift.naming import plain, schema_of
+from sqlmigrate.history import foreign as other_tools
 from sqlmigrate.history.names import TABLES
 from sqlmigrate.schema import TABLE, Name, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from sqlmigrate.other_tools import Known
+    from sqlmigrate.history.foreign import Known
     from sqlmigrate.schema import Value
 
 YOYO = tuple(f"table *.{name}" for name in ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"))

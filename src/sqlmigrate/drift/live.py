@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
 
-from sqlmigrate import catalog, history, queries
+from sqlmigrate import history, queries
 from sqlmigrate.connection import probe, session
 from sqlmigrate.drift.model import Live, Role, Step
 from sqlmigrate.drift.privileges import read_default_privileges
 from sqlmigrate.drift.steps import applied_scripts
 from sqlmigrate.history import LogFilter
+from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import read_facts, read_settings
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _read(config: Config, connection: Connection, found: Migrations) -> Live:
             member_of=main.member_of,
             settings=read_settings(connection, login=applier),
         ),
-        schema=catalog.read(connection, leave_out=[config.history_schema]).schema,
+        schema=read_schema(connection, leave_out=[config.history_schema]).schema,
         steps=tuple(steps),
         roles={name: roles.get(name, Role(name)) for name in [main.name, *(step.role for step in steps)]},
         default_privileges=read_default_privileges(connection),

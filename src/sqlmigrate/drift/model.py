@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlmigrate.drift.privileges import DefaultPrivileges
     from sqlmigrate.migrations import Migration
     from sqlmigrate.schema import Schema
-    from sqlmigrate.schemadiff import Change
+    from sqlmigrate.schema.diff import Change
     from sqlmigrate.shadow import TargetFacts
 
 

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from sqlmigrate import catalog, queries
+from sqlmigrate import queries
 from sqlmigrate.connection import probe, session
 from sqlmigrate.drift.acl import knows_maintain
 from sqlmigrate.drift.live import APPLICATION
 from sqlmigrate.drift.model import Replayed
 from sqlmigrate.drift.naming import quoted, rename
 from sqlmigrate.drift.privileges import before, make, read_default_privileges, statements
-from sqlmigrate.engine.alone import run_script
-from sqlmigrate.engine.session import Options
+from sqlmigrate.engine.unrecorded import run_script
+from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import ScriptStarted, ignore
 from sqlmigrate.migrations import Migration
+from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import cluster_wide, extensions_named, opened, wanted
 from sqlmigrate.sql.script import script_from_text
 
@@ -202,7 +203,7 @@ class _Replay:
 
     def _read(self, database: ShadowDatabase) -> tuple[Schema, DefaultPrivileges]:
         with session(database.tester_conninfo, application_name=APPLICATION) as tester:
-            schema = catalog.read(tester, leave_out=[self.history_schema]).schema
+            schema = read_schema(tester, leave_out=[self.history_schema]).schema
             return rename(schema, self.names), read_default_privileges(tester).renamed(_by(self.names))
 
     def _unsaid(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.engine.apply import Result, apply, preview, rollback
-from sqlmigrate.engine.session import Options
+from sqlmigrate.engine.wire.session import Options
 
 if TYPE_CHECKING:
     from sqlmigrate.engine.marks import accept, mark, unmark

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import history
 from sqlmigrate.connection import probe, require_writable, session
+from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import Ran, ignore
-from sqlmigrate.poolers import settle_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import Connection, ServerInfo
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History
     from sqlmigrate.migrations import Migration

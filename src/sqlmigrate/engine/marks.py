@@ -9,17 +9,17 @@ from psycopg import RawCursor
 
 from sqlmigrate import history
 from sqlmigrate.connection import probe, require_writable, session
+from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import MigrationsError, UsageError
 from sqlmigrate.events import HalfWayForgotten
 from sqlmigrate.plan import dependents
-from sqlmigrate.poolers import settle_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlmigrate.connection import Command, ServerInfo
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migrations

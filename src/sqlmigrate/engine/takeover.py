@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate import other_tools, queries, yoyo_tables
+from sqlmigrate import queries
 from sqlmigrate.errors import HistoryError
+from sqlmigrate.history import foreign as other_tools
+from sqlmigrate.history import yoyo_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.plan import Plan
 
 

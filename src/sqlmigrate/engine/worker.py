@@ -5,33 +5,36 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from sqlmigrate import history
-from sqlmigrate.engine.commit import Uncommitted, commit
-from sqlmigrate.engine.execute import Listener
-from sqlmigrate.engine.job import job_for, require_together
-from sqlmigrate.engine.journal import Sender, found_journal
-from sqlmigrate.engine.outside import Outside
 from sqlmigrate.engine.retry import with_retry
-from sqlmigrate.engine.session import CONSTRAINTS, SHARED_CONSTRAINTS, back_to_script
-from sqlmigrate.engine.stepwise import Stepper
-from sqlmigrate.engine.transactional import going_on, opening, run_in_transaction, undo
+from sqlmigrate.engine.stepwise.journal import Sender, found_journal
+from sqlmigrate.engine.stepwise.outside import Outside
+from sqlmigrate.engine.stepwise.stepper import Stepper
+from sqlmigrate.engine.transaction.commit import Changes, Uncommitted, commit
+from sqlmigrate.engine.transaction.job import Tally, job_for, require_together
+from sqlmigrate.engine.transaction.run import going_on, opening, run_in_transaction, undo
+from sqlmigrate.engine.wire.execute import Listener
+from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
-from sqlmigrate.watch import Watcher
+from sqlmigrate.runlock.blockers import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.engine.job import Job
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.connection.silence import Session
+    from sqlmigrate.engine.transaction.job import Job
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
-    from sqlmigrate.silence import Session
 
 _OBJECT_IN_USE = "55006"  # what ALTER TABLE says of a table that has pending trigger events
 _DEFERRED = (
@@ -77,12 +80,14 @@ class Worker:
     lock: runlock.RunLock
     found: History
     watcher: Watcher = field(init=False)
+    tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
         """Watch the session from the run lock's connection."""
         pid = self.info.backend_pid
         self.watcher = Watcher(self.conninfo, self.lock.connection, self.connection, pid, self.observer)
         self.connection.meanwhile = self.watcher.look
+        self.tally = Tally(self.found)
 
     def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run the scripts one after the other, each with a COMMIT of its own."""
@@ -92,7 +97,8 @@ class Worker:
         try:
             for number, migration in enumerate(steps, 1):
                 self._require_lock(behind)
-                job = job_for(migration, operation, self.found, self.options, run)
+                rows = self.tally.count(migration, operation)
+                job = job_for(migration, operation, self.found, self.options, run, rows=rows)
                 turn = _Turn(job, number, len(steps), self.observer, self.watcher, ran)
                 behind = self._one(turn, run, behind)
             self._commit(behind)
@@ -122,7 +128,7 @@ class Worker:
             behind.then = turn.begin
         if job.transactional:
             self._retrying(lambda: self._through(job, listener, behind))
-            return Uncommitted((job,), listener, turn.end, look_up=lambda: self._look_up(job))
+            return self._uncommitted((job,), listener, turn.end)
         try:
             self._step_by_step(job, run, listener)
         except KeyboardInterrupt as stop:
@@ -189,6 +195,26 @@ class Worker:
         outside = Outside(sender, journal, self._retrying, resume_at)
         Stepper(sender, journal, outside, self.options, self.info, self._retrying, self._afterwards, resume_at).go()
 
+    def _uncommitted(
+        self, jobs: tuple[Job, ...], listener: Listener, told: Callable[[], None] = lambda: None
+    ) -> Uncommitted:
+        """Describe what is left of jobs that are through; the history should then say what it does by now."""
+        ids = dict(self.tally.ids)
+        look_up = partial(self._look_up, jobs[-1])
+        return Uncommitted(jobs, listener, told, look_up=look_up, changes=lambda: self._changes(ids))
+
+    def _changes(self, ids: Mapping[str, str]) -> Changes:
+        """Compare the history with what it should say; what cannot be read now is left to `sqlmigrate status`."""
+        try:
+            undo(self.connection)
+            self.connection.execute(OURS.sql.encode())
+            found = history.read(self.connection, self.options.schema, owners=self.options.history_owners)
+        except (psycopg.Error, Error):
+            return Changes()
+        now = Tally(found).ids
+        gone = tuple(name for key, name in ids.items() if key not in now)
+        return Changes(gone, tuple(name for key, name in now.items() if key not in ids))
+
     def _look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
         found = self._afterwards()
@@ -210,7 +236,8 @@ class Worker:
             return []
         run = history.Run()
         started = time.monotonic()
-        work = [job_for(migration, operation, self.found, self.options, run) for migration in steps]
+        rows = [self.tally.count(migration, operation) for migration in steps][-1]
+        work = [job_for(item, operation, self.found, self.options, run, rows=rows) for item in steps]
         require_together(work)
 
         end = SHARED_CONSTRAINTS if len(work) > 1 else CONSTRAINTS
@@ -226,7 +253,7 @@ class Worker:
                 until, settled = end if is_last else None, self.watcher.ended
                 run_in_transaction(self.connection, job, before, listener, end=until, back=back, settled=settled)
             self.lock.require()
-            commit(self.connection, Uncommitted(tuple(work), listener, look_up=lambda: self._look_up(job)))
+            commit(self.connection, self._uncommitted(tuple(work), listener))
 
         def whole() -> None:
             with self._undoing():

@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from errno import ELOOP
+from pathlib import Path
 
 _WRITE = 2
 _ACL = "system.posix_acl_access"
@@ -39,20 +37,54 @@ def writable_by_others(path: Path) -> str | None:
 def why_not_trusted(path: Path) -> str | None:
     """Say why a file may be somebody else's work; None where it is the user's own or root's, and only they write it.
 
-    Of a symbolic link, each link on the way and the folder of its target must be theirs too. Raises OSError where it
+    Of a symbolic link, each link and each folder on the way to its target must be theirs too. Raises OSError where it
     cannot be looked at.
     """
-    link = path
-    for _ in range(_LINKS_MAX):
-        found = link.lstat()
-        if not stat.S_ISLNK(found.st_mode):
-            break
-        if not _is_ours(found.st_uid):
-            return f"the symbolic link {link} belongs to {_user_name(found.st_uid)}"
-        link = link.parent / link.readlink()
-    if link != path and (reason := writable_by_others(link.parent)):
-        return f"of the folder that it leads to, {link.parent}: {reason}"
+    if path.is_symlink() and (reason := _why_not_followed(path)):
+        return reason
     return writable_by_others(path)
+
+
+def _why_not_followed(link: Path) -> str | None:
+    """Follow a link as the system does, and say on which step somebody else may decide where it leads."""
+    at, todo, links = Path(os.path.realpath(link.parent)), [link.name], 0
+    while todo:
+        name = todo.pop()
+        if name == "..":
+            at = at.parent
+            continue
+        entry = at / name
+        if links and (reason := _why_replaceable(entry, is_last=not todo)):
+            return reason
+        found = entry.lstat()
+        if not stat.S_ISLNK(found.st_mode):
+            at = entry
+            continue
+        links += 1
+        if links > _LINKS_MAX:
+            raise OSError(ELOOP, os.strerror(ELOOP), str(link))
+        if not _is_ours(found.st_uid):
+            return f"the symbolic link {entry} belongs to {_user_name(found.st_uid)}"
+        target = entry.readlink()
+        at = Path("/") if target.is_absolute() else at
+        todo += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+    return None
+
+
+def _why_replaceable(entry: Path, *, is_last: bool) -> str | None:
+    """Say why others may put something else in the place of what a link leads to, or through.
+
+    In a sticky folder such as /tmp nobody else may move what is ours; a file there is refused all the same.
+    """
+    folder = entry.parent
+    reason = writable_by_others(folder)
+    if reason is None:
+        return None
+    found = folder.stat()
+    is_kept = bool(found.st_mode & stat.S_ISVTX) and _is_ours(found.st_uid) and _is_ours(entry.lstat().st_uid)
+    if is_kept and not is_last:
+        return None
+    return f"of the folder that it leads {'to' if is_last else 'through'}, {folder}: {reason}"
 
 
 def _is_ours(uid: int) -> bool:

@@ -51,9 +51,14 @@ def write_new(path: Path, text: str) -> None:
 def make_folder(path: Path) -> None:
     """Make a folder and what is missing above it; raises Error as `write_text`."""
     with _told(path):
+        place = _followed(path)
+        if place is None:
+            path.mkdir(exist_ok=True)  # something of the system's own
+            return
         try:
-            (_followed(path) or path).mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
+            with _folder(place, make=True):
+                pass
+        except NotADirectoryError:
             raise Error("cannot be made: there is something else of this name", place=Place(path)) from None
 
 
@@ -161,21 +166,32 @@ def _write_through(path: Path, text: str, *, special: bool) -> None:
 
 
 @contextmanager
-def _folder(path: Path) -> Iterator[int]:
+def _folder(path: Path, *, make: bool = False) -> Iterator[int]:
     """Hold a folder open, so that what is written and what is renamed are in the same one.
 
-    Its path has no link any more. It is gone step by step, since whoever owns a folder above may put one there.
+    Its path has no link any more. It is gone step by step, since whoever owns a folder above may put one there. With
+    `make` those that are missing are made on the way.
     """
     folder = os.open("/", _STEP)
     try:
         *above, last = Path(os.path.abspath(path)).parts  # noqa: PTH100  as below
         for name, flags in (*((name, _STEP) for name in above[1:]), (last, _LAST)):
-            inner = os.open(name, flags, dir_fd=folder)
+            inner = _made(folder, name) if make else os.open(name, flags, dir_fd=folder)
             os.close(folder)
             folder = inner
         yield folder
     finally:
         os.close(folder)
+
+
+def _made(folder: int, name: str) -> int:
+    """Open a folder in another one, where it is made if there is none."""
+    try:
+        return os.open(name, _STEP, dir_fd=folder)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=folder)
+        return os.open(name, _STEP, dir_fd=folder)
 
 
 def _replace(folder: int, name: str, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from sqlmigrate import queries
-from sqlmigrate.trust import Tables
+from sqlmigrate.history.trust import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,8 +10,9 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.rows import class_row, dict_row
 
-from sqlmigrate import __version__, queries, trust
+from sqlmigrate import __version__, queries
 from sqlmigrate.errors import HistoryError
+from sqlmigrate.history import trust
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Texts
 from sqlmigrate.history.names import WRITTEN, compose, ours
 from sqlmigrate.migrations import migration_hash
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.trust import Tables
+    from sqlmigrate.history.trust import Tables
 
 VERSION = 2
 """The version of the history tables that this release writes."""

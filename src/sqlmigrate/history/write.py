@@ -8,8 +8,9 @@ import uuid
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sqlmigrate import __version__, trust
+from sqlmigrate import __version__
 from sqlmigrate.connection import Command
+from sqlmigrate.history import trust
 from sqlmigrate.history.names import WRITTEN, ours, text
 from sqlmigrate.migrations import migration_hash
 
@@ -93,15 +94,16 @@ def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = 
     return Command(text("finish_claim", schema), values)
 
 
-def confirm(schema: str, migration_id: str, operation: str, run: Run) -> Command:
+def confirm(schema: str, migration_id: str, operation: str, run: Run, rows: int | None = None) -> Command:
     """Give a query that fails (22012) where, behind the COMMIT, the history does not say what was done.
 
-    Code that runs at COMMIT with the login role's rights can change the history after everything was checked.
+    Code that runs at COMMIT with the login role's rights can change the history after everything was checked. `rows` is
+    how many rows it should have; None leaves them uncounted.
     """
-    hashed = migration_hash(migration_id)
+    hashed, count = migration_hash(migration_id), None if rows is None else str(rows)
     if operation == "apply":
-        return Command(text("confirm_apply", schema), (hashed, run.run_id))
-    return Command(text("confirm_rollback", schema), (hashed,))
+        return Command(text("confirm_apply", schema), (hashed, run.run_id, count))
+    return Command(text("confirm_rollback", schema), (hashed, count))
 
 
 def claim_is_gone(schema: str, migration_id: str) -> Command:

@@ -112,16 +112,23 @@ FROM {schema}._yoyo_migration
 WHERE migration_hash::pg_catalog.text = $1
 
 -- name: confirm_apply
--- fails (22012) where the row of this run is gone: something took it out of the history at COMMIT
+-- fails (22012) where the row of this run is gone, or another one: something changed the history at COMMIT
 SELECT 1 / pg_catalog.count(*)
 FROM {schema}.applied
 JOIN {schema}._yoyo_migration AS main ON main.migration_hash::pg_catalog.text = applied.migration_hash::pg_catalog.text
 WHERE applied.migration_hash::pg_catalog.text = $1
   AND run_id = $2::pg_catalog.uuid
+  AND ($3::bigint IS NULL OR (SELECT pg_catalog.count(*) FROM {schema}._yoyo_migration) = $3::bigint)
 
 -- name: confirm_rollback
--- fails (22012) where what was rolled back is in the history again
-SELECT 1 / (1 - pg_catalog.count(*)) FROM {schema}._yoyo_migration WHERE migration_hash::pg_catalog.text = $1
+-- fails (22012) where what was rolled back is in the history again, or another row has come or gone
+SELECT 1 / pg_catalog.count(*)
+FROM (
+    SELECT pg_catalog.count(*) AS all_of_them, pg_catalog.count(*) FILTER (WHERE migration_hash::pg_catalog.text = $1) AS back
+    FROM {schema}._yoyo_migration
+) AS found
+WHERE back = 0::bigint
+  AND ($2::bigint IS NULL OR all_of_them = $2::bigint)
 
 -- name: claim_is_gone
 SELECT NOT EXISTS (SELECT FROM {schema}.applied WHERE migration_hash::pg_catalog.text = $1)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.alone import run_script
-from sqlmigrate.engine.words import open_block
+from sqlmigrate.engine.stepwise.words import open_block
+from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.review.hazards import Found, Rule
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script

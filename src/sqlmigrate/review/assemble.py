@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review import model, statistics
-from sqlmigrate.review.commands import command
 from sqlmigrate.review.hazards import sorted_out
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES, Taken, holds, longest
-from sqlmigrate.review.observe import names
 from sqlmigrate.review.squawk import answered
+from sqlmigrate.review.trace.observe import names
+from sqlmigrate.sql.statement.command import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlmigrate.migrations import Migration
     from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
-    from sqlmigrate.review.tracer import Trace, Traced
+    from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
 
     Operation = Literal["apply", "rollback"]

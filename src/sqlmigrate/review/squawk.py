@@ -21,7 +21,7 @@ from sqlmigrate.sql.position import line_column
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlmigrate.review.tracer import Trace, Traced
+    from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
 
     Answer = tuple[bool, str]

@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlmigrate import catalog
-from sqlmigrate.catalog import built_in
 from sqlmigrate.connection import session
-from sqlmigrate.normalform import without_equal
-from sqlmigrate.schema import Schema
-from sqlmigrate.schemadiff import compare
+from sqlmigrate.schema import Schema, built_in
+from sqlmigrate.schema.diff import compare
+from sqlmigrate.schema.meaning import without_equal
+from sqlmigrate.schema.read import read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from sqlmigrate.catalog import Snapshot
     from sqlmigrate.connection import Connection
     from sqlmigrate.schema import Name, Value
-    from sqlmigrate.schemadiff import Change
+    from sqlmigrate.schema.diff import Change
+    from sqlmigrate.schema.read import Snapshot
 
     Objects = Mapping[Name, Mapping[str, Value]]
 
@@ -49,7 +48,7 @@ class Comparison:
 
     def look(self, reader: Connection) -> State:
         """Read how things are; what is read first is how they were before."""
-        self.known = catalog.read(reader, cluster=self._cluster, since=self.known)
+        self.known = read_schema(reader, cluster=self._cluster, since=self.known)
         return State(self.known, self._changed(reader) if self._privileged else {})
 
     def made(self, before: State, after: State) -> tuple[Change, ...]:

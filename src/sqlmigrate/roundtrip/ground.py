@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from sqlmigrate.catalog import Snapshot
     from sqlmigrate.errors import Error
     from sqlmigrate.migrations import Migration
+    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 

@@ -12,9 +12,9 @@ from psycopg import sql
 
 from sqlmigrate import queries
 from sqlmigrate.roundtrip.zones import TIMESTAMP, TIMESTAMPTZ, there_and_back
-from sqlmigrate.sql.bodies import done
-from sqlmigrate.sql.parse import parse_tree
 from sqlmigrate.sql.scan import leading_words
+from sqlmigrate.sql.statement.bodies import done
+from sqlmigrate.sql.statement.parse import parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

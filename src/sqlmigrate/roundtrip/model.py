@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.errors import Error, Problem
     from sqlmigrate.roundtrip.contents import DataChange
-    from sqlmigrate.schemadiff import Change
+    from sqlmigrate.schema.diff import Change
 
 
 class Verdict(Enum):

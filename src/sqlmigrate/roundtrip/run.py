@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.bugs import as_bug
 from sqlmigrate.connection import server_message, session
-from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError
+from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError, as_bug
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.comparison import Comparison
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
@@ -20,19 +19,19 @@ from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.runner import NOT_OURS, SAMPLES, Runner, back, forward, sample
 from sqlmigrate.roundtrip.samples import Samples, explain_rights, unmet
-from sqlmigrate.schemadiff import is_order, is_text
+from sqlmigrate.schema.diff import is_order, is_text
 from sqlmigrate.shadow import OTHER_ZONE
-from sqlmigrate.sql.needs import cluster_wide
+from sqlmigrate.sql.statement.needs import cluster_wide
 from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from sqlmigrate.catalog import Snapshot
     from sqlmigrate.connection import Connection
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.connection import probe, session
-from sqlmigrate.engine.alone import run_script
+from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.model import Failure
 from sqlmigrate.roundtrip.samples import explain_rights
-from sqlmigrate.sql.needs import cluster_wide
+from sqlmigrate.sql.statement.needs import cluster_wide
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration
     from sqlmigrate.roundtrip.ground import Ground

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import RawCursor
 
 from sqlmigrate.connection import give_back
-from sqlmigrate.engine.session import search_path
+from sqlmigrate.engine.wire.session import search_path
 from sqlmigrate.errors import ExecutionError, Place, Problem, ScriptError
 from sqlmigrate.migrations import SAMPLES
 from sqlmigrate.sql.script import read_script, refused_script
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.errors import Error
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.sql.script import Script

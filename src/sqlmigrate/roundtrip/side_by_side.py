@@ -12,7 +12,7 @@ from sqlmigrate.roundtrip.run import round_trips
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence
 
-    from sqlmigrate.engine.session import Options
+    from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.roundtrip.model import RoundTrip
     from sqlmigrate.shadow import Shadow

@@ -8,9 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import queries
-from sqlmigrate.sql.bodies import done
-from sqlmigrate.sql.parse import parse_tree
 from sqlmigrate.sql.scan import leading_words
+from sqlmigrate.sql.statement.bodies import done
+from sqlmigrate.sql.statement.parse import parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

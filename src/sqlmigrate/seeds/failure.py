@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from sqlmigrate.connection.silence import NOT_KNOWN
 from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
-from sqlmigrate.silence import NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def locate(
 ) -> Error:
     """Find the row that made `send` fail, by sending half of the rows again and again, and name it."""
     at_file = seed_error(conn, error, Place(file.path))
-    if conn.closed or (error.sqlstate or "XX")[:2] in _NOT_A_ROW or _failure(conn, send, []):
+    if conn.closed or not is_of_a_row(error) or _failure(conn, send, []):
         return at_file
     while len(rows) > 1:
         middle = len(rows) // 2
@@ -44,6 +44,11 @@ def locate(
         else:
             return at_file  # only two rows together fail, as when the server takes two keys for the same
     return seed_error(conn, error, file.place(rows[0]), file.label(rows[0]))
+
+
+def is_of_a_row(error: psycopg.Error) -> bool:
+    """Tell whether a row may be to blame for an error, and not the connection, a lock or the server."""
+    return (error.sqlstate or "XX")[:2] not in _NOT_A_ROW
 
 
 def seed_error(

@@ -104,20 +104,25 @@ class SeedSet:
 
 @dataclass(frozen=True, slots=True)
 class TableResult:
-    """What happened to the rows of one file."""
+    """What happened to the rows of one file.
+
+    `kept` are rows that differ from the file all the same: a trigger of the table let no update of them through.
+    """
 
     table: TableName
     file: Path
     inserted: int
     updated: int
     unchanged: int
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
     """What one run of the seed files did, file by file in the order in which they were applied.
 
-    `warnings` says which sequences could not be moved behind the numbers that were written.
+    `warnings` says which sequences could not be moved behind the numbers that were written, and where triggers of a
+    table have made something else of the rows than the files say.
     """
 
     tables: tuple[TableResult, ...]

@@ -73,10 +73,14 @@ def _problems(
     for index in rows:
         value = file.rows[index].get(column.source)
         matches = len(answers.get(canonical(value), ()))
-        if value is None or matches == 1:
+        is_key = column.name in file.mapping.conflict
+        if value is None or (matches == 1 and not (is_key and answers[canonical(value)][0] is None)):
             continue
         what, place = f"{column.source} {quoted(value)} of {file.label(index)}", file.place(index, column.source)
-        if matches:
+        if matches == 1:
+            message = f"{what} leads to a row of {reference.table} whose {reference.select} is null: no key can be that"
+            yield Problem(message, place, f"refer to a row that has a {reference.select}")
+        elif matches:
             message = f"{what} is in {matches} rows of {reference.table} ({reference.match})"
             yield Problem(message, place, f"make {reference.match} unique, or refer to another column")
         else:

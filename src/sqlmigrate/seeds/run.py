@@ -1,4 +1,4 @@
-"""Run a seed set against a database: a session of its own, its limits and its role around `apply`."""
+"""Run a seed set against a database: a session of its own, its limits and its role around `write`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from psycopg import RawCursor
 
 from sqlmigrate import history
 from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role
+from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
-from sqlmigrate.poolers import settle_writer
-from sqlmigrate.seeds.failure import seed_error
-from sqlmigrate.seeds.upsert import apply
+from sqlmigrate.seeds.upsert import look_again, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.seeds.model import SeedResult, SeedSet
+
+# what is deferred runs as who seeds, under the login's settings, and no cursor is left: nothing waits for COMMIT
+_SETTLE = "SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL"
 
 
 def run(
@@ -48,23 +50,17 @@ def run(
             set_role(connection, role)
         with connection.transaction():
             with as_login(connection):  # what triggers and defaults of the tables do is not ours
-                result = apply(connection, seeds)
-                _settle(connection)
+                written = write(connection, seeds, settle=_SETTLE)
+            result = written.result
             if result.written:
                 # a role that may seed but not write the history seeds all the same
                 with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), connection.transaction():
                     _note(connection, history_schema, history_owners, result)
                 if role:
                     set_role(connection, role)  # what triggers have put off to COMMIT has no more rights than they
+        with as_login(connection):
+            look_again(connection, written)
         return result
-
-
-def _settle(connection: Connection) -> None:
-    """Run what is deferred as who seeds, under the login's settings, and close cursors: nothing waits for COMMIT."""
-    try:
-        connection.execute("SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL")
-    except psycopg.Error as error:
-        raise seed_error(connection, error) from error
 
 
 def _note(connection: Connection, schema: str, owners: tuple[str, ...], result: SeedResult) -> None:

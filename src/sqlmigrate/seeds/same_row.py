@@ -17,7 +17,7 @@ from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.problems import refuse, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import SeedFile, TableName
 
@@ -25,12 +25,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    """The values of a row's conflict target, as they are written."""
+class Row:
+    """A row of a file and its values as they are written, by the names of their columns."""
 
     file: SeedFile
     index: int
     values: Mapping[str, Any]
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The values of its conflict target."""
+        return {name: self.values[name] for name in self.file.mapping.conflict}
 
 
 @dataclass(slots=True)
@@ -38,15 +43,14 @@ class Keys:
     """The keys of all rows so far, by their table and its conflict target."""
 
     conn: psycopg.Connection[Any]
-    _seen: dict[Target, list[_Key]] = field(default_factory=dict)
+    _seen: dict[Target, list[Row]] = field(default_factory=dict)
     _parts: dict[Target, int] = field(default_factory=dict)
 
     def add(self, file: SeedFile, rows: Mapping[int, Mapping[str, Any]]) -> None:
         """Take rows that are written next; raises SeedError where two of them are one row."""
-        conflict = file.mapping.conflict
-        keys = [_Key(file, index, {name: row[name] for name in conflict}) for index, row in rows.items()]
+        keys = [Row(file, index, row) for index, row in rows.items()]
         self._require_different(keys)
-        target = (file.mapping.table, conflict)
+        target = (file.mapping.table, file.mapping.conflict)
         self._seen.setdefault(target, []).extend(keys)
         self._parts[target] = self._parts.get(target, 0) + 1
 
@@ -56,13 +60,17 @@ class Keys:
             if count > 1:
                 self._require_different(self._seen[target])
 
-    def _require_different(self, keys: Sequence[_Key]) -> None:
+    def by_table(self) -> Iterable[Sequence[Row]]:
+        """Give the rows of each table and conflict target, where there are any."""
+        return filter(None, self._seen.values())
+
+    def _require_different(self, keys: Sequence[Row]) -> None:
         if len(keys) > 1:
             refuse(list(shown(_problems(keys, self._same(keys)), keys[0].file.path)))
 
-    def _same(self, keys: Sequence[_Key]) -> list[list[int]]:
+    def _same(self, keys: Sequence[Row]) -> list[list[int]]:
         """Ask which are the same, each group by their positions from 1; a bad value is told when it is written."""
-        values = json.dumps([key.values for key in keys], ensure_ascii=False)
+        values = json.dumps([key.key for key in keys], ensure_ascii=False)
         try:
             with self.conn.transaction(), self.conn.cursor(row_factory=tuple_row) as cursor:
                 query = statements.same_rows(keys[0].file.mapping)
@@ -71,7 +79,7 @@ class Keys:
             return []
 
 
-def _problems(keys: Sequence[_Key], groups: Sequence[list[int]]) -> Iterator[Problem]:
+def _problems(keys: Sequence[Row], groups: Sequence[list[int]]) -> Iterator[Problem]:
     for positions in sorted(groups):
         first, *others = (keys[position - 1] for position in positions)
         for other in others:

@@ -23,27 +23,63 @@ if TYPE_CHECKING:
 # and draw numbers from their sequences. The last condition is for a session that writes the row at the same time.
 _UPSERT = sql.SQL("""
 WITH seed AS MATERIALIZED (
-    SELECT {columns}
-    FROM pg_catalog.json_populate_recordset(NULL::{table}, %s::pg_catalog.json)
+    SELECT given.position AS {position}, {columns_of_seed}
+    FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
+    CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
 ),
-known AS MATERIALIZED (
-    SELECT {seed_key}
+wanted AS MATERIALIZED (
+    SELECT {position}, {columns}
     FROM seed
-    JOIN {table} AS present ON {present_is_seed}
+    WHERE NOT EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed} AND NOT {seed_differs})
 ),
 written AS (
     INSERT INTO {table} AS present ({columns}) {overriding}
     SELECT {columns}
-    FROM seed
-    WHERE NOT EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed} AND NOT {seed_differs})
+    FROM wanted
+    ON CONFLICT ({key}) {action}
+    RETURNING {present_key}
+),
+counted AS (
+    SELECT pg_catalog.count(*) AS rows, pg_catalog.count({present_first}) AS known
+    FROM written
+    LEFT JOIN {table} AS present ON {present_is_written}
+)
+SELECT counted.rows OPERATOR(pg_catalog.-) counted.known, counted.known, ARRAY(
+    SELECT wanted.{position}
+    FROM wanted
+    WHERE NOT EXISTS (SELECT FROM written WHERE {wanted_is_written})
+)
+FROM counted
+""")
+# What the table makes of rows: the statement sees the keys that it writes in the table as it was before.
+_ELSEWHERE = sql.SQL("""
+WITH written AS (
+    INSERT INTO {table} AS present ({columns}) {overriding}
+    SELECT {columns}
+    FROM pg_catalog.json_populate_recordset(NULL::{table}, %s::pg_catalog.json)
     ON CONFLICT ({key}) {action}
     RETURNING {present_key}
 )
-SELECT pg_catalog.count(*) OPERATOR(pg_catalog.-) pg_catalog.count({known_first}), pg_catalog.count({known_first})
+SELECT pg_catalog.count(*)
 FROM written
-LEFT JOIN known ON {known_is_written}
+WHERE EXISTS (SELECT FROM {table} AS present WHERE {present_is_written})
 """)
-_UPDATE = sql.SQL("DO UPDATE SET {assignments} WHERE {differs}")
+_ABSENT = sql.SQL("""
+SELECT given.position
+FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
+CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
+WHERE NOT EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed})
+ORDER BY given.position
+""")
+_DIFFERENT = sql.SQL("""
+SELECT given.position
+FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
+CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
+WHERE EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed} AND {seed_differs})
+ORDER BY given.position
+""")
+_UPDATE = sql.SQL("DO UPDATE SET {assignments}")
+_WHERE = sql.SQL(" WHERE {differs}")
 _LOOKUP = sql.SQL("""
 SELECT given.position, found.{select}::pg_catalog.text
 FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
@@ -62,22 +98,65 @@ HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1::pg_catalog.int8
 
 
 def upsert(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
-    """Compose the upsert of rows that have these columns; it gives the counts of inserted and of updated rows."""
-    key = mapping.conflict
-    others = [column for column in columns if column not in key]
+    """Compose the upsert of rows that have these columns.
+
+    It gives the counts of inserted and of updated rows, and the positions (from 1) of those that differed from the
+    table, or were not there, and of whose keys none was written.
+    """
+    others = [column for column in columns if column not in mapping.conflict]
     return _UPSERT.format(
-        table=_table(mapping.table),
-        columns=_names(columns),
-        overriding=sql.SQL("OVERRIDING SYSTEM VALUE" if table.always.intersection(columns) else ""),
-        key=_names(key),
-        seed_key=_names(key, "seed"),
-        present_key=_names(key, "present"),
-        known_first=_name(key[0], "known"),
-        present_is_seed=_same(key, table, "present", "seed"),
-        known_is_written=_same(key, table, "known", "written"),
+        position=_name(_free_name(columns)),
+        columns_of_seed=_names(columns, "seed"),
+        present_is_seed=_same(mapping.conflict, table, "present", "seed"),
+        wanted_is_written=_same(mapping.conflict, table, "wanted", "written"),
         seed_differs=_differs(others, table, "seed"),
-        action=_action(mapping, table, others),
+        action=_action(mapping, others, _differs(others, table, "excluded")),
+        present_first=_name(mapping.conflict[0], "present"),
+        **_writing(mapping, table, columns),
     )
+
+
+def elsewhere(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
+    """Compose the count of rows that a trigger gives a key which was in the table before; it writes them anew."""
+    others = [column for column in columns if column not in mapping.conflict]
+    action = _action(mapping, others) if others else _keep(mapping.conflict)
+    return _ELSEWHERE.format(action=action, **_writing(mapping, table, columns))
+
+
+def absent(mapping: TableMapping, table: Table) -> sql.Composed:
+    """Compose the search for keys of a JSON array that no row has, as far as the role sees: their positions."""
+    same = _same(mapping.conflict, table, "present", "seed")
+    return _ABSENT.format(table=_table(mapping.table), present_is_seed=same)
+
+
+def different(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
+    """Compose the search for rows that are there, but differ in these columns; it gives their positions."""
+    others = [column for column in columns if column not in mapping.conflict]
+    return _DIFFERENT.format(
+        table=_table(mapping.table),
+        present_is_seed=_same(mapping.conflict, table, "present", "seed"),
+        seed_differs=_differs(others, table, "seed"),
+    )
+
+
+def _writing(mapping: TableMapping, table: Table, columns: Sequence[str]) -> dict[str, sql.Composable]:
+    """Compose the parts of an INSERT."""
+    return {
+        "table": _table(mapping.table),
+        "columns": _names(columns),
+        "overriding": sql.SQL("OVERRIDING SYSTEM VALUE" if table.always.intersection(columns) else ""),
+        "key": _names(mapping.conflict),
+        "present_key": _names(mapping.conflict, "present"),
+        "present_is_written": _same(mapping.conflict, table, "present", "written"),
+    }
+
+
+def _free_name(columns: Sequence[str]) -> str:
+    """Give a name that none of the columns has."""
+    name = "position"
+    while name in columns:
+        name += "_"
+    return name
 
 
 def lookup(reference: Reference, table: Table) -> sql.Composed:
@@ -94,13 +173,19 @@ def same_rows(mapping: TableMapping) -> sql.Composed:
     return _SAME.format(table=_table(mapping.table), key=_names(mapping.conflict, "seed"))
 
 
-def _action(mapping: TableMapping, table: Table, others: Sequence[str]) -> sql.Composable:
-    """Compose what happens to a row that is there already."""
+def _action(mapping: TableMapping, others: Sequence[str], differs: sql.Composable | None = None) -> sql.Composable:
+    """Compose what happens to a row that is there already: all of them are updated, or those that differ."""
     if not others:
         return sql.SQL("DO NOTHING")
     assignments = [sql.SQL("{} = {}").format(_name(column), _name(column, "excluded")) for column in others]
     assignments += [sql.SQL("{} = DEFAULT").format(_name(column)) for column in mapping.default_on_update]
-    return _UPDATE.format(assignments=sql.SQL(", ").join(assignments), differs=_differs(others, table, "excluded"))
+    update = _UPDATE.format(assignments=sql.SQL(", ").join(assignments))
+    return update + _WHERE.format(differs=differs) if differs is not None else update
+
+
+def _keep(key: Sequence[str]) -> sql.Composed:
+    """Compose an update that changes nothing, for rows of nothing but their key."""
+    return _UPDATE.format(assignments=sql.SQL("{} = {}").format(_name(key[0]), _name(key[0], "present")))
 
 
 def _differs(columns: Sequence[str], table: Table, other: str) -> sql.Composable:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import pq
 from psycopg.rows import tuple_row
 
 from sqlmigrate.connection import undisturbed
 from sqlmigrate.errors import Place
 from sqlmigrate.seeds import order, statements
+from sqlmigrate.seeds.arrived import Arrivals
+from sqlmigrate.seeds.arrived import kept as told_of_kept
+from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import locate, seed_error
 from sqlmigrate.seeds.model import SeedResult, TableResult, canonical
 from sqlmigrate.seeds.references import resolve
@@ -21,44 +24,92 @@ from sqlmigrate.seeds.sequences import move_behind
 from sqlmigrate.seeds.tables import read_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlmigrate.seeds.model import SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.references import Found
     from sqlmigrate.seeds.tables import Table
 
-# One statement for so many rows: a round trip is then nothing beside the work, and memory stays small.
-_BATCH_ROWS = 1000
-_BATCH_CHARACTERS = 4_000_000
+_CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written, and what looks, behind the COMMIT, whether it is there."""
+
+    result: SeedResult
+    arrivals: Arrivals
+
+
+@dataclass(slots=True)
+class _Count:
+    """What became of the rows of a file; `left` are those that the table should have taken and did not."""
+
+    inserted: int = 0
+    updated: int = 0
+    left: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
     """Insert and update what differs, in one transaction (the caller's own if one is open), and count the rows.
 
     Triggers and defaults of the tables find what the session's search_path gives them. Raises SeedError when the
-    tables, the references or the server refuse a row; nothing is written then.
+    tables, the references or the server refuse a row, or a row is not in its table in the end; nothing is written then.
+    In a transaction of the caller's own, what is deferred to its COMMIT runs after that look.
     """
+    is_ours = conn.info.transaction_status == pq.TransactionStatus.IDLE
+    written = write(conn, seeds, settle=_CONSTRAINTS if is_ours else None)
+    if is_ours:
+        look_again(conn, written)
+    return written.result
+
+
+def write(conn: psycopg.Connection[Any], seeds: SeedSet, *, settle: str | None) -> Written:
+    """Write as `apply` does; `settle` is what runs before the look whether all rows are there."""
     try:
         with conn.transaction():
             keys = Keys(conn)
             with undisturbed(conn):
                 tables = read_tables(conn, seeds)
-            results = [_apply_file(conn, seeds, file, tables, keys) for file in seeds.files]
+            counts = [_apply_file(conn, seeds, file, tables, keys) for file in seeds.files]
             keys.require_different()
             with undisturbed(conn):
                 warnings = [
                     note for file in seeds.files for note in move_behind(conn, file, tables[file.mapping.table])
                 ]
+            if settle:
+                conn.execute(settle)
+            arrivals = Arrivals(conn, keys, tables)
+            warnings += arrivals.require_there()
+            kept = [arrivals.different(file, count.left) for file, count in zip(seeds.files, counts, strict=True)]
     except psycopg.Error as error:
         raise seed_error(conn, error) from error
-    return SeedResult(tuple(results), tuple(warnings))
+    results = tuple(map(_result, seeds.files, counts, kept))
+    warnings += [note for file, rows in zip(seeds.files, kept, strict=True) for note in told_of_kept(file, rows)]
+    return Written(SeedResult(results, tuple(warnings)), arrivals)
+
+
+def look_again(conn: psycopg.Connection[Any], written: Written) -> None:
+    """Look behind the COMMIT whether code that ran there has taken rows away; raises SeedError."""
+    if not written.result.written:
+        return
+    try:
+        with conn.transaction():
+            written.arrivals.require_kept()
+    except psycopg.Error as error:
+        raise seed_error(conn, error) from error
+
+
+def _result(file: SeedFile, count: _Count, kept: Sequence[int]) -> TableResult:
+    unchanged = len(file.rows) - count.inserted - count.updated - len(kept)
+    return TableResult(file.mapping.table, file.path, count.inserted, count.updated, unchanged, len(kept))
 
 
 def _apply_file(
     conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table], keys: Keys
-) -> TableResult:
+) -> _Count:
     """Write the rows of one file, those that others refer to first."""
-    inserted = updated = 0
+    count = _Count()
     upsert = partial(statements.upsert, file.mapping, tables[file.mapping.table])
     for wave in order.waves(file):
         try:
@@ -67,12 +118,12 @@ def _apply_file(
             raise seed_error(conn, error, Place(file.path)) from error
         values = {index: _values(file, index, found) for index in wave}
         keys.add(file, values)
-        for batch in _batches({index: (tuple(row), _json(row)) for index, row in values.items()}):
-            columns = tuple(values[next(iter(batch))])
-            new, changed = _write(conn, file, upsert(columns), batch)
-            inserted, updated = inserted + new, updated + changed
-    unchanged = len(file.rows) - inserted - updated
-    return TableResult(file.mapping.table, file.path, inserted, updated, unchanged)
+        for columns, batch in batches(values):
+            new, changed, left = _write(conn, file, upsert(columns), batch)
+            count.inserted += new
+            count.updated += changed
+            count.left |= {index: values[index] for index in left}
+    return count
 
 
 def _values(file: SeedFile, index: int, found: Found) -> dict[str, Any]:
@@ -85,39 +136,19 @@ def _values(file: SeedFile, index: int, found: Found) -> dict[str, Any]:
     return dict(sorted(values.items()))
 
 
-def _batches(rows: Mapping[int, tuple[tuple[str, ...], str]]) -> Iterator[dict[int, str]]:
-    """Cut rows (their columns and their JSON) into batches of the same columns, neither too many nor too large."""
-    by_columns = sorted(rows, key=lambda index: rows[index][0])
-    for _, same in groupby(by_columns, key=lambda index: rows[index][0]):
-        batch: dict[int, str] = {}
-        size = 0
-        for index in same:
-            text = rows[index][1]
-            if batch and (len(batch) >= _BATCH_ROWS or size + len(text) > _BATCH_CHARACTERS):
-                yield batch
-                batch, size = {}, 0
-            batch[index] = text
-            size += len(text)
-        yield batch
-
-
 def _write(
     conn: psycopg.Connection[Any], file: SeedFile, statement: psycopg.sql.Composed, batch: Mapping[int, str]
-) -> tuple[int, int]:
-    """Send one batch and give the counts of inserted and updated rows; when it fails, name the row."""
+) -> tuple[int, int, list[int]]:
+    """Send one batch and give the counts of inserted and updated rows, and those left; when it fails, name the row."""
 
-    def send(rows: Sequence[int]) -> tuple[int, int]:
-        values = f"[{','.join(batch[index] for index in rows)}]"
+    def send(rows: Sequence[int]) -> tuple[int, int, list[int]]:
+        values = array({index: batch[index] for index in rows})
         # The savepoint keeps the transaction usable for the search of the row when the statement fails.
         with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
-            inserted, updated = cursor.execute(statement, [values], prepare=False).fetchone() or (0, 0)
-        return inserted, updated
+            inserted, updated, left = cursor.execute(statement, [values], prepare=False).fetchone() or (0, 0, [])
+        return inserted, updated, [rows[position - 1] for position in left]
 
     try:
         return send(list(batch))
     except psycopg.Error as error:
         raise locate(conn, file, list(batch), send, error) from error
-
-
-def _json(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False)

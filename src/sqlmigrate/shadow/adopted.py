@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from sqlmigrate import queries
-from sqlmigrate.connection import redact
+from sqlmigrate.errors import redact
 from sqlmigrate.shadow.settings import USUAL, same
 
 if TYPE_CHECKING:

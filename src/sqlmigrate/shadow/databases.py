@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
-from sqlmigrate.errors import Error, ServerError
+from sqlmigrate.errors import Error, ServerError, redact
 from sqlmigrate.shadow.model import ShadowDatabase
 from sqlmigrate.shadow.restoring import quiet
 
@@ -112,7 +112,7 @@ class Databases:
         try:
             self._drop(name)
         except psycopg.Error as error:
-            reason = error.diag.message_primary or connections.redact(str(error).strip())
+            reason = error.diag.message_primary or redact(str(error).strip())
             raise ServerError(f"shadow database {name} could not be dropped: {reason}") from None
 
     @contextmanager

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from sqlmigrate.bootstrap import statement_failed
-from sqlmigrate.connection import SECRETS, redact
-from sqlmigrate.errors import ServerError
+from sqlmigrate.connection import SECRETS
+from sqlmigrate.errors import ServerError, redact
 from sqlmigrate.server import find_client
 from sqlmigrate.server.account import client_environment
+from sqlmigrate.server.bootstrap import statement_failed
 from sqlmigrate.shadow import restoring
-from sqlmigrate.sql.needs import with_version
 from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.statement.needs import with_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

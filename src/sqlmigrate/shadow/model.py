@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.migrations import BOOTSTRAP
-from sqlmigrate.sql.needs import needs, roles_made_by_blocks
+from sqlmigrate.sql.statement.needs import needs, roles_made_by_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,16 +9,16 @@ from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
-from sqlmigrate.bootstrap import read_scripts, run_statement
+from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
-from sqlmigrate.poolers import settle_writer
 from sqlmigrate.server import ephemeral, find_binaries, kill
 from sqlmigrate.server.binaries import NEXT_STEP
+from sqlmigrate.server.bootstrap import read_scripts, run_statement
 from sqlmigrate.shadow import adopted, dumps, roles, tablespaces
 from sqlmigrate.shadow.databases import APPLICATION, FIRST_WITH_LOGIN_TRIGGERS, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
 from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_settings
-from sqlmigrate.sql.needs import cluster_wide, needs
+from sqlmigrate.sql.statement.needs import cluster_wide, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.sql.directives import read_directives
-from sqlmigrate.sql.parse import normal_form
 from sqlmigrate.sql.scan import split
+from sqlmigrate.sql.statement.parse import normal_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

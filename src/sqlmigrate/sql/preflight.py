@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Place, Problem
-from sqlmigrate.sql.parse import Kind, classify
 from sqlmigrate.sql.scan import leading_words
+from sqlmigrate.sql.statement.parse import Kind, classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -334,7 +334,7 @@ def _byte_place(path: Path, offset: int, *, is_text: bool) -> Place:
 
 
 def _refined(source: Source) -> Iterator[Piece]:
-    from sqlmigrate.sql.parse import refine  # noqa: PLC0415  a script that does not run is not taken apart
+    from sqlmigrate.sql.statement.parse import refine  # noqa: PLC0415  a script that does not run is not taken apart
 
     for piece in split(source):
         parts = refine(piece.text) if piece.problem is None else []

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from sqlmigrate.review.hazards.locking import strongest, tables_stopped
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed
 from sqlmigrate.sql.scan import skip_gap
-from sqlmigrate.sql.subject import quote
+from sqlmigrate.sql.statement.subject import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.hazards.remedies import Remedy
-    from sqlmigrate.review.observe import Relation
-    from sqlmigrate.review.tracer import Traced
+    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 
 _CREATE_INDEX = re.compile(r"\bINDEX\b(\s+IF\s+NOT\s+EXISTS)?", re.IGNORECASE)

@@ -6,18 +6,18 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.review.commands import HIDING
 from sqlmigrate.review.hazards.records import NOW, Context, Found, Rule, listed
-from sqlmigrate.sql.bodies import done
-from sqlmigrate.sql.parse import parse_tree
-from sqlmigrate.sql.subject import quote
+from sqlmigrate.sql.statement.bodies import done
+from sqlmigrate.sql.statement.command import HIDING
+from sqlmigrate.sql.statement.parse import parse_tree
+from sqlmigrate.sql.statement.subject import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sqlmigrate.review.follow import State
     from sqlmigrate.review.model import Severity
-    from sqlmigrate.review.tracer import Traced
+    from sqlmigrate.review.trace.follow import State
+    from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 
 _HOLDERS = ("table", "column", "materialized view")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.review.model import Lock, Severity
-    from sqlmigrate.review.tracer import Traced
+    from sqlmigrate.review.trace.tracer import Traced
 
 _WRITES = frozenset({"UPDATE", "DELETE", "MERGE", "COPY", "CREATE TABLE AS", "CREATE MATERIALIZED VIEW"})
 _OBJECTS = ("type", "schema")

@@ -9,8 +9,8 @@ from sqlmigrate.review.hazards.records import Context, Found, Rule
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sqlmigrate.review.follow import State
     from sqlmigrate.review.model import Severity
+    from sqlmigrate.review.trace.follow import State
     from sqlmigrate.schema import Value
 
     Objects = Mapping[str, Mapping[str, Value]]

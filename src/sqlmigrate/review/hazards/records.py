@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config import API_ROLES
-from sqlmigrate.review.follow import State
-from sqlmigrate.sql.parse import parse_tree
+from sqlmigrate.review.trace.follow import State
+from sqlmigrate.sql.statement.parse import parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sqlmigrate.review.model import Severity
-    from sqlmigrate.review.observe import Relation
-    from sqlmigrate.review.tracer import Trace, Traced
+    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
 

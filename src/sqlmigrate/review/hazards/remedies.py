@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.subject import quote
+from sqlmigrate.sql.statement.subject import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlmigrate.review.follow import State
-    from sqlmigrate.review.tracer import Traced
+    from sqlmigrate.review.trace.follow import State
+    from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 
 Remedy = tuple[str | None, str | None]

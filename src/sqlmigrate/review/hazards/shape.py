@@ -12,7 +12,7 @@ from sqlmigrate.sql.directives import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.review.tracer import Traced
+    from sqlmigrate.review.trace.tracer import Traced
 
 _COLUMNS = r"\(([^()]*)\)"
 _FOREIGN_KEY = re.compile(rf"FOREIGN KEY {_COLUMNS} REFERENCES (\S+?)\(")

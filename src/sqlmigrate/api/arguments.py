@@ -1,0 +1,180 @@
+"""Check what the functions of `sqlmigrate.api.functions` are given, as the configuration checks its settings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate import config, connection, errors
+from sqlmigrate.engine import Options
+from sqlmigrate.errors import redact
+from sqlmigrate.migrations import Migrations, load
+from sqlmigrate.plan import Status
+from sqlmigrate.seeds import SeedSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SCHEMA = "sqlmigrate"
+Time = int | str
+"""A time: milliseconds, or text with a unit (us, ms, s, min, h, d)."""
+
+
+def checked(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function raise UsageError for an argument of the wrong kind, before it does anything.
+
+    What a parameter takes goes by its name, which is the same everywhere.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        bound = signature.bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            optional = signature.parameters[name].default is None
+            if value is not None or not optional:
+                bound.arguments[name] = _KINDS[name](name, value)
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(name, "a text", value)
+    if "\0" in value or not config.is_utf8(value):
+        raise errors.UsageError(f"{name}: no text of PostgreSQL holds such a character: {value!r}")
+    return value
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise _wrong(name, "a list of texts", value)
+    return tuple(_text(name, item) for item in value)
+
+
+def _number(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(name, "a whole number", value)
+    return value
+
+
+def _switch(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(name, "True or False", value)
+    return value
+
+
+def _setting(_: str, value: Any) -> Any:
+    """Let `run_options` judge a setting, as the configuration does."""
+    return value
+
+
+def _database(name: str, value: Any) -> Any:
+    """Let `conninfo` judge what names no database."""
+    return value if value is None else _text(name, value)
+
+
+def _observer(name: str, value: Any) -> Any:
+    if not callable(value):
+        raise _wrong(name, "a function", value)
+    return value
+
+
+def _folder(name: str, value: Any) -> Any:
+    if not isinstance(value, (str, Path)):
+        raise _wrong(name, "a path", value)
+    if not config.is_path(value):
+        raise errors.UsageError(f"{name}: no path is {str(value)!r}")
+    return value
+
+
+def _migrations(name: str, value: Any) -> Any:
+    return value if isinstance(value, Migrations) else _folder(name, value)
+
+
+def _seeds(name: str, value: Any) -> Any:
+    return value if isinstance(value, SeedSet) else _folder(name, value)
+
+
+def _status(name: str, value: Any) -> Status:
+    if not isinstance(value, Status):
+        raise _wrong(name, "a Status", value)
+    return value
+
+
+def _wrong(name: str, wanted: str, value: Any) -> errors.UsageError:
+    return errors.UsageError(f"{name}: {wanted} is needed, not {type(value).__name__}")
+
+
+_KINDS: dict[str, Callable[[str, Any], Any]] = {
+    "database": _database,
+    **dict.fromkeys(("to", "shadow_url"), _text),
+    **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),
+    **dict.fromkeys(("steps", "resume_at"), _number),
+    **dict.fromkeys(("allow_out_of_order", "single_transaction", "everything", "recorded", "superuser"), _switch),
+    **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
+    **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock"), _setting),
+    "item": _status,
+    "observer": _observer,
+    "directory": _folder,
+    "migrations": _migrations,
+    "data": _seeds,
+}
+
+
+def read_files(migrations: str | Path | Migrations, *, one_by_one: bool = False) -> Migrations:
+    """Give what was read before, or read the folder; raises MigrationsError, with `one_by_one` for the set alone."""
+    return migrations if isinstance(migrations, Migrations) else load(Path(migrations), one_by_one=one_by_one)
+
+
+def conninfo(database: str) -> str:
+    """Check a URL by libpq's rules; an empty one is a lost secret, not a wish for libpq's default."""
+    if not database or not database.strip():
+        raise errors.NoTargetError("no database is named", hint="give a URL such as postgresql://user@host/database")
+    return make_conninfo(**connection.parse_conninfo(database, source="the text given for the database"))
+
+
+def run_options(resume_at: int | None = None, *, single_transaction: bool = False, **given: Any) -> Options:
+    """Check settings as the configuration does; raises ConfigError for one that does not fit."""
+    _require_positive("resume_at", resume_at)
+    values = {
+        name: config.parse_setting(name, value, "an argument", Path())
+        for name, value in given.items()
+        if value is not None
+    }
+    schema = values.pop("history_schema", SCHEMA)
+    return Options(schema=schema, single_transaction=single_transaction, resume_at=resume_at, **values)
+
+
+def require_one(*, steps: int | None, **others: object) -> None:
+    """Raise UsageError where more than one of these is given, or `steps` does not count from 1."""
+    given = [name for name, value in {**others, "steps": steps}.items() if value is not None]
+    if len(given) > 1:
+        raise errors.UsageError(f"{' and '.join(given)} exclude each other; give one of them")
+    _require_positive("steps", steps)
+
+
+def _require_positive(name: str, number: int | None) -> None:
+    if number is not None and number < 1:
+        raise errors.UsageError(f"{name} counts from 1, so it cannot be {number}")
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise an Error where PostgreSQL ends one of our own queries: cancelled, timed out, or without the right."""
+    try:
+        yield
+    except psycopg.Error as error:
+        text = redact(str(error).strip() or type(error).__name__)
+        raise errors.Error(text) from error

@@ -1,0 +1,363 @@
+"""The functions of `sqlmigrate.api`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate import connection, engine, events, history, seeds
+from sqlmigrate import plan as planning
+from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, require_one, run_options
+from sqlmigrate.migrations import Migrations, load
+from sqlmigrate.seeds import SeedResult, SeedSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlmigrate.engine import Options, Result
+    from sqlmigrate.engine.apply import Planner, Preview
+    from sqlmigrate.plan import Plan, Status
+
+needs_attention = checked(planning.needs_attention)
+
+
+@checked
+def read(directory: str | Path) -> Migrations:
+    """Read a folder of migrations, without a database.
+
+    Raises MigrationsError, whose `problems` hold everything that is wrong with the files.
+    """
+    return load(Path(directory))
+
+
+@checked
+def read_seeds(directory: str | Path) -> SeedSet:
+    """Read a folder of seed files and check each with its JSON Schema, without a database.
+
+    Raises SeedError, whose `problems` hold everything that is wrong with the files.
+    """
+    return seeds.load(Path(directory))
+
+
+@checked
+def status(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+) -> tuple[Status, ...]:
+    """List every migration: the applied ones as they were applied, then the pending ones as they will run.
+
+    It takes no lock, writes nothing, and works on a standby too. `needs_attention` tells which of them are pending,
+    edited, missing or half way. Raises HistoryError where the history cannot be read, and ConnectionFailed.
+    """
+    found = read_files(migrations)
+    options = run_options(history_schema=history_schema, history_owners=history_owners)
+    with own_errors(), connection.session(conninfo(database)) as session:
+        connection.probe(session)
+        return tuple(planning.status(found, history.read(session, options.schema, owners=options.history_owners)))
+
+
+@checked
+def plan(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    allow_out_of_order: bool = False,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+) -> Plan:
+    """Give what `apply` would run with the same arguments, after the same checks; nothing is written.
+
+    Raises what `apply` raises before its first script.
+    """
+    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, outcome=planning.NO_PLAN)
+    return _preview(database, planner, run_options(history_schema=history_schema, history_owners=history_owners)).plan
+
+
+@checked
+def plan_rollback(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    everything: bool = False,
+    include_marked: Iterable[str] = (),
+    recorded: bool = False,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+) -> Plan:
+    """Give what `rollback` would run with the same arguments, after the same checks; nothing is written.
+
+    Raises what `rollback` raises before its first script.
+    """
+    planner = _rollback_planner(
+        migrations,
+        to,
+        steps,
+        everything=everything,
+        include_marked=include_marked,
+        recorded=recorded,
+        outcome=planning.NO_PLAN,
+    )
+    return _preview(database, planner, run_options(history_schema=history_schema, history_owners=history_owners)).plan
+
+
+@checked
+def plan_as_sql(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    allow_out_of_order: bool = False,
+    role: str | None = None,
+    search_path: str | None = None,
+    lock_timeout: Time = "2s",
+    statement_timeout: Time = 0,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+) -> str:
+    """Give what `apply` would run as one script for `psql -X -f`, which leaves the same database and the same history.
+
+    It stops where the history has changed since. Raises what `plan` raises, and HistoryError where a script stopped
+    half way: that one has to be finished first.
+    """
+    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, outcome=planning.NO_PLAN)
+    options = run_options(
+        role=role,
+        search_path=search_path,
+        lock_timeout=lock_timeout,
+        statement_timeout=statement_timeout,
+        history_schema=history_schema,
+        history_owners=history_owners,
+    )
+    return _as_sql(database, planner, options)
+
+
+@checked
+def plan_rollback_as_sql(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    everything: bool = False,
+    include_marked: Iterable[str] = (),
+    recorded: bool = False,
+    role: str | None = None,
+    search_path: str | None = None,
+    lock_timeout: Time = "2s",
+    statement_timeout: Time = 0,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+) -> str:
+    """Give what `rollback` would run as one script for `psql -X -f`, as `plan_as_sql` does for `apply`."""
+    planner = _rollback_planner(
+        migrations,
+        to,
+        steps,
+        everything=everything,
+        include_marked=include_marked,
+        recorded=recorded,
+        outcome=planning.NO_PLAN,
+    )
+    options = run_options(
+        role=role,
+        search_path=search_path,
+        lock_timeout=lock_timeout,
+        statement_timeout=statement_timeout,
+        history_schema=history_schema,
+        history_owners=history_owners,
+    )
+    return _as_sql(database, planner, options)
+
+
+@checked
+def apply(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    allow_out_of_order: bool = False,
+    single_transaction: bool = False,
+    resume_at: int | None = None,
+    role: str | None = None,
+    search_path: str | None = None,
+    lock_timeout: Time = "2s",
+    lock_budget: Time = "10min",
+    statement_timeout: Time = 0,
+    wait_lock: Time = "5min",
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+    observer: events.Observer = events.ignore,
+) -> Result:
+    """Apply what is pending: all of it, up to and with the id `to`, or the next `steps`.
+
+    Each script runs in one transaction together with its history row, all of them in one with `single_transaction`.
+    Every script is checked before the first one runs. A script outside a transaction that stopped half way goes on
+    where it stopped, or at its statement number `resume_at`. `allow_out_of_order` applies migrations that are older
+    than applied ones.
+
+    `lock_timeout` is how long a statement waits for a lock inside PostgreSQL (not 0), `lock_budget` how long a script
+    is tried again after that, `statement_timeout` ends a statement that takes longer (0: no limit), `wait_lock` is how
+    long to wait for another run (0: not at all).
+
+    Raises MigrationsError or HistoryError where files and history do not fit, UsageError for an id that is not there,
+    RunLockBusy, and ConnectionFailed. Raises ExecutionError at the first script that fails. The `done` of an error
+    names what was applied before it and stays. LockBudgetSpent left nothing of its script behind, and HalfWayError is
+    a script outside a transaction that the next call goes on with.
+    """
+    options = run_options(
+        resume_at,
+        single_transaction=single_transaction,
+        role=role,
+        search_path=search_path,
+        lock_timeout=lock_timeout,
+        lock_budget=lock_budget,
+        statement_timeout=statement_timeout,
+        wait_lock=wait_lock,
+        history_schema=history_schema,
+        history_owners=history_owners,
+    )
+    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, resume=resume_at is not None)
+    with own_errors():
+        return engine.apply(conninfo(database), planner, options, gate=_pass, observer=observer)
+
+
+@checked
+def rollback(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    everything: bool = False,
+    include_marked: Iterable[str] = (),
+    recorded: bool = False,
+    resume_at: int | None = None,
+    role: str | None = None,
+    search_path: str | None = None,
+    lock_timeout: Time = "2s",
+    lock_budget: Time = "10min",
+    statement_timeout: Time = 0,
+    wait_lock: Time = "5min",
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+    observer: events.Observer = events.ignore,
+) -> Result:
+    """Roll back in the reverse order of application: the last migration, the last `steps`, or `everything`.
+
+    With `to`, all that was applied after that id, which stays. A migration that was marked, not applied, is a floor:
+    it and what lies below it stay unless its id is in `include_marked`; a note of the plan says so. `recorded` takes a
+    rollback script that is missing or was edited as it was recorded at apply. The other options are those of `apply`.
+
+    Raises what `apply` raises; MigrationsError also where a rollback script is missing or was edited, or where an
+    applied migration depends on one that would go.
+    """
+    options = run_options(
+        resume_at,
+        role=role,
+        search_path=search_path,
+        lock_timeout=lock_timeout,
+        lock_budget=lock_budget,
+        statement_timeout=statement_timeout,
+        wait_lock=wait_lock,
+        history_schema=history_schema,
+        history_owners=history_owners,
+    )
+    planner = _rollback_planner(
+        migrations,
+        to,
+        steps,
+        everything=everything,
+        include_marked=include_marked,
+        recorded=recorded,
+        resume=resume_at is not None,
+    )
+    with own_errors():
+        return engine.rollback(conninfo(database), planner, options, gate=_pass, observer=observer)
+
+
+@checked
+def seed(
+    database: str,
+    data: str | Path | SeedSet,
+    *,
+    role: str | None = None,
+    lock_timeout: Time = "2s",
+    statement_timeout: Time = 0,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+) -> SeedResult:
+    """Insert and update the rows of a folder of seed files, in one transaction; rows that are right are not written.
+
+    Every file is checked before the database is touched. Raises SeedError, whose `problems` hold what is wrong with
+    files, tables or rows, and ConnectionFailed; nothing was written then.
+    """
+    options = run_options(
+        role=role,
+        lock_timeout=lock_timeout,
+        statement_timeout=statement_timeout,
+        history_schema=history_schema,
+        history_owners=history_owners,
+    )
+    found = data if isinstance(data, SeedSet) else read_seeds(data)
+    with own_errors():
+        return seeds.run(
+            conninfo(database),
+            found,
+            role=options.role,
+            lock_timeout=options.lock_timeout,
+            statement_timeout=options.statement_timeout,
+            gate=_pass,
+            history_schema=options.schema,
+            history_owners=options.history_owners,
+        )
+
+
+def _apply_planner(migrations: str | Path | Migrations, to: str | None, steps: int | None, **options: Any) -> Planner:
+    require_one(to=to, steps=steps)
+    return partial(planning.plan_apply, read_files(migrations), to=to, steps=steps, **options)
+
+
+def _rollback_planner(
+    migrations: str | Path | Migrations,
+    to: str | None,
+    steps: int | None,
+    *,
+    everything: bool,
+    include_marked: Iterable[str],
+    **options: Any,
+) -> Planner:
+    require_one(to=to, steps=steps, everything=everything or None)
+    return partial(
+        planning.plan_rollback,
+        read_files(migrations),
+        to=to,
+        steps=steps,
+        everything=everything,
+        include_marked=tuple(include_marked),  # the planner is called twice
+        **options,
+    )
+
+
+def _as_sql(database: str, planner: Planner, options: Options) -> str:
+    from sqlmigrate.engine.as_psql.plan import written  # noqa: PLC0415  few ask for it
+
+    return "".join(written(_preview(database, planner, options), options))
+
+
+def _preview(database: str, planner: Planner, options: Options) -> Preview:
+    with own_errors():
+        return engine.preview(conninfo(database), planner, options, gate=_pass)
+
+
+def _pass(*_: object) -> None:
+    """Let everything through: whoever calls a function has decided."""

@@ -1,0 +1,108 @@
+"""The functions of `sqlmigrate.api.functions` that need a throwaway server."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+from sqlmigrate import config, connection, events
+from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from sqlmigrate.drift import Drift
+    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.roundtrip import RoundTrip
+    from sqlmigrate.shadow import TargetFacts
+
+
+@checked
+def roundtrip(
+    migrations: str | Path | Migrations,
+    ids: Iterable[str] = (),
+    *,
+    database: str | None = None,
+    shadow_url: str | None = None,
+    superuser: bool = False,
+    role: str | None = None,
+    search_path: str | None = None,
+    statement_timeout: Time = 0,
+) -> tuple[RoundTrip, ...]:
+    """Run pairs up, down and up again on a scratch database and compare: those of the `ids`, or all of them.
+
+    A throwaway server is started for it, unless `shadow_url` names one where databases may be made and dropped. On a
+    server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count. No error of
+    a script is raised, not even where a file cannot be read as one: each migration gets its verdict.
+
+    `database` is only asked which server it is on: the throwaway one is of the same major version where there is one,
+    and a `shadow_url` on its own cluster is refused.
+
+    Raises MigrationsError where the files do not fit, UsageError for an id that is not there and for such a
+    `shadow_url`, ServerError or ConnectionFailed where there is no server to be had, and ExecutionError where
+    `bootstrap/` fails.
+    """
+    from sqlmigrate import roundtrip as trips  # noqa: PLC0415  most programs prove nothing
+    from sqlmigrate import shadow  # noqa: PLC0415  same
+
+    found = read_files(migrations, one_by_one=True)
+    samples, _ = trips.find_samples(found)
+    names = [migration.migration_id for migration in trips.chosen(found, list(ids))]
+    options = run_options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)
+    settings = config.Config(migrations=found.directory, shadow_url=shadow_url, role=options.role)
+    jobs = 1 if shadow_url is not None else trips.servers_worth(len(names))
+    with own_errors(), ExitStack() as stack:
+        target = _server_of(database) if database is not None else None
+        wanted = shadow.wanted(settings, trips.scripts_of(found, samples), target=target, superuser=superuser)
+        servers = [stack.enter_context(shadow.opened(wanted)) for _ in range(jobs)]
+        with closing(trips.side_by_side(found, names, servers, options, samples=samples)) as run:
+            return tuple(run)
+
+
+@checked
+def drift(
+    database: str,
+    migrations: str | Path | Migrations,
+    *,
+    ignore: Iterable[str] = (),
+    shadow_url: str | None = None,
+    role: str | None = None,
+    search_path: str | None = None,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+    observer: events.Observer = events.ignore,
+) -> Drift:
+    """Say how a database differs from what its applied migrations make of an empty one.
+
+    The database is only read, in one transaction. The migrations are replayed on a throwaway server, unless
+    `shadow_url` names one where databases may be made and dropped; each as the role that it ran as, and where that is
+    not recorded, as `role` or the login. `ignore` are patterns such as `table public.tmp_*`.
+
+    Raises ExecutionError with the place of a script that fails on the shadow, HistoryError where the history cannot be
+    read or a script can be had nowhere, UsageError where `shadow_url` is on the database's own cluster, ServerError or
+    ConnectionFailed where there is no server to be had.
+    """
+    from sqlmigrate import drift as drifts  # noqa: PLC0415  few ask for it
+
+    found = read_files(migrations)
+    options = run_options(
+        role=role, search_path=search_path, history_schema=history_schema, history_owners=history_owners
+    )
+    settings = config.Config(
+        migrations=found.directory,
+        shadow_url=shadow_url,
+        role=options.role,
+        search_path=options.search_path,
+        history_schema=options.schema,
+        history_owners=options.history_owners,
+    )
+    with own_errors():
+        return drifts.find(settings, conninfo(database), found, ignore=tuple(ignore), observer=observer)
+
+
+def _server_of(database: str) -> TargetFacts:
+    from sqlmigrate import shadow  # noqa: PLC0415  most programs prove nothing
+
+    with connection.session(conninfo(database)) as session:
+        return shadow.read_facts(session).of_server()

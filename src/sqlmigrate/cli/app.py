@@ -1,0 +1,264 @@
+"""The `sqlmigrate` command: find the subcommand, and turn every error into words and an exit status."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from importlib import import_module
+from io import StringIO, TextIOWrapper
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate import __version__
+from sqlmigrate.cli.output import Output, error_as_json, saved
+from sqlmigrate.errors import Error, UsageError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+COMMANDS = {
+    "init": "Make the configuration and the folders of a new project.",
+    "new": "Make a migration: NAME.sql and NAME.rollback.sql.",
+    "validate": "Check all files, without a database.",
+    "status": "Show what is applied and what is pending.",
+    "plan": "Print the exact SQL that would run, as a script for psql.",
+    "roundtrip": "Prove rollbacks: run each pair up, down and up, and compare.",
+    "review": "Report what migrations lock, rewrite and risk.",
+    "explain": "Explain a hazard of a review, with examples.",
+    "stats": "Read how large and how busy the tables of the target are.",
+    "apply": "Apply pending migrations.",
+    "rollback": "Roll back applied migrations, the newest first.",
+    "mark": "Record migrations as applied without running them.",
+    "unmark": "Take migrations out of the history without running anything.",
+    "accept": "Record an edited file of an applied migration as it is now.",
+    "redo": "Roll back the last migration and apply it again.",
+    "history": "Show who did what, when and from where.",
+    "drift": "Compare the database with its applied migrations.",
+    "seed": "Validate the seed data and apply it.",
+    "config": "Show each setting and where it came from.",
+    "db": "Start, stop and look at the private server.",
+}
+ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
+INTERRUPTED, TERMINATED = 130, 143
+_COLLECT_AFTER = 50_000  # objects; Python's 700 means dozens of collections while modules are loaded, for nothing
+_STOPPED = "a transaction that was running was rolled back; what was committed before stays: see `sqlmigrate status`"
+_NOT_BEGUN = "nothing was changed"
+_ONLY_THROWN_AWAY = "only throwaway databases were written to, and they are gone"
+_WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
+_NO_TEXT_STATES = {"22021", "22P05"}
+_NOT_TEXT = (
+    "a name, comment or definition in the database cannot be read as UTF-8 (SHOW server_encoding; SQL_ASCII lets any "
+    "bytes in): find it with psql, and write it anew"
+)
+
+EPILOG = """\b
+Examples:
+  sqlmigrate new add_orders          make the two files, then write them
+  sqlmigrate status                  what is applied, what is pending
+  sqlmigrate apply                   apply what is pending
+  sqlmigrate rollback                take the last one back
+  sqlmigrate apply --env production  as [tool.sqlmigrate.env.production] says
+
+\b
+Exit status: 0 done, 1 failed, 2 wrong usage or refused, 3 findings,
+4 run lock busy, 5 lock budget spent, 6 stopped half way, 70 a bug,
+130 Ctrl-C, 143 SIGTERM.
+"""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; psycopg then cancels the running statement as it does for Ctrl-C."""
+
+
+class _Interrupted(Error):
+    """Ctrl-C."""
+
+    exit_status = INTERRUPTED
+
+
+class _Terminated(Error):
+    """SIGTERM."""
+
+    exit_status = TERMINATED
+
+
+class Commands(click.Group):
+    """The subcommands, each imported only when it is called."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say where options stand to whoever writes them before the command."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = next((word for word in given if word in COMMANDS or word in ALIASES), None)
+            if name is None:
+                raise
+            example = f"sqlmigrate {name} {error.option_name}"
+            message = f"No option {error.option_name!r} here: options stand behind the command, as in `{example}`."
+            raise click.UsageError(message, ctx) from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  Click's signature
+        """List the names in the order in which people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  Click's signature
+        """Import a subcommand by its name."""
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"sqlmigrate.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  same
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Offer near names for an unknown one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            if near and "Did you mean" not in error.message:
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
+            raise
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EPILOG,
+)
+@click.version_option(__version__, prog_name="sqlmigrate")
+def cli() -> None:
+    """Carry out PostgreSQL schema changes from plain SQL files.
+
+    A migration is ID.sql; its undo is ID.rollback.sql beside it.
+    """
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and give its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # no letter of an id or a message may end us in a Latin-1 locale
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return _run(arguments)
+    except OSError:  # stdout or stderr takes nothing any more
+        _fall_silent()
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    output = Output(arguments[0] if arguments else "", as_json="--json" in arguments)
+    try:
+        with cli.make_context("sqlmigrate", list(arguments)) as context:
+            context.obj = output
+            try:
+                cli.invoke(context)
+            finally:
+                output = context.obj
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        return _usage(error, output)
+    except Error as error:
+        output.error(error)
+        return error.exit_status
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _stopped(error, output)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  the one place where everything ends
+        return _unexpected(error, output)
+    return 0
+
+
+def run() -> None:
+    """Run the command line and exit: the entry point of the installed command.
+
+    Everything is closed when `main` comes back, so Python's own way out, which takes longer than a call with nothing
+    to do works, is left out.
+    """
+    gc.set_threshold(_COLLECT_AFTER)
+    status = main()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except OSError:
+        status = status or 1
+    os._exit(status)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _fall_silent() -> None:
+    """Let what is still to be printed go nowhere: nobody reads on, and Python would complain about it at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+
+
+def _usage(error: click.ClickException, output: Output) -> int:
+    """Report a wrong call: as Click does, or as JSON where that was asked for."""
+    if output.as_json:
+        output.result(error=error_as_json(UsageError(error.format_message())))
+    shown = StringIO()
+    error.show(shown)
+    output.always(*shown.getvalue().splitlines())
+    return error.exit_code
+
+
+def _stopped(error: BaseException, output: Output) -> int:
+    """Report Ctrl-C or SIGTERM; Click turns both into its own Abort while it asks a question, before anything runs."""
+    left = _noted(error) or _STOPPED
+    if isinstance(error, click.Abort):
+        click.echo(err=True)  # the question's own line
+        left = _NOT_BEGUN
+    if output.command in _WRITE_ONLY_THERE:
+        left = _ONLY_THROWN_AWAY
+    stopped: Error = _Interrupted(f"interrupted: {left}")
+    if isinstance(error, Terminated) or isinstance(error.__context__, Terminated):
+        stopped = _Terminated(f"terminated: {left}")
+    if output.as_json:
+        output.result(error=error_as_json(stopped))
+    output.always(stopped.message)
+    return stopped.exit_status
+
+
+def _noted(error: BaseException | None) -> str | None:
+    """Give what the engine has noted on an interruption, or on the one before it: people press Ctrl-C twice."""
+    while error is not None:
+        if notes := getattr(error, "__notes__", None):
+            return "; ".join(map(str, notes))
+        error = error.__context__
+    return None
+
+
+def _unexpected(error: Exception, output: Output) -> int:
+    """Report what no other place knew: an error of PostgreSQL or the system, or a bug, with its trace in a file."""
+    import psycopg  # noqa: PLC0415  only for the rare case
+
+    from sqlmigrate.errors import as_bug, redact  # noqa: PLC0415  --help needs none of it
+
+    if isinstance(error, (psycopg.Error, OSError)):
+        hint = _NOT_TEXT if getattr(error, "sqlstate", None) in _NO_TEXT_STATES else None
+        output.error(Error(redact(str(error).strip() or type(error).__name__), hint=hint))
+        return 1
+    bug = as_bug(error)
+    bug.hint = f"please report it with {saved(bug.report)}"
+    output.error(bug)
+    return bug.exit_status

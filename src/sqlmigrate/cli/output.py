@@ -1,0 +1,268 @@
+"""Everything that people and programs read: results on stdout, progress on stderr, one renderer of carets."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, one_line, printable
+from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, SeedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlmigrate.errors import Problem, ServerMessage
+
+JSON_VERSION = 1
+_CARET_WIDTH = 160
+_CONTEXT_SHOWN = 20  # lines
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a command speaks: as JSON or text, quiet or verbose, with colours or without."""
+
+    command: str
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    color: bool | None = None
+
+    def result(self, **values: Any) -> None:
+        """Print the result as one JSON document, where JSON was asked for."""
+        if self.as_json:
+            document = {"version": JSON_VERSION, "command": self.command, **values}
+            utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+            click.echo(json_text(document, ascii_only=not utf8))
+
+    def line(self, *lines: str) -> None:
+        """Print lines of the result, unless it is JSON; without any, an empty one."""
+        if not self.as_json:
+            for text in lines or ("",):
+                colors = self._colors(sys.stdout)
+                click.echo(one_line(text, styled=colors), color=colors)
+
+    def progress(self, *lines: str) -> None:
+        """Print lines about what is going on to stderr, unless quiet."""
+        if not self.quiet:
+            self._err(*lines)
+
+    def detail(self, *lines: str) -> None:
+        """Print lines to stderr that only --verbose asks for."""
+        if self.verbose:
+            self._err(*lines)
+
+    def always(self, *lines: str) -> None:
+        """Print lines to stderr, even when quiet."""
+        self._err(*lines)
+
+    def warning(self, text: str) -> None:
+        """Print a warning to stderr, even when quiet."""
+        self._err(f"{click.style('warning:', fg='yellow', bold=True)} {text}")
+
+    def error(self, error: Error) -> None:
+        """Print an error with everything that is known of it, and as JSON on stdout where that was asked for."""
+        self._err(*render_error(error))
+        if self.as_json:
+            self.result(error=error_as_json(error))
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""
+        if self.as_json:
+            return
+        from rich.console import Console  # noqa: PLC0415  80 ms that only tables pay
+        from rich.table import Table  # noqa: PLC0415  same
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for header in headers:
+            table.add_column(header, no_wrap=True, overflow="ignore")
+        for row in rows:
+            table.add_row(*(_Plain(LINE_BREAK.sub(" ", cell)) for cell in row))
+        no_color = not self._colors(sys.stdout)
+        console = Console(width=100_000, no_color=no_color, highlight=False, markup=False, soft_wrap=True)
+        with console.capture() as captured:
+            console.print(table)
+        for line in captured.get().splitlines():
+            click.echo(one_line(line.rstrip(), styled=not no_color), color=not no_color)
+
+    def _err(self, *lines: str) -> None:
+        for text in lines:
+            colors = self._colors(sys.stderr)
+            click.echo(one_line(text, styled=colors), err=True, color=colors)
+
+    def _colors(self, stream: Any) -> bool:
+        if self.color is not None:
+            return self.color
+        return is_terminal(stream) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
+    """Give a cell that rich takes as it is: no markup, no emoji codes."""
+    from rich.text import Text  # noqa: PLC0415  loaded by the table already
+
+    return Text.from_ansi(text, no_wrap=True, end="")
+
+
+def is_terminal(stream: Any) -> bool:
+    """Tell whether a person sits at a standard stream; one that was closed before we started (None) is no terminal."""
+    return stream is not None and stream.isatty()
+
+
+def render_error(error: Error, *, head: str = "error:", outcome: bool = True) -> list[str]:
+    """Say what failed, where, in the server's words, and what to do next; with `outcome` also what is left of it."""
+    lines = [f"{click.style(head, fg='red', bold=True)} {printable(str(error))}"]
+    if error.place:
+        lines += caret(error.place)
+    if isinstance(error, ExecutionError):
+        lines += _server_lines(error)
+        if outcome and error.migration_id and not error.kept:
+            lines.append(f"  {_left(error, error.migration_id)}")
+    for problem in _problems(error):
+        lines += render_problem(problem, mark="  ")
+    if error.hint:
+        lines.append(f"  {click.style('what to do:', bold=True)} {printable(error.hint)}")
+    return lines
+
+
+def _left(error: ExecutionError, migration_id: str) -> str:
+    if error.together:
+        return "nothing of this run is in the database, since its scripts share one transaction"
+    if error.operation == "rollback":
+        return f"nothing of this rollback is in the database; {migration_id} is as it was before"
+    return f"{migration_id} was rolled back; nothing of this run of it is in the database"
+
+
+def _problems(error: Error) -> Sequence[Problem]:
+    """Give the problems of an error that its own message does not say already, as one of a single one does."""
+    if not isinstance(error, (MigrationsError, SeedError)):
+        return ()
+    return [problem for problem in error.problems if problem.message != error.message]
+
+
+def render_problem(problem: Problem, *, mark: str = "") -> list[str]:
+    """Say one problem with its place, its line and what to do next."""
+    lines = [f"{mark}{printable(str(problem))}"]
+    if problem.place:
+        lines += [mark + line for line in caret(problem.place)]
+    lines += [f"{mark}  {MARK}{_diff_color(line)}" for line in problem.detail]
+    if problem.hint:
+        lines.append(f"{mark}  {click.style('what to do:', bold=True)} {printable(problem.hint)}")
+    return lines
+
+
+def _diff_color(line: str) -> str:
+    """Colour a line of a unified diff."""
+    color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+    return click.style(printable(line), fg=color) if color else printable(line)
+
+
+def caret(place: Place) -> list[str]:
+    """Show the line of a place with a caret under its column; wide characters and tabs keep the caret in its place."""
+    if place.text is None or place.line is None or place.column is None:
+        return []
+    text, column = place.text, place.column - 1
+    cut = max(column - _CARET_WIDTH // 2, 0) if len(text) > _CARET_WIDTH else 0
+    shown = printable(text[cut : cut + _CARET_WIDTH])
+    pad = "".join(_blank(character) for character in printable(text[cut:column]))
+    number = str(place.line)
+    return [f"  {number} | {shown}", f"  {' ' * len(number)} | {pad}{click.style('^', fg='red', bold=True)}"]
+
+
+def _blank(character: str) -> str:
+    if character == "\t":
+        return "\t"
+    if unicodedata.combining(character):
+        return ""
+    return "  " if unicodedata.east_asian_width(character) in "WF" else " "
+
+
+def _server_lines(error: ExecutionError) -> list[str]:
+    lines = []
+    if said := error.server:
+        lines += [printable(f"  {said.severity} {said.sqlstate or ''}: {said.message}".replace(" :", ":"))]
+        lines += server_details(said)
+    return lines
+
+
+def server_details(said: ServerMessage) -> list[str]:
+    """Give DETAIL, HINT, QUERY and CONTEXT as psql shows them."""
+    parts = (("DETAIL", said.detail), ("HINT", said.hint), ("QUERY", said.internal_query), ("CONTEXT", said.context))
+    lines = []
+    for name, text in parts:
+        if text:
+            first, *rest = _cut(printable(text).split("\n")) if name == "CONTEXT" else printable(text).split("\n")
+            lines += [f"  {name}: {first}", *(f"  {MARK}{line}" for line in rest)]
+        if text and name == "QUERY" and said.internal_position:
+            lines += ["  " + line for line in caret(_place_in(text, said.internal_position))]
+    return lines
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """Leave out what a recursion says again and again."""
+    left = len(lines) - _CONTEXT_SHOWN
+    return lines if left <= 0 else [*lines[:_CONTEXT_SHOWN], f"... ({left} more lines)"]
+
+
+def _place_in(query: str, position: int) -> Place:
+    """Give the place of a 1-based position in a query that is in no file."""
+    before = query[: position - 1]
+    line, start = before.count("\n") + 1, before.rfind("\n") + 1
+    return Place(Path(), line, position - start, query[start:].partition("\n")[0])
+
+
+def place_as_json(place: Place | None) -> dict[str, Any] | None:
+    """Give a place as plain values."""
+    return {"file": str(place.path), "line": place.line, "column": place.column} if place else None
+
+
+def problem_as_json(problem: Problem) -> dict[str, Any]:
+    """Give a problem as plain values."""
+    return {
+        "message": problem.message,
+        "severity": "warning" if problem.warning else "error",
+        "place": place_as_json(problem.place),
+        "hint": problem.hint,
+        **({"diff": list(problem.detail)} if problem.detail else {}),
+    }
+
+
+def error_as_json(error: Error) -> dict[str, Any]:
+    """Give an error as plain values."""
+    values: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "place": place_as_json(error.place),
+        "exit_status": error.exit_status,
+    }
+    if isinstance(error, (MigrationsError, SeedError)):
+        values["problems"] = [problem_as_json(problem) for problem in error.problems]
+    if isinstance(error, ExecutionError):
+        values |= {"migration_id": error.migration_id, "statement": error.statement}
+        if said := error.server:
+            values["server"] = {name: getattr(said, name) for name in _SERVER_FIELDS}
+    if error.done or isinstance(error, ExecutionError):
+        values["done"] = list(error.done)
+    return values
+
+
+_SERVER_FIELDS = (
+    "severity", "sqlstate", "message", "detail", "hint", "context", "internal_query", "internal_position",
+)  # fmt: skip
+
+
+def saved(report: str) -> str:
+    """Keep the trace of a bug in a file for whoever reports it, and say where."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="sqlmigrate-bug-", suffix=".txt", delete=False) as file:
+            file.write(report)
+    except OSError as error:
+        return f"the command that you typed (no report could be written: {error.strerror})"
+    return f"the file {file.name}"

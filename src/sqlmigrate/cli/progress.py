@@ -1,0 +1,103 @@
+"""Draw the engine's events for people, and give its results as plain values."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate import events
+from sqlmigrate.cli.foreign_text import MARK, printable
+from sqlmigrate.cli.output import server_details
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.output import Output
+    from sqlmigrate.engine import Result
+
+_ROW_WIDTH = 200
+_SAY_AGAIN = 30.0  # seconds
+_DONE = {"apply": "applied", "rollback": "rolled back"}
+
+
+def drawer(output: Output) -> events.Observer:
+    """Give an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
+    told: dict[int | None, float] = {}
+
+    def draw(event: events.Event) -> None:
+        match event:
+            case events.ScriptStarted():
+                output.detail(f"{event.operation} {event.migration_id} ({event.number} of {event.total}) ...")
+            case events.ScriptFinished():
+                word = click.style(_DONE[event.operation], fg="green")
+                output.line(f"{word} {event.migration_id} ({event.seconds:.2f} s)")
+            case events.Notice():
+                _draw_notice(output, event)
+            case events.NoticesLeftOut():
+                what = "warnings" if event.warnings else "notices"
+                where = f" of the statement at {event.place}" if event.place else ""
+                output.progress(f"  ... and {event.count} more {what}{where}")
+            case events.WaitingForRunLock():
+                _draw_waiting(output, event, told)
+            case events.RowsReturned():
+                _draw_rows(output, event)
+            case events.Blocked():
+                for blocker in event.blockers:
+                    output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
+            case events.Resumed():
+                how = f"resumed after statement {event.done}" if event.done else "begun again from its first statement"
+                output.progress(f"{event.migration_id} is {how}")
+            case events.HalfWayForgotten():
+                output.progress(f"{event.migration_id} stopped half way in its {event.operation} script: forgotten")
+            case events.LockRetry():
+                said = event.message.message if event.message else "a lock was not granted"
+                output.progress(
+                    f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); "
+                    f"again in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
+                )
+                for blocker in event.blockers:
+                    output.progress(printable(f"  blocked by {blocker}"))
+
+    return draw
+
+
+def _draw_waiting(output: Output, event: events.WaitingForRunLock, told: dict[int | None, float]) -> None:
+    """Say who holds the run lock, and again only now and then: it is tried every second."""
+    pid = event.holder.pid if event.holder else None
+    if told.get(pid, math.inf) - event.seconds_left < _SAY_AGAIN:
+        return
+    told[pid] = event.seconds_left
+    holder = event.holder or "another run"
+    output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
+
+
+def _draw_notice(output: Output, event: events.Notice) -> None:
+    where = f"{event.place.path.name}:{event.place.line}" if event.place else event.migration_id
+    output.progress(f"  {event.message.severity}: {printable(event.message.message)} ({where})")
+    for line in server_details(event.message):
+        if not line.startswith("  CONTEXT"):
+            output.progress(f"  {line}")
+
+
+def _draw_rows(output: Output, event: events.RowsReturned) -> None:
+    """Show the first rows of a result as psql does without alignment: a bounded look, not an export."""
+    where = f"{event.place.path.name}:{event.place.line}" if event.place else event.migration_id
+    output.progress(f"  {MARK}{_cut(' | '.join(event.columns))} ({where})")
+    for row in event.rows:
+        output.progress(f"  {MARK}{_cut(' | '.join('' if value is None else value for value in row))}")
+    if event.total > len(event.rows):
+        output.progress(f"  ... {event.total} rows in all")
+
+
+def _cut(line: str) -> str:
+    line = printable(" ".join(line.split()))
+    return line if len(line) <= _ROW_WIDTH else line[: _ROW_WIDTH - 3] + "..."
+
+
+def result_as_json(result: Result) -> dict[str, Any]:
+    """Give what ran as plain values."""
+    return {
+        "operation": result.plan.operation,
+        "migrations": [{"migration_id": ran.migration_id, "seconds": round(ran.seconds, 4)} for ran in result.ran],
+        "notes": list(result.plan.notes),
+    }

@@ -1,0 +1,55 @@
+"""Sessions: where they lead, how they are opened, and what is known of the server and the network between."""
+
+from __future__ import annotations
+
+from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
+from sqlmigrate.connection.sessions import (
+    OLDEST_SERVER,
+    OWN_PATH,
+    Command,
+    Connection,
+    ServerInfo,
+    as_login,
+    be_patient,
+    begin_again,
+    connect,
+    copy_in,
+    database_of,
+    give_back,
+    limit,
+    probe,
+    relations,
+    require_writable,
+    server_message,
+    session,
+    set_role,
+    settle,
+    undisturbed,
+)
+
+__all__ = [
+    "OLDEST_SERVER",
+    "OWN_PATH",
+    "SECRETS",
+    "Command",
+    "Connection",
+    "ServerInfo",
+    "as_login",
+    "be_patient",
+    "begin_again",
+    "connect",
+    "copy_in",
+    "database_of",
+    "give_back",
+    "limit",
+    "parse_conninfo",
+    "probe",
+    "relations",
+    "require_writable",
+    "server_message",
+    "session",
+    "set_role",
+    "settle",
+    "shown_conninfo",
+    "undisturbed",
+]

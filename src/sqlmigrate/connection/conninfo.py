@@ -1,0 +1,56 @@
+"""Read connection strings with libpq's own rules, and show them without what is secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from sqlmigrate.connection.address import instead, require_known_sslmode, unknown_parameters
+from sqlmigrate.errors import ConfigError, redact
+
+# What must never be shown; the path of a passfile is no secret, but points to some.
+SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
+UNTOLD = (*sorted(SECRETS), "passfile")
+_URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
+
+
+def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
+    """Read a URL or a key=value string with libpq's own rules.
+
+    Raises ConfigError, which names the source and never repeats the text: it may hold a password.
+    """
+    if re.match(r"[a-z]+\+[a-z0-9]+://", text):
+        text = re.sub(r"^([a-z]+)\+[a-z0-9]+://", r"\1://", text)  # SQLAlchemy's and yoyo's postgresql+psycopg://
+    try:
+        found = conninfo_to_dict(text)
+    except (psycopg.ProgrammingError, UnicodeError):
+        if names := unknown_parameters(text):
+            message = f"{source} has a parameter that libpq does not know: {', '.join(names)}"
+            raise ConfigError(message, hint=instead(names)) from None
+        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=_URL_HINT) from None
+    if _is_torn(text, found):
+        raise ConfigError(f"{source} has a host or port that cannot be one", hint=_URL_HINT)
+    parts = {key: str(value) for key, value in found.items() if value is not None}
+    require_known_sslmode(parts.get("sslmode"), source=source)
+    return parts
+
+
+def _is_torn(text: str, found: dict[str, Any]) -> bool:
+    """Tell whether an @ or / in a password has torn a URL apart, so that a part of it would be printed as the host."""
+    address = re.match(r"[a-z]+://([^?]*)", text)
+    if address and re.search(r"[@/].*@", address[1]):
+        return True
+    hosts, ports = (str(found.get(key) or "").split(",") for key in ("host", "port"))
+    return any("@" in host[1:] for host in hosts) or not all(port.isdecimal() or not port for port in ports)
+
+
+def shown_conninfo(text: str) -> str:
+    """Give a URL or connection string as people may see it; one that libpq does not understand is not shown at all."""
+    try:
+        parse_conninfo(text, source="")
+    except ConfigError:
+        return "*** (no PostgreSQL URL or connection string)"
+    return redact(text)

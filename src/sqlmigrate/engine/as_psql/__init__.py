@@ -1,0 +1,1 @@
+"""A plan as one script for psql, which leaves the same database and the same history."""

@@ -1,0 +1,1 @@
+"""A script outside a transaction: statement by statement, journalled, so that a rerun goes on where it stopped."""

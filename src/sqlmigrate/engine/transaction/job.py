@@ -1,0 +1,174 @@
+"""What is to be done with one script: the script, and the commands of ours around it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate import history
+from sqlmigrate.connection import Command
+from sqlmigrate.engine.wire.session import script_role
+from sqlmigrate.errors import HistoryError, MigrationsError, Place, Problem
+from sqlmigrate.sql.statement.needs import with_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.history import History, Run
+    from sqlmigrate.migrations import Migration
+    from sqlmigrate.sql.script import Script, Statement
+
+_EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A script with the commands of ours around it.
+
+    `claim` fails where another run was faster; `counted`, one of `finish`, must write one row; `confirm` fails where
+    the history does not say what was done once it is committed. `trusted` stands before our commands that write the
+    history; the last of it fails where its tables are not to be trusted any more. `undoable` says that
+    what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
+    `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal. `versions`
+    are those that CREATE EXTENSION asks for on a shadow. `schema` is that of the history, none where there is none.
+    """
+
+    migration_id: str
+    operation: str
+    script: Script
+    transactional: bool
+    claim: Command
+    finish: tuple[Command, ...]
+    trusted: tuple[Command, ...] = ()
+    counted: Command | None = None
+    confirm: Command | None = None
+    undoable: bool = False
+    recorded: bool = False
+    half_way: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    schema: str | None = None
+
+    def command(self, statement: Statement) -> Command:
+        """Give the command that a statement is sent as."""
+        return Command(with_version(statement.text, self.versions) if self.versions else statement.text)
+
+    @property
+    def place(self) -> Place:
+        """The script's file, for errors that have no line."""
+        return Place(self.script.path)
+
+
+class Tally:
+    """What the history says as a run goes on: the ids by their hashes."""
+
+    def __init__(self, found: History) -> None:
+        self.ids = {row.migration_hash: row.migration_id for row in found.applied}
+
+    def count(self, migration: Migration, operation: str) -> int:
+        """Take a migration in, or out, and give how many there are then."""
+        if operation == "apply":
+            self.ids[migration.migration_hash] = migration.migration_id
+        else:
+            self.ids.pop(migration.migration_hash, None)
+        return len(self.ids)
+
+
+def job_for(
+    migration: Migration, operation: str, found: History, options: Options, run: Run, *, rows: int | None = None
+) -> Job:
+    """Describe how a migration of a plan is applied or rolled back; the history has so many `rows` once it has run."""
+    trusted = history.trusted(options.schema, shared=found.shared)
+    if operation == "apply":
+        job = apply_job(migration, options, run)
+        return replace(job, trusted=trusted, confirm=_confirm(job, options, run, rows))
+    if migration.rollback is None:  # pragma: no cover  the plan has refused it
+        raise HistoryError(f"{migration.migration_id} has no rollback script")
+    row = found.get(migration.migration_id)
+    job = rollback_job(migration, migration.rollback, options, run, half_way=row is None)
+    recorded = row is not None and row.rollback_checksum is not None
+    return replace(job, trusted=trusted, recorded=recorded, confirm=_confirm(job, options, run, rows))
+
+
+def _confirm(job: Job, options: Options, run: Run, rows: int | None) -> Command:
+    """Count the history of a script in a transaction: what others commit statement by statement runs nothing later."""
+    return history.confirm(options.schema, job.migration_id, job.operation, run, rows if job.transactional else None)
+
+
+def apply_job(migration: Migration, options: Options, run: Run) -> Job:
+    """Describe how a migration is applied: claimed first, completed and logged after the script."""
+    script, migration_id = migration.script, migration.migration_id
+    finish = history.finish_claim(options.schema, migration, run)
+    log = _log(migration_id, "apply", script, options, run, transactional=migration.transactional)
+    claim = history.claim(options.schema, migration_id)
+    return Job(
+        migration_id,
+        "apply",
+        script,
+        migration.transactional,
+        claim,
+        (*_unhung(options, script, transactional=migration.transactional), finish, *log),
+        counted=finish,
+        confirm=history.confirm(options.schema, migration_id, "apply", run),
+        undoable=migration.rollback is not None,
+        schema=options.schema,
+    )
+
+
+def rollback_job(migration: Migration, script: Script, options: Options, run: Run, *, half_way: bool) -> Job:
+    """Describe how a migration is rolled back: taken out of the history first, logged after the script.
+
+    One that stopped half way is not in the history yet; its journal is taken away instead.
+    """
+    transactional = migration.rollback_transactional
+    log = _log(migration.migration_id, "rollback", script, options, run, transactional=transactional)
+    give_up = history.unclaim_journal if half_way else history.unclaim
+    return Job(
+        migration.migration_id,
+        "rollback",
+        script,
+        transactional,
+        give_up(options.schema, migration.migration_id),
+        (*_unhung(options, script, transactional=transactional), *log),
+        confirm=history.confirm(options.schema, migration.migration_id, "rollback", run),
+        half_way=half_way,
+        schema=options.schema,
+    )
+
+
+def _unhung(options: Options, script: Script, *, transactional: bool) -> Sequence[Command]:
+    """Look at our tables while the script can still be rolled back, where it may have changed what they do.
+
+    That costs a millisecond, so it is done for scripts that name them or put statements together: loops over all
+    tables do. What else gets at them is found by the next run.
+    """
+    text = script.text
+    may = text is None or options.schema in text or _EXECUTE.search(text)
+    return [history.unhung(options.schema)] if transactional and may else []
+
+
+def _log(
+    migration_id: str, operation: str, script: Script, options: Options, run: Run, *, transactional: bool
+) -> list[Command]:
+    return history.log(
+        options.schema,
+        migration_id,
+        operation,
+        run,
+        script_role=script_role(script, options),
+        digests=(script.checksum, script.sha256),
+        journalled=not transactional,
+    )
+
+
+def require_together(jobs: Sequence[Job]) -> None:
+    """Refuse scripts that cannot share one transaction, before anything runs."""
+    problems = []
+    for job in jobs:
+        if not job.transactional:
+            problems.append(Problem("runs outside a transaction, so it cannot share one", job.place))
+        elif job.script.directives.isolation:
+            problems.append(Problem("asks for an isolation level of its own", job.place))
+    if problems:
+        raise MigrationsError("nothing was run, since these scripts cannot run in one transaction", problems)

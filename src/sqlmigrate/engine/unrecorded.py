@@ -1,0 +1,80 @@
+"""Run one script on a session with nothing of the history around it, as a shadow database wants it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from sqlmigrate.connection import Command
+from sqlmigrate.engine.stepwise.journal import Sender
+from sqlmigrate.engine.transaction.commit import Uncommitted, commit
+from sqlmigrate.engine.transaction.job import Job
+from sqlmigrate.engine.transaction.run import lost, run_job, undo
+from sqlmigrate.engine.wire.execute import Listener
+from sqlmigrate.engine.wire.pipeline import Step
+from sqlmigrate.engine.wire.session import CONSTRAINTS, PRISTINE, begin, set_up
+from sqlmigrate.errors import Error, ScriptError
+from sqlmigrate.events import ignore
+from sqlmigrate.sql.preflight import preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.events import Observer
+    from sqlmigrate.sql.script import Script, Statement
+
+    Around = Callable[[Statement, Callable[[], None]], None]
+
+_NO_CLAIM = Command("SELECT")
+
+
+def run_script(
+    connection: Connection,
+    migration_id: str,
+    operation: str,
+    script: Script,
+    *,
+    transactional: bool,
+    options: Options,
+    info: ServerInfo,
+    observer: Observer = ignore,
+    around: Around | None = None,
+) -> None:
+    """Run a script as `apply` and `rollback` do, without history and journal.
+
+    In a transaction it is sent in one go; with `around` it is sent statement by statement, each by `around`, which gets
+    the statement and what runs it. Raises ScriptError where the script must not run, ExecutionError with the place; of
+    a script in a transaction nothing is left then.
+    """
+    for problem in preflight(script, transactional=transactional):
+        raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
+    job = Job(migration_id, operation, script, transactional, _NO_CLAIM, (), versions=options.versions)
+    listener = Listener(migration_id, script, observer)
+    if transactional and around is None:
+        run_job(connection, job, options, info, listener)
+        return
+    try:
+        _one_by_one(Sender(connection, job, listener), options, info, around or (lambda _, run: run()))
+    except psycopg.OperationalError as error:
+        if not connection.closed:
+            raise  # of somebody who listens
+        raise lost(job, error) from None
+    except Error:
+        undo(connection)
+        raise
+
+
+def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Around) -> None:
+    job = sender.job
+    sender.send(Step(PRISTINE))
+    opening = [begin(job.script)] if job.transactional else []
+    sender.send(*map(Step, [*opening, *set_up(job.migration_id, job.script, options, info)]))
+    for statement in job.script.statements():
+        around(statement, partial(sender.run, statement))
+    if job.transactional:
+        sender.send(Step(CONSTRAINTS))
+        commit(sender.connection, Uncommitted((job,), sender.listener))

@@ -1,0 +1,156 @@
+"""The worker session: pristine and set up anew for every script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from sqlmigrate.connection import OWN_PATH, Command
+from sqlmigrate.connection.silence import settled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.sql.script import Script
+
+_WITH_TRANSACTION_TIMEOUT = 170000
+_NAME_BYTES = 63  # NAMEDATALEN - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait.
+
+    `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
+    """
+
+    schema: str = "sqlmigrate"
+    history_owners: tuple[str, ...] = ()
+    role: str | None = None
+    search_path: str | None = None
+    lock_timeout: int = 2_000
+    statement_timeout: int = 0
+    lock_budget: int = 600_000
+    wait_lock: int = 300_000
+    single_transaction: bool = False
+    resume_at: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+# DISCARD ALL resets role, session authorization, settings, temporary tables, plans, LISTEN and advisory locks
+PRISTINE = Command("DISCARD ALL")
+
+# whatever comes next is our own SQL: see `connection.OWN_PATH`
+OURS = Command(OWN_PATH)
+
+# the same as far as a transaction allows it, for scripts that share one
+CLEARED = tuple(
+    map(
+        Command,
+        (
+            "RESET SESSION AUTHORIZATION",
+            "RESET ROLE",
+            "RESET ALL",
+            "CLOSE ALL",
+            "DEALLOCATE ALL",
+            "UNLISTEN *",
+            "DISCARD TEMP",
+            "DISCARD SEQUENCES",
+            "SELECT pg_catalog.pg_advisory_unlock_all()",
+        ),
+    )
+)
+
+COMMIT = Command("COMMIT")
+SETTINGS = "SELECT pg_catalog.set_config("
+"""How the command of `settings` begins."""
+
+# deferred constraints and triggers speak here, as the role of the script, and not at COMMIT
+CONSTRAINTS = Command("SET CONSTRAINTS ALL IMMEDIATE")
+
+# the same at the end of a transaction that several scripts share
+SHARED_CONSTRAINTS = Command(CONSTRAINTS.sql)
+
+# a cursor WITH HOLD would run its query, and the functions in it, at COMMIT
+NO_CURSORS = Command("CLOSE ALL")
+
+# whatever the script did to its session, the history is written by the login role, with no operators but PostgreSQL's
+# own, in UTF-8 and without a time limit
+BACK_TO_LOGIN = (
+    Command("SET statement_timeout TO 0"),
+    Command("RESET SESSION AUTHORIZATION"),
+    Command("RESET ROLE"),
+    Command("SET LOCAL search_path TO pg_catalog, pg_temp"),
+    Command("SET client_encoding TO 'UTF8'"),
+)
+
+
+def application_name(migration_id: str) -> str:
+    """Give the application_name of a script's session, cut where PostgreSQL would cut it with a NOTICE: at 63 bytes.
+
+    It is cut between two characters, in UTF-8.
+    """
+    return f"sqlmigrate: {migration_id}".encode()[:_NAME_BYTES].decode(errors="ignore")
+
+
+def begin(script: Script) -> Command:
+    """Give the BEGIN of a script; its isolation level cannot be set once the history row is written."""
+    level = script.directives.isolation
+    return Command(f"BEGIN ISOLATION LEVEL {level.upper()}" if level else "BEGIN")
+
+
+def setting_values(script: Script, options: Options, info: ServerInfo, migration_id: str) -> dict[str, str]:
+    """Give every setting that a script runs under; the script's own directives go first."""
+    own = script.directives
+    lock = options.lock_timeout if own.lock_timeout is None else own.lock_timeout
+    statement = options.statement_timeout if own.statement_timeout is None else own.statement_timeout
+    values = {
+        "lock_timeout": str(lock),
+        "statement_timeout": str(statement),
+        "application_name": application_name(migration_id),
+    }
+    if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
+        values["transaction_timeout"] = "0"
+    return values
+
+
+def settings(script: Script, options: Options, info: ServerInfo, migration_id: str) -> Command:
+    """Give one command that makes the settings of a script, and of `be_patient`, which DISCARD ALL has dropped."""
+    values = setting_values(script, options, info, migration_id)
+    calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
+    return Command(f"SELECT {calls}, {settled()}", tuple(values.values()))
+
+
+def search_path(script: Script, options: Options) -> Command:
+    """Give the command after which a script's names are looked up: nothing of ours may follow it."""
+    path = options.search_path if script.directives.search_path is None else script.directives.search_path
+    if path is None:
+        return Command("RESET search_path")
+    # SET would not take every text that is a search_path, such as $user
+    return Command("SELECT pg_catalog.set_config('search_path', $1, false)", (path,))
+
+
+def script_role(script: Script, options: Options) -> str | None:
+    """Give the role that a script runs as, or None for the login role."""
+    return script.directives.role or options.role
+
+
+def set_role(role: str) -> Command:
+    """Give the SET ROLE of a script."""
+    return Command(f"SET ROLE {sql.Identifier(role).as_string()}")
+
+
+def set_up(migration_id: str, script: Script, options: Options, info: ServerInfo) -> list[Command]:
+    """Give what makes a session the script's own, with nothing of ours in between."""
+    role = script_role(script, options)
+    made = [OURS, settings(script, options, info, migration_id), search_path(script, options)]
+    return [*made, set_role(role)] if role else made
+
+
+def back_to_script(script: Script, options: Options) -> list[Command]:
+    """Give what lets the rest of a transaction, its COMMIT, run with the script's rights: behind what we wrote."""
+    role = script_role(script, options)
+    return [Command(f"SET LOCAL ROLE {sql.Identifier(role).as_string()}")] if role else []

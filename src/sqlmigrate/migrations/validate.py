@@ -1,0 +1,71 @@
+"""Check a directory of migrations offline: everything that `apply` and `rollback` would refuse, and some more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import MigrationsError, Place, Problem
+from sqlmigrate.migrations import files as migrations
+from sqlmigrate.sql.preflight import preflight
+from sqlmigrate.sql.statement.parse import complaints
+from sqlmigrate.sql.unread import unread_directives
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlmigrate.migrations.files import Migration
+    from sqlmigrate.sql.script import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The migrations in order, where the files allow one, and all problems, errors first.
+
+    `contents_checked` is False where the files allow no order: what stands in them is then not judged yet.
+    """
+
+    ordered: tuple[Migration, ...]
+    problems: tuple[Problem, ...]
+    contents_checked: bool = True
+
+
+def validate(directory: Path) -> Report:
+    """Check every file of a migrations directory; raises nothing for what is wrong in them."""
+    try:
+        found = migrations.load(directory)
+    except MigrationsError as error:
+        if not error.problems:
+            raise
+        return Report((), error.problems, contents_checked=False)
+    problems = list(found.warnings)
+    for migration in found.ordered:
+        for script, transactional in migration.scripts():
+            problems += _script_problems(script, transactional=transactional)
+        problems += _empty(migration)
+    return Report(found.ordered, tuple(sorted(problems, key=lambda problem: problem.warning)))
+
+
+def _script_problems(script: Script, *, transactional: bool) -> list[Problem]:
+    refused = preflight(script, transactional=transactional)
+    unread = unread_directives(script.path, script.text) if script.text is not None else []
+    return (refused or list(_syntax(script))) + unread
+
+
+def _syntax(script: Script) -> Iterator[Problem]:
+    hint = "PostgreSQL itself will judge it: our parser may be older than your server"
+    for piece in script.pieces():
+        for complaint in complaints(piece.text):
+            place = script.place(piece, complaint.offset)
+            yield Problem(complaint.message, place, hint, warning=True)
+
+
+def _empty(migration: Migration) -> list[Problem]:
+    """Warn of a pair that `new` made and nobody has written, and of a rollback that undoes nothing of a script."""
+    script, rollback = migration.script, migration.rollback
+    if not any(script.pieces()):
+        return [Problem("this script has no statement, so it changes nothing", Place(script.path), warning=True)]
+    if rollback is None or any(rollback.pieces()):
+        return []
+    return [Problem("this rollback script has no statement, so it undoes nothing", Place(rollback.path), warning=True)]

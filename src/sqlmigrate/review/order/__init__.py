@@ -1,0 +1,1 @@
+"""Whether a late migration may still run on what came after it."""

@@ -1,0 +1,141 @@
+"""From the settings of a project to its report: read the target, if there is one, then open a shadow and review."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from sqlmigrate import connection as connections
+from sqlmigrate import history, roundtrip, shadow
+from sqlmigrate.errors import UsageError, redact
+from sqlmigrate.events import ignore
+from sqlmigrate.migrations import files
+from sqlmigrate.review import statistics
+from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.roundtrip import Base
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.events import Observer
+    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.review import model
+    from sqlmigrate.review.model import Report
+    from sqlmigrate.shadow import TargetFacts
+    from sqlmigrate.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the target has told, before the shadow is opened."""
+
+    facts: TargetFacts | None = None
+    applied: tuple[str, ...] | None = None
+    base: Base | None = None
+    figures: model.Target | None = None
+    notes: tuple[str, ...] = ()
+
+
+def review_project(
+    config: Config,
+    options: Options,
+    ids: Collection[str] = (),
+    *,
+    target: Target | None = None,
+    stats: Path | None = None,
+    base: str = "replay",
+    superuser: bool = False,
+    observer: Observer = ignore,
+) -> Report:
+    """Review the migrations of these ids, or those that are pending; without a target, all of them.
+
+    The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
+    instead, from a file; `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the
+    shadow raises.
+    """
+    found = files.load(config.migrations, one_by_one=True)
+    seen = _look(config, target, base) if target is not None else _Seen()
+    settings = None
+    if stats is not None:
+        figures = statistics.from_file(stats)
+        settings = None if seen.facts else figures.settings
+        seen = replace(seen, figures=figures.target)
+    wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
+    scripts = [script for migration in found.ordered for script, _ in migration.scripts()]
+    asked = shadow.wanted(config, scripts, target=seen.facts, settings=settings, base=base, superuser=superuser)
+    with shadow.opened(asked) as opened:
+        notes = [*seen.notes, *_warnings(found, wanted)]
+        if not wanted and found.ordered:
+            notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
+        if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
+            notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
+        question = Question(
+            found,
+            tuple(wanted),
+            seen.applied,
+            seen.base,
+            seen.figures,
+            settings_from=stats.name if settings and stats else "the target",
+            notes=tuple(notes),
+            api_roles=config.api_roles,
+        )
+        return review(question, opened, options, observer)
+
+
+def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
+    """Give the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
+    others = {item.script.path for item in found.ordered if item not in wanted}
+    counted = 0
+    for problem in found.warnings:
+        if problem.message == files.NO_ROLLBACK and problem.place and problem.place.path in others:
+            counted += 1
+        else:
+            yield str(problem)
+    if counted:
+        have = "migration has" if counted == 1 else "migrations have"
+        yield f"{counted} other {have} no rollback script, and cannot be rolled back"
+
+
+def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], variable: str | None) -> list[Migration]:
+    """Give the named migrations, or those that are pending.
+
+    Raises UsageError for a named one that is applied already: it cannot be tried on top of itself.
+    """
+    chosen = roundtrip.chosen(found, ids)
+    done = set(applied)
+    if ids and (twice := [item.migration_id for item in chosen if item.migration_id in done]):
+        hint = "name no database, to review it after the migrations before it"
+        if variable is not None:
+            hint += f": env -u {variable} sqlmigrate review {' '.join(ids)}"
+        raise UsageError(
+            f"{', '.join(twice)} is applied in the target already, so it cannot be tried on top of it", hint=hint
+        )
+    return [item for item in chosen if item.migration_id not in done]
+
+
+def _look(config: Config, target: Target, base: str) -> _Seen:
+    with connections.session(target.conninfo) as session:
+        facts = shadow.read_facts(session)
+        applied = tuple(
+            row.migration_id
+            for row in history.read(session, config.history_schema, owners=config.history_owners).applied
+        )
+        notes: tuple[str, ...] = ()
+        figures = None
+        try:
+            figures = statistics.read_statistics(
+                session, name=connections.database_of(session), history_schema=config.history_schema
+            )
+        except psycopg.Error as error:
+            reason = error.diag.message_primary or redact(str(error).strip())
+            notes = (f"the target's figures could not be read: {reason}",)
+    start = None
+    if base == "dump":
+        dump = shadow.dump(target.conninfo, major=facts.major, history_schema=config.history_schema)
+        start = Base(dump, frozenset(applied))
+    return _Seen(facts, applied, start, figures, notes)

@@ -1,0 +1,384 @@
+"""Review migrations: trace both directions on a shadow, look for hazards, prove the rollback, and report."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from sqlmigrate import __version__
+from sqlmigrate import connection as connections
+from sqlmigrate.config import API_ROLES
+from sqlmigrate.errors import Error, ScriptError, as_bug
+from sqlmigrate.events import BugMet, ScriptStarted, ignore
+from sqlmigrate.review import assemble, model, statistics
+from sqlmigrate.review.advice import Advice
+from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.order.out_of_order import answer
+from sqlmigrate.review.squawk import lint
+from sqlmigrate.review.trace.tracer import Trace, trace
+from sqlmigrate.review.whereabouts import asks_where
+from sqlmigrate.roundtrip import (
+    ORDINARY,
+    PROVEN,
+    Ground,
+    Runner,
+    back,
+    find_samples,
+    forward,
+    lacks_rights,
+    proofs,
+    round_trips,
+)
+from sqlmigrate.schema.diff import as_json, as_text, compare
+from sqlmigrate.schema.read import read_schema
+from sqlmigrate.shadow import OTHER_ZONE
+from sqlmigrate.sql.preflight import preflight
+from sqlmigrate.sql.zones import depends_on_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.events import Observer
+    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.review.model import Finding, Proof, Report
+    from sqlmigrate.review.squawk import Lint
+    from sqlmigrate.roundtrip import Base, LeftOut, RoundTrip, Way
+    from sqlmigrate.schema import Schema
+    from sqlmigrate.schema.read import Snapshot
+    from sqlmigrate.shadow import Shadow, ShadowDatabase
+
+_MOVING = ("DO", "CALL")
+_ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may write less anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to review: the `wanted` migrations, on top of those that are `applied`, in the order in which they were.
+
+    Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
+    to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
+    settings come from, `api_roles` are the roles behind which an API puts everybody.
+    """
+
+    migrations: Migrations
+    wanted: tuple[Migration, ...]
+    applied: tuple[str, ...] | None = None
+    base: Base | None = None
+    target: model.Target | None = None
+    settings_from: str = "assumed"
+    notes: tuple[str, ...] = ()
+    api_roles: tuple[str, ...] = API_ROLES
+
+
+def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
+    """Review migrations on a shadow that has what they need; see `shadow.wanted`.
+
+    `observer` hears which migration is begun, first of those whose undo is to be proven, then of all.
+    A script that fails is a verdict and no error; where one of those before the wanted ones fails, these are reviewed
+    without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
+    """
+    options = replace(options, versions=shadow.versions)
+    scripts = [(migration, *pair) for migration in question.wanted for pair in migration.scripts()]
+    linted = lint([(script, transactional) for _, script, transactional in scripts], major=shadow.major)
+    findings = {id(item[1]): found for item, found in zip(scripts, linted.findings, strict=True)}
+    trips = _trips(question, shadow, options, observer)
+    with ExitStack() as stack:
+        reviewer = _Reviewer(question, shadow, options, observer, findings, trips, stack)
+        names = _announced("review", [item.migration_id for item in question.wanted], observer)
+        found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
+        notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
+    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+
+
+def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:
+    """Say what could not be applied before something that was reviewed, and where a right was missing, what to do."""
+    reviewed = {item.migration_id for item in found}
+    for item in missing:
+        why = f": {item.error}" if item.error else ""
+        if item.migration_id not in reviewed:
+            yield f"{item.migration_id} could not be applied on the shadow, so what follows was tried without it{why}"
+    if private and any(lacks_rights(item.error) for item in missing):
+        yield ORDINARY
+
+
+def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model.Migration, ...]) -> Report:
+    target = question.target
+    touched = {name for item in found for name in _tables(item)}
+    return model.Report(
+        model.worst(tuple(item.verdict for item in found)),
+        assemble.headline(found),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
+        found,
+        statistics.relevant(target, touched) if target else None,
+        (*question.notes, *shadow.notes),
+        tuple(_not_checked(question, shadow, linted, found)),
+        _settings(question, shadow),
+        shadow.isolation,
+    )
+
+
+def _settings(question: Question, shadow: Shadow) -> model.Settings:
+    found = shadow.settings
+    return model.Settings("assumed" if shadow.assumed else question.settings_from, str(found), **found.as_json())
+
+
+def _tables(item: model.Migration) -> Iterable[str]:
+    """Give the tables that a migration locks, in either direction."""
+    for direction in (item.apply, item.rollback):
+        yield from (hold.lock.name for hold in direction.holds) if direction else ()
+
+
+def _not_checked(
+    question: Question, shadow: Shadow, linted: Lint, found: Sequence[model.Migration]
+) -> Iterable[model.NotChecked]:
+    kept = f"what kept them from this machine: {shadow.isolation}"
+    yield model.NotChecked("what the scripts do outside of PostgreSQL", kept)
+    if linted.why_not:
+        yield model.NotChecked("squawk's rules", linted.why_not)
+    if question.target is None:
+        yield model.NotChecked(
+            "the size of the tables", "no target was given; name one, or a file of `sqlmigrate stats` with --stats"
+        )
+    if shadow.assumed:
+        yield model.NotChecked(
+            "what the settings of the target change", f"they are not known; assumed: {shadow.settings}"
+        )
+    moving = [item.migration_id for item in found if any(part.kind in _MOVING for part in item.apply.statements)]
+    if moving:
+        yield model.NotChecked(
+            f"what DO blocks and procedures do to other rows ({', '.join(moving)})",
+            "they were run once, on the rows that the shadow has; loops and conditions may do more on the target",
+        )
+    if any(part.kind in ("UPDATE", "DELETE", "INSERT", "MERGE") for item in found for part in item.apply.statements):
+        yield model.NotChecked(
+            "how long changes of rows take", "it depends on rows and plans: EXPLAIN them on the target"
+        )
+    for item in found:
+        for direction in (item.apply, item.rollback):
+            if direction and direction.error:
+                yield model.NotChecked(f"{direction.path} behind its error", "what comes behind it was not run")
+
+
+def _announced(operation: str, names: Sequence[str], observer: Observer) -> Iterator[str]:
+    for number, name in enumerate(names, 1):
+        observer(ScriptStarted(name, operation, number, len(names)))
+        yield name
+
+
+def _trips(question: Question, shadow: Shadow, options: Options, observer: Observer) -> dict[str, Proof]:
+    """Give the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
+    samples, _ = find_samples(question.migrations)
+    known, missing = {}, []
+    for migration in question.wanted:
+        proof = _recorded(question.migrations, migration, shadow)
+        if proof is None:
+            missing.append(migration.migration_id)
+        else:
+            known[migration.migration_id] = proof
+    if missing:
+        trips = round_trips(
+            question.migrations, missing, shadow, options, samples=samples, base=question.base, fingerprints=False
+        )
+        for _, trip in zip(_announced("roundtrip", missing, observer), trips, strict=True):
+            known[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
+            if trip.bug is not None:
+                observer(BugMet(trip.migration_id, trip.bug.report))
+    return known
+
+
+def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
+    """Give the recorded proof of a pair if it is a good one of these very files, made under these settings."""
+    try:
+        notes = proofs.require(migrations, [migration], major=shadow.major)
+    except Error:  # also of a file that cannot be read as a proof
+        return None
+    path = proofs.path_of(migrations, migration.migration_id)
+    found = proofs.read(path)
+    if found is None or dict(found.settings) != shadow.settings.unusual:
+        return None
+    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path))
+
+
+def _proof(trip: RoundTrip, *, with_data: bool) -> Proof:
+    lines = [f"tried without {name}, which could not be applied" for name in trip.without]
+    lines += [f"found in time zone {trip.zone}; the target's is not known"] if trip.zone else []
+    lines += [*as_text(trip.differences), *map(str, trip.data), *as_text(trip.again), *map(str, trip.data_again)]
+    lines += [f"no sample row shows that this comes back: {name}" for name in trip.lost]
+    lines += [str(problem) for problem in (*trip.expectations, *trip.not_tried)]
+    if trip.failure is not None:
+        lines.append(f"{trip.failure.step} failed: {trip.failure.error}")
+    return model.Proof(trip.verdict.value, tuple(lines), with_data and trip.verdict in PROVEN)
+
+
+def _depends_on_zone(migration: Migration) -> bool:
+    try:
+        return depends_on_zone(migration.scripts())
+    except Error:  # a script that cannot be read says so when it is its turn
+        return False
+
+
+@dataclass(slots=True)
+class _Reviewer:
+    """Brings the ground forward, migration by migration, and traces the wanted ones on copies of it."""
+
+    question: Question
+    shadow: Shadow
+    options: Options
+    observer: Observer
+    findings: dict[int, tuple[Finding, ...]]
+    proofs: dict[str, Proof]
+    stack: ExitStack
+    left_out: tuple[LeftOut, ...] = ()
+    info: ServerInfo = field(init=False)
+
+    def reviewed(self) -> Iterable[model.Migration]:
+        """Give the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
+        ground = Ground(self.shadow, self.stack)
+        runner = Runner(self.shadow, self.options)
+        if self.question.base is not None:
+            self.shadow.restore(ground.database, self.question.base.dump)
+        with connections.session(ground.database.conninfo) as connection:
+            self.info = runner.probed(connection)
+        for migration in self._applied():
+            runner.replay(migration, ground)
+        wanted = {item.migration_id for item in self.question.wanted}
+        for migration in self._pending():
+            if migration.migration_id in wanted:
+                yield self._guarded(migration, ground, runner)
+            else:
+                runner.replay(migration, ground)
+            self.left_out = tuple(ground.left_out)
+
+    def _guarded(self, migration: Migration, ground: Ground, runner: Runner) -> model.Migration:
+        """Review one migration; a mistake of ours is its verdict, and the others are reviewed all the same."""
+        left_out = tuple(ground.left_out)
+        try:
+            found = self._one(migration, ground)
+        except ScriptError as error:  # it is this migration's verdict, like a mistake of ours
+            found = assemble.stopped(migration, str(error))
+            runner.replay(migration, ground)
+        except (Error, psycopg.OperationalError):
+            raise  # of the shadow's server, without which nothing goes on
+        except Exception as error:  # noqa: BLE001  it is this migration's verdict
+            bug = as_bug(error)
+            self.observer(BugMet(migration.migration_id, bug.report))
+            found = assemble.stopped(migration, bug.message, bug=bug.message)
+            runner.replay(migration, ground)
+        notes = [f"tried without {item.migration_id}, which could not be applied before it" for item in left_out]
+        return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))
+
+    def _applied(self) -> list[Migration]:
+        """Give what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
+        if self.question.base is not None or self.question.applied is None:
+            return []
+        return [self.question.migrations.named(name) for name in self.question.applied]
+
+    def _pending(self) -> list[Migration]:
+        """Give what comes up to the last wanted one and is not applied."""
+        ordered = self.question.migrations.ordered
+        wanted = {item.migration_id for item in self.question.wanted}
+        last = max((at for at, item in enumerate(ordered) if item.migration_id in wanted), default=-1)
+        done = set(self.question.applied or ()) | (self.question.base.applied if self.question.base else set())
+        return [item for item in ordered[: last + 1] if item.migration_id not in done or item.migration_id in wanted]
+
+    def _one(self, migration: Migration, ground: Ground) -> model.Migration:
+        reached = False
+        elsewhere = self.shadow.assumed and _depends_on_zone(migration)
+        with ground.copy(keep=lambda: reached) as copy:
+            with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
+                applied = self._traced(migration, forward(migration), copy, ground.known)
+                up = self._direction(forward(migration), applied, ground.database)
+                down = self._rollback(migration, copy, applied)
+            changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
+            reached = up.error is None
+        if isinstance(applied, Trace) and reached:
+            ground.known = applied.after
+        else:
+            ground.leave_out(migration, None if isinstance(applied, str) else applied.error)
+        proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
+        late = self._out_of_order(migration)
+        return model.Migration(
+            migration.migration_id,
+            up,
+            down,
+            proof,
+            tuple(as_json(changes)),
+            tuple(as_text(changes)),
+            migration.depends,
+            late,
+            assemble.verdict(up, down, proof, late),
+            notes=(
+                *((_ELSEWHERE,) if elsewhere else ()),
+                *(note for script, _ in migration.scripts() for note in asks_where(script)),
+            ),
+        )
+
+    def _rollback(self, migration: Migration, database: ShadowDatabase, applied: Trace | str) -> model.Direction | None:
+        if (way := back(migration)) is None:
+            return None
+        if isinstance(applied, str) or applied.error is not None:
+            error = "was not tried, since the migration could not be applied"
+            return assemble.not_run(way.script, "rollback", error, transactional=way.transactional)
+        with self.shadow.clone(database) as copy:
+            down = self._traced(migration, way, copy, applied.after)
+            return self._direction(way, down, database)
+
+    def _traced(self, migration: Migration, way: Way, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
+        """Trace a script, or say why it must not run."""
+        problems = preflight(way.script, transactional=way.transactional)
+        if problems:
+            return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
+        return trace(
+            self.shadow,
+            database,
+            migration.migration_id,
+            way.operation,
+            way.script,
+            transactional=way.transactional,
+            options=self.options,
+            info=self.info,
+            since=known,
+        )
+
+    def _direction(self, way: Way, traced: Trace | str, base: ShadowDatabase) -> model.Direction:
+        """Describe a script; `base` is the database that it was run on a copy of."""
+        operation: assemble.Operation = "rollback" if way.operation == "rollback" else "apply"
+        if isinstance(traced, str):
+            return assemble.not_run(way.script, operation, traced, transactional=way.transactional)
+        role = way.script.directives.role or self.options.role or self.shadow.owner
+        context = Context(traced, role, self.question.api_roles)
+        advice = Advice(self.shadow, base, way.script, self.options, self.info, way.transactional)
+        hazards = check(context, judged=advice.judged)
+        findings = self.findings.get(id(way.script), ())
+        return assemble.direction(traced, hazards, operation, findings, self.question.target)
+
+    def _schema_behind(self, database: ShadowDatabase, several: Sequence[Migration]) -> Schema:
+        runner = Runner(self.shadow, self.options)
+        with connections.session(database.conninfo) as connection:
+            for migration in several:
+                runner.run(connection, migration, forward(migration))
+            return read_schema(connection).schema
+
+    def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
+        """Answer for a migration that comes behind others which stand after it."""
+        if self.question.applied is None:
+            return None
+        order = [item.migration_id for item in self.question.migrations.ordered]
+        place = order.index(migration.migration_id)
+        applied = [self.question.migrations.get(name) for name in self.question.applied]
+        present = [item for item in applied if item is not None]
+        later = [item for item in present if order.index(item.migration_id) > place]
+        if not later:
+            return None
+        if self.question.base is not None:
+            ids = tuple(item.migration_id for item in later)
+            return model.OutOfOrder("unknown", ids, lines=("a dump cannot be taken back to before them",))
+        earlier = [item for item in present if item not in later]
+        return answer(self.shadow, migration, earlier, later, self._schema_behind)

@@ -1,0 +1,247 @@
+"""One run of a script on a shadow database, with everything that is read around each of its statements."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from sqlmigrate import connection as connections
+from sqlmigrate.engine.stepwise.words import WANTS_OUT
+from sqlmigrate.engine.unrecorded import run_script
+from sqlmigrate.errors import Error, ExecutionError
+from sqlmigrate.review.trace.follow import Follower, Step, aside
+from sqlmigrate.review.trace.observe import Key, folded, read_locks, read_named, read_relations, read_scans, scanned
+from sqlmigrate.review.trace.waiting import from_table, made_to_wait, obstacles
+from sqlmigrate.sql.scan import skip_gap
+from sqlmigrate.sql.statement.command import DATA, HIDING, changes_catalog, command
+from sqlmigrate.sql.statement.parse import Kind, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.review.model import Source
+    from sqlmigrate.review.trace.observe import Named, Relation, Relations
+    from sqlmigrate.schema.read import Snapshot
+    from sqlmigrate.shadow import ShadowDatabase
+    from sqlmigrate.sql.script import Script, Statement
+
+    Run = Callable[[], None]
+
+APPLICATION = "sqlmigrate: review"
+_LOCKS_NOTHING = frozenset({"SET", "RESET"})
+_TAKING_BACK = frozenset({"ROLLBACK", "ABORT"})
+_SET_LOCAL = re.compile(r"set\s+local\s+([\w.]+)", re.IGNORECASE)
+_CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
+_DROPS_MORE = re.compile(r"\bDROP\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
+_MAY_DROP = ("DROP", "ALTER", "DO")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was read at one statement; levels of locks are folded.
+
+    `block` numbers the transactions of the script: statements with the same number share one. `plain` says that the
+    same statement without its CASCADE would have done as well; None where it has none, or could not be tried. `blind`
+    says that its locks could not be read.
+    """
+
+    statement: Statement
+    command: str
+    locks: dict[Key, int]
+    held: dict[Key, int]
+    block: int = 0
+    step: Step = field(default_factory=Step)
+    scans: list[Relation] = field(default_factory=list)
+    plain: bool | None = None
+    blind: bool = False
+    notes: list[str] = field(default_factory=list)
+    source: Source = "seen"
+
+
+@dataclass(slots=True)
+class Pass:
+    """One run of a script; `found` grows statement by statement.
+
+    `apart` gives each statement a transaction of its own, also in a block from BEGIN to COMMIT. `follow` reads the
+    catalog too, beginning with what `since` knows of it.
+    """
+
+    database: ShadowDatabase
+    migration_id: str
+    operation: str
+    script: Script
+    options: Options
+    info: ServerInfo
+    transactional: bool = False
+    apart: bool = False
+    follow: bool = False
+    since: Snapshot | None = None
+    leave_out: tuple[str, ...] = ()
+    found: list[Seen] = field(default_factory=list)
+    relations: Relations = field(default_factory=dict)
+    named: dict[Key, Named] = field(default_factory=dict)
+    follower: Follower | None = None
+    _held: dict[Key, int] = field(default_factory=dict)
+    _scans: dict[int, int] | None = field(default_factory=dict)
+    _block: int = 0
+
+    def run(self) -> Error | None:
+        """Run the script to its end or to its first error."""
+        with connections.session(self.database.conninfo, application_name=APPLICATION) as connection:
+            if self.follow:
+                self.follower = Follower(connection, since=self.since, leave_out=self.leave_out)
+            self.relations = self.follower.relations if self.follower else read_relations(connection)
+            self.named = read_named(connection)
+            try:
+                run_script(
+                    connection,
+                    self.migration_id,
+                    self.operation,
+                    self.script,
+                    transactional=self.transactional,
+                    options=self.options,
+                    info=self.info,
+                    around=lambda statement, run: self._around(connection, statement, run),
+                )
+            except Error as error:
+                return error
+        return None
+
+    def followed(self) -> Follower:
+        """Give what followed the catalog; only behind a run that was asked to `follow`."""
+        if self.follower is None:  # pragma: no cover  the caller's mistake
+            raise Error("this run did not follow the catalog")
+        return self.follower
+
+    def _around(self, connection: Connection, statement: Statement, run: Run) -> None:
+        kind = classify(statement.text)
+        in_block = connection.info.transaction_status == TransactionStatus.INTRANS
+        if not in_block:
+            self._block += 1
+            self._scans = None
+        seen = Seen(statement, command(statement.text), {}, dict(self._held), self._block)
+        seen.step = self.follower.standing() if self.follower else seen.step
+        if kind is Kind.TRANSACTION_CONTROL:
+            run()
+        elif in_block:
+            self._inside(connection, seen, run)
+            if self.apart and not self.transactional:
+                self._end(connection, statement)
+                connection.execute("BEGIN")
+        elif kind is Kind.NOT_IN_TRANSACTION:
+            self._outside(connection, seen, run)
+        else:
+            self._wrapped(connection, seen, run)
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            self._held = {}
+        self._look(connection, seen)
+        self.found.append(seen)
+
+    def _wrapped(self, connection: Connection, seen: Seen, run: Run) -> None:
+        """Run a statement in a transaction for it alone, or outside of any where it turns out to end it itself."""
+        connection.execute("BEGIN")
+        try:
+            self._inside(connection, seen, run)
+        except ExecutionError as error:
+            if error.server is None or error.server.sqlstate not in WANTS_OUT:
+                raise
+            connection.execute("ROLLBACK")
+            self._outside(connection, seen, run)
+            return
+        self._end(connection, seen.statement)
+
+    def _end(self, connection: Connection, statement: Statement) -> None:
+        """End the transaction of one statement; a deferred constraint may refuse it."""
+        _keep_setting(connection, statement)
+        self._held, self._scans = {}, None
+        try:
+            connection.execute("COMMIT")
+        except psycopg.Error as error:
+            message = f"{error.diag.message_primary or error} (found at COMMIT)"
+            raise Error(message, place=self.script.place(statement)) from None
+
+    def _inside(self, connection: Connection, seen: Seen, run: Run) -> None:
+        """Run a statement in the open transaction, and read what it locks and scans there."""
+        quiet = seen.command in _LOCKS_NOTHING
+        if self.follow and not quiet:
+            self._begin(connection, seen)
+        run()
+        if connection.info.transaction_status != TransactionStatus.INTRANS:
+            return
+        if quiet:
+            seen.locks = seen.held = self._held
+            return
+        with connections.undisturbed(connection):
+            locks = folded(read_locks(connection), self.relations, self.named)
+            seen.locks, seen.held, self._held = locks, self._held, locks
+            if self.follow:
+                scans, before = read_scans(connection), self._scans or {}
+                if seen.command not in DATA or seen.command in HIDING:
+                    seen.scans = scanned(before, scans, self.relations)
+                self._scans = scans
+
+    def _begin(self, connection: Connection, seen: Seen) -> None:
+        """Try a CASCADE without it, and read the counters that the transactions before have left in the session.
+
+        The server passes them on only once a second, so a new transaction does not begin at zero.
+        """
+        cascades = seen.command.startswith(_MAY_DROP) and bool(_DROPS_MORE.search(seen.statement.text))
+        if cascades:
+            seen.plain = _runs_plain(connection, seen.statement.text)
+        if self._scans is None or cascades:
+            with connections.undisturbed(connection):
+                self._scans = read_scans(connection)
+
+    def _outside(self, connection: Connection, seen: Seen, run: Run) -> None:
+        """Run a statement outside a transaction, made to wait so that its locks can be read meanwhile."""
+        text = seen.statement.text
+        wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
+        names = {item.oid: self.relations[item.oid].name for item in wanted}
+        pid = connection.info.backend_pid
+        with made_to_wait(self.database.tester_conninfo, pid, names, wanted) as waited:
+            run()
+        found = waited.seen
+        if seen.command in HIDING:
+            seen.blind = True
+            seen.notes.append("it ends transactions itself, so what it locks and reads could not be seen")
+        elif not found and (found := from_table(text, self.relations, wanted)):
+            seen.source = "table"
+            seen.notes.append("its locks are those of PostgreSQL's documentation, since it could not be made to wait")
+        seen.locks = folded(found, self.relations, self.named)
+        if seen.command in ("CREATE INDEX", "REINDEX"):
+            seen.scans = [self.relations[item.oid] for item in wanted]
+
+    def _look(self, connection: Connection, seen: Seen) -> None:
+        back = seen.command in _TAKING_BACK
+        if self.follower is None or not (back or changes_catalog(seen.command)):
+            return
+        with connections.undisturbed(connection), aside(connection):
+            step = self.follower.look(connection)
+        if back:  # what it takes back is no change of its own
+            seen.step = Step(step.before, step.after, step.known)
+        else:
+            seen.step = replace(step, rewrites=()) if seen.command == "TRUNCATE" else step
+
+
+def _runs_plain(connection: Connection, text: str) -> bool:
+    """Tell whether a statement would do the same without CASCADE: RESTRICT refuses where anything else would go."""
+    with suppress(psycopg.Error), aside(connection):
+        connection.execute(_CASCADE.sub("RESTRICT", text).encode())
+        return True
+    return False
+
+
+def _keep_setting(connection: Connection, statement: Statement) -> None:
+    """Keep what SET LOCAL sets for the statements after it, each of which has a transaction of its own here."""
+    if local := _SET_LOCAL.match(statement.text, skip_gap(statement.text, 0)):
+        name = local[1]
+        row = connection.execute("SELECT pg_catalog.current_setting(%s, true)", [name]).fetchone()
+        if row and row[0] is not None:
+            connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", [name, row[0]])

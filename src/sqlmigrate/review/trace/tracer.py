@@ -1,0 +1,219 @@
+"""Run a script on a shadow database and tell what each of its statements really does there.
+
+Pass A runs it as it will run, pass B each statement in a transaction of its own, on a copy: only so is the lock of a
+statement seen that the ones before it hold already. The engine's `run_script` runs both.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlmigrate import connection as connections
+from sqlmigrate.engine.stepwise.words import begins
+from sqlmigrate.errors import Error
+from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
+from sqlmigrate.review.trace.follow import Step
+from sqlmigrate.review.trace.observe import Key, as_locks, read_relations
+from sqlmigrate.review.trace.passes import APPLICATION, Pass
+from sqlmigrate.schema.read import read_schema
+from sqlmigrate.shadow import cluster_wide
+from sqlmigrate.sql.statement.command import HIDING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.review.model import Lock
+    from sqlmigrate.review.trace.objects import Touched
+    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.passes import Seen
+    from sqlmigrate.schema.read import Snapshot
+    from sqlmigrate.shadow import Shadow, ShadowDatabase
+    from sqlmigrate.sql.script import Script, Statement
+
+_ADDS_NO_ROW = (
+    "ALTER",
+    "COMMENT",
+    "CREATE INDEX",
+    "CREATE UNIQUE INDEX",
+    "CREATE TABLE",
+    "DROP",
+    "GRANT",
+    "REVOKE",
+    "SET",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What one statement did; see `model.Statement`, whose fields of the same names these become.
+
+    `step` is what it found in the catalog and what it left there, `block` the number of the transaction that it ran in.
+    `plain` says of a CASCADE that nothing goes but what goes without it, `emptied` are the oids of tables without rows.
+    """
+
+    statement: Statement
+    command: str
+    own: tuple[Lock, ...] | None
+    taken: tuple[Lock, ...]
+    held: tuple[Lock, ...]
+    scans: tuple[Relation, ...] = ()
+    step: Step = field(default_factory=Step)
+    block: int = 0
+    plain: bool | None = None
+    emptied: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def touched(self) -> Touched:
+        """What it made, changed and dropped."""
+        return self.step.touched
+
+    @property
+    def rewrites(self) -> tuple[Relation, ...]:
+        """The relations that were there before the script, had rows, and have another file now."""
+        return tuple(item for item in self.step.rewrites if self._has_rows(item))
+
+    @property
+    def locks(self) -> tuple[Lock, ...]:
+        """Its own locks; where they are not known, those that it added."""
+        return self.taken if self.own is None else self.own
+
+    def _has_rows(self, relation: Relation) -> bool:
+        return self.emptied.isdisjoint((relation.oid, relation.table))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a script did, statement by statement, up to the one that failed, if one did.
+
+    `before` and `after` are the schema; `after` is that before where the script failed in a transaction. `relations`
+    are those that were there before, by oid.
+    """
+
+    operation: str
+    script: Script
+    transactional: bool
+    statements: tuple[Traced, ...]
+    relations: Mapping[int, Relation]
+    before: Snapshot
+    after: Snapshot
+    error: Error | None = None
+    notes: tuple[str, ...] = ()
+
+
+def trace(
+    shadow: Shadow,
+    database: ShadowDatabase,
+    migration_id: str,
+    operation: str,
+    script: Script,
+    *,
+    transactional: bool,
+    options: Options,
+    info: ServerInfo,
+    since: Snapshot | None = None,
+    leave_out: tuple[str, ...] = (),
+) -> Trace:
+    """Run a script in a database and keep what it did there; `database` then holds what the script leaves behind.
+
+    No session may be open in the database, since pass B works in a copy of it. A script that PostgreSQL refuses is no
+    error of the trace: `error` says where, and `statements` end before it.
+    """
+    if not shadow.private and (shared := cluster_wide(script)):
+        return _not_tried(database, operation, script, transactional, shared[0], since, leave_out)
+    alone: list[Seen] | None = None
+    notes: list[str] = []
+    with ExitStack() as stack:
+        if transactional or any(map(begins, script.statements())):
+            copy = stack.enter_context(shadow.clone(database))
+            alone = _alone(Pass(copy, migration_id, operation, script, options, info, apart=True), notes)
+    run = Pass(database, migration_id, operation, script, options, info, transactional=transactional, follow=True)
+    run.since, run.leave_out = since, leave_out
+    error = run.run()
+    follower = run.followed()
+    with connections.session(database.conninfo, application_name=APPLICATION) as connection:
+        after = read_schema(connection, since=follower.snapshot, leave_out=leave_out)
+    statements = tuple(merged(seen, alone, at, run) for at, seen in enumerate(run.found))
+    return Trace(
+        operation, script, transactional, statements, run.relations, follower.first, after, error, tuple(notes)
+    )
+
+
+def _alone(run: Pass, notes: list[str]) -> list[Seen]:
+    """Run each statement in a transaction of its own; the first that cannot ends it, and `notes` say so."""
+    error = run.run()
+    if error is not None:
+        number = len(run.found) + 1
+        notes.append(
+            f"from statement {number} on, locks are shown as they come in the transaction: "
+            f"statement {number} does not run without those before it ({error.message})"
+        )
+    return run.found
+
+
+def _not_tried(
+    database: ShadowDatabase,
+    operation: str,
+    script: Script,
+    transactional: bool,  # noqa: FBT001  passed on from `trace`
+    statement: Statement,
+    since: Snapshot | None,
+    leave_out: tuple[str, ...],
+) -> Trace:
+    with connections.session(database.conninfo, application_name=APPLICATION) as connection:
+        snapshot = read_schema(connection, since=since, leave_out=leave_out)
+        relations = read_relations(connection)
+    message = "was not tried: it would change the shadow's whole server; review it on a private one"
+    error = Error(message, place=script.place(statement))
+    return Trace(operation, script, transactional, (), relations, snapshot, snapshot, error)
+
+
+def merged(seen: Seen, alone: list[Seen] | None, at: int, run: Pass) -> Traced:
+    """Put what both passes saw of a statement together."""
+
+    def words(locks: Mapping[Key, int]) -> tuple[Lock, ...]:
+        return as_locks(locks, run.relations, run.named, source=seen.source)
+
+    added = {key: level for key, level in seen.locks.items() if level > seen.held.get(key, 0)}
+    if seen.blind:
+        own: dict[Key, int] | None = None
+    elif alone is None:
+        own = added
+    else:
+        own = alone[at].locks if at < len(alone) else None
+    known = seen.locks if own is None else own
+    emptied = _emptied(run.found[:at], seen.block)
+    scans = [item for item in seen.scans if item.oid not in emptied]
+    if seen.command in HIDING:
+        # what a block reads in passing says nothing; a check of a constraint or a build of an index does
+        scans = [item for item in scans if known.get(Key(0, item.oid), 0) >= STOPS_WRITES or item in seen.step.rewrites]
+    return Traced(
+        seen.statement,
+        seen.command,
+        None if own is None else words(own),
+        words(added),
+        words(seen.held),
+        tuple(scans),
+        seen.step,
+        seen.block,
+        seen.plain,
+        emptied,
+        tuple(seen.notes),
+    )
+
+
+def _emptied(earlier: Iterable[Seen], block: int) -> frozenset[int]:
+    """Give the tables that a transaction has emptied by TRUNCATE, which keeps others out, and not filled since."""
+    found: set[int] = set()
+    for seen in earlier:
+        if seen.block != block:
+            continue
+        if seen.command == "TRUNCATE":
+            found |= {key.oid for key, level in seen.locks.items() if not key.catalog and level >= STOPS_READS}
+        elif not seen.command.startswith(_ADDS_NO_ROW):
+            found.clear()
+    return frozenset(found)

@@ -1,0 +1,7 @@
+"""One run at a time: the `lock`, and the watcher on its connection that sees who the `blockers` are."""
+
+from __future__ import annotations
+
+from sqlmigrate.runlock.lock import RunLock, held, holder_of, lock_key, to_free
+
+__all__ = ["RunLock", "held", "holder_of", "lock_key", "to_free"]

@@ -1,0 +1,174 @@
+"""Watch our own worker from another connection: who blocks it, and whether its server is still there."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+from psycopg import pq
+
+from sqlmigrate import queries
+from sqlmigrate.connection import connect, settle, silence
+from sqlmigrate.errors import ConnectionFailed, HistoryError
+from sqlmigrate.events import Blocked, Blocker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from psycopg.pq.abc import PGresult
+
+    from sqlmigrate.connection.silence import Session
+    from sqlmigrate.events import Observer
+
+T = TypeVar("T")
+
+_INTERVAL = 0.3  # pg_blocking_pids takes the lock manager's locks: not too often
+_ANSWER_SECONDS = 0.05  # an answer usually comes at once; one that does not is read at the next look
+_SETTLED_SECONDS = 8.0
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Looks up, while the worker is silent, who keeps it from a lock; `blockers` is what was seen last.
+
+    It never waits for an answer. One that does not come for `silence.SECONDS`, or a lost connection, means that the
+    network or the server's host may be gone; the system cannot tell that of the worker while its server takes nothing.
+    """
+
+    conninfo: str
+    connection: Session
+    worker: Session
+    worker_pid: int
+    observer: Observer
+    migration_id: str = ""
+    blockers: tuple[Blocker, ...] = ()
+    unreachable: bool = False
+    _address: tuple[str, int] | None = None
+    _next: float = 0.0
+    _asked: float | None = None
+    _lost: bool = False
+
+    def __post_init__(self) -> None:
+        """Note where the server is, while that is known."""
+        self._address = silence.address_of(self.connection)
+
+    def begin(self, migration_id: str) -> None:
+        """Turn to another script."""
+        self.migration_id, self.blockers = migration_id, ()
+        self._next = time.monotonic() + _INTERVAL
+
+    def look(self) -> None:
+        """Look once, if it is time to; the sessions that are seen for the first time are told to the observer.
+
+        Raises psycopg.OperationalError, with the worker's session closed, where its server is not there any more.
+        """
+        now = time.monotonic()
+        if self._asked is None and now < self._next:
+            return
+        if self._lost:
+            self._require_worker(now)
+            return
+        found = None
+        try:
+            if self._asked is None:
+                self._ask(now)
+            found = self._answer()
+        except (psycopg.Error, OSError, ValueError):
+            self._lost = True
+        if found is not None:
+            self._tell(found)
+        elif self._lost or (self._asked is not None and now > self._asked + silence.SECONDS):
+            self._lost, self._asked = True, None
+            self._require_worker(now)
+
+    def _ask(self, now: float) -> None:
+        self._asked, self._next = now, now + _INTERVAL
+        pgconn = self.connection.pgconn
+        pgconn.send_query_params(queries.load("watch")["blockers"].encode(), [str(self.worker_pid).encode()])
+        pgconn.flush()
+
+    def _answer(self) -> tuple[Blocker, ...] | None:
+        """Take the answer, if it has come."""
+        pgconn = self.connection.pgconn
+        if silence.is_readable(self.connection, _ANSWER_SECONDS):
+            pgconn.consume_input()
+        if pgconn.is_busy():
+            return None
+        found: tuple[Blocker, ...] = ()
+        while result := pgconn.get_result():
+            if result.status == pq.ExecStatus.TUPLES_OK:
+                found = tuple(_blocker(result, row) for row in range(result.ntuples))
+            elif silence.is_farewell(result):
+                self.connection.close()  # so that the run lock is known to be lost, too
+                raise psycopg.OperationalError("the session that watches was ended")
+        self._asked = None
+        return found
+
+    def _tell(self, found: tuple[Blocker, ...]) -> None:
+        if {blocker.pid for blocker in found} - {blocker.pid for blocker in self.blockers}:
+            self.observer(Blocked(self.migration_id, found))
+        self.blockers = found or self.blockers
+
+    def _require_worker(self, now: float) -> None:
+        """Go on without this connection where another one finds the worker's server process."""
+        self._next = now + silence.SECONDS
+        if self._is_there():
+            return
+        self.unreachable = True
+        self.worker.close()
+        raise psycopg.OperationalError(f"the server has not answered for {silence.SECONDS:.0f} seconds")
+
+    def _is_there(self) -> bool:
+        if not silence.is_reachable(self._address):
+            return False
+        try:
+            with elsewhere(self.conninfo) as other:
+                return not _is_gone(other, self.worker_pid)
+        except ConnectionFailed as error:
+            # a server that refuses a session, for there are too many, is there all the same
+            return not isinstance(error.__context__, psycopg.errors.ConnectionTimeout)
+        except psycopg.Error:
+            return False
+
+    def ended(self) -> bool:
+        """Tell, once the worker's session is lost, whether its process has ended, so that what it did is settled."""
+        return self.afterwards(lambda _: True) or False
+
+    def afterwards(self, ask: Callable[[Session], T]) -> T | None:
+        """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted."""
+        if self.unreachable or not silence.is_reachable(self._address):
+            return None
+        try:
+            with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
+                while not _is_gone(other, self.worker_pid):
+                    time.sleep(0.1)
+                return ask(other)
+        except (ConnectionFailed, HistoryError, psycopg.Error):
+            return None
+
+
+@contextmanager
+def elsewhere(conninfo: str, *, seconds: float = silence.LOOK_UP_SECONDS) -> Iterator[Session]:
+    """Open another session to a server that may be gone; psycopg.OperationalError ends it after so many seconds."""
+    with closing(connect(conninfo, seconds=int(silence.LOOK_UP_SECONDS))) as other, silence.limited(other, seconds):
+        if other.info.transaction_status == pq.TransactionStatus.INTRANS:
+            # through a pooler in session mode, others were refused; a transaction would always see the same sessions
+            other.rollback()
+            settle(other)
+        yield other
+
+
+def _is_gone(session: Session, pid: int) -> bool:
+    row = session.execute(queries.load("watch")["gone"], [pid]).fetchone()
+    return bool(row and row[0])
+
+
+def _blocker(result: PGresult, row: int) -> Blocker:
+    pid, role, application, client, state, seconds, query = (
+        None if (value := result.get_value(row, column)) is None else value.decode(errors="replace")
+        for column in range(result.nfields)
+    )
+    return Blocker(int(pid or 0), role, application, client, state, float(seconds) if seconds else None, query)

@@ -1,0 +1,136 @@
+"""The run lock: one run at a time in a database.
+
+It is a session advisory lock on a connection of its own, so that no script can release it and no lost worker takes it
+along. It is only ever *tried*: waiting inside `pg_advisory_lock` deadlocks with CREATE INDEX CONCURRENTLY of the other
+run, which waits for our snapshot. It goes away with its session; nothing has to be cleaned up after a kill, unless
+a pooler that makes no session pristine keeps it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import pq
+from psycopg.rows import class_row
+
+from sqlmigrate import queries
+from sqlmigrate.connection import session, settle
+from sqlmigrate.connection.poolers import is_pooled, refuse_transaction_pooler
+from sqlmigrate.connection.silence import SECONDS, is_farewell, is_readable, limited
+from sqlmigrate.errors import ConnectionFailed, RunLockBusy
+from sqlmigrate.events import LockHolder, WaitingForRunLock, ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg.errors import Diagnostic
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.connection.silence import Session
+    from sqlmigrate.events import Observer
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+
+
+class RunLock:
+    """A held run lock; ask `require` before each migration."""
+
+    def __init__(self, connection: Session) -> None:
+        self.connection = connection
+        self._ended = False
+        connection.add_notice_handler(self._listen)
+
+    def require(self) -> None:
+        """Raise ConnectionFailed where the session that holds the lock is gone; costs no round trip."""
+        try:
+            while not self._ended and is_readable(self.connection):
+                self.connection.pgconn.consume_input()
+                self.connection.pgconn.is_busy()  # takes in what has come
+            self._hear_instead_of_an_answer()
+        except (psycopg.Error, OSError, ValueError):
+            self._ended = True
+        if self._ended:
+            raise ConnectionFailed(
+                "the session that held the run lock was lost, so another run may have begun; stopped here",
+                hint="nothing is half done; run the command again",
+            )
+
+    def _hear_instead_of_an_answer(self) -> None:
+        """Hear the last words also where they are the answer to a question of the watcher's, which is on its way."""
+        pgconn = self.connection.pgconn
+        if pgconn.transaction_status != pq.TransactionStatus.ACTIVE or pgconn.is_busy():
+            return
+        while result := pgconn.get_result():
+            self._ended = self._ended or is_farewell(result)
+
+    def _listen(self, diag: Diagnostic) -> None:
+        """Hear the server's last words: the lock is gone with them, a little before the connection is."""
+        self._ended = self._ended or diag.severity_nonlocalized in {"FATAL", "PANIC"}
+
+
+def lock_key(schema: str) -> int:
+    """Give the advisory lock's key for a history schema: the first 8 bytes of a SHA-256, signed."""
+    digest = hashlib.sha256(f"sqlmigrate:{schema}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@contextmanager
+def held(
+    conninfo: str, schema: str, *, wait: float, observer: Observer = ignore, worker: Connection | None = None
+) -> Iterator[RunLock]:
+    """Hold the run lock for a block; waits up to `wait` seconds, then raises RunLockBusy naming the holder.
+
+    With the worker's session given, a pooler in transaction mode is refused first: a lock would stay with it for ever.
+    """
+    with session(conninfo, application_name="sqlmigrate: run lock") as connection:
+        if worker is not None and is_pooled(worker):
+            refuse_transaction_pooler(worker, connection)
+        settle(connection)
+        _acquire(connection, lock_key(schema), wait, observer)
+        yield RunLock(connection)
+
+
+def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> None:
+    deadline = time.monotonic() + wait
+    pause = _FIRST_PAUSE
+    while True:
+        with limited(connection, SECONDS):  # neither question waits for anything
+            if _try(connection, key):
+                return
+            holder = holder_of(connection, key)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            who = f", held by {holder}" if holder else ""
+            raise RunLockBusy(
+                f"another run holds the run lock of this database{who}",
+                hint=f"wait for it, or wait longer with --wait-lock; {to_free(holder)}",
+            )
+        observer(WaitingForRunLock(holder, left))
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def to_free(holder: LockHolder | None) -> str:
+    """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed."""
+    pid = holder.pid if holder else "PID"
+    return (
+        "it goes away with its session: where that run is dead, and a pooler keeps it, end it with "
+        f"SELECT pg_terminate_backend({pid})"
+    )
+
+
+def _try(connection: Connection, key: int) -> bool:
+    row = connection.execute(queries.load("runlock")["try"], [key]).fetchone()
+    return bool(row and row[0])
+
+
+def holder_of(connection: Connection, key: int) -> LockHolder | None:
+    """Look up who holds the lock; pg_locks shows a bigint key as two halves."""
+    unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
+    halves = {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}
+    with connection.cursor(row_factory=class_row(LockHolder)) as cursor:
+        return cursor.execute(queries.load("runlock")["holder"], halves).fetchone()

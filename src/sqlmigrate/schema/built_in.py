@@ -1,0 +1,100 @@
+"""PostgreSQL's own objects, and those of extensions: which of them have been changed, and how they are.
+
+There are thousands, which nearly no script touches, so no snapshot holds them. A database and a copy of it have them
+under the same oids: what a script has changed of them in the copy is read in both, and in neither where it is nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import tuple_row
+
+from sqlmigrate import queries
+from sqlmigrate.schema.blocks import block
+from sqlmigrate.schema.rows import Reader
+from sqlmigrate.schema.session import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
+
+    import psycopg
+
+    from sqlmigrate.schema.rows import Units
+
+    Others = tuple[int, int]
+    """How many rows were not written, and the sum of their oids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment in a database: the first transaction that was still to come, and the rows of then."""
+
+    since: str
+    others: Others
+
+
+def mark(connection: psycopg.Connection[Any]) -> Mark:
+    """Note how PostgreSQL's own objects are now."""
+    row = connection.cursor(row_factory=tuple_row).execute(queries.load("catalog/built_in")["since"]).fetchone()
+    since = str(row[0]) if row else ""
+    return Mark(since, _look(connection, since)[1])
+
+
+def changed(
+    connection: psycopg.Connection[Any],
+    mark: Mark,
+    origin: Callable[[], AbstractContextManager[psycopg.Connection[Any]]],
+) -> set[int]:
+    """Give the units that were written or dropped since; `origin` opens the database that this one is a copy of.
+
+    Of extensions, those that both databases have: what a new one brings along is the extension's.
+    """
+    written, others = _look(connection, mark.since)
+    members = _units(connection, "members", since=mark.since)
+    if others == mark.others and not written | members:
+        return set()
+    with origin() as there:
+        known = _units(there, "are_members", units=list(members))
+        here, before = (_whole(each, mark.since) for each in (connection, there))
+        dropped = {unit for unit, rows in before.items() if here.get(unit) != rows}
+        return _homes(connection, written | known) | _homes(there, dropped)
+
+
+def read_units(connection: psycopg.Connection[Any], units: Iterable[int]) -> Units:
+    """Read these units; one that is not there is empty."""
+    wanted = set(units)
+    if not wanted:
+        return {}
+    major = connection.info.server_version // 10000
+    with reading(connection):
+        rows = connection.cursor(row_factory=tuple_row).execute(block("stamps", "catalogs", major)).fetchall()
+        reader = Reader(connection, major, {name: oid for name, oid, _ in rows})
+        reader.read(wanted, ())
+    return {unit: reader.units.get(unit, {}) for unit in wanted}
+
+
+def _look(connection: psycopg.Connection[Any], since: str) -> tuple[set[int], Others]:
+    rows = _rows(connection, since, whole=False)
+    others = next(((count, oids) for _, written, count, oids in rows if not written), (0, 0))
+    return {unit for unit, written, _, _ in rows if written}, others
+
+
+def _whole(connection: psycopg.Connection[Any], since: str) -> dict[int, int]:
+    return {unit: count for unit, written, count, _ in _rows(connection, since, whole=True) if not written}
+
+
+def _rows(connection: psycopg.Connection[Any], since: str, *, whole: bool) -> list[tuple[Any, ...]]:
+    query = queries.load("catalog/built_in")["rows"]
+    return connection.cursor(row_factory=tuple_row).execute(query, {"since": since, "whole": whole}).fetchall()
+
+
+def _homes(connection: psycopg.Connection[Any], units: set[int]) -> set[int]:
+    return _units(connection, "homes", units=list(units))
+
+
+def _units(connection: psycopg.Connection[Any], name: str, **arguments: object) -> set[int]:
+    query = queries.load("catalog/built_in")[name]
+    return {unit for (unit,) in connection.cursor(row_factory=tuple_row).execute(query, arguments).fetchall()}

@@ -1,0 +1,144 @@
+"""Read a schema, in whole or only what has changed since it was read last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import tuple_row
+
+from sqlmigrate.schema.blocks import block
+from sqlmigrate.schema.model import Schema
+from sqlmigrate.schema.rows import ALWAYS, Reader, as_array
+from sqlmigrate.schema.session import reading
+from sqlmigrate.schema.units import NAMED_BY_OTHERS, NARROW, catalog_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    import psycopg
+
+    from sqlmigrate.schema.model import Name, Value
+    from sqlmigrate.schema.rows import Units
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What two snapshots must share so that their stamps can be compared."""
+
+    server: str
+    leave_out: frozenset[str]
+    cluster: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What the database says before anything is read."""
+
+    origin: Origin
+    catalogs: Mapping[str, int]
+    major: int
+    stamps: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A schema, with what a later reading needs to read only what has changed."""
+
+    schema: Schema
+    origin: Origin = field(repr=False, compare=False)
+    stamps: Mapping[int, int] = field(repr=False, compare=False)
+    units: Units = field(repr=False, compare=False)
+
+    def keeps(self, before: Snapshot) -> bool:
+        """Tell whether every object of an earlier snapshot is there as it was: not dropped, rewritten or changed."""
+        return before.origin == self.origin and all(self.stamps.get(unit) == old for unit, old in before.stamps.items())
+
+
+def read_schema(
+    connection: psycopg.Connection[Any],
+    *,
+    leave_out: Collection[str] = (),
+    cluster: bool = False,
+    since: Snapshot | None = None,
+) -> Snapshot:
+    """Read the schema of a connection's database as its open transaction sees it, or as it is now.
+
+    `leave_out` names schemas that are not ours to compare. `cluster` adds what all databases share: roles, memberships
+    and tablespaces, and where a superuser reads, what ALTER SYSTEM wrote. `since` is any earlier snapshot: what is
+    the same in it, as in a copy of its database, is taken from there.
+
+    It waits, like any reader, for a table that another session holds in ACCESS EXCLUSIVE mode: set lock_timeout.
+    Any role can read the rest, but nobody gets passwords or the connection strings of subscriptions, and options of
+    user mappings show only to those whom PostgreSQL shows them to. Nothing changes in the session.
+    """
+    with reading(connection):
+        now = _look(connection, frozenset(leave_out), cluster=cluster)
+        if since is not None and since.origin == now.origin:
+            units = _only_changed(connection, now, since)
+            if units is not None:
+                return _updated(since, now, units)
+        units = _read(connection, now, now.stamps)
+    return Snapshot(Schema(_objects(units)), now.origin, now.stamps, units)
+
+
+def _look(connection: psycopg.Connection[Any], leave_out: frozenset[str], *, cluster: bool) -> _Now:
+    """Read the stamps, the oids of the catalogs, and what tells this run of this server from any other."""
+    major = connection.info.server_version // 10000
+    facts, stamps = connection.cursor(row_factory=tuple_row), connection.cursor(row_factory=tuple_row)
+    with connection.pipeline():
+        facts.execute(block("stamps", "catalogs", major))
+        stamps.execute(block("stamps", "stamps", major), {"leave_out": list(leave_out)})
+    rows = facts.fetchall()
+    origin = Origin(rows[0][2], leave_out, cluster)
+    return _Now(origin, {name: oid for name, oid, _ in rows}, major, dict(stamps.fetchall()))
+
+
+def _read(connection: psycopg.Connection[Any], now: _Now, units: Iterable[int]) -> Units:
+    reader = Reader(connection, now.major, now.catalogs)
+    files = ["always"]
+    if now.origin.cluster:
+        files += ["cluster", *(["superuser"] if connection.info.parameter_status("is_superuser") == "on" else [])]
+    reader.read(units, files)
+    return reader.units
+
+
+def _only_changed(connection: psycopg.Connection[Any], now: _Now, since: Snapshot) -> Units | None:
+    """Read what has changed, and what depends on it; None where everything has to be read."""
+    before = since.stamps
+    touched = {unit for unit, stamp in now.stamps.items() if before.get(unit) != stamp}
+    touched |= before.keys() - now.stamps.keys()
+    narrow = {now.catalogs[name] for name in NARROW}
+    if any(catalog_of(unit) not in narrow for unit in touched):
+        return None
+    named = {now.catalogs[name] for name in NAMED_BY_OTHERS}
+    roots = [unit for unit in touched if unit in before and catalog_of(unit) in named]
+    if roots:
+        query = block("stamps", "dependants", now.major)
+        rows = connection.cursor(row_factory=tuple_row).execute(query, {"roots": as_array(roots)})
+        touched.update(unit for (unit,) in rows)
+    units = _read(connection, now, touched & now.stamps.keys())
+    renamed = any(_first(units[unit]) != _first(since.units[unit]) for unit in units.keys() & since.units.keys())
+    return None if renamed else units
+
+
+def _first(objects: Mapping[Name, object]) -> Name | None:
+    """Give the name of the object that a unit is named after."""
+    return next(iter(objects), None)
+
+
+def _updated(since: Snapshot, now: _Now, units: Units) -> Snapshot:
+    """Put what was read in the place of what was there."""
+    known = {unit: objects for unit, objects in since.units.items() if unit in now.stamps or unit == ALWAYS}
+    objects = dict(since.schema.objects)
+    for unit, old in since.units.items():
+        if unit in units or unit not in known:
+            for name in old:
+                del objects[name]
+    for new in units.values():
+        objects.update(new)
+    return Snapshot(Schema(objects), now.origin, now.stamps, known | units)
+
+
+def _objects(units: Units) -> dict[Name, Mapping[str, Value]]:
+    return {name: properties for objects in units.values() for name, properties in objects.items()}

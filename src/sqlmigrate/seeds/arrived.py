@@ -1,0 +1,161 @@
+"""Look, once triggers and deferred constraints have run, whether each row of the files is in its table.
+
+A trigger may keep a row out, take it away again, or write it under another key; a policy may hide it. PostgreSQL says
+nothing of that to whoever writes the row, so the table is asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from sqlmigrate.errors import Problem, SeedError
+from sqlmigrate.seeds import statements
+from sqlmigrate.seeds.batches import array, batches
+from sqlmigrate.seeds.failure import is_of_a_row
+from sqlmigrate.seeds.problems import refuse, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlmigrate.seeds.model import SeedFile, TableName
+    from sqlmigrate.seeds.same_row import Keys, Row
+    from sqlmigrate.seeds.tables import Table
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """The rows that were written, and the tables that they should be in."""
+
+    conn: psycopg.Connection[Any]
+    keys: Keys
+    tables: Mapping[TableName, Table]
+    _elsewhere: set[tuple[int, int]] = field(default_factory=set)
+
+    def require_there(self) -> list[str]:
+        """Raise SeedError for rows that are not in their table; a warning tells of those that have another key.
+
+        A trigger that writes keys its own way, such as in lower case, is no fault of the table.
+        """
+        missing = list(self._missing())
+        problems: list[Problem] = []
+        for file, rows in groupby(missing, key=lambda row: row.file):
+            problems += shown(map(_kept_out, self._nowhere(list(rows))), file.path)
+        refuse(problems)
+        self._elsewhere = {(id(row.file), row.index) for row in missing}
+        return list(_other_keys(missing))
+
+    def require_kept(self) -> None:
+        """Raise SeedError, behind the COMMIT, for rows that code which ran there has taken away."""
+        gone = [row for row in self._missing() if (id(row.file), row.index) not in self._elsewhere]
+        if gone:
+            problems = list(shown(map(_taken_away, gone), gone[0].file.path))
+            raise SeedError(problems[0].message, problems, hint=problems[0].hint, place=problems[0].place, kept=True)
+
+    def different(self, file: SeedFile, rows: Mapping[int, Mapping[str, Any]]) -> list[int]:
+        """Give those of the rows that are there with other values than these."""
+        found: list[int] = []
+        for columns, batch in batches(rows):
+            query = statements.different(file.mapping, self.tables[file.mapping.table], columns)
+            at = list(batch)
+            found += [at[position - 1] for position in _positions(self.conn, query, array(batch))]
+        return sorted(found)
+
+    def _missing(self) -> Iterator[Row]:
+        """Ask each table once which keys no row has."""
+        for rows in self.keys.by_table():
+            mapping = rows[0].file.mapping
+            query = statements.absent(mapping, self.tables[mapping.table])
+            keys = json.dumps([row.key for row in rows], ensure_ascii=False)
+            yield from (rows[position - 1] for position in _positions(self.conn, query, keys))
+
+    def _nowhere(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """Give those of the missing rows of a file that are not there under another key either."""
+        mapping = rows[0].file.mapping
+        for columns, batch in batches({at: row.values for at, row in enumerate(rows)}):
+            query = statements.elsewhere(mapping, self.tables[mapping.table], columns)
+            yield from (rows[at] for at in self._not_found(query, batch))
+
+    def _not_found(self, query: psycopg.sql.Composed, batch: Mapping[int, str]) -> Iterator[int]:
+        """Search by halves, since the table does not say which row it has made another one of."""
+        if self._all_elsewhere(query, batch):
+            return
+        if len(batch) == 1:
+            yield from batch
+            return
+        items = list(batch.items())
+        middle = len(items) // 2
+        yield from self._not_found(query, dict(items[:middle]))
+        yield from self._not_found(query, dict(items[middle:]))
+
+    def _all_elsewhere(self, query: psycopg.sql.Composed, batch: Mapping[int, str]) -> bool:
+        """Write rows once more, look which keys the table makes of theirs, and undo it."""
+        try:
+            with self.conn.transaction(force_rollback=True), self.conn.cursor(row_factory=tuple_row) as cursor:
+                (count,) = cursor.execute(query, [array(batch)], prepare=False).fetchone() or (0,)
+        except psycopg.Error as error:
+            if self.conn.closed or not is_of_a_row(error):
+                raise
+            return False
+        return bool(count == len(batch))
+
+
+def _positions(conn: psycopg.Connection[Any], query: psycopg.sql.Composed, rows: str) -> list[int]:
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        return [position for (position,) in cursor.execute(query, [rows], prepare=False)]
+
+
+def kept(file: SeedFile, rows: Sequence[int]) -> Iterator[str]:
+    """Tell of rows that a trigger has left as they were."""
+    if rows:
+        count = (
+            f"{len(rows)} rows of {file.path.name} differ" if len(rows) > 1 else f"1 row of {file.path.name} differs"
+        )
+        yield (
+            f"{count} from {file.mapping.table} and could not be updated: a trigger of the table keeps "
+            f"{file.label(rows[0])} ({file.place(rows[0])}) as it is"
+        )
+
+
+def _other_keys(rows: Iterable[Row]) -> Iterator[str]:
+    """Tell, file by file, of rows whose keys a trigger writes another way."""
+    first = {id(row.file): row for row in reversed(list(rows))}
+    counts = Counter(id(row.file) for row in rows)
+    for key, row in reversed(first.items()):
+        count = (
+            f"{counts[key]} rows of {row.file.path.name} stand"
+            if counts[key] > 1
+            else f"1 row of {row.file.path.name} stands"
+        )
+        yield (
+            f"{count} in {row.file.mapping.table} under another key: a trigger of the table changes that of "
+            f"{row.file.label(row.index)} ({row.file.place(row.index)}); write it as the table has it"
+        )
+
+
+def _kept_out(row: Row) -> Problem:
+    table = row.file.mapping.table
+    message = (
+        f"{row.file.label(row.index)} is not in {table} once all is written: a trigger, a rule or a policy "
+        "keeps it out, takes it away or hides it"
+    )
+    return Problem(message, row.file.place(row.index), _look_at(table))
+
+
+def _taken_away(row: Row) -> Problem:
+    table = row.file.mapping.table
+    message = (
+        f"{row.file.label(row.index)} was committed, but is not in {table} any more: code that ran at COMMIT, such "
+        "as a deferred trigger, or another session has taken it away"
+    )
+    return Problem(message, row.file.place(row.index), f"the other rows are written; {_look_at(table)}")
+
+
+def _look_at(table: TableName) -> str:
+    return f"look at the triggers and policies of {table}, and of the tables whose triggers write to it"

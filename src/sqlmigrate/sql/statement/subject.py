@@ -1,0 +1,94 @@
+"""Say what a statement outside a transaction makes, drops or changes, so that its outcome can be looked up."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.sql.scan import skip_gap
+from sqlmigrate.sql.statement.parse import has_option, parse_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NAME = r"""(?:"[^"]+"|[\w$]+)"""
+_INDEX_HEAD = re.compile(
+    rf"create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?(?:{_NAME}\s+)?"
+    rf"on\s+(?:only\s+)?{_NAME}(?:\s*\.\s*{_NAME})*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a statement is about: `relation` and `name` are quoted, qualified as far as the statement does it.
+
+    `action` is one of create index, drop index, reindex, detach partition, create database, drop database,
+    create tablespace, drop tablespace, alter system, or other.
+    """
+
+    action: str
+    relation: str | None = None
+    name: str | None = None
+    concurrently: bool = False
+
+
+def subject(statement: str) -> Subject:
+    """Find out what a statement is about; `other` where it is none of the kinds whose outcome can be looked up."""
+    tree = parse_tree(statement)
+    if tree is None and (head := _INDEX_HEAD.match(statement, skip_gap(statement, 0))):
+        tree = parse_tree(f"{head[0]} (x)")  # what follows is too large or too new to be parsed, and not needed
+    if tree is None or not tree.stmts:
+        return Subject("other", concurrently="concurrently" in statement.lower())
+    node = tree.stmts[0].stmt
+    kind = node.WhichOneof("node")
+    reader = _READERS.get(kind)
+    return reader(getattr(node, kind)) if reader else Subject("other")
+
+
+def quote(*parts: str) -> str:
+    """Quote a name, qualified by what comes before it; empty parts are left out."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
+
+
+def _relation(node: Any) -> str:
+    return quote(node.schemaname, node.relname)
+
+
+def _create_index(node: Any) -> Subject:
+    name = quote(node.relation.schemaname, node.idxname) if node.idxname else None
+    return Subject("create index", _relation(node.relation), name, concurrently=node.concurrent)
+
+
+def _drop(node: Any) -> Subject:
+    names = [item.string.sval for item in node.objects[0].list.items]
+    return Subject("drop index" if node.concurrent else "other", name=quote(*names), concurrently=node.concurrent)
+
+
+def _reindex(node: Any) -> Subject:
+    concurrently = has_option(node.params, "concurrently", default=False)
+    relation = _relation(node.relation) if node.HasField("relation") else None
+    return Subject("reindex", relation, node.name or None, concurrently=concurrently)
+
+
+def _alter_table(node: Any) -> Subject:
+    for command in node.cmds:
+        definition = getattr(command.alter_table_cmd, "def")
+        if definition.WhichOneof("node") == "partition_cmd" and definition.partition_cmd.concurrent:
+            name = _relation(definition.partition_cmd.name)
+            return Subject("detach partition", _relation(node.relation), name, concurrently=True)
+    return Subject("other")
+
+
+_READERS: dict[str, Callable[[Any], Subject]] = {
+    "index_stmt": _create_index,
+    "drop_stmt": _drop,
+    "reindex_stmt": _reindex,
+    "alter_table_stmt": _alter_table,
+    "createdb_stmt": lambda node: Subject("create database", name=node.dbname),
+    "dropdb_stmt": lambda node: Subject("drop database", name=node.dbname),
+    "create_table_space_stmt": lambda node: Subject("create tablespace", name=node.tablespacename),
+    "drop_table_space_stmt": lambda node: Subject("drop tablespace", name=node.tablespacename),
+    "alter_system_stmt": lambda _: Subject("alter system"),
+}

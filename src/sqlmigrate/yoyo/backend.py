@@ -1,0 +1,324 @@
+"""The plug-in for people who keep the `yoyo` command: `sqlmigrate://...` instead of `postgresql://...`.
+
+yoyo reads the files, sorts and asks; the scripts then run as ours do: each in one transaction with its history row,
+under the run lock. yoyo finds this module by the entry point `sqlmigrate` of its group `yoyo.backends`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from logging import getLogger
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from yoyo import exceptions
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+
+from sqlmigrate import config, connection, history, runlock
+from sqlmigrate.engine.wire.session import Options
+from sqlmigrate.engine.worker import Worker
+from sqlmigrate.errors import (
+    ConfigError,
+    ConfirmationRequired,
+    Error,
+    HistoryError,
+    MigrationsError,
+    RunLockBusy,
+    UsageError,
+)
+from sqlmigrate.events import Blocked, LockRetry, Notice, ScriptStarted, WaitingForRunLock
+from sqlmigrate.history import yoyo_tables
+from sqlmigrate.history.names import ours
+from sqlmigrate.migrations import Migration, Migrations
+from sqlmigrate.plan import plan_apply, plan_rollback
+from sqlmigrate.sql.preflight import require_runnable
+from sqlmigrate.sql.script import read_script
+from sqlmigrate.yoyo import exchange as yoyo_exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sqlmigrate.events import Event
+    from sqlmigrate.history import History
+    from sqlmigrate.plan import Plan
+
+logger = getLogger("yoyo.migrations")
+
+_LOCK_SECONDS = 10  # yoyo's own
+
+
+class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no types
+    """A back end of yoyo that runs scripts, locks and records as sqlmigrate does."""
+
+    def __init__(self, dburi: Any, migration_table: str) -> None:
+        if migration_table != yoyo_tables.TABLE:
+            raise UsageError(
+                "the history of sqlmigrate has tables of its own, so --migration-table has no meaning",
+                hint=f"adopt that table: sqlmigrate mark --from yoyo --migration-table {migration_table}",
+            )
+        found = config.load({})
+        self.options = _options(found, dburi)
+        self.protected = found.protected
+        self.conninfo = _conninfo(dburi)
+        self._run_lock: runlock.RunLock | None = None
+        super().__init__(dburi, migration_table)
+
+    def connect(self, dburi: Any) -> connection.Connection:  # noqa: ARG002  yoyo's signature
+        """Open a session as every command of ours does."""
+        return connection.connect(self.conninfo)
+
+    def init_connection(self, connection: connection.Connection) -> None:
+        """Do nothing: each script finds a session of its own settings."""
+
+    def init_database(self) -> None:
+        """Do nothing: looking needs no right but to read, and our tables are made when something is written."""
+
+    def ensure_internal_schema_updated(self) -> None:
+        """Do nothing, for the same reason."""
+
+    @contextmanager
+    def lock(self, timeout: float = _LOCK_SECONDS) -> Iterator[None]:
+        """Hold the run lock, which goes away with our session; raises LockTimeout, as yoyo does, naming its holder.
+
+        What is asked meanwhile is asked under our own settings; a pooler gets the session back behind it.
+        """
+        if self._run_lock is not None:
+            yield
+            return
+        try:
+            held = runlock.held(self.conninfo, self.options.schema, wait=timeout, observer=_log, worker=self.connection)
+            with held as self._run_lock, self._settled():
+                yield
+        except RunLockBusy as error:
+            raise exceptions.LockTimeout(f"{error}; {error.hint}") from None
+        finally:
+            self._run_lock = None
+
+    @contextmanager
+    def _settled(self) -> Iterator[None]:
+        connection.settle(self.connection)
+        try:
+            yield
+        finally:
+            self.connection.give_back()
+
+    def break_lock(self) -> None:
+        """Break nothing: say who holds the run lock, and how it comes free where its run is dead."""
+        holder = runlock.holder_of(self._reader(), runlock.lock_key(self.options.schema))
+        if holder is None:
+            logger.warning("the run lock of sqlmigrate is free; there is nothing to break")
+        else:
+            logger.warning("the run lock is held by %s; %s", holder, runlock.to_free(holder))
+
+    def get_applied_migration_hashes(self) -> list[str]:
+        """Give the hashes of what is applied, in the order of application."""
+        return [row.migration_hash for row in self._history().applied]
+
+    def apply_migrations(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002  yoyo's signature
+        """Apply migrations; refuses hooks that yoyo would run afterwards, before anything runs."""
+        if migrations and migrations.post_apply:
+            names = ", ".join(hook.id for hook in migrations.post_apply)
+            raise UsageError(f"sqlmigrate does not run yoyo's post-apply scripts ({names})", hint="rename them")
+        self.apply_migrations_only(migrations, force=force)
+
+    def apply_migrations_only(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002  same
+        """Apply migrations in the order given, after a look at every script."""
+        self._run("apply", migrations, force=force)
+
+    def rollback_migrations(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002  same
+        """Roll back migrations in the order given, after a look at every script."""
+        self._run("rollback", migrations, force=force)
+
+    def apply_one(self, migration: Any, force: bool = False, mark: bool = True) -> None:  # noqa: FBT001, FBT002  same
+        """Apply a migration in one transaction with its history row."""
+        if not mark:
+            raise UsageError(f"{migration.id}: sqlmigrate runs no script without recording it")
+        self._run("apply", [migration], force=force)
+
+    def rollback_one(self, migration: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002  same
+        """Roll a migration back in one transaction with its history row."""
+        self._run("rollback", [migration], force=force)
+
+    def mark_migrations(self, migrations: Any) -> None:
+        """Record migrations as applied without running them, all or none."""
+        found = [_read(item) for item in migrations]
+        run = history.Run()
+        self._write(command for item in found for command in yoyo_exchange.record(self.options.schema, item, run))
+
+    def mark_one(self, migration: Any, log: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002  yoyo's signature
+        """Record a migration as applied without running it; the log has it in any case."""
+        self.mark_migrations([migration])
+
+    def unmark_migrations(self, migrations: Any) -> None:
+        """Take migrations out of the history without running anything, all or none."""
+        run, schema = history.Run(), self.options.schema
+        self._write(
+            command
+            for item in migrations
+            for command in (
+                history.unclaim(schema, item.id),
+                history.journal_clear(schema, item.id),
+                *history.log(schema, item.id, "unmark", run),
+            )
+        )
+
+    def unmark_one(self, migration: Any, log: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002  same
+        """Take a migration out of the history without running anything; the log has it in any case."""
+        self.unmark_migrations([migration])
+
+    def _history(self) -> History:
+        return history.read(self._reader(), self.options.schema, owners=self.options.history_owners)
+
+    def _reader(self) -> connection.Connection:
+        """Give our session to read in, under our own settings also where it was given back to a pooler."""
+        if self._run_lock is None and self.connection.lent:
+            connection.begin_again(self.connection)
+        found: connection.Connection = self.connection
+        return found
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[connection.ServerInfo, runlock.RunLock, History]]:
+        """Hold the run lock, with our tables in place."""
+        if self.protected:
+            hint = "use the sqlmigrate command, which asks for the database's name"
+            raise ConfirmationRequired(
+                "this environment is protected, and yoyo cannot ask; nothing was changed", hint=hint
+            )
+        info = connection.probe(self.connection)
+        connection.require_writable(info)
+        with self.lock():
+            connection.settle(self.connection)
+            found = self._history()
+            found = history.install(self.connection, self.options.schema, found, owners=self.options.history_owners)
+            if self._run_lock is None:  # pragma: no cover  it is held here
+                raise HistoryError("the run lock is not held")
+            yield info, self._run_lock, found
+
+    def _require_adopted(self, steps: Sequence[Migration]) -> None:
+        """Refuse to apply again what yoyo has applied before us; what we rolled back since may come again."""
+        schema, owners = self.options.schema, self.options.history_owners
+        undone = yoyo_tables.undone(self.connection, ours(schema, owners))
+        hashes = [step.migration_hash for step in steps if step.migration_hash not in undone]
+        if found := yoyo_tables.not_adopted(self.connection, schema, owners, hashes):
+            place, row = found
+            raise HistoryError(
+                f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
+                hint=f"take yoyo's history over once: sqlmigrate mark --from yoyo --schema {place.schema}",
+            )
+
+    def _write(self, commands: Iterable[connection.Command]) -> None:
+        try:
+            with self._writing(), self.connection.transaction():
+                history.hold(self.connection, self.options.schema, self.options.history_owners)
+                yoyo_tables.execute(self.connection, commands)
+        except (psycopg.errors.UniqueViolation, psycopg.errors.DivisionByZero):
+            raise HistoryError("another run changed the history in the meantime; nothing was changed") from None
+
+    def _run(self, operation: str, migrations: Iterable[Any], *, force: bool) -> None:
+        with _explained():
+            steps = [_read(item) for item in migrations]
+            if steps and force:
+                raise UsageError("a script runs as a whole or not at all, so --force has no meaning")
+            if steps:
+                self._run_steps(operation, steps)
+
+    def _run_steps(self, operation: str, steps: Sequence[Migration]) -> None:
+        with self._writing() as (info, lock, found):
+            if operation == "apply":
+                self._require_adopted(steps)
+            for step in steps:
+                _require_possible(operation, step, found)
+            _require_runnable(operation, steps)
+            worker = Worker(self.conninfo, self.connection, info, self.options, _log, lock, found)
+            worker.run_each(steps, operation)
+
+
+def _options(found: config.Config, dburi: Any) -> Options:
+    """Take the settings of the project; `?schema=` sets the search_path of scripts, as it does for yoyo."""
+    return Options(
+        schema=found.history_schema,
+        history_owners=found.history_owners,
+        role=found.role,
+        search_path=dburi.args.get("schema") or found.search_path,
+        lock_timeout=found.lock_timeout,
+        statement_timeout=found.statement_timeout,
+        lock_budget=found.lock_budget,
+    )
+
+
+def _conninfo(dburi: Any) -> str:
+    """Give what libpq needs; raises ConfigError without repeating it: it may hold a password."""
+    names = {"dbname": "database", "user": "username", "password": "password", "host": "hostname", "port": "port"}
+    given = {key: getattr(dburi, name) for key, name in names.items() if getattr(dburi, name)}
+    extra = {key: value for key, value in dburi.args.items() if key not in {"schema", "autocommit"}}
+    try:
+        return make_conninfo(**(extra | given))
+    except psycopg.ProgrammingError:
+        raise ConfigError("the URL has parameters that libpq does not know", hint=", ".join(sorted(extra))) from None
+
+
+def _read(item: Any) -> Migration:
+    """Read the files of a migration of yoyo's as our own; raises MigrationsError where they cannot be ours."""
+    path = Path(item.path)
+    if path.suffix != ".sql":
+        raise MigrationsError(f"{path}: Python migrations are not run; write it as plain SQL")
+    script, problems = read_script(path)
+    beside, rollback = path.with_suffix(".rollback.sql"), None
+    if beside.exists():
+        rollback, more = read_script(beside)
+        problems += more
+    if errors := [problem for problem in problems if not problem.warning]:
+        raise MigrationsError(f"{item.id} is refused", errors)
+    return Migration(item.id, script, rollback)
+
+
+def _require_possible(operation: str, step: Migration, found: History) -> None:
+    """Refuse what a plan would refuse; which migrations, and in which order, is yoyo's to say."""
+    name = step.migration_id
+    alone = Migrations(step.script.path.parent, (step,), by_id={name: step})
+    known = replace(
+        found,
+        applied=tuple(row for row in found.applied if row.migration_id == name),
+        half_way=tuple(item for item in found.half_way if item.migration_id == name),
+    )
+    planners: dict[str, Callable[[], Plan]] = {
+        "apply": lambda: plan_apply(alone, known),
+        "rollback": lambda: plan_rollback(alone, known, include_marked=[name] if known.applied else []),
+    }
+    if not planners[operation]().steps:
+        state = "applied already" if operation == "apply" else "not applied"
+        raise HistoryError(f"{name} is {state}; nothing was run")
+
+
+def _require_runnable(operation: str, steps: Sequence[Migration]) -> None:
+    if operation == "apply":
+        require_runnable((step.script, step.transactional) for step in steps)
+    else:
+        require_runnable((step.rollback, step.rollback_transactional) for step in steps if step.rollback)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Let the traceback that the yoyo command prints say what ours would: the problems, and what to do next."""
+    try:
+        yield
+    except Error as error:
+        problems = error.problems if isinstance(error, MigrationsError) else ()
+        for words in (*map(str, problems), *([f"what to do: {error.hint}"] if error.hint else [])):
+            error.add_note(words)
+        raise
+
+
+def _log(event: Event) -> None:
+    """Tell yoyo's log what happens."""
+    if isinstance(event, ScriptStarted):
+        logger.info("%s %s", {"apply": "Applying", "rollback": "Rolling back"}[event.operation], event.migration_id)
+    elif isinstance(event, Notice):
+        logger.info("%s: %s", event.message.severity, event.message.message)
+    elif isinstance(event, WaitingForRunLock):
+        logger.warning("waiting for the run lock, held by %s", event.holder)
+    elif isinstance(event, (Blocked, LockRetry)):
+        logger.warning("%s waits for a lock: %s", event.migration_id, "; ".join(map(str, event.blockers)))
