@@ -29,7 +29,7 @@ NOT_KNOWN = "whether it was rolled back is not known"
 AT_SIGNAL = 8.0
 MANY_FILES = """
 import os, resource
-from sqlmigrate.cli.main import run
+from sqlmigrate.cli.app import run
 resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
 for _ in range(1100):
     os.dup(0)
