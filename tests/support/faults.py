@@ -235,13 +235,15 @@ class Trial:
 
 
 def once_locked(messages: list[Message]) -> list[Message]:
-    """Leave out most of what comes before the second session holds the run lock: one of each kind stays.
+    """Leave out most of what comes before the run lock is held: of each session, one of each kind stays.
 
     Until then a run only reads, and does so alike in every scenario; so it is enough to try all of that in one of them.
     """
     asked = next(at for at, item in enumerate(messages) if item.session == 2 and item.kind == "P")
     held = next(at for at, item in enumerate(messages) if at > asked and item.session == 2 and item.kind == "Z")
-    return [*sample(messages[: held + 1], 1.0), *messages[held + 1 :]]
+    before = messages[: held + 1]
+    kept = [item for session in (1, 2) for item in sample([one for one in before if one.session == session], 1.0)]
+    return [*kept, *messages[held + 1 :]]
 
 
 def places(messages: Iterable[Message]) -> Iterator[tuple[Message, str]]:
