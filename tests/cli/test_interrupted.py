@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,52 @@ def test_the_end_of_input_at_the_question_changes_nothing(project, target, sqlmi
 
         assert screen.end() in {2, 130}
     assert applied(target) == ["a"]
+
+
+IN_A_CALLBACK = """
+import os, signal, weakref
+from sqlmigrate.cli import app as main
+
+class Gone: pass
+
+def lost(_):
+    os.kill(os.getpid(), signal.{signal})
+
+def work(*_):
+    gone = Gone()
+    watched = weakref.ref(gone, lost)
+    del gone
+    signal.pause()
+
+main._run = {run}
+raise SystemExit(main.main(["apply"]))
+"""
+WITHIN_RUN = "lambda arguments: work()"
+WHILE_REPORTING = "lambda arguments: main.os.kill(os.getpid(), signal.{signal}) or signal.pause()"
+
+
+@pytest.mark.parametrize("run", [WITHIN_RUN, WHILE_REPORTING])
+@pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
+def test_a_signal_that_python_loses_comes_again(number, status, word, run):
+    name = signal.Signals(number).name
+    script = IN_A_CALLBACK.replace("{run}", run).replace("{signal}", name)
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=30)
+
+    assert (done.returncode, done.stderr) == (status, "")
+
+
+@pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
+def test_a_command_that_only_reads_says_that_nothing_was_changed(target, project, sqlmigrate, number, status, word):
+    project.tables("a")
+    assert sqlmigrate("apply").status == 0
+    watcher, holder = target.connect(), target.connect()
+    holder.execute("BEGIN")
+    holder.execute("LOCK sqlmigrate._yoyo_migration")
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with started("status") as process:
+        wait_until(lambda: watcher.execute(waits).fetchone(), timeout=20)
+        process.send_signal(number)
+        outcome = ended(process)
+
+    assert outcome.stderr.splitlines()[-1] == f"{word}: nothing was changed"
+    assert outcome.status == status

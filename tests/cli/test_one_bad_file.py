@@ -126,7 +126,7 @@ def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, mo
     judge = reports.check
 
     def broken(context, **more):
-        if context.trace.script.path.name == "b.sql":
+        if context.trace.script_run.script.path.name == "b.sql":
             raise KeyError("the impossible")
         return judge(context, **more)
 

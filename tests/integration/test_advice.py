@@ -13,6 +13,7 @@ from sqlmigrate import connection
 from sqlmigrate.connection.address import meant
 from sqlmigrate.errors import ConnectionFailed, ExecutionError
 from sqlmigrate.server import Binaries, ephemeral
+from support.processes import postmaster_in
 from support.runner import Runner
 from support.waiting import wait_until
 
@@ -107,8 +108,7 @@ def test_what_does_not_exist_otherwise_is_no_setting(run, database, script):
 
 def test_a_server_that_is_about_to_stop_is_told_from_one_that_is_not_there(binaries: Binaries):
     with ephemeral(binaries.major, in_memory=True) as server, psycopg.connect(server.conninfo()):
-        pid = int((server.data_dir / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGTERM)  # it waits for the session that is open
+        os.kill(postmaster_in(server.data_dir), signal.SIGTERM)  # it waits for the session that is open
         wait_until(lambda: _refused(server.conninfo()))
 
         with pytest.raises(ConnectionFailed) as caught:

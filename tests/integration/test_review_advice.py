@@ -6,7 +6,7 @@ import pytest
 
 from sqlmigrate import connection as connections
 from sqlmigrate.engine.unrecorded import run_script
-from sqlmigrate.migrations import Migration
+from sqlmigrate.migrations import Migration, ScriptRun
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.sql.script import read_script, script_from_text
@@ -52,7 +52,7 @@ def advised(shadow, ground):
         assert traced.error is None, traced.error
         with connections.session(base.conninfo) as session:
             info = connections.probe(session)
-        advice = Advice(shadow, base, traced.script, OPTIONS, info, transactional)
+        advice = Advice(shadow, base, traced.script_run, OPTIONS, info)
         context = Context(traced, shadow.owner)
         return check(context, judged=advice.judged)
 
@@ -66,7 +66,7 @@ def runs(shadow, ground, before: str, sql: str) -> None:
         session.execute(before.encode())
         script = script_from_text(EXAMPLES / "advice.sql", sql)
         info = connections.probe(session)
-        run_script(session, "0001", "apply", script, transactional=False, options=OPTIONS, info=info)
+        run_script(session, ScriptRun("0001", "apply", script, transactional=False), options=OPTIONS, info=info)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_the_role_of_the_script_counts(shadow, ground, advised, new_role):
 @pytest.mark.parametrize("code", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
 def test_the_sql_of_the_examples_runs_or_is_not_given(shadow, pg_server, code):
     script, _ = read_script(EXAMPLES / code / "bad.sql")
-    transactional = Migration(code, script).transactional
+    transactional = Migration(code, script).forward().transactional
     with shadow.database() as base:
         setup = EXAMPLES / code / "setup.sql"
         run(base, (EXAMPLES / "ground.sql").read_text())
@@ -179,7 +179,7 @@ def test_the_sql_of_the_examples_runs_or_is_not_given(shadow, pg_server, code):
             traced = trace_text(shadow, database, script.text or "", transactional=transactional)
         with connections.session(base.conninfo) as session:
             info = connections.probe(session)
-        advice = Advice(shadow, base, traced.script, OPTIONS, info, transactional)
+        advice = Advice(shadow, base, traced.script_run, OPTIONS, info)
         context = Context(traced, shadow.owner)
         given = {(one.code, one.rewrite) for one in check(context) if one.code == code}
         kept = {(one.code, one.rewrite) for one in check(context, judged=advice.judged) if one.code == code}

@@ -12,8 +12,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sqlmigrate.server import PrivateServer, ephemeral, shared, start, stop
+from sqlmigrate.server import PrivateServer, ephemeral, kill, shared, start, stop
 from sqlmigrate.server.account import server_account
+from sqlmigrate.server.postmaster import is_alive
+from support.processes import postmaster_in, servers_in
+from support.server_user import USE, python, said
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.pg
@@ -178,7 +181,80 @@ def test_a_subscription_reaches_the_network_only_outside_of_the_sandbox(binaries
 
 def test_a_server_ends_with_its_block_whatever_stands_around_it(binaries):
     with ephemeral(binaries=binaries, in_memory=True) as server:
-        [pid] = asked(server, "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)")
-        assert Path(f"/proc/{pid}").exists()
+        pid = postmaster_in(server.data_dir)
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
     assert not server.data_dir.parent.exists()
+
+
+STAYS = "setsid sh -c 'exec sleep 600' >/dev/null 2>&1 </dev/null &"
+PIPE = "rm postmaster.pid && mkfifo postmaster.pid"
+ENDLESS = "rm postmaster.pid && ln -s /dev/zero postmaster.pid"
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize("how", ["its block", "kill()"])
+def test_in_the_sandbox_no_program_outlives_the_server(binaries, how):
+    with ephemeral(binaries=binaries, in_memory=True) as server:
+        program(server, STAYS)
+        wait_until(lambda: any("sleep 600" in title(pid) for pid in servers_in(server.data_dir)))
+        left = servers_in(server.data_dir)
+        if how == "kill()":
+            kill(server)
+            wait_until(lambda: not any(map(is_alive, left)))
+    assert [pid for pid in left if is_alive(pid)] == []
+
+
+@needs_bubblewrap
+def test_in_the_sandbox_no_program_outlives_a_user_that_was_killed(binaries):
+    script = USE.replace("with shared(Path(sys.argv[1])", "from sqlmigrate.server import ephemeral\nwith ephemeral(")
+    with python(script.replace("running(server.data_dir).pid", "server.host")) as user:
+        host, data_dir = said(user).split()
+        with psycopg.connect(host=host, user="postgres", autocommit=True) as session:
+            session.execute("CREATE TABLE said (line text)")
+            session.execute(f"COPY said FROM PROGRAM '{STAYS.replace(chr(39), chr(39) * 2)}'")
+        left = servers_in(Path(data_dir))
+        assert any("sleep 600" in title(pid) for pid in left)
+        user.kill()
+        wait_until(lambda: not any(map(is_alive, left)) and not Path(data_dir).parent.exists(), timeout=30)
+
+
+@needs_bubblewrap
+def test_in_the_sandbox_no_other_process_of_the_account_can_be_ended(binaries):
+    with subprocess.Popen(["sleep", "600"], **server_account().subprocess_options()) as other:
+        try:
+            with ephemeral(binaries=binaries, in_memory=True) as server:
+                assert "No such process" in " ".join(program(server, f"kill -9 {other.pid}"))
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+@pytest.mark.parametrize("boxed", [pytest.param(True, marks=needs_bubblewrap), False])
+@pytest.mark.parametrize("made", [PIPE, ENDLESS])
+def test_what_a_script_puts_in_the_place_of_the_pid_file_holds_nobody_up(binaries, request, boxed, made):
+    if not boxed:
+        request.getfixturevalue("without_bubblewrap")
+    with ephemeral(binaries=binaries, in_memory=True) as server:
+        pid = postmaster_in(server.data_dir)
+        program(server, made)
+    wait_until(lambda: not is_alive(pid))
+    assert not server.data_dir.parent.exists()
+
+
+@needs_bubblewrap
+def test_in_the_sandbox_the_repository_itself_is_not_seen(binaries, open_path):
+    for name in (".git", ".sqlmigrate"):
+        (open_path / name).mkdir()
+        (open_path / name / "config").write_text("token")
+    (open_path / "1.sql").write_text("SELECT 1;")
+    with ephemeral(binaries=binaries, in_memory=True, readable=[open_path]) as server:
+        assert program(server, f"cat '{open_path}/1.sql'") == ["SELECT 1;"]
+        for name in (".git", ".sqlmigrate"):
+            assert program(server, f"ls '{open_path}/{name}'") == []
+
+
+def title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""

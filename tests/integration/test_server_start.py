@@ -13,7 +13,8 @@ from sqlmigrate.errors import ServerError
 from sqlmigrate.server import cluster, ephemeral, shared, state_dir, status
 from sqlmigrate.server.account import Account, server_account
 from sqlmigrate.server.binaries import BINDIR_VARIABLE
-from sqlmigrate.server.postmaster import is_alive, running
+from sqlmigrate.server.postmaster import is_alive
+from support.processes import postmaster_in
 from support.server_user import USE, python, said
 from support.waiting import wait_until
 
@@ -149,7 +150,7 @@ def test_a_project_keeps_its_data_in_itself_where_the_account_reaches_it(open_pa
 
 def test_a_throw_away_server_leaves_nothing(binaries):
     with ephemeral() as server, psycopg.connect(server.conninfo()) as session:
-        pid = running(server.data_dir).pid
+        pid = postmaster_in(server.data_dir)
         assert session.execute("SHOW fsync").fetchone() == ("off",)
 
     assert not is_alive(pid)
@@ -158,12 +159,13 @@ def test_a_throw_away_server_leaves_nothing(binaries):
 
 def test_a_throw_away_server_is_gone_after_its_user_was_killed(binaries):
     script = USE.replace("with shared(Path(sys.argv[1])", "from sqlmigrate.server import ephemeral\nwith ephemeral(")
-    with python(script) as user:
-        pid, data_dir = said(user).split(maxsplit=1)
+    with python(script.replace("running(server.data_dir).pid", "0")) as user:
+        data_dir = Path(said(user).split(maxsplit=1)[1])
+        pid = postmaster_in(data_dir)
         user.kill()
 
-        wait_until(lambda: not Path(data_dir).parent.exists(), timeout=30)
-    assert not is_alive(int(pid))
+        wait_until(lambda: not data_dir.parent.exists(), timeout=30)
+    wait_until(lambda: not is_alive(pid), timeout=5)
 
 
 def test_a_throw_away_server_killed_while_it_is_made_leaves_nothing(binaries):

@@ -198,6 +198,19 @@ def test_the_password_stands_in_no_command_line(open_path, monkeypatch):
     assert "PGPASSWORD" not in os.environ
 
 
+@pytest.mark.parametrize("more", ["", "sslpassword=x"])
+def test_no_setting_of_the_options_stands_in_a_command_line(open_path, monkeypatch, more):
+    program = open_path / "pg_dump"
+    program.write_text(FAKE + 'echo "-- PGOPTIONS=$PGOPTIONS"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv(BINDIR_VARIABLE, str(open_path))
+
+    text = dump(f"host=example.org options='-c app.token=geheim123' {more}", 99).text
+    arguments, options = text.split("PGOPTIONS=")
+    assert options.strip() == "-c app.token=geheim123"
+    assert "geheim123" not in arguments
+
+
 SECRETS = {"sslpassword": "geheim one = 'two'", "scram_client_key": "#geheim", "oauth_client_secret": "geheim\\"}
 
 

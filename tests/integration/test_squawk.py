@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sqlmigrate.migrations import ScriptRun
 from sqlmigrate.review.squawk import answered, find_squawk, lint
 from sqlmigrate.sql.script import script_from_text
 from support.statement_kinds import GROUND
@@ -24,14 +25,14 @@ def ground(shadow):
         yield database
 
 
-def script(text: str):
-    return script_from_text(Path("sql/a.sql"), text)
+def script_run(text: str, *, transactional: bool = True) -> ScriptRun:
+    return ScriptRun("a", "apply", script_from_text(Path("sql/a.sql"), text), transactional=transactional)
 
 
 def test_lines_and_columns_count_from_1_and_in_characters():
     text = '-- é\nSELECT 1; /* ééé */ ALTER TABLE "ü" ALTER x TYPE bigint;\n'
 
-    [[finding]] = lint([(script(text), True)], major=15).findings
+    [[finding]] = lint([script_run(text)], major=15).findings.values()
 
     assert finding.rule == "changing-column-type"
     assert (finding.line, finding.column) == (2, text.split("\n")[1].index("TYPE") + 1)
@@ -40,9 +41,11 @@ def test_lines_and_columns_count_from_1_and_in_characters():
 def test_scripts_in_and_outside_a_transaction_are_judged_each_by_its_kind():
     create = "CREATE INDEX CONCURRENTLY i ON t (a);\nALTER TABLE t ADD COLUMN b text;\n"
 
-    found = lint([(script(create), True), (script("SELECT 1;"), True), (script(create), False)], major=15)
+    runs = [script_run(create), script_run("SELECT 1;"), script_run(create, transactional=False)]
 
-    assert [[finding.rule for finding in findings] for findings in found.findings] == [
+    found = lint(runs, major=15)
+
+    assert [[finding.rule for finding in found.findings[run]] for run in runs] == [
         ["ban-concurrent-index-creation-in-transaction"],
         [],
         [],
@@ -56,8 +59,10 @@ def test_what_is_not_installed_or_fails_is_said(tmp_path):
     broken.write_text("#!/bin/sh\nexit 2\n")
     broken.chmod(0o755)
 
-    assert lint([(script("SELECT 1"), True)], major=15, program=broken).why_not.startswith("squawk could not be run")
-    assert lint([(script("SELECT 1"), True)], major=15, program=tmp_path / "none").findings == ((),)
+    one = script_run("SELECT 1")
+
+    assert lint([one], major=15, program=broken).why_not.startswith("squawk could not be run")
+    assert lint([one], major=15, program=tmp_path / "none").findings == {one: ()}
 
 
 def test_the_trace_confirms_or_refutes_each_finding(shadow, ground):
@@ -69,7 +74,7 @@ def test_the_trace_confirms_or_refutes_each_finding(shadow, ground):
     )
     with shadow.clone(ground) as database:
         traced = trace_text(shadow, database, text)
-    [findings] = lint([(traced.script, True)], major=15).findings
+    [findings] = lint([traced.script_run], major=15).findings.values()
 
     found = answered(findings, traced)
 

@@ -24,5 +24,6 @@ def example(shadow: Shadow, ground: ShadowDatabase, code: str, name: str) -> tup
     with shadow.clone(ground) as database:
         if setup.exists():
             run(database, setup.read_text())
-        traced = trace_text(shadow, database, script.text or "", transactional=Migration(code, script).transactional)
+        transactional = Migration(code, script).forward().transactional
+        traced = trace_text(shadow, database, script.text or "", transactional=transactional)
     return traced, check(Context(traced, shadow.owner))

@@ -29,3 +29,23 @@ def family(pid: int) -> dict[int, str]:
     while more := {child for child, parent in parents.items() if parent in found} - found:
         found |= more
     return {child: titles[child] for child in found - {pid}}
+
+
+def servers_in(data_dir: Path) -> set[int]:
+    """Give the processes that work in a data directory, by their numbers here: in a sandbox they know others."""
+    found = set()
+    for process in PROCESSES.glob("[0-9]*"):
+        with suppress(OSError):  # it may end, or be somebody else's
+            if (process / "cwd").samefile(data_dir):
+                found.add(int(process.name))
+    return found
+
+
+def postmaster_in(data_dir: Path) -> int:
+    """Give the server's first process in a data directory, by its number here."""
+    parents = {}
+    for pid in servers_in(data_dir):
+        with suppress(OSError):
+            parents[pid] = int((PROCESSES / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    [first] = [pid for pid, parent in parents.items() if parent not in parents]
+    return first

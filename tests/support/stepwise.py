@@ -35,10 +35,10 @@ def crashed(
     """Leave what a run leaves that was killed while a statement ran; all before it are done in the journal alone."""
     history.install(session, "sqlmigrate", runner.history())
     migration = runner.load().named(migration_id)
-    script = migration.script if operation == "apply" else migration.rollback
-    assert script is not None
+    script_run = migration.forward() if operation == "apply" else migration.back()
+    assert script_run is not None
     run = history.Run()
-    for item in script.statements():
+    for item in script_run.script.statements():
         if item.number > number:
             return
         state = "running" if item.number == number else "done"

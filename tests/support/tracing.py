@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlmigrate import connection as connections
 from sqlmigrate.engine.wire.session import Options
+from sqlmigrate.migrations import ScriptRun
+from sqlmigrate.migrations.model import Operation
 from sqlmigrate.review.trace.passes import Pass
 from sqlmigrate.review.trace.tracer import Trace, Traced, merged, trace
 from sqlmigrate.shadow import Shadow, ShadowDatabase, Wanted, opened
@@ -31,13 +33,14 @@ def run(database: ShadowDatabase, text: str) -> None:
 
 
 def trace_text(
-    shadow: Shadow, database: ShadowDatabase, text: str, *, transactional: bool = True, operation: str = "apply"
+    shadow: Shadow, database: ShadowDatabase, text: str, *, transactional: bool = True, operation: Operation = "apply"
 ) -> Trace:
     """Trace a script from its text in a database."""
     script = script_from_text(Path("sql/0001.sql"), text)
     with connections.session(database.conninfo) as session:
         info = connections.probe(session)
-    return trace(shadow, database, "0001", operation, script, transactional=transactional, options=OPTIONS, info=info)
+    script_run = ScriptRun("0001", operation, script, transactional=transactional)
+    return trace(shadow, database, script_run, options=OPTIONS, info=info)
 
 
 def trace_one(shadow: Shadow, database: ShadowDatabase, text: str, *, alone: bool = False) -> Traced:
@@ -49,7 +52,7 @@ def trace_one(shadow: Shadow, database: ShadowDatabase, text: str, *, alone: boo
     script = script_from_text(Path("sql/0001.sql"), f"{text};\nSELECT 1 / 0")
     with connections.session(database.conninfo) as session:
         info = connections.probe(session)
-    run = Pass(database, "0001", "apply", script, OPTIONS, info, transactional=True, follow=True)
+    run = Pass(database, ScriptRun("0001", "apply", script, transactional=True), OPTIONS, info, follow=True)
     error = run.run()
     assert "division by zero" in str(error)
     [one] = run.found

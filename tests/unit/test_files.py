@@ -101,8 +101,8 @@ def test_a_link_that_somebody_puts_above_at_the_last_moment_is_not_followed(tmp_
         (tmp_path / "theirs").symlink_to(outside)
         return found
 
-    followed = writing._followed
-    monkeypatch.setattr(writing, "_followed", swapped)
+    followed = writing.followed
+    monkeypatch.setattr(writing, "followed", swapped)
 
     with pytest.raises(Error, match=r"cannot be (written|made)"):
         make(tmp_path / "theirs" / "deep" / "new")

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import Error
+from sqlmigrate.migrations import ScriptRun
+from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.migrations.validate import validate
 from sqlmigrate.sql import difference, scan, unread, variables
 from sqlmigrate.sql import script as scripts
 from sqlmigrate.sql.directives import read_allowed
-from sqlmigrate.sql.preflight import preflight
 from sqlmigrate.sql.script import script_from_text
 from sqlmigrate.sql.statement import needs, parse, subject
 
@@ -118,7 +119,7 @@ def test_no_script_makes_a_reader_raise_anything_but_an_error(text):
     with contextlib.suppress(Error):
         found = script_from_text(Path("a.sql"), text)
         for transactional in (True, False):
-            preflight(found, transactional=transactional)
+            preflight(ScriptRun("a", "apply", found, transactional=transactional))
         unread.unread_directives(found.path, text)
         read_allowed(text)
         for piece in found.pieces():

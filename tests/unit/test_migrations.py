@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yoyo
@@ -14,7 +15,9 @@ from yoyo.topologicalsort import CycleError
 
 from fixtures.project import Project
 from sqlmigrate.errors import MigrationsError, UsageError
-from sqlmigrate.migrations import in_order, load, migration_hash
+from sqlmigrate.migrations import ScriptRun, in_order, load, migration_hash
+from sqlmigrate.migrations.model import Operation
+from sqlmigrate.sql.script import script_from_text
 
 NAMES = [
     "1",
@@ -52,6 +55,8 @@ def test_files_are_paired_by_name(project):
         "DROP TABLE a;",
     )
     assert (second.migration_id, second.rollback) == ("0002.b", None)
+    assert [run.script for run in first.runs()] == [first.script, first.rollback]
+    assert (second.runs(), second.back()) == ([second.forward()], None)
 
 
 def test_a_missing_rollback_script_is_a_warning(project):
@@ -316,7 +321,15 @@ def test_a_rollback_script_runs_as_its_script_unless_it_says_otherwise(project, 
     project.migration("a", script, rollback=rollback)
     (migration,) = project.load().ordered
 
-    assert (migration.transactional, migration.rollback_transactional) == expected
+    assert tuple(run.transactional for run in migration.runs()) == expected
+    assert tuple(run.operation for run in migration.runs()) == ("apply", "rollback")
+
+
+@pytest.mark.parametrize("operation", get_args(Operation))
+def test_each_operation_has_a_word_for_its_end(operation):
+    script = script_from_text(Path("a.sql"), "")
+
+    assert ScriptRun("a", operation, script, transactional=True).done
 
 
 def test_dependencies_of_a_rollback_script_change_no_order(project):

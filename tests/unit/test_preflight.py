@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sqlmigrate.errors import MigrationsError
+from sqlmigrate.migrations import Migration, ScriptRun
+from sqlmigrate.migrations.preflight import preflight, require_runnable
 from sqlmigrate.sql import script as scripts
-from sqlmigrate.sql.preflight import preflight, require_runnable
 from sqlmigrate.sql.script import read_script, script_from_text
 
 
@@ -19,8 +21,8 @@ def checked(tmp_path):
     def check(text: str, *, transactional: bool = True) -> list[str]:
         path = tmp_path / "a.sql"
         path.write_text(text, encoding="utf-8", newline="")
-        script, _ = read_script(path)
-        return [str(problem).replace(f"{tmp_path}/", "") for problem in preflight(script, transactional=transactional)]
+        run = ScriptRun("a", "apply", read_script(path)[0], transactional=transactional)
+        return [str(problem).replace(f"{tmp_path}/", "") for problem in preflight(run)]
 
     return check
 
@@ -94,15 +96,16 @@ def test_some_things_run_nowhere(checked, text):
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"),
+    ("operation", "hint"),
     [
-        ("a.sql", "put it into a migration of its own that says `-- transactional: false` in its first lines"),
-        ("a.rollback.sql", "write `-- transactional: false` in the first lines of this rollback script"),
+        ("apply", "put it into a migration of its own that says `-- transactional: false` in its first lines"),
+        ("rollback", "write `-- transactional: false` in the first lines of this rollback script"),
     ],
 )
-def test_what_cannot_run_inside_a_transaction_is_told_with_what_to_do(tmp_path, name, hint):
-    (tmp_path / name).write_text("DROP INDEX CONCURRENTLY i;", encoding="utf-8")
-    (problem,) = preflight(read_script(tmp_path / name)[0], transactional=True)
+def test_what_cannot_run_inside_a_transaction_is_told_with_what_to_do(operation, hint):
+    script = script_from_text(Path("a.sql"), "DROP INDEX CONCURRENTLY i;")
+
+    (problem,) = preflight(ScriptRun("a", operation, script, transactional=True))
 
     assert problem.hint == hint
 
@@ -112,18 +115,18 @@ def test_every_problem_is_found_at_once(checked):
 
 
 def test_all_scripts_of_a_plan_are_checked_before_one_is_refused(tmp_path):
-    scripts = []
+    runs = []
     for name in ("a", "b", "c"):
         path = tmp_path / f"{name}.sql"
         path.write_text("SELECT 1;" if name == "a" else "COMMIT;", encoding="utf-8")
-        scripts.append((read_script(path)[0], True))
+        runs.append(Migration(name, read_script(path)[0]).forward())
 
     with pytest.raises(MigrationsError, match="nothing was run") as caught:
-        require_runnable(scripts)
+        require_runnable(runs)
 
     assert [problem.place.path.name for problem in caught.value.problems if problem.place] == ["b.sql", "c.sql"]
     assert all(problem.hint for problem in caught.value.problems)
-    require_runnable(scripts[:1])
+    require_runnable(runs[:1])
 
 
 def test_the_place_behind_the_data_of_a_large_script_is_right(checked, monkeypatch):
@@ -140,7 +143,7 @@ def test_the_place_behind_the_data_of_a_large_script_is_right(checked, monkeypat
 def test_a_chain_of_transactions_is_refused_outside_one(statement):
     script = script_from_text(Path("a.sql"), f"BEGIN;\n{statement};\nCOMMIT;")
 
-    [problem] = preflight(script, transactional=False)
+    [problem] = preflight(ScriptRun("a", "apply", script, transactional=False))
 
     assert str(problem).startswith("a.sql:2:1: AND CHAIN: ")
 
@@ -148,6 +151,8 @@ def test_a_chain_of_transactions_is_refused_outside_one(statement):
 def test_an_isolation_level_is_refused_outside_a_transaction():
     script = script_from_text(Path("a.sql"), "-- sqlmigrate: isolation=serializable\nSELECT 1;")
 
-    assert preflight(script, transactional=True) == []
-    [problem] = preflight(script, transactional=False)
+    inside = ScriptRun("a", "apply", script, transactional=True)
+
+    assert preflight(inside) == []
+    [problem] = preflight(replace(inside, transactional=False))
     assert str(problem).startswith("a.sql: isolation= is for a script in a transaction")

@@ -18,7 +18,7 @@ import pytest
 
 from sqlmigrate.config import load as load_config
 from sqlmigrate.errors import Error
-from sqlmigrate.files import read_json, record
+from sqlmigrate.files import open_file, read_json, record
 from sqlmigrate.files.reading import SMALL
 from sqlmigrate.migrations import Migrations, load
 from sqlmigrate.review.statistics import from_file
@@ -58,7 +58,7 @@ def made(path: Path, kind: str) -> None:
 
 def digests(found: Migrations) -> list[str]:
     """Read all scripts to their ends, also the large ones."""
-    return [script.sha256 for migration in found.ordered for script, _ in migration.scripts()]
+    return [script.sha256 for migration in found.ordered for script in migration.scripts()]
 
 
 ENDLESS = {"a pipe", "a device without end", "a huge file"}
@@ -131,7 +131,7 @@ class Growing(io.FileIO):
     """A file to which somebody adds more before each read."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        with open(self.name, "ab") as more:  # noqa: PTH123  Path.open is ours meanwhile
+        with Path(str(self.name)).open("ab") as more:
             more.write(b"-- and more\n" * 60_000)
         return super().read(size) or b""
 
@@ -143,17 +143,64 @@ def test_a_script_that_grows_while_it_is_read_is_refused(root, name, large, monk
     if large and name == "sql/bootstrap/2.sql":
         return  # only the beginning is read
     (root / name).write_bytes(b"-- begun\n" * (HELD_MAX // 4 if large else 1))
-    opened = Path.open
 
-    def open_growing(path: Path, *mode: str) -> IO[Any]:
-        return Growing(path) if path == root / name else opened(path, *mode)
+    def open_growing(path: Path) -> IO[Any]:
+        return Growing(path) if path == root / name else open_file(path)
 
-    monkeypatch.setattr(Path, "open", open_growing)
+    monkeypatch.setattr("sqlmigrate.sql.script.open_file", open_growing)
 
     with pytest.raises(Error) as caught:
         READERS[name](root)
     said = [caught.value.message, *(problem.message for problem in getattr(caught.value, "problems", ()))]
     assert any("changed since it was checked" in message for message in said)
+
+
+@pytest.mark.parametrize("way", ["the file", "its folder"])
+@pytest.mark.parametrize("name", [name for name in READERS if name not in {"sqlmigrate.toml", "stats.json"}])
+def test_no_link_of_a_repository_shows_a_file_outside_of_it(root, name, way, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    path, secret = root / name, outside / Path(name).name
+    path.unlink(missing_ok=True)
+    for beside in {"data/a.yaml", "data/a.schema.json"} - {name}:
+        (root / beside).write_text("{}", encoding="utf-8")
+    if way == "the file":
+        path.symlink_to(secret)
+    else:
+        for other in path.parent.iterdir():
+            other.rename(outside / other.name)
+        path.parent.rmdir()
+        path.parent.symlink_to(outside)
+    secret.write_text("TOKEN=s3cret", encoding="utf-8")
+    (root / ".git").mkdir()
+
+    if name in KEPT:
+        scripts = [one.script for one in load(root / "sql", one_by_one=True).ordered]
+        if name != "sql/2.sql":
+            scripts = [script for one in find_samples(load(root / "sql"))[0].values() for script in one.scripts()]
+        said = [script.refused.message for script in scripts if script.refused]
+    else:
+        with pytest.raises(Error) as caught:
+            READERS[name](root)
+        said = [caught.value.message, *(problem.message for problem in getattr(caught.value, "problems", ()))]
+    assert any(f"a symbolic link leads out of the repository, to {outside}" in message for message in said)
+    assert "s3cret" not in str(said)
+
+
+def test_a_link_that_stays_in_the_repository_is_read(root):
+    (root / ".git").mkdir()
+    (root / "sql" / "1.sql").rename(root / "one")
+    (root / "sql" / "1.sql").symlink_to("../one")
+
+    assert len(digests(load(root / "sql"))) == 1
+
+
+def test_a_pipe_that_has_just_taken_the_place_of_a_file_is_not_waited_for(root, bounded):
+    script = load(root / "sql").ordered[0].script
+    script.path.unlink()
+    os.mkfifo(script.path)
+
+    with pytest.raises(OSError, match="it is a pipe"):
+        open_file(script.path)
 
 
 def test_more_than_fits_is_named(tmp_path):

@@ -82,7 +82,7 @@ def test_a_name_that_looks_like_a_directive_is_only_a_name(tmp_path, name):
     (migration,) = load(tmp_path).ordered
 
     assert list(migration.script.statements()) == []
-    assert (migration.depends, migration.transactional) == ((), True)
+    assert (migration.depends, migration.forward().transactional) == ((), True)
 
 
 def test_a_file_that_exists_is_not_overwritten(tmp_path):

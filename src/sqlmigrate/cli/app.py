@@ -43,11 +43,13 @@ COMMANDS = {
 }
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 INTERRUPTED, TERMINATED = 130, 143
+_AGAIN_SECONDS = 0.01
 _COLLECT_AFTER = 50_000  # objects; Python's 700 means dozens of collections while modules are loaded, for nothing
 _STOPPED = "a transaction that was running was rolled back; what was committed before stays: see `sqlmigrate status`"
 _NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they are gone"
 _WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
+_ONLY_READ = {"config", "explain", "history", "info", "plan", "stats", "status", "validate"}
 _NO_TEXT_STATES = {"22021", "22P05"}
 _NOT_TEXT = (
     "a name, comment or definition in the database cannot be read as UTF-8 (SHOW server_encoding; SQL_ASCII lets any "
@@ -148,11 +150,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and give its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _come_again
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # no letter of an id or a message may end us in a Latin-1 locale
             stream.reconfigure(errors="backslashreplace")
     try:
         return _run(arguments)
+    except KeyboardInterrupt as error:  # once more, or while an error was being reported: what there is to say is said
+        _fall_silent()
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     except OSError:  # stdout or stderr takes nothing any more
         _fall_silent()
         return 1
@@ -204,6 +210,20 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
+def _come_again(lost: sys.UnraisableHookArgs) -> None:
+    """Let a signal come again that Python has lost: one that arrives within a callback or destructor ends nothing."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    from threading import Timer, main_thread  # noqa: PLC0415  only for this moment
+
+    number = signal.SIGTERM if isinstance(lost.exc_value, Terminated) else signal.SIGINT
+    waits = main_thread().ident  # to another thread, it would not end what the first one waits for
+    again = Timer(_AGAIN_SECONDS, signal.pthread_kill, (waits, number))
+    again.daemon = True
+    again.start()
+
+
 def _fall_silent() -> None:
     """Let what is still to be printed go nowhere: nobody reads on, and Python would complain about it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -230,6 +250,8 @@ def _stopped(error: BaseException, output: Output) -> int:
         left = _NOT_BEGUN
     if output.command in _WRITE_ONLY_THERE:
         left = _ONLY_THROWN_AWAY
+    if output.command in _ONLY_READ:
+        left = _NOT_BEGUN
     stopped: Error = _Interrupted(f"interrupted: {left}")
     if isinstance(error, Terminated) or isinstance(error.__context__, Terminated):
         stopped = _Terminated(f"terminated: {left}")
@@ -250,7 +272,11 @@ def _noted(error: BaseException | None) -> str | None:
 
 def _unexpected(error: Exception, output: Output) -> int:
     """Report what no other place knew: an error of PostgreSQL or the system, or a bug, with its trace in a file."""
-    import psycopg  # noqa: PLC0415  only for the rare case
+    try:
+        import psycopg  # noqa: PLC0415  only for the rare case
+    except ImportError as missing:
+        output.error(Error(f"psycopg cannot be loaded: {missing}", hint="pip install 'psycopg[binary]'"))
+        return 1
 
     from sqlmigrate.errors import as_bug, redact  # noqa: PLC0415  --help needs none of it
 

@@ -8,7 +8,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ConfigError
-from sqlmigrate.files import read_bytes, upwards
+from sqlmigrate.files import open_file, read_bytes, upwards
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def _configures(path: Path) -> bool:
     try:
         if not S_ISREG(path.stat().st_mode):
             return False
-        with path.open("rb") as file:
+        with open_file(path, anywhere=True) as file:
             return path.name != "pyproject.toml" or b"[tool.sqlmigrate" in file.read(_LOOKED_AT)
     except OSError:
         return False
@@ -70,7 +70,7 @@ def _is_file(path: Path) -> bool:
 
 def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
     try:
-        text = read_bytes(path).decode()
+        text = read_bytes(path, anywhere=True).decode()
         data = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlmigrate.drift.privileges import DefaultPrivileges
-    from sqlmigrate.migrations import Migration
+    from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.schema import Schema
     from sqlmigrate.schema.diff import Change
     from sqlmigrate.shadow import TargetFacts
@@ -47,9 +47,9 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One applied migration with the script that ran then, and the role that it ran as."""
+    """The script of an applied migration that ran then, and the role that it ran as."""
 
-    migration: Migration
+    script_run: ScriptRun
     role: str
 
 

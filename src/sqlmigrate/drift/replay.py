@@ -20,7 +20,6 @@ from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import ScriptStarted, ignore
-from sqlmigrate.migrations import Migration
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import cluster_wide, extensions_named, opened, wanted
 from sqlmigrate.sql.script import script_from_text
@@ -70,7 +69,7 @@ def _wanted(live: Live, config: Config) -> Wanted:
     main = live.facts.login
     asked = wanted(
         config,
-        [step.migration.script for step in live.steps],
+        [step.script_run.script for step in live.steps],
         target=live.facts,
         superuser=live.roles[main].superuser,
     )
@@ -80,7 +79,7 @@ def _wanted(live: Live, config: Config) -> Wanted:
 
 def _made(steps: Iterable[Step]) -> set[str]:
     """Give the roles that the scripts make themselves."""
-    parts = (part for step in steps for part in cluster_wide(step.migration.script))
+    parts = (part for step in steps for part in cluster_wide(step.script_run.script))
     found = (_MAKES_ROLE.match(part.text) for part in parts)
     return {match[1].strip('"') if match[1].startswith('"') else match[1].lower() for match in found if match}
 
@@ -109,7 +108,7 @@ class _Replay:
         self._prepare(database)
         ground, there = self._read(database)
         steps = self._steps(again=False)
-        setting = any(_sets_default_privileges(step.migration.script) for step in steps)
+        setting = any(_sets_default_privileges(step.script_run.script) for step in steps)
         if not setting and not self._unsaid(there, there):
             self._run(database, steps)
             return ground, self._read(database)[0], None, database
@@ -161,13 +160,13 @@ class _Replay:
 
         steps = []
         for step in self.live.steps:
-            script = step.migration.script
+            script = step.script_run.script
             parts = [part for part in cluster_wide(script) if left_out(part)]
             if parts and not again:
                 places = ", ".join(str(script.place(part)) for part in parts)
                 self.notes.append(f"not run on the shadow, since it reaches beyond the database: {places}")
-            cut = Migration(step.migration.migration_id, _blanked(script, parts)) if parts else step.migration
-            steps.append(replace(step, migration=cut))
+            cut = replace(step.script_run, script=_blanked(script, parts)) if parts else step.script_run
+            steps.append(replace(step, script_run=cut))
         return steps
 
     def _let_create(self, database: ShadowDatabase) -> None:
@@ -185,20 +184,16 @@ class _Replay:
         with session(database.conninfo, application_name=APPLICATION) as connection:
             info = probe(connection)
             for number, step in enumerate(steps, 1):
-                migration = step.migration
-                self.observer(ScriptStarted(migration.migration_id, "replay", number, len(steps)))
+                self.observer(ScriptStarted(step.script_run.migration_id, "replay", number, len(steps)))
                 try:
                     run_script(
                         connection,
-                        migration.migration_id,
-                        "apply",
-                        migration.script,
-                        transactional=migration.transactional,
+                        step.script_run,
                         options=replace(options, role=step.role if step.role in self.usable else None),
                         info=info,
                     )
                 except ExecutionError as error:
-                    missing = self.shadow.missing_extensions(extensions_named([migration.script]))
+                    missing = self.shadow.missing_extensions(extensions_named([step.script_run.script]))
                     raise _on_the_shadow(error, missing) from None
 
     def _read(self, database: ShadowDatabase) -> tuple[Schema, DefaultPrivileges]:

@@ -12,19 +12,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlmigrate.history import Applied, History
-    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.migrations import Migrations, ScriptRun
 
 _NAMED = 5
 
 
-def applied_scripts(found: Migrations, history: History) -> tuple[list[Migration], list[str]]:
-    """Give each applied migration with the script that ran, and what has to be said about it.
+def texts_needed(found: Migrations, history: History) -> list[str]:
+    """Name the applied migrations whose file is not the script that ran, or is gone."""
+    return [row.migration_id for row in history.applied if _as_it_ran(found, row) is None]
 
-    That is the file where it is the one that was recorded, else the recorded text. What yoyo applied, what was marked
-    and what was too large to be recorded has no such text: the file stands for it. Raises HistoryError where there is
-    neither. A migration whose script stopped half way, on whichever way, is left out.
+
+def _as_it_ran(found: Migrations, row: Applied) -> Migration | None:
+    """Return a migration whose file is the one that was recorded, or of which no text was."""
+    migration = found.get(row.migration_id)
+    if migration is not None and (row.marked or row.checksum in {None, migration.script.checksum}):
+        return migration
+    return None
+
+
+def applied_runs(found: Migrations, history: History) -> tuple[list[ScriptRun], list[str]]:
+    """Return how each applied migration ran, and what has to be said about it.
+
+    Its script is the file where that is the one that was recorded, else the recorded text. What yoyo applied, what was
+    marked and what was too large to be recorded has no such text: the file stands for it. Raises HistoryError where
+    there is neither. A migration whose script stopped half way, on whichever way, is left out. The history holds the
+    recorded texts that `texts_needed` names.
     """
-    scripts: list[Migration] = []
+    runs: list[ScriptRun] = []
     edited: list[str] = []
     gone: list[str] = []
     guessed: list[str] = []
@@ -32,19 +46,19 @@ def applied_scripts(found: Migrations, history: History) -> tuple[list[Migration
         if history.stopped(row.migration_id):
             continue
         migration = found.get(row.migration_id)
-        if migration is not None and (row.marked or row.checksum in {None, migration.script.checksum}):
-            scripts.append(migration)
-        elif (text := history.texts(row.migration_id).script) is not None:
+        if (same := _as_it_ran(found, row)) is not None:
+            runs.append(same.forward())
+        elif (text := history.text_of(row.migration_id).script) is not None:
             path = found.directory / f"{row.migration_id}.sql"
-            scripts.append(Migration(row.migration_id, script_from_text(path, text)))
+            runs.append(Migration(row.migration_id, script_from_text(path, text)).forward())
             (edited if migration else gone).append(row.migration_id)
         elif migration is not None:
-            scripts.append(migration)
+            runs.append(migration.forward())
             guessed.append(row.migration_id)
         else:
             raise _lost(row)
     half_way = dict.fromkeys(item.migration_id for item in history.half_way)
-    return scripts, [
+    return runs, [
         *_note(half_way, "stopped half way, and count as not applied"),
         *_note(edited, "were edited after they were applied; the recorded text stands for them"),
         *_note(gone, "have no file any more; the recorded text stands for them"),

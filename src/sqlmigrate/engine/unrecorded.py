@@ -17,7 +17,7 @@ from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import CONSTRAINTS, PRISTINE, begin, set_up
 from sqlmigrate.errors import Error, ScriptError
 from sqlmigrate.events import ignore
-from sqlmigrate.sql.preflight import preflight
+from sqlmigrate.migrations.preflight import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
-    from sqlmigrate.sql.script import Script, Statement
+    from sqlmigrate.migrations import ScriptRun
+    from sqlmigrate.sql.script import Statement
 
     Around = Callable[[Statement, Callable[[], None]], None]
 
@@ -34,11 +35,8 @@ _NO_CLAIM = Command("SELECT")
 
 def run_script(
     connection: Connection,
-    migration_id: str,
-    operation: str,
-    script: Script,
+    script_run: ScriptRun,
     *,
-    transactional: bool,
     options: Options,
     info: ServerInfo,
     observer: Observer = ignore,
@@ -50,11 +48,11 @@ def run_script(
     the statement and what runs it. Raises ScriptError where the script must not run, ExecutionError with the place; of
     a script in a transaction nothing is left then.
     """
-    for problem in preflight(script, transactional=transactional):
+    for problem in preflight(script_run):
         raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
-    job = Job(migration_id, operation, script, transactional, _NO_CLAIM, (), versions=options.versions)
-    listener = Listener(migration_id, script, observer)
-    if transactional and around is None:
+    job = Job(script_run, claim=_NO_CLAIM, finish=(), versions=options.versions)
+    listener = Listener(script_run, observer)
+    if script_run.transactional and around is None:
         run_job(connection, job, options, info, listener)
         return
     try:
@@ -72,7 +70,7 @@ def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Arou
     job = sender.job
     sender.send(Step(PRISTINE))
     opening = [begin(job.script)] if job.transactional else []
-    sender.send(*map(Step, [*opening, *set_up(job.migration_id, job.script, options, info)]))
+    sender.send(*map(Step, [*opening, *set_up(job.script_run, options, info)]))
     for statement in job.script.statements():
         around(statement, partial(sender.run, statement))
     if job.transactional:

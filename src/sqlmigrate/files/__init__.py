@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from sqlmigrate.files.links import leads_out
 from sqlmigrate.files.lookup import upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
-from sqlmigrate.files.reading import read_bytes, read_json, record, require_file
-from sqlmigrate.files.writing import leads_out, make_folder, write_new, write_text
+from sqlmigrate.files.reading import open_file, read_bytes, read_json, record
+from sqlmigrate.files.writing import make_folder, write_new, write_text
 
 __all__ = [
     "leads_out",
     "make_folder",
+    "open_file",
     "read_bytes",
     "read_json",
     "record",
-    "require_file",
     "upwards",
     "why_not_trusted",
     "writable_by_others",

@@ -1,13 +1,20 @@
-"""Read files that somebody else may have written: none makes us wait for ever, and none fills the memory."""
+"""Read files that somebody else may have written.
+
+None makes us wait for ever, none fills the memory, and none is a link of a repository to a file outside of it, which
+our messages would show to whoever sees the log.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Mapping
-from errno import EFBIG
+from errno import EFBIG, ELOOP
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, get_args, get_origin, get_type_hints
+
+from sqlmigrate.files.links import leads_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,24 +24,39 @@ SMALL = 64 << 20
 """Bytes: far more than a configuration, a proof, figures or a seed file ever has."""
 
 
-def read_bytes(path: Path, *, most: int = SMALL, pipe: bool = False) -> bytes:
-    """Read a whole file of at most `most` bytes.
+def open_file(path: Path, *, pipe: bool = False, anywhere: bool = False) -> BinaryIO:
+    """Open a file to read its bytes.
 
-    Raises OSError where it cannot be read, holds more, or is none: a folder, a device, a socket or, unless `pipe`
-    allows it for a path that the user has typed, a pipe, at which we would wait for whoever writes.
+    Raises OSError where it is none: a folder, a device, a socket or, unless `pipe` allows it for a path that the user
+    has typed, a pipe, at which we would wait for whoever writes; and, unless `anywhere`, where a symbolic link of a
+    repository leads out of it.
     """
-    require_file(path, pipe=pipe)
-    with path.open("rb") as file:
+    if not anywhere and (target := leads_out(path)) is not None:
+        raise OSError(ELOOP, f"a symbolic link leads out of the repository, to {target}; it is not followed")
+    # What is looked at is what is opened: a pipe that has just taken a file's place does not hold us up.
+    waiting = 0 if pipe else os.O_NONBLOCK
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | waiting)
+    try:
+        _require_file(os.fstat(descriptor).st_mode, pipe=pipe)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Path, *, most: int = SMALL, pipe: bool = False, anywhere: bool = False) -> bytes:
+    """Read a whole file of at most `most` bytes; raises OSError where it holds more, and as `open_file` does."""
+    with open_file(path, pipe=pipe, anywhere=anywhere) as file:
         found = file.read(most + 1)
     if len(found) > most:
         raise OSError(EFBIG, f"it has more than {most >> 20} MB")
     return found
 
 
-def read_json(path: Path, *, pipe: bool = False) -> Any:
+def read_json(path: Path, *, pipe: bool = False, anywhere: bool = False) -> Any:
     """Read a JSON document; raises OSError as `read_bytes` does, and ValueError where it is none."""
     try:
-        return json.loads(read_bytes(path, pipe=pipe), parse_constant=_no_number)
+        return json.loads(read_bytes(path, pipe=pipe, anywhere=anywhere), parse_constant=_no_number)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -65,9 +87,7 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def require_file(path: Path, *, pipe: bool = False) -> None:
-    """Raise OSError where there is something else than a file, or nothing; see `read_bytes`."""
-    mode = path.stat().st_mode
+def _require_file(mode: int, *, pipe: bool) -> None:
     if stat.S_ISREG(mode) or (pipe and stat.S_ISFIFO(mode)):
         return
     kinds = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"))

@@ -1,7 +1,6 @@
 """Write files of the user's choosing: whole or not at all, and never out of the repository by a link in it.
 
-A repository may come from somebody else, and so may the symbolic links in it. One that stays inside is followed; one
-that leads out is refused. Links elsewhere are followed where they are the user's own or root's.
+See `links` for those that are followed.
 """
 
 from __future__ import annotations
@@ -13,17 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Error, Place
+from sqlmigrate.files.links import followed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LINKS_MAX = 40  # as many as Linux follows
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LAST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STEP = _LAST | getattr(os, "O_PATH", 0)  # Linux: a folder above need not be readable
 _MODE = 0o666  # less the umask
 _NAME_MAX = 255  # bytes
-_PROJECT_FILES = ("sqlmigrate.toml", "pyproject.toml")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -33,7 +31,7 @@ def write_text(path: Path, text: str) -> None:
     device or a pipe, such as /dev/stdout, is written to as it is. Raises Error where it cannot be written.
     """
     with _told(path):
-        place = _followed(path)
+        place = followed(path)
         if place is None or _is_special(place):
             _write_through(path, text, special=place is not None)
         else:
@@ -43,7 +41,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_new(path: Path, text: str) -> None:
     """Write a file in UTF-8 that must not be there yet; raises FileExistsError where it is, Error as `write_text`."""
-    with _told(path), _folder(_followed(path.parent) or path.parent) as folder:
+    with _told(path), _folder(followed(path.parent) or path.parent) as folder:
         _create(folder, path.name, text, _MODE)
         os.fsync(folder)
 
@@ -51,7 +49,7 @@ def write_new(path: Path, text: str) -> None:
 def make_folder(path: Path) -> None:
     """Make a folder and what is missing above it; raises Error as `write_text`."""
     with _told(path):
-        place = _followed(path)
+        place = followed(path)
         if place is None:
             path.mkdir(exist_ok=True)  # something of the system's own
             return
@@ -60,28 +58,6 @@ def make_folder(path: Path) -> None:
                 pass
         except NotADirectoryError:
             raise Error("cannot be made: there is something else of this name", place=Place(path)) from None
-
-
-def leads_out(path: Path) -> Path | None:
-    """Give where a path leads if a symbolic link in the repository takes it out of there, else None."""
-    try:
-        _followed(path)
-    except _LeadsOutError as error:
-        return error.target
-    except (Error, OSError):
-        return None
-    return None
-
-
-class _LeadsOutError(Error):
-    """A symbolic link in a repository leads out of it, to `target`."""
-
-    def __init__(self, link: Path, target: Path) -> None:
-        super().__init__(
-            f"{link} is a symbolic link that leads out of the repository, to {target}; it is not followed",
-            hint="name the place that you mean, or remove the link",
-        )
-        self.target = target
 
 
 @contextmanager
@@ -93,54 +69,6 @@ def _told(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise Error(f"cannot be written: {error.strerror or error}", place=Place(path)) from None
-
-
-def _followed(path: Path) -> Path | None:
-    """Follow the links of a path one by one; None where it leads into /proc, as /dev/stdout does.
-
-    Raises Error for a link that is not to be followed. What is not there yet ends no path.
-    """
-    todo = list(reversed(Path(os.path.abspath(path)).parts[1:]))  # noqa: PTH100  resolve() would follow the links
-    at, links = Path("/"), 0
-    while todo:
-        step = at / todo.pop()
-        if not step.is_symlink():
-            at = step
-            continue
-        links += 1
-        if links > _LINKS_MAX:
-            raise Error(f"{path} leads through too many symbolic links")
-        target = Path(os.path.normpath(at / step.readlink()))
-        _require_followable(step, target)  # before all else: /proc/self/root leads to every file that there is
-        if target.is_relative_to("/proc"):
-            return None
-        todo += reversed(target.parts[1:])
-        at = Path("/")
-    return at
-
-
-def _require_followable(link: Path, target: Path) -> None:
-    """Refuse a link that leads out of its repository, or that another user has made elsewhere."""
-    root = _repository(link.parent)
-    if root is None:
-        if link.lstat().st_uid not in {0, os.geteuid()}:
-            raise Error(f"{link} is a symbolic link of another user; it is not followed")
-    elif not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(root)):
-        raise _LeadsOutError(link, target)
-
-
-def _repository(folder: Path) -> Path | None:
-    """Find the repository that a folder belongs to: by .git, else the project by its configuration or by where we are.
-
-    None where it belongs to none.
-    """
-    above = (folder, *folder.parents)
-    for names in ((".git",), _PROJECT_FILES):
-        for root in above:
-            if any(os.path.lexists(root / name) for name in names):
-                return root
-    here = Path(os.path.abspath("."))  # noqa: PTH100  as above
-    return here if here in above and here != Path("/") else None
 
 
 def _is_special(path: Path) -> bool:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from sqlmigrate.migrations.files import (
-    BOOTSTRAP,
-    NO_ROLLBACK,
-    PROOFS,
-    SAMPLES,
-    Migration,
-    Migrations,
-    in_order,
-    load,
-    migration_hash,
-)
+from sqlmigrate.migrations.files import BOOTSTRAP, PROOFS, SAMPLES, load
+from sqlmigrate.migrations.model import NO_ROLLBACK, Migration, Migrations, ScriptRun, migration_hash
+from sqlmigrate.migrations.order import in_order
 
 __all__ = [
     "BOOTSTRAP",
@@ -21,6 +13,7 @@ __all__ = [
     "SAMPLES",
     "Migration",
     "Migrations",
+    "ScriptRun",
     "in_order",
     "load",
     "migration_hash",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Place, Problem
-from sqlmigrate.migrations import files as migrations
-from sqlmigrate.sql.preflight import preflight
+from sqlmigrate.migrations.files import load
+from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.sql.statement.parse import complaints
 from sqlmigrate.sql.unread import unread_directives
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlmigrate.migrations.files import Migration
+    from sqlmigrate.migrations.model import Migration, ScriptRun
     from sqlmigrate.sql.script import Script
 
 
@@ -34,21 +34,21 @@ class Report:
 def validate(directory: Path) -> Report:
     """Check every file of a migrations directory; raises nothing for what is wrong in them."""
     try:
-        found = migrations.load(directory)
+        found = load(directory)
     except MigrationsError as error:
         if not error.problems:
             raise
         return Report((), error.problems, contents_checked=False)
     problems = list(found.warnings)
     for migration in found.ordered:
-        for script, transactional in migration.scripts():
-            problems += _script_problems(script, transactional=transactional)
+        for run in migration.runs():
+            problems += _script_problems(run)
         problems += _empty(migration)
     return Report(found.ordered, tuple(sorted(problems, key=lambda problem: problem.warning)))
 
 
-def _script_problems(script: Script, *, transactional: bool) -> list[Problem]:
-    refused = preflight(script, transactional=transactional)
+def _script_problems(run: ScriptRun) -> list[Problem]:
+    script, refused = run.script, preflight(run)
     unread = unread_directives(script.path, script.text) if script.text is not None else []
     return (refused or list(_syntax(script))) + unread
 

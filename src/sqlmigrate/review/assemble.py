@@ -15,12 +15,10 @@ from sqlmigrate.sql.statement.command import command
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlmigrate.migrations import Migration
+    from sqlmigrate.migrations import Migration, ScriptRun
     from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
-
-    Operation = Literal["apply", "rollback"]
 
 _WHOLE_MAX, _STATEMENT_MAX = 1 << 20, 10_000  # characters
 _FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "text_only", "order_only"})
@@ -29,22 +27,22 @@ _FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "text
 def direction(
     trace: Trace,
     found: Iterable[Hazard],
-    operation: Operation,
     findings: Sequence[Finding],
     target: model.Target | None,
 ) -> Direction:
     """Describe one script that was traced, with the hazards that were found in it."""
-    hazards, suppressed, idle = sorted_out(statistics.raised(found, target), trace.script)
+    script = trace.script_run.script
+    hazards, suppressed, idle = sorted_out(statistics.raised(found, target), script)
     by_statement = answered(findings, trace)
     steps = [Taken(one.statement.number, one.taken, one.held) for one in trace.statements]
     held = holds(steps)
     return model.Direction(
-        operation,
-        str(trace.script.path),
-        trace.script.sha256,
-        trace.script.checksum,
-        trace.transactional,
-        _whole(trace.script),
+        _operation(trace.script_run),
+        str(script.path),
+        script.sha256,
+        script.checksum,
+        trace.script_run.transactional,
+        _whole(script),
         tuple(_statements(trace, hazards, suppressed, by_statement)),
         held,
         sum(1 for one in trace.statements if any(lock.level >= STOPS_CHANGES for lock in one.taken)),
@@ -55,18 +53,23 @@ def direction(
     )
 
 
-def not_run(script: Script, operation: Operation, error: str, *, transactional: bool) -> Direction:
+def not_run(script_run: ScriptRun, error: str) -> Direction:
     """Describe a script that was not run, and why."""
+    script = script_run.script
     return model.Direction(
-        operation,
+        _operation(script_run),
         str(script.path),
         script.sha256,
         script.checksum,
-        transactional,
+        script_run.transactional,
         _whole(script),
         tuple(_bare(statement) for statement in script.readable_statements()),
         error=error,
     )
+
+
+def _operation(script_run: ScriptRun) -> Literal["apply", "rollback"]:
+    return "rollback" if script_run.operation == "rollback" else "apply"
 
 
 def _statements(
@@ -77,7 +80,7 @@ def _statements(
 ) -> Iterable[model.Statement]:
     traced = {one.statement.number: one for one in trace.statements}
     found, allowed = list(hazards), list(suppressed)
-    for statement in trace.script.statements():
+    for statement in trace.script_run.script.statements():
         number = statement.number
         yield _statement(
             statement,
@@ -174,7 +177,7 @@ def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: mo
 def stopped(item: Migration, reason: str, *, bug: str | None = None) -> model.Migration:
     """Describe a migration whose review ended before it was made, by a mistake of ours where `bug` says so."""
     error = f"{reason}; nothing is known of this migration, the others were reviewed"
-    up = not_run(item.script, "apply", error, transactional=item.transactional)
+    up = not_run(item.forward(), error)
     proof = model.Proof("unknown", ("it was not tried",))
     return model.Migration(item.migration_id, up, None, proof, depends=item.depends, verdict="fails", bug=bug)
 

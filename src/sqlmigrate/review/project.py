@@ -11,7 +11,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import history, roundtrip, shadow
 from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
-from sqlmigrate.migrations import files
+from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.roundtrip import Base
@@ -58,7 +58,7 @@ def review_project(
     instead, from a file; `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the
     shadow raises.
     """
-    found = files.load(config.migrations, one_by_one=True)
+    found = load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
     settings = None
     if stats is not None:
@@ -66,7 +66,7 @@ def review_project(
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
     wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
-    scripts = [script for migration in found.ordered for script, _ in migration.scripts()]
+    scripts = [script for migration in found.ordered for script in migration.scripts()]
     asked = shadow.wanted(config, scripts, target=seen.facts, settings=settings, base=base, superuser=superuser)
     with shadow.opened(asked) as opened:
         notes = [*seen.notes, *_warnings(found, wanted)]
@@ -92,7 +92,7 @@ def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
     others = {item.script.path for item in found.ordered if item not in wanted}
     counted = 0
     for problem in found.warnings:
-        if problem.message == files.NO_ROLLBACK and problem.place and problem.place.path in others:
+        if problem.message == NO_ROLLBACK and problem.place and problem.place.path in others:
             counted += 1
         else:
             yield str(problem)

@@ -14,6 +14,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.errors import Error, ScriptError, as_bug
 from sqlmigrate.events import BugMet, ScriptStarted, ignore
+from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
@@ -26,9 +27,7 @@ from sqlmigrate.roundtrip import (
     PROVEN,
     Ground,
     Runner,
-    back,
     find_samples,
-    forward,
     lacks_rights,
     proofs,
     round_trips,
@@ -36,19 +35,18 @@ from sqlmigrate.roundtrip import (
 from sqlmigrate.schema.diff import as_json, as_text, compare
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import OTHER_ZONE
-from sqlmigrate.sql.preflight import preflight
 from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
-    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.migrations import Migration, Migrations, ScriptRun
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
-    from sqlmigrate.roundtrip import Base, LeftOut, RoundTrip, Way
+    from sqlmigrate.roundtrip import Base, LeftOut, RoundTrip
     from sqlmigrate.schema import Schema
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
@@ -84,12 +82,10 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
     options = replace(options, versions=shadow.versions)
-    scripts = [(migration, *pair) for migration in question.wanted for pair in migration.scripts()]
-    linted = lint([(script, transactional) for _, script, transactional in scripts], major=shadow.major)
-    findings = {id(item[1]): found for item, found in zip(scripts, linted.findings, strict=True)}
+    linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
     trips = _trips(question, shadow, options, observer)
     with ExitStack() as stack:
-        reviewer = _Reviewer(question, shadow, options, observer, findings, trips, stack)
+        reviewer = _Reviewer(question, shadow, options, observer, linted.findings, trips, stack)
         names = _announced("review", [item.migration_id for item in question.wanted], observer)
         found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
         notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
@@ -232,7 +228,7 @@ class _Reviewer:
     shadow: Shadow
     options: Options
     observer: Observer
-    findings: dict[int, tuple[Finding, ...]]
+    findings: Mapping[ScriptRun, tuple[Finding, ...]]
     proofs: dict[str, Proof]
     stack: ExitStack
     left_out: tuple[LeftOut, ...] = ()
@@ -293,8 +289,8 @@ class _Reviewer:
         elsewhere = self.shadow.assumed and _depends_on_zone(migration)
         with ground.copy(keep=lambda: reached) as copy:
             with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
-                applied = self._traced(migration, forward(migration), copy, ground.known)
-                up = self._direction(forward(migration), applied, ground.database)
+                applied = self._traced(migration.forward(), copy, ground.known)
+                up = self._direction(migration.forward(), applied, ground.database)
                 down = self._rollback(migration, copy, applied)
             changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
             reached = up.error is None
@@ -316,54 +312,42 @@ class _Reviewer:
             assemble.verdict(up, down, proof, late),
             notes=(
                 *((_ELSEWHERE,) if elsewhere else ()),
-                *(note for script, _ in migration.scripts() for note in asks_where(script)),
+                *(note for script in migration.scripts() for note in asks_where(script)),
             ),
         )
 
     def _rollback(self, migration: Migration, database: ShadowDatabase, applied: Trace | str) -> model.Direction | None:
-        if (way := back(migration)) is None:
+        if (script_run := migration.back()) is None:
             return None
         if isinstance(applied, str) or applied.error is not None:
             error = "was not tried, since the migration could not be applied"
-            return assemble.not_run(way.script, "rollback", error, transactional=way.transactional)
+            return assemble.not_run(script_run, error)
         with self.shadow.clone(database) as copy:
-            down = self._traced(migration, way, copy, applied.after)
-            return self._direction(way, down, database)
+            down = self._traced(script_run, copy, applied.after)
+            return self._direction(script_run, down, database)
 
-    def _traced(self, migration: Migration, way: Way, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
+    def _traced(self, script_run: ScriptRun, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
         """Trace a script, or say why it must not run."""
-        problems = preflight(way.script, transactional=way.transactional)
+        problems = preflight(script_run)
         if problems:
             return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
-        return trace(
-            self.shadow,
-            database,
-            migration.migration_id,
-            way.operation,
-            way.script,
-            transactional=way.transactional,
-            options=self.options,
-            info=self.info,
-            since=known,
-        )
+        return trace(self.shadow, database, script_run, options=self.options, info=self.info, since=known)
 
-    def _direction(self, way: Way, traced: Trace | str, base: ShadowDatabase) -> model.Direction:
+    def _direction(self, script_run: ScriptRun, traced: Trace | str, base: ShadowDatabase) -> model.Direction:
         """Describe a script; `base` is the database that it was run on a copy of."""
-        operation: assemble.Operation = "rollback" if way.operation == "rollback" else "apply"
         if isinstance(traced, str):
-            return assemble.not_run(way.script, operation, traced, transactional=way.transactional)
-        role = way.script.directives.role or self.options.role or self.shadow.owner
+            return assemble.not_run(script_run, traced)
+        role = script_run.script.directives.role or self.options.role or self.shadow.owner
         context = Context(traced, role, self.question.api_roles)
-        advice = Advice(self.shadow, base, way.script, self.options, self.info, way.transactional)
+        advice = Advice(self.shadow, base, script_run, self.options, self.info)
         hazards = check(context, judged=advice.judged)
-        findings = self.findings.get(id(way.script), ())
-        return assemble.direction(traced, hazards, operation, findings, self.question.target)
+        return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)
 
     def _schema_behind(self, database: ShadowDatabase, several: Sequence[Migration]) -> Schema:
         runner = Runner(self.shadow, self.options)
         with connections.session(database.conninfo) as connection:
             for migration in several:
-                runner.run(connection, migration, forward(migration))
+                runner.run(connection, migration.forward())
             return read_schema(connection).schema
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:

@@ -21,6 +21,7 @@ from sqlmigrate.sql.position import line_column
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
 
@@ -34,10 +35,10 @@ _SYNTAX = "syntax-error"
 
 @dataclass(frozen=True, slots=True)
 class Lint:
-    """What squawk says of each script, in the order in which they were given; `why_not` says why it says nothing."""
+    """What squawk says of each script; `why_not` says why it says nothing."""
 
     version: str | None
-    findings: tuple[tuple[Finding, ...], ...]
+    findings: Mapping[ScriptRun, tuple[Finding, ...]]
     why_not: str | None = None
 
 
@@ -48,45 +49,40 @@ def find_squawk() -> Path | None:
     return Path(found) if found else None
 
 
-def lint(scripts: Sequence[tuple[Script, bool]], *, major: int, program: Path | None = None) -> Lint:
-    """Run squawk once over scripts, each with whether it runs in a transaction; scripts too large to hold are left out.
+def lint(runs: Sequence[ScriptRun], *, major: int, program: Path | None = None) -> Lint:
+    """Run squawk over scripts, told of each whether it runs in a transaction; it does not see those too large to hold.
 
     Settings of squawk's own in the project are not read, so that everybody gets the same; `-- squawk-ignore` counts.
     """
-    nothing = tuple(() for _ in scripts)
+    findings: dict[ScriptRun, tuple[Finding, ...]] = dict.fromkeys(runs, ())
     program = program or find_squawk()
     if program is None:
-        return Lint(None, nothing, "squawk is not installed: pip install 'pg-sqlmigrate[review]'")
+        return Lint(None, findings, "squawk is not installed: pip install 'pg-sqlmigrate[review]'")
     try:
         version = _run([str(program), "--version"], None).stdout.split()[-1]
         with tempfile.TemporaryDirectory(prefix="sqlmigrate-lint-") as folder:
-            found = [
-                *_lint(program, Path(folder), scripts, major, transactional=True),
-                *_lint(program, Path(folder), scripts, major, transactional=False),
-            ]
+            kinds = ([run for run in runs if run.transactional is kind] for kind in (True, False))
+            said = [item for several in kinds for item in _lint(program, Path(folder), several, major)]
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        return Lint(None, nothing, f"squawk could not be run: {error}")
-    by_script = tuple(
-        tuple(_finding(item, script) for number, item in found if number == at)
-        for at, (script, _) in enumerate(scripts)
-    )
-    return Lint(version, by_script)
+        return Lint(None, findings, f"squawk could not be run: {error}")
+    for run, item in said:
+        findings[run] += (_finding(item, run.script),)
+    return Lint(version, findings)
 
 
-def _lint(
-    program: Path, folder: Path, scripts: Sequence[tuple[Script, bool]], major: int, *, transactional: bool
-) -> list[tuple[int, dict[str, Any]]]:
-    """Run squawk over the scripts of one kind; gives each finding with the number of its script."""
-    files: dict[str, int] = {}
-    for number, (script, own) in enumerate(scripts):
-        if own == transactional and script.text is not None:
+def _lint(program: Path, folder: Path, runs: Sequence[ScriptRun], major: int) -> list[tuple[ScriptRun, dict[str, Any]]]:
+    """Run squawk over scripts that all run in a transaction, or all outside; gives each finding with whose it is."""
+    files: dict[str, ScriptRun] = {}
+    for number, run in enumerate(runs):
+        if run.script.text is not None:
             path = folder / f"{number}.sql"
-            path.write_bytes(script.text.encode())
-            files[str(path)] = number
+            path.write_bytes(run.script.text.encode())
+            files[str(path)] = run
     if not files:
         return []
     command = [str(program), "--reporter=json", f"--pg-version={major}.0", f"--exclude={_EXCLUDED}"]
-    done = _run([*command, *(["--assume-in-transaction"] if transactional else []), *files], folder)
+    options = ["--assume-in-transaction"] if all(run.transactional for run in runs) else []
+    done = _run([*command, *options, *files], folder)
     if not done.stdout.strip():
         raise ValueError(done.stderr.strip().partition("\n")[0] or f"it ended with status {done.returncode}")
     return [(files[item["file"]], item) for item in json.loads(done.stdout) if item["file"] in files]
@@ -115,7 +111,7 @@ def _finding(item: dict[str, Any], script: Script) -> Finding:
 
 def answered(findings: Sequence[Finding], trace: Trace) -> dict[int | None, list[Finding]]:
     """Give the findings by the statement that they are in, each with what the trace says to it."""
-    statements = list(trace.script.statements())
+    statements = list(trace.script_run.script.statements())
     traced = {one.statement.number: one for one in trace.statements}
     found: dict[int | None, list[Finding]] = {}
     for finding in findings:

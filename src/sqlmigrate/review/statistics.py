@@ -79,7 +79,7 @@ def as_json(target: Target, settings: Settings) -> dict[str, Any]:
 def from_file(path: Path) -> Figures:
     """Read figures that `sqlmigrate stats` has written; raises Error where it is no such file."""
     try:
-        found: Any = read_json(path, pipe=True)
+        found: Any = read_json(path, pipe=True, anywhere=True)  # the user names it
         kind = (found["command"], found["version"])
         tables = tuple(record(TableSize, item) for item in found["target"].pop("tables"))
         target = record(Target, found["target"] | {"tables": tables})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlmigrate.roundtrip.contents import DataChange
 from sqlmigrate.roundtrip.ground import Ground
-from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, Verdict, lacks_rights
+from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, RoundTrips, Verdict, lacks_rights
+from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server
 from sqlmigrate.roundtrip.run import Base, chosen, round_trips, scripts_of
-from sqlmigrate.roundtrip.runner import Runner, Way, back, forward
+from sqlmigrate.roundtrip.runner import Runner
 from sqlmigrate.roundtrip.samples import Samples, find_samples
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
@@ -19,15 +20,19 @@ __all__ = [
     "Ground",
     "LeftOut",
     "RoundTrip",
+    "RoundTripRequest",
+    "RoundTrips",
     "Runner",
     "Samples",
+    "Seen",
+    "Trials",
     "Verdict",
-    "Way",
-    "back",
     "chosen",
     "find_samples",
-    "forward",
     "lacks_rights",
+    "opened",
+    "read_base",
+    "read_server",
     "round_trips",
     "scripts_of",
     "servers_worth",

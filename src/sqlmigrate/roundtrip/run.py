@@ -17,7 +17,7 @@ from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_conte
 from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
-from sqlmigrate.roundtrip.runner import NOT_OURS, SAMPLES, Runner, back, forward, sample
+from sqlmigrate.roundtrip.runner import NOT_OURS, Runner
 from sqlmigrate.roundtrip.samples import Samples, explain_rights, unmet
 from sqlmigrate.schema.diff import is_order, is_text
 from sqlmigrate.shadow import OTHER_ZONE
@@ -52,7 +52,7 @@ def chosen(migrations: Migrations, ids: Collection[str]) -> list[Migration]:
 
 def scripts_of(migrations: Migrations, samples: Mapping[str, Samples]) -> list[Script]:
     """Give every script that a round trip may run, so that the shadow can have what they need."""
-    own = [script for migration in migrations.ordered for script, _ in migration.scripts()]
+    own = [script for migration in migrations.ordered for script in migration.scripts()]
     return [*own, *(script for item in samples.values() for script in item.scripts())]
 
 
@@ -99,7 +99,7 @@ class _Pairs:
         """Try one migration, and bring the ground behind it."""
         started, left_out = time.monotonic(), tuple(ground.left_out)
         shadow = self.runner.shadow
-        shared = [place for script, _ in migration.scripts() for place in _cluster_wide(script)]
+        shared = [place for script in migration.scripts() for place in _cluster_wide(script)]
         if shared and not shadow.private:
             found = RoundTrip(migration.migration_id, Verdict.NOT_TRIED, not_tried=tuple(shared))
             ground.leave_out(migration, Error(f"it {NOT_OURS}"))
@@ -183,10 +183,15 @@ class _Pairs:
         self, migration: Migration, database: ShadowDatabase, samples: Samples
     ) -> tuple[Failure | None, tuple[Problem, ...]]:
         with session(database.conninfo) as connection, _tester(database) as tester:
-            steps = [sample("samples", samples.before), forward(migration), sample("samples after", samples.after)]
-            for way in (*steps, back(migration)):
-                on = tester() if way and way.operation == SAMPLES else connection
-                if way and (failure := self.runner.attempt(on, migration, way)):
+            steps = {
+                "samples": samples.load_before(migration),
+                "apply": migration.forward(),
+                "samples after": samples.write_after(migration),
+                "rollback": migration.back(),
+            }
+            for step, script_run in steps.items():
+                on = tester() if script_run and script_run.operation == "samples" else connection
+                if script_run and (failure := self.runner.attempt(on, script_run, step)):
                     return failure, ()
             if samples.expect is None:
                 return None, ()
@@ -257,9 +262,9 @@ class _Trial:
 
     def take_back(self, database: ShadowDatabase) -> None:
         """Roll back what is applied, as far as that can be done."""
-        if self.applied and (down := back(self.migration)):
+        if self.applied and (down := self.migration.back()):
             with session(database.conninfo) as connection:
-                self.applied = self.runner.attempt(connection, self.migration, down) is not None
+                self.applied = self.runner.attempt(connection, down) is not None
 
     def _go(
         self,
@@ -268,14 +273,14 @@ class _Trial:
         connection: Connection,
         tester: Callable[[], Connection],
     ) -> RoundTrip:
-        migration, up, down = self.migration, forward(self.migration), back(self.migration)
-        found = RoundTrip(migration.migration_id, Verdict.IRREVERSIBLE)
+        up, down = self.migration.forward(), self.migration.back()
+        found = RoundTrip(up.migration_id, Verdict.IRREVERSIBLE)
         if failure := self._load(database):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         s0 = comparison.look(tester())
         rows = read_contents(tester()) if self.samples.before else None
         found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
-        if failure := self.runner.attempt(connection, migration, up):
+        if failure := self.runner.attempt(connection, up):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
         s1 = comparison.look(tester())
@@ -285,7 +290,7 @@ class _Trial:
         found = replace(found, makes=comparison.made(s0, s1))
         if down is None:
             return found
-        if failure := self.runner.attempt(connection, migration, down):
+        if failure := self.runner.attempt(connection, down):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = False
         s2 = comparison.look(tester())
@@ -293,7 +298,7 @@ class _Trial:
         found = replace(found, differences=comparison.differences(s0, s2), data=data)
         if between is not None or not s2.snapshot.keeps(s0.snapshot):
             found = replace(found, lost=tuple(self._lost(tester(), between, None if data else rows)))
-        if failure := self.runner.attempt(connection, migration, replace(up, step="apply again")):
+        if failure := self.runner.attempt(connection, up, "apply again"):
             # what the rollback left behind is mostly the reason, and says more
             verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
             return replace(found, verdict=verdict, failure=failure)
@@ -317,10 +322,10 @@ class _Trial:
 
     def _load(self, database: ShadowDatabase) -> Failure | None:
         """Load the samples, in a session that ends with them: what they set must not change what is read."""
-        if (way := sample("samples", self.samples.before)) is None:
+        if (samples := self.samples.load_before(self.migration)) is None:
             return None
         with session(database.tester_conninfo) as connection:
-            return self.runner.attempt(connection, self.migration, way)
+            return self.runner.attempt(connection, samples)
 
     def _comparison(self, database: ShadowDatabase) -> Comparison:
         return Comparison(

@@ -17,23 +17,11 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
-    from sqlmigrate.migrations import Migration
+    from sqlmigrate.migrations import Migration, ScriptRun
     from sqlmigrate.roundtrip.ground import Ground
     from sqlmigrate.shadow import Shadow
-    from sqlmigrate.sql.script import Script
 
-SAMPLES = "samples"
 NOT_OURS = "would change the whole cluster, which is not ours; leave out the shadow's URL for a private server"
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One script of a pair, as it runs: its step's name, and in a transaction or not."""
-
-    step: str
-    operation: str
-    script: Script
-    transactional: bool
 
 
 @dataclass(slots=True)
@@ -50,7 +38,7 @@ class Runner:
         shared = bool(cluster_wide(migration.script, blocks=True))
         if shared and not self.shadow.private:
             ground.leave_out(migration, Error(f"it {NOT_OURS}"))
-        elif migration.transactional:
+        elif migration.forward().transactional:
             self.advance(migration, ground, cluster=shared)
         else:
             self._advance_whole(migration, ground, cluster=shared)
@@ -59,7 +47,7 @@ class Runner:
         """Apply a script that leaves nothing where it fails, to the ground itself."""
         with ground.alone(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
-                self.run(connection, migration, forward(migration))
+                self.run(connection, migration.forward())
             except Error as error:  # of a script in a transaction nothing is left
                 ground.leave_out(migration, error)
 
@@ -68,29 +56,26 @@ class Runner:
         failure: Failure | None = None
         kept = ground.copy(keep=lambda: failure is None, cluster=cluster)
         with kept as copy, session(copy.conninfo) as connection:
-            failure = self.attempt(connection, migration, forward(migration))
+            failure = self.attempt(connection, migration.forward())
         if failure is not None:
             ground.leave_out(migration, failure.error)
 
-    def attempt(self, connection: Connection, migration: Migration, way: Way) -> Failure | None:
-        """Run a script; gives the error that it stopped with."""
+    def attempt(self, connection: Connection, script_run: ScriptRun, step: str | None = None) -> Failure | None:
+        """Run a script, and return the error that it stopped with; `step` names it where its operation would not do."""
         try:
-            self.run(connection, migration, way)
+            self.run(connection, script_run)
         except Error as error:
-            if way.operation == SAMPLES:
+            if script_run.operation == "samples":
                 explain_rights(error)
-            return Failure(way.step, error)
+            return Failure(step or script_run.operation, error)
         return None
 
-    def run(self, connection: Connection, migration: Migration, way: Way) -> None:
+    def run(self, connection: Connection, script_run: ScriptRun) -> None:
         """Run a script as the engine does."""
         run_script(
             connection,
-            migration.migration_id,
-            way.operation,
-            way.script,
-            transactional=way.transactional,
-            options=self.options if way.operation != SAMPLES else replace(self.options, role=None),
+            script_run,
+            options=self.options if script_run.operation != "samples" else replace(self.options, role=None),
             info=self.probed(connection),
             observer=self.observer,
         )
@@ -100,20 +85,3 @@ class Runner:
         if self.info is None:
             self.info = probe(connection)
         return self.info
-
-
-def forward(migration: Migration) -> Way:
-    """Give the way that applies a migration."""
-    return Way("apply", "apply", migration.script, migration.transactional)
-
-
-def back(migration: Migration) -> Way | None:
-    """Give the way that rolls a migration back, if there is one."""
-    if migration.rollback is None:
-        return None
-    return Way("rollback", "rollback", migration.rollback, migration.rollback_transactional)
-
-
-def sample(step: str, script: Script | None) -> Way | None:
-    """Give the way that runs a script of samples, if there is one."""
-    return Way(step, SAMPLES, script, script.directives.transactional is not False) if script else None

@@ -10,7 +10,7 @@ from psycopg import RawCursor
 from sqlmigrate.connection import give_back
 from sqlmigrate.engine.wire.session import search_path
 from sqlmigrate.errors import ExecutionError, Place, Problem, ScriptError
-from sqlmigrate.migrations import SAMPLES
+from sqlmigrate.migrations import SAMPLES, ScriptRun
 from sqlmigrate.sql.script import read_script, refused_script
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.errors import Error
-    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.sql.script import Script
 
 AFTER, EXPECT = ".after", ".expect"
@@ -43,6 +43,14 @@ class Samples:
     after: Script | None = None
     expect: Script | None = None
 
+    def load_before(self, migration: Migration) -> ScriptRun | None:
+        """Return how the rows of before are loaded, if there are any."""
+        return _run(migration, self.before)
+
+    def write_after(self, migration: Migration) -> ScriptRun | None:
+        """Return how the rows of in between are written, if there are any."""
+        return _run(migration, self.after)
+
     def scripts(self) -> list[Script]:
         """Give the files that there are."""
         return [script for script in (self.before, self.after, self.expect) if script is not None]
@@ -61,6 +69,13 @@ def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Probl
         if any(parts):
             found[name] = Samples(*parts)
     return found, [_astray(path) for path in files.values()]
+
+
+def _run(migration: Migration, script: Script | None) -> ScriptRun | None:
+    if script is None:
+        return None
+    transactional = script.directives.transactional is not False
+    return ScriptRun(migration.migration_id, "samples", script, transactional=transactional)
 
 
 def _read(path: Path | None) -> Script | None:

@@ -6,9 +6,8 @@ from sqlmigrate.server.binaries import Binaries, find_binaries, find_client, fin
 from sqlmigrate.server.databases import drop_database, ensure_database
 from sqlmigrate.server.model import PrivateServer
 from sqlmigrate.server.places import state_dir
-from sqlmigrate.server.postmaster import kill
 from sqlmigrate.server.sharing import Status, destroy, shared, start, status, stop
-from sqlmigrate.server.throwaway import ephemeral, let_in
+from sqlmigrate.server.throwaway import ephemeral, kill, let_in
 
 __all__ = [
     "Binaries",

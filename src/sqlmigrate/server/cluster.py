@@ -143,13 +143,19 @@ def spawn_detached(command: Command, options: Mapping[str, Any]) -> int:
     return int(done.stdout)
 
 
-def wait_until_ready(cluster: Cluster, host: Path, *, alive: Callable[[], bool], log_start: int = 0) -> PrivateServer:
+def wait_until_ready(
+    cluster: Cluster,
+    host: Path,
+    *,
+    alive: Callable[[], bool],
+    ready: Callable[[Path], bool] = postmaster.is_ready,
+    log_start: int = 0,
+) -> PrivateServer:
     """Wait until a server that is starting accepts connections, or say from its log why it does not."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         still_there = alive()
-        found = postmaster.running(cluster.data_dir)
-        if found is not None and found.ready:
+        if ready(cluster.data_dir):
             return connected(cluster, host)
         if not still_there or time.monotonic() > deadline:
             verb = "did not become ready in time" if still_there else "did not start"

@@ -20,7 +20,8 @@ class PrivateServer:
     """A private server that accepts connections, with the fields that pytest-postgresql reads.
 
     `host` is the directory of its socket (there is no TCP), `notes` are sentences that the user should see, and
-    `isolation` says what keeps a throwaway server from the machine around it.
+    `isolation` says what keeps a throwaway server from the machine around it. `sandbox` is the process that ends with
+    its sandbox, where there is one.
     """
 
     host: str
@@ -35,6 +36,7 @@ class PrivateServer:
     template_dbname: str | None = None
     notes: tuple[str, ...] = ()
     isolation: str = ""
+    sandbox: int | None = None
 
     @property
     def version(self) -> str:

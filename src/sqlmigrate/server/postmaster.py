@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ FAST_STOP_SECONDS = 60.0
 IMMEDIATE_STOP_SECONDS = 15.0
 REAPER_SECONDS = 2.0
 PROCESSES = Path("/proc")
+_PID_FILE_MAX = 4096  # bytes; eight short lines, one of them a path
+_PID_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,17 @@ def running(data_dir: Path) -> Postmaster | None:
     if pid <= 0 or not _serves(pid, data_dir):
         return None
     return Postmaster(pid=pid, socket_dir=lines[4], ready=lines[7].strip() == "ready")
+
+
+def is_ready(data_dir: Path) -> bool:
+    """Tell whether a server runs there that accepts connections."""
+    found = running(data_dir)
+    return found is not None and found.ready
+
+
+def says_ready(data_dir: Path) -> bool:
+    """Tell whether the server of a new data directory accepts connections, whatever number its process has there."""
+    return _pid_file(data_dir)[7].strip() == "ready"
 
 
 def is_alive(pid: int) -> bool:
@@ -85,11 +99,16 @@ def _signal_and_wait(data_dir: Path, number: signal.Signals, seconds: float) -> 
 
 
 def _pid_file(data_dir: Path) -> list[str]:
-    """Give the eight lines of `postmaster.pid`; those not written yet are empty."""
-    try:
-        lines = (data_dir / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
+    """Give the eight lines of `postmaster.pid`; those not written yet are empty.
+
+    A superuser's script may put something else there: we neither wait for a pipe nor read a device, and we are root.
+    """
+    lines: list[str] = []
+    with suppress(OSError):
+        descriptor = os.open(data_dir / "postmaster.pid", _PID_FILE_FLAGS)
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                lines = file.read(_PID_FILE_MAX).decode(errors="replace").splitlines()
     return lines + [""] * (8 - len(lines))
 
 

@@ -1,6 +1,7 @@
-"""Bubblewrap around a throwaway server: no network, and no files but those that it needs.
+"""Bubblewrap around a throwaway server: no network, no files but those that it needs, no process that outlives it.
 
-There is no namespace for processes: the watchdog ends a server by the number in its `postmaster.pid`. See
+What runs in it has numbers of its own, so what the server writes into its `postmaster.pid` means nothing outside. It
+is ended as a whole, by killing `bwrap`, and goes with us where we are killed. See
 https://github.com/containers/bubblewrap.
 """
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 PROGRAM = "bwrap"
 TRIAL_SECONDS = 30.0
 # The abstract sockets of others are out of reach without the network, and their shared memory without theirs.
-_UNSHARED = ("--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts")
+_UNSHARED = ("--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-pid", "--die-with-parent")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store")
 # Names of accounts, the linker's cache, locales, time zones, and what Debian links its PostgreSQL to.
 _ETC = (
@@ -30,21 +31,32 @@ _ETC = (
     "passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime",
     "timezone", "alternatives", "ssl/openssl.cnf", "postgresql-common",
 )  # fmt: skip
+# The token that CI checks out with, and the data of the project's private servers.
+_HIDDEN = (".git", ".sqlmigrate")
 _INSTALLATION = ("bin", "lib", "lib64", "share")
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What is put before a server's command, and in words whether that shuts it in; `command` is empty without one."""
+    """A `bwrap` with its options, and in words whether it shuts a server in; `program` is empty without one."""
 
-    command: tuple[str, ...]
+    program: tuple[str, ...]
     says: str
 
+    def command(self, inside: Iterable[str | Path], base: Path, lasts: int) -> list[str | Path]:
+        """Give the command that runs another one, whose data and socket are below `base`.
 
-def around(binaries: Binaries, account: Account, base: Path, readable: Iterable[Path] = ()) -> Sandbox:
-    """Give the sandbox for a server whose data and socket are below `base`, or none with the reason.
+        The open file `lasts` is held until all that runs in the sandbox has ended.
+        """
+        if not self.program:
+            return [*inside]
+        return [*self.program, "--bind", base, base, "--sync-fd", str(lasts), "--", *inside]
 
-    Files below `readable` can be read there too, where the account reaches them outside.
+
+def around(binaries: Binaries, account: Account, readable: Iterable[Path] = ()) -> Sandbox:
+    """Give the sandbox for a server, or none with the reason.
+
+    Files below `readable` can be read there too, where the account reaches them outside; not those of `_HIDDEN`.
     """
     program = shutil.which(PROGRAM)
     if program is None:
@@ -52,8 +64,8 @@ def around(binaries: Binaries, account: Account, base: Path, readable: Iterable[
     start = (program, *_start(binaries))
     if reason := _refused((*start, "--", str(binaries.bindir / "postgres"), "-V"), account):
         return Sandbox((), f"no sandbox: {PROGRAM} does not work here ({reason})")
-    folders = [argument for path in readable if account.reaches(path) for argument in _read_only(path)]
-    return Sandbox((*start, *folders, "--bind", str(base), str(base), "--"), "bubblewrap: no network, no home")
+    folders = [argument for path in readable if account.reaches(path) for argument in _shown(path)]
+    return Sandbox((*start, *folders), "bubblewrap: no network, no home")
 
 
 @cache
@@ -95,6 +107,13 @@ def _programs(binaries: Binaries) -> Iterator[Path]:
             prefix = bindir.parent
             beside = prefix.parent.with_name(f"{prefix.parent.name}.libs")
             yield from (path for path in (*(prefix / name for name in _INSTALLATION), beside) if path.is_dir())
+
+
+def _shown(path: Path) -> Iterator[str]:
+    yield from _read_only(path)
+    for hidden in (path / name for name in _HIDDEN):
+        if hidden.is_dir():
+            yield from ("--tmpfs", str(hidden.resolve()))
 
 
 def _read_only(path: Path) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from sqlmigrate.server import cluster as clusters
 from sqlmigrate.server import postmaster, sandbox, watchdog
@@ -53,9 +54,10 @@ def ephemeral(
     binaries = binaries or find_binaries(major)
     with ExitStack() as stack:
         stack.enter_context(without_pg_variables())
+        box = sandbox.around(binaries, account, readable)
         base = Path(tempfile.mkdtemp(prefix="sqlm-", dir=_memory() if in_memory else SOCKET_PARENT))
         stack.callback(shutil.rmtree, base, ignore_errors=True)
-        stack.enter_context(_watched(base))
+        stack.enter_context(_watched("sandbox" if box.program else "pipe", base))
         base.chmod(0o711 if account.switch else 0o700)
         host = base / "socket"
         make_guarded(host, 0o700, account)
@@ -66,14 +68,20 @@ def ephemeral(
         clusters.write_settings(cluster, host, {**UNSAFE, "hba_file": str(rules), **(settings or {})})
         clusters.create(cluster, sync=False)
         log = stack.enter_context(clusters.open_log(cluster.log))
-        box = sandbox.around(binaries, account, base, readable)
-        process = subprocess.Popen(
-            [*box.command, *cluster.command], stdout=log, stderr=log, start_new_session=True,
-            **account.subprocess_options(),
-        )  # fmt: skip
-        stack.callback(_end, process, cluster)
-        server = clusters.wait_until_ready(cluster, host, alive=lambda: process.poll() is None)
-        yield replace(server, isolation=f"{box.says}; {_runs_as(account)}")
+        process = stack.enter_context(_running(box, cluster, log))
+        ready = postmaster.says_ready if box.program else postmaster.is_ready
+        server = clusters.wait_until_ready(cluster, host, alive=lambda: process.poll() is None, ready=ready)
+        boxed = process.pid if box.program else None
+        yield replace(server, isolation=f"{box.says}; {_runs_as(account)}", sandbox=boxed)
+
+
+def kill(server: PrivateServer) -> None:
+    """End a throw-away server at once, with whatever runs there; its data goes with the block that it lives in."""
+    if server.sandbox is None:
+        postmaster.kill(server.data_dir)
+    else:
+        with suppress(ProcessLookupError):
+            os.kill(server.sandbox, signal.SIGKILL)
 
 
 def let_in(server: PrivateServer, names: Iterable[str]) -> None:
@@ -104,9 +112,9 @@ def _memory() -> Path:
 
 
 @contextmanager
-def _watched(base: Path) -> Iterator[None]:
+def _watched(kind: str, base: Path) -> Iterator[None]:
     dog = subprocess.Popen(
-        watchdog.command("pipe", base),
+        watchdog.command(kind, base),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -119,6 +127,36 @@ def _watched(base: Path) -> Iterator[None]:
             yield
         finally:
             dog.kill()
+
+
+@contextmanager
+def _running(box: sandbox.Sandbox, cluster: clusters.Cluster, log: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the server in its sandbox, if there is one; at the end, nothing that it has started in there is left."""
+    over, lasts = os.pipe()
+    with ExitStack() as stack:
+        stack.callback(os.close, over)
+        try:
+            command = box.command(cluster.command, cluster.data_dir.parent, lasts)
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True,
+                pass_fds=(lasts,) if box.program else (), **cluster.account.subprocess_options(),
+            )  # fmt: skip
+        finally:
+            os.close(lasts)
+        if box.program:
+            stack.callback(_end_sandbox, process, over)
+        else:
+            stack.callback(_end, process, cluster)
+        yield process
+
+
+def _end_sandbox(process: subprocess.Popen[bytes], over: int) -> None:
+    """End a sandbox with all that runs in it, and wait for that: `over` is the other end of what it holds open."""
+    process.kill()
+    process.wait()
+    ended = select.poll()
+    ended.register(over)
+    ended.poll(STOP_SECONDS * 1000)
 
 
 def _end(process: subprocess.Popen[bytes], cluster: clusters.Cluster) -> None:

@@ -39,17 +39,21 @@ def main() -> None:
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     kind, *arguments = sys.argv[1:]
-    if kind == "pipe":
-        watch_pipe(Path(arguments[0]))
+    if kind in {"pipe", "sandbox"}:
+        watch_pipe(Path(arguments[0]), alone=kind == "sandbox")
     elif kind == "users":
         watch_users(Path(arguments[0]), int(arguments[1]))
 
 
-def watch_pipe(base: Path) -> None:
-    """Wait for the end of standard input, which is the end of our user; then remove the server and its data."""
+def watch_pipe(base: Path, *, alone: bool) -> None:
+    """Wait for the end of standard input, which is the end of our user; then remove the server and its data.
+
+    A sandbox ends `alone` when its user does.
+    """
     while os.read(0, 1024):
         pass
-    postmaster.stop(base / "data")
+    if not alone:
+        postmaster.stop(base / "data")
     for _ in range(5):
         # A server or initdb that was just starting may write once more before it notices.
         shutil.rmtree(base, ignore_errors=True)

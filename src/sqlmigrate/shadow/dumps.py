@@ -72,7 +72,8 @@ def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
 def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Give a connection string without secrets for a command line, which everybody can read, and its environment.
 
-    The password is a variable there, which nobody else can read. Other secrets have none: they are in a service file of
+    The password is a variable there, which nobody else can read, and so are `options`, which may set a secret of the
+    application's; a service's own would be taken before those. Other secrets have none: they are in a service file of
     ours (https://www.postgresql.org/docs/current/libpq-pgservice.html) for the block.
     """
     parts: dict[str, str] = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
@@ -80,6 +81,8 @@ def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
     env = client_environment()
     if password := secrets.pop("password", None):
         env["PGPASSWORD"] = password
+    if "options" in parts and not ("service" in parts or "PGSERVICE" in env):
+        env["PGOPTIONS"] = parts.pop("options")
     if not secrets:
         yield make_conninfo(**parts), env
         return

@@ -11,6 +11,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
+from sqlmigrate.files import leads_out
 from sqlmigrate.server import ephemeral, find_binaries, kill
 from sqlmigrate.server.binaries import NEXT_STEP
 from sqlmigrate.server.bootstrap import read_scripts, run_statement
@@ -81,7 +82,7 @@ class Shadow:
         """End a private server at once, with whatever runs there: who works on it gets an error of his session."""
         if self._server is not None:
             self._databases.gone = True
-            kill(self._server.data_dir)
+            kill(self._server)
 
     def database(self) -> AbstractContextManager[ShadowDatabase]:
         """Make a database that holds what `bootstrap/` makes, and nothing else; it is dropped behind the block."""
@@ -245,7 +246,8 @@ def opened(wanted: Wanted) -> Iterator[Shadow]:
 @contextmanager
 def _private(wanted: Wanted) -> Iterator[Shadow]:
     binaries = _binaries(wanted.target)
-    readable = [wanted.readable.resolve()] if wanted.readable and wanted.readable.is_dir() else []
+    folder = wanted.readable
+    readable = [folder.resolve()] if folder and folder.is_dir() and leads_out(folder) is None else []
     with ephemeral(binaries=binaries, settings=SETTINGS, in_memory=True, readable=readable) as server:
         admin = roles.prepare(server, wanted)
         conninfo = server.conninfo(user=admin)

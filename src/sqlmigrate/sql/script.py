@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, ScriptError
-from sqlmigrate.files import read_bytes, require_file
+from sqlmigrate.files import open_file, read_bytes
 from sqlmigrate.sql.directives import Directives, read_directives
 from sqlmigrate.sql.position import line_at, line_column
 from sqlmigrate.sql.scan import Piece, split
@@ -218,7 +218,7 @@ def _opened(path: Path) -> Iterator[Callable[[int], bytes]]:
     """Give a function that reads the next bytes of a file; it raises ScriptError where that cannot be done."""
     with ExitStack() as stack:
         with _read_errors(path):
-            file = stack.enter_context(path.open("rb"))
+            file = stack.enter_context(open_file(path))
 
         def read(size: int) -> bytes:
             with _read_errors(path):
@@ -323,7 +323,7 @@ def _decode(path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, begin: i
 def _byte_place(path: Path, offset: int, *, is_text: bool) -> Place:
     """Give the place of a byte of a file: everything before it is good UTF-8, and so is it where `is_text`."""
     line, tail = 1, b""
-    with _read_errors(path), path.open("rb") as file:
+    with _read_errors(path), open_file(path) as file:
         while offset > 0 and (raw := file.read(min(_CHUNK, offset))):
             offset -= len(raw)
             line += raw.count(b"\n")
@@ -375,8 +375,7 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
     meter = _Meter()
     parts: list[str] = []
     try:
-        require_file(path)
-        with path.open("rb") as file:
+        with open_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             part = _reader(path, size, file.read, meter.update)
             while (not parts or size <= HELD_MAX) and (text := part()):

@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 _TYPE_CHANGE = re.compile(r"\btype\b[^;]*?\btimestamp(?:tz)?\b", re.IGNORECASE)
 
 
-def depends_on_zone(scripts: Iterable[tuple[Script, bool]]) -> bool:
+def depends_on_zone(scripts: Iterable[Script]) -> bool:
     """Tell whether one of a migration's scripts may change a type between timestamp and timestamptz."""
-    return any(_TYPE_CHANGE.search(statement.text) for script, _ in scripts for statement in script.statements())
+    return any(_TYPE_CHANGE.search(statement.text) for script in scripts for statement in script.statements())

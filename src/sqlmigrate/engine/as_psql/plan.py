@@ -240,7 +240,7 @@ def _lock(options: Options) -> str:
 
 
 def _settings(job: Job, options: Options, info: ServerInfo) -> str:
-    values = setting_values(job.script, options, info, job.migration_id)
+    values = setting_values(job.script_run, options, info)
     return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in (SERVER | values).items())
 
 

@@ -104,7 +104,7 @@ def lost(job: Job, error: psycopg.Error, found: History | None) -> ExecutionErro
 def _lost_whole(job: Job, message: str, found: History) -> ExecutionError:
     """Tell the two cases in which no journal is left: the script is through, or nothing of it has happened."""
     if (found.get(job.migration_id) is not None) == (job.operation == "apply"):
-        done = {"apply": "applied", "rollback": "rolled back"}[job.operation]
+        done = job.script_run.done
         return ExecutionError(
             f"the connection was lost at COMMIT; it is {done}: the history says so",
             migration_id=job.migration_id,

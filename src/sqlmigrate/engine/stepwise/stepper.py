@@ -107,8 +107,7 @@ class Stepper:
             self._resume()
 
     def _set_up(self) -> None:
-        job = self.sender.job
-        self.sender.send(*map(Step, set_up(job.migration_id, job.script, self.options, self.info)))
+        self.sender.send(*map(Step, set_up(self.sender.job.script_run, self.options, self.info)))
 
     def _require_alone(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""

@@ -128,7 +128,7 @@ def _in_transaction(trusted: Sequence[Command], confirm: Iterable[Step]) -> Iter
 
 def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa: FBT001  three answers, not a switch
     """Tell what became of a COMMIT whose answer was lost: the history was asked afterwards."""
-    done = {"apply": "applied", "rollback": "rolled back"}[job.operation]
+    done = job.script_run.done
     answer = {
         True: (f"it is {done}: the history says so", "run the command again to go on with what is left"),
         False: (f"it is not {done}: PostgreSQL has rolled it back", "run the command again"),

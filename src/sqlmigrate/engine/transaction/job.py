@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.history import History, Run
-    from sqlmigrate.migrations import Migration
+    from sqlmigrate.migrations import Migration, ScriptRun
+    from sqlmigrate.migrations.model import Operation
     from sqlmigrate.sql.script import Script, Statement
 
 _EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
@@ -25,7 +26,7 @@ _EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A script with the commands of ours around it.
+    """A script as it runs, with the commands of ours around it.
 
     `claim` fails where another run was faster; `counted`, one of `finish`, must write one row; `confirm` fails where
     the history does not say what was done once it is committed. `trusted` stands before our commands that write the
@@ -35,10 +36,7 @@ class Job:
     are those that CREATE EXTENSION asks for on a shadow. `schema` is that of the history, none where there is none.
     """
 
-    migration_id: str
-    operation: str
-    script: Script
-    transactional: bool
+    script_run: ScriptRun
     claim: Command
     finish: tuple[Command, ...]
     trusted: tuple[Command, ...] = ()
@@ -49,6 +47,26 @@ class Job:
     half_way: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: str | None = None
+
+    @property
+    def migration_id(self) -> str:
+        """The migration that the script belongs to."""
+        return self.script_run.migration_id
+
+    @property
+    def operation(self) -> Operation:
+        """What the script does with its migration."""
+        return self.script_run.operation
+
+    @property
+    def script(self) -> Script:
+        """The script itself."""
+        return self.script_run.script
+
+    @property
+    def transactional(self) -> bool:
+        """Whether it runs in a transaction."""
+        return self.script_run.transactional
 
     def command(self, statement: Statement) -> Command:
         """Give the command that a statement is sent as."""
@@ -83,10 +101,11 @@ def job_for(
     if operation == "apply":
         job = apply_job(migration, options, run)
         return replace(job, trusted=trusted, confirm=_confirm(job, options, run, rows))
-    if migration.rollback is None:  # pragma: no cover  the plan has refused it
+    script_run = migration.back()
+    if script_run is None:  # pragma: no cover  the plan has refused it
         raise HistoryError(f"{migration.migration_id} has no rollback script")
     row = found.get(migration.migration_id)
-    job = rollback_job(migration, migration.rollback, options, run, half_way=row is None)
+    job = rollback_job(script_run, options, run, half_way=row is None)
     recorded = row is not None and row.rollback_checksum is not None
     return replace(job, trusted=trusted, recorded=recorded, confirm=_confirm(job, options, run, rows))
 
@@ -98,67 +117,57 @@ def _confirm(job: Job, options: Options, run: Run, rows: int | None) -> Command:
 
 def apply_job(migration: Migration, options: Options, run: Run) -> Job:
     """Describe how a migration is applied: claimed first, completed and logged after the script."""
-    script, migration_id = migration.script, migration.migration_id
-    finish = history.finish_claim(options.schema, migration, run)
-    log = _log(migration_id, "apply", script, options, run, transactional=migration.transactional)
-    claim = history.claim(options.schema, migration_id)
+    script_run, schema = migration.forward(), options.schema
+    finish = history.finish_claim(schema, migration, run)
     return Job(
-        migration_id,
-        "apply",
-        script,
-        migration.transactional,
-        claim,
-        (*_unhung(options, script, transactional=migration.transactional), finish, *log),
+        script_run,
+        claim=history.claim(schema, migration.migration_id),
+        finish=(*_unhung(script_run, options), finish, *_log(script_run, options, run)),
         counted=finish,
-        confirm=history.confirm(options.schema, migration_id, "apply", run),
+        confirm=history.confirm(schema, migration.migration_id, "apply", run),
         undoable=migration.rollback is not None,
-        schema=options.schema,
+        schema=schema,
     )
 
 
-def rollback_job(migration: Migration, script: Script, options: Options, run: Run, *, half_way: bool) -> Job:
+def rollback_job(script_run: ScriptRun, options: Options, run: Run, *, half_way: bool) -> Job:
     """Describe how a migration is rolled back: taken out of the history first, logged after the script.
 
     One that stopped half way is not in the history yet; its journal is taken away instead.
     """
-    transactional = migration.rollback_transactional
-    log = _log(migration.migration_id, "rollback", script, options, run, transactional=transactional)
+    migration_id, schema = script_run.migration_id, options.schema
     give_up = history.unclaim_journal if half_way else history.unclaim
     return Job(
-        migration.migration_id,
-        "rollback",
-        script,
-        transactional,
-        give_up(options.schema, migration.migration_id),
-        (*_unhung(options, script, transactional=transactional), *log),
-        confirm=history.confirm(options.schema, migration.migration_id, "rollback", run),
+        script_run,
+        claim=give_up(schema, migration_id),
+        finish=(*_unhung(script_run, options), *_log(script_run, options, run)),
+        confirm=history.confirm(schema, migration_id, "rollback", run),
         half_way=half_way,
-        schema=options.schema,
+        schema=schema,
     )
 
 
-def _unhung(options: Options, script: Script, *, transactional: bool) -> Sequence[Command]:
+def _unhung(script_run: ScriptRun, options: Options) -> Sequence[Command]:
     """Look at our tables while the script can still be rolled back, where it may have changed what they do.
 
     That costs a millisecond, so it is done for scripts that name them or put statements together: loops over all
     tables do. What else gets at them is found by the next run.
     """
-    text = script.text
+    text = script_run.script.text
     may = text is None or options.schema in text or _EXECUTE.search(text)
-    return [history.unhung(options.schema)] if transactional and may else []
+    return [history.unhung(options.schema)] if script_run.transactional and may else []
 
 
-def _log(
-    migration_id: str, operation: str, script: Script, options: Options, run: Run, *, transactional: bool
-) -> list[Command]:
+def _log(script_run: ScriptRun, options: Options, run: Run) -> list[Command]:
+    script = script_run.script
     return history.log(
         options.schema,
-        migration_id,
-        operation,
+        script_run.migration_id,
+        script_run.operation,
         run,
         script_role=script_role(script, options),
         digests=(script.checksum, script.sha256),
-        journalled=not transactional,
+        journalled=not script_run.transactional,
     )
 
 

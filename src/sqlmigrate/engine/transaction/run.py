@@ -143,7 +143,7 @@ def going_on(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
 
 def _set_up(job: Job, options: Options, info: ServerInfo, confirm: Iterable[Step] = ()) -> Iterator[Step]:
     yield Step(OURS)
-    yield Step(settings(job.script, options, info, job.migration_id))
+    yield Step(settings(job.script_run, options, info))
     yield from map(Step, job.trusted)
     yield from confirm
     yield Step(job.claim)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.events import Observer
+    from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.sql.script import Script, Statement
 
 NOTICES_SHOWN = 20
@@ -46,8 +47,7 @@ class Listener:
     `patient` is for a session behind a pooler; see `Exchange`.
     """
 
-    migration_id: str
-    script: Script
+    script_run: ScriptRun
     observer: Observer
     patient: bool = False
     _seen: Counter[tuple[int, bool]] = field(default_factory=Counter)
@@ -61,24 +61,26 @@ class Listener:
         kind = (statement.number if statement else 0, diag.severity_nonlocalized == "WARNING")
         self._seen[kind] += 1
         if self._seen[kind] <= NOTICES_SHOWN:
-            self.observer(Notice(self.migration_id, server_message(diag), self._place(statement)))
+            self.observer(Notice(self.script_run.migration_id, server_message(diag), self._place(statement)))
 
     def rows(self, step: Step) -> None:
         """Pass on the first rows of a statement that returned some."""
         if step.statement is not None and step.columns:
             place = self._place(step.statement)
-            self.observer(RowsReturned(self.migration_id, step.columns, tuple(step.shown), step.rows, place))
+            self.observer(RowsReturned(self.script_run.migration_id, step.columns, tuple(step.shown), step.rows, place))
 
     def close(self) -> None:
         """Say how many notices and warnings of the last statement were left out."""
         for (number, warnings), count in self._seen.items():
             if count > NOTICES_SHOWN:
                 place = self._place(self._at if self._at and self._at.number == number else None)
-                self.observer(NoticesLeftOut(self.migration_id, count - NOTICES_SHOWN, place, warnings=warnings))
+                self.observer(
+                    NoticesLeftOut(self.script_run.migration_id, count - NOTICES_SHOWN, place, warnings=warnings)
+                )
         self._seen.clear()
 
     def _place(self, statement: Statement | None) -> Place | None:
-        return self.script.place(statement) if statement else None
+        return self.script_run.script.place(statement) if statement else None
 
 
 def run_steps(

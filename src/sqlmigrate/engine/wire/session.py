@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.sql.script import Script
 
 _WITH_TRANSACTION_TIMEOUT = 170000
@@ -35,8 +36,6 @@ class Options:
     statement_timeout: int = 0
     lock_budget: int = 600_000
     wait_lock: int = 300_000
-    single_transaction: bool = False
-    resume_at: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -102,24 +101,24 @@ def begin(script: Script) -> Command:
     return Command(f"BEGIN ISOLATION LEVEL {level.upper()}" if level else "BEGIN")
 
 
-def setting_values(script: Script, options: Options, info: ServerInfo, migration_id: str) -> dict[str, str]:
+def setting_values(script_run: ScriptRun, options: Options, info: ServerInfo) -> dict[str, str]:
     """Give every setting that a script runs under; the script's own directives go first."""
-    own = script.directives
+    own = script_run.script.directives
     lock = options.lock_timeout if own.lock_timeout is None else own.lock_timeout
     statement = options.statement_timeout if own.statement_timeout is None else own.statement_timeout
     values = {
         "lock_timeout": str(lock),
         "statement_timeout": str(statement),
-        "application_name": application_name(migration_id),
+        "application_name": application_name(script_run.migration_id),
     }
     if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
         values["transaction_timeout"] = "0"
     return values
 
 
-def settings(script: Script, options: Options, info: ServerInfo, migration_id: str) -> Command:
+def settings(script_run: ScriptRun, options: Options, info: ServerInfo) -> Command:
     """Give one command that makes the settings of a script, and of `be_patient`, which DISCARD ALL has dropped."""
-    values = setting_values(script, options, info, migration_id)
+    values = setting_values(script_run, options, info)
     calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
     return Command(f"SELECT {calls}, {settled()}", tuple(values.values()))
 
@@ -143,10 +142,11 @@ def set_role(role: str) -> Command:
     return Command(f"SET ROLE {sql.Identifier(role).as_string()}")
 
 
-def set_up(migration_id: str, script: Script, options: Options, info: ServerInfo) -> list[Command]:
+def set_up(script_run: ScriptRun, options: Options, info: ServerInfo) -> list[Command]:
     """Give what makes a session the script's own, with nothing of ours in between."""
+    script = script_run.script
     role = script_role(script, options)
-    made = [OURS, settings(script, options, info, migration_id), search_path(script, options)]
+    made = [OURS, settings(script_run, options, info), search_path(script, options)]
     return [*made, set_role(role)] if role else made
 
 

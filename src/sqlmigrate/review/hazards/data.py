@@ -92,7 +92,7 @@ def _dropped(context: Context) -> Iterator[Found]:
         lost = [text for text in one.touched.lost if text.startswith(tuple(f"{kind} " for kind in _HOLDERS))]
         if lost:
             tables = _original(one, map(_table_of, lost))
-            severity: Severity | None = "note" if context.trace.operation == "rollback" else None
+            severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
             yield Found(one.statement.number, f"dropped with all that it holds: {listed(lost)}", tables, None, severity)
 
 
@@ -114,7 +114,7 @@ def _used_dropped(context: Context) -> Iterator[Found]:
             if _is_used(one.step.before, text) and not _comes_back(context.after, text)
         ]
         if lost:
-            severity: Severity | None = "note" if context.trace.operation == "rollback" else None
+            severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
             yield Found(one.statement.number, f"dropped: {listed(lost)}", (), None, severity)
 
 

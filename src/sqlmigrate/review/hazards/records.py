@@ -84,7 +84,7 @@ class Context:
     @cached_property
     def all_statements(self) -> list[Statement]:
         """All statements of the script, also those behind one that failed."""
-        return list(self.trace.script.statements())
+        return list(self.trace.script_run.script.statements())
 
     @cached_property
     def nodes(self) -> dict[int, tuple[str, Any]]:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.model import Source
     from sqlmigrate.review.trace.observe import Named, Relation, Relations
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import ShadowDatabase
-    from sqlmigrate.sql.script import Script, Statement
+    from sqlmigrate.sql.script import Statement
 
     Run = Callable[[], None]
 
@@ -74,12 +75,9 @@ class Pass:
     """
 
     database: ShadowDatabase
-    migration_id: str
-    operation: str
-    script: Script
+    script_run: ScriptRun
     options: Options
     info: ServerInfo
-    transactional: bool = False
     apart: bool = False
     follow: bool = False
     since: Snapshot | None = None
@@ -102,10 +100,7 @@ class Pass:
             try:
                 run_script(
                     connection,
-                    self.migration_id,
-                    self.operation,
-                    self.script,
-                    transactional=self.transactional,
+                    self.script_run,
                     options=self.options,
                     info=self.info,
                     around=lambda statement, run: self._around(connection, statement, run),
@@ -132,7 +127,7 @@ class Pass:
             run()
         elif in_block:
             self._inside(connection, seen, run)
-            if self.apart and not self.transactional:
+            if self.apart and not self.script_run.transactional:
                 self._end(connection, statement)
                 connection.execute("BEGIN")
         elif kind is Kind.NOT_IN_TRANSACTION:
@@ -165,7 +160,7 @@ class Pass:
             connection.execute("COMMIT")
         except psycopg.Error as error:
             message = f"{error.diag.message_primary or error} (found at COMMIT)"
-            raise Error(message, place=self.script.place(statement)) from None
+            raise Error(message, place=self.script_run.script.place(statement)) from None
 
     def _inside(self, connection: Connection, seen: Seen, run: Run) -> None:
         """Run a statement in the open transaction, and read what it locks and scans there."""

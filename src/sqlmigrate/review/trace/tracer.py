@@ -7,7 +7,7 @@ statement seen that the ones before it hold already. The engine's `run_script` r
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.model import Lock
     from sqlmigrate.review.trace.objects import Touched
     from sqlmigrate.review.trace.observe import Relation
     from sqlmigrate.review.trace.passes import Seen
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
-    from sqlmigrate.sql.script import Script, Statement
+    from sqlmigrate.sql.script import Statement
 
 _ADDS_NO_ROW = (
     "ALTER",
@@ -94,9 +95,7 @@ class Trace:
     are those that were there before, by oid.
     """
 
-    operation: str
-    script: Script
-    transactional: bool
+    script_run: ScriptRun
     statements: tuple[Traced, ...]
     relations: Mapping[int, Relation]
     before: Snapshot
@@ -108,11 +107,8 @@ class Trace:
 def trace(
     shadow: Shadow,
     database: ShadowDatabase,
-    migration_id: str,
-    operation: str,
-    script: Script,
+    script_run: ScriptRun,
     *,
-    transactional: bool,
     options: Options,
     info: ServerInfo,
     since: Snapshot | None = None,
@@ -123,24 +119,21 @@ def trace(
     No session may be open in the database, since pass B works in a copy of it. A script that PostgreSQL refuses is no
     error of the trace: `error` says where, and `statements` end before it.
     """
-    if not shadow.private and (shared := cluster_wide(script)):
-        return _not_tried(database, operation, script, transactional, shared[0], since, leave_out)
+    if not shadow.private and (shared := cluster_wide(script_run.script)):
+        return _not_tried(database, script_run, shared[0], since, leave_out)
     alone: list[Seen] | None = None
     notes: list[str] = []
     with ExitStack() as stack:
-        if transactional or any(map(begins, script.statements())):
+        if script_run.transactional or any(map(begins, script_run.script.statements())):
             copy = stack.enter_context(shadow.clone(database))
-            alone = _alone(Pass(copy, migration_id, operation, script, options, info, apart=True), notes)
-    run = Pass(database, migration_id, operation, script, options, info, transactional=transactional, follow=True)
-    run.since, run.leave_out = since, leave_out
-    error = run.run()
-    follower = run.followed()
+            alone = _alone(Pass(copy, replace(script_run, transactional=False), options, info, apart=True), notes)
+    whole = Pass(database, script_run, options, info, follow=True, since=since, leave_out=leave_out)
+    error = whole.run()
+    follower = whole.followed()
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         after = read_schema(connection, since=follower.snapshot, leave_out=leave_out)
-    statements = tuple(merged(seen, alone, at, run) for at, seen in enumerate(run.found))
-    return Trace(
-        operation, script, transactional, statements, run.relations, follower.first, after, error, tuple(notes)
-    )
+    statements = tuple(merged(seen, alone, at, whole) for at, seen in enumerate(whole.found))
+    return Trace(script_run, statements, whole.relations, follower.first, after, error, tuple(notes))
 
 
 def _alone(run: Pass, notes: list[str]) -> list[Seen]:
@@ -157,9 +150,7 @@ def _alone(run: Pass, notes: list[str]) -> list[Seen]:
 
 def _not_tried(
     database: ShadowDatabase,
-    operation: str,
-    script: Script,
-    transactional: bool,  # noqa: FBT001  passed on from `trace`
+    script_run: ScriptRun,
     statement: Statement,
     since: Snapshot | None,
     leave_out: tuple[str, ...],
@@ -168,8 +159,8 @@ def _not_tried(
         snapshot = read_schema(connection, since=since, leave_out=leave_out)
         relations = read_relations(connection)
     message = "was not tried: it would change the shadow's whole server; review it on a private one"
-    error = Error(message, place=script.place(statement))
-    return Trace(operation, script, transactional, (), relations, snapshot, snapshot, error)
+    error = Error(message, place=script_run.script.place(statement))
+    return Trace(script_run, (), relations, snapshot, snapshot, error)
 
 
 def merged(seen: Seen, alone: list[Seen] | None, at: int, run: Pass) -> Traced:

@@ -12,24 +12,26 @@ from sqlmigrate.sql.statement.parse import Kind, classify
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlmigrate.migrations.model import ScriptRun
     from sqlmigrate.sql.scan import Piece
-    from sqlmigrate.sql.script import Script
 
 _CONCURRENTLY = re.compile(r"\bconcurrently\b", re.IGNORECASE)
 _CHAIN_WORDS = 5  # ROLLBACK TRANSACTION AND NO CHAIN
 
 
-def preflight(script: Script, *, transactional: bool) -> list[Problem]:
+def preflight(run: ScriptRun) -> list[Problem]:
     """Find every statement that cannot run the way this script will run."""
+    script = run.script
     if script.refused is not None:
         return [script.refused]
-    if script.text is None and not _problems(script, script.pieces(placed=False), transactional=transactional):
+    if script.text is None and not _problems(run, script.pieces(placed=False)):
         return []
-    return _problems(script, script.pieces(), transactional=transactional)
+    return _problems(run, script.pieces())
 
 
-def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -> list[Problem]:
-    refused = _IN_TRANSACTION if transactional else _ALONE
+def _problems(run: ScriptRun, pieces: Iterable[Piece]) -> list[Problem]:
+    script, transactional = run.script, run.transactional
+    refused = _IN_TRANSACTION if transactional else _OUTSIDE
     problems = []
     if script.directives.isolation and not transactional:
         message = "isolation= is for a script in a transaction, and this one runs outside"
@@ -47,7 +49,7 @@ def _problems(script: Script, pieces: Iterable[Piece], *, transactional: bool) -
             problems.append(Problem("AND CHAIN: a script could not be resumed behind it", script.place(piece), hint))
         elif advice := refused.get(kind):
             message, hint = advice
-            if kind is Kind.NOT_IN_TRANSACTION and script.path.name.endswith(".rollback.sql"):
+            if kind is Kind.NOT_IN_TRANSACTION and run.operation == "rollback":
                 hint = "write `-- transactional: false` in the first lines of this rollback script"
             problems.append(Problem(f"{_name(piece.text, kind)}: {message}", script.place(piece), hint=hint))
     if begun and not transactional:
@@ -71,15 +73,9 @@ def _name(statement: str, kind: Kind) -> str:
     return " ".join(statement.split()[:2]).rstrip(";")
 
 
-def require_runnable(scripts: Iterable[tuple[Script, bool]]) -> None:
-    """Raise MigrationsError with every problem of every script, so that nothing runs while one of them is refused.
-
-    Each script comes with whether it runs in a transaction.
-    """
-    problems = [
-        problem for script, transactional in scripts for problem in preflight(script, transactional=transactional)
-    ]
-    if problems:
+def require_runnable(runs: Iterable[ScriptRun]) -> None:
+    """Raise MigrationsError with every problem of every script, so that nothing runs while one of them is refused."""
+    if problems := [problem for run in runs for problem in preflight(run)]:
         raise MigrationsError("nothing was run, since these scripts cannot run safely", problems)
 
 
@@ -107,7 +103,7 @@ _IN_TRANSACTION = {
     Kind.PREPARED_TRANSACTION: _PREPARED,
     Kind.COPY_OUT: _COPY_OUT,
 }
-_ALONE = {
+_OUTSIDE = {
     Kind.PREPARED_TRANSACTION: _PREPARED,
     Kind.COPY_OUT: _COPY_OUT,
 }
