@@ -199,7 +199,7 @@ def test_an_environment_without_a_file_is_refused(project, sqlmigrate):
         ('migrations = ""', ["migrations: a path is needed"]),
         ("role = 1", ["role: a text is needed"]),
         ('history_schema = "pg_x"', ["history_schema: names that begin with pg_ belong to PostgreSQL"]),
-        (f"history_owners = ['{'x' * 64}']", ["history_owners: ", "is no name of a role"]),
+        (f"history_owners = ['{'x' * 64}']", ["history_owners: ", "is not the name of a role"]),
         ('migrations = "sql"\nlock_timeout = 2s\n', ["sqlmigrate.toml is not valid TOML", "line 2"]),
         ("tool = 1", ["sqlmigrate.toml"]),
         ("[tool]\nsqlmigrate = 1", ["[tool.sqlmigrate] must be a table"]),

@@ -317,7 +317,7 @@ def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate
     assert tables(target) == []
     project.tables("b")
     hint = sqlmigrate("apply", "--require-proof", "--json").document["error"]["hint"]
-    assert "mend the rollback script" in hint
+    assert "fix the rollback script" in hint
     assert "`sqlmigrate roundtrip --write` tries the pairs" in hint
 
 
@@ -371,7 +371,7 @@ def test_a_right_that_an_ordinary_role_lacks_is_explained(pairs, sqlmigrate):
     result = sqlmigrate("roundtrip")
 
     assert result.status == 3
-    assert "--shadow-superuser runs all of them" in result.stderr
+    assert "run all scripts as superuser with --shadow-superuser" in result.stderr
 
 
 @pytest.mark.usefixtures("shadow")

@@ -243,7 +243,7 @@ def test_options_in_front_of_check_are_not_dropped_in_silence(files, offline, sq
 
     assert outcome.status == 2
     assert "--data" in outcome.stderr
-    assert "behind `check`" in outcome.stderr
+    assert "come after `check`" in outcome.stderr
 
 
 def test_two_runs_at_once_both_end_well(seeded):

@@ -302,7 +302,7 @@ def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path,
         yoyo.apply(first=40)
         applied, left = yoyo.applied(), yoyo.pending()
         assert [command[:2] for command in commands] == [["sqlmigrate", name] for name in ("mark", "apply", "mark")]
-        assert "in two commands, and back in one" in page
+        assert "Two commands bring you here, and one takes you back" in page
 
         for command in commands[:2]:
             outcome = sqlmigrate(*command[1:])

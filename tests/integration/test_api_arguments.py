@@ -80,13 +80,13 @@ def test_a_number_of_steps_below_one_is_refused(database, shop, call, number):
 
 @pytest.mark.parametrize("call", [api.plan, api.plan_rollback, api.apply, api.rollback])
 def test_two_ends_exclude_each_other(database, shop, call):
-    with pytest.raises(UsageError, match="to and steps exclude each other"):
+    with pytest.raises(UsageError, match="give only one of to and steps"):
         call(database.url, shop.directory, to="1_a", steps=1)
 
 
 @pytest.mark.parametrize("call", [api.plan_rollback, api.rollback])
 def test_everything_and_an_end_exclude_each_other(database, shop, call):
-    with pytest.raises(UsageError, match="everything and steps exclude each other"):
+    with pytest.raises(UsageError, match="give only one of everything and steps"):
         call(database.url, shop.directory, everything=True, steps=1)
 
 

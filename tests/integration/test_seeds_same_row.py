@@ -143,7 +143,10 @@ def test_a_sequence_that_the_role_may_not_move_is_told(conn, admin, files, new_r
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("integer GENERATED ALWAYS AS IDENTITY", "is GENERATED ALWAYS AS IDENTITY, so no row can be updated"),
+        (
+            "integer GENERATED ALWAYS AS IDENTITY",
+            "is GENERATED ALWAYS AS IDENTITY, so the number of a row cannot be changed",
+        ),
         ("integer GENERATED ALWAYS AS (length(code)) STORED", "is computed by PostgreSQL"),
     ],
 )

@@ -159,7 +159,7 @@ def test_an_outcome_that_cannot_be_known_is_told_as_such(runner, sqlmigrate, con
     outcome = sqlmigrate("apply")
 
     assert "statement 1 (line 2) was begun; its outcome is not known: VACUUM" in status
-    assert "asks where that cannot be known" in status
+    assert "asks if it cannot be known" in status
     assert outcome.status == 6
     assert "--resume-at 1 runs it again" in outcome.stderr
     assert "--resume-at 2 goes on after it" in outcome.stderr

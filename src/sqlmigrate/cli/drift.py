@@ -10,7 +10,7 @@ EPILOG = """\b
 Examples:
   sqlmigrate drift                                what differs, if anything
   sqlmigrate drift --env production --json
-  sqlmigrate drift --ignore 'table public.tmp_*'  without objects that are being tried out
+  sqlmigrate drift --ignore 'table public.tmp_*'  without trial objects
   sqlmigrate drift --shadow-url postgresql://ci@build/postgres
 """
 

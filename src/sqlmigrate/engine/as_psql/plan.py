@@ -205,7 +205,7 @@ def _trusted(found: History, options: Options) -> str:
     return (
         (f"    {literal(lock)};\n" if found.version is not None else "")
         + f"    IF EXISTS (\n{literal(doubts)}\n    ) THEN\n"
-        "        RAISE EXCEPTION 'the history is not to be trusted: sqlmigrate status says why';\n"
+        "        RAISE EXCEPTION 'the history cannot be trusted: sqlmigrate status says why';\n"
         "    END IF;\n"
     )
 
