@@ -16,6 +16,7 @@ from sqlmigrate import __version__
 from sqlmigrate.cli.app import ALIASES, COMMANDS, cli
 from support.command import program, shell, terminal
 from support.contents import applied, tables
+from support.places import ROOT
 
 
 def all_commands():
@@ -273,9 +274,8 @@ def test_the_lines_of_a_help_fit_a_terminal_of_80_columns(sqlmigrate, words):
 
 
 def test_what_make_can_do_is_listed_in_columns():
-    folder = Path(__file__).parents[2]
     command = ["make", "--no-print-directory", "help"]  # make itself may run the tests
-    shown = subprocess.run(command, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
+    shown = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
     starts = {re.match(r"\s+make \S+\s+", line).end() for line in shown.splitlines()}
 
     assert len(starts) == 1

@@ -7,15 +7,15 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from support.contents import tables
 from support.pages import Page
+from support.places import ROOT
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "review.schema.json"
+SCHEMA = ROOT / "docs" / "review.schema.json"
 FINE = ("CREATE TABLE t (id bigint PRIMARY KEY, n integer);", "DROP TABLE t;")
 DANGER = ("ALTER TABLE t ALTER n TYPE bigint;", "ALTER TABLE t ALTER n TYPE integer;")
 WARNING = ("ALTER TABLE t RENAME n TO number;", "ALTER TABLE t RENAME number TO n;")

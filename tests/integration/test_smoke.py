@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.command import started
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 IDS = ["20260301_agent_baseline", "20260304_simplify_agent_architecture"]
 
 pytestmark = pytest.mark.smoke

@@ -11,8 +11,8 @@ from psycopg.types.json import Jsonb
 
 from sqlmigrate.errors import SeedError
 from sqlmigrate.seeds import apply, load
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 DATA = ROOT / "data"
 SCRIPTS = ("20260301_agent_baseline.sql", "20260304_simplify_agent_architecture.sql")
 TYPES = {"INTENT_RECOGNITION", "TASK_EXECUTION", "RESULT_REPORTING"}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -10,9 +9,10 @@ from sqlmigrate.engine import Options
 from sqlmigrate.review.model import TableSize, Target
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.roundtrip import proofs, round_trips
+from support.places import ROOT
 from support.tracing import shadow_on
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "review.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "docs" / "review.schema.json").read_text())
 BASE = "CREATE TABLE orders (id bigint PRIMARY KEY, amount integer);\n"
 
 

@@ -18,10 +18,10 @@ from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.roundtrip import RoundTrip, Verdict
 from sqlmigrate.shadow import TargetFacts, Wanted, read_facts
 from sqlmigrate.sql.script import script_from_text
+from support.places import SUPPORT
 
 pytestmark = pytest.mark.pg
 
-SUPPORT = Path(__file__).parents[1] / "support"
 HOSTILE = (SUPPORT / "attacks.sql").read_text()
 OPERATORS = (SUPPORT / "attacks_operators.sql").read_text()
 ROWS = "INSERT INTO shop.orders (amount) VALUES (1), (2);\nINSERT INTO shop.by_rule VALUES (1);\nANALYZE shop.orders;\n"

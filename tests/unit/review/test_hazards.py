@@ -7,10 +7,11 @@ import pytest
 
 from sqlmigrate.review.hazards import RULES, sorted_out
 from sqlmigrate.sql.script import script_from_text
+from support.places import ROOT
 from support.reports import hazards
 from support.tools import tool
 
-PAGES = Path(__file__).parents[2] / "docs" / "hazards"
+PAGES = ROOT / "docs" / "hazards"
 
 
 def test_every_hazard_has_its_page_and_there_are_no_others():

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from sqlmigrate.review.model import worst
 from support import reports
+from support.places import ROOT
 from support.tools import tool
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "review.schema.json"
+SCHEMA = ROOT / "docs" / "review.schema.json"
 
 
 @pytest.mark.parametrize("make", [reports.report, reports.fine, reports.hostile])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from importlib import resources
-from pathlib import Path
 
 from sqlmigrate.seeds import load
+from support.places import ROOT
 
-PAGE = (Path(__file__).parents[2] / "docs" / "seeding.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "seeding.md").read_text(encoding="utf-8")
 
 
 def block(language: str) -> str:

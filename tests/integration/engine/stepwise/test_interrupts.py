@@ -1,6 +1,6 @@
 """Ctrl-C, SIGTERM and `kill -9` outside a transaction: what runs is cancelled at once, and the journal is true.
 
-Scripts in a transaction have the same tests in test_engine_interrupted.py.
+Scripts in a transaction have the same tests in engine/test_interrupted.py.
 """
 
 from __future__ import annotations
