@@ -79,7 +79,7 @@ def test_what_yoyo_marks_and_unmarks_we_see(backend, runner, database):
         backend.unmark_one(migrations["0001.a"])
     assert runner.applied() == ["0003_c"]
     database.connect().execute("DROP TABLE a")
-    assert ids(runner.apply(to="0001.a", out_of_order=True)) == ["0001.a"]
+    assert ids(runner.apply(to="0001.a", allow_out_of_order=True)) == ["0001.a"]
 
 
 def test_our_log_has_the_columns_and_the_content_of_yoyos(backend, runner, database):

@@ -159,7 +159,7 @@ def test_yoyo_gives_our_order_where_our_times_do_not_rise(yoyo, runner, session)
     yoyo.apply("a")
     adopt(runner)
     runner.mark("c")
-    runner.apply(out_of_order=True)
+    runner.apply(allow_out_of_order=True)
     session.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = '2020-01-01' WHERE migration_id = 'b'")
     session.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = NULL WHERE migration_id = 'c'")
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, TypeVar
 
-from sqlmigrate import connection, engine, history, migrations, plan
+from sqlmigrate import connection, engine, history, migrations
+from sqlmigrate.connection import Gate, allow
 from sqlmigrate.engine import Options, Result
 from sqlmigrate.errors import Error
 from sqlmigrate.events import Event
 from sqlmigrate.history import History
 from sqlmigrate.migrations import Migrations
+from sqlmigrate.plan import ApplyRequest, Plan, Request, RollbackRequest
 
 E = TypeVar("E")
 
@@ -37,53 +39,27 @@ class Runner:
     def load(self) -> Migrations:
         return migrations.load(self.directory)
 
-    def apply(
-        self,
-        *,
-        to: str | None = None,
-        steps: int | None = None,
-        out_of_order: bool = False,
-        gate: Callable[..., None] | None = None,
-        **options: Any,
-    ) -> Result:
-        found = self.load()
+    def apply(self, *, gate: Gate[Plan] = allow, **options: Any) -> Result:
+        return self.run(ApplyRequest, gate, options)
 
-        def planner(known: History) -> plan.Plan:
-            return plan.plan_apply(found, known, to=to, steps=steps, allow_out_of_order=out_of_order)
+    def rollback(self, *, gate: Gate[Plan] = allow, **options: Any) -> Result:
+        return self.run(RollbackRequest, gate, options)
 
-        return engine.apply(self.conninfo, planner, self.options(options), gate=gate or allow, observer=self.observe)
+    def run(self, kind: type[Request], gate: Gate[Plan], options: dict[str, Any]) -> Result:
+        """Run what the options ask for; those that are none of the request are the engine's."""
+        request = self.request(kind, options)
+        return engine.run(self.conninfo, request, self.options(options), gate=gate, observer=self.observe)
 
-    def rollback(
-        self,
-        *,
-        steps: int | None = None,
-        to: str | None = None,
-        everything: bool = False,
-        include_marked: tuple[str, ...] = (),
-        recorded: bool = False,
-        gate: Callable[..., None] | None = None,
-        **options: Any,
-    ) -> Result:
-        found = self.load()
-
-        def planner(known: History) -> plan.Plan:
-            return plan.plan_rollback(
-                found,
-                known,
-                steps=steps,
-                to=to,
-                everything=everything,
-                include_marked=include_marked,
-                recorded=recorded,
-            )
-
-        return engine.rollback(self.conninfo, planner, self.options(options), gate=gate or allow, observer=self.observe)
+    def request(self, kind: type[Request], options: dict[str, Any]) -> Request:
+        """Take out of the options what a request of this kind asks for."""
+        asked = {item.name: options.pop(item.name) for item in fields(kind) if item.name in options}
+        return kind(migrations=self.load(), **asked)
 
     def mark(self, *ids: str, **options: Any) -> list[str]:
-        return engine.mark(self.conninfo, self.load(), ids, self.options(options), gate=allow, observer=self.observe)
+        return engine.mark(self.conninfo, self.load(), ids, self.options(options), observer=self.observe)
 
     def unmark(self, *ids: str, **options: Any) -> list[str]:
-        return engine.unmark(self.conninfo, self.load(), ids, self.options(options), gate=allow, observer=self.observe)
+        return engine.unmark(self.conninfo, self.load(), ids, self.options(options), observer=self.observe)
 
     def history(self) -> History:
         with connection.session(self.conninfo) as session:
@@ -103,10 +79,6 @@ class Runner:
     def told(self, kind: type[E]) -> list[E]:
         """Give the events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
-
-
-def allow(*_: object) -> None:
-    """Let everything pass."""
 
 
 def ids(result: Result) -> list[str]:

@@ -17,6 +17,7 @@ class Case:
     seen: str = ""
     setup: str = ""
     since: str = "14"
+    until: str = "99"
     extension: str = ""
 
     def __str__(self) -> str:

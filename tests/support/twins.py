@@ -10,10 +10,11 @@ from typing import Any
 from psycopg import sql
 
 from fixtures.postgres import Database
-from sqlmigrate import engine, plan
+from sqlmigrate import engine
 from sqlmigrate.engine.as_psql.plan import written
+from sqlmigrate.plan import ApplyRequest, RollbackRequest
 from sqlmigrate.server import find_program
-from support.runner import Runner, allow
+from support.runner import Runner
 
 # what a run leaves in the history, without time, host, run and duration
 HISTORY = """
@@ -78,11 +79,9 @@ def written_plan(runner: Runner, operation: str = "apply", **options: Any) -> st
 
 def plan_parts(runner: Runner, operation: str = "apply", **options: Any) -> Iterator[str]:
     """Give it part by part, as it is printed."""
-    found = runner.load()
-    planner = {"apply": plan.plan_apply, "rollback": plan.plan_rollback}[operation]
+    kind = {"apply": ApplyRequest, "rollback": RollbackRequest}[operation]
     settings = runner.options({})
-    preview = engine.preview(runner.conninfo, lambda known: planner(found, known, **options), settings, gate=allow)
-    return written(preview, settings)
+    return written(engine.preview(runner.conninfo, runner.request(kind, options), settings), settings)
 
 
 def psql(

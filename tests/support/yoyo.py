@@ -23,7 +23,7 @@ from sqlmigrate.history.yoyo_tables import TABLE, Where
 from sqlmigrate.plan import State
 from sqlmigrate.yoyo import exchange as yoyo_exchange
 from support.command import SECONDS, SOURCE, environment
-from support.runner import Runner, allow
+from support.runner import Runner
 
 ROOT = SOURCE.parent
 NOUNS = [
@@ -121,12 +121,12 @@ def _depends(number: int) -> list[int]:
 def adopt(runner: Runner, schema: str | None = None, table: str = TABLE, **options: Any) -> yoyo_exchange.Adoption:
     """`mark --from yoyo`, through the library."""
     where = Where(schema, table)
-    return yoyo_exchange.adopt(runner.conninfo, runner.load(), runner.options(options), where=where, gate=allow)
+    return yoyo_exchange.adopt(runner.conninfo, runner.load(), runner.options(options), where=where)
 
 
 def copy_back(runner: Runner, schema: str | None = None, table: str = TABLE, **options: Any) -> yoyo_exchange.Copy:
     """`mark --to yoyo`, through the library."""
-    return yoyo_exchange.copy_back(runner.conninfo, runner.options(options), where=Where(schema, table), gate=allow)
+    return yoyo_exchange.copy_back(runner.conninfo, runner.options(options), where=Where(schema, table))
 
 
 def pending(runner: Runner) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +14,18 @@ from hypothesis import strategies as st
 
 from fixtures.project import Project
 from sqlmigrate.errors import HistoryError, MigrationsError, UsageError
-from sqlmigrate.history import Applied, Entry, HalfWay, History
+from sqlmigrate.history import Applied, Entry, HalfWay, History, Texts
 from sqlmigrate.migrations import Migration, Migrations, migration_hash
-from sqlmigrate.plan import Plan, State, needs_attention, plan_apply, plan_rollback, status
+from sqlmigrate.plan import (
+    ApplyRequest,
+    Plan,
+    RollbackRequest,
+    State,
+    make,
+    needs_attention,
+    status,
+    texts_needed,
+)
 
 IDS = ["1", "2", "3", "4"]
 AT = datetime(2026, 3, 1, tzinfo=UTC).replace(tzinfo=None)
@@ -37,6 +48,14 @@ def history(found: Migrations, *ids: str, marked: tuple[str, ...] = (), yoyo: tu
         ),
         version=1,
     )
+
+
+def plan_apply(found: Migrations, known: History, **asked: Any) -> Plan:
+    return make(ApplyRequest(migrations=found, **asked), known)
+
+
+def plan_rollback(found: Migrations, known: History, **asked: Any) -> Plan:
+    return make(RollbackRequest(migrations=found, **asked), known)
 
 
 def ids(plan: Plan) -> list[str]:
@@ -149,6 +168,41 @@ def test_what_yoyo_applied_is_applied_and_cannot_be_edited(changed):
     theirs = History(tuple(Applied(item.migration_id, item.migration_hash, AT) for item in before.applied))
 
     assert plan_apply(found, theirs) == Plan("apply", ())
+
+
+def test_only_of_edited_scripts_the_recorded_text_is_needed(changed):
+    found, before = changed(_1="SELECT 0;", _2_rollback="SELECT 0;", _4=None, _4_rollback=None)
+
+    assert texts_needed(ApplyRequest(migrations=found), before) == {"1"}
+    assert texts_needed(RollbackRequest(migrations=found, everything=True), before) == set()
+
+
+def test_to_roll_back_as_recorded_the_texts_of_missing_and_edited_rollback_scripts_are_needed(changed):
+    found, before = changed(_1="SELECT 0;", _2_rollback="SELECT 0;", _3_rollback=None, _4=None, _4_rollback=None)
+
+    assert texts_needed(RollbackRequest(migrations=found, recorded=True, steps=2), before) == {"3", "4"}
+    assert texts_needed(RollbackRequest(migrations=found, recorded=True, everything=True), before) == {"2", "3", "4"}
+    assert texts_needed(RollbackRequest(migrations=found, again=True), before) == {"1"}
+
+
+def test_an_edit_of_comments_alone_is_seen_by_the_recorded_text_and_only_noted(changed):
+    found, before = changed(_1="SELECT 1; -- one")
+    (note,) = plan_apply(found, replace(before, texts={"1": Texts("SELECT 1;")})).notes
+
+    assert "in comments and white space only" in note
+
+
+def test_what_is_done_again_must_not_be_refused_afterwards(changed):
+    found, before = changed(_1="SELECT 0;")
+    last = replace(before, applied=before.applied[:1])
+
+    assert ids(plan_rollback(found, last, again=True)) == ["1"]
+    with pytest.raises(MigrationsError, match="nothing was rolled back, since the files contradict the history"):
+        plan_rollback(found, before, again=True)
+
+
+def test_only_what_was_rolled_back_is_applied_again(four):
+    assert ids(plan_apply(four, history(four, "1"), only=frozenset({"3"}))) == ["3"]
 
 
 def test_status_lists_the_applied_as_they_were_applied_then_the_pending(four):
@@ -326,13 +380,13 @@ def test_a_script_that_stopped_half_way_goes_on_first(project):
         ("1", State.PENDING),
     ]
     assert all(needs_attention(item) for item in status(found, before))
-    assert ids(plan_apply(found, before)) == ids(plan_apply(found, before, resume=True)) == ["2", "1"]
+    assert ids(plan_apply(found, before)) == ids(plan_apply(found, before, resume_at=1)) == ["2", "1"]
     assert ids(plan_rollback(found, before)) == ["2"]
 
 
 def test_only_what_stopped_half_way_can_be_resumed(four):
     with pytest.raises(UsageError, match="no script stopped half way"):
-        plan_apply(four, History(), resume=True)
+        plan_apply(four, History(), resume_at=1)
 
 
 @pytest.mark.parametrize(

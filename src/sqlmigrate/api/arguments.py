@@ -16,11 +16,13 @@ from sqlmigrate import config, connection, errors
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import redact
 from sqlmigrate.migrations import Migrations, load
-from sqlmigrate.plan import Status
+from sqlmigrate.plan import RollbackRequest, Status
 from sqlmigrate.seeds import SeedSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlmigrate.plan import Request
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -145,24 +147,27 @@ def conninfo(database: str) -> str:
     return make_conninfo(**connection.parse_conninfo(database, source="the text given for the database"))
 
 
-def run_options(resume_at: int | None = None, *, single_transaction: bool = False, **given: Any) -> Options:
+def run_options(**given: Any) -> Options:
     """Check settings as the configuration does; raises ConfigError for one that does not fit."""
-    _require_positive("resume_at", resume_at)
     values = {
         name: config.parse_setting(name, value, "an argument", Path())
         for name, value in given.items()
         if value is not None
     }
     schema = values.pop("history_schema", SCHEMA)
-    return Options(schema=schema, single_transaction=single_transaction, resume_at=resume_at, **values)
+    return Options(schema=schema, **values)
 
 
-def require_one(*, steps: int | None, **others: object) -> None:
-    """Raise UsageError where more than one of these is given, or `steps` does not count from 1."""
-    given = [name for name, value in {**others, "steps": steps}.items() if value is not None]
+def sound(request: Request) -> Request:
+    """Raise UsageError where a request names more than one place to stop at, or counts from less than 1."""
+    everything = isinstance(request, RollbackRequest) and request.everything
+    asked = {"to": request.to, "everything": everything or None, "steps": request.steps}
+    given = [name for name, value in asked.items() if value is not None]
     if len(given) > 1:
         raise errors.UsageError(f"{' and '.join(given)} exclude each other; give one of them")
-    _require_positive("steps", steps)
+    _require_positive("steps", request.steps)
+    _require_positive("resume_at", request.resume_at)
+    return request
 
 
 def _require_positive(name: str, number: int | None) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlmigrate import connection, engine, events, history, seeds
+from sqlmigrate import connection, engine, events, seeds
 from sqlmigrate import plan as planning
-from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, require_one, run_options
+from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options, sound
 from sqlmigrate.migrations import Migrations, load
+from sqlmigrate.plan import ApplyRequest, RollbackRequest
 from sqlmigrate.seeds import SeedResult, SeedSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlmigrate.engine import Options, Result
-    from sqlmigrate.engine.apply import Planner, Preview
-    from sqlmigrate.plan import Plan, Status
+    from sqlmigrate.plan import Plan, Request, Status
 
 needs_attention = checked(planning.needs_attention)
 
@@ -57,7 +56,7 @@ def status(
     options = run_options(history_schema=history_schema, history_owners=history_owners)
     with own_errors(), connection.session(conninfo(database)) as session:
         connection.probe(session)
-        return tuple(planning.status(found, history.read(session, options.schema, owners=options.history_owners)))
+        return tuple(engine.states(session, found, options)[0])
 
 
 @checked
@@ -75,8 +74,9 @@ def plan(
 
     Raises what `apply` raises before its first script.
     """
-    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, outcome=planning.NO_PLAN)
-    return _preview(database, planner, run_options(history_schema=history_schema, history_owners=history_owners)).plan
+    found = read_files(migrations)
+    request = ApplyRequest(migrations=found, to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+    return _plan(database, request, run_options(history_schema=history_schema, history_owners=history_owners))
 
 
 @checked
@@ -96,16 +96,15 @@ def plan_rollback(
 
     Raises what `rollback` raises before its first script.
     """
-    planner = _rollback_planner(
-        migrations,
-        to,
-        steps,
+    request = RollbackRequest(
+        migrations=read_files(migrations),
+        to=to,
+        steps=steps,
         everything=everything,
-        include_marked=include_marked,
+        include_marked=tuple(include_marked),
         recorded=recorded,
-        outcome=planning.NO_PLAN,
     )
-    return _preview(database, planner, run_options(history_schema=history_schema, history_owners=history_owners)).plan
+    return _plan(database, request, run_options(history_schema=history_schema, history_owners=history_owners))
 
 
 @checked
@@ -128,7 +127,8 @@ def plan_as_sql(
     It stops where the history has changed since. Raises what `plan` raises, and HistoryError where a script stopped
     half way: that one has to be finished first.
     """
-    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, outcome=planning.NO_PLAN)
+    found = read_files(migrations)
+    request = ApplyRequest(migrations=found, to=to, steps=steps, allow_out_of_order=allow_out_of_order)
     options = run_options(
         role=role,
         search_path=search_path,
@@ -137,7 +137,7 @@ def plan_as_sql(
         history_schema=history_schema,
         history_owners=history_owners,
     )
-    return _as_sql(database, planner, options)
+    return _as_sql(database, request, options)
 
 
 @checked
@@ -158,14 +158,13 @@ def plan_rollback_as_sql(
     history_owners: Sequence[str] = (),
 ) -> str:
     """Give what `rollback` would run as one script for `psql -X -f`, as `plan_as_sql` does for `apply`."""
-    planner = _rollback_planner(
-        migrations,
-        to,
-        steps,
+    request = RollbackRequest(
+        migrations=read_files(migrations),
+        to=to,
+        steps=steps,
         everything=everything,
-        include_marked=include_marked,
+        include_marked=tuple(include_marked),
         recorded=recorded,
-        outcome=planning.NO_PLAN,
     )
     options = run_options(
         role=role,
@@ -175,7 +174,7 @@ def plan_rollback_as_sql(
         history_schema=history_schema,
         history_owners=history_owners,
     )
-    return _as_sql(database, planner, options)
+    return _as_sql(database, request, options)
 
 
 @checked
@@ -214,9 +213,15 @@ def apply(
     names what was applied before it and stays. LockBudgetSpent left nothing of its script behind, and HalfWayError is
     a script outside a transaction that the next call goes on with.
     """
-    options = run_options(
-        resume_at,
+    request = ApplyRequest(
+        migrations=read_files(migrations),
+        to=to,
+        steps=steps,
+        allow_out_of_order=allow_out_of_order,
         single_transaction=single_transaction,
+        resume_at=resume_at,
+    )
+    options = run_options(
         role=role,
         search_path=search_path,
         lock_timeout=lock_timeout,
@@ -226,9 +231,7 @@ def apply(
         history_schema=history_schema,
         history_owners=history_owners,
     )
-    planner = _apply_planner(migrations, to, steps, allow_out_of_order=allow_out_of_order, resume=resume_at is not None)
-    with own_errors():
-        return engine.apply(conninfo(database), planner, options, gate=_pass, observer=observer)
+    return _run(database, request, options, observer)
 
 
 @checked
@@ -261,8 +264,16 @@ def rollback(
     Raises what `apply` raises; MigrationsError also where a rollback script is missing or was edited, or where an
     applied migration depends on one that would go.
     """
+    request = RollbackRequest(
+        migrations=read_files(migrations),
+        to=to,
+        steps=steps,
+        everything=everything,
+        include_marked=tuple(include_marked),
+        recorded=recorded,
+        resume_at=resume_at,
+    )
     options = run_options(
-        resume_at,
         role=role,
         search_path=search_path,
         lock_timeout=lock_timeout,
@@ -272,17 +283,7 @@ def rollback(
         history_schema=history_schema,
         history_owners=history_owners,
     )
-    planner = _rollback_planner(
-        migrations,
-        to,
-        steps,
-        everything=everything,
-        include_marked=include_marked,
-        recorded=recorded,
-        resume=resume_at is not None,
-    )
-    with own_errors():
-        return engine.rollback(conninfo(database), planner, options, gate=_pass, observer=observer)
+    return _run(database, request, options, observer)
 
 
 @checked
@@ -316,48 +317,23 @@ def seed(
             role=options.role,
             lock_timeout=options.lock_timeout,
             statement_timeout=options.statement_timeout,
-            gate=_pass,
             history_schema=options.schema,
             history_owners=options.history_owners,
         )
 
 
-def _apply_planner(migrations: str | Path | Migrations, to: str | None, steps: int | None, **options: Any) -> Planner:
-    require_one(to=to, steps=steps)
-    return partial(planning.plan_apply, read_files(migrations), to=to, steps=steps, **options)
+def _plan(database: str, request: Request, options: Options) -> Plan:
+    with own_errors():
+        return engine.preview(conninfo(database), sound(request), options).plan
 
 
-def _rollback_planner(
-    migrations: str | Path | Migrations,
-    to: str | None,
-    steps: int | None,
-    *,
-    everything: bool,
-    include_marked: Iterable[str],
-    **options: Any,
-) -> Planner:
-    require_one(to=to, steps=steps, everything=everything or None)
-    return partial(
-        planning.plan_rollback,
-        read_files(migrations),
-        to=to,
-        steps=steps,
-        everything=everything,
-        include_marked=tuple(include_marked),  # the planner is called twice
-        **options,
-    )
-
-
-def _as_sql(database: str, planner: Planner, options: Options) -> str:
+def _as_sql(database: str, request: Request, options: Options) -> str:
     from sqlmigrate.engine.as_psql.plan import written  # noqa: PLC0415  few ask for it
 
-    return "".join(written(_preview(database, planner, options), options))
-
-
-def _preview(database: str, planner: Planner, options: Options) -> Preview:
     with own_errors():
-        return engine.preview(conninfo(database), planner, options, gate=_pass)
+        return "".join(written(engine.preview(conninfo(database), sound(request), options), options))
 
 
-def _pass(*_: object) -> None:
-    """Let everything through: whoever calls a function has decided."""
+def _run(database: str, request: Request, options: Options, observer: events.Observer) -> Result:
+    with own_errors():
+        return engine.run(conninfo(database), sound(request), options, observer=observer)

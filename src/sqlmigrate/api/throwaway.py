@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from sqlmigrate import config, connection, events
+from sqlmigrate import config, events
 from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options
 
 if TYPE_CHECKING:
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.drift import Drift
     from sqlmigrate.migrations import Migrations
-    from sqlmigrate.roundtrip import RoundTrip
-    from sqlmigrate.shadow import TargetFacts
+    from sqlmigrate.roundtrip import RoundTrips, Seen
 
 
 @checked
@@ -29,12 +28,13 @@ def roundtrip(
     role: str | None = None,
     search_path: str | None = None,
     statement_timeout: Time = 0,
-) -> tuple[RoundTrip, ...]:
+) -> RoundTrips:
     """Run pairs up, down and up again on a scratch database and compare: those of the `ids`, or all of them.
 
     A throwaway server is started for it, unless `shadow_url` names one where databases may be made and dropped. On a
     server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count. No error of
-    a script is raised, not even where a file cannot be read as one: each migration gets its verdict.
+    a script is raised, not even where a file cannot be read as one: each migration gets its verdict. What is given is
+    a sequence of these; its `notes` say what is not like the target on that server, and which files took no part.
 
     `database` is only asked which server it is on: the throwaway one is of the same major version where there is one,
     and a `shadow_url` on its own cluster is refused.
@@ -44,20 +44,20 @@ def roundtrip(
     `bootstrap/` fails.
     """
     from sqlmigrate import roundtrip as trips  # noqa: PLC0415  most programs prove nothing
-    from sqlmigrate import shadow  # noqa: PLC0415  same
 
     found = read_files(migrations, one_by_one=True)
-    samples, _ = trips.find_samples(found)
-    names = [migration.migration_id for migration in trips.chosen(found, list(ids))]
-    options = run_options(None, role=role, search_path=search_path, statement_timeout=statement_timeout)
+    options = run_options(role=role, search_path=search_path, statement_timeout=statement_timeout)
     settings = config.Config(migrations=found.directory, shadow_url=shadow_url, role=options.role)
-    jobs = 1 if shadow_url is not None else trips.servers_worth(len(names))
-    with own_errors(), ExitStack() as stack:
-        target = _server_of(database) if database is not None else None
-        wanted = shadow.wanted(settings, trips.scripts_of(found, samples), target=target, superuser=superuser)
-        servers = [stack.enter_context(shadow.opened(wanted)) for _ in range(jobs)]
-        with closing(trips.side_by_side(found, names, servers, options, samples=samples)) as run:
-            return tuple(run)
+    notes: list[str] = []
+    request = trips.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=superuser)
+
+    def ask() -> Seen:
+        return trips.read_server(conninfo(database)) if database is not None else trips.Seen()
+
+    opened = trips.opened(settings, options, request, notes.append, ask)
+    with own_errors(), opened as trials, closing(trials.run()) as run:
+        made = tuple(run)
+    return trips.RoundTrips(made, tuple(notes))
 
 
 @checked
@@ -99,10 +99,3 @@ def drift(
     )
     with own_errors():
         return drifts.find(settings, conninfo(database), found, ignore=tuple(ignore), observer=observer)
-
-
-def _server_of(database: str) -> TargetFacts:
-    from sqlmigrate import shadow  # noqa: PLC0415  most programs prove nothing
-
-    with connection.session(conninfo(database)) as session:
-        return shadow.read_facts(session).of_server()

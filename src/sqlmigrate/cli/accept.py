@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from sqlmigrate.cli.options import App, writing
-
-if TYPE_CHECKING:
-    from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.history import History
 
 EPILOG = """\b
 Examples:
@@ -31,11 +25,7 @@ def command(app: App, *, migration_id: str, reason: str) -> None:
         raise click.UsageError("--reason is empty")
     found = migrations.load(app.config.migrations)
     with app.target() as target:
-
-        def gate(info: ServerInfo, _: History) -> None:
-            app.announce(target, info)
-            app.confirm(f"Accept {migration_id} in {info.database}?", database=info.database, always=False)
-
+        gate = app.asking(target, lambda info, _: f"Accept {migration_id} in {info.database}?")
         observer = drawer(app.output)
         done = engine.accept(target.conninfo, found, migration_id, reason, app.options(), gate=gate, observer=observer)
     app.output.result(accepted=migration_id if done else None, reason=reason)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +11,6 @@ from sqlmigrate.cli.options import App, running
 if TYPE_CHECKING:
     from sqlmigrate.cli.comparing import Check
     from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.history import History
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
 
@@ -60,19 +58,16 @@ def command(
     if to is not None and steps is not None:
         raise click.UsageError("--to and --steps exclude each other")
     found = migrations.load(app.config.migrations)
+    request = plan.ApplyRequest(
+        migrations=found,
+        to=to,
+        steps=steps,
+        allow_out_of_order=app.config.allow_out_of_order,
+        single_transaction=single_transaction,
+        resume_at=resume_at,
+    )
     with app.target() as target:
         check = _check(app, target.conninfo, found)
-
-        def planner(history: History) -> Plan:
-            return plan.plan_apply(
-                found,
-                history,
-                to=to,
-                steps=steps,
-                resume=resume_at is not None,
-                allow_out_of_order=app.config.allow_out_of_order,
-                **({"outcome": plan.NO_PLAN} if dry_run else {}),
-            )
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
@@ -88,12 +83,11 @@ def command(
         if dry_run:
             from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
 
-            preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+            preview = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
             app.require_proofs(found, preview.info, preview.plan, outcome=plan.NO_PLAN)
             show_dry_run(app, preview, _nothing(preview.plan, to), resume_at)
             return
-        options = replace(app.options(), single_transaction=single_transaction, resume_at=resume_at)
-        result = engine.apply(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
+        result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=drawer(app.output))
         compared = check.after(result) if check else {}
     app.output.result(**result_as_json(result), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))

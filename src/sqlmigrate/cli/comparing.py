@@ -10,16 +10,17 @@ from sqlmigrate import drift
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.progress import drawer
 from sqlmigrate.cli.status import FINDINGS
+from sqlmigrate.connection import allow
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.schema.diff import as_json as changes_as_json
 from sqlmigrate.schema.diff import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from sqlmigrate.cli.options import App
     from sqlmigrate.cli.output import Output
-    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.connection import Gate
     from sqlmigrate.drift import Drift
     from sqlmigrate.engine import Result
     from sqlmigrate.migrations import Migrations
@@ -38,7 +39,7 @@ def compared(
     found: Migrations,
     *,
     ignore: Collection[str] = (),
-    gate: Callable[[ServerInfo], None] = lambda _: None,
+    gate: Gate[Migrations] = allow,
 ) -> Drift:
     """Compare, and say on stderr what has to be said about it."""
     made = drift.find(app.config, conninfo, found, ignore=ignore, gate=gate, observer=drawer(app.output))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from sqlmigrate.cli.options import App, comparing
-
-if TYPE_CHECKING:
-    from sqlmigrate.connection import ServerInfo
 
 EPILOG = """\b
 Examples:
@@ -38,11 +33,7 @@ def command(context: click.Context, app: App, *, ignore: tuple[str, ...]) -> Non
 
     found = migrations.load(app.config.migrations)
     with app.target() as target:
-
-        def gate(info: ServerInfo) -> None:
-            app.announce(target, info)
-
-        compared = _drift.compared(app, target.conninfo, found, ignore=ignore, gate=gate)
+        compared = _drift.compared(app, target.conninfo, found, ignore=ignore, gate=app.announcing(target))
     app.output.result(**_drift.as_json(compared))
     _drift.show(app.output, compared)
     if compared.changes:

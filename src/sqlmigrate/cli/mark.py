@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from sqlmigrate.cli.options import App, writing
-
-if TYPE_CHECKING:
-    from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.history import History
 
 EPILOG = """\b
 Examples:
@@ -73,13 +67,9 @@ def _ids(app: App, ids: tuple[str, ...], through: str | None) -> None:
         names = [migration.migration_id for migration in found.ordered]
         last = names.index(found.named(through).migration_id) if through is not None else len(names) - 1
         ids = tuple(names[: last + 1])
+    what = f"{len(ids)} migrations, {ids[0]} to {ids[-1]}," if len(ids) > _NAMED else ", ".join(ids)
     with app.target() as target:
-
-        def gate(info: ServerInfo, _: History) -> None:
-            app.announce(target, info)
-            what = f"{len(ids)} migrations, {ids[0]} to {ids[-1]}," if len(ids) > _NAMED else ", ".join(ids)
-            app.confirm(f"Mark {what} in {info.database}?", database=info.database, always=False)
-
+        gate = app.asking(target, lambda info, _: f"Mark {what} in {info.database}?")
         done = engine.mark(target.conninfo, found, ids, app.options(), gate=gate, observer=drawer(app.output))
     app.output.result(marked=done, already_applied=[name for name in ids if name not in done])
     for name in done if several else ids:

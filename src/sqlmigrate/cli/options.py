@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate.config import Config
-    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.engine import Options
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
     from sqlmigrate.target import Target
 
 F = TypeVar("F", bound="Callable[..., Any]")
+T = TypeVar("T")
 
 _COMMON = (
     click.option("-d", "--database-url", metavar="URL", help="The database to work on: a URL or a libpq string."),
@@ -198,9 +199,22 @@ class App:
             for note in proofs.require(found, planned.steps, major=info.major, outcome=outcome):
                 self.output.warning(note)
 
-    def announcing(self, target: Target) -> Callable[[ServerInfo], None]:
-        """Give `announce` for a target that is known already."""
-        return lambda info: self.announce(target, info)
+    def announcing(self, target: Target) -> Gate[object]:
+        """Give a gate that names the database of a target and lets everything pass."""
+        return lambda info, _: self.announce(target, info)
+
+    def asking(self, target: Target, question: Callable[[ServerInfo, T], str | None]) -> Gate[T]:
+        """Give a gate that names the database of a target and asks, in protected environments, before it is written to.
+
+        The question is None where there is nothing to write.
+        """
+
+        def gate(info: ServerInfo, what: T, /) -> None:
+            self.announce(target, info)
+            if (asked := question(info, what)) is not None:
+                self.confirm(asked, database=info.database, always=False)
+
+        return gate
 
     def confirm(self, question: str, *, database: str, always: bool) -> None:
         """Ask before something is written; raises ConfirmationRequired where nobody said yes.

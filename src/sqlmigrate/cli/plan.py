@@ -10,8 +10,7 @@ from sqlmigrate.cli.options import App, planning
 
 if TYPE_CHECKING:
     from sqlmigrate.engine import Preview
-    from sqlmigrate.history import History
-    from sqlmigrate.plan import Plan
+    from sqlmigrate.plan import Plan, Request
 
 EPILOG = """\b
 Examples:
@@ -54,24 +53,20 @@ def command(
     if not back and (everything or include_marked or recorded):
         raise click.UsageError("--all, --include-marked and --recorded belong to --rollback")
     found = migrations.load(app.config.migrations)
-
-    def planner(history: History) -> Plan:
-        if back:
-            return plan.plan_rollback(
-                found,
-                history,
-                to=to,
-                steps=steps,
-                everything=everything,
-                include_marked=include_marked,
-                recorded=recorded,
-                outcome=plan.NO_PLAN,
-            )
-        late = app.config.allow_out_of_order
-        return plan.plan_apply(found, history, to=to, steps=steps, allow_out_of_order=late, outcome=plan.NO_PLAN)
-
+    request: Request = plan.ApplyRequest(
+        migrations=found, to=to, steps=steps, allow_out_of_order=app.config.allow_out_of_order
+    )
+    if back:
+        request = plan.RollbackRequest(
+            migrations=found,
+            to=to,
+            steps=steps,
+            everything=everything,
+            include_marked=include_marked,
+            recorded=recorded,
+        )
     with app.target() as target:
-        made = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+        made = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
         if not back:
             app.require_proofs(found, made.info, made.plan, outcome=plan.NO_PLAN)
     for note in made.plan.notes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,6 @@ from sqlmigrate.cli.options import App, running
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.history import History
     from sqlmigrate.plan import Plan
 
 EPILOG = """\b
@@ -61,21 +59,16 @@ def command(
 
     if sum((steps is not None, to is not None, everything)) > 1:
         raise click.UsageError("--steps, --to and --all exclude each other")
-    found = migrations.load(app.config.migrations)
+    request = plan.RollbackRequest(
+        migrations=migrations.load(app.config.migrations),
+        to=to,
+        steps=steps,
+        everything=everything,
+        include_marked=include_marked,
+        recorded=recorded,
+        resume_at=resume_at,
+    )
     with app.target() as target:
-
-        def planner(history: History) -> Plan:
-            return plan.plan_rollback(
-                found,
-                history,
-                steps=steps,
-                to=to,
-                everything=everything,
-                include_marked=include_marked,
-                recorded=recorded,
-                resume=resume_at is not None,
-                **({"outcome": plan.NO_PLAN} if dry_run else {}),
-            )
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
@@ -88,11 +81,10 @@ def command(
         if dry_run:
             from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
 
-            preview = engine.preview(target.conninfo, planner, app.options(), gate=app.announcing(target))
+            preview = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
             show_dry_run(app, preview, "nothing to roll back", resume_at)
             return
-        options = replace(app.options(), resume_at=resume_at)
-        result = engine.rollback(target.conninfo, planner, options, gate=gate, observer=drawer(app.output))
+        result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=drawer(app.output))
     app.output.result(**result_as_json(result))
     app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")
 

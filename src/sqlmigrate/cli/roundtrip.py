@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,9 +17,8 @@ from sqlmigrate.cli.output import error_as_json, is_terminal, problem_as_json, r
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
-    from sqlmigrate.roundtrip import Base, DataChange, RoundTrip
-    from sqlmigrate.shadow import Shadow, TargetFacts
-    from sqlmigrate.sql.script import Script
+    from sqlmigrate.roundtrip import DataChange, RoundTrip, Seen, Trials
+    from sqlmigrate.shadow import Shadow
 
 FINDINGS = 3
 EPILOG = """\b
@@ -79,30 +79,18 @@ def command(
 
     if ids and everything:
         raise click.UsageError(_MISTAKE)
+    if jobs is not None and app.config.shadow_url is not None:
+        raise click.UsageError(_NOT_SIDE_BY_SIDE)
     found = migrations.load(app.config.migrations, one_by_one=True)
-    pending = roundtrip.chosen(found, ids)
-    samples, astray = roundtrip.find_samples(found)
-    for problem in (*found.left_out(), *astray):
-        app.output.warning(str(problem))
-    jobs = _jobs(app, jobs, len(pending))
-    start, target = _base(app) if base == "dump" else (None, _server_of_target(app))
-    applied = start.applied if start else frozenset()
-    for name in applied.intersection(ids):
-        app.output.warning(f"{name} is applied in the target, so the dump holds it already and it is not tried")
-    wanted = [item.migration_id for item in pending if item.migration_id not in applied]
+    request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
+    ask = partial(_base if base == "dump" else _server_of_target, app)
     started = time.monotonic()
-    with _shadows(
-        app, roundtrip.scripts_of(found, samples), target, base=base, superuser=shadow_superuser, jobs=jobs
-    ) as shadows:
+    with roundtrip.opened(app.config, app.options(), request, app.output.warning, ask) as trials:
+        first = trials.shadows[0]
+        _tell(app, trials)
         recorded = write or app.output.as_json or proofs.any_recorded(found)
-        run = roundtrip.side_by_side(
-            found, wanted, shadows, app.options(), samples=samples, base=start, fingerprints=recorded
-        )
-        trips = _shown(app, run, len(wanted))
-        version, settings = shadows[0].version, _settings(shadows[0])
-        isolation = shadows[0].isolation
-        if shadows[0].private and not shadow_superuser and any(map(_lacked_right, trips)):
-            app.output.warning(roundtrip.ORDINARY)
+        trips = _shown(app, trials.run(fingerprints=recorded), len(trials.wanted))
+        version, settings, isolation = first.version, _settings(first), first.isolation
     seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
@@ -126,43 +114,30 @@ def command(
         context.exit(FINDINGS)
 
 
-def _base(app: App) -> tuple[Base, TargetFacts]:
-    """Take a dump of the target, and what is applied in it, before the shadow is opened."""
-    from sqlmigrate import (  # noqa: PLC0415  only for --base dump
-        connection,
-        history,
-        shadow,
-    )
-    from sqlmigrate.roundtrip import Base  # noqa: PLC0415  same
+def _base(app: App) -> Seen:
+    """Take a dump of the target, which is named first."""
+    from sqlmigrate.roundtrip import read_base  # noqa: PLC0415  only for --base dump
 
-    with app.target() as target, connection.session(target.conninfo) as session:
-        app.announce(target, connection.probe(session))
-        applied = history.read(session, app.config.history_schema, owners=app.config.history_owners).applied
-        facts = shadow.read_facts(session)
-        dump = shadow.dump(target.conninfo, major=facts.major, history_schema=app.config.history_schema)
-    return Base(dump, frozenset(row.migration_id for row in applied)), facts
+    with app.target() as target:
+        return read_base(target.conninfo, app.config, gate=app.announcing(target))
 
 
-def _server_of_target(app: App) -> TargetFacts | None:
+def _server_of_target(app: App) -> Seen:
     """Ask a target that is named which server it is on: the shadow must be another one, of the same version.
 
     No target is needed, so one that cannot be asked is no error.
     """
-    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
-        connection,
-        shadow,
-        target,
-    )
+    from sqlmigrate import target  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.errors import Error  # noqa: PLC0415  same
+    from sqlmigrate.roundtrip import Seen, read_server  # noqa: PLC0415  same
 
     try:
         if (choice := target.named(app.config)) is None or choice.conninfo is None:
-            return None
-        with connection.session(choice.conninfo) as session:
-            return shadow.read_facts(session).of_server()
+            return Seen()
+        return read_server(choice.conninfo)
     except Error as error:
         app.output.warning(f"the target was not asked which server it is on: {error.message}")
-        return None
+        return Seen()
 
 
 def _settings(first: Shadow) -> dict[str, Any]:
@@ -170,41 +145,15 @@ def _settings(first: Shadow) -> dict[str, Any]:
     return {"source": "assumed" if first.assumed else "the target", "summary": str(found), **found.as_json()}
 
 
-def _jobs(app: App, wanted: int | None, pairs: int) -> int:
-    from sqlmigrate.roundtrip import servers_worth  # noqa: PLC0415  --help needs none of it
-
-    if app.config.shadow_url is None:
-        return wanted or servers_worth(pairs)
-    if wanted is not None:
-        raise click.UsageError(_NOT_SIDE_BY_SIDE)
-    return 1
-
-
-@contextmanager
-def _shadows(
-    app: App, scripts: Sequence[Script], target: TargetFacts | None, *, base: str, superuser: bool, jobs: int
-) -> Iterator[Sequence[Shadow]]:
-    """Open the servers, and say of the first what is to be said of all."""
-    from sqlmigrate import shadow  # noqa: PLC0415  --help needs none of it
-
-    wanted = shadow.wanted(app.config, scripts, target=target, base=base, superuser=superuser)
-    with ExitStack() as stack:
-        shadows = [stack.enter_context(shadow.opened(wanted)) for _ in range(jobs)]
-        first = shadows[0]
-        own = "a throwaway server" if jobs == 1 else f"{jobs} throwaway servers"
-        where = own if first.private else "the shadow's server"
-        app.output.progress(f"trying on PostgreSQL {first.version} ({where})")
-        app.output.progress(f"isolation: {first.isolation}")
-        whose = "assumed settings" if first.assumed else "settings as in the target"
-        app.output.progress(f"{whose}: {first.settings}")
-        for note in first.notes:
-            app.output.warning(note)
-        if missing := first.missing_extensions(shadow.extensions_named(scripts)):
-            app.output.warning(
-                f"PostgreSQL {first.version} has no extension {', '.join(missing)} there, so what needs it fails; "
-                "name a server that has it with --shadow-url, or its programs with SQLMIGRATE_PG_BINDIR"
-            )
-        yield shadows
+def _tell(app: App, trials: Trials) -> None:
+    """Say where the pairs are tried, and under which settings."""
+    first, count = trials.shadows[0], len(trials.shadows)
+    own = "a throwaway server" if count == 1 else f"{count} throwaway servers"
+    where = own if first.private else "the shadow's server"
+    app.output.progress(f"trying on PostgreSQL {first.version} ({where})")
+    app.output.progress(f"isolation: {first.isolation}")
+    whose = "assumed settings" if first.assumed else "settings as in the target"
+    app.output.progress(f"{whose}: {first.settings}")
 
 
 def _shown(app: App, run: Generator[RoundTrip], total: int) -> list[RoundTrip]:
@@ -232,13 +181,6 @@ def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[Roun
             bar.stop()
             yield trip
             bar.start()
-
-
-def _lacked_right(trip: RoundTrip) -> bool:
-    from sqlmigrate.roundtrip import lacks_rights  # noqa: PLC0415  --help needs none of it
-
-    errors = [trip.failure.error if trip.failure else None, *(item.error for item in trip.left_out)]
-    return any(map(lacks_rights, errors))
 
 
 def _not_recorded(app: App, trips: Sequence[RoundTrip]) -> bool:

@@ -11,7 +11,6 @@ from click.core import ParameterSource
 from sqlmigrate.cli.options import App, common, writing
 
 if TYPE_CHECKING:
-    from sqlmigrate.connection import ServerInfo
     from sqlmigrate.seeds import SeedSet
 
 _BEGIN = (
@@ -82,18 +81,13 @@ def _apply(app: App) -> None:
     found = _load(app)
     config = app.config
     with app.target() as target:
-
-        def gate(info: ServerInfo) -> None:
-            app.announce(target, info)
-            app.confirm(f"Seed {info.database}?", database=info.database, always=False)
-
         result = seeds.run(
             target.conninfo,
             found,
             role=config.role,
             lock_timeout=config.lock_timeout,
             statement_timeout=config.statement_timeout,
-            gate=gate,
+            gate=app.asking(target, lambda info, _: f"Seed {info.database}?"),
             history_schema=config.history_schema,
             history_owners=config.history_owners,
         )

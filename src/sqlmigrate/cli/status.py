@@ -38,7 +38,7 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         connection,
-        history,
+        engine,
         migrations,
         plan,
     )
@@ -46,8 +46,7 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
-        known = history.read(session, app.config.history_schema, owners=app.config.history_owners)
-        states = plan.status(found, known)
+        states, known = engine.states(session, found, app.options())
         errors, warnings = plan.contradictions(states, known)
     for problem in found.misnumbered:
         app.output.warning(f"{problem}; {problem.hint}")

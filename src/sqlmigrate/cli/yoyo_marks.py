@@ -19,22 +19,21 @@ def from_yoyo(app: App, schema: str | None, table: str | None) -> None:
     """Mark what yoyo has applied, and say what is left."""
     found = migrations.load(app.config.migrations)
     with app.target() as target:
-
-        def gate(info: ServerInfo, planned: Adoption) -> None:
-            app.announce(target, info)
-            if planned.changes:
-                question = f"Mark what {planned.place} says is applied ({len(planned.new)}) in {info.database}?"
-                app.confirm(question, database=info.database, always=False)
-
         done = yoyo_exchange.adopt(
             target.conninfo,
             found,
             app.options(),
             where=Where(schema, table or TABLE),
-            gate=gate,
+            gate=app.asking(target, _to_mark),
             observer=drawer(app.output),
         )
     _show_adoption(app, done)
+
+
+def _to_mark(info: ServerInfo, planned: Adoption) -> str | None:
+    if not planned.changes:
+        return None
+    return f"Mark what {planned.place} says is applied ({len(planned.new)}) in {info.database}?"
 
 
 def _show_adoption(app: App, done: Adoption) -> None:
@@ -61,21 +60,18 @@ def _show_adoption(app: App, done: Adoption) -> None:
 def to_yoyo(app: App, schema: str | None, table: str | None) -> None:
     """Copy what is applied to yoyo's tables, and say what was changed there."""
     with app.target() as target:
-
-        def gate(info: ServerInfo, planned: Copy) -> None:
-            app.announce(target, info)
-            if planned.changes:
-                question = f"Copy what is applied to {planned.place} in {info.database}?"
-                app.confirm(question, database=info.database, always=False)
-
         done = yoyo_exchange.copy_back(
             target.conninfo,
             app.options(),
             where=Where(schema, table or TABLE),
-            gate=gate,
+            gate=app.asking(target, _to_copy),
             observer=drawer(app.output),
         )
     _show_copy(app, done)
+
+
+def _to_copy(info: ServerInfo, planned: Copy) -> str | None:
+    return f"Copy what is applied to {planned.place} in {info.database}?" if planned.changes else None
 
 
 def _show_copy(app: App, done: Copy) -> None:

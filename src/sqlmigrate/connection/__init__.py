@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
+from sqlmigrate.connection.gate import Gate, allow
 from sqlmigrate.connection.sessions import (
     OLDEST_SERVER,
     OWN_PATH,
@@ -33,7 +34,9 @@ __all__ = [
     "SECRETS",
     "Command",
     "Connection",
+    "Gate",
     "ServerInfo",
+    "allow",
     "as_login",
     "be_patient",
     "begin_again",

@@ -51,6 +51,8 @@ _OURS = {
     "standard_conforming_strings": "on",
     "xmlbinary": "base64",
 }
+# a limit of the login's or the database's is for its own statements: a script may have set it a moment ago
+_UNHURRIED = {"statement_timeout": "0"}
 # a pooler may give out a session in which another client has taken on a role
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT; "
 
@@ -128,12 +130,12 @@ def begin_again(connection: silence.Session) -> None:
     try:
         is_pooled = f"pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {connection.info.backend_pid}"
         settled = silence.settled(silence.NETWORK, is_pooled)
-        ours = _set_all(_OURS, is_pooled) + f", {settled}, {is_pooled}".encode()
+        ours = _set_all(_OURS | _UNHURRIED, is_pooled) + f", {settled}, {is_pooled}".encode()
         with silence.limited(connection, silence.SECONDS):
             row = connection.execute(ours).fetchone()
         if row and row[-1]:
             connection.pooled, connection.lent = True, False
-            connection.execute(_READ + _set_all(_OURS, "true"))
+            connection.execute(_READ + _set_all(_OURS | _UNHURRIED, "true"))
     except psycopg.Error as error:
         connection.close()
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {redact(str(error).strip())}") from None
@@ -259,7 +261,7 @@ def undisturbed(connection: Connection, *names: str | None) -> Iterator[list[int
     if encoding != "UTF8":
         connection.execute(encode.format("UTF8").encode())
     found = relations(connection, *names)
-    settings, local = _OURS | {"statement_timeout": "0"}, str(in_transaction).lower()
+    settings, local = _OURS | _UNHURRIED, str(in_transaction).lower()
     row = connection.cursor(row_factory=tuple_row).execute(_current(settings)).fetchone() or ()
     back = {name: value for name, value in zip(settings, row, strict=True) if value != settings[name]}
     if back:

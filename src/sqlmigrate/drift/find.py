@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.connection import allow
 from sqlmigrate.drift import ignoring
 from sqlmigrate.drift.comparable import comparable
 from sqlmigrate.drift.live import read_live
@@ -14,10 +15,10 @@ from sqlmigrate.schema.diff import compare
 from sqlmigrate.schema.meaning import without_equal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlmigrate.config import Config
-    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.connection import Gate
     from sqlmigrate.drift.model import Live, Replayed
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
@@ -33,14 +34,15 @@ def find(
     found: Migrations,
     *,
     ignore: Collection[str] = (),
-    gate: Callable[[ServerInfo], None] = lambda _: None,
+    gate: Gate[Migrations] = allow,
     observer: Observer = unobserved,
 ) -> Drift:
     """Say how a database differs from its files; it is only read, and no lock is taken but for reading.
 
-    `ignore` are patterns beside those of the settings. `gate` is called once with the server before anything is read,
-    `observer` hears of each script that begins on the shadow. Raises ExecutionError with the place of a script that
-    fails on the shadow, HistoryError where a script can be had nowhere, and what opening the shadow raises.
+    `ignore` are patterns beside those of the settings. `gate` is called once with the server and the files before
+    anything is read, `observer` hears of each script that begins on the shadow. Raises ExecutionError with the place of
+    a script that fails on the shadow, HistoryError where a script can be had nowhere, and what opening the shadow
+    raises.
     """
     live = read_live(config, conninfo, found, gate)
     with replayed(live, config, observer) as made:

@@ -11,29 +11,29 @@ from sqlmigrate import history, queries
 from sqlmigrate.connection import probe, session
 from sqlmigrate.drift.model import Live, Role, Step
 from sqlmigrate.drift.privileges import read_default_privileges
-from sqlmigrate.drift.steps import applied_runs
+from sqlmigrate.drift.steps import applied_runs, texts_needed
 from sqlmigrate.history import LogFilter
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import read_facts, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from sqlmigrate.config import Config
-    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.history import History, LogRow
     from sqlmigrate.migrations import Migrations
 
 APPLICATION = "sqlmigrate: drift"
 
 
-def read_live(config: Config, conninfo: str, found: Migrations, gate: Callable[[ServerInfo], None]) -> Live:
+def read_live(config: Config, conninfo: str, found: Migrations, gate: Gate[Migrations]) -> Live:
     """Read all that is needed of the live database; any role that may read the history can, also on a standby.
 
-    `gate` is called once with the server before anything is read.
+    `gate` is called once with the server and the files before anything is read.
     """
     with session(conninfo, application_name=APPLICATION) as connection:
-        gate(probe(connection))
+        gate(probe(connection), found)
         with connection.transaction(force_rollback=True):
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return _read(config, connection, found)
@@ -43,6 +43,8 @@ def _read(config: Config, connection: Connection, found: Migrations) -> Live:
     asked = queries.load("drift")
     facts = read_facts(connection)
     known = history.read(connection, config.history_schema, owners=config.history_owners)
+    needed = texts_needed(found, known)
+    known = history.with_texts(connection, config.history_schema, known, needed, owners=config.history_owners)
     runs, notes = applied_runs(found, known)
     if known.version is None:
         notes.append(f"there is no history in schema {config.history_schema}: nothing counts as applied")

@@ -17,12 +17,26 @@ if TYPE_CHECKING:
 _NAMED = 5
 
 
+def texts_needed(found: Migrations, history: History) -> list[str]:
+    """Name the applied migrations whose file is not the script that ran, or is gone."""
+    return [row.migration_id for row in history.applied if _as_it_ran(found, row) is None]
+
+
+def _as_it_ran(found: Migrations, row: Applied) -> Migration | None:
+    """Return a migration whose file is the one that was recorded, or of which no text was."""
+    migration = found.get(row.migration_id)
+    if migration is not None and (row.marked or row.checksum in {None, migration.script.checksum}):
+        return migration
+    return None
+
+
 def applied_runs(found: Migrations, history: History) -> tuple[list[ScriptRun], list[str]]:
     """Return how each applied migration ran, and what has to be said about it.
 
     Its script is the file where that is the one that was recorded, else the recorded text. What yoyo applied, what was
     marked and what was too large to be recorded has no such text: the file stands for it. Raises HistoryError where
-    there is neither. A migration whose script stopped half way, on whichever way, is left out.
+    there is neither. A migration whose script stopped half way, on whichever way, is left out. The history holds the
+    recorded texts that `texts_needed` names.
     """
     runs: list[ScriptRun] = []
     edited: list[str] = []
@@ -32,9 +46,9 @@ def applied_runs(found: Migrations, history: History) -> tuple[list[ScriptRun], 
         if history.stopped(row.migration_id):
             continue
         migration = found.get(row.migration_id)
-        if migration is not None and (row.marked or row.checksum in {None, migration.script.checksum}):
-            runs.append(migration.forward())
-        elif (text := history.texts(row.migration_id).script) is not None:
+        if (same := _as_it_ran(found, row)) is not None:
+            runs.append(same.forward())
+        elif (text := history.text_of(row.migration_id).script) is not None:
             path = found.directory / f"{row.migration_id}.sql"
             runs.append(Migration(row.migration_id, script_from_text(path, text)).forward())
             (edited if migration else gone).append(row.migration_id)

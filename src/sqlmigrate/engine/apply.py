@@ -7,24 +7,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session
+from sqlmigrate.connection import allow, probe, require_writable, session
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import Ran, ignore
+from sqlmigrate.plan import NO_PLAN, edited, make, status, texts_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlmigrate import runlock
-    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.connection import Connection, Gate, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History
-    from sqlmigrate.migrations import Migration
-    from sqlmigrate.plan import Plan
-
-    Planner = Callable[[History], Plan]
-    Gate = Callable[[ServerInfo, Plan], None]
+    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.plan import Plan, Request, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +31,6 @@ class Result:
 
     plan: Plan
     ran: tuple[Ran, ...] = ()
-
-
-def apply(conninfo: str, planner: Planner, options: Options, *, gate: Gate, observer: Observer = ignore) -> Result:
-    """Apply what the planner finds pending, each script in one transaction with its history row.
-
-    `gate` is called once with the server and the plan before anything is written; it raises to stop. Raises
-    ExecutionError at the first failing script: what ran before it stays, and its own transaction leaves nothing.
-    A script outside a transaction that stopped half way goes on where it stopped.
-    """
-    return _run(conninfo, planner, options, gate, observer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +42,35 @@ class Preview:
     found: History
 
 
-def preview(conninfo: str, planner: Planner, options: Options, *, gate: Callable[[ServerInfo], None]) -> Preview:
-    """Give what would run, after the same checks, and change nothing."""
+def preview(conninfo: str, request: Request, options: Options, *, gate: Gate[Request] = allow) -> Preview:
+    """Give what `run` would do, after the same checks, and change nothing.
+
+    `gate` is called once with the server and the request before the history is read; it raises to stop.
+    """
     with session(conninfo) as connection:
         info = probe(connection)
-        gate(info)
+        gate(info, request)
         found = history.read(connection, options.schema, owners=options.history_owners)
-        plan = _looked_around(connection, planner(found), found, options)
+        plan = planned(connection, replace(request, outcome=NO_PLAN), found, options)
+        plan = _looked_around(connection, plan, found, options)
     _require_runnable(plan)
     return Preview(plan, info, found)
 
 
-def rollback(conninfo: str, planner: Planner, options: Options, *, gate: Gate, observer: Observer = ignore) -> Result:
-    """Roll back what the planner names, as `apply` does forward."""
-    return _run(conninfo, planner, options, gate, observer)
+def run(
+    conninfo: str, request: Request, options: Options, *, gate: Gate[Plan] = allow, observer: Observer = ignore
+) -> Result:
+    """Apply or roll back what is asked for, each script in one transaction with its history row.
 
-
-def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer: Observer) -> Result:
+    `gate` is called once with the server and the plan before anything is written; it raises to stop. Raises what
+    `plan.make` raises, and ExecutionError at the first failing script: what ran before it stays, and its own
+    transaction leaves nothing. A script outside a transaction that stopped half way goes on where it stopped.
+    """
     with session(conninfo) as connection:
         info = probe(connection)
         require_writable(info)
         found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
-        plan = _looked_around(connection, planner(found), found, options)
+        plan = _looked_around(connection, planned(connection, request, found, options), found, options)
         if plan.steps:
             # the question and the run lock may take longer than the login may be idle
             settle_writer(conninfo, connection, info)
@@ -86,11 +81,23 @@ def _run(conninfo: str, planner: Planner, options: Options, gate: Gate, observer
 
         _require_runnable(plan)
         with locked(conninfo, connection, options, observer) as (lock, found):
-            steps = _still_planned(plan, planner(found))
-            worker = Worker(conninfo, connection, info, options, observer, lock, found)
-            run = worker.run_together if options.single_transaction else worker.run_each
-            ran = run(steps, plan.operation)
+            steps = _still_planned(plan, planned(connection, request, found, options))
+            worker = Worker(conninfo, connection, info, options, observer, lock, found, resume_at=request.resume_at)
+            go = worker.run_together if request.single_transaction else worker.run_each
+            ran = go(steps, plan.operation)
     return Result(plan, tuple(ran))
+
+
+def states(connection: Connection, migrations: Migrations, options: Options) -> tuple[list[Status], History]:
+    """Read where each migration stands, and the history that says so, without a lock."""
+    found = history.read(connection, options.schema, owners=options.history_owners)
+    found = _with_texts(connection, edited(migrations, found), found, options)
+    return status(migrations, found), found
+
+
+def planned(connection: Connection, request: Request, found: History, options: Options) -> Plan:
+    """Plan what is asked for, with the recorded scripts that it takes: read in one query, and mostly in none."""
+    return make(request, _with_texts(connection, texts_needed(request, found), found, options))
 
 
 def _looked_around(connection: Connection, plan: Plan, found: History, options: Options) -> Plan:
@@ -100,6 +107,10 @@ def _looked_around(connection: Connection, plan: Plan, found: History, options: 
     from sqlmigrate.engine.takeover import require_new  # noqa: PLC0415  once in the life of a database
 
     return replace(plan, notes=(*plan.notes, *require_new(connection, options, plan)))
+
+
+def _with_texts(connection: Connection, ids: frozenset[str], found: History, options: Options) -> History:
+    return history.with_texts(connection, options.schema, found, ids, owners=options.history_owners)
 
 
 @contextmanager

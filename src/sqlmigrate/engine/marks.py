@@ -8,28 +8,33 @@ from typing import TYPE_CHECKING
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import probe, require_writable, session
+from sqlmigrate.connection import allow, probe, require_writable, session
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import MigrationsError, UsageError
-from sqlmigrate.events import HalfWayForgotten
+from sqlmigrate.events import HalfWayForgotten, ignore
 from sqlmigrate.plan import dependents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlmigrate.connection import Command, ServerInfo
+    from sqlmigrate.connection import Command, Gate
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migrations
 
-    Gate = Callable[[ServerInfo, History], None]
     Writes = dict[str, list[Command]]
 
 
 def mark(
-    conninfo: str, migrations: Migrations, ids: Sequence[str], options: Options, *, gate: Gate, observer: Observer
+    conninfo: str,
+    migrations: Migrations,
+    ids: Sequence[str],
+    options: Options,
+    *,
+    gate: Gate[History] = allow,
+    observer: Observer = ignore,
 ) -> list[str]:
     """Record migrations as applied without running them; gives the ids that were not, or only half way."""
 
@@ -47,7 +52,13 @@ def mark(
 
 
 def unmark(
-    conninfo: str, migrations: Migrations, ids: Sequence[str], options: Options, *, gate: Gate, observer: Observer
+    conninfo: str,
+    migrations: Migrations,
+    ids: Sequence[str],
+    options: Options,
+    *,
+    gate: Gate[History] = allow,
+    observer: Observer = ignore,
 ) -> list[str]:
     """Take migrations out of the history without running anything: those that were really applied too.
 
@@ -73,8 +84,8 @@ def accept(
     reason: str,
     options: Options,
     *,
-    gate: Gate,
-    observer: Observer,
+    gate: Gate[History] = allow,
+    observer: Observer = ignore,
 ) -> bool:
     """Record the files of an applied migration as they are now, with the reason; False where they are recorded so.
 
@@ -127,7 +138,7 @@ def _require_no_dependents(migrations: Migrations, ids: Sequence[str], found: Hi
 def _write(
     conninfo: str,
     options: Options,
-    gate: Gate,
+    gate: Gate[History],
     observer: Observer,
     writes: Callable[[History, Run], Writes],
     *,

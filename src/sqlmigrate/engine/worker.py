@@ -70,7 +70,11 @@ class _Turn:
 
 @dataclass(slots=True)
 class Worker:
-    """The session that runs the scripts, with what it needs to know."""
+    """The session that runs the scripts, with what it needs to know.
+
+    `resume_at` is the statement (1-based) at which a script that stopped half way goes on, where somebody knows better
+    than the journal.
+    """
 
     conninfo: str
     connection: Session
@@ -79,6 +83,7 @@ class Worker:
     observer: Observer
     lock: runlock.RunLock
     found: History
+    resume_at: int | None = None
     watcher: Watcher = field(init=False)
     tally: Tally = field(init=False)
 
@@ -191,7 +196,7 @@ class Worker:
         sender = Sender(self.connection, job, listener)
         journal = found_journal(self.options.schema, job, run, stopped)
 
-        resume_at = self.options.resume_at if journal.entries else None
+        resume_at = self.resume_at if journal.entries else None
         outside = Outside(sender, journal, self._retrying, resume_at)
         Stepper(sender, journal, outside, self.options, self.info, self._retrying, self._afterwards, resume_at).go()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 
@@ -80,7 +80,8 @@ class Texts:
 class History:
     """The applied migrations in the order of their application, and the scripts that stopped half way.
 
-    `version` is None where no tables exist yet; `texts` looks up the recorded scripts of an id where they are needed.
+    `version` is None where no tables exist yet; `texts` are the recorded scripts of those migrations for which they
+    were asked (`with_texts`): mostly of none, since only an edited file is compared with what was recorded.
     `shared` says that others than the login and superusers can change what the tables do, so that they are looked at
     again before each write.
     """
@@ -88,7 +89,7 @@ class History:
     applied: tuple[Applied, ...] = ()
     version: int | None = None
     half_way: tuple[HalfWay, ...] = ()
-    texts: Callable[[str], Texts] = field(default=lambda _: Texts(), repr=False, compare=False)
+    texts: Mapping[str, Texts] = field(default_factory=dict, repr=False, compare=False)
     shared: bool = field(default=False, repr=False, compare=False)
 
     def stopped(self, migration_id: str) -> HalfWay | None:
@@ -99,6 +100,10 @@ class History:
     def get(self, migration_id: str) -> Applied | None:
         """Give what is recorded of an id, or None."""
         return next((row for row in self.applied if row.migration_id == migration_id), None)
+
+    def text_of(self, migration_id: str) -> Texts:
+        """Give the recorded scripts of an id, as far as there are any."""
+        return self.texts.get(migration_id, Texts())
 
 
 def _username() -> str:

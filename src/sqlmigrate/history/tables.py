@@ -66,7 +66,22 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
         raise _unknown_tables(connection, tables, error) from None
     _require_known(version, schema)
     applied = _in_application_order(rows)
-    return History(applied, version, half_way, lambda name: _texts(connection, tables, name), shared)
+    return History(applied, version, half_way, shared=shared)
+
+
+def with_texts(
+    connection: Connection, schema: str, history: History, ids: Collection[str], *, owners: Collection[str] = ()
+) -> History:
+    """Give a history with the recorded scripts of these ids, read in one query; without ids nothing is asked.
+
+    Raises HistoryError where the history is not to be trusted any more.
+    """
+    if not ids:
+        return history
+    names = {migration_hash(name): name for name in ids}
+    query, tables = compose("texts", schema), ours(schema, owners)
+    rows, _ = trust.read(connection, tables, query, [sorted(names)], locked=["applied"])
+    return replace(history, texts={names[key]: Texts(script, rollback) for key, script, rollback in rows})
 
 
 def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: bool) -> HistoryError:
@@ -76,12 +91,6 @@ def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: 
     if connection.info.transaction_status == pq.TransactionStatus.IDLE:
         hint += trust.as_remark(connection, tables)
     return HistoryError(f"role {connection.info.user} may not read the history in schema {schema}", hint=hint)
-
-
-def _texts(connection: Connection, tables: Tables, migration_id: str) -> Texts:
-    query, values = compose("texts", tables.schema), [migration_hash(migration_id)]
-    rows, _ = trust.read(connection, tables, query, values, locked=["applied"])
-    return Texts(*rows[0]) if rows else Texts()
 
 
 def _unknown_tables(connection: Connection, tables: Tables, error: psycopg.Error) -> HistoryError:

@@ -89,8 +89,8 @@ def unclaim(schema: str, migration_id: str) -> Command:
 
 
 def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = False) -> Command:
-    """Give the command that completes a claimed row; it writes no row where the claim is gone."""
-    values = (*_digests(migration), "true" if marked else "false", run.run_id)
+    """Give the command that completes a claimed row; it writes no row where the claim is gone or another's."""
+    values = (*_digests(migration), "true" if marked else "false", run.run_id, migration.migration_id)
     return Command(text("finish_claim", schema), values)
 
 
@@ -102,8 +102,8 @@ def confirm(schema: str, migration_id: str, operation: str, run: Run, rows: int 
     """
     hashed, count = migration_hash(migration_id), None if rows is None else str(rows)
     if operation == "apply":
-        return Command(text("confirm_apply", schema), (hashed, run.run_id, count))
-    return Command(text("confirm_rollback", schema), (hashed, count))
+        return Command(text("confirm_apply", schema), (hashed, run.run_id, count, migration_id))
+    return Command(text("confirm_rollback", schema), (hashed, count, migration_id))
 
 
 def claim_is_gone(schema: str, migration_id: str) -> Command:

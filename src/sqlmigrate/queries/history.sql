@@ -98,7 +98,8 @@ FROM {schema}._yoyo_migration AS main
 LEFT JOIN {schema}.applied AS ours ON ours.migration_hash::pg_catalog.text = main.migration_hash::pg_catalog.text
 
 -- name: texts
-SELECT script, rollback_script FROM {schema}.applied WHERE migration_hash::pg_catalog.text = %s
+SELECT migration_hash::pg_catalog.text, script, rollback_script FROM {schema}.applied
+WHERE migration_hash::pg_catalog.text = ANY (%s::pg_catalog.text[])
 
 -- name: claim
 INSERT INTO {schema}._yoyo_migration (migration_hash, migration_id, applied_at_utc)
@@ -110,6 +111,7 @@ INSERT INTO {schema}.applied (migration_hash, marked, checksum, sha256, size, sc
 SELECT migration_hash, $10::boolean, $2, $3, $4::bigint, $5, $6, $7, $8::bigint, $9, $11::pg_catalog.uuid
 FROM {schema}._yoyo_migration
 WHERE migration_hash::pg_catalog.text = $1
+  AND migration_id::pg_catalog.text = $12
 
 -- name: confirm_apply
 -- fails (22012) where the row of this run is gone, or another one: something changed the history at COMMIT
@@ -118,13 +120,16 @@ FROM {schema}.applied
 JOIN {schema}._yoyo_migration AS main ON main.migration_hash::pg_catalog.text = applied.migration_hash::pg_catalog.text
 WHERE applied.migration_hash::pg_catalog.text = $1
   AND run_id = $2::pg_catalog.uuid
+  AND main.migration_id::pg_catalog.text = $4
   AND ($3::bigint IS NULL OR (SELECT pg_catalog.count(*) FROM {schema}._yoyo_migration) = $3::bigint)
 
 -- name: confirm_rollback
 -- fails (22012) where what was rolled back is in the history again, or another row has come or gone
 SELECT 1 / pg_catalog.count(*)
 FROM (
-    SELECT pg_catalog.count(*) AS all_of_them, pg_catalog.count(*) FILTER (WHERE migration_hash::pg_catalog.text = $1) AS back
+    SELECT pg_catalog.count(*) AS all_of_them, pg_catalog.count(*) FILTER (
+               WHERE migration_hash::pg_catalog.text = $1
+                  OR migration_id::pg_catalog.text = $3) AS back
     FROM {schema}._yoyo_migration
 ) AS found
 WHERE back = 0::bigint

@@ -25,6 +25,13 @@ FROM pg_catalog.pg_sequences
 WHERE last_value IS NOT NULL
   AND schemaname <> ALL (%(leave_out)s::pg_catalog.text[])
 
+-- name: objects
+-- large objects, those of roles that the reader is a member of: nobody else may read one, however it may read tables
+SELECT oid::pg_catalog.text,
+       pg_catalog.encode(pg_catalog.sha256(pg_catalog.lo_get(oid)), 'hex')
+FROM pg_catalog.pg_largeobject_metadata
+WHERE pg_catalog.pg_has_role(lomowner, 'USAGE')
+
 -- name: digest
 SELECT pg_catalog.count(*),
        coalesce(pg_catalog.sum(pg_catalog.hashtextextended(ROW({values})::pg_catalog.text, 0)::numeric), 0)
@@ -82,6 +89,9 @@ WHERE class.relkind IN ('r', 'S')
   AND space.nspname <> 'information_schema'
   AND space.nspname !~ '^pg_'::pg_catalog.text
   AND space.nspname <> ALL (%(leave_out)s::pg_catalog.text[])
+UNION ALL
+SELECT oid::pg_catalog.text, 'large object', oid::bigint, '', oid::pg_catalog.text, '[]', NULL, 0, NULL
+FROM pg_catalog.pg_largeobject_metadata
 ORDER BY 1
 
 -- name: holds

@@ -210,7 +210,7 @@ SELECT e.evtname::pg_catalog.text FROM pg_catalog.pg_event_trigger AS e WHERE e.
 -- What CREATE DATABASE does not take over from the template and a copy needs all the same: settings, rights, comment.
 -- Written into the catalogs since the superuser of a private server may, and since it is all the same afterwards.
 WITH old AS (
-    SELECT oid, datacl, datconnlimit FROM pg_catalog.pg_database WHERE datname = %(template)s
+    SELECT oid, datacl, datistemplate, datallowconn, datconnlimit FROM pg_catalog.pg_database WHERE datname = %(template)s
 ), new AS (
     SELECT oid FROM pg_catalog.pg_database WHERE datname = %(name)s
 ), settings AS (
@@ -240,6 +240,8 @@ WITH old AS (
 )
 UPDATE pg_catalog.pg_database AS d
    SET datacl = coalesce(old.datacl, d.datacl),
+       datistemplate = old.datistemplate,
+       datallowconn = old.datallowconn,
        datconnlimit = old.datconnlimit
   FROM old
  WHERE d.datname = %(name)s

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlmigrate.roundtrip.contents import DataChange
 from sqlmigrate.roundtrip.ground import Ground
-from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, Verdict, lacks_rights
+from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, RoundTrips, Verdict, lacks_rights
+from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server
 from sqlmigrate.roundtrip.run import Base, chosen, round_trips, scripts_of
 from sqlmigrate.roundtrip.runner import Runner
 from sqlmigrate.roundtrip.samples import Samples, find_samples
@@ -19,12 +20,19 @@ __all__ = [
     "Ground",
     "LeftOut",
     "RoundTrip",
+    "RoundTripRequest",
+    "RoundTrips",
     "Runner",
     "Samples",
+    "Seen",
+    "Trials",
     "Verdict",
     "chosen",
     "find_samples",
     "lacks_rights",
+    "opened",
+    "read_base",
+    "read_server",
     "round_trips",
     "scripts_of",
     "servers_worth",

@@ -25,18 +25,23 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The rows of tables and the last values of sequences, by qualified names; `falling` sequences count down."""
+    """The rows of tables and the last values of sequences, by qualified names; `falling` sequences count down.
+
+    `objects` are digests of large objects, by their oids.
+    """
 
     tables: Mapping[str, Rows]
     sequences: Mapping[str, int]
     falling: frozenset[str]
+    objects: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class DataChange:
-    """A table whose rows are not the same any more, or a sequence that has gone back.
+    """A table whose rows are not the same any more, a large object with other bytes, or a sequence that has gone back.
 
-    `before` and `after` count rows, None where there is no such table; of a sequence they are its last value.
+    `before` and `after` count rows, None where there is no such table; of a sequence they are its last value, of a
+    large object 1.
     """
 
     kind: str
@@ -49,6 +54,9 @@ class DataChange:
         if self.kind == "sequence":
             now = "its start" if self.after is None else self.after
             return f"sequence {self.table}: at {now}, was at {self.before}"
+        if self.kind == "large object":
+            became = "lost" if self.after is None else "new" if self.before is None else "other bytes than before"
+            return f"large object {self.table}: {became}"
         if self.after is None:
             return f"table {self.table}: all {_rows(self.before)} lost with it"
         if self.before is None:
@@ -75,8 +83,9 @@ def read_contents(connection: Connection, *, leave_out: Collection[str] = ()) ->
     with connection.transaction():
         connection.execute("SET LOCAL row_security TO off")
         tables = {shown: _digest(connection, *names) for shown, *names in found}
+        objects: dict[str, str] = dict(connection.execute(asked["objects"]).fetchall())
     falling = frozenset(name for name, _, falls in sequences if falls)
-    return Contents(tables, {name: value for name, value, _ in sequences}, falling)
+    return Contents(tables, {name: value for name, value, _ in sequences}, falling, objects)
 
 
 def _digest(connection: Connection, schema: str, table: str, columns: list[str]) -> Rows:
@@ -97,7 +106,11 @@ def compare_contents(before: Contents, after: Contents, *, values: bool = True) 
         same = (old or nothing) == (new or nothing) if values else (old or nothing).count == (new or nothing).count
         if not same:
             yield DataChange("table", table, old.count if old else None, new.count if new else None)
+    for number in sorted(before.objects.keys() | after.objects.keys()):
+        then, now = before.objects.get(number), after.objects.get(number)
+        if then is None or now is None or (values and then != now):
+            yield DataChange("large object", number, None if then is None else 1, None if now is None else 1)
     for sequence, value in sorted(before.sequences.items()):
-        now = after.sequences.get(sequence)
-        if now is None or (now > value if sequence in before.falling else now < value):
-            yield DataChange("sequence", sequence, value, now)
+        last = after.sequences.get(sequence)
+        if last is None or (last > value if sequence in before.falling else last < value):
+            yield DataChange("sequence", sequence, value, last)

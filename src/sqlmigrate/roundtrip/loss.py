@@ -30,6 +30,9 @@ _TRUNCATE = re.compile(r"\btruncate\b", re.IGNORECASE)
 _NOT_ALL_NAMED = re.compile(r"['$]\s*truncate\b|\btruncate\b[^;]*\bcascade\b", re.IGNORECASE)
 
 
+OBJECT = "large object"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column by its place in its table, with what decides whether another type holds all of its values.
@@ -46,7 +49,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A table or sequence that can hold data, by its oid; `names` is its schema and its name as they are.
+    """A table, sequence or large object that can hold data, by its oid; `names` is its schema and its name as they are.
 
     As JSON, since most holders are only compared: `described` are its columns, `above` are the names of what it is a
     partition of, and its own. `storage` is the number of its file, `column` the one that owns a sequence.
@@ -77,7 +80,7 @@ def _column(number: int, type_: int, modifier: int, generated: bool, own: list[A
 
 
 def read_holders(connection: Connection, *, leave_out: Collection[str] = ()) -> dict[str, Holder]:
-    """Read the tables and sequences of a database by their qualified names."""
+    """Read the tables and sequences of a database by their qualified names, and its large objects by their oids."""
     rows = connection.execute(queries.load("roundtrip")["holders"], {"leave_out": list(leave_out)})
     return {shown: Holder(kind, oid, (schema, name), *rest) for shown, kind, oid, schema, name, *rest in rows}
 
@@ -98,13 +101,19 @@ def find_lost(
     come back is not lost. The connection is to the database as it is after the rollback.
     """
     shown = (
-        {name for name, rows in contents.tables.items() if rows.count} | {*contents.sequences} if contents else set()
+        {name for name, rows in contents.tables.items() if rows.count} | {*contents.sequences, *contents.objects}
+        if contents
+        else set()
     )
-    then, now = ({holder.oid: holder for holder in holders.values()} for holders in (between, after))
+    then, now = ({item.oid: item for item in found.values() if item.kind != OBJECT} for found in (between, after))
     truncated, overwritten = _truncated(migration, before, then, after), set(_overwritten(migration))
     for name, old in before.items():
         new = after.get(name)
         if new is None:
+            continue
+        if old.kind == OBJECT:  # whoever makes one may choose its oid
+            if name not in between and name not in shown:
+                yield f"{OBJECT} {name} is dropped and made anew"
             continue
         if new.oid != old.oid:
             # the sequence of a column that is made anew comes with it

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Bug, ExecutionError
 
@@ -119,3 +120,17 @@ class RoundTrip:
         """The mistake of ours that ended it, if one did."""
         error = self.failure.error if self.failure else None
         return error if isinstance(error, Bug) else None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrips(Sequence[RoundTrip]):
+    """What was found of several migrations, in their order, and sentences for the user that belong to none of them."""
+
+    trips: tuple[RoundTrip, ...]
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.trips[at]
+
+    def __len__(self) -> int:
+        return len(self.trips)

@@ -13,6 +13,7 @@ BLOCKS = {
         "relations": "pg_class",
         "sequences": "pg_class",
         "columns": "pg_class",
+        "other_columns": "pg_class",
         "constraints": "pg_class",
         "indexes": "pg_class",
         "triggers": "pg_class",

@@ -22,6 +22,8 @@ FLAGS = ("invalid", "not ready", "not live", "clustered", "replica identity", "i
 ROUTINES = ("function", "procedure")
 ROW_POSITION = "position in the row type"
 """What the position of a column is called where columns have the row type of its table."""
+USES = "uses"
+"""The functions and operators behind a definition, which need not name them."""
 TEXT_LINES = 40
 """Lines of one definition that are shown."""
 
@@ -199,7 +201,8 @@ def _summary(change: Change) -> str:
     parts = [f"{count} {kind if count == 1 else _plural(kind)}" for kind, count in sorted(counts.items())]
     if change.parts or "definition" in change.properties:
         return ", ".join(parts)
-    left = {key: value for key, value in change.properties.items() if key not in (TABLE, POSITION, "owner", "acl")}
+    elsewhere = (TABLE, POSITION, "owner", "acl", USES)
+    left = {key: value for key, value in change.properties.items() if key not in elsewhere}
     words = [str(left.pop("type"))] if "type" in left else []
     words += [key if value is True else f"{key} {_word(value)}" for key, value in left.items()]
     if "type" not in change.properties and not words:

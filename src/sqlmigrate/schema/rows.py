@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 # Columns of every row that are no properties.
 _KEYS = ("kind", "name", "class", "object", "sub", "unit")
 # Lists whose order means nothing.
-_UNORDERED = {"acl", "row type acl", "options", "toast options", "foreign options", "settings", "publications", "tags"}
+_UNORDERED = {
+    *("acl", "row type acl", "multirange type acl"),
+    *("options", "toast options", "foreign options", "settings", "publications", "tags"),
+}
 ALWAYS = 0
 """The unit of what is cheaper to read than to stamp: the database itself, roles."""
 

@@ -9,15 +9,13 @@ import psycopg
 from psycopg import RawCursor
 
 from sqlmigrate import history
-from sqlmigrate.connection import as_login, limit, probe, require_writable, session, set_role
+from sqlmigrate.connection import allow, as_login, limit, probe, require_writable, session, set_role
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.seeds.upsert import look_again, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.seeds.model import SeedResult, SeedSet
 
 # what is deferred runs as who seeds, under the login's settings, and no cursor is left: nothing waits for COMMIT
@@ -31,19 +29,19 @@ def run(
     role: str | None,
     lock_timeout: int,
     statement_timeout: int,
-    gate: Callable[[ServerInfo], None],
+    gate: Gate[SeedSet] = allow,
     history_schema: str = "sqlmigrate",
     history_owners: tuple[str, ...] = (),
 ) -> SeedResult:
     """Apply a seed set in one transaction of a new session; times are in milliseconds.
 
-    `gate` is called with the server before anything is written; it raises to stop. Where there is a history, what was
-    written is noted in its log, in the same transaction.
+    `gate` is called once with the server and the rows before anything is written; it raises to stop. Where there is a
+    history, what was written is noted in its log, in the same transaction.
     """
     with session(conninfo, application_name="sqlmigrate: seed") as connection:
         info = probe(connection)
         require_writable(info)
-        gate(info)
+        gate(info, seeds)
         settle_writer(conninfo, connection, info)
         limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         if role:

@@ -209,7 +209,12 @@ class Databases:
 def drop(session: Connection, name: str, *, force: bool) -> None:
     """Drop a database, where it exists; `force` ends the sessions in it."""
     text = "DROP DATABASE IF EXISTS {} WITH (FORCE)" if force else "DROP DATABASE IF EXISTS {}"
-    session.execute(sql.SQL(text).format(sql.Identifier(name)))
+    statement = sql.SQL(text).format(sql.Identifier(name))
+    try:
+        session.execute(statement)
+    except psycopg.errors.WrongObjectType:  # whoever owns a database may make it a template, which cannot be dropped
+        session.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
+        session.execute(statement)
 
 
 def drop_leftovers(session: Connection) -> list[str]:

@@ -18,6 +18,7 @@ from yoyo import exceptions
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
+from sqlmigrate.engine.apply import planned
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.engine.worker import Worker
 from sqlmigrate.errors import (
@@ -34,15 +35,16 @@ from sqlmigrate.history import yoyo_tables
 from sqlmigrate.history.names import ours
 from sqlmigrate.migrations import Migration, Migrations
 from sqlmigrate.migrations.preflight import require_runnable
-from sqlmigrate.plan import Plan, plan_apply, plan_rollback
+from sqlmigrate.plan import ApplyRequest, Plan, RollbackRequest
 from sqlmigrate.sql.script import read_script
 from sqlmigrate.yoyo import exchange as yoyo_exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.events import Event
     from sqlmigrate.history import History
+    from sqlmigrate.plan import Request
 
 logger = getLogger("yoyo.migrations")
 
@@ -208,6 +210,22 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
                 hint=f"take yoyo's history over once: sqlmigrate mark --from yoyo --schema {place.schema}",
             )
 
+    def _require_possible(self, operation: str, step: Migration, found: History) -> None:
+        """Refuse what a plan would refuse; which migrations, and in which order, is yoyo's to say."""
+        name = step.migration_id
+        alone = Migrations(step.script.path.parent, (step,), by_id={name: step})
+        known = replace(
+            found,
+            applied=tuple(row for row in found.applied if row.migration_id == name),
+            half_way=tuple(item for item in found.half_way if item.migration_id == name),
+        )
+        request: Request = ApplyRequest(migrations=alone)
+        if operation == "rollback":
+            request = RollbackRequest(migrations=alone, include_marked=(name,) if known.applied else ())
+        if not planned(self.connection, request, known, self.options).steps:
+            state = "applied already" if operation == "apply" else "not applied"
+            raise HistoryError(f"{name} is {state}; nothing was run")
+
     def _write(self, commands: Iterable[connection.Command]) -> None:
         try:
             with self._writing(), self.connection.transaction():
@@ -229,7 +247,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             if operation == "apply":
                 self._require_adopted(steps)
             for step in steps:
-                _require_possible(operation, step, found)
+                self._require_possible(operation, step, found)
             require_runnable(Plan(operation, tuple(steps)).runs())
             worker = Worker(self.conninfo, self.connection, info, self.options, _log, lock, found)
             worker.run_each(steps, operation)
@@ -272,24 +290,6 @@ def _read(item: Any) -> Migration:
     if errors := [problem for problem in problems if not problem.warning]:
         raise MigrationsError(f"{item.id} is refused", errors)
     return Migration(item.id, script, rollback)
-
-
-def _require_possible(operation: str, step: Migration, found: History) -> None:
-    """Refuse what a plan would refuse; which migrations, and in which order, is yoyo's to say."""
-    name = step.migration_id
-    alone = Migrations(step.script.path.parent, (step,), by_id={name: step})
-    known = replace(
-        found,
-        applied=tuple(row for row in found.applied if row.migration_id == name),
-        half_way=tuple(item for item in found.half_way if item.migration_id == name),
-    )
-    planners: dict[str, Callable[[], Plan]] = {
-        "apply": lambda: plan_apply(alone, known),
-        "rollback": lambda: plan_rollback(alone, known, include_marked=[name] if known.applied else []),
-    }
-    if not planners[operation]().steps:
-        state = "applied already" if operation == "apply" else "not applied"
-        raise HistoryError(f"{name} is {state}; nothing was run")
 
 
 @contextmanager

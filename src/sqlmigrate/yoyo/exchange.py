@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlmigrate import history
-from sqlmigrate.connection import Command, probe, require_writable, session
+from sqlmigrate.connection import Command, allow, probe, require_writable, session
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import HistoryError, UsageError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.history import Applied, History, Run
@@ -87,7 +87,7 @@ def adopt(
     options: Options,
     *,
     where: Where,
-    gate: Callable[[ServerInfo, Adoption], None],
+    gate: Gate[Adoption] = allow,
     observer: Observer = ignore,
 ) -> Adoption:
     """Mark what yoyo has applied, in its order and with its times; nothing of yoyo's is changed.
@@ -116,7 +116,7 @@ def copy_back(
     options: Options,
     *,
     where: Where,
-    gate: Callable[[ServerInfo, Copy], None],
+    gate: Gate[Copy] = allow,
     observer: Observer = ignore,
 ) -> Copy:
     """Write what our history says into yoyo's table, which is made where it is missing.
@@ -163,7 +163,7 @@ def record(
 def _carry_out(
     conninfo: str,
     options: Options,
-    gate: Callable[[ServerInfo, P], None],
+    gate: Gate[P],
     observer: Observer,
     look: Callable[[Connection, History], P],
     write: Callable[[Connection, P], None],

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
+from sqlmigrate import api
 from sqlmigrate.api import arguments as _arguments
-from sqlmigrate.api import functions as api
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import (
     ConfigError,

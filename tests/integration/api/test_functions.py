@@ -310,3 +310,23 @@ def test_a_round_trip_is_made_on_the_targets_major_version(database, shop, shado
     (first, *_) = api.roundtrip(shop.directory, ["1_a"], database=database.url, shadow_url=shadow_url)
 
     assert (first.verdict.value, first.postgresql) == ("exact", database.connect().info.server_version // 10000)
+
+
+def test_a_round_trip_says_what_took_no_part_and_what_the_scratch_server_lacks(project, shadow_url):
+    project.migration("1_a", "CREATE EXTENSION no_such_extension;", rollback="DROP EXTENSION no_such_extension;")
+    (samples := project.directory / "samples").mkdir()
+    (samples / "1_b.sql").write_text("SELECT 1;")
+    (project.directory / "2_b.rollback.sql").write_text("SELECT 1;")
+    (project.directory / "bootstrap").mkdir()
+    (bootstrap := project.directory / "bootstrap" / "1.sql").write_text("CREATE ROLE of_the_platform;")
+
+    found = api.roundtrip(project.directory, shadow_url=shadow_url)
+
+    assert [trip.verdict.value for trip in found] == ["fails"]
+    assert found.notes == (
+        f"{project.directory / '2_b.rollback.sql'}: there is no 2_b.sql that this would roll back",
+        f"{samples / '1_b.sql'}: belongs to no migration: samples are named ID.sql, ID.after.sql or ID.expect.sql",
+        f"not run on the shadow's server, since it would change the whole cluster: {bootstrap}:1:1",
+        found.notes[-1],
+    )
+    assert "has no extension no_such_extension there" in found.notes[-1]

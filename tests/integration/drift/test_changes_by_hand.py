@@ -280,7 +280,7 @@ def test_the_order_of_application_counts_and_not_the_order_of_names(drifting):
     drifting.write("0002.b", "CREATE TABLE b ()")
     drifting.apply()
     drifting.write("0001.a", "ALTER TABLE b ADD COLUMN one integer")
-    drifting.apply(out_of_order=True)
+    drifting.apply(allow_out_of_order=True)
 
     assert lines(drifting.find()) == []
 

@@ -261,7 +261,7 @@ def test_a_script_that_comes_late_is_refused_unless_it_is_meant(runner, conn):
 
     assert [problem.place.path.name for problem in caught.value.problems] == ["a.sql"]
     assert not is_there(conn, "c")
-    assert ids(runner.apply(out_of_order=True)) == ["a", "c"]
+    assert ids(runner.apply(allow_out_of_order=True)) == ["a", "c"]
     assert runner.applied() == ["b", "a", "c"]
 
 

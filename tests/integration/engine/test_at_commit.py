@@ -30,6 +30,7 @@ CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON late DEFERRABLE INITIALLY DE
     FOR EACH ROW EXECUTE FUNCTION at_commit();
 INSERT INTO late VALUES (1);
 """
+RENAME = "UPDATE sqlmigrate._yoyo_migration SET migration_id = 'x';"
 FORGET = "DELETE FROM sqlmigrate._yoyo_migration WHERE migration_id = '{}';"
 LOOK = "INSERT INTO public.seen VALUES (current_user);"
 HELD = """
@@ -58,6 +59,23 @@ def test_a_row_that_goes_at_commit_is_missed(runner, conn, others, single_transa
     assert is_there(conn, "late")
     assert "a" not in runner.applied()
     assert is_there(conn, "b") == bool(others and single_transaction)
+
+
+@pytest.mark.parametrize("script", [RENAME, late(does=RENAME)], ids=["in the script", "at COMMIT"])
+def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
+    runner.write("a", script)
+    with pytest.raises(ExecutionError, match=r"removed its own row|code that ran at COMMIT has changed it"):
+        runner.apply()
+
+    assert runner.told(ScriptFinished) == []
+
+
+def test_a_row_that_comes_back_under_another_hash_is_found(runner):
+    back = "INSERT INTO sqlmigrate._yoyo_migration VALUES ('x', 'a', now());"
+    runner.write("a", "CREATE TABLE a ();", late(does=back))
+    runner.apply()
+    with pytest.raises(ExecutionError, match="does not say that a is rolled back"):
+        runner.rollback()
 
 
 def test_all_rows_that_go_at_commit_are_named(runner):

@@ -47,7 +47,7 @@ def test_the_order_of_application_counts_not_that_of_the_names(runner):
     write_tables(runner, "b")
     runner.apply()
     write_tables(runner, "a")
-    runner.apply(out_of_order=True)
+    runner.apply(allow_out_of_order=True)
 
     assert runner.applied() == ["b", "a"]
     assert ids(runner.rollback(steps=2)) == ["a", "b"]
@@ -56,7 +56,7 @@ def test_the_order_of_application_counts_not_that_of_the_names(runner):
 def test_the_order_holds_even_where_the_clock_went_back(runner, conn):
     for name, time in (("b", "2026-01-01"), ("c", "2025-01-01"), ("a", "2024-01-01")):
         write_tables(runner, name)
-        runner.apply(out_of_order=True)
+        runner.apply(allow_out_of_order=True)
         conn.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = %s WHERE migration_id = %s", [time, name])
 
     assert runner.applied() == ["b", "c", "a"]
@@ -67,7 +67,7 @@ def test_one_that_is_applied_again_is_the_newest(runner):
     write_tables(runner, "b")
     runner.apply()
     write_tables(runner, "a")
-    runner.apply(out_of_order=True)
+    runner.apply(allow_out_of_order=True)
     runner.rollback(steps=2)
 
     runner.apply()
@@ -126,7 +126,7 @@ def test_one_that_an_applied_migration_depends_on_is_refused_before_anything_run
     write_tables(runner, "b", "c")
     runner.write("a", "-- depends: b\nCREATE TABLE a ();", "DROP TABLE a;")
     runner.mark("a")
-    runner.apply(out_of_order=True)
+    runner.apply(allow_out_of_order=True)
 
     with pytest.raises(MigrationsError) as caught:
         runner.rollback(steps=2)

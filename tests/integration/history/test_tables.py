@@ -10,9 +10,9 @@ from psycopg import sql
 
 from sqlmigrate import connection, history
 from sqlmigrate.errors import HistoryError
-from sqlmigrate.history import History
+from sqlmigrate.history import History, Texts, trust
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.plan import plan_apply, status
+from sqlmigrate.plan import ApplyRequest, make, status
 from support.runner import ids
 from support.sessions import is_there
 
@@ -247,7 +247,7 @@ def test_reading_works_in_a_read_only_transaction_and_takes_no_lock_that_blocks(
 
     modes = reader.execute("SELECT DISTINCT mode FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid()")
     assert modes.fetchall() == [("AccessShareLock",)]
-    assert plan_apply(runner.load(), found).steps == ()
+    assert make(ApplyRequest(migrations=runner.load()), found).steps == ()
 
 
 def test_a_large_text_is_not_recorded_but_its_digests_are(runner, conn):
@@ -262,6 +262,25 @@ def test_a_large_text_is_not_recorded_but_its_digests_are(runner, conn):
     assert size == rollback_size == len(text)
     assert checksum == rollback_checksum == runner.load().named("a").script.checksum
     assert ids(runner.apply()) == []
+
+
+def test_recorded_scripts_are_read_for_those_that_ask_in_one_query_and_for_nobody_else(runner, conn, monkeypatch):
+    for name in ("a", "b", "c"):
+        runner.write(name, f"SELECT '{name}';", f"SELECT 'not {name}';")
+    runner.apply()
+    found = runner.history()
+    asked = []
+    read = trust.read
+    monkeypatch.setattr(trust, "read", lambda *args, **named: asked.append(args) or read(*args, **named))
+
+    assert found.texts == {}
+    assert history.with_texts(conn, "sqlmigrate", found, []) is found
+    assert asked == []
+    assert history.with_texts(conn, "sqlmigrate", found, ["a", "c", "none"]).texts == {
+        "a": Texts("SELECT 'a';", "SELECT 'not a';"),
+        "c": Texts("SELECT 'c';", "SELECT 'not c';"),
+    }
+    assert len(asked) == 1
 
 
 def test_who_ran_is_recorded_as_far_as_it_fits(runner, conn, monkeypatch):

@@ -39,6 +39,7 @@ CREATE TABLE tickets (id int GENERATED ALWAYS AS IDENTITY);
 CREATE TABLE wares (id int, what text, price numeric, kind kind, mail email, {WORDS});
 CREATE TABLE parts (at date) PARTITION BY RANGE (at);
 CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
+SELECT lo_from_bytea(4711, 'abc');
 """
 RESTORED = {
     "a table": ("CREATE TABLE t (id int);", "DROP TABLE t;"),
@@ -233,6 +234,7 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(ground
             "ALTER TABLE wares ALTER kind TYPE kind USING kind::text::kind; DROP TYPE less;",
             "column public.wares.kind has another type in between that does not hold all values",
         ),
+        ("SELECT lo_unlink(4711);", "SELECT lo_create(4711);", "large object 4711 is dropped and made anew"),
     ],
 )
 def test_what_is_made_anew_without_its_rows_is_lossy(project, server, script, rollback, lost):
@@ -277,6 +279,42 @@ def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_no_loss(proje
     found = one(project, server, script, rollback)
 
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
+
+
+@pytest.mark.parametrize(
+    ("script", "rollback", "data"),
+    [
+        ("SELECT lo_put(4711, 0, 'x');", "SELECT lo_put(4711, 0, 'a');", []),
+        ("SELECT lo_unlink(4711);", "SELECT lo_from_bytea(4711, 'abc');", []),
+        ("SELECT lo_put(4711, 0, 'x');", "SELECT 1;", ["large object 4711: other bytes than before"]),
+        ("SELECT lo_unlink(4711);", "SELECT lo_create(4711);", ["large object 4711: other bytes than before"]),
+    ],
+)
+def test_large_objects_are_compared_with_the_rows(project, server, script, rollback, data):
+    project.migration("0", HOLDERS, rollback="SELECT 1;")
+    project.file("samples/1.sql", "SELECT 1;")
+    found = one(project, server, script, rollback)
+
+    assert [str(change) for change in found.data] == data
+    assert found.verdict is (Verdict.NOT_RESTORED if data else Verdict.EXACT)
+
+
+def test_a_database_that_a_script_makes_a_template_is_dropped_like_any_other(project, server):
+    template = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I IS_TEMPLATE {}', current_database()); END $$;"
+    project.migration("1", template.format("true"), rollback=template.format("false"))
+    project.migration("2", "SELECT 1;", rollback=template.format("false"))
+    trips = tried(project, server)
+
+    assert [trip.verdict for trip in trips] == [Verdict.EXACT, Verdict.NOT_RESTORED]
+    assert as_text(trips[1].differences) == ["~ database current: template yes -> no"]
+
+
+def test_a_time_limit_that_a_script_sets_for_its_database_does_not_stop_the_comparison(project, server):
+    limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {} statement_timeout {}', current_database()); END $$;"
+    project.migration("1", limit.format("SET", "= ''1ms''"), rollback=limit.format("RESET", ""))
+    project.migration("2", "CREATE TABLE t (id int);", rollback="DROP TABLE t;")
+
+    assert [trip.verdict for trip in tried(project, server)] == [Verdict.EXACT] * 2
 
 
 def test_only_tables_that_were_emptied_are_named(project, server):

@@ -26,6 +26,8 @@ def both_ways(session: psycopg.Connection[Any], since: Snapshot) -> Snapshot:
 def skip_unless_possible(session: psycopg.Connection[Any], case: Case) -> None:
     if session.info.server_version < int(case.since) * 10000:
         pytest.skip(f"PostgreSQL {case.since} or newer")
+    if session.info.server_version // 10000 > int(case.until):
+        pytest.skip(f"PostgreSQL {case.until} or older")
     query = "SELECT 1 FROM pg_available_extensions WHERE name = %s"
     if case.extension and not session.execute(query, [case.extension]).fetchone():
         pytest.skip(f"no extension {case.extension}")

@@ -36,8 +36,6 @@ class Options:
     statement_timeout: int = 0
     lock_budget: int = 600_000
     wait_lock: int = 300_000
-    single_transaction: bool = False
-    resume_at: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

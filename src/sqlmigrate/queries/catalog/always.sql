@@ -1,5 +1,5 @@
 -- name: database
--- without its name and what CREATE DATABASE alone says of a template: a copy has the same schema
+-- without its name: a copy has the same schema
 SELECT 'database' AS kind,
        'current' AS name,
        d.tableoid AS class,
@@ -14,6 +14,8 @@ SELECT 'database' AS kind,
        d.daticurules AS rules, -- since 16
        d.datcollate::pg_catalog.text AS collate,
        d.datctype::pg_catalog.text AS ctype,
+       d.datistemplate AS template,
+       NOT d.datallowconn AS "no connections",
        nullif(d.datconnlimit, -1) AS "connection limit"
 FROM pg_catalog.pg_database AS d
 WHERE d.datname = pg_catalog.current_database()

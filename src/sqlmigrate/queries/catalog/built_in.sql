@@ -15,7 +15,7 @@ WITH since (age) AS (
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, attrelid, pg_catalog.age(xmin) <= (SELECT age FROM since)
     FROM pg_catalog.pg_attribute
     WHERE attrelid < 16384::pg_catalog.oid
-      AND attnum > 0::pg_catalog.int2
+      AND (attnum > 0::pg_catalog.int2 OR attacl IS NOT NULL)
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, adrelid, pg_catalog.age(xmin) <= (SELECT age FROM since)
     FROM pg_catalog.pg_attrdef

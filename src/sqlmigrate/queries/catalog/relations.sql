@@ -31,7 +31,12 @@ SELECT CASE c.relkind
        CASE WHEN c.relispartition THEN parents.names END AS "partition of",
        CASE WHEN NOT c.relispartition THEN parents.names END AS inherits,
        parents.detaching AS "detach pending",
-       row_type.typacl::pg_catalog.text[] AS "row type acl",
+       -- where not even the owner has a right, an item without rights: an empty list would be none at all
+       CASE
+           WHEN pg_catalog.cardinality(row_type.typacl) = 0
+               THEN ARRAY[pg_catalog.concat('=/', pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(row_type.typowner)))]
+           ELSE row_type.typacl::pg_catalog.text[]
+       END AS "row type acl",
        server.srvname::pg_catalog.text AS server,
        far.ftoptions AS "foreign options"
 FROM pg_catalog.pg_class AS c
@@ -110,6 +115,22 @@ JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE c.oid = ANY (%(pg_class)s::pg_catalog.oid[])
   AND c.relkind <> 'S'
+
+-- name: other_columns
+-- those that no script makes, of sequences and the system's (xmin), seen only where somebody has a right to one
+SELECT 'column' AS kind,
+       a.attrelid::pg_catalog.regclass::pg_catalog.text || '.' || pg_catalog.quote_ident(a.attname) AS name,
+       a.tableoid AS class,
+       a.attrelid AS object,
+       a.attnum AS sub,
+       a.attrelid AS unit,
+       a.attrelid::pg_catalog.regclass::pg_catalog.text AS "table",
+       a.attacl::pg_catalog.text[] AS acl
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+WHERE a.attrelid = ANY (%(pg_class)s::pg_catalog.oid[])
+  AND (a.attnum < 0 OR c.relkind = 'S')
+  AND pg_catalog.cardinality(a.attacl) > 0
 
 -- name: constraints
 SELECT 'constraint' AS kind,

@@ -23,7 +23,7 @@ WITH space AS MATERIALIZED (
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, attrelid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_attribute
     WHERE attrelid >= 16384::pg_catalog.oid
-      AND attnum > 0
+      AND (attnum > 0 OR attacl IS NOT NULL)
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, adrelid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_attrdef
@@ -69,7 +69,6 @@ WITH space AS MATERIALIZED (
     SELECT tableoid, oid, typnamespace, tableoid, xmin, ctid
     FROM pg_catalog.pg_type
     WHERE oid >= 16384::pg_catalog.oid
-      AND typtype <> 'm'
       AND NOT (typarray = 0::pg_catalog.oid AND typsubscript::pg_catalog.oid = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc::pg_catalog.oid)
     UNION ALL
     SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, enumtypid, NULL, tableoid, xmin, ctid
@@ -176,22 +175,42 @@ WITH space AS MATERIALIZED (
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_amop
     WHERE oid >= 16384::pg_catalog.oid
-      AND oid NOT IN (SELECT d.objid
+      AND (oid NOT IN (SELECT d.objid
+                       FROM pg_catalog.pg_depend AS d
+                       JOIN pg_catalog.pg_depend AS m ON m.classid = d.refclassid AND m.objid = d.refobjid
+                       WHERE d.classid = 'pg_catalog.pg_amop'::pg_catalog.regclass::pg_catalog.oid
+                         AND d.deptype IN ('a', 'i')
+                         AND m.deptype = 'e')
+           -- what a script adds to the family of an extension is the script's
+           OR oid IN (SELECT d.objid
                       FROM pg_catalog.pg_depend AS d
-                      JOIN pg_catalog.pg_depend AS m ON m.classid = d.refclassid AND m.objid = d.refobjid
+                      LEFT JOIN pg_catalog.pg_depend AS m
+                          ON m.classid = d.refclassid
+                         AND m.objid = d.refobjid
+                         AND m.deptype = 'e'
                       WHERE d.classid = 'pg_catalog.pg_amop'::pg_catalog.regclass::pg_catalog.oid
-                        AND d.deptype IN ('a', 'i')
-                        AND m.deptype = 'e')
+                        AND d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid
+                        AND m.objid IS NULL))
     UNION ALL
     SELECT tableoid, oid, 0, tableoid, xmin, ctid
     FROM pg_catalog.pg_amproc
     WHERE oid >= 16384::pg_catalog.oid
-      AND oid NOT IN (SELECT d.objid
+      AND (oid NOT IN (SELECT d.objid
+                       FROM pg_catalog.pg_depend AS d
+                       JOIN pg_catalog.pg_depend AS m ON m.classid = d.refclassid AND m.objid = d.refobjid
+                       WHERE d.classid = 'pg_catalog.pg_amproc'::pg_catalog.regclass::pg_catalog.oid
+                         AND d.deptype IN ('a', 'i')
+                         AND m.deptype = 'e')
+           -- what a script adds to the family of an extension is the script's
+           OR oid IN (SELECT d.objid
                       FROM pg_catalog.pg_depend AS d
-                      JOIN pg_catalog.pg_depend AS m ON m.classid = d.refclassid AND m.objid = d.refobjid
+                      LEFT JOIN pg_catalog.pg_depend AS m
+                          ON m.classid = d.refclassid
+                         AND m.objid = d.refobjid
+                         AND m.deptype = 'e'
                       WHERE d.classid = 'pg_catalog.pg_amproc'::pg_catalog.regclass::pg_catalog.oid
-                        AND d.deptype IN ('a', 'i')
-                        AND m.deptype = 'e')
+                        AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid
+                        AND m.objid IS NULL))
     UNION ALL
     SELECT 'pg_catalog.pg_publication'::pg_catalog.regclass, prpubid, NULL, tableoid, xmin, ctid
     FROM pg_catalog.pg_publication_rel
@@ -259,7 +278,8 @@ WITH space AS MATERIALIZED (
            0
     FROM pg_catalog.pg_roles
 ), home AS MATERIALIZED (
-    -- whose rows belong to another unit: indexes, row types and toast tables to their table, composite types' relations
+    -- whose rows belong to another unit: indexes, row types and toast tables to their table, composite types' relations,
+    -- arrays to what they are of, multiranges to their range
     SELECT (tableoid::bigint << 32) | oid::bigint AS key,
            ('pg_catalog.pg_type'::pg_catalog.regclass::bigint << 32) | reltype::bigint AS unit
     FROM pg_catalog.pg_class
@@ -272,6 +292,22 @@ WITH space AS MATERIALIZED (
     WHERE oid >= 16384::pg_catalog.oid
       AND relkind <> 'c'
       AND reltype <> 0::pg_catalog.oid
+    UNION ALL
+    SELECT (t.tableoid::bigint << 32) | t.typarray::bigint,
+           CASE
+               WHEN c.relkind <> 'c' THEN (c.tableoid::bigint << 32) | c.oid::bigint
+               ELSE (t.tableoid::bigint << 32) | coalesce(r.rngtypid, t.oid)::bigint
+           END
+    FROM pg_catalog.pg_type AS t
+    LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid
+    LEFT JOIN pg_catalog.pg_range AS r ON r.rngmultitypid = t.oid
+    WHERE t.oid >= 16384::pg_catalog.oid
+      AND t.typarray <> 0::pg_catalog.oid
+    UNION ALL
+    SELECT ('pg_catalog.pg_type'::pg_catalog.regclass::bigint << 32) | rngmultitypid::bigint,
+           ('pg_catalog.pg_type'::pg_catalog.regclass::bigint << 32) | rngtypid::bigint
+    FROM pg_catalog.pg_range
+    WHERE rngtypid >= 16384::pg_catalog.oid
     UNION ALL
     SELECT (tableoid::bigint << 32) | reltoastrelid::bigint,
            (tableoid::bigint << 32) | oid::bigint

@@ -40,8 +40,14 @@ SELECT 'type' AS kind,
        CASE WHEN r.rngcollation <> 0::pg_catalog.oid THEN r.rngcollation::pg_catalog.regcollation::pg_catalog.text END AS collation,
        CASE WHEN r.rngcanonical::pg_catalog.oid <> 0::pg_catalog.oid THEN r.rngcanonical::pg_catalog.regprocedure::pg_catalog.text END AS canonical,
        CASE WHEN r.rngsubdiff::pg_catalog.oid <> 0::pg_catalog.oid THEN r.rngsubdiff::pg_catalog.regprocedure::pg_catalog.text END AS "subtype difference",
-       pg_catalog.format_type(r.rngmultitypid, NULL) AS "multirange type"
+       pg_catalog.format_type(r.rngmultitypid, NULL) AS "multirange type",
+       -- PostgreSQL 17 and later give no rights to one
+       multi.typacl::pg_catalog.text[] AS "multirange type acl"
 FROM pg_catalog.pg_range AS r
+LEFT JOIN pg_catalog.pg_type AS multi
+    ON multi.oid = r.rngmultitypid
+   AND NOT (multi.typacl OPERATOR(pg_catalog.@>) pg_catalog.acldefault('T', multi.typowner)
+            AND multi.typacl OPERATOR(pg_catalog.<@) pg_catalog.acldefault('T', multi.typowner))
 WHERE r.rngtypid = ANY (%(pg_type)s::pg_catalog.oid[])
 
 -- name: base_types

@@ -171,10 +171,10 @@ def test_the_history_may_have_any_name_and_may_be_there_already(database_factory
         twins.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
     twins.write("0", OUTSIDE + "VACUUM", "SELECT 1")
     for runner in (twins.applied, twins.planned):
-        runner.apply(to="c", out_of_order=True)
+        runner.apply(to="c", allow_out_of_order=True)
         runner.rollback(to="a")
 
-    twins.applied.apply(out_of_order=True)
+    twins.applied.apply(allow_out_of_order=True)
     done = psql(twins.right, written_plan(twins.planned, allow_out_of_order=True))
 
     assert (done.returncode, twins.planned.applied()) == (0, ["a", "0", "b", "c"])

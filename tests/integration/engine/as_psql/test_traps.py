@@ -93,7 +93,7 @@ def test_a_plan_is_refused_where_the_same_migrations_were_applied_in_another_ord
     runner.apply()
     (runner.directory / "a.away").rename(runner.directory / "a.sql")
     (runner.directory / "a.rollback.away").rename(runner.directory / "a.rollback.sql")
-    runner.apply(out_of_order=True)
+    runner.apply(allow_out_of_order=True)
 
     stopped = psql(database, script)
 

@@ -280,12 +280,12 @@ def test_resume_at_a_statement_that_is_not_there_is_refused(runner, conn):
     assert numbers(conn) == [1]
 
 
-@pytest.mark.parametrize("planner", [plan.plan_apply, plan.plan_rollback])
-def test_resume_at_without_a_half_way_script_is_refused(runner, planner):
+@pytest.mark.parametrize("request_kind", [plan.ApplyRequest, plan.RollbackRequest])
+def test_resume_at_without_a_half_way_script_is_refused(runner, request_kind):
     runner.write("a", "SELECT 1;")
 
     with pytest.raises(UsageError, match="none to resume"):
-        planner(runner.load(), runner.history(), resume=True)
+        plan.make(request_kind(migrations=runner.load(), resume_at=1), runner.history())
 
 
 def test_resume_at_counts_for_the_half_way_script_alone(runner, conn):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Migration
 
 _SIGNS = {"added": ("+", "added"), "removed": ("-", "removed"), "changed": ("~", "changed")}
-_NOBODYS = frozenset({"table", "position", "owner", "acl"})  # said elsewhere, or the same for all that a script makes
+# said elsewhere, or the same for all that a script makes
+_NOBODYS = frozenset({"table", "position", "owner", "acl", "uses"})
 _USUAL = ("access method", "heap")
 _HEADS = ("Object", "Before", "After")
 

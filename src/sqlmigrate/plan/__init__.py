@@ -1,0 +1,33 @@
+"""What would run, in which order, and why not: pure functions of a request, the files and the history.
+
+What is in the database is given to them: the history as it was read, and in it the recorded texts that `texts_needed`
+names.
+"""
+
+from __future__ import annotations
+
+from sqlmigrate.plan.back import dependents
+from sqlmigrate.plan.edits import contradictions
+from sqlmigrate.plan.make import make, texts_needed
+from sqlmigrate.plan.model import Plan, State, Status
+from sqlmigrate.plan.order import out_of_order
+from sqlmigrate.plan.requests import NO_PLAN, ApplyRequest, Request, RollbackRequest
+from sqlmigrate.plan.states import edited, needs_attention, status
+
+__all__ = [
+    "NO_PLAN",
+    "ApplyRequest",
+    "Plan",
+    "Request",
+    "RollbackRequest",
+    "State",
+    "Status",
+    "contradictions",
+    "dependents",
+    "edited",
+    "make",
+    "needs_attention",
+    "out_of_order",
+    "status",
+    "texts_needed",
+]

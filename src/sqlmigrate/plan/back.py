@@ -1,0 +1,181 @@
+"""What `rollback` would run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import HistoryError, MigrationsError, Place, Problem, UsageError
+from sqlmigrate.history.model import Applied
+from sqlmigrate.migrations import Migration
+from sqlmigrate.plan.forward import plan_apply
+from sqlmigrate.plan.model import Plan
+from sqlmigrate.plan.requests import ApplyRequest
+from sqlmigrate.plan.states import edited
+from sqlmigrate.sql.script import script_from_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlmigrate.history.model import History, Texts
+    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.plan.requests import RollbackRequest
+
+
+def plan_rollback(request: RollbackRequest, history: History) -> Plan:
+    """Plan to roll back in the reverse order of application: see `RollbackRequest`.
+
+    Raises MigrationsError where a rollback script is missing or an applied migration depends on one of the plan,
+    HistoryError where a marked migration is in the way, and UsageError for an id that is not applied.
+    """
+    rows, notes = _rows(request, history)
+    chosen, problems = _rollbacks(request, rows, history)
+    problems += dependents(request.migrations, rows, history)
+    if problems:
+        raise MigrationsError(request.outcome, problems)
+    if request.again:
+        plan_apply(_again(request), _without(history, chosen))
+    half_way = frozenset(item.migration_id for item in chosen if history.stopped(item.migration_id))
+    return Plan("rollback", tuple(chosen), tuple(notes), half_way=half_way)
+
+
+def recorded_needed(request: RollbackRequest, history: History) -> frozenset[str]:
+    """Name the migrations whose recorded scripts the plan looks at."""
+    needed: frozenset[str] = edited(request.migrations, history) if request.again else frozenset()
+    if not request.recorded:
+        return needed
+    rows, _ = _rows(request, history)
+    return needed | {row.migration_id for row in rows if _rollback_problem(row, request.migrations)}
+
+
+def _require_not_marked(history: History) -> None:
+    if history.applied and history.applied[-1].marked and not history.half_way:
+        name = history.applied[-1].migration_id
+        hint = f"to run both its scripts all the same: `sqlmigrate rollback --include-marked {name}`, then `apply`"
+        raise HistoryError(
+            f"{name} was marked as applied, not applied by sqlmigrate, so it is not done again", hint=hint
+        )
+
+
+def _again(request: RollbackRequest) -> ApplyRequest:
+    """Ask for what has to be possible afterwards: that applying again is not refused."""
+    return ApplyRequest(migrations=request.migrations, allow_out_of_order=True, outcome=request.outcome)
+
+
+def _without(history: History, gone: Iterable[Migration]) -> History:
+    """Give the history as it will be when these are rolled back."""
+    ids = {item.migration_id for item in gone}
+    return replace(
+        history,
+        applied=tuple(row for row in history.applied if row.migration_id not in ids),
+        half_way=tuple(item for item in history.half_way if item.migration_id not in ids),
+    )
+
+
+def _rows(request: RollbackRequest, history: History) -> tuple[list[Applied], list[str]]:
+    """Give what is to be rolled back, above the floor, and what has to be said about that."""
+    if request.again:
+        _require_not_marked(history)
+    if request.resume_at is not None and not any(item.operation == "rollback" for item in history.half_way):
+        raise UsageError("no rollback script stopped half way, so there is none to resume")
+    wanted = _wanted(request, history)
+    allowed = set(request.include_marked)
+    for name in sorted(allowed):
+        _require_applied(history, name, "it cannot be rolled back")
+    above, notes = _above_floor(wanted, allowed)
+    if wanted and not above and not request.everything:
+        raise HistoryError(
+            f"{wanted[0].migration_id} was marked as applied, not applied by sqlmigrate, so it is not rolled back",
+            hint=f"to run its rollback script all the same: --include-marked {wanted[0].migration_id}",
+        )
+    return above, notes
+
+
+def _wanted(request: RollbackRequest, history: History) -> list[Applied]:
+    done = {row.migration_id for row in history.applied}
+    begun = dict.fromkeys(item.migration_id for item in history.half_way if item.migration_id not in done)
+    newest_first = [*(Applied(name, "") for name in begun), *reversed(history.applied)]
+    if request.everything:
+        return newest_first
+    if (to := request.to) is not None:
+        _require_applied(history, to, "it cannot be a point to go back to")
+        ids = [row.migration_id for row in newest_first]
+        return newest_first[: ids.index(to)]
+    return newest_first[: 1 if request.steps is None else request.steps]
+
+
+def _require_applied(history: History, migration_id: str, consequence: str) -> None:
+    if history.get(migration_id) is None:
+        hint = "`sqlmigrate status` lists what is applied"
+        raise UsageError(f"{migration_id} is not applied, so {consequence}", hint=hint)
+
+
+def _above_floor(wanted: Sequence[Applied], allowed: set[str]) -> tuple[list[Applied], list[str]]:
+    for index, row in enumerate(wanted):
+        if row.marked and row.migration_id not in allowed:
+            note = f"stops above {row.migration_id}, which was marked, not applied (--include-marked goes below it)"
+            return list(wanted[:index]), [note]
+    return list(wanted), []
+
+
+def _rollbacks(
+    request: RollbackRequest, rows: Sequence[Applied], history: History
+) -> tuple[list[Migration], list[Problem]]:
+    """Give each migration with the rollback script that is to run, and why some have none."""
+    chosen: list[Migration] = []
+    problems: list[Problem] = []
+    for row in rows:
+        migration = request.migrations.get(row.migration_id)
+        problem = _rollback_problem(row, request.migrations)
+        if problem is None and migration is not None:
+            chosen.append(migration)
+        elif request.recorded and (found := _as_recorded(row, request.migrations, history.text_of(row.migration_id))):
+            chosen.append(found)
+        elif problem is not None:
+            problems.append(problem)
+    return chosen, problems
+
+
+def _rollback_problem(row: Applied, migrations: Migrations) -> Problem | None:
+    """Say why a migration has no rollback script that can run; None where it has one."""
+    migration = migrations.get(row.migration_id)
+    place = Place(migrations.directory / f"{row.migration_id}.rollback.sql")
+    has_text = row.rollback_checksum is not None
+    recorded = "run it as it was recorded at apply with --recorded"
+    hint = f"restore it, or {recorded}"
+    if migration is None:
+        message = f"{row.migration_id}: its files are missing"
+        restore = "restore both files of the migration"
+        return Problem(message, hint=f"{restore}, or {recorded}" if has_text else restore)
+    if migration.rollback is None:
+        return Problem("this rollback script does not exist", place, hint if has_text else "write it, then run again")
+    if has_text and row.rollback_checksum != migration.rollback.checksum:
+        accept = f"`sqlmigrate accept {row.migration_id} --reason ...` takes it as it is now"
+        return Problem("is not the rollback script that was recorded at apply", place, f"{hint}; {accept}")
+    return None
+
+
+def _as_recorded(row: Applied, migrations: Migrations, texts: Texts) -> Migration | None:
+    """Give a migration with its rollback script as the history has it; None where that was too large to be recorded."""
+    if texts.rollback is None:
+        return None
+    path = migrations.directory / f"{row.migration_id}.sql"
+    migration = migrations.get(row.migration_id)
+    script = migration.script if migration else script_from_text(path, texts.script or "")
+    return Migration(row.migration_id, script, script_from_text(path.with_suffix(".rollback.sql"), texts.rollback))
+
+
+def dependents(migrations: Migrations, rows: Sequence[Applied], history: History) -> list[Problem]:
+    """Find what is applied and depends on one of these rows, which are to go."""
+    problems: list[Problem] = []
+    gone = {row.migration_id for row in rows}
+    for row in history.applied:
+        migration = migrations.get(row.migration_id)
+        if row.migration_id in gone or migration is None:
+            continue
+        place = Place(migration.script.path)
+        problems += [
+            Problem(f"{row.migration_id} is applied and depends on {name}", place)
+            for name in sorted(gone & set(migration.depends))
+        ]
+    return problems

@@ -1,0 +1,55 @@
+"""Applied migrations whose files are gone or were edited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import Place, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlmigrate.history.model import History
+    from sqlmigrate.migrations import Migration
+    from sqlmigrate.plan.model import Status
+
+
+def contradictions(states: Iterable[Status], history: History) -> tuple[list[Problem], list[Problem]]:
+    """Find applied migrations whose files are gone or edited: errors, and warnings for rollback scripts.
+
+    An edit of comments and white space alone is a warning too.
+    """
+    errors: list[Problem] = []
+    warnings: list[Problem] = []
+    for item in states:
+        if item.recorded is None:
+            continue
+        if item.migration is None:
+            hint = f"restore the file, or forget the migration with `sqlmigrate unmark {item.migration_id}`"
+            errors.append(Problem(f"{item.migration_id} is applied, but its script is missing", hint=hint))
+        elif item.edited:
+            recorded = history.text_of(item.migration_id).script
+            problem = _edited(item.migration, recorded, comments_only=item.comments_only)
+            (warnings if problem.warning else errors).append(problem)
+        if item.migration is not None and item.rollback_edited:
+            place = Place(item.migration.script.path.with_suffix(".rollback.sql"))
+            warnings.append(Problem("is not the rollback script that was recorded at apply", place, warning=True))
+    return errors, warnings
+
+
+def _edited(migration: Migration, recorded: str | None, *, comments_only: bool) -> Problem:
+    """Report an applied script that was edited, with the difference to what was applied."""
+    script, place = migration.script, Place(migration.script.path)
+    accept = f"`sqlmigrate accept {migration.migration_id} --reason ...` records it as it is now"
+    if recorded is None or script.text is None:
+        hint = f"restore the file as it was, and make the change in a new migration; {accept}"
+        unknown = ("(its text was not recorded, so no difference can be shown)",)
+        return Problem("was edited after it was applied", place, hint, detail=unknown)
+    from sqlmigrate.sql.difference import unified  # noqa: PLC0415  only where a file was edited
+
+    detail = tuple(unified(recorded, script.text, script.path.name))
+    if comments_only:
+        message = "was edited after it was applied, in comments and white space only"
+        return Problem(message, place, accept, warning=True, detail=detail)
+    hint = f"restore the file as it was, and make the change in a new migration; {accept}"
+    return Problem("was edited after it was applied", place, hint, detail=detail)

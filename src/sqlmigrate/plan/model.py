@@ -1,0 +1,64 @@
+"""What a plan is, and where a migration stands, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlmigrate.history.model import Applied, HalfWay
+    from sqlmigrate.migrations import Migration, ScriptRun
+
+
+class State(Enum):
+    """Where a migration stands."""
+
+    APPLIED = "applied"
+    MARKED = "marked"
+    PENDING = "pending"
+    HALF_WAY = "half way"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One migration as files and history see it.
+
+    `edited` and `rollback_edited` say that a file is not what was recorded, `comments_only` that an edited script holds
+    the same statements, and `missing` that the script is gone. `late` is the first applied one that a pending one
+    stands before, so that `apply` refuses it.
+    """
+
+    migration_id: str
+    state: State
+    migration: Migration | None = None
+    recorded: Applied | None = None
+    edited: bool = False
+    rollback_edited: bool = False
+    stopped: HalfWay | None = None
+    comments_only: bool = False
+    late: str | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether the history knows it but its script is not there."""
+        return self.migration is None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The migrations to run, in order; `notes` are for the person who asked, `left` is how many more are pending.
+
+    `half_way` holds those ids of a rollback that stopped half way.
+    """
+
+    operation: str
+    steps: tuple[Migration, ...]
+    notes: tuple[str, ...] = ()
+    left: int = 0
+    half_way: frozenset[str] = frozenset()
+
+    def runs(self) -> list[ScriptRun]:
+        """Return how the script of each step runs, in order."""
+        ways = (step.forward() if self.operation == "apply" else step.back() for step in self.steps)
+        return [run for run in ways if run is not None]

@@ -1,0 +1,39 @@
+"""Pending migrations that stand before applied ones."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import Place, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlmigrate.history.model import History
+    from sqlmigrate.migrations import Migration, Migrations
+
+_NAMED = 3  # newer migrations that are named where there are many
+
+
+def out_of_order(migrations: Migrations, history: History, pending: Iterable[Migration]) -> list[Problem]:
+    """Find pending migrations that stand before an applied one: merged late, they would run on what came after them."""
+    problems = []
+    for item, newer in late(migrations, history, pending):
+        more = f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else ""
+        names = ", ".join(newer[:_NAMED]) + more
+        hint = "give it a newer name, or apply it all the same with --allow-out-of-order"
+        problems.append(Problem(f"is pending, but newer ones are applied: {names}", Place(item.script.path), hint))
+    return problems
+
+
+def late(
+    migrations: Migrations, history: History, pending: Iterable[Migration]
+) -> Iterator[tuple[Migration, list[str]]]:
+    """Give the pending migrations that stand before applied ones, each with these in the order of the files."""
+    names = [item.migration_id for item in migrations.ordered]
+    place = {name: at for at, name in enumerate(names)}
+    applied = sorted(place[row.migration_id] for row in history.applied if row.migration_id in place)
+    for item in pending:
+        if newer := applied[bisect(applied, place[item.migration_id]) :]:
+            yield item, [names[at] for at in newer]

@@ -1,0 +1,86 @@
+"""Where each migration stands, by the files and the history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmigrate.migrations import in_order
+from sqlmigrate.plan.model import State, Status
+from sqlmigrate.plan.order import late as late_ones
+
+if TYPE_CHECKING:
+    from sqlmigrate.history.model import Applied, History
+    from sqlmigrate.migrations import Migration, Migrations
+
+
+def status(migrations: Migrations, history: History) -> list[Status]:
+    """List every migration: the applied ones as they were applied, then the pending ones as they will run.
+
+    The history holds the recorded scripts of those that `edited` names, so that an edit of comments alone is seen.
+    """
+    applied = [_applied_status(row, migrations.get(row.migration_id), history) for row in history.applied]
+    done = {row.migration_id for row in history.applied}
+    begun = [item for item in history.half_way if item.operation == "apply" and item.migration_id not in done]
+    half_way = [
+        Status(
+            item.migration_id,
+            State.HALF_WAY,
+            migrations.get(item.migration_id),
+            stopped=history.stopped(item.migration_id),
+        )
+        for item in begun
+    ]
+    done |= {item.migration_id for item in begun}
+    pending = in_order(item for item in migrations.ordered if item.migration_id not in done)
+    late = {item.migration_id: newer[0] for item, newer in late_ones(migrations, history, pending)}
+    return [
+        *applied,
+        *half_way,
+        *(Status(name := item.migration_id, State.PENDING, item, late=late.get(name)) for item in pending),
+    ]
+
+
+def edited(migrations: Migrations, history: History) -> frozenset[str]:
+    """Name the applied migrations whose script is not the one that was recorded."""
+    return frozenset(
+        row.migration_id for row in history.applied if (item := migrations.get(row.migration_id)) and _edited(row, item)
+    )
+
+
+def _edited(row: Applied, migration: Migration) -> bool:
+    # a row that yoyo made has no checksums, and so nothing to compare
+    return row.checksum is not None and row.checksum != migration.script.checksum
+
+
+def needs_attention(item: Status) -> bool:
+    """Tell whether a check must fail on a migration: it is pending, or its script is not what was applied."""
+    not_done = item.state in {State.PENDING, State.HALF_WAY} or item.stopped is not None
+    return not_done or item.missing or (item.edited and not item.comments_only)
+
+
+def _applied_status(row: Applied, migration: Migration | None, history: History) -> Status:
+    stopped = history.stopped(row.migration_id)
+    state = State.HALF_WAY if stopped else State.MARKED if row.marked else State.APPLIED
+    if migration is None:
+        return Status(row.migration_id, state, None, row, stopped=stopped)
+    changed = _edited(row, migration)
+    rollback = migration.rollback.checksum if migration.rollback else None
+    rollback_edited = row.checksum is not None and row.rollback_checksum != rollback
+    return Status(
+        row.migration_id,
+        state,
+        migration,
+        row,
+        edited=changed,
+        rollback_edited=rollback_edited,
+        stopped=stopped,
+        comments_only=changed and _same_statements(history.text_of(row.migration_id).script, migration.script.text),
+    )
+
+
+def _same_statements(recorded: str | None, text: str | None) -> bool:
+    if recorded is None or text is None:
+        return False
+    from sqlmigrate.sql.difference import same_statements  # noqa: PLC0415  only where a file was edited
+
+    return same_statements(recorded, text)
