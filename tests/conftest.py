@@ -13,7 +13,14 @@ from hypothesis import settings
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import Binaries, find_binaries
 
-pytest_plugins = ["fixtures.catalog", "fixtures.postgres", "fixtures.project", "fixtures.shadow", "fixtures.hostile"]
+pytest_plugins = [
+    "fixtures.catalog",
+    "fixtures.postgres",
+    "fixtures.project",
+    "fixtures.shadow",
+    "fixtures.hostile",
+    "fixtures.review",
+]
 
 MAJOR_VARIABLE = "SQLMIGRATE_TEST_MAJOR"
 BINDIR_VARIABLE = "SQLMIGRATE_PG_BINDIR"

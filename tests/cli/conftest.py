@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture
+def pairs(project: Project) -> Callable[..., None]:
+    """Write pairs by their ids; None stands for no rollback script."""
+
+    def write(**scripts: tuple[str, str | None]) -> None:
+        for migration_id, (script, rollback) in scripts.items():
+            project.migration(migration_id, script, rollback=rollback)
+
+    return write
+
+
+@pytest.fixture
 def sqlmigrate(capfd: pytest.CaptureFixture[str]) -> Call:
     """Call the command line in this process: `sqlmigrate("apply", "--steps", "1")`."""
 
@@ -54,6 +65,18 @@ def target(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The test's database, named by DATABASE_URL."""
     monkeypatch.setenv("DATABASE_URL", database.url)
     return database
+
+
+@pytest.fixture
+def shadow_on_tests_server(pg_server: server.PrivateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server under test as the shadow: no other one has to be started."""
+    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
+
+
+@pytest.fixture
+def shadow_on_other_server(shadow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server for throwaway databases as the shadow, which is none of the target's."""
+    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
 
 
 @pytest.fixture(scope="session")

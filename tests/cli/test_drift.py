@@ -9,12 +9,7 @@ from cli.conftest import Project
 from fixtures.postgres import Database
 from support.command import Call, program
 
-pytestmark = pytest.mark.pg
-
-
-@pytest.fixture(autouse=True)
-def shadow(shadow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
+pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("shadow_on_other_server")]
 
 
 @pytest.fixture

@@ -22,14 +22,8 @@ WARNING = ("ALTER TABLE t RENAME n TO number;", "ALTER TABLE t RENAME number TO 
 
 
 @pytest.fixture
-def write(project, pg_server, monkeypatch):
-    """Write pairs by their ids; the test's own server is the shadow: no other one has to be started."""
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
-
-    def pairs(**scripts: tuple[str, str]) -> None:
-        for migration_id, (script, rollback) in scripts.items():
-            project.migration(migration_id, script, rollback=rollback)
-
+def write(pairs, shadow_on_tests_server):
+    """Write pairs by their ids; the shadow is there."""
     return pairs
 
 

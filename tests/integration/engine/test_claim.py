@@ -8,17 +8,10 @@ import pytest
 from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
 from sqlmigrate.events import ScriptStarted
 from sqlmigrate.migrations import migration_hash
-from support.runner import Runner, ids
+from support.runner import ids
 from support.sessions import beside, is_there, wait_for_blocked, wait_for_query
 
 DELETE_ROW = f"DELETE FROM sqlmigrate._yoyo_migration WHERE migration_hash = '{migration_hash('a')}';"
-
-
-@pytest.fixture
-def strong(runner, database) -> Runner:
-    """The same runner as a superuser, whose scripts may do anything."""
-    runner.conninfo = database.superuser_conninfo
-    return runner
 
 
 def test_the_row_is_there_while_the_script_runs(runner, conn):
@@ -48,15 +41,15 @@ REMOVE_ROW = [
 ]
 
 
-def test_a_script_that_removes_its_own_row_is_rolled_back(strong, admin):
+def test_a_script_that_removes_its_own_row_is_rolled_back(superuser_runner, admin):
     for script in REMOVE_ROW:
-        strong.write("a", f"CREATE TABLE a (); {script}")
+        superuser_runner.write("a", f"CREATE TABLE a (); {script}")
 
         with pytest.raises(ExecutionError, match="removed its own row from the history"):
-            strong.apply()
+            superuser_runner.apply()
 
         assert not is_there(admin, "a"), script
-        assert strong.applied() == [], script
+        assert superuser_runner.applied() == [], script
 
 
 DROP_HISTORY = [
@@ -113,19 +106,19 @@ MESSES = [
 ]
 
 
-def test_whatever_a_script_does_to_its_session_the_row_is_written_by_the_login_role(strong, admin, new_role):
+def test_whatever_a_script_does_to_its_session_the_row_is_written_by_the_login_role(superuser_runner, admin, new_role):
     new_role("NOLOGIN", "nobody_much")
     for number, mess in enumerate(MESSES):
-        strong.write(f"{number:02d}.ä-€-😀", f"CREATE TABLE public.t{number} (); {mess} SELECT 'ä€';")
+        superuser_runner.write(f"{number:02d}.ä-€-😀", f"CREATE TABLE public.t{number} (); {mess} SELECT 'ä€';")
 
-    strong.apply()
+    superuser_runner.apply()
 
     names = [f"{number:02d}.ä-€-😀" for number in range(len(MESSES))]
-    assert strong.applied() == names
+    assert superuser_runner.applied() == names
     assert [is_there(admin, f"public.t{number}") for number in range(len(MESSES))] == [True] * len(MESSES)
     assert admin.execute("SELECT DISTINCT login_role FROM sqlmigrate.log").fetchall() == [("postgres",)]
     texts = admin.execute("SELECT script FROM sqlmigrate.applied ORDER BY seq").fetchall()
-    assert [text for (text,) in texts] == [strong.load().named(name).script.text for name in names]
+    assert [text for (text,) in texts] == [superuser_runner.load().named(name).script.text for name in names]
 
 
 @pytest.mark.parametrize("head", ["", "-- transactional: false\n"], ids=["in a transaction", "outside"])

@@ -12,13 +12,6 @@ from support.sessions import is_there
 from support.twins import psql, written_plan
 
 
-@pytest.fixture
-def strong(runner, database) -> Runner:
-    """The same runner as a superuser."""
-    runner.conninfo = database.superuser_conninfo
-    return runner
-
-
 def shown(runner: Runner, conn, *names: str, **options) -> list[str]:
     """Give settings as a script sees them."""
     columns = ", ".join(f"current_setting('{name}')" for name in names)
@@ -48,27 +41,27 @@ LEFT_BEHIND = {
 }
 
 
-def test_what_a_script_leaves_behind_is_gone_before_the_next(strong, admin):
+def test_what_a_script_leaves_behind_is_gone_before_the_next(superuser_runner, admin):
     admin.execute("CREATE TABLE clean (mess text, clean boolean)")
     for number, (mess, clean) in enumerate(LEFT_BEHIND.items()):
-        strong.write(f"{number:02d}.a", f"{mess};")
-        strong.write(f"{number:02d}.b", f"INSERT INTO public.clean VALUES ($mess${mess}$mess$, {clean});")
+        superuser_runner.write(f"{number:02d}.a", f"{mess};")
+        superuser_runner.write(f"{number:02d}.b", f"INSERT INTO public.clean VALUES ($mess${mess}$mess$, {clean});")
 
-    strong.apply()
+    superuser_runner.apply()
 
     rows = admin.execute("SELECT mess, clean FROM clean").fetchall()
     assert dict(rows) == dict.fromkeys(LEFT_BEHIND, True)
 
 
-def test_a_leftover_of_a_failed_script_does_not_reach_the_next_run(strong):
-    strong.write("a", "SET ROLE pg_monitor; SELECT nonsense;")
+def test_a_leftover_of_a_failed_script_does_not_reach_the_next_run(superuser_runner):
+    superuser_runner.write("a", "SET ROLE pg_monitor; SELECT nonsense;")
     with pytest.raises(ExecutionError):
-        strong.apply()
-    strong.write("a", "SELECT 1 WHERE current_user = 'postgres';")
+        superuser_runner.apply()
+    superuser_runner.write("a", "SELECT 1 WHERE current_user = 'postgres';")
 
-    strong.apply()
+    superuser_runner.apply()
 
-    assert strong.applied() == ["a"]
+    assert superuser_runner.applied() == ["a"]
 
 
 def test_the_settings_of_the_run_win_over_those_of_the_role(runner, admin, conn):

@@ -11,7 +11,7 @@ from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.sql.script import read_script, script_from_text
 from support.hazards import EXAMPLES
-from support.tracing import OPTIONS, run, shadow_on, trace_text
+from support.tracing import OPTIONS, filled, run, trace_text
 
 GROUND = """
     CREATE TABLE t (id int PRIMARY KEY, b text, "userId" int, n int);
@@ -30,30 +30,23 @@ GROUND = """
 
 
 @pytest.fixture(scope="module")
-def shadow(pg_server):
-    with shadow_on(pg_server) as shadow:
-        yield shadow
-
-
-@pytest.fixture(scope="module")
-def ground(shadow):
-    with shadow.database() as database:
-        run(database, f"SET search_path = public; {GROUND}")
+def advice_database(review_shadow):
+    with filled(review_shadow, f"SET search_path = public; {GROUND}") as database:
         yield database
 
 
 @pytest.fixture
-def advised(shadow, ground):
+def advised(review_shadow, advice_database):
     """Give the hazards of a script as a review gives them."""
 
-    def ask(text: str, *, transactional: bool = True, base=ground):
-        with shadow.clone(base) as database:
-            traced = trace_text(shadow, database, text, transactional=transactional)
+    def ask(text: str, *, transactional: bool = True, base=advice_database):
+        with review_shadow.clone(base) as database:
+            traced = trace_text(review_shadow, database, text, transactional=transactional)
         assert traced.error is None, traced.error
         with connections.session(base.conninfo) as session:
             info = connections.probe(session)
-        advice = Advice(shadow, base, traced.script_run, OPTIONS, info)
-        context = Context(traced, shadow.owner)
+        advice = Advice(review_shadow, base, traced.script_run, OPTIONS, info)
+        context = Context(traced, review_shadow.owner)
         return check(context, judged=advice.judged)
 
     return ask
@@ -98,15 +91,15 @@ def runs(shadow, ground, before: str, sql: str) -> None:
         ("CREATE TABLE c (id int PRIMARY KEY, t int REFERENCES t)", "H12"),
     ],
 )
-def test_the_sql_that_is_given_runs(shadow, ground, advised, text, code):
+def test_the_sql_that_is_given_runs(review_shadow, advice_database, advised, text, code):
     [hazard] = [item for item in advised(text) if item.code == code]
 
     assert hazard.rewrite is not None, hazard.instead
     assert "..." not in hazard.rewrite
-    runs(shadow, ground, text if code in ("H31", "H12") else "SELECT 1", hazard.rewrite)
+    runs(review_shadow, advice_database, text if code in ("H31", "H12") else "SELECT 1", hazard.rewrite)
 
 
-def test_a_statement_is_advised_on_the_database_that_it_found(shadow, ground, advised):
+def test_a_statement_is_advised_on_the_database_that_it_found(review_shadow, advice_database, advised):
     text = "ALTER TABLE t ADD COLUMN x int;\nCREATE INDEX t_x ON t (x);\nALTER TABLE t DROP COLUMN x;"
 
     [hazard] = [item for item in advised(text) if item.code == "H06"]
@@ -155,11 +148,11 @@ def test_an_index_of_a_partitioned_table_is_built_partition_by_partition(advised
     ]
 
 
-def test_the_role_of_the_script_counts(shadow, ground, advised, new_role):
+def test_the_role_of_the_script_counts(review_shadow, advice_database, advised, new_role):
     role = new_role("NOLOGIN")
     text = f"-- sqlmigrate: role={role}\nCREATE INDEX ON s.of_role (a)"
 
-    with shadow.clone(ground) as base:
+    with review_shadow.clone(advice_database) as base:
         run(base, f"CREATE SCHEMA s AUTHORIZATION {role} CREATE TABLE of_role (a int)")
         run(base, f"ALTER TABLE s.of_role OWNER TO {role}")
         [hazard] = [item for item in advised(text, base=base) if item.code == "H06"]
@@ -168,19 +161,19 @@ def test_the_role_of_the_script_counts(shadow, ground, advised, new_role):
 
 
 @pytest.mark.parametrize("code", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
-def test_the_sql_of_the_examples_runs_or_is_not_given(shadow, pg_server, code):
+def test_the_sql_of_the_examples_runs_or_is_not_given(review_shadow, pg_server, code):
     script, _ = read_script(EXAMPLES / code / "bad.sql")
     transactional = Migration(code, script).forward().transactional
-    with shadow.database() as base:
+    with review_shadow.database() as base:
         setup = EXAMPLES / code / "setup.sql"
         run(base, (EXAMPLES / "ground.sql").read_text())
         run(base, setup.read_text() if setup.exists() else "SELECT 1")
-        with shadow.clone(base) as database:
-            traced = trace_text(shadow, database, script.text or "", transactional=transactional)
+        with review_shadow.clone(base) as database:
+            traced = trace_text(review_shadow, database, script.text or "", transactional=transactional)
         with connections.session(base.conninfo) as session:
             info = connections.probe(session)
-        advice = Advice(shadow, base, traced.script_run, OPTIONS, info)
-        context = Context(traced, shadow.owner)
+        advice = Advice(review_shadow, base, traced.script_run, OPTIONS, info)
+        context = Context(traced, review_shadow.owner)
         given = {(one.code, one.rewrite) for one in check(context) if one.code == code}
         kept = {(one.code, one.rewrite) for one in check(context, judged=advice.judged) if one.code == code}
 

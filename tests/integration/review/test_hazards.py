@@ -3,37 +3,24 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.review.hazards import RULES, Context, check
-from support.hazards import EXAMPLES, GROUND, example
-from support.tracing import run, shadow_on, trace_text
+from support.hazards import EXAMPLES, example
+from support.tracing import run, trace_text
 
 CODES = [rule.code for rule in RULES]
 FAIL_ON_THE_SHADOW = {("H25", "bad")}
 
 
-@pytest.fixture(scope="module")
-def shadow(pg_server):
-    with shadow_on(pg_server) as shadow:
-        yield shadow
-
-
-@pytest.fixture(scope="module")
-def ground(shadow):
-    with shadow.database() as database:
-        run(database, GROUND.read_text())
-        yield database
-
-
 @pytest.mark.parametrize("code", CODES)
-def test_the_bad_example_has_the_hazard(shadow, ground, code):
-    traced, hazards = example(shadow, ground, code, "bad")
+def test_the_bad_example_has_the_hazard(review_shadow, examples_database, code):
+    traced, hazards = example(review_shadow, examples_database, code, "bad")
 
     assert (traced.error is not None) == ((code, "bad") in FAIL_ON_THE_SHADOW), traced.error
     assert code in {hazard.code for hazard in hazards}
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_the_good_example_has_it_not(shadow, ground, code):
-    traced, hazards = example(shadow, ground, code, "good")
+def test_the_good_example_has_it_not(review_shadow, examples_database, code):
+    traced, hazards = example(review_shadow, examples_database, code, "good")
 
     assert traced.error is None
     assert code not in {hazard.code for hazard in hazards}
@@ -50,7 +37,7 @@ def found(shadow, ground, text: str, **options) -> list[tuple[str, int]]:
     return [(hazard.code, hazard.statement) for hazard in check(Context(traced, shadow.owner))]
 
 
-def test_what_goes_with_a_column_is_no_victim_of_cascade(shadow, ground):
+def test_what_goes_with_a_column_is_no_victim_of_cascade(review_shadow, examples_database):
     text = """
         ALTER TABLE orders
             DROP COLUMN customer_id,
@@ -58,10 +45,10 @@ def test_what_goes_with_a_column_is_no_victim_of_cascade(shadow, ground):
         CREATE INDEX ON orders (owner_id);
     """
 
-    assert "H22" not in {code for code, _ in found(shadow, ground, text)}
+    assert "H22" not in {code for code, _ in found(review_shadow, examples_database, text)}
 
 
-def test_a_new_table_is_nobodys_hazard(shadow, ground):
+def test_a_new_table_is_nobodys_hazard(review_shadow, examples_database):
     text = """
         CREATE TABLE parcels (id bigint PRIMARY KEY, weight integer NOT NULL);
         CREATE INDEX ON parcels (weight);
@@ -73,21 +60,21 @@ def test_a_new_table_is_nobodys_hazard(shadow, ground):
         DROP TABLE parcels;
     """
 
-    assert found(shadow, ground, text) == []
+    assert found(review_shadow, examples_database, text) == []
 
 
-def test_an_index_on_a_partitioned_table_is_one(shadow, ground):
+def test_an_index_on_a_partitioned_table_is_one(review_shadow, examples_database):
     text = "CREATE INDEX measures_value ON measures (value)"
 
-    with shadow.clone(ground) as database:
+    with review_shadow.clone(examples_database) as database:
         run(database, "CREATE TABLE measures (day date, value integer) PARTITION BY RANGE (day)")
         run(database, "CREATE TABLE measures_1 PARTITION OF measures DEFAULT")
-        traced = trace_text(shadow, database, text)
+        traced = trace_text(review_shadow, database, text)
 
-    assert {hazard.code for hazard in check(Context(traced, shadow.owner))} == {"H06"}
+    assert {hazard.code for hazard in check(Context(traced, review_shadow.owner))} == {"H06"}
 
 
-def test_what_a_block_hides_is_found_too(shadow, ground):
+def test_what_a_block_hides_is_found_too(review_shadow, examples_database):
     text = """
         DO $$
         BEGIN
@@ -98,20 +85,20 @@ def test_what_a_block_hides_is_found_too(shadow, ground):
         $$
     """
 
-    assert {code for code, _ in found(shadow, ground, text)} == {"H01", "H06", "H21"}
+    assert {code for code, _ in found(review_shadow, examples_database, text)} == {"H01", "H06", "H21"}
 
 
-def test_the_roles_of_an_api_may_have_other_names(shadow, ground, new_role):
+def test_the_roles_of_an_api_may_have_other_names(review_shadow, examples_database, new_role):
     role = new_role("NOLOGIN", "web_anon")
-    with shadow.clone(ground) as database:
-        traced = trace_text(shadow, database, f"CREATE TABLE open (id integer); GRANT SELECT ON open TO {role};")
+    with review_shadow.clone(examples_database) as database:
+        traced = trace_text(review_shadow, database, f"CREATE TABLE open (id integer); GRANT SELECT ON open TO {role};")
 
-    assert check(Context(traced, shadow.owner)) == []
-    [one] = check(Context(traced, shadow.owner, (role,)))
+    assert check(Context(traced, review_shadow.owner)) == []
+    [one] = check(Context(traced, review_shadow.owner, (role,)))
     assert (one.code, one.seen) == ("H30", "public.open has no row level security, and web_anon may use it")
 
 
-def test_all_rows_that_a_block_writes_are_found_and_those_that_it_chooses_are_not(shadow, ground):
+def test_all_rows_that_a_block_writes_are_found_and_those_that_it_chooses_are_not(review_shadow, examples_database):
     every = """
         DO $$
         BEGIN
@@ -136,30 +123,30 @@ def test_all_rows_that_a_block_writes_are_found_and_those_that_it_chooses_are_no
         $$
     """
 
-    assert found(shadow, ground, every) == [("H20", 1), ("H20", 1)]
-    assert found(shadow, ground, some) == []
+    assert found(review_shadow, examples_database, every) == [("H20", 1), ("H20", 1)]
+    assert found(review_shadow, examples_database, some) == []
 
 
-def test_the_same_in_the_rollback_of_what_was_made_is_a_note(shadow, ground):
-    with shadow.clone(ground) as database:
-        traced = trace_text(shadow, database, "ALTER TABLE orders DROP COLUMN status", operation="rollback")
+def test_the_same_in_the_rollback_of_what_was_made_is_a_note(review_shadow, examples_database):
+    with review_shadow.clone(examples_database) as database:
+        traced = trace_text(review_shadow, database, "ALTER TABLE orders DROP COLUMN status", operation="rollback")
 
-    assert [(one.code, one.severity) for one in check(Context(traced, shadow.owner))] == [("H21", "note")]
+    assert [(one.code, one.severity) for one in check(Context(traced, review_shadow.owner))] == [("H21", "note")]
 
 
-def test_the_rewrite_that_is_offered_names_the_very_objects(shadow, ground):
-    with shadow.clone(ground) as database:
+def test_the_rewrite_that_is_offered_names_the_very_objects(review_shadow, examples_database):
+    with review_shadow.clone(examples_database) as database:
         text = "ALTER TABLE orders ALTER COLUMN status SET NOT NULL; ALTER TABLE orders ADD CHECK (amount > 0);"
-        traced = trace_text(shadow, database, text)
+        traced = trace_text(review_shadow, database, text)
 
-    by_code = {(one.code, one.statement): one.rewrite for one in check(Context(traced, shadow.owner))}
+    by_code = {(one.code, one.statement): one.rewrite for one in check(Context(traced, review_shadow.owner))}
     assert by_code["H02", 1].startswith(
         "ALTER TABLE public.orders ADD CONSTRAINT status_set CHECK (status IS NOT NULL) NOT VALID;\n"
     )
     assert "ADD CONSTRAINT orders_amount_check CHECK ((amount > 0)) NOT VALID;" in by_code["H02", 2]
 
 
-def test_one_thing_is_one_hazard(shadow, ground):
+def test_one_thing_is_one_hazard(review_shadow, examples_database):
     text = """
         CREATE TYPE mood AS ENUM ('sad');
         ALTER TABLE orders ADD CONSTRAINT once UNIQUE (placed);
@@ -168,10 +155,10 @@ def test_one_thing_is_one_hazard(shadow, ground):
         ALTER TABLE orders OWNER TO pg_monitor;
     """
 
-    with shadow.clone(ground) as database:
+    with review_shadow.clone(examples_database) as database:
         run(database, "CREATE TYPE feeling AS ENUM ('sad'); CREATE FUNCTION f(feeling) RETURNS integer RETURN 1")
-        traced = trace_text(shadow, database, f"{text}; ALTER TYPE feeling RENAME TO sense;")
+        traced = trace_text(review_shadow, database, f"{text}; ALTER TYPE feeling RENAME TO sense;")
 
-    hazards = [(hazard.code, hazard.statement) for hazard in check(Context(traced, shadow.owner))]
+    hazards = [(hazard.code, hazard.statement) for hazard in check(Context(traced, review_shadow.owner))]
     assert [item for item in hazards if item[0] != "H40"] == [("H07", 2), ("H14", 3), ("H23", 6)]
     assert traced.statements[4].touched.changed == ("table public.orders",)

@@ -6,7 +6,7 @@ import pytest
 
 from sqlmigrate import connection as connections
 from sqlmigrate.review.hazards import Context, check
-from support.tracing import run, shadow_on, trace_text
+from support.tracing import filled, run, trace_text
 
 GROUND = """
     CREATE TABLE t (id int PRIMARY KEY, data jsonb, note text);
@@ -20,26 +20,19 @@ GROUND = """
 
 
 @pytest.fixture(scope="module")
-def shadow(pg_server):
-    with shadow_on(pg_server) as shadow:
-        yield shadow
-
-
-@pytest.fixture(scope="module")
-def ground(shadow):
-    with shadow.database() as database:
-        run(database, f"SET search_path = public; {GROUND}")
+def small_database(review_shadow):
+    with filled(review_shadow, f"SET search_path = public; {GROUND}") as database:
         yield database
 
 
 @pytest.fixture
-def hazards(shadow, ground):
+def hazards(review_shadow, small_database):
     """Trace a script on a copy of the ground, and give its hazards as code and statement."""
 
     def find(text: str, **options) -> list[tuple[str, int]]:
-        with shadow.clone(ground) as database:
-            traced = trace_text(shadow, database, text, **options)
-        found = check(Context(traced, shadow.owner))
+        with review_shadow.clone(small_database) as database:
+            traced = trace_text(review_shadow, database, text, **options)
+        found = check(Context(traced, review_shadow.owner))
         failed = any(hazard.code == "H25" for hazard in found)
         assert (traced.error is None) != failed, traced.error
         return [(hazard.code, hazard.statement) for hazard in found]
@@ -177,13 +170,13 @@ CASCADES = {
 
 @pytest.mark.parametrize("setup", CASCADES.values(), ids=CASCADES)
 @pytest.mark.parametrize("transactional", [True, False])
-def test_cascade_that_takes_what_goes_without_it_is_no_hazard(shadow, ground, setup, transactional):
+def test_cascade_that_takes_what_goes_without_it_is_no_hazard(review_shadow, small_database, setup, transactional):
     def codes() -> set[str]:
-        with shadow.clone(ground) as database:
+        with review_shadow.clone(small_database) as database:
             run(database, f"SET search_path = public; {setup}; {more}")
-            traced = trace_text(shadow, database, "DROP TABLE s CASCADE;", transactional=transactional)
+            traced = trace_text(review_shadow, database, "DROP TABLE s CASCADE;", transactional=transactional)
         assert traced.error is None
-        return {hazard.code: hazard.seen for hazard in check(Context(traced, shadow.owner))}
+        return {hazard.code: hazard.seen for hazard in check(Context(traced, review_shadow.owner))}
 
     more = "SELECT 1"
     assert "H22" not in codes()
@@ -196,7 +189,7 @@ def test_cascade_in_a_foreign_key_or_a_block_is_told_from_one_that_drops(hazards
     assert "H22" not in dict(hazards("DO $$ BEGIN DROP TABLE b CASCADE; END $$;"))
 
 
-def test_a_block_that_commits_inside_is_run_as_apply_runs_it(shadow, ground):
+def test_a_block_that_commits_inside_is_run_as_apply_runs_it(review_shadow, small_database):
     text = """
         DO $$ BEGIN INSERT INTO a VALUES (1); COMMIT; INSERT INTO a VALUES (2); END $$;
         CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN INSERT INTO a VALUES (3); COMMIT; END';
@@ -204,8 +197,8 @@ def test_a_block_that_commits_inside_is_run_as_apply_runs_it(shadow, ground):
         ALTER TABLE a ADD COLUMN x int;
     """
 
-    with shadow.clone(ground) as database:
-        traced = trace_text(shadow, database, text, transactional=False)
+    with review_shadow.clone(small_database) as database:
+        traced = trace_text(review_shadow, database, text, transactional=False)
         rows = counted(database)
 
     assert (traced.error, rows) == (None, 3)
@@ -219,7 +212,7 @@ def counted(database) -> int:
         return session.execute("SELECT count(*) FROM public.a").fetchone()[0]
 
 
-def test_scans_belong_to_the_statement_that_made_them(shadow, ground):
+def test_scans_belong_to_the_statement_that_made_them(review_shadow, small_database):
     text = """
         CREATE INDEX CONCURRENTLY b_more ON b (v);
         ALTER TABLE b ADD COLUMN x int;
@@ -234,8 +227,8 @@ def test_scans_belong_to_the_statement_that_made_them(shadow, ground):
         COMMIT;
     """
 
-    with shadow.clone(ground) as database:
-        traced = trace_text(shadow, database, text, transactional=False)
+    with review_shadow.clone(small_database) as database:
+        traced = trace_text(review_shadow, database, text, transactional=False)
 
     assert traced.error is None
     assert [one.statement.number for one in traced.statements if one.scans] == [1, 3, 7]
@@ -263,13 +256,13 @@ def test_an_isolation_level_behind_begin_is_not_in_our_way(hazards):
         ("CREATE PUBLICATION p FOR TABLE t", "ALTER TABLE t REPLICA IDENTITY NOTHING", "H28"),
     ],
 )
-def test_what_others_still_use_is_told(shadow, ground, setup, text, code):
-    with shadow.clone(ground) as database:
+def test_what_others_still_use_is_told(review_shadow, small_database, setup, text, code):
+    with review_shadow.clone(small_database) as database:
         run(database, f"SET search_path = public; {setup}")
-        traced = trace_text(shadow, database, text)
+        traced = trace_text(review_shadow, database, text)
 
     assert traced.error is None
-    [hazard] = [item for item in check(Context(traced, shadow.owner)) if item.code == code]
+    [hazard] = [item for item in check(Context(traced, review_shadow.owner)) if item.code == code]
     assert hazard.severity in ("warning", "danger")
 
 
@@ -285,13 +278,13 @@ def test_what_others_still_use_is_told(shadow, ground, setup, text, code):
         ("CREATE PUBLICATION p FOR TABLE t", "ALTER TABLE t REPLICA IDENTITY FULL, DROP CONSTRAINT t_pkey"),
     ],
 )
-def test_what_is_there_afterwards_or_was_not_before_is_none_of_it(shadow, ground, setup, text):
-    with shadow.clone(ground) as database:
+def test_what_is_there_afterwards_or_was_not_before_is_none_of_it(review_shadow, small_database, setup, text):
+    with review_shadow.clone(small_database) as database:
         run(database, f"SET search_path = public; {setup}")
-        traced = trace_text(shadow, database, text)
+        traced = trace_text(review_shadow, database, text)
 
     assert traced.error is None
-    assert not {"H23", "H27", "H28"} & {item.code for item in check(Context(traced, shadow.owner))}
+    assert not {"H23", "H27", "H28"} & {item.code for item in check(Context(traced, review_shadow.owner))}
 
 
 def test_row_level_security_of_a_new_table_is_no_change_of_one_in_use(hazards):

@@ -10,26 +10,19 @@ from sqlmigrate.review.model import TableSize, Target
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.roundtrip import proofs, round_trips
 from support.places import ROOT
-from support.tracing import shadow_on
 
 SCHEMA = json.loads((ROOT / "docs" / "review.schema.json").read_text())
 BASE = "CREATE TABLE orders (id bigint PRIMARY KEY, amount integer);\n"
 
 
-@pytest.fixture(scope="module")
-def shadow(pg_server):
-    with shadow_on(pg_server) as shadow:
-        yield shadow
-
-
 @pytest.fixture
-def reviewed(shadow, project):
+def reviewed(review_shadow, project):
     """Review migrations of the project, by id, and hold the report to its schema."""
 
     def ask(*ids: str, applied: tuple[str, ...] | None = None, target: Target | None = None):
         found = project.load()
         wanted = tuple(found.named(name) for name in ids)
-        report = review(Question(found, wanted, applied, target=target), shadow, Options())
+        report = review(Question(found, wanted, applied, target=target), review_shadow, Options())
         data = json.loads(json.dumps(report.to_json()))
         assert list(Draft202012Validator(SCHEMA).iter_errors(data)) == []
         return report
@@ -157,10 +150,10 @@ def test_the_size_of_a_table_raises_the_severity_and_is_said(project, reviewed):
     assert large.versions.target == "17.2"
 
 
-def test_a_recorded_proof_is_taken_and_a_stale_one_is_not(project, reviewed, shadow):
+def test_a_recorded_proof_is_taken_and_a_stale_one_is_not(project, reviewed, review_shadow):
     project.migration("0002", "CREATE TABLE lines (a integer);\n", rollback="DROP TABLE lines;\n")
     found = project.load()
-    [path] = proofs.write(found, round_trips(found, ["0002"], shadow, Options()))
+    [path] = proofs.write(found, round_trips(found, ["0002"], review_shadow, Options()))
 
     assert reviewed("0002").migrations[0].proof.source == str(path)
     project.migration("0002", "CREATE TABLE lines (b integer);\n", rollback="SELECT 1;\n")

@@ -3,26 +3,10 @@ from __future__ import annotations
 import sysconfig
 from pathlib import Path
 
-import pytest
-
 from sqlmigrate.migrations import ScriptRun
 from sqlmigrate.review.squawk import answered, find_squawk, lint
 from sqlmigrate.sql.script import script_from_text
-from support.statement_kinds import GROUND
-from support.tracing import run, shadow_on, trace_text
-
-
-@pytest.fixture(scope="module")
-def shadow(pg_server):
-    with shadow_on(pg_server) as shadow:
-        yield shadow
-
-
-@pytest.fixture(scope="module")
-def ground(shadow):
-    with shadow.database() as database:
-        run(database, GROUND.read_text())
-        yield database
+from support.tracing import trace_text
 
 
 def script_run(text: str, *, transactional: bool = True) -> ScriptRun:
@@ -65,15 +49,15 @@ def test_what_is_not_installed_or_fails_is_said(tmp_path):
     assert lint([one], major=15, program=tmp_path / "none").findings == {one: ()}
 
 
-def test_the_trace_confirms_or_refutes_each_finding(shadow, ground):
+def test_the_trace_confirms_or_refutes_each_finding(review_shadow, shop_database):
     text = (
         "ALTER TABLE customers ALTER code TYPE varchar(40);\n"
         "ALTER TABLE customers ALTER n TYPE bigint; CREATE INDEX ON customers (n);\n"
         "CREATE TABLE parcels (id bigint PRIMARY KEY, a bigint);\n"
         "CREATE INDEX ON parcels (a);\n"
     )
-    with shadow.clone(ground) as database:
-        traced = trace_text(shadow, database, text)
+    with review_shadow.clone(shop_database) as database:
+        traced = trace_text(review_shadow, database, text)
     [findings] = lint([traced.script_run], major=15).findings.values()
 
     found = answered(findings, traced)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from sqlmigrate import shadow
@@ -12,6 +10,8 @@ from sqlmigrate.schema.diff import as_text
 from support.trips import one, tried
 
 pytestmark = pytest.mark.pg
+
+WANTED = shadow.Wanted(superuser=True, roles=frozenset({"reader"}))
 
 CHANGES = {
     "a right on a function": (
@@ -144,24 +144,17 @@ SHARED = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(clean_environment: None) -> Iterator[shadow.Shadow]:
-    """A throwaway server on which scripts run as superuser."""
-    with shadow.opened(shadow.Wanted(superuser=True, roles=frozenset({"reader"}))) as opened:
-        yield opened
-
-
 TOUCH = "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;"
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_of_what_is_postgresqls_own_is_found_unless_it_is_taken_back(project, server, change):
+def test_a_change_of_what_is_postgresqls_own_is_found_unless_it_is_taken_back(project, throwaway_shadow, change):
     script, undo, says = change
     if undo is not None:
-        good = one(project, server, script, undo, ground=TOUCH)
+        good = one(project, throwaway_shadow, script, undo, ground=TOUCH)
         assert (good.verdict, good.failure, as_text([*good.differences, *good.again])) == (Verdict.EXACT, None, [])
         assert says in "\n".join(as_text(good.makes))
-    bad = one(project, server, script, "SELECT 1;", ground=TOUCH)
+    bad = one(project, throwaway_shadow, script, "SELECT 1;", ground=TOUCH)
 
     assert bad.verdict is Verdict.NOT_RESTORED
     assert says in "\n".join(as_text(bad.differences))
@@ -169,13 +162,13 @@ def test_a_change_of_what_is_postgresqls_own_is_found_unless_it_is_taken_back(pr
 
 
 @pytest.mark.parametrize("change", SHARED.values(), ids=SHARED)
-def test_a_change_of_what_all_databases_share_is_found_unless_it_is_taken_back(project, server, change):
+def test_a_change_of_what_all_databases_share_is_found_unless_it_is_taken_back(project, throwaway_shadow, change):
     script, undo, says = change
-    good = one(project, server, script, undo)
+    good = one(project, throwaway_shadow, script, undo)
     assert (good.verdict, good.failure, as_text([*good.differences, *good.again])) == (Verdict.EXACT, None, [])
     assert says in "\n".join(as_text(good.makes))
 
-    bad = one(project, server, undo, "SELECT 1;")  # what was applied is there now
+    bad = one(project, throwaway_shadow, undo, "SELECT 1;")  # what was applied is there now
     assert bad.verdict is Verdict.NOT_RESTORED
     assert {change.object for change in bad.differences} == {change.object for change in good.makes}
 
@@ -198,26 +191,26 @@ COMMENT ON SUBSCRIPTION far IS 'from afar';
         ("DROP SUBSCRIPTION far;", SUBSCRIPTION),
     ],
 )
-def test_a_subscription_is_there_in_a_copy(project, server, script, undo):
-    found = one(project, server, script, undo, ground=SUBSCRIPTION)
+def test_a_subscription_is_there_in_a_copy(project, throwaway_shadow, script, undo):
+    found = one(project, throwaway_shadow, script, undo, ground=SUBSCRIPTION)
 
     assert (found.verdict, found.failure, as_text([*found.differences, *found.again])) == (Verdict.EXACT, None, [])
 
 
-def test_what_becomes_of_a_subscription_is_compared(project, server):
+def test_what_becomes_of_a_subscription_is_compared(project, throwaway_shadow):
     project.migration("0", SUBSCRIPTION, rollback="DROP SUBSCRIPTION far;")
     project.migration("1", "COMMENT ON SUBSCRIPTION far IS 'x';", rollback="SELECT 1;")
     project.migration("2", "ALTER SUBSCRIPTION far SET (binary = true);", rollback="SELECT 1;")
-    first, second, third = tried(project, server)
+    first, second, third = tried(project, throwaway_shadow)
 
     assert first.verdict is Verdict.EXACT
     assert as_text(second.differences) == ["~ subscription far: comment from afar -> x"]
     assert as_text(third.differences) == ["~ subscription far: binary no -> yes"]
 
 
-def test_the_connection_limit_of_a_database_is_there_in_a_copy(project, server):
+def test_the_connection_limit_of_a_database_is_there_in_a_copy(project, throwaway_shadow):
     limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT {}', current_database()); END $$;"
-    found = one(project, server, limit.format(7), limit.format(9), ground=limit.format(9))
+    found = one(project, throwaway_shadow, limit.format(7), limit.format(9), ground=limit.format(9))
 
     assert (found.verdict, as_text(found.differences)) == (Verdict.EXACT, [])
 
@@ -238,10 +231,10 @@ EXTENSION = "CREATE EXTENSION citext; GRANT EXECUTE ON FUNCTION citext_eq TO rea
         ("CREATE EXTENSION hstore;", "DROP EXTENSION hstore;", []),
     ],
 )
-def test_what_belongs_to_an_extension_is_compared_too(project, server, script, undo, differences):
-    if server.missing_extensions(["citext", "hstore"]):
+def test_what_belongs_to_an_extension_is_compared_too(project, throwaway_shadow, script, undo, differences):
+    if throwaway_shadow.missing_extensions(["citext", "hstore"]):
         pytest.skip("no extension citext or hstore")
-    found = one(project, server, script, undo, ground=EXTENSION)
+    found = one(project, throwaway_shadow, script, undo, ground=EXTENSION)
 
     assert as_text(found.differences) == differences
     assert found.verdict is (Verdict.NOT_RESTORED if differences else Verdict.EXACT)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
@@ -20,13 +18,6 @@ ANOTHER = "has another type in between that does not hold all values"
 PLPGSQL = """CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN  -- one
     RETURN 'a  b' || $q$ -- kept $q$; END $$;"""
 AGAIN = "CREATE OR REPLACE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $$ {} $$;"
-
-
-@pytest.fixture(scope="module")
-def server(clean_environment: None) -> Iterator[shadow.Shadow]:
-    """One throwaway server for all tests of this file."""
-    with shadow.opened(shadow.Wanted()) as opened:
-        yield opened
 
 
 RENAMED = {
@@ -74,9 +65,9 @@ RENAMED = {
 
 
 @pytest.mark.parametrize("pair", RENAMED.values(), ids=RENAMED)
-def test_what_is_renamed_away_and_back_is_no_loss(project, server, pair):
+def test_what_is_renamed_away_and_back_is_no_loss(project, throwaway_shadow, pair):
     ground, script, rollback = pair
-    found = one(project, server, script, rollback, ground=ground)
+    found = one(project, throwaway_shadow, script, rollback, ground=ground)
 
     assert (found.verdict, found.lost, as_text(found.differences)) == (Verdict.EXACT, (), [])
 
@@ -110,8 +101,8 @@ def test_what_is_renamed_away_and_back_is_no_loss(project, server, pair):
         ),
     ],
 )
-def test_what_is_lost_under_another_name_is_lost(project, server, ground, script, rollback, lost):
-    found = one(project, server, script, rollback, ground=ground)
+def test_what_is_lost_under_another_name_is_lost(project, throwaway_shadow, ground, script, rollback, lost):
+    found = one(project, throwaway_shadow, script, rollback, ground=ground)
 
     assert (found.verdict, found.lost) == (Verdict.LOSSY, lost)
 
@@ -121,16 +112,16 @@ def there(column: str, kind: str, zone: str) -> str:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+5", "+03:30"])
-def test_a_time_that_goes_there_and_back_by_a_fixed_zone_is_no_loss(project, server, zone):
+def test_a_time_that_goes_there_and_back_by_a_fixed_zone_is_no_loss(project, throwaway_shadow, zone):
     script, rollback = there("at", "timestamptz", zone), there("at", "timestamp", zone)
-    found = one(project, server, script, rollback, ground=VISITS)
+    found = one(project, throwaway_shadow, script, rollback, ground=VISITS)
 
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
 
 
-def test_a_time_with_a_zone_may_go_there_and_back_too(project, server):
+def test_a_time_with_a_zone_may_go_there_and_back_too(project, throwaway_shadow):
     script = f"DO $$ BEGIN {there('seen', 'timestamp(3)', 'UTC')} END $$;"
-    found = one(project, server, script, there("seen", "timestamptz(3)", "UTC"), ground=VISITS)
+    found = one(project, throwaway_shadow, script, there("seen", "timestamptz(3)", "UTC"), ground=VISITS)
 
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
 
@@ -147,16 +138,16 @@ def test_a_time_with_a_zone_may_go_there_and_back_too(project, server):
         (there("at", "timestamptz(0)", "UTC"), there("at", "timestamp", "UTC"), "at"),
     ],
 )
-def test_a_time_whose_way_is_not_that_of_one_fixed_zone_is_lossy(project, server, script, rollback, column):
-    found = one(project, server, script, rollback, ground=VISITS)
+def test_a_time_whose_way_is_not_that_of_one_fixed_zone_is_lossy(project, throwaway_shadow, script, rollback, column):
+    found = one(project, throwaway_shadow, script, rollback, ground=VISITS)
 
     assert (found.verdict, found.lost) == (Verdict.LOSSY, (f"column public.visits.{column} {ANOTHER}",))
 
 
-def test_attributes_that_changed_places_are_not_restored(project, server):
+def test_attributes_that_changed_places_are_not_restored(project, throwaway_shadow):
     found = one(
         project,
-        server,
+        throwaway_shadow,
         "ALTER TYPE pair DROP ATTRIBUTE a;",
         "ALTER TYPE pair ADD ATTRIBUTE a int;",
         ground="CREATE TYPE pair AS (a int, b int); CREATE TABLE t (pair pair);",
@@ -168,10 +159,10 @@ def test_attributes_that_changed_places_are_not_restored(project, server):
     )
 
 
-def test_columns_that_changed_places_in_a_row_type_that_is_stored_are_not_restored(project, server):
+def test_columns_that_changed_places_in_a_row_type_that_is_stored_are_not_restored(project, throwaway_shadow):
     found = one(
         project,
-        server,
+        throwaway_shadow,
         "ALTER TABLE pair DROP COLUMN a;",
         "ALTER TABLE pair ADD COLUMN a int;",
         ground="CREATE TABLE pair (a int, b int); CREATE TABLE t (pairs pair[]);",
@@ -190,8 +181,8 @@ def test_columns_that_changed_places_in_a_row_type_that_is_stored_are_not_restor
         "BEGIN\n\t/* other /* words */ */\n    RETURN 'a  b'||$q$ -- kept $q$;\nEND",
     ],
 )
-def test_white_space_and_comments_in_a_body_are_text_only(project, server, body):
-    found = one(project, server, "DROP FUNCTION f();", AGAIN.format(body), ground=PLPGSQL)
+def test_white_space_and_comments_in_a_body_are_text_only(project, throwaway_shadow, body):
+    found = one(project, throwaway_shadow, "DROP FUNCTION f();", AGAIN.format(body), ground=PLPGSQL)
 
     assert found.verdict is Verdict.TEXT_ONLY
     assert [change.property for change in found.differences] == ["definition"]
@@ -206,16 +197,16 @@ def test_white_space_and_comments_in_a_body_are_text_only(project, server, body)
         "BEGIN /*+ SeqScan(t) */ RETURN 'a  b' || $q$ -- kept $q$; END",
     ],
 )
-def test_another_literal_statement_or_planner_hint_is_not_text_only(project, server, body):
-    found = one(project, server, "DROP FUNCTION f();", AGAIN.format(body), ground=PLPGSQL)
+def test_another_literal_statement_or_planner_hint_is_not_text_only(project, throwaway_shadow, body):
+    found = one(project, throwaway_shadow, "DROP FUNCTION f();", AGAIN.format(body), ground=PLPGSQL)
 
     assert found.verdict is Verdict.NOT_RESTORED
 
 
-def test_an_order_of_columns_beside_a_text_is_order_only(project, server):
+def test_an_order_of_columns_beside_a_text_is_order_only(project, throwaway_shadow):
     found = one(
         project,
-        server,
+        throwaway_shadow,
         "DROP FUNCTION f(); ALTER TABLE t DROP COLUMN a;",
         AGAIN.format("BEGIN RETURN 'a  b' || $q$ -- kept $q$; END")
         + "ALTER TABLE t ADD COLUMN a int GENERATED ALWAYS AS (1) STORED;",
@@ -226,17 +217,17 @@ def test_an_order_of_columns_beside_a_text_is_order_only(project, server):
 
 
 @pytest.fixture(scope="module")
-def printed(server: shadow.Shadow) -> dict[str, tuple[str, str, int]]:
+def printed(throwaway_shadow: shadow.Shadow) -> dict[str, tuple[str, str, int]]:
     """For each program, what drops all definitions of the corpus, and what it prints to make them anew."""
-    with server.database() as database, psycopg.connect(database.conninfo, autocommit=True) as session:
+    with throwaway_shadow.database() as database, psycopg.connect(database.conninfo, autocommit=True) as session:
         session.execute(undo.ground())
         return {"psql": undo.pair(session, pretty=True), "pg_dump": undo.pair(session, pretty=False)}
 
 
 @pytest.mark.parametrize("program", ["psql", "pg_dump"])
-def test_an_undo_copied_from_what_a_program_prints_is_exact(project, server, printed, program):
+def test_an_undo_copied_from_what_a_program_prints_is_exact(project, throwaway_shadow, printed, program):
     drops, undos, count = printed[program]
-    found = one(project, server, drops, undos, ground=undo.ground())
+    found = one(project, throwaway_shadow, drops, undos, ground=undo.ground())
 
     assert count >= 50
     assert as_text([*found.differences, *found.again]) == []
@@ -244,16 +235,16 @@ def test_an_undo_copied_from_what_a_program_prints_is_exact(project, server, pri
 
 
 @pytest.mark.parametrize("program", ["psql", "pg_dump"])
-def test_an_undo_that_means_something_else_is_not_restored(project, server, printed, program):
+def test_an_undo_that_means_something_else_is_not_restored(project, throwaway_shadow, printed, program):
     drops, undos, count = printed[program]
-    found = one(project, server, drops, undos.replace("77", "78"), ground=undo.ground())
+    found = one(project, throwaway_shadow, drops, undos.replace("77", "78"), ground=undo.ground())
 
     assert found.verdict is Verdict.NOT_RESTORED
     # an exclusion constraint has an index of its own
     assert len({change.object for change in found.differences}) == count + 1
 
 
-def test_where_nothing_can_be_made_anew_a_difference_stays_one(project, server):
+def test_where_nothing_can_be_made_anew_a_difference_stays_one(project, throwaway_shadow):
     check = "ALTER TABLE t ADD CONSTRAINT c CHECK (status IN ('a', 'b'))"
     revoke = (
         "DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM %I', current_database(), current_user); END $$;"
@@ -263,8 +254,8 @@ def test_where_nothing_can_be_made_anew_a_difference_stays_one(project, server):
         "(status::text = ANY (ARRAY['a'::character varying, 'b'::character varying]::text[]));"
     )
     ground = f"CREATE TABLE t (status varchar); {check}; "
-    allowed = one(project, server, "ALTER TABLE t DROP CONSTRAINT c;", undo_, ground=ground)
-    denied = one(project, server, "ALTER TABLE t DROP CONSTRAINT c;", undo_, ground=ground + revoke)
+    allowed = one(project, throwaway_shadow, "ALTER TABLE t DROP CONSTRAINT c;", undo_, ground=ground)
+    denied = one(project, throwaway_shadow, "ALTER TABLE t DROP CONSTRAINT c;", undo_, ground=ground + revoke)
 
     assert (allowed.verdict, as_text(allowed.differences)) == (Verdict.EXACT, [])
     assert (denied.verdict, denied.failure) == (Verdict.NOT_RESTORED, None)

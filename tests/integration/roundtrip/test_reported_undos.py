@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
@@ -108,31 +106,24 @@ LOSING = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(clean_environment: None) -> Iterator[shadow.Shadow]:
-    """One throwaway server for all tests of this file."""
-    with shadow.opened(shadow.Wanted()) as opened:
-        yield opened
-
-
 @pytest.mark.parametrize(("change", "printed"), PRINTED.values(), ids=PRINTED)
 def test_an_undo_that_is_copied_from_what_psql_shows_restores(
-    server: shadow.Shadow, project: Project, database: Database, change: str, printed: str
+    throwaway_shadow: shadow.Shadow, project: Project, database: Database, change: str, printed: str
 ) -> None:
     with psycopg.connect(database.conninfo) as session:
         session.execute(GROUND)
         (text,) = session.execute(printed).fetchone() or ("",)
 
-    found = one(project, server, f"{change};", f"{text};", ground=GROUND)
+    found = one(project, throwaway_shadow, f"{change};", f"{text};", ground=GROUND)
 
     assert (found.verdict, as_text(found.differences)) == (Verdict.EXACT, [])
 
 
 @pytest.mark.parametrize(("change", "undo"), LOSING.values(), ids=LOSING)
 def test_an_undo_that_loses_a_little_does_not_restore(
-    server: shadow.Shadow, project: Project, change: str, undo: str
+    throwaway_shadow: shadow.Shadow, project: Project, change: str, undo: str
 ) -> None:
-    found = one(project, server, f"{change};", f"{undo};", ground=GROUND)
+    found = one(project, throwaway_shadow, f"{change};", f"{undo};", ground=GROUND)
 
     assert found.verdict is Verdict.NOT_RESTORED
     assert found.differences

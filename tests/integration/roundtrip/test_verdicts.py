@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from fixtures.project import Project
 from sqlmigrate import roundtrip, shadow
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
-from sqlmigrate.roundtrip import RoundTrip, Verdict
+from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.schema.diff import as_text
+from support.trips import one, tried
 
+WANTED = shadow.Wanted(roles=frozenset({"reader"}))
 GROUND = """
 CREATE TABLE orders (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -122,53 +122,32 @@ NOT_RESTORED = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(clean_environment: None) -> Iterator[shadow.Shadow]:
-    """One throwaway server for all tests of this file."""
-    with shadow.opened(shadow.Wanted(roles=frozenset({"reader"}))) as opened:
-        yield opened
-
-
 @pytest.fixture
-def ground(project: Project) -> Project:
+def shop_project(project: Project) -> Project:
     project.migration("0", GROUND, rollback="SELECT 1;")
     return project
 
 
-def tried(project: Project, server: shadow.Shadow, *ids: str, options: Options | None = None) -> list[RoundTrip]:
-    found = project.load()
-    samples, astray = roundtrip.find_samples(found)
-    assert astray == []
-    wanted = [item.migration_id for item in roundtrip.chosen(found, ids)]
-    return list(roundtrip.round_trips(found, wanted, server, options or Options(), samples=samples))
-
-
-def one(project: Project, server: shadow.Shadow, script: str, rollback: str | None) -> RoundTrip:
-    project.migration("1", script, rollback=rollback)
-    (found,) = tried(project, server, "1")
-    return found
-
-
 @pytest.mark.parametrize("pair", RESTORED.values(), ids=RESTORED)
-def test_what_is_restored_is_exact(ground, server, pair):
-    found = one(ground, server, *pair)
+def test_what_is_restored_is_exact(shop_project, throwaway_shadow, pair):
+    found = one(shop_project, throwaway_shadow, *pair)
 
     assert (found.verdict, found.failure, as_text(found.differences)) == (Verdict.EXACT, None, [])
 
 
 @pytest.mark.parametrize(("script", "rollback", "says"), NOT_RESTORED.values(), ids=NOT_RESTORED)
-def test_what_is_not_restored_is_said(ground, server, script, rollback, says):
-    found = one(ground, server, script, rollback)
+def test_what_is_not_restored_is_said(shop_project, throwaway_shadow, script, rollback, says):
+    found = one(shop_project, throwaway_shadow, script, rollback)
 
     assert found.verdict is Verdict.NOT_RESTORED
     assert says in "\n".join(as_text([*found.differences, *found.again]))
 
 
-def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(ground, server):
-    ground.file("samples/1.sql", "INSERT INTO orders (state, amount) VALUES ('paid', 3);")
+def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(shop_project, throwaway_shadow):
+    shop_project.file("samples/1.sql", "INSERT INTO orders (state, amount) VALUES ('paid', 3);")
     found = one(
-        ground,
-        server,
+        shop_project,
+        throwaway_shadow,
         "CREATE TABLE kept AS SELECT id, state FROM orders; ALTER TABLE orders DROP COLUMN state;",
         "ALTER TABLE orders ADD COLUMN state text NOT NULL DEFAULT 'open';"
         "UPDATE orders SET state = kept.state FROM kept WHERE kept.id = orders.id; DROP TABLE kept;"
@@ -237,14 +216,14 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(ground
         ("SELECT lo_unlink(4711);", "SELECT lo_create(4711);", "large object 4711 is dropped and made anew"),
     ],
 )
-def test_what_is_made_anew_without_its_rows_is_lossy(project, server, script, rollback, lost):
+def test_what_is_made_anew_without_its_rows_is_lossy(project, throwaway_shadow, script, rollback, lost):
     project.migration("0", HOLDERS, rollback="SELECT 1;")
-    found = one(project, server, script, rollback)
+    found = one(project, throwaway_shadow, script, rollback)
 
     assert (found.verdict, found.lost) == (Verdict.LOSSY, (lost,))
 
 
-def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, server):
+def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, throwaway_shadow):
     project.migration(
         "0",
         "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE bills (id int PRIMARY KEY, who int REFERENCES users);"
@@ -252,7 +231,7 @@ def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, 
         "CREATE TABLE lines_1 PARTITION OF lines DEFAULT; CREATE TABLE apart (id int);",
         rollback="SELECT 1;",
     )
-    found = one(project, server, "TRUNCATE users CASCADE;", "SELECT 1;")
+    found = one(project, throwaway_shadow, "TRUNCATE users CASCADE;", "SELECT 1;")
 
     assert found.verdict is Verdict.LOSSY
     assert sorted(found.lost) == [f"table public.{name} is emptied" for name in ("bills", "lines_1", "users")]
@@ -274,9 +253,9 @@ def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, 
         ),
     ],
 )
-def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_no_loss(project, server, script, rollback):
+def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_no_loss(project, throwaway_shadow, script, rollback):
     project.migration("0", HOLDERS, rollback="SELECT 1;")
-    found = one(project, server, script, rollback)
+    found = one(project, throwaway_shadow, script, rollback)
 
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
 
@@ -290,59 +269,59 @@ def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_no_loss(proje
         ("SELECT lo_unlink(4711);", "SELECT lo_create(4711);", ["large object 4711: other bytes than before"]),
     ],
 )
-def test_large_objects_are_compared_with_the_rows(project, server, script, rollback, data):
+def test_large_objects_are_compared_with_the_rows(project, throwaway_shadow, script, rollback, data):
     project.migration("0", HOLDERS, rollback="SELECT 1;")
     project.file("samples/1.sql", "SELECT 1;")
-    found = one(project, server, script, rollback)
+    found = one(project, throwaway_shadow, script, rollback)
 
     assert [str(change) for change in found.data] == data
     assert found.verdict is (Verdict.NOT_RESTORED if data else Verdict.EXACT)
 
 
-def test_a_database_that_a_script_makes_a_template_is_dropped_like_any_other(project, server):
+def test_a_database_that_a_script_makes_a_template_is_dropped_like_any_other(project, throwaway_shadow):
     template = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I IS_TEMPLATE {}', current_database()); END $$;"
     project.migration("1", template.format("true"), rollback=template.format("false"))
     project.migration("2", "SELECT 1;", rollback=template.format("false"))
-    trips = tried(project, server)
+    trips = tried(project, throwaway_shadow)
 
     assert [trip.verdict for trip in trips] == [Verdict.EXACT, Verdict.NOT_RESTORED]
     assert as_text(trips[1].differences) == ["~ database current: template yes -> no"]
 
 
-def test_a_time_limit_that_a_script_sets_for_its_database_does_not_stop_the_comparison(project, server):
+def test_a_time_limit_that_a_script_sets_for_its_database_does_not_stop_the_comparison(project, throwaway_shadow):
     limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {} statement_timeout {}', current_database()); END $$;"
     project.migration("1", limit.format("SET", "= ''1ms''"), rollback=limit.format("RESET", ""))
     project.migration("2", "CREATE TABLE t (id int);", rollback="DROP TABLE t;")
 
-    assert [trip.verdict for trip in tried(project, server)] == [Verdict.EXACT] * 2
+    assert [trip.verdict for trip in tried(project, throwaway_shadow)] == [Verdict.EXACT] * 2
 
 
-def test_only_tables_that_were_emptied_are_named(project, server):
+def test_only_tables_that_were_emptied_are_named(project, throwaway_shadow):
     log = "CREATE SCHEMA other; CREATE TABLE other.log (id int); CREATE TABLE log (id int PRIMARY KEY);"
     project.migration("0", f"{log} CREATE TABLE notes (of int REFERENCES log);", rollback="SELECT 1;")
-    found = one(project, server, "TRUNCATE log CASCADE;", "SELECT 1;")
+    found = one(project, throwaway_shadow, "TRUNCATE log CASCADE;", "SELECT 1;")
 
     assert found.lost == ("table public.log is emptied", "table public.notes is emptied")
 
 
-def test_a_falling_sequence_goes_back_by_rising(project, server):
+def test_a_falling_sequence_goes_back_by_rising(project, throwaway_shadow):
     project.migration("0", "CREATE SEQUENCE falling INCREMENT -1;", rollback="DROP SEQUENCE falling;")
     project.migration("1", "SELECT nextval('falling');", rollback="SELECT 1;")
     project.migration("2", "ALTER SEQUENCE falling RESTART;", rollback="SELECT nextval('falling');")
     for name in ("samples/1.sql", "samples/2.sql"):
         project.file(name, "SELECT nextval('falling'), nextval('falling');")
-    first, second = tried(project, server, "1", "2")
+    first, second = tried(project, throwaway_shadow, "1", "2")
 
     assert (first.verdict, first.data) == (Verdict.EXACT, ())
     assert [str(change) for change in second.data] == ["sequence public.falling: at -1, was at -3"]
 
 
-def test_a_sequence_whose_position_comes_back_is_no_loss(project, server):
+def test_a_sequence_whose_position_comes_back_is_no_loss(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int GENERATED ALWAYS AS IDENTITY);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log DEFAULT VALUES;")
     found = one(
         project,
-        server,
+        throwaway_shadow,
         "ALTER TABLE log ALTER id DROP IDENTITY;",
         "ALTER TABLE log ALTER id ADD GENERATED ALWAYS AS IDENTITY;SELECT setval('log_id_seq', max(id)) FROM log;",
     )
@@ -350,37 +329,37 @@ def test_a_sequence_whose_position_comes_back_is_no_loss(project, server):
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
 
 
-def test_the_sequence_of_a_table_that_is_made_anew_is_not_named_apart(project, server):
+def test_the_sequence_of_a_table_that_is_made_anew_is_not_named_apart(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id serial);", rollback="DROP TABLE log;")
-    found = one(project, server, "DROP TABLE log;", "CREATE TABLE log (id serial);")
+    found = one(project, throwaway_shadow, "DROP TABLE log;", "CREATE TABLE log (id serial);")
 
     assert found.lost == ("table public.log is dropped and made anew",)
 
 
-def test_rows_that_do_not_come_back_are_counted(project, server):
+def test_rows_that_do_not_come_back_are_counted(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log VALUES (1), (2), (3);")
-    found = one(project, server, "DROP TABLE log;", "CREATE TABLE log (id int); INSERT INTO log VALUES (1);")
+    found = one(project, throwaway_shadow, "DROP TABLE log;", "CREATE TABLE log (id int); INSERT INTO log VALUES (1);")
 
     assert found.verdict is Verdict.NOT_RESTORED
     assert [str(change) for change in found.data] == ["table public.log: 2 of 3 rows lost"]
 
 
-def test_rows_with_other_values_are_seen(project, server):
+def test_rows_with_other_values_are_seen(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (what text);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log VALUES ('a'), ('b');")
-    found = one(project, server, "UPDATE log SET what = upper(what);", "UPDATE log SET what = 'a';")
+    found = one(project, throwaway_shadow, "UPDATE log SET what = upper(what);", "UPDATE log SET what = 'a';")
 
     assert found.verdict is Verdict.NOT_RESTORED
     assert [str(change) for change in found.data] == ["table public.log: 2 rows as before, but with other values"]
 
 
-def test_a_sequence_that_starts_again_is_seen(project, server):
+def test_a_sequence_that_starts_again_is_seen(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id serial, what text);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log (what) VALUES ('a'), ('b');")
     found = one(
         project,
-        server,
+        throwaway_shadow,
         "CREATE SCHEMA kept; CREATE TABLE kept.log AS TABLE log; DROP TABLE log;",
         "CREATE TABLE log (id serial, what text); INSERT INTO log TABLE kept.log; DROP SCHEMA kept CASCADE;",
     )
@@ -389,12 +368,12 @@ def test_a_sequence_that_starts_again_is_seen(project, server):
     assert [str(change) for change in found.data] == ["sequence public.log_id_seq: at its start, was at 2"]
 
 
-def test_rows_of_a_column_that_come_back_are_no_loss(project, server):
+def test_rows_of_a_column_that_come_back_are_no_loss(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int, what text);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log VALUES (1, 'a'), (2, NULL);")
     found = one(
         project,
-        server,
+        throwaway_shadow,
         "CREATE TABLE kept AS TABLE log; ALTER TABLE log DROP COLUMN what;",
         "ALTER TABLE log ADD COLUMN what text; UPDATE log SET what = kept.what FROM kept WHERE kept.id = log.id;"
         "DROP TABLE kept;",
@@ -403,20 +382,20 @@ def test_rows_of_a_column_that_come_back_are_no_loss(project, server):
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
 
 
-def test_sample_rows_are_not_there_for_the_next_migration(project, server):
+def test_sample_rows_are_not_there_for_the_next_migration(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int PRIMARY KEY);", rollback="DROP TABLE log;")
     project.migration("1", "ALTER TABLE log ADD COLUMN a int;", rollback="ALTER TABLE log DROP COLUMN a;")
     project.migration("2", "INSERT INTO log VALUES (1);", rollback="DELETE FROM log;")
     project.file("samples/1.sql", "INSERT INTO log VALUES (1);")
 
-    assert [trip.verdict for trip in tried(project, server)] == [Verdict.EXACT] * 3
+    assert [trip.verdict for trip in tried(project, throwaway_shadow)] == [Verdict.EXACT] * 3
 
 
-def test_an_expectation_that_is_not_true_is_placed(project, server):
+def test_an_expectation_that_is_not_true_is_placed(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int);", rollback="DROP TABLE log;")
     project.file("samples/1.after.sql", "INSERT INTO log VALUES (7);")
     path = project.file("samples/1.expect.sql", "SELECT true;\nSELECT count(*) = 2 FROM log;\nSELECT 1 FROM log;\n")
-    found = one(project, server, "SELECT 1;", "SELECT 1;")
+    found = one(project, throwaway_shadow, "SELECT 1;", "SELECT 1;")
 
     assert found.verdict is Verdict.NOT_RESTORED
     assert [str(problem) for problem in found.expectations] == [
@@ -425,16 +404,16 @@ def test_an_expectation_that_is_not_true_is_placed(project, server):
     ]
 
 
-def test_expectations_that_are_true_change_no_verdict(project, server):
+def test_expectations_that_are_true_change_no_verdict(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log VALUES (1);")
     project.file("samples/1.after.sql", "INSERT INTO log VALUES (7);")
     project.file("samples/1.expect.sql", "SELECT array_agg(id ORDER BY id) = '{1,7}' FROM log;")
 
-    assert one(project, server, "CREATE TABLE t ();", "DROP TABLE t;").verdict is Verdict.EXACT
+    assert one(project, throwaway_shadow, "CREATE TABLE t ();", "DROP TABLE t;").verdict is Verdict.EXACT
 
 
-def test_expectations_find_names_as_the_scripts_do_whatever_samples_have_set(project, server):
+def test_expectations_find_names_as_the_scripts_do_whatever_samples_have_set(project, throwaway_shadow):
     project.migration("0", "CREATE SCHEMA shop; CREATE TABLE shop.log (id int);", rollback="DROP SCHEMA shop CASCADE;")
     project.migration("1", "CREATE TABLE t ();", rollback="DROP TABLE t;")
     after = "INSERT INTO log VALUES (7); SET search_path TO nowhere; SET datestyle TO german;"
@@ -442,7 +421,7 @@ def test_expectations_find_names_as_the_scripts_do_whatever_samples_have_set(pro
     project.file("samples/1.expect.sql", "SELECT count(*) = 1 FROM log;\nSELECT count(*) = 0 FROM public.t_2;\n")
     project.file("samples/1.sql", "CREATE TABLE t_2 ();")
 
-    (found,) = tried(project, server, "1", options=Options(search_path="public, shop"))
+    (found,) = tried(project, throwaway_shadow, "1", options=Options(search_path="public, shop"))
 
     assert (found.verdict, found.failure, found.expectations) == (Verdict.EXACT, None, ())
 
@@ -457,9 +436,9 @@ def test_expectations_find_names_as_the_scripts_do_whatever_samples_have_set(pro
         ("CREATE TABLE t ();\nCOMMIT;", "DROP TABLE t;", "apply", "1.sql:2:1"),
     ],
 )
-def test_a_script_that_stops_is_placed(project, server, script, rollback, step, place):
+def test_a_script_that_stops_is_placed(project, throwaway_shadow, script, rollback, step, place):
     project.migration("0", "CREATE TABLE marks (id int PRIMARY KEY);", rollback="DROP TABLE marks;")
-    found = one(project, server, script, rollback)
+    found = one(project, throwaway_shadow, script, rollback)
 
     assert found.verdict is Verdict.FAILS
     assert found.failure is not None
@@ -467,18 +446,18 @@ def test_a_script_that_stops_is_placed(project, server, script, rollback, step, 
     assert str(found.failure.error.place) == f"{project.directory}/{place}"
 
 
-def test_a_pair_without_rollback_script_is_irreversible(project, server):
-    assert one(project, server, "CREATE TABLE t ();", None).verdict is Verdict.IRREVERSIBLE
+def test_a_pair_without_rollback_script_is_irreversible(project, throwaway_shadow):
+    assert one(project, throwaway_shadow, "CREATE TABLE t ();", None).verdict is Verdict.IRREVERSIBLE
 
 
-def test_one_bad_pair_does_not_spoil_the_next_ones(project, server):
+def test_one_bad_pair_does_not_spoil_the_next_ones(project, throwaway_shadow):
     project.migration("1", "CREATE TABLE a ();", rollback="DROP TABLE none;")
     project.migration("2", "CREATE TABLE none_such REFERENCES;", rollback="SELECT 1;")
     project.migration("3", "ALTER TABLE a ADD COLUMN b int;", rollback="ALTER TABLE a DROP COLUMN b;")
     project.migration("4", "CREATE TABLE c ();")
     project.migration("5", "ALTER TABLE c ADD COLUMN b int;", rollback="ALTER TABLE c DROP COLUMN b;")
 
-    assert [trip.verdict.value for trip in tried(project, server)] == [
+    assert [trip.verdict.value for trip in tried(project, throwaway_shadow)] == [
         "fails",
         "fails",
         "exact",
@@ -487,21 +466,23 @@ def test_one_bad_pair_does_not_spoil_the_next_ones(project, server):
     ]
 
 
-def test_only_the_named_ones_are_tried_and_those_before_them_applied(project, server):
+def test_only_the_named_ones_are_tried_and_those_before_them_applied(project, throwaway_shadow):
     project.migration("1", "CREATE TABLE a ();", rollback="this is no SQL;")
     project.migration("2", "CREATE TABLE b (LIKE a);", rollback="DROP TABLE b;")
     project.migration("3", "this is no SQL;")
 
-    assert [(trip.migration_id, trip.verdict) for trip in tried(project, server, "2")] == [("2", Verdict.EXACT)]
+    assert [(trip.migration_id, trip.verdict) for trip in tried(project, throwaway_shadow, "2")] == [
+        ("2", Verdict.EXACT)
+    ]
 
 
-def test_it_is_said_what_a_pair_was_tried_without(project, server):
+def test_it_is_said_what_a_pair_was_tried_without(project, throwaway_shadow):
     project.migration("1", "this is no SQL;")
     project.migration("2", "CREATE TABLE a ();", rollback="DROP TABLE a;")
     project.migration("3", "SELECT 1;", rollback="SELECT 1;")
 
-    assert [trip.without for trip in tried(project, server, "2", "3")] == [("1",), ("1",)]
-    assert [trip.without for trip in tried(project, server)] == [(), ("1",), ("1",)]
+    assert [trip.without for trip in tried(project, throwaway_shadow, "2", "3")] == [("1",), ("1",)]
+    assert [trip.without for trip in tried(project, throwaway_shadow)] == [(), ("1",), ("1",)]
 
 
 def test_a_role_that_a_script_makes_is_there_for_the_next_one(project, clean_environment):

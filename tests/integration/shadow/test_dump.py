@@ -31,12 +31,6 @@ def libpq_keywords() -> set[str]:
     return {item.keyword.decode() for item in pq.Conninfo.get_defaults()}
 
 
-@pytest.fixture(scope="module")
-def opened(binaries):
-    with shadow.opened(Wanted(bootstrap=None)) as found:
-        yield found
-
-
 @pytest.fixture
 def major(binaries) -> int:
     return binaries.major
@@ -101,26 +95,26 @@ def test_what_a_superuser_has_made_in_the_target_is_made_too(supabase, major):
         assert normalized(dump(copy.admin_conninfo, major).text) == normalized(text.text)
 
 
-def test_a_setting_that_the_server_does_not_have_is_passed_over(opened):
+def test_a_setting_that_the_server_does_not_have_is_passed_over(throwaway_shadow):
     text = "SET no_such_setting = 0;\n\\restrict abc\nCREATE TABLE public.t ();\n\\unrestrict abc\n"
-    with opened.database() as database:
-        opened.restore(database, script_from_text(Path("dump"), text))
+    with throwaway_shadow.database() as database:
+        throwaway_shadow.restore(database, script_from_text(Path("dump"), text))
         with connection.session(database.conninfo) as session:
             assert session.execute("SELECT to_regclass('public.t') IS NULL").fetchone() == (False,)
 
 
-def test_an_error_is_told_with_its_place_in_the_dump(opened):
+def test_an_error_is_told_with_its_place_in_the_dump(throwaway_shadow):
     text = "CREATE TABLE public.t ();\nALTER TABLE public.t ADD CHECK (nonsense);"
-    with opened.database() as database, pytest.raises(ExecutionError, match="nonsense") as caught:
-        opened.restore(database, script_from_text(Path("dump"), text))
+    with throwaway_shadow.database() as database, pytest.raises(ExecutionError, match="nonsense") as caught:
+        throwaway_shadow.restore(database, script_from_text(Path("dump"), text))
     assert caught.value.place.line == 2
 
 
-def test_missing_extensions_are_told_by_name_before_anything_runs(opened):
+def test_missing_extensions_are_told_by_name_before_anything_runs(throwaway_shadow):
     text = "CREATE TABLE public.t (); CREATE EXTENSION no_such; CREATE EXTENSION another;"
-    with opened.database() as database:
+    with throwaway_shadow.database() as database:
         with pytest.raises(ServerError, match="has no extension another, no_such"):
-            opened.restore(database, script_from_text(Path("dump"), text))
+            throwaway_shadow.restore(database, script_from_text(Path("dump"), text))
         with connection.session(database.conninfo) as session:
             assert session.execute("SELECT to_regclass('public.t')").fetchone() == (None,)
 

@@ -32,7 +32,7 @@ def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(binaries, bootstrap):
+def bootstrapped_shadow(binaries, bootstrap):
     """One server for the tests of this file that need nothing special."""
     wanted = Wanted(bootstrap=bootstrap, roles=NAMED, owners=frozenset({"app_owner"}))
     with shadow.opened(wanted) as found:
@@ -41,8 +41,8 @@ def opened(binaries, bootstrap):
 
 
 @pytest.fixture
-def empty(opened: Shadow):
-    with opened.database() as database:
+def empty(bootstrapped_shadow: Shadow):
+    with bootstrapped_shadow.database() as database:
         yield database
 
 
@@ -67,7 +67,7 @@ def facts(**changes) -> TargetFacts:
     )
 
 
-def test_scripts_run_as_an_ordinary_role_that_owns_the_database(opened, empty):
+def test_scripts_run_as_an_ordinary_role_that_owns_the_database(bootstrapped_shadow, empty):
     ((*owner, database_owner),) = run(
         empty,
         "CREATE TABLE public.t ()",
@@ -76,7 +76,7 @@ def test_scripts_run_as_an_ordinary_role_that_owns_the_database(opened, empty):
         " FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()",
     )
 
-    assert (opened.private, opened.owner, opened.notes) == (True, "migrator", ())
+    assert (bootstrapped_shadow.private, bootstrapped_shadow.owner, bootstrapped_shadow.notes) == (True, "migrator", ())
     assert (owner, database_owner) == (["migrator", False, False, False], "migrator")
     assert run(empty, "SHOW is_superuser", admin=True) == [("on",)]
 
@@ -87,15 +87,15 @@ def test_the_server_keeps_nothing_safe_and_does_nothing_by_itself(empty):
     assert [run(empty, f"SHOW {name}")[0][0] for name in names] == ["off", "off", "256", "10", "logical"]
 
 
-def test_the_bootstrap_has_run_once_as_superuser_in_every_database(opened, empty):
-    with opened.database() as other:
+def test_the_bootstrap_has_run_once_as_superuser_in_every_database(bootstrapped_shadow, empty):
+    with bootstrapped_shadow.database() as other:
         for database in (empty, other):
             assert run(database, "SELECT who FROM public.runs") == [("postgres",)]
 
 
-def test_roles_that_the_scripts_name_are_there_without_a_login(opened, empty):
+def test_roles_that_the_scripts_name_are_there_without_a_login(bootstrapped_shadow, empty):
     assert sorted(run(empty, RIGHTS, values=[[*NAMED]])) == [(name, *[False] * 4) for name in sorted(NAMED)]
-    assert opened.missing_roles([*NAMED, "nobody else"]) == ("nobody else",)
+    assert bootstrapped_shadow.missing_roles([*NAMED, "nobody else"]) == ("nobody else",)
 
 
 def test_the_owner_may_hand_over_to_roles_made_for_the_scripts_and_act_as_them(empty):
@@ -118,18 +118,18 @@ def test_what_a_role_of_the_bootstrap_may_do_is_said_there(empty):
         run(empty, "SET ROLE of_bootstrap")
 
 
-def test_a_clone_has_what_the_source_has_and_goes_its_own_way(opened, empty):
+def test_a_clone_has_what_the_source_has_and_goes_its_own_way(bootstrapped_shadow, empty):
     run(empty, "CREATE TABLE public.t AS SELECT 1 AS n")
-    with opened.clone(empty) as clone:
+    with bootstrapped_shadow.clone(empty) as clone:
         run(clone, "INSERT INTO public.t VALUES (2)")
-        with opened.clone(clone) as second:
+        with bootstrapped_shadow.clone(clone) as second:
             assert run(second, "SELECT * FROM public.t ORDER BY n") == [(1,), (2,)]
 
     assert run(empty, "SELECT * FROM public.t") == [(1,)]
-    assert databases(opened)[1:] == [empty.name]
+    assert databases(bootstrapped_shadow)[1:] == [empty.name]
 
 
-def test_a_clone_has_the_settings_rights_and_comment_of_the_database_itself(opened, empty):
+def test_a_clone_has_the_settings_rights_and_comment_of_the_database_itself(bootstrapped_shadow, empty):
     itself = """SELECT datacl::text, shobj_description(oid, 'pg_database'), current_setting('work_mem')
                 FROM pg_database WHERE datname = current_database()"""
     run(
@@ -139,42 +139,42 @@ def test_a_clone_has_the_settings_rights_and_comment_of_the_database_itself(open
         f"COMMENT ON DATABASE {empty.name} IS 'mine'",
         admin=True,
     )
-    with opened.clone(empty) as clone, opened.clone(clone) as second:
+    with bootstrapped_shadow.clone(empty) as clone, bootstrapped_shadow.clone(clone) as second:
         assert run(second, itself) == run(empty, itself)
         run(second, f"REVOKE CREATE ON DATABASE {second.name} FROM reader", admin=True)
         assert run(second, itself) != run(empty, itself)
 
 
-def test_a_source_with_an_open_session_cannot_be_cloned(opened, empty):
+def test_a_source_with_an_open_session_cannot_be_cloned(bootstrapped_shadow, empty):
     with (
         connection.session(empty.conninfo),
         pytest.raises(ServerError, match=f"database {empty.name} cannot be cloned: a session is open in it"),
-        opened.clone(empty),
+        bootstrapped_shadow.clone(empty),
     ):
         pass
 
 
-def test_nothing_keeps_a_database_from_being_dropped(opened):
-    before = databases(opened)
-    with opened.database() as database:
+def test_nothing_keeps_a_database_from_being_dropped(bootstrapped_shadow):
+    before = databases(bootstrapped_shadow)
+    with bootstrapped_shadow.database() as database:
         run(database, "BEGIN", "CREATE TABLE public.t ()", "PREPARE TRANSACTION 'left open'")
         run(database, "CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p WITH (connect = false)", admin=True)
         session = connection.connect(database.conninfo)
 
     session.close()
-    assert databases(opened) == before
+    assert databases(bootstrapped_shadow) == before
 
 
-def test_an_error_in_the_block_passes_through_and_the_database_is_dropped(opened):
-    before = databases(opened)
-    with pytest.raises(KeyboardInterrupt), opened.database():
+def test_an_error_in_the_block_passes_through_and_the_database_is_dropped(bootstrapped_shadow):
+    before = databases(bootstrapped_shadow)
+    with pytest.raises(KeyboardInterrupt), bootstrapped_shadow.database():
         raise KeyboardInterrupt
 
-    assert databases(opened) == before
+    assert databases(bootstrapped_shadow) == before
 
 
-def test_missing_extensions_are_told_by_name(opened):
-    assert opened.missing_extensions(["plpgsql", "no_such", "another"]) == ("another", "no_such")
+def test_missing_extensions_are_told_by_name(bootstrapped_shadow):
+    assert bootstrapped_shadow.missing_extensions(["plpgsql", "no_such", "another"]) == ("another", "no_such")
 
 
 def test_scripts_run_as_superuser_on_demand(binaries):
