@@ -11,7 +11,7 @@ from sqlmigrate.shadow import read_settings
 
 
 @pytest.fixture
-def conn(database):
+def analyzed_session(database):
     session = database.connect()
     session.execute("CREATE SCHEMA sqlmigrate")
     session.execute("CREATE TABLE sqlmigrate.ours (a integer)")
@@ -25,8 +25,8 @@ def conn(database):
     return session
 
 
-def test_rows_and_sizes_are_read_and_a_partitioned_table_is_the_sum(conn):
-    found = read_statistics(conn, name="shop", history_schema="sqlmigrate")
+def test_rows_and_sizes_are_read_and_a_partitioned_table_is_the_sum(analyzed_session):
+    found = read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate")
 
     tables = {table.name: table for table in found.tables}
     assert tables.keys() == {"public.large", "public.parts", "public.parts_1", "public.never"}
@@ -37,31 +37,31 @@ def test_rows_and_sizes_are_read_and_a_partitioned_table_is_the_sum(conn):
     assert (found.name, found.source) == ("shop", "the target")
 
 
-def test_the_oldest_transaction_is_told(conn, database):
+def test_the_oldest_transaction_is_told(analyzed_session, database):
     other = database.connect(autocommit=False, application_name="reports")
     other.execute("SELECT 1")
 
-    found = read_statistics(conn, name="shop", history_schema="sqlmigrate")
+    found = read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate")
 
     assert found.oldest_transaction >= 0
     assert "'reports'" in found.oldest_transaction_of
 
 
-def test_nothing_is_written_and_a_locked_table_does_not_stop_it_for_long(conn, database):
+def test_nothing_is_written_and_a_locked_table_does_not_stop_it_for_long(analyzed_session, database):
     other = database.connect(autocommit=False)
     other.execute("LOCK TABLE large IN ACCESS EXCLUSIVE MODE")
 
     with pytest.raises(Exception, match="lock timeout"):
-        read_statistics(conn, name="shop", history_schema="sqlmigrate")
+        read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate")
 
     other.rollback()
-    assert read_statistics(conn, name="shop", history_schema="sqlmigrate").tables
+    assert read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate").tables
 
 
-def test_a_file_gives_the_same_figures(conn, tmp_path):
-    found = read_statistics(conn, name="shop", history_schema="sqlmigrate")
+def test_a_file_gives_the_same_figures(analyzed_session, tmp_path):
+    found = read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate")
     path = tmp_path / "stats.json"
-    path.write_text(json.dumps(as_json(found, read_settings(conn))))
+    path.write_text(json.dumps(as_json(found, read_settings(analyzed_session))))
 
     again = from_file(path).target
 
@@ -91,8 +91,10 @@ def test_a_size_is_said_in_words(table, words):
     assert described(table) == words
 
 
-def test_a_file_of_before_settings_is_still_read(conn, tmp_path):
-    figures = as_json(read_statistics(conn, name="shop", history_schema="sqlmigrate"), read_settings(conn))
+def test_a_file_of_before_settings_is_still_read(analyzed_session, tmp_path):
+    figures = as_json(
+        read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate"), read_settings(analyzed_session)
+    )
     del figures["settings"]
     path = tmp_path / "stats.json"
     path.write_text(json.dumps(figures | {"version": 1}))

@@ -31,22 +31,22 @@ TAKING = {
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> SeedFiles:
+def row_files(tmp_path: Path) -> SeedFiles:
     found = SeedFiles(tmp_path)
     found.file("t", MAPPING, ROWS)
     return found
 
 
 @pytest.fixture(params=["apply", "run"])
-def seed(request, database, conn, files):
+def seed(request, database, conn, row_files):
     """Give both ways to seed, each with what is deferred."""
 
     def run() -> SeedResult:
         return seeds.run(
-            database.conninfo, files.load(), role=None, lock_timeout=0, statement_timeout=0, gate=lambda _: None
+            database.conninfo, row_files.load(), role=None, lock_timeout=0, statement_timeout=0, gate=lambda _: None
         )
 
-    return run if request.param == "run" else lambda: seeds.apply(conn, files.load())
+    return run if request.param == "run" else lambda: seeds.apply(conn, row_files.load())
 
 
 def trigger(conn: psycopg.Connection[Any], when: str, does: str, name: str = "a") -> None:
@@ -69,7 +69,7 @@ def contents(conn: psycopg.Connection[Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("taking", TAKING)
-def test_a_row_that_a_trigger_takes_away_is_an_error(conn, files, seed, taking, table):
+def test_a_row_that_a_trigger_takes_away_is_an_error(conn, row_files, seed, taking, table):
     conn.execute(TABLES[table])
     trigger(conn, *TAKING[taking])
 
@@ -81,11 +81,11 @@ def test_a_row_that_a_trigger_takes_away_is_an_error(conn, files, seed, taking, 
     assert contents(conn) == {}
 
 
-def test_all_rows_that_are_kept_out_are_named_among_thousands(conn, files, seed):
+def test_all_rows_that_are_kept_out_are_named_among_thousands(conn, row_files, seed):
     conn.execute(TABLES["plain"])
     trigger(conn, "BEFORE INSERT", "IF NEW.v = 'no' THEN RETURN NULL; END IF; NEW.k := lower(NEW.k); RETURN NEW")
     rows = [f"- {{k: K{number}, v: {'no' if number in (17, 1500, 2999) else 'yes'}}}" for number in range(3000)]
-    files.yaml("t", "rows:\n" + "\n".join(rows))
+    row_files.yaml("t", "rows:\n" + "\n".join(rows))
 
     with pytest.raises(SeedError, match="3 problems; nothing was written") as caught:
         seed()
@@ -95,7 +95,7 @@ def test_all_rows_that_are_kept_out_are_named_among_thousands(conn, files, seed)
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_trigger_may_write_keys_its_own_way(conn, files, seed, table):
+def test_a_trigger_may_write_keys_its_own_way(conn, row_files, seed, table):
     conn.execute(TABLES[table])
     trigger(conn, "BEFORE INSERT OR UPDATE", "NEW.k := lower(NEW.k); RETURN NEW")
 
@@ -106,27 +106,27 @@ def test_a_trigger_may_write_keys_its_own_way(conn, files, seed, table):
     again = seed()
     assert counts(again) == (0, 0, 3, 0)
     assert again.warnings == first.warnings
-    files.yaml("t", ROWS.replace("two", "changed").replace("k: C", "k: c"))
+    row_files.yaml("t", ROWS.replace("two", "changed").replace("k: C", "k: c"))
     changed = seed()
     assert counts(changed) == (0, 1, 2, 0)
     assert "2 rows" in changed.warnings[0]
     assert contents(conn) == {"a": "one", "b": "changed", "c": "three"}
 
 
-def test_rows_of_nothing_but_a_key_may_get_another_one(conn, files, seed):
+def test_rows_of_nothing_but_a_key_may_get_another_one(conn, row_files, seed):
     conn.execute(TABLES["plain"])
     trigger(conn, "BEFORE INSERT", "NEW.k := lower(NEW.k); RETURN NEW")
-    files.yaml("t", "rows: [{k: A}, {k: B}]\n")
+    row_files.yaml("t", "rows: [{k: A}, {k: B}]\n")
 
     assert [counts(seed()), counts(seed())] == [(2, 0, 0, 0), (0, 0, 2, 0)]
     assert set(contents(conn)) == {"a", "b"}
 
 
-def test_a_row_that_a_trigger_keeps_as_it_is_is_not_called_unchanged(conn, files, seed):
+def test_a_row_that_a_trigger_keeps_as_it_is_is_not_called_unchanged(conn, row_files, seed):
     conn.execute(TABLES["plain"])
     seed()
     trigger(conn, "BEFORE UPDATE", "IF NEW.k = 'B' THEN RETURN NULL; END IF; RETURN NEW")
-    files.yaml("t", ROWS.replace("two", "other").replace("three", "new"))
+    row_files.yaml("t", ROWS.replace("two", "other").replace("three", "new"))
 
     result = seed()
 
@@ -137,20 +137,20 @@ def test_a_row_that_a_trigger_keeps_as_it_is_is_not_called_unchanged(conn, files
     assert contents(conn) == {"A": "one", "B": "two", "C": "new"}
 
 
-def test_a_row_that_a_policy_hides_is_not_called_unchanged(conn, admin, database, files, new_role):
+def test_a_row_that_a_policy_hides_is_not_called_unchanged(conn, admin, database, row_files, new_role):
     role = new_role("LOGIN")
     conn.execute(TABLES["plain"] + "; INSERT INTO t VALUES ('B', NULL)")
     conn.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (k <> 'B') WITH CHECK (true)")
     admin.execute(f"GRANT ALL ON t TO {role}; GRANT {role} TO migrator")
-    files.yaml("t", "rows: [{k: A}, {k: B}]\n")
+    row_files.yaml("t", "rows: [{k: A}, {k: B}]\n")
     run = partial(seeds.run, lock_timeout=0, statement_timeout=0, gate=lambda _: None)
 
     with pytest.raises(SeedError, match="k 'B'"):
-        run(database.conninfo, files.load(), role=role)
+        run(database.conninfo, row_files.load(), role=role)
     assert contents(conn) == {"B": None}
 
 
-def test_a_row_that_goes_at_commit_is_missed(conn, files, seed):
+def test_a_row_that_goes_at_commit_is_missed(conn, row_files, seed):
     conn.execute(TABLES["plain"] + "; CREATE TABLE late (n integer)")
     # a deferred trigger that has another one called at COMMIT
     trigger(conn, "AFTER INSERT", "INSERT INTO public.late VALUES (1); RETURN NULL")
@@ -175,21 +175,21 @@ def test_a_row_that_goes_at_commit_is_missed(conn, files, seed):
     assert set(contents(conn)) == {"A", "C"}
 
 
-def test_a_transaction_of_the_callers_own_is_looked_at_too(conn, files):
+def test_a_transaction_of_the_callers_own_is_looked_at_too(conn, row_files):
     conn.execute(TABLES["plain"])
     trigger(conn, *TAKING["after"])
     with conn.transaction(force_rollback=True):
         with pytest.raises(SeedError, match="k 'B'"):
-            seeds.apply(conn, files.load())
+            seeds.apply(conn, row_files.load())
         assert contents(conn) == {}
 
 
-def test_a_reference_that_gives_a_key_null_is_refused(conn, files):
+def test_a_reference_that_gives_a_key_null_is_refused(conn, row_files):
     conn.execute("CREATE TABLE codes (code text PRIMARY KEY, k text); INSERT INTO codes VALUES ('x', NULL)")
     conn.execute(TABLES["plain"].replace("PRIMARY KEY", "UNIQUE"))
     reference = {"table": "public.codes", "match": "code", "select": "k"}
-    files.file("t", MAPPING | {"columns": {"k": {"from": "code", "references": reference}}}, "rows: [{code: x}]\n")
+    row_files.file("t", MAPPING | {"columns": {"k": {"from": "code", "references": reference}}}, "rows: [{code: x}]\n")
 
     with pytest.raises(SeedError, match=r"leads to a row of public\.codes whose k is null"):
-        seeds.apply(conn, files.load())
+        seeds.apply(conn, row_files.load())
     assert conn.execute("SELECT count(*) FROM t").fetchone() == (0,)

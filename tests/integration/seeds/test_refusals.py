@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -27,18 +26,6 @@ CREATE TABLE public.agents (
 """
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> SeedFiles:
-    return SeedFiles(tmp_path)
-
-
-@pytest.fixture
-def conn(database) -> psycopg.Connection[Any]:
-    conn = database.connect()
-    conn.execute(TABLES)
-    return conn
-
-
 def refusal(conn: psycopg.Connection[Any], files: SeedFiles) -> SeedError:
     with pytest.raises(SeedError) as caught:
         apply(conn, files.load())
@@ -50,9 +37,9 @@ def is_empty(conn: psycopg.Connection[Any]) -> bool:
     return conn.execute("SELECT NOT EXISTS (TABLE llms) AND NOT EXISTS (TABLE agents)").fetchone() == (True,)
 
 
-def test_an_unknown_model_code_is_named_with_its_agent_type_and_nothing_is_written(conn, files):
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n")
-    path = files.file(
+def test_an_unknown_model_code_is_named_with_its_agent_type_and_nothing_is_written(session_with_tables, seed_files):
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
+    path = seed_files.file(
         "agents",
         AGENTS,
         """
@@ -62,18 +49,20 @@ def test_an_unknown_model_code_is_named_with_its_agent_type_and_nothing_is_writt
         """,
     )
 
-    error = refusal(conn, files)
+    error = refusal(session_with_tables, seed_files)
 
     assert error.message == "llm_model_code 'gpt-99' of agent_type 'TASK_EXECUTION' is not in public.llms (model_code)"
     assert (error.place.path, error.place.line, error.place.column) == (path, 3, 21)
-    assert error.hint == f"correct it, or add it to {files.directory / 'llms.yaml'}"
-    assert is_empty(conn)
+    assert error.hint == f"correct it, or add it to {seed_files.directory / 'llms.yaml'}"
+    assert is_empty(session_with_tables)
 
 
-def test_every_unknown_reference_is_reported(conn, files):
-    files.file("agents", AGENTS, "agents: [{agent_type: T, llm_model_code: x}, {agent_type: U, llm_model_code: y}]\n")
+def test_every_unknown_reference_is_reported(session_with_tables, seed_files):
+    seed_files.file(
+        "agents", AGENTS, "agents: [{agent_type: T, llm_model_code: x}, {agent_type: U, llm_model_code: y}]\n"
+    )
 
-    error = refusal(conn, files)
+    error = refusal(session_with_tables, seed_files)
 
     assert error.message == "the seed data has 2 problems; nothing was written"
     assert "'x' of agent_type 'T'" in error.problems[0].message
@@ -81,50 +70,53 @@ def test_every_unknown_reference_is_reported(conn, files):
     assert error.problems[0].hint == "correct it, or add it to public.llms"
 
 
-def test_a_reference_that_matches_two_rows_is_refused(conn, files):
-    conn.execute("INSERT INTO llms (model_code) VALUES ('a'), ('b')")
+def test_a_reference_that_matches_two_rows_is_refused(session_with_tables, seed_files):
+    session_with_tables.execute("INSERT INTO llms (model_code) VALUES ('a'), ('b')")
     reference = {"table": "public.llms", "match": "provider", "select": "id"}
     mapping = AGENTS | {"columns": {"llm_id": {"from": "provider", "references": reference}}}
-    files.file("agents", mapping, "agents: [{agent_type: T, provider: p}]\n")
+    seed_files.file("agents", mapping, "agents: [{agent_type: T, provider: p}]\n")
 
-    assert refusal(conn, files).message == "provider 'p' of agent_type 'T' is in 2 rows of public.llms (provider)"
+    assert (
+        refusal(session_with_tables, seed_files).message
+        == "provider 'p' of agent_type 'T' is in 2 rows of public.llms (provider)"
+    )
 
 
-def test_a_reference_of_the_wrong_type_is_refused_with_the_words_of_the_server(conn, files):
+def test_a_reference_of_the_wrong_type_is_refused_with_the_words_of_the_server(session_with_tables, seed_files):
     reference = {"table": "public.llms", "match": "id", "select": "id"}
     mapping = AGENTS | {"columns": {"llm_id": {"from": "llm", "references": reference}}}
-    files.file("agents", mapping, "agents: [{agent_type: T, llm: 5}]\n")
+    seed_files.file("agents", mapping, "agents: [{agent_type: T, llm: 5}]\n")
 
-    error = refusal(conn, files)
+    error = refusal(session_with_tables, seed_files)
 
     assert 'invalid input syntax for type uuid: "5"' in error.message
     assert error.place.path.name == "agents.yaml"
 
 
-def test_a_missing_table_asks_for_the_migrations_and_nothing_is_written(conn, files):
-    conn.execute("DROP TABLE agents")
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n")
-    files.file("agents", AGENTS, "agents: [{agent_type: T, llm_model_code: a}]\n")
+def test_a_missing_table_asks_for_the_migrations_and_nothing_is_written(session_with_tables, seed_files):
+    session_with_tables.execute("DROP TABLE agents")
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
+    seed_files.file("agents", AGENTS, "agents: [{agent_type: T, llm_model_code: a}]\n")
 
-    error = refusal(conn, files)
+    error = refusal(session_with_tables, seed_files)
 
     assert error.message == "table public.agents does not exist"
     assert error.hint == "apply the migrations first: sqlmigrate apply"
-    assert conn.execute("SELECT count(*) FROM llms").fetchone() == (0,)
+    assert session_with_tables.execute("SELECT count(*) FROM llms").fetchone() == (0,)
 
 
-def test_a_missing_table_is_found_even_when_the_file_is_empty(conn, files):
-    files.file("other", {**LLMS, "table": "nowhere.other"}, "")
+def test_a_missing_table_is_found_even_when_the_file_is_empty(session_with_tables, seed_files):
+    seed_files.file("other", {**LLMS, "table": "nowhere.other"}, "")
 
-    assert refusal(conn, files).message == "table nowhere.other does not exist"
+    assert refusal(session_with_tables, seed_files).message == "table nowhere.other does not exist"
 
 
-def test_missing_columns_of_all_files_are_reported_at_once(conn, files):
-    conn.execute("ALTER TABLE agents DROP COLUMN updated_at; ALTER TABLE llms DROP COLUMN model_code")
-    files.file("llms", LLMS, "llms: [{model_code: a, sort: 5}, {model_code: b, sort: 6}]\n")
-    files.file("agents", AGENTS, "agents: []\n")
+def test_missing_columns_of_all_files_are_reported_at_once(session_with_tables, seed_files):
+    session_with_tables.execute("ALTER TABLE agents DROP COLUMN updated_at; ALTER TABLE llms DROP COLUMN model_code")
+    seed_files.file("llms", LLMS, "llms: [{model_code: a, sort: 5}, {model_code: b, sort: 6}]\n")
+    seed_files.file("agents", AGENTS, "agents: []\n")
 
-    error = refusal(conn, files)
+    error = refusal(session_with_tables, seed_files)
 
     assert [problem.message for problem in error.problems] == [
         "table public.llms has no column model_code",
@@ -143,27 +135,30 @@ def test_missing_columns_of_all_files_are_reported_at_once(conn, files):
         "DROP CONSTRAINT llms_model_code_key, ADD UNIQUE (model_code) DEFERRABLE",
     ],
 )
-def test_a_conflict_target_without_a_usable_unique_constraint_is_refused(conn, files, constraint):
-    conn.execute(f"ALTER TABLE llms {constraint}")
-    conn.execute("CREATE UNIQUE INDEX ON llms (model_code) WHERE status = 'active'")
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n")
+def test_a_conflict_target_without_a_usable_unique_constraint_is_refused(session_with_tables, seed_files, constraint):
+    session_with_tables.execute(f"ALTER TABLE llms {constraint}")
+    session_with_tables.execute("CREATE UNIQUE INDEX ON llms (model_code) WHERE status = 'active'")
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
 
-    assert refusal(conn, files).message == "public.llms has no unique constraint on (model_code)"
-
-
-def test_a_unique_index_with_more_columns_beside_its_key_is_a_conflict_target(conn, files):
-    conn.execute("ALTER TABLE llms DROP CONSTRAINT llms_model_code_key")
-    conn.execute("CREATE UNIQUE INDEX ON llms (model_code) INCLUDE (status)")
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n")
-
-    assert apply(conn, files.load()).tables[0].inserted == 1
+    assert refusal(session_with_tables, seed_files).message == "public.llms has no unique constraint on (model_code)"
 
 
-def test_a_column_without_a_default_cannot_get_it_on_update(conn, files):
-    conn.execute("ALTER TABLE agents ALTER COLUMN updated_at DROP DEFAULT")
-    files.file("agents", AGENTS, "agents: []\n")
+def test_a_unique_index_with_more_columns_beside_its_key_is_a_conflict_target(session_with_tables, seed_files):
+    session_with_tables.execute("ALTER TABLE llms DROP CONSTRAINT llms_model_code_key")
+    session_with_tables.execute("CREATE UNIQUE INDEX ON llms (model_code) INCLUDE (status)")
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
 
-    assert refusal(conn, files).message == "column updated_at of public.agents has no default to get on update"
+    assert apply(session_with_tables, seed_files.load()).tables[0].inserted == 1
+
+
+def test_a_column_without_a_default_cannot_get_it_on_update(session_with_tables, seed_files):
+    session_with_tables.execute("ALTER TABLE agents ALTER COLUMN updated_at DROP DEFAULT")
+    seed_files.file("agents", AGENTS, "agents: []\n")
+
+    assert (
+        refusal(session_with_tables, seed_files).message
+        == "column updated_at of public.agents has no default to get on update"
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,110 +169,110 @@ def test_a_column_without_a_default_cannot_get_it_on_update(conn, files):
         ("provider: ", 'null value in column "provider" of relation "llms" violates not-null constraint'),
     ],
 )
-def test_a_row_that_the_server_refuses_is_named_among_hundreds(conn, files, row, message):
+def test_a_row_that_the_server_refuses_is_named_among_hundreds(session_with_tables, seed_files, row, message):
     rows = [f"- {{model_code: m{n}, provider: p, status: active}}" for n in range(700)]
     key = row.partition(":")[0]
     wrong = {"provider": "p", "status": "active", "model_code": "m431"} | {key: row.partition(": ")[2]}
     rows[431] = f"- {{{', '.join(f'{name}: {value}' for name, value in wrong.items())}}}"
-    files.file("llms", LLMS, "\n".join(["llms:", *rows]))
+    seed_files.file("llms", LLMS, "\n".join(["llms:", *rows]))
 
-    error = refusal(conn, files)
+    error = refusal(session_with_tables, seed_files)
 
     assert error.message.startswith("model_code 'm431': ")
     assert message in error.message
     assert error.place.line == 433
     assert "Failing row" not in error.message
-    assert is_empty(conn)
+    assert is_empty(session_with_tables)
 
 
-def test_a_foreign_key_violation_shows_the_key(conn, files):
+def test_a_foreign_key_violation_shows_the_key(session_with_tables, seed_files):
     mapping = {"list": "agents", "table": "public.agents", "conflict": ["agent_type"]}
-    files.file("agents", mapping, "agents: [{agent_type: T, llm_id: 00000000-0000-0000-0000-000000000000}]\n")
+    seed_files.file("agents", mapping, "agents: [{agent_type: T, llm_id: 00000000-0000-0000-0000-000000000000}]\n")
 
-    message = refusal(conn, files).message
+    message = refusal(session_with_tables, seed_files).message
 
     assert message.startswith("agent_type 'T': ")
     assert 'is not present in table "llms"' in message
 
 
-def test_two_rows_that_only_the_server_takes_for_one_are_refused(conn, files):
-    conn.execute("CREATE TABLE public.codes (code numeric PRIMARY KEY, n int)")
+def test_two_rows_that_only_the_server_takes_for_one_are_refused(session_with_tables, seed_files):
+    session_with_tables.execute("CREATE TABLE public.codes (code numeric PRIMARY KEY, n int)")
     mapping = {"list": "codes", "table": "public.codes", "conflict": ["code"]}
-    path = files.file("codes", mapping, "codes: [{code: 1, n: 1}, {code: '1.0', n: 2}]\n")
+    path = seed_files.file("codes", mapping, "codes: [{code: 1, n: 1}, {code: '1.0', n: 2}]\n")
 
-    error = refusal(conn, files)
+    error = refusal(session_with_tables, seed_files)
 
     assert "code '1.0' is there twice, first at " in error.message
     assert str(error.place) == f"{path}:1:26"
-    assert conn.execute("SELECT count(*) FROM codes").fetchone() == (0,)
+    assert session_with_tables.execute("SELECT count(*) FROM codes").fetchone() == (0,)
 
 
-def test_a_role_without_the_right_to_write_is_told_and_no_row_is_blamed(conn, database, files):
-    conn.execute("GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT SELECT ON llms TO PUBLIC")
+def test_a_role_without_the_right_to_write_is_told_and_no_row_is_blamed(session_with_tables, database, seed_files):
+    session_with_tables.execute("GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT SELECT ON llms TO PUBLIC")
     reader = database.connect_superuser()
     reader.execute("SET ROLE pg_monitor")
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n")
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
 
-    error = refusal(reader, files)
+    error = refusal(reader, seed_files)
 
     assert error.message == "permission denied for table llms"
     assert error.hint == "connect as the owner of the table, or grant SELECT, INSERT and UPDATE on it"
     assert error.place.line is None
 
 
-def test_a_row_that_row_level_security_refuses_is_named(conn, files):
-    conn.execute(
+def test_a_row_that_row_level_security_refuses_is_named(session_with_tables, seed_files):
+    session_with_tables.execute(
         """ALTER TABLE llms ENABLE ROW LEVEL SECURITY;
         ALTER TABLE llms FORCE ROW LEVEL SECURITY;
         CREATE POLICY only_p ON llms USING (provider = 'p')"""
     )
-    files.file("llms", LLMS, "llms: [{model_code: a, provider: p}, {model_code: b, provider: q}]\n")
+    seed_files.file("llms", LLMS, "llms: [{model_code: a, provider: p}, {model_code: b, provider: q}]\n")
 
-    message = refusal(conn, files).message
+    message = refusal(session_with_tables, seed_files).message
 
     assert message.startswith("model_code 'b': new row violates row-level security policy")
-    assert is_empty(conn)
+    assert is_empty(session_with_tables)
 
 
-def test_a_lock_that_is_not_given_up_in_time_is_an_error_with_what_to_do(conn, database, files):
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n")
-    conn.execute("SET lock_timeout = '50ms'")
+def test_a_lock_that_is_not_given_up_in_time_is_an_error_with_what_to_do(session_with_tables, database, seed_files):
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
+    session_with_tables.execute("SET lock_timeout = '50ms'")
     other = database.connect()
     with other.transaction():
         other.execute("LOCK TABLE llms")
 
-        error = refusal(conn, files)
+        error = refusal(session_with_tables, seed_files)
 
     assert error.message == "canceling statement due to lock timeout"
     assert error.hint == "another session holds a lock on the table; run it again"
 
 
-def test_an_open_transaction_can_go_on_after_a_refusal(conn, files):
-    files.file("llms", LLMS, "llms: [{model_code: a}, {model_code: b, status: gone}]\n")
+def test_an_open_transaction_can_go_on_after_a_refusal(session_with_tables, seed_files):
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}, {model_code: b, status: gone}]\n")
 
-    with conn.transaction():
-        conn.execute("INSERT INTO llms (model_code) VALUES ('mine')")
-        refusal(conn, files)
+    with session_with_tables.transaction():
+        session_with_tables.execute("INSERT INTO llms (model_code) VALUES ('mine')")
+        refusal(session_with_tables, seed_files)
 
-    assert conn.execute("SELECT model_code FROM llms").fetchall() == [("mine",)]
+    assert session_with_tables.execute("SELECT model_code FROM llms").fetchall() == [("mine",)]
 
 
-def test_a_constraint_that_strikes_at_commit_is_an_error_and_nothing_is_written(conn, files):
-    conn.execute("ALTER TABLE agents ALTER CONSTRAINT agents_llm_id_fkey DEFERRABLE INITIALLY DEFERRED")
+def test_a_constraint_that_strikes_at_commit_is_an_error_and_nothing_is_written(session_with_tables, seed_files):
+    session_with_tables.execute("ALTER TABLE agents ALTER CONSTRAINT agents_llm_id_fkey DEFERRABLE INITIALLY DEFERRED")
     mapping = {"list": "agents", "table": "public.agents", "conflict": ["agent_type"]}
-    files.file("agents", mapping, "agents: [{agent_type: T, llm_id: 00000000-0000-0000-0000-000000000000}]\n")
+    seed_files.file("agents", mapping, "agents: [{agent_type: T, llm_id: 00000000-0000-0000-0000-000000000000}]\n")
 
-    error = refusal(conn, files)
+    error = refusal(session_with_tables, seed_files)
 
     assert "violates foreign key constraint" in error.message
-    assert is_empty(conn)
+    assert is_empty(session_with_tables)
 
 
-def test_a_lost_connection_is_no_fault_of_the_data(conn, database, files):
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n")
-    [(pid,)] = conn.execute("SELECT pg_backend_pid()").fetchall()
+def test_a_lost_connection_is_no_fault_of_the_data(session_with_tables, database, seed_files):
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
+    [(pid,)] = session_with_tables.execute("SELECT pg_backend_pid()").fetchall()
     other = database.connect_superuser()
     other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
     with pytest.raises(ConnectionFailed, match="the connection was lost, nothing was written"):
-        apply(conn, files.load())
+        apply(session_with_tables, seed_files.load())

@@ -46,15 +46,15 @@ people:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> SeedFiles:
-    files = SeedFiles(tmp_path)
-    files.file("people", PEOPLE, ONE)
-    files.file("posts", POSTS, "posts:\n  - {title: one, nick: a}\n")
-    return files
+def posts_files(tmp_path: Path) -> SeedFiles:
+    posts_files = SeedFiles(tmp_path)
+    posts_files.file("people", PEOPLE, ONE)
+    posts_files.file("posts", POSTS, "posts:\n  - {title: one, nick: a}\n")
+    return posts_files
 
 
 @pytest.fixture
-def admin(database) -> psycopg.Connection[Any]:
+def posts_session(database) -> psycopg.Connection[Any]:
     session = database.connect_superuser()
     session.execute(TABLES)
     return session
@@ -65,13 +65,13 @@ def written(session, files) -> list[tuple[int, int, int]]:
 
 
 @pytest.mark.parametrize("path", ["public, ext", "pg_catalog, pg_temp", "''"])
-def test_types_of_an_extension_are_equal_by_their_own_operators(admin, files, path):
-    admin.execute(f"SET search_path TO {path}")
-    assert written(admin, files) == [(1, 0, 0), (1, 0, 0)]
-    assert written(admin, files) == [(0, 0, 1), (0, 0, 1)]
+def test_types_of_an_extension_are_equal_by_their_own_operators(posts_session, posts_files, path):
+    posts_session.execute(f"SET search_path TO {path}")
+    assert written(posts_session, posts_files) == [(1, 0, 0), (1, 0, 0)]
+    assert written(posts_session, posts_files) == [(0, 0, 1), (0, 0, 1)]
 
-    files.file("people", PEOPLE, ONE.replace("a@b", "A@B").replace("nick: A", "nick: a"))
-    assert written(admin, files) == [(0, 0, 1), (0, 0, 1)]
+    posts_files.file("people", PEOPLE, ONE.replace("a@b", "A@B").replace("nick: A", "nick: a"))
+    assert written(posts_session, posts_files) == [(0, 0, 1), (0, 0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -79,19 +79,19 @@ def test_types_of_an_extension_are_equal_by_their_own_operators(admin, files, pa
     [("glad", "sad"), ("[sad]", "[]"), ("[1,3)", "[1,4)"), ("(1,2)", "(1,3)"), ("$.a", "$.b"), ("x: 1", "x: 2"),
      ("(1,1),(0,0)", "(2,0.5),(1,-0.5)"), ("nick: A,", "nick: null,")],
 )  # fmt: skip
-def test_another_value_of_any_type_is_written(admin, files, old, new):
-    files.file("people", PEOPLE, "people:\n" + ONE.partition("people:\n")[2])
-    files.schema("posts", POSTS)
-    (files.directory / "posts.yaml").write_text("posts: []\n", encoding="utf-8")
-    written(admin, files)
-    files.file("people", PEOPLE, ONE.replace(old, new))
+def test_another_value_of_any_type_is_written(posts_session, posts_files, old, new):
+    posts_files.file("people", PEOPLE, "people:\n" + ONE.partition("people:\n")[2])
+    posts_files.schema("posts", POSTS)
+    (posts_files.directory / "posts.yaml").write_text("posts: []\n", encoding="utf-8")
+    written(posts_session, posts_files)
+    posts_files.file("people", PEOPLE, ONE.replace(old, new))
 
-    assert written(admin, files) == [(0, 1, 0), (0, 0, 0)]
-    assert written(admin, files) == [(0, 0, 1), (0, 0, 0)]
+    assert written(posts_session, posts_files) == [(0, 1, 0), (0, 0, 0)]
+    assert written(posts_session, posts_files) == [(0, 0, 1), (0, 0, 0)]
 
 
-def test_triggers_defaults_and_policies_work_under_the_settings_of_the_login(database, admin, files):
-    admin.execute(f"""
+def test_triggers_defaults_and_policies_work_under_the_settings_of_the_login(database, posts_session, posts_files):
+    posts_session.execute(f"""
         ALTER DATABASE {database.name} SET search_path TO shop, public;
         ALTER DATABASE {database.name} SET timezone TO 'Asia/Kolkata';
         CREATE SCHEMA shop;
@@ -105,8 +105,8 @@ def test_triggers_defaults_and_policies_work_under_the_settings_of_the_login(dat
         GRANT ALL ON public.people, public.posts, shop.audit TO migrator;
     """)
     result = run(
-        database.conninfo, files.load(), role=None, lock_timeout=1000, statement_timeout=0, gate=lambda _: None
+        database.conninfo, posts_files.load(), role=None, lock_timeout=1000, statement_timeout=0, gate=lambda _: None
     )
 
     assert result.written == 2
-    assert admin.execute("SELECT what, zone FROM shop.audit").fetchall() == [("INSERT", "Asia/Kolkata")]
+    assert posts_session.execute("SELECT what, zone FROM shop.audit").fetchall() == [("INSERT", "Asia/Kolkata")]

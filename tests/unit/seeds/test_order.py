@@ -14,7 +14,7 @@ from sqlmigrate.seeds import SeedFile
 from sqlmigrate.seeds.document import Document
 from sqlmigrate.seeds.model import Column, Reference, TableMapping, TableName
 from sqlmigrate.seeds.order import in_order, waves
-from support.seeds import AGENTS, LLMS, SeedFiles
+from support.seeds import AGENTS, LLMS
 
 TREE = {
     "list": "nodes",
@@ -33,16 +33,11 @@ def seed_file(name: str, needs: list[str]) -> SeedFile:
     return SeedFile(path, mapping, (), Document(path, "", None, None))
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> SeedFiles:
-    return SeedFiles(tmp_path)
+def test_a_file_comes_after_those_that_it_refers_to(seed_files):
+    seed_files.file("agents", AGENTS, "agents: []\n")
+    seed_files.file("llms", LLMS, "llms: []\n")
 
-
-def test_a_file_comes_after_those_that_it_refers_to(files):
-    files.file("agents", AGENTS, "agents: []\n")
-    files.file("llms", LLMS, "llms: []\n")
-
-    assert [seed.path.name for seed in files.load().files] == ["llms.yaml", "agents.yaml"]
+    assert [seed.path.name for seed in seed_files.load().files] == ["llms.yaml", "agents.yaml"]
 
 
 def test_files_without_references_are_in_order_of_their_names():
@@ -77,45 +72,47 @@ def test_the_circle_reads_as_each_file_refers_to_the_next():
     assert all((first[0], second[0]) in {("a", "b"), ("b", "c"), ("c", "a")} for first, second in pairwise(steps))
 
 
-def test_rows_come_after_the_rows_of_their_own_table_that_they_refer_to(files):
+def test_rows_come_after_the_rows_of_their_own_table_that_they_refer_to(seed_files):
     rows = ["{code: leaf, parent: twig}", "{code: twig, parent: root}", "{code: root}", "{code: x, parent: old}"]
-    files.file("nodes", TREE, f"nodes: [{', '.join(rows)}]\n")
+    seed_files.file("nodes", TREE, f"nodes: [{', '.join(rows)}]\n")
 
-    [seed] = files.load().files
+    [seed] = seed_files.load().files
 
     assert waves(seed) == [[2, 3], [1], [0]]
 
 
-def test_a_circle_of_rows_is_refused_at_its_place(files):
-    files.file("nodes", TREE, "nodes:\n  - {code: a, parent: b}\n  - {code: b, parent: a}\n")
+def test_a_circle_of_rows_is_refused_at_its_place(seed_files):
+    seed_files.file("nodes", TREE, "nodes:\n  - {code: a, parent: b}\n  - {code: b, parent: a}\n")
 
-    [problem] = files.problems()
+    [problem] = seed_files.problems()
 
     assert "rows refer to each other in a circle: code '" in problem
     assert problem.startswith(("nodes.yaml:2:5", "nodes.yaml:3:5"))
 
 
-def test_a_reference_that_no_file_satisfies_is_a_warning_with_its_place(files):
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n")
-    path = files.file(
+def test_a_reference_that_no_file_satisfies_is_a_warning_with_its_place(seed_files):
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
+    path = seed_files.file(
         "agents", AGENTS, "agents:\n  - {agent_type: T, llm_model_code: a}\n  - {agent_type: U, llm_model_code: b}\n"
     )
 
-    [warning] = files.load().warnings
+    [warning] = seed_files.load().warnings
 
     assert warning.message == "llm_model_code 'b' of agent_type 'U' is in none of the seed files"
     assert str(warning.place) == f"{path}:3:37"
     assert warning.warning
 
 
-def test_a_reference_to_a_table_without_seed_files_is_no_warning(files):
-    files.file("agents", AGENTS, "agents: [{agent_type: T, llm_model_code: a}]\n")
+def test_a_reference_to_a_table_without_seed_files_is_no_warning(seed_files):
+    seed_files.file("agents", AGENTS, "agents: [{agent_type: T, llm_model_code: a}]\n")
 
-    assert files.load().warnings == ()
+    assert seed_files.load().warnings == ()
 
 
-def test_an_empty_file_for_a_table_satisfies_no_reference(files):
-    files.file("llms", LLMS, "")
-    files.file("agents", AGENTS, "agents: [{agent_type: T, llm_model_code: a}, {agent_type: U, llm_model_code: }]\n")
+def test_an_empty_file_for_a_table_satisfies_no_reference(seed_files):
+    seed_files.file("llms", LLMS, "")
+    seed_files.file(
+        "agents", AGENTS, "agents: [{agent_type: T, llm_model_code: a}, {agent_type: U, llm_model_code: }]\n"
+    )
 
-    assert len(files.load().warnings) == 1
+    assert len(seed_files.load().warnings) == 1

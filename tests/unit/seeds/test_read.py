@@ -6,13 +6,12 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from sqlmigrate.seeds.model import TableName
 from sqlmigrate.seeds.patterns import Patterns
-from support.seeds import AGENTS, LLMS, SeedFiles
+from support.seeds import AGENTS, LLMS
 
 STRICT = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -37,15 +36,10 @@ STRICT = {
 }
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> SeedFiles:
-    return SeedFiles(tmp_path)
+def test_rows_are_read_with_their_table_and_their_places(seed_files):
+    path = seed_files.file("llms", LLMS, "llms:\n  - model_code: a\n    status: active\n", **STRICT)
 
-
-def test_rows_are_read_with_their_table_and_their_places(files):
-    path = files.file("llms", LLMS, "llms:\n  - model_code: a\n    status: active\n", **STRICT)
-
-    [seed] = files.load().files
+    [seed] = seed_files.load().files
 
     assert seed.rows == ({"model_code": "a", "status": "active"},)
     assert seed.mapping.table == TableName("public", "llms")
@@ -54,39 +48,41 @@ def test_rows_are_read_with_their_table_and_their_places(files):
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "llms:\n", "llms: []\n", "{}\n"])
-def test_a_missing_list_and_an_empty_file_are_an_empty_list(files, text):
-    files.file("llms", LLMS, text, **STRICT)
+def test_a_missing_list_and_an_empty_file_are_an_empty_list(seed_files, text):
+    seed_files.file("llms", LLMS, text, **STRICT)
 
-    [seed] = files.load().files
+    [seed] = seed_files.load().files
 
     assert seed.rows == ()
 
 
-def test_yml_counts_and_other_files_do_not(files):
-    files.file("llms", LLMS, "llms: []\n")
-    (files.directory / "llms.yaml").rename(files.directory / "llms.yml")
+def test_yml_counts_and_other_files_do_not(seed_files):
+    seed_files.file("llms", LLMS, "llms: []\n")
+    (seed_files.directory / "llms.yaml").rename(seed_files.directory / "llms.yml")
     for name in ("notes.txt", ".hidden.yaml", "llms.yaml~"):
-        (files.directory / name).write_text("- no seed data", encoding="utf-8")
+        (seed_files.directory / name).write_text("- no seed data", encoding="utf-8")
 
-    assert [seed.path.name for seed in files.load().files] == ["llms.yml"]
-
-
-def test_a_directory_without_seed_files_is_an_empty_set(files):
-    assert files.load().files == ()
+    assert [seed.path.name for seed in seed_files.load().files] == ["llms.yml"]
 
 
-def test_a_directory_that_is_not_there_is_named(files):
-    files.directory = files.directory / "nowhere"
-
-    assert files.problems() == [f"{files.directory}: the seed directory cannot be read: No such file or directory"]
+def test_a_directory_without_seed_files_is_an_empty_set(seed_files):
+    assert seed_files.load().files == ()
 
 
-def test_everything_that_is_wrong_in_all_files_is_reported_at_once(files):
-    files.file("llms", LLMS, "llms:\n  - model_code: a\n  - status: gone\n    model_code: b\n", **STRICT)
-    files.file("agents", AGENTS, "agents: [\n")
-    files.yaml("tools", "tools: []\n")
+def test_a_directory_that_is_not_there_is_named(seed_files):
+    seed_files.directory = seed_files.directory / "nowhere"
 
-    error = files.refusal()
+    assert seed_files.problems() == [
+        f"{seed_files.directory}: the seed directory cannot be read: No such file or directory"
+    ]
+
+
+def test_everything_that_is_wrong_in_all_files_is_reported_at_once(seed_files):
+    seed_files.file("llms", LLMS, "llms:\n  - model_code: a\n  - status: gone\n    model_code: b\n", **STRICT)
+    seed_files.file("agents", AGENTS, "agents: [\n")
+    seed_files.yaml("tools", "tools: []\n")
+
+    error = seed_files.refusal()
 
     assert error.message == "the seed data has 4 problems; nothing was written"
     assert [str(problem.place).rsplit("/", 1)[1] for problem in error.problems] == [
@@ -97,10 +93,10 @@ def test_everything_that_is_wrong_in_all_files_is_reported_at_once(files):
     ]
 
 
-def test_a_single_problem_is_the_error_itself(files):
-    files.file("llms", LLMS, "llms:\n  - model_code: a\n    status: gone\n", **STRICT)
+def test_a_single_problem_is_the_error_itself(seed_files):
+    seed_files.file("llms", LLMS, "llms:\n  - model_code: a\n    status: gone\n", **STRICT)
 
-    error = files.refusal()
+    error = seed_files.refusal()
 
     assert error.message == "llms[0].status: 'gone' is not one of 'active', 'inactive'"
     assert (error.place.line, error.place.column, error.place.text) == (3, 13, "    status: gone")
@@ -143,25 +139,25 @@ def test_a_single_problem_is_the_error_itself(files):
         ),
     ],
 )
-def test_a_violation_of_the_schema_says_what_and_where(files, row, problem, hint):
-    files.file("llms", LLMS, f"llms: [{row}]\n", **STRICT)
+def test_a_violation_of_the_schema_says_what_and_where(seed_files, row, problem, hint):
+    seed_files.file("llms", LLMS, f"llms: [{row}]\n", **STRICT)
 
-    assert files.problems() == [f"llms.yaml:{problem}"]
-    assert files.refusal().hint == hint
-
-
-def test_a_date_is_text_and_fits_a_schema_that_wants_text(files):
-    files.file("llms", LLMS, "llms: [{model_code: 2024-01-01, status: active}]\n", **STRICT)
-
-    assert files.load().files[0].rows[0]["model_code"] == "2024-01-01"
+    assert seed_files.problems() == [f"llms.yaml:{problem}"]
+    assert seed_files.refusal().hint == hint
 
 
-def test_a_message_never_shows_a_whole_document(files):
+def test_a_date_is_text_and_fits_a_schema_that_wants_text(seed_files):
+    seed_files.file("llms", LLMS, "llms: [{model_code: 2024-01-01, status: active}]\n", **STRICT)
+
+    assert seed_files.load().files[0].rows[0]["model_code"] == "2024-01-01"
+
+
+def test_a_message_never_shows_a_whole_document(seed_files):
     long = {"properties": {"llms": {"items": {"properties": {"config": {"maxProperties": 1}}}}}}
     rows = ", ".join(f"k{n}: {'secret' * 10}" for n in range(50))
-    files.file("llms", LLMS, f"llms: [{{model_code: a, config: {{{rows}}}}}]\n", **long)
+    seed_files.file("llms", LLMS, f"llms: [{{model_code: a, config: {{{rows}}}}}]\n", **long)
 
-    [problem] = files.problems()
+    [problem] = seed_files.problems()
 
     assert "llms[0].config: " in problem
     assert "secret" not in problem
@@ -176,71 +172,71 @@ def test_a_message_never_shows_a_whole_document(files):
         ("llms: [{model_code: a}, b]\n", "llms.yaml:1:25: llms[1] must be a mapping"),
     ],
 )
-def test_what_is_no_list_of_rows_is_refused_even_if_the_schema_allows_it(files, text, problem):
-    files.file("llms", LLMS, text)
+def test_what_is_no_list_of_rows_is_refused_even_if_the_schema_allows_it(seed_files, text, problem):
+    seed_files.file("llms", LLMS, text)
 
-    assert files.problems() == [problem]
+    assert seed_files.problems() == [problem]
 
 
-def test_two_rows_with_one_conflict_target_are_refused(files):
-    files.file("llms", LLMS, "llms:\n  - model_code: a\n  - model_code: b\n  - model_code: a\n")
+def test_two_rows_with_one_conflict_target_are_refused(seed_files):
+    seed_files.file("llms", LLMS, "llms:\n  - model_code: a\n  - model_code: b\n  - model_code: a\n")
 
-    [problem] = files.problems()
+    [problem] = seed_files.problems()
 
     assert problem == "llms.yaml:4:5: model_code 'a' is there twice, first at llms.yaml:2:5"
 
 
-def test_two_files_for_one_table_may_not_hold_the_same_row(files):
-    files.file("llms-a", LLMS, "llms: [{model_code: a}]\n")
-    files.file("llms-b", LLMS, "llms: [{model_code: a}]\n")
+def test_two_files_for_one_table_may_not_hold_the_same_row(seed_files):
+    seed_files.file("llms-a", LLMS, "llms: [{model_code: a}]\n")
+    seed_files.file("llms-b", LLMS, "llms: [{model_code: a}]\n")
 
-    assert files.problems() == ["llms-b.yaml:1:8: model_code 'a' is there twice, first at llms-a.yaml:1:8"]
+    assert seed_files.problems() == ["llms-b.yaml:1:8: model_code 'a' is there twice, first at llms-a.yaml:1:8"]
 
 
 @pytest.mark.parametrize("row", ["{status: active}", "{model_code: , status: active}"])
-def test_a_row_without_a_value_for_the_conflict_target_is_refused(files, row):
-    files.file("llms", LLMS, f"llms: [{row}]\n")
+def test_a_row_without_a_value_for_the_conflict_target_is_refused(seed_files, row):
+    seed_files.file("llms", LLMS, f"llms: [{row}]\n")
 
-    assert files.problems() == ["llms.yaml:1:8: llms[0] has no 'model_code', which says which row it is"]
-
-
-def test_a_column_may_not_be_filled_twice(files):
-    files.file("agents", AGENTS, "agents: [{agent_type: a, llm_model_code: x, llm_id: 5}]\n")
-
-    assert files.problems() == ["agents.yaml:1:45: 'llm_id' is filled from 'llm_model_code' already"]
+    assert seed_files.problems() == ["llms.yaml:1:8: llms[0] has no 'model_code', which says which row it is"]
 
 
-def test_a_column_with_a_default_on_update_may_not_be_in_the_file(files):
-    files.file("agents", AGENTS, "agents: [{agent_type: a, updated_at: 2024-01-01}]\n")
+def test_a_column_may_not_be_filled_twice(seed_files):
+    seed_files.file("agents", AGENTS, "agents: [{agent_type: a, llm_model_code: x, llm_id: 5}]\n")
 
-    assert files.problems() == [
+    assert seed_files.problems() == ["agents.yaml:1:45: 'llm_id' is filled from 'llm_model_code' already"]
+
+
+def test_a_column_with_a_default_on_update_may_not_be_in_the_file(seed_files):
+    seed_files.file("agents", AGENTS, "agents: [{agent_type: a, updated_at: 2024-01-01}]\n")
+
+    assert seed_files.problems() == [
         "agents.yaml:1:26: 'updated_at' gets its default on update, so the file must not set it"
     ]
 
 
-def test_a_missing_schema_is_named(files):
-    files.yaml("llms", "llms: []\n")
+def test_a_missing_schema_is_named(seed_files):
+    seed_files.yaml("llms", "llms: []\n")
 
-    assert files.problems() == ["llms.yaml: there is no llms.schema.json beside it"]
+    assert seed_files.problems() == ["llms.yaml: there is no llms.schema.json beside it"]
 
 
 @pytest.mark.parametrize("schema", [None, "{}"])
-def test_what_to_do_about_a_schema_is_said_without_our_docs(files, schema):
-    files.yaml("llms", "llms: []\n")
+def test_what_to_do_about_a_schema_is_said_without_our_docs(seed_files, schema):
+    seed_files.yaml("llms", "llms: []\n")
     if schema:
-        (files.directory / "llms.schema.json").write_text(schema, encoding="utf-8")
+        (seed_files.directory / "llms.schema.json").write_text(schema, encoding="utf-8")
 
-    (problem,) = files.refusal().problems
+    (problem,) = seed_files.refusal().problems
 
     assert "docs/" not in problem.hint
     assert "x-sqlmigrate" in problem.hint
 
 
-def test_problems_of_the_schema_and_of_the_file_are_reported_together(files):
-    files.schema("llms", None)
-    files.yaml("llms", "llms: []\nllms: []\n")
+def test_problems_of_the_schema_and_of_the_file_are_reported_together(seed_files):
+    seed_files.schema("llms", None)
+    seed_files.yaml("llms", "llms: []\nllms: []\n")
 
-    assert len(files.problems()) == 2
+    assert len(seed_files.problems()) == 2
 
 
 @pytest.mark.parametrize(
@@ -280,19 +276,19 @@ def test_problems_of_the_schema_and_of_the_file_are_reported_together(files):
         ),
     ],
 )
-def test_a_schema_that_cannot_be_used_is_refused(files, text, problem):
-    (files.directory / "llms.schema.json").write_text(text, encoding="utf-8")
-    files.yaml("llms", "llms: []\n")
+def test_a_schema_that_cannot_be_used_is_refused(seed_files, text, problem):
+    (seed_files.directory / "llms.schema.json").write_text(text, encoding="utf-8")
+    seed_files.yaml("llms", "llms: []\n")
 
-    [found] = files.problems()
+    [found] = seed_files.problems()
 
     assert found.startswith(problem)
 
 
-def test_a_reference_inside_the_schema_that_leads_nowhere_is_refused(files):
-    files.file("llms", LLMS, "llms: [{model_code: a}]\n", properties={"llms": {"$ref": "#/$defs/none"}})
+def test_a_reference_inside_the_schema_that_leads_nowhere_is_refused(seed_files):
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n", properties={"llms": {"$ref": "#/$defs/none"}})
 
-    assert files.problems() == ["llms.schema.json:4:15: $ref '#/$defs/none' leads nowhere in the schema"]
+    assert seed_files.problems() == ["llms.schema.json:4:15: $ref '#/$defs/none' leads nowhere in the schema"]
 
 
 @pytest.mark.parametrize(
@@ -312,22 +308,22 @@ def test_a_reference_inside_the_schema_that_leads_nowhere_is_refused(files):
         ({"default_on_update": ["model_code"]}, "default_on_update: column 'model_code' gets its value from the file"),
     ],
 )
-def test_a_mapping_that_cannot_be_used_is_refused_with_its_place(files, change, problem):
-    files.file("llms", LLMS | change, "llms: []\n")
+def test_a_mapping_that_cannot_be_used_is_refused_with_its_place(seed_files, change, problem):
+    seed_files.file("llms", LLMS | change, "llms: []\n")
 
-    [found] = files.problems()
+    [found] = seed_files.problems()
 
     assert problem in found
     assert found.startswith("llms.schema.json:")
 
 
-def test_a_mapping_may_not_name_keys_that_no_row_can_have(files):
+def test_a_mapping_may_not_name_keys_that_no_row_can_have(seed_files):
     rules = {"properties": {"llms": {"items": {"$ref": "#/$defs/llm"}}}}
     rules["$defs"] = {"llm": {"additionalProperties": False, "properties": {"model_code": {}, "status": {}}}}
     mapping = {**LLMS, "conflict": ["code"], "columns": {"state": {"from": "stat"}}}
-    files.file("llms", mapping, "llms: []\n", **rules)
+    seed_files.file("llms", mapping, "llms: []\n", **rules)
 
-    found = [problem.partition(": ")[2] for problem in files.problems()]
+    found = [problem.partition(": ")[2] for problem in seed_files.problems()]
 
     assert found == ["'stat' is no property of the rows in 'llms'", "'code' is no property of the rows in 'llms'"]
 
@@ -366,25 +362,25 @@ LIST = {"list": "rows", "table": "public.t", "conflict": ["code"]}
         ({"properties": {"rows": {"items": {"not": {"properties": {"code": {"pattern": "^(a|aa)+$"}}}}}}}, "too long"),
     ],
 )
-def test_a_schema_that_would_run_for_ever_is_refused_within_a_second(files, rules, message):
-    files.file("t", LIST, f"rows:\n- {{code: {'a' * 200}b}}\n- {{code: {'a' * 300}b}}\n", **rules)
+def test_a_schema_that_would_run_for_ever_is_refused_within_a_second(seed_files, rules, message):
+    seed_files.file("t", LIST, f"rows:\n- {{code: {'a' * 200}b}}\n- {{code: {'a' * 300}b}}\n", **rules)
     began = time.monotonic()
 
     if message is None:
-        files.load()
+        seed_files.load()
     else:
-        [found] = files.problems()
+        [found] = seed_files.problems()
         assert found.startswith("t.schema.json")
         assert message in found
 
     assert time.monotonic() - began < 5  # a second on a machine that does nothing else
 
 
-def test_a_pattern_that_is_slow_says_where_it_stands(files):
+def test_a_pattern_that_is_slow_says_where_it_stands(seed_files):
     rules = {"properties": {"rows": {"items": {"properties": {"code": {"pattern": "^(a|aa)+$"}}}}}}
-    files.file("t", LIST, f"rows:\n- {{code: {'a' * 200}b}}\n", **rules)
+    seed_files.file("t", LIST, f"rows:\n- {{code: {'a' * 200}b}}\n", **rules)
 
-    [found] = files.problems()
+    [found] = seed_files.problems()
 
     assert found == (
         "t.schema.json:7:24: the pattern '^(a|aa)+$' takes too long on "
@@ -438,18 +434,18 @@ def test_many_rows_do_not_use_up_the_time_of_a_pattern():
         ("2", "3", False),
     ],
 )
-def test_multiples_are_those_of_the_numbers_as_they_are_written(files, step, value, fits):
+def test_multiples_are_those_of_the_numbers_as_they_are_written(seed_files, step, value, fits):
     rules = {
         "properties": {
             "rows": {"items": {"properties": {"n": {"multipleOf": float(step) if "." in step else int(step)}}}}
         }
     }
-    files.file("t", LIST, f"rows:\n- {{code: a, n: {value}}}\n", **rules)
+    seed_files.file("t", LIST, f"rows:\n- {{code: a, n: {value}}}\n", **rules)
 
     if fits:
-        files.load()
+        seed_files.load()
     else:
-        assert "is not a multiple of" in files.problems()[0]
+        assert "is not a multiple of" in seed_files.problems()[0]
 
 
 @pytest.mark.parametrize(
@@ -462,23 +458,23 @@ def test_multiples_are_those_of_the_numbers_as_they_are_written(files, step, val
         ("'1', 1", True),
     ],
 )
-def test_items_are_unique_as_json_schema_compares_them(files, items, unique):
+def test_items_are_unique_as_json_schema_compares_them(seed_files, items, unique):
     rules = {"properties": {"rows": {"items": {"properties": {"list": {"uniqueItems": True}}}}}}
-    files.file("t", LIST, f"rows:\n- {{code: a, list: [{items}]}}\n", **rules)
+    seed_files.file("t", LIST, f"rows:\n- {{code: a, list: [{items}]}}\n", **rules)
 
     if unique:
-        files.load()
+        seed_files.load()
     else:
-        assert "has non-unique elements" in files.problems()[0]
+        assert "has non-unique elements" in seed_files.problems()[0]
 
 
-def test_a_file_with_very_many_problems_shows_the_first(files):
+def test_a_file_with_very_many_problems_shows_the_first(seed_files):
     rules = {"properties": {"rows": {"items": {"properties": {"code": {"type": "integer"}}}}}}
     rows = "".join(f"- {{code: a{number}}}\n" for number in range(20_000))
-    files.file("t", LIST, f"rows:\n{rows}", **rules)
+    seed_files.file("t", LIST, f"rows:\n{rows}", **rules)
     began = time.monotonic()
 
-    found = files.problems()
+    found = seed_files.problems()
 
     assert len(found) == 201
     assert found[-1] == "t.yaml: there are more problems than these"
