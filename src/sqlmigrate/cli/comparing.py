@@ -81,10 +81,9 @@ class Check:
         try:
             self._last = compared(self._app, self._conninfo, self._found)
         except Error as error:
-            error.message = f"{len(result.ran)} applied, but the comparison afterwards failed: {error.message}"
-            if isinstance(error, ExecutionError):
-                error.done = tuple(ran.migration_id for ran in result.ran)
-            raise
+            message = f"{len(result.ran)} applied, but the comparison afterwards failed: {error.message}"
+            done = tuple(ran.migration_id for ran in result.ran) if isinstance(error, ExecutionError) else error.done
+            raise error.replaced(message=message, done=done) from None
         return {"drift": {"when": "after", **as_json(self._last)}}
 
     def end(self) -> None:
@@ -97,7 +96,7 @@ class Check:
 
 
 def as_json(made: Drift) -> dict[str, Any]:
-    """Give it as plain values."""
+    """Return it as plain values."""
     return {
         "drift": bool(made.changes),
         "changes": changes_as_json(made.changes),

@@ -85,7 +85,15 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
     trips = _trips(question, shadow, options, observer)
     with ExitStack() as stack:
-        reviewer = _Reviewer(question, shadow, options, observer, linted.findings, trips, stack)
+        reviewer = _Reviewer(
+            question=question,
+            shadow=shadow,
+            options=options,
+            observer=observer,
+            findings=linted.findings,
+            proofs=trips,
+            stack=stack,
+        )
         names = _announced("review", [item.migration_id for item in question.wanted], observer)
         found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
         notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
@@ -107,16 +115,16 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
     target = question.target
     touched = {name for item in found for name in _tables(item)}
     return model.Report(
-        model.worst(tuple(item.verdict for item in found)),
-        assemble.headline(found),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
-        found,
-        statistics.relevant(target, touched) if target else None,
-        (*question.notes, *shadow.notes),
-        tuple(_not_checked(question, shadow, linted, found)),
-        _settings(question, shadow),
-        shadow.isolation,
+        verdict=model.worst(tuple(item.verdict for item in found)),
+        headline=assemble.headline(found),
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
+        migrations=found,
+        target=statistics.relevant(target, touched) if target else None,
+        notes=(*question.notes, *shadow.notes),
+        not_checked=tuple(_not_checked(question, shadow, linted, found)),
+        settings=_settings(question, shadow),
+        isolation=shadow.isolation,
     )
 
 
@@ -126,7 +134,7 @@ def _settings(question: Question, shadow: Shadow) -> model.Settings:
 
 
 def _tables(item: model.Migration) -> Iterable[str]:
-    """Give the tables that a migration locks, in either direction."""
+    """Yield the tables that a migration locks, in either direction."""
     for direction in (item.apply, item.rollback):
         yield from (hold.lock.name for hold in direction.holds) if direction else ()
 
@@ -169,7 +177,7 @@ def _announced(operation: str, names: Sequence[str], observer: Observer) -> Iter
 
 
 def _trips(question: Question, shadow: Shadow, options: Options, observer: Observer) -> dict[str, Proof]:
-    """Give the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
+    """Return the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
     samples, _ = find_samples(question.migrations)
     known, missing = {}, []
     for migration in question.wanted:
@@ -190,7 +198,7 @@ def _trips(question: Question, shadow: Shadow, options: Options, observer: Obser
 
 
 def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
-    """Give the recorded proof of a pair if it is a good one of these very files, made under these settings."""
+    """Return the recorded proof of a pair if it is a good one of these very files, made under these settings."""
     try:
         notes = proofs.require(migrations, [migration], major=shadow.major)
     except Error:  # also of a file that cannot be read as a proof
@@ -235,7 +243,7 @@ class _Reviewer:
     info: ServerInfo = field(init=False)
 
     def reviewed(self) -> Iterable[model.Migration]:
-        """Give the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
+        """Yield the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
         ground = Ground(self.shadow, self.stack)
         runner = Runner(self.shadow, self.options)
         if self.question.base is not None:
@@ -258,26 +266,26 @@ class _Reviewer:
         try:
             found = self._one(migration, ground)
         except ScriptError as error:  # it is this migration's verdict, like a mistake of ours
-            found = assemble.stopped(migration, str(error))
+            found = assemble.failed(migration, str(error))
             runner.replay(migration, ground)
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
             bug = as_bug(error)
             self.observer(BugMet(migration.migration_id, bug.report))
-            found = assemble.stopped(migration, bug.message, bug=bug.message)
+            found = assemble.failed(migration, bug.message, bug=bug.message)
             runner.replay(migration, ground)
         notes = [f"tried without {item.migration_id}, which could not be applied before it" for item in left_out]
         return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))
 
     def _applied(self) -> list[Migration]:
-        """Give what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
+        """Return what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
         if self.question.base is not None or self.question.applied is None:
             return []
         return [self.question.migrations.named(name) for name in self.question.applied]
 
     def _pending(self) -> list[Migration]:
-        """Give what comes up to the last wanted one and is not applied."""
+        """Return what comes up to the last wanted one and is not applied."""
         ordered = self.question.migrations.ordered
         wanted = {item.migration_id for item in self.question.wanted}
         last = max((at for at, item in enumerate(ordered) if item.migration_id in wanted), default=-1)
@@ -301,15 +309,15 @@ class _Reviewer:
         proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
         late = self._out_of_order(migration)
         return model.Migration(
-            migration.migration_id,
-            up,
-            down,
-            proof,
-            tuple(as_json(changes)),
-            tuple(as_text(changes)),
-            migration.depends,
-            late,
-            assemble.verdict(up, down, proof, late),
+            migration_id=migration.migration_id,
+            apply=up,
+            rollback=down,
+            proof=proof,
+            changes=tuple(as_json(changes)),
+            change_lines=tuple(as_text(changes)),
+            depends=migration.depends,
+            out_of_order=late,
+            verdict=assemble.verdict(up, down, proof, late),
             notes=(
                 *((_ELSEWHERE,) if elsewhere else ()),
                 *(note for script in migration.scripts() for note in asks_where(script)),
@@ -339,7 +347,7 @@ class _Reviewer:
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
         context = Context(traced, role, self.question.api_roles)
-        advice = Advice(self.shadow, base, script_run, self.options, self.info)
+        advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)
 

@@ -45,7 +45,7 @@ class Runner:
 
     def advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         """Apply a script that leaves nothing where it fails, to the ground itself."""
-        with ground.alone(cluster=cluster), session(ground.database.conninfo) as connection:
+        with ground.exclusive(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration.forward())
             except Error as error:  # of a script in a transaction nothing is left
@@ -65,9 +65,8 @@ class Runner:
         try:
             self.run(connection, script_run)
         except Error as error:
-            if script_run.operation == "samples":
-                explain_rights(error)
-            return Failure(step or script_run.operation, error)
+            named = step or script_run.operation
+            return Failure(named, explain_rights(error) if script_run.operation == "samples" else error)
         return None
 
     def run(self, connection: Connection, script_run: ScriptRun) -> None:
@@ -81,7 +80,7 @@ class Runner:
         )
 
     def probed(self, connection: Connection) -> ServerInfo:
-        """Give what the shadow's server is, asked once."""
+        """Return what the shadow's server is, asked once."""
         if self.info is None:
             self.info = probe(connection)
         return self.info

@@ -19,7 +19,7 @@ from sqlmigrate.shadow import adopted, dumps, roles, tablespaces
 from sqlmigrate.shadow.databases import APPLICATION, FIRST_WITH_LOGIN_TRIGGERS, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
 from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_settings
-from sqlmigrate.sql.statement.needs import cluster_wide, needs
+from sqlmigrate.sql.statement.needs import cluster_wide, needs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -96,12 +96,12 @@ class Shadow:
         """
         return self._databases.made(source.name)
 
-    def alone(self, database: ShadowDatabase) -> AbstractContextManager[None]:
+    def exclusive(self, database: ShadowDatabase) -> AbstractContextManager[None]:
         """Let only this database keep roles from being dropped in a block, as if it were the only one of its server.
 
         That is for a private server; of others, the roles are not ours to drop.
         """
-        return self._databases.alone(database) if self.private else nullcontext()
+        return self._databases.exclusive(database) if self.private else nullcontext()
 
     def drop_roles(self, names: Iterable[str]) -> None:
         """Drop roles that scripts have left, given by their quoted names; those that something needs stay."""
@@ -123,7 +123,7 @@ class Shadow:
         On a private server this is done with the roles that the dump names, so that every object gets the owner that
         it has in the target. Raises ServerError, by their names, where extensions or roles are missing.
         """
-        named = needs([dump])
+        named = needs_of([dump])
         if self.private:
             roles.adopt_dumped(self._session, self._wanted, named.roles)
         elif missing := self.missing_roles(named.roles):
