@@ -10,19 +10,14 @@ from pathlib import Path
 import pytest
 
 from fixtures.postgres import MEMORY, Database
-from fixtures.project import Project as MigrationFiles
+from fixtures.project import Project as OurProject
 from sqlmigrate import server
 from sqlmigrate.server import Binaries
 from support.command import Call, Outcome, call
 
 
-class Project(MigrationFiles):
+class Project(OurProject):
     """A project that is the working directory of the test."""
-
-    def tables(self, *names: str) -> None:
-        """Write one migration for each name: it makes that table."""
-        for name in names:
-            self.migration(name, f'CREATE TABLE "{name}" ();\n', rollback=f'DROP TABLE "{name}";\n')
 
     def config(self, text: str, name: str = "sqlmigrate.toml") -> Path:
         path = self.root / name

@@ -20,13 +20,8 @@ from sqlmigrate.errors import (
     UsageError,
 )
 from sqlmigrate.events import Notice
-from support.api import ran, shop_in, states, steps
+from support.api import ran, states, steps
 from support.sessions import is_there
-
-
-@pytest.fixture
-def shop(project):
-    return shop_in(project)
 
 
 @pytest.mark.parametrize("form", ["url", "conninfo", "dialect"])

@@ -23,21 +23,11 @@ from sqlmigrate.errors import (
     UsageError,
 )
 from sqlmigrate.events import Notice, RowsReturned, ScriptStarted
-from support.api import colours_in, ran, shop_in, states
+from support.api import ran, states
 from support.sessions import is_there
 from support.waiting import wait_until
 
 SECRET = "hunter2secret"
-
-
-@pytest.fixture
-def shop(project):
-    return shop_in(project)
-
-
-@pytest.fixture
-def colours(tmp_path):
-    return colours_in(tmp_path)
 
 
 def test_a_script_that_fails_leaves_what_ran_before_it(database, shop, conn):

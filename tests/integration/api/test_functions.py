@@ -13,7 +13,7 @@ from sqlmigrate import api
 from sqlmigrate.errors import Error, ExecutionError, MigrationsError, UsageError
 from sqlmigrate.events import ScriptFinished, ScriptStarted
 from sqlmigrate.server import find_program
-from support.api import colours_in, ran, shop_in, states, steps
+from support.api import ran, states, steps
 from support.command import program
 from support.sessions import is_there
 
@@ -21,16 +21,6 @@ RECORDED = """
 SELECT migration_id, seq, marked, checksum, sha256, script, rollback_checksum, rollback_script
 FROM sqlmigrate._yoyo_migration JOIN sqlmigrate.applied USING (migration_hash) ORDER BY seq
 """
-
-
-@pytest.fixture
-def shop(project):
-    return shop_in(project)
-
-
-@pytest.fixture
-def colours(tmp_path):
-    return colours_in(tmp_path)
 
 
 @pytest.fixture
@@ -112,7 +102,7 @@ def test_a_plan_is_what_apply_runs_and_nothing_is_written(database, shop):
 
     assert database.dump() == before
     assert (plan.operation, steps(plan)) == ("apply", ["1_a", "2_b"])
-    assert plan.steps[0].script.text == "CREATE TABLE a ();\n"
+    assert plan.steps[0].script.text == 'CREATE TABLE "a" ();\n'
     assert ran(api.apply(database.url, shop.directory, to="2_b")) == steps(plan)
 
 

@@ -9,12 +9,6 @@ from sqlmigrate import api
 from sqlmigrate.errors import (
     SeedError,
 )
-from support.api import colours_in
-
-
-@pytest.fixture
-def colours(tmp_path):
-    return colours_in(tmp_path)
 
 
 def test_seeding_says_what_it_wrote_and_writes_nothing_the_second_time(database, colours, conn):
