@@ -14,7 +14,7 @@ from sqlmigrate.errors import ServerError
 from sqlmigrate.server import Binaries, find_binaries
 
 # what others import comes first, for its asserts to be rewritten
-FIXTURES = ("postgres", "catalog", "hostile", "project", "review", "runs", "seeds", "shadow")
+FIXTURES = ("postgres", "catalog", "command", "hostile", "project", "review", "runs", "seeds", "shadow")
 pytest_plugins = [f"fixtures.{name}" for name in FIXTURES]
 
 MAJOR_VARIABLE = "SQLMIGRATE_TEST_MAJOR"

@@ -13,7 +13,6 @@ from fixtures.postgres import MEMORY, Database
 from fixtures.project import Project as OurProject
 from sqlmigrate import server
 from sqlmigrate.server import Binaries
-from support.command import Call, Outcome, call
 
 
 class Project(OurProject):
@@ -43,16 +42,6 @@ def pairs(project: Project) -> Callable[..., None]:
             project.migration(migration_id, script, rollback=rollback)
 
     return write
-
-
-@pytest.fixture
-def sqlmigrate(capfd: pytest.CaptureFixture[str]) -> Call:
-    """Call the command line in this process: `sqlmigrate("apply", "--steps", "1")`."""
-
-    def run(*arguments: str | Path) -> Outcome:
-        return call(arguments, capfd.readouterr)
-
-    return run
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def sqlmigrate(clean_environment: None, binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+def command_in_copy(clean_environment: None, binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """Run the command in a copy of the repository's own project, on a private server of its own; gives its JSON."""
     folder = tmp_path_factory.mktemp("smoke")
     for name in ("sql", "data"):
@@ -42,34 +42,34 @@ def states(document: Any) -> dict[str, str]:
     return {item["migration_id"]: item["state"] for item in document["migrations"]}
 
 
-def test_the_change_is_applied_seeded_seen_and_taken_back(sqlmigrate):
-    assert states(sqlmigrate("status")) == dict.fromkeys(IDS, "pending")
-    sqlmigrate("status", "--check", status=3)
+def test_the_change_is_applied_seeded_seen_and_taken_back(command_in_copy):
+    assert states(command_in_copy("status")) == dict.fromkeys(IDS, "pending")
+    command_in_copy("status", "--check", status=3)
 
-    sqlmigrate("apply")
-    assert states(sqlmigrate("status", "--check")) == dict.fromkeys(IDS, "applied")
+    command_in_copy("apply")
+    assert states(command_in_copy("status", "--check")) == dict.fromkeys(IDS, "applied")
 
-    sqlmigrate("seed")
-    sqlmigrate("seed")
+    command_in_copy("seed")
+    command_in_copy("seed")
 
-    sqlmigrate("rollback", status=2)
-    sqlmigrate("rollback", "--yes")
-    assert states(sqlmigrate("status")) == dict(zip(IDS, ["applied", "pending"], strict=True))
+    command_in_copy("rollback", status=2)
+    command_in_copy("rollback", "--yes")
+    assert states(command_in_copy("status")) == dict(zip(IDS, ["applied", "pending"], strict=True))
 
-    sqlmigrate("apply")
-    sqlmigrate("rollback", "--all", "--yes")
-    assert states(sqlmigrate("status")) == dict.fromkeys(IDS, "pending")
+    command_in_copy("apply")
+    command_in_copy("rollback", "--all", "--yes")
+    assert states(command_in_copy("status")) == dict.fromkeys(IDS, "pending")
 
 
-def test_a_failing_script_changes_nothing(sqlmigrate, tmp_path):
+def test_a_failing_script_changes_nothing(command_in_copy, tmp_path):
     tmp_path.joinpath("1.sql").write_text("CREATE TABLE public.half_done ();\nSELECT nonsense;\n")
 
-    document = sqlmigrate("apply", "--migrations", str(tmp_path), status=1)
+    document = command_in_copy("apply", "--migrations", str(tmp_path), status=1)
 
     assert document["error"]["place"]["line"] == 2
-    assert sqlmigrate("status", "--migrations", str(tmp_path))["migrations"][0]["state"] == "pending"
+    assert command_in_copy("status", "--migrations", str(tmp_path))["migrations"][0]["state"] == "pending"
 
 
-def test_the_files_are_found_to_be_right_without_a_database(sqlmigrate):
-    sqlmigrate("validate")
-    sqlmigrate("seed", "check")
+def test_the_files_are_found_to_be_right_without_a_database(command_in_copy):
+    command_in_copy("validate")
+    command_in_copy("seed", "check")

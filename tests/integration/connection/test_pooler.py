@@ -65,7 +65,7 @@ def bouncer(pgbouncer, database, request) -> Iterator[Pooler]:
 
 
 @pytest.fixture
-def runner(bouncer, database, tmp_path) -> Runner:
+def pooled_runner(bouncer, database, tmp_path) -> Runner:
     """An empty folder of migrations, run through the pooler."""
     directory = tmp_path / "sql"
     directory.mkdir()
@@ -84,47 +84,52 @@ def command(name: str, runner: Runner, *more: str) -> tuple[str | Path, ...]:
 
 
 @in_transaction_mode
-def test_transaction_mode_is_refused_before_anything_is_written(runner, conn):
-    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+def test_transaction_mode_is_refused_before_anything_is_written(pooled_runner, conn):
+    pooled_runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
     with pytest.raises(ConnectionFailed, match="pooler in transaction mode") as caught:
-        runner.apply()
+        pooled_runner.apply()
 
     assert "session mode" in str(caught.value.hint)
     assert not is_there(conn, "a")
     assert not is_there(conn, "sqlmigrate.meta")
-    assert changed_in_the_pool(conn, runner.conninfo) == []
+    assert changed_in_the_pool(conn, pooled_runner.conninfo) == []
     assert conn.execute(ADVISORY).fetchone() == (0,)
 
 
 @in_transaction_mode
-def test_transaction_mode_is_refused_by_everything_that_writes(runner, conn, database):
-    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
-    runner.write("b", "CREATE TABLE b ();", "DROP TABLE b;")
-    Runner(database.conninfo, runner.directory).apply(to="a")
-    for run in (runner.apply, runner.rollback, lambda: runner.mark("b"), lambda: runner.unmark("a")):
+def test_transaction_mode_is_refused_by_everything_that_writes(pooled_runner, conn, database):
+    pooled_runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    pooled_runner.write("b", "CREATE TABLE b ();", "DROP TABLE b;")
+    Runner(database.conninfo, pooled_runner.directory).apply(to="a")
+    for run in (
+        pooled_runner.apply,
+        pooled_runner.rollback,
+        lambda: pooled_runner.mark("b"),
+        lambda: pooled_runner.unmark("a"),
+    ):
         with pytest.raises(ConnectionFailed, match="pooler in transaction mode"):
             run()
 
-    assert runner.applied() == ["a"]
+    assert pooled_runner.applied() == ["a"]
     assert [is_there(conn, name) for name in ("a", "b")] == [True, False]
-    assert changed_in_the_pool(conn, runner.conninfo) == []
+    assert changed_in_the_pool(conn, pooled_runner.conninfo) == []
     assert conn.execute(ADVISORY).fetchone() == (0,)
 
 
 @in_transaction_mode
-def test_what_only_reads_works_in_transaction_mode(runner, conn):
-    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
-    status, dry_run = program(*command("status", runner)), program(*command("apply", runner, "--dry-run"))
+def test_what_only_reads_works_in_transaction_mode(pooled_runner, conn):
+    pooled_runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    status, dry_run = program(*command("status", pooled_runner)), program(*command("apply", pooled_runner, "--dry-run"))
 
     assert status.status == dry_run.status == 0
     assert "would apply a" in dry_run.stdout
-    assert changed_in_the_pool(conn, runner.conninfo) == []
+    assert changed_in_the_pool(conn, pooled_runner.conninfo) == []
 
 
 @in_transaction_mode
-def test_the_command_names_the_way_out_of_transaction_mode(runner):
-    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
-    outcome = program(*command("apply", runner))
+def test_the_command_names_the_way_out_of_transaction_mode(pooled_runner):
+    pooled_runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    outcome = program(*command("apply", pooled_runner))
 
     assert outcome.status == 1
     assert "what to do: connect to PostgreSQL itself or to the pooler's session mode" in outcome.stderr
@@ -208,40 +213,40 @@ def test_a_setting_that_does_not_come_back_is_a_refusal_and_goes(database):
 
 
 @in_transaction_mode
-def test_what_reads_leaves_no_setting_in_the_pool(runner, conn, database):
-    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
-    Runner(database.conninfo, runner.directory).apply()
-    runner.write("b", "CREATE TABLE b ();", "DROP TABLE b;")
+def test_what_reads_leaves_no_setting_in_the_pool(pooled_runner, conn, database):
+    pooled_runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    Runner(database.conninfo, pooled_runner.directory).apply()
+    pooled_runner.write("b", "CREATE TABLE b ();", "DROP TABLE b;")
     for name, *more in (("status",), ("plan",), ("history",), ("apply", "--dry-run"), ("rollback", "--dry-run")):
-        outcome = program(*command(name, runner, *more))
+        outcome = program(*command(name, pooled_runner, *more))
         assert outcome.status == 0, outcome
-        assert changed_in_the_pool(conn, runner.conninfo) == [], name
-    for outcome in (program("stats", "-d", runner.conninfo), program(*command("drift", runner))):
+        assert changed_in_the_pool(conn, pooled_runner.conninfo) == [], name
+    for outcome in (program("stats", "-d", pooled_runner.conninfo), program(*command("drift", pooled_runner))):
         assert outcome.status == 0, outcome
-    assert changed_in_the_pool(conn, runner.conninfo) == []
+    assert changed_in_the_pool(conn, pooled_runner.conninfo) == []
 
 
 @in_session_mode
-def test_session_mode_works_with_a_note(runner, conn):
-    runner.write("a", "CREATE TABLE a (n integer);", "DROP TABLE a;")
-    runner.write("b", "-- transactional: false\nCREATE INDEX CONCURRENTLY a_n ON a (n);", "DROP INDEX a_n;")
-    applied = program(*command("apply", runner))
+def test_session_mode_works_with_a_note(pooled_runner, conn):
+    pooled_runner.write("a", "CREATE TABLE a (n integer);", "DROP TABLE a;")
+    pooled_runner.write("b", "-- transactional: false\nCREATE INDEX CONCURRENTLY a_n ON a (n);", "DROP INDEX a_n;")
+    applied = program(*command("apply", pooled_runner))
 
     assert applied.status == 0
     assert NOTE in applied.stderr
-    assert runner.applied() == ["a", "b"]
-    undone = program(*command("rollback", runner, "--all", "--yes"))
+    assert pooled_runner.applied() == ["a", "b"]
+    undone = program(*command("rollback", pooled_runner, "--all", "--yes"))
     assert undone.status == 0
     assert NOTE in undone.stderr
     assert not is_there(conn, "a")
 
 
 @in_session_mode
-def test_nothing_is_left_in_a_pool_in_session_mode(runner, conn):
-    runner.write("a", "SET lock_timeout TO '7s'; SELECT pg_advisory_lock(1); CREATE TABLE a ();")
-    assert ids(runner.apply()) == ["a"]
+def test_nothing_is_left_in_a_pool_in_session_mode(pooled_runner, conn):
+    pooled_runner.write("a", "SET lock_timeout TO '7s'; SELECT pg_advisory_lock(1); CREATE TABLE a ();")
+    assert ids(pooled_runner.apply()) == ["a"]
 
-    assert changed_in_the_pool(conn, runner.conninfo) == []
+    assert changed_in_the_pool(conn, pooled_runner.conninfo) == []
     assert conn.execute(ADVISORY).fetchone() == (0,)
 
 
@@ -288,20 +293,20 @@ def test_a_lock_that_a_killed_client_has_left_in_a_pool_says_how_it_comes_free(
 
 
 @in_session_mode
-def test_a_run_through_the_pooler_waits_for_a_direct_one(runner, conn, database):
-    runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
-    with beside(Runner(database.conninfo, runner.directory).apply) as [direct]:
+def test_a_run_through_the_pooler_waits_for_a_direct_one(pooled_runner, conn, database):
+    pooled_runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
+    with beside(Runner(database.conninfo, pooled_runner.directory).apply) as [direct]:
         wait_for_sleep(conn)
-        assert ids(runner.apply()) == []
+        assert ids(pooled_runner.apply()) == []
         assert ids(direct.result(20)) == ["a"]
 
-    assert runner.told(WaitingForRunLock)
+    assert pooled_runner.told(WaitingForRunLock)
 
 
 @in_session_mode
-def test_ctrl_c_reaches_the_server_through_the_pooler(runner, conn):
-    runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(60);")
-    with started(*command("apply", runner)) as process:
+def test_ctrl_c_reaches_the_server_through_the_pooler(pooled_runner, conn):
+    pooled_runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(60);")
+    with started(*command("apply", pooled_runner)) as process:
         wait_for_sleep(conn)
         process.send_signal(signal.SIGINT)
         outcome = ended(process)
@@ -312,17 +317,17 @@ def test_ctrl_c_reaches_the_server_through_the_pooler(runner, conn):
 
 
 @in_session_mode
-def test_kill_9_leaves_no_lock_in_the_pool(runner, conn):
-    runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(60) FROM pg_class WHERE relname = 'b';")
+def test_kill_9_leaves_no_lock_in_the_pool(pooled_runner, conn):
+    pooled_runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(60) FROM pg_class WHERE relname = 'b';")
     conn.execute("CREATE TABLE b ()")
-    with started(*command("apply", runner)) as process:
+    with started(*command("apply", pooled_runner)) as process:
         wait_for_sleep(conn)
         process.kill()
         process.wait()
         wait_until(lambda: conn.execute(ADVISORY).fetchone() == (0,), timeout=3)
 
     conn.execute("DROP TABLE b")
-    assert ids(runner.apply()) == ["a"]
+    assert ids(pooled_runner.apply()) == ["a"]
 
 
 def test_no_note_without_a_pooler(database, tmp_path):

@@ -43,15 +43,15 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def proxy(database) -> Iterator[Proxy]:
+def tcp_proxy(database) -> Iterator[Proxy]:
     with Proxy(database.server.host, database.server.port, tcp=True) as made:
         yield made
 
 
 @pytest.fixture
-def far(database, proxy, tmp_path: Path) -> Runner:
+def far(database, tcp_proxy, tmp_path: Path) -> Runner:
     """An empty folder of migrations, run through the proxy."""
-    return Runner(make_conninfo(database.conninfo, host=proxy.host, port=proxy.port), tmp_path)
+    return Runner(make_conninfo(database.conninfo, host=tcp_proxy.host, port=tcp_proxy.port), tmp_path)
 
 
 def swallowed(far: Runner, proxy: Proxy, is_under_way: Callable[[], object]) -> ExecutionError:
@@ -64,32 +64,32 @@ def swallowed(far: Runner, proxy: Proxy, is_under_way: Callable[[], object]) -> 
     return caught.value
 
 
-def test_a_script_whose_server_is_silent_is_not_known(short, far, proxy, conn):
+def test_a_script_whose_server_is_silent_is_not_known(short, far, tcp_proxy, conn):
     far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(60);")
-    error = swallowed(far, proxy, lambda: wait_for_sleep(conn))
+    error = swallowed(far, tcp_proxy, lambda: wait_for_sleep(conn))
 
     assert "the server has not answered for 1 second" in str(error)
     assert NOT_KNOWN in str(error.hint)
     assert error.kept
 
 
-def test_a_statement_outside_a_transaction_is_looked_for_later(short, far, proxy, conn, database):
+def test_a_statement_outside_a_transaction_is_looked_for_later(short, far, tcp_proxy, conn, database):
     conn.execute("CREATE TABLE a (n integer)")
     far.write("a", "-- transactional: false\nCREATE INDEX CONCURRENTLY a_n ON a (n);")
     with database.connect(autocommit=False) as other:
         other.execute("LOCK TABLE a IN ROW EXCLUSIVE MODE")
-        error = swallowed(far, proxy, lambda: wait_for_query(conn, "CREATE INDEX CONCURRENTLY%"))
+        error = swallowed(far, tcp_proxy, lambda: wait_for_query(conn, "CREATE INDEX CONCURRENTLY%"))
 
     assert isinstance(error, HalfWayError)
     assert "`sqlmigrate status` tells" in str(error.hint)
 
 
-def test_a_commit_whose_server_is_silent_is_not_known(short, far, proxy, conn):
+def test_a_commit_whose_server_is_silent_is_not_known(short, far, tcp_proxy, conn):
     far.write("a", "CREATE TABLE a ();\nSELECT 1 AS one;")
 
     def swallow(event: object) -> None:
         if isinstance(event, RowsReturned):
-            proxy.swallow()
+            tcp_proxy.swallow()
 
     far.observe = swallow  # type: ignore[method-assign]
     with pytest.raises(ExecutionError) as caught:
@@ -99,13 +99,13 @@ def test_a_commit_whose_server_is_silent_is_not_known(short, far, proxy, conn):
     assert caught.value.kept
 
 
-def test_a_run_that_waits_for_the_run_lock_is_told(short, far, proxy, conn, monkeypatch):
+def test_a_run_that_waits_for_the_run_lock_is_told(short, far, tcp_proxy, conn, monkeypatch):
     monkeypatch.setattr("sqlmigrate.runlock.lock.SECONDS", 1.0)
     far.write("a", "CREATE TABLE a ();")
     conn.execute("SELECT pg_advisory_lock(%s)", [lock_key("sqlmigrate")])
     with beside(far.apply) as [run]:
         wait_until(lambda: far.told(WaitingForRunLock))
-        proxy.swallow()
+        tcp_proxy.swallow()
         with pytest.raises(ConnectionFailed, match="the server does not answer"):
             run.result(20)
 
@@ -132,12 +132,12 @@ def test_a_server_that_has_no_room_for_another_session_is_there_all_the_same(sho
         admin.execute("ALTER ROLE migrator CONNECTION LIMIT -1")
 
 
-def test_a_session_that_is_over_is_known_to_be_rolled_back(far, conn, proxy):
+def test_a_session_that_is_over_is_known_to_be_rolled_back(far, conn, tcp_proxy):
     """The connection is cut, the server can be asked: nothing is guessed."""
     far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(60);")
     with beside(far.apply) as [run]:
         wait_for_sleep(conn)
-        for session in list(proxy._sessions):
+        for session in list(tcp_proxy._sessions):
             session.client.shutdown(2)
         with pytest.raises(ExecutionError) as caught:
             run.result(20)
@@ -147,11 +147,11 @@ def test_a_session_that_is_over_is_known_to_be_rolled_back(far, conn, proxy):
     assert not is_there(conn, "a")
 
 
-def test_ctrl_c_does_not_wait_for_a_silent_server(far, proxy, conn):
+def test_ctrl_c_does_not_wait_for_a_silent_server(far, tcp_proxy, conn):
     far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(60);")
     with started("apply", "-d", far.conninfo, "-m", far.directory) as process:
         wait_for_sleep(conn)
-        proxy.swallow()
+        tcp_proxy.swallow()
         since = time.monotonic()
         process.send_signal(signal.SIGINT)
         outcome = ended(process)
@@ -161,9 +161,9 @@ def test_ctrl_c_does_not_wait_for_a_silent_server(far, proxy, conn):
     assert NOT_KNOWN in outcome.stderr
 
 
-def test_ctrl_c_between_two_statements_ends_the_transaction_or_says_that_it_is_not_known(database, proxy):
+def test_ctrl_c_between_two_statements_ends_the_transaction_or_says_that_it_is_not_known(database, tcp_proxy):
     """Where nothing is awaited, nothing is cancelled; the server must still confirm that the transaction is over."""
-    far = make_conninfo(database.conninfo, host=proxy.host, port=proxy.port)
+    far = make_conninfo(database.conninfo, host=tcp_proxy.host, port=tcp_proxy.port)
 
     def stop(before: Callable[[], Any]) -> None:
         before()
@@ -180,7 +180,7 @@ def test_ctrl_c_between_two_statements_ends_the_transaction_or_says_that_it_is_n
         return caught.value.left if isinstance(caught.value, Interrupted) else None
 
     assert left_by_ctrl_c(lambda: None) is None
-    assert left_by_ctrl_c(proxy.swallow) == silence.NOT_KNOWN
+    assert left_by_ctrl_c(tcp_proxy.swallow) == silence.NOT_KNOWN
 
 
 def test_a_session_with_a_deadline_ends_by_itself(database):

@@ -17,11 +17,6 @@ from support.sessions import is_there
 from support.stepwise import OUTSIDE
 
 
-@pytest.fixture(params=["", OUTSIDE], ids=["in a transaction", "outside"])
-def head(request):
-    return request.param
-
-
 def rows(conn):
     return conn.execute("SELECT * FROM t ORDER BY 1").fetchall()
 

@@ -11,11 +11,6 @@ from support.memory import memory
 from support.stepwise import OUTSIDE
 
 
-@pytest.fixture(params=["", OUTSIDE], ids=["in a transaction", "outside"])
-def head(request):
-    return request.param
-
-
 def test_the_first_rows_are_told_with_their_count_and_place(runner, head):
     runner.write("a", f"{head}CREATE TABLE t ();\n\n  SELECT n, n * 2 AS twice FROM generate_series(1, 5000) AS n;\n")
 

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
 from support.command import SECONDS, started
 from support.faults import EVERY, Trial, decisive_places, sample, try_each
-from support.proxy import BEFORE, Message, Proxy, Then
+from support.proxy import BEFORE, Message, Then
 from support.scenarios import FEW, SCENARIOS
 
 pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
-
-
-@pytest.fixture
-def trial(database, tmp_path, request) -> Iterator[Trial]:
-    """A scenario in the test's database, with a proxy in between."""
-    with Proxy(database.server.host, database.server.port) as proxy:
-        yield Trial(request.param, database.conninfo, proxy, tmp_path, database.connect())
 
 
 @pytest.mark.parametrize("trial", SCENARIOS if EVERY else FEW, indirect=True, ids=str)

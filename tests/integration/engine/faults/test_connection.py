@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from support.faults import EVERY, Trial, decisive_places, places, put, try_each
-from support.proxy import BEFORE, TO_CLIENT, TO_SERVER, Message, Proxy, Then
+from support.faults import EVERY, decisive_places, places, put, try_each
+from support.proxy import BEFORE, TO_CLIENT, TO_SERVER, Message, Then
 from support.scenarios import FREE, MANAGED, SCENARIOS
 
 pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
 
 DIRECTIONS = [TO_SERVER, TO_CLIENT]
-
-
-@pytest.fixture
-def trial(database, tmp_path, request) -> Iterator[Trial]:
-    """A scenario in the test's database, with a proxy in between."""
-    with Proxy(database.server.host, database.server.port) as proxy:
-        yield Trial(request.param, database.conninfo, proxy, tmp_path, database.connect())
 
 
 def cut(_: Message) -> Then:

@@ -60,34 +60,34 @@ def crashing(clean_environment, binaries) -> Iterator[Crashing]:
 
 
 @pytest.fixture
-def trial(crashing, tmp_path, request) -> Iterator[Trial]:
+def crash_trial(crashing, tmp_path, request) -> Iterator[Trial]:
     """A scenario on the server that can crash, with a proxy in between."""
     conninfo = crashing.server.conninfo("crash", "migrator")
     with Proxy(crashing.server.host, crashing.server.port) as proxy:
-        trial = Trial(request.param, conninfo, proxy, tmp_path, psycopg.connect(conninfo, autocommit=True))
-        yield trial
-        trial.admin.close()
+        crash_trial = Trial(request.param, conninfo, proxy, tmp_path, psycopg.connect(conninfo, autocommit=True))
+        yield crash_trial
+        crash_trial.admin.close()
 
 
-@pytest.mark.parametrize("trial", SCENARIOS if EVERY else FEW, indirect=True, ids=str)
-def test_a_crash_of_the_server_leaves_nothing_half_done(trial, crashing):
+@pytest.mark.parametrize("crash_trial", SCENARIOS if EVERY else FEW, indirect=True, ids=str)
+def test_a_crash_of_the_server_leaves_nothing_half_done(crash_trial, crashing):
     pids: list[int] = []
 
     def crash(_: Message) -> Then:
         pids.append(crashing.crash())
         return Then.CUT  # a session that the server has not taken yet would keep it from ending
 
-    def run(trial: Trial) -> Result | BaseException:
+    def run(crash_trial: Trial) -> Result | BaseException:
         crashes = len(pids)
-        told = trial.run()
+        told = crash_trial.run()
         wait_until(lambda: len(pids) > crashes)  # its last word may still be on its way
-        trial.admin.close()
+        crash_trial.admin.close()
         crashing.recover(pids[-1])
-        trial.admin = psycopg.connect(trial.conninfo, autocommit=True)
+        crash_trial.admin = psycopg.connect(crash_trial.conninfo, autocommit=True)
         return told
 
-    share = 0.4 if trial.scenario.parts else 1.0
-    chosen = [(item, BEFORE) for item in sample(trial.messages, share)]
-    faults = decisive_places(trial.messages) if EVERY else chosen
+    share = 0.4 if crash_trial.scenario.parts else 1.0
+    chosen = [(item, BEFORE) for item in sample(crash_trial.messages, share)]
+    faults = decisive_places(crash_trial.messages) if EVERY else chosen
 
-    assert try_each(trial, faults, crash, run) > 10
+    assert try_each(crash_trial, faults, crash, run) > 10

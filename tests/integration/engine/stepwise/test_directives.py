@@ -6,7 +6,6 @@ import pytest
 
 from sqlmigrate.errors import MigrationsError
 from support.runner import ids
-from support.stepwise import OUTSIDE
 
 SETTINGS = {
     "lock_timeout": ("250ms", "lock_timeout"),
@@ -16,11 +15,6 @@ SETTINGS = {
 }
 SHOWN = {"lock_timeout": "250ms", "statement_timeout": "7min", "search_path": "elsewhere, public", "role": "other_role"}
 DEFAULT = {"lock_timeout": "2s", "statement_timeout": "0", "search_path": '"$user", public', "role": "none"}
-
-
-@pytest.fixture(params=["", OUTSIDE], ids=["in a transaction", "outside"])
-def head(request):
-    return request.param
 
 
 @pytest.fixture
