@@ -125,7 +125,7 @@ def test_what_was_applied_stays_where_it_makes_drift(applied, sqlmigrate, projec
     assert sqlmigrate("status", "--json").document["summary"]["pending"] == 0
 
 
-def test_apply_without_drift_is_as_ever(applied, sqlmigrate, project):
+def test_apply_without_drift_works_as_always(applied, sqlmigrate, project):
     project.tables("0002.b")
 
     done = sqlmigrate("apply", "--check-drift")

@@ -160,7 +160,7 @@ def test_so_it_is_in_a_round_trip(three, project, sqlmigrate, monkeypatch):
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
-def test_of_older_migrations_without_undo_only_the_number_is_told(project, sqlmigrate):
+def test_of_older_migrations_without_undo_only_the_number_is_reported(project, sqlmigrate):
     for name in ("01", "02", "03"):
         project.migration(name, f"CREATE TABLE t{name} (id int);")
     project.migration("04", "CREATE TABLE t (id int);", rollback="DROP TABLE t;")
@@ -202,7 +202,7 @@ def test_what_depends_on_something_impossible_is_refused_alone(project, sqlmigra
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
-def test_a_rollback_script_of_nothing_is_told_and_stops_nobody(project, sqlmigrate):
+def test_a_rollback_script_of_nothing_is_reported_and_stops_nobody(project, sqlmigrate):
     project.tables("a")
     project.file("b.rollback.sql", "SELECT 1;")
     tried, reviewed = sqlmigrate("roundtrip"), sqlmigrate("review", "--embedded")

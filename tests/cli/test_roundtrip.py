@@ -177,7 +177,7 @@ def test_ids_and_all_exclude_each_other(project, sqlmigrate):
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
-def test_a_sample_of_no_migration_is_told(project, sqlmigrate):
+def test_a_sample_of_no_migration_is_reported(project, sqlmigrate):
     project.tables("a")
     path = project.file("samples/b.sql", "SELECT 1;")
 
@@ -259,7 +259,7 @@ def test_without_a_proof_nothing_is_applied(project, target, sqlmigrate):
         ("a.sql", "what comes before it has changed since"),
     ],
 )
-def test_a_stale_proof_is_none(project, target, sqlmigrate, proven, file, reason):
+def test_a_stale_proof_does_not_count(project, target, sqlmigrate, proven, file, reason):
     project.tables("a", "b")
     project.file("samples/b.sql", "SELECT 1;\n")
     proven()
@@ -274,7 +274,7 @@ def test_a_stale_proof_is_none(project, target, sqlmigrate, proven, file, reason
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
-def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate):
+def test_a_stale_proof_is_reported_when_the_pair_is_tried_again(project, sqlmigrate):
     project.tables("a", "b")
     assert sqlmigrate("roundtrip", "--write").status == 0
     assert "stale" not in sqlmigrate("roundtrip").stderr
@@ -288,7 +288,7 @@ def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate)
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
-def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate, proven):
+def test_a_round_trip_that_failed_is_not_a_proof(project, pairs, target, sqlmigrate, proven):
     pairs(a=("CREATE TABLE a ();", "SELECT 1;"))
     proven(3)
     result = sqlmigrate("apply", "--require-proof")
@@ -311,7 +311,7 @@ def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate
         ('{"version": 2}', "it has version 2, this is 1"),
     ],
 )
-def test_a_file_that_is_no_proof_is_placed(project, target, sqlmigrate, content, reason):
+def test_a_file_that_is_not_a_proof_is_placed(project, target, sqlmigrate, content, reason):
     project.tables("a")
     path = project.file("proofs/a.json", content)
     result = sqlmigrate("apply", "--require-proof")
@@ -320,7 +320,7 @@ def test_a_file_that_is_no_proof_is_placed(project, target, sqlmigrate, content,
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
-def test_a_file_that_is_no_proof_does_not_end_a_round_trip(project, sqlmigrate):
+def test_a_file_that_is_not_a_proof_does_not_end_a_round_trip(project, sqlmigrate):
     project.tables("a")
     path = project.file("proofs/a.json", "{}")
     result = sqlmigrate("roundtrip", "--json")
@@ -330,7 +330,7 @@ def test_a_file_that_is_no_proof_does_not_end_a_round_trip(project, sqlmigrate):
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
-def test_the_schema_of_before_is_compared_only_as_the_same_version_of_us_read_it(project, sqlmigrate):
+def test_an_earlier_schema_is_compared_only_if_the_same_version_of_the_tool_read_it(project, sqlmigrate):
     project.tables("a")
     assert sqlmigrate("roundtrip", "--write").status == 0
     path = project.directory / "proofs" / "a.json"
@@ -340,7 +340,7 @@ def test_the_schema_of_before_is_compared_only_as_the_same_version_of_us_read_it
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
-def test_a_failure_is_told_with_what_to_do(pairs, sqlmigrate):
+def test_a_failure_is_reported_with_what_to_do(pairs, sqlmigrate):
     pairs(a=("CREATE INDEX CONCURRENTLY i ON t (a);", "SELECT 1;"))
     result = sqlmigrate("roundtrip")
 

@@ -418,7 +418,7 @@ def test_an_error_in_a_directive_is_refused(ours, project_runner, database):
 
 
 @pytest.mark.parametrize("secret", ["hunter2-hunter2"])
-def test_no_password_is_told_where_a_url_does_not_fit(secret, database, plugins, monkeypatch):
+def test_no_password_is_reported_where_a_url_does_not_fit(secret, database, plugins, monkeypatch):
     monkeypatch.syspath_prepend(plugins)
     for rest in ("nothing?what=1", "nothing?host=/nowhere"):
         with pytest.raises((ConfigError, ConnectionFailed)) as caught:

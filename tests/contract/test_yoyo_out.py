@@ -216,7 +216,7 @@ def test_a_temporary_schema_on_the_search_path_is_refused(abc_runner, database):
         copy_back(abc_runner)
 
 
-def test_our_own_history_is_no_place_for_yoyo(abc_runner):
+def test_our_own_history_is_not_a_place_for_yoyo(abc_runner):
     abc_runner.mark("a")
 
     with pytest.raises(UsageError, match="holds the history of sqlmigrate itself"):

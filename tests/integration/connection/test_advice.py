@@ -101,7 +101,7 @@ def test_a_character_that_the_database_does_not_have_is_explained(run, latin1):
 @pytest.mark.parametrize(
     "script", ["ALTER TABLE gone ADD x int;", "SET ROLE gone;", "DROP ROLE gone;", "SELECT 'x'::gone;"]
 )
-def test_what_does_not_exist_otherwise_is_no_setting(run, database, script):
+def test_what_does_not_exist_otherwise_is_not_a_setting(run, database, script):
     assert "pg_dump" not in (run(database.conninfo, script).hint or "")
 
 

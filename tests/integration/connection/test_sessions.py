@@ -74,7 +74,7 @@ def refusal(conninfo: str) -> str:
 
 
 @pytest.mark.parametrize("form", [url, key_value])
-def test_any_password_is_taken_and_none_is_told(pg_server, guarded, form):
+def test_any_password_is_taken_and_none_is_shown(pg_server, guarded, form):
     for password in PASSWORDS:
         guarded(password)
         with connection.session(form(pg_server, password)) as session:
@@ -90,13 +90,13 @@ def test_any_password_is_taken_and_none_is_told(pg_server, guarded, form):
             assert quote(password, safe="") not in message
 
 
-def test_a_wrong_password_is_told_in_the_servers_words(pg_server, guarded):
+def test_a_wrong_password_is_reported_in_the_servers_words(pg_server, guarded):
     guarded("right")
 
     assert 'password authentication failed for user "guarded"' in refusal(url(pg_server, "this is wrong"))
 
 
-def test_an_unknown_database_is_told(pg_server, guarded):
+def test_an_unknown_database_is_reported(pg_server, guarded):
     guarded("right one")
 
     assert 'database "nonsense" does not exist' in refusal(url(pg_server, "right one", database="nonsense"))
@@ -111,7 +111,7 @@ def test_an_unknown_database_is_told(pg_server, guarded):
         "service=nonsense",
     ],
 )
-def test_a_server_that_is_not_there_is_told(conninfo):
+def test_a_server_that_is_not_there_is_reported(conninfo):
     assert "s3cr3t-w0rd" not in refusal(conninfo)
 
 
@@ -225,7 +225,7 @@ def test_a_role_is_taken_on_whatever_its_name(conn, admin, new_role):
 
 
 @pytest.mark.parametrize("role", ["postgres", "nobody_of_that_name"])
-def test_a_role_that_cannot_be_taken_on_is_told(conn, role):
+def test_a_role_that_cannot_be_taken_on_is_reported(conn, role):
     with pytest.raises(ConnectionFailed, match=f"cannot work as role {role}: "):
         connection.set_role(conn, role)
 

@@ -336,7 +336,7 @@ def test_a_script_outside_a_transaction_says_where_to_look(lab):
     assert "`sqlmigrate status` tells" in error.hint
 
 
-def test_whoever_waits_for_the_run_lock_hears_of_it(lab):
+def test_whoever_waits_for_the_run_lock_is_informed(lab):
     assert "the connection to PostgreSQL was lost" in str(lab.outcome("waiting"))
 
 

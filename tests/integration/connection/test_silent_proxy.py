@@ -190,7 +190,7 @@ def test_a_session_with_a_deadline_ends_by_itself(database):
         assert made.closed
 
 
-def test_more_than_a_thousand_open_files_are_no_obstacle(database, conn, tmp_path):
+def test_more_than_a_thousand_open_files_are_not_an_obstacle(database, conn, tmp_path):
     """select() cannot watch what is opened behind the 1,024th."""
     (tmp_path / "a.sql").write_text("CREATE TABLE a (n integer);\nCOPY a FROM stdin;\n1\n\\.\n", encoding="utf-8")
     (tmp_path / "b.sql").write_text("CREATE TABLE b ();", encoding="utf-8")

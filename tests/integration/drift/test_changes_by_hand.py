@@ -231,7 +231,7 @@ def test_marked_migrations_and_those_of_yoyo_are_replayed_from_their_files(drift
     assert (found.migrations, found.notes) == (3, ("the tables of yoyo's own history are not compared",))
 
 
-def test_histories_of_other_tools_are_not_compared_and_what_only_has_their_names_is(based):
+def test_only_real_histories_of_other_tools_are_left_out_of_the_comparison(based):
     drifting, admin = based
     made = set()
     for item in KNOWN:

@@ -79,14 +79,14 @@ def restored(source: Database, target: Database) -> None:
     subprocess.run(command, input=text, check=True, capture_output=True, env=dict(os.environ))
 
 
-def test_a_dump_and_restore_is_no_drift(applied, database, database_factory):
+def test_a_dump_and_restore_is_not_drift(applied, database, database_factory):
     copy = database_factory()
     restored(database, copy)
 
     assert lines(applied.find(copy.conninfo)) == []
 
 
-def test_another_major_version_is_told_once_and_no_drift(applied, other_url):
+def test_another_major_version_is_reported_once_and_is_not_drift(applied, other_url):
     found = applied.find(shadow_url=other_url)
 
     assert lines(found) == []
@@ -111,7 +111,7 @@ def test_a_change_is_found_on_another_major_version_too(applied, database, other
     }
 
 
-def test_the_name_of_a_not_null_is_no_drift(applied, database):
+def test_the_name_of_a_not_null_is_not_drift(applied, database):
     session = database.connect_superuser()
     if session.info.server_version < 180000:
         pytest.skip("PostgreSQL 18 or newer")

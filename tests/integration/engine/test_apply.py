@@ -230,7 +230,7 @@ def test_an_edited_script_is_refused(runner, conn):
     assert not is_there(conn, "b")
 
 
-def test_line_ends_and_byte_order_mark_are_no_edit(runner):
+def test_line_ends_and_byte_order_mark_are_not_an_edit(runner):
     runner.write("a", "CREATE TABLE a (\n);\n")
     runner.apply()
     runner.write("a", "\ufeffCREATE TABLE a (\r\n);\r\n")

@@ -147,7 +147,7 @@ def test_a_read_only_transaction_cannot_be_recorded_and_says_so(runner, conn):
     assert not is_there(conn, "a")
 
 
-def test_a_deferred_constraint_that_fails_is_told_and_leaves_nothing(runner, conn):
+def test_a_deferred_constraint_that_fails_is_reported_and_leaves_nothing(runner, conn):
     runner.write("0", "CREATE TABLE p (id integer PRIMARY KEY);")
     runner.write(
         "a",

@@ -164,7 +164,7 @@ def test_a_copy_that_is_refused_leaves_the_connection_alive(runner, conn, head, 
     assert rows(conn) == [(1,), (2,), (3,)]
 
 
-def test_an_error_behind_the_data_undoes_it(runner, conn):
+def test_an_error_after_the_data_undoes_it(runner, conn):
     runner.write("a", "CREATE TABLE t (n integer);\nCOPY t FROM stdin;\n1\n\\.\nSELECT nonsense;\n")
 
     with pytest.raises(ExecutionError) as caught:

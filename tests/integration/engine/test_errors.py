@@ -133,7 +133,7 @@ def test_postgresqls_hint_is_kept(runner):
     assert "No function matches" in error.server.hint
 
 
-def test_the_first_error_is_the_one_that_is_told(runner):
+def test_the_first_error_is_the_one_that_is_reported(runner):
     error = failure(runner, "SELECT one;\nSELECT two;\nSELECT three;")
 
     assert error.message == 'column "one" does not exist'
@@ -165,7 +165,7 @@ def test_a_place_is_right_in_a_database_with_another_encoding(runner, admin, pg_
         admin.execute("DROP DATABASE test_latin1 WITH (FORCE)")
 
 
-def test_the_query_that_a_block_put_together_is_told_with_its_place(runner):
+def test_the_query_that_a_block_put_together_is_reported_with_its_place(runner):
     runner.write("a", "DO $$BEGIN EXECUTE format('CREATE TABLE %I (n integr)', 'orders'); END$$;")
 
     with pytest.raises(ExecutionError) as caught:
@@ -176,14 +176,14 @@ def test_the_query_that_a_block_put_together_is_told_with_its_place(runner):
     assert said.internal_query[said.internal_position - 1 :] == "integr)"
 
 
-def test_a_setting_that_postgresql_refuses_is_told_as_that(runner):
+def test_a_setting_that_postgresql_refuses_is_reported_as_that(runner):
     runner.write("a", '-- sqlmigrate: search_path="a,,b"\nSELECT 1;')
 
     with pytest.raises(ExecutionError, match="the settings of the script could not be made: invalid value for"):
         runner.apply()
 
 
-def test_an_isolation_level_that_comes_too_late_is_told_with_what_to_write(runner):
+def test_an_isolation_level_that_comes_too_late_is_reported_with_what_to_write(runner):
     runner.write("a", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;")
 
     with pytest.raises(ExecutionError, match="must be called before any query") as caught:

@@ -132,7 +132,7 @@ INSERT INTO b VALUES (1);
 """
 
 
-def test_a_connection_that_is_lost_under_a_deferred_trigger_is_told(two, admin):
+def test_a_connection_that_is_lost_under_a_deferred_trigger_is_reported(two, admin):
     two.write("b", LATE)
     with beside(two.apply) as [run]:
         pid = wait_for_sleep(admin)

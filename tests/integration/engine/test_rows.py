@@ -11,7 +11,7 @@ from support.memory import memory
 from support.stepwise import OUTSIDE
 
 
-def test_the_first_rows_are_told_with_their_count_and_place(runner, head):
+def test_the_first_rows_are_reported_with_their_count_and_place(runner, head):
     runner.write("a", f"{head}CREATE TABLE t ();\n\n  SELECT n, n * 2 AS twice FROM generate_series(1, 5000) AS n;\n")
 
     runner.apply()
@@ -38,7 +38,7 @@ STATEMENTS = {
 }
 
 
-def test_every_statement_that_returns_rows_is_told(runner, conn, head):
+def test_every_statement_that_returns_rows_is_reported(runner, conn, head):
     conn.execute("CREATE TABLE t (n) AS SELECT 7")
     runner.write("a", f"{head}PREPARE p AS SELECT 42;\n{';'.join(STATEMENTS)};\n")
 
@@ -98,7 +98,7 @@ def test_half_a_million_rows_are_not_held(database, tmp_path, before):
     assert found.peak - found.before < 40
 
 
-def test_an_error_behind_many_rows_is_told_and_undone(runner, conn):
+def test_an_error_after_many_rows_is_reported_and_undone(runner, conn):
     runner.write("a", "CREATE TABLE t ();\nSELECT 10 / (5000 - n) FROM generate_series(1, 9000) AS n;\n")
 
     with pytest.raises(Exception, match="division by zero") as caught:

@@ -64,7 +64,7 @@ def test_what_is_deferred_and_fails_leaves_nothing(runner, conn, together):
     assert runner.applied() == []
 
 
-def test_rows_that_wait_for_deferred_constraints_of_an_earlier_script_are_told_as_such(runner, together):
+def test_rows_that_wait_for_deferred_constraints_of_an_earlier_script_are_reported_as_such(runner, together):
     first = """
         CREATE TABLE a (n integer PRIMARY KEY, p integer REFERENCES a DEFERRABLE INITIALLY DEFERRED);
         INSERT INTO a VALUES (1, 1);

@@ -46,7 +46,7 @@ def test_what_yoyo_has_applied_is_not_run_again(two, conn):
     assert two.history().version is None
 
 
-def test_what_yoyo_has_applied_elsewhere_is_no_reason_to_stop(two, conn):
+def test_what_yoyo_has_applied_elsewhere_is_not_a_reason_to_stop(two, conn):
     conn.execute(YOYO.format(migration_hash("of another project")))
 
     assert ids(two.apply()) == ["a", "b"]
@@ -128,7 +128,7 @@ def test_another_history_of_ours_is_nothing_to_adopt(two, conn, schema):
     assert two.applied() == []
 
 
-def test_another_history_of_ours_is_no_place_to_copy_to(two):
+def test_another_history_of_ours_is_not_a_place_to_copy_to(two):
     for schema in ("hist_t1", "hist_t2"):
         two.defaults = {"schema": schema, "search_path": "pg_temp"}
         two.apply(steps=1)

@@ -52,7 +52,7 @@ def test_a_failure_while_they_are_made_leaves_nothing(conn):
     assert not is_there(conn, "sqlmigrate._yoyo_migration")
 
 
-def test_what_an_event_trigger_says_against_the_tables_is_told(runner, conn, admin):
+def test_what_an_event_trigger_says_against_the_tables_is_reported(runner, conn, admin):
     admin.execute(
         """
         CREATE FUNCTION no_tables() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no tables today'; END$$;

@@ -112,7 +112,7 @@ def as_superuser(runner: Runner, database: Any) -> None:
     runner.conninfo = database.superuser_conninfo
 
 
-def test_the_history_of_a_role_that_a_superuser_is_no_member_of_is_refused_by_every_command(applied, database, call):
+def test_the_history_of_a_role_that_a_superuser_is_not_a_member_of_is_refused_by_every_command(applied, database, call):
     as_superuser(applied, database)
 
     for work in call.values():
@@ -264,7 +264,7 @@ def test_a_view_in_the_place_of_a_table_is_not_read(applied, admin, database, ca
     assert not was_called(admin)
 
 
-def test_row_level_security_that_hides_nothing_from_us_is_no_reason(applied, conn, admin):
+def test_row_level_security_that_hides_nothing_from_us_is_not_a_reason(applied, conn, admin):
     conn.execute("ALTER TABLE sqlmigrate._yoyo_migration ENABLE ROW LEVEL SECURITY")
     assert applied.applied() == ["a"]
 

@@ -19,7 +19,7 @@ def test_the_bad_example_has_the_hazard(review_shadow, examples_database, code):
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_the_good_example_has_it_not(review_shadow, examples_database, code):
+def test_the_good_example_does_not_have_the_hazard(review_shadow, examples_database, code):
     traced, hazards = example(review_shadow, examples_database, code, "good")
 
     assert traced.error is None
@@ -37,7 +37,7 @@ def found(shadow, ground, text: str, **options) -> list[tuple[str, int]]:
     return [(hazard.code, hazard.statement) for hazard in check(Context(traced, shadow.owner))]
 
 
-def test_what_goes_with_a_column_is_no_victim_of_cascade(review_shadow, examples_database):
+def test_what_goes_with_a_column_is_not_a_victim_of_cascade(review_shadow, examples_database):
     text = """
         ALTER TABLE orders
             DROP COLUMN customer_id,
@@ -48,7 +48,7 @@ def test_what_goes_with_a_column_is_no_victim_of_cascade(review_shadow, examples
     assert "H22" not in {code for code, _ in found(review_shadow, examples_database, text)}
 
 
-def test_a_new_table_is_nobodys_hazard(review_shadow, examples_database):
+def test_nothing_that_is_done_to_a_new_table_is_a_hazard(review_shadow, examples_database):
     text = """
         CREATE TABLE parcels (id bigint PRIMARY KEY, weight integer NOT NULL);
         CREATE INDEX ON parcels (weight);
@@ -63,7 +63,7 @@ def test_a_new_table_is_nobodys_hazard(review_shadow, examples_database):
     assert found(review_shadow, examples_database, text) == []
 
 
-def test_an_index_on_a_partitioned_table_is_one(review_shadow, examples_database):
+def test_an_index_on_a_partitioned_table_is_one_hazard(review_shadow, examples_database):
     text = "CREATE INDEX measures_value ON measures (value)"
 
     with review_shadow.clone(examples_database) as database:

@@ -66,7 +66,7 @@ def test_a_column_that_is_filled_before_it_must_be_fails_on_no_row(hazards, text
 
 
 @pytest.mark.parametrize("text", FAILING.values(), ids=FAILING)
-def test_a_statement_that_fails_on_rows_is_found_whatever_comes_behind_it(hazards, text):
+def test_a_statement_that_fails_on_rows_is_found_whatever_comes_after_it(hazards, text):
     assert ("H24", 1) in hazards(text)
 
 
@@ -153,7 +153,7 @@ def test_a_new_enum_value_counts_where_it_is_used_as_one_of_that_enum(hazards):
     )
 
 
-def test_an_index_that_goes_before_its_table_is_no_hazard(hazards):
+def test_an_index_that_goes_before_its_table_is_not_a_hazard(hazards):
     assert hazards("DROP INDEX b_v; DROP TABLE b;", operation="rollback") == [("H21", 2)]
     assert ("H08", 1) in hazards("DROP INDEX b_v; DROP TABLE a;", operation="rollback")
 
@@ -170,7 +170,7 @@ CASCADES = {
 
 @pytest.mark.parametrize("setup", CASCADES.values(), ids=CASCADES)
 @pytest.mark.parametrize("transactional", [True, False])
-def test_cascade_that_takes_what_goes_without_it_is_no_hazard(review_shadow, small_database, setup, transactional):
+def test_cascade_that_takes_what_goes_without_it_is_not_a_hazard(review_shadow, small_database, setup, transactional):
     def codes() -> set[str]:
         with review_shadow.clone(small_database) as database:
             run(database, f"SET search_path = public; {setup}; {more}")
@@ -234,7 +234,7 @@ def test_scans_belong_to_the_statement_that_made_them(review_shadow, small_datab
     assert [one.statement.number for one in traced.statements if one.scans] == [1, 3, 7]
 
 
-def test_an_isolation_level_behind_begin_is_not_in_our_way(hazards):
+def test_an_isolation_level_after_begin_is_not_in_our_way(hazards):
     text = "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; ALTER TABLE a ADD COLUMN x int; COMMIT;"
 
     assert hazards(text, transactional=False) == []
@@ -256,7 +256,7 @@ def test_an_isolation_level_behind_begin_is_not_in_our_way(hazards):
         ("CREATE PUBLICATION p FOR TABLE t", "ALTER TABLE t REPLICA IDENTITY NOTHING", "H28"),
     ],
 )
-def test_what_others_still_use_is_told(review_shadow, small_database, setup, text, code):
+def test_what_others_still_use_is_reported(review_shadow, small_database, setup, text, code):
     with review_shadow.clone(small_database) as database:
         run(database, f"SET search_path = public; {setup}")
         traced = trace_text(review_shadow, database, text)
@@ -278,7 +278,7 @@ def test_what_others_still_use_is_told(review_shadow, small_database, setup, tex
         ("CREATE PUBLICATION p FOR TABLE t", "ALTER TABLE t REPLICA IDENTITY FULL, DROP CONSTRAINT t_pkey"),
     ],
 )
-def test_what_is_there_afterwards_or_was_not_before_is_none_of_it(review_shadow, small_database, setup, text):
+def test_what_is_there_afterwards_or_was_not_before_is_not_reported_as_gone(review_shadow, small_database, setup, text):
     with review_shadow.clone(small_database) as database:
         run(database, f"SET search_path = public; {setup}")
         traced = trace_text(review_shadow, database, text)
@@ -287,7 +287,7 @@ def test_what_is_there_afterwards_or_was_not_before_is_none_of_it(review_shadow,
     assert not {"H23", "H27", "H28"} & {item.code for item in check(Context(traced, review_shadow.owner))}
 
 
-def test_row_level_security_of_a_new_table_is_no_change_of_one_in_use(hazards):
+def test_row_level_security_of_a_new_table_is_not_a_change_of_one_in_use(hazards):
     switched = "ALTER TABLE {} ENABLE ROW LEVEL SECURITY;"
     made = "CREATE TABLE n (id int PRIMARY KEY);" + switched.format("n") + "CREATE POLICY p ON n USING (true);"
 

@@ -35,7 +35,7 @@ def codes(direction) -> list[str]:
     return [hazard.code for statement in direction.statements for hazard in statement.hazards]
 
 
-def test_what_kept_the_scripts_from_the_machine_is_told(project, reviewed):
+def test_what_kept_the_scripts_from_the_machine_is_reported(project, reviewed):
     project.migration("0002", "CREATE TABLE public.t AS SELECT current_database();", rollback="DROP TABLE public.t;")
 
     report = reviewed("0002")
@@ -150,7 +150,7 @@ def test_the_size_of_a_table_raises_the_severity_and_is_said(project, reviewed):
     assert large.versions.target == "17.2"
 
 
-def test_a_recorded_proof_is_taken_and_a_stale_one_is_not(project, reviewed, review_shadow):
+def test_a_recorded_proof_is_taken_unless_it_is_stale(project, reviewed, review_shadow):
     project.migration("0002", "CREATE TABLE lines (a integer);\n", rollback="DROP TABLE lines;\n")
     found = project.load()
     [path] = proofs.write(found, round_trips(found, ["0002"], review_shadow, Options()))

@@ -37,7 +37,7 @@ def test_rows_and_sizes_are_read_and_a_partitioned_table_is_the_sum(analyzed_ses
     assert (found.name, found.source) == ("shop", "the target")
 
 
-def test_the_oldest_transaction_is_told(analyzed_session, database):
+def test_the_oldest_transaction_is_reported(analyzed_session, database):
     other = database.connect(autocommit=False, application_name="reports")
     other.execute("SELECT 1")
 

@@ -65,7 +65,7 @@ RENAMED = {
 
 
 @pytest.mark.parametrize("pair", RENAMED.values(), ids=RENAMED)
-def test_what_is_renamed_away_and_back_is_no_loss(project, throwaway_shadow, pair):
+def test_what_is_renamed_away_and_back_is_not_a_loss(project, throwaway_shadow, pair):
     ground, script, rollback = pair
     found = one(project, throwaway_shadow, script, rollback, ground=ground)
 
@@ -112,7 +112,7 @@ def there(column: str, kind: str, zone: str) -> str:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+5", "+03:30"])
-def test_a_time_that_goes_there_and_back_by_a_fixed_zone_is_no_loss(project, throwaway_shadow, zone):
+def test_a_time_that_goes_there_and_back_by_a_fixed_zone_is_not_a_loss(project, throwaway_shadow, zone):
     script, rollback = there("at", "timestamptz", zone), there("at", "timestamp", zone)
     found = one(project, throwaway_shadow, script, rollback, ground=VISITS)
 
@@ -244,7 +244,7 @@ def test_an_undo_that_means_something_else_is_not_restored(project, throwaway_sh
     assert len({change.object for change in found.differences}) == count + 1
 
 
-def test_where_nothing_can_be_made_anew_a_difference_stays_one(project, throwaway_shadow):
+def test_where_nothing_can_be_recreated_a_difference_stays_one(project, throwaway_shadow):
     check = "ALTER TABLE t ADD CONSTRAINT c CHECK (status IN ('a', 'b'))"
     revoke = (
         "DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM %I', current_database(), current_user); END $$;"

@@ -93,7 +93,7 @@ def test_what_stops_half_way_outside_a_transaction_leaves_nothing_for_the_next(p
     assert (trip.verdict, trip.without) == (Verdict.EXACT, ("1",))
 
 
-def test_more_servers_than_pairs_are_no_harm(project, shadows):
+def test_more_servers_than_pairs_do_no_harm(project, shadows):
     _tables(project, "a")
 
     assert [trip.migration_id for trip in side_by_side(project.load(), ["a"], shadows, Options())] == ["a"]

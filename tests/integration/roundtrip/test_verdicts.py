@@ -216,7 +216,7 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(shop_p
         ("SELECT lo_unlink(4711);", "SELECT lo_create(4711);", "large object 4711 is dropped and made anew"),
     ],
 )
-def test_what_is_made_anew_without_its_rows_is_lossy(project, throwaway_shadow, script, rollback, lost):
+def test_what_is_recreated_without_its_rows_is_lossy(project, throwaway_shadow, script, rollback, lost):
     project.migration("0", HOLDERS, rollback="SELECT 1;")
     found = one(project, throwaway_shadow, script, rollback)
 
@@ -253,7 +253,9 @@ def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, 
         ),
     ],
 )
-def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_no_loss(project, throwaway_shadow, script, rollback):
+def test_what_holds_nothing_of_its_own_or_all_values_in_between_is_not_a_loss(
+    project, throwaway_shadow, script, rollback
+):
     project.migration("0", HOLDERS, rollback="SELECT 1;")
     found = one(project, throwaway_shadow, script, rollback)
 
@@ -316,7 +318,7 @@ def test_a_falling_sequence_goes_back_by_rising(project, throwaway_shadow):
     assert [str(change) for change in second.data] == ["sequence public.falling: at -1, was at -3"]
 
 
-def test_a_sequence_whose_position_comes_back_is_no_loss(project, throwaway_shadow):
+def test_a_sequence_whose_position_comes_back_is_not_a_loss(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int GENERATED ALWAYS AS IDENTITY);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log DEFAULT VALUES;")
     found = one(
@@ -329,7 +331,7 @@ def test_a_sequence_whose_position_comes_back_is_no_loss(project, throwaway_shad
     assert (found.verdict, found.lost) == (Verdict.EXACT, ())
 
 
-def test_the_sequence_of_a_table_that_is_made_anew_is_not_named_apart(project, throwaway_shadow):
+def test_the_sequence_of_a_table_that_is_recreated_is_not_named_separately(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id serial);", rollback="DROP TABLE log;")
     found = one(project, throwaway_shadow, "DROP TABLE log;", "CREATE TABLE log (id serial);")
 
@@ -368,7 +370,7 @@ def test_a_sequence_that_starts_again_is_seen(project, throwaway_shadow):
     assert [str(change) for change in found.data] == ["sequence public.log_id_seq: at its start, was at 2"]
 
 
-def test_rows_of_a_column_that_come_back_are_no_loss(project, throwaway_shadow):
+def test_rows_of_a_column_that_come_back_are_not_a_loss(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int, what text);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log VALUES (1, 'a'), (2, NULL);")
     found = one(

@@ -30,7 +30,7 @@ def holder(database, conn):
     return session
 
 
-def test_whoever_blocks_us_is_told_while_we_wait(runner, holder):
+def test_whoever_blocks_us_is_reported_while_we_wait(runner, holder):
     runner.write("a", SCRIPT)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(runner.apply, lock_timeout=30_000)
@@ -50,7 +50,7 @@ def test_whoever_blocks_us_is_told_while_we_wait(runner, holder):
     )
 
 
-def test_a_session_is_told_once(runner, holder, database):
+def test_a_session_is_reported_once(runner, holder, database):
     runner.write("a", SCRIPT)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(runner.apply, lock_timeout=30_000)
@@ -138,7 +138,7 @@ def test_it_is_shown_on_the_screen_with_exit_status_5(runner, holder, database, 
     assert f"blocked by pid {holder.info.backend_pid}" in outcome.stderr
 
 
-def test_of_other_roles_only_what_may_be_seen_is_told(runner, holder, database, new_role, conn):
+def test_of_other_roles_only_what_may_be_seen_is_reported(runner, holder, database, new_role, conn):
     """Without pg_read_all_stats, PostgreSQL hides what others run, and how long; who they are stays visible."""
     role = new_role("LOGIN CREATEDB")
     conn.execute(f"GRANT CREATE ON DATABASE {database.name} TO {role}")

@@ -47,7 +47,7 @@ def test_a_second_session_is_told_who_holds_it(database, conn):
     assert "--wait-lock" in caught.value.hint
 
 
-def test_waiting_is_told_each_time_and_ends_in_time(database):
+def test_waiting_is_reported_each_time_and_ends_in_time(database):
     told = []
     with (
         held(database.conninfo, "sqlmigrate", wait=0),
@@ -94,7 +94,7 @@ def test_a_lost_session_is_noticed_at_the_first_question(database, admin):
                 lock.require()
 
 
-def test_a_message_of_the_server_is_no_loss(database, admin, conn):
+def test_a_message_of_the_server_is_not_a_loss(database, admin, conn):
     with held(database.conninfo, "sqlmigrate", wait=0) as lock:
         lock.connection.execute("LISTEN news")
         for _ in range(3):

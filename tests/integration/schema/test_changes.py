@@ -57,7 +57,7 @@ def test_a_single_change_is_seen_and_gone_with_its_inverse(case, rich, start):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.seen], ids=str)
-def test_what_is_no_change_of_a_schema_is_not_seen(case, rich, start):
+def test_what_does_not_change_a_schema_is_not_seen(case, rich, start):
     before = read_schema(rich, cluster=True, since=start)
     rich.execute(case.do)
 

@@ -207,7 +207,7 @@ def test_two_rows_that_only_the_server_takes_for_one_are_refused(session_with_ta
     assert session_with_tables.execute("SELECT count(*) FROM codes").fetchone() == (0,)
 
 
-def test_a_role_without_the_right_to_write_is_told_and_no_row_is_blamed(session_with_tables, database, seed_files):
+def test_a_role_without_the_right_to_write_is_reported_and_no_row_is_blamed(session_with_tables, database, seed_files):
     session_with_tables.execute("GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT SELECT ON llms TO PUBLIC")
     reader = database.connect_superuser()
     reader.execute("SET ROLE pg_monitor")
@@ -268,7 +268,7 @@ def test_a_constraint_that_strikes_at_commit_is_an_error_and_nothing_is_written(
     assert is_empty(session_with_tables)
 
 
-def test_a_lost_connection_is_no_fault_of_the_data(session_with_tables, database, seed_files):
+def test_a_lost_connection_is_not_blamed_on_the_data(session_with_tables, database, seed_files):
     seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
     [(pid,)] = session_with_tables.execute("SELECT pg_backend_pid()").fetchall()
     other = database.connect_superuser()

@@ -83,7 +83,7 @@ def test_rows_of_two_files_and_of_two_rounds_are_compared_too(conn, seed_files):
     assert conn.execute("SELECT count(*) FROM t").fetchone() == (0,)
 
 
-def test_a_bad_key_is_told_as_it_was(conn, seed_files):
+def test_a_bad_key_is_reported_as_it_was(conn, seed_files):
     conn.execute("CREATE TABLE t (k integer PRIMARY KEY)")
     seed_files.file("t", mapping("t", "k"), "rows:\n- {k: 1}\n- {k: x}\n")
 
@@ -120,7 +120,7 @@ def test_a_sequence_that_is_not_in_the_way_is_left_alone(conn, seed_files, optio
     assert conn.execute("SELECT is_called FROM t_id_seq").fetchone() == (False,)
 
 
-def test_a_sequence_that_the_role_may_not_move_is_told(conn, admin, seed_files, new_role):
+def test_a_sequence_that_the_role_may_not_move_is_reported(conn, admin, seed_files, new_role):
     conn.execute("CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
     role = new_role()
     admin.execute(f"GRANT SELECT, INSERT, UPDATE ON t TO {role}")
@@ -143,7 +143,7 @@ def test_a_sequence_that_the_role_may_not_move_is_told(conn, admin, seed_files, 
         ("integer GENERATED ALWAYS AS (length(code)) STORED", "is computed by PostgreSQL"),
     ],
 )
-def test_a_column_that_cannot_be_set_is_told_with_its_place(conn, seed_files, column, message):
+def test_a_column_that_cannot_be_set_is_reported_with_its_place(conn, seed_files, column, message):
     conn.execute(f"CREATE TABLE t (code text PRIMARY KEY, id {column})")
     seed_files.file("t", mapping("t", "code"), "rows:\n- {code: a, id: 7}\n")
 

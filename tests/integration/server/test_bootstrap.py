@@ -63,7 +63,7 @@ def test_copy_data_may_stand_there(folder, database, admin):
     assert admin.execute("TABLE t").fetchall() == [(1, "ä"), (2, None)]
 
 
-def test_an_error_is_told_with_its_place(folder, database):
+def test_an_error_is_reported_with_its_place(folder, database):
     write(folder, "1.sql", "SELECT 1;\r\nSELECT '😀',\r\n  nonsense;")
 
     with pytest.raises(ExecutionError, match='column "nonsense" does not exist') as caught:
@@ -73,7 +73,7 @@ def test_an_error_is_told_with_its_place(folder, database):
     assert caught.value.server.sqlstate == "42703"
 
 
-def test_a_file_that_cannot_be_read_is_told_with_its_place(folder, database):
+def test_a_file_that_cannot_be_read_is_reported_with_its_place(folder, database):
     write(folder, "1.sql", "-- sqlmigrate: nonsense=1\nSELECT 1;")
 
     with pytest.raises(ScriptError) as caught:

@@ -121,7 +121,7 @@ def test_a_data_directory_that_was_half_made_is_not_trusted(empty_state):
     wait_until(used, timeout=30)  # the initdb of the killed process may go on for a moment
 
 
-def test_a_new_major_version_beside_an_old_one_is_told(empty_state):
+def test_a_new_major_version_beside_an_old_one_is_reported(empty_state):
     state = empty_state
     (state / "d9").mkdir()
     with shared(state) as server:

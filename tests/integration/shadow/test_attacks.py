@@ -189,7 +189,7 @@ def test_event_triggers_of_a_platform_run_during_bootstrap(binaries, tmp_path):
 
 
 @pytest.mark.parametrize("superuser", ["postgres", "sqlmigrate_superuser", "platform"])
-def test_whoever_connects_from_inside_the_server_is_no_superuser(binaries, tmp_path, superuser):
+def test_whoever_connects_from_inside_the_server_is_not_a_superuser(binaries, tmp_path, superuser):
     """dblink_connect_u() needs no password where the server asks for none."""
     named = frozenset({"postgres"}) if superuser == "sqlmigrate_superuser" else frozenset()
     wanted = Wanted(bootstrap=bootstrap_of(tmp_path, PLATFORM + CONNECTS), roles=named)

@@ -103,14 +103,14 @@ def test_a_setting_that_the_server_does_not_have_is_passed_over(throwaway_shadow
             assert session.execute("SELECT to_regclass('public.t') IS NULL").fetchone() == (False,)
 
 
-def test_an_error_is_told_with_its_place_in_the_dump(throwaway_shadow):
+def test_an_error_is_reported_with_its_place_in_the_dump(throwaway_shadow):
     text = "CREATE TABLE public.t ();\nALTER TABLE public.t ADD CHECK (nonsense);"
     with throwaway_shadow.database() as database, pytest.raises(ExecutionError, match="nonsense") as caught:
         throwaway_shadow.restore(database, script_from_text(Path("dump"), text))
     assert caught.value.place.line == 2
 
 
-def test_missing_extensions_are_told_by_name_before_anything_runs(throwaway_shadow):
+def test_missing_extensions_are_reported_by_name_before_anything_runs(throwaway_shadow):
     text = "CREATE TABLE public.t (); CREATE EXTENSION no_such; CREATE EXTENSION another;"
     with throwaway_shadow.database() as database:
         with pytest.raises(ServerError, match="has no extension another, no_such"):
@@ -119,7 +119,7 @@ def test_missing_extensions_are_told_by_name_before_anything_runs(throwaway_shad
             assert session.execute("SELECT to_regclass('public.t')").fetchone() == (None,)
 
 
-def test_on_a_named_server_missing_roles_are_told_by_name(database, new_role):
+def test_on_a_named_server_missing_roles_are_reported_by_name(database, new_role):
     login = new_role("LOGIN CREATEDB")
     text = "CREATE TABLE public.t (); ALTER TABLE public.t OWNER TO no_such; GRANT SELECT ON public.t TO another;"
     wanted = Wanted(shadow_url=database.server.conninfo(database.name, login))
@@ -197,7 +197,7 @@ def test_secrets_that_cannot_be_passed_on_are_refused(conninfo, major):
     assert "geheim123" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_a_pg_dump_that_is_too_old_is_none(binaries):
+def test_a_pg_dump_that_is_too_old_is_not_used(binaries):
     with pytest.raises(ServerError, match="no pg_dump of PostgreSQL 99 or later was found") as caught:
         dump("", 99)
     assert "--base replay" in caught.value.hint

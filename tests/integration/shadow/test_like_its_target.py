@@ -339,7 +339,7 @@ def test_drift_right_after_apply_finds_nothing_under_other_settings(unusual, tmp
     assert drifting.find().changes == ()
 
 
-def test_a_proof_of_another_time_zone_is_none_for_the_target(visits, database, change):
+def test_a_proof_of_another_time_zone_does_not_count_for_the_target(visits, database, change):
     found = visits.load()
     proofs.write(found, api.roundtrip(visits.directory, ["1"], database=database.conninfo))
     config, target = Config(migrations=visits.directory), Target(database.conninfo, "it", private=False)

@@ -173,7 +173,7 @@ def test_an_error_in_the_block_passes_through_and_the_database_is_dropped(bootst
     assert databases(bootstrapped_shadow) == before
 
 
-def test_missing_extensions_are_told_by_name(bootstrapped_shadow):
+def test_missing_extensions_are_reported_by_name(bootstrapped_shadow):
     assert bootstrapped_shadow.missing_extensions(["plpgsql", "no_such", "another"]) == ("another", "no_such")
 
 
@@ -202,14 +202,14 @@ def test_the_owner_is_named_as_the_login_of_the_target_and_has_its_rights_short_
     assert "postgres is a superuser in the target" in note
 
 
-def test_another_major_version_than_the_targets_is_told(binaries):
+def test_another_major_version_than_the_targets_is_reported(binaries):
     with shadow.opened(Wanted(target=facts(major=12, version="12.3"))) as opened:
         assert opened.notes == (
             f"the shadow is PostgreSQL {opened.version}, the target 12.3: what differs between them is not proven",
         )
 
 
-def test_a_bootstrap_that_fails_is_told_with_its_place(binaries, tmp_path):
+def test_a_bootstrap_that_fails_is_reported_with_its_place(binaries, tmp_path):
     tmp_path.joinpath("1.sql").write_text("SELECT 1;\nSELECT nonsense;")
 
     with pytest.raises(ExecutionError, match="nonsense") as caught, shadow.opened(Wanted(bootstrap=tmp_path)):
@@ -217,7 +217,7 @@ def test_a_bootstrap_that_fails_is_told_with_its_place(binaries, tmp_path):
     assert (caught.value.place.path.name, caught.value.place.line) == ("1.sql", 2)
 
 
-def test_without_a_server_the_next_step_is_told(monkeypatch):
+def test_without_a_server_the_next_step_is_reported(monkeypatch):
     monkeypatch.setenv(BINDIR_VARIABLE, "/nowhere")
 
     with pytest.raises(ServerError, match="/nowhere") as caught, shadow.opened(Wanted(target=facts())):

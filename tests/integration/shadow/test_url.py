@@ -160,7 +160,7 @@ def test_a_login_that_may_not_create_databases_is_told_the_way_out(database):
 @pytest.mark.parametrize(
     ("text", "kind"), [("host=/nowhere password=geheim123", ConnectionFailed), ("postgres:/geheim123@x", ConfigError)]
 )
-def test_a_server_that_is_none_is_told_as_the_shadows_without_the_password(text, kind):
+def test_a_shadow_url_without_a_server_is_reported_without_the_password(text, kind):
     with pytest.raises(kind, match="shadow") as caught:
         open_and_close(text)
     assert "geheim123" not in str(caught.value)

@@ -82,7 +82,7 @@ def test_the_caret_stands_under_its_character(text, character):
     assert found == character
 
 
-def test_the_caret_may_stand_behind_the_end():
+def test_the_caret_may_stand_after_the_end():
     assert plain(caret(Place(Path("a"), 1, 4, "abc"))) == ["  1 | abc", "    |    ^"]
 
 
@@ -125,7 +125,7 @@ def test_any_place_can_be_shown_on_two_lines(text, data):
     assert lines[0].count("\t") >= lines[1].count("\t")
 
 
-def test_an_error_of_the_server_is_told_whole():
+def test_an_error_of_the_server_is_reported_whole():
     place = Place(Path("sql/1.sql"), 2, 8, "SELECT t.a")
     error = ExecutionError("the script failed", migration_id="1", server=SAID, hint="look at it", place=place)
 
@@ -168,7 +168,7 @@ def test_a_query_of_a_function_is_shown_with_a_caret():
 
 
 @pytest.mark.parametrize("kind", [MigrationsError, SeedError])
-def test_every_problem_is_told_with_its_line_and_its_remedy(kind):
+def test_every_problem_is_reported_with_its_line_and_its_remedy(kind):
     problems = [Problem("is wrong", Place(Path("a.sql"), 1, 3, "abc"), "mend it"), Problem("is odd", warning=True)]
 
     assert plain(render_error(kind("refused", problems))) == [
@@ -331,7 +331,7 @@ def test_a_pipe_gets_no_colours(capsys):
     assert capsys.readouterr().out == "green\na\ngreen\n"
 
 
-def test_a_stream_that_was_closed_is_no_terminal():
+def test_a_stream_that_was_closed_is_not_a_terminal():
     assert not is_terminal(None)
     assert not is_terminal(io.StringIO())
     assert is_terminal(Terminal())

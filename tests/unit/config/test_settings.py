@@ -219,7 +219,7 @@ def test_an_unknown_setting_comes_with_a_near_one(folder):
     assert folder.refusal().hint.startswith("the settings are database_url, ")
 
 
-def test_an_unknown_setting_in_an_environment_that_is_not_asked_for_is_no_trap(folder):
+def test_an_unknown_setting_in_an_environment_that_is_not_asked_for_is_not_a_trap(folder):
     folder.file("[tool.sqlmigrate.env.x]\nnonsense = 1\n")
 
     assert folder.load().env is None
@@ -244,7 +244,7 @@ def test_a_named_file_must_be_there_and_ours(folder):
     assert str(folder.refusal(config_file=other)).endswith("has no [tool.sqlmigrate] table")
 
 
-def test_a_file_that_is_no_utf_8_is_named(folder):
+def test_a_file_that_is_not_utf_8_is_named(folder):
     (folder.path / "sqlmigrate.toml").write_bytes(b"role = '\xff'")
 
     assert "sqlmigrate.toml cannot be read" in str(folder.refusal())
@@ -282,7 +282,7 @@ def test_the_working_directory_counts_where_none_is_given(folder, monkeypatch):
     assert Path.cwd() == folder.path == Path(os.fspath(load({}).project))
 
 
-def test_a_working_directory_that_is_gone_is_told(tmp_path, monkeypatch):
+def test_a_working_directory_that_is_gone_is_reported(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

@@ -56,7 +56,7 @@ def test_a_password_is_blanked_out(text):
         "x@y.z",
     ],
 )
-def test_what_is_no_secret_stays(text):
+def test_what_is_not_secret_stays(text):
     assert redact(text) == text
 
 

@@ -62,7 +62,7 @@ def test_an_ignored_object_goes_with_its_parts(pattern, left):
     assert useless == []
 
 
-def test_a_pattern_that_matches_nothing_is_told():
+def test_a_pattern_that_matches_nothing_is_reported():
     assert ignoring([TABLES], ["role *", "table PUBLIC.*", "public.kept"])[1] == ["role *", "table PUBLIC.*"]
 
 

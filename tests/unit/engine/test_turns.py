@@ -75,7 +75,7 @@ def test_it_is_done_once_it_is_committed_and_the_history_says_so_of_every_script
     assert turn.told == ["begin", "done"]
 
 
-def test_a_commit_that_rolled_back_is_none(turn):
+def test_a_commit_that_rolled_back_does_not_count_as_one(turn):
     [commit] = turn.to_commit()
 
     assert answer(turn, commit, "ROLLBACK") is State.THROUGH

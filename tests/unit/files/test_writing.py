@@ -223,7 +223,7 @@ def test_a_name_as_long_as_a_file_system_takes_can_be_replaced(repository):
     assert path.read_text(encoding="utf-8") == "two"
 
 
-def test_a_new_file_replaces_none(repository):
+def test_a_new_file_does_not_replace_another_one(repository):
     write_new(repository / "file", "one")
 
     with pytest.raises(FileExistsError):

@@ -50,11 +50,11 @@ def test_tables_of_applications_are_not_taken_for_histories(name, columns):
         (("app", "flyway_schema_history"), None),
     ],
 )
-def test_a_place_tells_the_tools_that_use_it(place, tools):
+def test_a_place_names_the_tools_that_use_it(place, tools):
     assert other_tools.by_place(*place) == tools
 
 
-def test_what_a_platform_keeps_in_its_own_schemas_is_nobodys_history():
+def test_what_a_platform_keeps_in_its_own_schemas_is_not_a_history():
     assert other_tools.histories([("auth", "schema_migrations", ["version"])]) == {}
     assert other_tools.histories([("app", "schema_migrations", ["version"])]) == {
         ("app", "schema_migrations"): "dbmate or Rails"

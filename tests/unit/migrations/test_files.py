@@ -228,7 +228,7 @@ def test_a_rollback_script_without_its_script_is_not_blamed_where_the_script_can
     assert project.problems() == ["a.sql:1:1: byte 0xff is not UTF-8; save the file as UTF-8"]
 
 
-def test_everything_that_is_wrong_is_told_at_once(project):
+def test_everything_that_is_wrong_is_reported_at_once(project):
     project.file("a.py")
     project.file("b.sql", b"SELECT '\xe9'")
     project.file("c.rollback.sql")
@@ -246,7 +246,7 @@ def test_a_name_that_cannot_be_shown_is_refused(project, name):
     assert str(problem).isprintable()
 
 
-def test_a_name_that_is_no_utf_8_is_refused_in_words_that_can_be_printed(project):
+def test_a_name_that_is_not_utf_8_is_refused_in_words_that_can_be_printed(project):
     (project.directory / "a\udcff.sql").write_text("SELECT 1;", encoding="utf-8")
     (problem,) = project.refusal()
 
@@ -279,14 +279,14 @@ def test_endings_in_capitals_and_hidden_migrations_are_warned_about(project):
     ]
 
 
-def test_a_script_that_is_only_warned_about_is_no_dependency(project):
+def test_a_script_that_is_only_warned_about_is_not_a_dependency(project):
     project.file("a.SQL", "SELECT 1;")
     project.migration("b", "-- depends: a\n")
 
     assert project.problems() == ["b.sql:1:13: depends on a, which does not exist in this directory"]
 
 
-def test_a_folder_with_the_name_of_a_script_is_none(project):
+def test_a_folder_with_the_name_of_a_script_is_not_a_script(project):
     project.file("0001.a.sql/words.md")
 
     assert project.ids() == []

@@ -102,7 +102,7 @@ def test_some_things_run_nowhere(checked, text):
         ("rollback", "write `-- transactional: false` in the first lines of this rollback script"),
     ],
 )
-def test_what_cannot_run_inside_a_transaction_is_told_with_what_to_do(operation, hint):
+def test_what_cannot_run_inside_a_transaction_is_reported_with_what_to_do(operation, hint):
     script = script_from_text(Path("a.sql"), "DROP INDEX CONCURRENTLY i;")
 
     (problem,) = preflight(ScriptRun("a", operation, script, transactional=True))
@@ -129,7 +129,7 @@ def test_all_scripts_of_a_plan_are_checked_before_one_is_refused(tmp_path):
     require_runnable(runs[:1])
 
 
-def test_the_place_behind_the_data_of_a_large_script_is_right(checked, monkeypatch):
+def test_the_place_after_the_data_of_a_large_script_is_right(checked, monkeypatch):
     monkeypatch.setattr(scripts, "HELD_MAX", 8)
     data = "".join(f"{number}\tsome words\n" for number in range(100_000))
     problems = checked(f"COPY t FROM stdin;\n{data}\\.\nSELECT 1;\n  COMMIT;\n")

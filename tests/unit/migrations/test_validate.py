@@ -71,7 +71,7 @@ def test_an_empty_script_changes_nothing_and_an_empty_rollback_undoes_nothing(pr
     ]
 
 
-def test_a_long_expression_is_no_problem(project):
+def test_a_long_expression_is_not_a_problem(project):
     project.migration("1", "SELECT " + " || ".join(["'a'"] * 500) + ";", rollback="SELECT 1;")
 
     assert told(project) == []

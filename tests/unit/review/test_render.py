@@ -332,5 +332,5 @@ def test_lines_for_a_terminal_keep_to_its_width_where_they_are_prose():
         (words.brief("a\n  b " + "c" * 10, 6), "a b c…"),
     ],
 )
-def test_figures_are_said_as_people_say_them(said, wanted):
+def test_figures_are_written_as_people_say_them(said, wanted):
     assert said == wanted

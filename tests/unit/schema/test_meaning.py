@@ -108,5 +108,5 @@ def test_rules_and_routines_are_made_without_their_names():
         ("function", "definition", "CREATE OR REPLACE FUNCTION other(a integer)"),
     ],
 )
-def test_what_is_no_definition_of_a_known_kind_is_not_cut(kind, key, text):
+def test_what_is_not_a_definition_of_a_known_kind_is_not_cut(kind, key, text):
     assert pieces(kind, text, key) is None

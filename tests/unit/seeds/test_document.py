@@ -67,7 +67,7 @@ def test_an_empty_file_has_no_value(text, tmp_path):
     assert read_document(path).value is None
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_first_key(tmp_path):
     path = tmp_path / "bom.yaml"
     path.write_text("a: 1\n", encoding="utf-8-sig")
 
@@ -186,7 +186,7 @@ def test_a_control_character_is_refused_with_its_place():
     assert problems("a: 1\nb: \x07\n")[0].startswith("seed.yaml:")
 
 
-def test_a_file_that_is_no_utf8_is_refused_with_its_line(tmp_path):
+def test_a_file_that_is_not_utf8_is_refused_with_its_line(tmp_path):
     path = tmp_path / "latin1.yaml"
     path.write_bytes("a: 1\nb: Grüße\n".encode("latin-1"))
 

@@ -103,7 +103,7 @@ def test_a_reference_that_no_file_satisfies_is_a_warning_with_its_place(seed_fil
     assert warning.warning
 
 
-def test_a_reference_to_a_table_without_seed_files_is_no_warning(seed_files):
+def test_a_reference_to_a_table_without_seed_files_is_not_a_warning(seed_files):
     seed_files.file("agents", AGENTS, "agents: [{agent_type: T, llm_model_code: a}]\n")
 
     assert seed_files.load().warnings == ()

@@ -172,7 +172,7 @@ def test_a_message_never_shows_a_whole_document(seed_files):
         ("llms: [{model_code: a}, b]\n", "llms.yaml:1:25: llms[1] must be a mapping"),
     ],
 )
-def test_what_is_no_list_of_rows_is_refused_even_if_the_schema_allows_it(seed_files, text, problem):
+def test_what_is_not_a_list_of_rows_is_refused_even_if_the_schema_allows_it(seed_files, text, problem):
     seed_files.file("llms", LLMS, text)
 
     assert seed_files.problems() == [problem]

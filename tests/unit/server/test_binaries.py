@@ -150,7 +150,7 @@ def test_a_copy_of_a_closed_installation_has_the_same_depth_and_its_libraries(op
     assert module._reachable_copy(bindir, server_account()) == copied
 
 
-def test_programs_that_are_no_whole_installation_are_not_copied(open_path):
+def test_programs_that_are_not_a_whole_installation_are_not_copied(open_path):
     bindir = installation(open_path / "bin", "18.6")
 
     with pytest.raises(module._Unfit, match="account somebody cannot reach it"):

@@ -96,7 +96,7 @@ def test_data_lies_in_a_place_of_the_user_where_the_account_cannot_enter_the_pro
     assert found != state_dir(open_path.parent)
 
 
-def test_a_state_directory_of_another_user_is_left_to_him(open_path, monkeypatch):
+def test_a_state_directory_of_another_user_is_left_alone(open_path, monkeypatch):
     (open_path / ".sqlmigrate").mkdir()
     assert state_dir(open_path) == open_path / ".sqlmigrate"
     mine = server_account()

@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_never_taken_for_the_same(text):
     assert not same_statements(text, text)
 
 
-def test_a_comment_of_a_script_without_statements_is_no_change():
+def test_a_comment_of_a_script_without_statements_is_not_a_change():
     assert same_statements("-- nothing\n", "/* nothing at all */")
 
 

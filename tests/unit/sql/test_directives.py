@@ -228,7 +228,7 @@ def test_what_only_looks_like_a_setting_is_prose(text):
     assert directives(text) == Directives()
 
 
-def test_a_remark_before_a_statement_is_no_setting():
+def test_a_remark_before_a_statement_is_not_a_setting():
     assert directives("-- sqlmigrate-allow: H01 the table is empty\nDROP TABLE t;\n") == Directives()
 
 
@@ -280,7 +280,7 @@ def test_a_very_short_time_is_not_taken_for_no_limit(text):
 
 
 @pytest.mark.parametrize("text", ["", "s", "2 weeks", "2m", "-1s", "1.5s", "1e3", "2s2s", "2147483648", "25d"])
-def test_what_is_no_duration_is_refused(text):
+def test_what_is_not_a_duration_is_refused(text):
     with pytest.raises(ValueError, match=r"is no duration|largest time"):
         parse_duration(text)
 

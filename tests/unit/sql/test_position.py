@@ -41,7 +41,7 @@ def test_a_place_holds_what_a_caret_needs():
     assert place_at(Path("a.sql"), "SELECT\r\n  é FROM\r\n", 10) == Place(Path("a.sql"), 2, 3, "  é FROM")
 
 
-def test_a_place_behind_the_end_is_the_end():
+def test_a_place_after_the_end_is_the_end():
     assert place_at(Path("a.sql"), "a\nb", 99) == Place(Path("a.sql"), 2, 2, "b")
 
 

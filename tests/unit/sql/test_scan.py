@@ -120,7 +120,7 @@ def test_the_restrict_lines_of_pg_dump_are_passed_over():
     assert statements("\\unrestrict aB3") == []
 
 
-def test_nothing_behind_a_problem_is_read():
+def test_nothing_after_a_problem_is_read():
     pieces = list(split("SELECT 1; \\i x\nSELECT 2;"))
 
     assert [piece.text for piece in pieces] == ["SELECT 1", "\\i x\nSELECT 2;"]
@@ -158,7 +158,7 @@ def test_copy_data_may_end_with_the_file(data):
     assert found == data.removesuffix("\\.")
 
 
-def test_copy_without_a_line_behind_it_has_no_data():
+def test_copy_without_a_line_after_it_has_no_data():
     assert read("COPY t FROM stdin")[0][1] == ""
 
 

@@ -59,7 +59,7 @@ def test_the_text_is_what_the_file_holds(path):
     assert reading(path, "SELECT '%s é🙂';\r\n\r\n".encode()).text == "SELECT '%s é🙂';\r\n\r\n"
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(path):
+def test_a_byte_order_mark_is_not_part_of_the_text(path):
     found = reading(path, BOM + b"-- depends: x\nSELECT 1;")
 
     assert found.text == "-- depends: x\nSELECT 1;"
@@ -104,7 +104,7 @@ def test_the_other_digest_is_of_the_very_bytes(path):
         (b"\0", "a NUL character", (1, 1, "\0")),
     ],
 )
-def test_what_is_no_text_is_refused_with_its_place(path, content, message, place):
+def test_what_is_not_text_is_refused_with_its_place(path, content, message, place):
     error = refusal(path, content)
 
     assert message in error.message
@@ -261,7 +261,7 @@ def test_a_large_script_whose_first_lines_change_before_it_is_checked_stops(path
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_a_large_script_that_is_gone_is_told(path):
+def test_a_large_script_that_is_gone_is_reported(path):
     found = reading(path, b"SELECT 1;\nSELECT 2;\n")
     path.unlink()
 

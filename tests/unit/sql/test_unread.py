@@ -38,7 +38,7 @@ def told(text: str) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_near_miss_above_the_first_statement_is_told_with_what_to_write(line, meant, end):
+def test_a_near_miss_above_the_first_statement_is_reported_with_what_to_write(line, meant, end):
     text = end.join(["-- words", "/* more", "words */", line, "SELECT 1;", ""])
     column = line.index("--") + 1
 
@@ -54,7 +54,7 @@ def test_a_near_miss_above_the_first_statement_is_told_with_what_to_write(line, 
         ("COPY t FROM stdin;\n-- depends: 1\n\\.\n-- depends: 2\n", [4]),
     ],
 )
-def test_a_directive_behind_the_first_statement_is_told(text, lines):
+def test_a_directive_after_the_first_statement_is_reported(text, lines):
     assert [problem.split(": ", 1)[1] for problem in told(text)] == [BEHIND] * len(lines)
     assert [int(problem.split(":")[1]) for problem in told(text)] == lines
 
@@ -99,5 +99,5 @@ def test_prose_is_left_alone_wherever_it_stands(line):
         "SELECT 1;\n-- sqlmigrate: role=a\n",  # an error of its own
     ],
 )
-def test_what_is_read_or_is_no_comment_line_is_not_told(text):
+def test_what_is_read_or_is_not_a_comment_line_is_not_reported(text):
     assert told(text) == []

@@ -39,7 +39,7 @@ def test_discard_all_takes_neither_role_nor_settings_nor_the_run_lock_away(twins
     assert row == (role, "9s", "sqlmigrate: a", 1)
 
 
-def test_a_lock_timeout_that_the_script_has_set_is_back_behind_a_concurrently(twins):
+def test_a_lock_timeout_that_the_script_has_set_is_back_after_a_concurrently(twins):
     script = "CREATE TABLE t (a int);\nSET lock_timeout TO '77s';\nCREATE INDEX CONCURRENTLY i ON t (a);\n"
     twins.write("a", OUTSIDE + script + "CREATE TABLE u AS SELECT current_setting('lock_timeout') AS lock;")
 

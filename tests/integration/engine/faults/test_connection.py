@@ -43,7 +43,7 @@ def test_a_cut_at_any_message_outside_a_transaction_is_in_the_journal(trial, dir
 
 
 @pytest.mark.parametrize("trial", SCENARIOS, indirect=True, ids=str)
-def test_a_network_that_stays_away_is_told_as_what_it_is(trial):
+def test_a_network_that_stays_away_is_reported_as_what_it_is(trial):
     """Nobody can be asked then what became of a COMMIT."""
     messages = [item for item in going(TO_SERVER, trial.messages) if item.session == 1]
 

@@ -97,7 +97,7 @@ def test_every_spelling_of_yoyos_directive_is_known(runner):
     assert len(ids(runner.rollback(to="0"))) == len(SPELLINGS)
 
 
-def test_a_directive_behind_the_first_statement_is_prose_unless_it_is_ours(runner):
+def test_a_directive_after_the_first_statement_is_prose_unless_it_is_ours(runner):
     runner.write("a", "SELECT 1;\n-- transactional: false\nVACUUM;\n")
 
     with pytest.raises(MigrationsError) as caught:

@@ -157,7 +157,7 @@ def test_kill_9_leaves_nothing_running_and_the_next_run_goes_on(slow):
 
 
 @pytest.mark.parametrize("slow", CASES, indirect=True, ids=str)
-def test_a_session_that_is_ended_by_others_is_told_and_the_next_run_goes_on(slow):
+def test_a_session_that_is_ended_by_others_is_reported_and_the_next_run_goes_on(slow):
     with started(*slow.arguments) as process:
         slow.conn.execute("SELECT pg_terminate_backend(%s)", [slow.wait_until_it_is_there()])
         outcome = ended(process)

@@ -98,7 +98,7 @@ def test_a_procedure_that_was_under_way_is_asked_about(runner, conn):
     assert conn.execute("SELECT n FROM t").fetchall() == [(1,)]
 
 
-def test_a_session_lost_in_a_rollback_is_told_and_goes_on(runner, conn):
+def test_a_session_lost_in_a_rollback_is_reported_and_goes_on(runner, conn):
     runner.write(
         "a",
         f"{OUTSIDE}CREATE TABLE t ();\n",
@@ -116,7 +116,7 @@ def test_a_session_lost_in_a_rollback_is_told_and_goes_on(runner, conn):
     assert runner.applied() == []
 
 
-def test_a_session_lost_at_the_last_commit_is_told_as_it_is(runner, conn, database):
+def test_a_session_lost_at_the_last_commit_is_reported_as_it_is(runner, conn, database):
     """The COMMIT of the history waits for a deferred trigger; while that is there, the history is not believed."""
     runner.write("0", "SELECT 1;")
     runner.apply()

@@ -58,7 +58,7 @@ def test_an_invalid_index_of_ours_is_dropped_and_built_again(runner, conn, table
     assert len(indexes(conn)) == 1
 
 
-def test_an_invalid_index_behind_if_not_exists_of_ours_is_built_again_too(runner, conn, table):
+def test_an_invalid_index_after_if_not_exists_of_ours_is_built_again_too(runner, conn, table):
     statement = "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (b)"
     runner.write("a", f"{OUTSIDE}{statement};\n")
     crashed(runner, conn, 1)
@@ -122,7 +122,7 @@ def test_resume_at_does_not_pass_over_an_invalid_index(runner, conn, table):
     assert indexes(conn) == {}
 
 
-def test_a_mended_statement_clears_up_behind_the_one_that_was_begun(runner, conn, table):
+def test_a_mended_statement_clears_up_after_the_one_that_was_begun(runner, conn, table):
     runner.write("a", f"{OUTSIDE}CREATE UNIQUE INDEX CONCURRENTLY i ON t (b);\n")
     half_way(runner.apply)
     runner.write("a", f"{OUTSIDE}CREATE INDEX CONCURRENTLY j ON t (b);\n")
@@ -244,7 +244,7 @@ def test_an_index_that_is_still_there_is_dropped(runner, conn, table):
     assert indexes(conn) == {}
 
 
-def test_an_index_that_was_never_there_is_no_success(runner, conn, table):
+def test_an_index_that_was_never_there_is_not_a_success(runner, conn, table):
     """Neither after a crash nor after a failure: only a change from before to after tells that it was done."""
     runner.write("a", f"{OUTSIDE}CREATE TABLE first ();\nDROP INDEX CONCURRENTLY mistyped;\n")
     for _ in range(2):
@@ -315,7 +315,7 @@ def test_a_database_is_looked_up(runner, conn, admin):
         admin.execute("ALTER ROLE migrator NOCREATEDB")
 
 
-def test_a_database_that_was_there_before_is_no_success(runner, conn, admin):
+def test_a_database_that_was_there_before_is_not_a_success(runner, conn, admin):
     admin.execute("ALTER ROLE migrator CREATEDB")
     try:
         runner.write("a", f"{OUTSIDE}CREATE DATABASE test_1;\n")

@@ -221,7 +221,7 @@ def test_it_cannot_go_on_inside_a_transaction(runner):
         runner.apply()
 
 
-def test_its_missing_script_is_told(runner):
+def test_its_missing_script_is_reported(runner):
     path = runner.write("a", SCRIPT)
     half_way(runner.apply)
     path.unlink()

@@ -149,7 +149,7 @@ def test_a_half_way_rollback_goes_on_where_it_stopped(runner, conn, broken, opti
     assert ids(runner.rollback()) == []
 
 
-def test_a_half_way_rollback_may_be_resumed_behind_the_failing_statement(runner, conn, broken):
+def test_a_half_way_rollback_may_be_resumed_after_the_failing_statement(runner, conn, broken):
     assert ids(runner.rollback(resume_at=3)) == ["a"]
     assert tables(conn) == []
 
@@ -178,7 +178,7 @@ def test_the_rest_of_an_undo_may_be_mended(runner, conn):
     assert tables(conn) == []
 
 
-def test_after_a_finished_rollback_it_can_be_applied_anew(runner, conn, broken):
+def test_after_a_finished_rollback_it_can_be_applied_again(runner, conn, broken):
     conn.execute(MEND)
     runner.rollback()
     runner.write("a", APPLY.replace("nonsense", "1"), UNDO)

@@ -128,7 +128,7 @@ def test_a_dry_run_says_where_it_would_go_on(stopped, runner, sqlmigrate_for_run
     assert other.startswith("would go on with a at statement 3 (")
 
 
-def test_one_that_begins_anew_is_not_told_to_begin_after_statement_0(stopped, sqlmigrate_for_runner):
+def test_a_script_that_starts_again_is_not_said_to_begin_after_statement_0(stopped, sqlmigrate_for_runner):
     assert "a is begun again from its first statement" in sqlmigrate_for_runner("apply", "--resume-at", "1").stderr
 
 
@@ -146,7 +146,7 @@ def test_rollback_is_a_way_out(stopped, sqlmigrate_for_runner, conn):
     assert "1 pending" in sqlmigrate_for_runner("status").stdout
 
 
-def test_an_outcome_that_cannot_be_known_is_told_as_such(runner, sqlmigrate_for_runner, conn):
+def test_an_outcome_that_cannot_be_known_is_reported_as_such(runner, sqlmigrate_for_runner, conn):
     runner.write("a", f"{OUTSIDE}VACUUM;\n")
     crashed(runner, conn, 1)
 

@@ -73,7 +73,7 @@ def test_resume_at_it_runs_it_again(runner, conn, procedure):
     assert numbers(conn) == [1, 2, 3]
 
 
-def test_resume_behind_it_leaves_it_out(runner, conn, procedure):
+def test_resume_after_it_leaves_it_out(runner, conn, procedure):
     runner.write("a", f"{OUTSIDE}SELECT 1;\nCALL p();\nINSERT INTO t VALUES (3);\n")
     crashed(runner, conn, 2)
 
@@ -95,7 +95,7 @@ def test_resume_at_an_index_drops_what_was_left_of_it(runner, conn, procedure):
 
 
 @pytest.mark.parametrize("prefix", ["", "SELECT 1;\n"])
-def test_a_procedure_that_fails_behind_its_commit_is_not_repeated_unasked(runner, conn, procedure, prefix):
+def test_a_procedure_that_fails_after_its_commit_is_not_repeated_unasked(runner, conn, procedure, prefix):
     runner.write("a", f"{OUTSIDE}{prefix}{FAILS};\n")
     number = 2 if prefix else 1
 
@@ -146,7 +146,7 @@ def test_what_the_parser_does_not_know_runs_outside_when_the_server_says_so(runn
     assert indexes(conn) == {"i": True}
 
 
-def test_what_the_parser_does_not_know_is_cleared_up_behind_too(runner, conn, procedure):
+def test_what_the_parser_does_not_know_is_cleared_up_too(runner, conn, procedure):
     conn.execute("INSERT INTO t VALUES (1), (1)")
     runner.write("a", f"{OUTSIDE}SELECT 1;\n{LARGE.format('UNIQUE ')};\n")
 
@@ -158,7 +158,7 @@ def test_what_the_parser_does_not_know_is_cleared_up_behind_too(runner, conn, pr
     assert indexes(conn) == {"i": True}
 
 
-def test_a_statement_that_is_no_sql_is_an_error_as_elsewhere(runner, conn):
+def test_a_statement_that_is_not_sql_is_an_error_as_elsewhere(runner, conn):
     runner.write("a", f"{OUTSIDE}CREATE TABLE t ();\nFROBNICATE t;\n")
 
     error = half_way(runner.apply)

@@ -48,7 +48,7 @@ def test_both_what_a_statement_locks_alone_and_what_it_adds_in_the_transaction_a
     assert longest(held) is held[0]
 
 
-def test_what_the_script_makes_itself_is_named_and_its_locks_are_nobodys_business(review_shadow, database):
+def test_what_the_script_makes_itself_is_named_and_its_locks_do_not_matter(review_shadow, database):
     text = """
         CREATE TABLE parcels (id bigint PRIMARY KEY, order_id bigint);
         CREATE INDEX ON parcels (order_id);
@@ -129,7 +129,7 @@ def test_set_local_counts_for_the_statements_after_it_also_when_each_runs_alone(
     assert all(one.own is not None for one in found.statements)
 
 
-def test_a_script_that_fails_is_told_up_to_there_and_leaves_nothing(review_shadow, database):
+def test_a_script_that_fails_is_reported_up_to_there_and_leaves_nothing(review_shadow, database):
     text = "CREATE TABLE parcels (id bigint);\nALTER TABLE nothing ADD COLUMN a integer;\nSELECT 1;\n"
 
     found = trace_text(review_shadow, database, text)
@@ -139,7 +139,7 @@ def test_a_script_that_fails_is_told_up_to_there_and_leaves_nothing(review_shado
     assert found.after.schema == found.before.schema
 
 
-def test_a_deferred_constraint_that_fails_is_told(review_shadow, database):
+def test_a_deferred_constraint_that_fails_is_reported(review_shadow, database):
     run(
         database,
         "ALTER TABLE shop.orders ADD UNIQUE (amount) DEFERRABLE INITIALLY DEFERRED; DROP INDEX shop.orders_amount",
@@ -211,7 +211,7 @@ def test_a_role_and_a_search_path_of_the_script_do_not_blind_us(review_shadow, d
     assert words(found.statements[-1].own) == ["orders ACCESS EXCLUSIVE"]
 
 
-def test_a_statement_that_has_nothing_to_wait_for_is_told_from_the_documentation(review_shadow, database):
+def test_a_statement_that_has_nothing_to_wait_for_is_described_from_the_documentation(review_shadow, database):
     text = "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_note ON orders (note)"
 
     [one] = trace_text(review_shadow, database, text, transactional=False).statements
@@ -221,7 +221,7 @@ def test_a_statement_that_has_nothing_to_wait_for_is_told_from_the_documentation
     assert one.changes.made == ()
 
 
-def test_a_deferred_constraint_that_fails_outside_a_transaction_is_told(review_shadow, database):
+def test_a_deferred_constraint_that_fails_outside_a_transaction_is_reported(review_shadow, database):
     run(database, "DROP INDEX shop.orders_amount; ALTER TABLE shop.orders ADD UNIQUE (amount) INITIALLY DEFERRED")
     text = "SELECT 1;\nINSERT INTO orders (id, amount, reason) VALUES (1, 5, ''), (2, 5, '');\n"
 

@@ -196,7 +196,7 @@ def long_expression(terms: int) -> str:
 
 
 @pytest.mark.parametrize("terms", [10, 60, 1_000, 20_000])
-def test_a_long_expression_is_no_error(terms):
+def test_a_long_expression_is_not_an_error(terms):
     """A parse tree cannot be had of more than about 50 terms; such statements are in every larger project."""
     statement = long_expression(terms)
 
