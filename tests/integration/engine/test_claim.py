@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import psycopg
 import pytest
 
+from sqlmigrate.engine import Result
 from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
 from sqlmigrate.events import ScriptStarted
 from sqlmigrate.migrations import migration_hash
@@ -182,23 +187,29 @@ def test_a_deferred_constraint_of_a_rollback_is_found_too(runner, conn):
     assert conn.execute("SELECT count(*) FROM p").fetchone() == (1,)
 
 
+@contextmanager
+def past_the_run_lock(work: Callable[..., Result], session: psycopg.Connection[Any], query: str) -> Iterator[Any]:
+    """Start a run that waits in its script, and a second one in spite of it, which waits in this query."""
+    with beside(lambda: work(lock_timeout=20_000)) as [first]:
+        wait_for_blocked(session)
+        session.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with beside(lambda: work(lock_timeout=20_000)) as [second]:
+            wait_for_query(session, query)
+            yield second
+        first.result(20)
+
+
 def test_a_second_run_that_got_past_the_run_lock_finds_the_claim_taken(runner, conn, database):
     """Without the lock the primary key alone lets a migration happen once."""
     runner.write("a", "CREATE TABLE a (); INSERT INTO public.gate_keeper VALUES (1);")
     conn.execute("CREATE TABLE gate_keeper (n integer)")
     runner.write("0", "SELECT 1;")
     runner.apply(steps=1)
-    holder = database.connect(autocommit=False)
-    holder.execute("LOCK TABLE gate_keeper IN ACCESS EXCLUSIVE MODE")
-    with beside(lambda: runner.apply(lock_timeout=20_000)) as [first]:
-        wait_for_blocked(conn)
-        conn.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        with beside(lambda: runner.apply(lock_timeout=20_000)) as [second]:
-            wait_for_query(conn, "INSERT INTO%_yoyo_migration%")
-            holder.rollback()
-            with pytest.raises(HistoryError, match="was applied by another run in the meantime"):
-                second.result(20)
-        first.result(20)
+    holder = database.holding("LOCK TABLE gate_keeper IN ACCESS EXCLUSIVE MODE")
+    with past_the_run_lock(runner.apply, conn, "INSERT INTO%_yoyo_migration%") as second:
+        holder.rollback()
+        with pytest.raises(HistoryError, match="was applied by another run in the meantime"):
+            second.result(20)
 
     assert runner.applied() == ["0", "a"]
     assert conn.execute("SELECT count(*) FROM gate_keeper").fetchone() == (1,)
@@ -208,17 +219,11 @@ def test_a_second_rollback_that_got_past_the_run_lock_finds_the_row_gone(runner,
     runner.write("a", "CREATE TABLE a ();", "DROP TABLE a; LOCK TABLE gate_keeper IN SHARE MODE;")
     runner.apply()
     conn.execute("CREATE TABLE gate_keeper (n integer)")
-    holder = database.connect(autocommit=False)
-    holder.execute("LOCK TABLE gate_keeper IN ACCESS EXCLUSIVE MODE")
-    with beside(lambda: runner.rollback(lock_timeout=20_000)) as [first]:
-        wait_for_blocked(conn)
-        conn.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        with beside(lambda: runner.rollback(lock_timeout=20_000)) as [second]:
-            wait_for_query(conn, "%DELETE FROM%_yoyo_migration%")
-            holder.rollback()
-            with pytest.raises(HistoryError, match="is not applied any more"):
-                second.result(20)
-        first.result(20)
+    holder = database.holding("LOCK TABLE gate_keeper IN ACCESS EXCLUSIVE MODE")
+    with past_the_run_lock(runner.rollback, conn, "%DELETE FROM%_yoyo_migration%") as second:
+        holder.rollback()
+        with pytest.raises(HistoryError, match="is not applied any more"):
+            second.result(20)
 
     assert runner.applied() == []
 

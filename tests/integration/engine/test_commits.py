@@ -94,8 +94,7 @@ def test_a_script_is_there_for_all_while_the_next_one_waits(runner, conn, databa
     conn.execute("CREATE TABLE busy ()")
     runner.write("a", "CREATE TABLE a ();")
     runner.write("b", "LOCK TABLE busy;")
-    blocker = database.connect(autocommit=False)
-    blocker.execute("LOCK TABLE busy")
+    blocker = database.holding("LOCK TABLE busy")
     with beside(lambda: runner.apply(lock_timeout=1_000)) as [run]:
         wait_until(lambda: runner.told(ScriptFinished))
         assert is_there(conn, "a")

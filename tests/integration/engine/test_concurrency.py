@@ -64,9 +64,7 @@ def test_rollbacks_at_once_roll_back_once(runner, conn):
 def closed_gate(database, conn) -> psycopg.Connection:
     """A session that holds the table `gate`, which a script can wait for."""
     conn.execute("CREATE TABLE gate ()")
-    keeper = database.connect(autocommit=False)
-    keeper.execute("LOCK TABLE gate")
-    return keeper
+    return database.holding("LOCK TABLE gate")
 
 
 def test_the_run_that_waits_names_the_holder_and_goes_on_when_it_is_free(runner, conn, closed_gate):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from fixtures.postgres import Database
 from sqlmigrate.errors import ExecutionError
 from support.command import started
 from support.runner import Runner, ids
@@ -37,11 +38,7 @@ def arguments(command: str, runner: Runner, database) -> list[str]:
 
 
 def test_kill_leaves_no_lock_no_history_row_and_no_change(two, database, conn):
-    with started(*arguments("apply", two, database)) as process:
-        wait_for_sleep(conn)
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-        assert gone_after(conn) < 2.0
+    killed_in_its_sleep(two, database, conn)
 
     assert two.applied() == ["a"]
     assert [is_there(conn, name) for name in ("a", "b")] == [True, False]
@@ -67,8 +64,7 @@ def test_kill_of_a_rollback_leaves_the_migration_applied(two, database, conn):
 
 
 def test_kill_while_a_lock_is_waited_for_takes_the_waiting_away(two, database, conn):
-    blocker = database.connect(autocommit=False)
-    blocker.execute("CREATE TABLE busy (n integer)")
+    blocker = database.holding("CREATE TABLE busy (n integer)")
     blocker.commit()
     blocker.execute("LOCK TABLE busy")
     two.write("b", "CREATE TABLE b (); LOCK TABLE busy;")
@@ -146,14 +142,19 @@ def test_a_connection_that_is_lost_under_a_deferred_trigger_is_reported(two, adm
 
 def test_kill_under_a_deferred_trigger_leaves_nothing(two, database, conn):
     two.write("b", LATE)
-    with started(*arguments("apply", two, database)) as process:
-        wait_for_sleep(conn)
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-        assert gone_after(conn) < 2.0
+    killed_in_its_sleep(two, database, conn)
 
     assert two.applied() == ["a"]
     assert not is_there(conn, "b")
+
+
+def killed_in_its_sleep(runner: Runner, database: Database, session: psycopg.Connection) -> None:
+    """Kill `apply` while a script of it sleeps; nothing of its sessions is left."""
+    with started(*arguments("apply", runner, database)) as process:
+        wait_for_sleep(session)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        assert gone_after(session) < 2.0
 
 
 def gone_after(session: psycopg.Connection, *queries: str) -> float:

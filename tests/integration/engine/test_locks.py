@@ -97,8 +97,7 @@ def test_without_a_budget_there_is_one_attempt(runner, blocker):
 
 def test_a_lock_on_a_row_counts_as_one_on_a_table_does(runner, conn, database):
     conn.execute("CREATE TABLE t (n integer); INSERT INTO t VALUES (1)")
-    other = database.connect(autocommit=False)
-    other.execute("UPDATE t SET n = 2")
+    other = database.holding("UPDATE t SET n = 2")
     runner.write("a", "UPDATE t SET n = n + 10;")
     with beside(lambda: runner.apply(lock_timeout=50)) as [run]:
         wait_until(lambda: runner.told(LockRetry))

@@ -206,8 +206,7 @@ def test_a_lock_that_is_not_granted_begins_all_of_it_again(runner, conn, databas
     conn.execute("CREATE TABLE t (n integer)")
     runner.write("a", "CREATE TABLE a (n integer);\nCOPY a FROM stdin;\n1\n\\.\n")
     runner.write("b", "ALTER TABLE t ADD COLUMN m integer;")
-    holder = database.connect(autocommit=False)
-    holder.execute("LOCK TABLE t")
+    holder = database.holding("LOCK TABLE t")
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(together, lock_timeout=100, lock_budget=60_000)
         wait_until(lambda: runner.told(LockRetry))
@@ -222,8 +221,7 @@ def test_when_the_budget_is_spent_nothing_stays(runner, conn, database, together
     conn.execute("CREATE TABLE t (n integer)")
     runner.write("a", "CREATE TABLE a ();")
     runner.write("b", "ALTER TABLE t ADD COLUMN m integer;")
-    holder = database.connect(autocommit=False)
-    holder.execute("LOCK TABLE t")
+    database.holding("LOCK TABLE t")
 
     with pytest.raises(LockBudgetSpent) as caught:
         together(lock_timeout=50, lock_budget=0)

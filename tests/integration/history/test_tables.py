@@ -240,8 +240,7 @@ def test_rows_of_yoyo_stand_where_their_time_puts_them(runner, conn):
 def test_reading_works_in_a_read_only_transaction_and_takes_no_lock_that_blocks(runner, conn, database):
     runner.write("a", "SELECT 1;")
     runner.apply()
-    reader = database.connect(autocommit=False)
-    reader.execute("SET TRANSACTION READ ONLY")
+    reader = database.holding("SET TRANSACTION READ ONLY")
 
     found = history.read(reader, "sqlmigrate")
 

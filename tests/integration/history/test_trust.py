@@ -465,8 +465,9 @@ def test_what_became_of_a_lost_commit_is_not_known_from_a_history_that_is_not_to
     """A trigger is hung on the history of the login itself, and the COMMIT that waits is lost."""
     admin.execute(EVIL)
     conn.execute("ALTER TABLE sqlmigrate._yoyo_migration ADD UNIQUE (migration_id) DEFERRABLE INITIALLY DEFERRED")
-    holder = database.connect(autocommit=False)
-    holder.execute("INSERT INTO sqlmigrate._yoyo_migration (migration_hash, migration_id) VALUES ('of another', 'b')")
+    holder = database.holding(
+        "INSERT INTO sqlmigrate._yoyo_migration (migration_hash, migration_id) VALUES ('of another', 'b')"
+    )
     applied.defaults = {"lock_timeout": 60_000}
     applied.write("b", "-- transactional: false\nCREATE TABLE b ();\n")
     trigger = HUNG["trigger"].format("sqlmigrate.log").replace("INSERT OR DELETE", "DELETE")

@@ -11,7 +11,7 @@ from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.sql.script import read_script, script_from_text
 from support.hazards import EXAMPLES
-from support.tracing import OPTIONS, filled, run, trace_text
+from support.tracing import OPTIONS, run, trace_text
 
 GROUND = """
     CREATE TABLE t (id int PRIMARY KEY, b text, "userId" int, n int);
@@ -29,17 +29,11 @@ GROUND = """
 """
 
 
-@pytest.fixture(scope="module")
-def advice_database(review_shadow):
-    with filled(review_shadow, f"SET search_path = public; {GROUND}") as database:
-        yield database
-
-
 @pytest.fixture
-def advised(review_shadow, advice_database):
+def advised(review_shadow, public_database):
     """Give the hazards of a script as a review gives them."""
 
-    def ask(text: str, *, transactional: bool = True, base=advice_database):
+    def ask(text: str, *, transactional: bool = True, base=public_database):
         with review_shadow.clone(base) as database:
             traced = trace_text(review_shadow, database, text, transactional=transactional)
         assert traced.error is None, traced.error
@@ -91,15 +85,15 @@ def runs(shadow, ground, before: str, sql: str) -> None:
         ("CREATE TABLE c (id int PRIMARY KEY, t int REFERENCES t)", "H12"),
     ],
 )
-def test_the_sql_that_is_given_runs(review_shadow, advice_database, advised, text, code):
+def test_the_sql_that_is_given_runs(review_shadow, public_database, advised, text, code):
     [hazard] = [item for item in advised(text) if item.code == code]
 
     assert hazard.rewrite is not None, hazard.instead
     assert "..." not in hazard.rewrite
-    runs(review_shadow, advice_database, text if code in ("H31", "H12") else "SELECT 1", hazard.rewrite)
+    runs(review_shadow, public_database, text if code in ("H31", "H12") else "SELECT 1", hazard.rewrite)
 
 
-def test_a_statement_is_advised_on_the_database_that_it_found(review_shadow, advice_database, advised):
+def test_a_statement_is_advised_on_the_database_that_it_found(review_shadow, public_database, advised):
     text = "ALTER TABLE t ADD COLUMN x int;\nCREATE INDEX t_x ON t (x);\nALTER TABLE t DROP COLUMN x;"
 
     [hazard] = [item for item in advised(text) if item.code == "H06"]
@@ -148,11 +142,11 @@ def test_an_index_of_a_partitioned_table_is_built_partition_by_partition(advised
     ]
 
 
-def test_the_role_of_the_script_counts(review_shadow, advice_database, advised, new_role):
+def test_the_role_of_the_script_counts(review_shadow, public_database, advised, new_role):
     role = new_role("NOLOGIN")
     text = f"-- sqlmigrate: role={role}\nCREATE INDEX ON s.of_role (a)"
 
-    with review_shadow.clone(advice_database) as base:
+    with review_shadow.clone(public_database) as base:
         run(base, f"CREATE SCHEMA s AUTHORIZATION {role} CREATE TABLE of_role (a int)")
         run(base, f"ALTER TABLE s.of_role OWNER TO {role}")
         [hazard] = [item for item in advised(text, base=base) if item.code == "H06"]

@@ -6,7 +6,7 @@ import pytest
 
 from sqlmigrate import connection as connections
 from sqlmigrate.review.hazards import Context, check
-from support.tracing import filled, run, trace_text
+from support.tracing import run, trace_text
 
 GROUND = """
     CREATE TABLE t (id int PRIMARY KEY, data jsonb, note text);
@@ -19,18 +19,12 @@ GROUND = """
 """
 
 
-@pytest.fixture(scope="module")
-def small_database(review_shadow):
-    with filled(review_shadow, f"SET search_path = public; {GROUND}") as database:
-        yield database
-
-
 @pytest.fixture
-def hazards(review_shadow, small_database):
+def hazards(review_shadow, public_database):
     """Trace a script on a copy of the ground, and give its hazards as code and statement."""
 
     def find(text: str, **options) -> list[tuple[str, int]]:
-        with review_shadow.clone(small_database) as database:
+        with review_shadow.clone(public_database) as database:
             traced = trace_text(review_shadow, database, text, **options)
         found = check(Context(traced, review_shadow.owner))
         failed = any(hazard.code == "H25" for hazard in found)
@@ -170,9 +164,9 @@ CASCADES = {
 
 @pytest.mark.parametrize("setup", CASCADES.values(), ids=CASCADES)
 @pytest.mark.parametrize("transactional", [True, False])
-def test_cascade_that_takes_what_goes_without_it_is_not_a_hazard(review_shadow, small_database, setup, transactional):
+def test_cascade_that_takes_what_goes_without_it_is_not_a_hazard(review_shadow, public_database, setup, transactional):
     def codes() -> set[str]:
-        with review_shadow.clone(small_database) as database:
+        with review_shadow.clone(public_database) as database:
             run(database, f"SET search_path = public; {setup}; {more}")
             traced = trace_text(review_shadow, database, "DROP TABLE s CASCADE;", transactional=transactional)
         assert traced.error is None
@@ -189,7 +183,7 @@ def test_cascade_in_a_foreign_key_or_a_block_is_told_from_one_that_drops(hazards
     assert "H22" not in dict(hazards("DO $$ BEGIN DROP TABLE b CASCADE; END $$;"))
 
 
-def test_a_block_that_commits_inside_is_run_as_apply_runs_it(review_shadow, small_database):
+def test_a_block_that_commits_inside_is_run_as_apply_runs_it(review_shadow, public_database):
     text = """
         DO $$ BEGIN INSERT INTO a VALUES (1); COMMIT; INSERT INTO a VALUES (2); END $$;
         CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN INSERT INTO a VALUES (3); COMMIT; END';
@@ -197,7 +191,7 @@ def test_a_block_that_commits_inside_is_run_as_apply_runs_it(review_shadow, smal
         ALTER TABLE a ADD COLUMN x int;
     """
 
-    with review_shadow.clone(small_database) as database:
+    with review_shadow.clone(public_database) as database:
         traced = trace_text(review_shadow, database, text, transactional=False)
         rows = counted(database)
 
@@ -212,7 +206,7 @@ def counted(database) -> int:
         return session.execute("SELECT count(*) FROM public.a").fetchone()[0]
 
 
-def test_scans_belong_to_the_statement_that_made_them(review_shadow, small_database):
+def test_scans_belong_to_the_statement_that_made_them(review_shadow, public_database):
     text = """
         CREATE INDEX CONCURRENTLY b_more ON b (v);
         ALTER TABLE b ADD COLUMN x int;
@@ -227,7 +221,7 @@ def test_scans_belong_to_the_statement_that_made_them(review_shadow, small_datab
         COMMIT;
     """
 
-    with review_shadow.clone(small_database) as database:
+    with review_shadow.clone(public_database) as database:
         traced = trace_text(review_shadow, database, text, transactional=False)
 
     assert traced.error is None
@@ -256,8 +250,8 @@ def test_an_isolation_level_after_begin_is_not_in_our_way(hazards):
         ("CREATE PUBLICATION p FOR TABLE t", "ALTER TABLE t REPLICA IDENTITY NOTHING", "H28"),
     ],
 )
-def test_what_others_still_use_is_reported(review_shadow, small_database, setup, text, code):
-    with review_shadow.clone(small_database) as database:
+def test_what_others_still_use_is_reported(review_shadow, public_database, setup, text, code):
+    with review_shadow.clone(public_database) as database:
         run(database, f"SET search_path = public; {setup}")
         traced = trace_text(review_shadow, database, text)
 
@@ -278,8 +272,10 @@ def test_what_others_still_use_is_reported(review_shadow, small_database, setup,
         ("CREATE PUBLICATION p FOR TABLE t", "ALTER TABLE t REPLICA IDENTITY FULL, DROP CONSTRAINT t_pkey"),
     ],
 )
-def test_what_is_there_afterwards_or_was_not_before_is_not_reported_as_gone(review_shadow, small_database, setup, text):
-    with review_shadow.clone(small_database) as database:
+def test_what_is_there_afterwards_or_was_not_before_is_not_reported_as_gone(
+    review_shadow, public_database, setup, text
+):
+    with review_shadow.clone(public_database) as database:
         run(database, f"SET search_path = public; {setup}")
         traced = trace_text(review_shadow, database, text)
 

@@ -48,8 +48,7 @@ def test_the_oldest_transaction_is_reported(analyzed_session, database):
 
 
 def test_nothing_is_written_and_a_locked_table_does_not_stop_it_for_long(analyzed_session, database):
-    other = database.connect(autocommit=False)
-    other.execute("LOCK TABLE large IN ACCESS EXCLUSIVE MODE")
+    other = database.holding("LOCK TABLE large IN ACCESS EXCLUSIVE MODE")
 
     with pytest.raises(Exception, match="lock timeout"):
         read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate")

@@ -44,8 +44,7 @@ def test_what_is_not_committed_is_seen(database):
 
 
 def test_a_read_only_transaction_keeps_what_it_saw(database):
-    session = database.connect(autocommit=False)
-    session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    session = database.holding("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     before = read_schema(session)
     database.connect().execute("CREATE TABLE new (a integer)")
 
@@ -131,8 +130,7 @@ def test_two_databases_changed_alike_are_not_taken_for_each_other(database_facto
 
 
 def test_a_change_in_a_rolled_back_subtransaction_is_forgotten(database):
-    session = database.connect(autocommit=False)
-    session.execute("CREATE TABLE new (a integer); SAVEPOINT s; ALTER TABLE new ADD b integer")
+    session = database.holding("CREATE TABLE new (a integer); SAVEPOINT s; ALTER TABLE new ADD b integer")
     during = read_schema(session)
     session.execute("ROLLBACK TO s; ALTER TABLE new ADD c integer")
 

@@ -64,8 +64,7 @@ def test_an_index_is_built_concurrently_while_another_run_waits(runner, conn, da
     """The one that waits must hold no snapshot that CREATE INDEX CONCURRENTLY would wait for."""
     conn.execute("CREATE TABLE thing (n integer)")
     runner.write("a", "-- transactional: false\nCREATE INDEX CONCURRENTLY thing_n ON thing (n);")
-    old = database.connect(autocommit=False)
-    old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    old = database.holding("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     old.execute("SELECT FROM thing")
     command = ("apply", "-d", runner.conninfo, "-m", runner.directory)
     with started(*command) as building:

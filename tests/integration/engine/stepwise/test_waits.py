@@ -91,8 +91,7 @@ LOCKED = {
 @pytest.mark.parametrize("kind", LOCKED)
 def test_what_does_not_get_its_lock_is_tried_again(runner, conn, database, table, kind):
     runner.write("a", f"{OUTSIDE}CREATE TABLE before ();\n{LOCKED[kind]}CREATE TABLE after ();\n")
-    holder = database.connect(autocommit=False)
-    holder.execute("LOCK TABLE t")
+    holder = database.holding("LOCK TABLE t")
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(runner.apply, **SHORT)
         retries = wait_until(lambda: runner.told(LockRetry))
@@ -110,8 +109,7 @@ def test_what_does_not_get_its_lock_is_tried_again(runner, conn, database, table
 @pytest.mark.parametrize("kind", LOCKED)
 def test_when_the_budget_is_spent_what_is_done_stays_and_the_rerun_goes_on(runner, conn, database, table, kind):
     runner.write("a", f"{OUTSIDE}CREATE TABLE before ();\n{LOCKED[kind]}CREATE TABLE after ();\n")
-    holder = database.connect(autocommit=False)
-    holder.execute("LOCK TABLE t")
+    holder = database.holding("LOCK TABLE t")
 
     error = half_way(lambda: runner.apply(lock_timeout=50, lock_budget=0))
 
@@ -126,8 +124,7 @@ def test_when_the_budget_is_spent_what_is_done_stays_and_the_rerun_goes_on(runne
 
 def test_a_first_statement_without_its_lock_leaves_nothing(runner, conn, database, table):
     runner.write("a", f"{OUTSIDE}ALTER TABLE t ADD COLUMN m integer;\n")
-    holder = database.connect(autocommit=False)
-    holder.execute("LOCK TABLE t")
+    database.holding("LOCK TABLE t")
 
     with pytest.raises(LockBudgetSpent) as caught:
         runner.apply(lock_timeout=50, lock_budget=0)
@@ -141,8 +138,7 @@ def test_a_procedure_without_its_lock_is_not_repeated_unasked(runner, conn, data
     """It may have committed something before it came to the lock."""
     conn.execute("CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN CREATE TABLE part (); COMMIT; LOCK TABLE t; END'")
     runner.write("a", f"{OUTSIDE}CALL p();\n")
-    holder = database.connect(autocommit=False)
-    holder.execute("LOCK TABLE t")
+    database.holding("LOCK TABLE t")
 
     error = half_way(lambda: runner.apply(**SHORT))
 
@@ -170,8 +166,7 @@ def test_what_a_block_defers_to_its_end_waits_for_its_lock_as_all_else_does(runn
     conn.execute("CREATE TABLE p (id integer PRIMARY KEY); INSERT INTO p VALUES (1)")
     conn.execute("CREATE TABLE c (id integer REFERENCES p DEFERRABLE INITIALLY DEFERRED)")
     runner.write("a", "-- transactional: false\nBEGIN;\nINSERT INTO c VALUES (1);\nCOMMIT;")
-    holder = database.connect(autocommit=False)
-    holder.execute("UPDATE p SET id = 2")
+    holder = database.holding("UPDATE p SET id = 2")
     with beside(lambda: runner.apply(lock_timeout=100, lock_budget=60_000)) as [run]:
         wait_until(lambda: runner.told(LockRetry))
         holder.rollback()
