@@ -46,7 +46,7 @@ class Told(Turn):
 
 @pytest.fixture
 def turn() -> Told:
-    made = Told((job("a"), job("b")), Listener("b", job("b").script, ignore))
+    made = Told((job("a"), job("b")), Listener(job("b").script_run, ignore))
     made.begin()
     made.ran_through()
     return made
