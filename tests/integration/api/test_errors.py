@@ -162,14 +162,14 @@ def test_no_error_of_seeding_holds_a_password(colours):
 
 def test_a_query_of_our_own_that_postgresql_ends_is_an_error_of_ours(database, shop, admin):
     api.apply(database.url, shop.directory)
-    admin.execute(sql.SQL("ALTER DATABASE {} SET statement_timeout = '100ms'").format(sql.Identifier(database.name)))
+    admin.execute(sql.SQL("ALTER DATABASE {} SET lock_timeout = '100ms'").format(sql.Identifier(database.name)))
 
     with database.connect(autocommit=False) as other:
         other.execute("LOCK TABLE sqlmigrate._yoyo_migration")
         for call in (api.status, api.plan, api.apply, api.rollback):
-            with pytest.raises(Error, match="canceling statement due to statement timeout") as caught:
+            with pytest.raises(Error, match="canceling statement due to lock timeout") as caught:
                 call(database.url, shop.directory)
-            assert isinstance(caught.value.__cause__, psycopg.errors.QueryCanceled)
+            assert isinstance(caught.value.__cause__, psycopg.errors.LockNotAvailable)
 
 
 def test_a_role_without_the_right_to_read_the_history_is_told_so(database, shop, admin, new_role):
