@@ -20,8 +20,8 @@ from sqlmigrate.config import SETTINGS, Config, load, variable
 from sqlmigrate.errors import Bug, Error, Place
 from sqlmigrate.sql.directives import parse_duration
 from support.command import program
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NOT_WRAPPED = {"CHANGELOG.md", "architecture.md"}  # one line an entry; many hands at a time
 WRAPPED = [page for page in [*PAGES, *sorted((ROOT / "docs/hazards").glob("*.md"))] if page.name not in NOT_WRAPPED]
