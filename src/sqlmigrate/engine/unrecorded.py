@@ -9,7 +9,7 @@ import psycopg
 
 from sqlmigrate.connection import Command
 from sqlmigrate.engine.stepwise.journal import Sender
-from sqlmigrate.engine.transaction.commit import Uncommitted, commit
+from sqlmigrate.engine.transaction.commit import Turn, commit
 from sqlmigrate.engine.transaction.job import Job
 from sqlmigrate.engine.transaction.run import lost, run_job, undo
 from sqlmigrate.engine.wire.execute import Listener
@@ -75,4 +75,6 @@ def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Arou
         around(statement, partial(sender.run, statement))
     if job.transactional:
         sender.send(Step(CONSTRAINTS))
-        commit(sender.connection, Uncommitted((job,), sender.listener))
+        turn = Turn((job,), sender.listener)
+        turn.ran_through()
+        commit(sender.connection, turn)

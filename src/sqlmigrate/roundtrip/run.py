@@ -357,5 +357,4 @@ def _cluster_wide(script: Script) -> Iterator[Problem]:
 def _failed_query(step: str, migration: Migration, error: psycopg.Error) -> Failure:
     said = server_message(error.diag, str(error))
     failed = ExecutionError(said.message, migration_id=migration.migration_id, server=said)
-    explain_rights(failed)
-    return Failure(step, failed)
+    return Failure(step, explain_rights(failed))

@@ -65,9 +65,8 @@ class Runner:
         try:
             self.run(connection, script_run)
         except Error as error:
-            if script_run.operation == "samples":
-                explain_rights(error)
-            return Failure(step or script_run.operation, error)
+            failed = explain_rights(error) if script_run.operation == "samples" else error
+            return Failure(step or script_run.operation, failed)
         return None
 
     def run(self, connection: Connection, script_run: ScriptRun) -> None:
