@@ -19,8 +19,8 @@ class Context:
     """One script with its session and its journal, and what the run does for it.
 
     `retrying` does a piece of work again where a lock was not granted. `afterwards` gives the history as another
-    session finds it once this one is lost, None where it cannot be asked. `wanted` is the statement at which somebody who
-    knows better than the journal wants a script that stopped to go on.
+    session finds it once this one is lost, None where it cannot be asked. `wanted` is the statement at which somebody
+    who knows better than the journal wants a script that stopped to go on.
     """
 
     sender: Sender
