@@ -210,6 +210,7 @@ class _Replay:
             connect=lambda: session(database.conninfo, application_name=APPLICATION),
             probe=probe,
             alone=alone,
+            again=alone,
             failed=failed,
             asked=self.shadow.asked,
             begins=begins,

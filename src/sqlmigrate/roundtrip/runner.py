@@ -66,6 +66,7 @@ class Runner:
             connect=lambda: session(ground.database.conninfo),
             probe=self.probed,
             alone=lambda part: self.replay(named[part.script_run.migration_id], ground),
+            again=lambda part: self._advance_whole(named[part.script_run.migration_id], ground, cluster=False),
             failed=lambda part, error: ground.leave_out(named[part.script_run.migration_id], error),
             asked=self.shadow.asked,
             observer=self.observer,
@@ -90,7 +91,7 @@ class Runner:
                 ground.leave_out(migration, error)
 
     def _advance_whole(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
-        """Apply a script that may stop half way on a copy, which is the ground where it did not."""
+        """Apply a script that may leave something where it fails on a copy, which is the ground where it does not."""
         failure: Failure | None = None
         kept = ground.copy(keep=lambda: failure is None, cluster=cluster)
         with kept as copy, session(copy.conninfo) as connection:
@@ -128,6 +129,7 @@ class Runner:
             connect=lambda: session(database.conninfo),
             probe=self.probed,
             alone=alone,
+            again=alone,
             failed=lambda _, error: stop(error),
             asked=self.shadow.asked,
             observer=self.observer,

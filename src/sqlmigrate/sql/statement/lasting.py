@@ -18,7 +18,7 @@ _ASKS = re.compile(r'\bcurrent_setting"?\s*\(\s*', re.IGNORECASE)
 _NAMED = re.compile(r"'+([\w.$-]+)'+\s*(?:::[\w. ]+?)?\s*[,)]")
 _SHOWS = re.compile(r'\bshow\s+("?[\w$]+"?\s*\.\s*[\w$.\s"]*[\w$"])', re.IGNORECASE)
 _LASTS = re.compile(
-    r"\bload\s+'|\bdblink_connect|\breplication_origin_session|\bpl(?:perl|python[23]?|tcl|lua)u?\b|\bplv8\b|\bplr\b",
+    r"\bload\s+'|\bdblink_connect|\breplication_origin_session|\bpl(?:perl|python[23]?|tcl|lua)u?\b|\bplv8\b|\bplr\b|\bpg_my_temp_schema\b",
     re.IGNORECASE,
 )
 
