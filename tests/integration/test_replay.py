@@ -225,7 +225,7 @@ def logged(server) -> int:
     """Count the sessions that a server has let in, behind one that it certainly has told of."""
     with connections.session(server.conninfo()) as session:
         pid = session.info.backend_pid
-    text = wait_until(lambda: (text if f"[{pid}]" in (text := server.log.read_text()) else None))
+    text = wait_until(lambda: text if f"[{pid}]" in (text := server.log.read_text()) else None)
     return text.count("connection authorized")
 
 

@@ -48,8 +48,8 @@ class Replay:
     `probe` says what is on the other side. `alone` runs a part that cannot share a session, as if there were no others,
     and does what is to be done where it fails. `again` does so with one that has failed in a shared session, where what
     others left may be why; nothing of it is in the database, but that sequences have moved. `failed` is for one that
-    cannot run again, since something of it may be in the database. `asked` are the settings for which scripts ask, None where they share no session: see `settings_asked`. `begins`
-    hears of each part of a shared session.
+    cannot run again, since something of it may be in the database. `asked` are the settings for which scripts ask, None
+    where they share no session: see `settings_asked`. `begins` hears of each part of a shared session.
     """
 
     connect: Callable[[], AbstractContextManager[Connection]]

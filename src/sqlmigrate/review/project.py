@@ -75,11 +75,11 @@ def review_project(
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
         question = Question(
-            found,
-            tuple(wanted),
-            seen.applied,
-            seen.base,
-            seen.figures,
+            migrations=found,
+            wanted=tuple(wanted),
+            applied=seen.applied,
+            base=seen.base,
+            target=seen.figures,
             settings_from=stats.name if settings and stats else "the target",
             notes=tuple(notes),
             api_roles=config.api_roles,
@@ -88,7 +88,7 @@ def review_project(
 
 
 def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
-    """Give the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
+    """Yield the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
     others = {item.script.path for item in found.ordered if item not in wanted}
     counted = 0
     for problem in found.warnings:
@@ -102,7 +102,7 @@ def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
 
 
 def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], variable: str | None) -> list[Migration]:
-    """Give the named migrations, or those that are pending.
+    """Return the named migrations, or those that are pending.
 
     Raises UsageError for a named one that is applied already: it cannot be tried on top of itself.
     """
@@ -138,4 +138,4 @@ def _look(config: Config, target: Target, base: str) -> _Seen:
     if base == "dump":
         dump = shadow.dump(target.conninfo, major=facts.major, history_schema=config.history_schema)
         start = Base(dump, frozenset(applied))
-    return _Seen(facts, applied, start, figures, notes)
+    return _Seen(facts=facts, applied=applied, base=start, figures=figures, notes=notes)

@@ -41,7 +41,7 @@ class Runner:
     info: ServerInfo | None = None
 
     def ground(self, stack: ExitStack, migrations: Sequence[Migration] = (), base: Base | None = None) -> Ground:
-        """Give a database that is behind these migrations, applied in this order on top of the base.
+        """Return a database that is behind these migrations, applied in this order on top of the base.
 
         This is the one way to a state from which others go on: by copies, or by a `Ground.fork`.
         """
@@ -84,7 +84,7 @@ class Runner:
 
     def advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         """Apply a script that leaves nothing where it fails, to the ground itself."""
-        with ground.alone(cluster=cluster), session(ground.database.conninfo) as connection:
+        with ground.exclusive(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration.forward())
             except Error as error:  # of a script in a transaction nothing is left
@@ -104,8 +104,8 @@ class Runner:
         try:
             self.run(connection, script_run)
         except Error as error:
-            failed = explain_rights(error) if script_run.operation == "samples" else error
-            return Failure(step or script_run.operation, failed)
+            named = step or script_run.operation
+            return Failure(named, explain_rights(error) if script_run.operation == "samples" else error)
         return None
 
     def run(self, connection: Connection, script_run: ScriptRun) -> None:
@@ -138,7 +138,7 @@ class Runner:
             return read_schema(connection).schema
 
     def probed(self, connection: Connection) -> ServerInfo:
-        """Give what the shadow's server is, asked once."""
+        """Return what the shadow's server is, asked once."""
         if self.info is None:
             self.info = probe(connection)
         return self.info

@@ -7,7 +7,7 @@ from sqlmigrate.shadow.facts import read_facts
 from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted, wanted
 from sqlmigrate.shadow.server import Shadow, opened
 from sqlmigrate.shadow.settings import OTHER_ZONE, USUAL, Locale, Settings, from_json, read_settings
-from sqlmigrate.sql.statement.needs import Needs, cluster_wide, extensions_named, needs, roles_named
+from sqlmigrate.sql.statement.needs import Needs, cluster_wide, extensions_named, roles_named
 
 __all__ = [
     "OTHER_ZONE",
@@ -23,7 +23,6 @@ __all__ = [
     "dump",
     "extensions_named",
     "from_json",
-    "needs",
     "opened",
     "read_facts",
     "read_settings",

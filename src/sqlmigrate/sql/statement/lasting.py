@@ -24,7 +24,7 @@ _LASTS = re.compile(
 
 
 def settings_asked(scripts: Iterable[Script]) -> frozenset[str] | None:
-    """Give the settings with a dot in their names that the scripts, and the functions in them, ask for.
+    """Return the settings with a dot in their names that the scripts, and the functions in them, ask for.
 
     None says that they could find more than that: they put a name together, or use what lasts as long as its session.
     What an extension's own code asks for is not seen.
