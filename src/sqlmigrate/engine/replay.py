@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
 
-from psycopg import RawCursor
-
 from sqlmigrate import queries
 from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.engine.transaction.commit import State, Turn, commit
@@ -100,6 +98,12 @@ def may_share(script_run: ScriptRun) -> bool:
     return not preflight(script_run) and not cluster_wide(script, blocks=True)
 
 
+def _changed(unknown: Sequence[str]) -> Command:
+    """Return what tells at the end of a script, by a row, that a new session would find something else."""
+    known = (f"\n    OR pg_catalog.current_setting(${at}, true) IS NOT NULL" for at in range(1, len(unknown) + 1))
+    return Command(queries.load("replay")["changed"] + "".join(known), tuple(unknown), Purpose.CHANGED)
+
+
 @dataclass(slots=True, eq=False)
 class _Turn(Turn):
     begins: Callable[[], object] = lambda: None
@@ -136,11 +140,10 @@ class _Shared:
         It ends behind a script after which a new session would find something else, which is behind each one where
         there is a trigger on login.
         """
-        query, names = queries.load("replay")["changed"], " ".join(sorted(self.replay.asked or ()))
-        [row] = RawCursor(self.connection).execute(query, (names, "")).fetchall()
-        changed = Command(query, (names, row[0]), Purpose.CHANGED)
+        unknown = self._unknown()
+        changed = _changed(unknown or ())
         try:
-            for part in parts if row[0] is not None else parts[:1]:
+            for part in parts if unknown is not None else parts[:1]:
                 if self._through(part, changed):
                     break
             commit(self.connection, self.turns[-1])
@@ -148,6 +151,12 @@ class _Shared:
             undo(self.connection)
             return self._committed(), error
         return self._committed(), None
+
+    def _unknown(self) -> list[str] | None:
+        """Return the settings that a new session does not know, None where each script should have one of its own."""
+        names = {"names": sorted(self.replay.asked or ())}
+        row = self.connection.execute(queries.load("replay")["unknown"], names).fetchone()
+        return row[0] if row else None
 
     def _committed(self) -> int:
         return sum(turn.state is State.CONFIRMED for turn in self.turns)
