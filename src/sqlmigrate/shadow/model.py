@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.migrations import BOOTSTRAP
+from sqlmigrate.sql.statement.lasting import settings_asked
 from sqlmigrate.sql.statement.needs import needs_of, roles_made_by_blocks
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def wanted(
         tablespaces=found.tablespaces | (like.tablespaces if like else frozenset()),
         extensions=found.extensions,
         settings=like,
+        asked=settings_asked(scripts),
     )
 
 
@@ -96,6 +98,7 @@ class Wanted:
     - `tablespaces`: what the scripts name. They are made on a private server, inside of its own folder.
     - `extensions`: what the scripts create.
     - `settings`: what the target decides beside the scripts; None where it is not known.
+    - `asked`: the settings that the scripts ask for by name, as `settings_asked` finds them.
     """
 
     shadow_url: str | None = field(default=None, repr=False)
@@ -110,6 +113,7 @@ class Wanted:
     tablespaces: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
     settings: Settings | None = None
+    asked: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
