@@ -184,6 +184,9 @@ class Pass:
 
         The server passes them on only once a second, so a new transaction does not begin at zero.
         """
+        if self.follower and self._scans is None:
+            with connections.undisturbed(connection):
+                self.follower.begin(connection)
         cascades = seen.command.startswith(_MAY_DROP) and drops_with_cascade(seen.statement.text)
         if cascades:
             seen.plain = _runs_plain(connection, seen.statement.text)
