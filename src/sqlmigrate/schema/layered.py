@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ V = TypeVar("V")
 _SHARE = 4  # of the whole that may be changed before it is copied
 
 
-class Layered(Mapping[K, V], Generic[K, V]):
+class Layered(Mapping[K, V]):
     """A mapping under a few changes; iterated like a dict from which they were deleted, then added again."""
 
     __slots__ = ("_below", "_gone", "_new")
@@ -28,11 +28,10 @@ class Layered(Mapping[K, V], Generic[K, V]):
         """Return another one without some keys, then with some values; this one stays."""
         gone = frozenset(gone)
         found: Layered[K, V] = Layered(self._below)
-        found._new = {key: value for key, value in self._new.items() if key not in gone} | new  # noqa: SLF001
-        found._gone = self._gone | (gone & self._below.keys())  # noqa: SLF001
-        if (len(found._new) + len(found._gone)) * _SHARE > len(self._below):  # noqa: SLF001
-            return Layered(dict(found.items()))
-        return found
+        found._new = {**{key: value for key, value in self._new.items() if key not in gone}, **new}
+        found._gone = self._gone | (gone & self._below.keys())
+        too_many = (len(found._new) + len(found._gone)) * _SHARE > len(self._below)
+        return Layered(dict(found.items())) if too_many else found
 
     def __getitem__(self, key: K) -> V:
         if key in self._new:
@@ -54,7 +53,8 @@ class Layered(Mapping[K, V], Generic[K, V]):
             yield from self._below
 
     def __len__(self) -> int:
-        return len(self._below) - len(self._gone) + sum(key in self._gone or key not in self._below for key in self._new)
+        more = sum(key in self._gone or key not in self._below for key in self._new)
+        return len(self._below) - len(self._gone) + more
 
 
 def layered(below: Mapping[K, V]) -> Layered[K, V]:

@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 from sqlmigrate.schema.blocks import block
 from sqlmigrate.schema.layered import layered
 from sqlmigrate.schema.model import Schema
-from sqlmigrate.schema.rows import ALWAYS, Reader, as_array
+from sqlmigrate.schema.rows import Reader, as_array
 from sqlmigrate.schema.session import reading
 from sqlmigrate.schema.units import NAMED_BY_OTHERS, NARROW, catalog_of
 
@@ -133,7 +133,8 @@ def _read(connection: psycopg.Connection[Any], now: _Now, units: Iterable[int]) 
 
 
 def _differing(before: Mapping[int, int], now: Mapping[int, int]) -> set[int]:
-    return {unit for unit, stamp in now.items() if before.get(unit) != stamp} | {unit for unit in before if unit not in now}
+    changed = {unit for unit, stamp in now.items() if before.get(unit) != stamp}
+    return changed | {unit for unit in before if unit not in now}
 
 
 def _again(connection: psycopg.Connection[Any], now: _Now, since: Snapshot, touched: set[int]) -> Units | None:

@@ -114,7 +114,9 @@ def _ask(
 
 def _moment(connection: psycopg.Connection[Any]) -> _Moment:
     rows = _ask(connection, "moment", {})
-    return _Moment(*rows[0][:5], {row[5]: row[6:] for row in rows if any(row[6:])})
+    transaction, others, own, has_written, counts = rows[0][:5]
+    written = {catalog: (inserted, updated, deleted) for *_, catalog, inserted, updated, deleted in rows}
+    return _Moment(transaction, others, own, has_written, counts, written)
 
 
 def _written(before: _Moment, now: _Moment) -> list[str] | None:
@@ -124,7 +126,7 @@ def _written(before: _Moment, now: _Moment) -> list[str] | None:
         return None
     written = []
     for catalog, counted in now.written.items():
-        old = before.written.get(catalog, (0, 0, 0))
+        old = before.written[catalog]
         if counted == old or catalog in _IN_NO_STAMP:
             continue
         is_whole = counted[2] == old[2] or catalog in _DELETED_WITH_AN_UPDATE or catalog == "pg_depend"

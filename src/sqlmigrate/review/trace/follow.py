@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.trace.objects import Objects
     from sqlmigrate.review.trace.readings import Relation, Relations
-    from sqlmigrate.schema.layered import layered
-from sqlmigrate.schema.read import Snapshot
+    from sqlmigrate.schema.read import Snapshot
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -148,7 +147,7 @@ def _tables_alone(changed: frozenset[int]) -> frozenset[int] | None:
 
 
 class _OfTables(Generic[K, V]):
-    """What was read last of each table; `homes` tells the tables that a value belongs to, itself or what it is part of."""
+    """What was read last, by table; `homes` tells the tables that a value is, or is part of."""
 
     def __init__(self, known: dict[K, V], homes: Callable[[K, V], Iterable[int]]) -> None:
         self._homes = homes
