@@ -193,9 +193,10 @@ def connected(cluster: Cluster, host: Path) -> PrivateServer:
 
     server = cluster.server(str(host))
     try:
-        with without_pg_variables(), psycopg.connect(
-            server.conninfo(user=cluster.superuser), connect_timeout=10
-        ) as session:
+        with (
+            without_pg_variables(),
+            psycopg.connect(server.conninfo(user=cluster.superuser), connect_timeout=10) as session,
+        ):
             version = session.info.parameter_status("server_version") or cluster.binaries.version
     except psycopg.Error as error:
         raise ServerError(

@@ -60,7 +60,7 @@ class Throwaway:
     def look(self) -> None:
         """Open the first session, and find out which version it is."""
         found = clusters.connected(self._cluster, Path(self.server.host))
-        self.server = replace(self.server, binaries=found.binaries, user=found.user)
+        self.server = replace(self.server, binaries=found.binaries, user=self._cluster.superuser)
 
     def paused(self, superuser_conninfo: str, use: Callable[[Path, Account], T]) -> T:
         """Stop the server cleanly, let something use its data directory, and start it again.

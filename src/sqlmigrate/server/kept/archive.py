@@ -36,7 +36,11 @@ _SHUT_DOWN = 1  # DB_SHUTDOWNED
 
 
 class NotKept(Exception):
-    """A data directory cannot be kept, for the reason in the message."""
+    """A data directory cannot be kept, for the reason in the message; `foreign` says that others may have a hand in."""
+
+    def __init__(self, message: str, *, foreign: bool = False) -> None:
+        super().__init__(message)
+        self.foreign = foreign
 
 
 class Unusable(Exception):
@@ -97,16 +101,21 @@ def read_manifest(file: BinaryIO) -> Manifest:
     return found
 
 
-def unpack(file: BinaryIO, manifest: Manifest, directory: Path) -> None:
-    """Write the files of a manifest into a new directory; raises Unusable at the first content that is another one."""
+def unpack(file: BinaryIO, manifest: Manifest, directory: Path, *, wanted: Manifest) -> None:
+    """Write the files of a manifest, which must be the one that is wanted, into a new directory.
+
+    Raises Unusable at the first content that is another one.
+    """
+    if manifest != wanted:
+        raise Unusable("it has just become another one")
     directory.mkdir(mode=0o700)
     for name in manifest.folders:
         _inside(directory, name).mkdir(mode=0o700)
-    wanted: list[list[tuple[Path, int]]] = [[] for _ in manifest.contents]
+    places: list[list[tuple[Path, int]]] = [[] for _ in manifest.contents]
     for name, size, number in manifest.files:
-        wanted[number].append((_inside(directory, name), size))
+        places[number].append((_inside(directory, name), size))
     file.seek(len(MARK))
-    for (digest, stored), targets in zip(manifest.contents, wanted, strict=True):
+    for (digest, stored), targets in zip(manifest.contents, places, strict=True):
         unpack_one = _unpack_small if stored <= _WHOLE else _unpack_large
         unpack_one(file, digest, stored, targets)
 

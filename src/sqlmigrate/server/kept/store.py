@@ -100,13 +100,13 @@ class Store:
         try:
             descriptor = os.open(self.place, _FOLDER)
         except OSError as error:
-            raise NotKept(f"{self.place} is no folder to be used: {error.strerror}") from None
+            raise NotKept(f"{self.place} is no folder of its own: {error.strerror}", foreign=True) from None
         try:
             found = os.fstat(descriptor)
             if found.st_uid != os.geteuid():
-                raise NotKept(f"{self.place} belongs to somebody else")
+                raise NotKept(f"{self.place} belongs to somebody else", foreign=True)
             if found.st_mode & _OTHERS:
-                raise NotKept(f"{self.place} is open to others (chmod 700 closes it)")
+                raise NotKept(f"{self.place} is open to others (chmod 700 closes it)", foreign=True)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -117,7 +117,7 @@ class Store:
         What is no good is thrown away on the way.
         """
         with self.held() as here:
-            present = set(os.listdir(here))
+            present = set(_names(here))
             for key in reversed(keys):
                 if key + SUFFIX not in present:
                     continue
@@ -138,9 +138,7 @@ class Store:
         with self.held() as here:
             try:
                 with _reading(here, manifest.key) as (file, found):
-                    if found != manifest:
-                        raise Unusable("it has just become another one")
-                    archive.unpack(file, found, directory)
+                    archive.unpack(file, found, directory, wanted=manifest)
             except BaseException as error:
                 archive.discard(directory)
                 if isinstance(error, OSError):
@@ -166,14 +164,14 @@ class Store:
     def entries(self) -> list[Entry]:
         """List what is kept, the one that was used last first."""
         with self.held() as here:
-            found = [_entry(here, name) for name in os.listdir(here) if _KEPT.fullmatch(name)]
+            found = [_entry(here, name) for name in _names(here) if _KEPT.fullmatch(name)]
         return sorted((entry for entry in found if entry), key=lambda entry: entry.used, reverse=True)
 
     def clear(self) -> int:
         """Throw away all that is kept, and give how many there were."""
         with self.held() as here:
             _sweep(here)
-            names = [name for name in os.listdir(here) if _KEPT.fullmatch(name)]
+            names = [name for name in _names(here) if _KEPT.fullmatch(name)]
             return sum(_forget(here, name) for name in names)
 
     def _write(self, here: int, directory: Path, manifest: Manifest, owner: int) -> int:
@@ -196,7 +194,7 @@ class Store:
     def _bound(self, here: int, besides: str) -> None:
         """Throw out the oldest until the rest is small enough."""
         found = []
-        for name in os.listdir(here):
+        for name in _names(here):
             with suppress(FileNotFoundError):
                 status = os.stat(name, dir_fd=here, follow_symlinks=False)
                 found.append((name == besides, status.st_mtime_ns, name, status.st_size))
@@ -222,6 +220,10 @@ def _reading(here: int, key: str) -> Iterator[tuple[BinaryIO, Manifest]]:
         yield file, manifest
 
 
+def _names(here: int) -> list[str]:
+    return os.listdir(here)
+
+
 def _entry(here: int, name: str) -> Entry | None:
     key = name.removesuffix(SUFFIX)
     try:
@@ -237,7 +239,7 @@ def _entry(here: int, name: str) -> Entry | None:
 
 def _sweep(here: int) -> None:
     """Remove what killed writers have left: a living one holds a lock."""
-    for name in os.listdir(here):
+    for name in _names(here):
         if not _PART.fullmatch(name):
             continue
         with suppress(OSError):
