@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.events import ScriptFinished
+from sqlmigrate.events import LockRetry, ScriptFinished
 from sqlmigrate.migrations import migration_hash
 from support.runner import Runner, ids
 from support.sessions import is_there
@@ -76,6 +76,24 @@ def test_a_row_that_comes_back_under_another_hash_is_found(runner):
     runner.apply()
     with pytest.raises(ExecutionError, match="does not say that a is rolled back"):
         runner.rollback()
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_script_that_was_refused_at_commit_runs_again_before_it_is_committed(runner, conn, names, short_pauses):
+    """A lock is not granted at COMMIT, and then not in the script: the third attempt must run all of it."""
+    conn.execute("CREATE SEQUENCE runs; CREATE SEQUENCE commits")
+    no_lock = "RAISE EXCEPTION 'not granted' USING ERRCODE = 'lock_not_available'; END IF;"
+    runs = f"DO $$BEGIN IF nextval('runs') = 2 THEN {no_lock} END$$;"
+    runner.write("a", runs + late(does=f"IF pg_catalog.nextval('public.commits') = 1 THEN {no_lock}"))
+    runner.write("b", "CREATE TABLE b ();")
+
+    assert ids(runner.apply(steps=len(names))) == list(names)
+
+    assert [retry.migration_id for retry in runner.told(LockRetry)] == ["a", "a"]
+    assert [done.migration_id for done in runner.told(ScriptFinished)] == list(names)
+    assert conn.execute("SELECT r.last_value, c.last_value FROM runs AS r, commits AS c").fetchone() == (3, 2)
+    assert runner.applied() == list(names)
+    assert is_there(conn, "late")
 
 
 def test_all_rows_that_go_at_commit_are_named(runner):

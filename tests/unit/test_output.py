@@ -185,7 +185,7 @@ def test_every_problem_is_told_with_its_line_and_its_remedy(kind):
 def test_an_error_is_plain_values():
     place = Place(Path("sql/1.sql"), 2, 8, "SELECT t.a")
     error = LockBudgetSpent("no lock", migration_id="1", server=SAID, statement=3, hint="h", place=place)
-    error.done = ("0",)
+    error = error.replaced(done=("0",))
 
     assert json.loads(json.dumps(error_as_json(error))) == {
         "type": "LockBudgetSpent",

@@ -14,9 +14,10 @@ import click
 
 from sqlmigrate import __version__
 from sqlmigrate.cli.output import Output, error_as_json, saved
-from sqlmigrate.errors import Error, UsageError
+from sqlmigrate.errors import Error, Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 COMMANDS = {
@@ -244,7 +245,7 @@ def _usage(error: click.ClickException, output: Output) -> int:
 
 def _stopped(error: BaseException, output: Output) -> int:
     """Report Ctrl-C or SIGTERM; Click turns both into its own Abort while it asks a question, before anything runs."""
-    left = _noted(error) or _STOPPED
+    left = next((one.left for one in _chain(error) if isinstance(one, Interrupted)), _STOPPED)
     if isinstance(error, click.Abort):
         click.echo(err=True)  # the question's own line
         left = _NOT_BEGUN
@@ -253,7 +254,7 @@ def _stopped(error: BaseException, output: Output) -> int:
     if output.command in _ONLY_READ:
         left = _NOT_BEGUN
     stopped: Error = _Interrupted(f"interrupted: {left}")
-    if isinstance(error, Terminated) or isinstance(error.__context__, Terminated):
+    if any(isinstance(one, Terminated) for one in _chain(error)):
         stopped = _Terminated(f"terminated: {left}")
     if output.as_json:
         output.result(error=error_as_json(stopped))
@@ -261,13 +262,11 @@ def _stopped(error: BaseException, output: Output) -> int:
     return stopped.exit_status
 
 
-def _noted(error: BaseException | None) -> str | None:
-    """Give what the engine has noted on an interruption, or on the one before it: people press Ctrl-C twice."""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an interruption and those before it: people press Ctrl-C twice."""
     while error is not None:
-        if notes := getattr(error, "__notes__", None):
-            return "; ".join(map(str, notes))
+        yield error
         error = error.__context__
-    return None
 
 
 def _unexpected(error: Exception, output: Output) -> int:
@@ -285,6 +284,5 @@ def _unexpected(error: Exception, output: Output) -> int:
         output.error(Error(redact(str(error).strip() or type(error).__name__), hint=hint))
         return 1
     bug = as_bug(error)
-    bug.hint = f"please report it with {saved(bug.report)}"
-    output.error(bug)
+    output.error(bug.replaced(hint=f"please report it with {saved(bug.report)}"))
     return bug.exit_status

@@ -81,10 +81,9 @@ class Check:
         try:
             self._last = compared(self._app, self._conninfo, self._found)
         except Error as error:
-            error.message = f"{len(result.ran)} applied, but the comparison afterwards failed: {error.message}"
-            if isinstance(error, ExecutionError):
-                error.done = tuple(ran.migration_id for ran in result.ran)
-            raise
+            message = f"{len(result.ran)} applied, but the comparison afterwards failed: {error.message}"
+            done = tuple(ran.migration_id for ran in result.ran) if isinstance(error, ExecutionError) else error.done
+            raise error.replaced(message=message, done=done) from None
         return {"drift": {"when": "after", **as_json(self._last)}}
 
     def end(self) -> None:

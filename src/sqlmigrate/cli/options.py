@@ -144,7 +144,8 @@ class App:
 
                 self._name(meant(target.conninfo), target)
                 if isinstance(error, ConnectionFailed) and not error.hint and not target.private:
-                    error.hint = f"check the server, and host, port, database, role and password, {target.description}"
+                    hint = f"check the server, and host, port, database, role and password, {target.description}"
+                    raise error.replaced(hint=hint) from None
             raise
 
     def options(self) -> Options:

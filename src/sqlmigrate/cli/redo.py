@@ -53,7 +53,6 @@ def command(app: App, *, recorded: bool) -> None:
         except ExecutionError as error:
             names = ", ".join(ran.migration_id for ran in back.ran)
             done = f"{names} is rolled back; once the cause is mended, `sqlmigrate apply` applies it again"
-            error.hint = f"{error.hint}; {done}" if error.hint else done
-            raise
+            raise error.replaced(hint=f"{error.hint}; {done}" if error.hint else done) from None
     app.output.result(rolled_back=result_as_json(back)["migrations"], applied=result_as_json(again)["migrations"])
     app.output.line("done again" if again.ran else "nothing to do again")

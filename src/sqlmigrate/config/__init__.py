@@ -44,8 +44,8 @@ API_ROLES = ("anon", "authenticated")
 class Config:
     """Every setting with its value; times are in milliseconds, sizes in bytes.
 
-    `sources` says where each value came from. `found_above` says that the file was found above the working directory, where nobody has named it; `passed_over`
-    holds what is to be said of files there that do not count, one line each.
+    `sources` says where each value came from. `found_above` says that the file was found above the working directory,
+    where nobody has named it; `passed_over` holds what is to be said of files there that do not count, one line each.
     """
 
     database_url: str | None = None

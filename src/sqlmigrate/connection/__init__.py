@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from sqlmigrate.connection.command import Command, Purpose
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
 from sqlmigrate.connection.gate import Gate, allow
 from sqlmigrate.connection.sessions import (
     OLDEST_SERVER,
     OWN_PATH,
-    Command,
     Connection,
     ServerInfo,
     as_login,
@@ -35,6 +35,7 @@ __all__ = [
     "Command",
     "Connection",
     "Gate",
+    "Purpose",
     "ServerInfo",
     "allow",
     "as_login",

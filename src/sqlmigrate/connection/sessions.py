@@ -58,14 +58,6 @@ _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL SESSION AUTHORIZATION
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """One SQL command and its parameters in PostgreSQL's text form; without parameters, `%` and `$1` are plain text."""
-
-    sql: str
-    params: tuple[str | None, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class ServerInfo:
     """What a session found on the other side; `version_number` is as in `server_version_num` (150004 is 15.4).
 

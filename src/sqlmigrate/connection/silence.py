@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import capabilities, pq, waiting
 
+from sqlmigrate.errors import Interrupted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
@@ -114,6 +116,7 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
                 self.execute(b"DISCARD ALL")
 
     def _end(self, gen: PQGen[Any], stop: KeyboardInterrupt) -> None:
+        """End the running statement; raises Interrupted where the server does not confirm that, or somebody hurries."""
         if self.pgconn.transaction_status != pq.TransactionStatus.ACTIVE:
             return
         try:
@@ -125,10 +128,9 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
             if getattr(error, "sqlstate", None) is not None:
                 return  # the server has answered: the statement is cancelled, or failed by itself
             self.close()
-            stop.add_note(NOT_KNOWN)
-            if not isinstance(error, Exception):
-                error.add_note(NOT_KNOWN)
-                raise
+            if isinstance(error, (Exception, KeyboardInterrupt)):
+                raise Interrupted.leaving(NOT_KNOWN, stop) from error
+            raise
 
     def _watched(self, gen: PQGen[Any]) -> Generator[Wait, Ready | int, Any]:
         """Go on with a generator of psycopg until the deadline, when the session is closed."""
@@ -172,7 +174,7 @@ def limited(session: Session, seconds: float) -> Iterator[None]:
 
 
 def roll_back(session: Session, stop: KeyboardInterrupt) -> None:
-    """End a transaction that is open when Ctrl-C comes, and note on it where the server has not confirmed that."""
+    """End a transaction that is open when Ctrl-C comes; raises Interrupted where the server has not confirmed that."""
     open_ones = {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
     if session.closed or session.pgconn.transaction_status not in open_ones:
         return
@@ -180,7 +182,7 @@ def roll_back(session: Session, stop: KeyboardInterrupt) -> None:
         with limited(session, _END_SECONDS):
             session.execute(b"ROLLBACK")
     except psycopg.Error:
-        stop.add_note(NOT_KNOWN)
+        raise Interrupted.leaving(NOT_KNOWN, stop) from stop
 
 
 def set_user_timeout(pgconn: PGconn, milliseconds: int) -> int:

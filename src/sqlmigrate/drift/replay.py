@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from psycopg import sql
 
@@ -16,6 +16,7 @@ from sqlmigrate.drift.live import APPLICATION
 from sqlmigrate.drift.model import Replayed
 from sqlmigrate.drift.naming import quoted, rename
 from sqlmigrate.drift.privileges import before, make, read_default_privileges, statements
+from sqlmigrate.engine.replay import Part, Replay
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.errors import ExecutionError
@@ -181,20 +182,38 @@ class _Replay:
     def _run(self, database: ShadowDatabase, steps: list[Step]) -> None:
         self._let_create(database)
         options = Options(search_path=self.live.search_path, lock_timeout=0, versions=self.shadow.versions)
-        with session(database.conninfo, application_name=APPLICATION) as connection:
-            info = probe(connection)
-            for number, step in enumerate(steps, 1):
-                self.observer(ScriptStarted(step.script_run.migration_id, "replay", number, len(steps)))
+        parts = [
+            Part(step.script_run, replace(options, role=step.role if step.role in self.usable else None))
+            for step in steps
+        ]
+        told: list[Part] = []
+
+        def begins(part: Part) -> None:
+            if part not in told[-1:]:
+                told.append(part)
+                self.observer(ScriptStarted(part.script_run.migration_id, "replay", len(told), len(parts)))
+
+        def alone(part: Part) -> None:
+            begins(part)
+            with session(database.conninfo, application_name=APPLICATION) as connection:
+                info = probe(connection)
                 try:
-                    run_script(
-                        connection,
-                        step.script_run,
-                        options=replace(options, role=step.role if step.role in self.usable else None),
-                        info=info,
-                    )
+                    run_script(connection, part.script_run, options=part.options, info=info)
                 except ExecutionError as error:
-                    missing = self.shadow.missing_extensions(extensions_named([step.script_run.script]))
-                    raise _on_the_shadow(error, missing) from None
+                    failed(part, error)
+
+        def failed(part: Part, error: ExecutionError) -> NoReturn:
+            missing = self.shadow.missing_extensions(extensions_named([part.script_run.script]))
+            raise _on_the_shadow(error, missing) from None
+
+        Replay(
+            connect=lambda: session(database.conninfo, application_name=APPLICATION),
+            probe=probe,
+            alone=alone,
+            failed=failed,
+            asked=self.shadow.asked,
+            begins=begins,
+        ).run(parts)
 
     def _read(self, database: ShadowDatabase) -> tuple[Schema, DefaultPrivileges]:
         with session(database.tester_conninfo, application_name=APPLICATION) as tester:

@@ -16,7 +16,7 @@ from psycopg import ClientCursor, pq, sql
 from psycopg.rows import tuple_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import Command
+from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.errors import HistoryError
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def unchanged(schema: str, names: Collection[str]) -> tuple[Command, Command]:
     found = (sql.Literal(sql.Identifier(schema, name).as_string()).as_string() for name in names)
     oids = ", ".join(f"{name}::pg_catalog.regclass::pg_catalog.oid" for name in found)
     text = sql.SQL(queries.load("trust")["unchanged"]).format(oids=sql.SQL(f"ARRAY[{oids}]")).as_string()
-    return Command(_lock(schema, names, WRITE)), Command(text)
+    lock = Command(_lock(schema, names, WRITE), purpose=Purpose.TRUST)
+    return lock, Command(text, purpose=Purpose.TRUST)
 
 
 def read(

@@ -20,6 +20,9 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
  WHERE d.datname = pg_catalog.current_database()
    AND r.rolname = session_user
 
+-- name: roles
+SELECT oid::pg_catalog.text, rolname::pg_catalog.text FROM pg_catalog.pg_roles
+
 -- name: identifiable
 SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.stepwise.words import open_block
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error
 from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.statement.session import open_block
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo

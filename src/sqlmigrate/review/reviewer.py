@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -31,14 +32,15 @@ from sqlmigrate.roundtrip import (
     lacks_rights,
     proofs,
     round_trips,
+    stretches,
+    way_to,
 )
 from sqlmigrate.schema.diff import as_json, as_text, compare
-from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import OTHER_ZONE
 from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.wire.session import Options
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
     from sqlmigrate.roundtrip import Base, LeftOut, RoundTrip
-    from sqlmigrate.schema import Schema
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
@@ -73,6 +74,23 @@ class Question:
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the wanted ones."""
+        return frozenset(item.migration_id for item in self.wanted)
+
+    def steps(self) -> list[Migration]:
+        """Give what is applied already, as it was applied, and what comes behind it up to the last wanted one.
+
+        What the base holds is left out. Raises UsageError where something is applied that has no file.
+        """
+        applied = () if self.base is not None or self.applied is None else self.applied
+        ordered = self.migrations.ordered
+        last = max((at for at, item in enumerate(ordered) if item.migration_id in self.ids), default=-1)
+        done = set(self.applied or ()) | (self.base.applied if self.base else set())
+        pending = [item for item in ordered[: last + 1] if item.migration_id not in done - self.ids]
+        return [*map(self.migrations.named, applied), *pending]
+
 
 def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
     """Review migrations on a shadow that has what they need; see `shadow.wanted`.
@@ -83,9 +101,10 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     """
     options = replace(options, versions=shadow.versions)
     linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
-    trips = _trips(question, shadow, options, observer)
+    runner = Runner(shadow, options)
     with ExitStack() as stack:
-        reviewer = _Reviewer(question, shadow, options, observer, linted.findings, trips, stack)
+        proofs, ground = _proven(question, runner, stack, observer)
+        reviewer = _Reviewer(question, runner, ground, observer, linted.findings, proofs)
         names = _announced("review", [item.migration_id for item in question.wanted], observer)
         found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
         notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
@@ -168,25 +187,60 @@ def _announced(operation: str, names: Sequence[str], observer: Observer) -> Iter
         yield name
 
 
-def _trips(question: Question, shadow: Shadow, options: Options, observer: Observer) -> dict[str, Proof]:
-    """Give the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
-    samples, _ = find_samples(question.migrations)
-    known, missing = {}, []
-    for migration in question.wanted:
-        proof = _recorded(question.migrations, migration, shadow)
-        if proof is None:
-            missing.append(migration.migration_id)
-        else:
-            known[migration.migration_id] = proof
+def _proven(
+    question: Question, runner: Runner, stack: ExitStack, observer: Observer
+) -> tuple[dict[str, Proof], Ground]:
+    """Give the proof of every wanted pair, the recorded one where it counts, and the ground on which to trace them.
+
+    What stands before the first of them is applied once: the round trips go on from there on a copy, unless they ran
+    into another order than that of the target.
+    """
+    found = {item.migration_id: _recorded(question.migrations, item, runner.shadow) for item in question.wanted}
+    known = {name: proof for name, proof in found.items() if proof is not None}
+    missing = [name for name in found if name not in known]
+    way = _before_first(question.steps(), question.ids)
     if missing:
-        trips = round_trips(
-            question.migrations, missing, shadow, options, samples=samples, base=question.base, fingerprints=False
-        )
-        for _, trip in zip(_announced("roundtrip", missing, observer), trips, strict=True):
-            known[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
-            if trip.bug is not None:
-                observer(BugMet(trip.migration_id, trip.bug.report))
-    return known
+        way = _shared(way, _before_first(way_to(question.migrations, missing, question.base), missing))
+    ground = runner.ground(stack, way, question.base)
+    if not missing:
+        return known, ground
+    roles = runner.shadow.roles()
+    made = _made_now(question, missing, runner, ground, observer)
+    if not roles <= runner.shadow.roles():  # what the ground holds may be of a role that a pair has dropped
+        ground = runner.ground(stack, way, question.base)
+    return known | made, ground
+
+
+def _made_now(
+    question: Question, missing: Sequence[str], runner: Runner, ground: Ground, observer: Observer
+) -> dict[str, Proof]:
+    made = {}
+    samples, _ = find_samples(question.migrations)
+    trips = round_trips(
+        question.migrations,
+        missing,
+        runner.shadow,
+        runner.options,
+        samples=samples,
+        base=question.base,
+        ground=ground,
+        fingerprints=False,
+    )
+    for _, trip in zip(_announced("roundtrip", missing, observer), trips, strict=True):
+        made[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
+        if trip.bug is not None:
+            observer(BugMet(trip.migration_id, trip.bug.report))
+    return made
+
+
+def _before_first(steps: Sequence[Migration], wanted: Collection[str]) -> list[Migration]:
+    return next((before for before, _ in stretches(steps, wanted)), [])
+
+
+def _shared(one: Sequence[Migration], other: Sequence[Migration]) -> list[Migration]:
+    """Give what two ways begin with."""
+    pairs = takewhile(lambda pair: pair[0].migration_id == pair[1].migration_id, zip(one, other, strict=False))
+    return [first for first, _ in pairs]
 
 
 def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
@@ -225,35 +279,33 @@ class _Reviewer:
     """Brings the ground forward, migration by migration, and traces the wanted ones on copies of it."""
 
     question: Question
-    shadow: Shadow
-    options: Options
+    runner: Runner
+    ground: Ground
     observer: Observer
     findings: Mapping[ScriptRun, tuple[Finding, ...]]
     proofs: dict[str, Proof]
-    stack: ExitStack
     left_out: tuple[LeftOut, ...] = ()
+    shadow: Shadow = field(init=False)
+    options: Options = field(init=False)
     info: ServerInfo = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find out where it works."""
+        self.shadow, self.options = self.runner.shadow, self.runner.options
+        with connections.session(self.ground.database.conninfo) as connection:
+            self.info = self.runner.probed(connection)
 
     def reviewed(self) -> Iterable[model.Migration]:
         """Give the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
-        ground = Ground(self.shadow, self.stack)
-        runner = Runner(self.shadow, self.options)
-        if self.question.base is not None:
-            self.shadow.restore(ground.database, self.question.base.dump)
-        with connections.session(ground.database.conninfo) as connection:
-            self.info = runner.probed(connection)
-        for migration in self._applied():
-            runner.replay(migration, ground)
-        wanted = {item.migration_id for item in self.question.wanted}
-        for migration in self._pending():
-            if migration.migration_id in wanted:
-                yield self._guarded(migration, ground, runner)
-            else:
-                runner.replay(migration, ground)
-            self.left_out = tuple(ground.left_out)
+        steps = self.question.steps()[len(self.ground.behind) :]
+        for before, migration in stretches(steps, self.question.ids):
+            self.runner.replay_all(before, self.ground)
+            yield self._guarded(migration)
+            self.left_out = tuple(self.ground.left_out)
 
-    def _guarded(self, migration: Migration, ground: Ground, runner: Runner) -> model.Migration:
+    def _guarded(self, migration: Migration) -> model.Migration:
         """Review one migration; a mistake of ours is its verdict, and the others are reviewed all the same."""
+        ground, runner = self.ground, self.runner
         left_out = tuple(ground.left_out)
         try:
             found = self._one(migration, ground)
@@ -269,20 +321,6 @@ class _Reviewer:
             runner.replay(migration, ground)
         notes = [f"tried without {item.migration_id}, which could not be applied before it" for item in left_out]
         return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))
-
-    def _applied(self) -> list[Migration]:
-        """Give what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
-        if self.question.base is not None or self.question.applied is None:
-            return []
-        return [self.question.migrations.named(name) for name in self.question.applied]
-
-    def _pending(self) -> list[Migration]:
-        """Give what comes up to the last wanted one and is not applied."""
-        ordered = self.question.migrations.ordered
-        wanted = {item.migration_id for item in self.question.wanted}
-        last = max((at for at, item in enumerate(ordered) if item.migration_id in wanted), default=-1)
-        done = set(self.question.applied or ()) | (self.question.base.applied if self.question.base else set())
-        return [item for item in ordered[: last + 1] if item.migration_id not in done or item.migration_id in wanted]
 
     def _one(self, migration: Migration, ground: Ground) -> model.Migration:
         reached = False
@@ -343,13 +381,6 @@ class _Reviewer:
         hazards = check(context, judged=advice.judged)
         return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)
 
-    def _schema_behind(self, database: ShadowDatabase, several: Sequence[Migration]) -> Schema:
-        runner = Runner(self.shadow, self.options)
-        with connections.session(database.conninfo) as connection:
-            for migration in several:
-                runner.run(connection, migration.forward())
-            return read_schema(connection).schema
-
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""
         if self.question.applied is None:
@@ -365,4 +396,4 @@ class _Reviewer:
             ids = tuple(item.migration_id for item in later)
             return model.OutOfOrder("unknown", ids, lines=("a dump cannot be taken back to before them",))
         earlier = [item for item in present if item not in later]
-        return answer(self.shadow, migration, earlier, later, self._schema_behind)
+        return answer(self.shadow, migration, earlier, later, self.runner.schema_behind)

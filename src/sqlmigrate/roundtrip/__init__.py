@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sqlmigrate.roundtrip.contents import DataChange
-from sqlmigrate.roundtrip.ground import Ground
+from sqlmigrate.roundtrip.ground import Base, Ground
 from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, RoundTrips, Verdict, lacks_rights
 from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server
-from sqlmigrate.roundtrip.run import Base, chosen, round_trips, scripts_of
+from sqlmigrate.roundtrip.run import chosen, round_trips, scripts_of, stretches, way_to
 from sqlmigrate.roundtrip.runner import Runner
 from sqlmigrate.roundtrip.samples import Samples, find_samples
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
@@ -37,4 +37,6 @@ __all__ = [
     "scripts_of",
     "servers_worth",
     "side_by_side",
+    "stretches",
+    "way_to",
 ]

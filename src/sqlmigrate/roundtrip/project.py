@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import connection, history, shadow
 from sqlmigrate.connection import allow
+from sqlmigrate.roundtrip.ground import Base
 from sqlmigrate.roundtrip.model import ORDINARY, RoundTrip, lacks_rights
-from sqlmigrate.roundtrip.run import Base, chosen, scripts_of
+from sqlmigrate.roundtrip.run import chosen, scripts_of
 from sqlmigrate.roundtrip.samples import find_samples
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 

@@ -6,20 +6,27 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.connection import probe, session
+from sqlmigrate.engine.replay import Part, Replay, stop
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error
 from sqlmigrate.events import ignore
+from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.model import Failure
 from sqlmigrate.roundtrip.samples import explain_rights
+from sqlmigrate.schema.read import read_schema
 from sqlmigrate.sql.statement.needs import cluster_wide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, ScriptRun
-    from sqlmigrate.roundtrip.ground import Ground
-    from sqlmigrate.shadow import Shadow
+    from sqlmigrate.roundtrip.ground import Base
+    from sqlmigrate.schema import Schema
+    from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 NOT_OURS = "would change the whole cluster, which is not ours; leave out the shadow's URL for a private server"
 
@@ -32,6 +39,37 @@ class Runner:
     options: Options
     observer: Observer = ignore
     info: ServerInfo | None = None
+
+    def ground(self, stack: ExitStack, migrations: Sequence[Migration] = (), base: Base | None = None) -> Ground:
+        """Give a database that is behind these migrations, applied in this order on top of the base.
+
+        This is the one way to a state from which others go on: by copies, or by a `Ground.fork`.
+        """
+        ground = Ground(self.shadow, stack)
+        if base is not None:
+            self.shadow.restore(ground.database, base.dump)
+        self.go_on(migrations, ground)
+        return ground
+
+    def go_on(self, migrations: Sequence[Migration], ground: Ground) -> None:
+        """Bring a ground behind these migrations, which begin with those that it is behind already."""
+        self.replay_all(migrations[len(ground.behind) :], ground)
+        ground.behind = tuple(migration.migration_id for migration in migrations)
+
+    def replay_all(self, migrations: Sequence[Migration], ground: Ground) -> None:
+        """Apply migrations that are not tried themselves, in order; where one fails, the others go on without it.
+
+        They leave the ground as `replay` of each would, in one pass on one session as far as they can share it.
+        """
+        named = {migration.migration_id: migration for migration in migrations}
+        Replay(
+            connect=lambda: session(ground.database.conninfo),
+            probe=self.probed,
+            alone=lambda part: self.replay(named[part.script_run.migration_id], ground),
+            failed=lambda part, error: ground.leave_out(named[part.script_run.migration_id], error),
+            asked=self.shadow.asked,
+            observer=self.observer,
+        ).run([Part(migration.forward(), self.options) for migration in migrations])
 
     def replay(self, migration: Migration, ground: Ground) -> None:
         """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
@@ -65,9 +103,8 @@ class Runner:
         try:
             self.run(connection, script_run)
         except Error as error:
-            if script_run.operation == "samples":
-                explain_rights(error)
-            return Failure(step or script_run.operation, error)
+            failed = explain_rights(error) if script_run.operation == "samples" else error
+            return Failure(step or script_run.operation, failed)
         return None
 
     def run(self, connection: Connection, script_run: ScriptRun) -> None:
@@ -79,6 +116,24 @@ class Runner:
             info=self.probed(connection),
             observer=self.observer,
         )
+
+    def schema_behind(self, database: ShadowDatabase, migrations: Sequence[Migration]) -> Schema:
+        """Apply migrations in a database, and give its schema; raises the error of the first that fails."""
+
+        def alone(part: Part) -> None:
+            with session(database.conninfo) as connection:
+                self.run(connection, part.script_run)
+
+        Replay(
+            connect=lambda: session(database.conninfo),
+            probe=self.probed,
+            alone=alone,
+            failed=lambda _, error: stop(error),
+            asked=self.shadow.asked,
+            observer=self.observer,
+        ).run([Part(migration.forward(), self.options) for migration in migrations])
+        with session(database.conninfo) as connection:
+            return read_schema(connection).schema
 
     def probed(self, connection: Connection) -> ServerInfo:
         """Give what the shadow's server is, asked once."""

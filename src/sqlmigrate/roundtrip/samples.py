@@ -107,7 +107,8 @@ def unmet(connection: Connection, expect: Script, options: Options) -> Iterable[
             yield Problem(f"this is not true after the rollback: it gave {shown}", expect.place(statement))
 
 
-def explain_rights(error: Error) -> None:
+def explain_rights(error: Error) -> Error:
     """Say of a right that samples or expectations lack whose it would be."""
     if isinstance(error, ExecutionError) and error.server and error.server.sqlstate == _LACKING and not error.hint:
-        error.hint = _ORDINARY
+        return error.replaced(hint=_ORDINARY)
+    return error

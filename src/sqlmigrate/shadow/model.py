@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.migrations import BOOTSTRAP
+from sqlmigrate.sql.statement.lasting import settings_asked
 from sqlmigrate.sql.statement.needs import needs, roles_made_by_blocks
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def wanted(
         settings=like,
         cache=config.cache_size,
         before=before,
+        asked=settings_asked(scripts),
     )
 
 
@@ -114,6 +116,7 @@ class Wanted:
     - `cache`: the bytes that may be kept of private servers between runs; 0 for nothing.
     - `before`: the scripts that are going to be run in a database first, what they make of it may be kept; None where
       that is not known.
+    - `asked`: the settings that the scripts ask for by name, as `settings_asked` finds them.
     """
 
     shadow_url: str | None = field(default=None, repr=False)
@@ -130,6 +133,7 @@ class Wanted:
     settings: Settings | None = None
     cache: int = 0
     before: Before | None = None
+    asked: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlmigrate.shadow import adopted, dumps, roles, tablespaces
 from sqlmigrate.shadow.bases import State
 from sqlmigrate.shadow.databases import APPLICATION, FIRST_WITH_LOGIN_TRIGGERS, Databases
 from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_settings
+from sqlmigrate.sql.statement.lasting import settings_asked
 from sqlmigrate.sql.statement.needs import cluster_wide, needs
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Shadow:
     run as, `notes` are sentences that the user should see, and `isolation` says in one what scripts could reach on the
     machine. `settings` are what scripts find there, and `assumed` says that those of the target are not known.
     `versions` are of extensions that CREATE EXTENSION would give another one. `privileged` says that a script may get
-    at PostgreSQL's own objects: its role is or may become a superuser, or something was made as one.
+    at PostgreSQL's own objects: its role is or may become a superuser, or something was made as one. `asked` are the
+    settings that scripts ask for by name, None where scripts that share a session could find more of each other.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Shadow:
         self.assumed = wanted.settings is None
         self.versions: dict[str, str] = {}
         self.privileged = True
+        self.asked = wanted.asked
         self._databases = databases
         self._wanted = wanted
         self._server = server
@@ -102,6 +105,10 @@ class Shadow:
         """Drop roles that scripts have left, given by their quoted names; those that something needs stay."""
         self._databases.drop_roles(names)
 
+    def roles(self) -> frozenset[tuple[str, str]]:
+        """Give the roles that this server has, by oid and name."""
+        return frozenset(self._session.execute(queries.load("shadow")["roles"]).fetchall())
+
     def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
         """List the roles that this server does not have."""
         return tuple(roles.missing(self._session, names))
@@ -131,6 +138,7 @@ class Shadow:
                 f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
                 hint="install it there, or name a server that has it with --shadow-url",
             )
+        self._ask([dump])
         left_out = dumps.restore(database, dump, self.versions, whole=self.private)
         self.notes = tuple(dict.fromkeys((*self.notes, *left_out)))
 
@@ -208,6 +216,7 @@ class Shadow:
         """Prepare the database that all others are copied from; what was left out is added to `notes`."""
         wanted = self._wanted
         scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
+        self._ask(scripts)
         left_out = _run_bootstrap(database, scripts, private=self.private)
         if self.private:
             with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
@@ -227,6 +236,11 @@ class Shadow:
         row = self._session.execute(queries.load("shadow")["becomes_superuser"], {"name": self.owner}).fetchone()
         self.privileged = bool(scripts) or wanted.bootstrap is None or not row or bool(row[0])
         self._template = database.name
+
+    def _ask(self, scripts: Iterable[Script]) -> None:
+        """Add what functions of other scripts ask for, which those that are to be run may call."""
+        more = settings_asked(scripts)
+        self.asked = None if self.asked is None or more is None else self.asked | more
 
     def _adopt(self, database: ShadowDatabase) -> list[str]:
         """Give the database what the target decides beside the scripts; says what could not be had."""

@@ -299,9 +299,10 @@ def _explained() -> Iterator[None]:
         yield
     except Error as error:
         problems = error.problems if isinstance(error, MigrationsError) else ()
+        explained = error.replaced()
         for words in (*map(str, problems), *([f"what to do: {error.hint}"] if error.hint else [])):
-            error.add_note(words)
-        raise
+            explained.add_note(words)
+        raise explained from None
 
 
 def _log(event: Event) -> None:

@@ -9,10 +9,10 @@ from sqlmigrate.engine.as_psql.text import closed, confirmed, lines, statement_t
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
 from sqlmigrate.engine.stepwise.outcome import before_in_sql
 from sqlmigrate.engine.stepwise.outside import LOCK_TIMEOUT_BACK, NO_LOCK_TIMEOUT
-from sqlmigrate.engine.stepwise.words import begins, is_rolled_back, may_commit, resets_session
 from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, back_to_script
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.parse import Kind, classify
+from sqlmigrate.sql.statement.session import begins, is_rolled_back, may_commit, resets_session
 from sqlmigrate.sql.statement.subject import subject
 
 if TYPE_CHECKING:

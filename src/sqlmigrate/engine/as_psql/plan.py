@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from sqlmigrate import __version__, history
-from sqlmigrate.connection import Command
+from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.connection.silence import SERVER
 from sqlmigrate.engine.as_psql.outside import steps
 from sqlmigrate.engine.as_psql.text import confirmed, do_block, ending, lines, literal, remark
@@ -72,7 +72,7 @@ _PSQLS_OWN = frozenset({
 _CHUNK = 1 << 20
 _TAIL = 1 << 16
 # what DISCARD ALL does, but for the run lock: no other run shall slip in between two scripts
-_CLEARED = tuple(command for command in CLEARED if "advisory" not in command.sql)
+_CLEARED = tuple(command for command in CLEARED if command.purpose is not Purpose.ADVISORY_LOCKS)
 # the environment may name another one
 _ENCODING = Command("SET client_encoding TO 'UTF8'")
 
@@ -249,7 +249,7 @@ def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str
     yield from _text(job.script, last)
     yield f"-- {job.script.path.name}: to here\n\n"
     yield lines([CONSTRAINTS, NO_CURSORS, *BACK_TO_LOGIN, *job.finish])
-    if job.counted is not None:
+    if any(command.purpose is Purpose.COMPLETE for command in job.finish):
         gone = literal(history.claim_is_gone(options.schema, job.migration_id))
         yield do_block(
             f"    IF (\n{gone}\n    ) THEN\n"

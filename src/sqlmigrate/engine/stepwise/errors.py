@@ -72,7 +72,7 @@ def half_way(job: Job, error: ExecutionError, done: int, known: int = 0) -> Half
     if done < known:
         up_to = "statement 1 was" if known == 1 else f"statements 1 to {known} were"
         ways += f"; {up_to} done before --resume-at: if that is still so, --resume-at {known + 1} goes on behind"
-    half = HalfWayError(
+    return HalfWayError(
         error.message,
         migration_id=job.migration_id,
         server=error.server,
@@ -80,9 +80,7 @@ def half_way(job: Job, error: ExecutionError, done: int, known: int = 0) -> Half
         place=error.place,
         hint=f"{error.hint}; {ways}" if error.hint else ways,
         kept=True,
-    )
-    half.done_statements = done
-    return half
+    ).replaced(done_statements=done)
 
 
 def lost(job: Job, error: psycopg.Error, found: History | None) -> ExecutionError:

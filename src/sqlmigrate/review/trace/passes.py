@@ -11,7 +11,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.stepwise.words import WANTS_OUT
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review.trace.follow import Follower, Step, aside
@@ -20,6 +19,7 @@ from sqlmigrate.review.trace.waiting import from_table, made_to_wait, obstacles
 from sqlmigrate.sql.scan import skip_gap
 from sqlmigrate.sql.statement.command import DATA, HIDING, changes_catalog, command
 from sqlmigrate.sql.statement.parse import Kind, classify
+from sqlmigrate.sql.statement.session import WANTS_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.stepwise.words import begins
 from sqlmigrate.errors import Error
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.trace.follow import Step
@@ -20,6 +19,7 @@ from sqlmigrate.review.trace.passes import APPLICATION, Pass
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import cluster_wide
 from sqlmigrate.sql.statement.command import HIDING
+from sqlmigrate.sql.statement.session import begins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,1 +1,1 @@
-"""What a statement is: its parse tree, what PostgreSQL calls it, what it touches, needs and contains."""
+"""What a statement is: its parse tree, what PostgreSQL calls it, what it touches, needs, contains and leaves open."""

@@ -1,4 +1,4 @@
-"""Tell by its words what a statement outside a transaction does to its session."""
+"""Tell by its words what a statement does to its session and to the transaction that it is in."""
 
 from __future__ import annotations
 
