@@ -67,23 +67,24 @@ def review_project(
         seen = replace(seen, figures=figures.target)
     wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
     scripts = [script for migration in found.ordered for script in migration.scripts()]
-    asked = shadow.wanted(config, scripts, target=seen.facts, settings=settings, base=base, superuser=superuser)
-    with shadow.opened(asked) as opened:
+    question = Question(found, tuple(wanted), seen.applied, seen.base, seen.figures, api_roles=config.api_roles)
+    asked = shadow.wanted(
+        config,
+        scripts,
+        target=seen.facts,
+        settings=settings,
+        base=base,
+        superuser=superuser,
+        before=roundtrip.before(question.way(question.ids), options),
+    )
+    with shadow.opened(asked, observer) as opened:
         notes = [*seen.notes, *_warnings(found, wanted)]
         if not wanted and found.ordered:
             notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
-        question = Question(
-            found,
-            tuple(wanted),
-            seen.applied,
-            seen.base,
-            seen.figures,
-            settings_from=stats.name if settings and stats else "the target",
-            notes=tuple(notes),
-            api_roles=config.api_roles,
-        )
+        known_by = stats.name if settings and stats else "the target"
+        question = replace(question, settings_from=known_by, notes=tuple(notes))
         return review(question, opened, options, observer)
 
 

@@ -28,6 +28,7 @@ from sqlmigrate.roundtrip import (
     PROVEN,
     Ground,
     Runner,
+    before_first,
     find_samples,
     lacks_rights,
     proofs,
@@ -90,6 +91,15 @@ class Question:
         done = set(self.applied or ()) | (self.base.applied if self.base else set())
         pending = [item for item in ordered[: last + 1] if item.migration_id not in done - self.ids]
         return [*map(self.migrations.named, applied), *pending]
+
+    def way(self, missing: Collection[str]) -> list[Migration]:
+        """Give what comes before all that is wanted, in round trips of those whose proof is missing too."""
+        way = before_first(self.steps(), self.ids)
+        if not missing:
+            return way
+        other = before_first(way_to(self.migrations, missing, self.base), missing)
+        pairs = zip(way, other, strict=False)
+        return [one for one, _ in takewhile(lambda pair: pair[0].migration_id == pair[1].migration_id, pairs)]
 
 
 def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
@@ -198,9 +208,7 @@ def _proven(
     found = {item.migration_id: _recorded(question.migrations, item, runner.shadow) for item in question.wanted}
     known = {name: proof for name, proof in found.items() if proof is not None}
     missing = [name for name in found if name not in known]
-    way = _before_first(question.steps(), question.ids)
-    if missing:
-        way = _shared(way, _before_first(way_to(question.migrations, missing, question.base), missing))
+    way = question.way(missing)
     ground = runner.ground(stack, way, question.base)
     if not missing:
         return known, ground
@@ -231,16 +239,6 @@ def _made_now(
         if trip.bug is not None:
             observer(BugMet(trip.migration_id, trip.bug.report))
     return made
-
-
-def _before_first(steps: Sequence[Migration], wanted: Collection[str]) -> list[Migration]:
-    return next((before for before, _ in stretches(steps, wanted)), [])
-
-
-def _shared(one: Sequence[Migration], other: Sequence[Migration]) -> list[Migration]:
-    """Give what two ways begin with."""
-    pairs = takewhile(lambda pair: pair[0].migration_id == pair[1].migration_id, zip(one, other, strict=False))
-    return [first for first, _ in pairs]
 
 
 def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlmigrate import queries
-from sqlmigrate.errors import ScriptError
+from sqlmigrate.errors import ScriptError, ServerError
 from sqlmigrate.events import Kept, NotKept, Taken, ignore
 from sqlmigrate.files import read_bytes
 from sqlmigrate.server import cluster, kept, new_data
@@ -95,7 +95,7 @@ class Bases:
     @property
     def total(self) -> int:
         """How many scripts are to be run first."""
-        return len(self.wanted.before.runs) if self.wanted.before else 0
+        return len(self._ids())
 
     def fill(self, cluster_: cluster.Cluster) -> str:
         """Make a data directory of the longest chain that is kept, else of what initdb makes; give its superuser."""
@@ -119,9 +119,19 @@ class Bases:
         self._keys = []
         self._initdb = kept.key_of("none", self._initdb)
 
-    def may_keep(self, done: int) -> bool:
-        """Tell whether a state behind so many scripts could be kept, and is not yet."""
-        return self.store is not None and self.done < done < len(self._keys)
+    def require_begun(self, ids: Sequence[str]) -> None:
+        """Raise ServerError where these migrations do not begin with those that the server is behind."""
+        if list(ids[: self.done]) != self._ids()[: self.done]:
+            raise ServerError(
+                "what is kept of an earlier run is behind other migrations than are to be tried",
+                hint="--fresh does without",
+            )
+
+    def may_keep(self, ids: Sequence[str]) -> bool:
+        """Tell whether the state behind these migrations could be kept, and is not yet."""
+        return (
+            self.store is not None and self.done < len(ids) < len(self._keys) and list(ids) == self._ids()[: len(ids)]
+        )
 
     def keep(self, data: Path, account: Account, done: int, state: State, *, day_only: bool) -> None:
         """Keep the data directory of the stopped server as the state behind these many scripts."""
@@ -196,9 +206,11 @@ class Bases:
         else:
             self.observer(Kept(done, size, manifest.day is not None))
 
+    def _ids(self) -> list[str]:
+        return [run.migration_id for run in self.wanted.before.runs] if self.wanted.before else []
+
     def _last(self, done: int) -> str:
-        before = self.wanted.before
-        return before.runs[done - 1].migration_id if before and done else ""
+        return self._ids()[done - 1] if done else ""
 
     def _day(self) -> str:
         """Give the day that it is in UTC and where the target is; of a zone that nobody knows, the hour."""
@@ -227,7 +239,8 @@ def _why_not(wanted: Wanted) -> str | None:
         return "the target has settings of its own, which may hold secrets"
     try:
         bootstrap = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
-        scripts = [*bootstrap, *(run.script for run in wanted.before.runs if wanted.superuser)]
+        above = wanted.superuser or wanted.before.superuser
+        scripts = [*bootstrap, *(run.script for run in wanted.before.runs if above)]
         if any(_REACHES_OUT.search(text) for script in scripts for text in script.parts()):
             return "a superuser's script may read or change files"
     except ScriptError:

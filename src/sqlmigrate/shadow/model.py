@@ -90,11 +90,13 @@ class TargetFacts:
 class Before:
     """Scripts that run one after the other in a new database, before anything is tried; `how` is plain data.
 
-    What they leave is the same for the same scripts in this order, the same `how`, and the same `Wanted`.
+    Some of them may run as `superuser`, even where not all do. What they leave is the same for the same scripts in this
+    order, the same `how`, and the same `Wanted`.
     """
 
     runs: tuple[ScriptRun, ...]
     how: Mapping[str, Any] = field(default_factory=dict)
+    superuser: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Shadow:
         self._bases = bases
         self._template = "template0"
         self._said: tuple[str, ...] = ()
+        self._roles_then: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def _session(self) -> Connection:
@@ -142,24 +143,26 @@ class Shadow:
         left_out = dumps.restore(database, dump, self.versions, whole=self.private)
         self.notes = tuple(dict.fromkeys((*self.notes, *left_out)))
 
-    @property
-    def done(self) -> int:
-        """How many of the scripts that come before are in the `base` already."""
-        return self._bases.done if self._bases else 0
+    def base(self, ids: Sequence[str]) -> tuple[ShadowDatabase, int] | None:
+        """Give the database that was kept behind the first of these migrations, and behind how many, if there is one.
 
-    def base(self) -> AbstractContextManager[ShadowDatabase]:
-        """Make a database that holds what the first `done` of the scripts that come before have made."""
+        No session may be opened in it: it is there to be copied. A role that a script has dropped since then may be
+        missing in it, so it is not given any more.
+        """
         state = self._bases.state if self._bases else None
-        return self._databases.made(state.base if state else self._template)
+        if self._bases is None or state is None or not self._roles_then <= self.roles():
+            return None
+        self._bases.require_begun(ids)
+        return self._databases.named(state.base), self._bases.done
 
-    def keep(self, database: ShadowDatabase, done: int, seconds: float) -> None:
-        """Keep for other runs what the first `done` of the scripts that come before have made of a database.
+    def keep(self, database: ShadowDatabase, ids: Sequence[str], seconds: float) -> None:
+        """Keep for other runs what these migrations have made of a database, if they are those that come before.
 
         It took these seconds. No session may be open on the server: all are ended. What keeps it from being kept is
         told to the observer, and no error.
         """
-        bases, server = self._bases, self._server
-        if bases is None or server is None or not bases.may_keep(done):
+        bases, server, done = self._bases, self._server, len(ids)
+        if bases is None or server is None or not bases.may_keep(ids):
             return
         if done - bases.done <= _SCRIPTS_WORTH and seconds < _SECONDS_WORTH:
             return
@@ -184,6 +187,8 @@ class Shadow:
             self._template, self._said = state.template, state.notes
             self.settings = self._look(self._databases.named(state.template))
             self.notes += state.notes
+            self._ask(read_scripts(self._wanted.bootstrap) if self._wanted.bootstrap else [])
+            self._roles_then = self.roles()
             self.versions, self.privileged = dict(state.versions), state.privileged
             yield
             return
