@@ -20,7 +20,7 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
  WHERE d.datname = pg_catalog.current_database()
    AND r.rolname = session_user
 
--- name: roles
+-- name: role_names
 SELECT oid::pg_catalog.text, rolname::pg_catalog.text FROM pg_catalog.pg_roles
 
 -- name: identifiable

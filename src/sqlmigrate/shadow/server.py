@@ -108,7 +108,7 @@ class Shadow:
 
     def roles(self) -> frozenset[tuple[str, str]]:
         """Give the roles that this server has, by oid and name."""
-        return frozenset(self._session.execute(queries.load("shadow")["roles"]).fetchall())
+        return frozenset(self._session.execute(queries.load("shadow")["role_names"]).fetchall())
 
     def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
         """List the roles that this server does not have."""
