@@ -111,7 +111,9 @@ class Bases:
             self.observer(Taken(0, self.total))
             return cluster_.superuser
         superuser = new_data(cluster_)
-        self._keep(cluster_.data_dir, cluster_.account, kept.Manifest(self._initdb, record={"initdb": True}))
+        self._keep(
+            cluster_.data_dir, cluster_.account, kept.Manifest(self._initdb, record={"version": self.binaries.version})
+        )
         return superuser
 
     def forget(self) -> None:
