@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,12 @@ class Throwaway:
     _box: sandbox.Sandbox
     _process: subprocess.Popen[bytes] | None = None
     _life: ExitStack = field(default_factory=ExitStack)
+    _thread: int = field(default_factory=threading.get_ident)
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether we may stop and start it: bubblewrap ends with the thread that started it."""
+        return self._thread == threading.get_ident()
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
@@ -65,7 +72,7 @@ class Throwaway:
     def paused(self, superuser_conninfo: str, use: Callable[[Path, Account], T]) -> T:
         """Stop the server cleanly, let something use its data directory, and start it again.
 
-        Sessions are ended. Raises ServerError where it does not stop.
+        Sessions are ended. Raises ServerError where it does not stop. It is for those whom `may_pause` lets do it.
         """
         process = self._process
         if process is None:  # pragma: no cover  it is started before it is handed out

@@ -162,7 +162,7 @@ class Shadow:
         told to the observer, and no error.
         """
         bases, server, done = self._bases, self._server, len(ids)
-        if bases is None or server is None or not bases.may_keep(ids):
+        if bases is None or server is None or not (server.may_pause and bases.may_keep(ids)):
             return
         if done - bases.done <= _SCRIPTS_WORTH and seconds < _SECONDS_WORTH:
             return

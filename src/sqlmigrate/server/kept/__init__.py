@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlmigrate.server.kept.archive import Manifest, NotKept, Unusable
-from sqlmigrate.server.kept.identity import identity, places
+from sqlmigrate.server.kept.machine import identity, places
 from sqlmigrate.server.kept.store import Entry, Store, folder, key_of, opened
 
 __all__ = [

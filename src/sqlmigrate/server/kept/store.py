@@ -154,7 +154,6 @@ class Store:
         """
         with self.held() as here:
             try:
-                _sweep(here)
                 size = self._write(here, directory, manifest, owner)
                 self._bound(here, besides=manifest.key + SUFFIX)
             except OSError as error:
@@ -170,16 +169,19 @@ class Store:
     def clear(self) -> int:
         """Throw away all that is kept, and give how many there were."""
         with self.held() as here:
-            _sweep(here)
+            with _alone(here):
+                _sweep(here)
             names = [name for name in _names(here) if _KEPT.fullmatch(name)]
             return sum(_forget(here, name) for name in names)
 
     def _write(self, here: int, directory: Path, manifest: Manifest, owner: int) -> int:
         name = f".{manifest.key}.{secrets.token_hex(8)}.part"
-        descriptor = os.open(name, _NEW, 0o600, dir_fd=here)
+        with _alone(here):  # so that no other writer takes ours for one that a killed one has left
+            _sweep(here)
+            descriptor = os.open(name, _NEW, 0o600, dir_fd=here)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
             with os.fdopen(descriptor, "wb") as out:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 archive.pack(directory, manifest, out, owner=owner, most=self.limit)
                 out.flush()
                 os.fsync(descriptor)
@@ -235,6 +237,16 @@ def _entry(here: int, name: str) -> Entry | None:
             return Entry(key, found.st_size, found.st_mtime, manifest)
     except (Unusable, OSError) as error:
         return Entry(key, found.st_size, found.st_mtime, problem=str(error))
+
+
+@contextmanager
+def _alone(here: int) -> Iterator[None]:
+    """Let one writer at a time make his file; whoever is killed holds no lock."""
+    fcntl.flock(here, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(here, fcntl.LOCK_UN)
 
 
 def _sweep(here: int) -> None:
