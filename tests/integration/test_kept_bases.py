@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -38,20 +39,44 @@ SELECT (SELECT array_agg((id, name) ORDER BY id) FROM a)::text,
 """
 
 
+@pytest.fixture(scope="module")
+def only_initdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache in which there is nothing but what initdb makes."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("cache of initdb")
+        patch.setenv("XDG_CACHE_HOME", str(home))
+        with shadow.opened(shadow.Wanted(cache=SIZE)):
+            return home / "sqlmigrate"
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own for each test, in which everything is worth keeping."""
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the cache of this test is; in it, everything is worth keeping."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("sqlmigrate.shadow.server._SCRIPTS_WORTH", 0)
     return tmp_path / "cache" / "sqlmigrate"
 
 
 @pytest.fixture
-def history(project: Project) -> Project:
+def cache(no_cache: Path, only_initdb: Path) -> Path:
+    """A cache of its own for each test, with what initdb makes."""
+    shutil.copytree(only_initdb, no_cache)
+    return no_cache
+
+
+@pytest.fixture
+def files(project: Project) -> Project:
+    """A short history, and a migration behind it."""
     for name, text in HISTORY.items():
         project.migration(name, text)
     project.migration("7", NEXT, rollback="DROP TABLE c;")
     return project
+
+
+@pytest.fixture
+def history(files: Project, cache: Path) -> Project:
+    """The same, where the cache is ready."""
+    return files
 
 
 class Run:
@@ -114,7 +139,7 @@ def behind(project: Project, *, cache: int = SIZE, count: int = len(HISTORY)):
 def test_a_second_run_begins_behind_what_came_before(history):
     first, second, fresh = Run(history), Run(history), Run(history, cache=0)
 
-    assert (first.taken, first.kept) == (None, [(6, False)])
+    assert (first.taken, first.kept) == (0, [(6, False)])
     assert (second.taken, second.kept) == (6, [])
     assert (fresh.taken, fresh.kept, fresh.told) == (None, [], [])
     assert first.verdicts == second.verdicts == fresh.verdicts
@@ -177,7 +202,7 @@ def test_another_setting_of_the_target_makes_another_state(history):
     tokyo, cairo = (Settings({"timezone": zone}) for zone in ("Asia/Tokyo", "Africa/Cairo"))
     first, second, third = (Run(history, settings=settings) for settings in (tokyo, tokyo, cairo))
 
-    assert [first.taken, second.taken, third.taken] == [None, 6, 0]
+    assert [first.taken, second.taken, third.taken] == [0, 6, 0]
     assert [dict(run.trips[0].settings) for run in (second, third)] == [dict(tokyo.values), dict(cairo.values)]
 
 
@@ -198,24 +223,29 @@ DROP FUNCTION h();
 DAY = "DO $$BEGIN EXECUTE format('CREATE TABLE day_%s ()', to_char(now(), 'YYYYMMDD')); END$$;"
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        DAY,
-        "CREATE FUNCTION g() RETURNS date LANGUAGE sql AS 'SELECT current_date';\nCREATE TABLE t AS SELECT g() AS at;",
-        OF_ANOTHER,
-        "CREATE VIEW w AS SELECT current_date AS d;\nCREATE TABLE t AS SELECT * FROM w;",
-    ],
-    ids=["block", "function", "function of a function", "view"],
-)
-def test_what_depends_on_the_day_is_kept_for_it_only(history, monkeypatch, script):
-    history.migration("6", script)
+def test_what_depends_on_the_day_is_kept_for_it_only(history, monkeypatch):
+    history.migration("6", DAY)
     first, again = Run(history), Run(history)
     monkeypatch.setattr("sqlmigrate.shadow.bases.Bases._day", lambda _: "of another day")
     tomorrow = Run(history)
 
     assert (first.kept, again.taken, tomorrow.taken) == ([(6, True)], 6, 0)
     assert tomorrow.kept == [(6, True)]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE FUNCTION g() RETURNS date LANGUAGE sql AS 'SELECT current_date';\nCREATE TABLE t AS SELECT g() AS at;",
+        OF_ANOTHER,
+        "CREATE VIEW w AS SELECT current_date AS d;\nCREATE TABLE t AS SELECT * FROM w;",
+    ],
+    ids=["function", "function of a function", "view"],
+)
+def test_what_scripts_call_is_looked_into(history, script):
+    history.migration("6", script)
+
+    assert Run(history).kept == [(6, True)]
 
 
 def test_a_function_of_an_earlier_migration_is_looked_into(history):
@@ -299,18 +329,18 @@ def test_a_state_on_which_no_server_starts_is_done_without(history, cache, monke
     assert "does not start" in found.reasons
 
 
-def test_a_folder_of_somebody_else_is_not_used(history, cache):
-    cache.mkdir(parents=True, mode=0o755)
-    found = Run(history)
+def test_a_folder_that_is_open_to_others_is_not_used(files, no_cache):
+    no_cache.mkdir(parents=True, mode=0o755)
+    found = Run(files)
 
-    assert (found.taken, found.kept, list(cache.iterdir())) == (None, [], [])
+    assert (found.taken, found.kept, list(no_cache.iterdir())) == (None, [], [])
     assert any("is open to others" in note for note in found.notes)
     assert found.verdicts[0][:2] == ("7", "exact")
 
 
-def test_without_a_place_it_works_without(history, cache):
-    cache.parent.write_text("a file")
-    found = Run(history)
+def test_without_a_place_it_works_without(files, no_cache):
+    no_cache.parent.write_text("a file")
+    found = Run(files)
 
     assert (found.taken, found.kept, found.notes) == (None, [], [])
     assert found.verdicts[0][:2] == ("7", "exact")
@@ -341,7 +371,7 @@ def test_a_bootstrap_is_part_of_the_state(history):
     history.file("bootstrap/1.sql", "CREATE ROLE of_bootstrap;\nCREATE TABLE public.h (n bigint);")
     third = Run(history)
 
-    assert [first.taken, second.taken, third.taken] == [None, 6, 0]
+    assert [first.taken, second.taken, third.taken] == [0, 6, 0]
     assert first.verdicts == second.verdicts
     assert first.verdicts[0][2] != third.verdicts[0][2]
 
@@ -369,13 +399,14 @@ KINDS = (
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.usefixtures("cache")
 def test_after_any_edits_it_is_as_if_nothing_were_kept(tmp_path, seed):
     """A random history is edited and added to; behind any of its migrations it is compared with a fresh one."""
     chance = random.Random(seed)
     project = Project(tmp_path / "random")
     texts = [chance.choice(KINDS).format(n=number) for number in range(6)]
     taken = 0
-    for step in range(5):
+    for step in range(4):
         for number, text in enumerate(texts):
             project.migration(f"{number:02}", f"{text};")
         found, fresh = (behind(project, count=2 + step, cache=size) for size in (SIZE, 0))

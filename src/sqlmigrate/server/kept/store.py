@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ _PART = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{16}\.part")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_WAIT_SECONDS, _LOOK_INTERVAL = 2.0, 0.01
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -241,8 +243,16 @@ def _entry(here: int, name: str) -> Entry | None:
 
 @contextmanager
 def _alone(here: int) -> Iterator[None]:
-    """Let one writer at a time make his file; whoever is killed holds no lock."""
-    fcntl.flock(here, fcntl.LOCK_EX)
+    """Let one writer at a time make his file; whoever is killed holds no lock, but somebody may be stopped."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(here, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise NotKept("another process writes there, and does not go on") from None
+            time.sleep(_LOOK_INTERVAL)
     try:
         yield
     finally:
