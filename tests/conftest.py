@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # where a container says so, each of the many programs that tests start would compile all of sqlmigrate anew
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell runs what it puts into the background so
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("ours", deadline=None)  # a busy machine is slow now and then
     settings.load_profile("ours")
     wanted = os.environ.get(MAJOR_VARIABLE)

@@ -50,7 +50,7 @@ class Place:
     text: str | None = None
 
     def __str__(self) -> str:
-        """Give `file:line:column`, as compilers do; unknown parts are left out."""
+        """Return `file:line:column`, as compilers do; unknown parts are left out."""
         return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
 
 
@@ -68,7 +68,7 @@ class Problem:
     detail: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Give the message behind its place."""
+        """Return the message behind its place."""
         return f"{self.place}: {self.message}" if self.place else self.message
 
 
@@ -105,11 +105,11 @@ class Error(Exception):
         self.place = place
 
     def __str__(self) -> str:
-        """Give the message behind its place."""
+        """Return the message behind its place."""
         return f"{self.place}: {self.message}" if self.place else self.message
 
     def replaced(self, **values: object) -> Self:
-        """Give the same error with other values, for whoever knows more of it: an error does not change on its way up.
+        """Return the same error with other values, for who knows more: an error does not change on its way up.
 
         Raises AttributeError for a value that this kind of error does not have.
         """
@@ -266,7 +266,7 @@ def redact(text: str) -> str:
 
 
 def as_bug(error: Exception) -> Bug:
-    """Give the error that reports an exception that nobody expected, with its trace, both without any password."""
+    """Return the error that reports an exception that nobody expected, with its trace, both without any password."""
     import traceback  # noqa: PLC0415  only for a mistake of ours
 
     from sqlmigrate import __version__  # noqa: PLC0415  same

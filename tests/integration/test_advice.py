@@ -7,6 +7,7 @@ import signal
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate import connection
 from sqlmigrate.connection.address import meant
@@ -120,7 +121,7 @@ def test_a_server_that_is_about_to_stop_is_told_from_one_that_is_not_there(binar
 
 
 def test_of_several_hosts_the_one_is_shown_that_answered(database):
-    parts = connection.conninfo_to_dict(database.conninfo)
+    parts = conninfo_to_dict(database.conninfo)
     several = database.conninfo.replace(f"host={parts['host']}", f"host=/nowhere,{parts['host']}")
     here = f"socket {parts['host']}"
 

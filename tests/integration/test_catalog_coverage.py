@@ -174,7 +174,8 @@ def _values(session, relation: str, column: str, kind: str) -> Iterator[sql.Comp
     query = sql.SQL("SELECT DISTINCT {}::text FROM pg_catalog.{} WHERE {} IS NOT NULL ORDER BY 1 DESC LIMIT 8")
     found = session.execute(query.format(name, sql.Identifier(relation), name)).fetchall()
     for (table,) in session.execute(REFERENCES, [relation, column]).fetchall():
-        query = sql.SQL("SELECT oid::text FROM pg_catalog.{} ORDER BY oid DESC LIMIT 3")
+        # by the number: as a text, an oid of ours from 100000 on would come behind those of PostgreSQL's own
+        query = sql.SQL("SELECT t.oid::text FROM pg_catalog.{} AS t ORDER BY t.oid DESC LIMIT 3")
         found += session.execute(query.format(sql.Identifier(table))).fetchall()
     for (value,) in found:
         yield sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(kind))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -239,3 +242,25 @@ def test_a_server_message_keeps_what_people_read(conn):
     assert (message.message, message.detail, message.hint) == ("m", "d", "h")
     assert (message.severity, message.sqlstate) == ("ERROR", "P0042")
     assert "line 1 at RAISE" in message.context
+
+
+def test_a_host_that_says_nothing_is_not_asked_again_whether_it_is_starting(tmp_path):
+    """It would cost two seconds more, in which nothing ends us."""
+    asked = []
+
+    def hang_up(listener: socket.socket) -> None:
+        with suppress(OSError):  # it is closed at the end
+            while True:
+                asked.append(listener.accept()[0])
+                asked[-1].close()
+
+    with socket.create_server(f"{tmp_path}/.s.PGSQL.5432", family=socket.AF_UNIX) as listener:
+        thread = threading.Thread(target=hang_up, args=(listener,))
+        thread.start()
+        with pytest.raises(ConnectionFailed) as caught:
+            connection.connect(f"host={tmp_path} port=5432")
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+    assert caught.value.hint is None
+    assert len(asked) == 1

@@ -19,6 +19,8 @@ from support.drift import Drifting, lines
 pytestmark = pytest.mark.pg
 
 OTHER_MAJORS = (18, 15)
+NEWER = (b"SET transaction_timeout = 0;\n", b"    LOGGED\n")
+"""What a newer pg_dump writes that the server does not know; the second one only before 15."""
 DIFFERENT = """
 CREATE DOMAIN dn AS int NOT NULL;
 CREATE DOMAIN dm AS int CONSTRAINT named NOT NULL CHECK (VALUE > 77);
@@ -75,8 +77,11 @@ def restored(source: Database, target: Database) -> None:
     assert None not in programs
     dump, psql = programs
     text = subprocess.run([str(dump), source.conninfo], check=True, capture_output=True).stdout
+    for newer in NEWER[: 1 if source.server.major >= 15 else 2]:
+        text = text.replace(newer, b"")
     command = [str(psql), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", target.conninfo]
-    subprocess.run(command, input=text, check=True, capture_output=True, env=dict(os.environ))
+    done = subprocess.run(command, input=text, check=False, capture_output=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_a_dump_and_restore_is_no_drift(applied, database, database_factory):

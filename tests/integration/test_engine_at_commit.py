@@ -61,23 +61,6 @@ def test_a_row_that_goes_at_commit_is_missed(runner, conn, others, single_transa
     assert is_there(conn, "b") == bool(others and single_transaction)
 
 
-@pytest.mark.parametrize("script", [RENAME, late(does=RENAME)], ids=["in the script", "at COMMIT"])
-def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
-    runner.write("a", script)
-    with pytest.raises(ExecutionError, match=r"removed its own row|code that ran at COMMIT has changed it"):
-        runner.apply()
-
-    assert runner.told(ScriptFinished) == []
-
-
-def test_a_row_that_comes_back_under_another_hash_is_found(runner):
-    back = "INSERT INTO sqlmigrate._yoyo_migration VALUES ('x', 'a', now());"
-    runner.write("a", "CREATE TABLE a ();", late(does=back))
-    runner.apply()
-    with pytest.raises(ExecutionError, match="does not say that a is rolled back"):
-        runner.rollback()
-
-
 @pytest.mark.parametrize("names", ["a", "ab"])
 def test_a_script_that_was_refused_at_commit_runs_again_before_it_is_committed(runner, conn, names, short_pauses):
     """A lock is not granted at COMMIT, and then not in the script: the third attempt must run all of it."""
@@ -94,6 +77,23 @@ def test_a_script_that_was_refused_at_commit_runs_again_before_it_is_committed(r
     assert conn.execute("SELECT r.last_value, c.last_value FROM runs AS r, commits AS c").fetchone() == (3, 2)
     assert runner.applied() == list(names)
     assert is_there(conn, "late")
+
+
+@pytest.mark.parametrize("script", [RENAME, late(does=RENAME)], ids=["in the script", "at COMMIT"])
+def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
+    runner.write("a", script)
+    with pytest.raises(ExecutionError, match=r"removed its own row|code that ran at COMMIT has changed it"):
+        runner.apply()
+
+    assert runner.told(ScriptFinished) == []
+
+
+def test_a_row_that_comes_back_under_another_hash_is_found(runner):
+    back = "INSERT INTO sqlmigrate._yoyo_migration VALUES ('x', 'a', now());"
+    runner.write("a", "CREATE TABLE a ();", late(does=back))
+    runner.apply()
+    with pytest.raises(ExecutionError, match="does not say that a is rolled back"):
+        runner.rollback()
 
 
 def test_all_rows_that_go_at_commit_are_named(runner):

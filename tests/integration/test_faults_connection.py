@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.faults import EVERY, Trial, decisive_places, places, put, try_each
+from support.faults import EVERY, Trial, decisive_places, once_locked, places, put, try_each
 from support.proxy import BEFORE, TO_CLIENT, TO_SERVER, Message, Proxy, Then
 from support.scenarios import FREE, MANAGED, SCENARIOS
 
@@ -37,8 +37,9 @@ def going(direction: str, messages: list[Message]) -> list[Message]:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("trial", MANAGED, indirect=True, ids=str)
 def test_a_cut_at_any_message_of_a_transaction_leaves_all_or_nothing(trial, direction):
-    all_places = EVERY or (direction == TO_SERVER and str(trial.scenario) == "apply")
-    faults = (places if all_places else decisive_places)(going(direction, trial.messages))
+    all_messages = EVERY or str(trial.scenario) == "apply"
+    messages = going(direction, trial.messages if all_messages else once_locked(trial.messages))
+    faults = (places if EVERY or (all_messages and direction == TO_SERVER) else decisive_places)(messages)
 
     assert try_each(trial, faults, cut) > 20
 
@@ -46,7 +47,8 @@ def test_a_cut_at_any_message_of_a_transaction_leaves_all_or_nothing(trial, dire
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("trial", FREE, indirect=True, ids=str)
 def test_a_cut_at_any_message_outside_a_transaction_is_in_the_journal(trial, direction):
-    faults = (places if EVERY else decisive_places)(going(direction, trial.messages))
+    messages = going(direction, trial.messages if EVERY else once_locked(trial.messages))
+    faults = (places if EVERY else decisive_places)(messages)
 
     assert try_each(trial, faults, cut) > 40
 

@@ -16,6 +16,8 @@ import pytest
 from fixtures.postgres import MEMORY
 from sqlmigrate.engine import Result
 from sqlmigrate.server import PrivateServer, ensure_database, shared
+from sqlmigrate.server.account import server_account
+from sqlmigrate.server.cluster import Cluster, launch
 from sqlmigrate.server.postmaster import is_alive, running
 from support.faults import EVERY, Trial, decisive_places, sample, try_each
 from support.proxy import BEFORE, Message, Proxy, Then
@@ -29,7 +31,6 @@ pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
 class Crashing:
     """A server of its own, which keeps what it has committed; it can be stopped without warning and started again."""
 
-    state: Path
     server: PrivateServer
 
     def crash(self) -> int:
@@ -41,9 +42,8 @@ class Crashing:
 
     def recover(self, pid: int) -> None:
         """Wait until the server is gone, and start it again."""
-        wait_until(lambda: not is_alive(pid), timeout=30)
-        with shared(self.state):  # whoever uses it next starts it; our own use goes on
-            pass
+        wait_until(lambda: not is_alive(pid), timeout=30, interval=0.005)
+        launch(Cluster(self.server.data_dir, self.server.binaries, server_account()), Path(self.server.host))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def crashing(clean_environment, binaries) -> Iterator[Crashing]:
         with psycopg.connect(server.conninfo(), autocommit=True) as admin:
             # the system lives on, so what it was given is safe; recovery would sync every file first
             admin.execute("ALTER SYSTEM SET fsync = off")
-        yield Crashing(folder / "state", server)
+        yield Crashing(server)
     shutil.rmtree(folder)
 
 

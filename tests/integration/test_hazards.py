@@ -174,4 +174,4 @@ def test_one_thing_is_one_hazard(shadow, ground):
 
     hazards = [(hazard.code, hazard.statement) for hazard in check(Context(traced, shadow.owner))]
     assert [item for item in hazards if item[0] != "H40"] == [("H07", 2), ("H14", 3), ("H23", 6)]
-    assert traced.statements[4].touched.changed == ("table public.orders",)
+    assert traced.statements[4].changes.changed == ("table public.orders",)

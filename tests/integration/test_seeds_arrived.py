@@ -43,7 +43,7 @@ def seed(request, database, conn, files):
 
     def run() -> SeedResult:
         return seeds.run(
-            database.conninfo, files.load(), role=None, lock_timeout=0, statement_timeout=0, gate=lambda _: None
+            database.conninfo, files.load(), role=None, lock_timeout=0, statement_timeout=0, gate=lambda *_: None
         )
 
     return run if request.param == "run" else lambda: seeds.apply(conn, files.load())
@@ -143,7 +143,7 @@ def test_a_row_that_a_policy_hides_is_not_called_unchanged(conn, admin, database
     conn.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (k <> 'B') WITH CHECK (true)")
     admin.execute(f"GRANT ALL ON t TO {role}; GRANT {role} TO migrator")
     files.yaml("t", "rows: [{k: A}, {k: B}]\n")
-    run = partial(seeds.run, lock_timeout=0, statement_timeout=0, gate=lambda _: None)
+    run = partial(seeds.run, lock_timeout=0, statement_timeout=0, gate=lambda *_: None)
 
     with pytest.raises(SeedError, match="k 'B'"):
         run(database.conninfo, files.load(), role=role)

@@ -105,7 +105,7 @@ def test_triggers_defaults_and_policies_work_under_the_settings_of_the_login(dat
         GRANT ALL ON public.people, public.posts, shop.audit TO migrator;
     """)
     result = run(
-        database.conninfo, files.load(), role=None, lock_timeout=1000, statement_timeout=0, gate=lambda _: None
+        database.conninfo, files.load(), role=None, lock_timeout=1000, statement_timeout=0, gate=lambda *_: None
     )
 
     assert result.written == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from sqlmigrate.errors import ExecutionError, ServerError
 from sqlmigrate.server.binaries import BINDIR_VARIABLE
 from sqlmigrate.shadow import Wanted, read_facts
 from sqlmigrate.shadow.dumps import _given
-from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.script import Script, script_from_text
 from support.dumps import normalized
 
 pytestmark = pytest.mark.pg
 
 HISTORY = 'odd "history'
+GRANTS = re.compile(r'(?:^GRANT .* ON SCHEMA "public" TO .*;\n)+', re.MULTILINE)
 FAKE = """#!/bin/sh
 if [ "$1" = --version ]; then echo 'pg_dump (PostgreSQL) 99.1'; exit; fi
 echo "-- $* PGPASSWORD=$PGPASSWORD"
@@ -46,6 +48,18 @@ def dump(conninfo: str, major: int):
     return shadow.dump(conninfo, major=major, history_schema=HISTORY)
 
 
+def comparable(script: Script) -> str:
+    """Give a dump without what differs from run to run; who got a right in schema public first does not matter."""
+    return GRANTS.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), normalized(script.text or ""))
+
+
+def rights_of_public(conninfo: str) -> set[str]:
+    """Give what anybody may do in schema public."""
+    query = "SELECT privilege_type FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'public' AND grantee = 0"
+    with connection.session(conninfo) as session:
+        return {right for (right,) in session.execute(query)}
+
+
 def test_the_shadow_is_what_the_target_is_with_owners_rights_and_roles(database, admin, new_role, major):
     owner, reader = new_role("NOLOGIN"), new_role("NOLOGIN")
     admin.execute(f"""
@@ -54,6 +68,8 @@ def test_the_shadow_is_what_the_target_is_with_owners_rights_and_roles(database,
         ALTER TABLE public.t OWNER TO {owner};
         GRANT SELECT ON public.t TO {reader};
         COMMENT ON TABLE public.t IS 'a table';
+        CREATE UNLOGGED TABLE public.unlogged (id integer GENERATED ALWAYS AS IDENTITY);
+        ALTER TABLE public.unlogged OWNER TO {owner};
         CREATE FUNCTION public.f() RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT 1; END;
         ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT SELECT ON TABLES TO {reader};
         CREATE SUBSCRIPTION s CONNECTION 'password=geheim123' PUBLICATION p WITH (connect = false, slot_name = NONE);
@@ -70,7 +86,7 @@ def test_the_shadow_is_what_the_target_is_with_owners_rights_and_roles(database,
 
     with shadow.opened(Wanted(target=target)) as opened, opened.database() as copy:
         opened.restore(copy, text)
-        assert normalized(dump(copy.admin_conninfo, major).text) == normalized(text.text)
+        assert comparable(dump(copy.admin_conninfo, major)) == comparable(text)
         with connection.session(copy.conninfo) as session:
             session.execute("ALTER TABLE public.t ADD COLUMN n integer")
 
@@ -98,7 +114,37 @@ def test_what_a_superuser_has_made_in_the_target_is_made_too(supabase, major):
 
     with shadow.opened(Wanted(dumped=True)) as opened, opened.database() as copy:
         opened.restore(copy, text)
-        assert normalized(dump(copy.admin_conninfo, major).text) == normalized(text.text)
+        assert comparable(dump(copy.admin_conninfo, major)) == comparable(text)
+
+
+@pytest.mark.parametrize(
+    "rights",
+    [
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        "GRANT CREATE ON SCHEMA public TO PUBLIC",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        "ALTER SCHEMA public OWNER TO migrator; REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    ],
+)
+def test_rights_in_schema_public_are_those_of_the_target(database, admin, major, rights):
+    """Before 15 anybody may create there; a newer pg_dump does not tell that nobody may."""
+    admin.execute(rights)
+    text = dump(database.superuser_conninfo, major)
+
+    with shadow.opened(Wanted(dumped=True)) as opened, opened.database() as copy:
+        opened.restore(copy, text)
+        assert rights_of_public(copy.admin_conninfo) == rights_of_public(database.superuser_conninfo)
+        assert comparable(dump(copy.admin_conninfo, major)) == comparable(text)
+
+
+@pytest.mark.parametrize(("program", "may_create"), [("14.21", True), ("15.3 (Debian 15.3-1)", False), ("18.6", False)])
+def test_schema_public_is_what_the_program_takes_for_granted(opened, program, may_create):
+    text = (
+        f"--\n-- PostgreSQL database dump\n--\n\n-- Dumped by pg_dump version {program}\n\nCREATE TABLE public.t ();\n"
+    )
+    with opened.database() as database:
+        opened.restore(database, script_from_text(Path("dump"), text))
+        assert rights_of_public(database.admin_conninfo) == {"USAGE", *(["CREATE"] if may_create else [])}
 
 
 def test_a_setting_that_the_server_does_not_have_is_passed_over(opened):

@@ -40,6 +40,7 @@ run()
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silence, "SECONDS", 1.0)
+    monkeypatch.setattr(silence, "LOOK_UP_SECONDS", 1.0)
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_a_run_that_waits_for_the_run_lock_is_told(short, far, proxy, conn, monk
 
 def test_a_run_lock_that_is_lost_alone_does_not_end_a_script(short, far, conn, admin):
     """The watcher finds the worker's process in another session, and goes on waiting."""
-    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(3);")
+    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);")
     with beside(far.apply) as [run]:
         wait_for_sleep(conn)
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
@@ -121,7 +122,7 @@ def test_a_run_lock_that_is_lost_alone_does_not_end_a_script(short, far, conn, a
 
 def test_a_server_that_has_no_room_for_another_session_is_there_all_the_same(short, far, conn, admin):
     admin.execute("ALTER ROLE migrator CONNECTION LIMIT 3")
-    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(3);")
+    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);")
     try:
         with beside(far.apply) as [run]:
             wait_for_sleep(conn)
@@ -161,8 +162,9 @@ def test_ctrl_c_does_not_wait_for_a_silent_server(far, proxy, conn):
     assert NOT_KNOWN in outcome.stderr
 
 
-def test_ctrl_c_between_two_statements_ends_the_transaction_or_says_that_it_is_not_known(database, proxy):
+def test_ctrl_c_between_two_statements_ends_the_transaction_or_says_that_it_is_not_known(database, proxy, monkeypatch):
     """Where nothing is awaited, nothing is cancelled; the server must still confirm that the transaction is over."""
+    monkeypatch.setattr(silence, "_END_SECONDS", 0.5)
     far = make_conninfo(database.conninfo, host=proxy.host, port=proxy.port)
 
     def stop(before: Callable[[], Any]) -> None:

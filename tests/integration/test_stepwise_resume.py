@@ -53,7 +53,7 @@ def test_the_journal_names_the_failing_statement_and_why(runner, conn):
     half_way(runner.apply)
 
     assert journal(conn) == [("apply", 1, 1, "done"), ("apply", 2, 2, "done"), ("apply", 3, 3, "failed")]
-    stopped = runner.history().stopped("a").stopped_at
+    stopped = runner.history().half_way_of("a").stopped_at
     assert (stopped.number, stopped.line) == (3, 4)
     assert stopped.statement == "INSERT INTO t\nVALUES (2), (nonsense)"
     assert stopped.error == 'column "nonsense" does not exist'

@@ -46,7 +46,7 @@ def test_the_first_statement_that_fails_again_is_what_it_stopped_at(stopped, con
     assert (error.statement, error.done_statements, error.kept) == (1, 0, True)
     assert "statements 1 to 2 were done before --resume-at: if that is still so, --resume-at 3" in error.hint
     assert journal(conn) == [("apply", 1, 1, "failed")]
-    assert stopped.history().stopped("a").stopped_at.error == 'relation "t" already exists'
+    assert stopped.history().half_way_of("a").stopped_at.error == 'relation "t" already exists'
     assert numbers(conn) == [1]
 
 

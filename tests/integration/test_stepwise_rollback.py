@@ -123,7 +123,7 @@ def test_a_half_way_rollback_is_journalled(runner, conn, broken):
     assert tables(conn) == ["a1"]
     undone = [entry for entry in journal(conn) if entry[0] == "rollback"]
     assert undone == [("rollback", 1, 1, "done"), ("rollback", 2, 2, "failed")]
-    assert runner.history().stopped("a").operation == "rollback"
+    assert runner.history().half_way_of("a").operation == "rollback"
 
 
 def test_nothing_is_applied_while_a_rollback_stands_half_way(runner, conn, broken):

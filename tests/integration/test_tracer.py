@@ -77,7 +77,7 @@ def test_what_the_script_makes_itself_is_named_and_its_locks_are_nobodys_busines
 
     assert [words(one.own) for one in found.statements[:3]] == [[], [], []]
     assert [one.rewrites for one in found.statements[:3]] == [(), (), ()]
-    assert [(one.touched.made, one.touched.changed, one.touched.dropped) for one in found.statements] == [
+    assert [(one.changes.made, one.changes.changed, one.changes.dropped) for one in found.statements] == [
         (("table shop.parcels",), (), ()),
         (("index shop.parcels_order_id_idx",), (), ()),
         (("column shop.parcels.a",), (), ()),
@@ -107,11 +107,11 @@ def test_ddl_in_a_block_and_in_a_function_is_seen(shadow, database):
 
     assert block.rewrites[0].name == "shop.orders"
     assert [item.name for item in block.scans] == ["shop.orders"]
-    assert block.touched.changed == (
+    assert block.changes.changed == (
         "column shop.orders.reason",
         "constraint orders_reason_set on shop.orders",
     )
-    assert function.touched.made == ("column shop.customers.hidden",)
+    assert function.changes.made == ("column shop.customers.hidden",)
 
 
 def test_a_statement_that_cannot_run_alone_is_shown_as_it_runs_in_the_transaction(shadow, database):
@@ -232,7 +232,7 @@ def test_a_statement_that_has_nothing_to_wait_for_is_told_from_the_documentation
 
     assert words(one.own) == ["orders SHARE UPDATE EXCLUSIVE"]
     assert one.own[0].source == "table"
-    assert one.touched.made == ()
+    assert one.changes.made == ()
 
 
 def test_a_deferred_constraint_that_fails_outside_a_transaction_is_told(shadow, database):
@@ -275,8 +275,8 @@ def test_what_a_script_does_to_its_session_does_not_disturb_what_is_read(shadow,
     found = trace_text(shadow, database, "SET client_encoding TO 'SQL_ASCII';\nCREATE TABLE fresh (id integer);")
 
     assert found.error is None
-    assert found.statements[1].touched.made == ("table shop.fresh",)
-    assert found.statements[1].touched.changed == ()
+    assert found.statements[1].changes.made == ("table shop.fresh",)
+    assert found.statements[1].changes.changed == ()
 
 
 def test_what_a_statement_read_is_not_said_of_the_one_after_it(shadow, database):

@@ -16,8 +16,8 @@ from sqlmigrate.review.model import (
     OutOfOrder,
     Proof,
     Report,
+    ReviewedStatement,
     Settings,
-    Statement,
     Suppressed,
     TableSize,
     Target,
@@ -234,15 +234,15 @@ def dangerous() -> Migration:
         raised=None,
     )
     statements = (
-        Statement(
+        ReviewedStatement(
             1, 4, 4, "ALTER TABLE shop.orders ADD COLUMN customer_id bigint", "ALTER TABLE",
             own=(strong,), taken=(strong,), made=("column shop.orders.customer_id",),
         ),
-        Statement(
+        ReviewedStatement(
             2, 6, 6, "UPDATE shop.orders SET customer_id = 0", "UPDATE",
             own=(lock("ROW EXCLUSIVE"),), held_before=1, hazards=(warning,),
         ),
-        Statement(
+        ReviewedStatement(
             3, 9, 10,
             "ALTER TABLE shop.orders\n    ADD CONSTRAINT orders_customer_fk FOREIGN KEY (customer_id) "
             "REFERENCES shop.customers (id)",
@@ -251,7 +251,7 @@ def dangerous() -> Migration:
             made=("constraint orders_customer_fk on shop.orders",),
             suppressed=(Suppressed(scan, "the table is small here"),),
         ),
-        Statement(
+        ReviewedStatement(
             4, 12, 12, "ALTER TABLE shop.orders ALTER COLUMN number TYPE bigint", "ALTER TABLE",
             own=(strong,), held_before=2, rewrites=("table shop.orders", "index shop.orders_pkey"),
             scans=("table shop.orders",), changed=("column shop.orders.number",), hazards=(danger, note),
@@ -262,7 +262,7 @@ def dangerous() -> Migration:
                 ),
             ),
         ),
-        Statement(
+        ReviewedStatement(
             5, 14, 14, "CREATE INDEX orders_customer ON shop.orders (customer_id)", "CREATE INDEX",
             own=(lock("SHARE"),), held_before=2, scans=("table shop.orders",), made=("index shop.orders_customer",),
             findings=(
@@ -272,7 +272,7 @@ def dangerous() -> Migration:
                 ),
             ),
         ),
-        Statement(
+        ReviewedStatement(
             6, 16, 16, "DO $$ BEGIN EXECUTE 'COMMENT ON TABLE shop.orders IS ''sold things'''; END $$", "DO",
             own=(lock("SHARE UPDATE EXCLUSIVE"),), held_before=2, changed=("table shop.orders",),
         ),
@@ -283,13 +283,13 @@ def dangerous() -> Migration:
         holds=(hold, Hold(share, 3, 6, 4)), waits=2, longest=hold,
     )  # fmt: skip
     back = (
-        Statement(
+        ReviewedStatement(
             1, 1, 1, "ALTER TABLE shop.orders DROP COLUMN customer_id", "ALTER TABLE",
             own=(strong, lock("ACCESS EXCLUSIVE", "shop.customers")),
             taken=(strong, lock("ACCESS EXCLUSIVE", "shop.customers")),
             dropped=("column shop.orders.customer_id", "index shop.orders_customer"),
         ),
-        Statement(
+        ReviewedStatement(
             2, 2, 2, "ALTER TABLE shop.orders ALTER COLUMN number TYPE integer", "ALTER TABLE",
             own=(strong,), held_before=2, rewrites=("table shop.orders", "index shop.orders_pkey"),
             hazards=(replace(danger, statement=2, line=2, raised=None),),
@@ -324,11 +324,11 @@ def concurrent() -> Migration:
     gentle = lock("SHARE UPDATE EXCLUSIVE")
     text = "-- transactional: false\nCREATE INDEX CONCURRENTLY orders_placed ON shop.orders (placed);\n"
     undo = "-- transactional: false\nDROP INDEX CONCURRENTLY shop.orders_placed;\n"
-    create = Statement(
+    create = ReviewedStatement(
         1, 2, 2, "CREATE INDEX CONCURRENTLY orders_placed ON shop.orders (placed)", "CREATE INDEX",
         own=(gentle,), taken=(gentle,), scans=("table shop.orders",), made=("index shop.orders_placed",),
     )  # fmt: skip
-    drop = Statement(
+    drop = ReviewedStatement(
         1, 2, 2, "DROP INDEX CONCURRENTLY shop.orders_placed", "DROP INDEX",
         own=(gentle,), taken=(gentle,), dropped=("index shop.orders_placed",),
     )  # fmt: skip
@@ -350,11 +350,11 @@ def concurrent() -> Migration:
 def failing() -> Migration:
     """Make a migration that PostgreSQL refuses at its second statement, without a rollback script."""
     text = "CREATE TABLE shop.parcels (id bigint PRIMARY KEY);\nALTER TABLE shop.nothing ADD COLUMN a integer;\n"
-    create = Statement(
+    create = ReviewedStatement(
         1, 1, 1, "CREATE TABLE shop.parcels (id bigint PRIMARY KEY)", "CREATE TABLE",
         own=(), made=("table shop.parcels",),
     )  # fmt: skip
-    alter = Statement(2, 2, 2, "ALTER TABLE shop.nothing ADD COLUMN a integer", "ALTER TABLE")
+    alter = ReviewedStatement(2, 2, 2, "ALTER TABLE shop.nothing ADD COLUMN a integer", "ALTER TABLE")
     return Migration(
         migration_id="0044.broken",
         apply=Direction(

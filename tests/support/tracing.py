@@ -55,5 +55,5 @@ def trace_one(shadow: Shadow, database: ShadowDatabase, text: str, *, alone: boo
     run = Pass(database, ScriptRun("0001", "apply", script, transactional=True), OPTIONS, info, follow=True)
     error = run.run()
     assert "division by zero" in str(error)
-    [one] = run.found
+    [one] = run.seen
     return merged(one, None, 0, run)

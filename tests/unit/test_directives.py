@@ -126,6 +126,22 @@ def test_our_settings_are_read_from_any_of_their_lines():
     )
 
 
+def test_a_directive_knows_where_it_stands():
+    text = "-- depends: 1 22\n\n/* -- depends: 3 */\n-- sqlmigrate: role=a isolation=serializable\nSELECT 1;"
+    offsets = directives(text + "\n-- depends: 1").offsets
+
+    assert {key: text[offset:].split(maxsplit=1)[0] for key, offset in offsets.items()} == {
+        ("depends", "1"): "1",
+        ("depends", "22"): "22",
+        ("role", ""): "role=a",
+        ("isolation", ""): "isolation=serializable",
+    }
+
+
+def test_two_directives_that_stand_elsewhere_ask_for_the_same():
+    assert directives("-- depends: 1\n") == directives("\n\n--  depends:  1\n")
+
+
 @pytest.mark.parametrize(
     "level", ["serializable", "SERIALIZABLE", "'read committed'", "read_committed", "repeatable-read"]
 )

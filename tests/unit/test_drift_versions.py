@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sqlmigrate import queries
-from sqlmigrate.drift.versions import SINCE, called, common, is_common
+from sqlmigrate.drift.versions import PUBLIC, SINCE, called, common, is_common
 from sqlmigrate.schema import Name
 
 FILES = ("relations", "types", "routines", "others")
@@ -41,6 +41,16 @@ def test_every_property_that_a_query_asks_newer_versions_only_is_known():
 @pytest.mark.parametrize(("majors", "left"), [({15, 18}, {}), ({17, 18}, {}), ({18}, {"generated columns": "n"})])
 def test_a_property_of_one_version_is_left_out(majors, left):
     assert common(Name("publication", "p"), {"generated columns": "n"}, majors) == left
+
+
+@pytest.mark.parametrize(
+    ("majors", "rights"), [({14}, "UC"), ({14, 15}, "U"), ({14, 18}, "U"), ({15, 18}, "UC"), ({18}, "UC")]
+)
+def test_that_anybody_may_create_in_schema_public_is_no_drift_from_before_15(majors, rights):
+    found = {"acl": ("=UC/pg_database_owner", "r=UC/pg_database_owner")}
+
+    assert common(PUBLIC, found, majors) == {"acl": (f"={rights}/pg_database_owner", "r=UC/pg_database_owner")}
+    assert common(Name("schema", "other"), found, majors) == found
 
 
 @pytest.mark.parametrize(

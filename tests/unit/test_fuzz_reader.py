@@ -17,7 +17,7 @@ from sqlmigrate.sql import difference, scan, unread, variables
 from sqlmigrate.sql import script as scripts
 from sqlmigrate.sql.directives import read_allowed
 from sqlmigrate.sql.script import script_from_text
-from sqlmigrate.sql.statement import needs, parse, subject
+from sqlmigrate.sql.statement import effect, needs, parse, subject
 
 # Halves of everything: what opens and never closes, words that the readers look for, and what parts them.
 WORDS = st.sampled_from(
@@ -124,12 +124,12 @@ def test_no_script_makes_a_reader_raise_anything_but_an_error(text):
         read_allowed(text)
         for piece in found.pieces():
             found.place(piece, len(piece.text))
-            for read in (parse.classify, parse.refine, parse.normal_form, subject.subject):
+            for read in (effect.classify, parse.refine, parse.normal_form, subject.subject_of):
                 read(piece.text)
             for read in (parse.complaints, variables.variables, scan.quoted):
                 list(read(piece.text))
             scan.is_closed(piece.text)
-        needs.needs([found])
+        needs.needs_of([found])
         needs.cluster_wide(found, blocks=True)
         difference.same_statements(text, text + ";")
         list(found.statements())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.sql.script import script_from_text
-from sqlmigrate.sql.statement.needs import cluster_wide, extensions_named, needs, roles_made_by_blocks, roles_named
+from sqlmigrate.sql.statement.needs import cluster_wide, extensions_named, needs_of, roles_made_by_blocks, roles_named
 
 NAMING_A = {
     "GRANT SELECT ON t TO a",
@@ -93,26 +93,26 @@ def script(text: str, name: str = "1.sql"):
 
 @pytest.mark.parametrize("text", sorted(NAMING_A))
 def test_a_role_is_named_by(text):
-    assert needs([script(text)]).roles == {"a"} - ({"b"} if "RENAME" in text else set())
-    assert not needs([script(text)]).owners
+    assert needs_of([script(text)]).roles == {"a"} - ({"b"} if "RENAME" in text else set())
+    assert not needs_of([script(text)]).owners
 
 
 @pytest.mark.parametrize("text", sorted(OWNING_A))
 def test_a_role_owns_or_acts_by(text):
-    found = needs([script(text)])
+    found = needs_of([script(text)])
 
     assert (found.roles, found.owners) == ({"a"}, {"a"})
 
 
 @pytest.mark.parametrize("text", sorted(IN_TABLESPACE_A))
 def test_a_tablespace_is_named_by(text):
-    assert needs([script(text)]).tablespaces == {"a"}
+    assert needs_of([script(text)]).tablespaces == {"a"}
 
 
 def test_a_tablespace_that_the_scripts_make_and_those_of_postgresql_are_not_needed():
     text = "CREATE TABLESPACE a LOCATION '/a'; CREATE TABLE t () TABLESPACE a; ALTER TABLE t SET TABLESPACE pg_default;"
 
-    assert needs([script(text)]).tablespaces == set()
+    assert needs_of([script(text)]).tablespaces == set()
 
 
 @pytest.mark.parametrize("text", sorted(NAMING_NONE))

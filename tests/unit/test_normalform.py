@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.schema import Name, Schema, Value
-from sqlmigrate.schema.meaning.pieces import Query, Routine, Rule, cut
+from sqlmigrate.schema.meaning.definition import Query, Routine, Rule, cut
 
 NAMES = {"constraint": "c on public.t", "index": "public.i", "trigger": "g on public.t", "rule": "r on public.t"}
 

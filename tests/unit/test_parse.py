@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.sql.scan import split
-from sqlmigrate.sql.statement.parse import PARSE_LIMIT, Kind, classify, complaints, parse_tree, refine
+from sqlmigrate.sql.statement.effect import Kind, classify
+from sqlmigrate.sql.statement.parse import PARSE_LIMIT, complaints, parse_tree, refine
 
 KINDS = {
     Kind.PLAIN: [
@@ -207,7 +208,8 @@ def test_a_long_expression_is_no_error(terms):
 def test_no_expression_ends_the_process():
     """libpg_query runs out of stack where it makes the tree of 40,000 terms: only another process can show it."""
     code = (
-        "from sqlmigrate.sql.statement.parse import classify, complaints, refine\n"
+        "from sqlmigrate.sql.statement.effect import classify\n"
+        "from sqlmigrate.sql.statement.parse import complaints, refine\n"
         f"text = 'SELECT ' + '+'.join(['1'] * {PARSE_LIMIT // 2 - 50})\n"
         "print(list(complaints(text)), classify(f'COPY ({text}) TO STDOUT').name)\n"
         "print(refine(f'CREATE FUNCTION begin() AS $$ $$; {text}'))\n"
@@ -238,7 +240,8 @@ def test_a_plain_script_loads_no_parser():
     code = (
         "import sys\n"
         "from sqlmigrate.sql.scan import split\n"
-        "from sqlmigrate.sql.statement.parse import classify, refine\n"
+        "from sqlmigrate.sql.statement.effect import classify\n"
+        "from sqlmigrate.sql.statement.parse import refine\n"
         "text = 'CREATE TABLE t (a int); CREATE FUNCTION f() AS $$ BEGIN BEGIN END; END $$; ALTER TABLE t ADD b int;'\n"
         "assert [refine(piece.text) for piece in split(text) if classify(piece.text)] == [[], [], []]\n"
         "print({'postgast', 'google.protobuf', 'yoyo', 'psycopg', 'click', 'yaml'} & set(sys.modules))\n"

@@ -155,4 +155,4 @@ def test_an_isolation_level_is_refused_outside_a_transaction():
 
     assert preflight(inside) == []
     [problem] = preflight(replace(inside, transactional=False))
-    assert str(problem).startswith("a.sql: isolation= is for a script in a transaction")
+    assert str(problem).startswith("a.sql:1:16: isolation= is for a script in a transaction")

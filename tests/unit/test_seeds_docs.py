@@ -24,7 +24,7 @@ def test_the_example_of_the_page_can_be_loaded(tmp_path):
 
     [file] = load(tmp_path).files
 
-    assert [row["code"] for row in file.rows] == ["CH", "NO"]
+    assert [row.values["code"] for row in file.rows] == ["CH", "NO"]
     assert file.mapping.columns[0].name == "currency_id"
 
 

@@ -47,10 +47,10 @@ def test_rows_are_read_with_their_table_and_their_places(files):
 
     [seed] = files.load().files
 
-    assert seed.rows == ({"model_code": "a", "status": "active"},)
+    assert [row.values for row in seed.rows] == [{"model_code": "a", "status": "active"}]
     assert seed.mapping.table == TableName("public", "llms")
-    assert str(seed.place(0, "status")) == f"{path}:3:13"
-    assert seed.label(0) == "model_code 'a'"
+    assert str(seed.rows[0].place("status")) == f"{path}:3:13"
+    assert seed.rows[0].label == "model_code 'a'"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "llms:\n", "llms: []\n", "{}\n"])
@@ -153,7 +153,7 @@ def test_a_violation_of_the_schema_says_what_and_where(files, row, problem, hint
 def test_a_date_is_text_and_fits_a_schema_that_wants_text(files):
     files.file("llms", LLMS, "llms: [{model_code: 2024-01-01, status: active}]\n", **STRICT)
 
-    assert files.load().files[0].rows[0]["model_code"] == "2024-01-01"
+    assert files.load().files[0].rows[0].values["model_code"] == "2024-01-01"
 
 
 def test_a_message_never_shows_a_whole_document(files):

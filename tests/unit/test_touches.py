@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.sql.script import script_from_text
-from sqlmigrate.sql.statement.touches import Named, touches
+from sqlmigrate.sql.statement.names import Named, accesses_of
 
 
 def found(text: str, functions=()):
-    return touches(script_from_text(Path("a.sql"), text), functions)
+    return accesses_of(script_from_text(Path("a.sql"), text), functions)
 
 
 @pytest.mark.parametrize(

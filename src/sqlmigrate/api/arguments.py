@@ -136,7 +136,7 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def read_files(migrations: str | Path | Migrations, *, one_by_one: bool = False) -> Migrations:
-    """Give what was read before, or read the folder; raises MigrationsError, with `one_by_one` for the set alone."""
+    """Return what was read before, or read the folder; raises MigrationsError, with `one_by_one` for the set alone."""
     return migrations if isinstance(migrations, Migrations) else load(Path(migrations), one_by_one=one_by_one)
 
 

@@ -96,7 +96,7 @@ def command(
 
 
 def _check(app: App, conninfo: str, found: Migrations) -> Check | None:
-    """Give the comparisons that --check-drift asks for."""
+    """Return the comparisons that --check-drift asks for."""
     if not app.config.check_drift:
         return None
     from sqlmigrate.cli.comparing import Check  # noqa: PLC0415  only where it was asked for

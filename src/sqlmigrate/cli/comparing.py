@@ -96,7 +96,7 @@ class Check:
 
 
 def as_json(made: Drift) -> dict[str, Any]:
-    """Give it as plain values."""
+    """Return it as plain values."""
     return {
         "drift": bool(made.changes),
         "changes": changes_as_json(made.changes),

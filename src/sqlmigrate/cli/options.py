@@ -99,7 +99,7 @@ class App:
 
     @contextmanager
     def target(self) -> Iterator[Target]:
-        """Give the database that is meant, started where it is a private server."""
+        """Yield the database that is meant, started where it is a private server."""
         from sqlmigrate.target import choose, opened  # noqa: PLC0415  not every command has a database
 
         choice = choose(self.config, interactive=is_terminal(sys.stderr))
@@ -111,7 +111,7 @@ class App:
 
     @contextmanager
     def named_target(self) -> Iterator[Target | None]:
-        """Give the database that somebody has named, for commands that can do without: a private one only if asked."""
+        """Yield the database that somebody has named, for commands that can do without: a private one only if asked."""
         from sqlmigrate.target import named, opened  # noqa: PLC0415  not every command has a database
 
         if self.config.embedded and self.config.source("embedded").startswith("option"):
@@ -125,7 +125,7 @@ class App:
 
     @contextmanager
     def own_target(self) -> Iterator[Target | None]:
-        """Give the project's private server, if there is one already and no database is named; never in CI."""
+        """Yield the project's private server, if there is one already and no database is named; never in CI."""
         from sqlmigrate import server  # noqa: PLC0415  not every command has a database
         from sqlmigrate.target import Choice, named, opened, state_dir  # noqa: PLC0415  same
 
@@ -151,7 +151,7 @@ class App:
             raise
 
     def options(self) -> Options:
-        """Give the settings that scripts run under."""
+        """Return the settings that scripts run under."""
         from sqlmigrate.engine import Options  # noqa: PLC0415  only commands that write need the engine
 
         config = self.config
@@ -203,11 +203,11 @@ class App:
                 self.output.warning(note)
 
     def announcing(self, target: Target) -> Gate[object]:
-        """Give a gate that names the database of a target and lets everything pass."""
+        """Return a gate that names the database of a target and lets everything pass."""
         return lambda info, _: self.announce(target, info)
 
     def asking(self, target: Target, question: Callable[[ServerInfo, T], str | None]) -> Gate[T]:
-        """Give a gate that names the database of a target and asks, in protected environments, before it is written to.
+        """Return a gate that names the database of a target and asks, in protected environments, before a write.
 
         The question is None where there is nothing to write.
         """
@@ -251,43 +251,43 @@ class App:
 
 
 def common(command: F) -> F:
-    """Give a command the options that every command takes; it receives them as an `App`."""
+    """Add to a command the options that every command takes; it receives them as an `App`."""
     return _with_app(command, _COMMON)
 
 
 def confirming(command: F) -> F:
-    """Give a command the options of those that ask, beside the common ones."""
+    """Add to a command the options of those that ask, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_COMMON))
 
 
 def planning(command: F) -> F:
-    """Give a command the options that scripts run under in psql, which never tries again, beside the common ones."""
+    """Add to a command the options that scripts run under in psql, which never tries again, beside the common ones."""
     late = click.option("--allow-out-of-order", is_flag=True, default=None, help="As `apply --allow-out-of-order`.")
     return _with_app(command, (late, *_RUNNING[:3], *_COMMON))
 
 
 def running(command: F) -> F:
-    """Give a command the options of those that run scripts, beside the common ones."""
+    """Add to a command the options of those that run scripts, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING, *_COMMON))
 
 
 def writing(command: F) -> F:
-    """Give a command the options of those that write, and ask in protected environments only."""
+    """Add to a command the options of those that write, and ask in protected environments only."""
     return _with_app(command, (_NAMING, *_RUNNING[-1:], *_COMMON))
 
 
 def forgetting(command: F) -> F:
-    """Give a command the options of those that write, and ask everywhere."""
+    """Add to a command the options of those that write, and ask everywhere."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
 
 
 def comparing(command: F) -> F:
-    """Give a command the options of those that compare the target with a throwaway database."""
+    """Add to a command the options of those that compare the target with a throwaway database."""
     return _with_app(command, (*_SHADOW[:1], _FRESH, *_COMMON))
 
 
 def shadowing(command: F) -> F:
-    """Give a command the options of those that try scripts in throwaway databases, beside those of any other kind.
+    """Add to a command the options of those that try scripts in throwaway databases, beside those of any other kind.
 
     It stands above `@common` or its like, and the command receives `base` and `shadow_superuser`.
     """

@@ -104,7 +104,7 @@ class Output:
 
 
 def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
-    """Give a cell that rich takes as it is: no markup, no emoji codes."""
+    """Return a cell that rich takes as it is: no markup, no emoji codes."""
     from rich.text import Text  # noqa: PLC0415  loaded by the table already
 
     return Text.from_ansi(text, no_wrap=True, end="")
@@ -140,7 +140,7 @@ def _left(error: ExecutionError, migration_id: str) -> str:
 
 
 def _problems(error: Error) -> Sequence[Problem]:
-    """Give the problems of an error that its own message does not say already, as one of a single one does."""
+    """Return the problems of an error that its own message does not say already, as one of a single one does."""
     if not isinstance(error, (MigrationsError, SeedError)):
         return ()
     return [problem for problem in error.problems if problem.message != error.message]
@@ -192,7 +192,7 @@ def _server_lines(error: ExecutionError) -> list[str]:
 
 
 def server_details(said: ServerMessage) -> list[str]:
-    """Give DETAIL, HINT, QUERY and CONTEXT as psql shows them."""
+    """Return DETAIL, HINT, QUERY and CONTEXT as psql shows them."""
     parts = (("DETAIL", said.detail), ("HINT", said.hint), ("QUERY", said.internal_query), ("CONTEXT", said.context))
     lines = []
     for name, text in parts:
@@ -211,19 +211,19 @@ def _cut(lines: list[str]) -> list[str]:
 
 
 def _place_in(query: str, position: int) -> Place:
-    """Give the place of a 1-based position in a query that is in no file."""
+    """Return the place of a 1-based position in a query that is in no file."""
     before = query[: position - 1]
     line, start = before.count("\n") + 1, before.rfind("\n") + 1
     return Place(Path(), line, position - start, query[start:].partition("\n")[0])
 
 
 def place_as_json(place: Place | None) -> dict[str, Any] | None:
-    """Give a place as plain values."""
+    """Return a place as plain values."""
     return {"file": str(place.path), "line": place.line, "column": place.column} if place else None
 
 
 def problem_as_json(problem: Problem) -> dict[str, Any]:
-    """Give a problem as plain values."""
+    """Return a problem as plain values."""
     return {
         "message": problem.message,
         "severity": "warning" if problem.warning else "error",
@@ -234,7 +234,7 @@ def problem_as_json(problem: Problem) -> dict[str, Any]:
 
 
 def error_as_json(error: Error) -> dict[str, Any]:
-    """Give an error as plain values."""
+    """Return an error as plain values."""
     values: dict[str, Any] = {
         "type": type(error).__name__,
         "message": error.message,

@@ -88,7 +88,7 @@ def show_dry_run(app: App, preview: Preview, nothing: str, resume_at: int | None
     steps = steps_as_json(planned)
     app.output.result(dry_run=True, migrations=steps)
     for step in steps:
-        stopped = preview.found.stopped(str(step["migration_id"]))
+        stopped = preview.found.half_way_of(str(step["migration_id"]))
         goes_on = stopped is not None and stopped.operation == planned.operation
         at = f" at statement {resume_at or stopped.done + 1}" if stopped and goes_on else ""
         app.output.line(f"would {'go on with' if goes_on else would} {step['migration_id']}{at} ({step['file']})")
@@ -96,7 +96,7 @@ def show_dry_run(app: App, preview: Preview, nothing: str, resume_at: int | None
 
 
 def steps_as_json(planned: Plan) -> list[dict[str, object]]:
-    """Give the steps of a plan with both digests of the script that runs."""
+    """Return the steps of a plan with both digests of the script that runs."""
     return [
         {
             "migration_id": run.migration_id,

@@ -21,7 +21,7 @@ _DONE = {"apply": "applied", "rollback": "rolled back"}
 
 
 def drawer(output: Output) -> events.Observer:
-    """Give an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
+    """Return an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
     told: dict[int | None, float] = {}
 
     def draw(event: events.Event) -> None:
@@ -118,7 +118,7 @@ def _cut(line: str) -> str:
 
 
 def result_as_json(result: Result) -> dict[str, Any]:
-    """Give what ran as plain values."""
+    """Return what ran as plain values."""
     return {
         "operation": result.plan.operation,
         "migrations": [{"migration_id": ran.migration_id, "seconds": round(ran.seconds, 4)} for ran in result.ran],

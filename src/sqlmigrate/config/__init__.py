@@ -83,7 +83,7 @@ class Config:
 
 
 def variable(name: str) -> str:
-    """Give the environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return f"SQLMIGRATE_{name.upper()}"
 
 

@@ -34,7 +34,7 @@ _INSTEAD = {
 
 
 def resolved(conninfo: str) -> dict[str, str]:
-    """Give every part of a connection string as libpq will take it; nobody connects, and nothing of it is a password.
+    """Return every part of a connection string as libpq will take it; nobody connects, and nothing of it is a password.
 
     Raises ConfigError in libpq's words, such as for a service that no file defines.
     """
@@ -97,7 +97,7 @@ def _passfile(found: dict[str, str]) -> str:
 
 
 def unknown_parameters(text: str) -> list[str]:
-    """Give the names of parameters that libpq does not know; none where a name might be a part of a password."""
+    """Return the names of parameters that libpq does not know; none where a name might be a part of a password."""
     known = {item.keyword.decode() for item in pq.Conninfo.get_defaults()}
     url = re.match(r"[a-z]+://[^?]*\?(.*)", text, re.DOTALL)
     if url is None:

@@ -48,7 +48,7 @@ def _is_torn(text: str, found: dict[str, Any]) -> bool:
 
 
 def shown_conninfo(text: str) -> str:
-    """Give a URL or connection string as people may see it; one that libpq does not understand is not shown at all."""
+    """Return a URL or connection string as people may see it; one that libpq cannot read is not shown at all."""
     try:
         parse_conninfo(text, source="")
     except ConfigError:

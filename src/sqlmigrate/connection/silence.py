@@ -70,7 +70,7 @@ _CANCEL_SECONDS, _END_SECONDS = 3.0, 3.0  # Ctrl-C is to end us within eight sec
 
 
 def settled(values: dict[str, str] = SERVER, local: str = "false") -> str:
-    """Give the expressions of a SELECT that make these settings, in full, under any search_path; DISCARD ALL ends them.
+    """Return the expressions of a SELECT that make these settings under any search_path; DISCARD ALL ends them.
 
     `local` is an SQL expression: whether they end with the transaction.
     """
@@ -165,7 +165,7 @@ def _cancel(session: Session) -> None:
 
 @contextmanager
 def limited(session: Session, seconds: float) -> Iterator[None]:
-    """Give a session so long for a block; it is of no use any more once psycopg.OperationalError has come of it."""
+    """Limit a session to so long for a block; it is of no use after psycopg.OperationalError."""
     session.deadline = time.monotonic() + seconds
     try:
         yield
@@ -231,7 +231,7 @@ def is_reachable(address: tuple[str, int] | None) -> bool:
 
 
 def address_of(session: psycopg.Connection[Any]) -> tuple[str, int] | None:
-    """Give the IP address and port of a session's server; None for a Unix socket."""
+    """Return the IP address and port of a session's server; None for a Unix socket."""
     host = session.info.hostaddr
     return (host, session.info.port) if host and not host.startswith("/") else None
 

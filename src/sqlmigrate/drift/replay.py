@@ -101,7 +101,7 @@ def _as_texts(entries: Mapping[Key, Rights]) -> list[tuple[str, list[str]]]:
 
 
 def _made(steps: Iterable[Step]) -> set[str]:
-    """Give the roles that the scripts make themselves."""
+    """Return the roles that the scripts make themselves."""
     parts = (part for step in steps for part in cluster_wide(step.script_run.script))
     found = (_MAKES_ROLE.match(part.text) for part in parts)
     return {match[1].strip('"') if match[1].startswith('"') else match[1].lower() for match in found if match}
@@ -121,7 +121,7 @@ class _Replay:
     notes: list[str] = field(default_factory=list)
 
     def go(self, stack: ExitStack) -> tuple[Schema, Schema, Schema | None, ShadowDatabase]:
-        """Give the schema of the ground, of what the migrations make of it, and with the database's own privileges.
+        """Return the schema of the ground, of what the migrations make of it, and with the database's own privileges.
 
         Default privileges that only the database has hold for new objects all the same. Nobody knows since when, so the
         migrations are replayed without them first, which also tells what they set themselves, and then with them. The
@@ -191,7 +191,7 @@ class _Replay:
         self.usable = frozenset(self.live.roles)
 
     def _steps(self, *, again: bool) -> list[Step]:
-        """Give the steps without what is not run on this server, or (`again`) must not be run twice there."""
+        """Return the steps without what is not run on this server, or (`again`) must not be run twice there."""
 
         def left_out(statement: Statement) -> bool:
             return again or not self.shadow.private or bool(_BEYOND.search(statement.text))
@@ -248,6 +248,7 @@ class _Replay:
             connect=lambda: session(database.conninfo, application_name=APPLICATION),
             probe=probe,
             alone=alone,
+            again=alone,
             failed=failed,
             asked=self.shadow.asked,
             begins=begins,
@@ -261,7 +262,7 @@ class _Replay:
     def _unsaid(
         self, there: DefaultPrivileges, made: DefaultPrivileges, spaces: Collection[str] | None = None
     ) -> list[sql.Composed]:
-        """Give the commands that make the target's default privileges of before the migrations on the shadow.
+        """Return the commands that make the target's default privileges of before the migrations on the shadow.
 
         Of those in a schema, only the ones in these (quoted) matter: nothing is made in others.
         """
@@ -300,7 +301,7 @@ def _sets_default_privileges(script: Script) -> bool:
 
 
 def _blanked(script: Script, parts: Iterable[Statement]) -> Script:
-    """Give a script without some of its statements, where everything else stays in its place."""
+    """Return a script without some of its statements, where everything else stays in its place."""
     text = script.text
     if text is None:
         raise ExecutionError(

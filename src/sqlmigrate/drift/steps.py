@@ -43,7 +43,7 @@ def applied_runs(found: Migrations, history: History) -> tuple[list[ScriptRun], 
     gone: list[str] = []
     guessed: list[str] = []
     for row in history.applied:
-        if history.stopped(row.migration_id):
+        if history.half_way_of(row.migration_id):
             continue
         migration = found.get(row.migration_id)
         if (same := _as_it_ran(found, row)) is not None:

@@ -43,7 +43,7 @@ class Preview:
 
 
 def preview(conninfo: str, request: Request, options: Options, *, gate: Gate[Request] = allow) -> Preview:
-    """Give what `run` would do, after the same checks, and change nothing.
+    """Return what `run` would do, after the same checks, and change nothing.
 
     `gate` is called once with the server and the request before the history is read; it raises to stop.
     """

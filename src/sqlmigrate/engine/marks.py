@@ -42,7 +42,7 @@ def mark(
         todo = {}
         for name in ids:
             claimed = found.get(name) is not None
-            if not claimed or found.stopped(name):
+            if not claimed or found.half_way_of(name):
                 todo[name] = [*_mark(migrations, name, options, run, claimed=claimed), *_forget(found, name, options)]
         return todo
 
@@ -125,7 +125,7 @@ def _unmark(name: str, options: Options, run: Run) -> list[Command]:
 
 def _forget(found: History, name: str, options: Options) -> list[Command]:
     """Forget where a script of a migration stopped half way: whoever marks or unmarks it says how it is."""
-    return [history.journal_clear(options.schema, name)] if found.stopped(name) else []
+    return [history.journal_clear(options.schema, name)] if found.half_way_of(name) else []
 
 
 def _require_no_dependents(migrations: Migrations, ids: Sequence[str], found: History) -> None:
@@ -160,6 +160,6 @@ def _write(
                 for command in commands:
                     cursor.execute(command.sql.encode(), command.params)
         for name in todo:
-            if forgets and (stopped := found.stopped(name)):
+            if forgets and (stopped := found.half_way_of(name)):
                 observer(HalfWayForgotten(name, stopped.operation))
     return list(todo)

@@ -45,16 +45,17 @@ class Replay:
     """Runs scripts one after the other; what each leaves is what it leaves in a session of its own.
 
     `connect` opens a session where they are to run, which may be another database behind a part that went alone;
-    `probe` says what is on the other side. `alone` runs a part as if there were no others, and does what is to be done
-    where it fails: those that cannot share a session run so, and one that has failed in a shared one runs so again, to
-    be judged by that. `failed` is for a part that cannot run again, since something of it may be in the database.
-    `asked` are the settings for which scripts ask, None where they share no session: see `settings_asked`. `begins`
-    hears of each part of a shared session.
+    `probe` says what is on the other side. `alone` runs a part that cannot share a session, as if there were no others,
+    and does what is to be done where it fails. `again` does so with one that has failed in a shared session, where what
+    others left may be why; nothing of it is in the database, but that sequences have moved. `failed` is for one that
+    cannot run again, since something of it may be in the database. `asked` are the settings for which scripts ask, None
+    where they share no session: see `settings_asked`. `begins` hears of each part of a shared session.
     """
 
     connect: Callable[[], AbstractContextManager[Connection]]
     probe: Callable[[Connection], ServerInfo]
     alone: Callable[[Part], object]
+    again: Callable[[Part], object]
     failed: Callable[[Part, ExecutionError], object]
     asked: frozenset[str] | None
     begins: Callable[[Part], object] = lambda _: None
@@ -72,7 +73,7 @@ class Replay:
                 self.failed(parts[at], error)
                 at += 1
             elif error is not None or not done:
-                self.alone(parts[at])
+                (self.alone if error is None else self.again)(parts[at])
                 at += 1
 
     def _together(self, parts: Sequence[Part]) -> tuple[int, Error | None]:
@@ -132,15 +133,14 @@ class _Shared:
     def run(self, parts: Sequence[Part]) -> tuple[int, Error | None]:
         """Run parts, and give how many are committed, and the error of the one behind them.
 
-        It ends behind a script after which a new session would find something else.
+        It ends behind a script after which a new session would find something else, which is behind each one where
+        there is a trigger on login.
         """
         query, names = queries.load("replay")["changed"], " ".join(sorted(self.replay.asked or ()))
         [row] = RawCursor(self.connection).execute(query, (names, "")).fetchall()
-        if row[0] is None:
-            return 0, None
         changed = Command(query, (names, row[0]), Purpose.CHANGED)
         try:
-            for part in parts:
+            for part in parts if row[0] is not None else parts[:1]:
                 if self._through(part, changed):
                     break
             commit(self.connection, self.turns[-1])

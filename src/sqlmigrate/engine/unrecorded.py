@@ -60,7 +60,7 @@ def run_script(
         _one_by_one(Sender(connection, job, listener), options, info, around or (lambda _, run: run()))
     except psycopg.OperationalError as error:
         if not connection.closed:
-            raise  # of somebody who listens
+            raise  # from the caller's observer, not from this connection
         raise lost(job, error) from None
     except Error:
         undo(connection)

@@ -198,19 +198,20 @@ class Worker:
         return Listener(job.script_run, self.observer, patient=self.info.pooled)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
-        stopped = self.found.stopped(job.migration_id)
+        stopped = self.found.half_way_of(job.migration_id)
         if stopped is not None and stopped.operation == job.operation:
             resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)
             job = replace(job, finish=(*job.finish, *resumed))
+        journal = found_journal(self.options.schema, job, run, stopped)
         Stepper(
             Context(
                 sender=Sender(self.connection, job, listener),
-                journal=found_journal(self.options.schema, job, run, stopped),
+                journal=journal,
                 options=self.options,
                 info=self.info,
                 retrying=self._retrying,
                 afterwards=self._afterwards,
-                wanted=self.resume_at,
+                resume_at=self.resume_at if journal.resumed else None,
             )
         ).go()
 
@@ -234,7 +235,9 @@ class Worker:
         applied = found.get(job.migration_id) is not None
         if job.operation == "apply":
             return applied
-        return not applied and found.stopped(job.migration_id) is None  # it may be of a script that stopped half way
+        return (
+            not applied and found.half_way_of(job.migration_id) is None
+        )  # it may be of a script that stopped half way
 
     def _afterwards(self) -> History | None:
         """Read the history in another session once the lost one has ended; None where that cannot be done yet."""

@@ -17,7 +17,7 @@ _PROJECT_FILES = ("sqlmigrate.toml", "pyproject.toml")
 
 
 def leads_out(path: Path) -> Path | None:
-    """Give where a path leads if a symbolic link in the repository takes it out of there, else None."""
+    """Return where a path leads if a symbolic link in the repository takes it out of there, else None."""
     try:
         followed(path)
     except _LeadsOutError as error:

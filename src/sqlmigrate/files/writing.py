@@ -157,7 +157,7 @@ def _create(folder: int, name: str, text: str, mode: int, before: os.stat_result
 
 
 def _bytes(text: str) -> bytes:
-    """Give a text in UTF-8, also where it holds the name of a file that is none."""
+    """Return a text in UTF-8, also where it holds the name of a file that is none."""
     return text.encode(errors="backslashreplace")
 
 

@@ -47,16 +47,16 @@ _PLAIN_HINT = "what hangs on a table runs with your rights; see who made it, and
 class Tables:
     """Tables of a history in a schema; `owners` are the roles that the configuration trusts with them.
 
-    `alone` says that the schema is the history's own, so that its owner and who may CREATE in it count too.
+    `own_schema` says that the schema is the history's own, so that its owner and who may CREATE in it count too.
     """
 
     schema: str
     names: tuple[str, ...]
     owners: tuple[str, ...] = ()
-    alone: bool = False
+    own_schema: bool = False
 
     def only(self, *names: str) -> Tables:
-        """Give some of them."""
+        """Return some of them."""
         return replace(self, names=names)
 
 
@@ -78,7 +78,7 @@ def hold(connection: Connection, tables: Tables, locked: Collection[str]) -> Non
 
 
 def unchanged(schema: str, names: Collection[str]) -> tuple[Command, Command]:
-    """Give commands that take the same lock on tables that were looked at, and look at them again.
+    """Return commands that take the same lock on tables that were looked at, and look at them again.
 
     The second one fails (22012) where something was hung on a table since.
     """
@@ -132,23 +132,25 @@ def as_remark(connection: Connection, tables: Tables) -> str:
 
 
 def there(connection: Connection, schema: str, names: Collection[str]) -> list[str]:
-    """Give those of these relations that there are in a schema."""
+    """Return those of these relations that there are in a schema."""
     rows = connection.execute(queries.load("trust")["there"], [schema, list(names)]).fetchall()
     return [row[0] for row in rows]
 
 
 def _changed(tables: Tables) -> HistoryError:
-    """Give the error for tables that were trusted a moment ago."""
+    """Return the error for tables that were trusted a moment ago."""
     message = f"the tables in schema {tables.schema} are not to be trusted any more; nothing was done"
     return HistoryError(message, hint="`sqlmigrate status` says why")
 
 
 @cache
 def doubts(tables: Tables) -> str:
-    """Give a query with a row for each reason against the tables."""
+    """Return a query with a row for each reason against the tables."""
     values = {"owners": _array(tables.owners), "tables": _array(tables.names)}
     text = sql.SQL(queries.load("trust")["doubts"])
-    return text.format(space=sql.Literal(tables.schema), alone=sql.Literal(tables.alone), **values).as_string()
+    return text.format(
+        space=sql.Literal(tables.schema), own_schema=sql.Literal(tables.own_schema), **values
+    ).as_string()
 
 
 def _array(names: Iterable[str]) -> sql.Composed:
@@ -179,7 +181,7 @@ def _refuse(connection: Connection, tables: Tables, found: list[tuple[Any, ...]]
 
 
 def _words(tables: Tables, login: str, doubt: str, role: str | None) -> tuple[str, str]:
-    """Give what is wrong, and what to do about it."""
+    """Return what is wrong, and what to do about it."""
     if doubt == "schema create":
         grantee = "PUBLIC" if role is None else sql.Identifier(role).as_string()
         hint = f"REVOKE CREATE ON SCHEMA {sql.Identifier(tables.schema).as_string()} FROM {grantee}"

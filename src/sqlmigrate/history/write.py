@@ -36,7 +36,7 @@ def _head(applied: Sequence[Applied]) -> str:
     return _digest(name for *_, name in ids)
 
 
-def _stopped(half_way: Sequence[HalfWay]) -> str:
+def _journal_digest(half_way: Sequence[HalfWay]) -> str:
     """Give a digest of the journal, in the same way."""
     entries = [(item, entry) for item in half_way for entry in item.entries]
     entries.sort(key=lambda pair: (pair[0].migration_id.encode(), pair[0].operation, pair[1].number))
@@ -72,7 +72,7 @@ def distrusted(schema: str, owners: Collection[str]) -> tuple[Command, Command]:
 
 def guard(schema: str, found: History) -> Command:
     """Give a query that tells whether the history is another one than that which was read."""
-    values = (_head(found.applied), _stopped(found.half_way), schema)
+    values = (_head(found.applied), _journal_digest(found.half_way), schema)
     return Command(text("guard_head" if found.version else "guard_none", schema), values)
 
 
@@ -90,7 +90,7 @@ def unclaim(schema: str, migration_id: str) -> Command:
 
 
 def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = False) -> Command:
-    """Give the command that completes a claimed row; it writes no row where the claim is gone or another's."""
+    """Return the command that completes a claimed row; it writes no row where the claim is gone or another's."""
     values = (*_digests(migration), "true" if marked else "false", run.run_id, migration.migration_id)
     return Command(text("finish_claim", schema), values, Purpose.COMPLETE)
 

@@ -88,7 +88,7 @@ def init_project(root: Path, migrations: Path | None, config_file: Path | None) 
 
 
 def _configured(root: Path) -> tuple[Path, Path, Path]:
-    """Give the file that configures this folder, such as a pyproject.toml with our table, and the folders it names."""
+    """Return the file that configures this folder, such as a pyproject.toml with our table, and its folders."""
     settings = load({}, environ={}, cwd=root)
     if settings.file is None or settings.file.parent != root:
         return root / "sqlmigrate.toml", Path("sql"), Path("data")

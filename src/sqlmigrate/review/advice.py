@@ -9,13 +9,13 @@ from sqlmigrate import connection as connections
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error
 from sqlmigrate.sql.script import script_from_text
-from sqlmigrate.sql.statement.session import open_block
+from sqlmigrate.sql.statement.effect import open_block
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
-    from sqlmigrate.review.hazards import Found, Rule
+    from sqlmigrate.review.hazards import Occurrence, Rule
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 _TRIED_MAX = 40  # of one script; each is tried on a copy of its own, which takes about 0.1 s
@@ -36,8 +36,8 @@ class Advice:
     info: ServerInfo
     _known: dict[tuple[int, bool, str], str | None] = field(default_factory=dict)
 
-    def judged(self, rule: Rule, found: Found) -> Found:
-        """Give what was found as it is where its SQL runs, else without the SQL and with a word on why."""
+    def judged(self, rule: Rule, found: Occurrence) -> Occurrence:
+        """Return what was found as it is where its SQL runs, else without the SQL and with a word on why."""
         if found.rewrite is None:
             return found
         key = (found.statement, found.behind, found.rewrite)

@@ -13,6 +13,7 @@ from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
+from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.roundtrip import Base
 
@@ -67,7 +68,14 @@ def review_project(
         seen = replace(seen, figures=figures.target)
     wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
     scripts = [script for migration in found.ordered for script in migration.scripts()]
-    question = Question(found, tuple(wanted), seen.applied, seen.base, seen.figures, api_roles=config.api_roles)
+    question = Question(
+        migrations=found,
+        wanted=tuple(wanted),
+        applied=seen.applied,
+        base=seen.base,
+        target=seen.figures,
+        api_roles=config.api_roles,
+    )
     asked = shadow.wanted(
         config,
         scripts,
@@ -75,7 +83,7 @@ def review_project(
         settings=settings,
         base=base,
         superuser=superuser,
-        before=roundtrip.before(question.way(question.ids), options),
+        before=roundtrip.before(way(question, question.ids), options),
     )
     with shadow.opened(asked, observer) as opened:
         notes = [*seen.notes, *_warnings(found, wanted)]
@@ -89,7 +97,7 @@ def review_project(
 
 
 def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
-    """Give the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
+    """Yield the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
     others = {item.script.path for item in found.ordered if item not in wanted}
     counted = 0
     for problem in found.warnings:
@@ -103,7 +111,7 @@ def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
 
 
 def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], variable: str | None) -> list[Migration]:
-    """Give the named migrations, or those that are pending.
+    """Return the named migrations, or those that are pending.
 
     Raises UsageError for a named one that is applied already: it cannot be tried on top of itself.
     """
@@ -139,4 +147,4 @@ def _look(config: Config, target: Target, base: str) -> _Seen:
     if base == "dump":
         dump = shadow.dump(target.conninfo, major=facts.major, history_schema=config.history_schema)
         start = Base(dump, frozenset(applied))
-    return _Seen(facts, applied, start, figures, notes)
+    return _Seen(facts=facts, applied=applied, base=start, figures=figures, notes=notes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -14,34 +13,29 @@ from sqlmigrate import __version__
 from sqlmigrate import connection as connections
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.errors import Error, ScriptError, as_bug
-from sqlmigrate.events import BugMet, ScriptStarted, ignore
+from sqlmigrate.events import BugMet, ignore
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.review.order.out_of_order import answer
+from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
 from sqlmigrate.roundtrip import (
     ORDINARY,
-    PROVEN,
     Ground,
     Runner,
-    before_first,
-    find_samples,
     lacks_rights,
-    proofs,
-    round_trips,
     stretches,
-    way_to,
 )
 from sqlmigrate.schema.diff import as_json, as_text, compare
 from sqlmigrate.shadow import OTHER_ZONE
 from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.wire.session import Options
@@ -49,7 +43,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations, ScriptRun
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
-    from sqlmigrate.roundtrip import Base, LeftOut, RoundTrip
+    from sqlmigrate.roundtrip import Base, LeftOut
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
@@ -81,7 +75,7 @@ class Question:
         return frozenset(item.migration_id for item in self.wanted)
 
     def steps(self) -> list[Migration]:
-        """Give what is applied already, as it was applied, and what comes behind it up to the last wanted one.
+        """Return what is applied already, as it was applied, and what comes behind it up to the last wanted one.
 
         What the base holds is left out. Raises UsageError where something is applied that has no file.
         """
@@ -91,15 +85,6 @@ class Question:
         done = set(self.applied or ()) | (self.base.applied if self.base else set())
         pending = [item for item in ordered[: last + 1] if item.migration_id not in done - self.ids]
         return [*map(self.migrations.named, applied), *pending]
-
-    def way(self, missing: Collection[str]) -> list[Migration]:
-        """Give what comes before all that is wanted, in round trips of those whose proof is missing too."""
-        way = before_first(self.steps(), self.ids)
-        if not missing:
-            return way
-        other = before_first(way_to(self.migrations, missing, self.base), missing)
-        pairs = zip(way, other, strict=False)
-        return [one for one, _ in takewhile(lambda pair: pair[0].migration_id == pair[1].migration_id, pairs)]
 
 
 def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
@@ -113,9 +98,16 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
     runner = Runner(shadow, options)
     with ExitStack() as stack:
-        proofs, ground = _proven(question, runner, stack, observer)
-        reviewer = _Reviewer(question, runner, ground, observer, linted.findings, proofs)
-        names = _announced("review", [item.migration_id for item in question.wanted], observer)
+        proven, ground = prove(question, runner, stack, observer)
+        reviewer = _Reviewer(
+            question=question,
+            runner=runner,
+            ground=ground,
+            observer=observer,
+            findings=linted.findings,
+            proofs=proven,
+        )
+        names = announced("review", [item.migration_id for item in question.wanted], observer)
         found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
         notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
     return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
@@ -136,16 +128,16 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
     target = question.target
     touched = {name for item in found for name in _tables(item)}
     return model.Report(
-        model.worst(tuple(item.verdict for item in found)),
-        assemble.headline(found),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
-        found,
-        statistics.relevant(target, touched) if target else None,
-        (*question.notes, *shadow.notes),
-        tuple(_not_checked(question, shadow, linted, found)),
-        _settings(question, shadow),
-        shadow.isolation,
+        verdict=model.worst(tuple(item.verdict for item in found)),
+        headline=assemble.headline(found),
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
+        migrations=found,
+        target=statistics.relevant(target, touched) if target else None,
+        notes=(*question.notes, *shadow.notes),
+        not_checked=tuple(_not_checked(question, shadow, linted, found)),
+        settings=_settings(question, shadow),
+        isolation=shadow.isolation,
     )
 
 
@@ -155,7 +147,7 @@ def _settings(question: Question, shadow: Shadow) -> model.Settings:
 
 
 def _tables(item: model.Migration) -> Iterable[str]:
-    """Give the tables that a migration locks, in either direction."""
+    """Yield the tables that a migration locks, in either direction."""
     for direction in (item.apply, item.rollback):
         yield from (hold.lock.name for hold in direction.holds) if direction else ()
 
@@ -191,80 +183,6 @@ def _not_checked(
                 yield model.NotChecked(f"{direction.path} behind its error", "what comes behind it was not run")
 
 
-def _announced(operation: str, names: Sequence[str], observer: Observer) -> Iterator[str]:
-    for number, name in enumerate(names, 1):
-        observer(ScriptStarted(name, operation, number, len(names)))
-        yield name
-
-
-def _proven(
-    question: Question, runner: Runner, stack: ExitStack, observer: Observer
-) -> tuple[dict[str, Proof], Ground]:
-    """Give the proof of every wanted pair, the recorded one where it counts, and the ground on which to trace them.
-
-    What stands before the first of them is applied once: the round trips go on from there on a copy, unless they ran
-    into another order than that of the target.
-    """
-    found = {item.migration_id: _recorded(question.migrations, item, runner.shadow) for item in question.wanted}
-    known = {name: proof for name, proof in found.items() if proof is not None}
-    missing = [name for name in found if name not in known]
-    way = question.way(missing)
-    ground = runner.ground(stack, way, question.base)
-    if not missing:
-        return known, ground
-    roles = runner.shadow.roles()
-    made = _made_now(question, missing, runner, ground, observer)
-    if not roles <= runner.shadow.roles():  # what the ground holds may be of a role that a pair has dropped
-        ground = runner.ground(stack, way, question.base)
-    return known | made, ground
-
-
-def _made_now(
-    question: Question, missing: Sequence[str], runner: Runner, ground: Ground, observer: Observer
-) -> dict[str, Proof]:
-    made = {}
-    samples, _ = find_samples(question.migrations)
-    trips = round_trips(
-        question.migrations,
-        missing,
-        runner.shadow,
-        runner.options,
-        samples=samples,
-        base=question.base,
-        ground=ground,
-        fingerprints=False,
-    )
-    for _, trip in zip(_announced("roundtrip", missing, observer), trips, strict=True):
-        made[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
-        if trip.bug is not None:
-            observer(BugMet(trip.migration_id, trip.bug.report))
-    return made
-
-
-def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
-    """Give the recorded proof of a pair if it is a good one of these very files, made under these settings."""
-    try:
-        notes = proofs.require(migrations, [migration], major=shadow.major)
-    except Error:  # also of a file that cannot be read as a proof
-        return None
-    path = proofs.path_of(migrations, migration.migration_id)
-    found = proofs.read(path)
-    if found is None or dict(found.settings) != shadow.settings.unusual:
-        return None
-    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path))
-
-
-def _proof(trip: RoundTrip, *, with_data: bool) -> Proof:
-    lines = [f"tried without {name}, which could not be applied" for name in trip.without]
-    lines += [f"found in time zone {trip.zone}; the target's is not known"] if trip.zone else []
-    lines += [*as_text(trip.differences), *map(str, trip.data), *as_text(trip.again), *map(str, trip.data_again)]
-    lines += [f"no sample row shows that this comes back: {name}" for name in trip.lost]
-    lines += [str(problem) for problem in (*trip.expectations, *trip.not_tried)]
-    if trip.failure is not None:
-        lines.append(f"{trip.failure.step} failed: {trip.failure.error}")
-    return model.Proof(trip.verdict.value, tuple(lines), with_data and trip.verdict in PROVEN)
-
-
 def _depends_on_zone(migration: Migration) -> bool:
     try:
         return depends_on_zone(migration.scripts())
@@ -294,7 +212,7 @@ class _Reviewer:
             self.info = self.runner.probed(connection)
 
     def reviewed(self) -> Iterable[model.Migration]:
-        """Give the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
+        """Return the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
         steps = self.question.steps()[len(self.ground.behind) :]
         for before, migration in stretches(steps, self.question.ids):
             self.runner.replay_all(before, self.ground)
@@ -308,14 +226,14 @@ class _Reviewer:
         try:
             found = self._one(migration, ground)
         except ScriptError as error:  # it is this migration's verdict, like a mistake of ours
-            found = assemble.stopped(migration, str(error))
+            found = assemble.failed(migration, str(error))
             runner.replay(migration, ground)
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
             bug = as_bug(error)
             self.observer(BugMet(migration.migration_id, bug.report))
-            found = assemble.stopped(migration, bug.message, bug=bug.message)
+            found = assemble.failed(migration, bug.message, bug=bug.message)
             runner.replay(migration, ground)
         notes = [f"tried without {item.migration_id}, which could not be applied before it" for item in left_out]
         return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))
@@ -337,15 +255,15 @@ class _Reviewer:
         proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
         late = self._out_of_order(migration)
         return model.Migration(
-            migration.migration_id,
-            up,
-            down,
-            proof,
-            tuple(as_json(changes)),
-            tuple(as_text(changes)),
-            migration.depends,
-            late,
-            assemble.verdict(up, down, proof, late),
+            migration_id=migration.migration_id,
+            apply=up,
+            rollback=down,
+            proof=proof,
+            changes=tuple(as_json(changes)),
+            change_lines=tuple(as_text(changes)),
+            depends=migration.depends,
+            out_of_order=late,
+            verdict=assemble.verdict(up, down, proof, late),
             notes=(
                 *((_ELSEWHERE,) if elsewhere else ()),
                 *(note for script in migration.scripts() for note in asks_where(script)),
@@ -375,7 +293,7 @@ class _Reviewer:
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
         context = Context(traced, role, self.question.api_roles)
-        advice = Advice(self.shadow, base, script_run, self.options, self.info)
+        advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)
 

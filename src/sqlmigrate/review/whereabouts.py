@@ -32,7 +32,7 @@ _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 
 
 def asks_where(script: Script) -> Iterator[str]:
-    """Give a note for each statement that asks, in the bodies of functions and DO blocks too, as far as it is written.
+    """Yield a note for each statement that asks, in the bodies of functions and DO blocks too, as far as it is written.
 
     What is put together while it runs is not seen, nor is what follows a mistake that ends the reading.
     """

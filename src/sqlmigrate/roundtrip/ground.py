@@ -45,7 +45,7 @@ class Ground:
         self.behind: tuple[str, ...] = ()
 
     def fork(self, stack: ExitStack) -> Ground:
-        """Give another ground that goes on from here, on a copy; it is dropped with the stack."""
+        """Return another ground that goes on from here, on a copy; it is dropped with the stack."""
         other = Ground(self._shadow, stack, self.database)
         other.known, other.left_out, other.behind = self.known, list(self.left_out), self.behind
         return other
@@ -56,18 +56,18 @@ class Ground:
 
     @contextmanager
     def copy(self, *, keep: Callable[[], bool] = lambda: False, cluster: bool = False) -> Iterator[ShadowDatabase]:
-        """Give a copy for a block; where `keep` says so behind it, the copy is the ground from then on.
+        """Yield a copy for a block; where `keep` says so behind it, the copy is the ground from then on.
 
         `cluster` says that scripts may drop roles, which no other database but the copy shall keep them from.
         """
         with ExitStack() as own:
             copy = own.enter_context(self._shadow.clone(self.database))
-            with self._shadow.alone(copy) if cluster else nullcontext():
+            with self._shadow.exclusive(copy) if cluster else nullcontext():
                 yield copy
             if keep():
                 self._own.close()
                 self._own, self.database = self._stack.enter_context(own.pop_all()), copy
 
-    def alone(self, *, cluster: bool) -> AbstractContextManager[None]:
+    def exclusive(self, *, cluster: bool) -> AbstractContextManager[None]:
         """Do for the ground itself what `copy` does for a copy."""
-        return self._shadow.alone(self.database) if cluster else nullcontext()
+        return self._shadow.exclusive(self.database) if cluster else nullcontext()

@@ -76,7 +76,7 @@ class LeftOut:
     error: Error | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        """Give the id, and the reason behind it."""
+        """Return the id, and the reason behind it."""
         return f"{self.migration_id}: {self.error}" if self.error else self.migration_id
 
 

@@ -150,7 +150,7 @@ def read_server(conninfo: str) -> Seen:
 
 
 def _jobs(config: Config, request: RoundTripRequest, pairs: int) -> int:
-    """Give how many servers to open: a server that is not ours works on one pair at a time."""
+    """Return how many servers to open: a server that is not ours works on one pair at a time."""
     return 1 if config.shadow_url is not None else request.jobs or servers_worth(pairs)
 
 

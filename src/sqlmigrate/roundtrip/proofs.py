@@ -56,7 +56,7 @@ class Proof:
 
 
 def path_of(migrations: Migrations, migration_id: str) -> Path:
-    """Give where the proof of a migration is recorded."""
+    """Return where the proof of a migration is recorded."""
     return migrations.directory / PROOFS / f"{migration_id}.json"
 
 
@@ -85,7 +85,7 @@ def is_proof(trip: RoundTrip) -> bool:
 
 
 def _as_json(proof: Proof) -> dict[str, Any]:
-    """Give what a file holds; where no setting is worth a word, none is there."""
+    """Return what a file holds; where no setting is worth a word, none is there."""
     found = {"version": VERSION} | asdict(proof)
     return found if proof.settings else {name: value for name, value in found.items() if name != "settings"}
 
@@ -213,7 +213,7 @@ def _stale(migration: Migration, proof: Proof | None, samples: Mapping[str, str]
 
 
 def _before(migrations: Migrations) -> dict[str, str]:
-    """Give for each migration the digest of the files that come before it, each by its name and its content."""
+    """Return for each migration the digest of the files that come before it, each by its name and its content."""
     digest = hashlib.sha256()
     folder = migrations.directory / BOOTSTRAP
     for path in sorted(folder.glob("*.sql")) if folder.is_dir() else ():

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 
 def chosen(migrations: Migrations, ids: Collection[str]) -> list[Migration]:
-    """Give the migrations of these ids in order, all of them where none is named; raises UsageError for an unknown."""
+    """Return the migrations of these ids in order, all where none is named; raises UsageError for an unknown id."""
     wanted = {migrations.named(name).migration_id for name in ids}
     return [item for item in migrations.ordered if not ids or item.migration_id in wanted]
 
 
 def scripts_of(migrations: Migrations, samples: Mapping[str, Samples]) -> list[Script]:
-    """Give every script that a round trip may run, so that the shadow can have what they need."""
+    """Return every script that a round trip may run, so that the shadow can have what they need."""
     own = [script for migration in migrations.ordered for script in migration.scripts()]
     return [*own, *(script for item in samples.values() for script in item.scripts())]
 
@@ -77,14 +77,14 @@ def round_trips(
 
 
 def way_to(migrations: Migrations, wanted: Collection[str], base: Base | None) -> list[Migration]:
-    """Give what a round trip runs in order: what is not in the base, up to the last wanted one."""
+    """Return what a round trip runs in order: what is not in the base, up to the last wanted one."""
     last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
     there = base.applied if base else frozenset()
     return [item for item in migrations.ordered[: last + 1] if item.migration_id not in there]
 
 
 def stretches(steps: Iterable[Migration], wanted: Collection[str]) -> Iterator[tuple[list[Migration], Migration]]:
-    """Give each wanted migration with those before it that are only applied; the last one is the end."""
+    """Yield each wanted migration with those before it that are only applied; the last one is the end."""
     before: list[Migration] = []
     for migration in steps:
         if migration.migration_id in wanted:
@@ -133,11 +133,11 @@ class _Pairs:
             if samples.after or samples.expect:
                 found = self._with_expectations(found, migration, ground, samples)
         except ScriptError as error:
-            return self._stopped(migration, ground, error)
+            return self._failed(migration, ground, error)
         except (Error, psycopg.OperationalError):
             raise  # of the shadow's server, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
-            return self._stopped(migration, ground, as_bug(error))
+            return self._failed(migration, ground, as_bug(error))
         if trial.reached is not None or samples.before:
             ground.known = trial.reached or ground.known
             if not (cluster and trial.applied):
@@ -146,8 +146,8 @@ class _Pairs:
             ground.leave_out(migration, found.failure.error if found.failure else None)
         return found
 
-    def _stopped(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
-        """Give the verdict of a pair that could not be tried to its end, and go on behind it as far as that goes."""
+    def _failed(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
+        """Return the verdict of a pair that could not be tried to its end, and go on behind it as far as that goes."""
         self.runner.replay(migration, ground)
         failure = Failure("the round trip", error)
         return RoundTrip(migration.migration_id, Verdict.FAILS, failure=failure)
@@ -222,7 +222,7 @@ class _Pairs:
 
 @contextmanager
 def _tester(database: ShadowDatabase) -> Iterator[Callable[[], Connection]]:
-    """Give a way to the tester's session, which is opened anew where a script has ended it."""
+    """Yield a way to the tester's session, which is opened anew where a script has ended it."""
     with ExitStack() as stack:
         sessions = [stack.enter_context(session(database.tester_conninfo))]
 
@@ -349,7 +349,7 @@ class _Trial:
 
 
 def _judge(found: RoundTrip) -> Verdict:
-    """Give the worst that is to be said of a pair that ran to its end."""
+    """Return the worst that is to be said of a pair that ran to its end."""
     moved = [change for change in (*found.differences, *found.again) if not is_text(change)]
     if found.data or found.data_again or not all(map(is_order, moved)):
         return Verdict.NOT_RESTORED

@@ -43,7 +43,7 @@ class Runner:
     info: ServerInfo | None = None
 
     def ground(self, stack: ExitStack, migrations: Sequence[Migration] = (), base: Base | None = None) -> Ground:
-        """Give a database that is behind these migrations, applied in this order on top of the base.
+        """Return a database that is behind these migrations, applied in this order on top of the base.
 
         This is the one way to a state from which others go on: by copies, or by a `Ground.fork`. It begins with what is
         kept of an earlier run, and is kept itself where that is worth it.
@@ -75,6 +75,7 @@ class Runner:
             connect=lambda: session(ground.database.conninfo),
             probe=self.probed,
             alone=lambda part: self.replay(named[part.script_run.migration_id], ground),
+            again=lambda part: self._advance_whole(named[part.script_run.migration_id], ground, cluster=False),
             failed=lambda part, error: ground.leave_out(named[part.script_run.migration_id], error),
             asked=self.shadow.asked,
             observer=self.observer,
@@ -92,14 +93,14 @@ class Runner:
 
     def advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         """Apply a script that leaves nothing where it fails, to the ground itself."""
-        with ground.alone(cluster=cluster), session(ground.database.conninfo) as connection:
+        with ground.exclusive(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration.forward())
             except Error as error:  # of a script in a transaction nothing is left
                 ground.leave_out(migration, error)
 
     def _advance_whole(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
-        """Apply a script that may stop half way on a copy, which is the ground where it did not."""
+        """Apply a script that may leave something where it fails on a copy, which is the ground where it does not."""
         failure: Failure | None = None
         kept = ground.copy(keep=lambda: failure is None, cluster=cluster)
         with kept as copy, session(copy.conninfo) as connection:
@@ -112,8 +113,8 @@ class Runner:
         try:
             self.run(connection, script_run)
         except Error as error:
-            failed = explain_rights(error) if script_run.operation == "samples" else error
-            return Failure(step or script_run.operation, failed)
+            named = step or script_run.operation
+            return Failure(named, explain_rights(error) if script_run.operation == "samples" else error)
         return None
 
     def run(self, connection: Connection, script_run: ScriptRun) -> None:
@@ -137,6 +138,7 @@ class Runner:
             connect=lambda: session(database.conninfo),
             probe=self.probed,
             alone=alone,
+            again=alone,
             failed=lambda _, error: stop(error),
             asked=self.shadow.asked,
             observer=self.observer,
@@ -145,7 +147,7 @@ class Runner:
             return read_schema(connection).schema
 
     def probed(self, connection: Connection) -> ServerInfo:
-        """Give what the shadow's server is, asked once."""
+        """Return what the shadow's server is, asked once."""
         if self.info is None:
             self.info = probe(connection)
         return self.info

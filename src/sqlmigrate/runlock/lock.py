@@ -73,7 +73,7 @@ class RunLock:
 
 
 def lock_key(schema: str) -> int:
-    """Give the advisory lock's key for a history schema: the first 8 bytes of a SHA-256, signed."""
+    """Return the advisory lock's key for a history schema: the first 8 bytes of a SHA-256, signed."""
     digest = hashlib.sha256(f"sqlmigrate:{schema}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 

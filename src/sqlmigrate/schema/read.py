@@ -123,7 +123,7 @@ def _only_changed(connection: psycopg.Connection[Any], now: _Now, since: Snapsho
 
 
 def _first(objects: Mapping[Name, object]) -> Name | None:
-    """Give the name of the object that a unit is named after."""
+    """Return the name of the object that a unit is named after."""
     return next(iter(objects), None)
 
 

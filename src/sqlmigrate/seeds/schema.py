@@ -53,7 +53,7 @@ def read_schema(path: Path) -> Schema:
 
 
 def check(file: Document, schema: Schema) -> list[Problem]:
-    """Give every way in which a file does not fit its schema."""
+    """Return every way in which a file does not fit its schema."""
     return violations(file, schema.value, Place(schema.path), schema.places)
 
 
@@ -98,7 +98,7 @@ def _twice(path: Path, text: str, key: str) -> Problem:
 
 
 def _word_place(path: Path, text: str, word: str) -> Place:
-    """Give the place of a number or a word, which stands in a JSON text as it was read."""
+    """Return the place of a number or a word, which stands in a JSON text as it was read."""
     found = re.search(rf'(?<![\w."+-]){re.escape(word)}(?![\w."+-])', text)
     return place_at(path, text, found.start()) if found else Place(path)
 
@@ -139,7 +139,7 @@ def _outside(schema: Document, value: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _references(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
-    """Give the place of each reference, the first one where it is there more than once."""
+    """Return the place of each reference, the first one where it is there more than once."""
     found: dict[str, Place] = {}
     for where, part in _parts(value):
         for key in ("$ref", "$dynamicRef"):
@@ -168,7 +168,7 @@ def _patterns(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
 
 
 def _parts(value: Any, where: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    """Give every object of a schema that may be a schema itself, with the way to it; plain values are left out."""
+    """Yield every object of a schema that may be a schema itself, with the way to it; plain values are left out."""
     if isinstance(value, dict):
         yield where, value
         for key, child in value.items():
@@ -180,7 +180,7 @@ def _parts(value: Any, where: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
 
 
 def _located(path: Path, text: str, value: Any) -> Document:
-    """Give the document of a JSON text, with places where YAML can read it too (tabs, for one, it cannot)."""
+    """Return the document of a JSON text, with places where YAML can read it too (tabs, for one, it cannot)."""
     try:
         return document.parse(path, text)
     except SeedError:
@@ -247,7 +247,7 @@ def _contradictions(mapping: TableMapping, schema: Document) -> Iterator[Problem
 
 
 def _row_keys(value: dict[str, Any], name: str) -> set[str] | None:
-    """Give the keys that the schema allows in a row, or None where it does not say so in the plain way."""
+    """Return the keys that the schema allows in a row, or None where it does not say so in the plain way."""
     node: Any = value
     for step in ("properties", name, "items"):
         node = node.get(step) if isinstance(node, dict) else None

@@ -45,21 +45,21 @@ class Cluster:
 
     @property
     def conf(self) -> Path:
-        """Give the settings file, which `postgresql.conf` includes."""
+        """The settings file, which `postgresql.conf` includes."""
         return self.data_dir.with_name(f"{self.data_dir.name}.conf")
 
     @property
     def log(self) -> Path:
-        """Give the server's log."""
+        """The server's log."""
         return self.data_dir.with_name(f"{self.data_dir.name}.log")
 
     @property
     def command(self) -> Command:
-        """Give the command that runs the server in the foreground."""
+        """The command that runs the server in the foreground."""
         return [self.binaries.bindir / "postgres", "-D", self.data_dir]
 
     def server(self, host: str) -> PrivateServer:
-        """Give the value that stands for the running server."""
+        """Return the value that stands for the running server."""
         return PrivateServer(host=host, binaries=self.binaries, data_dir=self.data_dir, log=self.log)
 
 

@@ -18,7 +18,7 @@ SOCKET_PARENT = Path("/tmp")  # noqa: S108 -- a socket's path ends at 107 bytes;
 
 
 def state_dir(project: Path) -> Path:
-    """Give the directory for the private servers of a project; nothing is created.
+    """Return the directory for the private servers of a project; nothing is created.
 
     That is `.sqlmigrate` in the project, or a directory of the user's own where the project cannot be written to,
     where `.sqlmigrate` belongs to another user or is a symbolic link that leads out of the repository, or where the

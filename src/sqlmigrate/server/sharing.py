@@ -87,7 +87,7 @@ def stop(state: Path) -> tuple[Status, ...]:
 
 
 def status(state: Path) -> tuple[Status, ...]:
-    """Give the state of each data directory, highest major version first; nothing is changed."""
+    """Return the state of each data directory, highest major version first; nothing is changed."""
     with without_pg_variables():
         account = server_account()
         return tuple(_status(data_dir, account) for data_dir in _data_dirs(state))

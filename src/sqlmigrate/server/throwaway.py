@@ -192,7 +192,7 @@ def _runs_as(account: Account) -> str:
 
 
 def _memory() -> Path:
-    """Give Linux's folder in memory, where a database is copied ten times faster than on a busy disk, else /tmp."""
+    """Return Linux's folder in memory, where a database is copied ten times faster than on a busy disk, else /tmp."""
     try:
         found = os.statvfs(MEMORY)
     except OSError:

@@ -8,7 +8,7 @@ from sqlmigrate.shadow.model import Before, ShadowDatabase, TargetFacts, Wanted,
 from sqlmigrate.shadow.opening import opened
 from sqlmigrate.shadow.server import Shadow
 from sqlmigrate.shadow.settings import OTHER_ZONE, USUAL, Locale, Settings, from_json, read_settings
-from sqlmigrate.sql.statement.needs import Needs, cluster_wide, extensions_named, needs, roles_named
+from sqlmigrate.sql.statement.needs import Needs, cluster_wide, extensions_named, roles_named
 
 __all__ = [
     "OTHER_ZONE",
@@ -25,7 +25,6 @@ __all__ = [
     "dump",
     "extensions_named",
     "from_json",
-    "needs",
     "opened",
     "read_facts",
     "read_settings",

@@ -126,7 +126,7 @@ class Databases:
             raise ServerError(f"shadow database {name} could not be dropped: {reason}") from None
 
     @contextmanager
-    def alone(self, database: ShadowDatabase) -> Iterator[None]:
+    def exclusive(self, database: ShadowDatabase) -> Iterator[None]:
         """Let no other database keep roles from being dropped in a block; on a private server, as its superuser."""
         asked = queries.load("shadow")
         held = self.live().execute(asked["let_go"], {"name": database.name}).fetchall()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.migrations import BOOTSTRAP
 from sqlmigrate.sql.statement.lasting import settings_asked
-from sqlmigrate.sql.statement.needs import needs, roles_made_by_blocks
+from sqlmigrate.sql.statement.needs import needs_of, roles_made_by_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ def wanted(
     it may create. A superuser can make the roles himself that DO blocks make.
     """
     scripts = list(scripts)
-    found = needs(scripts)
+    found = needs_of(scripts)
     like = target.settings if target and target.settings else settings
     made = roles_made_by_blocks(scripts) if superuser else frozenset()
     return Wanted(

@@ -16,7 +16,7 @@ from sqlmigrate.shadow.bases import State
 from sqlmigrate.shadow.databases import APPLICATION, FIRST_WITH_LOGIN_TRIGGERS, Databases
 from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_settings
 from sqlmigrate.sql.statement.lasting import settings_asked
-from sqlmigrate.sql.statement.needs import cluster_wide, needs
+from sqlmigrate.sql.statement.needs import cluster_wide, needs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -95,19 +95,19 @@ class Shadow:
         """
         return self._databases.made(source.name)
 
-    def alone(self, database: ShadowDatabase) -> AbstractContextManager[None]:
+    def exclusive(self, database: ShadowDatabase) -> AbstractContextManager[None]:
         """Let only this database keep roles from being dropped in a block, as if it were the only one of its server.
 
         That is for a private server; of others, the roles are not ours to drop.
         """
-        return self._databases.alone(database) if self.private else nullcontext()
+        return self._databases.exclusive(database) if self.private else nullcontext()
 
     def drop_roles(self, names: Iterable[str]) -> None:
         """Drop roles that scripts have left, given by their quoted names; those that something needs stay."""
         self._databases.drop_roles(names)
 
     def roles(self) -> frozenset[tuple[str, str]]:
-        """Give the roles that this server has, by oid and name."""
+        """Return the roles that this server has, by oid and name."""
         return frozenset(self._session.execute(queries.load("shadow")["role_names"]).fetchall())
 
     def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ class Shadow:
         On a private server this is done with the roles that the dump names, so that every object gets the owner that
         it has in the target. Raises ServerError, by their names, where extensions or roles are missing.
         """
-        named = needs([dump])
+        named = needs_of([dump])
         if self.private:
             roles.adopt_dumped(self._session, self._wanted, named.roles)
         elif missing := self.missing_roles(named.roles):
@@ -248,7 +248,7 @@ class Shadow:
         self.asked = None if self.asked is None or more is None else self.asked | more
 
     def _adopt(self, database: ShadowDatabase) -> list[str]:
-        """Give the database what the target decides beside the scripts; says what could not be had."""
+        """Return the database what the target decides beside the scripts; says what could not be had."""
         wanted = self._wanted.settings
         self.settings = self._look(database)
         if wanted is None:

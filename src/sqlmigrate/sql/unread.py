@@ -46,7 +46,7 @@ def unread_directives(path: Path, text: str) -> list[Problem]:
 
 
 def _near_miss(line: str, comment: str) -> str | None:
-    """Give the directive that a comment was meant to be; None where it is one, or prose."""
+    """Return the directive that a comment was meant to be; None where it is one, or prose."""
     if DIRECTIVE.fullmatch(line):
         return None
     if hit := _TRANSACTIONAL.fullmatch(comment):

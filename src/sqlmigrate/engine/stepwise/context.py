@@ -19,8 +19,8 @@ class Context:
     """One script with its session and its journal, and what the run does for it.
 
     `retrying` does a piece of work again where a lock was not granted. `afterwards` gives the history as another
-    session finds it once this one is lost, None where it cannot be asked. `wanted` is the statement at which somebody
-    who knows better than the journal wants a script that stopped to go on.
+    session finds it once this one is lost, None where it cannot be asked. `resume_at` is the statement at which the
+    user wants a script that stopped half way to go on; None where it is to be found out, or has not begun.
     """
 
     sender: Sender
@@ -29,9 +29,4 @@ class Context:
     info: ServerInfo
     retrying: Callable[[Callable[[], None]], None]
     afterwards: Callable[[], History | None]
-    wanted: int | None = None
-
-    @property
-    def resume_at(self) -> int | None:
-        """The statement at which the user wants a script to go on; None where it is to be found out, or not begun."""
-        return self.wanted if self.journal.resumed else None
+    resume_at: int | None = None

@@ -22,7 +22,7 @@ _NOT_KNOWN = {
 
 
 def both_ways(statement: Statement) -> str:
-    """Give the two ways on behind a statement whose outcome only a person can find out."""
+    """Return the two ways on behind a statement whose outcome only a person can find out."""
     number = statement.number
     return (
         f"look into the database; then --resume-at {number} runs it again, "
@@ -90,7 +90,7 @@ def lost(job: Job, error: psycopg.Error, found: History | None) -> ExecutionErro
     if found is None:
         hint = "`sqlmigrate status` tells where it stopped"
         return HalfWayError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
-    stopped = found.stopped(job.migration_id)
+    stopped = found.half_way_of(job.migration_id)
     if stopped is None:
         return _lost_whole(job, message, found)
     entry = stopped.stopped_at

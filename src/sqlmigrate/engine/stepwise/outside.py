@@ -12,8 +12,8 @@ from sqlmigrate.engine.stepwise.outcome import Outcome
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.sql.statement.session import may_commit
-from sqlmigrate.sql.statement.subject import subject
+from sqlmigrate.sql.statement.effect import may_commit
+from sqlmigrate.sql.statement.subject import subject_of
 
 if TYPE_CHECKING:
     from sqlmigrate.engine.stepwise.context import Context
@@ -56,7 +56,7 @@ class Outside:
 
     def run(self, statement: Statement) -> None:
         """Run a statement: written to the journal before, and as done or failed behind it."""
-        about = subject(statement.text)
+        about = subject_of(statement.text)
         with outcome.looking(self.sender.connection, about) as look:
             found = look.before()
         self.sender.write(self.journal.add([statement], "running", found))
@@ -69,14 +69,16 @@ class Outside:
 
         Raises HalfWayError where that cannot be known, or only a person should mend it.
         """
-        with outcome.looking(self.sender.connection, subject(entry.statement)) as look:  # the file may be mended since
+        about = subject_of(entry.statement)  # the file may be mended since
+        with outcome.looking(self.sender.connection, about) as look:
             return self._settled(statement, entry, look)
 
     def require_nothing_left(self, statement: Statement, entry: Entry) -> None:
         """Raise ExecutionError where a statement that is to be passed over has left an INVALID index behind."""
         if entry.state == "done" or entry.found is None:
             return
-        with outcome.looking(self.sender.connection, subject(entry.statement)) as look:
+        about = subject_of(entry.statement)  # the file may be mended since
+        with outcome.looking(self.sender.connection, about) as look:
             left = look.leftovers(entry.found)
         if left:
             raise halfway.invalid(self.sender.job, statement, left[0], "this statement left behind")

@@ -22,16 +22,16 @@ from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
 from sqlmigrate.events import Resumed
-from sqlmigrate.sql.statement.parse import Kind, classify
-from sqlmigrate.sql.statement.session import (
+from sqlmigrate.sql.statement.effect import (
     WANTS_OUT,
+    Kind,
     begins,
+    classify,
     is_rolled_back,
     may_commit,
     open_block,
-    resets_session,
-    sets_up_session,
 )
+from sqlmigrate.sql.statement.session import resets_session, sets_up_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,14 +107,14 @@ class Stepper:
         self.sender.send(Step(PRISTINE))
         self._set_up()
         if self.journal.resumed:
-            self._require_alone()
+            self._await_earlier_session()
             self._resume()
 
     def _set_up(self) -> None:
         context = self.context
         self.sender.send(*map(Step, set_up(self.sender.job.script_run, context.options, context.info)))
 
-    def _require_alone(self) -> None:
+    def _await_earlier_session(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""
         if pid := outcome.predecessor(self.sender.connection, seconds=_PREDECESSOR_SECONDS):
             raise ExecutionError(

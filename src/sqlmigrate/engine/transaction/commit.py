@@ -104,11 +104,11 @@ class Turn:
         self.on_done()
 
     def to_commit(self) -> list[Step]:
-        """Give the COMMIT, unless it is done."""
+        """Return the COMMIT, unless it is done."""
         return [Step(COMMIT, urgent=True)] if self.state is State.THROUGH else []
 
     def to_confirm(self) -> list[Step]:
-        """Give the look at the history that follows it, as the login role and with the search_path of our own."""
+        """Return the look at the history that follows it, as the login role and with the search_path of our own."""
         self._unconfirmed = {Step(job.confirm, urgent=True): job for job in self.jobs if job.confirm is not None}
         return list(self._unconfirmed)
 
@@ -159,7 +159,7 @@ def commit(connection: Connection, turn: Turn) -> None:
         exchange = run_steps(connection, steps, turn.listener, turn.answered)
     except psycopg.OperationalError:
         if not connection.closed:
-            raise  # of somebody who listens
+            raise  # from the caller's observer, not from this connection
         if turn.state is State.CONFIRMED:
             return  # the answer has come; whatever else is to be done finds out that the connection is gone
         raise turn.lost() from None

@@ -68,7 +68,7 @@ class Job:
         return self.script_run.transactional
 
     def command(self, statement: Statement) -> Command:
-        """Give the command that a statement is sent as."""
+        """Return the command that a statement is sent as."""
         return Command(with_version(statement.text, self.versions) if self.versions else statement.text)
 
     @property

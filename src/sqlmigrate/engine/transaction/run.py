@@ -30,7 +30,7 @@ from sqlmigrate.engine.wire.session import (
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.sql.advice import advice
-from sqlmigrate.sql.scan import leading_words
+from sqlmigrate.sql.statement.effect import sets_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,7 +85,7 @@ def run_in_transaction(
         exchange = _exchange(connection, turn, _steps(job, first, after), listener)
     except psycopg.OperationalError as error:
         if not connection.closed:
-            raise  # of somebody who listens
+            raise  # from the caller's observer, not from this connection
         raise lost(job, error, settled=settled) from None
     if exchange.error is not None and exchange.failed is not None:
         raise failure(job, exchange.failed, exchange.error)
@@ -178,7 +178,7 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     said = server_message(error.diag, str(error))
     if step.statement is None:
         return _own_failure(job, step.purpose, said)
-    is_late = said.sqlstate == _ACTIVE_TRANSACTION and leading_words(step.statement.text, 2) == ["set", "transaction"]
+    is_late = said.sqlstate == _ACTIVE_TRANSACTION and sets_transaction(step.statement.text)
     return ExecutionError(
         said.message,
         hint=_ISOLATION
@@ -235,7 +235,7 @@ def _own_finding(job: Job, purpose: Purpose | None, said: ServerMessage) -> Erro
 
 
 def own_tables_named(job: Job, said: ServerMessage) -> str | None:
-    """Give what to do where an error of a script names tables of our own: it works on every table that it finds."""
+    """Return what to do where an error of a script names tables of our own: it works on every table that it finds."""
     text = " ".join(filter(None, (said.message, said.detail, said.context)))
     return _leave_out(job) if job.schema and history.names_ours(text, job.schema) else None
 

@@ -81,7 +81,7 @@ BACK_TO_LOGIN = (
 
 
 def application_name(migration_id: str) -> str:
-    """Give the application_name of a script's session, cut where PostgreSQL would cut it with a NOTICE: at 63 bytes.
+    """Return the application_name of a script's session, cut where PostgreSQL would cut it with a NOTICE: at 63 bytes.
 
     It is cut between two characters, in UTF-8.
     """
@@ -89,13 +89,13 @@ def application_name(migration_id: str) -> str:
 
 
 def begin(script: Script) -> Command:
-    """Give the BEGIN of a script; its isolation level cannot be set once the history row is written."""
+    """Return the BEGIN of a script; its isolation level cannot be set once the history row is written."""
     level = script.directives.isolation
     return Command(f"BEGIN ISOLATION LEVEL {level.upper()}" if level else "BEGIN")
 
 
 def setting_values(script_run: ScriptRun, options: Options, info: ServerInfo) -> dict[str, str]:
-    """Give every setting that a script runs under; the script's own directives go first."""
+    """Return every setting that a script runs under; the script's own directives go first."""
     own = script_run.script.directives
     lock = options.lock_timeout if own.lock_timeout is None else own.lock_timeout
     statement = options.statement_timeout if own.statement_timeout is None else own.statement_timeout
@@ -110,14 +110,14 @@ def setting_values(script_run: ScriptRun, options: Options, info: ServerInfo) ->
 
 
 def settings(script_run: ScriptRun, options: Options, info: ServerInfo) -> Command:
-    """Give one command that makes the settings of a script, and of `be_patient`, which DISCARD ALL has dropped."""
+    """Return one command that makes the settings of a script, and of `be_patient`, which DISCARD ALL has dropped."""
     values = setting_values(script_run, options, info)
     calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
     return Command(f"SELECT {calls}, {settled()}", tuple(values.values()), Purpose.SETTINGS)
 
 
 def search_path(script: Script, options: Options) -> Command:
-    """Give the command after which a script's names are looked up: nothing of ours may follow it."""
+    """Return the command after which a script's names are looked up: nothing of ours may follow it."""
     path = options.search_path if script.directives.search_path is None else script.directives.search_path
     if path is None:
         return Command("RESET search_path", purpose=Purpose.SETTINGS)
@@ -126,17 +126,17 @@ def search_path(script: Script, options: Options) -> Command:
 
 
 def script_role(script: Script, options: Options) -> str | None:
-    """Give the role that a script runs as, or None for the login role."""
+    """Return the role that a script runs as, or None for the login role."""
     return script.directives.role or options.role
 
 
 def set_role(role: str) -> Command:
-    """Give the SET ROLE of a script."""
+    """Return the SET ROLE of a script."""
     return Command(f"SET ROLE {sql.Identifier(role).as_string()}", purpose=Purpose.ROLE)
 
 
 def set_up(script_run: ScriptRun, options: Options, info: ServerInfo) -> list[Command]:
-    """Give what makes a session the script's own, with nothing of ours in between."""
+    """Return what makes a session the script's own, with nothing of ours in between."""
     script = script_run.script
     role = script_role(script, options)
     made = [OURS, settings(script_run, options, info), search_path(script, options)]
@@ -144,6 +144,6 @@ def set_up(script_run: ScriptRun, options: Options, info: ServerInfo) -> list[Co
 
 
 def back_to_script(script: Script, options: Options) -> list[Command]:
-    """Give what lets the rest of a transaction, its COMMIT, run with the script's rights: behind what we wrote."""
+    """Return what lets the rest of a transaction, its COMMIT, run with the script's rights: behind what we wrote."""
     role = script_role(script, options)
     return [Command(f"SET LOCAL ROLE {sql.Identifier(role).as_string()}", purpose=Purpose.ROLE)] if role else []

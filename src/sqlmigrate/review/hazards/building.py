@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.locking import strongest, tables_stopped
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed
+from sqlmigrate.review.hazards.locking import strong_locks, strongest
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed
 from sqlmigrate.sql.scan import skip_gap
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.names import quote
+from sqlmigrate.sql.statement.subject import detaches_at_once, index_built_if_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.hazards.remedies import Remedy
-    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 
@@ -23,7 +24,7 @@ _ON_ONLY = re.compile(r"CREATE (?:UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")+\"|\S+) ON 
 _IF_NOT_EXISTS = re.compile(r"\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 _REINDEX = re.compile(r"^(REINDEX (?:\([^)]*\) )?\w+)", re.IGNORECASE)
 _WHEN_CHECKED = re.compile(r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$")
-_ALONE = "-- transactional: false\n"
+_OUTSIDE = "-- transactional: false\n"
 _CONSTRAINT_BY_PARTITION = (
     "add it with ALTER TABLE ONLY to the partitioned table, give each partition a unique index that is built "
     "CONCURRENTLY and made its constraint with USING INDEX, and attach these with ALTER INDEX ... ATTACH PARTITION"
@@ -34,7 +35,7 @@ _PARTITION_BY_PARTITION = (
 )
 
 
-def _not_concurrent(context: Context) -> Iterator[Found]:
+def _not_concurrent(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         locked, made = strongest(one), dict(_indexes_made(context, one.statement.number))
         for name, properties in made.items():
@@ -46,11 +47,11 @@ def _not_concurrent(context: Context) -> Iterator[Found]:
             seen = f"index {name} is built while {table} is locked in mode {lock.mode}"
             seen += ", so reads wait too" if lock.mode == "ACCESS EXCLUSIVE" else ""
             instead = _PARTITION_BY_PARTITION if _is_partitioned(properties) else None
-            yield Found(one.statement.number, seen, (lock.name,), _ALONE + _built(name, made), instead=instead)
+            yield Occurrence(one.statement.number, seen, (lock.name,), _OUTSIDE + _built(name, made), instead=instead)
 
 
 def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, Mapping[str, Value]]]:
-    """Give the indexes of a statement that belong to no constraint."""
+    """Yield the indexes of a statement that belong to no constraint."""
     for one, name, properties in context.made("index"):
         if one.statement.number == number and "definition" in properties:
             yield name, properties
@@ -62,7 +63,7 @@ def _is_partitioned(properties: Mapping[str, Value]) -> bool:
 
 
 def _built(name: str, made: Mapping[str, Mapping[str, Value]]) -> str:
-    """Give the SQL that builds an index CONCURRENTLY; that of a partitioned table partition by partition."""
+    """Return the SQL that builds an index CONCURRENTLY; that of a partitioned table partition by partition."""
     definition = str(made[name]["definition"])
     if not _is_partitioned(made[name]):
         return f"{_CREATE_INDEX.sub('INDEX CONCURRENTLY', definition, count=1)};"
@@ -72,11 +73,11 @@ def _built(name: str, made: Mapping[str, Mapping[str, Value]]) -> str:
     return "\n".join(lines)
 
 
-def _by_constraint(context: Context) -> Iterator[Found]:
+def _by_constraint(context: Context) -> Iterator[Occurrence]:
     for one, name, properties in context.made("constraint"):
         table, definition = str(properties.get("table")), str(properties.get("definition"))
         kind, relation = NEEDS_INDEX.match(definition), one.step.known.get(table)
-        of_whole = f"constraint {properties.get('parent')}" in one.touched.made
+        of_whole = f"constraint {properties.get('parent')}" in one.changes.made
         if kind is None or relation is None or of_whole or not _is_read(one, relation):
             continue
         constraint = name.partition(" on ")[0]
@@ -88,12 +89,12 @@ def _by_constraint(context: Context) -> Iterator[Found]:
         elif kind[1] != "EXCLUDE" and index:
             when = _WHEN_CHECKED.search(definition)
             rewrite = (
-                f"{_ALONE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
+                f"{_OUTSIDE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
                 f"-- and then, which is quick:\n"
                 f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint}"
                 f"{when[0] if when else ''};"
             )
-        yield Found(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
+        yield Occurrence(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
 
 
 def _is_read(one: Traced, relation: Relation) -> bool:
@@ -101,68 +102,65 @@ def _is_read(one: Traced, relation: Relation) -> bool:
     return relation in one.scans or (relation.kind == "partitioned table" and bool(one.scans))
 
 
-def _dropped_or_rebuilt(context: Context) -> Iterator[Found]:
+def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command not in ("DROP INDEX", "REINDEX"):
             continue
         # where the table is locked already, it changes nothing; where it goes afterwards, nobody is kept from it
         stopped = {
             name: lock
-            for name, lock in tables_stopped(one.taken).items()
+            for name, lock in strong_locks(one.taken).items()
             if name not in context.existing or not context.goes(context.existing[name], one)
         }
         if stopped:
             instead, rewrite = _rebuilt(one) if one.command == "REINDEX" else _dropped_slowly(one)
             seen = f"{one.command} takes {listed(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
-            yield Found(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
+            yield Occurrence(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
 
 
 def _words(one: Traced) -> str:
-    """Give a statement without what stands before it, in one line."""
+    """Return a statement without what stands before it, in one line."""
     return " ".join(one.statement.text[skip_gap(one.statement.text, 0) :].split())
 
 
 def _rebuilt(one: Traced) -> Remedy:
     words = _REINDEX.sub(r"\1 CONCURRENTLY", _words(one), count=1)
-    return None, f"{_ALONE}{words};"
+    return None, f"{_OUTSIDE}{words};"
 
 
 def _dropped_slowly(one: Traced) -> Remedy:
-    """Give a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
-    names = [text.removeprefix("index ") for text in one.touched.dropped if text.startswith("index ")]
+    """Return a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
+    names = [text.removeprefix("index ") for text in one.changes.dropped if text.startswith("index ")]
     if any(_is_partitioned(one.step.before.get(f"index {name}", {})) for name in names):
         return "an index of a partitioned table cannot be dropped CONCURRENTLY: plan a moment for it", None
-    return None, _ALONE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
+    return None, _OUTSIDE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
 
 
-def _detached(context: Context) -> Iterator[Found]:
+def _detached(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         words = _words(one)
-        if one.command == "ALTER TABLE" and re.search(r"\bDETACH PARTITION\b", words, re.IGNORECASE):
-            stopped = tables_stopped(one.locks)
-            if stopped and not re.search(r"\b(CONCURRENTLY|FINALIZE)\b", words, re.IGNORECASE):
-                seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
-                yield Found(one.statement.number, seen, tuple(stopped), f"{_ALONE}{words} CONCURRENTLY;")
+        if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := strong_locks(one.locks)):
+            seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
+            yield Occurrence(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
 
 
-def _refreshed(context: Context) -> Iterator[Found]:
+def _refreshed(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command == "REFRESH MATERIALIZED VIEW":
-            for name, lock in tables_stopped(one.locks, 8).items():
+            for name, lock in strong_locks(one.locks, 8).items():
                 rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", _words(one), count=1, flags=re.IGNORECASE)
                 seen = f"{name} is filled anew under {lock.mode}"
-                yield Found(one.statement.number, seen, (name,), f"{rewrite};")
+                yield Occurrence(one.statement.number, seen, (name,), f"{rewrite};")
 
 
-def _if_not_exists(context: Context) -> Iterator[Found]:
+def _if_not_exists(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        node = context.node(one.statement.number, "index_stmt")
-        if node is not None and node.concurrent and node.if_not_exists:
-            name = quote(node.relation.schemaname, node.idxname)
+        if index := index_built_if_missing(one.statement.text):
+            name = quote(index.schema, index.name)
             rewrite = (
-                f"{_ALONE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
+                f"{_OUTSIDE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
             )
-            yield Found(one.statement.number, f"{node.idxname} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
+            yield Occurrence(one.statement.number, f"{index.name} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
 
 
 RULES = (

@@ -43,7 +43,7 @@ To allow it, write directly before the statement why:
 
 
 def page(rule: Rule) -> str:
-    """Give the page of a hazard as Markdown."""
+    """Return the page of a hazard as Markdown."""
     folder = EXAMPLES / rule.code
     bad, good = ((folder / f"{name}.sql").read_text(encoding="utf-8") for name in ("bad", "good"))
     setup = folder / "setup.sql"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.names import quote
+from sqlmigrate.sql.statement.subject import speaks_of_partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,10 @@ _PRIMARY_KEY = re.compile(r"PRIMARY KEY \(([^()]*)\)")
 def without_rewriting(one: Traced, table: str) -> Remedy:
     """Say what to do instead of the kind of rewrite that a statement is."""
     after = one.step.after
-    made = _column(one.touched.made, table)
+    made = _column(one.changes.made, table)
     if made is not None:
         return _default_later(one.step.before, table, made, after.get(f"column {table}.{made}", {}))
-    changed = _column(one.touched.changed, table)
+    changed = _column(one.changes.changed, table)
     kind = after.get(f"column {table}.{changed}", {}).get("type")
     if changed is not None and kind:
         return _second_column(table, changed, str(kind))
@@ -42,14 +43,14 @@ def without_rewriting(one: Traced, table: str) -> Remedy:
 def without_scanning(one: Traced, table: str) -> Remedy:
     """Say what to do instead of reading a whole table under a lock."""
     after = one.step.after
-    for text in one.touched.made:
+    for text in one.changes.made:
         made = after.get(text, {})
         if text.startswith("constraint ") and made.get("table") == table and (definition := made.get("definition")):
             return _not_valid(table, text.removeprefix("constraint ").partition(" on ")[0], str(definition))
-    column = _column(one.touched.changed, table)
+    column = _column(one.changes.changed, table)
     if column is not None and after.get(f"column {table}.{column}", {}).get("not null"):
         return _proven_by_check(table, column)
-    if "PARTITION" in one.statement.text.upper().split():
+    if speaks_of_partition(one.statement.text):
         words = (
             "prove beforehand, by a check that is added NOT VALID and validated, that the rows lie within the bounds, "
             "or of a default partition, that none belongs to the new one: nothing is read then"
@@ -59,14 +60,14 @@ def without_scanning(one: Traced, table: str) -> Remedy:
 
 
 def with_ending(name: str, ending: str) -> str:
-    """Give a quoted or plain name another ending, quoted as it was."""
+    """Return a name with another ending, quoted if it was quoted."""
     if name.startswith('"'):
         return quote(name[1:-1].replace('""', '"') + ending)
     return name + ending
 
 
 def _column(texts: tuple[str, ...], table: str) -> str | None:
-    """Give the first column of a table among objects in words."""
+    """Return the first column of a table among objects in words."""
     start = f"column {table}."
     return next((text.removeprefix(start).partition(" (now ")[0] for text in texts if text.startswith(start)), None)
 
@@ -76,7 +77,7 @@ def _lines(*lines: str) -> str:
 
 
 def _key(before: State, table: str) -> str:
-    """Give what tells the rows of a table apart: its primary key, else where a row lies."""
+    """Return what tells the rows of a table apart: its primary key, else where a row lies."""
     for text in before:
         if text.startswith("constraint ") and text.endswith(f" on {table}"):
             match = _PRIMARY_KEY.match(str(before[text].get("definition", "")))

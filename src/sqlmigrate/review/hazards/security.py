@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,12 +15,12 @@ _FIXED_PATH = re.compile(r"^\s*SET search_path ", re.MULTILINE | re.IGNORECASE)
 _DEFINER = re.compile(r"^.*\bSECURITY DEFINER\b", re.MULTILINE)
 
 
-def _row_security_off(context: Context) -> Iterator[Found]:
+def _row_security_off(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        made = [text for text in one.touched.made if text.startswith("table ")]
+        made = [text for text in one.changes.made if text.startswith("table ")]
         off = [
             text
-            for text in one.touched.changed
+            for text in one.changes.changed
             if text.startswith("table ") and one.step.before.get(text, {}).get("row security")
         ]
         for found in (*made, *off):
@@ -30,25 +30,25 @@ def _row_security_off(context: Context) -> Iterator[Found]:
             if properties and roles and not properties.get("row security"):
                 now, name = found.removeprefix("table "), text.removeprefix("table ")
                 seen = f"{name} has no row level security, and {listed(roles)} may use it"
-                yield Found(
+                yield Occurrence(
                     one.statement.number, seen, (name,), f"ALTER TABLE {now} ENABLE ROW LEVEL SECURITY;", behind=True
                 )
 
 
 def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
-    """Give the exposed roles that an access list names."""
+    """Return the exposed roles that an access list names."""
     named = {item.partition("=")[0] for item in acl} if isinstance(acl, tuple) else set()
     return [role for role in exposed if role in named]
 
 
-def _definer(context: Context) -> Iterator[Found]:
+def _definer(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        for text in (*one.touched.made, *one.touched.changed):
+        for text in (*one.changes.made, *one.changes.changed):
             definition = str(context.after.get(context.at_end(one, text), {}).get("definition", ""))
             head = definition.partition("AS $")[0]
             if text.startswith(("function ", "procedure ")) and _DEFINER.search(head) and not _FIXED_PATH.search(head):
                 kind, _, name = text.partition(" ")
-                yield Found(
+                yield Occurrence(
                     one.statement.number,
                     f"{name} is SECURITY DEFINER and finds names by the search_path of whoever calls it",
                     (),
@@ -57,16 +57,16 @@ def _definer(context: Context) -> Iterator[Found]:
                 )
 
 
-def _other_rows(context: Context) -> Iterator[Found]:
+def _other_rows(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command == "COMMENT":
             continue
         words = [
             f"{text} is {how}"
             for how, texts in (
-                ("made", one.touched.made),
-                ("changed", one.touched.changed),
-                ("dropped", one.touched.dropped),
+                ("made", one.changes.made),
+                ("changed", one.changes.changed),
+                ("dropped", one.changes.dropped),
             )
             for text in texts
             if text.startswith(tuple(f"{kind} " for kind in _ON_ROWS))
@@ -74,7 +74,7 @@ def _other_rows(context: Context) -> Iterator[Found]:
             and (table := one.step.known.get(text.rpartition(" on ")[2]))
             and not context.goes(table, one)
         ]
-        for text in one.touched.changed:
+        for text in one.changes.changed:
             before, after = one.step.before.get(text, {}), one.step.after.get(text, {})
             if (
                 text.removeprefix("table ") in one.step.known
@@ -86,7 +86,7 @@ def _other_rows(context: Context) -> Iterator[Found]:
         if words:
             tables = dict.fromkeys(word.rpartition(" is ")[0].rpartition(" on ")[2] for word in words)
             known = (one.step.known.get(name) for name in tables)
-            yield Found(one.statement.number, listed(words), tuple(item.name for item in known if item))
+            yield Occurrence(one.statement.number, listed(words), tuple(item.name for item in known if item))
 
 
 RULES = (

@@ -12,8 +12,8 @@ from sqlmigrate.review.render import words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.review.model import Direction, Migration, Report, Statement, Verdict
-    from sqlmigrate.review.render.words import Group, Place
+    from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict
+    from sqlmigrate.review.render.words import FoundHazard, Group
 
 LIMIT = 60_000
 """Characters: GitHub takes 65,536 in a comment."""
@@ -37,7 +37,7 @@ class _Block:
 
 
 def render(report: Report, limit: int = LIMIT) -> str:
-    """Give the report as GitHub's Markdown, of `limit` characters at most: what does not fit is named at the end."""
+    """Return the report as GitHub's Markdown, of `limit` characters at most: what does not fit is named at the end."""
     blocks = list(_blocks(report))
     left = limit - _RESERVE
     kept: set[int] = set()
@@ -139,7 +139,7 @@ def _group(group: Group, *, several: bool) -> Iterator[str]:
     yield "  </details>"
 
 
-def _place(place: Place, *, several: bool) -> str:
+def _place(place: FoundHazard, *, several: bool) -> str:
     where = code(place.direction.path) + f" line {place.hazard.line}" if several else f"line {place.hazard.line}"
     raised = f" (raised: {prose(place.hazard.raised)})" if place.hazard.raised else ""
     return f"{where}: {prose(words.brief(place.hazard.seen, _LONGEST))}{raised}"
@@ -208,7 +208,7 @@ def _statements(direction: Direction) -> Iterator[str]:
             yield f"| {statement.line} | {text} | {', '.join(locks)} | {'; '.join(does)} |"
 
 
-def _does(statement: Statement) -> Iterator[str]:
+def _does(statement: ReviewedStatement) -> Iterator[str]:
     for names, said in ((statement.rewrites, "writes anew"), (statement.scans, "reads from end to end")):
         if names:
             yield f"**{said}** {code(words.listed(names, 4))}"

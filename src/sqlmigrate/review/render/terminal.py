@@ -26,12 +26,12 @@ _MOST = 24  # changes of the schema, locks, or places of a hazard, before the ot
 
 
 def render(report: Report, width: int = WIDTH) -> list[Line]:
-    """Give the lines of a report; text is wrapped at `width`, SQL and names are not."""
+    """Return the lines of a report; text is wrapped at `width`, SQL and names are not."""
     return [line for part in _parts(report, width) for line in part]
 
 
 def plain(lines: Sequence[Line]) -> str:
-    """Give the lines as text without roles."""
+    """Return the lines as text without roles."""
     return "\n".join("".join(text for text, _ in line) for line in lines) + "\n"
 
 
@@ -188,7 +188,7 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _field(label: str, texts: Sequence[str], what: str) -> Iterator[Line]:
-    """Give texts beside a label, and count those that are too many."""
+    """Yield texts beside a label, and count those that are too many."""
     shown = [_text(text) for text in texts[:_MOST]]
     if len(texts) > _MOST:
         shown.append(f"and {len(texts) - _MOST} more {what}")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
         Migration,
         Proof,
         Report,
+        ReviewedStatement,
         Settings,
         Severity,
-        Statement,
         Suppressed,
         Verdict,
     )
@@ -68,13 +68,13 @@ ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither 
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FoundHazard:
     """A hazard with where it was found; `number` is that of the migration in the report, from 1."""
 
     number: int
     migration: Migration
     direction: Direction
-    statement: Statement
+    statement: ReviewedStatement
     hazard: Hazard
 
 
@@ -85,7 +85,7 @@ class Group:
     severity: Severity
     code: str
     title: str
-    places: tuple[Place, ...]
+    places: tuple[FoundHazard, ...]
 
 
 def visible(text: str) -> str:
@@ -177,13 +177,13 @@ def strength(lock: Lock) -> Strength:
 
 
 def strongest(locks: Iterable[Lock]) -> Lock | None:
-    """Give the lock that stops the most."""
+    """Return the lock that stops the most."""
     ranks = list(STRENGTHS)
     return min(locks, key=lambda lock: (ranks.index(strength(lock)), -lock.level), default=None)
 
 
-def locks_of(statement: Statement) -> tuple[Lock, ...]:
-    """Give what a statement locks alone; where that is not known, what comes with it."""
+def locks_of(statement: ReviewedStatement) -> tuple[Lock, ...]:
+    """Return what a statement locks alone; where that is not known, what comes with it."""
     return statement.taken if statement.own is None else statement.own
 
 
@@ -193,16 +193,16 @@ def span(hold: Hold) -> str:
 
 
 def directions(migration: Migration) -> Iterator[Direction]:
-    """Give the scripts that there are."""
+    """Yield the scripts that there are."""
     yield migration.apply
     if migration.rollback is not None:
         yield migration.rollback
 
 
-def hazards(report: Report, operation: str) -> list[Place]:
-    """Give the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
+def hazards(report: Report, operation: str) -> list[FoundHazard]:
+    """Return the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
     return [
-        Place(number, migration, direction, statement, hazard)
+        FoundHazard(number=number, migration=migration, direction=direction, statement=statement, hazard=hazard)
         for number, migration in enumerate(report.migrations, 1)
         for direction in directions(migration)
         if direction.operation == operation
@@ -211,9 +211,9 @@ def hazards(report: Report, operation: str) -> list[Place]:
     ]
 
 
-def grouped(places: Iterable[Place]) -> list[Group]:
+def grouped(places: Iterable[FoundHazard]) -> list[Group]:
     """Put hazards of one kind together, the worst first, else as they come."""
-    found: dict[tuple[Severity, str, str], list[Place]] = {}
+    found: dict[tuple[Severity, str, str], list[FoundHazard]] = {}
     for place in places:
         hazard = place.hazard
         found.setdefault((hazard.severity, hazard.code, hazard.title), []).append(place)
@@ -222,12 +222,12 @@ def grouped(places: Iterable[Place]) -> list[Group]:
 
 
 def allowed(direction: Direction) -> list[Suppressed]:
-    """Give the hazards of a script that it allows."""
+    """Return the hazards of a script that it allows."""
     return [item for statement in direction.statements for item in statement.suppressed]
 
 
 def findings(direction: Direction) -> list[tuple[str, str, list[int]]]:
-    """Give squawk's rules with what the trace says to them, and the lines."""
+    """Return squawk's rules with what the trace says to them, and the lines."""
     found: dict[tuple[str, str], list[int]] = {}
     for finding in (*(item for statement in direction.statements for item in statement.findings), *direction.findings):
         found.setdefault((finding.rule, ANSWERED[finding.answer]), []).append(finding.line)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from psycopg.pq import TransactionStatus
 
-from sqlmigrate.review.trace.objects import RELATION, Touched, read_objects, touched
-from sqlmigrate.review.trace.observe import read_relations, rewritten
+from sqlmigrate.review.trace.objects import RELATION, ObjectChanges, changes_between, read_objects
+from sqlmigrate.review.trace.readings import read_relations, rewritten
 from sqlmigrate.schema import Name, Schema, Value
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.schema.units import CATALOG_BITS, catalog_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.trace.objects import Objects
-    from sqlmigrate.review.trace.observe import Relation, Relations
+    from sqlmigrate.review.trace.readings import Relation, Relations
     from sqlmigrate.schema.read import Snapshot
 
 _WORDS_OF_A_KIND = 3
@@ -31,7 +31,7 @@ _ASIDE = "sqlmigrate_review"
 
 
 class State(Mapping[str, Mapping[str, Value]]):
-    """A schema, whose objects are found by kind and name in one text, as `Touched` names them."""
+    """A schema, whose objects are found by kind and name in one text, as `ObjectChanges` names them."""
 
     def __init__(self, schema: Schema | None = None) -> None:
         self._objects = schema.objects if schema else {}
@@ -51,7 +51,7 @@ class State(Mapping[str, Mapping[str, Value]]):
         return len(self._objects)
 
     def of(self, kind: str) -> dict[str, Mapping[str, Value]]:
-        """Give the objects of a kind by their names."""
+        """Return the objects of a kind by their names."""
         return {name.name: properties for name, properties in self._objects.items() if name.kind == kind}
 
 
@@ -67,11 +67,11 @@ class Step:
     after: State = field(default_factory=State, repr=False)
     known: Mapping[str, Relation] = field(default_factory=dict, repr=False)
     gone: frozenset[int] = frozenset()
-    touched: Touched = field(default_factory=Touched)
+    changes: ObjectChanges = field(default_factory=ObjectChanges)
     rewrites: tuple[Relation, ...] = ()
 
     def name_of(self, relation: Relation) -> str:
-        """Give the name that a relation has where this statement runs; `relation` has the one of before the script."""
+        """Return the name that a relation has where this statement runs; `relation` has the one before the script."""
         names = [name for name, found in self.known.items() if found.oid == relation.oid]
         return names[-1] if names else relation.name
 
@@ -90,7 +90,7 @@ class Follower:
         self._state = State(self.snapshot.schema)
 
     def standing(self) -> Step:
-        """Give a step that changed nothing."""
+        """Return a step that changed nothing."""
         return Step(self._state, self._state, self._known)
 
     def look(self, connection: Connection) -> Step:
@@ -105,12 +105,12 @@ class Follower:
         old, new = self._objects(connection, only)
         self._known = self._by_name()
         return Step(
-            state,
-            self._state,
-            {**known, **self._known},
-            frozenset(was.keys() - now.keys()) & self.relations.keys(),
-            touched(old, new, self._keys),
-            tuple(item for item in rewritten(was, now) if item.oid in self.relations),
+            before=state,
+            after=self._state,
+            known={**known, **self._known},
+            gone=frozenset(was.keys() - now.keys()) & self.relations.keys(),
+            changes=changes_between(old, new, self._keys),
+            rewrites=tuple(item for item in rewritten(was, now) if item.oid in self.relations),
         )
 
     def _relations(self, connection: Connection, only: frozenset[int] | None) -> tuple[Relations, Relations]:
@@ -141,7 +141,7 @@ class Follower:
 
 
 def _tables_alone(before: Snapshot, after: Snapshot) -> frozenset[int] | None:
-    """Give the tables that two snapshots differ in; None where they differ in anything else."""
+    """Return the tables that two snapshots differ in; None where they differ in anything else."""
     old, new = before.stamps, after.stamps
     changed = {unit for unit, stamp in new.items() if old.get(unit) != stamp} | (old.keys() - new.keys())
     if any(catalog_of(unit) != RELATION for unit in changed):

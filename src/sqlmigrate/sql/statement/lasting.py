@@ -18,13 +18,13 @@ _ASKS = re.compile(r'\bcurrent_setting"?\s*\(\s*', re.IGNORECASE)
 _NAMED = re.compile(r"'+([\w.$-]+)'+\s*(?:::[\w. ]+?)?\s*[,)]")
 _SHOWS = re.compile(r'\bshow\s+("?[\w$]+"?\s*\.\s*[\w$.\s"]*[\w$"])', re.IGNORECASE)
 _LASTS = re.compile(
-    r"\bload\s+'|\bdblink_connect|\breplication_origin_session|\bpl(?:perl|python[23]?|tcl|lua)u?\b|\bplv8\b|\bplr\b",
+    r"\bload\s+'|\bdblink_connect|\breplication_origin_session|\bpl(?:perl|python[23]?|tcl|lua)u?\b|\bplv8\b|\bplr\b|\bpg_my_temp_schema\b",
     re.IGNORECASE,
 )
 
 
 def settings_asked(scripts: Iterable[Script]) -> frozenset[str] | None:
-    """Give the settings with a dot in their names that the scripts, and the functions in them, ask for.
+    """Return the settings with a dot in their names that the scripts, and the functions in them, ask for.
 
     None says that they could find more than that: they put a name together, or use what lasts as long as its session.
     What an extension's own code asks for is not seen.

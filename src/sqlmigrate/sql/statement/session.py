@@ -1,46 +1,24 @@
-"""Tell by its words what a statement does to its session and to the transaction that it is in."""
+"""What a statement does to the settings of its session."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.scan import leading_words
-from sqlmigrate.sql.statement.parse import Kind, classify
+from sqlmigrate.sql.scan import leading_words, skip_gap
+from sqlmigrate.sql.statement.parse import node_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlmigrate.sql.script import Statement
 
-WANTS_OUT = frozenset({"25001", "2D000"})
-"""active_sql_transaction, invalid_transaction_termination: it wants to be outside a transaction after all."""
 _SESSION_WORDS = frozenset({"set", "reset", "prepare", "deallocate", "load", "listen", "unlisten", "discard"})
 _SHORT_LIVED = frozenset({"local", "transaction", "constraints"})
-_SET_CONFIG = re.compile(r"select\s+(pg_catalog\s*\.\s*)?set_config\s*\(", re.IGNORECASE)
+_SELECTS_SET_CONFIG = re.compile(r"select\s+(pg_catalog\s*\.\s*)?set_config\s*\(", re.IGNORECASE)
 _CALLED = re.compile(r"([\w$\"]+)\s*\(")
 _SETTERS = frozenset({"set_config", "current_setting"})
-_COMMITS = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
-
-
-def begins(statement: Statement) -> bool:
-    """Tell whether a statement begins a transaction."""
-    return leading_words(statement.text, 1)[:1] in (["begin"], ["start"])
-
-
-def open_block(statements: Sequence[Statement]) -> Statement | None:
-    """Give the BEGIN of the transaction that is open behind these statements."""
-    begin = None
-    for statement in statements:
-        if classify(statement.text) is Kind.TRANSACTION_CONTROL:
-            begin = (begin or statement) if begins(statement) else None
-    return begin
-
-
-def is_rolled_back(block: Sequence[Statement]) -> bool:
-    """Tell whether a block from BEGIN on ends without a COMMIT, so that nothing of it stays."""
-    first = leading_words(block[-1].text, 1)
-    return len(block) > 1 and first not in (["commit"], ["end"])
+_SET_LOCAL = re.compile(r"set\s+local\s+([\w.]+)", re.IGNORECASE)
+_SET_CONFIG = re.compile(r"set_config\s*\(\s*'([^']*)'\s*,\s*'([^']*)'", re.IGNORECASE)
+_SETTING = re.compile(r"\b(?:set|reset)\b", re.IGNORECASE)
 
 
 def sets_up_session(statement: Statement) -> bool:
@@ -49,7 +27,7 @@ def sets_up_session(statement: Statement) -> bool:
     if set(words[:1]) & _SESSION_WORDS:
         return not set(words[1:]) & _SHORT_LIVED
     # what else such a SELECT calls may do more than set something, and must not do it twice
-    return bool(_SET_CONFIG.match(statement.text)) and set(_CALLED.findall(statement.text.lower())) <= _SETTERS
+    return bool(_SELECTS_SET_CONFIG.match(statement.text)) and set(_CALLED.findall(statement.text.lower())) <= _SETTERS
 
 
 def resets_session(statement: Statement) -> bool:
@@ -57,7 +35,33 @@ def resets_session(statement: Statement) -> bool:
     return leading_words(statement.text, 2) == ["discard", "all"]
 
 
-def may_commit(statement: str) -> bool:
-    """Tell whether a statement may end transactions itself: a procedure, or a DO block that says so."""
-    words = leading_words(statement, 1)
-    return words == ["call"] or (words == ["do"] and bool(_COMMITS.search(statement)))
+def set_locally(statement: str) -> str | None:
+    """Return the setting that a SET LOCAL sets, None where the statement is none."""
+    local = _SET_LOCAL.match(statement, skip_gap(statement, 0))
+    return local[1] if local else None
+
+
+def value_set(statement: str, setting: str) -> str | None:
+    """Return the value that SET or set_config() gives a setting, "DEFAULT" included; None where neither sets it."""
+    if setting not in statement.lower():
+        return None
+    kind, node = node_of(statement)
+    if kind == "variable_set_stmt" and node.name.lower() == setting:
+        constant = node.args[0].a_const if node.args else None
+        if constant is None:
+            return "DEFAULT"
+        return str(constant.sval.sval if constant.HasField("sval") else constant.ival.ival)
+    return next((match[2] for match in _SET_CONFIG.finditer(statement) if match[1].lower() == setting), None)
+
+
+def names_setting(statement: str) -> bool:
+    """Tell a command that names a setting from those that name only roles, schemas or relations."""
+    words = leading_words(statement, 2)
+    match words:
+        case ["set" | "reset", what]:
+            return what not in {"role", "session", "constraints"}
+        case ["select", _]:
+            return "set_config" in statement.lower()
+        case ["alter", "database" | "role" | "user" | "system" | "function"]:
+            return bool(_SETTING.search(statement))
+    return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.review.model import Direction, Hazard, Report, Target
-    from sqlmigrate.review.render.words import Group, Place
+    from sqlmigrate.review.render.words import FoundHazard, Group
 
 _UNDONE = ("exact", "text_only", "order_only")
 _WHEN = {"apply": "When applying", "rollback": "When rolling back"}
@@ -26,7 +26,7 @@ _TOLD = 3  # places of one hazard at which is said what was seen; the others are
 
 
 def render(report: Report) -> str:
-    """Give the whole page as text; write it as UTF-8."""
+    """Return the whole page as text; write it as UTF-8."""
     return page("en", _head(report), _body(report)).text
 
 
@@ -161,7 +161,7 @@ def _decision(group: Group, report: Report) -> Html:
     return tag("li", badge(group.severity), tag("div", heading, told, also if others else None))
 
 
-def _link(place: Place, *, several: bool) -> Html:
+def _link(place: FoundHazard, *, several: bool) -> Html:
     where = f"{place.migration.migration_id}, line {place.hazard.line}" if several else f"line {place.hazard.line}"
     return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.statement.number}")
 
@@ -239,7 +239,7 @@ def _provenance(report: Report) -> Html:
 
 
 def _file(direction: Direction) -> list[Html]:
-    """Give the digests of a file; that of its text only where it is another: CRLF line ends, or a byte order mark."""
+    """Return the digests of a file; that of its text only where it is another: CRLF line ends, or a byte order mark."""
     digests = [f"sha256 {direction.sha256}"]
     if direction.checksum != direction.sha256:
         digests.append(f"checksum {direction.checksum}")

@@ -21,7 +21,7 @@ _WAYS = {"apply": "Apply", "rollback": "Roll back"}
 
 
 def migration_article(migration: Migration, anchor: str) -> Html:
-    """Give everything about a migration."""
+    """Return everything about a migration."""
     return tag(
         "article",
         tag(

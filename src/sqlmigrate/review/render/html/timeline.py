@@ -23,7 +23,7 @@ _SOURCES = {"seen": "seen in pg_locks", "table": "by PostgreSQL's documentation"
 
 
 def timeline(direction: Direction, anchor: str) -> Html | None:
-    """Give the figure of a script that locks something, else nothing."""
+    """Return the figure of a script that locks something, else nothing."""
     if not direction.holds or not direction.statements:
         return None
     last = max(direction.statements[-1].number, *(hold.last for hold in direction.holds))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.statement.parse import parse_tree
+from sqlmigrate.sql.statement.parse import children, enum_name, parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlmigrate.sql.script import Script
 
+_NEEDS_NO_QUOTES = re.compile(r"[a-z_][a-z0-9_$]*")
 _OPAQUE = {"do_stmt": "a DO block", "call_stmt": "CALL", "execute_stmt": "EXECUTE"}
 _OWNED = {"drop_owned_stmt": "DROP OWNED", "reassign_owned_stmt": "REASSIGN OWNED"}
 _DATA = frozenset({"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"})
@@ -31,13 +33,30 @@ class Named:
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
+    @property
+    def quoted(self) -> str:
+        """The name as the catalogs' quote_ident writes it: with quotes only where it needs them."""
+        return ".".join(
+            part if _NEEDS_NO_QUOTES.fullmatch(part) else quote(part) for part in (self.schema, self.name) if part
+        )
+
     def may_be(self, other: Named) -> bool:
         """Whether two names can be one object."""
         return self.name == other.name and (not self.schema or not other.schema or self.schema == other.schema)
 
 
+def quote(*parts: str) -> str:
+    """Quote a name, qualified by what comes before it; empty parts are left out."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
+
+
+def name_of(relation: Any) -> Named:
+    """Return the name of a relation in a parse tree."""
+    return Named(relation.schemaname, relation.relname)
+
+
 @dataclass(slots=True)
-class Touches:
+class Accesses:
     """What a script reads and writes; `schemas` are written as a whole, and `all_of_it` says why it may be anything."""
 
     reads: set[Named] = field(default_factory=set)
@@ -46,9 +65,9 @@ class Touches:
     all_of_it: list[str] = field(default_factory=list)
 
 
-def touches(script: Script, functions: Iterable[str] = ()) -> Touches:
+def accesses_of(script: Script, functions: Iterable[str] = ()) -> Accesses:
     """Gather what a script touches; a call of one of `functions`, which are not PostgreSQL's own, may be anything."""
-    found = Touches()
+    found = Accesses()
     known = set(functions)
     for statement in script.statements():
         tree = parse_tree(statement.text)
@@ -67,11 +86,11 @@ def touches(script: Script, functions: Iterable[str] = ()) -> Touches:
     return found
 
 
-def _statement(kind: str, node: Any, found: Touches) -> None:
+def _statement(kind: str, node: Any, found: Accesses) -> None:
     if kind == "select_stmt":
         _walk(node, found.reads, found)
     elif kind in _DATA:
-        found.writes.add(_range(node.relation))
+        found.writes.add(name_of(node.relation))
         _walk(node, found.reads, found, leave_out="relation")
     elif kind in ("drop_stmt", "comment_stmt", "sec_label_stmt"):
         _named_by_list(node, found)
@@ -85,17 +104,17 @@ def _statement(kind: str, node: Any, found: Touches) -> None:
             found.writes.add(Named(node.relation.schemaname, node.newname or node.subname))
         elif kind == "index_stmt" and node.idxname:
             found.writes.add(Named(node.relation.schemaname, node.idxname))
-        elif kind == "grant_stmt" and _constant(node, "targtype") == "ACL_TARGET_ALL_IN_SCHEMA":
+        elif kind == "grant_stmt" and enum_name(node, "targtype") == "ACL_TARGET_ALL_IN_SCHEMA":
             found.schemas.update(item.string.sval for item in node.objects)
         elif kind == "alter_object_schema_stmt":
             found.schemas.add(node.newschema)
 
 
-def _walk(node: Any, into: set[Named], found: Touches, *, leave_out: str = "") -> None:
+def _walk(node: Any, into: set[Named], found: Accesses, *, leave_out: str = "") -> None:
     """Gather the names in a parse tree; what only is read there goes to the reads."""
     kind = node.DESCRIPTOR.name
     if kind == "RangeVar":
-        into.add(_range(node))
+        into.add(name_of(node))
         return
     if kind == "TypeName":
         _add(node.names, found.reads)
@@ -107,21 +126,20 @@ def _walk(node: Any, into: set[Named], found: Touches, *, leave_out: str = "") -
         return
     elif kind == "SelectStmt":
         into = found.reads
-    for descriptor, value in node.ListFields():
-        if descriptor.message_type is None or descriptor.name == leave_out:
+    for field_name, items in children(node):
+        if field_name == leave_out:
             continue
-        items = [value] if hasattr(value, "DESCRIPTOR") else list(value)
-        if descriptor.name in _NAME_FIELDS and kind != "FuncCall" and _is_names(items):
+        if field_name in _NAME_FIELDS and kind != "FuncCall" and _is_names(items):
             _add(items, into)
             continue
-        target = found.reads if descriptor.name in _READ_FIELDS else into
+        target = found.reads if field_name in _READ_FIELDS else into
         for item in items:
             _walk(item, target, found)
 
 
-def _named_by_list(node: Any, found: Touches) -> None:
+def _named_by_list(node: Any, found: Accesses) -> None:
     """Take the names of DROP, COMMENT and SECURITY LABEL, which are lists of words."""
-    what = _constant(node, "remove_type" if node.DESCRIPTOR.name == "DropStmt" else "objtype")
+    what = enum_name(node, "remove_type" if node.DESCRIPTOR.name == "DropStmt" else "objtype")
     objects = node.objects if node.DESCRIPTOR.name == "DropStmt" else [node.object]
     for item in objects:
         inner = item.WhichOneof("node")
@@ -139,10 +157,6 @@ def _named_by_list(node: Any, found: Touches) -> None:
             _walk(getattr(item, inner), found.writes, found)
 
 
-def _range(node: Any) -> Named:
-    return Named(node.schemaname, node.relname)
-
-
 def _add(names: Iterable[Any], into: set[Named]) -> None:
     words = [item.string.sval for item in names]
     if words and words[0] != "pg_catalog":
@@ -151,12 +165,6 @@ def _add(names: Iterable[Any], into: set[Named]) -> None:
 
 def _is_names(items: list[Any]) -> bool:
     return all(item.DESCRIPTOR.name == "Node" and item.WhichOneof("node") == "string" for item in items)
-
-
-def _constant(node: Any, name: str) -> str:
-    """Give an enumeration's value by its name: the numbers differ between versions of the grammar."""
-    numbers = node.DESCRIPTOR.fields_by_name[name].enum_type.values_by_number
-    return str(numbers[getattr(node, name)].name)
 
 
 def _schemas(node: Any) -> set[str]:
@@ -175,7 +183,6 @@ def _called(node: Any) -> set[str]:
 def _calls(node: Any) -> Iterator[str]:
     if node.DESCRIPTOR.name == "FuncCall":
         yield node.funcname[-1].string.sval
-    for descriptor, value in node.ListFields():
-        if descriptor.message_type is not None:
-            for item in [value] if hasattr(value, "DESCRIPTOR") else value:
-                yield from _calls(item)
+    for _, items in children(node):
+        for item in items:
+            yield from _calls(item)

@@ -54,15 +54,15 @@ class Routine:
     text: str
 
 
-Piece = Query | Rule | Routine
+Part = Query | Rule | Routine
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class Definition:
     """A definition: `frame` with a hole for each of the parts."""
 
     frame: str
-    parts: tuple[Piece, ...]
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,11 @@ class _Text:
     mask: str
 
     def part(self, start: int, stop: int | None = None) -> _Text:
+        """Give a part of it, from one place up to another or to the end; places are counted as in a slice."""
         return _Text(self.text[start:stop], self.mask[start:stop])
 
 
-def cut(schema: Schema, name: Name, key: str) -> Pieces | None:
+def cut(schema: Schema, name: Name, key: str) -> Definition | None:
     """Cut the definition that is a property of an object; None where it is none, or of no known kind."""
     found = schema.objects[name]
     value = found.get(key)
@@ -84,13 +85,13 @@ def cut(schema: Schema, name: Name, key: str) -> Pieces | None:
         return None
     source = _source(schema, name, found)
     if key in _EXPRESSIONS.get(name.kind, ()):
-        return Pieces(_HOLE, (_query(value, source),))
+        return Definition(_HOLE, (_query(value, source),))
     if name.kind == "table" and key == "partition key":
         return _cut(value, source, _list)
     if key != "definition":
         return None
     if name.kind in ("view", "materialized view"):
-        return Pieces(_HOLE, (Query(value),))
+        return Definition(_HOLE, (Query(value),))
     if name.kind in ("function", "procedure"):
         return _routine(name, value)
     if name.kind == "rule":
@@ -100,7 +101,7 @@ def cut(schema: Schema, name: Name, key: str) -> Pieces | None:
 
 
 def _source(schema: Schema, name: Name, found: Mapping[str, Value]) -> str:
-    """Give what the columns in an expression are columns of."""
+    """Return what the columns in an expression are columns of."""
     whole = found.get(TABLE)
     if name.kind == "trigger":
         return f" FROM {whole} AS old, {whole} AS new"
@@ -117,14 +118,14 @@ def _query(expression: str, source: str) -> Query:
     return Query(f"SELECT ({expression}) AS value{source}")
 
 
-def _cut(value: str, source: str, cutter: Callable[[_Text], Iterator[tuple[int, int]]]) -> Pieces:
+def _cut(value: str, source: str, cutter: Callable[[_Text], Iterator[tuple[int, int]]]) -> Definition:
     """Put holes where a cutter finds expressions."""
     frame, parts, last = [], [], 0
     for start, stop in cutter(_masked(value)):
         frame.append(value[last:start])
         parts.append(_query(value[start:stop], source))
         last = stop
-    return Pieces(_HOLE.join([*frame, value[last:]]), tuple(parts))
+    return Definition(_HOLE.join([*frame, value[last:]]), tuple(parts))
 
 
 def _masked(text: str) -> _Text:
@@ -170,20 +171,20 @@ _CUTTERS: dict[str, Callable[[_Text], Iterator[tuple[int, int]]]] = {
 
 
 def _group(text: _Text, at: int) -> Iterator[tuple[int, int]]:
-    """Give what stands in the next parentheses."""
+    """Yield what stands in the next parentheses."""
     start = text.mask.find("(", at)
     if start >= 0:
         yield start + 1, _closing(text.mask, start) - 1
 
 
 def _list(text: _Text) -> Iterator[tuple[int, int]]:
-    """Give the expressions in the first list of columns and expressions."""
+    """Yield the expressions in the first list of columns and expressions."""
     for start, stop in _group(text, 0):
         yield from _elements(text, start, stop)
 
 
 def _elements(text: _Text, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Give the expressions among elements between commas; behind one may stand an operator class and more."""
+    """Yield the expressions among elements between commas; behind one may stand an operator class and more."""
     while start < stop:
         start += len(text.mask[start:stop]) - len(text.mask[start:stop].lstrip())
         call = _CALL.match(text.mask, start)
@@ -201,7 +202,7 @@ def _comma(mask: str, at: int, stop: int) -> int:
 
 
 def _closing(mask: str, at: int) -> int:
-    """Give the end of what the parenthesis at a place opens."""
+    """Return the end of what the parenthesis at a place opens."""
     depth = 0
     for place in range(at, len(mask)):
         depth += {"(": 1, ")": -1}.get(mask[place], 0)
@@ -220,16 +221,16 @@ def _top(text: _Text, word: str, *, last: bool = False) -> int | None:
     return places[-1 if last else 0] if places else None
 
 
-def _rule(relation: str, definition: str) -> Pieces | None:
+def _rule(relation: str, definition: str) -> Definition | None:
     match = _RULE.match(_masked(definition).mask)
     if match is None or not definition.startswith(relation, match.end()):
         return None
     part = Rule(f"ON {match[2]} TO ", relation, definition[match.end() + len(relation) :])
-    return Pieces(_HOLE, (part,))
+    return Definition(_HOLE, (part,))
 
 
-def _routine(name: Name, definition: str) -> Pieces | None:
+def _routine(name: Name, definition: str) -> Definition | None:
     start = f"CREATE OR REPLACE {name.kind.upper()} {name.name.partition('(')[0]}"
     if "(" not in name.name or not definition.startswith(start + "("):
         return None
-    return Pieces(_HOLE, (Routine(name.kind.upper(), definition[len(start) :]),))
+    return Definition(_HOLE, (Routine(name.kind.upper(), definition[len(start) :]),))

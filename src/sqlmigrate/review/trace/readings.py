@@ -61,7 +61,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class TypeOrSchema:
     """A type or schema that was there before, with PostgreSQL's word for its kind."""
 
     kind: str
@@ -79,9 +79,9 @@ def read_relations(connection: Connection, only: Collection[int] | None = None) 
     return {row[0]: Relation(row[0], KINDS.get(row[1], "relation"), *row[2:]) for row in rows}
 
 
-def read_named(connection: Connection) -> dict[Key, Named]:
+def read_named(connection: Connection) -> dict[Key, TypeOrSchema]:
     """Read the types and schemas that somebody could lock."""
-    return {Key(catalog, oid): Named(kind, name) for catalog, oid, kind, name in _rows(connection, "named")}
+    return {Key(catalog, oid): TypeOrSchema(kind, name) for catalog, oid, kind, name in _rows(connection, "named")}
 
 
 def read_locks(connection: Connection, pid: int | None = None) -> dict[Key, int]:
@@ -99,7 +99,7 @@ def read_scans(connection: Connection) -> dict[int, int]:
     return dict(_rows(connection, "scans"))
 
 
-def folded(locks: Locks, relations: Relations, named: Mapping[Key, Named]) -> dict[Key, int]:
+def folded(locks: Locks, relations: Relations, named: Mapping[Key, TypeOrSchema]) -> dict[Key, int]:
     """Leave out what was not there before, TOAST, weak locks on types and schemas, and indexes whose table counts more.
 
     An index that is locked more strongly than its table stays: whoever plans a query on the table waits for it.
@@ -117,9 +117,9 @@ def folded(locks: Locks, relations: Relations, named: Mapping[Key, Named]) -> di
 
 
 def as_locks(
-    locks: Locks, relations: Relations, named: Mapping[Key, Named], *, source: Source = "seen"
+    locks: Locks, relations: Relations, named: Mapping[Key, TypeOrSchema], *, source: Source = "seen"
 ) -> tuple[Lock, ...]:
-    """Give folded locks in words, the strongest first."""
+    """Return folded locks in words, the strongest first."""
     made = []
     for key, level in locks.items():
         thing = named[key] if key.catalog else relations[key.oid]
@@ -128,7 +128,7 @@ def as_locks(
 
 
 def rewritten(before: Relations, after: Relations) -> list[Relation]:
-    """Give the relations that were there and have another file now, and indexes that were built anew under their name.
+    """Return the relations that were there and have another file now, and indexes that were rebuilt under their name.
 
     Sequences are left out: RESTART gives them a new file.
     """
@@ -142,11 +142,11 @@ def rewritten(before: Relations, after: Relations) -> list[Relation]:
 
 
 def scanned(before: Mapping[int, int], after: Mapping[int, int], relations: Relations) -> list[Relation]:
-    """Give the relations that were there and were read from end to end between two readings."""
+    """Return the relations that were there and were read from end to end between two readings."""
     oids = (oid for oid, count in after.items() if count > before.get(oid, 0) and oid in relations)
     return sorted((relations[oid] for oid in oids), key=lambda item: item.name)
 
 
 def names(relations: Iterable[Relation]) -> tuple[str, ...]:
-    """Give relations in words."""
+    """Return relations in words."""
     return tuple(map(str, relations))
