@@ -14,7 +14,9 @@ from hypothesis import settings
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import Binaries, find_binaries
 
-pytest_plugins = ["fixtures.catalog", "fixtures.postgres", "fixtures.project", "fixtures.shadow", "fixtures.hostile"]
+# what others import comes first, for its asserts to be rewritten
+FIXTURES = ("postgres", "catalog", "command", "hostile", "project", "review", "runs", "seeds", "shadow")
+pytest_plugins = [f"fixtures.{name}" for name in FIXTURES]
 
 MAJOR_VARIABLE = "SQLMIGRATE_TEST_MAJOR"
 BINDIR_VARIABLE = "SQLMIGRATE_PG_BINDIR"

@@ -55,7 +55,7 @@ def test_to_applies_up_to_and_with_an_id(project, target, sqlmigrate):
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
-def test_to_an_id_that_is_applied_says_what_is_pending_behind_it(project, target, sqlmigrate, options):
+def test_to_an_id_that_is_applied_says_what_is_pending_after_it(project, target, sqlmigrate, options):
     project.tables("a", "b", "c")
     sqlmigrate("apply", "--to", "a")
 

@@ -9,12 +9,7 @@ from cli.conftest import Project
 from fixtures.postgres import Database
 from support.command import Call, program
 
-pytestmark = pytest.mark.pg
-
-
-@pytest.fixture(autouse=True)
-def shadow(shadow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
+pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("shadow_on_other_server")]
 
 
 @pytest.fixture
@@ -130,7 +125,7 @@ def test_what_was_applied_stays_where_it_makes_drift(applied, sqlmigrate, projec
     assert sqlmigrate("status", "--json").document["summary"]["pending"] == 0
 
 
-def test_apply_without_drift_is_as_ever(applied, sqlmigrate, project):
+def test_apply_without_drift_works_as_always(applied, sqlmigrate, project):
     project.tables("0002.b")
 
     done = sqlmigrate("apply", "--check-drift")

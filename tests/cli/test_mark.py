@@ -185,7 +185,7 @@ def test_all_that_is_pending_is_marked_at_once(adopted, project, sqlmigrate):
     assert tables(adopted) == ["a", "b"]
 
 
-def test_all_up_to_one_are_marked_and_those_behind_it_are_not(project, target, sqlmigrate):
+def test_all_up_to_one_are_marked_and_those_after_it_are_not(project, target, sqlmigrate):
     project.tables("a", "b", "c")
 
     outcome = sqlmigrate("mark", "--through", "b", "--json")

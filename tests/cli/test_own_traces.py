@@ -64,7 +64,7 @@ def test_a_script_that_takes_our_tables_too_is_rolled_back_and_told_whose_they_a
 
 
 @pytest.mark.parametrize("what", HUNG.values(), ids=HUNG)
-def test_a_script_behind_which_no_run_would_trust_the_history_is_rolled_back(
+def test_a_script_after_which_no_run_would_trust_the_history_is_rolled_back(
     target: Database, project: Project, sqlmigrate: Call, what: str
 ) -> None:
     project.tables("1")
@@ -119,7 +119,7 @@ def test_what_is_set_for_all_tables_to_come_is_set_for_ours_too(
     assert sqlmigrate("apply").lines[-1] == "1 applied"
 
 
-def test_a_recursion_without_end_is_told_in_a_page(target: Database, project: Project, sqlmigrate: Call) -> None:
+def test_a_recursion_without_end_is_reported_in_a_page(target: Database, project: Project, sqlmigrate: Call) -> None:
     project.migration(
         "1", "CREATE FUNCTION f(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN f($1 + 1); END $$; SELECT f(1);"
     )

@@ -7,29 +7,23 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from support.contents import tables
 from support.pages import Page
+from support.places import ROOT
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "review.schema.json"
+SCHEMA = ROOT / "docs" / "review.schema.json"
 FINE = ("CREATE TABLE t (id bigint PRIMARY KEY, n integer);", "DROP TABLE t;")
 DANGER = ("ALTER TABLE t ALTER n TYPE bigint;", "ALTER TABLE t ALTER n TYPE integer;")
 WARNING = ("ALTER TABLE t RENAME n TO number;", "ALTER TABLE t RENAME number TO n;")
 
 
 @pytest.fixture
-def write(project, pg_server, monkeypatch):
-    """Write pairs by their ids; the test's own server is the shadow: no other one has to be started."""
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
-
-    def pairs(**scripts: tuple[str, str]) -> None:
-        for migration_id, (script, rollback) in scripts.items():
-            project.migration(migration_id, script, rollback=rollback)
-
+def write(pairs, shadow_on_tests_server):
+    """Write pairs by their ids; the shadow is there."""
     return pairs
 
 

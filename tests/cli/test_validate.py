@@ -47,7 +47,7 @@ def test_a_pair_that_nobody_has_written_yet_is_a_warning(project, sqlmigrate):
     assert outcome.lines[-1] == "1 migration, 0 errors, 1 warning"
 
 
-def test_every_error_is_told_with_its_place(project, sqlmigrate):
+def test_every_error_is_reported_with_its_place(project, sqlmigrate):
     project.migration("a", "SELECT 1;\n  COMMIT;\n", rollback="SELECT 1;")
     project.migration("b", "\\i other.sql\n", rollback="SELECT 1;")
 

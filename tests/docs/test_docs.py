@@ -20,8 +20,8 @@ from sqlmigrate.config import SETTINGS, Config, load, variable
 from sqlmigrate.errors import Bug, Error, Place
 from sqlmigrate.sql.directives import parse_duration
 from support.command import program
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 README, COMMANDS_PAGE, CONFIGURATION = ROOT / "README.md", ROOT / "docs/commands.md", ROOT / "docs/configuration.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

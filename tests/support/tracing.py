@@ -25,6 +25,14 @@ def shadow_on(server) -> Iterator[Shadow]:
         yield shadow
 
 
+@contextmanager
+def filled(shadow: Shadow, text: str) -> Iterator[ShadowDatabase]:
+    """Make a database of the shadow in which this SQL has run."""
+    with shadow.database() as database:
+        run(database, text)
+        yield database
+
+
 def run(database: ShadowDatabase, text: str) -> None:
     """Run SQL in a database."""
     with connections.session(database.admin_conninfo) as session:

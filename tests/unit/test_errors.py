@@ -112,7 +112,7 @@ def test_an_error_has_no_value_that_its_kind_does_not_know():
         Error("m").replaced(kept=True)
 
 
-def test_what_an_interruption_leaves_comes_behind_what_it_left_before():
+def test_what_an_interruption_leaves_comes_after_what_it_left_before():
     stop = Interrupted.leaving("one thing", KeyboardInterrupt())
 
     assert str(stop) == stop.left == "one thing"
