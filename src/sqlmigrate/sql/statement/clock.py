@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.statement.command import command
+from sqlmigrate.sql.statement.command import command_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -103,7 +103,7 @@ def _look(found: Clocks, text: str) -> None:
 
 
 def _runs(text: str) -> bool:
-    name = command(text)
+    name = command_of(text)
     return name in _RUNS or not name.startswith(_DEFINES)
 
 
