@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import Error
 from sqlmigrate.events import BugMet, ScriptStarted
 from sqlmigrate.review import model
-from sqlmigrate.roundtrip import PROVEN, find_samples, proofs, round_trips, stretches, way_to
+from sqlmigrate.roundtrip import PROVEN, before_first, find_samples, proofs, round_trips, way_to
 from sqlmigrate.schema.diff import as_text
 
 if TYPE_CHECKING:
@@ -39,16 +39,14 @@ def prove(question: Question, runner: Runner, stack: ExitStack, observer: Observ
     found = {item.migration_id: _recorded(question.migrations, item, runner.shadow) for item in question.wanted}
     known = {name: proof for name, proof in found.items() if proof is not None}
     missing = [name for name in found if name not in known]
-    way = _before_first(question.steps(), question.ids)
-    if missing:
-        way = _shared(way, _before_first(way_to(question.migrations, missing, question.base), missing))
-    ground = runner.ground(stack, way, question.base)
+    before = way(question, missing)
+    ground = runner.ground(stack, before, question.base)
     if not missing:
         return known, ground
     roles = runner.shadow.roles()
     made = _made_now(question, missing, runner, ground, observer)
     if not roles <= runner.shadow.roles():  # what the ground holds may be of a role that a pair has dropped
-        ground = runner.ground(stack, way, question.base)
+        ground = runner.ground(stack, before, question.base)
     return known | made, ground
 
 
@@ -74,14 +72,14 @@ def _made_now(
     return made
 
 
-def _before_first(steps: Sequence[Migration], wanted: Collection[str]) -> list[Migration]:
-    return next((before for before, _ in stretches(steps, wanted)), [])
-
-
-def _shared(one: Sequence[Migration], other: Sequence[Migration]) -> list[Migration]:
-    """Return what two ways begin with."""
-    pairs = takewhile(lambda pair: pair[0].migration_id == pair[1].migration_id, zip(one, other, strict=False))
-    return [first for first, _ in pairs]
+def way(question: Question, missing: Collection[str]) -> list[Migration]:
+    """Return what comes before all that is wanted, in round trips of those whose proof is `missing` too."""
+    before = before_first(question.steps(), question.ids)
+    if not missing:
+        return before
+    other = before_first(way_to(question.migrations, missing, question.base), missing)
+    pairs = zip(before, other, strict=False)
+    return [one for one, _ in takewhile(lambda pair: pair[0].migration_id == pair[1].migration_id, pairs)]
 
 
 def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:

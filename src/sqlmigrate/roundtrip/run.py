@@ -68,7 +68,8 @@ def round_trips(
     runner = Runner(shadow, replace(options, versions=shadow.versions), observer)
     steps = way_to(migrations, wanted, base)
     with ExitStack() as stack:
-        here = runner.ground(stack, (), base) if ground is None else ground.fork(stack)
+        first = before_first(steps, wanted)
+        here = runner.ground(stack, first, base) if ground is None else ground.fork(stack)
         pairs = _Pairs(runner, fingerprints)
         for before, migration in stretches(steps[len(here.behind) :], wanted):
             runner.replay_all(before, here)
@@ -91,6 +92,11 @@ def stretches(steps: Iterable[Migration], wanted: Collection[str]) -> Iterator[t
             before = []
         else:
             before.append(migration)
+
+
+def before_first(steps: Iterable[Migration], wanted: Collection[str]) -> list[Migration]:
+    """Give what is only applied before the first wanted migration."""
+    return next((before for before, _ in stretches(steps, wanted)), [])
 
 
 @dataclass(slots=True)

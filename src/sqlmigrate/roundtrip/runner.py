@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.model import Failure
 from sqlmigrate.roundtrip.samples import explain_rights
 from sqlmigrate.schema.read import read_schema
+from sqlmigrate.shadow import Before
 from sqlmigrate.sql.statement.needs import cluster_wide
 
 if TYPE_CHECKING:
@@ -43,12 +45,19 @@ class Runner:
     def ground(self, stack: ExitStack, migrations: Sequence[Migration] = (), base: Base | None = None) -> Ground:
         """Return a database that is behind these migrations, applied in this order on top of the base.
 
-        This is the one way to a state from which others go on: by copies, or by a `Ground.fork`.
+        This is the one way to a state from which others go on: by copies, or by a `Ground.fork`. It begins with what is
+        kept of an earlier run, and is kept itself where that is worth it.
         """
-        ground = Ground(self.shadow, stack)
+        ids = [migration.migration_id for migration in migrations]
+        kept, done = self.shadow.base(ids) or (None, 0)
+        ground = Ground(self.shadow, stack, kept)
+        ground.behind = tuple(ids[:done])
         if base is not None:
             self.shadow.restore(ground.database, base.dump)
+        started = time.monotonic()
         self.go_on(migrations, ground)
+        if not ground.left_out:
+            self.shadow.keep(ground.database, ids, time.monotonic() - started)
         return ground
 
     def go_on(self, migrations: Sequence[Migration], ground: Ground) -> None:
@@ -142,3 +151,9 @@ class Runner:
         if self.info is None:
             self.info = probe(connection)
         return self.info
+
+
+def before(migrations: Sequence[Migration], options: Options) -> Before:
+    """Say what `Runner.ground` runs for these migrations, for `shadow.wanted`."""
+    how = {name: getattr(options, name) for name in ("role", "search_path", "lock_timeout", "statement_timeout")}
+    return Before(tuple(migration.forward() for migration in migrations), {"kind": "ground", **how})
