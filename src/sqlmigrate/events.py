@@ -159,6 +159,30 @@ class BugMet:
     report: str
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A throwaway server begins with what was kept: behind the first `done` of `total` scripts, 0 if with none."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The state behind so many scripts was kept, in so many bytes; `day_only` says that it counts today."""
+
+    done: int
+    size: int
+    day_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """Nothing is taken from the cache, or kept there, for this reason."""
+
+    reason: str
+
+
 Event = (
     WaitingForRunLock
     | ScriptStarted
@@ -171,6 +195,9 @@ Event = (
     | HalfWayForgotten
     | LockRetry
     | BugMet
+    | Taken
+    | Kept
+    | NotKept
 )
 Observer = Callable[[Event], None]
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "drift": "Compare the database with its applied migrations.",
     "seed": "Validate the seed data and apply it.",
     "config": "Show each setting and where it came from.",
+    "cache": "Show what is kept between runs, or clear it.",
     "db": "Start, stop and look at the private server.",
 }
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
@@ -50,7 +51,7 @@ _STOPPED = "a transaction that was running was rolled back; what was committed b
 _NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they have been dropped"
 _WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
-_ONLY_READ = {"config", "explain", "history", "info", "plan", "stats", "status", "validate"}
+_ONLY_READ = {"cache", "config", "explain", "history", "info", "plan", "stats", "status", "validate"}
 _NO_TEXT_STATES = {"22021", "22P05"}
 _NOT_TEXT = (
     "a name, comment or definition in the database cannot be read as UTF-8 (SHOW server_encoding; SQL_ASCII lets any "

@@ -57,6 +57,7 @@ _NAMING = click.option(
     "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
 _CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _NAMING)
+_FRESH = click.option("--fresh", is_flag=True, help="Take nothing from the cache, and keep nothing there.")
 _SHADOW = (
     click.option("--shadow-url", metavar="URL", help="Create the throwaway databases on this server."),
     click.option(
@@ -70,6 +71,7 @@ _SHADOW = (
         default="replay",
         help="Start from the earlier migrations, or from a pg_dump of the database's schema [replay].",
     ),
+    _FRESH,
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
@@ -287,7 +289,7 @@ def forgetting(command: F) -> F:
 
 def comparing(command: F) -> F:
     """Add to a command the options of those that compare the target with a throwaway database."""
-    return _with_app(command, (*_SHADOW[:1], *_COMMON))
+    return _with_app(command, (*_SHADOW[:1], _FRESH, *_COMMON))
 
 
 def shadowing(command: F) -> F:
@@ -326,6 +328,8 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
     )
     context.find_root().obj = output
     given = {name: values.pop(name, None) for name in _SETTINGS}
+    if values.pop("fresh", False):
+        given["cache_size"] = 0
     return App(
         output,
         given,

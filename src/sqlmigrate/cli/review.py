@@ -13,6 +13,7 @@ import click
 from sqlmigrate.cli.foreign_text import json_text, one_line, page
 from sqlmigrate.cli.options import App, common, shadowing
 from sqlmigrate.cli.output import is_terminal, saved
+from sqlmigrate.cli.progress import draw_cache
 from sqlmigrate.errors import Bug, UsageError
 from sqlmigrate.events import BugMet, ScriptStarted
 from sqlmigrate.files import write_text
@@ -161,7 +162,13 @@ def _announce(app: App, target: Target | None) -> None:
 def _progress(app: App) -> Iterator[Observer]:
     """Show on a terminal how far it is, with --verbose anywhere."""
     if app.output.quiet or app.output.as_json or not is_terminal(sys.stderr):
-        yield lambda event: app.output.detail(_begun(event))
+
+        def tell(event: Event) -> None:
+            draw_cache(app.output, event)
+            if begun := _begun(event):
+                app.output.detail(begun)
+
+        yield tell
         return
     from rich.console import Console  # noqa: PLC0415  only on a terminal
     from rich.markup import escape  # noqa: PLC0415  same
@@ -171,6 +178,7 @@ def _progress(app: App) -> Iterator[Observer]:
         task = bar.add_task("", total=None)
 
         def draw(event: Event) -> None:
+            draw_cache(app.output, event)
             if isinstance(event, ScriptStarted):
                 name = escape(one_line(_begun(event), styled=False))
                 bar.update(task, description=name, total=event.total, completed=event.number - 1)

@@ -13,6 +13,7 @@ import click
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import App, common, shadowing
 from sqlmigrate.cli.output import error_as_json, is_terminal, problem_as_json, render_error, render_problem, saved
+from sqlmigrate.cli.progress import draw_cache
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -85,7 +86,8 @@ def command(
     request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
     ask = partial(_base if base == "dump" else _server_of_target, app)
     started = time.monotonic()
-    with roundtrip.opened(app.config, app.options(), request, app.output.warning, ask) as trials:
+    cached = partial(draw_cache, app.output)
+    with roundtrip.opened(app.config, app.options(), request, app.output.warning, ask, cached) as trials:
         first = trials.shadows[0]
         _tell(app, trials)
         recorded = write or app.output.as_json or proofs.any_recorded(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SHOWN, _HUGE = 40, 10**30
+_SIZE = re.compile(r"(\d{1,9})\s*(kB|MB|GB|TB)?", re.ASCII)
+_UNITS = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _NAME_BYTES = 63  # NAMEDATALEN - 1
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
@@ -109,6 +112,16 @@ def _digits(number: int) -> str:
     return str(number) if abs(number) < _HUGE else str(_HUGE)
 
 
+def _size(value: Any, _: Path) -> int:
+    """Read a size as PostgreSQL writes one, such as 500MB or 2GB; a plain number counts megabytes."""
+    found = (
+        _SIZE.fullmatch(str(value).strip()) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    )
+    if found is None:
+        raise ValueError(f"{repr(value)[:_SHOWN]} is no size such as 500MB or 2GB; 0 keeps nothing")
+    return int(found[1]) * _UNITS[found[2] or "MB"]
+
+
 def _lock_timeout(value: Any, base: Path) -> int:
     return parse_lock_timeout(f"{_time(value, base)}ms")
 
@@ -135,6 +148,7 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "check_drift": _bool,
     "drift_ignore": _texts,
     "api_roles": _texts,
+    "cache_size": _size,
 }
 SETTINGS = tuple(PARSERS)
 """The names of all settings."""

@@ -13,6 +13,7 @@ from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
+from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.roundtrip import Base
 
@@ -67,23 +68,31 @@ def review_project(
         seen = replace(seen, figures=figures.target)
     wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
     scripts = [script for migration in found.ordered for script in migration.scripts()]
-    asked = shadow.wanted(config, scripts, target=seen.facts, settings=settings, base=base, superuser=superuser)
-    with shadow.opened(asked) as opened:
+    question = Question(
+        migrations=found,
+        wanted=tuple(wanted),
+        applied=seen.applied,
+        base=seen.base,
+        target=seen.figures,
+        api_roles=config.api_roles,
+    )
+    asked = shadow.wanted(
+        config,
+        scripts,
+        target=seen.facts,
+        settings=settings,
+        base=base,
+        superuser=superuser,
+        before=roundtrip.before(way(question, question.ids), options),
+    )
+    with shadow.opened(asked, observer) as opened:
         notes = [*seen.notes, *_warnings(found, wanted)]
         if not wanted and found.ordered:
             notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
-        question = Question(
-            migrations=found,
-            wanted=tuple(wanted),
-            applied=seen.applied,
-            base=seen.base,
-            target=seen.figures,
-            settings_from=stats.name if settings and stats else "the target",
-            notes=tuple(notes),
-            api_roles=config.api_roles,
-        )
+        known_by = stats.name if settings and stats else "the target"
+        question = replace(question, settings_from=known_by, notes=tuple(notes))
         return review(question, opened, options, observer)
 
 
