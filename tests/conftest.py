@@ -94,4 +94,5 @@ def clean_environment(pytestconfig: pytest.Config, tmp_path_factory: pytest.Temp
         if isinstance(found, Binaries):
             patch.setenv(BINDIR_VARIABLE, str(found.bindir))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield

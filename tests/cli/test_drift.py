@@ -90,7 +90,7 @@ def test_a_migration_that_fails_on_the_shadow_is_an_error_with_its_place(applied
     done = sqlmigrate("drift")
 
     assert (done.status, done.stdout) == (1, "")
-    assert 'sql/0002.b.sql:1:1: on the shadow: relation "by_hand" does not exist' in done.stderr
+    assert 'sql/0002.b.sql:1:1: on the throwaway database: relation "by_hand" does not exist' in done.stderr
     assert "the database itself was not touched" in done.stderr
     assert "was rolled back" not in done.stderr
     assert sqlmigrate("drift", "--json").document["error"]["place"]["line"] == 1
@@ -170,7 +170,7 @@ def test_a_script_that_stopped_half_way_is_finished_and_compared_then(applied, s
 
     done = sqlmigrate("apply", "--check-drift")
 
-    assert "0002.b stopped half way, so only what comes out in the end is compared" in done.stderr
+    assert "0002.b stopped half way, so only the result is compared" in done.stderr
     assert "1 applied, but the comparison afterwards failed: " in done.stderr  # by_hand is in no file
     assert done.status == 1
 

@@ -124,7 +124,7 @@ def test_an_option_before_the_command_is_reported_where_it_stands(sqlmigrate, op
     outcome = sqlmigrate(option, "status")
 
     assert outcome.status == 2
-    assert f"options stand behind the command, as in `sqlmigrate status {option}`." in outcome.stderr
+    assert f"options come after the command, as in `sqlmigrate status {option}`." in outcome.stderr
     assert "stand behind" not in sqlmigrate("--nothing").stderr
 
 

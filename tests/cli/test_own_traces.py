@@ -59,7 +59,9 @@ def test_a_script_that_takes_our_tables_too_is_rolled_back_and_told_whose_they_a
     result = sqlmigrate("apply")
 
     assert result.status == 1
-    assert "schema sqlmigrate holds sqlmigrate's own tables: have the script leave them out" in result.stderr
+    assert (
+        "schema sqlmigrate holds sqlmigrate's own tables: change the script so that it leaves them out" in result.stderr
+    )
     assert "1 applied, 1 pending" in sqlmigrate("status").stdout
 
 
@@ -76,7 +78,7 @@ def test_a_script_after_which_no_run_would_trust_the_history_is_rolled_back(
 
     assert result.status == 1
     assert "the script changed what sqlmigrate's own tables do" in result.stderr
-    assert "have the script leave them out" in result.stderr
+    assert "change the script so that it leaves them out" in result.stderr
     assert "1 applied, 2 pending" in sqlmigrate("status").stdout
 
 

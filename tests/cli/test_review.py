@@ -32,12 +32,12 @@ def test_it_needs_no_database_and_says_what_a_script_locks_and_risks(write, sqlm
     result = sqlmigrate("review")
 
     assert result.status == 3
-    assert result.lines[0].startswith("DANGER  dangerous in use: ")
+    assert result.lines[0].startswith("DANGER  dangerous for an application in use: ")
     assert "            public.t  ACCESS EXCLUSIVE  statement 1  reads and writes wait" in result.lines
-    assert "  DANGER  H01 a whole table is written anew" in result.lines
+    assert "  DANGER  H01 a whole table is rewritten" in result.lines
     assert any(line.startswith("  undo      EXACT  the undo restores the schema exactly") for line in result.lines)
     assert "\nnot checked\n" in result.stdout
-    assert result.stderr == "reviewing on a scratch database ...\n"
+    assert result.stderr == "reviewing on a throwaway database ...\n"
 
 
 def test_it_says_how_far_it_is(write, sqlmigrate):
@@ -45,7 +45,7 @@ def test_it_says_how_far_it_is(write, sqlmigrate):
     told = sqlmigrate("review", "--verbose").stderr.splitlines()
 
     steps = ["roundtrip a ...", "roundtrip b ...", "review a ...", "review b ..."]
-    assert [line for line in told if line.endswith(" ...")] == ["reviewing on a scratch database ...", *steps]
+    assert [line for line in told if line.endswith(" ...")] == ["reviewing on a throwaway database ...", *steps]
 
 
 def all_of(terminal: int) -> str:

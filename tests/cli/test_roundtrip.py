@@ -295,11 +295,11 @@ def test_a_round_trip_that_failed_is_not_a_proof(project, pairs, target, sqlmigr
 
     assert result.status == 1
     assert "the recorded round trip is not_restored" in result.stderr
-    assert "what to do: mend the rollback script, or apply without --require-proof\n" in result.stderr
+    assert "what to do: fix the rollback script, or apply without --require-proof\n" in result.stderr
     assert tables(target) == []
     project.tables("b")
     hint = sqlmigrate("apply", "--require-proof", "--json").document["error"]["hint"]
-    assert "mend the rollback script" in hint
+    assert "fix the rollback script" in hint
     assert "`sqlmigrate roundtrip --write` tries the pairs" in hint
 
 
@@ -307,7 +307,7 @@ def test_a_round_trip_that_failed_is_not_a_proof(project, pairs, target, sqlmigr
     ("content", "reason"),
     [
         ("{", "Expecting property name"),
-        ("{}", "its fields are not those of one"),
+        ("{}", "its fields are not those of a proof"),
         ('{"version": 2}', "it has version 2, this is 1"),
     ],
 )
@@ -316,7 +316,7 @@ def test_a_file_that_is_not_a_proof_is_placed(project, target, sqlmigrate, conte
     path = project.file("proofs/a.json", content)
     result = sqlmigrate("apply", "--require-proof")
 
-    assert (result.status, f"error: {path}: is no proof of a round trip: {reason}" in result.stderr) == (1, True)
+    assert (result.status, f"error: {path}: is not a proof of a round trip: {reason}" in result.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
@@ -326,7 +326,7 @@ def test_a_file_that_is_not_a_proof_does_not_end_a_round_trip(project, sqlmigrat
     result = sqlmigrate("roundtrip", "--json")
 
     assert (result.status, result.document["summary"]["exact"]) == (0, 1)
-    assert f"{path}: is no proof of a round trip" in result.stderr
+    assert f"{path}: is not a proof of a round trip" in result.stderr
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")
@@ -353,7 +353,7 @@ def test_a_right_that_an_ordinary_role_lacks_is_explained(pairs, sqlmigrate):
     result = sqlmigrate("roundtrip")
 
     assert result.status == 3
-    assert "--shadow-superuser runs all of them" in result.stderr
+    assert "run all scripts as superuser with --shadow-superuser" in result.stderr
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")

@@ -184,7 +184,7 @@ def test_a_folder_without_files_has_nothing_to_seed(project, target, sqlmigrate)
     assert outcome.status == 0
     first, how = outcome.stdout.splitlines()
     assert first == f"no seed files in {project.root / 'data'}"
-    assert how.startswith("begin with two files of one name: NAME.yaml with the rows, and NAME.schema.json")
+    assert how.startswith("start with two files: NAME.yaml with the rows, and NAME.schema.json")
 
 
 def test_a_folder_that_is_not_there_is_an_error(project, target, sqlmigrate):
@@ -243,7 +243,7 @@ def test_options_in_front_of_check_are_not_dropped_in_silence(files, offline, sq
 
     assert outcome.status == 2
     assert "--data" in outcome.stderr
-    assert "behind `check`" in outcome.stderr
+    assert "come after `check`" in outcome.stderr
 
 
 def test_two_runs_at_once_both_end_well(seeded):

@@ -252,4 +252,4 @@ def test_numbers_that_may_not_be_in_order_are_warned_of(project, target, sqlmigr
     outcome = sqlmigrate("status")
 
     assert "10_x.sql: runs before 2_x: the order is that of the names" in outcome.stderr
-    assert "0003_b.sql: its number is that of 0003_a too: the order is that of the names" in outcome.stderr
+    assert "0003_b.sql: it has the same number as 0003_a: the order is that of the names" in outcome.stderr

@@ -294,7 +294,7 @@ def test_what_yoyo_applied_before_must_be_adopted_first(ours, project_runner, da
 
     with pytest.raises(HistoryError, match=r"b is applied, says public\._yoyo_migration") as caught:
         ours.apply()
-    assert caught.value.hint == "take yoyo's history over once: sqlmigrate mark --from yoyo --schema public"
+    assert caught.value.hint == "take over yoyo's history once: sqlmigrate mark --from yoyo --schema public"
     assert project_runner.applied() == []
 
     adopt(project_runner, "public")

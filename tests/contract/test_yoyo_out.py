@@ -283,7 +283,7 @@ def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path,
         yoyo.apply(first=40)
         applied, left = yoyo.applied(), yoyo.pending()
         assert [command[:2] for command in commands] == [["sqlmigrate", name] for name in ("mark", "apply", "mark")]
-        assert "in two commands, and back in one" in page
+        assert "Two commands bring you here, and one takes you back" in page
 
         for command in commands[:2]:
             outcome = sqlmigrate_in_folder(*command[1:])
@@ -305,7 +305,7 @@ def test_yoyos_schema_in_the_url_is_named_where_it_does_not_fit(database, tmp_pa
 
     assert outcome.status == 2
     assert (
-        "take schema away, which only other drivers know; the setting search_path does the same for the scripts"
+        "remove schema, which only other drivers know; the setting search_path does the same for the scripts"
         in outcome.stderr
     )
 

@@ -130,7 +130,7 @@ def test_problems_are_kept_in_order(kind):
 def test_a_holder_and_a_blocker_are_said_in_one_phrase():
     holder = LockHolder(7, "app", "sqlmigrate", "local", None, 12.4)
     hidden = Blocker(8, "postgres", "web", "local", None, None, "<insufficient privilege>")
-    assert str(hidden) == "pid 8 (role postgres, 'web'; more of it is seen with pg_read_all_stats)"
+    assert str(hidden) == "pid 8 (role postgres, 'web'; pg_read_all_stats shows more)"
     blocker = Blocker(8, "app", "psql", "10.0.0.1", "idle in transaction", 61.0, "LOCK t")
 
     assert str(holder) == "pid 7 (role app, 'sqlmigrate' from local, for 12 s)"

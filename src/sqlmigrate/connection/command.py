@@ -33,6 +33,8 @@ class Purpose(Enum):
     """The same at the end of a transaction that several scripts share."""
     COMMIT = auto()
     """Ends the transaction of scripts with all that they did."""
+    CHANGED = auto()
+    """Looks at the end of a script whether a new session would find something else; then it returns a row."""
     CONFIRM = auto()
     """Looks behind the COMMIT whether the history says what was done; fails (22012) where it does not."""
 

@@ -40,8 +40,10 @@ _DUMPED_BY = re.compile(r"^-- Dumped by pg_dump version (\d+)", re.MULTILINE)
 _FIRST_WITH_CLOSED_PUBLIC = 15
 _FIRST_WITH_UNLOGGED_SEQUENCES = 150000
 _PERSISTENCE = re.compile(r"^    (?:UN)?LOGGED\n", re.MULTILINE)
-_PUBLIC_IS_ANOTHERS = "not run on the shadow's server, where schema public belongs to another role"
-_REACHES_OUT = "not run on the shadow, since it gives a function that reaches the machine and not only the database"
+_PUBLIC_IS_ANOTHERS = "not run on the server of --shadow-url, where schema public belongs to another role"
+_REACHES_OUT = (
+    "not run on the throwaway database, since it grants a function that reaches the machine and not only the database"
+)
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
 
 
@@ -89,7 +91,7 @@ def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
     named = sorted(secrets)
     if "service" in parts or "PGSERVICE" in env:
         hint = f"write {', '.join(named)} into the service file, or leave out the service"
-        raise ServerError("pg_dump cannot be given a service and secrets beside it", hint=hint)
+        raise ServerError("pg_dump takes no secrets in addition to a service", hint=hint)
     if unfit := [key for key in named if secrets[key] != secrets[key].rstrip() or "\n" in secrets[key]]:
         raise ServerError(f"{', '.join(unfit)} cannot be given to pg_dump: it has a line break, or blanks at its end")
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="sqlmigrate-") as file:  # 0600

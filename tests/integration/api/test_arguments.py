@@ -75,13 +75,13 @@ def test_a_number_of_steps_below_one_is_refused(database, shop, call, number):
 
 @pytest.mark.parametrize("call", [api.plan, api.plan_rollback, api.apply, api.rollback])
 def test_two_ends_exclude_each_other(database, shop, call):
-    with pytest.raises(UsageError, match="to and steps exclude each other"):
+    with pytest.raises(UsageError, match="give only one of to and steps"):
         call(database.url, shop.directory, to="1_a", steps=1)
 
 
 @pytest.mark.parametrize("call", [api.plan_rollback, api.rollback])
 def test_everything_and_an_end_exclude_each_other(database, shop, call):
-    with pytest.raises(UsageError, match="everything and steps exclude each other"):
+    with pytest.raises(UsageError, match="give only one of everything and steps"):
         call(database.url, shop.directory, everything=True, steps=1)
 
 
@@ -198,7 +198,7 @@ def test_an_argument_of_a_wrong_kind_is_named(database, shop):
         ({"include_marked": "1_a"}, "include_marked: a list of texts is needed, not str"),
         ({"include_marked": [1]}, "include_marked: a text is needed, not int"),
         ({"observer": []}, "observer: a function is needed, not list"),
-        ({"to": "a\0b"}, "to: no text of PostgreSQL holds such a character: 'a\\x00b'"),
+        ({"to": "a\0b"}, "to: PostgreSQL cannot store this character in a text: 'a\\x00b'"),
     ]:
         with pytest.raises(UsageError) as caught:
             api.rollback(database.url, shop.directory, **given)

@@ -316,7 +316,7 @@ def test_a_round_trip_says_what_took_no_part_and_what_the_scratch_server_lacks(p
     assert found.notes == (
         f"{project.directory / '2_b.rollback.sql'}: there is no 2_b.sql that this would roll back",
         f"{samples / '1_b.sql'}: belongs to no migration: samples are named ID.sql, ID.after.sql or ID.expect.sql",
-        f"not run on the shadow's server, since it would change the whole cluster: {bootstrap}:1:1",
+        f"not run, since it would change the whole cluster of --shadow-url: {bootstrap}:1:1",
         found.notes[-1],
     )
     assert "has no extension no_such_extension there" in found.notes[-1]

@@ -45,11 +45,11 @@ REFUSED = {
     ),
     "DROP TABLE behind deferred rows": (f"{PENDING}DROP TABLE child;", "55006", "SET CONSTRAINTS ALL IMMEDIATE"),
     "CREATE INDEX behind deferred rows": (f"{PENDING}CREATE INDEX ON child (id);", "55006", "SET CONSTRAINTS ALL"),
-    "a setting of a newer version": ("SET of_a_newer_version = 0;", "42704", "a newer pg_dump may write: take it out"),
+    "a setting of a newer version": ("SET of_a_newer_version = 0;", "42704", "a newer pg_dump may write: remove it"),
     "the same by a function": (
         "SELECT pg_catalog.set_config('of_a_newer_version', '0', false);",
         "42704",
-        "a newer pg_dump may write: take it out",
+        "a newer pg_dump may write: remove it",
     ),
     "bytes that are no text": (r"SELECT E'\xff';", "22021", "in a column of type bytea"),
 }

@@ -26,7 +26,7 @@ from support.sessions import beside, is_there, wait_for_sleep
 from support.waiting import wait_until
 
 IN_CI = os.environ.get("CI") == "true"
-NOTE = "a connection pooler stands before this database"
+NOTE = "there is a connection pooler in front of this database"
 SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 ADVISORY = """
 SELECT count(*) FROM pg_locks

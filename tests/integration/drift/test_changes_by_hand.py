@@ -189,7 +189,7 @@ def test_the_recorded_text_stands_for_an_edited_and_for_a_missing_file(drifting)
     assert lines(found) == []
     assert [note.partition(";")[0] for note in found.notes] == [
         "these migrations were edited after they were applied",
-        "these migrations have no file any more",
+        "these migrations no longer have a file",
     ]
 
 
@@ -203,7 +203,7 @@ def test_the_file_stands_for_what_was_edited_and_not_recorded(drifting, conn):
 
     assert lines(found) == ["~ column public.a.one: type bigint -> integer"]
     (note,) = found.notes
-    assert note.endswith("and no text was recorded; the file stands for them: 0001.a")
+    assert note.endswith("and no text was recorded, so the file was used: 0001.a")
 
 
 def test_a_script_that_can_be_had_nowhere_is_an_error(drifting, conn):
@@ -311,7 +311,7 @@ def test_a_script_that_fails_on_the_shadow_is_an_error_with_its_place(drifting, 
     drifting.write("0001.a", "CREATE TABLE a ();\nALTER TABLE by_hand ADD COLUMN one integer;\n")
     drifting.apply()
 
-    with pytest.raises(ExecutionError, match="on the shadow: ") as caught:
+    with pytest.raises(ExecutionError, match="on the throwaway database: ") as caught:
         drifting.find()
 
     assert place(caught.value) == "0001.a.sql:2:1"
@@ -350,7 +350,7 @@ def test_an_extension_that_the_shadow_cannot_have_is_named(drifting, conn):
         drifting.find()
 
     assert caught.value.hint == (
-        "the shadow's server has no extension not_to_be_had; name one that has it with --shadow-url"
+        "the server of the throwaway database has no extension not_to_be_had; name one that has it with --shadow-url"
     )
 
 

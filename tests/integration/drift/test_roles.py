@@ -57,7 +57,7 @@ def test_another_login_of_the_shadow_stands_for_the_owner(drifting, new_role, ot
 
     assert lines(found) == []
     (note,) = found.notes
-    assert note.startswith("on the shadow's server other stands for migrator; ")
+    assert note.startswith("on the server of --shadow-url, other stands in for migrator: ")
 
 
 def test_another_login_of_the_shadow_does_not_hide_another_owner(drifting, admin, other_login):
@@ -155,7 +155,10 @@ def test_what_would_reach_out_to_other_servers_is_never_run(drifting, database):
 
     assert lines(found) == []
     assert found.notes == (
-        f"not run on the shadow, since it reaches beyond the database: {drifting.directory / '0001.a.sql'}:2:1",
+        (
+            "not run on the throwaway database, since it reaches beyond the database: "
+            f"{drifting.directory / '0001.a.sql'}:2:1"
+        ),
     )
 
 
@@ -197,5 +200,5 @@ def test_supabase_is_recognised_and_its_own_things_are_not_compared(supabase_lik
 
     assert lines(found) == ["+ table public.by_hand: access method heap"]
     assert found.notes == (
-        "this is Supabase: what it makes and changes by itself is not compared, only what the migrations made of it",
+        "this is Supabase: what it creates and changes by itself is not compared, only what the migrations made of it",
     )

@@ -94,7 +94,7 @@ def call(runner, database) -> dict[str, Callable[[], Any]]:
 
 
 def refusal(work: Callable[[], Any]) -> Error:
-    with pytest.raises(HistoryError, match="not to be trusted") as caught:
+    with pytest.raises(HistoryError, match="cannot be trusted") as caught:
         work()
     return caught.value
 
@@ -205,7 +205,7 @@ def test_a_schema_in_which_others_may_create_tables_is_refused_with_the_sql_that
     for role in ("PUBLIC", other):
         conn.execute(f"GRANT CREATE ON SCHEMA sqlmigrate TO {role}")
         error = refusal(applied.history)
-        assert "schema sqlmigrate is not to be trusted" in error.message
+        assert "schema sqlmigrate cannot be trusted" in error.message
         conn.execute(error.hint.partition("; or")[0])
         assert applied.applied() == ["a"]
 
@@ -238,7 +238,7 @@ def test_nothing_that_hangs_on_the_tables_of_a_trusted_role_runs(applied, admin,
     for table in ("_yoyo_migration", "applied", "log", "_yoyo_log", "journal", "meta"):
         with admin.transaction(force_rollback=True):
             admin.execute(HUNG[kind].format(f"sqlmigrate.{table}"))
-            with pytest.raises(HistoryError, match=rf"sqlmigrate\.{table} is not to be trusted"):
+            with pytest.raises(HistoryError, match=rf"sqlmigrate\.{table} cannot be trusted"):
                 trust.require(admin, ours("sqlmigrate", ["migrator"]))
     admin.execute(HUNG[kind].format("sqlmigrate._yoyo_migration"))
     forget_calls(admin)
@@ -260,7 +260,7 @@ def test_a_view_in_the_place_of_a_table_is_not_read(applied, admin, database, ca
     admin.execute("ALTER VIEW sqlmigrate.meta OWNER TO migrator")
 
     for work in call.values():
-        assert "meta is not to be trusted as a history: it is no plain table" in refusal(work).message
+        assert "meta cannot be trusted as a history: it is not a plain table" in refusal(work).message
     assert not was_called(admin)
 
 
@@ -322,7 +322,7 @@ def test_what_is_hung_on_a_shared_table_between_two_scripts_does_not_run(
     other = database.connect_superuser()
     runner.write("b", "SELECT 1;")
 
-    with pytest.raises(HistoryError, match="not to be trusted any more, so b was not recorded"):
+    with pytest.raises(HistoryError, match="cannot be trusted any more, so b was not recorded"):
         while_it_runs(runner, lambda: other.execute(hung.format("sqlmigrate._yoyo_migration")))
 
     assert not was_called(admin)
@@ -369,7 +369,7 @@ def test_a_table_of_yoyos_that_is_anybodys_is_not_believed(runner, admin, databa
     runner.write("a", "SELECT 1;")
 
     assert (
-        f"theirs._yoyo_migration is not to be trusted as a history: it belongs to role {other}"
+        f"theirs._yoyo_migration cannot be trusted as a history: it belongs to role {other}"
         in refusal(runner.apply).message
     )
     runner.defaults = {"history_owners": (other,)}
@@ -412,7 +412,7 @@ def test_a_table_that_somebody_planted_beside_yoyos_is_not_written(applied, admi
     admin.execute(HUNG["trigger"].format("_yoyo_log"))
 
     assert (
-        f"public._yoyo_log is not to be trusted as a history: it belongs to role {other}"
+        f"public._yoyo_log cannot be trusted as a history: it belongs to role {other}"
         in refusal(call["to yoyo"]).message
     )
     assert (
@@ -455,7 +455,7 @@ def test_a_plan_for_psql_looks_whose_the_history_is_before_it_reads_and_before_e
 
     assert during.returncode == before.returncode == 3
     assert "division by zero" in during.stderr
-    assert "the history is not to be trusted: sqlmigrate status says why" in before.stderr
+    assert "the history cannot be trusted: sqlmigrate status says why" in before.stderr
     assert not was_called(admin)
 
 

@@ -41,9 +41,9 @@ def test_what_kept_the_scripts_from_the_machine_is_reported(project, reviewed):
     report = reviewed("0002")
 
     assert report.isolation.startswith(
-        "the shadow's server is not ours: scripts run there with the rights of its role "
+        "the server of --shadow-url is not ours: scripts run there with the privileges of its role "
     )
-    [what] = [item for item in report.not_checked if item.what == "what the scripts do outside of PostgreSQL"]
+    [what] = [item for item in report.not_checked if item.what == "what the scripts do outside PostgreSQL"]
     assert report.isolation in what.why
     [note] = report.migrations[0].notes
     assert "asks where it runs (current_database())" in note
@@ -59,7 +59,9 @@ def test_a_migration_is_reviewed_in_both_directions(project, reviewed):
 
     [found] = report.migrations
     assert (report.verdict, found.verdict, found.proof.verdict) == ("danger", "danger", "exact")
-    assert report.headline.startswith("dangerous in use: index public.orders_amount is built while public.orders")
+    assert report.headline.startswith(
+        "dangerous for an application in use: index public.orders_amount is built while public.orders"
+    )
     assert found.depends == ("0001",)
     assert found.change_lines[0] == "+ column public.orders.note: text"
     up, down = found.apply, found.rollback
@@ -106,7 +108,7 @@ def test_a_script_that_fails_is_a_verdict_and_what_follows_is_reviewed_without_i
     assert third.proof.verdict == "irreversible"
     assert third.notes == ("tried without 0002, which could not be applied before it",)
     assert report.headline == "0002 cannot be applied: do not run this"
-    assert any("behind its error" in item.what for item in report.not_checked)
+    assert any("after its error" in item.what for item in report.not_checked)
 
 
 def test_a_script_that_apply_would_refuse_is_not_run(project, reviewed):

@@ -64,10 +64,10 @@ def test_the_trace_confirms_or_refutes_each_finding(review_shadow, shop_database
 
     assert {number: [(one.rule, one.answer, one.why) for one in several] for number, several in found.items()} == {
         1: [
-            ("changing-column-type", "refuted", "no table is written anew, and none is read"),
+            ("changing-column-type", "refuted", "no table is rewritten, and none is read"),
             ("prefer-text-field", "unknown", None),
         ],
-        2: [("changing-column-type", "confirmed", "written anew: shop.customers, shop.customers_pkey")],
+        2: [("changing-column-type", "confirmed", "rewritten: shop.customers, shop.customers_pkey")],
         3: [("require-concurrent-index-creation", "confirmed", "it takes SHARE on shop.customers")],
     }
 

@@ -73,7 +73,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path, text):
     path = tmp_path / "stats.json"
     path.write_text(text)
 
-    with pytest.raises(Error, match="not what `sqlmigrate stats` writes"):
+    with pytest.raises(Error, match="not a file of `sqlmigrate stats`"):
         from_file(path)
 
 

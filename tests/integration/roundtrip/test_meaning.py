@@ -14,7 +14,7 @@ from support.trips import one
 pytestmark = pytest.mark.pg
 
 VISITS = "CREATE TABLE visits (id int PRIMARY KEY, at timestamp, seen timestamptz(3));"
-ANOTHER = "has another type in between that does not hold all values"
+ANOTHER = "has a type in between that cannot hold all values"
 PLPGSQL = """CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN  -- one
     RETURN 'a  b' || $q$ -- kept $q$; END $$;"""
 AGAIN = "CREATE OR REPLACE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $$ {} $$;"
@@ -79,7 +79,7 @@ def test_what_is_renamed_away_and_back_is_not_a_loss(project, throwaway_shadow, 
             "CREATE TABLE a (id int); CREATE TABLE b (id int);",
             "SELECT 1;",
             "ALTER TABLE a RENAME TO x; ALTER TABLE b RENAME TO a; ALTER TABLE x RENAME TO b;",
-            ("table public.a is another one than before", "table public.b is another one than before"),
+            ("table public.a is not the same one as before", "table public.b is not the same one as before"),
         ),
         (
             "CREATE TABLE a (id int);",

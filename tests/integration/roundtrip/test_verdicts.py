@@ -161,19 +161,19 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(shop_p
 @pytest.mark.parametrize(
     ("script", "rollback", "lost"),
     [
-        ("DROP TABLE log;", "CREATE TABLE log (id int, what text);", "table public.log is dropped and made anew"),
+        ("DROP TABLE log;", "CREATE TABLE log (id int, what text);", "table public.log is dropped and recreated"),
         (
             "ALTER TABLE log DROP COLUMN what;",
             "ALTER TABLE log ADD COLUMN what text;",
-            "column public.log.what is dropped and made anew",
+            "column public.log.what is dropped and recreated",
         ),
         ("TRUNCATE log;", "SELECT 1;", "table public.log is emptied"),
         (
             "ALTER TABLE log ALTER what TYPE varchar(3) USING left(what, 3);",
             "ALTER TABLE log ALTER what TYPE text;",
-            "column public.log.what has another type in between that does not hold all values",
+            "column public.log.what has a type in between that cannot hold all values",
         ),
-        ("DROP SEQUENCE numbers;", "CREATE SEQUENCE numbers;", "sequence public.numbers is dropped and made anew"),
+        ("DROP SEQUENCE numbers;", "CREATE SEQUENCE numbers;", "sequence public.numbers is dropped and recreated"),
         ("INSERT INTO log VALUES (1, 'a');", "TRUNCATE log;", "table public.log is emptied"),
         ("DO $$ BEGIN TRUNCATE public.log; END $$;", "SELECT 1;", "table public.log is emptied"),
         ("DO $$ BEGIN EXECUTE 'TRUNCATE log'; END $$;", "SELECT 1;", "table public.log is emptied"),
@@ -191,29 +191,29 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(shop_p
         (
             "ALTER TABLE log ALTER id TYPE bigint;",
             "ALTER TABLE log ALTER id TYPE int USING NULL;",
-            "column public.log.id is given values that are not made of its own",
+            "column public.log.id is given values that are not computed from its own",
         ),
         (
             "DO $$ BEGIN ALTER TABLE public.log ALTER COLUMN what SET DATA TYPE text USING id::text; END $$;",
             "SELECT 1;",
-            "column public.log.what is given values that are not made of its own",
+            "column public.log.what is given values that are not computed from its own",
         ),
         (
             "ALTER TABLE tickets ALTER id DROP IDENTITY;",
             "ALTER TABLE tickets ALTER id ADD GENERATED ALWAYS AS IDENTITY;",
-            "sequence public.tickets_id_seq is dropped and made anew",
+            "sequence public.tickets_id_seq is dropped and recreated",
         ),
         (
             "ALTER TABLE wares ALTER price TYPE double precision;",
             "ALTER TABLE wares ALTER price TYPE numeric;",
-            "column public.wares.price has another type in between that does not hold all values",
+            "column public.wares.price has a type in between that cannot hold all values",
         ),
         (
             "CREATE TYPE less AS ENUM ('a'); ALTER TABLE wares ALTER kind TYPE less USING kind::text::less;",
             "ALTER TABLE wares ALTER kind TYPE kind USING kind::text::kind; DROP TYPE less;",
-            "column public.wares.kind has another type in between that does not hold all values",
+            "column public.wares.kind has a type in between that cannot hold all values",
         ),
-        ("SELECT lo_unlink(4711);", "SELECT lo_create(4711);", "large object 4711 is dropped and made anew"),
+        ("SELECT lo_unlink(4711);", "SELECT lo_create(4711);", "large object 4711 is dropped and recreated"),
     ],
 )
 def test_what_is_recreated_without_its_rows_is_lossy(project, throwaway_shadow, script, rollback, lost):
@@ -335,7 +335,7 @@ def test_the_sequence_of_a_table_that_is_recreated_is_not_named_separately(proje
     project.migration("0", "CREATE TABLE log (id serial);", rollback="DROP TABLE log;")
     found = one(project, throwaway_shadow, "DROP TABLE log;", "CREATE TABLE log (id serial);")
 
-    assert found.lost == ("table public.log is dropped and made anew",)
+    assert found.lost == ("table public.log is dropped and recreated",)
 
 
 def test_rows_that_do_not_come_back_are_counted(project, throwaway_shadow):

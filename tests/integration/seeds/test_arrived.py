@@ -73,7 +73,7 @@ def test_a_row_that_a_trigger_takes_away_is_an_error(conn, row_files, seed, taki
     conn.execute(TABLES[table])
     trigger(conn, *TAKING[taking])
 
-    with pytest.raises(SeedError, match=r"k 'B' is not in public\.t once all is written: a trigger") as caught:
+    with pytest.raises(SeedError, match=r"k 'B' is not in public\.t after all rows are written: a trigger") as caught:
         seed()
 
     assert (caught.value.place.line, caught.value.place.path.name) == (3, "t.yaml")
@@ -168,7 +168,7 @@ def test_a_row_that_goes_at_commit_is_missed(conn, row_files, seed):
         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
             FOR EACH ROW EXECUTE FUNCTION late();
     """)
-    with pytest.raises(SeedError, match=r"k 'B' was committed, but is not in public\.t any more") as caught:
+    with pytest.raises(SeedError, match=r"k 'B' was committed, but is no longer in public\.t") as caught:
         seed()
 
     assert (caught.value.place.line, caught.value.kept) == (3, True)

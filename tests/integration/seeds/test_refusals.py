@@ -157,7 +157,7 @@ def test_a_column_without_a_default_cannot_get_it_on_update(session_with_tables,
 
     assert (
         refusal(session_with_tables, seed_files).message
-        == "column updated_at of public.agents has no default to get on update"
+        == "column updated_at of public.agents has no default to be set to on update"
     )
 
 
@@ -202,7 +202,7 @@ def test_two_rows_that_only_the_server_takes_for_one_are_refused(session_with_ta
 
     error = refusal(session_with_tables, seed_files)
 
-    assert "code '1.0' is there twice, first at " in error.message
+    assert "code '1.0' appears twice, first at " in error.message
     assert str(error.place) == f"{path}:1:26"
     assert session_with_tables.execute("SELECT count(*) FROM codes").fetchone() == (0,)
 

@@ -43,7 +43,7 @@ def test_two_rows_that_are_one_to_postgresql_are_refused_with_their_places(
     seed_files.file("t", mapping("t", "k"), f"{row}- {{k: {second}, v: b}}\n")
     before = conn.execute("SELECT v FROM t").fetchall()
 
-    with pytest.raises(SeedError, match="is there twice, first at") as caught:
+    with pytest.raises(SeedError, match="appears twice, first at") as caught:
         apply(conn, seed_files.load())
 
     assert [problem.place.line for problem in caught.value.problems] == [3]
@@ -61,7 +61,7 @@ def test_a_type_of_an_extension_says_what_is_the_same(admin, seed_files):
 
     path = seed_files.directory / "u.yaml"
     assert str(caught.value) == (
-        f"{path}:4:3: email 'ann@x.org' is there twice, first at {path}:2:3 as email 'Ann@x.org': "
+        f"{path}:4:3: email 'ann@x.org' appears twice, first at {path}:2:3 as email 'Ann@x.org': "
         "they are the same to PostgreSQL"
     )
 
@@ -73,12 +73,12 @@ def test_rows_of_two_files_and_of_two_rounds_are_compared_too(conn, seed_files):
         "a", mapping("t", "k", columns=parent), "rows:\n- {k: 1, v: a}\n- {k: 1.0, parent: 2, v: b}\n- {k: 2}\n"
     )
 
-    with pytest.raises(SeedError, match=r"k 1\.0 is there twice"):
+    with pytest.raises(SeedError, match=r"k 1\.0 appears twice"):
         apply(conn, seed_files.load())
 
     seed_files.file("a", mapping("t", "k"), "rows:\n- {k: 1, v: a}\n")
     seed_files.file("b", mapping("t", "k"), "rows:\n- {k: 1.0, v: b}\n")
-    with pytest.raises(SeedError, match=r"k 1\.0 is there twice"):
+    with pytest.raises(SeedError, match=r"k 1\.0 appears twice"):
         apply(conn, seed_files.load())
     assert conn.execute("SELECT count(*) FROM t").fetchone() == (0,)
 
@@ -139,7 +139,10 @@ def test_a_sequence_that_the_role_may_not_move_is_reported(conn, admin, seed_fil
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("integer GENERATED ALWAYS AS IDENTITY", "is GENERATED ALWAYS AS IDENTITY, so no row can be updated"),
+        (
+            "integer GENERATED ALWAYS AS IDENTITY",
+            "is GENERATED ALWAYS AS IDENTITY, so the number of a row cannot be changed",
+        ),
         ("integer GENERATED ALWAYS AS (length(code)) STORED", "is computed by PostgreSQL"),
     ],
 )

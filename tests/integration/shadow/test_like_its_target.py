@@ -199,7 +199,7 @@ def test_an_encoding_stays_where_its_locale_is_missing_and_that_is_said_once():
 
     assert found.locale == Locale("LATIN1", "libc", "C", "C")
     [note] = notes
-    assert note == f"the target is {wanted}; the shadow, which cannot be like that, is LATIN1, collation C"
+    assert note == f"the target is {wanted}; the throwaway database, which cannot be like that, is LATIN1, collation C"
 
 
 def test_a_setting_that_this_server_cannot_have_is_said_and_the_others_hold():
@@ -209,7 +209,8 @@ def test_a_setting_that_this_server_cannot_have_is_said_and_the_others_hold():
 
     refused = {"default_table_access_method": "columnar", "default_tablespace": "fast"}
     assert notes == tuple(
-        f'the target\'s {name} could not be set on the shadow: invalid value for parameter "{name}": "{value}"'
+        f"the target's {name} could not be set on the throwaway database: "
+        f'invalid value for parameter "{name}": "{value}"'
         for name, value in refused.items()
     )
     assert found.values["timezone"] == "Asia/Tokyo"
@@ -254,7 +255,7 @@ def test_a_version_that_is_not_here_is_said():
     with shadow.opened(wanted) as opened:
         [note] = opened.notes
 
-    assert note.startswith("extension pg_trgm is 0.1 in the target; the shadow's server does not have that one")
+    assert note.startswith("extension pg_trgm is 0.1 in the target; the server of the throwaway database does not have")
 
 
 @pytest.mark.parametrize("zone", ["Europe/London", "UTC"])

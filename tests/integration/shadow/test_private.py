@@ -205,7 +205,10 @@ def test_the_owner_is_named_as_the_login_of_the_target_and_has_its_rights_short_
 def test_another_major_version_than_the_targets_is_reported(binaries):
     with shadow.opened(Wanted(target=facts(major=12, version="12.3"))) as opened:
         assert opened.notes == (
-            f"the shadow is PostgreSQL {opened.version}, the target 12.3: what differs between them is not proven",
+            (
+                f"the throwaway server is PostgreSQL {opened.version}, the target 12.3: "
+                "what differs between them is not proven"
+            ),
         )
 
 

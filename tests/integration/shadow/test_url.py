@@ -138,7 +138,7 @@ def test_what_cannot_be_told_for_sure_is_a_note(url, target):
     unknown = replace(target, system_identifier=None)
     with shadow.opened(Wanted(shadow_url=url, target=unknown)) as opened:
         (note,) = opened.notes
-    assert "cannot be told for sure" in note
+    assert "it is not certain" in note
 
     with shadow.opened(Wanted(shadow_url=url, target=replace(unknown, major=1, version="1.0"))) as opened:
         (note,) = opened.notes

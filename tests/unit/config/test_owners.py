@@ -48,7 +48,7 @@ def test_the_search_ends_at_a_folder_that_anybody_may_write_to(work, mode, name,
     found = read(work)
 
     assert (found.file, found.migrations, found.found_above) == (None, work / "sql", False)
-    assert found.passed_over == (f"{path} is passed over, and so is all above {closed}: anybody may write to it",)
+    assert found.passed_over == (f"{path} is ignored, and so is everything above {closed}: anybody may write to it",)
 
 
 def test_a_file_beyond_the_end_of_the_search_is_named(work):
@@ -56,7 +56,7 @@ def test_a_file_beyond_the_end_of_the_search_is_named(work):
     work.parent.chmod(0o777)
 
     assert read(work).passed_over == (
-        f"{path} is passed over, and so is all above {work.parent}: of {work.parent}: anybody may write to it",
+        f"{path} is ignored, and so is everything above {work.parent}: of {work.parent}: anybody may write to it",
     )
 
 
@@ -92,7 +92,7 @@ def test_a_file_above_that_others_may_write_is_passed_over_for_the_next_one(work
 
     found = read(work)
 
-    assert (found.file, found.passed_over) == (ours, (f"{path} is passed over: anybody may write to it",))
+    assert (found.file, found.passed_over) == (ours, (f"{path} is ignored: anybody may write to it",))
 
 
 @as_root
@@ -101,7 +101,7 @@ def test_a_file_above_of_another_user_is_passed_over(work):
     os.chown(path, OTHER, 0)
 
     assert (read(work).file, read(work).passed_over) == (
-        None, (f"{path} is passed over: it belongs to the user {OTHER}",),
+        None, (f"{path} is ignored: it belongs to the user {OTHER}",),
     )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_a_folder_of_another_user_ends_the_search(work):
 
     [note] = read(work).passed_over
 
-    assert note == f"{path} is passed over, and so is all above {work.parent}: it belongs to the user {OTHER}"
+    assert note == f"{path} is ignored, and so is everything above {work.parent}: it belongs to the user {OTHER}"
 
 
 @as_root
@@ -123,11 +123,11 @@ def test_a_link_counts_only_if_it_and_its_target_are_ours(work):
     assert read(work).file == path
 
     os.chown(path, OTHER, 0, follow_symlinks=False)
-    assert read(work).passed_over == (f"{path} is passed over: the symbolic link {path} belongs to the user {OTHER}",)
+    assert read(work).passed_over == (f"{path} is ignored: the symbolic link {path} belongs to the user {OTHER}",)
 
     os.chown(path, 0, 0, follow_symlinks=False)
     os.chown(target, OTHER, 0)
-    assert read(work).passed_over == (f"{path} is passed over: it belongs to the user {OTHER}",)
+    assert read(work).passed_over == (f"{path} is ignored: it belongs to the user {OTHER}",)
 
 
 def test_a_link_into_a_folder_that_others_may_write_to_is_passed_over(work, tmp_path):
@@ -139,7 +139,7 @@ def test_a_link_into_a_folder_that_others_may_write_to_is_passed_over(work, tmp_
 
     [note] = read(work).passed_over
 
-    assert note == f"{path} is passed over: of the folder that it leads to, {shared}: anybody may write to it"
+    assert note == f"{path} is ignored: of the folder that it leads to, {shared}: anybody may write to it"
 
 
 @pytest.mark.parametrize("by", ["a folder", "a link of our own", "a link in it", "a way back"])
@@ -163,7 +163,7 @@ def test_a_link_through_a_folder_that_others_may_write_to_is_passed_over(work, t
     found = read(work)
     assert found.file is None
     assert found.passed_over == (
-        f"{path} is passed over: of the folder that it leads through, {shared}: anybody may write to it",
+        f"{path} is ignored: of the folder that it leads through, {shared}: anybody may write to it",
     )
 
 

@@ -177,9 +177,12 @@ def test_a_file_that_is_named_counts_alone(folder):
     [
         ("[tool.sqlmigrate]\nmigratons = 'x'", "pyproject.toml:2:1: unknown setting 'migratons'"),
         ("[tool.sqlmigrate]\n  'lock-timeot' = 1", "pyproject.toml:2:3: unknown setting 'lock-timeot'"),
-        ("[tool.sqlmigrate]\nlock_timeout = 'soon'", "lock_timeout: 'soon' is no duration such as 500ms, 2s or 10min"),
-        ("[tool.sqlmigrate]\nlock_timeout = true", "lock_timeout: True is no duration"),
-        ("[tool.sqlmigrate]\nlock_timeout = 1.5", "lock_timeout: 1.5 is no duration"),
+        (
+            "[tool.sqlmigrate]\nlock_timeout = 'soon'",
+            "lock_timeout: 'soon' is not a duration such as 500ms, 2s or 10min",
+        ),
+        ("[tool.sqlmigrate]\nlock_timeout = true", "lock_timeout: True is not a duration"),
+        ("[tool.sqlmigrate]\nlock_timeout = 1.5", "lock_timeout: 1.5 is not a duration"),
         ("[tool.sqlmigrate]\nembedded = 'perhaps'", "embedded: 'perhaps' is neither true nor false"),
         ("[tool.sqlmigrate]\nrole = 1", "role: a text is needed"),
         ("[tool.sqlmigrate]\nmigrations = 1", "migrations: a path is needed"),
@@ -190,7 +193,7 @@ def test_a_file_that_is_named_counts_alone(folder):
         ("[tool.sqlmigrate]\nenv = 'x'", "pyproject.toml:2:1: env holds environments"),
         ("[tool]\nsqlmigrate = 'x'", "[tool.sqlmigrate] must be a table"),
         ("tool = 'x'", "[tool] must be a table"),
-        ("[tool.sqlmigrate\n", "pyproject.toml is no valid TOML"),
+        ("[tool.sqlmigrate\n", "pyproject.toml is not valid TOML"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_with_the_reason(folder, text, message):

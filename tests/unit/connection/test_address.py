@@ -74,8 +74,8 @@ def test_no_password_is_among_what_is_resolved():
     ("mode", "said"),
     [
         (0o600, ", with a passfile"),
-        (0o640, ", with a passfile that libpq passes over: others may read it (chmod 600 helps)"),
-        (None, ", with a passfile that is not there"),
+        (0o640, ", with a passfile that libpq ignores, since others may read it (chmod 600 helps)"),
+        (None, ", with a passfile that does not exist"),
     ],
 )
 def test_a_passfile_that_somebody_names_is_said_with_whether_it_counts(tmp_path, monkeypatch, mode, said):

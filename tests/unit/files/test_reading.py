@@ -217,7 +217,7 @@ def test_figures_may_come_through_a_pipe(tmp_path):
     os.mkfifo(path)
     writing = threading.Thread(target=lambda: path.write_text("[]", encoding="utf-8"))
     writing.start()
-    with pytest.raises(Error, match="is not what `sqlmigrate stats` writes"):
+    with pytest.raises(Error, match="is not a file of `sqlmigrate stats`"):
         from_file(path)
     writing.join()
 

@@ -29,7 +29,7 @@ def test_up_and_down_files_are_refused_with_their_news(project):
         ),
         (
             ["V1__t1.sql", "V1__t1.rollback.sql", "U1__t1.sql"],
-            "U1__t1.sql: looks like Flyway's undo of V1__t1.sql; V1__t1.rollback.sql is there too: remove one of them",
+            "U1__t1.sql: looks like Flyway's undo of V1__t1.sql; V1__t1.rollback.sql exists too: remove one of them",
         ),
         (
             ["V1__t1.sql", "R__v.sql"],

@@ -33,7 +33,9 @@ def test_numbers_that_are_sorted_as_text_are_warned_about_once(project, names, m
         project.migration(name)
 
     assert project.ids() == sorted(names)
-    assert order_warnings(project) == [(f"{message}: the order is that of the names", f"{hint}, or say `-- depends:`")]
+    assert order_warnings(project) == [
+        (f"{message}: the order is that of the names", f"{hint}, or write `-- depends:`")
+    ]
 
 
 def test_zeros_are_not_advised_where_they_would_not_help(project):
@@ -43,7 +45,7 @@ def test_zeros_are_not_advised_where_they_would_not_help(project):
     assert order_warnings(project) == [
         (
             "V1.10.1__c.sql: runs before V1.10__b: the order is that of the names",
-            "say `-- depends:`, or give them other names",
+            "write `-- depends:`, or rename them",
         )
     ]
 
@@ -85,17 +87,17 @@ def test_names_in_an_order_that_may_be_meant_are_not_warned_about(project, needs
 def twice(project) -> list[str]:
     found = project.load()
     assert set(found.misnumbered) <= set(found.warnings)
-    texts = [str(warning) for warning in found.misnumbered if "its number" in warning.message]
+    texts = [str(warning) for warning in found.misnumbered if "same number" in warning.message]
     return [text.replace(f"{project.directory}/", "") for text in texts]
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["0003_orders", "0003_users"], "0003_users.sql: its number is that of 0003_orders too"),
-        (["3_a", "03_b"], "3_a.sql: its number is that of 03_b too"),
-        (["V1__a", "V1.0__b"], "V1__a.sql: its number is that of V1.0__b too"),
-        (["1_a", "1_b", "1_c", "2_d"], "1_b.sql: its number is that of 1_a too, and so is that of 1 more"),
+        (["0003_orders", "0003_users"], "0003_users.sql: it has the same number as 0003_orders"),
+        (["3_a", "03_b"], "3_a.sql: it has the same number as 03_b"),
+        (["V1__a", "V1.0__b"], "V1__a.sql: it has the same number as V1.0__b"),
+        (["1_a", "1_b", "1_c", "2_d"], "1_b.sql: it has the same number as 1_a (and 1 more such)"),
     ],
 )
 def test_a_number_that_is_there_twice_is_warned_of_once(project, names, message):

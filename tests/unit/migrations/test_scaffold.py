@@ -55,7 +55,7 @@ def test_a_name_becomes_a_file_name(tmp_path, name, slug):
 
 @pytest.mark.parametrize("name", ["", " ", "-", "...", "../x", "a/b", "a\\b", "/"])
 def test_what_gives_no_file_name_is_refused(tmp_path, name):
-    with pytest.raises(UsageError, match="is no name for a migration"):
+    with pytest.raises(UsageError, match="is not a name for a migration"):
         new_pair(tmp_path, name)
 
     assert list(tmp_path.iterdir()) == []
@@ -101,7 +101,7 @@ def test_a_file_that_exists_is_not_overwritten(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "sql").write_text("", encoding="utf-8")
 
-    with pytest.raises(Error, match=r"/sql: cannot be made: there is something else of this name"):
+    with pytest.raises(Error, match=r"/sql: cannot be created: there is something else of this name"):
         new_pair(tmp_path / "sql", "a")
 
 

@@ -83,7 +83,7 @@ def test_directives_that_are_not_read_are_warnings_in_both_files(project):
     assert told(project) == [
         ("1.sql:1:1: this is not read: write `-- depends: 001`", False),
         (
-            "1.rollback.sql:2:1: this looks like a directive but is not read: it stands behind the first statement",
+            "1.rollback.sql:2:1: this looks like a directive but is not read: it comes after the first statement",
             False,
         ),
     ]

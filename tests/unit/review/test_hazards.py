@@ -64,7 +64,7 @@ def test_a_remark_elsewhere_allows_nothing(text):
 def test_a_remark_for_what_is_not_there_is_reported():
     _, _, idle = allowed("-- sqlmigrate-allow: H06 no such thing\nALTER TABLE t;\n")
 
-    assert idle == ["statement 4 allows H06, which was not found there"]
+    assert idle == ["statement 4 allows H06, but the review did not find it there"]
 
 
 @pytest.mark.parametrize("hazard", hazards(), ids=lambda hazard: hazard.code)

@@ -83,7 +83,7 @@ def test_the_picture_of_the_locks_says_in_words_what_it_shows():
 
     assert "shop.orders is locked ACCESS EXCLUSIVE during statements 1 to 6" in page
     assert "shop.customers is locked SHARE ROW EXCLUSIVE during statements 3 to 6" in page
-    assert "all is held until COMMIT</desc>" in page
+    assert "all locks are held until COMMIT</desc>" in page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
@@ -149,7 +149,7 @@ def test_a_script_that_is_too_large_is_shown_by_its_statements(one_line):
     large = replace(migration, apply=replace(migration.apply, text=None))
     found = Page(html.render(replace(one_line, migrations=(large,))))
 
-    assert "the script is too large to be shown whole" in found.text
+    assert "the script is too large to show all of it" in found.text
     assert found.code.startswith("SELECT 1\nSELECT\n2\n")
 
 
@@ -276,7 +276,7 @@ def test_markdown_stays_below_its_limit_and_names_what_it_leaves_out():
     assert 30_000 < len(text) <= markdown.LIMIT
     assert "| and 20 more | | | | |" in text
     assert re.search(
-        r"\*\*Left out, since a comment holds no more:\*\* .* and \d+ more\. The HTML report has all", text
+        r"\*\*Left out, since the comment would be too long:\*\* .* and \d+ more\. The HTML report has all", text
     )
     assert "**danger** <code>H01</code>" in text
 

@@ -91,7 +91,7 @@ def test_a_number_beyond_all_bounds_is_refused():
 def test_every_repeated_key_is_refused_where_it_is_repeated():
     text = "a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 2\n"
 
-    assert problems(text) == ["seed.yaml:6:1: the key 'a' is there twice", "seed.yaml:5:3: the key 'c' is there twice"]
+    assert problems(text) == ["seed.yaml:6:1: the key 'a' appears twice", "seed.yaml:5:3: the key 'c' appears twice"]
 
 
 def test_a_merged_mapping_gives_way_to_the_keys_beside_it():
@@ -175,11 +175,11 @@ def test_a_syntax_error_has_its_place(text, place):
     [problem] = problems(text)
 
     assert problem.startswith(place)
-    assert "no valid YAML" in problem
+    assert "not valid YAML" in problem
 
 
 def test_two_documents_in_a_file_are_refused():
-    assert "no valid YAML" in problems("a: 1\n---\nb: 2\n")[0]
+    assert "not valid YAML" in problems("a: 1\n---\nb: 2\n")[0]
 
 
 def test_a_control_character_is_refused_with_its_place():

@@ -183,14 +183,14 @@ def test_two_rows_with_one_conflict_target_are_refused(seed_files):
 
     [problem] = seed_files.problems()
 
-    assert problem == "llms.yaml:4:5: model_code 'a' is there twice, first at llms.yaml:2:5"
+    assert problem == "llms.yaml:4:5: model_code 'a' appears twice, first at llms.yaml:2:5"
 
 
 def test_two_files_for_one_table_may_not_hold_the_same_row(seed_files):
     seed_files.file("llms-a", LLMS, "llms: [{model_code: a}]\n")
     seed_files.file("llms-b", LLMS, "llms: [{model_code: a}]\n")
 
-    assert seed_files.problems() == ["llms-b.yaml:1:8: model_code 'a' is there twice, first at llms-a.yaml:1:8"]
+    assert seed_files.problems() == ["llms-b.yaml:1:8: model_code 'a' appears twice, first at llms-a.yaml:1:8"]
 
 
 @pytest.mark.parametrize("row", ["{status: active}", "{model_code: , status: active}"])
@@ -242,13 +242,13 @@ def test_problems_of_the_schema_and_of_the_file_are_reported_together(seed_files
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('{"type": }', "llms.schema.json:1:10: no valid JSON: expecting value"),
-        ('{"type": "object", "type": "array"}', "llms.schema.json:1:20: the key 'type' is there twice"),
+        ('{"type": }', "llms.schema.json:1:10: not valid JSON: expecting value"),
+        ('{"type": "object", "type": "array"}', "llms.schema.json:1:20: the key 'type' appears twice"),
         ("[]", "llms.schema.json: a JSON Schema must be an object"),
-        ('{"type": "objekt"}', "llms.schema.json:1:10: no valid JSON Schema: type: "),
+        ('{"type": "objekt"}', "llms.schema.json:1:10: not valid JSON Schema: type: "),
         (
             '{\n\t"minLength": "one"\n}',
-            "llms.schema.json:2:15: no valid JSON Schema: minLength: must be a whole number, not 'one'",
+            "llms.schema.json:2:15: not valid JSON Schema: minLength: must be a whole number, not 'one'",
         ),
         ('{"$schema": "http://json-schema.org/draft-07/schema#"}', "llms.schema.json:1:13: $schema must be"),
         ('{"$ref": "other.json"}', "llms.schema.json:1:10: $ref 'other.json' leads out of the file"),
@@ -258,14 +258,14 @@ def test_problems_of_the_schema_and_of_the_file_are_reported_together(seed_files
         ),
         ("{}", "llms.schema.json: the schema has no 'x-sqlmigrate'"),
         ('{"$schema": 1}', "llms.schema.json:1:13: $schema must be"),
-        ('{"minimum": NaN}', "llms.schema.json:1:13: no valid JSON: NaN is no number of JSON"),
-        ('{"minimum": -Infinity}', "llms.schema.json:1:13: no valid JSON: -Infinity is no number of JSON"),
+        ('{"minimum": NaN}', "llms.schema.json:1:13: not valid JSON: NaN is not a number in JSON"),
+        ('{"minimum": -Infinity}', "llms.schema.json:1:13: not valid JSON: -Infinity is not a number in JSON"),
         ('{"minimum": 1e999}', "llms.schema.json:1:13: 1e999 cannot be kept exactly as a number"),
         ('{"minimum": %s}' % ("9" * 5000), "llms.schema.json:1:13: 9999999"),
         ('{"not": ' * 500 + "{}" + "}" * 500, "llms.schema.json: nested too deeply"),
         ("[" * 100_000, "llms.schema.json: nested too deeply"),
-        ('{"pattern": "^[a-z"}', "llms.schema.json:1:13: '^[a-z' is no regular expression: unterminated"),
-        ('{"patternProperties": {"(": true}}', "llms.schema.json:1:24: '(' is no regular expression: missing )"),
+        ('{"pattern": "^[a-z"}', "llms.schema.json:1:13: '^[a-z' is not a regular expression: unterminated"),
+        ('{"patternProperties": {"(": true}}', "llms.schema.json:1:24: '(' is not a regular expression: missing )"),
         ('{"pattern": "((a{100}){100}){100}"}', "llms.schema.json:1:13: '((a{100}){100}){100}' repeats too often"),
         ('{"pattern": "%s"}' % ("(" * 900 + ")" * 900), "llms.schema.json:1:13: '((((((((((("),
         ('{"pattern": "\\\\u{110000}"}', "llms.schema.json:1:13: \\u{110000} in "),

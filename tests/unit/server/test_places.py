@@ -48,7 +48,7 @@ def test_a_socket_directory_that_is_a_link_is_refused(data_dir, open_path):
     (open_path / "elsewhere").mkdir(mode=0o700)
     parent(data_dir).symlink_to(open_path / "elsewhere")
 
-    with pytest.raises(ServerError, match="is no directory of its own"):
+    with pytest.raises(ServerError, match="is not a real directory"):
         places.socket_dir(data_dir, server_account())
 
 
@@ -58,7 +58,7 @@ def test_a_leaf_that_is_a_link_is_refused(data_dir, open_path):
     (open_path / "elsewhere").mkdir(mode=0o700)
     leaf.symlink_to(open_path / "elsewhere")
 
-    with pytest.raises(ServerError, match="is no directory of its own"):
+    with pytest.raises(ServerError, match="is not a real directory"):
         places.socket_dir(data_dir, server_account())
 
 
@@ -126,5 +126,5 @@ def test_directories_get_their_mode_whatever_the_umask_is(open_path):
 def test_a_state_directory_that_cannot_be_made_is_an_error_that_names_it(open_path):
     (open_path / "file").write_text("")
 
-    with pytest.raises(ServerError, match=f"{open_path}/file/state .* cannot be made"):
+    with pytest.raises(ServerError, match=f"{open_path}/file/state .* cannot be created"):
         places.make_state_dir(open_path / "file" / "state", server_account())

@@ -165,9 +165,9 @@ def test_quotes_in_a_quoted_value_stay():
         ("lock_timout=1s", "unknown key 'lock_timout'; the keys are isolation, lock_timeout, role"),
         ("transactional=false", "unknown key 'transactional'"),
         ("ROLE=a", "unknown key 'ROLE'"),
-        ("lock_timeout=soon", "'soon' is no duration such as 500ms, 2s or 10min"),
-        ("lock_timeout=-1", "'-1' is no duration"),
-        ("lock_timeout=1.5s", "'1.5s' is no duration"),
+        ("lock_timeout=soon", "'soon' is not a duration such as 500ms, 2s or 10min"),
+        ("lock_timeout=-1", "'-1' is not a duration"),
+        ("lock_timeout=1.5s", "'1.5s' is not a duration"),
         ("lock_timeout=99999999999d", "is more than PostgreSQL's largest time"),
         ("statement_timeout=", "write `-- sqlmigrate: key=value ...`, not 'statement_timeout='"),
         ("", "write `-- sqlmigrate: key=value ...`, not ''"),
@@ -281,7 +281,7 @@ def test_a_very_short_time_is_not_taken_for_no_limit(text):
 
 @pytest.mark.parametrize("text", ["", "s", "2 weeks", "2m", "-1s", "1.5s", "1e3", "2s2s", "2147483648", "25d"])
 def test_what_is_not_a_duration_is_refused(text):
-    with pytest.raises(ValueError, match=r"is no duration|largest time"):
+    with pytest.raises(ValueError, match=r"is not a duration|largest time"):
         parse_duration(text)
 
 

@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 def test_a_pipe_is_refused_and_not_waited_for(path):
     os.mkfifo(path)
-    with pytest.raises(ScriptError, match="it is a pipe and no file"):
+    with pytest.raises(ScriptError, match="it is a pipe, not a file"):
         read_script(path)
 
 

@@ -10,7 +10,7 @@ from sqlmigrate.sql.directives import read_directives
 from sqlmigrate.sql.unread import unread_directives
 
 PATH = Path("a.sql")
-BEHIND = "this looks like a directive but is not read: it stands behind the first statement"
+BEHIND = "this looks like a directive but is not read: it comes after the first statement"
 
 
 def told(text: str) -> list[str]:

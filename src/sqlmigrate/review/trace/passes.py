@@ -207,10 +207,10 @@ class Pass:
         found = waited.seen
         if seen.command in HIDING:
             seen.blind = True
-            seen.notes.append("it ends transactions itself, so what it locks and reads could not be seen")
+            seen.notes.append("it ends transactions itself, so its locks and scans could not be seen")
         elif not found and (found := from_table(text, self.relations, wanted)):
             seen.source = "table"
-            seen.notes.append("its locks are those of PostgreSQL's documentation, since it could not be made to wait")
+            seen.notes.append("its locks are taken from PostgreSQL's documentation, since it could not be made to wait")
         seen.locks = folded(found, self.relations, self.named)
         if seen.command in ("CREATE INDEX", "REINDEX"):
             seen.scans = [self.relations[item.oid] for item in wanted]

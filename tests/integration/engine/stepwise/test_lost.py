@@ -132,7 +132,7 @@ def test_a_session_lost_at_the_last_commit_is_reported_as_it_is(runner, conn, da
     error = killed(runner, conn, "COMMIT%", slowly)
 
     assert error.exit_status == 6
-    assert "`sqlmigrate status` tells where it stopped" in error.hint
+    assert "`sqlmigrate status` shows where it stopped" in error.hint
     admin.execute("DROP TRIGGER slow ON sqlmigrate._yoyo_migration")
     assert ids(runner.apply()) == ["a"]
     with pytest.raises(psycopg.errors.DuplicateTable):

@@ -129,7 +129,7 @@ def test_a_dry_run_says_where_it_would_go_on(stopped, runner, sqlmigrate_for_run
 
 
 def test_a_script_that_starts_again_is_not_said_to_begin_after_statement_0(stopped, sqlmigrate_for_runner):
-    assert "a is begun again from its first statement" in sqlmigrate_for_runner("apply", "--resume-at", "1").stderr
+    assert "a is started again from its first statement" in sqlmigrate_for_runner("apply", "--resume-at", "1").stderr
 
 
 def test_resume_at_is_refused_where_nothing_stands_half_way(runner, sqlmigrate_for_runner):
@@ -154,10 +154,10 @@ def test_an_outcome_that_cannot_be_known_is_reported_as_such(runner, sqlmigrate_
     outcome = sqlmigrate_for_runner("apply")
 
     assert "statement 1 (line 2) was begun; its outcome is not known: VACUUM" in status
-    assert "asks where that cannot be known" in status
+    assert "asks if it cannot be known" in status
     assert outcome.status == 6
     assert "--resume-at 1 runs it again" in outcome.stderr
-    assert "--resume-at 2 goes on behind it" in outcome.stderr
+    assert "--resume-at 2 goes on after it" in outcome.stderr
     assert sqlmigrate_for_runner("apply", "--resume-at", "2").status == 0
 
 
@@ -165,7 +165,7 @@ def test_marking_it_says_that_the_place_is_forgotten(stopped, sqlmigrate_for_run
     outcome = sqlmigrate_for_runner("mark", "a")
 
     assert (outcome.status, outcome.stdout) == (0, "marked a\n")
-    assert "a stopped half way in its apply script: forgotten" in outcome.stderr
+    assert "a no longer counts as stopped half way in its apply script" in outcome.stderr
     assert "1 marked" in sqlmigrate_for_runner("status").stdout
 
 

@@ -58,7 +58,7 @@ def test_after_a_crash_it_asks_and_does_not_repeat(runner, conn, procedure, stat
         assert "cannot be known" in error.message
         assert place(error) == "a.sql:3:1"
         assert "--resume-at 2 runs it again" in error.hint
-        assert "--resume-at 3 goes on behind it" in error.hint
+        assert "--resume-at 3 goes on after it" in error.hint
 
     assert numbers(conn) == []
     assert journal(conn)[-1] == ("apply", 2, 2, "running")

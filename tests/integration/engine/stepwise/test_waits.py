@@ -144,7 +144,7 @@ def test_a_procedure_without_its_lock_is_not_repeated_unasked(runner, conn, data
 
     assert error.server.sqlstate == "55P03"
     assert runner.told(LockRetry) == []
-    assert "--resume-at 2 goes on behind it" in error.hint
+    assert "--resume-at 2 goes on after it" in error.hint
 
 
 def test_an_index_that_is_dropped_on_resume_waits_for_old_snapshots_too(runner, conn, database, table):

@@ -185,7 +185,7 @@ def test_a_statement_on_all_tables_is_told_from_a_table_that_says_so(review_shad
 
     assert {lock.source for lock in one.own} == {"table"}
     assert "orders SHARE UPDATE EXCLUSIVE" in words(one.own)
-    assert one.notes == ("its locks are those of PostgreSQL's documentation, since it could not be made to wait",)
+    assert one.notes == ("its locks are taken from PostgreSQL's documentation, since it could not be made to wait",)
 
 
 def test_what_would_change_the_whole_server_is_not_tried_on_one_that_is_not_ours(review_shadow, database):
