@@ -115,7 +115,7 @@ def test_so_it_is_in_a_block_of_the_script(advised):
         ("DROP INDEX p_id", "H08", "an index of a partitioned table cannot be dropped CONCURRENTLY"),
         ("REFRESH MATERIALIZED VIEW m", "H10", "cannot refresh materialized view"),
         ("ALTER TABLE p ADD CONSTRAINT k PRIMARY KEY (d, id)", "H07", "ALTER TABLE ONLY"),
-        ("ALTER TABLE t ADD COLUMN s serial", "H01", "PostgreSQL says"),
+        ("ALTER TABLE t ADD COLUMN s serial", "H01", "PostgreSQL refuses"),
         ("ALTER TABLE t ADD COLUMN u text, ADD COLUMN w json", "H26", None),
     ],
 )

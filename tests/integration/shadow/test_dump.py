@@ -132,12 +132,12 @@ def test_rights_in_schema_public_are_those_of_the_target(database, admin, major,
 
 
 @pytest.mark.parametrize(("program", "may_create"), [("14.21", True), ("15.3 (Debian 15.3-1)", False), ("18.6", False)])
-def test_schema_public_is_what_the_program_takes_for_granted(opened, program, may_create):
+def test_schema_public_is_what_the_program_takes_for_granted(throwaway_shadow, program, may_create):
     text = (
         f"--\n-- PostgreSQL database dump\n--\n\n-- Dumped by pg_dump version {program}\n\nCREATE TABLE public.t ();\n"
     )
-    with opened.database() as database:
-        opened.restore(database, script_from_text(Path("dump"), text))
+    with throwaway_shadow.database() as database:
+        throwaway_shadow.restore(database, script_from_text(Path("dump"), text))
         assert rights_of_public(database.admin_conninfo) == {"USAGE", *(["CREATE"] if may_create else [])}
 
 
