@@ -32,6 +32,7 @@ SAMPLES = {
     "check_drift": ("true", True),
     "drift_ignore": ("a.*, role b", ["a.*", "role b"]),
     "api_roles": ("web_anon, web_user", ["web_anon", "web_user"]),
+    "cache_size": ("500MB", 500 << 20),
 }
 
 

@@ -16,7 +16,7 @@ import yaml
 from sqlmigrate.cli.app import ALIASES, COMMANDS, EPILOG, INTERRUPTED, TERMINATED, cli
 from sqlmigrate.cli.output import error_as_json
 from sqlmigrate.cli.status import FINDINGS
-from sqlmigrate.config import SETTINGS, Config, load, variable
+from sqlmigrate.config import SETTINGS, Config, load, parse_setting, variable
 from sqlmigrate.errors import Bug, Error, Place
 from sqlmigrate.sql.directives import parse_duration
 from support.command import program
@@ -183,6 +183,8 @@ def test_the_defaults_of_the_page_are_those_of_the_code(name):
     elif isinstance(default, tuple):
         assert tuple(told[1::2]) == default
         assert default or told[0] == "none"
+    elif name == "cache_size":
+        assert parse_setting(name, told[1], "the page", ROOT) == default
     elif isinstance(default, int):
         assert parse_duration(told[1]) == default
     elif default is not None:

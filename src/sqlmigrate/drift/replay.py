@@ -86,14 +86,18 @@ def _before(live: Live, config: Config) -> Before | None:
     known = live.default_privileges
     how = {
         "kind": "drift",
-        "roles": [step.role for step in live.steps],
         "known": sorted(repr(role) for role in live.roles.values()),
         "privileges": [_as_texts(known.entries), _as_texts(known.built_in)],
         "search_path": live.search_path,
         "history_schema": config.history_schema,
     }
     above = any(role.superuser for role in live.roles.values())
-    return Before(tuple(step.script_run for step in live.steps), how, superuser=above)
+    return Before(
+        tuple(step.script_run for step in live.steps),
+        how,
+        roles=tuple(step.role for step in live.steps),
+        superuser=above,
+    )
 
 
 def _as_texts(entries: Mapping[Key, Rights]) -> list[tuple[str, list[str]]]:

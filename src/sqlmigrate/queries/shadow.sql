@@ -328,7 +328,7 @@ SELECT n.name,
                 ON l.oid = p.prolang
              WHERE p.proname = n.name::pg_catalog.name
                AND p.oid >= 16384::pg_catalog.oid
-               AND (p.provolatile <> 'i'::"char" OR l.lanname IN ('sql'::pg_catalog.name, 'plpgsql'::pg_catalog.name))
+               AND (p.provolatile <> 'i'::pg_catalog."char" OR l.lanname IN ('sql'::pg_catalog.name, 'plpgsql'::pg_catalog.name))
        ) AS bodies,
        EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.proname = n.name::pg_catalog.name)
        OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.typname = n.name::pg_catalog.name)
@@ -339,7 +339,7 @@ SELECT n.name,
 -- name: views
 SELECT pg_catalog.pg_get_viewdef(c.oid)
   FROM pg_catalog.pg_class AS c
- WHERE c.relkind = 'v'::"char"
+ WHERE c.relkind = 'v'::pg_catalog."char"
    AND c.oid >= 16384::pg_catalog.oid
    AND c.relname::pg_catalog.text = ANY (%(names)s::pg_catalog.text[])
 

@@ -7,7 +7,7 @@ from sqlmigrate.server.databases import drop_database, ensure_database
 from sqlmigrate.server.model import PrivateServer
 from sqlmigrate.server.places import state_dir
 from sqlmigrate.server.sharing import Status, destroy, shared, start, status, stop
-from sqlmigrate.server.throwaway import Throwaway, ephemeral, kill, let_in, new_data, throwaway
+from sqlmigrate.server.throwaway import Throwaway, ephemeral, kill, let_in, new_data, throwaway_server
 
 __all__ = [
     "Binaries",
@@ -29,5 +29,5 @@ __all__ = [
     "state_dir",
     "status",
     "stop",
-    "throwaway",
+    "throwaway_server",
 ]

@@ -111,14 +111,14 @@ def ephemeral(
     in_memory: bool = False,
     readable: Iterable[Path] = (),
 ) -> Iterator[PrivateServer]:
-    """Run a throw-away server on a private socket; see `throwaway`."""
+    """Run a throw-away server on a private socket; see `throwaway_server`."""
     found = binaries or find_binaries(major)
-    with throwaway(found, settings=settings, in_memory=in_memory, readable=readable) as running:
+    with throwaway_server(found, settings=settings, in_memory=in_memory, readable=readable) as running:
         yield running.server
 
 
 @contextmanager
-def throwaway(
+def throwaway_server(
     binaries: Binaries,
     *,
     settings: Mapping[str, str] | None = None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -274,9 +275,11 @@ def _decisive(wanted: Wanted) -> dict[str, Any]:
 def _chain(key: str, wanted: Wanted) -> Iterator[str]:
     """Give the keys behind no script, behind the first, and so on, as far as the scripts can be read."""
     yield key
-    for run in wanted.before.runs if wanted.before else ():
+    if (before := wanted.before) is None:
+        return
+    for run, role in zip_longest(before.runs, before.roles):
         try:
-            key = kept.key_of(key, run.migration_id, run.script.sha256)
+            key = kept.key_of(key, run.migration_id, run.script.sha256, role)
         except ScriptError:
             return
         yield key

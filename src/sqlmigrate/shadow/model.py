@@ -88,14 +88,16 @@ class TargetFacts:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """Scripts that run one after the other in a new database, before anything is tried; `how` is plain data.
+    """Scripts that run one after the other in a new database, before anything is tried.
 
+    `how` is plain data that counts for all of them, `roles` are those that each runs as, where they are not the same.
     Some of them may run as `superuser`, even where not all do. What they leave is the same for the same scripts in this
-    order, the same `how`, and the same `Wanted`.
+    order, the same `how` and `roles`, and the same `Wanted`.
     """
 
     runs: tuple[ScriptRun, ...]
     how: Mapping[str, Any] = field(default_factory=dict)
+    roles: tuple[str, ...] = ()
     superuser: bool = False
 
 

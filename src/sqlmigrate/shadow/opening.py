@@ -12,7 +12,7 @@ from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
 from sqlmigrate.events import NotKept, ignore
 from sqlmigrate.files import leads_out
-from sqlmigrate.server import find_binaries, throwaway
+from sqlmigrate.server import find_binaries, throwaway_server
 from sqlmigrate.server.binaries import NEXT_STEP
 from sqlmigrate.shadow import roles
 from sqlmigrate.shadow.bases import Bases, machine
@@ -98,7 +98,7 @@ def _started(wanted: Wanted, bases: Bases, stack: ExitStack) -> Throwaway:
 
 
 def _throwaway(bases: Bases, readable: list[Path]) -> AbstractContextManager[Throwaway]:
-    return throwaway(bases.binaries, settings=SETTINGS, in_memory=True, readable=readable, fill=bases.fill)
+    return throwaway_server(bases.binaries, settings=SETTINGS, in_memory=True, readable=readable, fill=bases.fill)
 
 
 def _machine_of(running: Throwaway) -> list[Any]:

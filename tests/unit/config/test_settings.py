@@ -101,19 +101,20 @@ def test_every_setting_has_a_variable(folder, name):
         "migrations": "x",
         "data": "x",
         "state_dir": "x",
+        "cache_size": "7TB",
     }
     text = values.get(name, "7" if name.endswith(("timeout", "budget", "wait_lock")) else "x")
     config = folder.load({variable(name): text})
 
     assert variable(name) == f"SQLMIGRATE_{name.upper()}"
     assert config.source(name) == f"variable {variable(name)}"
-    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)"))
+    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)", str(7 << 40)))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
     switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift"}
-    text = "true" if name in switches else "7" if "lock" in name or "timeout" in name else "'x'"
+    text = "true" if name in switches else "7" if "lock" in name or "timeout" in name or "size" in name else "'x'"
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")
 
     assert folder.load().source(name) == "sqlmigrate.toml"
@@ -307,3 +308,15 @@ def test_a_list_holds_texts(folder):
 
     with pytest.raises(ConfigError, match=r"drift_ignore: a list of texts is needed \(sqlmigrate.toml\)"):
         folder.load()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0", 0), ("500MB", 500 << 20), ("2 GB", 2 << 30), ("64kB", 64 << 10), ("7", 7 << 20)]
+)
+def test_a_size_is_written_as_postgresql_writes_it(folder, text, size):
+    assert folder.load(cache_size=text).cache_size == size
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "1.5GB", "2gb", "", True, "9" * 30])
+def test_what_is_no_size_is_refused(folder, text):
+    assert "no size" in folder.refusal(cache_size=text).message
