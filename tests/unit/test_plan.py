@@ -260,8 +260,8 @@ def test_nothing_applied_is_nothing_to_roll_back(four):
 
 @pytest.mark.parametrize("options", [{"to": "4"}, {"to": "9"}, {"include_marked": ["4"]}])
 def test_an_id_that_is_not_applied_is_not_a_point_to_go_back_to(four, options):
-    what = "rolled back" if "include_marked" in options else "a point to go back to"
-    with pytest.raises(UsageError, match=f"is not applied, so it cannot be {what}"):
+    what = "it cannot be rolled back" if "include_marked" in options else "you cannot roll back to it"
+    with pytest.raises(UsageError, match=f"is not applied, so {what}"):
         plan_rollback(four, history(four, "1", "2"), **options)
 
 

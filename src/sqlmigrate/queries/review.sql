@@ -1,20 +1,24 @@
 -- What the tracer reads around each statement, in the transaction of that statement.
 
 -- name: relations
--- every relation that is not PostgreSQL's own, or those of some tables `only`; `base` is the table of an index, or of a
--- TOAST table or its index
+-- every relation that is not PostgreSQL's own, or those of some tables `only`; `base` is the table of an index, which may
+-- be a TOAST table, or of a TOAST table
 SELECT c.oid::bigint,
        c.relkind::pg_catalog.text,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
        c.relfilenode::bigint,
-       coalesce(x.indrelid, toasted.oid, indexed.oid, 0)::bigint AS base,
+       coalesce(x.indrelid, toasted.refobjid, 0)::bigint AS base,
        pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
        n.nspname ~ '^pg_toast'::pg_catalog.text
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid AND c.relkind IN ('i', 'I')
-LEFT JOIN pg_catalog.pg_class AS toasted ON toasted.reltoastrelid = c.oid AND c.relkind = 't'
-LEFT JOIN pg_catalog.pg_class AS indexed ON indexed.reltoastrelid = x.indrelid AND x.indrelid <> 0::pg_catalog.oid
+LEFT JOIN pg_catalog.pg_depend AS toasted -- reltoastrelid has no index
+    ON c.relkind = 't'
+   AND toasted.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+   AND toasted.objid = c.oid
+   AND toasted.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+   AND toasted.deptype = 'i'
 WHERE c.oid >= 16384::pg_catalog.oid
   AND c.relkind <> 'c'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')

@@ -14,8 +14,9 @@ SELECT pg_catalog.now()::pg_catalog.text AS transaction,
        pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) AS updated,
        pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS deleted
 FROM pg_catalog.pg_class AS c
-WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
+WHERE c.oid < 16384::pg_catalog.oid
   AND c.relkind = 'r'
+  AND c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
 
 -- name: may_stop
 -- whether the session can get the rights to stop the server from counting
@@ -124,9 +125,12 @@ WITH wanted AS MATERIALIZED (
            CASE
                WHEN c.relkind = 'c' THEN ('pg_catalog.pg_type'::pg_catalog.regclass::bigint << 32) | c.reltype::bigint
                WHEN c.relkind IN ('i', 'I') THEN (c.tableoid::bigint << 32) | x.indrelid::bigint
-               WHEN c.relkind = 't' THEN (SELECT (t.tableoid::bigint << 32) | t.oid::bigint
-                                          FROM pg_catalog.pg_class AS t
-                                          WHERE t.reltoastrelid = c.oid)
+               WHEN c.relkind = 't' THEN (SELECT (d.refclassid::bigint << 32) | d.refobjid::bigint
+                                          FROM pg_catalog.pg_depend AS d
+                                          WHERE d.classid = w.class
+                                            AND d.objid = c.oid
+                                            AND d.refclassid = w.class
+                                            AND d.deptype = 'i')
                ELSE w.key
            END AS unit
     FROM wanted AS w
