@@ -206,7 +206,7 @@ class Trial:
                 assert seen == before, words
             if "it is applied" in words or "it is rolled back" in words:
                 assert seen == after, words
-            if isinstance(told, HalfWayError) and "`sqlmigrate status` tells" not in str(told.hint):
+            if isinstance(told, HalfWayError) and "`sqlmigrate status` shows" not in str(told.hint):
                 assert seen != self.after, words
         else:
             assert isinstance(told, Error), f"not an error of ours: {told!r}"

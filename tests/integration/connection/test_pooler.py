@@ -284,7 +284,7 @@ def test_a_lock_that_a_killed_client_has_left_in_a_pool_says_how_it_comes_free(
             direct.apply(wait_lock=0)
 
         hint = caught.value.hint or ""
-        found = re.search(r"a pooler keeps it, end it with (SELECT pg_terminate_backend\((\d+)\))", hint)
+        found = re.search(r"a pooler keeps its session, end it with (SELECT pg_terminate_backend\((\d+)\))", hint)
         assert found is not None
         assert f"held by pid {found[2]} " in caught.value.message
         admin.execute(found[1])

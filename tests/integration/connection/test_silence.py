@@ -333,7 +333,7 @@ def test_a_script_outside_a_transaction_says_where_to_look(lab):
     error = lab.outcome("index")
 
     assert isinstance(error, HalfWayError)
-    assert "`sqlmigrate status` tells" in error.hint
+    assert "`sqlmigrate status` shows" in error.hint
 
 
 def test_whoever_waits_for_the_run_lock_is_informed(lab):

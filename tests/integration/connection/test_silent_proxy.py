@@ -82,7 +82,7 @@ def test_a_statement_outside_a_transaction_is_looked_for_later(short, far, tcp_p
         error = swallowed(far, tcp_proxy, lambda: wait_for_query(conn, "CREATE INDEX CONCURRENTLY%"))
 
     assert isinstance(error, HalfWayError)
-    assert "`sqlmigrate status` tells" in str(error.hint)
+    assert "`sqlmigrate status` shows" in str(error.hint)
 
 
 def test_a_commit_whose_server_is_silent_is_not_known(short, far, tcp_proxy, conn):

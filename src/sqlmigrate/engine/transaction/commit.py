@@ -241,5 +241,5 @@ def _list(ids: Sequence[str]) -> str:
 
 def _not_looked_up(job: Job, reason: str) -> ExecutionError:
     message = f"it was committed, but whether the history says so could not be looked up: {reason}"
-    hint = "`sqlmigrate status` tells"
+    hint = "`sqlmigrate status` shows what is recorded"
     return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
