@@ -18,13 +18,15 @@
     ├── SeedError                  1   seed data does not fit its schema or its tables
     ├── ServerError                1   a private PostgreSQL server could not be found, started or stopped
     └── Bug                       70   a mistake of ours; `report` holds its trace
+
+Ctrl-C is a KeyboardInterrupt; one that leaves something behind is `Interrupted`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +50,7 @@ class Place:
     text: str | None = None
 
     def __str__(self) -> str:
-        """Give `file:line:column`, as compilers do; unknown parts are left out."""
+        """Return `file:line:column`, as compilers do; unknown parts are left out."""
         return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
 
 
@@ -66,7 +68,7 @@ class Problem:
     detail: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Give the message behind its place."""
+        """Return the message behind its place."""
         return f"{self.place}: {self.message}" if self.place else self.message
 
 
@@ -103,8 +105,20 @@ class Error(Exception):
         self.place = place
 
     def __str__(self) -> str:
-        """Give the message behind its place."""
+        """Return the message behind its place."""
         return f"{self.place}: {self.message}" if self.place else self.message
+
+    def replaced(self, **values: object) -> Self:
+        """Return the same error with other values, for who knows more: an error does not change on its way up.
+
+        Raises AttributeError for a value that this kind of error does not have.
+        """
+        made = type(self).__new__(type(self), *self.args)
+        made.__dict__.update(self.__dict__)
+        for name, value in values.items():
+            getattr(self, name)
+            setattr(made, name, value)
+        return made.with_traceback(self.__traceback__)
 
 
 class UsageError(Error):
@@ -214,7 +228,10 @@ class ExecutionError(Error):
 
 
 class HalfWayError(ExecutionError):
-    """A non-transactional script stopped half way; its journal says where, and `apply` goes on from there."""
+    """A non-transactional script stopped half way; its journal says where, and `apply` goes on from there.
+
+    `done_statements` is the last statement up to which all are done.
+    """
 
     exit_status = 6
     done_statements = 0
@@ -226,6 +243,22 @@ class LockBudgetSpent(ExecutionError):
     exit_status = 5
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or a signal that counts as one, came where there is something to say of what it leaves: `left`.
+
+    Where nothing is left of what was running, a KeyboardInterrupt stays what it is.
+    """
+
+    def __init__(self, left: str) -> None:
+        super().__init__(left)
+        self.left = left
+
+    @classmethod
+    def leaving(cls, left: str, stop: BaseException) -> Interrupted:
+        """Say what an interruption leaves, behind what is said of it already."""
+        return cls(f"{stop.left}; {left}" if isinstance(stop, Interrupted) else left)
+
+
 def redact(text: str) -> str:
     """Blank out the passwords of URLs and connection strings in a text."""
     text = _URL_PASSWORD.sub(r"\g<start>***@", text)
@@ -233,7 +266,7 @@ def redact(text: str) -> str:
 
 
 def as_bug(error: Exception) -> Bug:
-    """Give the error that reports an exception that nobody expected, with its trace, both without any password."""
+    """Return the error that reports an exception that nobody expected, with its trace, both without any password."""
     import traceback  # noqa: PLC0415  only for a mistake of ours
 
     from sqlmigrate import __version__  # noqa: PLC0415  same

@@ -79,7 +79,7 @@ def choose(config: Config, *, interactive: bool, environ: Mapping[str, str] | No
 
 
 def named(config: Config, environ: Mapping[str, str] | None = None) -> Choice | None:
-    """Give the database that the user named, by the order of `choose`; None where he named none, or `--embedded`.
+    """Return the database that the user named, by the order of `choose`; None where he named none, or `--embedded`.
 
     Raises ConfigError or NoTargetError where the place that names it is empty.
     """
@@ -128,7 +128,7 @@ def _url(text: str, source: str) -> Choice:
 
 @contextmanager
 def opened(choice: Choice, config: Config) -> Iterator[Target]:
-    """Give the chosen database, starting the private server where one is meant; the last user stops it again."""
+    """Yield the chosen database, starting the private server where one is meant; the last user stops it again."""
     if choice.conninfo is not None:
         kind, _, name = choice.source.partition(" ")
         variable = name if kind == "variable" else None
@@ -141,7 +141,7 @@ def opened(choice: Choice, config: Config) -> Iterator[Target]:
 
 
 def state_dir(config: Config) -> Path:
-    """Give the folder that holds the private server's data."""
+    """Return the folder that holds the private server's data."""
     from sqlmigrate import server  # noqa: PLC0415  a named database needs none of it
 
     return config.state_dir or server.state_dir(config.project)

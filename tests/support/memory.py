@@ -13,7 +13,7 @@ from support.command import SOURCE
 _PROGRAM = r"""
 import re, sys
 from pathlib import Path
-from sqlmigrate.cli.main import main
+from sqlmigrate.cli.app import main
 
 def peak():
     return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024

@@ -32,7 +32,7 @@ _FILLED = {
     "space": f"'{SCHEMA}'",
     "owners": "ARRAY['migrator']",
     "tables": "ARRAY['applied']",
-    "alone": "true",
+    "own_schema": "true",
     "oids": "ARRAY[1::pg_catalog.oid]",
 }
 

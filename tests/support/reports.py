@@ -16,8 +16,8 @@ from sqlmigrate.review.model import (
     OutOfOrder,
     Proof,
     Report,
+    ReviewedStatement,
     Settings,
-    Statement,
     Suppressed,
     TableSize,
     Target,
@@ -111,7 +111,7 @@ def report() -> Report:
         versions=Versions("1.2.0", "18.4", "17.2", "2.70.0"),
         migrations=(dangerous(), concurrent(), failing()),
         target=target(),
-        notes=("the shadow is PostgreSQL 18.4, the target 17.2: what differs between them is not proven",),
+        notes=("the throwaway server is PostgreSQL 18.4, the target 17.2: what differs between them is not proven",),
         not_checked=(
             NotChecked("plans of UPDATE and DELETE", "they depend on the rows; EXPLAIN them on the target"),
             NotChecked("0044.broken behind statement 2", "the script fails there"),
@@ -179,11 +179,11 @@ def hazards() -> tuple[Hazard, ...]:
         Hazard(
             code="H01",
             slug="table-rewrite",
-            title="the whole table is written anew",
+            title="the whole table is rewritten",
             severity="danger",
             statement=4,
             line=12,
-            seen="shop.orders and its index shop.orders_pkey are written anew under ACCESS EXCLUSIVE",
+            seen="shop.orders and its index shop.orders_pkey are rewritten under ACCESS EXCLUSIVE",
             blocks="every read and write of shop.orders waits until it is done and the transaction commits",
             instead="add a second column, fill it in batches, and switch over",
             rewrite="ALTER TABLE shop.orders ADD COLUMN number_new bigint;\n-- fill it in batches, then switch",
@@ -200,14 +200,14 @@ def hazards() -> tuple[Hazard, ...]:
             line=6,
             seen="every row of shop.orders is written",
             blocks="whoever writes one of these rows waits until COMMIT, and the table grows to twice its size",
-            instead="write in batches, outside of this transaction",
+            instead="write in batches, outside this transaction",
             page="docs/hazards/H20-all-rows-written.md",
             relations=("shop.orders",),
         ),
         Hazard(
             code="H40",
             slug="alters-that-could-be-one",
-            title="several ALTER TABLE that could be one",
+            title="several ALTER TABLE commands that could be one",
             severity="note",
             statement=4,
             line=12,
@@ -234,15 +234,15 @@ def dangerous() -> Migration:
         raised=None,
     )
     statements = (
-        Statement(
+        ReviewedStatement(
             1, 4, 4, "ALTER TABLE shop.orders ADD COLUMN customer_id bigint", "ALTER TABLE",
             own=(strong,), taken=(strong,), made=("column shop.orders.customer_id",),
         ),
-        Statement(
+        ReviewedStatement(
             2, 6, 6, "UPDATE shop.orders SET customer_id = 0", "UPDATE",
             own=(lock("ROW EXCLUSIVE"),), held_before=1, hazards=(warning,),
         ),
-        Statement(
+        ReviewedStatement(
             3, 9, 10,
             "ALTER TABLE shop.orders\n    ADD CONSTRAINT orders_customer_fk FOREIGN KEY (customer_id) "
             "REFERENCES shop.customers (id)",
@@ -251,18 +251,18 @@ def dangerous() -> Migration:
             made=("constraint orders_customer_fk on shop.orders",),
             suppressed=(Suppressed(scan, "the table is small here"),),
         ),
-        Statement(
+        ReviewedStatement(
             4, 12, 12, "ALTER TABLE shop.orders ALTER COLUMN number TYPE bigint", "ALTER TABLE",
             own=(strong,), held_before=2, rewrites=("table shop.orders", "index shop.orders_pkey"),
             scans=("table shop.orders",), changed=("column shop.orders.number",), hazards=(danger, note),
             findings=(
                 Finding(
                     "changing-column-type", "Warning", "Changing a column type requires an ACCESS EXCLUSIVE lock.",
-                    12, 42, 4, answer="confirmed", why="shop.orders was written anew",
+                    12, 42, 4, answer="confirmed", why="shop.orders was rewritten",
                 ),
             ),
         ),
-        Statement(
+        ReviewedStatement(
             5, 14, 14, "CREATE INDEX orders_customer ON shop.orders (customer_id)", "CREATE INDEX",
             own=(lock("SHARE"),), held_before=2, scans=("table shop.orders",), made=("index shop.orders_customer",),
             findings=(
@@ -272,7 +272,7 @@ def dangerous() -> Migration:
                 ),
             ),
         ),
-        Statement(
+        ReviewedStatement(
             6, 16, 16, "DO $$ BEGIN EXECUTE 'COMMENT ON TABLE shop.orders IS ''sold things'''; END $$", "DO",
             own=(lock("SHARE UPDATE EXCLUSIVE"),), held_before=2, changed=("table shop.orders",),
         ),
@@ -283,13 +283,13 @@ def dangerous() -> Migration:
         holds=(hold, Hold(share, 3, 6, 4)), waits=2, longest=hold,
     )  # fmt: skip
     back = (
-        Statement(
+        ReviewedStatement(
             1, 1, 1, "ALTER TABLE shop.orders DROP COLUMN customer_id", "ALTER TABLE",
             own=(strong, lock("ACCESS EXCLUSIVE", "shop.customers")),
             taken=(strong, lock("ACCESS EXCLUSIVE", "shop.customers")),
             dropped=("column shop.orders.customer_id", "index shop.orders_customer"),
         ),
-        Statement(
+        ReviewedStatement(
             2, 2, 2, "ALTER TABLE shop.orders ALTER COLUMN number TYPE integer", "ALTER TABLE",
             own=(strong,), held_before=2, rewrites=("table shop.orders", "index shop.orders_pkey"),
             hazards=(replace(danger, statement=2, line=2, raised=None),),
@@ -324,11 +324,11 @@ def concurrent() -> Migration:
     gentle = lock("SHARE UPDATE EXCLUSIVE")
     text = "-- transactional: false\nCREATE INDEX CONCURRENTLY orders_placed ON shop.orders (placed);\n"
     undo = "-- transactional: false\nDROP INDEX CONCURRENTLY shop.orders_placed;\n"
-    create = Statement(
+    create = ReviewedStatement(
         1, 2, 2, "CREATE INDEX CONCURRENTLY orders_placed ON shop.orders (placed)", "CREATE INDEX",
         own=(gentle,), taken=(gentle,), scans=("table shop.orders",), made=("index shop.orders_placed",),
     )  # fmt: skip
-    drop = Statement(
+    drop = ReviewedStatement(
         1, 2, 2, "DROP INDEX CONCURRENTLY shop.orders_placed", "DROP INDEX",
         own=(gentle,), taken=(gentle,), dropped=("index shop.orders_placed",),
     )  # fmt: skip
@@ -350,11 +350,11 @@ def concurrent() -> Migration:
 def failing() -> Migration:
     """Make a migration that PostgreSQL refuses at its second statement, without a rollback script."""
     text = "CREATE TABLE shop.parcels (id bigint PRIMARY KEY);\nALTER TABLE shop.nothing ADD COLUMN a integer;\n"
-    create = Statement(
+    create = ReviewedStatement(
         1, 1, 1, "CREATE TABLE shop.parcels (id bigint PRIMARY KEY)", "CREATE TABLE",
         own=(), made=("table shop.parcels",),
     )  # fmt: skip
-    alter = Statement(2, 2, 2, "ALTER TABLE shop.nothing ADD COLUMN a integer", "ALTER TABLE")
+    alter = ReviewedStatement(2, 2, 2, "ALTER TABLE shop.nothing ADD COLUMN a integer", "ALTER TABLE")
     return Migration(
         migration_id="0044.broken",
         apply=Direction(

@@ -15,7 +15,7 @@ from sqlmigrate.engine.stepwise.journal import digest
 from sqlmigrate.errors import HalfWayError
 from sqlmigrate.events import Event, ScriptStarted
 from sqlmigrate.history import Entry
-from sqlmigrate.sql.statement.subject import subject
+from sqlmigrate.sql.statement.subject import subject_of
 from support.runner import Runner
 
 OUTSIDE = "-- transactional: false\n"
@@ -49,7 +49,7 @@ def crashed(
 
 
 def _before(session: Session, text: str) -> dict[str, Any]:
-    with outcome.looking(session, subject(text)) as look:
+    with outcome.looking(session, subject_of(text)) as look:
         return look.before()
 
 

@@ -9,7 +9,21 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate import errors
-from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, Problem, SeedError, ServerMessage
+from sqlmigrate.errors import (
+    Bug,
+    ConnectionFailed,
+    Error,
+    ExecutionError,
+    HalfWayError,
+    HistoryError,
+    Interrupted,
+    MigrationsError,
+    Place,
+    Problem,
+    SeedError,
+    ServerMessage,
+    UsageError,
+)
 from sqlmigrate.events import Blocker, LockHolder
 
 STATUSES = {1, 2, 4, 5, 6, 70}
@@ -73,6 +87,38 @@ def test_an_error_keeps_all_that_is_known():
     )
 
 
+ONE_OF_EACH = [
+    *(kind("m", hint="h") for kind in (Error, UsageError, HistoryError, ConnectionFailed)),
+    *(kind("m", [Problem("p")], hint="h") for kind in (MigrationsError, SeedError)),
+    *(kind("m", migration_id="1", statement=2, kept=True, hint="h") for kind in (ExecutionError, HalfWayError)),
+    Bug("m", report="r"),
+]
+
+
+@pytest.mark.parametrize("error", ONE_OF_EACH, ids=lambda error: type(error).__name__)
+def test_who_knows_more_of_an_error_makes_another_one(error):
+    before = dict(vars(error))
+
+    made = error.replaced(message="other", done=("0",))
+
+    assert type(made) is type(error)
+    assert vars(made) == before | {"message": "other", "done": ("0",)}
+    assert vars(error) == before
+    assert str(made) == "other"
+
+
+def test_an_error_has_no_value_that_its_kind_does_not_know():
+    with pytest.raises(AttributeError, match="kept"):
+        Error("m").replaced(kept=True)
+
+
+def test_what_an_interruption_leaves_comes_after_what_it_left_before():
+    stop = Interrupted.leaving("one thing", KeyboardInterrupt())
+
+    assert str(stop) == stop.left == "one thing"
+    assert Interrupted.leaving("another", stop).left == "one thing; another"
+
+
 @pytest.mark.parametrize("kind", [MigrationsError, SeedError])
 def test_problems_are_kept_in_order(kind):
     problems = [Problem("b"), Problem("a", warning=True)]
@@ -84,7 +130,7 @@ def test_problems_are_kept_in_order(kind):
 def test_a_holder_and_a_blocker_are_said_in_one_phrase():
     holder = LockHolder(7, "app", "sqlmigrate", "local", None, 12.4)
     hidden = Blocker(8, "postgres", "web", "local", None, None, "<insufficient privilege>")
-    assert str(hidden) == "pid 8 (role postgres, 'web'; more of it is seen with pg_read_all_stats)"
+    assert str(hidden) == "pid 8 (role postgres, 'web'; pg_read_all_stats shows more)"
     blocker = Blocker(8, "app", "psql", "10.0.0.1", "idle in transaction", 61.0, "LOCK t")
 
     assert str(holder) == "pid 7 (role app, 'sqlmigrate' from local, for 12 s)"

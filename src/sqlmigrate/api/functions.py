@@ -70,7 +70,7 @@ def plan(
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
 ) -> Plan:
-    """Give what `apply` would run with the same arguments, after the same checks; nothing is written.
+    """Return what `apply` would run with the same arguments, after the same checks; nothing is written.
 
     Raises what `apply` raises before its first script.
     """
@@ -92,7 +92,7 @@ def plan_rollback(
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
 ) -> Plan:
-    """Give what `rollback` would run with the same arguments, after the same checks; nothing is written.
+    """Return what `rollback` would run with the same arguments, after the same checks; nothing is written.
 
     Raises what `rollback` raises before its first script.
     """
@@ -122,7 +122,7 @@ def plan_as_sql(
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
 ) -> str:
-    """Give what `apply` would run as one script for `psql -X -f`, which leaves the same database and the same history.
+    """Return what `apply` would run as one script for `psql -X -f`, which leaves the same database and history.
 
     It stops where the history has changed since. Raises what `plan` raises, and HistoryError where a script stopped
     half way: that one has to be finished first.
@@ -157,7 +157,7 @@ def plan_rollback_as_sql(
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
 ) -> str:
-    """Give what `rollback` would run as one script for `psql -X -f`, as `plan_as_sql` does for `apply`."""
+    """Return what `rollback` would run as one script for `psql -X -f`, as `plan_as_sql` does for `apply`."""
     request = RollbackRequest(
         migrations=read_files(migrations),
         to=to,

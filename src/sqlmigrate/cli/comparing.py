@@ -65,7 +65,7 @@ class Check:
         made = compared(self._app, self._conninfo, self._found)
         if made.half_way:
             names = ", ".join(made.half_way)
-            self._app.output.warning(f"{names} stopped half way, so only what comes out in the end is compared")
+            self._app.output.warning(f"{names} stopped half way, so only the result is compared")
         elif made.changes:
             self._app.output.result(
                 operation="apply", migrations=[], notes=[], drift={"when": "before", **as_json(made)}
@@ -81,10 +81,9 @@ class Check:
         try:
             self._last = compared(self._app, self._conninfo, self._found)
         except Error as error:
-            error.message = f"{len(result.ran)} applied, but the comparison afterwards failed: {error.message}"
-            if isinstance(error, ExecutionError):
-                error.done = tuple(ran.migration_id for ran in result.ran)
-            raise
+            message = f"{len(result.ran)} applied, but the comparison afterwards failed: {error.message}"
+            done = tuple(ran.migration_id for ran in result.ran) if isinstance(error, ExecutionError) else error.done
+            raise error.replaced(message=message, done=done) from None
         return {"drift": {"when": "after", **as_json(self._last)}}
 
     def end(self) -> None:
@@ -97,7 +96,7 @@ class Check:
 
 
 def as_json(made: Drift) -> dict[str, Any]:
-    """Give it as plain values."""
+    """Return it as plain values."""
     return {
         "drift": bool(made.changes),
         "changes": changes_as_json(made.changes),

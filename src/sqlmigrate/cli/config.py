@@ -65,7 +65,7 @@ def _target(app: App) -> str:
 
 
 def _state_dir(config: Config) -> Path | None:
-    """Give where the private server's data is, or would be; None where no server can run here."""
+    """Return where the private server's data is, or would be; None where no server can run here."""
     from sqlmigrate.target import state_dir  # noqa: PLC0415  --help needs none of it
 
     try:

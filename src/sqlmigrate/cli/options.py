@@ -30,40 +30,48 @@ F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 _COMMON = (
-    click.option("-d", "--database-url", metavar="URL", help="The database to work on: a URL or a libpq string."),
+    click.option(
+        "-d", "--database-url", metavar="URL", help="The database to work on: a URL or a libpq connection string."
+    ),
     click.option("-m", "--migrations", type=click.Path(path_type=Path), help="The folder of the SQL files."),
     click.option("--env", metavar="NAME", help="Use the settings of [tool.sqlmigrate.env.NAME]."),
     click.option("--config", type=click.Path(path_type=Path), help="The configuration file."),
     click.option("--embedded", is_flag=True, default=None, help="Work on a private server of this project."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="Print no progress on stderr."),
-    click.option("-v", "--verbose", is_flag=True, help="Print more about what is done."),
+    click.option("-v", "--verbose", is_flag=True, help="Print more details."),
     click.option("--no-color", is_flag=True, help="Print without colours (so does NO_COLOR)."),
 )
 _RUNNING = (
     click.option("--role", metavar="ROLE", help="Run the scripts as this role (SET ROLE)."),
-    click.option("--lock-timeout", metavar="TIME", help="Wait at most so long for a lock inside PostgreSQL [2s]."),
-    click.option("--statement-timeout", metavar="TIME", help="End a statement that takes longer [0: no limit]."),
-    click.option("--lock-budget", metavar="TIME", help="Try again for so long when a lock was not to be had [10min]."),
-    click.option("--wait-lock", metavar="TIME", help="Wait so long for another run of sqlmigrate [5min]."),
+    click.option(
+        "--lock-timeout", metavar="TIME", help="How long a statement waits for a lock inside PostgreSQL [2s]."
+    ),
+    click.option("--statement-timeout", metavar="TIME", help="Cancel a statement that takes longer [0: no limit]."),
+    click.option(
+        "--lock-budget", metavar="TIME", help="How long a script is retried when it cannot get a lock [10min]."
+    ),
+    click.option("--wait-lock", metavar="TIME", help="How long to wait for another run of sqlmigrate [5min]."),
 )
 _NAMING = click.option(
     "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
 _CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _NAMING)
+_FRESH = click.option("--fresh", is_flag=True, help="Take nothing from the cache, and keep nothing there.")
 _SHADOW = (
-    click.option("--shadow-url", metavar="URL", help="Make the throwaway databases on this server."),
+    click.option("--shadow-url", metavar="URL", help="Create the throwaway databases on this server."),
     click.option(
         "--shadow-superuser",
         is_flag=True,
-        help="Run scripts and samples as superuser, where the throwaway server is our own.",
+        help="Run scripts and samples as superuser, if the throwaway server is our own.",
     ),
     click.option(
         "--base",
         type=click.Choice(["replay", "dump"]),
         default="replay",
-        help="Begin with the migrations before, or with a pg_dump of the database's schema [replay].",
+        help="Start from the earlier migrations, or from a pg_dump of the database's schema [replay].",
     ),
+    _FRESH,
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
@@ -97,7 +105,7 @@ class App:
 
     @contextmanager
     def target(self) -> Iterator[Target]:
-        """Give the database that is meant, started where it is a private server."""
+        """Yield the database that is meant, started where it is a private server."""
         from sqlmigrate.target import choose, opened  # noqa: PLC0415  not every command has a database
 
         choice = choose(self.config, interactive=is_terminal(sys.stderr))
@@ -109,7 +117,7 @@ class App:
 
     @contextmanager
     def named_target(self) -> Iterator[Target | None]:
-        """Give the database that somebody has named, for commands that can do without: a private one only if asked."""
+        """Yield the database that somebody has named, for commands that can do without: a private one only if asked."""
         from sqlmigrate.target import named, opened  # noqa: PLC0415  not every command has a database
 
         if self.config.embedded and self.config.source("embedded").startswith("option"):
@@ -123,7 +131,7 @@ class App:
 
     @contextmanager
     def own_target(self) -> Iterator[Target | None]:
-        """Give the project's private server, if there is one already and no database is named; never in CI."""
+        """Yield the project's private server, if there is one already and no database is named; never in CI."""
         from sqlmigrate import server  # noqa: PLC0415  not every command has a database
         from sqlmigrate.target import Choice, named, opened, state_dir  # noqa: PLC0415  same
 
@@ -144,11 +152,12 @@ class App:
 
                 self._name(meant(target.conninfo), target)
                 if isinstance(error, ConnectionFailed) and not error.hint and not target.private:
-                    error.hint = f"check the server, and host, port, database, role and password, {target.description}"
+                    hint = f"check the server, and host, port, database, role and password, {target.description}"
+                    raise error.replaced(hint=hint) from None
             raise
 
     def options(self) -> Options:
-        """Give the settings that scripts run under."""
+        """Return the settings that scripts run under."""
         from sqlmigrate.engine import Options  # noqa: PLC0415  only commands that write need the engine
 
         config = self.config
@@ -186,7 +195,7 @@ class App:
             )
         if info.pooled:
             self.output.warning(
-                "a connection pooler stands before this database; its session mode works, others do not"
+                "there is a connection pooler in front of this database; its session mode works, other modes do not"
             )
 
     def require_proofs(
@@ -200,11 +209,11 @@ class App:
                 self.output.warning(note)
 
     def announcing(self, target: Target) -> Gate[object]:
-        """Give a gate that names the database of a target and lets everything pass."""
+        """Return a gate that names the database of a target and lets everything pass."""
         return lambda info, _: self.announce(target, info)
 
     def asking(self, target: Target, question: Callable[[ServerInfo, T], str | None]) -> Gate[T]:
-        """Give a gate that names the database of a target and asks, in protected environments, before it is written to.
+        """Return a gate that names the database of a target and asks, in protected environments, before a write.
 
         The question is None where there is nothing to write.
         """
@@ -227,7 +236,7 @@ class App:
         elif always and not self.yes:
             if not is_terminal(sys.stdin):
                 raise ConfirmationRequired(
-                    f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, say --yes"
+                    f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, give --yes"
                 )
             if not click.confirm(one_line(question, styled=False), err=True):
                 raise ConfirmationRequired("not confirmed; nothing was changed")
@@ -248,43 +257,43 @@ class App:
 
 
 def common(command: F) -> F:
-    """Give a command the options that every command takes; it receives them as an `App`."""
+    """Add to a command the options that every command takes; it receives them as an `App`."""
     return _with_app(command, _COMMON)
 
 
 def confirming(command: F) -> F:
-    """Give a command the options of those that ask, beside the common ones."""
+    """Add to a command the options of those that ask, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_COMMON))
 
 
 def planning(command: F) -> F:
-    """Give a command the options that scripts run under in psql, which never tries again, beside the common ones."""
+    """Add to a command the options that scripts run under in psql, which never tries again, beside the common ones."""
     late = click.option("--allow-out-of-order", is_flag=True, default=None, help="As `apply --allow-out-of-order`.")
     return _with_app(command, (late, *_RUNNING[:3], *_COMMON))
 
 
 def running(command: F) -> F:
-    """Give a command the options of those that run scripts, beside the common ones."""
+    """Add to a command the options of those that run scripts, beside the common ones."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING, *_COMMON))
 
 
 def writing(command: F) -> F:
-    """Give a command the options of those that write, and ask in protected environments only."""
+    """Add to a command the options of those that write, and ask in protected environments only."""
     return _with_app(command, (_NAMING, *_RUNNING[-1:], *_COMMON))
 
 
 def forgetting(command: F) -> F:
-    """Give a command the options of those that write, and ask everywhere."""
+    """Add to a command the options of those that write, and ask everywhere."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
 
 
 def comparing(command: F) -> F:
-    """Give a command the options of those that compare the target with a throwaway database."""
-    return _with_app(command, (*_SHADOW[:1], *_COMMON))
+    """Add to a command the options of those that compare the target with a throwaway database."""
+    return _with_app(command, (*_SHADOW[:1], _FRESH, *_COMMON))
 
 
 def shadowing(command: F) -> F:
-    """Give a command the options of those that try scripts in throwaway databases, beside those of any other kind.
+    """Add to a command the options of those that try scripts in throwaway databases, beside those of any other kind.
 
     It stands above `@common` or its like, and the command receives `base` and `shadow_superuser`.
     """
@@ -319,6 +328,8 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
     )
     context.find_root().obj = output
     given = {name: values.pop(name, None) for name in _SETTINGS}
+    if values.pop("fresh", False):
+        given["cache_size"] = 0
     return App(
         output,
         given,

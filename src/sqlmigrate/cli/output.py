@@ -77,20 +77,19 @@ class Output:
         """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""
         if self.as_json:
             return
-        from rich.console import Console  # noqa: PLC0415  80 ms that only tables pay
-        from rich.table import Table  # noqa: PLC0415  same
+        from rich.cells import cell_len  # noqa: PLC0415  only tables ask how wide a character is
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for header in headers:
-            table.add_column(header, no_wrap=True, overflow="ignore")
-        for row in rows:
-            table.add_row(*(_Plain(LINE_BREAK.sub(" ", cell)) for cell in row))
-        no_color = not self._colors(sys.stdout)
-        console = Console(width=100_000, no_color=no_color, highlight=False, markup=False, soft_wrap=True)
-        with console.capture() as captured:
-            console.print(table)
-        for line in captured.get().splitlines():
-            click.echo(one_line(line.rstrip(), styled=not no_color), color=not no_color)
+        styled = self._colors(sys.stdout)
+        cells = [[one_line(LINE_BREAK.sub(" ", cell), styled=styled) for cell in row] for row in rows]
+        bare = [[click.unstyle(cell) for cell in row] for row in cells] if styled else cells
+        sizes = [[cell_len(cell) for cell in row] for row in (headers, *bare)]
+        widths = [max(column) for column in zip(*sizes, strict=True)]
+        heads = [click.style(header, bold=True) if styled else header for header in headers]
+        lines = (
+            "  ".join(cell + " " * (width - size) for cell, width, size in zip(row, widths, row_sizes, strict=True))
+            for row, row_sizes in zip((heads, *cells), sizes, strict=True)
+        )
+        click.echo("\n".join(line.rstrip() for line in lines), color=styled)
 
     def _err(self, *lines: str) -> None:
         for text in lines:
@@ -101,13 +100,6 @@ class Output:
         if self.color is not None:
             return self.color
         return is_terminal(stream) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-
-
-def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
-    """Give a cell that rich takes as it is: no markup, no emoji codes."""
-    from rich.text import Text  # noqa: PLC0415  loaded by the table already
-
-    return Text.from_ansi(text, no_wrap=True, end="")
 
 
 def is_terminal(stream: Any) -> bool:
@@ -140,7 +132,7 @@ def _left(error: ExecutionError, migration_id: str) -> str:
 
 
 def _problems(error: Error) -> Sequence[Problem]:
-    """Give the problems of an error that its own message does not say already, as one of a single one does."""
+    """Return the problems of an error that its own message does not say already, as one of a single one does."""
     if not isinstance(error, (MigrationsError, SeedError)):
         return ()
     return [problem for problem in error.problems if problem.message != error.message]
@@ -192,7 +184,7 @@ def _server_lines(error: ExecutionError) -> list[str]:
 
 
 def server_details(said: ServerMessage) -> list[str]:
-    """Give DETAIL, HINT, QUERY and CONTEXT as psql shows them."""
+    """Return DETAIL, HINT, QUERY and CONTEXT as psql shows them."""
     parts = (("DETAIL", said.detail), ("HINT", said.hint), ("QUERY", said.internal_query), ("CONTEXT", said.context))
     lines = []
     for name, text in parts:
@@ -211,19 +203,19 @@ def _cut(lines: list[str]) -> list[str]:
 
 
 def _place_in(query: str, position: int) -> Place:
-    """Give the place of a 1-based position in a query that is in no file."""
+    """Return the place of a 1-based position in a query that is in no file."""
     before = query[: position - 1]
     line, start = before.count("\n") + 1, before.rfind("\n") + 1
     return Place(Path(), line, position - start, query[start:].partition("\n")[0])
 
 
 def place_as_json(place: Place | None) -> dict[str, Any] | None:
-    """Give a place as plain values."""
+    """Return a place as plain values."""
     return {"file": str(place.path), "line": place.line, "column": place.column} if place else None
 
 
 def problem_as_json(problem: Problem) -> dict[str, Any]:
-    """Give a problem as plain values."""
+    """Return a problem as plain values."""
     return {
         "message": problem.message,
         "severity": "warning" if problem.warning else "error",
@@ -234,7 +226,7 @@ def problem_as_json(problem: Problem) -> dict[str, Any]:
 
 
 def error_as_json(error: Error) -> dict[str, Any]:
-    """Give an error as plain values."""
+    """Return an error as plain values."""
     values: dict[str, Any] = {
         "type": type(error).__name__,
         "message": error.message,

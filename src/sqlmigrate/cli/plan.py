@@ -26,7 +26,7 @@ Examples:
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Plan N migrations.")
 @click.option("--all", "everything", is_flag=True, help="With --rollback: plan to roll back everything.")
 @click.option("--include-marked", multiple=True, metavar="ID", help="With --rollback: this marked migration too.")
-@click.option("--recorded", is_flag=True, help="With --rollback: missing or edited scripts as they were recorded.")
+@click.option("--recorded", is_flag=True, help="With --rollback: run missing or edited scripts as they were recorded.")
 @planning
 def command(
     app: App,
@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Print the exact SQL that `apply` or `rollback` would run now, as one script for psql.
 
-    It leaves the same database and the same history, and refuses to run where the history has changed meanwhile.
+    It leaves the same database and the same history, and refuses to run if the history has changed meanwhile.
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
@@ -49,7 +49,7 @@ def command(
     )
 
     if sum((to is not None, steps is not None, everything)) > 1:
-        raise click.UsageError("--to, --steps and --all exclude each other")
+        raise click.UsageError("give only one of --to, --steps and --all")
     if not back and (everything or include_marked or recorded):
         raise click.UsageError("--all, --include-marked and --recorded belong to --rollback")
     found = migrations.load(app.config.migrations)
@@ -88,7 +88,7 @@ def show_dry_run(app: App, preview: Preview, nothing: str, resume_at: int | None
     steps = steps_as_json(planned)
     app.output.result(dry_run=True, migrations=steps)
     for step in steps:
-        stopped = preview.found.stopped(str(step["migration_id"]))
+        stopped = preview.found.half_way_of(str(step["migration_id"]))
         goes_on = stopped is not None and stopped.operation == planned.operation
         at = f" at statement {resume_at or stopped.done + 1}" if stopped and goes_on else ""
         app.output.line(f"would {'go on with' if goes_on else would} {step['migration_id']}{at} ({step['file']})")
@@ -96,7 +96,7 @@ def show_dry_run(app: App, preview: Preview, nothing: str, resume_at: int | None
 
 
 def steps_as_json(planned: Plan) -> list[dict[str, object]]:
-    """Give the steps of a plan with both digests of the script that runs."""
+    """Return the steps of a plan with both digests of the script that runs."""
     return [
         {
             "migration_id": run.migration_id,

@@ -18,7 +18,7 @@ _LOOKED_AT = 1 << 20  # bytes of a pyproject.toml that does not count
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ConfigFile:
     """The configuration file with its table and its text, if there is one; see `Config.passed_over`."""
 
     path: Path | None = None
@@ -27,24 +27,24 @@ class Found:
     passed_over: tuple[str, ...] = ()
 
 
-def named_file(path: Path) -> Found:
+def named_file(path: Path) -> ConfigFile:
     """Read the file that the user named; raises ConfigError where it is none, or configures nothing."""
     if not _is_file(path):
         raise ConfigError(f"the configuration file {path} does not exist")
     table, text = _parse_file(path)
     if table is None:
         raise ConfigError(f"{path} has no [tool.sqlmigrate] table")
-    return Found(path, table, text)
+    return ConfigFile(path, table, text)
 
 
-def nearest_file(cwd: Path) -> Found:
+def nearest_file(cwd: Path) -> ConfigFile:
     """Search the working directory, taken as it is, then upwards, where only our own and root's files count."""
     passed_over: list[str] = []
     for path in filter(_is_file, upwards(cwd, FILE_NAMES, _configures, passed_over)):
         table, text = _parse_file(path)
         if table is not None:
-            return Found(path, table, text, tuple(passed_over))
-    return Found(passed_over=tuple(passed_over))
+            return ConfigFile(path, table, text, tuple(passed_over))
+    return ConfigFile(passed_over=tuple(passed_over))
 
 
 def _configures(path: Path) -> bool:
@@ -77,7 +77,7 @@ def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
-        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
     tools = data.get("tool", {})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from sqlmigrate.connection.command import Command, Purpose
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
 from sqlmigrate.connection.gate import Gate, allow
 from sqlmigrate.connection.sessions import (
     OLDEST_SERVER,
     OWN_PATH,
     WITH_TRANSACTION_TIMEOUT,
-    Command,
     Connection,
     ServerInfo,
     as_login,
@@ -37,6 +37,7 @@ __all__ = [
     "Command",
     "Connection",
     "Gate",
+    "Purpose",
     "ServerInfo",
     "allow",
     "as_login",

@@ -38,7 +38,7 @@ _INSTEAD = {
 
 
 def resolved(conninfo: str) -> dict[str, str]:
-    """Give every part of a connection string as libpq will take it; nobody connects, and nothing of it is a password.
+    """Return every part of a connection string as libpq will take it; nobody connects, and nothing of it is a password.
 
     Raises ConfigError in libpq's words, such as for a service that no file defines.
     """
@@ -104,14 +104,14 @@ def _passfile(found: dict[str, str]) -> str:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return ", with a passfile that is not there"
+        return ", with a passfile that does not exist"
     if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return ", with a passfile that libpq passes over: others may read it (chmod 600 helps)"
+        return ", with a passfile that libpq ignores, since others may read it (chmod 600 helps)"
     return ", with a passfile"
 
 
 def unknown_parameters(text: str) -> list[str]:
-    """Give the names of parameters that libpq does not know; none where a name might be a part of a password."""
+    """Return the names of parameters that libpq does not know; none where a name might be a part of a password."""
     known = {item.keyword.decode() for item in pq.Conninfo.get_defaults()}
     url = re.match(r"[a-z]+://[^?]*\?(.*)", text, re.DOTALL)
     if url is None:
@@ -127,7 +127,7 @@ def unknown_parameters(text: str) -> list[str]:
 def instead(names: list[str]) -> str:
     """Say what to do with parameters that libpq does not know."""
     ways = dict.fromkeys(way for name in names if (way := _INSTEAD.get(name.lower())))
-    return "; ".join([f"take {', '.join(names)} away, which only other drivers know", *ways])
+    return "; ".join([f"remove {', '.join(names)}, which only other drivers know", *ways])
 
 
 def require_known_sslmode(value: str | None, *, source: str) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 140000
 _SHORT = 3
+_SAID = ":  "
+"""What libpq writes behind the severity of an error that a server has sent, in any language, and nowhere else."""
 _STARTING = "the server is starting up or shutting down: wait until it accepts connections, then run the command again"
 _TEXT_MAX = 10_000  # characters of a message: a function may raise one of 200 MB
 
@@ -57,14 +59,6 @@ WITH_TRANSACTION_TIMEOUT = 170000
 """The first version of PostgreSQL that has `transaction_timeout`, as in `server_version_num`."""
 # a pooler may give out a session in which another client has taken on a role
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT; "
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One SQL command and its parameters in PostgreSQL's text form; without parameters, `%` and `$1` are plain text."""
-
-    sql: str
-    params: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +109,7 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
         )
     except psycopg.OperationalError as error:
         reason = _first_reason(error, given).removeprefix("connection failed: ")
-        hint = _STARTING if is_starting(conninfo) else None
+        hint = _STARTING if _SAID in reason and is_starting(conninfo) else None
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint) from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import capabilities, pq, waiting
 
+from sqlmigrate.errors import Interrupted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
@@ -55,8 +57,8 @@ LOOK_UP_SECONDS = 3.0
 """How long a look at a server that has been silent may take: it has been waited for already."""
 
 NOT_KNOWN = (
-    "whether it was rolled back is not known: the server may still hold the transaction; `sqlmigrate status` tells "
-    "when it is reachable"
+    "whether it was rolled back is not known: the server may still hold the transaction; run `sqlmigrate status` "
+    "when you can reach it again"
 )
 
 # while a statement runs, the server looks every second whether the connection still is one: only Linux can do that
@@ -68,7 +70,7 @@ _CANCEL_SECONDS, _END_SECONDS = 3.0, 3.0  # Ctrl-C is to end us within eight sec
 
 
 def settled(values: dict[str, str] = SERVER, local: str = "false") -> str:
-    """Give the expressions of a SELECT that make these settings, in full, under any search_path; DISCARD ALL ends them.
+    """Return the expressions of a SELECT that make these settings under any search_path; DISCARD ALL ends them.
 
     `local` is an SQL expression: whether they end with the transaction.
     """
@@ -114,6 +116,7 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
                 self.execute(b"DISCARD ALL")
 
     def _end(self, gen: PQGen[Any], stop: KeyboardInterrupt) -> None:
+        """End the running statement; raises Interrupted where the server does not confirm that, or somebody hurries."""
         if self.pgconn.transaction_status != pq.TransactionStatus.ACTIVE:
             return
         try:
@@ -125,10 +128,9 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
             if getattr(error, "sqlstate", None) is not None:
                 return  # the server has answered: the statement is cancelled, or failed by itself
             self.close()
-            stop.add_note(NOT_KNOWN)
-            if not isinstance(error, Exception):
-                error.add_note(NOT_KNOWN)
-                raise
+            if isinstance(error, (Exception, KeyboardInterrupt)):
+                raise Interrupted.leaving(NOT_KNOWN, stop) from error
+            raise
 
     def _watched(self, gen: PQGen[Any]) -> Generator[Wait, Ready | int, Any]:
         """Go on with a generator of psycopg until the deadline, when the session is closed."""
@@ -163,7 +165,7 @@ def _cancel(session: Session) -> None:
 
 @contextmanager
 def limited(session: Session, seconds: float) -> Iterator[None]:
-    """Give a session so long for a block; it is of no use any more once psycopg.OperationalError has come of it."""
+    """Limit a session to so long for a block; it is of no use after psycopg.OperationalError."""
     session.deadline = time.monotonic() + seconds
     try:
         yield
@@ -172,7 +174,7 @@ def limited(session: Session, seconds: float) -> Iterator[None]:
 
 
 def roll_back(session: Session, stop: KeyboardInterrupt) -> None:
-    """End a transaction that is open when Ctrl-C comes, and note on it where the server has not confirmed that."""
+    """End a transaction that is open when Ctrl-C comes; raises Interrupted where the server has not confirmed that."""
     open_ones = {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
     if session.closed or session.pgconn.transaction_status not in open_ones:
         return
@@ -180,7 +182,7 @@ def roll_back(session: Session, stop: KeyboardInterrupt) -> None:
         with limited(session, _END_SECONDS):
             session.execute(b"ROLLBACK")
     except psycopg.Error:
-        stop.add_note(NOT_KNOWN)
+        raise Interrupted.leaving(NOT_KNOWN, stop) from stop
 
 
 def set_user_timeout(pgconn: PGconn, milliseconds: int) -> int:
@@ -229,7 +231,7 @@ def is_reachable(address: tuple[str, int] | None) -> bool:
 
 
 def address_of(session: psycopg.Connection[Any]) -> tuple[str, int] | None:
-    """Give the IP address and port of a session's server; None for a Unix socket."""
+    """Return the IP address and port of a session's server; None for a Unix socket."""
     host = session.info.hostaddr
     return (host, session.info.port) if host and not host.startswith("/") else None
 

@@ -53,12 +53,12 @@ def collapse(items: Iterable[Item]) -> tuple[str, ...]:
 
 
 def renamed(acl: Value, name: Callable[[str], str]) -> tuple[str, ...]:
-    """Give a list with other names in it."""
+    """Return a list with other names in it."""
     return collapse((name(grantee), right, name(grantor)) for grantee, right, grantor in explode(acl))
 
 
 def without(acl: Value, letters: str, grantees: Collection[str] | None = None) -> tuple[str, ...]:
-    """Give a list without some rights, of some grantees or of all."""
+    """Return a list without some rights, of some grantees or of all."""
     return collapse(
         item for item in explode(acl) if item[1][0] not in letters or (grantees is not None and item[0] not in grantees)
     )

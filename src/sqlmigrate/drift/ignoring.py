@@ -23,7 +23,7 @@ _PUBLIC = "public"
 
 
 def without_histories(schemas: Sequence[Schema]) -> tuple[list[Schema], list[str]]:
-    """Give the schemas without the histories of other tools, and without further ones of our own; say which.
+    """Return the schemas without the histories of other tools, and without further ones of our own; say which.
 
     A schema in which nothing else is goes with them.
     """
@@ -48,7 +48,7 @@ def _schema_of(table: Name) -> str:
 
 
 def _histories(schema: Schema) -> Iterator[tuple[Name, Known]]:
-    """Give the tables that are known by their columns, but for those of yoyo that have its names."""
+    """Yield the tables that are known by their columns, but for those of yoyo that have its names."""
     columns: dict[str, list[str]] = {}
     for name, found in schema.objects.items():
         if name.kind == "column" and isinstance(table := found.get(TABLE), str):
@@ -62,7 +62,7 @@ def _histories(schema: Schema) -> Iterator[tuple[Name, Known]]:
 
 
 def _emptied(schemas: Sequence[Schema], ignored: set[Name]) -> set[Name]:
-    """Give the schemas in which there is nothing but what is ignored."""
+    """Return the schemas in which there is nothing but what is ignored."""
     tables = {name.name for name in ignored}
     used: set[str] = set()
     left: set[str] = set()
@@ -77,7 +77,7 @@ def _emptied(schemas: Sequence[Schema], ignored: set[Name]) -> set[Name]:
 
 
 def without(schemas: Sequence[Schema], patterns: Collection[str]) -> tuple[list[Schema], list[str]]:
-    """Give the schemas without what matches a pattern, and the patterns that match nothing in any of them.
+    """Return the schemas without what matches a pattern, and the patterns that match nothing in any of them.
 
     A pattern is `kind name` or a name alone, with the wildcards of a shell; a column, index or another part goes with
     its table, and a sequence with the column that owns it.
@@ -116,7 +116,7 @@ def _is_whole(name: Name, schema: Schema) -> bool:
 
 
 def _wholes(found: Mapping[str, Value]) -> Iterator[str]:
-    """Give what an object is a part of."""
+    """Yield what an object is a part of."""
     if isinstance(whole := found.get(TABLE), str):
         yield whole
     if isinstance(column := found.get(_OWNED_BY), str):

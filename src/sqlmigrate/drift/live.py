@@ -85,14 +85,14 @@ def _read(config: Config, connection: Connection, found: Migrations) -> Live:
 
 
 def read_roles(connection: Connection, names: Iterable[str]) -> dict[str, Role]:
-    """Give those roles of these names that there are."""
+    """Return those roles of these names that there are."""
     with connection.cursor(row_factory=class_row(Role)) as cursor:
         rows = cursor.execute(queries.load("drift")["roles"], {"names": sorted(names)}).fetchall()
     return {row.name: replace(row, member_of=frozenset(row.member_of)) for row in rows}
 
 
 def _log(connection: Connection, config: Config, known: History) -> list[LogRow]:
-    """Give what we have applied, oldest first."""
+    """Return what we have applied, oldest first."""
     if known.version is None:
         return []
     wanted = LogFilter(operation="apply")

@@ -19,7 +19,7 @@ _QUALIFIED = re.compile(rf"({_IDENTIFIER})\.", re.DOTALL)
 
 
 def rename(schema: Schema, names: Mapping[str, str]) -> Schema:
-    """Give a schema in which some roles have other names: as owners, in rights, policies and default privileges."""
+    """Return a schema in which some roles have other names: as owners, in rights, policies and default privileges."""
     if not names:
         return schema
     return Schema(
@@ -50,7 +50,7 @@ def _renamed_name(name: Name, names: Mapping[str, str]) -> Name:
 
 
 def plain(name: str) -> str:
-    """Give a name as it is, without the quotes that it is written with."""
+    """Return a name as it is, without the quotes that it is written with."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
@@ -60,7 +60,7 @@ def quoted(name: str) -> str:
 
 
 def schema_of(name: Name, found: Mapping[str, Value]) -> str | None:
-    """Give the schema that an object or what it is a part of is in, as it is quoted; None where it is in none."""
+    """Return the schema that an object or what it is a part of is in, as it is quoted; None where it is in none."""
     if name.kind == "schema":
         return name.name
     if name.kind == DEFAULT_PRIVILEGES:

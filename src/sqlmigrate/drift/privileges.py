@@ -49,26 +49,26 @@ class DefaultPrivileges:
     built_in: Mapping[Key, Rights]
 
     def get(self, key: Key, other: DefaultPrivileges) -> Rights:
-        """Give what new objects get; of a key that is not here, another database knows what is built in."""
+        """Return what new objects get; of a key that is not here, another database knows what is built in."""
         if key in self.entries:
             return self.entries[key]
         return self.built_in.get(key) or other.built_in.get(key) or _NONE
 
     def keys(self, roles: Collection[str]) -> set[Key]:
-        """Give the keys of some roles."""
+        """Return the keys of some roles."""
         return {key for key in self.entries if key.role in roles}
 
     def grantees(self, roles: Collection[str]) -> set[str]:
-        """Give who gets something of what these roles make."""
+        """Return who gets something of what these roles make."""
         rights = (right for key in self.keys(roles) for right in self.entries[key])
         return {right.grantee for right in rights if right.grantee}
 
     def only(self, wanted: Callable[[Key], bool]) -> DefaultPrivileges:
-        """Give those entries whose key is wanted."""
+        """Return those entries whose key is wanted."""
         return DefaultPrivileges({key: rights for key, rights in self.entries.items() if wanted(key)}, self.built_in)
 
     def without(self, privilege: str) -> DefaultPrivileges:
-        """Give the same without one privilege, which the other server does not know."""
+        """Return the same without one privilege, which the other server does not know."""
 
         def rest(found: Mapping[Key, Rights]) -> dict[Key, Rights]:
             return {
@@ -79,7 +79,7 @@ class DefaultPrivileges:
         return DefaultPrivileges(rest(self.entries), rest(self.built_in))
 
     def renamed(self, name: Callable[[str], str]) -> DefaultPrivileges:
-        """Give the same under other names of roles."""
+        """Return the same under other names of roles."""
 
         def mapped(found: Mapping[Key, Rights]) -> dict[Key, Rights]:
             return {
@@ -118,7 +118,7 @@ def before(
 
 
 def statements(wanted: DefaultPrivileges, there: DefaultPrivileges, roles: Collection[str]) -> Iterator[sql.Composed]:
-    """Give what makes the entries of these roles as wanted; none where they are so."""
+    """Yield what makes the entries of these roles as wanted; none where they are so."""
     for key in sorted(wanted.keys(roles) | there.keys(roles), key=str):
         want, have = wanted.get(key, there), there.get(key, wanted)
         yield from _each(key, have - want, "REVOKE", "FROM")

@@ -44,7 +44,7 @@ class Preview:
 
 
 def preview(conninfo: str, request: Request, options: Options, *, gate: Gate[Request] = allow) -> Preview:
-    """Give what `run` would do, after the same checks, and change nothing.
+    """Return what `run` would do, after the same checks, and change nothing.
 
     `gate` is called once with the server and the request before the history is read; it raises to stop.
     """
@@ -141,7 +141,7 @@ def _still_planned(agreed: Plan, fresh: Plan) -> Sequence[Migration]:
     changed = set(now) - set(known) if agreed.operation == "apply" else now != known
     if changed:
         raise HistoryError(
-            "another run changed the history in the meantime, so the plan is not the same any more; nothing was run",
+            "another run changed the history in the meantime, so the plan no longer fits; nothing was run",
             hint="look at `sqlmigrate status`, then run the command again",
         )
     return fresh.steps

@@ -42,7 +42,7 @@ def mark(
         todo = {}
         for name in ids:
             claimed = found.get(name) is not None
-            if not claimed or found.stopped(name):
+            if not claimed or found.half_way_of(name):
                 todo[name] = [*_mark(migrations, name, options, run, claimed=claimed), *_forget(found, name, options)]
         return todo
 
@@ -60,7 +60,7 @@ def unmark(
     gate: Gate[History] = allow,
     observer: Observer = ignore,
 ) -> list[str]:
-    """Take migrations out of the history without running anything: those that were really applied too.
+    """Remove migrations from the history without running anything: those that were really applied too.
 
     Nothing is asked but `gate`. The recorded scripts of such a row go with it, so that its rollback can be taken from
     the files only, and the next `apply` runs the script again. Raises UsageError where an id is not applied, and
@@ -125,7 +125,7 @@ def _unmark(name: str, options: Options, run: Run) -> list[Command]:
 
 def _forget(found: History, name: str, options: Options) -> list[Command]:
     """Forget where a script of a migration stopped half way: whoever marks or unmarks it says how it is."""
-    return [history.journal_clear(options.schema, name)] if found.stopped(name) else []
+    return [history.journal_clear(options.schema, name)] if found.half_way_of(name) else []
 
 
 def _require_no_dependents(migrations: Migrations, ids: Sequence[str], found: History) -> None:
@@ -160,6 +160,6 @@ def _write(
                 for command in commands:
                     cursor.execute(command.sql.encode(), command.params)
         for name in todo:
-            if forgets and (stopped := found.stopped(name)):
+            if forgets and (stopped := found.half_way_of(name)):
                 observer(HalfWayForgotten(name, stopped.operation))
     return list(todo)

@@ -9,7 +9,7 @@ import psycopg
 
 from sqlmigrate.connection import Command
 from sqlmigrate.engine.stepwise.journal import Sender
-from sqlmigrate.engine.transaction.commit import Uncommitted, commit
+from sqlmigrate.engine.transaction.commit import Turn, commit
 from sqlmigrate.engine.transaction.job import Job
 from sqlmigrate.engine.transaction.run import lost, run_job, undo
 from sqlmigrate.engine.wire.execute import Listener
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     Around = Callable[[Statement, Callable[[], None]], None]
 
-_NO_CLAIM = Command("SELECT")
+NO_CLAIM = Command("SELECT")
+"""What stands for the claim where there is no history."""
 
 
 def run_script(
@@ -50,7 +51,7 @@ def run_script(
     """
     for problem in preflight(script_run):
         raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
-    job = Job(script_run, claim=_NO_CLAIM, finish=(), versions=options.versions)
+    job = Job(script_run, claim=NO_CLAIM, finish=(), versions=options.versions)
     listener = Listener(script_run, observer)
     if script_run.transactional and around is None:
         run_job(connection, job, options, info, listener)
@@ -59,7 +60,7 @@ def run_script(
         _one_by_one(Sender(connection, job, listener), options, info, around or (lambda _, run: run()))
     except psycopg.OperationalError as error:
         if not connection.closed:
-            raise  # of somebody who listens
+            raise  # from the caller's observer, not from this connection
         raise lost(job, error) from None
     except Error:
         undo(connection)
@@ -75,4 +76,6 @@ def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Arou
         around(statement, partial(sender.run, statement))
     if job.transactional:
         sender.send(Step(CONSTRAINTS))
-        commit(sender.connection, Uncommitted((job,), sender.listener))
+        turn = Turn((job,), sender.listener)
+        turn.ran_through()
+        commit(sender.connection, turn)

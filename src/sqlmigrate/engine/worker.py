@@ -5,22 +5,21 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from sqlmigrate import history
 from sqlmigrate.engine.retry import with_retry
+from sqlmigrate.engine.stepwise.context import Context
 from sqlmigrate.engine.stepwise.journal import Sender, found_journal
-from sqlmigrate.engine.stepwise.outside import Outside
 from sqlmigrate.engine.stepwise.stepper import Stepper
-from sqlmigrate.engine.transaction.commit import Changes, Uncommitted, commit
+from sqlmigrate.engine.transaction.commit import Changes, State, Turn, commit, may_go_along
 from sqlmigrate.engine.transaction.job import Tally, job_for, require_together
 from sqlmigrate.engine.transaction.run import going_on, opening, run_in_transaction, undo
 from sqlmigrate.engine.wire.execute import Listener
 from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, SHARED_CONSTRAINTS, back_to_script
-from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError
+from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, Interrupted
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.runlock.blockers import Watcher
 
@@ -43,28 +42,40 @@ _DEFERRED = (
 )
 
 
-@dataclass(slots=True)
-class _Turn:
-    """A script's turn in a run: the `number`th of `total`."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Turn(Turn):
+    """A turn in the run of a worker; `expected` is what the history should say once it is done: ids by their hashes."""
 
-    job: Job
+    worker: Worker
+    expected: Mapping[str, str]
+
+    def look_up(self) -> bool | None:
+        """Ask the history, in another session, whether the last job happened."""
+        return self.worker.look_up(self.job)
+
+    def changes(self) -> Changes:
+        """Compare the history with what it should say."""
+        return self.worker.changes(self.expected)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _ScriptTurn(_Turn):
+    """The turn of one script in a run: the `number`th of `total`; it notes in `ran` when it is done."""
+
     number: int
     total: int
-    observer: Observer
-    watcher: Watcher
     ran: list[Ran]
     _started: float = 0.0
 
-    def begin(self) -> None:
+    def on_begin(self) -> None:
         """Say that it begins."""
-        self.observer(ScriptStarted(self.job.migration_id, self.job.operation, self.number, self.total))
-        self.watcher.begin(self.job.migration_id)
+        self.worker.begins(self.job, self.number, self.total)
         self._started = time.monotonic()
 
-    def end(self) -> None:
+    def on_done(self) -> None:
         """Say that it is committed."""
         ran = Ran(self.job.migration_id, self.job.operation, time.monotonic() - self._started)
-        self.observer(ScriptFinished(ran.migration_id, ran.operation, ran.seconds))
+        self.worker.observer(ScriptFinished(ran.migration_id, ran.operation, ran.seconds))
         self.ran.append(ran)
 
 
@@ -94,88 +105,86 @@ class Worker:
         self.connection.meanwhile = self.watcher.look
         self.tally = Tally(self.found)
 
+    def begins(self, job: Job, number: int, total: int) -> None:
+        """Say that a script begins, the `number`th of `total`."""
+        self.observer(ScriptStarted(job.migration_id, job.operation, number, total))
+        self.watcher.begin(job.migration_id)
+
     def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run the scripts one after the other, each with a COMMIT of its own."""
         ran: list[Ran] = []
         run = history.Run()
-        behind: Uncommitted | None = None
+        before: Turn | None = None
         try:
             for number, migration in enumerate(steps, 1):
-                self._require_lock(behind)
+                self._require_lock(before)
                 rows = self.tally.count(migration, operation)
-                job = job_for(migration, operation, self.found, self.options, run, rows=rows)
-                turn = _Turn(job, number, len(steps), self.observer, self.watcher, ran)
-                behind = self._one(turn, run, behind)
-            self._commit(behind)
+                jobs = (job_for(migration, operation, self.found, self.options, run, rows=rows),)
+                turn = _ScriptTurn(
+                    jobs,
+                    self._listener(jobs[0]),
+                    worker=self,
+                    expected=dict(self.tally.ids),
+                    number=number,
+                    total=len(steps),
+                    ran=ran,
+                )
+                before = self._one(turn, run, before)
+            self._commit(before)
         except Error as error:
-            error.done = tuple(item.migration_id for item in ran)
-            _name_operation(error, operation)
-            raise
+            raise _of_run(error, operation, done=tuple(item.migration_id for item in ran)) from None
         return ran
 
-    def _require_lock(self, behind: Uncommitted | None) -> None:
+    def _require_lock(self, before: Turn | None) -> None:
         """Go on under the run lock only; what is through is committed first, since its claim is its own."""
         try:
             self.lock.require()
         except ConnectionFailed:
-            self._commit(behind)
+            self._commit(before)
             raise
 
-    def _one(self, turn: _Turn, run: Run, behind: Uncommitted | None) -> Uncommitted | None:
-        """Run a script; gives it back where only its COMMIT is left, which goes out with the next one."""
-        job, listener = turn.job, self._listener(turn.job)
-        if not self._goes_along(job):
-            self._commit(behind)
-            behind = None
-        if behind is None:
-            turn.begin()
-        else:
-            behind.then = turn.begin
-        if job.transactional:
-            self._retrying(lambda: self._through(job, listener, behind))
-            return self._uncommitted((job,), listener, turn.end)
+    def _one(self, turn: Turn, run: Run, before: Turn | None) -> Turn | None:
+        """Run a script; gives its turn where that is through, so that its COMMIT may go along with the next one."""
+        if before is not None and not may_go_along(turn.job, self.info):
+            self._commit(before)
+            before = None
+        if turn.job.transactional:
+            turn.before = before
+            self._retrying(lambda: self._through(turn))
+            return turn
+        turn.begin()
         try:
-            self._step_by_step(job, run, listener)
+            self._step_by_step(turn.job, run, turn.listener)
         except KeyboardInterrupt as stop:
-            stop.add_note(f"{job.migration_id} may have stopped half way: see `sqlmigrate status`")
-            raise
-        turn.end()
+            left = f"{turn.job.migration_id} may have stopped half way: see `sqlmigrate status`"
+            raise Interrupted.leaving(left, stop) from stop
+        turn.done()
         return None
 
-    def _goes_along(self, job: Job) -> bool:
-        """Tell whether the COMMIT of the script before can go out in the same pipeline.
-
-        A large script is read as it runs, and may be another one by then: it stops; old poolers answer before they hear
-        more; and up to PostgreSQL 14.4 DISCARD ALL counts as the query after which no isolation level can be set.
-        """
-        if not job.transactional or self.info.pooled:
-            return False
-        return job.script.text is not None and job.script.directives.isolation is None
-
-    def _through(self, job: Job, listener: Listener, behind: Uncommitted | None) -> None:
-        """Run a script in its transaction, all but the COMMIT."""
-        if behind is not None and behind.refused:
-            self._whole(behind)
-        if behind is not None and behind.confirmed:
-            behind = None  # this is another attempt
-        before = opening(job, self.options, self.info, behind=behind)
+    def _through(self, turn: Turn) -> None:
+        """Run a script in its transaction, all but the COMMIT; that of the turn before goes along."""
+        if turn.before is not None and turn.before.state is State.REFUSED:
+            self._whole(turn.before)
+        if turn.before is None or turn.before.state is State.CONFIRMED:
+            turn.before = None  # it is another attempt
+            turn.begin()
+        job, listener = turn.job, turn.listener
+        first = opening(job, self.options, self.info, before=turn.before)
         back = back_to_script(job.script, self.options)
         with self._undoing():
-            run_in_transaction(
-                self.connection, job, before, listener, behind=behind, back=back, settled=self.watcher.ended
-            )
+            run_in_transaction(self.connection, turn, job, first, listener, back=back, settled=self.watcher.ended)
+        turn.ran_through()
 
-    def _whole(self, last: Uncommitted) -> None:
-        """Commit a script; where PostgreSQL refused that, for a lock that COMMIT takes, run it once more before."""
-        if last.refused:
-            last.refused = False
-            self._through(last.job, last.listener, None)
+    def _whole(self, turn: Turn) -> None:
+        """Commit a turn; where PostgreSQL refused that, for a lock that COMMIT takes, run it once more before."""
+        if turn.state is State.REFUSED:
+            self._through(turn)
         with self._undoing():
-            commit(self.connection, last)
+            commit(self.connection, turn)
 
-    def _commit(self, last: Uncommitted | None) -> None:
-        if last is not None:
-            self._retrying(lambda: self._whole(last))
+    def _commit(self, turn: Turn | None) -> None:
+        if turn is not None:
+            self._retrying(lambda: self._whole(turn))
 
     @contextmanager
     def _undoing(self) -> Iterator[None]:
@@ -189,26 +198,24 @@ class Worker:
         return Listener(job.script_run, self.observer, patient=self.info.pooled)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
-        stopped = self.found.stopped(job.migration_id)
+        stopped = self.found.half_way_of(job.migration_id)
         if stopped is not None and stopped.operation == job.operation:
             resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)
             job = replace(job, finish=(*job.finish, *resumed))
-        sender = Sender(self.connection, job, listener)
         journal = found_journal(self.options.schema, job, run, stopped)
+        Stepper(
+            Context(
+                sender=Sender(self.connection, job, listener),
+                journal=journal,
+                options=self.options,
+                info=self.info,
+                retrying=self._retrying,
+                afterwards=self._afterwards,
+                resume_at=self.resume_at if journal.resumed else None,
+            )
+        ).go()
 
-        resume_at = self.resume_at if journal.entries else None
-        outside = Outside(sender, journal, self._retrying, resume_at)
-        Stepper(sender, journal, outside, self.options, self.info, self._retrying, self._afterwards, resume_at).go()
-
-    def _uncommitted(
-        self, jobs: tuple[Job, ...], listener: Listener, told: Callable[[], None] = lambda: None
-    ) -> Uncommitted:
-        """Describe what is left of jobs that are through; the history should then say what it does by now."""
-        ids = dict(self.tally.ids)
-        look_up = partial(self._look_up, jobs[-1])
-        return Uncommitted(jobs, listener, told, look_up=look_up, changes=lambda: self._changes(ids))
-
-    def _changes(self, ids: Mapping[str, str]) -> Changes:
+    def changes(self, expected: Mapping[str, str]) -> Changes:
         """Compare the history with what it should say; what cannot be read now is left to `sqlmigrate status`."""
         try:
             undo(self.connection)
@@ -217,10 +224,10 @@ class Worker:
         except (psycopg.Error, Error):
             return Changes()
         now = Tally(found).ids
-        gone = tuple(name for key, name in ids.items() if key not in now)
-        return Changes(gone, tuple(name for key, name in now.items() if key not in ids))
+        gone = tuple(name for key, name in expected.items() if key not in now)
+        return Changes(gone, tuple(name for key, name in now.items() if key not in expected))
 
-    def _look_up(self, job: Job) -> bool | None:
+    def look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
         found = self._afterwards()
         if found is None:
@@ -228,7 +235,9 @@ class Worker:
         applied = found.get(job.migration_id) is not None
         if job.operation == "apply":
             return applied
-        return not applied and found.stopped(job.migration_id) is None  # it may be of a script that stopped half way
+        return (
+            not applied and found.half_way_of(job.migration_id) is None
+        )  # it may be of a script that stopped half way
 
     def _afterwards(self) -> History | None:
         """Read the history in another session once the lost one has ended; None where that cannot be done yet."""
@@ -242,40 +251,39 @@ class Worker:
         run = history.Run()
         started = time.monotonic()
         rows = [self.tally.count(migration, operation) for migration in steps][-1]
-        work = [job_for(item, operation, self.found, self.options, run, rows=rows) for item in steps]
-        require_together(work)
-
-        end = SHARED_CONSTRAINTS if len(work) > 1 else CONSTRAINTS
-
-        def everything() -> None:
-            for number, job in enumerate(work, 1):
-                self.observer(ScriptStarted(job.migration_id, operation, number, len(work)))
-                self.watcher.begin(job.migration_id)
-                listener = self._listener(job)
-                before = (opening if number == 1 else going_on)(job, self.options, self.info)
-                is_last = job is work[-1]
-                back = back_to_script(job.script, self.options) if is_last else []
-                until, settled = end if is_last else None, self.watcher.ended
-                run_in_transaction(self.connection, job, before, listener, end=until, back=back, settled=settled)
-            self.lock.require()
-            commit(self.connection, self._uncommitted(tuple(work), listener))
-
-        def whole() -> None:
-            with self._undoing():
-                everything()
-
+        jobs = tuple(job_for(item, operation, self.found, self.options, run, rows=rows) for item in steps)
+        require_together(jobs)
         try:
-            self._retrying(whole)
+            self._retrying(lambda: self._together(jobs))
         except ExecutionError as error:
-            error.together = True
-            _name_operation(error, operation)
-            if error.server and error.server.sqlstate == _OBJECT_IN_USE:
-                error.hint = _DEFERRED
-            raise
+            in_use = error.server is not None and error.server.sqlstate == _OBJECT_IN_USE
+            hint = _DEFERRED if in_use else error.hint
+            raise _of_run(error, operation, together=True, hint=hint) from None
         seconds = time.monotonic() - started
-        for job in work:
+        for job in jobs:
             self.observer(ScriptFinished(job.migration_id, operation, seconds))
-        return [Ran(job.migration_id, operation, seconds) for job in work]
+        return [Ran(job.migration_id, operation, seconds) for job in jobs]
+
+    def _together(self, jobs: tuple[Job, ...]) -> None:
+        """Run scripts in one transaction, from its BEGIN to its COMMIT."""
+        turn = _Turn(jobs, self._listener(jobs[-1]), worker=self, expected=dict(self.tally.ids))
+        turn.begin()
+        with self._undoing():
+            for number, job in enumerate(jobs, 1):
+                self.begins(job, number, len(jobs))
+                self._one_together(turn, job)
+            self.lock.require()
+            turn.ran_through()
+            commit(self.connection, turn)
+
+    def _one_together(self, turn: Turn, job: Job) -> None:
+        """Run one of the scripts that share a transaction."""
+        is_last = job is turn.job
+        first = (opening if job is turn.jobs[0] else going_on)(job, self.options, self.info)
+        listener = turn.listener if is_last else self._listener(job)
+        end = (CONSTRAINTS if len(turn.jobs) == 1 else SHARED_CONSTRAINTS) if is_last else None
+        back = back_to_script(job.script, self.options) if is_last else []
+        run_in_transaction(self.connection, turn, job, first, listener, end=end, back=back, settled=self.watcher.ended)
 
     def _retrying(self, work: Callable[[], None]) -> None:
         with_retry(
@@ -286,6 +294,6 @@ class Worker:
         )
 
 
-def _name_operation(error: Error, operation: str) -> None:
-    if isinstance(error, ExecutionError):
-        error.operation = operation
+def _of_run(error: Error, operation: str, **known: object) -> Error:
+    """Say what the run knows of an error, and which operation failed, where it is one of a script."""
+    return error.replaced(**known, **({"operation": operation} if isinstance(error, ExecutionError) else {}))

@@ -135,7 +135,7 @@ MARKS = sorted(frozenset().union(*(item.columns for item in KNOWN if item.any_na
 
 
 def by_columns(schema: str, name: str, columns: Collection[str]) -> Known | None:
-    """Give which tool a table is of, by its columns and, where these say too little, its name."""
+    """Return which tool a table is of, by its columns and, where these say too little, its name."""
     found = frozenset(columns)
     return next((item for item in KNOWN if item.fits(schema, name, found)), None)
 

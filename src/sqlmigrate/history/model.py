@@ -45,7 +45,7 @@ class Entry:
 
 
 def last_done(entries: Iterable[Entry]) -> int:
-    """Give the last statement that is done; all before it are done too."""
+    """Return the last statement that is done; all before it are done too."""
     return max((entry.last_number for entry in entries if entry.state == "done"), default=0)
 
 
@@ -92,17 +92,17 @@ class History:
     texts: Mapping[str, Texts] = field(default_factory=dict, repr=False, compare=False)
     shared: bool = field(default=False, repr=False, compare=False)
 
-    def stopped(self, migration_id: str) -> HalfWay | None:
-        """Give where a script of this id stopped half way; a rollback goes before the apply that it undoes."""
+    def half_way_of(self, migration_id: str) -> HalfWay | None:
+        """Return where a script of this id stopped half way; a rollback goes before the apply that it undoes."""
         found = [item for item in self.half_way if item.migration_id == migration_id]
         return max(found, key=lambda item: item.operation, default=None)
 
     def get(self, migration_id: str) -> Applied | None:
-        """Give what is recorded of an id, or None."""
+        """Return what is recorded of an id, or None."""
         return next((row for row in self.applied if row.migration_id == migration_id), None)
 
     def text_of(self, migration_id: str) -> Texts:
-        """Give the recorded scripts of an id, as far as there are any."""
+        """Return the recorded scripts of an id, as far as there are any."""
         return self.texts.get(migration_id, Texts())
 
 

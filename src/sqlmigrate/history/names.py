@@ -20,8 +20,8 @@ WRITTEN = ("_yoyo_migration", "_yoyo_log", "applied", "log", "journal")
 
 
 def ours(schema: str, owners: Iterable[str]) -> Tables:
-    """Give our tables as they are looked at before they are believed."""
-    return Tables(schema, TABLES, tuple(owners), alone=True)
+    """Return our tables as they are looked at before they are believed."""
+    return Tables(schema, TABLES, tuple(owners), own_schema=True)
 
 
 def names_ours(text: str, schema: str) -> bool:
@@ -30,12 +30,12 @@ def names_ours(text: str, schema: str) -> bool:
 
 
 def compose(name: str, schema: str) -> sql.Composed:
-    """Give a block of `queries/history.sql` for a schema."""
+    """Return a block of `queries/history.sql` for a schema."""
     text = queries.load("history")[name]
     return sql.SQL(text).format(schema=sql.Identifier(schema))
 
 
 @cache
 def text(name: str, schema: str) -> str:
-    """Give the same as text."""
+    """Return the same as text."""
     return compose(name, schema).as_string()

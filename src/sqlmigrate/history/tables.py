@@ -72,7 +72,7 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
 def with_texts(
     connection: Connection, schema: str, history: History, ids: Collection[str], *, owners: Collection[str] = ()
 ) -> History:
-    """Give a history with the recorded scripts of these ids, read in one query; without ids nothing is asked.
+    """Return a history with the recorded scripts of these ids, read in one query; without ids nothing is asked.
 
     Raises HistoryError where the history is not to be trusted any more.
     """
@@ -121,7 +121,7 @@ def _write_hint(connection: Connection, schema: str) -> str:
 
 
 def _writer(connection: Connection, schema: str) -> tuple[str, bool]:
-    """Give who owns the history, and whether this role may write any of it."""
+    """Return who owns the history, and whether this role may write any of it."""
     row = connection.execute(queries.load("history")["writer"], [schema]).fetchone()
     return row or ("its owner", False)
 
@@ -162,14 +162,14 @@ def _in_application_order(rows: Iterable[dict[str, Any]]) -> tuple[Applied, ...]
     for row in rows:
         marked = bool(row["marked"]) if row["seq"] is not None else False
         applied = Applied(
-            row["migration_id"],
-            row["migration_hash"],
-            row["applied_at_utc"],
-            row["seq"],
-            marked,
-            row["checksum"],
-            row["sha256"],
-            row["rollback_checksum"],
+            migration_id=row["migration_id"],
+            migration_hash=row["migration_hash"],
+            applied_at=row["applied_at_utc"],
+            seq=row["seq"],
+            marked=marked,
+            checksum=row["checksum"],
+            sha256=row["sha256"],
+            rollback_checksum=row["rollback_checksum"],
         )
         (theirs if applied.seq is None else ours).append(applied)
     result = sorted(ours, key=lambda row: row.seq or 0)
@@ -188,7 +188,7 @@ def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: 
     if read(connection, schema, owners=owners).version is None:
         raise HistoryError(
             f"there is no history in schema {schema} yet",
-            hint="the first `sqlmigrate apply` or `sqlmigrate mark` makes it; history_schema names another schema",
+            hint="the first `sqlmigrate apply` or `sqlmigrate mark` creates it; history_schema names another schema",
         )
     tables, query = ours(schema, owners), compose("log_rows", schema)
     values, factory = asdict(wanted), class_row(LogRow)
@@ -197,7 +197,7 @@ def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: 
 
 
 def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
-    """Give the commands that bring the tables from a version (None: there are none yet) to ours."""
+    """Return the commands that bring the tables from a version (None: there are none yet) to ours."""
     name = sql.Identifier(schema)
     record = sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES ({}, {})")
     commands = []
@@ -209,7 +209,7 @@ def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
 
 
 def _dollar_quote(schema: str) -> str:
-    """Give dollar quotes for a DO block that the name of the schema cannot end."""
+    """Return dollar quotes for a DO block that the name of the schema cannot end."""
     tag = "$do$"
     while tag in schema:
         tag = f"{tag[:-1]}_$"

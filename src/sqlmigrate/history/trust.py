@@ -16,7 +16,7 @@ from psycopg import ClientCursor, pq, sql
 from psycopg.rows import tuple_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import Command
+from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.errors import HistoryError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
 _PLAIN = {
-    "kind": "is no plain table",
+    "kind": "is not a plain table",
     "tree": "inherits, or is inherited from",
     "rule": "has a rule",
     "trigger": "has a trigger",
@@ -40,23 +40,25 @@ _PLAIN = {
     "check": "has a CHECK constraint",
     "index": "has an index over an expression or a part of its rows",
 }
-_PLAIN_HINT = "what hangs on a table runs with your rights; see who made it, and drop it"
+_PLAIN_HINT = (
+    "triggers, rules and the like of a table run with your privileges; find out who created them, and drop them"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
     """Tables of a history in a schema; `owners` are the roles that the configuration trusts with them.
 
-    `alone` says that the schema is the history's own, so that its owner and who may CREATE in it count too.
+    `own_schema` says that the schema is the history's own, so that its owner and who may CREATE in it count too.
     """
 
     schema: str
     names: tuple[str, ...]
     owners: tuple[str, ...] = ()
-    alone: bool = False
+    own_schema: bool = False
 
     def only(self, *names: str) -> Tables:
-        """Give some of them."""
+        """Return some of them."""
         return replace(self, names=names)
 
 
@@ -78,14 +80,15 @@ def hold(connection: Connection, tables: Tables, locked: Collection[str]) -> Non
 
 
 def unchanged(schema: str, names: Collection[str]) -> tuple[Command, Command]:
-    """Give commands that take the same lock on tables that were looked at, and look at them again.
+    """Return commands that take the same lock on tables that were looked at, and look at them again.
 
     The second one fails (22012) where something was hung on a table since.
     """
     found = (sql.Literal(sql.Identifier(schema, name).as_string()).as_string() for name in names)
     oids = ", ".join(f"{name}::pg_catalog.regclass::pg_catalog.oid" for name in found)
     text = sql.SQL(queries.load("trust")["unchanged"]).format(oids=sql.SQL(f"ARRAY[{oids}]")).as_string()
-    return Command(_lock(schema, names, WRITE)), Command(text)
+    lock = Command(_lock(schema, names, WRITE), purpose=Purpose.TRUST)
+    return lock, Command(text, purpose=Purpose.TRUST)
 
 
 def read(
@@ -131,23 +134,25 @@ def as_remark(connection: Connection, tables: Tables) -> str:
 
 
 def there(connection: Connection, schema: str, names: Collection[str]) -> list[str]:
-    """Give those of these relations that there are in a schema."""
+    """Return those of these relations that there are in a schema."""
     rows = connection.execute(queries.load("trust")["there"], [schema, list(names)]).fetchall()
     return [row[0] for row in rows]
 
 
 def _changed(tables: Tables) -> HistoryError:
-    """Give the error for tables that were trusted a moment ago."""
-    message = f"the tables in schema {tables.schema} are not to be trusted any more; nothing was done"
+    """Return the error for tables that were trusted a moment ago."""
+    message = f"the tables in schema {tables.schema} can no longer be trusted; nothing was done"
     return HistoryError(message, hint="`sqlmigrate status` says why")
 
 
 @cache
 def doubts(tables: Tables) -> str:
-    """Give a query with a row for each reason against the tables."""
+    """Return a query with a row for each reason against the tables."""
     values = {"owners": _array(tables.owners), "tables": _array(tables.names)}
     text = sql.SQL(queries.load("trust")["doubts"])
-    return text.format(space=sql.Literal(tables.schema), alone=sql.Literal(tables.alone), **values).as_string()
+    return text.format(
+        space=sql.Literal(tables.schema), own_schema=sql.Literal(tables.own_schema), **values
+    ).as_string()
 
 
 def _array(names: Iterable[str]) -> sql.Composed:
@@ -173,20 +178,20 @@ def _refuse(connection: Connection, tables: Tables, found: list[tuple[Any, ...]]
         if doubt != "shared":
             what = f"schema {tables.schema}" if name is None else f"{tables.schema}.{name}"
             reason, hint = _words(tables, connection.info.user, doubt, role)
-            raise HistoryError(f"{what} is not to be trusted as a history: it {reason}", hint=hint)
+            raise HistoryError(f"{what} cannot be trusted as a history: it {reason}", hint=hint)
     return bool(found)
 
 
 def _words(tables: Tables, login: str, doubt: str, role: str | None) -> tuple[str, str]:
-    """Give what is wrong, and what to do about it."""
+    """Return what is wrong, and what to do about it."""
     if doubt == "schema create":
         grantee = "PUBLIC" if role is None else sql.Identifier(role).as_string()
         hint = f"REVOKE CREATE ON SCHEMA {sql.Identifier(tables.schema).as_string()} FROM {grantee}"
-        hint += "" if role is None else f"; or, where you trust that role: {_setting(tables, role)}"
-        return f"is open to tables of {'everybody' if role is None else f'role {role}'}", hint
+        hint += "" if role is None else f"; or, if you trust that role: {_setting(tables, role)}"
+        return f"lets {'everybody' if role is None else f'role {role}'} create tables in it", hint
     if doubt in _PLAIN:
         return _PLAIN[doubt], _PLAIN_HINT
-    hint = f"where you trust that role: {_setting(tables, str(role))}; else find out who made it, and drop it"
+    hint = f"if you trust that role: {_setting(tables, str(role))}; otherwise find out who created it, and drop it"
     return f"belongs to role {role}, which {login} is not a member of", hint
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from sqlmigrate import __version__
-from sqlmigrate.connection import Command
+from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.history import trust
 from sqlmigrate.history.names import WRITTEN, ours, text
 from sqlmigrate.migrations import migration_hash
@@ -35,7 +36,7 @@ def _head(applied: Sequence[Applied]) -> str:
     return _digest(name for *_, name in ids)
 
 
-def _stopped(half_way: Sequence[HalfWay]) -> str:
+def _journal_digest(half_way: Sequence[HalfWay]) -> str:
     """Give a digest of the journal, in the same way."""
     entries = [(item, entry) for item in half_way for entry in item.entries]
     entries.sort(key=lambda pair: (pair[0].migration_id.encode(), pair[0].operation, pair[1].number))
@@ -59,7 +60,7 @@ def trusted(schema: str, *, shared: bool) -> tuple[Command, ...]:
 @cache
 def unhung(schema: str) -> Command:
     """Give the command that fails (22012) where a script has hung on our tables what no run would trust any more."""
-    return trust.unchanged(schema, WRITTEN)[1]
+    return replace(trust.unchanged(schema, WRITTEN)[1], purpose=Purpose.UNTOUCHED)
 
 
 def distrusted(schema: str, owners: Collection[str]) -> tuple[Command, Command]:
@@ -71,7 +72,7 @@ def distrusted(schema: str, owners: Collection[str]) -> tuple[Command, Command]:
 
 def guard(schema: str, found: History) -> Command:
     """Give a query that tells whether the history is another one than that which was read."""
-    values = (_head(found.applied), _stopped(found.half_way), schema)
+    values = (_head(found.applied), _journal_digest(found.half_way), schema)
     return Command(text("guard_head" if found.version else "guard_none", schema), values)
 
 
@@ -80,18 +81,18 @@ def claim(schema: str, migration_id: str) -> Command:
 
     The primary key lets a migration happen once even where two runs got past the run lock.
     """
-    return Command(text("claim", schema), (migration_hash(migration_id), migration_id))
+    return Command(text("claim", schema), (migration_hash(migration_id), migration_id), Purpose.CLAIM)
 
 
 def unclaim(schema: str, migration_id: str) -> Command:
     """Give the command that takes an id out of the history; it fails (22012) where it is not applied any more."""
-    return Command(text("unclaim", schema), (migration_hash(migration_id),))
+    return Command(text("unclaim", schema), (migration_hash(migration_id),), Purpose.CLAIM)
 
 
 def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = False) -> Command:
-    """Give the command that completes a claimed row; it writes no row where the claim is gone or another's."""
+    """Return the command that completes a claimed row; it writes no row where the claim is gone or another's."""
     values = (*_digests(migration), "true" if marked else "false", run.run_id, migration.migration_id)
-    return Command(text("finish_claim", schema), values)
+    return Command(text("finish_claim", schema), values, Purpose.COMPLETE)
 
 
 def confirm(schema: str, migration_id: str, operation: str, run: Run, rows: int | None = None) -> Command:
@@ -102,8 +103,8 @@ def confirm(schema: str, migration_id: str, operation: str, run: Run, rows: int 
     """
     hashed, count = migration_hash(migration_id), None if rows is None else str(rows)
     if operation == "apply":
-        return Command(text("confirm_apply", schema), (hashed, run.run_id, count, migration_id))
-    return Command(text("confirm_rollback", schema), (hashed, count, migration_id))
+        return Command(text("confirm_apply", schema), (hashed, run.run_id, count, migration_id), Purpose.CONFIRM)
+    return Command(text("confirm_rollback", schema), (hashed, count, migration_id), Purpose.CONFIRM)
 
 
 def claim_is_gone(schema: str, migration_id: str) -> Command:
@@ -113,7 +114,7 @@ def claim_is_gone(schema: str, migration_id: str) -> Command:
 
 def unclaim_journal(schema: str, migration_id: str) -> Command:
     """Give the command that takes a half-way script's journal away; it fails (22012) where there is none any more."""
-    return Command(text("unclaim_journal", schema), (migration_hash(migration_id),))
+    return Command(text("unclaim_journal", schema), (migration_hash(migration_id),), Purpose.CLAIM)
 
 
 def accept(schema: str, migration: Migration) -> Command:
@@ -204,5 +205,7 @@ def log(
     short = reason[:255] if reason else None
     yoyo = (log_id, hashed, migration_id, operation, run.username, run.hostname, short)
     ours = (log_id, run.run_id, operation, script_role, checksum, sha256, __version__, reason)
-    commands = [Command(text("yoyo_log", schema), yoyo), Command(text("log", schema), ours)]
-    return [*commands, Command(text("log_duration", schema), (log_id, hashed))] if journalled else commands
+    rows: dict[str, tuple[str | None, ...]] = {"yoyo_log": yoyo, "log": ours}
+    if journalled:
+        rows["log_duration"] = (log_id, hashed)
+    return [Command(text(name, schema), values, Purpose.LOG) for name, values in rows.items()]

@@ -44,7 +44,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class YoyoTable:
     """A table of yoyo's; `current` says that it has the columns of version 2, `exists` is False for one to be made.
 
     `of_ours` says that it belongs to a history of sqlmigrate.
@@ -58,7 +58,7 @@ class Place:
     exists: bool = True
 
     def __str__(self) -> str:
-        """Give its name with its schema."""
+        """Return its name with its schema."""
         return f"{self.schema}.{self.name}"
 
 
@@ -71,14 +71,14 @@ class Row:
     applied_at_utc: datetime | None
 
     def __str__(self) -> str:
-        """Give the id, or the hash where yoyo wrote none."""
+        """Return the id, or the hash where yoyo wrote none."""
         return self.migration_id or self.migration_hash
 
 
 def not_adopted(
     connection: Connection, ours: str, owners: Collection[str], hashes: Iterable[str]
-) -> tuple[Place, Row] | None:
-    """Give the first row of yoyo's, in any table but ours, that says one of these is applied; None where none does.
+) -> tuple[YoyoTable, Row] | None:
+    """Return the first row of yoyo's, in any table but ours, that says one of these is applied; None where none does.
 
     Raises HistoryError where such a table is not to be trusted: whether it is right cannot be known.
     """
@@ -93,16 +93,16 @@ def not_adopted(
 
 
 def of_ours(connection: Connection, ours: str) -> list[str]:
-    """Give the schemas of other histories of sqlmigrate in this database."""
+    """Return the schemas of other histories of sqlmigrate in this database."""
     return [place.schema for place in _tables(connection, ours, TABLE) if place.of_ours]
 
 
-def _tables(connection: Connection, ours: str, table: str) -> list[Place]:
-    with connection.cursor(row_factory=class_row(Place)) as cursor:
+def _tables(connection: Connection, ours: str, table: str) -> list[YoyoTable]:
+    with connection.cursor(row_factory=class_row(YoyoTable)) as cursor:
         return cursor.execute(queries.load("yoyo")["tables"], {"ours": ours, "table": table}).fetchall()
 
 
-def source(connection: Connection, ours: str, owners: Collection[str], where: Where) -> Place:
+def source(connection: Connection, ours: str, owners: Collection[str], where: Where) -> YoyoTable:
     """Find the one table to adopt from; raises UsageError where there are several, HistoryError where there is none."""
     if where.schema is not None:
         _require_usual(where.schema)
@@ -138,7 +138,7 @@ def _require_usual(schema: str) -> None:
         raise UsageError(message, hint="name the schema of yoyo's tables: --schema NAME")
 
 
-def destination(connection: Connection, ours: str, owners: Collection[str], where: Where) -> Place:
+def destination(connection: Connection, ours: str, owners: Collection[str], where: Where) -> YoyoTable:
     """Find where yoyo looks: its table in the schema that is named, or else in the first of the search_path."""
     schema = where.schema
     if schema is None:
@@ -164,7 +164,7 @@ def destination(connection: Connection, ours: str, owners: Collection[str], wher
     if named and where.schema is None:
         hint = f"name the schema: {' or '.join(f'--schema {name}' for name in [*(p.schema for p in named), schema])}"
         raise UsageError(f"yoyo looks in schema {schema} first, but its table is {named[0]}", hint=hint)
-    return Place(schema, where.table, exists=False)
+    return YoyoTable(schema, where.table, exists=False)
 
 
 def _is_there(connection: Connection, schema: str) -> bool:
@@ -172,7 +172,7 @@ def _is_there(connection: Connection, schema: str) -> bool:
     return connection.execute(query, [schema]).fetchone() is not None
 
 
-def _require_known(connection: Connection, place: Place, owners: Collection[str]) -> Place:
+def _require_known(connection: Connection, place: YoyoTable, owners: Collection[str]) -> YoyoTable:
     """Refuse tables of an older or a newer yoyo."""
     version: int | None = None
     if place.current:
@@ -185,30 +185,32 @@ def _require_known(connection: Connection, place: Place, owners: Collection[str]
     return place
 
 
-def require_idle(connection: Connection, place: Place, owners: Collection[str]) -> None:
+def require_idle(connection: Connection, place: YoyoTable, owners: Collection[str]) -> None:
     """Refuse to read or write while yoyo is at work: it applies in one transaction and records in another."""
     if found := _ask(connection, place, owners, "running", _LOCK):
         raise _yoyo_runs(f"process {found[0][0]}")
 
 
-def _ask(connection: Connection, place: Place, owners: Collection[str], name: str, table: str) -> list[tuple[Any, ...]]:
+def _ask(
+    connection: Connection, place: YoyoTable, owners: Collection[str], name: str, table: str
+) -> list[tuple[Any, ...]]:
     """Read a table of yoyo's beside its main one; one that is missing, or that may not be read, says nothing."""
     with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege), connection.transaction():
         return trust.read(connection, _all(place, owners).only(table), _compose(name, place), locked=[table])[0]
     return []
 
 
-def _all(place: Place, owners: Collection[str]) -> Tables:
-    """Give yoyo's tables; its schema belongs to others too, and nobody but their owners can change them."""
+def _all(place: YoyoTable, owners: Collection[str]) -> Tables:
+    """Return yoyo's tables; its schema belongs to others too, and nobody but their owners can change them."""
     return Tables(place.schema, (place.name, _LOG, _VERSION, _LOCK), tuple(owners))
 
 
 def _yoyo_runs(who: str) -> HistoryError:
-    hint = "wait for it; where it was killed: look whether its last migration is recorded, then `yoyo break-lock`"
+    hint = "wait for it; if it was killed, check whether its last migration is recorded, then run `yoyo break-lock`"
     return HistoryError(f"yoyo is running ({who}), or was killed and left its lock behind", hint=hint)
 
 
-def _take_yoyos_lock(connection: Connection, place: Place) -> None:
+def _take_yoyos_lock(connection: Connection, place: YoyoTable) -> None:
     """Keep yoyo out until we commit."""
     try:
         with connection.transaction():
@@ -217,7 +219,7 @@ def _take_yoyos_lock(connection: Connection, place: Place) -> None:
         raise _yoyo_runs("it has just begun") from None
 
 
-def _make(connection: Connection, place: Place, there: Collection[str]) -> None:
+def _make(connection: Connection, place: YoyoTable, there: Collection[str]) -> None:
     """Make those tables that are missing."""
     made = {place.name: ["create_migration"], **_MADE}
     for name in (name for table, names in made.items() if table not in there for name in names):
@@ -225,7 +227,7 @@ def _make(connection: Connection, place: Place, there: Collection[str]) -> None:
 
 
 @contextmanager
-def writing(connection: Connection, place: Place, owners: Collection[str]) -> Iterator[None]:
+def writing(connection: Connection, place: YoyoTable, owners: Collection[str]) -> Iterator[None]:
     """Make the tables where they are missing, and keep yoyo out while they are written.
 
     Raises HistoryError where yoyo is at work, the role may not write, or the tables are not to be trusted.
@@ -251,13 +253,13 @@ def writing(connection: Connection, place: Place, owners: Collection[str]) -> It
         raise HistoryError(message, hint=f"a DBA can help: {hint}") from None
 
 
-def _not_readable(connection: Connection, place: Place) -> HistoryError:
+def _not_readable(connection: Connection, place: YoyoTable) -> HistoryError:
     role, schema = _quoted(connection.info.user), _quoted(place.schema)
     hint = f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
     return HistoryError(f"role {connection.info.user} may not read {place}", hint=f"a DBA can help: {hint}")
 
 
-def rows(connection: Connection, place: Place, owners: Collection[str]) -> list[Row]:
+def rows(connection: Connection, place: YoyoTable, owners: Collection[str]) -> list[Row]:
     """Read what is recorded; a table that is still to be made has no rows.
 
     Raises HistoryError where the table is not to be trusted.
@@ -270,8 +272,8 @@ def rows(connection: Connection, place: Place, owners: Collection[str]) -> list[
 
 
 def undone(connection: Connection, ours: Tables) -> dict[str, datetime]:
-    """Give what the log of our own history says was rolled back or unmarked last: hash and time."""
-    return dict(trust.read(connection, ours, _compose("undone", Place(ours.schema, TABLE)), locked=[_LOG])[0])
+    """Return what the log of our own history says was rolled back or unmarked last: hash and time."""
+    return dict(trust.read(connection, ours, _compose("undone", YoyoTable(ours.schema, TABLE)), locked=[_LOG])[0])
 
 
 def execute(connection: Connection, commands: Iterable[Command]) -> None:
@@ -285,12 +287,12 @@ def _quoted(name: str) -> str:
     return sql.Identifier(name).as_string()
 
 
-def _compose(name: str, place: Place) -> sql.Composed:
+def _compose(name: str, place: YoyoTable) -> sql.Composed:
     # the file names yoyo's default, so that it is SQL as it stands
     text = queries.load("yoyo")[name].replace(TABLE, "{table}")
     return sql.SQL(text).format(schema=sql.Identifier(place.schema), table=sql.Identifier(place.name))
 
 
-def text(name: str, place: Place) -> str:
-    """Give one of our commands for a table of yoyo's."""
+def text(name: str, place: YoyoTable) -> str:
+    """Return one of our commands for a table of yoyo's."""
     return _compose(name, place).as_string()

@@ -65,7 +65,7 @@ def _flyway_change(name: str) -> re.Match[str] | None:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """Give a version as Flyway compares it: `1`, `01` and `1.0` are the same one."""
+    """Return a version as Flyway compares it: `1`, `01` and `1.0` are the same one."""
     numbers = [int(number) for number in re.split("[._]", text)]
     while numbers and not numbers[-1]:
         numbers.pop()
@@ -86,7 +86,7 @@ def _undo(name: str, names: Collection[str]) -> str | None:
 
 def _rename(change: str, names: Collection[str]) -> str:
     rollback = change.removesuffix(".sql") + ROLLBACK
-    return f"{rollback} is there too: remove one of them" if rollback in names else f"rename it to {rollback}"
+    return f"{rollback} exists too: remove one of them" if rollback in names else f"rename it to {rollback}"
 
 
 def foreign_sections(script: Script) -> list[Problem]:
@@ -109,7 +109,7 @@ def foreign_sections(script: Script) -> list[Problem]:
 
 
 def _tail(script: Script) -> str:
-    """Give the end of a large script, where an undo section would stand; it may begin within a line."""
+    """Return the end of a large script, where an undo section would stand; it may begin within a line."""
     with open_file(script.path) as file:
         file.seek(max(script.size - _TAIL, 0))
         return file.read(_TAIL).decode(errors="replace")

@@ -95,15 +95,15 @@ class Migrations:
     misnumbered: tuple[Problem, ...] = ()
 
     def left_out(self) -> list[Problem]:
-        """Give the warnings of what stands in the directory and takes no part."""
+        """Return the warnings of what stands in the directory and takes no part."""
         return [item for item in self.warnings if item not in self.misnumbered and item.message != NO_ROLLBACK]
 
     def get(self, migration_id: str) -> Migration | None:
-        """Give the migration of an id, or None."""
+        """Return the migration of an id, or None."""
         return self.by_id.get(migration_id)
 
     def named(self, migration_id: str) -> Migration:
-        """Give the migration of an id; raises UsageError that offers near ids where there is none.
+        """Return the migration of an id; raises UsageError that offers near ids where there is none.
 
         Only one is offered where the name of one of its files was given.
         """

@@ -6,23 +6,18 @@ file has `-- depends:`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Place, Problem
 from sqlmigrate.migrations.model import near
-from sqlmigrate.sql.position import place_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sqlmigrate.migrations.model import Migration
-    from sqlmigrate.sql.script import Script
 
 _UNKNOWN_SHOWN = 20  # names of a script that are shown where they do not exist
-_DEPENDS = re.compile(r"^[ \t]*--[ \t]*depends[ \t]*:(.*)$", re.MULTILINE)
-_WORD = re.compile(r"\S+")
 
 
 def in_order(migrations: Iterable[Migration]) -> list[Migration]:
@@ -59,7 +54,7 @@ def dependency_problems(migration: Migration, found: Mapping[str, Migration], re
     for name in unknown[:_UNKNOWN_SHOWN]:
         likely = near(name, found, n=1)
         hint = f"did you mean {likely[0]}?" if likely else None
-        place = _directive_place(migration.script, name)
+        place = migration.script.directive_place("depends", name)
         problems.append(Problem(f"depends on {name}, which does not exist in this directory", place, hint))
     if (left := len(unknown) - _UNKNOWN_SHOWN) > 0:
         message = f"depends on {left} more that do not exist in this directory"
@@ -74,13 +69,13 @@ def without_wrong_dependencies(found: Mapping[str, Migration], refused: set[str]
         if problem := next(iter(dependency_problems(item, found, refused)), None):
             kept[item.migration_id] = _refused(item, problem)
         elif item.migration_id in needed(item, found):
-            place = _directive_place(item.script, item.depends[0])
+            place = item.script.directive_place("depends", item.depends[0])
             kept[item.migration_id] = _refused(item, Problem("depends on itself, in the end", place))
     return kept
 
 
 def needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:
-    """Give the ids that must be applied before a migration."""
+    """Return the ids that must be applied before a migration."""
     found: set[str] = set()
     waiting = [*migration.depends]
     while waiting:
@@ -92,15 +87,6 @@ def needed(migration: Migration, known: Mapping[str, Migration]) -> set[str]:
 
 
 def _refused(migration: Migration, problem: Problem) -> Migration:
-    """Give a migration whose script cannot run; the first reason counts."""
+    """Return a migration whose script cannot run; the first reason counts."""
     script = migration.script
     return migration if script.refused else replace(migration, script=replace(script, refused=problem))
-
-
-def _directive_place(script: Script, name: str) -> Place:
-    """Give the place of a name in a script's `-- depends:`."""
-    for line in _DEPENDS.finditer(script.text or ""):
-        for word in _WORD.finditer(line[0], line.start(1) - line.start()):
-            if word[0] == name:
-                return place_at(script.path, script.text or "", line.start() + word.start())
-    return Place(script.path)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import MigrationsError, Place, Problem
-from sqlmigrate.sql.scan import leading_words
-from sqlmigrate.sql.statement.parse import Kind, classify
+from sqlmigrate.errors import MigrationsError, Problem
+from sqlmigrate.sql.statement.effect import Kind, begins, chains, classify, refused_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlmigrate.migrations.model import ScriptRun
     from sqlmigrate.sql.scan import Piece
-
-_CONCURRENTLY = re.compile(r"\bconcurrently\b", re.IGNORECASE)
-_CHAIN_WORDS = 5  # ROLLBACK TRANSACTION AND NO CHAIN
 
 
 def preflight(run: ScriptRun) -> list[Problem]:
@@ -35,42 +30,28 @@ def _problems(run: ScriptRun, pieces: Iterable[Piece]) -> list[Problem]:
     problems = []
     if script.directives.isolation and not transactional:
         message = "isolation= is for a script in a transaction, and this one runs outside"
-        problems.append(Problem(message, Place(script.path), "say it with the script's own BEGIN ISOLATION LEVEL"))
+        place = script.directive_place("isolation")
+        problems.append(Problem(message, place, "use the script's own BEGIN ISOLATION LEVEL"))
     begun: Piece | None = None
     for piece in pieces:
         kind = classify(piece.text)
         if kind is Kind.TRANSACTION_CONTROL:
-            begun = (begun or piece) if leading_words(piece.text, 1)[:1] in (["begin"], ["start"]) else None
+            begun = (begun or piece) if begins(piece) else None
         if piece.problem is not None:
             place = script.place(piece, (piece.problem_offset or piece.offset) - piece.offset)
             problems.append(Problem(piece.problem, place, hint=_psql_hint(piece.problem)))
-        elif not transactional and kind is Kind.TRANSACTION_CONTROL and _chains(piece.text):
+        elif not transactional and kind is Kind.TRANSACTION_CONTROL and chains(piece.text):
             hint = "write COMMIT and BEGIN as two statements"
-            problems.append(Problem("AND CHAIN: a script could not be resumed behind it", script.place(piece), hint))
+            problems.append(Problem("AND CHAIN: a script could not be resumed after it", script.place(piece), hint))
         elif advice := refused.get(kind):
             message, hint = advice
             if kind is Kind.NOT_IN_TRANSACTION and run.operation == "rollback":
                 hint = "write `-- transactional: false` in the first lines of this rollback script"
-            problems.append(Problem(f"{_name(piece.text, kind)}: {message}", script.place(piece), hint=hint))
+            problems.append(Problem(f"{refused_as(piece.text, kind)}: {message}", script.place(piece), hint=hint))
     if begun and not transactional:
         message = "the script ends inside a transaction that it began"
         problems.append(Problem(message, script.place(begun), hint="add the COMMIT"))
     return problems
-
-
-def _name(statement: str, kind: Kind) -> str:
-    """Name a statement by what it is refused for: CREATE INDEX alone could run in a transaction."""
-    if kind is Kind.COPY_OUT:
-        return "COPY TO STDOUT"
-    first, *rest = leading_words(statement, 2)
-    if kind is Kind.NOT_IN_TRANSACTION and _CONCURRENTLY.search(statement):
-        if first == "reindex":
-            return "REINDEX CONCURRENTLY"
-        if (first, *rest) == ("alter", "table"):
-            return "ALTER TABLE ... DETACH PARTITION ... CONCURRENTLY"
-        if first in {"create", "drop"} and rest[:1] in (["index"], ["unique"]):
-            return f"{first.upper()} INDEX CONCURRENTLY"
-    return " ".join(statement.split()[:2]).rstrip(";")
 
 
 def require_runnable(runs: Iterable[ScriptRun]) -> None:
@@ -79,14 +60,10 @@ def require_runnable(runs: Iterable[ScriptRun]) -> None:
         raise MigrationsError("nothing was run, since these scripts cannot run safely", problems)
 
 
-def _chains(statement: str) -> bool:
-    return "and chain" in " ".join(leading_words(statement, _CHAIN_WORDS))
-
-
 def _psql_hint(problem: str) -> str | None:
     if "psql command" not in problem:
         return None
-    return "scripts are plain SQL; only pg_dump's \\restrict lines are passed over"
+    return "scripts are plain SQL; only pg_dump's \\restrict lines are skipped"
 
 
 _PREPARED = ("a prepared transaction outlives its script", "run it by hand")
@@ -94,7 +71,10 @@ _COPY_OUT = ("a migration has nowhere to send the rows", "remove it, or write to
 _IN_TRANSACTION = {
     Kind.TRANSACTION_CONTROL: (
         "a script must not end or begin the transaction that protects it",
-        "remove it, since every script runs in a transaction; one that must not says `-- transactional: false` on top",
+        (
+            "remove it, since every script runs in a transaction; one that must not run in one says `-- "
+            "transactional: false` at the top"
+        ),
     ),
     Kind.NOT_IN_TRANSACTION: (
         "cannot run inside a transaction",

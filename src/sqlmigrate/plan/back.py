@@ -35,7 +35,7 @@ def plan_rollback(request: RollbackRequest, history: History) -> Plan:
         raise MigrationsError(request.outcome, problems)
     if request.again:
         plan_apply(_again(request), _without(history, chosen))
-    half_way = frozenset(item.migration_id for item in chosen if history.stopped(item.migration_id))
+    half_way = frozenset(item.migration_id for item in chosen if history.half_way_of(item.migration_id))
     return Plan("rollback", tuple(chosen), tuple(notes), half_way=half_way)
 
 
@@ -52,9 +52,7 @@ def _require_not_marked(history: History) -> None:
     if history.applied and history.applied[-1].marked and not history.half_way:
         name = history.applied[-1].migration_id
         hint = f"to run both its scripts all the same: `sqlmigrate rollback --include-marked {name}`, then `apply`"
-        raise HistoryError(
-            f"{name} was marked as applied, not applied by sqlmigrate, so it is not done again", hint=hint
-        )
+        raise HistoryError(f"{name} was marked as applied, not applied by sqlmigrate, so it is not redone", hint=hint)
 
 
 def _again(request: RollbackRequest) -> ApplyRequest:
@@ -63,7 +61,7 @@ def _again(request: RollbackRequest) -> ApplyRequest:
 
 
 def _without(history: History, gone: Iterable[Migration]) -> History:
-    """Give the history as it will be when these are rolled back."""
+    """Return the history as it will be when these are rolled back."""
     ids = {item.migration_id for item in gone}
     return replace(
         history,
@@ -73,7 +71,7 @@ def _without(history: History, gone: Iterable[Migration]) -> History:
 
 
 def _rows(request: RollbackRequest, history: History) -> tuple[list[Applied], list[str]]:
-    """Give what is to be rolled back, above the floor, and what has to be said about that."""
+    """Return what is to be rolled back, above the floor, and what has to be said about that."""
     if request.again:
         _require_not_marked(history)
     if request.resume_at is not None and not any(item.operation == "rollback" for item in history.half_way):
@@ -98,7 +96,7 @@ def _wanted(request: RollbackRequest, history: History) -> list[Applied]:
     if request.everything:
         return newest_first
     if (to := request.to) is not None:
-        _require_applied(history, to, "it cannot be a point to go back to")
+        _require_applied(history, to, "you cannot roll back to it")
         ids = [row.migration_id for row in newest_first]
         return newest_first[: ids.index(to)]
     return newest_first[: 1 if request.steps is None else request.steps]
@@ -121,7 +119,7 @@ def _above_floor(wanted: Sequence[Applied], allowed: set[str]) -> tuple[list[App
 def _rollbacks(
     request: RollbackRequest, rows: Sequence[Applied], history: History
 ) -> tuple[list[Migration], list[Problem]]:
-    """Give each migration with the rollback script that is to run, and why some have none."""
+    """Return each migration with the rollback script that is to run, and why some have none."""
     chosen: list[Migration] = []
     problems: list[Problem] = []
     for row in rows:
@@ -156,7 +154,7 @@ def _rollback_problem(row: Applied, migrations: Migrations) -> Problem | None:
 
 
 def _as_recorded(row: Applied, migrations: Migrations, texts: Texts) -> Migration | None:
-    """Give a migration with its rollback script as the history has it; None where that was too large to be recorded."""
+    """Return a migration with its rollback script as the history has it; None where it was too large to record."""
     if texts.rollback is None:
         return None
     path = migrations.directory / f"{row.migration_id}.sql"

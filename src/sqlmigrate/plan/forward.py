@@ -43,7 +43,7 @@ def plan_apply(request: ApplyRequest, history: History) -> Plan:
 
 
 def _chosen(request: ApplyRequest, pending: Sequence[Migration]) -> list[Migration]:
-    """Give those of the pending migrations that are asked for."""
+    """Return those of the pending migrations that are asked for."""
     chosen = list(pending)
     if (to := request.to) is not None:
         request.migrations.named(to)
@@ -66,11 +66,11 @@ def _require_resumable(states: Iterable[Status]) -> None:
         if item.migration is None:
             raise HistoryError(f"{name} stopped half way, and its script is missing", hint="restore the file")
         if item.migration.forward().transactional:
-            hint = "put the `-- transactional: false` back that it was begun with"
+            hint = "put back the `-- transactional: false` that it started with"
             raise HistoryError(f"{name} stopped half way outside a transaction and cannot go on inside one", hint=hint)
 
 
 def _before(migrations: Migrations, pending: Sequence[Migration], to: str) -> list[Migration]:
-    """Give what is pending before an id that is applied already."""
+    """Return what is pending before an id that is applied already."""
     order = [item.migration_id for item in migrations.ordered]
     return [item for item in pending if order.index(item.migration_id) < order.index(to)]

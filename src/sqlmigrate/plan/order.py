@@ -30,7 +30,7 @@ def out_of_order(migrations: Migrations, history: History, pending: Iterable[Mig
 def late(
     migrations: Migrations, history: History, pending: Iterable[Migration]
 ) -> Iterator[tuple[Migration, list[str]]]:
-    """Give the pending migrations that stand before applied ones, each with these in the order of the files."""
+    """Yield the pending migrations that stand before applied ones, each with these in the order of the files."""
     names = [item.migration_id for item in migrations.ordered]
     place = {name: at for at, name in enumerate(names)}
     applied = sorted(place[row.migration_id] for row in history.applied if row.migration_id in place)

@@ -26,7 +26,7 @@ def status(migrations: Migrations, history: History) -> list[Status]:
             item.migration_id,
             State.HALF_WAY,
             migrations.get(item.migration_id),
-            stopped=history.stopped(item.migration_id),
+            stopped=history.half_way_of(item.migration_id),
         )
         for item in begun
     ]
@@ -59,7 +59,7 @@ def needs_attention(item: Status) -> bool:
 
 
 def _applied_status(row: Applied, migration: Migration | None, history: History) -> Status:
-    stopped = history.stopped(row.migration_id)
+    stopped = history.half_way_of(row.migration_id)
     state = State.HALF_WAY if stopped else State.MARKED if row.marked else State.APPLIED
     if migration is None:
         return Status(row.migration_id, state, None, row, stopped=stopped)

@@ -38,13 +38,13 @@ WITH RECURSIVE login (oid) AS (
 )
 SELECT NULL::pg_catalog.name AS name, 'schema owner' AS doubt, pg_catalog.pg_get_userbyid(nspowner) AS role
 FROM space
-WHERE {alone}
+WHERE {own_schema}
   AND nspowner NOT IN (SELECT oid FROM trusted)
 UNION ALL
 SELECT NULL::pg_catalog.name, 'schema create',
        CASE WHEN granted.grantee <> 0::pg_catalog.oid THEN pg_catalog.pg_get_userbyid(granted.grantee) END
 FROM space, pg_catalog.aclexplode(nspacl) AS granted
-WHERE {alone}
+WHERE {own_schema}
   AND granted.privilege_type = 'CREATE'
   AND granted.grantee NOT IN (SELECT oid FROM trusted)
 UNION ALL

@@ -6,20 +6,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.stepwise.words import open_block
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error
 from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.statement.effect import open_block
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
-    from sqlmigrate.review.hazards import Found, Rule
+    from sqlmigrate.review.hazards import Occurrence, Rule
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 _TRIED_MAX = 40  # of one script; each is tried on a copy of its own, which takes about 0.1 s
-_UNTRIED = "the SQL for it was not tried here, since this script has too many hazards: write it by hand"
+_UNTRIED = "this script has too many hazards to try SQL for this one: write it by hand"
 
 
 @dataclass(slots=True)
@@ -36,8 +36,8 @@ class Advice:
     info: ServerInfo
     _known: dict[tuple[int, bool, str], str | None] = field(default_factory=dict)
 
-    def judged(self, rule: Rule, found: Found) -> Found:
-        """Give what was found as it is where its SQL runs, else without the SQL and with a word on why."""
+    def judged(self, rule: Rule, found: Occurrence) -> Occurrence:
+        """Return what was found as it is where its SQL runs, else without the SQL and with a word on why."""
         if found.rewrite is None:
             return found
         key = (found.statement, found.behind, found.rewrite)
@@ -56,14 +56,14 @@ class Advice:
         if not any(advice.pieces()):  # a directive, say
             return None
         if script.text is None:
-            return "the SQL for it has to be written by hand, since the script is too large to try it"
+            return "write the SQL by hand: the script is too large to try it here"
         advice = replace(advice, directives=replace(script.directives, transactional=False, isolation=None))
         try:
             with self.shadow.clone(self.base) as copy, connections.session(copy.conninfo) as connection:
                 self._bring_to(connection, number, behind=behind)
                 self._run(connection, replace(self.script_run, script=advice, transactional=False))
         except Error as error:
-            return f"the SQL for it has to be written by hand: of the usual one, PostgreSQL says: {error.message}"
+            return f"write the SQL by hand: PostgreSQL refuses the usual one: {error.message}"
         return None
 
     def _bring_to(self, connection: Connection, number: int, *, behind: bool) -> None:

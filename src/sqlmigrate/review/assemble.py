@@ -9,8 +9,8 @@ from sqlmigrate.review import model, statistics
 from sqlmigrate.review.hazards import sorted_out
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES, Taken, holds, longest
 from sqlmigrate.review.squawk import answered
-from sqlmigrate.review.trace.observe import names
-from sqlmigrate.sql.statement.command import command
+from sqlmigrate.review.trace.readings import names
+from sqlmigrate.sql.statement.command import command_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,19 +37,19 @@ def direction(
     steps = [Taken(one.statement.number, one.taken, one.held) for one in trace.statements]
     held = holds(steps)
     return model.Direction(
-        _operation(trace.script_run),
-        str(script.path),
-        script.sha256,
-        script.checksum,
-        trace.script_run.transactional,
-        _whole(script),
-        tuple(_statements(trace, hazards, suppressed, by_statement)),
-        held,
-        sum(1 for one in trace.statements if any(lock.level >= STOPS_CHANGES for lock in one.taken)),
-        longest(held),
-        _words(trace.error) if trace.error else None,
-        tuple(by_statement.get(None, ())),
-        (*trace.notes, *idle),
+        operation=_operation(trace.script_run),
+        path=str(script.path),
+        sha256=script.sha256,
+        checksum=script.checksum,
+        transactional=trace.script_run.transactional,
+        text=_whole(script),
+        statements=tuple(_statements(trace, hazards, suppressed, by_statement)),
+        holds=held,
+        waits=sum(1 for one in trace.statements if any(lock.level >= STOPS_CHANGES for lock in one.taken)),
+        longest=longest(held),
+        error=_words(trace.error) if trace.error else None,
+        findings=tuple(by_statement.get(None, ())),
+        notes=(*trace.notes, *idle),
     )
 
 
@@ -57,13 +57,13 @@ def not_run(script_run: ScriptRun, error: str) -> Direction:
     """Describe a script that was not run, and why."""
     script = script_run.script
     return model.Direction(
-        _operation(script_run),
-        str(script.path),
-        script.sha256,
-        script.checksum,
-        script_run.transactional,
-        _whole(script),
-        tuple(_bare(statement) for statement in script.readable_statements()),
+        operation=_operation(script_run),
+        path=str(script.path),
+        sha256=script.sha256,
+        checksum=script.checksum,
+        transactional=script_run.transactional,
+        text=_whole(script),
+        statements=tuple(_bare(statement) for statement in script.readable_statements()),
         error=error,
     )
 
@@ -77,7 +77,7 @@ def _statements(
     hazards: Iterable[Hazard],
     suppressed: Iterable[Suppressed],
     findings: Mapping[int | None, Sequence[Finding]],
-) -> Iterable[model.Statement]:
+) -> Iterable[model.ReviewedStatement]:
     traced = {one.statement.number: one for one in trace.statements}
     found, allowed = list(hazards), list(suppressed)
     for statement in trace.script_run.script.statements():
@@ -97,27 +97,27 @@ def _statement(
     hazards: tuple[Hazard, ...],
     suppressed: tuple[Suppressed, ...],
     findings: tuple[Finding, ...],
-) -> model.Statement:
+) -> model.ReviewedStatement:
     if one is None:
         return _bare(statement, hazards, suppressed, findings)
-    return model.Statement(
-        statement.number,
-        statement.line,
-        _last_line(statement),
-        _shown(statement),
-        one.command,
-        one.own,
-        one.taken,
-        sum(1 for lock in one.held if lock.level >= STOPS_WRITES),
-        names(one.rewrites),
-        names(one.scans),
-        one.touched.made,
-        one.touched.changed,
-        one.touched.dropped,
-        hazards,
-        suppressed,
-        findings,
-        one.notes,
+    return model.ReviewedStatement(
+        number=statement.number,
+        line=statement.line,
+        last_line=_last_line(statement),
+        text=_shown(statement),
+        kind=one.command,
+        own=one.own,
+        taken=one.taken,
+        held_before=sum(1 for lock in one.held if lock.level >= STOPS_WRITES),
+        rewrites=names(one.rewrites),
+        scans=names(one.scans),
+        made=one.changes.made,
+        changed=one.changes.changed,
+        dropped=one.changes.dropped,
+        hazards=hazards,
+        suppressed=suppressed,
+        findings=findings,
+        notes=one.notes,
     )
 
 
@@ -126,14 +126,14 @@ def _bare(
     hazards: tuple[Hazard, ...] = (),
     suppressed: tuple[Suppressed, ...] = (),
     findings: tuple[Finding, ...] = (),
-) -> model.Statement:
+) -> model.ReviewedStatement:
     """Describe a statement that did not run."""
-    return model.Statement(
-        statement.number,
-        statement.line,
-        _last_line(statement),
-        _shown(statement),
-        command(statement.text),
+    return model.ReviewedStatement(
+        number=statement.number,
+        line=statement.line,
+        last_line=_last_line(statement),
+        text=_shown(statement),
+        kind=command_of(statement.text),
         hazards=hazards,
         suppressed=suppressed,
         findings=findings,
@@ -142,12 +142,12 @@ def _bare(
 
 
 def _whole(script: Script) -> str | None:
-    """Give a script's text unless it is too long for a report."""
+    """Return a script's text unless it is too long for a report."""
     return script.text if script.text is not None and len(script.text) <= _WHOLE_MAX else None
 
 
 def _shown(statement: Statement) -> str:
-    """Give a statement's text as far as anybody reads it."""
+    """Return a statement's text as far as anybody reads it."""
     left = len(statement.text) - _STATEMENT_MAX
     return statement.text if left <= 0 else f"{statement.text[:_STATEMENT_MAX]}\n-- and {left} characters more"
 
@@ -174,9 +174,9 @@ def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: mo
     return "warning" if mild or "warning" in severities or back & {"danger", "warning"} else "fine"
 
 
-def stopped(item: Migration, reason: str, *, bug: str | None = None) -> model.Migration:
+def failed(item: Migration, reason: str, *, bug: str | None = None) -> model.Migration:
     """Describe a migration whose review ended before it was made, by a mistake of ours where `bug` says so."""
-    error = f"{reason}; nothing is known of this migration, the others were reviewed"
+    error = f"{reason}; nothing is known about this migration, the others were reviewed"
     up = not_run(item.forward(), error)
     proof = model.Proof("unknown", ("it was not tried",))
     return model.Migration(item.migration_id, up, None, proof, depends=item.depends, verdict="fails", bug=bug)
@@ -194,10 +194,10 @@ def headline(migrations: Sequence[model.Migration]) -> str:
     if dangers:
         first = dangers[0]
         more = f", and {len(dangers) - 1} more" if len(dangers) > 1 else ""
-        return f"dangerous in use: {first.seen}{more}"
+        return f"dangerous for an application in use: {first.seen}{more}"
     strong = _strongest(migrations)
     if any(item.verdict == "warning" for item in migrations):
-        return f"to be planned: {strong}" if strong else "there are warnings to read"
+        return f"choose the moment: {strong}" if strong else "there are warnings to read"
     return strong or "nothing was found that would stop reads or writes"
 
 

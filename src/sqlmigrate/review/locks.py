@@ -61,7 +61,7 @@ def blocks(kind: str, level: int) -> str:
 def make_lock(kind: str, name: str, mode: str, source: Source = "seen") -> Lock:
     """Make a lock from its mode, as LOCK TABLE writes it."""
     level = LEVELS[mode]
-    return Lock(kind, name, mode, level, blocks(kind, level), source)
+    return Lock(kind=kind, name=name, mode=mode, level=level, blocks=blocks(kind, level), source=source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Taken:
 
 
 def holds(steps: Sequence[Taken]) -> tuple[Hold, ...]:
-    """Give what is held from when to when; a lock that grows is one hold for each mode."""
+    """Return what is held from when to when; a lock that grows is one hold for each mode."""
     found = []
     for at, step in enumerate(steps):
         for lock in step.taken:
@@ -93,6 +93,6 @@ def _on(lock: Lock, others: Iterable[Lock]) -> bool:
 
 
 def longest(found: Iterable[Hold]) -> Hold | None:
-    """Give the hold that stops reads, or else writes, for the most statements."""
+    """Return the hold that stops reads, or else writes, for the most statements."""
     strong = [hold for hold in found if hold.lock.level >= STOPS_WRITES and hold.lock.kind not in ("type", "schema")]
     return max(strong, key=lambda hold: (hold.lock.level == STOPS_READS, hold.statements), default=None)

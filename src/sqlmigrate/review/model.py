@@ -107,7 +107,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ReviewedStatement:
     """One statement of a script, as it ran on the shadow.
 
     - `line` and `last_line` count from 1; `kind` is what PostgreSQL calls the command, such as ALTER TABLE.
@@ -155,7 +155,7 @@ class Direction:
     checksum: str
     transactional: bool
     text: str | None
-    statements: tuple[Statement, ...]
+    statements: tuple[ReviewedStatement, ...]
     holds: tuple[Hold, ...] = ()
     waits: int = 0
     longest: Hold | None = None
@@ -316,11 +316,11 @@ class Report:
     isolation: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain data for `json.dumps`: as `docs/review.schema.json` describes it."""
+        """Return plain data for `json.dumps`: as `docs/review.schema.json` describes it."""
         return {"version": VERSION, "command": "review", **asdict(self)}
 
 
 def worst(verdicts: tuple[Verdict, ...]) -> Verdict:
-    """Give the worst of some verdicts; nothing is fine."""
+    """Return the worst of some verdicts; nothing is fine."""
     order: tuple[Verdict, ...] = ("fails", "danger", "warning", "fine")
     return min(verdicts, key=order.index, default="fine")

@@ -106,11 +106,18 @@ def _finding(item: dict[str, Any], script: Script) -> Finding:
     line = int(item["line"])
     before = lines[line].encode()[: int(item["column"])] if line < len(lines) else b""
     column = len(before.decode(errors="ignore")) + 1
-    return Finding(item["rule_name"], item["level"], item["message"], line + 1, column, help=item.get("help"))
+    return Finding(
+        rule=item["rule_name"],
+        level=item["level"],
+        message=item["message"],
+        line=line + 1,
+        column=column,
+        help=item.get("help"),
+    )
 
 
 def answered(findings: Sequence[Finding], trace: Trace) -> dict[int | None, list[Finding]]:
-    """Give the findings by the statement that they are in, each with what the trace says to it."""
+    """Return the findings by the statement that they are in, each with what the trace says to it."""
     statements = list(trace.script_run.script.statements())
     traced = {one.statement.number: one for one in trace.statements}
     found: dict[int | None, list[Finding]] = {}
@@ -125,7 +132,7 @@ def answered(findings: Sequence[Finding], trace: Trace) -> dict[int | None, list
 
 
 def _statement_at(statements: Sequence[Statement], finding: Finding) -> Statement | None:
-    """Give the statement that a place lies in, or the next one of the same line."""
+    """Return the statement that a place lies in, or the next one of the same line."""
     at = (finding.line, finding.column)
     for statement in statements:
         end = line_column(statement.text, len(statement.text))
@@ -139,17 +146,17 @@ def _with_answer(finding: Finding, one: Traced | None) -> Finding:
     asked = _QUESTIONS.get(finding.rule)
     if one is None or asked is None:
         return finding
-    if not one.locks and not one.touched.dropped:
-        return replace(finding, answer="refuted", why="it touches only what this script makes itself")
+    if not one.locks and not one.changes.dropped:
+        return replace(finding, answer="refuted", why="it touches only what this script creates itself")
     yes, why = asked(one)
     return replace(finding, answer="confirmed" if yes else "refuted", why=why)
 
 
 def _rewrites(one: Traced) -> Answer:
     if one.rewrites:
-        return True, f"written anew: {', '.join(item.name for item in one.rewrites)}"
+        return True, f"rewritten: {', '.join(item.name for item in one.rewrites)}"
     scans = f", though {one.scans[0].name} is read from end to end" if one.scans else ", and none is read"
-    return False, f"no table is written anew{scans}"
+    return False, f"no table is rewritten{scans}"
 
 
 def _scans(one: Traced) -> Answer:
@@ -173,13 +180,13 @@ def _stops_reads(one: Traced) -> Answer:
 
 
 def _drops(one: Traced) -> Answer:
-    if one.touched.dropped:
-        return True, f"dropped: {', '.join(one.touched.dropped)}"
+    if one.changes.dropped:
+        return True, f"dropped: {', '.join(one.changes.dropped)}"
     return False, "nothing is dropped"
 
 
 def _renames(one: Traced) -> Answer:
-    renamed = [text for text in one.touched.changed if " (now " in text]
+    renamed = [text for text in one.changes.changed if " (now " in text]
     return (True, f"renamed: {', '.join(renamed)}") if renamed else (False, "nothing is renamed")
 
 

@@ -47,14 +47,14 @@ def read_statistics(connection: Connection, *, name: str, history_schema: str) -
         rows = cursor.execute(asked["sizes"], {"leave_out": history_schema}).fetchall()
     seconds = max((found["read_at"] - found["since"]).total_seconds(), 1.0)
     return Target(
-        name,
-        found["version"],
-        "the target",
-        found["read_at"].isoformat(timespec="seconds"),
-        found["since"].isoformat(timespec="seconds"),
-        found["seconds"],
-        found["who"],
-        tuple(_size(row, seconds) for row in rows),
+        name=name,
+        version=found["version"],
+        source="the target",
+        read_at=found["read_at"].isoformat(timespec="seconds"),
+        since=found["since"].isoformat(timespec="seconds"),
+        oldest_transaction=found["seconds"],
+        oldest_transaction_of=found["who"],
+        tables=tuple(_size(row, seconds) for row in rows),
     )
 
 
@@ -94,8 +94,8 @@ def from_file(path: Path) -> Figures:
 
 
 def _unreadable(path: Path, reason: str) -> Error:
-    hint = "write it anew with `sqlmigrate stats --output FILE`"
-    return Error(f"is not what `sqlmigrate stats` writes: {reason}", place=Place(path), hint=hint)
+    hint = "write it again with `sqlmigrate stats --output FILE`"
+    return Error(f"is not a file of `sqlmigrate stats`: {reason}", place=Place(path), hint=hint)
 
 
 def raised(hazards: Iterable[Hazard], target: Target | None) -> list[Hazard]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
 from sqlmigrate import queries
 from sqlmigrate.roundtrip.zones import TIMESTAMP, TIMESTAMPTZ, there_and_back
-from sqlmigrate.sql.scan import leading_words
-from sqlmigrate.sql.statement.bodies import done
-from sqlmigrate.sql.statement.parse import parse_tree
+from sqlmigrate.sql.statement.rows import emptied, may_empty_more, overwritten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,12 +18,6 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
     from sqlmigrate.migrations import Migration
     from sqlmigrate.roundtrip.contents import Contents
-
-
-_ALTER, _USING = re.compile(r"\balter\b", re.IGNORECASE), re.compile(r"\busing\b", re.IGNORECASE)
-_TRUNCATE = re.compile(r"\btruncate\b", re.IGNORECASE)
-# CASCADE, or the beginning of a text that a DO block puts together while it runs.
-_NOT_ALL_NAMED = re.compile(r"['$]\s*truncate\b|\btruncate\b[^;]*\bcascade\b", re.IGNORECASE)
 
 
 OBJECT = "large object"
@@ -113,20 +103,20 @@ def find_lost(
             continue
         if old.kind == OBJECT:  # whoever makes one may choose its oid
             if name not in between and name not in shown:
-                yield f"{OBJECT} {name} is dropped and made anew"
+                yield f"{OBJECT} {name} is dropped and recreated"
             continue
         if new.oid != old.oid:
             # the sequence of a column that is made anew comes with it
             if name not in shown and (old.column is None or old.column == new.column):
-                anew = f"{old.kind} {name} is dropped and made anew"
-                yield f"{old.kind} {name} is another one than before" if old.oid in now else anew
+                anew = f"{old.kind} {name} is dropped and recreated"
+                yield f"{old.kind} {name} is not the same one as before" if old.oid in now else anew
             continue
         if name in truncated and name not in shown:
             yield f"table {name} is emptied"
         seen = [holder for holder in (old, then.get(old.oid)) if holder is not None]
         lost = dict(_columns(connection, migration, seen, new))
         if new.storage != old.storage:
-            lost = dict.fromkeys(_own(seen, overwritten), "is given values that are not made of its own") | lost
+            lost = dict.fromkeys(_own(seen, overwritten), "is given values that are not computed from its own") | lost
         for column, words in lost.items():
             if not (name in shown and _has_values(connection, old.names, column)):
                 yield f"column {name}.{column} {words}"
@@ -161,12 +151,12 @@ def _columns(
             continue
         called, between = then.get(column.number, (name, column))
         if columns[name].number != column.number:
-            yield name, "is another one than before" if column.number in left else "is dropped and made anew"
+            yield name, "is not the same one as before" if column.number in left else "is dropped and recreated"
         elif not _holds(connection, column, between) and not (
             _is_of_time(column, between)
             and there_and_back(connection, migration, [holder.names for holder in seen], (name, called))
         ):
-            yield name, "has another type in between that does not hold all values"
+            yield name, "has a type in between that cannot hold all values"
 
 
 def _by_number(holder: Holder) -> dict[int, tuple[str, Column]]:
@@ -205,14 +195,8 @@ def _truncated(
     Where the statement does not name all of them, these are all tables that have another file.
     """
     texts = [statement.text for script in migration.scripts() for statement in script.statements()]
-    texts = [text for text in texts if leading_words(text, 1) in (["do"], ["truncate"])]
-    named = {
-        table
-        for statement in texts
-        for text in chain([statement], done(statement, _TRUNCATE))
-        for table in _named_by_truncate(text)
-    }
-    whole = any(_NOT_ALL_NAMED.search(text) for text in texts)
+    named = {(table.schema or None, table.name) for text in texts for table in emptied(text)}
+    whole = any(map(may_empty_more, texts))
     if not named and not whole:
         return set()
     return {
@@ -234,34 +218,5 @@ def _overwritten(migration: Migration) -> Iterator[tuple[str | None, str, str]]:
     """Give the schema, table and name of columns whose values are not made of their own by TYPE ... USING."""
     for script in migration.scripts():
         for statement in script.statements():
-            for text in chain([statement.text], done(statement.text, _ALTER)):
-                if leading_words(text, 2) == ["alter", "table"] and _USING.search(text):
-                    yield from _overwritten_by(text)
-
-
-def _overwritten_by(statement: str) -> Iterator[tuple[str | None, str, str]]:
-    tree = parse_tree(statement)
-    if tree is None:
-        return
-    node = tree.stmts[0].stmt.alter_table_stmt
-    for item in node.cmds:
-        command = item.alter_table_cmd
-        new = getattr(command, "def").column_def
-        if command.name and new.HasField("raw_default") and command.name not in _columns_of(new.raw_default):
-            yield node.relation.schemaname or None, node.relation.relname, command.name
-
-
-def _columns_of(node: Any) -> Iterator[str]:
-    """Give the names that stand for columns in an expression."""
-    if node.DESCRIPTOR.name == "ColumnRef":
-        yield from (field.string.sval for field in node.fields)
-    for field, value in node.ListFields():
-        if field.message_type is not None:
-            for item in (value,) if hasattr(value, "DESCRIPTOR") else value:
-                yield from _columns_of(item)
-
-
-def _named_by_truncate(statement: str) -> Iterator[tuple[str | None, str]]:
-    if leading_words(statement, 1) == ["truncate"] and (tree := parse_tree(statement)) is not None:
-        for item in tree.stmts[0].stmt.truncate_stmt.relations:
-            yield item.range_var.schemaname or None, item.range_var.relname
+            for table, column in overwritten(statement.text):
+                yield table.schema or None, table.name, column

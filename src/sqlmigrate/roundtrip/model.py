@@ -55,8 +55,8 @@ class Failure:
 
 _LACKING = "42501"  # insufficient_privilege
 ORDINARY = (
-    "scripts run as an ordinary role that owns the database, as they should in production; what needs more belongs "
-    "into bootstrap/, and --shadow-superuser runs all of them as superuser"
+    "scripts run as an ordinary role that owns the database, as they should in production; put what needs more into "
+    "bootstrap/, or run all scripts as superuser with --shadow-superuser"
 )
 """What to say where a script lacked a right on a private server."""
 
@@ -76,7 +76,7 @@ class LeftOut:
     error: Error | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        """Give the id, and the reason behind it."""
+        """Return the id, and the reason behind it."""
         return f"{self.migration_id}: {self.error}" if self.error else self.migration_id
 
 

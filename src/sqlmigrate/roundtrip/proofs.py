@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _TRY = "`sqlmigrate roundtrip --write` tries the pairs and records the proofs"
-_MEND = "mend the rollback script, or apply without --require-proof"
+_MEND = "fix the rollback script, or apply without --require-proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Proof:
 
 
 def path_of(migrations: Migrations, migration_id: str) -> Path:
-    """Give where the proof of a migration is recorded."""
+    """Return where the proof of a migration is recorded."""
     return migrations.directory / PROOFS / f"{migration_id}.json"
 
 
@@ -85,7 +85,7 @@ def is_proof(trip: RoundTrip) -> bool:
 
 
 def _as_json(proof: Proof) -> dict[str, Any]:
-    """Give what a file holds; where no setting is worth a word, none is there."""
+    """Return what a file holds; where no setting is worth a word, none is there."""
     found = {"version": VERSION} | asdict(proof)
     return found if proof.settings else {name: value for name, value in found.items() if name != "settings"}
 
@@ -111,10 +111,12 @@ def outdated(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Problem
         base = recorded.base if comparable else proof.base
         if replace(recorded, **made_with) != proof:
             found.append(
-                Problem("this proof is stale: the files, what comes before or the verdict changed", Place(path))
+                Problem(
+                    "this proof is stale: the files, what comes before them or the verdict has changed", Place(path)
+                )
             )
         elif base != proof.base:
-            found.append(Problem("this proof is stale: the schema that it starts from is another one now", Place(path)))
+            found.append(Problem("this proof is stale: the schema that it starts from has changed", Place(path)))
     return found
 
 
@@ -151,14 +153,14 @@ def read(path: Path) -> Proof | None:
     try:
         return record(Proof, values)
     except (TypeError, AttributeError):
-        raise _unreadable(path, "its fields are not those of one") from None
+        raise _unreadable(path, "its fields are not those of a proof") from None
 
 
 def _unreadable(path: Path, reason: str) -> Error:
     return Error(
-        f"is no proof of a round trip: {reason}",
+        f"is not a proof of a round trip: {reason}",
         place=Place(path),
-        hint="make it anew with `sqlmigrate roundtrip --write`",
+        hint="record it again with `sqlmigrate roundtrip --write`",
     )
 
 
@@ -190,7 +192,7 @@ def require(
             notes.append(f"{name} is proven on PostgreSQL {proof.postgresql}, and this is {major}")
     if problems:
         raise MigrationsError(
-            f"{outcome}, since a proof is required and these migrations have none that counts",
+            f"{outcome}, since a proof is required and these migrations have no valid one",
             problems,
             hint="; ".join(sorted(hints)),
         )
@@ -213,7 +215,7 @@ def _stale(migration: Migration, proof: Proof | None, samples: Mapping[str, str]
 
 
 def _before(migrations: Migrations) -> dict[str, str]:
-    """Give for each migration the digest of the files that come before it, each by its name and its content."""
+    """Return for each migration the digest of the files that come before it, each by its name and its content."""
     digest = hashlib.sha256()
     folder = migrations.directory / BOOTSTRAP
     for path in sorted(folder.glob("*.sql")) if folder.is_dir() else ():

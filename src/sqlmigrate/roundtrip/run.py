@@ -14,7 +14,6 @@ from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError, as_bu
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.comparison import Comparison
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
-from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.runner import NOT_OURS, Runner
@@ -25,33 +24,26 @@ from sqlmigrate.sql.statement.needs import cluster_wide
 from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.roundtrip.ground import Base, Ground
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What is in the shadow before the first migration: a dump of the target, which has these applied."""
-
-    dump: Script
-    applied: frozenset[str]
-
-
 def chosen(migrations: Migrations, ids: Collection[str]) -> list[Migration]:
-    """Give the migrations of these ids in order, all of them where none is named; raises UsageError for an unknown."""
+    """Return the migrations of these ids in order, all where none is named; raises UsageError for an unknown id."""
     wanted = {migrations.named(name).migration_id for name in ids}
     return [item for item in migrations.ordered if not ids or item.migration_id in wanted]
 
 
 def scripts_of(migrations: Migrations, samples: Mapping[str, Samples]) -> list[Script]:
-    """Give every script that a round trip may run, so that the shadow can have what they need."""
+    """Return every script that a round trip may run, so that the shadow can have what they need."""
     own = [script for migration in migrations.ordered for script in migration.scripts()]
     return [*own, *(script for item in samples.values() for script in item.scripts())]
 
@@ -64,28 +56,47 @@ def round_trips(
     *,
     samples: Mapping[str, Samples] | None = None,
     base: Base | None = None,
+    ground: Ground | None = None,
     fingerprints: bool = True,
     observer: Observer = ignore,
 ) -> Iterator[RoundTrip]:
     """Try the wanted migrations in order, and give what was found of each; no error of a script ends the pass.
 
-    Migrations in between are only applied; nothing behind the last wanted one is. `fingerprints` of the schemas cost
-    time that only proofs need.
+    Migrations in between are only applied; nothing behind the last wanted one is. A `ground` that is behind the first
+    of them is begun with, on a copy. `fingerprints` of the schemas cost time that only proofs need.
     """
-    last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
+    runner = Runner(shadow, replace(options, versions=shadow.versions), observer)
+    steps = way_to(migrations, wanted, base)
     with ExitStack() as stack:
-        ground = Ground(shadow, stack)
-        if base is not None:
-            shadow.restore(ground.database, base.dump)
-        runner = Runner(shadow, replace(options, versions=shadow.versions), observer)
+        first = before_first(steps, wanted)
+        here = runner.ground(stack, first, base) if ground is None else ground.fork(stack)
         pairs = _Pairs(runner, fingerprints)
-        for migration in migrations.ordered[: last + 1]:
-            if base is not None and migration.migration_id in base.applied:
-                continue
-            if migration.migration_id in wanted:
-                yield pairs.pair(migration, ground, (samples or {}).get(migration.migration_id, Samples()))
-            else:
-                runner.replay(migration, ground)
+        for before, migration in stretches(steps[len(here.behind) :], wanted):
+            runner.replay_all(before, here)
+            yield pairs.pair(migration, here, (samples or {}).get(migration.migration_id, Samples()))
+
+
+def way_to(migrations: Migrations, wanted: Collection[str], base: Base | None) -> list[Migration]:
+    """Return what a round trip runs in order: what is not in the base, up to the last wanted one."""
+    last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
+    there = base.applied if base else frozenset()
+    return [item for item in migrations.ordered[: last + 1] if item.migration_id not in there]
+
+
+def stretches(steps: Iterable[Migration], wanted: Collection[str]) -> Iterator[tuple[list[Migration], Migration]]:
+    """Yield each wanted migration with those before it that are only applied; the last one is the end."""
+    before: list[Migration] = []
+    for migration in steps:
+        if migration.migration_id in wanted:
+            yield before, migration
+            before = []
+        else:
+            before.append(migration)
+
+
+def before_first(steps: Iterable[Migration], wanted: Collection[str]) -> list[Migration]:
+    """Give what is only applied before the first wanted migration."""
+    return next((before for before, _ in stretches(steps, wanted)), [])
 
 
 @dataclass(slots=True)
@@ -122,11 +133,11 @@ class _Pairs:
             if samples.after or samples.expect:
                 found = self._with_expectations(found, migration, ground, samples)
         except ScriptError as error:
-            return self._stopped(migration, ground, error)
+            return self._failed(migration, ground, error)
         except (Error, psycopg.OperationalError, MemoryError):
             raise  # of the shadow's server or of our process, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
-            return self._stopped(migration, ground, as_bug(error))
+            return self._failed(migration, ground, as_bug(error))
         if trial.reached is not None or samples.before:
             ground.known = trial.reached or ground.known
             if not (cluster and trial.applied):
@@ -135,8 +146,8 @@ class _Pairs:
             ground.leave_out(migration, found.failure.error if found.failure else None)
         return found
 
-    def _stopped(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
-        """Give the verdict of a pair that could not be tried to its end, and go on behind it as far as that goes."""
+    def _failed(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
+        """Return the verdict of a pair that could not be tried to its end, and go on behind it as far as that goes."""
         self.runner.replay(migration, ground)
         failure = Failure("the round trip", error)
         return RoundTrip(migration.migration_id, Verdict.FAILS, failure=failure)
@@ -211,7 +222,7 @@ class _Pairs:
 
 @contextmanager
 def _tester(database: ShadowDatabase) -> Iterator[Callable[[], Connection]]:
-    """Give a way to the tester's session, which is opened anew where a script has ended it."""
+    """Yield a way to the tester's session, which is opened anew where a script has ended it."""
     with ExitStack() as stack:
         sessions = [stack.enter_context(session(database.tester_conninfo))]
 
@@ -338,7 +349,7 @@ class _Trial:
 
 
 def _judge(found: RoundTrip) -> Verdict:
-    """Give the worst that is to be said of a pair that ran to its end."""
+    """Return the worst that is to be said of a pair that ran to its end."""
     moved = [change for change in (*found.differences, *found.again) if not is_text(change)]
     if found.data or found.data_again or not all(map(is_order, moved)):
         return Verdict.NOT_RESTORED
@@ -357,5 +368,4 @@ def _cluster_wide(script: Script) -> Iterator[Problem]:
 def _failed_query(step: str, migration: Migration, error: psycopg.Error) -> Failure:
     said = server_message(error.diag, str(error))
     failed = ExecutionError(said.message, migration_id=migration.migration_id, server=said)
-    explain_rights(failed)
-    return Failure(step, failed)
+    return Failure(step, explain_rights(failed))

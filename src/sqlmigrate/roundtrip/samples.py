@@ -52,7 +52,7 @@ class Samples:
         return _run(migration, self.after)
 
     def scripts(self) -> list[Script]:
-        """Give the files that there are."""
+        """Return the files that there are."""
         return [script for script in (self.before, self.after, self.expect) if script is not None]
 
 
@@ -92,7 +92,7 @@ def _astray(path: Path) -> Problem:
 
 
 def unmet(connection: Connection, expect: Script, options: Options) -> Iterable[Problem]:
-    """Give every query that does not return true, and nothing but true; raises psycopg.Error where one fails.
+    """Yield every query that does not return true, and nothing but true; raises psycopg.Error where one fails.
 
     They find names as a script does, and nothing of what other scripts have set in the session.
     """
@@ -107,7 +107,8 @@ def unmet(connection: Connection, expect: Script, options: Options) -> Iterable[
             yield Problem(f"this is not true after the rollback: it gave {shown}", expect.place(statement))
 
 
-def explain_rights(error: Error) -> None:
+def explain_rights(error: Error) -> Error:
     """Say of a right that samples or expectations lack whose it would be."""
     if isinstance(error, ExecutionError) and error.server and error.server.sqlstate == _LACKING and not error.hint:
-        error.hint = _ORDINARY
+        return error.replaced(hint=_ORDINARY)
+    return error

@@ -179,4 +179,12 @@ def _blocker(result: PGresult, row: int) -> Blocker:
         None if (value := result.get_value(row, column)) is None else value.decode(errors="replace")
         for column in range(result.nfields)
     )
-    return Blocker(int(pid or 0), role, application, client, state, float(seconds) if seconds else None, query)
+    return Blocker(
+        pid=int(pid or 0),
+        role=role,
+        application=application,
+        client=client,
+        state=state,
+        transaction_seconds=float(seconds) if seconds else None,
+        query=query,
+    )

@@ -74,7 +74,7 @@ class RunLock:
 
 
 def lock_key(schema: str) -> int:
-    """Give the advisory lock's key for a history schema: the first 8 bytes of a SHA-256, signed."""
+    """Return the advisory lock's key for a history schema: the first 8 bytes of a SHA-256, signed."""
     digest = hashlib.sha256(f"sqlmigrate:{schema}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
@@ -140,7 +140,7 @@ def to_free(holder: LockHolder | None) -> str:
     """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed."""
     pid = holder.pid if holder else "PID"
     return (
-        "it goes away with its session: where that run is dead, and a pooler keeps it, end it with "
+        "it goes away with its session; if that run is dead and a pooler keeps its session, end it with "
         f"SELECT pg_terminate_backend({pid})"
     )
 

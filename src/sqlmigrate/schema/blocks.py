@@ -71,7 +71,7 @@ _MARK = re.compile(r" -- (?:since (\d+)|from (\d+) to (\d+))$")
 
 @cache
 def block(file: str, name: str, major: int) -> str:
-    """Give a query as one major version understands it; an empty one where there is nothing to ask it.
+    """Return a query as one major version understands it; an empty one where there is nothing to ask it.
 
     A line that ends in `-- since 15` or `-- from 15 to 16` is there for those versions only: this is the one place
     where versions differ.

@@ -48,7 +48,7 @@ def changed(
     mark: Mark,
     origin: Callable[[], AbstractContextManager[psycopg.Connection[Any]]],
 ) -> set[int]:
-    """Give the units that were written or dropped since; `origin` opens the database that this one is a copy of.
+    """Return the units that were written or dropped since; `origin` opens the database that this one is a copy of.
 
     Of extensions, those that both databases have: what a new one brings along is the extension's.
     """

@@ -44,7 +44,7 @@ class Change:
 
 
 def compare(before: Schema, after: Schema) -> tuple[Change, ...]:
-    """Give all differences in a stable order; none where the schemas are equal."""
+    """Return all differences in a stable order; none where the schemas are equal."""
     old, new = before.objects, after.objects
     touched = [name for name, properties in old.items() if new.get(name) is not properties]
     common = [name for name in touched if name in new]
@@ -120,7 +120,7 @@ def _table(name: Name) -> str:
 
 
 def _whole(kind: Literal["added", "removed"], objects: Objects, names: Iterable[Name]) -> Iterator[Change]:
-    """Give the objects that came or went; parts of one that did, too, stand under it."""
+    """Yield the objects that came or went; parts of one that did, too, stand under it."""
     names = sorted(names)
     owners = {name.name for name in names if TABLE not in objects[name]}
     parts: dict[str, list[Change]] = {}
@@ -140,11 +140,11 @@ def _whole(kind: Literal["added", "removed"], objects: Objects, names: Iterable[
 def _properties(name: Name, before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[Change]:
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
-            yield Change("changed", name, key, before.get(key), after.get(key))
+            yield Change(kind="changed", object=name, property=key, before=before.get(key), after=after.get(key))
 
 
 def _moved_columns(old: Objects, new: Objects, common: Iterable[Name]) -> set[Name]:
-    """Give the columns that stand elsewhere among those that both have: as few as explain the new order.
+    """Return the columns that stand elsewhere among those that both have: as few as explain the new order.
 
     A column that came or went in the middle moves no other.
     """
@@ -165,7 +165,7 @@ def _position(properties: Mapping[str, Value]) -> int:
 
 
 def _out_of_order(columns: list[Name], ranks: list[int]) -> Iterator[Name]:
-    """Give the columns outside of one longest run of rising ranks."""
+    """Yield the columns outside of one longest run of rising ranks."""
     ends: list[int] = []
     lengths = []
     for rank in ranks:

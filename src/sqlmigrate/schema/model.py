@@ -39,7 +39,7 @@ class Schema:
     objects: Mapping[Name, Mapping[str, Value]]
 
     def fingerprint(self) -> str:
-        """Give the SHA-256 of the whole schema, in hexadecimal: equal for equal schemas, wherever they were read."""
+        """Return the SHA-256 of the whole schema, in hexadecimal: equal for equal schemas, wherever they were read."""
         kinds: dict[str, dict[str, Mapping[str, Value]]] = {}
         for name, properties in self.objects.items():
             kinds.setdefault(name.kind, {})[name.name] = properties

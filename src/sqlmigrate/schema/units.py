@@ -22,12 +22,12 @@ NAMED_BY_OTHERS = ("pg_class", "pg_type", "pg_proc")
 
 
 def catalog_of(unit: int) -> int:
-    """Give the oid of the catalog that a unit is in."""
+    """Return the oid of the catalog that a unit is in."""
     return unit >> CATALOG_BITS
 
 
 def by_catalog(units: Iterable[int]) -> dict[int, list[int]]:
-    """Give the oids of units by the oid of their catalog."""
+    """Return the oids of units by the oid of their catalog."""
     found: dict[int, list[int]] = {}
     for unit in units:
         found.setdefault(catalog_of(unit), []).append(unit & ((1 << CATALOG_BITS) - 1))

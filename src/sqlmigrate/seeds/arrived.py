@@ -24,8 +24,8 @@ from sqlmigrate.seeds.problems import refuse, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.seeds.model import SeedFile, TableName
-    from sqlmigrate.seeds.same_row import Keys, Row
+    from sqlmigrate.seeds.model import Row, SeedFile, TableName
+    from sqlmigrate.seeds.same_row import Keys, WrittenRow
     from sqlmigrate.seeds.tables import Table
 
 
@@ -36,7 +36,7 @@ class Arrivals:
     conn: psycopg.Connection[Any]
     keys: Keys
     tables: Mapping[TableName, Table]
-    _elsewhere: set[tuple[int, int]] = field(default_factory=set)
+    _elsewhere: set[Row] = field(default_factory=set)
 
     def require_there(self) -> list[str]:
         """Raise SeedError for rows that are not in their table; a warning tells of those that have another key.
@@ -45,42 +45,42 @@ class Arrivals:
         """
         missing = list(self._missing())
         problems: list[Problem] = []
-        for file, rows in groupby(missing, key=lambda row: row.file):
-            problems += shown(map(_kept_out, self._nowhere(list(rows))), file.path)
+        for path, rows in groupby(missing, key=lambda written: written.row.document.path):
+            problems += shown(map(_kept_out, self._nowhere(list(rows))), path)
         refuse(problems)
-        self._elsewhere = {(id(row.file), row.index) for row in missing}
-        return list(_other_keys(missing))
+        self._elsewhere = {written.row for written in missing}
+        return list(_other_keys(written.row for written in missing))
 
     def require_kept(self) -> None:
         """Raise SeedError, behind the COMMIT, for rows that code which ran there has taken away."""
-        gone = [row for row in self._missing() if (id(row.file), row.index) not in self._elsewhere]
+        gone = [written.row for written in self._missing() if written.row not in self._elsewhere]
         if gone:
-            problems = list(shown(map(_taken_away, gone), gone[0].file.path))
+            problems = list(shown(map(_taken_away, gone), gone[0].document.path))
             raise SeedError(problems[0].message, problems, hint=problems[0].hint, place=problems[0].place, kept=True)
 
-    def different(self, file: SeedFile, rows: Mapping[int, Mapping[str, Any]]) -> list[int]:
-        """Give those of the rows that are there with other values than these."""
-        found: list[int] = []
+    def different(self, file: SeedFile, rows: Mapping[Row, Mapping[str, Any]]) -> list[Row]:
+        """Return those of the rows that are there with other values than these."""
+        found: list[Row] = []
         for columns, batch in batches(rows):
             query = statements.different(file.mapping, self.tables[file.mapping.table], columns)
             at = list(batch)
             found += [at[position - 1] for position in _positions(self.conn, query, array(batch))]
-        return sorted(found)
+        return sorted(found, key=lambda row: row.index)
 
-    def _missing(self) -> Iterator[Row]:
+    def _missing(self) -> Iterator[WrittenRow]:
         """Ask each table once which keys no row has."""
         for rows in self.keys.by_table():
-            mapping = rows[0].file.mapping
+            mapping = rows[0].row.mapping
             query = statements.absent(mapping, self.tables[mapping.table])
             keys = json.dumps([row.key for row in rows], ensure_ascii=False)
             yield from (rows[position - 1] for position in _positions(self.conn, query, keys))
 
-    def _nowhere(self, rows: Sequence[Row]) -> Iterator[Row]:
-        """Give those of the missing rows of a file that are not there under another key either."""
-        mapping = rows[0].file.mapping
+    def _nowhere(self, rows: Sequence[WrittenRow]) -> Iterator[Row]:
+        """Yield those of the missing rows of a file that are not there under another key either."""
+        mapping = rows[0].row.mapping
         for columns, batch in batches({at: row.values for at, row in enumerate(rows)}):
             query = statements.elsewhere(mapping, self.tables[mapping.table], columns)
-            yield from (rows[at] for at in self._not_found(query, batch))
+            yield from (rows[at].row for at in self._not_found(query, batch))
 
     def _not_found(self, query: psycopg.sql.Composed, batch: Mapping[int, str]) -> Iterator[int]:
         """Search by halves, since the table does not say which row it has made another one of."""
@@ -111,7 +111,7 @@ def _positions(conn: psycopg.Connection[Any], query: psycopg.sql.Composed, rows:
         return [position for (position,) in cursor.execute(query, [rows], prepare=False)]
 
 
-def kept(file: SeedFile, rows: Sequence[int]) -> Iterator[str]:
+def kept(file: SeedFile, rows: Sequence[Row]) -> Iterator[str]:
     """Tell of rows that a trigger has left as they were."""
     if rows:
         count = (
@@ -119,42 +119,43 @@ def kept(file: SeedFile, rows: Sequence[int]) -> Iterator[str]:
         )
         yield (
             f"{count} from {file.mapping.table} and could not be updated: a trigger of the table keeps "
-            f"{file.label(rows[0])} ({file.place(rows[0])}) as it is"
+            f"{rows[0].label} ({rows[0].place()}) as it is"
         )
 
 
 def _other_keys(rows: Iterable[Row]) -> Iterator[str]:
     """Tell, file by file, of rows whose keys a trigger writes another way."""
-    first = {id(row.file): row for row in reversed(list(rows))}
-    counts = Counter(id(row.file) for row in rows)
+    rows = list(rows)
+    first = {row.document.path: row for row in reversed(rows)}
+    counts = Counter(row.document.path for row in rows)
     for key, row in reversed(first.items()):
         count = (
-            f"{counts[key]} rows of {row.file.path.name} stand"
+            f"{counts[key]} rows of {row.document.path.name} stand"
             if counts[key] > 1
-            else f"1 row of {row.file.path.name} stands"
+            else f"1 row of {row.document.path.name} stands"
         )
         yield (
-            f"{count} in {row.file.mapping.table} under another key: a trigger of the table changes that of "
-            f"{row.file.label(row.index)} ({row.file.place(row.index)}); write it as the table has it"
+            f"{count} in {row.mapping.table} under another key: a trigger of the table changes that of "
+            f"{row.label} ({row.place()}); write it as the table has it"
         )
 
 
 def _kept_out(row: Row) -> Problem:
-    table = row.file.mapping.table
+    table = row.mapping.table
     message = (
-        f"{row.file.label(row.index)} is not in {table} once all is written: a trigger, a rule or a policy "
-        "keeps it out, takes it away or hides it"
+        f"{row.label} is not in {table} after all rows are written: a trigger, a rule or a policy "
+        "keeps it out, removes it or hides it"
     )
-    return Problem(message, row.file.place(row.index), _look_at(table))
+    return Problem(message, row.place(), _look_at(table))
 
 
 def _taken_away(row: Row) -> Problem:
-    table = row.file.mapping.table
+    table = row.mapping.table
     message = (
-        f"{row.file.label(row.index)} was committed, but is not in {table} any more: code that ran at COMMIT, such "
-        "as a deferred trigger, or another session has taken it away"
+        f"{row.label} was committed, but is no longer in {table}: code that ran at COMMIT, such "
+        "as a deferred trigger, or another session has removed it"
     )
-    return Problem(message, row.file.place(row.index), f"the other rows are written; {_look_at(table)}")
+    return Problem(message, row.place(), f"the other rows are written; {_look_at(table)}")
 
 
 def _look_at(table: TableName) -> str:

@@ -17,7 +17,7 @@ _CHARACTERS = 4_000_000
 
 
 def batches(rows: Mapping[K, Mapping[str, Any]]) -> Iterator[tuple[tuple[str, ...], dict[K, str]]]:
-    """Give the columns of each batch, and its rows as JSON; none has too many rows nor is too large."""
+    """Yield the columns of each batch, and its rows as JSON; none has too many rows nor is too large."""
     texts = {key: (tuple(row), json.dumps(row, ensure_ascii=False)) for key, row in rows.items()}
     by_columns = sorted(texts, key=lambda key: texts[key][0])
     for columns, same in groupby(by_columns, key=lambda key: texts[key][0]):
@@ -34,5 +34,5 @@ def batches(rows: Mapping[K, Mapping[str, Any]]) -> Iterator[tuple[tuple[str, ..
 
 
 def array(texts: Mapping[K, str]) -> str:
-    """Give rows of a batch as one JSON array."""
+    """Return rows of a batch as one JSON array."""
     return f"[{','.join(texts.values())}]"

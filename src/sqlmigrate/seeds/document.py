@@ -50,7 +50,7 @@ class Document:
     root: Node = field(repr=False, compare=False)
 
     def place(self, where: Sequence[str | int] = (), *, key: str | None = None) -> Place:
-        """Give the place of a value, or of the key `key` in it; of the nearest one around it if it is not there."""
+        """Return the place of a value, or of the key `key` in it; of the nearest one around it if it is not there."""
         node = self.root
         for step in where:
             found = _child(node, step)
@@ -105,11 +105,11 @@ def _compose(path: Path, text: str) -> Node:
         finally:
             loader.dispose()
     except yaml.reader.ReaderError as error:
-        problem = Problem(f"no valid YAML: {error.reason}", place_at(path, text, error.position))
+        problem = Problem(f"not valid YAML: {error.reason}", place_at(path, text, error.position))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = place_at(path, text, mark.index) if mark else Place(path)
-        problem = Problem(f"no valid YAML: {error.problem}", place)
+        problem = Problem(f"not valid YAML: {error.problem}", place)
     raise refusal(problem)
 
 
@@ -169,7 +169,7 @@ class _Builder:
         self._sizes: dict[int, int] = {}
 
     def value(self, node: Node) -> Any:
-        """Give the value of a node; an alias gives the same object again."""
+        """Return the value of a node; an alias gives the same object again."""
         if id(node) not in self._built:
             build = {"scalar": self._scalar, "sequence": self._list, "mapping": self._mapping}[node.id]
             self._built[id(node)] = build(node)
@@ -199,7 +199,7 @@ class _Builder:
                 if any(source.id != "mapping" for source in sources):
                     self._refuse(value, "'<<' takes a mapping, or a list of mappings")
             elif key.value in seen:
-                self._refuse(key, f"the key '{key.value}' is there twice", "keep one of them")
+                self._refuse(key, f"the key '{key.value}' appears twice", "keep one of them")
             else:
                 seen.add(key.value)
                 self._check_text(key)
@@ -223,7 +223,7 @@ class _Builder:
 
     def _check_tag(self, node: Node, expected: str) -> None:
         if node.tag != _TAG + expected:
-            self._refuse(node, f"the tag {node.tag.replace(_TAG, '!!')} is not known here", "leave the tag out")
+            self._refuse(node, f"the tag {node.tag.replace(_TAG, '!!')} is not known here", "remove the tag")
 
     def _check_text(self, node: Node) -> None:
         if _UNSTORABLE.search(node.value):
@@ -239,14 +239,14 @@ def exact(text: str) -> float:
 
 
 def _values(node: Node) -> list[Node]:
-    """Give the nodes inside a node that became part of its value."""
+    """Return the nodes inside a node that became part of its value."""
     if node.id == "scalar":
         return []
     return [child for _, child in _entries(node)] if node.id == "mapping" else list(node.value)
 
 
 def _entries(node: Node) -> Iterator[tuple[str, Node]]:
-    """Give the keys and value nodes of a mapping; merged mappings (`<<`) come behind what it says itself."""
+    """Yield the keys and value nodes of a mapping; merged mappings (`<<`) come behind what it says itself."""
     yield from _merged(node).items()
 
 
@@ -270,7 +270,7 @@ def _merged(node: Node) -> dict[str, Node]:
 
 
 def _keys(node: Node) -> Iterator[tuple[str, Node]]:
-    """Give the names of a mapping's own keys with the nodes of the keys themselves."""
+    """Yield the names of a mapping's own keys with the nodes of the keys themselves."""
     if node is not None and node.id == "mapping":
         yield from ((key.value, key) for key, _ in node.value if key.id == "scalar")
 

@@ -12,7 +12,7 @@ from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlmigrate.seeds.model import SeedFile
+    from sqlmigrate.seeds.model import Row, SeedFile
 
 # Classes of SQLSTATE that no row is to blame for: connection, lock, resources, shutdown, cancel, bugs.
 _NOT_A_ROW = {"08", "25", "40", "53", "54", "55", "57", "58", "XX"}
@@ -27,8 +27,8 @@ _HINTS = {
 def locate(
     conn: psycopg.Connection[Any],
     file: SeedFile,
-    rows: Sequence[int],
-    send: Callable[[Sequence[int]], object],
+    rows: Sequence[Row],
+    send: Callable[[Sequence[Row]], object],
     error: psycopg.Error,
 ) -> Error:
     """Find the row that made `send` fail, by sending half of the rows again and again, and name it."""
@@ -43,7 +43,7 @@ def locate(
                 break
         else:
             return at_file  # only two rows together fail, as when the server takes two keys for the same
-    return seed_error(conn, error, file.place(rows[0]), file.label(rows[0]))
+    return seed_error(conn, error, rows[0].place(), rows[0].label)
 
 
 def is_of_a_row(error: psycopg.Error) -> bool:
@@ -70,7 +70,7 @@ def seed_error(
 
 
 def _failure(
-    conn: psycopg.Connection[Any], send: Callable[[Sequence[int]], object], rows: Sequence[int]
+    conn: psycopg.Connection[Any], send: Callable[[Sequence[Row]], object], rows: Sequence[Row]
 ) -> psycopg.Error | None:
     """Try rows and undo them again; give the error if there is one."""
     try:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from sqlmigrate.errors import Place, Problem
     from sqlmigrate.seeds.document import Document
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,7 +22,7 @@ class TableName:
     name: str
 
     def __str__(self) -> str:
-        """Give `schema.table`."""
+        """Return `schema.table`."""
         return f"{self.schema}.{self.name}"
 
 
@@ -57,17 +55,45 @@ class TableMapping:
     default_on_update: tuple[str, ...] = ()
 
     def columns_of(self, key: str) -> tuple[Column, ...]:
-        """Give the columns that a key of a row fills."""
+        """Return the columns that a key of a row fills."""
         return tuple(column for column in self.columns if column.source == key) or (Column(key, key),)
 
     def source_of(self, column: str) -> str:
-        """Give the key of a row that fills a column."""
+        """Return the key of a row that fills a column."""
         return next((special.source for special in self.columns if special.name == column), column)
 
     @property
     def references(self) -> tuple[Reference, ...]:
         """The look-ups that this file needs."""
         return tuple(column.reference for column in self.columns if column.reference)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One row of a seed file, the `index`-th from 0: the values of its keys, its label in messages, and its place.
+
+    A row is equal to itself alone, so that it can be a key.
+    """
+
+    index: int
+    values: Mapping[str, Any]
+    mapping: TableMapping = field(repr=False)
+    document: Document = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """The row's name by its conflict target, as in `agent_type 'TASK_EXECUTION'`."""
+        keys = dict.fromkeys(self.mapping.source_of(column) for column in self.mapping.conflict)
+        return ", ".join(f"{key} {quoted(self.values.get(key))}" for key in keys)
+
+    def place(self, key: str | None = None) -> Place:
+        """Return the place of the row, or of the value of one of its keys."""
+        where = (self.mapping.list, self.index)
+        return self.document.place(where if key is None else (*where, key))
+
+    def place_of_key(self, key: str) -> Place:
+        """Return the place of a key itself."""
+        return self.document.place((self.mapping.list, self.index), key=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +104,6 @@ class SeedFile:
     mapping: TableMapping
     rows: tuple[Row, ...]
     document: Document = field(repr=False, compare=False)
-
-    def place(self, index: int, key: str | None = None) -> Place:
-        """Give the place of a row in the file, or of the value of one of its keys."""
-        where = (self.mapping.list, index)
-        return self.document.place(where if key is None else (*where, key))
-
-    def label(self, index: int) -> str:
-        """Name a row by its conflict target, as in `agent_type 'TASK_EXECUTION'`."""
-        keys = dict.fromkeys(self.mapping.source_of(column) for column in self.mapping.conflict)
-        return ", ".join(f"{key} {quoted(self.rows[index].get(key))}" for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +151,7 @@ class SeedResult:
 
 
 def canonical(value: Any) -> str:
-    """Give equal values the same text, whatever the order of their keys."""
+    """Return a text that is the same for equal values, whatever the order of their keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 

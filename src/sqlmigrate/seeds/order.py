@@ -12,7 +12,7 @@ from sqlmigrate.seeds.problems import refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlmigrate.seeds.model import Column, Reference, SeedFile
+    from sqlmigrate.seeds.model import Column, Reference, Row, SeedFile
 
 
 def in_order(files: Sequence[SeedFile]) -> tuple[SeedFile, ...]:
@@ -32,23 +32,24 @@ def in_order(files: Sequence[SeedFile]) -> tuple[SeedFile, ...]:
         raise refusal(Problem(message, first.document.place(), hint)) from error
 
 
-def waves(file: SeedFile) -> list[list[int]]:
+def waves(file: SeedFile) -> list[list[Row]]:
     """Group a file's rows so that rows which refer to rows of the same table come after those."""
     mapping = file.mapping
     own = [special for special in mapping.columns if special.reference and special.reference.table == mapping.table]
     if not own:
-        return [list(range(len(file.rows)))]
+        return [list(file.rows)]
     sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
-    for index in range(len(file.rows)):
-        sorter.add(index)
+    for row in file.rows:
+        sorter.add(row.index)
     for column in own:
-        for index, needed in _own_references(file, column):
-            sorter.add(index, needed)
+        for row, needed in _own_references(file, column):
+            sorter.add(row.index, needed.index)
     try:
-        return list(_batches(sorter))
+        return [[file.rows[index] for index in batch] for batch in _batches(sorter)]
     except graphlib.CycleError as error:
-        rows = " -> ".join(file.label(index) for index in reversed(error.args[1]))
-        raise refusal(Problem(f"rows refer to each other in a circle: {rows}", file.place(error.args[1][0]))) from error
+        circle = [file.rows[index] for index in error.args[1]]
+        labels = " -> ".join(row.label for row in reversed(circle))
+        raise refusal(Problem(f"rows refer to each other in a circle: {labels}", circle[0].place())) from error
 
 
 def unknown_references(files: Sequence[SeedFile]) -> Iterator[Problem]:
@@ -58,35 +59,35 @@ def unknown_references(files: Sequence[SeedFile]) -> Iterator[Problem]:
             known = _known_values(files, column.reference)
             if not column.reference or known is None:
                 continue
-            for index, row in enumerate(file.rows):
-                value = row.get(column.source)
+            for row in file.rows:
+                value = row.values.get(column.source)
                 if value is not None and canonical(value) not in known:
-                    message = f"{column.source} {quoted(value)} of {file.label(index)} is in none of the seed files"
+                    message = f"{column.source} {quoted(value)} of {row.label} is in none of the seed files"
                     hint = f"correct it, unless {column.reference.table} has such a row already"
-                    yield Problem(message, file.place(index, column.source), hint, warning=True)
+                    yield Problem(message, row.place(column.source), hint, warning=True)
 
 
 def _known_values(files: Sequence[SeedFile], reference: Reference | None) -> set[str] | None:
-    """Give the values that seed files hold for what is referred to, or None if no file is for that table."""
+    """Return the values that seed files hold for what is referred to, or None if no file is for that table."""
     found = [file for file in files if reference and file.mapping.table == reference.table]
     if not found or not reference:
         return None
-    return {canonical(row.get(file.mapping.source_of(reference.match))) for file in found for row in file.rows}
+    return {canonical(row.values.get(file.mapping.source_of(reference.match))) for file in found for row in file.rows}
 
 
-def _own_references(file: SeedFile, column: Column) -> Iterator[tuple[int, int]]:
-    """Give pairs of rows of one file: the first refers to the second."""
+def _own_references(file: SeedFile, column: Column) -> Iterator[tuple[Row, Row]]:
+    """Yield pairs of rows of one file: the first refers to the second."""
     assert column.reference  # noqa: S101  for mypy: only such columns come here
     source = file.mapping.source_of(column.reference.match)
-    by_value = {canonical(row[source]): index for index, row in enumerate(file.rows) if source in row}
-    for index, row in enumerate(file.rows):
-        needed = by_value.get(canonical(row.get(column.source)))
-        if needed is not None and row.get(column.source) is not None:
-            yield index, needed
+    by_value = {canonical(row.values[source]): row for row in file.rows if source in row.values}
+    for row in file.rows:
+        needed = by_value.get(canonical(row.values.get(column.source)))
+        if needed is not None and row.values.get(column.source) is not None:
+            yield row, needed
 
 
 def _batches(sorter: graphlib.TopologicalSorter[int]) -> Iterator[list[int]]:
-    """Give what is free of open references, batch by batch, in stable order."""
+    """Yield what is free of open references, batch by batch, in stable order."""
     sorter.prepare()
     while sorter.is_active():
         batch = sorted(sorter.get_ready())

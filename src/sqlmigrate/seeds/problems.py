@@ -15,10 +15,10 @@ SHOWN = 200
 
 
 def shown(problems: Iterable[Problem], path: Path, *, warning: bool = False) -> Iterator[Problem]:
-    """Give the first problems; where there are more, say so."""
+    """Yield the first problems; where there are more, say so."""
     for count, problem in enumerate(problems):
         if count == SHOWN:
-            yield Problem("there are more problems than these", Place(path), "mend these first", warning=warning)
+            yield Problem("there are more problems than these", Place(path), "fix these first", warning=warning)
             return
         yield problem
 

@@ -49,7 +49,7 @@ def _paths(directory: Path) -> list[Path]:
         found = sorted(directory.iterdir())
     except OSError as error:
         message = f"the seed directory cannot be read: {error.strerror or error}"
-        hint = "name the directory of the seed files, or make it"
+        hint = "name the directory of the seed files, or create it"
         raise refusal(Problem(message, Place(directory), hint)) from error
     return [path for path in found if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()]
 
@@ -81,7 +81,7 @@ def _load_file(path: Path) -> SeedFile:
 
 
 def _rows(file: Document, mapping: TableMapping) -> list[Row] | None:
-    """Give the rows of a file, or None if it is empty or has no list; what is no list of mappings is refused."""
+    """Return the rows of a file, or None if it is empty or has no list; what is no list of mappings is refused."""
     name, value = mapping.list, file.value
     if value is None:
         return None
@@ -95,36 +95,36 @@ def _rows(file: Document, mapping: TableMapping) -> list[Row] | None:
         raise refusal(Problem(f"'{name}' must be a list of rows", file.place((name,)), "begin each row with '- '"))
     strange = [index for index, row in enumerate(rows) if not isinstance(row, dict)]
     refuse([Problem(f"{name}[{index}] must be a mapping", file.place((name, index))) for index in strange[:SHOWN]])
-    return list(rows)
+    return [Row(index, row, mapping, file) for index, row in enumerate(rows)]
 
 
 def _row_problems(file: SeedFile) -> Iterator[Problem]:
     """Find what a schema cannot say: rows without a key for the conflict target, columns that are filled twice."""
     mapping = file.mapping
     made = {column.name: column.source for column in mapping.columns}
-    for index, row in enumerate(file.rows):
+    for row in file.rows:
         for column in mapping.conflict:
             source = mapping.source_of(column)
-            if row.get(source) is None:
-                message = f"{mapping.list}[{index}] has no '{source}', which says which row it is"
-                yield Problem(message, file.place(index), f"let the schema require '{source}' and refuse null")
-        for key in row.keys() & {name for name, source in made.items() if source != name}:
+            if row.values.get(source) is None:
+                message = f"{mapping.list}[{row.index}] has no '{source}', which says which row it is"
+                yield Problem(message, row.place(), f"let the schema require '{source}' and refuse null")
+        for key in row.values.keys() & {name for name, source in made.items() if source != name}:
             if mapping.columns_of(key)[0].name == key:
                 message = f"'{key}' is filled from '{made[key]}' already"
-                yield Problem(message, file.document.place((mapping.list, index), key=key))
-        for key in row.keys() & set(mapping.default_on_update):
+                yield Problem(message, row.place_of_key(key))
+        for key in row.values.keys() & set(mapping.default_on_update):
             message = f"'{key}' gets its default on update, so the file must not set it"
-            yield Problem(message, file.document.place((mapping.list, index), key=key))
+            yield Problem(message, row.place_of_key(key))
 
 
 def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
     """Find rows of one table, in one file or in several, that have the same conflict target."""
-    seen: dict[Any, tuple[SeedFile, int]] = {}
+    seen: dict[Any, Row] = {}
     for file in files:
-        for index, row in enumerate(file.rows):
-            values = [row[file.mapping.source_of(column)] for column in file.mapping.conflict]
+        for row in file.rows:
+            values = [row.values[file.mapping.source_of(column)] for column in file.mapping.conflict]
             key = (file.mapping.table, file.mapping.conflict, canonical(values))
-            first, number = seen.setdefault(key, (file, index))
-            if (first, number) != (file, index):
-                message = f"{file.label(index)} is there twice, first at {first.place(number)}"
-                yield Problem(message, file.place(index), "keep one of the two rows")
+            first = seen.setdefault(key, row)
+            if first is not row:
+                message = f"{row.label} appears twice, first at {first.place()}"
+                yield Problem(message, row.place(), "keep one of the two rows")

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg import sql
 
-    from sqlmigrate.seeds.model import Column, Reference, SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.model import Column, Reference, Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.tables import Table
 
-    Found = Mapping[Column, Mapping[str, str]]
+    Resolved = Mapping[Column, Mapping[str, str]]
 
 
 def resolve(
     conn: psycopg.Connection[Any],
     seeds: SeedSet,
     file: SeedFile,
-    rows: Sequence[int],
+    rows: Sequence[Row],
     tables: Mapping[TableName, Table],
-) -> Found:
+) -> Resolved:
     """Look up every reference of these rows; raise one SeedError for all that lead nowhere.
 
     The result gives, by column and by the canonical text of a value, what the column gets, in text form.
@@ -40,9 +40,9 @@ def resolve(
     for column in file.mapping.columns:
         if column.reference:
             query = statements.lookup(column.reference, tables[column.reference.table])
-            answers = _look_up(conn, query, column.reference, [file.rows[index].get(column.source) for index in rows])
+            answers = _look_up(conn, query, column.reference, [row.values.get(column.source) for row in rows])
             found[column] = {value: ids[0] for value, ids in answers.items()}
-            problems += shown(_problems(seeds, file, column, rows, answers), file.path)
+            problems += shown(_problems(seeds, column, rows, answers), file.path)
     refuse(problems)
     return found
 
@@ -65,20 +65,22 @@ def _look_up(
 
 
 def _problems(
-    seeds: SeedSet, file: SeedFile, column: Column, rows: Sequence[int], answers: Mapping[str, Sequence[str]]
+    seeds: SeedSet, column: Column, rows: Sequence[Row], answers: Mapping[str, Sequence[str]]
 ) -> Iterator[Problem]:
-    """Give the references that match no row, or more than one."""
+    """Yield the references that match no row, or more than one."""
     assert column.reference is not None  # noqa: S101  for mypy: only such columns come here
     reference = column.reference
-    for index in rows:
-        value = file.rows[index].get(column.source)
+    for row in rows:
+        value = row.values.get(column.source)
         matches = len(answers.get(canonical(value), ()))
-        is_key = column.name in file.mapping.conflict
+        is_key = column.name in row.mapping.conflict
         if value is None or (matches == 1 and not (is_key and answers[canonical(value)][0] is None)):
             continue
-        what, place = f"{column.source} {quoted(value)} of {file.label(index)}", file.place(index, column.source)
+        what, place = f"{column.source} {quoted(value)} of {row.label}", row.place(column.source)
         if matches == 1:
-            message = f"{what} leads to a row of {reference.table} whose {reference.select} is null: no key can be that"
+            message = (
+                f"{what} leads to a row of {reference.table} whose {reference.select} is null, and a key cannot be null"
+            )
             yield Problem(message, place, f"refer to a row that has a {reference.select}")
         elif matches:
             message = f"{what} is in {matches} rows of {reference.table} ({reference.match})"

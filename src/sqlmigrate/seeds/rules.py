@@ -38,7 +38,7 @@ class _EndlessError(Exception):
 def violations(
     file: Document, schema: Mapping[str, Any], place: Place | None = None, places: Mapping[str, Place] | None = None
 ) -> list[Problem]:
-    """Give every way in which a document does not fit a schema, or the one reason why it cannot be checked.
+    """Return every way in which a document does not fit a schema, or the one reason why it cannot be checked.
 
     `place` is the schema's, `places` has that of each pattern and of each `$ref`. There is no way to the network.
     """
@@ -55,7 +55,7 @@ def violations(
     except _EndlessError as error:
         return [Problem(str(error), places.get(error.reference, place), "let each $ref lead to a smaller part")]
     except (ValueError, TypeError):  # of an $id that is no URI, or a $ref through what is neither object nor list
-        return [Problem("no valid JSON Schema: a $ref or an $id in it cannot be followed", place)]
+        return [Problem("not valid JSON Schema: a $ref or an $id in it cannot be followed", place)]
     except RecursionError:
         return [Problem("the schema and the values are nested too deeply to be checked", place)]
 
@@ -75,7 +75,7 @@ class _Check:
         self._left: int | None = None
 
     def validator(self, schema: Mapping[str, Any]) -> Any:
-        """Give jsonschema's validator for draft 2020-12, with keywords of ours."""
+        """Return jsonschema's validator for draft 2020-12, with keywords of ours."""
         import jsonschema  # noqa: PLC0415  slow to import, and most commands validate nothing
         import referencing  # noqa: PLC0415  same
 
@@ -168,7 +168,7 @@ def _unique_items(validator: Any, rule: Any, instance: Any, _: Any) -> Iterator[
 
 
 def _plain(value: Any) -> Any:
-    """Give numbers that are equal the same form: to JSON Schema, 1.0 is 1."""
+    """Return the same form for numbers that are equal: to JSON Schema, 1.0 is 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

@@ -19,23 +19,22 @@ from sqlmigrate.seeds.problems import refuse, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.seeds.model import SeedFile, TableName
+    from sqlmigrate.seeds.model import Row, SeedFile, TableName
 
     Target = tuple[TableName, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WrittenRow:
     """A row of a file and its values as they are written, by the names of their columns."""
 
-    file: SeedFile
-    index: int
+    row: Row
     values: Mapping[str, Any]
 
     @property
     def key(self) -> dict[str, Any]:
         """The values of its conflict target."""
-        return {name: self.values[name] for name in self.file.mapping.conflict}
+        return {name: self.values[name] for name in self.row.mapping.conflict}
 
 
 @dataclass(slots=True)
@@ -43,12 +42,12 @@ class Keys:
     """The keys of all rows so far, by their table and its conflict target."""
 
     conn: psycopg.Connection[Any]
-    _seen: dict[Target, list[Row]] = field(default_factory=dict)
+    _seen: dict[Target, list[WrittenRow]] = field(default_factory=dict)
     _parts: dict[Target, int] = field(default_factory=dict)
 
-    def add(self, file: SeedFile, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    def add(self, file: SeedFile, rows: Mapping[Row, Mapping[str, Any]]) -> None:
         """Take rows that are written next; raises SeedError where two of them are one row."""
-        keys = [Row(file, index, row) for index, row in rows.items()]
+        keys = [WrittenRow(row, written) for row, written in rows.items()]
         self._require_different(keys)
         target = (file.mapping.table, file.mapping.conflict)
         self._seen.setdefault(target, []).extend(keys)
@@ -60,31 +59,30 @@ class Keys:
             if count > 1:
                 self._require_different(self._seen[target])
 
-    def by_table(self) -> Iterable[Sequence[Row]]:
-        """Give the rows of each table and conflict target, where there are any."""
+    def by_table(self) -> Iterable[Sequence[WrittenRow]]:
+        """Return the rows of each table and conflict target, where there are any."""
         return filter(None, self._seen.values())
 
-    def _require_different(self, keys: Sequence[Row]) -> None:
+    def _require_different(self, keys: Sequence[WrittenRow]) -> None:
         if len(keys) > 1:
-            refuse(list(shown(_problems(keys, self._same(keys)), keys[0].file.path)))
+            refuse(list(shown(_problems(keys, self._same(keys)), keys[0].row.document.path)))
 
-    def _same(self, keys: Sequence[Row]) -> list[list[int]]:
+    def _same(self, keys: Sequence[WrittenRow]) -> list[list[int]]:
         """Ask which are the same, each group by their positions from 1; a bad value is told when it is written."""
         values = json.dumps([key.key for key in keys], ensure_ascii=False)
         try:
             with self.conn.transaction(), self.conn.cursor(row_factory=tuple_row) as cursor:
-                query = statements.same_rows(keys[0].file.mapping)
+                query = statements.same_rows(keys[0].row.mapping)
                 return [positions for (positions,) in cursor.execute(query, [values], prepare=False)]
         except psycopg.DataError:
             return []
 
 
-def _problems(keys: Sequence[Row], groups: Sequence[list[int]]) -> Iterator[Problem]:
+def _problems(keys: Sequence[WrittenRow], groups: Sequence[list[int]]) -> Iterator[Problem]:
     for positions in sorted(groups):
-        first, *others = (keys[position - 1] for position in positions)
+        first, *others = (keys[position - 1].row for position in positions)
         for other in others:
-            message = f"{other.file.label(other.index)} is there twice, first at {first.file.place(first.index)}"
-            known = first.file.label(first.index)
-            if known != other.file.label(other.index):
-                message += f" as {known}: they are the same to PostgreSQL"
-            yield Problem(message, other.file.place(other.index), "keep one of the two rows")
+            message = f"{other.label} appears twice, first at {first.place()}"
+            if first.label != other.label:
+                message += f" as {first.label}: they are the same to PostgreSQL"
+            yield Problem(message, other.place(), "keep one of the two rows")

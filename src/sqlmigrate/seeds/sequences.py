@@ -65,14 +65,14 @@ def move_behind(conn: psycopg.Connection[Any], file: SeedFile, table: Table) -> 
 
 
 def _filled(file: SeedFile) -> set[str]:
-    keys = {key for row in file.rows for key in row}
+    keys = {key for row in file.rows for key in row.values}
     return {column.name for key in keys for column in file.mapping.columns_of(key) if column.reference is None}
 
 
 def _highest(file: SeedFile, column: str) -> int | None:
-    """Give the highest number that the rows give a column, None where they give none."""
+    """Return the highest number that the rows give a column, None where they give none."""
     source = file.mapping.source_of(column)
-    values: list[Any] = [row.get(source) for row in file.rows]
+    values: list[Any] = [row.values.get(source) for row in file.rows]
     numbers = [int(value) for value in values if _is_number(value)]
     return max(numbers, default=None)
 

@@ -152,7 +152,7 @@ def _writing(mapping: TableMapping, table: Table, columns: Sequence[str]) -> dic
 
 
 def _free_name(columns: Sequence[str]) -> str:
-    """Give a name that none of the columns has."""
+    """Return a name that none of the columns has."""
     name = "position"
     while name in columns:
         name += "_"

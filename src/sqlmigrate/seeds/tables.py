@@ -143,7 +143,7 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
 
 
 def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Problem]:
-    """Give what a file needs and its tables do not have."""
+    """Yield what a file needs and its tables do not have."""
     mapping, place = file.mapping, Place(file.path)
     table = tables.get(mapping.table)
     if table is None:
@@ -153,43 +153,43 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
     yield from _not_to_be_set(file, table)
     for column in mapping.default_on_update:
         if column in table.columns and column not in table.with_default:
-            yield Problem(f"column {column} of {mapping.table} has no default to get on update", place)
+            yield Problem(f"column {column} of {mapping.table} has no default to be set to on update", place)
     if table.columns.issuperset(mapping.conflict) and frozenset(mapping.conflict) not in table.unique:
         target = ", ".join(mapping.conflict)
-        hint = "add a unique constraint by a migration; one that is partial or deferrable cannot be used"
+        hint = "add a unique constraint in a migration; one that is partial or deferrable cannot be used"
         yield Problem(f"{mapping.table} has no unique constraint on ({target})", place, hint)
     for special in mapping.columns:
         yield from _missing_reference(file, special, tables)
 
 
 def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
-    """Give the columns that the mapping or a row names and the table does not have, each once."""
+    """Yield the columns that the mapping or a row names and the table does not have, each once."""
     mapping = file.mapping
     special = [column.name for column in mapping.columns]
     places = dict.fromkeys((*mapping.conflict, *special, *mapping.default_on_update), Place(file.path))
-    for index, row in enumerate(file.rows):
-        for key in row:
+    for row in file.rows:
+        for key in row.values:
             for column in mapping.columns_of(key):
                 if column.name not in places and column.name not in table.columns:
-                    places[column.name] = file.document.place((mapping.list, index), key=key)
+                    places[column.name] = row.place_of_key(key)
     for name, place in places.items():
         if name not in table.columns:
             yield Problem(f"table {mapping.table} has no column {name}", place, _APPLY_FIRST)
 
 
 def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
-    """Give the columns that a row sets and PostgreSQL lets nobody set, or not to another value, each once."""
+    """Yield the columns that a row sets and PostgreSQL lets nobody set, or not to another value, each once."""
     mapping = file.mapping
     fixed = dict.fromkeys(table.generated, "is computed by PostgreSQL")
     fixed |= dict.fromkeys(
         table.always.difference(mapping.conflict),
-        "is GENERATED ALWAYS AS IDENTITY, so no row can be updated to another number",
+        "is GENERATED ALWAYS AS IDENTITY, so the number of a row cannot be changed",
     )
-    for index, row in enumerate(file.rows if fixed else ()):
-        for key in row:
+    for row in file.rows if fixed else ():
+        for key in row.values:
             for column in mapping.columns_of(key):
                 if reason := fixed.pop(column.name, None):
-                    place = file.document.place((mapping.list, index), key=key)
+                    place = row.place_of_key(key)
                     yield Problem(
                         f"column {column.name} of {mapping.table} {reason}", place, "leave it out of the rows"
                     )

@@ -26,8 +26,8 @@ from sqlmigrate.seeds.tables import read_tables
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlmigrate.seeds.model import SeedFile, SeedSet, TableName
-    from sqlmigrate.seeds.references import Found
+    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.references import Resolved
     from sqlmigrate.seeds.tables import Table
 
 _CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE"
@@ -47,7 +47,7 @@ class _Count:
 
     inserted: int = 0
     updated: int = 0
-    left: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    left: dict[Row, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
@@ -100,9 +100,16 @@ def look_again(conn: psycopg.Connection[Any], written: Written) -> None:
         raise seed_error(conn, error) from error
 
 
-def _result(file: SeedFile, count: _Count, kept: Sequence[int]) -> TableResult:
+def _result(file: SeedFile, count: _Count, kept: Sequence[Row]) -> TableResult:
     unchanged = len(file.rows) - count.inserted - count.updated - len(kept)
-    return TableResult(file.mapping.table, file.path, count.inserted, count.updated, unchanged, len(kept))
+    return TableResult(
+        table=file.mapping.table,
+        file=file.path,
+        inserted=count.inserted,
+        updated=count.updated,
+        unchanged=unchanged,
+        kept=len(kept),
+    )
 
 
 def _apply_file(
@@ -116,33 +123,33 @@ def _apply_file(
             found = resolve(conn, seeds, file, wave, tables)
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
-        values = {index: _values(file, index, found) for index in wave}
+        values = {row: _values(row, found) for row in wave}
         keys.add(file, values)
         for columns, batch in batches(values):
             new, changed, left = _write(conn, file, upsert(columns), batch)
             count.inserted += new
             count.updated += changed
-            count.left |= {index: values[index] for index in left}
+            count.left |= {row: values[row] for row in left}
     return count
 
 
-def _values(file: SeedFile, index: int, found: Found) -> dict[str, Any]:
-    """Give the values of a row by the names of their columns, in the order of these names."""
+def _values(row: Row, found: Resolved) -> dict[str, Any]:
+    """Return the values of a row by the names of their columns, in the order of these names."""
     values = {
         column.name: found[column][canonical(value)] if column.reference and value is not None else value
-        for key, value in file.rows[index].items()
-        for column in file.mapping.columns_of(key)
+        for key, value in row.values.items()
+        for column in row.mapping.columns_of(key)
     }
     return dict(sorted(values.items()))
 
 
 def _write(
-    conn: psycopg.Connection[Any], file: SeedFile, statement: psycopg.sql.Composed, batch: Mapping[int, str]
-) -> tuple[int, int, list[int]]:
+    conn: psycopg.Connection[Any], file: SeedFile, statement: psycopg.sql.Composed, batch: Mapping[Row, str]
+) -> tuple[int, int, list[Row]]:
     """Send one batch and give the counts of inserted and updated rows, and those left; when it fails, name the row."""
 
-    def send(rows: Sequence[int]) -> tuple[int, int, list[int]]:
-        values = array({index: batch[index] for index in rows})
+    def send(rows: Sequence[Row]) -> tuple[int, int, list[Row]]:
+        values = array({row: batch[row] for row in rows})
         # The savepoint keeps the transaction usable for the search of the row when the statement fails.
         with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
             inserted, updated, left = cursor.execute(statement, [values], prepare=False).fetchone() or (0, 0, [])

@@ -27,7 +27,7 @@ _MAX_MESSAGE = 240
 
 
 def explain(error: ValidationError, file: Document) -> Iterator[Problem]:
-    """Give the problems behind one violation; of several allowed forms the one that came closest is judged."""
+    """Yield the problems behind one violation; of several allowed forms the one that came closest is judged."""
     from jsonschema.exceptions import best_match  # noqa: PLC0415  slow to import
 
     error = best_match([error]) or error
@@ -54,13 +54,13 @@ def explain(error: ValidationError, file: Document) -> Iterator[Problem]:
             choices = ", ".join(quoted(choice) for choice in rule)
             yield Problem(f"{label}{_describe(value)} is not one of {choices}", file.place(where))
         case "anyOf" | "oneOf" if error.context:
-            yield Problem(f"{label}{_describe(value)} fits none of the forms that are allowed", file.place(where))
+            yield Problem(f"{label}{_describe(value)} fits none of the allowed forms", file.place(where))
         case _:
             yield Problem(f"{label}{_shortened(error)}", file.place(where))
 
 
 def _label(where: Iterable[str | int]) -> str:
-    """Give the path of a value in front of a message, as in `agents[0].config.temperature: `."""
+    """Return the path of a value in front of a message, as in `agents[0].config.temperature: `."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where)
     return f"{text.removeprefix('.')}: " if text else ""
 
@@ -86,6 +86,6 @@ def _describe(value: Any) -> str:
 
 
 def _shortened(error: ValidationError) -> str:
-    """Give jsonschema's own message with the value cut short; whole mappings are never shown."""
+    """Return jsonschema's own message with the value cut short; whole mappings are never shown."""
     message = error.message.replace(repr(error.instance), _describe(error.instance))
     return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}..."

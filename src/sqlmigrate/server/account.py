@@ -34,7 +34,7 @@ class Account:
     switch: bool = False
 
     def subprocess_options(self) -> dict[str, Any]:
-        """Give the options for `subprocess` that make a program run as this account, away from our terminal."""
+        """Return the options for `subprocess` that make a program run as this account, away from our terminal."""
         options: dict[str, Any] = {"cwd": "/", "stdin": subprocess.DEVNULL, "env": program_environment()}
         if self.switch:
             options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
@@ -70,7 +70,7 @@ def server_account() -> Account:
 
 
 def program_environment() -> dict[str, str]:
-    """Give what a program of PostgreSQL needs of our environment, in the C locale (its messages are not translated).
+    """Return what a program of PostgreSQL needs of our environment, in the C locale (its messages are not translated).
 
     Nothing else of it: whoever can run SQL as superuser there can read the environment of the server.
     """
@@ -79,7 +79,7 @@ def program_environment() -> dict[str, str]:
 
 
 def client_environment() -> dict[str, str]:
-    """Give what a client such as `pg_dump` needs of our environment to reach a server of the user's."""
+    """Return what a client such as `pg_dump` needs of our environment to reach a server of the user's."""
     kept = {name: value for name, value in os.environ.items() if name in _CLIENT or name.startswith("PG")}
     return program_environment() | kept
 
@@ -101,7 +101,7 @@ def without_pg_variables() -> Iterator[None]:
 
 
 def account_name(uid: int) -> str:
-    """Give the name of an account, or its number where it has none."""
+    """Return the name of an account, or its number where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

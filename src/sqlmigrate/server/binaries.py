@@ -48,7 +48,7 @@ class _Unfit(Exception):
 
 
 def find_binaries(major: int | None = None) -> Binaries:
-    """Give the first PostgreSQL that can run here; `SQLMIGRATE_PG_BINDIR` is taken or refused, never passed over."""
+    """Return the first PostgreSQL that can run here; `SQLMIGRATE_PG_BINDIR` is taken or refused, never passed over."""
     account = server_account()
     if named := os.environ.get(BINDIR_VARIABLE):
         return _named_binaries(Path(named), major, account)
@@ -86,7 +86,7 @@ def find_client(name: str, major: int) -> Path | None:
 
 
 def _client_major(program: Path) -> int:
-    """Give the major version of a client program; 0 where it is none that can be run."""
+    """Return the major version of a client program; 0 where it is none that can be run."""
     command: Command = [program, "--version"]
     try:
         done = subprocess.run(

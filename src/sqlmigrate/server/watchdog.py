@@ -30,7 +30,7 @@ START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sqlmigrate.server
 
 
 def command(kind: str, *arguments: str | Path) -> Command:
-    """Give the command that runs a watchdog."""
+    """Return the command that runs a watchdog."""
     return [sys.executable, "-I", "-S", "-c", START, Path(__file__).parents[2], kind, *arguments]
 
 

@@ -47,7 +47,7 @@ class Adopted:
                 session.execute(reset.format(sql.Identifier(self.login), where, setting))
 
     def _commands(self, database: str, names: Iterable[str]) -> Iterator[sql.Composed]:
-        """Give commands of one implicit transaction; FROM CURRENT, since a value as it is shown is no syntax of SET."""
+        """Yield commands of one implicit transaction; FROM CURRENT, since SET cannot read a value as it is shown."""
         where = sql.Identifier(database)
         for name in names:
             setting = sql.SQL(".").join(map(sql.Identifier, name.split(".")))
@@ -74,7 +74,7 @@ def adopt(
             adopted.write(session, database, [name])
         except psycopg.Error as error:
             del adopted.values[name]
-            refused[name] = f"the target's {name} could not be set on the shadow: {_reason(error)}"
+            refused[name] = f"the target's {name} could not be set on the throwaway database: {_reason(error)}"
     return adopted, refused
 
 
@@ -106,7 +106,7 @@ def adopt_own(wanted: Settings, session: Connection, database: str, login: str) 
 
 
 def _class(library: str) -> str:
-    """Give the class that a library's settings have: `timescaledb-2.17.so` knows `timescaledb.restoring`."""
+    """Return the class that a library's settings have: `timescaledb-2.17.so` knows `timescaledb.restoring`."""
     return library.lower().removeprefix("lib").partition(".")[0].partition("-")[0]
 
 

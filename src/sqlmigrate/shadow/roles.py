@@ -35,7 +35,7 @@ _REACHES_OUT = ["pg_execute_server_program", "pg_read_server_files", "pg_write_s
 
 
 def owner_name(wanted: Wanted) -> str:
-    """Give the name of the ordinary role that owns the databases of a private server."""
+    """Return the name of the ordinary role that owns the databases of a private server."""
     login = wanted.target.login if wanted.target else None
     return wanted.owner or login or DEFAULT_OWNER
 
@@ -79,7 +79,7 @@ def lock_out(server: PrivateServer, conninfo: str, *, but: Iterable[str]) -> str
 
 
 def _rename_superuser(server: PrivateServer) -> str:
-    """Give the first superuser another name, which nobody can do to himself."""
+    """Rename the first superuser, which no role can do to itself."""
     with open_session(server.conninfo()) as session:
         execute(session, "CREATE ROLE {} SUPERUSER LOGIN", _RENAMER)
     with open_session(server.conninfo(user=_RENAMER)) as session:

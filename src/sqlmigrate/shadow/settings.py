@@ -80,7 +80,7 @@ class Locale:
         return f"{self.encoding}, collation {own}{ctype}"
 
     def clauses(self, version: int) -> Iterator[tuple[tuple[str, str], ...]]:
-        """Give what CREATE DATABASE may say for it on a server, the nearest first."""
+        """Yield what CREATE DATABASE may say for it on a server, the nearest first."""
         libc = (("ENCODING", self.encoding), ("LC_COLLATE", self.collate), ("LC_CTYPE", self.ctype))
         provider = (("LOCALE_PROVIDER", "libc"),) if version >= _FIRST_WITH_PROVIDER else ()
         if self.provider == "icu" and self.locale and version >= _FIRST_WITH_PROVIDER:
@@ -123,7 +123,7 @@ class Settings:
         return "; ".join([", ".join([f"timezone {zone}", *shown]), f"encoding {self.locale}"])
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as plain data, without the user's own settings."""
+        """Return it as plain data, without the user's own settings."""
         names = ("encoding", "provider", "collate", "ctype", "locale", "rules")
         locale = {name: getattr(self.locale, name) for name in names}
         return {"values": dict(self.values), "locale": locale, "extensions": dict(self.extensions)}
@@ -176,14 +176,14 @@ def differences(target: Settings, shadow: Settings) -> Iterator[tuple[str, str]]
     for name, value in target.values.items():
         if not same(name, value, shadow.values.get(name, USUAL[name])):
             there = shadow.values.get(name, "unknown")
-            yield name, f"{name} is {value or 'empty'} in the target and {there or 'empty'} on the shadow"
+            yield name, f"{name} is {value or 'empty'} in the target and {there or 'empty'} on the throwaway database"
     if str(target.locale) != str(shadow.locale):
-        said = f"the target is {target.locale}; the shadow, which cannot be like that, is {shadow.locale}"
+        said = f"the target is {target.locale}; the throwaway database, which cannot be like that, is {shadow.locale}"
         yield "encoding", said
 
 
 def _plain_locale(name: str) -> str:
-    """Give a locale's name without its encoding; C and POSIX are one."""
+    """Return a locale's name without its encoding; C and POSIX are one."""
     plain = name.partition(".")[0]
     return "C" if plain == "POSIX" else plain
 

@@ -8,7 +8,7 @@ comments do not end it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Problem
@@ -24,6 +24,7 @@ _COMMENT = re.compile(r"/\*|--[^\n\r]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
 _ALLOW = re.compile(r":[ \t]*([A-Za-z][\w-]*)[ \t]+(\S.*)")
+_WORD = re.compile(r"\S+")
 PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"([0-9]+)\s*(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
@@ -37,7 +38,9 @@ _SHOWN = 40
 class Directives:
     """What a script's first comment block asks for; None means that it says nothing.
 
-    `lock_timeout` and `statement_timeout` are in milliseconds, 0 meaning none, as in PostgreSQL.
+    `lock_timeout` and `statement_timeout` are in milliseconds, 0 meaning none, as in PostgreSQL. `offsets` says where
+    each one stands in the script, by its key and, for `depends`, by each id (`Script.directive_place` reads it); what
+    two scripts ask for is equal wherever it stands.
     """
 
     depends: tuple[str, ...] = ()
@@ -47,6 +50,7 @@ class Directives:
     role: str | None = None
     isolation: str | None = None
     search_path: str | None = None
+    offsets: Mapping[tuple[str, str], int] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def parse_duration(text: str) -> int:
     Raises ValueError where the text is no such time.
     """
     if not (match := _DURATION.fullmatch(text.strip().lower())):
-        raise ValueError(f"{text[:_SHOWN]!r} is no duration such as 500ms, 2s or 10min")
+        raise ValueError(f"{text[:_SHOWN]!r} is not a duration such as 500ms, 2s or 10min")
     digits = match[1].lstrip("0")
     value = round(int(digits or "0") * _MILLISECONDS[match[2]]) if len(digits) < _DIGITS else _LARGEST + 1
     if not value and digits:
@@ -86,23 +90,39 @@ def format_duration(milliseconds: int) -> str:
 def parse_lock_timeout(text: str) -> int:
     """Read a lock_timeout as `parse_duration` does, except 0: whoever waits without limit blocks all behind him."""
     if (value := parse_duration(text)) == 0:
-        raise ValueError("0 would wait for a lock without limit, and everybody behind it too; give a time such as 2s")
+        raise ValueError(
+            "with 0 it would wait for a lock without limit, and everybody else behind it; give a time such as 2s"
+        )
     return value
 
 
 def read_directives(path: Path, text: str) -> tuple[Directives, list[Problem]]:
     """Read the directives of a script and every problem in them."""
     block_end = skip_gap(text, 0)
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
+    offsets: dict[tuple[str, str], int] = {}
     problems: list[Problem] = []
     for match in line_comments(DIRECTIVE, text, 0, block_end):
         name, value = match.groups()
         try:
-            found |= _READERS[name](value, found)
+            values |= _READERS[name](value, values)
         except ValueError as error:
             problems.append(Problem(str(error), place_at(path, text, match.start(2))))
+        else:
+            for key, offset in _offsets(name, value, match.start(2)):
+                offsets.setdefault(key, offset)  # a dependency may be named twice
     problems += _misplaced(path, text, block_end) + _remark_problems(path, text)
-    return Directives(**found), problems  # type: ignore[arg-type]
+    return Directives(**values, offsets=offsets), problems  # type: ignore[arg-type]
+
+
+def _offsets(name: str, value: str, start: int) -> Iterator[tuple[tuple[str, str], int]]:
+    """Yield where a directive's keys and ids stand, by key and id; `start` is the offset of its value."""
+    if name == "depends":
+        yield from (((name, word[0]), start + word.start()) for word in _WORD.finditer(value))
+    elif name == "transactional":
+        yield (name, ""), start
+    else:
+        yield from (((pair[1], ""), start + pair.start()) for pair in PAIR.finditer(value))
 
 
 def line_comments(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[re.Match[str]]:
@@ -119,7 +139,7 @@ def line_comments(pattern: re.Pattern[str], text: str, start: int, end: int) -> 
 
 
 def gaps(text: str, begin: int) -> list[tuple[int, int]]:
-    """Give what lies between the statements and their COPY data: white space and comments."""
+    """Return what lies between the statements and their COPY data: white space and comments."""
     pieces = list(split(text))
     gaps, position = [], begin
     for piece in pieces:
@@ -167,7 +187,7 @@ def _remark_problem(hit: re.Match[str], *, is_last: bool) -> str | None:
         return f"unknown remark {hit[1]}; the only one is `-- sqlmigrate-allow: CODE reason`" if hit[3] else None
     if not _ALLOW.fullmatch(hit[3] + hit[4]):
         return "write `-- sqlmigrate-allow: CODE reason`, with a code and why it is allowed here"
-    return "no statement follows that this could allow anything for" if is_last else None
+    return "no statement follows for which this could allow anything" if is_last else None
 
 
 def _depends(value: str, found: Mapping[str, object]) -> dict[str, object]:

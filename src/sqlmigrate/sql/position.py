@@ -24,20 +24,20 @@ class LineColumn:
 
 
 def line_column(text: str, offset: int) -> LineColumn:
-    """Give the line and column of an offset; lines end with LF, so CRLF files count alike."""
+    """Return the line and column of an offset; lines end with LF, so CRLF files count alike."""
     start = text.rfind("\n", 0, offset) + 1
     return LineColumn(text.count("\n", 0, start) + 1, offset - start + 1)
 
 
 def line_at(text: str, offset: int) -> str:
-    """Give the whole line that an offset lies in, without its line end."""
+    """Return the whole line that an offset lies in, without its line end."""
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
     return text[start : end if end >= 0 else len(text)].rstrip("\r")
 
 
 def place_at(path: Path, text: str, offset: int) -> Place:
-    """Give the place of an offset in the text of a file."""
+    """Return the place of an offset in the text of a file."""
     offset = min(offset, len(text))
     where = line_column(text, offset)
     return Place(path, where.line, where.column, line_at(text, offset))

@@ -139,13 +139,13 @@ def _piece(source: Source, start: int, stop: int, line: int, column: int) -> tup
         message = "nothing may follow COPY FROM STDIN on its line: the next line is data"
         return _broken(source, start, _ScanError(message, stop + 1 + gap), line, column), stop
     data = CopyData(source, data_start)
-    return Piece(statement, offset, line, column, data), stop
+    return Piece(text=statement, offset=offset, line=line, column=column, data=data), stop
 
 
 def _copy_without_end(text: str, start: int, error: _ScanError) -> _ScanError | None:
     r"""Say it where a COPY has swallowed its data, up to the line `\.`, since its semicolon is missing."""
     if text.startswith("\\.", error.offset) and is_copy_from_stdin(text[start : error.offset]):
-        return _ScanError("the ; is missing behind COPY FROM STDIN, so its data is read as SQL", start)
+        return _ScanError("the ; is missing after COPY FROM STDIN, so its data is read as SQL", start)
     return None
 
 
@@ -158,7 +158,7 @@ def _moved(text: str, last: int, start: int, line: int, column: int) -> tuple[in
 
 
 def skip_gap(text: str, position: int) -> int:
-    """Give the offset of the first character that is neither white space nor comment; an open comment is one."""
+    """Return the offset of the first character that is neither white space nor comment; an open comment is one."""
     while True:
         if gap := _GAP.match(text, position):
             position = gap.end()
@@ -171,7 +171,7 @@ def skip_gap(text: str, position: int) -> int:
 
 
 def leading_words(text: str, count: int, *, start: int = 0) -> list[str]:
-    """Give up to `count` unquoted words from the beginning of a statement, in lower case, stopping at anything else."""
+    """Return up to `count` unquoted words that begin a statement, in lower case; anything else ends them."""
     words: list[str] = []
     position = start
     while len(words) < count:
@@ -190,7 +190,7 @@ def is_copy_from_stdin(statement: str) -> bool:
 
 
 def _outside_quotes(statement: str) -> str:
-    """Give the statement with comments, quotes and what stands in parentheses blanked out."""
+    """Return the statement with comments, quotes and what stands in parentheses blanked out."""
     parts: list[str] = []
     position, depth = 0, 0
     while hit := _WORD_OR_SPECIAL.search(statement, position):
@@ -234,7 +234,7 @@ def hides_semicolon(statement: str) -> bool:
 
 
 def _statement_end(text: str, start: int) -> int:
-    """Give the offset of the semicolon that ends the statement at `start`, or the end of the text."""
+    """Return the offset of the semicolon that ends the statement at `start`, or the end of the text."""
     if text[start] in "cC" and _is_routine(text, start):
         return _routine_end(text, start)
     return _plain_end(text, start)
@@ -300,7 +300,7 @@ def _routine_end(text: str, start: int) -> int:
 
 
 def _token_end(text: str, at: int, mark: str, floor: int) -> int:
-    """Give the offset behind the quote, comment or single character at `at`; what came before ended at `floor`."""
+    """Return the offset behind the quote, comment or single character at `at`; what came before ended at `floor`."""
     if mark == "'":
         if _is_escape_prefix(text, at):
             return _escape_string_end(text, at)
@@ -347,7 +347,7 @@ def _escape_string_end(text: str, at: int) -> int:
 
 
 def _dollar_end(text: str, at: int, floor: int) -> int:
-    """Give the end of a dollar quote, or of the name that the dollar is part of; `$1` quotes nothing."""
+    """Return the end of a dollar quote, or of the name that the dollar is part of; `$1` quotes nothing."""
     start = at
     while start > floor and _IDENTIFIER_TAIL.match(text, start - 1):
         start -= 1
@@ -378,7 +378,7 @@ def _block_comment_end(text: str, at: int) -> int:
 
 
 def _end_of_line(text: str, at: int) -> int:
-    """Give the offset of the line after the one that `at` lies in."""
+    """Return the offset of the line after the one that `at` lies in."""
     end = text.find("\n", at)
     return len(text) if end < 0 else end + 1
 

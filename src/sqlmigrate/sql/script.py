@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import Place, Problem, ScriptError
 from sqlmigrate.files import open_file, read_bytes
 from sqlmigrate.sql.directives import Directives, read_directives
-from sqlmigrate.sql.position import line_at, line_column
+from sqlmigrate.sql.position import line_at, line_column, place_at
 from sqlmigrate.sql.scan import Piece, split
 from sqlmigrate.sql.source import Source
 
@@ -97,7 +97,7 @@ class Script:
 
     @contextmanager
     def _reading(self) -> Iterator[Callable[[], str]]:
-        """Give a function that reads a large script's next part, "" at its end; the first time its digests are taken.
+        """Yield a function that reads a large script's next part, "" at its end; the first time its digests are taken.
 
         Any other time, each part is compared before it is given.
         """
@@ -154,7 +154,7 @@ class Script:
         for number, piece in enumerate(self.pieces(), 1):
             if piece.problem is not None:
                 raise ScriptError(piece.problem, place=self.place(piece, (piece.problem_offset or 0) - piece.offset))
-            yield Statement(number, piece.text, piece.offset, piece.line, piece.column, piece.data)
+            yield Statement(number, piece.text, piece.offset, line=piece.line, column=piece.column, data=piece.data)
 
     def readable_statements(self) -> Iterator[Statement]:
         """Yield the statements up to where the text cannot be read on; what comes behind it cannot run either."""
@@ -162,7 +162,7 @@ class Script:
             yield from self.statements()
 
     def place(self, part: Piece | Statement, offset: int = 0) -> Place:
-        """Give the place of an offset in a part of this script; of a large script, the line is shown as far as held."""
+        """Return the place of an offset in a part of this script; of a large script, as much of the line as is held."""
         offset = min(offset, len(part.text))
         inner = line_column(part.text, offset)
         shift = part.column - 1 if inner.line == 1 else 0
@@ -171,6 +171,11 @@ class Script:
         else:
             text = line_at(self.text, part.offset + offset)
         return Place(self.path, part.line + inner.line - 1, inner.column + shift, text)
+
+    def directive_place(self, key: str, word: str = "") -> Place:
+        """Return the place of a directive's key, or of one id of its `depends`; of a large script, only the file."""
+        offset = self.directives.offsets.get((key, word))
+        return Place(self.path) if self.text is None or offset is None else place_at(self.path, self.text, offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +209,7 @@ class _Meter:
             self._normal.update(body[: len(body) - len(self._held)].replace(b"\r\n", b"\n"))
 
     def digests(self) -> Digests:
-        """Give the digests of all that was taken."""
+        """Return the digests of all that was taken."""
         sha256 = self._raw.hexdigest()
         if self._normal is None:
             return Digests(sha256, sha256, tuple(self._marks))
@@ -215,7 +220,7 @@ class _Meter:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Callable[[int], bytes]]:
-    """Give a function that reads the next bytes of a file; it raises ScriptError where that cannot be done."""
+    """Yield a function that reads the next bytes of a file; it raises ScriptError where that cannot be done."""
     with ExitStack() as stack:
         with _read_errors(path):
             file = stack.enter_context(open_file(path))
@@ -281,7 +286,7 @@ def _metered(path: Path, size: int) -> Iterator[tuple[Callable[[], str], Callabl
 def _reader(
     path: Path, size: int, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]
 ) -> Callable[[], str]:
-    """Give a function that reads the next part of a file as text; it raises ScriptError where that is none.
+    """Return a function that reads the next part of a file as text; it raises ScriptError where that is none.
 
     `take` gets the bytes of each part, and whether it is the first. A file that turns out to have more than the `size`
     that it was said to have is refused: it might grow for ever.
@@ -321,7 +326,7 @@ def _decode(path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, begin: i
 
 
 def _byte_place(path: Path, offset: int, *, is_text: bool) -> Place:
-    """Give the place of a byte of a file: everything before it is good UTF-8, and so is it where `is_text`."""
+    """Return the place of a byte of a file: everything before it is good UTF-8, and so is it where `is_text`."""
     line, tail = 1, b""
     with _read_errors(path), open_file(path) as file:
         while offset > 0 and (raw := file.read(min(_CHUNK, offset))):
@@ -353,7 +358,8 @@ def script_from_text(path: Path, text: str) -> Script:
     directives, _ = read_directives(path, text)
     raw = text.encode()
     checksum = hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
-    return Script(path, text, len(raw), directives, None, [Digests(checksum, hashlib.sha256(raw).hexdigest())])
+    digests = Digests(checksum, hashlib.sha256(raw).hexdigest())
+    return Script(path, text, len(raw), directives, _digests=[digests])
 
 
 def refused_script(path: Path, problem: Problem) -> Script:
@@ -363,7 +369,7 @@ def refused_script(path: Path, problem: Problem) -> Script:
     except OSError:
         raw = b""
     digest = hashlib.sha256(raw).hexdigest()
-    return Script(path, None, len(raw), Directives(), problem, [Digests(digest, digest)])
+    return Script(path, None, len(raw), refused=problem, _digests=[Digests(digest, digest)])
 
 
 def read_script(path: Path) -> tuple[Script, list[Problem]]:
@@ -387,4 +393,4 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
         directives, problems = read_directives(path, text[:_HEAD])
         return Script(path, None, size, directives, _head=meter.digests().marks), problems
     directives, problems = read_directives(path, text)
-    return Script(path, text, size, directives, None, [meter.digests()]), problems
+    return Script(path, text, size, directives, _digests=[meter.digests()]), problems

@@ -52,7 +52,7 @@ class Source:
         return 0
 
     def position(self, index: int) -> tuple[int, int]:
-        """Give the line and the column of an index in the held text."""
+        """Return the line and the column of an index in the held text."""
         if not self._placed:
             return self.line, self.column
         lines = self.text.count("\n", 0, index)
@@ -99,7 +99,7 @@ class CopyData:
 
 
 def _surely_data(text: str, start: int, *, in_line: bool) -> int:
-    r"""Give the end of what is data whatever follows: all of it, unless it ends with what may become the line `\.`."""
+    r"""Return the end of what is data whatever follows: all of it, unless its end may become the line `\.`."""
     last = text.rfind("\n", start) + 1 or (len(text) if in_line else start)
     return last if text[last:] in _MAY_CLOSE else len(text)
 

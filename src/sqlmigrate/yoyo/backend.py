@@ -115,7 +115,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             logger.warning("the run lock is held by %s; %s", holder, runlock.to_free(holder))
 
     def get_applied_migration_hashes(self) -> list[str]:
-        """Give the hashes of what is applied, in the order of application."""
+        """Return the hashes of what is applied, in the order of application."""
         return [row.migration_hash for row in self._history().applied]
 
     def apply_migrations(self, migrations: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002  yoyo's signature
@@ -174,7 +174,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         return history.read(self._reader(), self.options.schema, owners=self.options.history_owners)
 
     def _reader(self) -> connection.Connection:
-        """Give our session to read in, under our own settings also where it was given back to a pooler."""
+        """Return our session to read in, under our own settings also where it was given back to a pooler."""
         if self._run_lock is None and self.connection.lent:
             connection.begin_again(self.connection)
         found: connection.Connection = self.connection
@@ -207,7 +207,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             place, row = found
             raise HistoryError(
                 f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
-                hint=f"take yoyo's history over once: sqlmigrate mark --from yoyo --schema {place.schema}",
+                hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {place.schema}",
             )
 
     def _require_possible(self, operation: str, step: Migration, found: History) -> None:
@@ -267,7 +267,7 @@ def _options(found: config.Config, dburi: Any) -> Options:
 
 
 def _conninfo(dburi: Any) -> str:
-    """Give what libpq needs; raises ConfigError without repeating it: it may hold a password."""
+    """Return what libpq needs; raises ConfigError without repeating it: it may hold a password."""
     names = {"dbname": "database", "user": "username", "password": "password", "host": "hostname", "port": "port"}
     given = {key: getattr(dburi, name) for key, name in names.items() if getattr(dburi, name)}
     extra = {key: value for key, value in dburi.args.items() if key not in {"schema", "autocommit"}}
@@ -299,9 +299,10 @@ def _explained() -> Iterator[None]:
         yield
     except Error as error:
         problems = error.problems if isinstance(error, MigrationsError) else ()
+        explained = error.replaced()
         for words in (*map(str, problems), *([f"what to do: {error.hint}"] if error.hint else [])):
-            error.add_note(words)
-        raise
+            explained.add_note(words)
+        raise explained from None
 
 
 def _log(event: Event) -> None:

@@ -14,7 +14,7 @@ from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import ignore
 from sqlmigrate.history import yoyo_tables
 from sqlmigrate.history.names import ours as tables_of
-from sqlmigrate.history.yoyo_tables import FIRST, TABLE, Place
+from sqlmigrate.history.yoyo_tables import FIRST, TABLE, YoyoTable
 from sqlmigrate.migrations import in_order
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Adoption:
     `without_file` only yoyo knows; `not_in_yoyo` are marked here, but yoyo does not have them (any more).
     """
 
-    place: Place
+    place: YoyoTable
     new: tuple[tuple[Migration, Row], ...]
     already: tuple[str, ...]
     pending: tuple[str, ...]
@@ -65,7 +65,7 @@ class Copy:
     stay.
     """
 
-    place: Place
+    place: YoyoTable
     added: tuple[tuple[Applied, datetime], ...]
     times: tuple[tuple[Applied, datetime], ...]
     removed: tuple[Row, ...]
@@ -131,7 +131,7 @@ def copy_back(
         if found.half_way:
             name = found.half_way[0].migration_id
             hint = "finish it first, with `sqlmigrate apply` or `sqlmigrate rollback`"
-            raise HistoryError(f"{name} stopped half way, which yoyo's tables cannot say", hint=hint)
+            raise HistoryError(f"{name} stopped half way, which yoyo's tables cannot record", hint=hint)
         place = yoyo_tables.destination(connection, options.schema, owners, where)
         yoyo_tables.require_idle(connection, place, owners)
         undone = yoyo_tables.undone(connection, tables_of(options.schema, owners))
@@ -147,12 +147,12 @@ def copy_back(
 def record(
     schema: str, migration: Migration, run: Run, *, applied_at: datetime | None = None, reason: str | None = None
 ) -> list[Command]:
-    """Give the commands that mark a migration in our history as applied at a time, or now."""
+    """Return the commands that mark a migration in our history as applied at a time, or now."""
     at = None if applied_at is None else applied_at.isoformat(sep=" ")
     digests = (migration.script.checksum, migration.script.sha256)
     return [
         Command(
-            yoyo_tables.text("record", Place(schema, TABLE)), (migration.migration_hash, migration.migration_id, at)
+            yoyo_tables.text("record", YoyoTable(schema, TABLE)), (migration.migration_hash, migration.migration_id, at)
         ),
         history.finish_claim(schema, migration, run, marked=True),
         *history.log(schema, migration.migration_id, "mark", run, digests=digests, reason=reason),
@@ -184,7 +184,7 @@ def _carry_out(
     return planned
 
 
-def _adoption(place: Place, rows: Iterable[Row], migrations: Migrations, found: History) -> Adoption:
+def _adoption(place: YoyoTable, rows: Iterable[Row], migrations: Migrations, found: History) -> Adoption:
     files = {migration.migration_hash: migration for migration in migrations.ordered}
     at = {key: number for number, key in enumerate(files)}
     ours = {row.migration_hash for row in found.applied}
@@ -208,7 +208,7 @@ def _adoption(place: Place, rows: Iterable[Row], migrations: Migrations, found: 
     )
 
 
-def _copy(place: Place, rows: Iterable[Row], found: History, undone: dict[str, datetime]) -> Copy:
+def _copy(place: YoyoTable, rows: Iterable[Row], found: History, undone: dict[str, datetime]) -> Copy:
     theirs = {row.migration_hash: row for row in rows}
     ours = list(_rising(found.applied))
     added = [item for item in ours if item[0].migration_hash not in theirs]
@@ -228,7 +228,7 @@ def _copy(place: Place, rows: Iterable[Row], found: History, undone: dict[str, d
 
 
 def _rising(rows: Iterable[Applied]) -> Iterator[tuple[Applied, datetime]]:
-    """Give each row a time for yoyo, which knows the order of application by its times alone; ours is a sequence."""
+    """Yield each row with a time for yoyo, which knows the order of application by its times only; ours is a number."""
     last = FIRST
     for row in rows:
         last = max(row.applied_at or FIRST, last + _MICROSECOND)
@@ -236,7 +236,7 @@ def _rising(rows: Iterable[Applied]) -> Iterator[tuple[Applied, datetime]]:
 
 
 def _copying(planned: Copy) -> list[Command]:
-    """Give the commands that write into yoyo's tables."""
+    """Return the commands that write into yoyo's tables."""
     place, run = planned.place, history.Run()
     put, take = yoyo_tables.text("put", place), yoyo_tables.text("take", place)
     changed = (*planned.added, *planned.times)

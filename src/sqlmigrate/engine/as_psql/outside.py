@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.engine.as_psql.text import closed, confirmed, lines, statement_text
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
 from sqlmigrate.engine.stepwise.outcome import before_in_sql
 from sqlmigrate.engine.stepwise.outside import LOCK_TIMEOUT_BACK, NO_LOCK_TIMEOUT
-from sqlmigrate.engine.stepwise.words import begins, is_rolled_back, may_commit, resets_session
 from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, back_to_script
-from sqlmigrate.sql.scan import leading_words
-from sqlmigrate.sql.statement.parse import Kind, classify
-from sqlmigrate.sql.statement.subject import subject
+from sqlmigrate.sql.statement.effect import Kind, begins, classify, is_rolled_back, may_need_outside, reads_only
+from sqlmigrate.sql.statement.session import resets_session
+from sqlmigrate.sql.statement.subject import subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sqlmigrate.connection import Command
     from sqlmigrate.engine.stepwise.journal import Journal
     from sqlmigrate.engine.transaction.job import Job
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.sql.script import Statement
-
-_READ_ONLY = re.compile(r"\bread\s+only\b", re.IGNORECASE)
-_CALLS = re.compile(r"\bcall\b", re.IGNORECASE)
-# of one relation: where it is partitioned, these cannot run in a transaction, which only the catalog knows
-_OF_PARTITIONED = frozenset({"reindex", "cluster", "repack"})
 
 
 def steps(job: Job, journal: Journal, options: Options, set_up: str) -> Iterator[str]:
@@ -41,7 +34,7 @@ def steps(job: Job, journal: Journal, options: Options, set_up: str) -> Iterator
             yield from _in_block(statement, kind, block, journal, back)
         elif kind is Kind.TRANSACTION_CONTROL:
             yield closed(statement)  # there is nothing that it could end
-        elif _is_outside(statement, kind):
+        elif may_need_outside(statement.text):
             yield from _outside(statement, journal)
         else:
             row = lines([CONSTRAINTS, *as_login(job), *journal.add([statement], "done"), *back, COMMIT])
@@ -61,29 +54,15 @@ def _in_block(
         yield statement_text(statement)
         return
     row = [*as_login(journal.job), *journal.add(block, "done")]
-    if is_rolled_back(block) or _reads_only(block):
+    if is_rolled_back(block) or reads_only(block):
         yield statement_text(statement) + lines([BEGIN, *row, COMMIT])
     else:
         yield lines([CONSTRAINTS, *row, *back]) + statement_text(statement)
     block.clear()
 
 
-def _reads_only(block: Iterable[Statement]) -> bool:
-    """Tell whether a script's own transaction says that it is READ ONLY: no journal row can be written in it."""
-    words = (item.text for item in block if leading_words(item.text, 1)[:1] in (["begin"], ["start"], ["set"]))
-    return any(_READ_ONLY.search(text) for text in words)
-
-
-def _is_outside(statement: Statement, kind: Kind) -> bool:
-    """Tell whether a statement cannot, or may not be able to, run in a transaction: psql cannot find out by trying."""
-    words = leading_words(statement.text, 2)
-    is_do_with_call = words[:1] == ["do"] and bool(_CALLS.search(statement.text))
-    depends_on_catalog = bool(_OF_PARTITIONED.intersection(words[:1])) or words[1:] == ["subscription"]
-    return kind is Kind.NOT_IN_TRANSACTION or may_commit(statement.text) or is_do_with_call or depends_on_catalog
-
-
 def _outside(statement: Statement, journal: Journal) -> Iterator[str]:
-    about = subject(statement.text)
+    about = subject_of(statement.text)
     looked_up, found = before_in_sql(about)
     noted = [journal.note(statement.number, found)] if found else []
     yield "\n" + lines(

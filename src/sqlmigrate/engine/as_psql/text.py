@@ -23,12 +23,12 @@ _DATA_END = re.compile(r"^\\\.\r?$", re.MULTILINE)
 
 
 def lines(commands: Iterable[Command]) -> str:
-    """Give commands of ours, each with its parameters written into it, and closed."""
+    """Return commands of ours, each with its parameters written into it, and closed."""
     return "".join(f"{literal(command)};\n" for command in commands)
 
 
 def do_block(statements: str) -> str:
-    """Give a DO block of some statements, in dollar quotes that no name in them can end."""
+    """Return a DO block of some statements, in dollar quotes that no name in them can end."""
     tag = "$do$"
     while tag in statements:
         tag = f"{tag[:-1]}_$"
@@ -36,7 +36,7 @@ def do_block(statements: str) -> str:
 
 
 def literal(command: Command) -> str:
-    """Give a command of ours with its parameters written into it."""
+    """Return a command of ours with its parameters written into it."""
     values = [sql.Literal(value).as_string() for value in command.params]
     if not values:
         return command.sql
@@ -44,7 +44,7 @@ def literal(command: Command) -> str:
 
 
 def confirmed(job: Job) -> str:
-    """Give what stops psql where the history does not say, behind the COMMIT, what was done."""
+    """Return what stops psql where the history does not say, behind the COMMIT, what was done."""
     if job.confirm is None:
         return ""
     return do_block(
@@ -55,12 +55,12 @@ def confirmed(job: Job) -> str:
 
 
 def remark(text: str) -> str:
-    """Give a text for a comment: a name may hold the end of a line."""
+    """Return a text for a comment: a name may hold the end of a line."""
     return " ".join(text.splitlines())
 
 
 def statement_text(statement: Statement) -> str:
-    """Give a statement, closed, and the COPY data that follows it."""
+    """Return a statement, closed, and the COPY data that follows it."""
     if statement.data is None:
         return closed(statement)
     data = "".join(statement.data.chunks())
@@ -68,13 +68,13 @@ def statement_text(statement: Statement) -> str:
 
 
 def closed(statement: Statement) -> str:
-    """Give a statement with its semicolon, which a comment at its end must not swallow."""
+    """Return a statement with its semicolon, which a comment at its end must not swallow."""
     text = statement.text
     return f"{text}\n;\n" if "--" in text.rpartition("\n")[2] else f"{text};\n"
 
 
 def ending(tail: str, last: Piece | None = None) -> str:
-    """Give what closes a script that ends so: a line end, and a semicolon or the end of data where it is missing."""
+    """Return what closes a script that ends so: a line end, and a semicolon or the end of data where it is missing."""
     newline = "" if not tail or tail.endswith("\n") else "\n"
     if last is None:
         return newline
@@ -87,6 +87,6 @@ def ending(tail: str, last: Piece | None = None) -> str:
 
 
 def _data_end(data: str) -> str:
-    """Give the line that ends COPY data; its line end must be of the same kind."""
+    """Return the line that ends COPY data; its line end must be of the same kind."""
     newline = "\r\n" if "\r\n" in data else "\n"
     return ("" if not data or data.endswith("\n") else newline) + f"\\.{newline}"

@@ -22,11 +22,11 @@ _NOT_KNOWN = {
 
 
 def both_ways(statement: Statement) -> str:
-    """Give the two ways on behind a statement whose outcome only a person can find out."""
+    """Return the two ways on behind a statement whose outcome only a person can find out."""
     number = statement.number
     return (
         f"look into the database; then --resume-at {number} runs it again, "
-        f"and --resume-at {number + 1} goes on behind it"
+        f"and --resume-at {number + 1} goes on after it"
     )
 
 
@@ -65,14 +65,14 @@ def half_way(job: Job, error: ExecutionError, done: int, known: int = 0) -> Half
     """
     if isinstance(error, HalfWayError):
         return error
-    ways = f"mend the cause and run `sqlmigrate {job.operation}`, which goes on here"
-    ways += "; or `sqlmigrate rollback` takes back what is done" if job.undoable else ""
+    ways = f"fix the cause and run `sqlmigrate {job.operation}`, which goes on here"
+    ways += "; or `sqlmigrate rollback` undoes what is done" if job.undoable else ""
     if job.recorded:
-        ways += f'; where you edit the file, `sqlmigrate accept {job.migration_id} --reason "..."` comes first'
+        ways += f'; if you edit the file, `sqlmigrate accept {job.migration_id} --reason "..."` comes first'
     if done < known:
         up_to = "statement 1 was" if known == 1 else f"statements 1 to {known} were"
-        ways += f"; {up_to} done before --resume-at: if that is still so, --resume-at {known + 1} goes on behind"
-    half = HalfWayError(
+        ways += f"; {up_to} done before --resume-at: if that is still so, --resume-at {known + 1} goes on after"
+    return HalfWayError(
         error.message,
         migration_id=job.migration_id,
         server=error.server,
@@ -80,9 +80,7 @@ def half_way(job: Job, error: ExecutionError, done: int, known: int = 0) -> Half
         place=error.place,
         hint=f"{error.hint}; {ways}" if error.hint else ways,
         kept=True,
-    )
-    half.done_statements = done
-    return half
+    ).replaced(done_statements=done)
 
 
 def lost(job: Job, error: psycopg.Error, found: History | None) -> ExecutionError:
@@ -90,9 +88,9 @@ def lost(job: Job, error: psycopg.Error, found: History | None) -> ExecutionErro
     reason = (str(error).strip().splitlines() or ["no reason given"])[0]
     message = f"the connection was lost while the script ran: {reason}"
     if found is None:
-        hint = "`sqlmigrate status` tells where it stopped"
+        hint = "`sqlmigrate status` shows where it stopped"
         return HalfWayError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
-    stopped = found.stopped(job.migration_id)
+    stopped = found.half_way_of(job.migration_id)
     if stopped is None:
         return _lost_whole(job, message, found)
     entry = stopped.stopped_at

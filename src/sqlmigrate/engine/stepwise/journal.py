@@ -59,7 +59,7 @@ class Journal:
         return history.last_done(self.entries)
 
     def entry(self, number: int) -> Entry | None:
-        """Give what is known of a statement, or of the block that it is in."""
+        """Return what is known of a statement, or of the block that it is in."""
         at = bisect_right(self.entries, number, key=lambda entry: entry.number)
         return self.entries[at - 1] if at and number <= self.entries[at - 1].last_number else None
 
@@ -108,12 +108,12 @@ class Journal:
         raise HistoryError(
             f"{what} edited after having been run",
             place=self.job.script.place(block[0]),
-            hint="only what comes after the last finished statement may be mended; restore the others",
+            hint="you may only edit what comes after the last finished statement; restore the others",
         )
 
 
 def as_login(job: Job) -> tuple[Command, ...]:
-    """Give what comes before each of our commands that write the journal in a transaction of the script's."""
+    """Return what comes before each of our commands that write the journal in a transaction of the script's."""
     return (*AS_LOGIN, *job.trusted)
 
 
@@ -148,6 +148,6 @@ def found_journal(schema: str, job: Job, run: Run, stopped: HalfWay | None) -> J
 
 
 def digest(block: Sequence[Statement]) -> str:
-    """Give SHA-256 of the text of statements; another kind of line end is no edit."""
+    """Return SHA-256 of the text of statements; another kind of line end is no edit."""
     text = ";".join(item.text for item in block)
     return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()

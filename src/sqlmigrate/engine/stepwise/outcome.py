@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 
 from sqlmigrate import queries
 from sqlmigrate.connection import Command, undisturbed
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.names import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ class Look:
         return Outcome.DONE if done else Outcome.NOT_DONE
 
     def leftovers(self, found: dict[str, Any]) -> list[Index]:
-        """Give the INVALID indexes that the statement left behind: they were not there before, or not INVALID."""
+        """Return the INVALID indexes that the statement left behind: they were not there before, or not INVALID."""
         subject = self.subject
         if subject.action not in {"create index", "reindex"}:
             return []
@@ -108,14 +108,14 @@ class Look:
         ]
 
     def skipped_over(self) -> Index | None:
-        """Give the INVALID index that CREATE INDEX ... IF NOT EXISTS took for a good one (NOTICE 42P07)."""
+        """Return the INVALID index that CREATE INDEX ... IF NOT EXISTS took for a good one (NOTICE 42P07)."""
         if self.subject.action != "create index" or self.subject.name is None:
             return None
         found = (item for item in self._indexes() if _is_made_by(item, self.subject) and not item.valid)
         return next(found, None)
 
     def finalize(self) -> str | None:
-        """Give what ends a DETACH PARTITION CONCURRENTLY that was interrupted between its two transactions."""
+        """Return what ends a DETACH PARTITION CONCURRENTLY that was interrupted between its two transactions."""
         if self.subject.action != "detach partition":
             return None
         if not any(partition.pending for partition in self._ask("partition", _Partition)):
@@ -150,12 +150,12 @@ def looking(connection: Connection, subject: Subject) -> Iterator[Look]:
 
 
 def _relation(subject: Subject) -> str | None:
-    """Give the name that a statement makes or takes away, where it is that of a relation."""
+    """Return the name that a statement makes or takes away, where it is that of a relation."""
     return subject.name if subject.action in {"drop index", "detach partition"} else None
 
 
 def before_in_sql(subject: Subject) -> tuple[list[Command], sql.Composable | None]:
-    """Give `Look.before` for where psql runs the statement: what looks its names up, and then an SQL expression.
+    """Return `Look.before` for where psql runs the statement: what looks its names up, and then an SQL expression.
 
     The names are looked up under the search_path of the script, and the expression is our own SQL. It is None where
     nothing is to be noted.
@@ -180,7 +180,7 @@ def _look_names_up(subject: Subject) -> Command:
 
 
 def _filled(query: str, subject: Subject) -> sql.Composable:
-    """Give a query with its parameters written into it."""
+    """Return a query with its parameters written into it."""
     kept = "nullif(pg_catalog.current_setting({}), '')"
     values = {key: sql.SQL(kept).format(_KEPT.format(key)) for key in ("table", "thing")}
     parts = _PLACE.split(queries.load("outcome")[query])

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate.connection import Command
+from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.engine.stepwise import errors as halfway
 from sqlmigrate.engine.stepwise import outcome
 from sqlmigrate.engine.stepwise.outcome import Outcome
-from sqlmigrate.engine.stepwise.words import may_commit
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.sql.statement.subject import subject
+from sqlmigrate.sql.statement.effect import may_commit
+from sqlmigrate.sql.statement.subject import subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from sqlmigrate.engine.stepwise.context import Context
     from sqlmigrate.engine.stepwise.journal import Journal, Sender
     from sqlmigrate.engine.stepwise.outcome import Look
     from sqlmigrate.history import Entry
@@ -27,12 +26,14 @@ if TYPE_CHECKING:
 # RESET would not do to get it back: the script may have set it
 NO_LOCK_TIMEOUT = (
     Command(
-        "SELECT pg_catalog.set_config('sqlmigrate.lock_timeout', pg_catalog.current_setting('lock_timeout'), false)"
+        "SELECT pg_catalog.set_config('sqlmigrate.lock_timeout', pg_catalog.current_setting('lock_timeout'), false)",
+        purpose=Purpose.SETTINGS,
     ),
-    Command("SET lock_timeout TO 0"),
+    Command("SET lock_timeout TO 0", purpose=Purpose.SETTINGS),
 )
 LOCK_TIMEOUT_BACK = Command(
-    "SELECT pg_catalog.set_config('lock_timeout', pg_catalog.current_setting('sqlmigrate.lock_timeout'), false)"
+    "SELECT pg_catalog.set_config('lock_timeout', pg_catalog.current_setting('sqlmigrate.lock_timeout'), false)",
+    purpose=Purpose.SETTINGS,
 )
 
 
@@ -40,15 +41,22 @@ LOCK_TIMEOUT_BACK = Command(
 class Outside:
     """Runs such statements of one script; `begun` is the last one that it wrote to the journal."""
 
-    sender: Sender
-    journal: Journal
-    retrying: Callable[[Callable[[], None]], None] = lambda work: work()
-    resume_at: int | None = None
+    context: Context
     begun: int = 0
+
+    @property
+    def sender(self) -> Sender:
+        """What sends its statements."""
+        return self.context.sender
+
+    @property
+    def journal(self) -> Journal:
+        """What is known of its statements."""
+        return self.context.journal
 
     def run(self, statement: Statement) -> None:
         """Run a statement: written to the journal before, and as done or failed behind it."""
-        about = subject(statement.text)
+        about = subject_of(statement.text)
         with outcome.looking(self.sender.connection, about) as look:
             found = look.before()
         self.sender.write(self.journal.add([statement], "running", found))
@@ -61,14 +69,16 @@ class Outside:
 
         Raises HalfWayError where that cannot be known, or only a person should mend it.
         """
-        with outcome.looking(self.sender.connection, subject(entry.statement)) as look:  # the file may be mended since
+        about = subject_of(entry.statement)  # the file may be mended since
+        with outcome.looking(self.sender.connection, about) as look:
             return self._settled(statement, entry, look)
 
     def require_nothing_left(self, statement: Statement, entry: Entry) -> None:
         """Raise ExecutionError where a statement that is to be passed over has left an INVALID index behind."""
         if entry.state == "done" or entry.found is None:
             return
-        with outcome.looking(self.sender.connection, subject(entry.statement)) as look:
+        about = subject_of(entry.statement)  # the file may be mended since
+        with outcome.looking(self.sender.connection, about) as look:
             left = look.leftovers(entry.found)
         if left:
             raise halfway.invalid(self.sender.job, statement, left[0], "this statement left behind")
@@ -78,7 +88,7 @@ class Outside:
         if ending := look.finalize():
             what = "its DETACH PARTITION CONCURRENTLY was interrupted half way"
             raise halfway.stuck(job, statement, what, f"run {ending}, then `sqlmigrate {job.operation}` again")
-        if self.resume_at != statement.number:
+        if self.context.resume_at != statement.number:
             result = look.happened(found)
             if result is Outcome.UNKNOWN and (entry.state == "running" or may_commit(entry.statement)):
                 raise halfway.unknown(job, statement, entry.state)
@@ -95,20 +105,20 @@ class Outside:
         connection, job = self.sender.connection, self.sender.job
         try:
             if about.concurrently:
-                self._without_lock_timeout(Step(Command(statement.text), statement))
+                self._without_lock_timeout(Step(job.command(statement), statement))
             elif may_commit(statement.text):
                 self.sender.run(statement)
             else:
-                self.retrying(lambda: self.sender.run(statement))
+                self.context.retrying(lambda: self.sender.run(statement))
             with outcome.looking(connection, about) as look:
                 if index := look.skipped_over():
                     raise halfway.invalid(job, statement, index, "IF NOT EXISTS passed over")
                 if left := look.leftovers(found):
                     raise halfway.invalid(job, statement, left[0], "it left behind")
         except ExecutionError as error:
-            if not connection.closed:
-                self._explain(statement, about, found, error)
-            raise
+            if connection.closed:
+                raise
+            raise self._explained(statement, about, found, error) from None
 
     def _without_lock_timeout(self, step: Step) -> None:
         """Run a CONCURRENTLY: it waits for old snapshots, which must not count as waiting for a lock."""
@@ -116,14 +126,17 @@ class Outside:
         self.sender.send(step)
         self.sender.send(Step(LOCK_TIMEOUT_BACK))
 
-    def _explain(self, statement: Statement, about: Subject, found: dict[str, object], error: ExecutionError) -> None:
-        """Note in the journal that a statement failed, and add to its error what it left behind."""
+    def _explained(
+        self, statement: Statement, about: Subject, found: dict[str, object], error: ExecutionError
+    ) -> ExecutionError:
+        """Note in the journal that a statement failed; gives its error with what it left behind."""
         connection = self.sender.connection
         undo(connection)
         self.sender.write([self.journal.mark(statement.number, "failed", error.message)])
-        if error.hint is None:
-            with outcome.looking(connection, about) as look:
-                error.hint = self._left_behind(statement, look, found)
+        if error.hint is not None:
+            return error
+        with outcome.looking(connection, about) as look:
+            return error.replaced(hint=self._left_behind(statement, look, found))
 
     def _left_behind(self, statement: Statement, look: Look, found: dict[str, object]) -> str | None:
         """Say what a statement that failed left behind, and what to do about it."""
@@ -131,7 +144,7 @@ class Outside:
             return f"the partition is half detached: run {ending}"
         if left := look.leftovers(found):
             names = ", ".join(index.name for index in left)
-            again = f"`sqlmigrate {self.sender.job.operation}` drops it and builds it again once the cause is mended"
+            again = f"`sqlmigrate {self.sender.job.operation}` drops it and builds it again once the cause is fixed"
             return f"it left the INVALID index {names}; {again}, or by hand: {left[0].drop}"
         if may_commit(statement.text):
             return f"what it committed before the error stays; {halfway.both_ways(statement)}"

@@ -12,34 +12,33 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import Command, undisturbed
+from sqlmigrate.connection import undisturbed
 from sqlmigrate.engine.stepwise import errors as halfway
 from sqlmigrate.engine.stepwise import outcome
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
-from sqlmigrate.engine.stepwise.words import (
-    WANTS_OUT,
-    begins,
-    is_rolled_back,
-    may_commit,
-    open_block,
-    resets_session,
-    sets_up_session,
-)
+from sqlmigrate.engine.stepwise.outside import Outside
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
 from sqlmigrate.events import Resumed
-from sqlmigrate.sql.statement.parse import Kind, classify
+from sqlmigrate.sql.statement.effect import (
+    WANTS_OUT,
+    Kind,
+    begins,
+    classify,
+    is_rolled_back,
+    may_commit,
+    open_block,
+)
+from sqlmigrate.sql.statement.session import resets_session, sets_up_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.connection import Command
+    from sqlmigrate.engine.stepwise.context import Context
     from sqlmigrate.engine.stepwise.journal import Journal, Sender
-    from sqlmigrate.engine.stepwise.outside import Outside
-    from sqlmigrate.engine.wire.session import Options
-    from sqlmigrate.history import History
     from sqlmigrate.sql.script import Statement
 
 _PREDECESSOR_SECONDS = 10.0
@@ -47,23 +46,28 @@ _PREDECESSOR_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Stepper:
-    """One script on its way, on one session.
+    """One script on its way, on one session."""
 
-    `afterwards` gives the history as another session finds it once this one is lost, None where it cannot be asked.
-    """
-
-    sender: Sender
-    journal: Journal
-    outside: Outside
-    options: Options
-    info: ServerInfo
-    retrying: Callable[[Callable[[], None]], None]
-    afterwards: Callable[[], History | None]
-    resume_at: int | None = None
+    context: Context
+    _outside: Outside = field(init=False)
     _block: list[Statement] = field(default_factory=list)
     _passed: list[Statement] = field(default_factory=list)
     _done: int = 0
     _known: int = 0
+
+    def __post_init__(self) -> None:
+        """Be ready for statements that cannot be in a transaction."""
+        self._outside = Outside(self.context)
+
+    @property
+    def sender(self) -> Sender:
+        """What sends its statements."""
+        return self.context.sender
+
+    @property
+    def journal(self) -> Journal:
+        """What is known of its statements."""
+        return self.context.journal
 
     def go(self) -> None:
         """Run what is left of the script, then finish its history row and empty its journal.
@@ -96,20 +100,21 @@ class Stepper:
             raise
         except psycopg.Error as error:
             if connection.closed:
-                raise halfway.lost(job, error, self.afterwards()) from None
+                raise halfway.lost(job, error, self.context.afterwards()) from None
             raise self._stopped(halfway.unexpected(job, error)) from None
 
     def _prepare(self) -> None:
         self.sender.send(Step(PRISTINE))
         self._set_up()
         if self.journal.resumed:
-            self._require_alone()
+            self._await_earlier_session()
             self._resume()
 
     def _set_up(self) -> None:
-        self.sender.send(*map(Step, set_up(self.sender.job.script_run, self.options, self.info)))
+        context = self.context
+        self.sender.send(*map(Step, set_up(self.sender.job.script_run, context.options, context.info)))
 
-    def _require_alone(self) -> None:
+    def _await_earlier_session(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""
         if pid := outcome.predecessor(self.sender.connection, seconds=_PREDECESSOR_SECONDS):
             raise ExecutionError(
@@ -120,10 +125,10 @@ class Stepper:
 
     def _resume(self) -> None:
         self._known = self.journal.done
-        if self.resume_at is not None:
-            self._skip_to(self.resume_at)
+        if self.context.resume_at is not None:
+            self._skip_to(self.context.resume_at)
         self.journal.pass_over_failed()
-        self._done = self.journal.done if self.resume_at is None else self.resume_at - 1
+        self._done = self.journal.done if self.context.resume_at is None else self.context.resume_at - 1
         self.sender.listener.observer(Resumed(self.sender.job.migration_id, self.sender.job.operation, self._done))
 
     def _skip_to(self, number: int) -> None:
@@ -131,7 +136,7 @@ class Stepper:
         job = self.sender.job
         skipped = list(takewhile(lambda item: item.number < number, job.script.statements()))
         if number > 1 and (not skipped or skipped[-1].number != number - 1):
-            raise HistoryError(f"{job.migration_id} has no statement {number} to go on at")
+            raise HistoryError(f"{job.migration_id} has no statement {number} to resume at")
         if begin := open_block(skipped):
             raise HistoryError(
                 f"statement {number} is inside the transaction that statement {begin.number} begins",
@@ -140,7 +145,7 @@ class Stepper:
             )
         for item in skipped:
             if entry := self.journal.entry(item.number):
-                self.outside.require_nothing_left(item, entry)
+                self._outside.require_nothing_left(item, entry)
         again = [
             entry
             for entry in self.journal.entries
@@ -172,7 +177,7 @@ class Stepper:
 
     def _one(self, statement: Statement) -> None:
         entry = self.journal.entry(statement.number)
-        if entry is not None and self.outside.settled(statement, entry):
+        if entry is not None and self._outside.settled(statement, entry):
             self._done = statement.number
             return
         kind = classify(statement.text)
@@ -184,7 +189,7 @@ class Stepper:
                 self._block = [statement]
         else:
             if kind is Kind.NOT_IN_TRANSACTION or may_commit(statement.text):
-                self.outside.run(statement)
+                self._outside.run(statement)
             else:
                 self._inside(statement)
             self._done = statement.number
@@ -207,7 +212,7 @@ class Stepper:
                 if ends
                 else []
             )
-            self.sender.send(*before, Step(Command(item.text), item))
+            self.sender.send(*before, Step(self.sender.job.command(item), item))
 
         self._again_on_lock(self._block[0], statement, work)
         if not with_it:
@@ -216,7 +221,7 @@ class Stepper:
         self._block = []
 
     def _back(self) -> list[Command]:
-        return back_to_script(self.sender.job.script, self.options)
+        return back_to_script(self.sender.job.script, self.context.options)
 
     def _reads_only(self) -> bool:
         """Tell whether the script's own transaction is READ ONLY, so that no journal row can be written in it."""
@@ -227,18 +232,18 @@ class Stepper:
 
     def _inside(self, statement: Statement) -> None:
         """Run a statement in a transaction of its own, with its journal row."""
-        entry = self.journal.add([statement], "done")
+        job, entry = self.sender.job, self.journal.add([statement], "done")
 
         def work(again: Statement) -> None:
-            steps = [Step(BEGIN), Step(Command(again.text), again), Step(CONSTRAINTS, again)]
-            self.sender.send(*steps, *map(Step, (*as_login(self.sender.job), *entry, *self._back(), COMMIT)))
+            steps = [Step(BEGIN), Step(job.command(again), again), Step(CONSTRAINTS, again)]
+            self.sender.send(*steps, *map(Step, (*as_login(job), *entry, *self._back(), COMMIT)))
 
         try:
             self._again_on_lock(statement, statement, work)
         except ExecutionError as error:
             if error.server is None or error.server.sqlstate not in WANTS_OUT:
                 raise
-            self.outside.run(statement)
+            self._outside.run(statement)
 
     def _again_on_lock(self, first: Statement, last: Statement, work: Callable[[Statement], None]) -> None:
         """Do work on the last statement; where a lock was not granted, on all from the first one, read anew.
@@ -257,7 +262,7 @@ class Stepper:
                 undo(self.sender.connection)
                 raise
 
-        self.retrying(attempt)
+        self.context.retrying(attempt)
 
     def _read_again(self, first: int, last: int) -> Iterator[Statement]:
         statements = self.sender.job.script.statements()
@@ -286,7 +291,7 @@ class Stepper:
 
     def _note(self, statement: Statement | None, error: ExecutionError) -> None:
         """Write a failed statement that left nothing behind into the journal, for `status` to show."""
-        is_noted = isinstance(error, HalfWayError) or error.statement in {None, self.outside.begun}
+        is_noted = isinstance(error, HalfWayError) or error.statement in {None, self._outside.begun}
         if is_noted or statement is None or not self._is_begun() or self.sender.connection.closed:
             return
         self.sender.write(self._failed(statement, error.message))
@@ -297,7 +302,7 @@ class Stepper:
 
     def _is_begun(self) -> bool:
         """Tell whether something of the script is, or may be, in the database."""
-        return bool(self._done or self.journal.resumed or self.outside.begun)
+        return bool(self._done or self.journal.resumed or self._outside.begun)
 
     def _stopped(self, error: ExecutionError) -> ExecutionError:
         """Say so where something of the script stays in the database."""

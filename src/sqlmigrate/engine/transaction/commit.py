@@ -1,22 +1,23 @@
-"""The COMMIT of scripts that are through, and the look at the history behind it."""
+"""How far a transaction of a run has come, how its COMMIT is sent, and the look at the history behind it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import Command, server_message
+from sqlmigrate.connection import Command, Purpose, server_message
 from sqlmigrate.engine.wire.execute import run_steps
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import COMMIT, OURS
 from sqlmigrate.errors import ExecutionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlmigrate.connection import Connection
+    from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.transaction.job import Job
     from sqlmigrate.engine.wire.execute import Listener
     from sqlmigrate.engine.wire.pipeline import Exchange
@@ -32,88 +33,137 @@ class Changes:
     back: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
-class Uncommitted:
-    """Scripts that are through and checked: their transaction is open, and only its COMMIT is left.
+class State(Enum):
+    """How far a turn has come; the methods of `Turn` lead from one to the next."""
 
-    That goes out alone, or at the head of the next script's pipeline, where it costs no round trip of its own. Behind
-    it the history is looked at once more. `told` and `then` are called once that has confirmed it; `look_up` tells,
-    where an answer is lost, whether the last job is in the history, and `changes`, where it was not confirmed, what the
-    history says and should not. One that is `refused` was rolled back.
+    WAITING = "it has not begun: the turn before is not confirmed yet"
+    BEGUN = "its scripts run, and nothing of them is committed"
+    THROUGH = "all has run and was checked; the transaction is open, and only its COMMIT is left"
+    COMMITTED = "PostgreSQL has committed it; the history is still to be looked at"
+    CONFIRMED = "it is committed, and the history says so"
+    REFUSED = "PostgreSQL rolled it back at COMMIT, so its scripts must run again before another COMMIT"
+    LOST = "the connection was lost at COMMIT, before the answer came"
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One transaction of a run, with one script or with all of --single-transaction, and how far it has come.
+
+    ::
+
+        WAITING --begin--> BEGUN --ran_through--> THROUGH --answered--> COMMITTED --answered--> CONFIRMED
+                                                  |    ^  |
+                            (require_committed)   v    |  +--lost--> LOST
+                                              REFUSED--+
+                                                       (its scripts run again, then ran_through)
+
+    The COMMIT goes out alone (`commit`), or along with the next turn (`may_go_along`): then this is the turn `before`
+    that one, which begins at the moment when this one is confirmed. A script outside a transaction goes from BEGUN to
+    CONFIRMED by `done`. Whoever is to hear of a turn makes a subclass of it.
     """
 
     jobs: tuple[Job, ...]
     listener: Listener
-    told: Callable[[], None] = lambda: None
-    then: Callable[[], None] = lambda: None
-    look_up: Callable[[], bool | None] = lambda: None
-    changes: Callable[[], Changes] = Changes
-    step: Step = field(default_factory=lambda: Step(COMMIT, urgent=True))
-    committed: bool = False
-    confirmed: bool = False
-    refused: bool = False
-    _checks: dict[Step, Job] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Know from the beginning what is to be confirmed."""
-        self.to_confirm()
+    before: Turn | None = None
+    state: State = State.WAITING
+    _unconfirmed: dict[Step, Job] = field(default_factory=dict)
 
     @property
     def job(self) -> Job:
         """The last of the jobs."""
         return self.jobs[-1]
 
+    def on_begin(self) -> None:
+        """Hear that the turn has begun."""
+
+    def on_done(self) -> None:
+        """Hear that what the turn did is committed, and that the history says so."""
+
+    def look_up(self) -> bool | None:
+        """Ask the history whether the last job happened; None where that cannot be known."""
+        return None
+
+    def changes(self) -> Changes:
+        """Read the history, where it was not confirmed, and give what it says and should not."""
+        return Changes()
+
+    def begin(self) -> None:
+        """Begin, unless that is done: an attempt that failed, or was refused, is the same turn."""
+        if self.state is State.WAITING:
+            self.state = State.BEGUN
+            self.on_begin()
+
+    def ran_through(self) -> None:
+        """Note that everything has run and was checked, all but the COMMIT."""
+        self.state, self.before = State.THROUGH, None
+        self.to_confirm()  # so that no COMMIT counts as confirmed for want of anything to confirm
+
+    def done(self) -> None:
+        """Note that it is committed and confirmed."""
+        self.state = State.CONFIRMED
+        self.on_done()
+
     def to_commit(self) -> list[Step]:
-        """Give the COMMIT, unless it is done."""
-        return [] if self.committed else [self.step]
+        """Return the COMMIT, unless it is done."""
+        return [Step(COMMIT, urgent=True)] if self.state is State.THROUGH else []
 
     def to_confirm(self) -> list[Step]:
-        """Give the look at the history that follows it, as the login role and with the search_path of our own."""
-        wanted = [] if self.confirmed else [(job, job.confirm) for job in self.jobs if job.confirm is not None]
-        self._checks = {Step(command, urgent=True): job for job, command in wanted}
-        return list(self._checks)
+        """Return the look at the history that follows it, as the login role and with the search_path of our own."""
+        self._unconfirmed = {Step(job.confirm, urgent=True): job for job in self.jobs if job.confirm is not None}
+        return list(self._unconfirmed)
 
-    def finished(self, step: Step) -> None:
-        """Hear of a step that succeeded."""
-        if step is self.step and step.tag == "COMMIT":
-            self.committed = True
-        self._checks.pop(step, None)
-        if self.committed and not self._checks and not self.confirmed:
-            self.confirmed = True
-            self.told()
-            self.then()
+    def answered(self, step: Step) -> None:
+        """Hear of a step that succeeded: of this turn, or of the one along with which its COMMIT goes."""
+        if self.state is State.THROUGH and step.purpose is Purpose.COMMIT and step.tag == "COMMIT":
+            self.state = State.COMMITTED  # PostgreSQL answers ROLLBACK where that is what it did
+        self._unconfirmed.pop(step, None)
+        if self.state is State.COMMITTED and not self._unconfirmed:
+            self.done()
 
     def require_committed(self, exchange: Exchange) -> None:
         """Raise ExecutionError where PostgreSQL found something at COMMIT, rolled back, or undid what was recorded."""
-        if exchange.error is not None and exchange.failed is self.step:
-            self.refused = True
-            raise _at_commit(self.job, exchange.error)
-        if not self.committed:
-            raise ExecutionError("PostgreSQL rolled the transaction back at COMMIT", migration_id=self.job.migration_id)
-        if exchange.error is None or exchange.failed is None or self.confirmed:
+        error, failed = exchange.error, exchange.failed
+        if self.state is State.THROUGH:
+            self.state = State.REFUSED
+            raise _at_commit(self.job, error if failed and failed.purpose is Purpose.COMMIT else None)
+        if error is None or failed is None or self.state is State.CONFIRMED:
             return
-        if exchange.failed.command in self.job.trusted:
+        if failed.purpose is Purpose.TRUST and error.sqlstate == _DIVISION_BY_ZERO:
             raise _not_looked_up(self.job, "somebody has changed what its tables do")
-        if job := self._checks.get(exchange.failed):
-            raise _unconfirmed(job, exchange.error, self.changes)
+        job = self.job if failed.purpose is Purpose.TRUST else self._unconfirmed.get(failed)
+        if job is not None:
+            raise _unconfirmed(job, error, self)
 
     def lost(self) -> ExecutionError:
-        """Tell what became of a COMMIT whose answer was lost."""
+        """Note that the answer to COMMIT was lost; gives what became of it."""
+        self.state = State.LOST
         return _lost_at_commit(self.job, self.look_up())
 
 
-def commit(connection: Connection, last: Uncommitted) -> None:
-    """Commit the transaction of a job; raises ExecutionError where PostgreSQL refuses it."""
+def may_go_along(job: Job, info: ServerInfo) -> bool:
+    """Decide whether a COMMIT may go along with the next script, at the head of its pipeline; else it goes out alone.
+
+    A large script is read as it runs, and if its file has changed meanwhile, it stops there, with the COMMIT already
+    sent. An old pooler answers before it has heard what follows. Up to PostgreSQL 14.4, DISCARD ALL counts as the query
+    after which no isolation level can be set. A script outside a transaction has no pipeline for it.
+    """
+    if not job.transactional or info.pooled:
+        return False
+    return job.script.text is not None and job.script.directives.isolation is None
+
+
+def commit(connection: Connection, turn: Turn) -> None:
+    """Commit a turn that is through, with nothing along; raises ExecutionError where PostgreSQL refuses it."""
     try:
-        steps = [*last.to_commit(), Step(OURS), *_in_transaction(last.job.trusted, last.to_confirm())]
-        exchange = run_steps(connection, steps, last.listener, last.finished)
+        steps = [*turn.to_commit(), Step(OURS), *_in_transaction(turn.job.trusted, turn.to_confirm())]
+        exchange = run_steps(connection, steps, turn.listener, turn.answered)
     except psycopg.OperationalError:
         if not connection.closed:
-            raise  # of somebody who listens
-        if last.confirmed:
+            raise  # from the caller's observer, not from this connection
+        if turn.state is State.CONFIRMED:
             return  # the answer has come; whatever else is to be done finds out that the connection is gone
-        raise last.lost() from None
-    last.require_committed(exchange)
+        raise turn.lost() from None
+    turn.require_committed(exchange)
 
 
 def _in_transaction(trusted: Sequence[Command], confirm: Iterable[Step]) -> Iterator[Step]:
@@ -134,7 +184,10 @@ def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa:
         False: (f"it is not {done}: PostgreSQL has rolled it back", "run the command again"),
         None: (
             "whether it happened is not known: the server does not answer, and may still hold the transaction",
-            "`sqlmigrate status` tells when it is reachable; whichever it is, it is whole",
+            (
+                "run `sqlmigrate status` when you can reach it again; either way, the script is there as a whole or "
+                "not at all"
+            ),
         ),
     }
     words, hint = answer[happened]
@@ -143,19 +196,21 @@ def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa:
     return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=kept)
 
 
-def _at_commit(job: Job, error: psycopg.Error) -> ExecutionError:
+def _at_commit(job: Job, error: psycopg.Error | None) -> ExecutionError:
     """Report what PostgreSQL found only at COMMIT, such as a serialization failure."""
+    if error is None:
+        return ExecutionError("PostgreSQL rolled the transaction back at COMMIT", migration_id=job.migration_id)
     said = server_message(error.diag, str(error))
     message = f"{said.message} (found at COMMIT)"
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
 
 
-def _unconfirmed(job: Job, error: psycopg.Error, changes: Callable[[], Changes]) -> ExecutionError:
+def _unconfirmed(job: Job, error: psycopg.Error, turn: Turn) -> ExecutionError:
     """Report that the history does not say what was committed, or that it could not be asked."""
     said = server_message(error.diag, str(error))
     if said.sqlstate != _DIVISION_BY_ZERO:
         return _not_looked_up(job, said.message)
-    found = changes()
+    found = turn.changes()
     if not found.gone and not found.back:  # by now it is as it should be, or it cannot be read
         ours = (job.migration_id,)
         found = Changes(gone=ours) if job.operation == "apply" else Changes(back=ours)
@@ -163,8 +218,8 @@ def _unconfirmed(job: Job, error: psycopg.Error, changes: Callable[[], Changes])
         f"it was committed, but the history does not say {_should_say(found)}: code that ran at COMMIT has changed it",
         migration_id=job.migration_id,
         place=job.place,
-        hint=f"look for a deferred trigger that writes the history's tables; then {_to_mend(found)} puts the history "
-        "right",
+        hint=f"look for a deferred trigger that writes the history's tables; then {_to_mend(found)} corrects the "
+        "history",
         kept=True,
     )
 

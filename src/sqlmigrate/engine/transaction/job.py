@@ -28,10 +28,10 @@ _EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
 class Job:
     """A script as it runs, with the commands of ours around it.
 
-    `claim` fails where another run was faster; `counted`, one of `finish`, must write one row; `confirm` fails where
-    the history does not say what was done once it is committed. `trusted` stands before our commands that write the
-    history; the last of it fails where its tables are not to be trusted any more. `undoable` says that
-    what is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
+    `claim` fails where another run was faster, and what completes its row, one of `finish`, must write one; `confirm`
+    fails where the history does not say what was done once it is committed. `trusted` stands before our commands that
+    write the history; the last of it fails where its tables are not to be trusted any more. `undoable` says that what
+    is applied has a rollback script, `recorded` that the text of a rollback script is, so that no other one runs,
     `half_way` that a rollback is of what stopped half way: it is not in the history, only in the journal. `versions`
     are those that CREATE EXTENSION asks for on a shadow. `schema` is that of the history, none where there is none.
     """
@@ -40,7 +40,6 @@ class Job:
     claim: Command
     finish: tuple[Command, ...]
     trusted: tuple[Command, ...] = ()
-    counted: Command | None = None
     confirm: Command | None = None
     undoable: bool = False
     recorded: bool = False
@@ -69,7 +68,7 @@ class Job:
         return self.script_run.transactional
 
     def command(self, statement: Statement) -> Command:
-        """Give the command that a statement is sent as."""
+        """Return the command that a statement is sent as."""
         return Command(with_version(statement.text, self.versions) if self.versions else statement.text)
 
     @property
@@ -123,7 +122,6 @@ def apply_job(migration: Migration, options: Options, run: Run) -> Job:
         script_run,
         claim=history.claim(schema, migration.migration_id),
         finish=(*_unhung(script_run, options), finish, *_log(script_run, options, run)),
-        counted=finish,
         confirm=history.confirm(schema, migration.migration_id, "apply", run),
         undoable=migration.rollback is not None,
         schema=schema,
@@ -178,6 +176,6 @@ def require_together(jobs: Sequence[Job]) -> None:
         if not job.transactional:
             problems.append(Problem("runs outside a transaction, so it cannot share one", job.place))
         elif job.script.directives.isolation:
-            problems.append(Problem("asks for an isolation level of its own", job.place))
+            problems.append(Problem("has an isolation level of its own", job.place))
     if problems:
         raise MigrationsError("nothing was run, since these scripts cannot run in one transaction", problems)

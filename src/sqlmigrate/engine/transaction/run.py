@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import pq
 
 from sqlmigrate import history
-from sqlmigrate.connection import be_patient, server_message
+from sqlmigrate.connection import Purpose, be_patient, server_message
 from sqlmigrate.connection.silence import NOT_KNOWN
-from sqlmigrate.engine.transaction.commit import Uncommitted, commit
+from sqlmigrate.engine.transaction.commit import State, Turn, commit
 from sqlmigrate.engine.wire.execute import error_place, run_steps
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import (
@@ -22,8 +21,6 @@ from sqlmigrate.engine.wire.session import (
     NO_CURSORS,
     OURS,
     PRISTINE,
-    SETTINGS,
-    SHARED_CONSTRAINTS,
     back_to_script,
     begin,
     script_role,
@@ -33,7 +30,7 @@ from sqlmigrate.engine.wire.session import (
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.sql.advice import advice
-from sqlmigrate.sql.scan import leading_words
+from sqlmigrate.sql.statement.effect import sets_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +40,7 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.wire.execute import Listener
     from sqlmigrate.engine.wire.pipeline import Exchange
     from sqlmigrate.engine.wire.session import Options
-    from sqlmigrate.errors import ServerMessage
+    from sqlmigrate.errors import Place, ServerMessage
 
 _UNIQUE_VIOLATION, _DIVISION_BY_ZERO, _ACTIVE_TRANSACTION = "23505", "22012", "25001"
 # a table, column or right that is gone, a trigger, or what a CHECK or rule of somebody else's says
@@ -54,9 +51,12 @@ _ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the his
 def run_job(connection: Connection, job: Job, options: Options, info: ServerInfo, listener: Listener) -> None:
     """Run a job from BEGIN to COMMIT; raises ExecutionError, and then nothing of it is left in the database."""
     try:
+        turn = Turn((job,), listener)
+        turn.begin()
         back = back_to_script(job.script, options)
-        run_in_transaction(connection, job, opening(job, options, info), listener, back=back)
-        commit(connection, Uncommitted((job,), listener))
+        run_in_transaction(connection, turn, job, opening(job, options, info), listener, back=back)
+        turn.ran_through()
+        commit(connection, turn)
     except Error:
         undo(connection)
         raise
@@ -64,28 +64,28 @@ def run_job(connection: Connection, job: Job, options: Options, info: ServerInfo
 
 def run_in_transaction(
     connection: Connection,
+    turn: Turn,
     job: Job,
-    before: Iterable[Step],
+    first: Iterable[Step],
     listener: Listener,
     *,
-    behind: Uncommitted | None = None,
     end: Command | None = CONSTRAINTS,
     back: Iterable[Command] = (),
     settled: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run a job's claim, script and finish in the transaction that `before` begins; it stays open.
+    """Run one job of a turn, its claim, script and finish, in the transaction that `first` begins; it stays open.
 
-    The COMMIT of the script `behind` which it comes goes out first; where that fails, nothing of the job is run.
-    `end` is None where another script follows in the same transaction. `back` is what comes last of all. `settled`
-    tells of a lost connection whether the server's side of it is known to have ended.
+    Where the COMMIT of the turn before goes along, and fails, nothing of the job is run. `end` is None where another
+    script follows in the same transaction. `back` is what comes last of all. `settled` tells of a lost connection
+    whether the server's side of it is known to have ended.
     """
     ended = (end, NO_CURSORS) if end else ()
     after = [Step(command) for command in (*ended, *BACK_TO_LOGIN, *job.finish, *back)]
     try:
-        exchange = _exchange(connection, _steps(job, before, after), listener, behind)
+        exchange = _exchange(connection, turn, _steps(job, first, after), listener)
     except psycopg.OperationalError as error:
         if not connection.closed:
-            raise  # of somebody who listens
+            raise  # from the caller's observer, not from this connection
         raise lost(job, error, settled=settled) from None
     if exchange.error is not None and exchange.failed is not None:
         raise failure(job, exchange.failed, exchange.error)
@@ -96,7 +96,7 @@ def run_in_transaction(
             place=job.place,
             kept=True,
         )
-    if any(step.rows != 1 for step in after if job.counted is not None and step.command is job.counted):
+    if any(step.rows != 1 for step in after if step.purpose is Purpose.COMPLETE):
         raise ExecutionError(
             "the script removed its own row from the history, so it was rolled back",
             migration_id=job.migration_id,
@@ -105,34 +105,40 @@ def run_in_transaction(
         )
 
 
-def _exchange(
-    connection: Connection, steps: Iterator[Step], listener: Listener, behind: Uncommitted | None
-) -> Exchange:
-    """Run the steps of a job, behind the COMMIT of the one before."""
+def _exchange(connection: Connection, turn: Turn, steps: Iterator[Step], listener: Listener) -> Exchange:
+    """Run the steps of a job; the turn begins when that before it, whose COMMIT is among them, is confirmed."""
+    before = turn.before
 
     def finished(step: Step) -> None:
-        if behind is not None:
-            behind.finished(step)
+        if before is not None:
+            before.answered(step)
+            if before.state is State.CONFIRMED:
+                turn.begin()
         listener.rows(step)
 
     try:
-        exchange = run_steps(connection, chain(behind.to_commit() if behind else [], steps), listener, finished)
+        exchange = run_steps(connection, steps, listener, finished)
     except psycopg.OperationalError:
-        if connection.closed and behind is not None and not behind.confirmed:
-            raise behind.lost() from None
+        if connection.closed and before is not None and before.state is not State.CONFIRMED:
+            raise before.lost() from None
         raise
-    if behind is not None:
-        behind.require_committed(exchange)
+    if before is not None:
+        before.require_committed(exchange)
     return exchange
 
 
-def opening(job: Job, options: Options, info: ServerInfo, *, behind: Uncommitted | None = None) -> Iterator[Step]:
-    """Begin the transaction of a script, or of several; where a COMMIT goes out before it, that can stop it."""
+def opening(job: Job, options: Options, info: ServerInfo, *, before: Turn | None = None) -> Iterator[Step]:
+    """Begin the transaction of a script, or of several, behind the COMMIT of the turn before, where that goes along.
+
+    With no SYNC between the two, PostgreSQL skips all that follows where the COMMIT fails.
+    """
+    committing = before.to_commit() if before else []
+    yield from committing
     yield Step(PRISTINE)
-    if behind is None or behind.committed:
+    if not committing:
         yield Step(None)
     yield Step(begin(job.script))
-    yield from _set_up(job, options, info, behind.to_confirm() if behind else ())
+    yield from _set_up(job, options, info, before.to_confirm() if before else ())
 
 
 def going_on(job: Job, options: Options, info: ServerInfo) -> Iterator[Step]:
@@ -152,8 +158,8 @@ def _set_up(job: Job, options: Options, info: ServerInfo, confirm: Iterable[Step
         yield Step(set_role(role))
 
 
-def _steps(job: Job, before: Iterable[Step], after: list[Step]) -> Iterator[Step]:
-    yield from before
+def _steps(job: Job, first: Iterable[Step], after: list[Step]) -> Iterator[Step]:
+    yield from first
     for statement in job.script.statements():
         yield Step(job.command(statement), statement)
     yield from after
@@ -171,8 +177,8 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     """Make the error of a step: the script's, with its place, or one of our own commands'."""
     said = server_message(error.diag, str(error))
     if step.statement is None:
-        return _own_failure(job, step.command, said)
-    is_late = said.sqlstate == _ACTIVE_TRANSACTION and leading_words(step.statement.text, 2) == ["set", "transaction"]
+        return _own_failure(job, step.purpose, said)
+    is_late = said.sqlstate == _ACTIVE_TRANSACTION and sets_transaction(step.statement.text)
     return ExecutionError(
         said.message,
         hint=_ISOLATION
@@ -185,36 +191,49 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     )
 
 
-def _own_failure(job: Job, command: Command | None, said: ServerMessage) -> Error:
+def _own_failure(job: Job, purpose: Purpose | None, said: ServerMessage) -> Error:
     """Say what it means when a command of ours fails rather than one of the script."""
-    if command is job.claim and said.sqlstate == _UNIQUE_VIOLATION:
+    if own := _own_finding(job, purpose, said):
+        return own
+    message, hint = said.message, None
+    place: Place | None = job.place
+    match purpose:
+        case Purpose.CONSTRAINTS:
+            message += " (found at the end of the script, where deferred constraints are checked)"
+        case Purpose.SHARED_CONSTRAINTS:
+            message += " (found at the end of the transaction that these scripts share)"
+            place = None
+        case Purpose.ROLE:
+            message = f"the role of the script could not be taken on: {message}"
+        case Purpose.SETTINGS:
+            message = f"the settings of the script could not be made: {message}"
+        case _:
+            message = f"the history row could not be written: {message}"
+            hint = _leave_out(job) if (said.sqlstate or "").startswith(_CHANGED) else None
+    return ExecutionError(message, migration_id=job.migration_id, server=said, place=place, hint=hint)
+
+
+def _own_finding(job: Job, purpose: Purpose | None, said: ServerMessage) -> Error | None:
+    """Say what a command of ours has found out that is made to fail then; None where it failed for something else."""
+    if purpose is Purpose.CLAIM and said.sqlstate == _UNIQUE_VIOLATION:
         return HistoryError(f"{job.migration_id} was applied by another run in the meantime; nothing was done twice")
-    if command in job.trusted and said.sqlstate == _DIVISION_BY_ZERO:
-        message = f"the tables of the history are not to be trusted any more, so {job.migration_id} was not recorded"
-        return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")
-    if command is job.claim and said.sqlstate == _DIVISION_BY_ZERO:
-        return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
-    if command in job.finish and said.sqlstate == _DIVISION_BY_ZERO:
-        message = "the script changed what sqlmigrate's own tables do: no later run would trust them"
-        return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=_leave_out(job))
-    message = f"the history row could not be written: {said.message}"
-    if command is CONSTRAINTS:
-        message = f"{said.message} (found at the end of the script, where deferred constraints are checked)"
-    elif command is SHARED_CONSTRAINTS:
-        message = f"{said.message} (found at the end of the transaction that these scripts share)"
-        return ExecutionError(message, migration_id=job.migration_id, server=said)
-    elif command is not None and command.sql.startswith("SET ROLE"):
-        message = f"the role of the script could not be taken on: {said.message}"
-    elif command is not None and command.sql.startswith(SETTINGS):
-        message = f"the settings of the script could not be made: {said.message}"
-    else:
-        hint = _leave_out(job) if (said.sqlstate or "").startswith(_CHANGED) else None
-        return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place, hint=hint)
-    return ExecutionError(message, migration_id=job.migration_id, server=said, place=job.place)
+    if said.sqlstate != _DIVISION_BY_ZERO:
+        return None
+    match purpose:
+        case Purpose.CLAIM:
+            return HistoryError(f"{job.migration_id} is no longer applied; another run has rolled it back")
+        case Purpose.TRUST:
+            message = f"the tables of the history can no longer be trusted, so {job.migration_id} was not recorded"
+            return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")
+        case Purpose.UNTOUCHED | Purpose.COMPLETE | Purpose.LOG:
+            message = "the script changed what sqlmigrate's own tables do: no later run would trust them"
+            return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=_leave_out(job))
+        case _:
+            return None
 
 
 def own_tables_named(job: Job, said: ServerMessage) -> str | None:
-    """Give what to do where an error of a script names tables of our own: it works on every table that it finds."""
+    """Return what to do where an error of a script names tables of our own: it works on every table that it finds."""
     text = " ".join(filter(None, (said.message, said.detail, said.context)))
     return _leave_out(job) if job.schema and history.names_ours(text, job.schema) else None
 
@@ -223,7 +242,7 @@ def _leave_out(job: Job) -> str | None:
     """Say whose tables they are; nothing where there is no history."""
     if job.schema is None:
         return None
-    return f"schema {job.schema} holds sqlmigrate's own tables: have the script leave them out"
+    return f"schema {job.schema} holds sqlmigrate's own tables: change the script so that it leaves them out"
 
 
 def lost(job: Job, error: psycopg.OperationalError, *, settled: Callable[[], bool] = lambda: False) -> ExecutionError:

@@ -84,7 +84,7 @@ class Listener:
 
 
 def run_steps(
-    connection: Connection, steps: Iterable[Step], listener: Listener, finished: Callable[[Step], None] | None = None
+    connection: Connection, steps: Iterable[Step], listener: Listener, finished: Callable[[Step], object] | None = None
 ) -> Exchange:
     """Run steps in order until one fails; `error` and `failed` of what comes back say which.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from psycopg.pq.abc import PGconn, PGresult
 
-    from sqlmigrate.connection import Command, Connection
+    from sqlmigrate.connection import Command, Connection, Purpose
     from sqlmigrate.sql.script import Statement
 
 ROWS_KEPT = 10
@@ -59,6 +59,11 @@ class Step:
     shown: list[tuple[str | None, ...]] = field(default_factory=list)
 
     @property
+    def purpose(self) -> Purpose | None:
+        """What its command is for; None for a SYNC."""
+        return self.command.purpose if self.command else None
+
+    @property
     def size(self) -> int:
         """About how many characters go to the server."""
         if self.command is None:
@@ -77,7 +82,7 @@ class Exchange:
     of all work, and give a session away or keep it open, at work, when its client is gone.
     """
 
-    finished: Callable[[Step], None] = lambda _: None
+    finished: Callable[[Step], object] = lambda _: None
     under_way: deque[Step] = field(default_factory=deque)
     characters: int = 0
     unhurried: int | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from sqlmigrate.connection import OWN_PATH, WITH_TRANSACTION_TIMEOUT, Command
+from sqlmigrate.connection import OWN_PATH, WITH_TRANSACTION_TIMEOUT, Command, Purpose
 from sqlmigrate.connection.silence import settled
 
 if TYPE_CHECKING:
@@ -45,32 +45,25 @@ PRISTINE = Command("DISCARD ALL")
 OURS = Command(OWN_PATH)
 
 # the same as far as a transaction allows it, for scripts that share one
-CLEARED = tuple(
-    map(
-        Command,
-        (
-            "RESET SESSION AUTHORIZATION",
-            "RESET ROLE",
-            "RESET ALL",
-            "CLOSE ALL",
-            "DEALLOCATE ALL",
-            "UNLISTEN *",
-            "DISCARD TEMP",
-            "DISCARD SEQUENCES",
-            "SELECT pg_catalog.pg_advisory_unlock_all()",
-        ),
-    )
+CLEARED = (
+    Command("RESET SESSION AUTHORIZATION"),
+    Command("RESET ROLE"),
+    Command("RESET ALL"),
+    Command("CLOSE ALL"),
+    Command("DEALLOCATE ALL"),
+    Command("UNLISTEN *"),
+    Command("DISCARD TEMP"),
+    Command("DISCARD SEQUENCES"),
+    Command("SELECT pg_catalog.pg_advisory_unlock_all()", purpose=Purpose.ADVISORY_LOCKS),
 )
 
-COMMIT = Command("COMMIT")
-SETTINGS = "SELECT pg_catalog.set_config("
-"""How the command of `settings` begins."""
+COMMIT = Command("COMMIT", purpose=Purpose.COMMIT)
 
 # deferred constraints and triggers speak here, as the role of the script, and not at COMMIT
-CONSTRAINTS = Command("SET CONSTRAINTS ALL IMMEDIATE")
+CONSTRAINTS = Command("SET CONSTRAINTS ALL IMMEDIATE", purpose=Purpose.CONSTRAINTS)
 
 # the same at the end of a transaction that several scripts share
-SHARED_CONSTRAINTS = Command(CONSTRAINTS.sql)
+SHARED_CONSTRAINTS = replace(CONSTRAINTS, purpose=Purpose.SHARED_CONSTRAINTS)
 
 # a cursor WITH HOLD would run its query, and the functions in it, at COMMIT
 NO_CURSORS = Command("CLOSE ALL")
@@ -87,7 +80,7 @@ BACK_TO_LOGIN = (
 
 
 def application_name(migration_id: str) -> str:
-    """Give the application_name of a script's session, cut where PostgreSQL would cut it with a NOTICE: at 63 bytes.
+    """Return the application_name of a script's session, cut where PostgreSQL would cut it with a NOTICE: at 63 bytes.
 
     It is cut between two characters, in UTF-8.
     """
@@ -95,13 +88,13 @@ def application_name(migration_id: str) -> str:
 
 
 def begin(script: Script) -> Command:
-    """Give the BEGIN of a script; its isolation level cannot be set once the history row is written."""
+    """Return the BEGIN of a script; its isolation level cannot be set once the history row is written."""
     level = script.directives.isolation
     return Command(f"BEGIN ISOLATION LEVEL {level.upper()}" if level else "BEGIN")
 
 
 def setting_values(script_run: ScriptRun, options: Options, info: ServerInfo) -> dict[str, str]:
-    """Give every setting that a script runs under; the script's own directives go first."""
+    """Return every setting that a script runs under; the script's own directives go first."""
     own = script_run.script.directives
     lock = options.lock_timeout if own.lock_timeout is None else own.lock_timeout
     statement = options.statement_timeout if own.statement_timeout is None else own.statement_timeout
@@ -116,33 +109,33 @@ def setting_values(script_run: ScriptRun, options: Options, info: ServerInfo) ->
 
 
 def settings(script_run: ScriptRun, options: Options, info: ServerInfo) -> Command:
-    """Give one command that makes the settings of a script, and of `be_patient`, which DISCARD ALL has dropped."""
+    """Return one command that makes the settings of a script, and of `be_patient`, which DISCARD ALL has dropped."""
     values = setting_values(script_run, options, info)
     calls = ", ".join(f"pg_catalog.set_config('{name}', ${at}, false)" for at, name in enumerate(values, 1))
-    return Command(f"SELECT {calls}, {settled()}", tuple(values.values()))
+    return Command(f"SELECT {calls}, {settled()}", tuple(values.values()), Purpose.SETTINGS)
 
 
 def search_path(script: Script, options: Options) -> Command:
-    """Give the command after which a script's names are looked up: nothing of ours may follow it."""
+    """Return the command after which a script's names are looked up: nothing of ours may follow it."""
     path = options.search_path if script.directives.search_path is None else script.directives.search_path
     if path is None:
-        return Command("RESET search_path")
+        return Command("RESET search_path", purpose=Purpose.SETTINGS)
     # SET would not take every text that is a search_path, such as $user
-    return Command("SELECT pg_catalog.set_config('search_path', $1, false)", (path,))
+    return Command("SELECT pg_catalog.set_config('search_path', $1, false)", (path,), Purpose.SETTINGS)
 
 
 def script_role(script: Script, options: Options) -> str | None:
-    """Give the role that a script runs as, or None for the login role."""
+    """Return the role that a script runs as, or None for the login role."""
     return script.directives.role or options.role
 
 
 def set_role(role: str) -> Command:
-    """Give the SET ROLE of a script."""
-    return Command(f"SET ROLE {sql.Identifier(role).as_string()}")
+    """Return the SET ROLE of a script."""
+    return Command(f"SET ROLE {sql.Identifier(role).as_string()}", purpose=Purpose.ROLE)
 
 
 def set_up(script_run: ScriptRun, options: Options, info: ServerInfo) -> list[Command]:
-    """Give what makes a session the script's own, with nothing of ours in between."""
+    """Return what makes a session the script's own, with nothing of ours in between."""
     script = script_run.script
     role = script_role(script, options)
     made = [OURS, settings(script_run, options, info), search_path(script, options)]
@@ -150,6 +143,6 @@ def set_up(script_run: ScriptRun, options: Options, info: ServerInfo) -> list[Co
 
 
 def back_to_script(script: Script, options: Options) -> list[Command]:
-    """Give what lets the rest of a transaction, its COMMIT, run with the script's rights: behind what we wrote."""
+    """Return what lets the rest of a transaction, its COMMIT, run with the script's rights: behind what we wrote."""
     role = script_role(script, options)
-    return [Command(f"SET LOCAL ROLE {sql.Identifier(role).as_string()}")] if role else []
+    return [Command(f"SET LOCAL ROLE {sql.Identifier(role).as_string()}", purpose=Purpose.ROLE)] if role else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards import building, data, locking, published, security, shape
-from sqlmigrate.review.hazards.records import Context, Found, Rule
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.script import Script, Statement
 
-__all__ = ["RULES", "Context", "Found", "Rule", "check", "sorted_out"]
+__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
@@ -29,7 +29,7 @@ def check(
     context: Context,
     rules: Iterable[Rule] = RULES,
     *,
-    judged: Callable[[Rule, Found], Found] = lambda _, found: found,
+    judged: Callable[[Rule, Occurrence], Occurrence] = lambda _, found: found,
 ) -> list[Hazard]:
     """Find all hazards of a script, by statement and code; allowed ones too.
 
@@ -42,20 +42,20 @@ def check(
     return sorted(dict.fromkeys(found), key=lambda hazard: (hazard.statement, hazard.code))
 
 
-def _hazard(rule: Rule, found: Found, line: int) -> Hazard:
+def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:
     return Hazard(
-        rule.code,
-        rule.slug,
-        rule.title,
-        found.severity or rule.severity,
-        found.statement,
-        line,
-        found.seen,
-        rule.blocks,
-        found.instead or rule.instead,
-        rule.page,
-        found.rewrite,
-        found.relations,
+        code=rule.code,
+        slug=rule.slug,
+        title=rule.title,
+        severity=found.severity or rule.severity,
+        statement=found.statement,
+        line=line,
+        seen=found.seen,
+        blocks=rule.blocks,
+        instead=found.instead or rule.instead,
+        page=rule.page,
+        rewrite=found.rewrite,
+        relations=found.relations,
     )
 
 
@@ -78,7 +78,7 @@ def sorted_out(hazards: Iterable[Hazard], script: Script) -> tuple[list[Hazard],
             used.add(key)
             suppressed.append(Suppressed(hazard, allowed[key]))
     idle = [
-        f"statement {number} allows {code}, which was not found there"
+        f"statement {number} allows {code}, but the review did not find it there"
         for number, code in allowed
         if (number, code) not in used
     ]
@@ -86,7 +86,7 @@ def sorted_out(hazards: Iterable[Hazard], script: Script) -> tuple[list[Hazard],
 
 
 def _allowed(script: Script) -> dict[tuple[int, str], str]:
-    """Give the reasons of a script's remarks by the statement that they stand before, and code."""
+    """Return the reasons of a script's remarks by the statement that they stand before, and code."""
     remarks = read_allowed(script.text or "")
     if not remarks:
         return {}

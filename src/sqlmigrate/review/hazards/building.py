@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.locking import strongest, tables_stopped
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed
+from sqlmigrate.review.hazards.locking import strong_locks, strongest
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed
 from sqlmigrate.sql.scan import skip_gap
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.names import quote
+from sqlmigrate.sql.statement.subject import detaches_at_once, index_built_if_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.hazards.remedies import Remedy
-    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 
@@ -23,18 +24,18 @@ _ON_ONLY = re.compile(r"CREATE (?:UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")+\"|\S+) ON 
 _IF_NOT_EXISTS = re.compile(r"\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 _REINDEX = re.compile(r"^(REINDEX (?:\([^)]*\) )?\w+)", re.IGNORECASE)
 _WHEN_CHECKED = re.compile(r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$")
-_ALONE = "-- transactional: false\n"
+_OUTSIDE = "-- transactional: false\n"
 _CONSTRAINT_BY_PARTITION = (
-    "add it with ALTER TABLE ONLY to the partitioned table, give each partition a unique index that is built "
-    "CONCURRENTLY and made its constraint with USING INDEX, and attach these with ALTER INDEX ... ATTACH PARTITION"
+    "add it with ALTER TABLE ONLY to the partitioned table, build a unique index CONCURRENTLY for each partition, "
+    "add it there as a constraint with USING INDEX, and attach these indexes with ALTER INDEX ... ATTACH PARTITION"
 )
 _PARTITION_BY_PARTITION = (
-    "make it ON ONLY the partitioned table, build one CONCURRENTLY for each partition, in a migration of its own that "
-    "runs outside a transaction, and attach them: it is valid once all are"
+    "create it ON ONLY the partitioned table, build one CONCURRENTLY for each partition, in a migration of its own "
+    "that runs outside a transaction, and attach them: the index is valid once all are attached"
 )
 
 
-def _not_concurrent(context: Context) -> Iterator[Found]:
+def _not_concurrent(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         locked, made = strongest(one), dict(_indexes_made(context, one.statement.number))
         for name, properties in made.items():
@@ -46,11 +47,11 @@ def _not_concurrent(context: Context) -> Iterator[Found]:
             seen = f"index {name} is built while {table} is locked in mode {lock.mode}"
             seen += ", so reads wait too" if lock.mode == "ACCESS EXCLUSIVE" else ""
             instead = _PARTITION_BY_PARTITION if _is_partitioned(properties) else None
-            yield Found(one.statement.number, seen, (lock.name,), _ALONE + _built(name, made), instead=instead)
+            yield Occurrence(one.statement.number, seen, (lock.name,), _OUTSIDE + _built(name, made), instead=instead)
 
 
 def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, Mapping[str, Value]]]:
-    """Give the indexes of a statement that belong to no constraint."""
+    """Yield the indexes of a statement that belong to no constraint."""
     for one, name, properties in context.made("index"):
         if one.statement.number == number and "definition" in properties:
             yield name, properties
@@ -62,7 +63,7 @@ def _is_partitioned(properties: Mapping[str, Value]) -> bool:
 
 
 def _built(name: str, made: Mapping[str, Mapping[str, Value]]) -> str:
-    """Give the SQL that builds an index CONCURRENTLY; that of a partitioned table partition by partition."""
+    """Return the SQL that builds an index CONCURRENTLY; that of a partitioned table partition by partition."""
     definition = str(made[name]["definition"])
     if not _is_partitioned(made[name]):
         return f"{_CREATE_INDEX.sub('INDEX CONCURRENTLY', definition, count=1)};"
@@ -72,11 +73,11 @@ def _built(name: str, made: Mapping[str, Mapping[str, Value]]) -> str:
     return "\n".join(lines)
 
 
-def _by_constraint(context: Context) -> Iterator[Found]:
+def _by_constraint(context: Context) -> Iterator[Occurrence]:
     for one, name, properties in context.made("constraint"):
         table, definition = str(properties.get("table")), str(properties.get("definition"))
         kind, relation = NEEDS_INDEX.match(definition), one.step.known.get(table)
-        of_whole = f"constraint {properties.get('parent')}" in one.touched.made
+        of_whole = f"constraint {properties.get('parent')}" in one.changes.made
         if kind is None or relation is None or of_whole or not _is_read(one, relation):
             continue
         constraint = name.partition(" on ")[0]
@@ -88,12 +89,12 @@ def _by_constraint(context: Context) -> Iterator[Found]:
         elif kind[1] != "EXCLUDE" and index:
             when = _WHEN_CHECKED.search(definition)
             rewrite = (
-                f"{_ALONE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
-                f"-- and then, which is quick:\n"
+                f"{_OUTSIDE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
+                f"-- and then, which takes no time:\n"
                 f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint}"
                 f"{when[0] if when else ''};"
             )
-        yield Found(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
+        yield Occurrence(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
 
 
 def _is_read(one: Traced, relation: Relation) -> bool:
@@ -101,68 +102,65 @@ def _is_read(one: Traced, relation: Relation) -> bool:
     return relation in one.scans or (relation.kind == "partitioned table" and bool(one.scans))
 
 
-def _dropped_or_rebuilt(context: Context) -> Iterator[Found]:
+def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command not in ("DROP INDEX", "REINDEX"):
             continue
         # where the table is locked already, it changes nothing; where it goes afterwards, nobody is kept from it
         stopped = {
             name: lock
-            for name, lock in tables_stopped(one.taken).items()
+            for name, lock in strong_locks(one.taken).items()
             if name not in context.existing or not context.goes(context.existing[name], one)
         }
         if stopped:
             instead, rewrite = _rebuilt(one) if one.command == "REINDEX" else _dropped_slowly(one)
             seen = f"{one.command} takes {listed(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
-            yield Found(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
+            yield Occurrence(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
 
 
 def _words(one: Traced) -> str:
-    """Give a statement without what stands before it, in one line."""
+    """Return a statement without what stands before it, in one line."""
     return " ".join(one.statement.text[skip_gap(one.statement.text, 0) :].split())
 
 
 def _rebuilt(one: Traced) -> Remedy:
     words = _REINDEX.sub(r"\1 CONCURRENTLY", _words(one), count=1)
-    return None, f"{_ALONE}{words};"
+    return None, f"{_OUTSIDE}{words};"
 
 
 def _dropped_slowly(one: Traced) -> Remedy:
-    """Give a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
-    names = [text.removeprefix("index ") for text in one.touched.dropped if text.startswith("index ")]
+    """Return a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
+    names = [text.removeprefix("index ") for text in one.changes.dropped if text.startswith("index ")]
     if any(_is_partitioned(one.step.before.get(f"index {name}", {})) for name in names):
-        return "an index of a partitioned table cannot be dropped CONCURRENTLY: plan a moment for it", None
-    return None, _ALONE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
+        return "an index of a partitioned table cannot be dropped CONCURRENTLY: choose a quiet moment for it", None
+    return None, _OUTSIDE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
 
 
-def _detached(context: Context) -> Iterator[Found]:
+def _detached(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         words = _words(one)
-        if one.command == "ALTER TABLE" and re.search(r"\bDETACH PARTITION\b", words, re.IGNORECASE):
-            stopped = tables_stopped(one.locks)
-            if stopped and not re.search(r"\b(CONCURRENTLY|FINALIZE)\b", words, re.IGNORECASE):
-                seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
-                yield Found(one.statement.number, seen, tuple(stopped), f"{_ALONE}{words} CONCURRENTLY;")
+        if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := strong_locks(one.locks)):
+            seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
+            yield Occurrence(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
 
 
-def _refreshed(context: Context) -> Iterator[Found]:
+def _refreshed(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command == "REFRESH MATERIALIZED VIEW":
-            for name, lock in tables_stopped(one.locks, 8).items():
+            for name, lock in strong_locks(one.locks, 8).items():
                 rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", _words(one), count=1, flags=re.IGNORECASE)
-                seen = f"{name} is filled anew under {lock.mode}"
-                yield Found(one.statement.number, seen, (name,), f"{rewrite};")
+                seen = f"{name} is refreshed under {lock.mode}"
+                yield Occurrence(one.statement.number, seen, (name,), f"{rewrite};")
 
 
-def _if_not_exists(context: Context) -> Iterator[Found]:
+def _if_not_exists(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        node = context.node(one.statement.number, "index_stmt")
-        if node is not None and node.concurrent and node.if_not_exists:
-            name = quote(node.relation.schemaname, node.idxname)
+        if index := index_built_if_missing(one.statement.text):
+            name = quote(index.schema, index.name)
             rewrite = (
-                f"{_ALONE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
+                f"{_OUTSIDE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
             )
-            yield Found(one.statement.number, f"{node.idxname} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
+            yield Occurrence(one.statement.number, f"{index.name} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
 
 
 RULES = (
@@ -172,7 +170,7 @@ RULES = (
         "an index is built without CONCURRENTLY",
         "danger",
         "CREATE INDEX on a table that is in use, without CONCURRENTLY.",
-        "no row of the table can be written until the index is built, which takes time by size",
+        "nobody can write to the table until the index is built, which takes time in proportion to the table's size",
         "build it CONCURRENTLY, in a migration of its own that runs outside a transaction",
         _not_concurrent,
     ),
@@ -181,11 +179,12 @@ RULES = (
         "constraint-builds-index",
         "a constraint builds its index under ACCESS EXCLUSIVE",
         "danger",
-        "A primary key, unique or exclusion constraint is added to a table that is in use, and builds its index at "
-        "once.",
-        "nobody reads or writes the table until the index is built, which takes time by size",
-        "build the unique index CONCURRENTLY first, and make it the constraint's with USING INDEX; an exclusion "
-        "constraint cannot: plan a moment for it",
+        "A primary key, unique or exclusion constraint is added to a table that is in use, and builds its index "
+        "right away.",
+        "nobody can read or write the table until the index is built, which takes time in proportion to the table's "
+        "size",
+        "build the unique index CONCURRENTLY first, and then add the constraint with USING INDEX. An exclusion "
+        "constraint cannot do that: choose a quiet moment for it",
         _by_constraint,
     ),
     Rule(
@@ -193,9 +192,9 @@ RULES = (
         "index-dropped-or-rebuilt",
         "DROP INDEX or REINDEX without CONCURRENTLY",
         "warning",
-        "An index of a table that is in use is dropped or built anew without CONCURRENTLY.",
-        "DROP INDEX waits for all that use the table, and everybody behind it waits too; REINDEX stops writes, and "
-        "all queries that the index could serve, until it is built",
+        "An index of a table that is in use is dropped or rebuilt without CONCURRENTLY.",
+        "DROP INDEX waits for everybody who uses the table, and whoever comes after it waits too; REINDEX stops "
+        "writes, and all queries that the index could serve, until the index is built",
         "use CONCURRENTLY, in a migration of its own that runs outside a transaction",
         _dropped_or_rebuilt,
     ),
@@ -206,7 +205,7 @@ RULES = (
         "warning",
         "A partition is detached without CONCURRENTLY.",
         "reads and writes of the whole partitioned table wait",
-        "use CONCURRENTLY, in a migration of its own that runs outside a transaction; it cannot be used where there "
+        "use CONCURRENTLY, in a migration of its own that runs outside a transaction; this is not possible if there "
         "is a default partition",
         _detached,
     ),
@@ -215,8 +214,8 @@ RULES = (
         "refresh-not-concurrent",
         "REFRESH MATERIALIZED VIEW without CONCURRENTLY",
         "warning",
-        "A materialized view is filled anew without CONCURRENTLY.",
-        "nobody reads the view until its query has run",
+        "A materialized view is refreshed without CONCURRENTLY.",
+        "nobody can read the view until its query has run",
         "use CONCURRENTLY; the view needs a unique index for it",
         _refreshed,
     ),
@@ -225,10 +224,10 @@ RULES = (
         "concurrently-if-not-exists",
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS",
         "warning",
-        "An index is made CONCURRENTLY, and only if there is none of that name.",
-        "nothing; but a build that was stopped leaves an INVALID index of that name, over which this succeeds without "
-        "building anything",
-        "drop what is left over, and build it without IF NOT EXISTS",
+        "An index is built CONCURRENTLY, but only if there is none of that name.",
+        "nothing; but an interrupted build leaves an INVALID index of that name, and then this statement succeeds "
+        "without building anything",
+        "drop any leftover index, and build the index without IF NOT EXISTS",
         _if_not_exists,
     ),
 )

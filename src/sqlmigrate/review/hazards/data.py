@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.review.hazards.records import NOW, Context, Found, Rule, listed
-from sqlmigrate.sql.statement.bodies import done
+from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, listed
 from sqlmigrate.sql.statement.command import HIDING
-from sqlmigrate.sql.statement.parse import parse_tree
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.effect import says_cascade
+from sqlmigrate.sql.statement.rows import changes_columns_later, enum_change, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,50 +28,21 @@ _CALLED = (
     "view", "foreign table", "function", "procedure", "aggregate", "sequence", "type", "domain", "schema", "extension",
 )  # fmt: skip
 _RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
-_CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
-_SETS_LATER = re.compile(r"\b(?:SET\s+NOT\s+NULL|DROP\s+DEFAULT)\b", re.IGNORECASE)
 _UNSAFE_NEW_VALUE = "55P04"
-_WRITES = re.compile(r"\b(?:UPDATE|DELETE|TRUNCATE)\b", re.IGNORECASE)
 
 
-def _all_rows(context: Context) -> Iterator[Found]:
+def _all_rows(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         number = one.statement.number
         if one.command == "TRUNCATE":
             tables = tuple(lock.name for lock in one.locks if lock.level == 8)  # noqa: PLR2004  ACCESS EXCLUSIVE
             if tables:
-                yield Found(number, f"TRUNCATE empties {listed(tables)} under ACCESS EXCLUSIVE", tables)
+                yield Occurrence(number, f"TRUNCATE empties {listed(tables)} under ACCESS EXCLUSIVE", tables)
             continue
-        for kind, node in (context.nodes[number], *_in_block(one)) if number in context.nodes else ():
-            word, relations = _written_whole(kind, node)
-            for relation in relations:
-                if target := existing(one, quoted(relation.schemaname, relation.relname)):
-                    yield Found(number, f"{word} {target} is written", (target,))
-
-
-def _in_block(one: Traced) -> Iterator[tuple[str, Any]]:
-    """Give the kind and node of what a DO block writes, as far as it stands there."""
-    for text in done(one.statement.text, _WRITES):
-        tree = parse_tree(text)
-        if tree is not None and tree.stmts and (kind := tree.stmts[0].stmt.WhichOneof("node")):
-            yield kind, getattr(tree.stmts[0].stmt, kind)
-
-
-def _written_whole(kind: str, node: Any) -> tuple[str, list[Any]]:
-    """Say which relations a statement writes whole, and how; none where it chooses rows."""
-    if kind == "truncate_stmt":
-        return "TRUNCATE in a DO block: every row of", [item.range_var for item in node.relations]
-    joined = {"update_stmt": "from_clause", "delete_stmt": "using_clause"}.get(kind)
-    if joined is None or node.HasField("where_clause") or getattr(node, joined):
-        return "", []
-    return f"{kind.partition('_')[0].upper()} without WHERE: every row of", [node.relation]
-
-
-def quoted(schema: str, name: str) -> str:
-    """Write a name as the catalogs' quote_ident would where it needs no quotes, else quoted."""
-    return ".".join(
-        part if re.fullmatch(r"[a-z_][a-z0-9_$]*", part) else quote(part) for part in (schema, name) if part
-    )
+        for command, table in written_whole(one.statement.text):
+            if target := existing(one, table.quoted):
+                how = "TRUNCATE in a DO block" if command == "TRUNCATE" else f"{command} without WHERE"
+                yield Occurrence(number, f"{how}: every row of {target} is written", (target,))
 
 
 def existing(one: Traced, name: str) -> str | None:
@@ -87,17 +57,23 @@ def existing(one: Traced, name: str) -> str | None:
     return next((item.name for item in found if item.name in locked), None)
 
 
-def _dropped(context: Context) -> Iterator[Found]:
+def _dropped(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        lost = [text for text in one.touched.lost if text.startswith(tuple(f"{kind} " for kind in _HOLDERS))]
+        lost = [text for text in one.changes.lost if text.startswith(tuple(f"{kind} " for kind in _HOLDERS))]
         if lost:
             tables = _original(one, map(_table_of, lost))
             severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
-            yield Found(one.statement.number, f"dropped with all that it holds: {listed(lost)}", tables, None, severity)
+            yield Occurrence(
+                statement=one.statement.number,
+                seen=f"dropped with all its data: {listed(lost)}",
+                relations=tables,
+                rewrite=None,
+                severity=severity,
+            )
 
 
 def _original(one: Traced, names: Iterable[str]) -> tuple[str, ...]:
-    """Give the names that relations had before the script, as the target has them."""
+    """Return the names that relations had before the script, as the target has them."""
     return tuple(one.step.known[name].name if name in one.step.known else name for name in names)
 
 
@@ -106,16 +82,22 @@ def _table_of(text: str) -> str:
     return name.rpartition(".")[0] if text.startswith("column ") else name
 
 
-def _used_dropped(context: Context) -> Iterator[Found]:
+def _used_dropped(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         lost = [
             text
-            for text in one.touched.lost
+            for text in one.changes.lost
             if _is_used(one.step.before, text) and not _comes_back(context.after, text)
         ]
         if lost:
             severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
-            yield Found(one.statement.number, f"dropped: {listed(lost)}", (), None, severity)
+            yield Occurrence(
+                statement=one.statement.number,
+                seen=f"dropped: {listed(lost)}",
+                relations=(),
+                rewrite=None,
+                severity=severity,
+            )
 
 
 def _is_used(before: State, text: str) -> bool:
@@ -135,15 +117,15 @@ def _parted(text: str) -> tuple[str, str]:
     return kind, text[len(kind) + 1 :]
 
 
-def _cascade(context: Context) -> Iterator[Found]:
+def _cascade(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        if one.plain or not _CASCADE.search(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO")):
+        if one.plain or not says_cascade(one.statement.text) or not one.command.startswith(("DROP", "ALTER", "DO")):
             continue
         words = set(re.findall(r"[\w$]+", one.statement.text.lower()))
-        along = _along(one, {text for text in one.touched.dropped if _is_named(text, words)})
-        victims = [text for text in one.touched.dropped if text not in along]
+        along = _along(one, {text for text in one.changes.dropped if _is_named(text, words)})
+        victims = [text for text in one.changes.dropped if text not in along]
         if victims:
-            yield Found(one.statement.number, f"CASCADE also drops {listed(victims)}")
+            yield Occurrence(one.statement.number, f"CASCADE also drops {listed(victims)}")
 
 
 def _is_named(text: str, words: set[str]) -> bool:
@@ -157,9 +139,9 @@ def _along(one: Traced, named: set[str]) -> set[str]:
     before, along = one.step.before, set(named)
     tables = {str(before.get(text, {}).get("table")) for text in named}  # a part's: what else of it goes, goes with it
     while True:
-        more = {text for text in one.touched.dropped if text not in along and _owner(before, text, tables) in along}
+        more = {text for text in one.changes.dropped if text not in along and _owner(before, text, tables) in along}
         more |= {
-            text for text in one.touched.dropped if text not in along and before.get(text, {}).get("table") in tables
+            text for text in one.changes.dropped if text not in along and before.get(text, {}).get("table") in tables
         }
         if not more:
             return along
@@ -167,7 +149,7 @@ def _along(one: Traced, named: set[str]) -> set[str]:
 
 
 def _owner(before: State, text: str, tables: set[str]) -> str | None:
-    """Give what an object goes with, as far as there is something."""
+    """Return what an object goes with, as far as there is something."""
     properties = before.get(text, {})
     if owner := properties.get("owned by"):
         column = f"column {owner}"
@@ -180,18 +162,18 @@ def _owner(before: State, text: str, tables: set[str]) -> str | None:
     return f"table {properties['table']}" if "table" in properties else None
 
 
-def _renamed(context: Context) -> Iterator[Found]:
+def _renamed(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        for text in one.touched.changed:
+        for text in one.changes.changed:
             match = NOW.match(text)
             if match is None or not _was_there(context, one, f"{match[1]} {match[2]}"):
                 continue
             old, new = f"{match[1]} {match[2]}", match[3]
             if _is_called_by_name(old, new) and not (match[1] in _RELATIONS and _comes_back(context.after, old)):
-                yield Found(one.statement.number, f"{old} is called {new} now", _original(one, [_table_of(old)]))
-        node = context.node(one.statement.number, "alter_enum_stmt")
-        if node is not None and node.old_val:
-            yield Found(one.statement.number, f"value {node.old_val!r} of an enum is called {node.new_val!r} now")
+                yield Occurrence(one.statement.number, f"{old} is renamed to {new}", _original(one, [_table_of(old)]))
+        change = enum_change(one.statement.text)
+        if change is not None and change.old:
+            yield Occurrence(one.statement.number, f"value {change.old!r} of an enum is called {change.new!r} now")
 
 
 def _was_there(context: Context, one: Traced, text: str) -> bool:
@@ -206,7 +188,7 @@ def _is_called_by_name(old: str, new: str) -> bool:
     return old.startswith(kinds) and old.partition("(")[0].partition(" ")[2] != new.partition("(")[0]
 
 
-def _fails_on_rows(context: Context) -> Iterator[Found]:
+def _fails_on_rows(context: Context) -> Iterator[Occurrence]:
     for one, name, properties in context.made("column"):
         table = str(properties.get("table"))
         relation = one.step.known.get(table)
@@ -219,16 +201,16 @@ def _fails_on_rows(context: Context) -> Iterator[Found]:
         column = name.removeprefix(f"{table}.")
         rewrite = (
             f"ALTER TABLE {table} ADD COLUMN {column} {properties.get('type')};\n"
-            f"-- fill it, in batches where there are many rows; and when no row is left:\n"
+            f"-- fill it, in batches if there are many rows; and when no row is left:\n"
             f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;"
         )
-        seen = f"{name} is NOT NULL and has no default: this fails as soon as {table} has a row"
-        yield Found(one.statement.number, seen, (relation.name,), rewrite)
+        seen = f"{name} is NOT NULL and has no default: this fails if {table} has a row"
+        yield Occurrence(one.statement.number, seen, (relation.name,), rewrite)
 
 
 def _fills(one: Traced) -> bool:
     """Whether a statement that runs others inside sets NOT NULL, or takes the default away, behind the column."""
-    return one.command in HIDING and bool(_SETS_LATER.search(one.statement.text))
+    return one.command in HIDING and changes_columns_later(one.statement.text)
 
 
 def _has_default_type(one: Traced, properties: Mapping[str, Value]) -> bool:
@@ -236,34 +218,34 @@ def _has_default_type(one: Traced, properties: Mapping[str, Value]) -> bool:
     return bool(one.step.after.get(f"domain {properties.get('type')}", {}).get("default"))
 
 
-def _enum_values(context: Context) -> Iterator[Found]:
+def _enum_values(context: Context) -> Iterator[Occurrence]:
     """Take PostgreSQL's word for it: only it knows whether a word is meant as a value of that enum."""
     error = context.trace.error
     if not isinstance(error, ExecutionError) or error.server is None or error.server.sqlstate != _UNSAFE_NEW_VALUE:
         return
     number = error.statement or len(context.statements) + 1
     for statement in context.all_statements:
-        node = context.node(statement.number, "alter_enum_stmt")
-        if node is not None and node.new_val and statement.number < number and f'"{node.new_val}"' in error.message:
-            seen = f"the value {node.new_val!r}, which statement {statement.number} adds to an enum, is used"
-            yield Found(number, f"{seen} in the same transaction")
+        change = enum_change(statement.text) if statement.number < number else None
+        if change is not None and change.new and f'"{change.new}"' in error.message:
+            seen = f"the value {change.new!r}, which statement {statement.number} adds to an enum, is used"
+            yield Occurrence(number, f"{seen} in the same transaction")
             return
-    yield Found(number, error.message)
+    yield Occurrence(number, error.message)
 
 
-def _json(context: Context) -> Iterator[Found]:
+def _json(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        for text in one.touched.made:
+        for text in one.changes.made:
             for name, properties in _columns(one.step.after, text):
                 if properties.get("type") == "json":
                     table = str(properties.get("table"))
                     column = name.removeprefix(f"{table}.")
                     sql = f"ALTER TABLE {table} ADD COLUMN {column} jsonb;" if text.startswith("column ") else None
-                    yield Found(one.statement.number, f"{name} is of type json", (table,), sql)
+                    yield Occurrence(one.statement.number, f"{name} is of type json", (table,), sql)
 
 
 def _columns(after: State, text: str) -> Iterator[tuple[str, Mapping[str, Value]]]:
-    """Give the column that was made, or those of the table that was."""
+    """Yield the column that was made, or those of the table that was."""
     if text.startswith("column ") and text in after:
         yield text.removeprefix("column "), after[text]
     elif text.startswith("table "):
@@ -279,21 +261,21 @@ RULES = (
         "all-rows-written",
         "UPDATE or DELETE without WHERE, or TRUNCATE",
         "warning",
-        "A statement, also one that stands in a DO block, writes every row of a table that was there before.",
-        "whoever writes one of these rows waits until COMMIT; an UPDATE makes the table twice as large, and TRUNCATE "
-        "stops reads too",
-        "say in WHERE which rows need it, and go through a large table in batches, outside of this transaction",
+        "A statement, or one inside a DO block, writes every row of a table that existed before.",
+        "whoever writes one of these rows waits until COMMIT; an UPDATE can double the size of the table, and "
+        "TRUNCATE blocks reads too",
+        "select the rows that need it with WHERE, and change a large table in batches, outside this transaction",
         _all_rows,
     ),
     Rule(
         "H21",
         "data-dropped",
-        "a table or column is dropped with what it holds",
+        "a table or column is dropped with its data",
         "warning",
-        "A table, column or materialized view that was there before is dropped.",
-        "the application as it runs now, if it still uses it; and no rollback brings the rows back, unless they were "
-        "kept elsewhere",
-        "stop using it first, keep its rows where the rollback finds them, and drop it in a later migration",
+        "A table, column or materialized view that existed before is dropped.",
+        "the application as it runs now, if it still uses the object; and no rollback brings the rows back, unless "
+        "they were kept elsewhere",
+        "stop using it first, keep its rows where the rollback can find them, and drop it in a later migration",
         _dropped,
     ),
     Rule(
@@ -301,9 +283,9 @@ RULES = (
         "used-object-dropped",
         "a view, function, type or the like is dropped",
         "warning",
-        "A view, foreign table, function, procedure, aggregate, sequence, type, domain, schema or extension that was "
-        "there before is dropped, and nothing of its name is there afterwards.",
-        "the application as it runs now, if it still uses it",
+        "A view, foreign table, function, procedure, aggregate, sequence, type, domain, schema or extension that "
+        "existed before is dropped, and nothing has its name afterwards.",
+        "the application as it runs now, if it still uses the object",
         "stop using it first, and drop it in a later migration",
         _used_dropped,
     ),
@@ -312,9 +294,9 @@ RULES = (
         "cascade",
         "CASCADE drops more than is named",
         "danger",
-        "A drop with CASCADE takes along objects that the statement does not name.",
-        "whatever used those objects; which ones they are depends on the database in which it runs",
-        "name each object that goes in a DROP of its own, without CASCADE",
+        "A DROP with CASCADE also drops objects that the statement does not name.",
+        "whatever uses those objects; which ones they are depends on the database",
+        "drop each object by name in a statement of its own, without CASCADE",
         _cascade,
     ),
     Rule(
@@ -323,8 +305,9 @@ RULES = (
         "something that the application uses is renamed",
         "warning",
         "A table, column, view, schema, function, sequence, type or value of an enum gets another name.",
-        "the application as it runs now fails from COMMIT on, until the new version of it is everywhere",
-        "keep the old name alive: a view for a table, a second column kept equal by a trigger; rename in steps",
+        "the application as it runs now fails from COMMIT on, until its new version runs everywhere",
+        "keep the old name working (a view for a table, a second column that a trigger keeps equal), and rename in "
+        "steps",
         _renamed,
     ),
     Rule(
@@ -332,8 +315,8 @@ RULES = (
         "fails-on-rows",
         "a column is added NOT NULL without a default",
         "danger",
-        "An existing table gets a column that must be filled and has no default. On an empty table that works.",
-        "the migration itself: PostgreSQL refuses it as soon as there is one row",
+        "An existing table gets a column that is NOT NULL and has no default. That works only on an empty table.",
+        "the migration itself: PostgreSQL refuses it if the table has a row",
         "give a default, or add the column without NOT NULL, fill it, and set NOT NULL afterwards",
         _fails_on_rows,
     ),
@@ -342,10 +325,10 @@ RULES = (
         "enum-value-in-the-same-transaction",
         "a new enum value is used in the transaction that adds it",
         "danger",
-        "ALTER TYPE ... ADD VALUE, and a later statement of the same transaction that uses the value as one of that "
-        "enum: PostgreSQL has refused it on the scratch database.",
-        "the migration itself: PostgreSQL refuses to use a value before it is committed (55P04), and up to version 16 "
-        "even that of a type made in the same transaction with values added later",
+        "ALTER TYPE ... ADD VALUE is followed, in the same transaction, by a statement that uses the new value of "
+        "that enum. PostgreSQL refused it on the throwaway database.",
+        "the migration itself: PostgreSQL refuses to use a value before it is committed (55P04), and up to version "
+        "16 even if the type was created in the same transaction and the value was added to it later",
         "add the value in a migration of its own, before this one",
         _enum_values,
     ),
@@ -354,7 +337,7 @@ RULES = (
         "json-column",
         "a column of type json",
         "note",
-        "A new column has type json, which keeps the text as it came and has no equality.",
+        "A new column has type json, which keeps the text as it came and has no equality operator.",
         "SELECT DISTINCT, GROUP BY and UNION over that column fail",
         "use jsonb",
         _json,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Found, Rule, listed, ranges
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
+from sqlmigrate.sql.statement.rows import inserts_given_rows
+from sqlmigrate.sql.statement.subject import validates_constraint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,14 +20,14 @@ _WRITES = frozenset({"UPDATE", "DELETE", "MERGE", "COPY", "CREATE TABLE AS", "CR
 _OBJECTS = ("type", "schema")
 
 
-def tables_stopped(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[str, Lock]:
-    """Give the strong locks on relations, by name."""
+def strong_locks(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[str, Lock]:
+    """Return the strong locks on relations, by name."""
     return {lock.name: lock for lock in locks if lock.level >= level and lock.kind not in _OBJECTS}
 
 
 def strongest(one: Traced) -> dict[str, Lock]:
-    """Give the strong locks that are held while a statement runs, those from before too."""
-    found = tables_stopped(one.held)
+    """Return the strong locks that are held while a statement runs, those from before too."""
+    found = strong_locks(one.held)
     for lock in (*one.taken, *one.locks):
         if lock.level >= STOPS_WRITES and lock.kind not in _OBJECTS:
             known = found.get(lock.name)
@@ -34,7 +36,7 @@ def strongest(one: Traced) -> dict[str, Lock]:
     return found
 
 
-def _rewrites(context: Context) -> Iterator[Found]:
+def _rewrites(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         for table in (item for item in one.rewrites if item.kind in ("table", "partitioned table")):
             name = table.name
@@ -43,8 +45,8 @@ def _rewrites(context: Context) -> Iterator[Found]:
             lock = strongest(one).get(name)
             under = f" under {lock.mode}" if lock else ""
             instead, rewrite = without_rewriting(one, one.step.name_of(table))
-            yield Found(
-                one.statement.number, f"{name} is written anew{beside}{under}", (name,), rewrite, instead=instead
+            yield Occurrence(
+                one.statement.number, f"{name} is rewritten{beside}{under}", (name,), rewrite, instead=instead
             )
 
 
@@ -53,7 +55,7 @@ def _belongs(context: Context, table: int, name: str) -> bool:
     return relation is not None and relation.name == name
 
 
-def _scans(context: Context) -> Iterator[Found]:
+def _scans(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         rewritten = {item.name for item in one.rewrites}
         if one.command in ("CREATE INDEX", "REINDEX", "CLUSTER") or _builds_index(one):
@@ -65,118 +67,124 @@ def _scans(context: Context) -> Iterator[Found]:
             severity: Severity = "danger" if lock.level >= STOPS_READS else "warning"
             seen = f"{relation.name} is read from end to end under {lock.mode}, which blocks {lock.blocks}"
             instead, rewrite = without_scanning(one, one.step.name_of(relation))
-            yield Found(one.statement.number, seen, (relation.name,), rewrite, severity, instead)
+            yield Occurrence(
+                statement=one.statement.number,
+                seen=seen,
+                relations=(relation.name,),
+                rewrite=rewrite,
+                severity=severity,
+                instead=instead,
+            )
 
 
 def _builds_index(one: Traced) -> bool:
     """Whether a statement makes an index, by itself or for a constraint, which is a hazard of its own."""
     return any(
         text.startswith("index ") or NEEDS_INDEX.match(str(one.step.after.get(text, {}).get("definition", "")))
-        for text in one.touched.made
+        for text in one.changes.made
     )
 
 
-def _validated(context: Context) -> Iterator[Found]:
+def _validated(context: Context) -> Iterator[Occurrence]:
     for together in context.transactions:
         added: dict[str, int] = {}
         for one in together:
-            for text in one.touched.made:
+            for text in one.changes.made:
                 if text.startswith("constraint "):
                     added[text] = one.statement.number
-            for text in one.touched.changed:
+            for text in one.changes.changed:
                 name = text.removeprefix("constraint ")
                 table = one.step.known.get(name.rpartition(" on ")[2])
-                if text in added and table is not None and "VALIDATE" in one.statement.text.upper():
+                if text in added and table is not None and validates_constraint(one.statement.text):
                     seen = (
                         f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
                     )
-                    yield Found(one.statement.number, seen, (table.name,))
+                    yield Occurrence(one.statement.number, seen, (table.name,))
 
 
-def _held(context: Context) -> Iterator[Found]:
+def _held(context: Context) -> Iterator[Occurrence]:
     """Report, where the first begins, locks that stop reads and are held while other strong locks are waited for."""
     for together in context.transactions:
         yield from _held_in(together)
 
 
-def _held_in(together: list[Traced]) -> Iterator[Found]:
+def _held_in(together: list[Traced]) -> Iterator[Occurrence]:
     begun: dict[str, int] = {}
     waits: dict[str, list[str]] = {}
     for one in together:
-        new = tables_stopped(one.taken)
+        new = strong_locks(one.taken)
         for name in begun:
             waits.setdefault(name, []).extend(other for other in new if other != name)
-        for name in tables_stopped(one.taken, STOPS_READS):
+        for name in strong_locks(one.taken, STOPS_READS):
             begun.setdefault(name, one.statement.number)
     held = {name: number for name, number in begun.items() if waits.get(name)}
     if held:
         words = listed(f"{name} (from statement {number} on)" for name, number in held.items())
         others = listed(name for number in held for name in waits[number])
         seen = f"{words} can be neither read nor written until COMMIT, while the script still waits for {others}"
-        yield Found(min(held.values()), seen, tuple(held))
+        yield Occurrence(min(held.values()), seen, tuple(held))
 
 
-def _data(context: Context) -> Iterator[Found]:
+def _data(context: Context) -> Iterator[Occurrence]:
     """Report, at the first of them, statements that copy or change rows while strong locks are held."""
     for together in context.transactions:
-        busy = [one for one in together if tables_stopped(one.held) and _takes_time_by_rows(context, one)]
+        busy = [one for one in together if strong_locks(one.held) and _takes_time_by_rows(one)]
         if not busy:
             continue
-        held = tables_stopped(busy[-1].held)
+        held = strong_locks(busy[-1].held)
         strong = listed(f"{lock.name} ({lock.mode})" for lock in held.values())
         numbers = ranges([one.statement.number for one in busy])
         words = "copy or change" if len(busy) > 1 else "copies or changes"
         seen = f"{numbers} {words} rows while these are locked: {strong}"
-        yield Found(busy[0].statement.number, seen, tuple(held))
+        yield Occurrence(busy[0].statement.number, seen, tuple(held))
 
 
-def _takes_time_by_rows(context: Context, one: Traced) -> bool:
+def _takes_time_by_rows(one: Traced) -> bool:
     """Whether a statement writes rows that it finds, and not the few that stand in it."""
     if one.command == "INSERT":
-        node = context.node(one.statement.number, "insert_stmt")
-        return node is None or not node.select_stmt.select_stmt.values_lists
+        return not inserts_given_rows(one.statement.text)
     return one.command in _WRITES
 
 
-def _explicit(context: Context) -> Iterator[Found]:
+def _explicit(context: Context) -> Iterator[Occurrence]:
     locked = [
         (one.statement.number, lock)
         for one in context.statements
         if one.command == "LOCK"
-        for lock in tables_stopped(one.locks).values()
+        for lock in strong_locks(one.locks).values()
     ]
     if locked:
         words = listed(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
         numbers = ranges([number for number, _ in locked])
-        yield Found(
+        yield Occurrence(
             locked[0][0], f"{numbers} lock{'s' * (len(locked) == 1)} {words}", tuple(lock.name for _, lock in locked)
         )
 
 
-def _of_others(context: Context) -> Iterator[Found]:
+def _of_others(context: Context) -> Iterator[Occurrence]:
     worst: dict[str, int] = {}
     for one in context.statements:
-        for name, lock in tables_stopped(one.locks).items():
+        for name, lock in strong_locks(one.locks).items():
             relation = context.existing.get(name)
             if relation is None or relation.owner == context.role or lock.level <= worst.get(name, 0):
                 continue
             worst[name] = lock.level
             text = f"{lock.mode} on {name}, which belongs to {relation.owner}, not to {context.role}"
-            yield Found(one.statement.number, text, (name,))
+            yield Occurrence(one.statement.number, text, (name,))
 
 
 RULES = (
     Rule(
         "H01",
         "table-rewrite",
-        "a whole table is written anew",
+        "a whole table is rewritten",
         "danger",
-        "PostgreSQL writes a new copy of the table and of all its indexes: for a new column with a default that is "
-        "not the same for all rows, a serial or a stored generated column, another type, SET UNLOGGED or LOGGED, "
-        "another tablespace, VACUUM FULL or CLUSTER.",
-        "nobody reads or writes the table until it is done, which takes time by size, and twice the space; replicas "
-        "get all of it as WAL",
-        "make a change that touches no old row, and fill the old rows in batches",
+        "PostgreSQL writes a new copy of the table and of all its indexes. It does so for a new column whose "
+        "default differs from row to row, a serial or a stored generated column, another type, SET UNLOGGED or "
+        "LOGGED, another tablespace, VACUUM FULL or CLUSTER.",
+        "nobody can read or write the table until the rewrite is done. It takes time in proportion to the table's "
+        "size, and twice the space; replicas get all of it as WAL",
+        "make a change that touches no old row, then fill the old rows in batches",
         _rewrites,
     ),
     Rule(
@@ -184,11 +192,11 @@ RULES = (
         "scan-under-lock",
         "a table is read from end to end under a lock",
         "danger",
-        "PostgreSQL checks every row that is there: for a CHECK, a foreign key, SET NOT NULL, an attached partition "
+        "PostgreSQL checks every row: for a CHECK, a foreign key, SET NOT NULL, an attached partition "
         "or the default partition beside it, or a constraint of a domain.",
-        "writes of the table, and under ACCESS EXCLUSIVE reads too, wait until all of it was read, which takes time "
-        "by size",
-        "let the check be made later, under a weaker lock, or prove beforehand that it holds",
+        "writes to the table, and under ACCESS EXCLUSIVE reads too, wait until all of it has been read. That takes "
+        "time in proportion to the table's size",
+        "make the check later, under a weaker lock, or prove beforehand that it holds",
         _scans,
     ),
     Rule(
@@ -204,11 +212,11 @@ RULES = (
     Rule(
         "H04",
         "lock-held-while-waiting",
-        "a table stays locked while other locks are waited for",
+        "a table stays locked while the script waits for other locks",
         "warning",
-        "The transaction holds ACCESS EXCLUSIVE on one table, and goes on to lock others.",
-        "all reads and writes of the first table wait as long as the transaction waits for the next one, and locks "
-        "taken in another order than elsewhere end in a deadlock",
+        "The transaction holds ACCESS EXCLUSIVE on one table and then locks others.",
+        "all reads and writes of the first table wait as long as the transaction waits for the next one; and if "
+        "other code takes the same locks in another order, there can be a deadlock",
         "take all strong locks at once at the beginning, in the order in which the application takes them, or split "
         "the migration",
         _held,
@@ -219,8 +227,8 @@ RULES = (
         "rows are changed while strong locks are held",
         "warning",
         "The transaction copies or changes rows after it has taken a lock that stops others.",
-        "the locks are held for as long as the rows take, which depends on how many there are",
-        "change the rows in a migration before, or in batches outside of this transaction",
+        "the locks are held until all rows are done, which depends on how many there are",
+        "change the rows in an earlier migration, or in batches outside this transaction",
         _data,
     ),
     Rule(
@@ -229,8 +237,8 @@ RULES = (
         "LOCK TABLE",
         "note",
         "The script locks a table by hand.",
-        "what the mode says, until COMMIT",
-        "say in a comment what it is for; take the strongest mode that the transaction will need at once",
+        "whatever the lock mode blocks, until COMMIT",
+        "say in a comment what it is for; take the strongest mode that the transaction will need right away",
         _explicit,
     ),
     Rule(
@@ -238,10 +246,10 @@ RULES = (
         "table-of-another-owner",
         "a strong lock on another owner's table",
         "warning",
-        "The script locks a table that belongs to another role: a foreign key to it, a trigger on it, or a drop of "
-        "either.",
+        "The script locks a table that belongs to another role: it adds or drops a foreign key to it or a trigger "
+        "on it.",
         "another team's application, or the platform itself, such as sign-ins that read auth.users",
-        "agree on a moment with its owner, and let this be the last thing that the transaction does",
+        "agree on a time with its owner, and make this the last thing that the transaction does",
         _of_others,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import Context, Found, Rule
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Objects = Mapping[str, Mapping[str, Value]]
 
 
-def _refused(context: Context) -> Iterator[Found]:
+def _refused(context: Context) -> Iterator[Occurrence]:
     if not context.before.of("publication") and not context.after.of("publication"):
         return
     for one in context.statements:
@@ -27,14 +27,21 @@ def _refused(context: Context) -> Iterator[Found]:
             if table not in before:
                 relation = one.step.known.get(table)
                 severity: Severity | None = None if relation else "warning"
-                seen = f"{table} is in publication {publication}, and nothing tells its rows apart for it"
+                seen = f"{table} is in publication {publication}, but has no replica identity"
                 rewrite = f"ALTER TABLE {table} REPLICA IDENTITY FULL;"
                 names = (relation.name if relation else table,)
-                yield Found(one.statement.number, seen, names, rewrite, severity, behind=True)
+                yield Occurrence(
+                    statement=one.statement.number,
+                    seen=seen,
+                    relations=names,
+                    rewrite=rewrite,
+                    severity=severity,
+                    behind=True,
+                )
 
 
 def _without_identity(state: State) -> dict[str, str]:
-    """Give the tables that UPDATE and DELETE are refused on, each with the publication that does it."""
+    """Return the tables that UPDATE and DELETE are refused on, each with the publication that does it."""
     tables, indexes = state.of("table"), state.of("index")
     told_apart = {str(index["table"]) for index in indexes.values() if index.get("primary")}
     by_index = {str(index["table"]) for index in indexes.values() if index.get("replica identity")}
@@ -48,7 +55,7 @@ def _without_identity(state: State) -> dict[str, str]:
 
 
 def _published(state: State, tables: Objects) -> dict[str, str]:
-    """Give the tables with rows whose changes a publication sends, with its name; a partition goes with its table."""
+    """Return the tables with rows whose changes a publication sends, with its name; a partition goes with its table."""
     sending = {
         name: properties
         for name, properties in state.of("publication").items()
@@ -88,8 +95,8 @@ RULES = (
         "published-without-identity",
         "a published table without a replica identity",
         "danger",
-        "A table in a publication that sends UPDATE or DELETE has no replica identity, or loses it: it has no primary "
-        "key, or the index that stood for it is dropped.",
+        "A table in a publication that sends UPDATE or DELETE has no replica identity, or loses it: it has no "
+        "primary key, or the index that served as its replica identity is dropped.",
         "the application: from COMMIT on PostgreSQL refuses every UPDATE and DELETE of the table",
         "give it a primary key first, or REPLICA IDENTITY FULL, which sends whole rows",
         _refused,

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.review.trace.follow import State
-from sqlmigrate.sql.statement.parse import parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sqlmigrate.review.model import Severity
-    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
@@ -25,13 +24,13 @@ NEEDS_INDEX = re.compile(r"(PRIMARY KEY|UNIQUE|EXCLUDE)\b")
 """How the definition of a constraint begins that has an index of its own."""
 
 NOW = re.compile(r"(materialized view|foreign table|[a-z]+) (.+) \(now (.+)\)$")
-"""How `Touched` says that something was renamed: its kind, its old name, its new one."""
+"""How `ObjectChanges` says that something was renamed: its kind, its old name, its new one."""
 
 _A_RUN = 3  # numbers in a row that are written as one
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Occurrence:
     """One place where a rule found its hazard; what is None is as the rule has it.
 
     `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it.
@@ -57,7 +56,7 @@ class Rule:
     what: str
     blocks: str
     instead: str
-    find: Callable[[Context], Iterable[Found]] = field(repr=False, compare=False)
+    find: Callable[[Context], Iterable[Occurrence]] = field(repr=False, compare=False)
 
     @property
     def page(self) -> str:
@@ -67,7 +66,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Context:
-    """What rules look at: a trace, the parse trees of its script, the schema before and after.
+    """What rules look at: a trace, and the schema before and after.
 
     `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody.
     """
@@ -85,21 +84,6 @@ class Context:
     def all_statements(self) -> list[Statement]:
         """All statements of the script, also those behind one that failed."""
         return list(self.trace.script_run.script.statements())
-
-    @cached_property
-    def nodes(self) -> dict[int, tuple[str, Any]]:
-        """The kind and the node of each statement that can be parsed, by its number."""
-        found = {}
-        for statement in self.all_statements:
-            tree = parse_tree(statement.text)
-            if tree is not None and tree.stmts and (kind := tree.stmts[0].stmt.WhichOneof("node")):
-                found[statement.number] = (kind, getattr(tree.stmts[0].stmt, kind))
-        return found
-
-    def node(self, number: int, kind: str) -> Any:
-        """Give the node of a statement if it is of a kind, else None."""
-        found = self.nodes.get(number)
-        return found[1] if found and found[0] == kind else None
 
     @cached_property
     def before(self) -> State:
@@ -125,9 +109,9 @@ class Context:
         return list(found.values())
 
     def made(self, kind: str) -> Iterator[tuple[Traced, str, Mapping[str, Value]]]:
-        """Give each object of a kind that a statement made: its name, and its properties behind that statement."""
+        """Yield each object of a kind that a statement made: its name, and its properties behind that statement."""
         for one in self.statements:
-            for text in one.touched.made:
+            for text in one.changes.made:
                 if text.startswith(f"{kind} ") and (properties := one.step.after.get(text)) is not None:
                     yield one, text.removeprefix(f"{kind} "), properties
 
@@ -135,7 +119,7 @@ class Context:
         """Follow something through later renames: give how it is called behind the script, if it is still there."""
         for later in self.statements:
             if later.statement.number > one.statement.number:
-                text = _renamed(text, later.touched.changed)
+                text = _renamed(text, later.changes.changed)
         return text
 
     def goes(self, relation: Relation, one: Traced) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.statement.subject import quote
+from sqlmigrate.sql.statement.names import quote
+from sqlmigrate.sql.statement.subject import speaks_of_partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,53 +21,53 @@ if TYPE_CHECKING:
 Remedy = tuple[str | None, str | None]
 """What to do, in words and in SQL; None where the rule's own words are all that there is to say."""
 
-_OWN_MIGRATION = "-- in a migration of its own, where reads and writes go on:"
+_OWN_MIGRATION = "-- in a migration of its own, while reads and writes go on:"
 _PRIMARY_KEY = re.compile(r"PRIMARY KEY \(([^()]*)\)")
 
 
 def without_rewriting(one: Traced, table: str) -> Remedy:
     """Say what to do instead of the kind of rewrite that a statement is."""
     after = one.step.after
-    made = _column(one.touched.made, table)
+    made = _column(one.changes.made, table)
     if made is not None:
         return _default_later(one.step.before, table, made, after.get(f"column {table}.{made}", {}))
-    changed = _column(one.touched.changed, table)
+    changed = _column(one.changes.changed, table)
     kind = after.get(f"column {table}.{changed}", {}).get("type")
     if changed is not None and kind:
         return _second_column(table, changed, str(kind))
     if one.command in ("VACUUM", "CLUSTER"):
-        return "use pg_repack or pg_squeeze, which lock the table only at the very end", None
+        return "use pg_repack or pg_squeeze, which hold a strong lock on the table only for a moment", None
     return None, None
 
 
 def without_scanning(one: Traced, table: str) -> Remedy:
     """Say what to do instead of reading a whole table under a lock."""
     after = one.step.after
-    for text in one.touched.made:
+    for text in one.changes.made:
         made = after.get(text, {})
         if text.startswith("constraint ") and made.get("table") == table and (definition := made.get("definition")):
             return _not_valid(table, text.removeprefix("constraint ").partition(" on ")[0], str(definition))
-    column = _column(one.touched.changed, table)
+    column = _column(one.changes.changed, table)
     if column is not None and after.get(f"column {table}.{column}", {}).get("not null"):
         return _proven_by_check(table, column)
-    if "PARTITION" in one.statement.text.upper().split():
+    if speaks_of_partition(one.statement.text):
         words = (
-            "prove beforehand, by a check that is added NOT VALID and validated, that the rows lie within the bounds, "
-            "or of a default partition, that none belongs to the new one: nothing is read then"
+            "add a check NOT VALID beforehand and validate it, so that it proves that the rows lie within the "
+            "bounds (or, for a default partition, that none belongs to the new one): then nothing is read"
         )
         return words, None
     return None, None
 
 
 def with_ending(name: str, ending: str) -> str:
-    """Give a quoted or plain name another ending, quoted as it was."""
+    """Return a name with another ending, quoted if it was quoted."""
     if name.startswith('"'):
         return quote(name[1:-1].replace('""', '"') + ending)
     return name + ending
 
 
 def _column(texts: tuple[str, ...], table: str) -> str | None:
-    """Give the first column of a table among objects in words."""
+    """Return the first column of a table among objects in words."""
     start = f"column {table}."
     return next((text.removeprefix(start).partition(" (now ")[0] for text in texts if text.startswith(start)), None)
 
@@ -76,7 +77,7 @@ def _lines(*lines: str) -> str:
 
 
 def _key(before: State, table: str) -> str:
-    """Give what tells the rows of a table apart: its primary key, else where a row lies."""
+    """Return what tells the rows of a table apart: its primary key, else where a row lies."""
     for text in before:
         if text.startswith("constraint ") and text.endswith(f" on {table}"):
             match = _PRIMARY_KEY.match(str(before[text].get("definition", "")))
@@ -95,7 +96,7 @@ def _default_later(before: State, table: str, column: str, properties: Mapping[s
     sql = _lines(
         f"ALTER TABLE {table} ADD COLUMN {column} {kind};",
         f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default};",
-        "-- outside of this transaction, again and again until no row is left:",
+        "-- outside this transaction, again and again until no row is left:",
         f"UPDATE {table} SET {column} = DEFAULT WHERE ({key}) IN ({batch});",  # noqa: S608  same
     )
     return words, sql
@@ -104,10 +105,10 @@ def _default_later(before: State, table: str, column: str, properties: Mapping[s
 def _second_column(table: str, column: str, kind: str) -> Remedy:
     new = with_ending(column, "_new")
     return (
-        "add a second column of the new type, keep both equal by a trigger, fill it in batches, then switch over",
+        "add a second column of the new type, keep both equal with a trigger, fill it in batches, then switch over",
         _lines(
             f"ALTER TABLE {table} ADD COLUMN {new} {kind};",
-            f"-- a trigger that writes {new}, then the old rows in batches; and in a later migration:",
+            f"-- add a trigger that writes {new}, fill the old rows in batches; and in a later migration:",
             f"ALTER TABLE {table} DROP COLUMN {column};",
             f"ALTER TABLE {table} RENAME COLUMN {new} TO {column};",
         ),
@@ -128,12 +129,12 @@ def _not_valid(table: str, constraint: str, definition: str) -> Remedy:
 def _proven_by_check(table: str, column: str) -> Remedy:
     check = with_ending(column, "_set")
     return (
-        "prove it by a check first: SET NOT NULL then reads nothing",
+        "prove it with a check first: SET NOT NULL then reads nothing",
         _lines(
             f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID;",
             _OWN_MIGRATION,
             f"ALTER TABLE {table} VALIDATE CONSTRAINT {check};",
-            "-- and then, which is quick:",
+            "-- and then, which takes no time:",
             f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;",
             f"ALTER TABLE {table} DROP CONSTRAINT {check};",
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,12 +15,12 @@ _FIXED_PATH = re.compile(r"^\s*SET search_path ", re.MULTILINE | re.IGNORECASE)
 _DEFINER = re.compile(r"^.*\bSECURITY DEFINER\b", re.MULTILINE)
 
 
-def _row_security_off(context: Context) -> Iterator[Found]:
+def _row_security_off(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        made = [text for text in one.touched.made if text.startswith("table ")]
+        made = [text for text in one.changes.made if text.startswith("table ")]
         off = [
             text
-            for text in one.touched.changed
+            for text in one.changes.changed
             if text.startswith("table ") and one.step.before.get(text, {}).get("row security")
         ]
         for found in (*made, *off):
@@ -30,25 +30,25 @@ def _row_security_off(context: Context) -> Iterator[Found]:
             if properties and roles and not properties.get("row security"):
                 now, name = found.removeprefix("table "), text.removeprefix("table ")
                 seen = f"{name} has no row level security, and {listed(roles)} may use it"
-                yield Found(
+                yield Occurrence(
                     one.statement.number, seen, (name,), f"ALTER TABLE {now} ENABLE ROW LEVEL SECURITY;", behind=True
                 )
 
 
 def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
-    """Give the exposed roles that an access list names."""
+    """Return the exposed roles that an access list names."""
     named = {item.partition("=")[0] for item in acl} if isinstance(acl, tuple) else set()
     return [role for role in exposed if role in named]
 
 
-def _definer(context: Context) -> Iterator[Found]:
+def _definer(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        for text in (*one.touched.made, *one.touched.changed):
+        for text in (*one.changes.made, *one.changes.changed):
             definition = str(context.after.get(context.at_end(one, text), {}).get("definition", ""))
             head = definition.partition("AS $")[0]
             if text.startswith(("function ", "procedure ")) and _DEFINER.search(head) and not _FIXED_PATH.search(head):
                 kind, _, name = text.partition(" ")
-                yield Found(
+                yield Occurrence(
                     one.statement.number,
                     f"{name} is SECURITY DEFINER and finds names by the search_path of whoever calls it",
                     (),
@@ -57,16 +57,16 @@ def _definer(context: Context) -> Iterator[Found]:
                 )
 
 
-def _other_rows(context: Context) -> Iterator[Found]:
+def _other_rows(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         if one.command == "COMMENT":
             continue
         words = [
             f"{text} is {how}"
             for how, texts in (
-                ("made", one.touched.made),
-                ("changed", one.touched.changed),
-                ("dropped", one.touched.dropped),
+                ("made", one.changes.made),
+                ("changed", one.changes.changed),
+                ("dropped", one.changes.dropped),
             )
             for text in texts
             if text.startswith(tuple(f"{kind} " for kind in _ON_ROWS))
@@ -74,7 +74,7 @@ def _other_rows(context: Context) -> Iterator[Found]:
             and (table := one.step.known.get(text.rpartition(" on ")[2]))
             and not context.goes(table, one)
         ]
-        for text in one.touched.changed:
+        for text in one.changes.changed:
             before, after = one.step.before.get(text, {}), one.step.after.get(text, {})
             if (
                 text.removeprefix("table ") in one.step.known
@@ -82,23 +82,23 @@ def _other_rows(context: Context) -> Iterator[Found]:
                 and after
                 and before.get("row security") != after.get("row security")
             ):
-                words.append(f"row level security of {text.removeprefix('table ')} is switched")
+                words.append(f"row level security of {text.removeprefix('table ')} is changed")
         if words:
             tables = dict.fromkeys(word.rpartition(" is ")[0].rpartition(" on ")[2] for word in words)
             known = (one.step.known.get(name) for name in tables)
-            yield Found(one.statement.number, listed(words), tuple(item.name for item in known if item))
+            yield Occurrence(one.statement.number, listed(words), tuple(item.name for item in known if item))
 
 
 RULES = (
     Rule(
         "H14",
         "rows-behave-differently",
-        "a trigger, rule, policy or row level security of a table in use",
+        "a trigger, rule, policy or row level security of a table in use is changed",
         "note",
-        "What happens when rows of an existing table are read or written becomes something else.",
-        "nothing for long; but the application sees other rows, or other effects, from COMMIT on, and sessions in "
-        "between see the old ones",
-        "try it with the roles of the application; let its version that can live with both come first",
+        "The script changes what happens when rows of an existing table are read or written.",
+        "nothing for long; but from COMMIT on the application sees other rows or other effects, while sessions that "
+        "began earlier may still see the old ones",
+        "try it with the roles of the application; first deploy a version that can live with both",
         _other_rows,
     ),
     Rule(
@@ -106,10 +106,10 @@ RULES = (
         "row-security-off",
         "no row level security on a table that an API exposes",
         "danger",
-        "A table that the roles of an API have rights on has no row level security. They are anon and authenticated "
-        "unless the setting api_roles names others.",
-        "everybody who can reach the API reads, and perhaps writes, all of its rows",
-        "enable row level security in the same migration, and write policies for what shall be seen",
+        "A table has no row level security, and roles of an API have privileges on it. These roles are anon and "
+        "authenticated, unless the setting api_roles names others.",
+        "everybody who can reach the API can read, and perhaps write, all of its rows",
+        "enable row level security in the same migration, and write policies for what may be seen",
         _row_security_off,
     ),
     Rule(
@@ -117,8 +117,8 @@ RULES = (
         "definer-without-search-path",
         "SECURITY DEFINER without a fixed search_path",
         "danger",
-        "A function runs with the rights of its owner, and looks names up where its caller says.",
-        "whoever may create a table or function in a schema of his own can make it run his code as its owner",
+        "A function runs with the privileges of its owner, but looks names up in the search_path of its caller.",
+        "anybody who can create a table or function in some schema can make the function run their code as its owner",
         "fix the search_path in the function's definition, and qualify every name in its body",
         _definer,
     ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.data import existing, quoted
-from sqlmigrate.review.hazards.records import Context, Found, Rule, listed, ranges
+from sqlmigrate.review.hazards.data import existing
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed, ranges
 from sqlmigrate.sql.directives import parse_duration
+from sqlmigrate.sql.statement.session import value_set
+from sqlmigrate.sql.statement.subject import altered_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,12 +20,11 @@ _COLUMNS = r"\(([^()]*)\)"
 _FOREIGN_KEY = re.compile(rf"FOREIGN KEY {_COLUMNS} REFERENCES (\S+?)\(")
 _INDEX_COLUMNS = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*)?$")
 _ORDERING = re.compile(r" (?:DESC|ASC|NULLS FIRST|NULLS LAST)\b")
-_SET_CONFIG = re.compile(r"set_config\s*\(\s*'lock_timeout'\s*,\s*'([^']*)'", re.IGNORECASE)
 _WRITES = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY", "DO", "CALL", "SELECT"})
 _LONG = 10_000  # milliseconds
 
 
-def _without_index(context: Context) -> Iterator[Found]:
+def _without_index(context: Context) -> Iterator[Occurrence]:
     missing: dict[tuple[int, str], list[tuple[str, str]]] = {}
     for text, properties in context.after.items():
         if not text.startswith("constraint ") or text in context.before:
@@ -38,7 +39,7 @@ def _without_index(context: Context) -> Iterator[Found]:
         words = listed(f"{name} ({columns})" for name, columns in keys)
         seen = f"no index of {table} begins with the columns of foreign key {words}"
         indexes = "\n".join(f"CREATE INDEX CONCURRENTLY ON {table} ({columns});" for _, columns in keys)
-        yield Found(number, seen, (table,), f"-- transactional: false\n{indexes}", behind=True)
+        yield Occurrence(number, seen, (table,), f"-- transactional: false\n{indexes}", behind=True)
 
 
 def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
@@ -52,26 +53,26 @@ def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
 
 
 def _made_by(context: Context, constraint: str, table: str) -> int | None:
-    """Give the statement that made a constraint, or the column or table that it came with."""
+    """Return the statement that made a constraint, or the column or table that it came with."""
     for text in (constraint, f"table {table}"):
         for one in context.statements:
-            if any(context.at_end(one, made) == text for made in one.touched.made):
+            if any(context.at_end(one, made) == text for made in one.changes.made):
                 return one.statement.number
     return None
 
 
-def _could_be_one(context: Context) -> Iterator[Found]:
+def _could_be_one(context: Context) -> Iterator[Occurrence]:
     for together in context.transactions:
         yield from _altered_in(context, together)
 
 
-def _altered_in(context: Context, together: list[Traced]) -> Iterator[Found]:
+def _altered_in(context: Context, together: list[Traced]) -> Iterator[Occurrence]:
     altered: dict[str, list[Traced]] = {}
     for one in together:
-        node = context.node(one.statement.number, "alter_table_stmt")
-        if node is None or one.command != "ALTER TABLE":
+        table = altered_table(one.statement.text) if one.command == "ALTER TABLE" else None
+        if table is None:
             continue
-        name = existing(one, quoted(node.relation.schemaname, node.relation.relname))
+        name = existing(one, table.quoted)
         if name is not None and not _rows_between(context, altered.get(name, []), one, name):
             altered.setdefault(name, []).append(one)
     for name, several in altered.items():
@@ -80,7 +81,7 @@ def _altered_in(context: Context, together: list[Traced]) -> Iterator[Found]:
         numbers = ranges(one.statement.number for one in several)
         busy = sum(1 for one in several if any(item.name == name for item in (*one.rewrites, *one.scans)))
         often = f", {busy} of which read or write all of it" if busy > 1 else ""
-        yield Found(
+        yield Occurrence(
             several[-1].statement.number,
             f"{name} is altered by {numbers}{often}",
             (name,),
@@ -99,22 +100,12 @@ def _rows_between(context: Context, earlier: list[Traced], one: Traced, table: s
     )
 
 
-def _lock_timeout(context: Context) -> Iterator[Found]:
+def _lock_timeout(context: Context) -> Iterator[Occurrence]:
     for statement in context.all_statements:
-        node = context.node(statement.number, "variable_set_stmt")
-        value = _value(node) if node is not None and node.name.lower() == "lock_timeout" else None
-        if value is None and (match := _SET_CONFIG.search(statement.text)):
-            value = match[1]
+        value = value_set(statement.text, "lock_timeout")
         if value is not None and not _is_short(value):
-            seen = f"the script sets lock_timeout to {value}"
-            yield Found(statement.number, seen, (), "-- sqlmigrate: lock_timeout=2s")
-
-
-def _value(node: Any) -> str:
-    for item in node.args:
-        constant = item.a_const
-        return constant.sval.sval if constant.HasField("sval") else str(constant.ival.ival)
-    return "its default"
+            seen = f"the script sets lock_timeout to {value if value != 'DEFAULT' else 'its default'}"
+            yield Occurrence(statement.number, seen, (), "-- sqlmigrate: lock_timeout=2s")
 
 
 def _is_short(value: str) -> bool:
@@ -130,30 +121,29 @@ RULES = (
         "foreign-key-without-index",
         "a foreign key without an index on the referencing side",
         "warning",
-        "A new foreign key whose columns begin no index of its own table.",
-        "every delete from the table that it refers to, and every change of a key there, reads this table from end "
-        "to end",
-        "make the index, CONCURRENTLY where the table is in use",
+        "There is a new foreign key, and no index of its own table begins with its columns.",
+        "every DELETE from the referenced table, and every change of a key there, reads this table from end to end",
+        "create the index, CONCURRENTLY if the table is in use",
         _without_index,
     ),
     Rule(
         "H40",
         "alters-that-could-be-one",
-        "several ALTER TABLE that could be one",
+        "several ALTER TABLE commands that could be one",
         "note",
-        "Several ALTER TABLE of one script alter the same table.",
-        "what each of them reads or writes anew is read or written once for each",
-        "write them as one ALTER TABLE with several actions, which PostgreSQL carries out in one pass",
+        "Several ALTER TABLE commands of one script alter the same table.",
+        "PostgreSQL may read or rewrite the table once for each of them",
+        "write them as one ALTER TABLE with several actions, which PostgreSQL carries out in a single pass",
         _could_be_one,
     ),
     Rule(
         "H41",
         "lock-timeout-changed",
-        "the script sets lock_timeout to none, or to a long time",
+        "the script turns lock_timeout off, or sets it to a long time",
         "danger",
-        "sqlmigrate runs every script with a short lock_timeout and tries again; this script takes that away.",
-        "while it waits for a lock behind a long transaction, everybody who comes after waits behind it",
-        "leave lock_timeout alone, or set a short one on top of the file",
+        "sqlmigrate runs every script with a short lock_timeout and retries; this script turns that off.",
+        "while the script waits for a lock that a long transaction holds, everybody who comes later waits behind it",
+        "leave lock_timeout alone, or set a short one at the top of the file",
         _lock_timeout,
     ),
 )

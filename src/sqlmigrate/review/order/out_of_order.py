@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlmigrate.errors import Error
 from sqlmigrate.review.model import Conflict, OutOfOrder
 from sqlmigrate.schema.diff import as_text, compare
-from sqlmigrate.sql.statement.touches import touches
+from sqlmigrate.sql.statement.names import accesses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration
     from sqlmigrate.schema import Schema
     from sqlmigrate.shadow import Shadow, ShadowDatabase
-    from sqlmigrate.sql.statement.touches import Named, Touches
+    from sqlmigrate.sql.statement.names import Accesses, Named
 
     Replay = Callable[[ShadowDatabase, Sequence[Migration]], Schema]
     """Apply migrations in a database, and read its schema."""
@@ -40,24 +40,24 @@ def answer(
             with shadow.clone(base) as late, shadow.clone(base) as on_time:
                 changes = compare(replay(on_time, [migration, *later]), replay(late, [*later, migration]))
     except Error as error:
-        return OutOfOrder("unknown", ids, lines=(f"one of the orders fails on the shadow: {error}",))
+        return OutOfOrder("unknown", ids, lines=(f"one of the orders fails on the throwaway database: {error}",))
     found: Literal["independent", "conflicting", "different"] = "independent"
     if changes:
         found = "different"
         difference = as_text(changes)
-        lines = [*lines, "run late, it leaves another schema than in its place:", *difference[:_SHOWN]]
+        lines = [*lines, "run late, it leaves a different schema than in its place:", *difference[:_SHOWN]]
     else:
         found = "conflicting" if lines else "independent"
-        lines = [*lines, "both orders give the same schema on the shadow"]
+        lines = [*lines, "both orders give the same schema on the throwaway database"]
     return OutOfOrder(found, ids, tuple(conflicts), tuple(lines))
 
 
 def _shared(migration: Migration, later: Iterable[Migration], functions: list[str]) -> tuple[list[Conflict], list[str]]:
-    """Give what a migration shares with others, as values and in words."""
-    here = touches(migration.script, functions)
+    """Return what a migration shares with others, as values and in words."""
+    here = accesses_of(migration.script, functions)
     conflicts, lines = [], [f"{migration.migration_id} may touch anything: {why}" for why in here.all_of_it]
     for other in later:
-        there = touches(other.script, functions)
+        there = accesses_of(other.script, functions)
         lines += [f"{other.migration_id} may touch anything: {why}" for why in there.all_of_it]
         for name, mine, theirs in _conflicts(here, there):
             conflicts.append(Conflict(name, mine, other.migration_id, theirs))
@@ -65,8 +65,8 @@ def _shared(migration: Migration, later: Iterable[Migration], functions: list[st
     return conflicts, lines
 
 
-def _conflicts(here: Touches, there: Touches) -> list[tuple[str, str, str]]:
-    """Give what both touch and at least one writes, with what each does."""
+def _conflicts(here: Accesses, there: Accesses) -> list[tuple[str, str, str]]:
+    """Return what both touch and at least one writes, with what each does."""
     found: dict[str, tuple[str, str]] = {}
     for mine, do_i, theirs, do_they in (
         (here.reads, "reads", there.writes, "writes"),
@@ -89,7 +89,7 @@ def _conflicts(here: Touches, there: Touches) -> list[tuple[str, str, str]]:
     return [(name, *verbs) for name, verbs in found.items()]
 
 
-def _within(schema: str, touched: Touches) -> str | None:
+def _within(schema: str, touched: Accesses) -> str | None:
     """Say what is done to something in a schema; a name without a schema may lie in any."""
 
     def inside(names: set[Named]) -> bool:

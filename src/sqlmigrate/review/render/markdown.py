@@ -12,8 +12,8 @@ from sqlmigrate.review.render import words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.review.model import Direction, Migration, Report, Statement, Verdict
-    from sqlmigrate.review.render.words import Group, Place
+    from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict
+    from sqlmigrate.review.render.words import FoundHazard, Group
 
 LIMIT = 60_000
 """Characters: GitHub takes 65,536 in a comment."""
@@ -37,7 +37,7 @@ class _Block:
 
 
 def render(report: Report, limit: int = LIMIT) -> str:
-    """Give the report as GitHub's Markdown, of `limit` characters at most: what does not fit is named at the end."""
+    """Return the report as GitHub's Markdown, of `limit` characters at most: what does not fit is named at the end."""
     blocks = list(_blocks(report))
     left = limit - _RESERVE
     kept: set[int] = set()
@@ -49,7 +49,9 @@ def render(report: Report, limit: int = LIMIT) -> str:
     missing = [block.name for at, block in enumerate(blocks) if at not in kept]
     if missing:
         named = words.listed([words.brief(name, 60) for name in missing], 5)
-        parts.append(f"**Left out, since a comment holds no more:** {prose(named)}. The HTML report has all of it.")
+        parts.append(
+            f"**Left out, since the comment would be too long:** {prose(named)}. The HTML report has all of it."
+        )
     return "\n\n".join(parts) + "\n"
 
 
@@ -139,7 +141,7 @@ def _group(group: Group, *, several: bool) -> Iterator[str]:
     yield "  </details>"
 
 
-def _place(place: Place, *, several: bool) -> str:
+def _place(place: FoundHazard, *, several: bool) -> str:
     where = code(place.direction.path) + f" line {place.hazard.line}" if several else f"line {place.hazard.line}"
     raised = f" (raised: {prose(place.hazard.raised)})" if place.hazard.raised else ""
     return f"{where}: {prose(words.brief(place.hazard.seen, _LONGEST))}{raised}"
@@ -156,8 +158,8 @@ def _migration(migration: Migration) -> Iterator[_Block]:
         if rows:
             quiet = len(direction.statements) - len(rows)
             table = ["| line | statement | locks | what it does |", "|---|---|---|---|", *rows]
-            table += ["", f"{words.count(quiet, 'other statement')} of it did nothing of that."] if quiet else []
-            title = f"Statements that lock, rewrite, read from end to end or were warned of: {direction.operation}"
+            table += ["", f"{words.count(quiet, 'other statement')} did none of this."] if quiet else []
+            title = f"Statements that lock, rewrite, read from end to end or have hazards: {direction.operation}"
             yield _Block(6, _folded(title, table), f"statements of {what}")
     if migration.change_lines:
         # GitHub colours what begins with an exclamation mark; a tilde says nothing to it
@@ -208,8 +210,8 @@ def _statements(direction: Direction) -> Iterator[str]:
             yield f"| {statement.line} | {text} | {', '.join(locks)} | {'; '.join(does)} |"
 
 
-def _does(statement: Statement) -> Iterator[str]:
-    for names, said in ((statement.rewrites, "writes anew"), (statement.scans, "reads from end to end")):
+def _does(statement: ReviewedStatement) -> Iterator[str]:
+    for names, said in ((statement.rewrites, "rewrites"), (statement.scans, "reads from end to end")):
         if names:
             yield f"**{said}** {code(words.listed(names, 4))}"
     codes = sorted({hazard.code for hazard in statement.hazards})

@@ -26,12 +26,12 @@ _MOST = 24  # changes of the schema, locks, or places of a hazard, before the ot
 
 
 def render(report: Report, width: int = WIDTH) -> list[Line]:
-    """Give the lines of a report; text is wrapped at `width`, SQL and names are not."""
+    """Return the lines of a report; text is wrapped at `width`, SQL and names are not."""
     return [line for part in _parts(report, width) for line in part]
 
 
 def plain(lines: Sequence[Line]) -> str:
-    """Give the lines as text without roles."""
+    """Return the lines as text without roles."""
     return "\n".join("".join(text for text, _ in line) for line in lines) + "\n"
 
 
@@ -87,7 +87,7 @@ def _direction(direction: Direction, width: int) -> Iterator[Line]:
         for hold in direction.holds
     ]
     yield from _field("", _columns(rows), "locks")
-    for attribute, label in (("rewrites", "writes anew"), ("scans", "reads from end to end")):
+    for attribute, label in (("rewrites", "rewrites"), ("scans", "reads from end to end")):
         for statement in direction.statements:
             if names := getattr(statement, attribute):
                 text = f"line {statement.line} {label}: {', '.join(names)}"
@@ -148,12 +148,12 @@ def _not_checked(report: Report, width: int) -> Iterator[Line]:
     for item in report.not_checked:
         yield from _wrapped(f"{item.what}: {item.why}", width, "  ")
     if not report.not_checked:
-        yield (("  nothing is known that was left out", "quiet"),)
+        yield (("  as far as we know, everything was checked", "quiet"),)
 
 
 def _made_with(report: Report) -> Iterator[Line]:
     versions = report.versions
-    parts = [f"sqlmigrate {versions.sqlmigrate}", f"shadow PostgreSQL {versions.shadow or 'none'}"]
+    parts = [f"sqlmigrate {versions.sqlmigrate}", f"tried on PostgreSQL {versions.shadow or 'none'}"]
     parts += [f"target PostgreSQL {versions.target}"] if versions.target else []
     parts += [f"squawk {versions.squawk}"] if versions.squawk else []
     yield ()
@@ -188,7 +188,7 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _field(label: str, texts: Sequence[str], what: str) -> Iterator[Line]:
-    """Give texts beside a label, and count those that are too many."""
+    """Yield texts beside a label, and count those that are too many."""
     shown = [_text(text) for text in texts[:_MOST]]
     if len(texts) > _MOST:
         shown.append(f"and {len(texts) - _MOST} more {what}")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
         Migration,
         Proof,
         Report,
+        ReviewedStatement,
         Settings,
         Severity,
-        Statement,
         Suppressed,
         Verdict,
     )
@@ -44,37 +44,37 @@ VERDICTS: dict[Verdict, str] = {
     "fails": "a script or its undo fails; do not run this",
     "danger": "read every danger before you say yes",
     "warning": "can run, with care",
-    "fine": "nothing was found that speaks against it",
+    "fine": "the review found nothing against it",
 }
 PROOFS: dict[str, tuple[Tone, str]] = {
     "exact": ("fine", "the undo restores the schema exactly"),
-    "text_only": ("fine", "the undo restores the schema, but for white space and comments in function bodies"),
-    "order_only": ("fine", "the undo restores the schema, but for the physical order of columns"),
+    "text_only": ("fine", "the undo restores the schema, except for white space and comments in function bodies"),
+    "order_only": ("fine", "the undo restores the schema, except for the physical order of columns"),
     "lossy": ("warning", "the undo restores the schema; nothing shows that the data comes back"),
     "not_restored": ("danger", "the undo does not restore what was there"),
-    "fails": ("fails", "a script fails on the way there and back"),
+    "fails": ("fails", "a script fails in the round trip"),
     "irreversible": ("warning", "there is no undo"),
     "not_tried": ("note", "the undo was not tried"),
-    "unknown": ("note", "nothing is known of the undo"),
+    "unknown": ("note", "nothing is known about the undo"),
 }
 ANSWERS: dict[str, tuple[Tone, str]] = {
     "independent": ("fine", "it is late, and independent of what is applied already"),
-    "conflicting": ("danger", "it is late, and touches what a migration behind it touches too"),
-    "different": ("danger", "it is late, and the order changes what comes out"),
-    "unknown": ("warning", "it is late, and whether the order matters could not be told"),
+    "conflicting": ("danger", "it is late, and touches what a later migration touches too"),
+    "different": ("danger", "it is late, and the order changes the result"),
+    "unknown": ("warning", "it is late, and whether the order matters could not be found out"),
 }
 ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
 """What the trace says to a finding of squawk."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FoundHazard:
     """A hazard with where it was found; `number` is that of the migration in the report, from 1."""
 
     number: int
     migration: Migration
     direction: Direction
-    statement: Statement
+    statement: ReviewedStatement
     hazard: Hazard
 
 
@@ -85,7 +85,7 @@ class Group:
     severity: Severity
     code: str
     title: str
-    places: tuple[Place, ...]
+    places: tuple[FoundHazard, ...]
 
 
 def visible(text: str) -> str:
@@ -177,13 +177,13 @@ def strength(lock: Lock) -> Strength:
 
 
 def strongest(locks: Iterable[Lock]) -> Lock | None:
-    """Give the lock that stops the most."""
+    """Return the lock that stops the most."""
     ranks = list(STRENGTHS)
     return min(locks, key=lambda lock: (ranks.index(strength(lock)), -lock.level), default=None)
 
 
-def locks_of(statement: Statement) -> tuple[Lock, ...]:
-    """Give what a statement locks alone; where that is not known, what comes with it."""
+def locks_of(statement: ReviewedStatement) -> tuple[Lock, ...]:
+    """Return what a statement locks alone; where that is not known, what comes with it."""
     return statement.taken if statement.own is None else statement.own
 
 
@@ -193,16 +193,16 @@ def span(hold: Hold) -> str:
 
 
 def directions(migration: Migration) -> Iterator[Direction]:
-    """Give the scripts that there are."""
+    """Yield the scripts that there are."""
     yield migration.apply
     if migration.rollback is not None:
         yield migration.rollback
 
 
-def hazards(report: Report, operation: str) -> list[Place]:
-    """Give the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
+def hazards(report: Report, operation: str) -> list[FoundHazard]:
+    """Return the hazards of all scripts of one direction that are not allowed, in the order in which they come."""
     return [
-        Place(number, migration, direction, statement, hazard)
+        FoundHazard(number=number, migration=migration, direction=direction, statement=statement, hazard=hazard)
         for number, migration in enumerate(report.migrations, 1)
         for direction in directions(migration)
         if direction.operation == operation
@@ -211,9 +211,9 @@ def hazards(report: Report, operation: str) -> list[Place]:
     ]
 
 
-def grouped(places: Iterable[Place]) -> list[Group]:
+def grouped(places: Iterable[FoundHazard]) -> list[Group]:
     """Put hazards of one kind together, the worst first, else as they come."""
-    found: dict[tuple[Severity, str, str], list[Place]] = {}
+    found: dict[tuple[Severity, str, str], list[FoundHazard]] = {}
     for place in places:
         hazard = place.hazard
         found.setdefault((hazard.severity, hazard.code, hazard.title), []).append(place)
@@ -222,12 +222,12 @@ def grouped(places: Iterable[Place]) -> list[Group]:
 
 
 def allowed(direction: Direction) -> list[Suppressed]:
-    """Give the hazards of a script that it allows."""
+    """Return the hazards of a script that it allows."""
     return [item for statement in direction.statements for item in statement.suppressed]
 
 
 def findings(direction: Direction) -> list[tuple[str, str, list[int]]]:
-    """Give squawk's rules with what the trace says to them, and the lines."""
+    """Return squawk's rules with what the trace says to them, and the lines."""
     found: dict[tuple[str, str], list[int]] = {}
     for finding in (*(item for statement in direction.statements for item in statement.findings), *direction.findings):
         found.setdefault((finding.rule, ANSWERED[finding.answer]), []).append(finding.line)

@@ -38,7 +38,7 @@ Objects = dict[tuple[int, int, int], Thing]
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class ObjectChanges:
     """What came, went, or is another, in words; parts of what came or went are not named beside it.
 
     `lost` is what went and was there before the script began.
@@ -69,7 +69,7 @@ def read_objects(connection: Connection, only: Collection[int] | None = None) ->
     return found
 
 
-def touched(before: Objects, after: Objects, first: Collection[_Key]) -> Touched:
+def changes_between(before: Objects, after: Objects, first: Collection[_Key]) -> ObjectChanges:
     """Compare two readings; `first` are the keys of what was there before the script began."""
     made = _tops({key: after[key] for key in after.keys() - before.keys()})
     dropped = _tops({key: before[key] for key in before.keys() - after.keys()})
@@ -83,7 +83,7 @@ def touched(before: Objects, after: Objects, first: Collection[_Key]) -> Touched
             changed.add(str(new) if old.name == new.name or old.part_of in renamed else f"{old} (now {new.name})")
         elif old.name != new.name and old.part_of not in renamed:
             changed.add(f"{old} (now {new.name})")
-    return Touched(
+    return ObjectChanges(
         tuple(sorted({str(thing) for thing in made.values()} - both)),
         tuple(sorted(changed)),
         tuple(sorted({str(thing) for thing in dropped.values()} - both)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,15 +10,14 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.stepwise.words import WANTS_OUT
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review.trace.follow import Follower, Step, aside
-from sqlmigrate.review.trace.observe import Key, folded, read_locks, read_named, read_relations, read_scans, scanned
+from sqlmigrate.review.trace.readings import Key, folded, read_locks, read_named, read_relations, read_scans, scanned
 from sqlmigrate.review.trace.waiting import from_table, made_to_wait, obstacles
-from sqlmigrate.sql.scan import skip_gap
-from sqlmigrate.sql.statement.command import DATA, HIDING, changes_catalog, command
-from sqlmigrate.sql.statement.parse import Kind, classify
+from sqlmigrate.sql.statement.command import DATA, HIDING, changes_catalog, command_of
+from sqlmigrate.sql.statement.effect import WANTS_OUT, Kind, classify, drops_with_cascade, with_restrict
+from sqlmigrate.sql.statement.session import set_locally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.model import Source
-    from sqlmigrate.review.trace.observe import Named, Relation, Relations
+    from sqlmigrate.review.trace.readings import Relation, Relations, TypeOrSchema
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import ShadowDatabase
     from sqlmigrate.sql.script import Statement
@@ -38,9 +36,6 @@ if TYPE_CHECKING:
 APPLICATION = "sqlmigrate: review"
 _LOCKS_NOTHING = frozenset({"SET", "RESET"})
 _TAKING_BACK = frozenset({"ROLLBACK", "ABORT"})
-_SET_LOCAL = re.compile(r"set\s+local\s+([\w.]+)", re.IGNORECASE)
-_CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
-_DROPS_MORE = re.compile(r"\bDROP\b.*\bCASCADE\b", re.IGNORECASE | re.DOTALL)
 _MAY_DROP = ("DROP", "ALTER", "DO")
 
 
@@ -68,7 +63,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Pass:
-    """One run of a script; `found` grows statement by statement.
+    """One run of a script; `seen` grows statement by statement.
 
     `apart` gives each statement a transaction of its own, also in a block from BEGIN to COMMIT. `follow` reads the
     catalog too, beginning with what `since` knows of it.
@@ -82,13 +77,14 @@ class Pass:
     follow: bool = False
     since: Snapshot | None = None
     leave_out: tuple[str, ...] = ()
-    found: list[Seen] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
     relations: Relations = field(default_factory=dict)
-    named: dict[Key, Named] = field(default_factory=dict)
+    named: dict[Key, TypeOrSchema] = field(default_factory=dict)
     follower: Follower | None = None
     _held: dict[Key, int] = field(default_factory=dict)
     _scans: dict[int, int] | None = field(default_factory=dict)
     _block: int = 0
+    _followed: int = -1
 
     def run(self) -> Error | None:
         """Run the script to its end or to its first error."""
@@ -110,7 +106,7 @@ class Pass:
         return None
 
     def followed(self) -> Follower:
-        """Give what followed the catalog; only behind a run that was asked to `follow`."""
+        """Return what followed the catalog; only behind a run that was asked to `follow`."""
         if self.follower is None:  # pragma: no cover  the caller's mistake
             raise Error("this run did not follow the catalog")
         return self.follower
@@ -121,7 +117,9 @@ class Pass:
         if not in_block:
             self._block += 1
             self._scans = None
-        seen = Seen(statement, command(statement.text), {}, dict(self._held), self._block)
+        seen = Seen(
+            statement=statement, command=command_of(statement.text), locks={}, held=dict(self._held), block=self._block
+        )
         seen.step = self.follower.standing() if self.follower else seen.step
         if kind is Kind.TRANSACTION_CONTROL:
             run()
@@ -137,7 +135,7 @@ class Pass:
         if connection.info.transaction_status == TransactionStatus.IDLE:
             self._held = {}
         self._look(connection, seen)
-        self.found.append(seen)
+        self.seen.append(seen)
 
     def _wrapped(self, connection: Connection, seen: Seen, run: Run) -> None:
         """Run a statement in a transaction for it alone, or outside of any where it turns out to end it itself."""
@@ -187,7 +185,11 @@ class Pass:
 
         The server passes them on only once a second, so a new transaction does not begin at zero.
         """
-        cascades = seen.command.startswith(_MAY_DROP) and bool(_DROPS_MORE.search(seen.statement.text))
+        if self.follower and self._followed != self._block:
+            self._followed = self._block
+            with connections.undisturbed(connection):
+                self.follower.begin(connection)
+        cascades = seen.command.startswith(_MAY_DROP) and drops_with_cascade(seen.statement.text)
         if cascades:
             seen.plain = _runs_plain(connection, seen.statement.text)
         if self._scans is None or cascades:
@@ -205,10 +207,10 @@ class Pass:
         found = waited.seen
         if seen.command in HIDING:
             seen.blind = True
-            seen.notes.append("it ends transactions itself, so what it locks and reads could not be seen")
+            seen.notes.append("it ends transactions itself, so its locks and scans could not be seen")
         elif not found and (found := from_table(text, self.relations, wanted)):
             seen.source = "table"
-            seen.notes.append("its locks are those of PostgreSQL's documentation, since it could not be made to wait")
+            seen.notes.append("its locks are taken from PostgreSQL's documentation, since it could not be made to wait")
         seen.locks = folded(found, self.relations, self.named)
         if seen.command in ("CREATE INDEX", "REINDEX"):
             seen.scans = [self.relations[item.oid] for item in wanted]
@@ -228,15 +230,14 @@ class Pass:
 def _runs_plain(connection: Connection, text: str) -> bool:
     """Tell whether a statement would do the same without CASCADE: RESTRICT refuses where anything else would go."""
     with suppress(psycopg.Error), aside(connection):
-        connection.execute(_CASCADE.sub("RESTRICT", text).encode())
+        connection.execute(with_restrict(text).encode())
         return True
     return False
 
 
 def _keep_setting(connection: Connection, statement: Statement) -> None:
     """Keep what SET LOCAL sets for the statements after it, each of which has a transaction of its own here."""
-    if local := _SET_LOCAL.match(statement.text, skip_gap(statement.text, 0)):
-        name = local[1]
+    if name := set_locally(statement.text):
         row = connection.execute("SELECT pg_catalog.current_setting(%s, true)", [name]).fetchone()
         if row and row[0] is not None:
             connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", [name, row[0]])

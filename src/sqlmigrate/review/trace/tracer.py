@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
-from sqlmigrate.engine.stepwise.words import begins
 from sqlmigrate.errors import Error
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.trace.follow import Step
-from sqlmigrate.review.trace.observe import Key, as_locks, read_relations
 from sqlmigrate.review.trace.passes import APPLICATION, Pass
+from sqlmigrate.review.trace.readings import Key, as_locks, read_relations
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import cluster_wide
 from sqlmigrate.sql.statement.command import HIDING
+from sqlmigrate.sql.statement.effect import begins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.model import Lock
-    from sqlmigrate.review.trace.objects import Touched
-    from sqlmigrate.review.trace.observe import Relation
+    from sqlmigrate.review.trace.objects import ObjectChanges
     from sqlmigrate.review.trace.passes import Seen
+    from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Statement
@@ -69,9 +69,9 @@ class Traced:
     notes: tuple[str, ...] = ()
 
     @property
-    def touched(self) -> Touched:
+    def changes(self) -> ObjectChanges:
         """What it made, changed and dropped."""
-        return self.step.touched
+        return self.step.changes
 
     @property
     def rewrites(self) -> tuple[Relation, ...]:
@@ -121,31 +121,39 @@ def trace(
     """
     if not shadow.private and (shared := cluster_wide(script_run.script)):
         return _not_tried(database, script_run, shared[0], since, leave_out)
-    alone: list[Seen] | None = None
+    apart: list[Seen] | None = None
     notes: list[str] = []
     with ExitStack() as stack:
         if script_run.transactional or any(map(begins, script_run.script.statements())):
             copy = stack.enter_context(shadow.clone(database))
-            alone = _alone(Pass(copy, replace(script_run, transactional=False), options, info, apart=True), notes)
+            apart = _apart(Pass(copy, replace(script_run, transactional=False), options, info, apart=True), notes)
     whole = Pass(database, script_run, options, info, follow=True, since=since, leave_out=leave_out)
     error = whole.run()
     follower = whole.followed()
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         after = read_schema(connection, since=follower.snapshot, leave_out=leave_out)
-    statements = tuple(merged(seen, alone, at, whole) for at, seen in enumerate(whole.found))
-    return Trace(script_run, statements, whole.relations, follower.first, after, error, tuple(notes))
+    statements = tuple(merged(seen, apart, at, whole) for at, seen in enumerate(whole.seen))
+    return Trace(
+        script_run=script_run,
+        statements=statements,
+        relations=whole.relations,
+        before=follower.first,
+        after=after,
+        error=error,
+        notes=tuple(notes),
+    )
 
 
-def _alone(run: Pass, notes: list[str]) -> list[Seen]:
+def _apart(run: Pass, notes: list[str]) -> list[Seen]:
     """Run each statement in a transaction of its own; the first that cannot ends it, and `notes` say so."""
     error = run.run()
     if error is not None:
-        number = len(run.found) + 1
+        number = len(run.seen) + 1
         notes.append(
-            f"from statement {number} on, locks are shown as they come in the transaction: "
-            f"statement {number} does not run without those before it ({error.message})"
+            f"from statement {number} on, locks are shown as the transaction takes them: statement {number} does not "
+            f"run without those before it ({error.message})"
         )
-    return run.found
+    return run.seen
 
 
 def _not_tried(
@@ -158,12 +166,12 @@ def _not_tried(
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         snapshot = read_schema(connection, since=since, leave_out=leave_out)
         relations = read_relations(connection)
-    message = "was not tried: it would change the shadow's whole server; review it on a private one"
+    message = "was not tried: it would change the whole server; review it on a private one"
     error = Error(message, place=script_run.script.place(statement))
-    return Trace(script_run, (), relations, snapshot, snapshot, error)
+    return Trace(script_run, (), relations, before=snapshot, after=snapshot, error=error)
 
 
-def merged(seen: Seen, alone: list[Seen] | None, at: int, run: Pass) -> Traced:
+def merged(seen: Seen, apart: list[Seen] | None, at: int, run: Pass) -> Traced:
     """Put what both passes saw of a statement together."""
 
     def words(locks: Mapping[Key, int]) -> tuple[Lock, ...]:
@@ -172,33 +180,33 @@ def merged(seen: Seen, alone: list[Seen] | None, at: int, run: Pass) -> Traced:
     added = {key: level for key, level in seen.locks.items() if level > seen.held.get(key, 0)}
     if seen.blind:
         own: dict[Key, int] | None = None
-    elif alone is None:
+    elif apart is None:
         own = added
     else:
-        own = alone[at].locks if at < len(alone) else None
+        own = apart[at].locks if at < len(apart) else None
     known = seen.locks if own is None else own
-    emptied = _emptied(run.found[:at], seen.block)
+    emptied = _emptied(run.seen[:at], seen.block)
     scans = [item for item in seen.scans if item.oid not in emptied]
     if seen.command in HIDING:
         # what a block reads in passing says nothing; a check of a constraint or a build of an index does
         scans = [item for item in scans if known.get(Key(0, item.oid), 0) >= STOPS_WRITES or item in seen.step.rewrites]
     return Traced(
-        seen.statement,
-        seen.command,
-        None if own is None else words(own),
-        words(added),
-        words(seen.held),
-        tuple(scans),
-        seen.step,
-        seen.block,
-        seen.plain,
-        emptied,
-        tuple(seen.notes),
+        statement=seen.statement,
+        command=seen.command,
+        own=None if own is None else words(own),
+        taken=words(added),
+        held=words(seen.held),
+        scans=tuple(scans),
+        step=seen.step,
+        block=seen.block,
+        plain=seen.plain,
+        emptied=emptied,
+        notes=tuple(seen.notes),
     )
 
 
 def _emptied(earlier: Iterable[Seen], block: int) -> frozenset[int]:
-    """Give the tables that a transaction has emptied by TRUNCATE, which keeps others out, and not filled since."""
+    """Return the tables that a transaction has emptied by TRUNCATE, which keeps others out, and not filled since."""
     found: set[int] = set()
     for seen in earlier:
         if seen.block != block:

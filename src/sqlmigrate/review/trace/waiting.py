@@ -9,23 +9,22 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.review.locks import LEVELS
-from sqlmigrate.review.trace.observe import Key, read_locks
-from sqlmigrate.sql.statement.command import command
-from sqlmigrate.sql.statement.parse import has_option, parse_tree
-from sqlmigrate.sql.statement.subject import quote, subject
+from sqlmigrate.review.trace.readings import Key, read_locks
+from sqlmigrate.sql.statement.command import command_of
+from sqlmigrate.sql.statement.subject import is_vacuum_full, subject_of, vacuumed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.review.trace.observe import Relations
+    from sqlmigrate.review.trace.readings import Relations
 
 _POLL = 0.002  # seconds
 _WRITER, _READER = "ROW EXCLUSIVE", "ACCESS SHARE"
@@ -59,8 +58,8 @@ def obstacles(connection: Connection, text: str) -> list[Obstacle]:
 
 
 def _named(text: str) -> list[tuple[str, str]]:
-    """Give the relations that a statement names, and the mode in which to hold each."""
-    about = subject(text)
+    """Return the relations that a statement names, and the mode in which to hold each."""
+    about = subject_of(text)
     if about.action == "create index" and about.relation:
         return [(about.relation, _WRITER)]
     if about.action == "drop index" and about.name:
@@ -69,19 +68,11 @@ def _named(text: str) -> list[tuple[str, str]]:
         return [(about.relation, _WRITER if about.concurrently else _MAINTENANCE)]
     if about.action == "detach partition" and about.relation and about.name:
         return [(about.relation, _READER), (about.name, _READER)]
-    return [(name, _MAINTENANCE) for name in _vacuumed(text)]
-
-
-def _vacuumed(text: str) -> list[str]:
-    tree = parse_tree(text) if command(text) in ("VACUUM", "ANALYZE", "CLUSTER") else None
-    if tree is None or not tree.stmts or tree.stmts[0].stmt.WhichOneof("node") != "vacuum_stmt":
-        return []
-    relations = (item.vacuum_relation.relation for item in tree.stmts[0].stmt.vacuum_stmt.rels)
-    return [quote(item.schemaname, item.relname) for item in relations]
+    return [(name, _MAINTENANCE) for name in vacuumed(text)]
 
 
 def from_table(text: str, relations: Relations, wanted: Sequence[Obstacle]) -> dict[Key, int]:
-    """Give the locks of a statement as the documentation says it, where it did not wait.
+    """Return the locks of a statement as the documentation says it, where it did not wait.
 
     VACUUM, ANALYZE and everything CONCURRENTLY take SHARE UPDATE EXCLUSIVE, VACUUM FULL and CLUSTER take ACCESS
     EXCLUSIVE, REINDEX takes SHARE (https://www.postgresql.org/docs/current/explicit-locking.html). A statement that
@@ -93,16 +84,12 @@ def from_table(text: str, relations: Relations, wanted: Sequence[Obstacle]) -> d
 
 
 def _documented(text: str) -> int:
-    name = command(text)
-    tree = parse_tree(text)
-    node: Any = tree.stmts[0].stmt if tree is not None and tree.stmts else None
-    if name == "VACUUM" and node is not None and has_option(node.vacuum_stmt.options, "full", default=False):
+    name, concurrently = command_of(text), subject_of(text).concurrently
+    if is_vacuum_full(text) or name == "CLUSTER":
         return LEVELS["ACCESS EXCLUSIVE"]
-    if name == "REINDEX" and not subject(text).concurrently:
+    if name == "REINDEX" and not concurrently:
         return LEVELS["SHARE"]
-    if name == "CLUSTER":
-        return LEVELS["ACCESS EXCLUSIVE"]
-    known = name in ("VACUUM", "ANALYZE", "REINDEX") or subject(text).concurrently
+    known = name in ("VACUUM", "ANALYZE", "REINDEX") or concurrently
     return LEVELS["SHARE UPDATE EXCLUSIVE"] if known else 0
 
 
@@ -111,14 +98,14 @@ def made_to_wait(conninfo: str, pid: int, names: Mapping[int, str], wanted: Sequ
     """Read the locks of whatever the session `pid` runs in the block, whenever it waits for one of the obstacles."""
     waited = Waited()
     with ExitStack() as stack:
-        observer = stack.enter_context(connections.session(conninfo, application_name="sqlmigrate: review"))
+        reader = stack.enter_context(connections.session(conninfo, application_name="sqlmigrate: review"))
         helpers: dict[int, Connection] = {}
         for obstacle in wanted:
             helper = stack.enter_context(connections.session(conninfo, application_name="sqlmigrate: review"))
             if _hold(helper, names[obstacle.oid], obstacle.mode):
                 helpers[helper.info.backend_pid] = helper
         done = threading.Event()
-        thread = threading.Thread(target=_watch, args=(observer, pid, helpers, waited, done), daemon=True)
+        thread = threading.Thread(target=_watch, args=(reader, pid, helpers, waited, done), daemon=True)
         thread.start()
         try:
             yield waited
@@ -137,13 +124,11 @@ def _hold(helper: Connection, name: str, mode: str) -> bool:
     return True
 
 
-def _watch(
-    observer: Connection, pid: int, helpers: dict[int, Connection], waited: Waited, done: threading.Event
-) -> None:
+def _watch(reader: Connection, pid: int, helpers: dict[int, Connection], waited: Waited, done: threading.Event) -> None:
     with suppress(psycopg.Error):
         while helpers and not done.wait(_POLL):
-            row = observer.execute(queries.load("review")["blockers"], {"pid": pid}).fetchone()
+            row = reader.execute(queries.load("review")["blockers"], {"pid": pid}).fetchone()
             for blocker in set(row[0] if row else ()) & helpers.keys():
-                for key, level in read_locks(observer, pid).items():
+                for key, level in read_locks(reader, pid).items():
                     waited.seen[key] = max(waited.seen.get(key, 0), level)
                 helpers.pop(blocker).execute("ROLLBACK")

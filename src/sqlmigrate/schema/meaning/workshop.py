@@ -17,7 +17,7 @@ from psycopg import sql
 from sqlmigrate import queries
 from sqlmigrate.connection import session
 from sqlmigrate.errors import ConnectionFailed
-from sqlmigrate.schema.meaning.pieces import Pieces, Query, Rule, cut
+from sqlmigrate.schema.meaning.definition import Definition, Query, Rule, cut
 from sqlmigrate.schema.session import reading
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.schema.diff import Change
-    from sqlmigrate.schema.meaning.pieces import Piece
+    from sqlmigrate.schema.meaning.definition import Part
     from sqlmigrate.schema.model import Schema
 
 _APPLICATION = "sqlmigrate: shadow"
@@ -35,7 +35,7 @@ _LIMITS = "SET LOCAL check_function_bodies TO off; SET LOCAL lock_timeout TO '5s
 
 
 def without_equal(conninfo: str, before: Schema, after: Schema, changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Give the changes without those that are only written differently.
+    """Return the changes without those that are only written differently.
 
     The database must hold the tables that the definitions are about, as one of the schemas has them; a definition that
     cannot be made there stays different. It is opened only where there is something to be made, and all stay different
@@ -59,7 +59,7 @@ def without_equal(conninfo: str, before: Schema, after: Schema, changes: Iterabl
     return tuple(change for number, change in enumerate(changes) if number not in equal)
 
 
-def _comparable(one: Pieces, other: Pieces) -> bool:
+def _comparable(one: Definition, other: Definition) -> bool:
     return one.frame == other.frame and len(one.parts) == len(other.parts)
 
 
@@ -80,14 +80,14 @@ class _Workshop:
         self._schema = f"sqlmigrate_{secrets.token_hex(8)}"
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
 
-    def are_equal(self, one: Pieces, other: Pieces) -> bool:
+    def are_equal(self, one: Definition, other: Definition) -> bool:
         """Tell whether each part of two definitions has a printed form that the other one has too."""
         return all(
             mine == theirs or not set(self._forms(mine)).isdisjoint(self._forms(theirs))
             for mine, theirs in zip(one.parts, other.parts, strict=True)
         )
 
-    def _forms(self, piece: Piece) -> Iterator[Piece]:
+    def _forms(self, piece: Part) -> Iterator[Part]:
         """Print a piece, make it from what was printed, and so on; nothing where it cannot be made."""
         for _ in range(_ROUNDS):
             try:
@@ -102,7 +102,7 @@ class _Workshop:
                 return
             piece = printed
 
-    def _printed(self, piece: Piece) -> Piece:
+    def _printed(self, piece: Part) -> Part:
         if isinstance(piece, Query):
             self._make(f"CREATE VIEW {self._schema}.v AS {piece.text}")
             return Query(self._ask("view"))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _EXECUTED = re.compile(r"\bexecute\s+(?:'((?:[^']|'')*)'|(\$\w*\$)(.*?)\2)", re.IGNORECASE | re.DOTALL)
 
 
-def bodies(options: Any) -> Iterator[str]:
-    """Give the bodies among the options of a parsed DO or CREATE FUNCTION."""
+def bodies_of(options: Any) -> Iterator[str]:
+    """Yield the bodies among the options of a parsed DO or CREATE FUNCTION."""
     for option in options:
         element = option.def_elem
         if element.defname == "as":
@@ -30,7 +30,7 @@ def bodies(options: Any) -> Iterator[str]:
 
 
 def candidates(body: str, start: re.Pattern[str]) -> Iterator[list[str]]:
-    """Give for each statement of a body the texts that it may be: what begins where `start` matches.
+    """Yield for each statement of a body the texts that it may be: what begins where `start` matches.
 
     Behind an IF, for instance, it is the first one that can be parsed.
     """
@@ -40,12 +40,18 @@ def candidates(body: str, start: re.Pattern[str]) -> Iterator[list[str]]:
         yield [(executed[1] or "").replace("''", "'") or executed[3] or ""]
 
 
-def done(statement: str, start: re.Pattern[str]) -> Iterator[str]:
-    """Give the statements that a DO block runs by these rules, and none where the statement is no DO block."""
+def run_by_block(statement: str, start: re.Pattern[str]) -> Iterator[str]:
+    """Yield the statements that a DO block runs by these rules, and none where the statement is no DO block."""
     if leading_words(statement, 1) != ["do"] or not start.search(statement):
         return
     tree = parse_tree(statement)
     for raw in tree.stmts if tree else ():
-        for body in bodies(raw.stmt.do_stmt.args):
+        for body in bodies_of(raw.stmt.do_stmt.args):
             for texts in candidates(body, start):
                 yield from texts
+
+
+def itself_and_run_by_block(statement: str, start: re.Pattern[str]) -> Iterator[str]:
+    """Yield a statement, and where it is a DO block, the statements in it that begin where `start` matches."""
+    yield statement
+    yield from run_by_block(statement, start)

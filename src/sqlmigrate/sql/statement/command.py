@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlmigrate.sql.scan import leading_words
-from sqlmigrate.sql.statement.parse import parse_tree
+from sqlmigrate.sql.statement.parse import node_of
 
 _PASSED_OVER = frozenset(
     {"or", "replace", "unique", "temp", "temporary", "unlogged", "global", "local", "recursive", "constraint",
@@ -37,28 +35,26 @@ _CHANGES_NO_CATALOG = frozenset(
 )  # fmt: skip
 
 
-def command(text: str) -> str:
-    """Give the command of a statement as PostgreSQL's documentation names it, such as ALTER TABLE."""
+def command_of(text: str) -> str:
+    """Return the command of a statement as PostgreSQL's documentation names it, such as ALTER TABLE."""
     words = leading_words(text, 8)
     if not words:
         return "SELECT" if text.lstrip().startswith("(") else ""
     if words[0] == "with":
-        return _from_tree(parse_tree(text)) or "WITH"
+        return _from_tree(text) or "WITH"
     if words[0] not in _WITH_OBJECT:
         return words[0].upper()
     rest = [word for word in words[1:] if word not in _PASSED_OVER]
     if words[1:2] == ["constraint"]:
         rest = ["trigger"]
     found = " ".join([words[0], *rest[: 2 if rest[:1] and rest[0] in _TWO_WORDS else 1]]).upper()
-    if found == "CREATE TABLE" and _from_tree(parse_tree(text)) == "CREATE TABLE AS":
+    if found == "CREATE TABLE" and _from_tree(text) == "CREATE TABLE AS":
         return "CREATE TABLE AS"
     return found
 
 
-def _from_tree(tree: Any) -> str | None:
-    if tree is None or not tree.stmts:
-        return None
-    kind = tree.stmts[0].stmt.WhichOneof("node")
+def _from_tree(text: str) -> str | None:
+    kind, _ = node_of(text)
     return "CREATE TABLE AS" if kind == "create_table_as_stmt" else _TREES.get(kind)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.sql.scan import leading_words
-from sqlmigrate.sql.statement.bodies import bodies, candidates, done
-from sqlmigrate.sql.statement.parse import has_option, parse_tree
+from sqlmigrate.sql.statement.bodies import bodies_of, candidates, run_by_block
+from sqlmigrate.sql.statement.parse import enum_name, has_option, node_of, parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,7 +64,7 @@ class Needs:
     tablespaces: frozenset[str] = frozenset()
 
 
-class _Found:
+class _Gathered:
     def __init__(self) -> None:
         self.tablespaces: set[str] = set()
         self.made_tablespaces: set[str] = set()
@@ -74,12 +74,12 @@ class _Found:
         self.made: set[str] = set()
 
 
-def needs(scripts: Iterable[Script]) -> Needs:
+def needs_of(scripts: Iterable[Script]) -> Needs:
     """Gather what the scripts need, as far as they can be read: what cannot be does not run.
 
     A role that a DO block makes is one that they need: such a block makes it only where it is missing.
     """
-    found = _Found()
+    found = _Gathered()
     for script in scripts:
         if script.directives.role:
             found.owners.add(script.directives.role)
@@ -91,41 +91,40 @@ def needs(scripts: Iterable[Script]) -> Needs:
 
 
 def roles_named(scripts: Iterable[Script]) -> frozenset[str]:
-    """Give the roles that the scripts name, without those that they make, and without PUBLIC and PostgreSQL's own."""
-    return needs(scripts).roles
+    """Return the roles that the scripts name, without those that they make, and without PUBLIC and PostgreSQL's own."""
+    return needs_of(scripts).roles
 
 
 def extensions_named(scripts: Iterable[Script]) -> frozenset[str]:
-    """Give the extensions that the scripts create."""
-    return needs(scripts).extensions
+    """Return the extensions that the scripts create."""
+    return needs_of(scripts).extensions
 
 
 def with_version(statement: str, versions: Mapping[str, str]) -> str:
     """Have a CREATE EXTENSION that names no version ask for the one in `versions`; others stay as they are."""
     if not versions or leading_words(statement, 2) != ["create", "extension"]:
         return statement
-    tree = parse_tree(statement)
-    node = tree.stmts[0].stmt.create_extension_stmt if tree and tree.stmts else None
-    version = versions.get(node.extname) if node else None
-    if node is None or version is None or any(item.def_elem.defname == "new_version" for item in node.options):
+    kind, node = node_of(statement)
+    version = versions.get(node.extname) if kind == "create_extension_stmt" else None
+    if version is None or any(item.def_elem.defname == "new_version" for item in node.options):
         return statement
     quoted = version.replace("'", "''")
     return f"{statement}\nVERSION '{quoted}'"  # on a line of its own: a comment may stand behind the statement
 
 
 def roles_made_by_blocks(scripts: Iterable[Script]) -> frozenset[str]:
-    """Give the roles that DO blocks of the scripts make, mostly where they are missing."""
+    """Return the roles that DO blocks of the scripts make, mostly where they are missing."""
     made: set[str] = set()
     for script in scripts:
         for statement in script.readable_statements():
-            for text in done(statement.text, _CREATE):
+            for text in run_by_block(statement.text, _CREATE):
                 tree = parse_tree(text)
                 made.update(raw.stmt.create_role_stmt.role for raw in (tree.stmts if tree else ()))
     return frozenset(made - {""})
 
 
 def cluster_wide(script: Script, *, blocks: bool = False) -> tuple[Statement, ...]:
-    """Give the statements that change more than the database that they run in, or reach another server.
+    """Return the statements that change more than the database that they run in, or reach another server.
 
     With `blocks` also those DO blocks in whose body such a statement stands; never what a function would do.
     """
@@ -133,7 +132,7 @@ def cluster_wide(script: Script, *, blocks: bool = False) -> tuple[Statement, ..
         statement
         for statement in script.readable_statements()
         if _is_cluster_wide(statement.text)
-        or (blocks and any(_is_cluster_wide(text, inside=True) for text in done(statement.text, _CHANGE)))
+        or (blocks and any(_is_cluster_wide(text, inside=True) for text in run_by_block(statement.text, _CHANGE)))
     )
 
 
@@ -144,25 +143,17 @@ def _is_cluster_wide(statement: str, *, inside: bool = False) -> bool:
     by_words = words[1:2] and words[1] in _SHARED_KINDS and words[1:3] != ["user", "mapping"]
     if words[0] in {"alter", "create", "drop", "reassign"} and not by_words:
         return False
-    tree = parse_tree(statement)
-    if tree is None or not tree.stmts:
+    kind, node = node_of(statement)
+    if not kind:
         return bool(by_words) and not inside
-    kind = tree.stmts[0].stmt.WhichOneof("node")
-    node = getattr(tree.stmts[0].stmt, kind)
     if field := _OBJECT_FIELDS.get(kind):
-        return _constant(node, field) in _SHARED_OBJECTS
+        return enum_name(node, field) in _SHARED_OBJECTS
     if kind == "create_subscription_stmt":
         return has_option(node.options, "connect", default=True)
     return kind in _SHARED_STATEMENTS
 
 
-def _constant(node: Any, field: str) -> str:
-    """Give an enumeration's value by its name: the numbers differ between versions of the grammar."""
-    numbers = node.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number
-    return str(numbers[getattr(node, field)].name)
-
-
-def _look(statement: str, found: _Found, *, inside: bool = False) -> bool:
+def _look(statement: str, found: _Gathered, *, inside: bool = False) -> bool:
     """Note what a statement needs; False where it cannot be parsed. `inside` a body, a role that is made is needed."""
     words = leading_words(statement, 1)
     if not words or words[0] not in _FIRST or not _TELLING.search(statement):
@@ -179,17 +170,17 @@ def _look(statement: str, found: _Found, *, inside: bool = False) -> bool:
             (found.roles if inside else found.made).add(node.role)
         elif kind == "create_table_space_stmt":
             found.made_tablespaces.add(node.tablespacename)
-        elif kind == "rename_stmt" and _constant(node, "rename_type") == "OBJECT_ROLE":
+        elif kind == "rename_stmt" and enum_name(node, "rename_type") == "OBJECT_ROLE":
             found.roles.add(node.subname)
             found.made.add(node.newname)
         elif kind in {"do_stmt", "create_function_stmt"}:
-            for body in bodies(node.args if kind == "do_stmt" else node.options):
+            for body in bodies_of(node.args if kind == "do_stmt" else node.options):
                 _look_inside(body, found)
         _walk(node, found)
     return True
 
 
-def _walk(node: Any, found: _Found) -> None:
+def _walk(node: Any, found: _Gathered) -> None:
     """Note the roles and tablespaces in a parse tree."""
     name = node.DESCRIPTOR.name
     if name == "RoleSpec":
@@ -202,7 +193,7 @@ def _walk(node: Any, found: _Found) -> None:
         found.owners.update(item.a_const.sval.sval for item in node.args if item.a_const.sval.sval != "none")
     elif name == "VariableSetStmt" and node.name == "default_tablespace":
         found.tablespaces.update(item.a_const.sval.sval for item in node.args if item.a_const.sval.sval)
-    elif name == "AlterTableCmd" and _constant(node, "subtype") == "AT_SetTableSpace":
+    elif name == "AlterTableCmd" and enum_name(node, "subtype") == "AT_SetTableSpace":
         found.tablespaces.add(node.name)
     for field, value in node.ListFields():
         if field.message_type is None:
@@ -215,7 +206,7 @@ def _walk(node: Any, found: _Found) -> None:
             _walk(item, found)
 
 
-def _look_inside(body: str, found: _Found) -> None:
+def _look_inside(body: str, found: _Gathered) -> None:
     """Note what the statements of a body need, as far as they stand there."""
     if not _TELLING.search(body):
         return

@@ -1,18 +1,16 @@
-"""Classify statements; the only door to libpg_query.
+"""The parse tree and the tokens of a statement; the only door to libpg_query.
 
-First words decide wherever they can, so that a plain script needs no parser at all; libpg_query (through `postgast`,
-PostgreSQL 18's grammar) is asked where they cannot. What it does not know is left to the server: our parser may be
-older than the server.
+libpg_query (through `postgast`, PostgreSQL 18's grammar) is asked where words cannot decide. What it does not know is
+left to the server: our parser may be older than the server.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.scan import hides_semicolon, is_copy_from_stdin, leading_words, skip_gap
+from sqlmigrate.sql.scan import hides_semicolon, skip_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,16 +22,7 @@ PARSE_LIMIT = 200_000
 TREE_LIMIT = 20_000
 """Characters above which no parse tree is built: 40,000 terms in one expression crash us (libpg_query #366)."""
 
-
-class Kind(Enum):
-    """What a statement means for the transaction that it runs in."""
-
-    PLAIN = "plain"
-    TRANSACTION_CONTROL = "transaction control"
-    PREPARED_TRANSACTION = "PREPARE TRANSACTION"
-    NOT_IN_TRANSACTION = "cannot run in a transaction"
-    COPY_IN = "COPY FROM STDIN"
-    COPY_OUT = "COPY TO STDOUT"
+_WORD_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,65 +33,38 @@ class SyntaxComplaint:
     offset: int
 
 
-_WORD_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
-_OPENERS = frozenset({"begin", "start", "commit", "end", "abort"})
-_NEVER_IN_TRANSACTION = frozenset(
-    {
-        ("vacuum",),
-        ("alter", "system"),
-        ("create", "database"),
-        ("drop", "database"),
-        ("create", "tablespace"),
-        ("drop", "tablespace"),
-        ("discard", "all"),
-    }
-)
-_ASK_PARSER = frozenset({"reindex", "cluster", "copy", "alter", "create", "drop", "repack"})
-_MAY_MATTER = _OPENERS | _ASK_PARSER | {known[0] for known in _NEVER_IN_TRANSACTION} | {"prepare", "rollback"}
-_HINTS = re.compile(r"concurrently|subscription|tablespace|\breindex\b|\bcluster\b", re.IGNORECASE)
+def parse_tree(statement: str) -> Any:
+    """Parse one statement; None where libpg_query does not know it, or where it is too large to ask."""
+    from google.protobuf.message import DecodeError  # noqa: PLC0415  comes with postgast
+    from postgast import PgQueryError, parse  # noqa: PLC0415  100 ms that most scripts never need
+
+    if len(statement) > TREE_LIMIT:
+        return None
+    try:
+        return parse(statement)
+    except (PgQueryError, DecodeError):  # protobuf gives up at about 50 terms in one expression
+        return None
 
 
-def classify(statement: str) -> Kind:
-    """Tell what a statement means for its transaction, by PostgreSQL's `PreventInTransactionBlock` callers."""
-    first = leading_words(statement, 1)
-    if not first or first[0] not in _MAY_MATTER:
-        return Kind.PLAIN
-    words = tuple(leading_words(statement, 4))
-    if words[:2] == ("prepare", "transaction"):
-        return Kind.PREPARED_TRANSACTION
-    if words[:2] in {("commit", "prepared"), ("rollback", "prepared")}:
-        return Kind.NOT_IN_TRANSACTION
-    if words[0] in _OPENERS:
-        return Kind.TRANSACTION_CONTROL
-    if words[0] == "rollback":
-        rest = [word for word in words[1:] if word not in {"work", "transaction"}]
-        return Kind.PLAIN if rest[:1] == ["to"] else Kind.TRANSACTION_CONTROL
-    if words[:1] in _NEVER_IN_TRANSACTION or words[:2] in _NEVER_IN_TRANSACTION:
-        return Kind.NOT_IN_TRANSACTION
-    if words[0] == "copy":
-        return _classify_copy(statement)
-    if words[0] in _ASK_PARSER and _HINTS.search(statement):
-        return _classify_tree(statement)
-    return Kind.PLAIN
-
-
-def _classify_copy(statement: str) -> Kind:
-    if is_copy_from_stdin(statement):
-        return Kind.COPY_IN
-    if (tree := parse_tree(statement)) is None:
-        return Kind.PLAIN
-    node = tree.stmts[0].stmt.copy_stmt
-    return Kind.PLAIN if node.is_from or node.filename else Kind.COPY_OUT
-
-
-def _classify_tree(statement: str) -> Kind:
+def node_of(statement: str) -> tuple[str, Any]:
+    """Return a statement's kind in its parse tree, such as `alter_table_stmt`, and its node; "" where there is none."""
     tree = parse_tree(statement)
-    if tree is None or not tree.stmts:
-        return Kind.PLAIN
-    node = tree.stmts[0].stmt
-    name = node.WhichOneof("node")
-    check = _TREE_CHECKS.get(name)
-    return Kind.NOT_IN_TRANSACTION if check and check(getattr(node, name)) else Kind.PLAIN
+    if tree is None or not tree.stmts or not (kind := tree.stmts[0].stmt.WhichOneof("node")):
+        return "", None
+    return kind, getattr(tree.stmts[0].stmt, kind)
+
+
+def enum_name(node: Any, field: str) -> str:
+    """Return the name of an enumeration's value: the numbers differ between versions of the grammar."""
+    numbers = node.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number
+    return str(numbers[getattr(node, field)].name)
+
+
+def children(node: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the nodes in a node, by the name of the field that they stand in."""
+    for field, value in node.ListFields():
+        if field.message_type is not None:
+            yield field.name, [value] if hasattr(value, "DESCRIPTOR") else list(value)
 
 
 def has_option(options: Any, name: str, *, default: bool) -> bool:
@@ -125,41 +87,8 @@ def _value(argument: Any) -> str:
     return str(getattr(getattr(argument, kind), field)).lower() if field else "true"
 
 
-def _reindex(node: Any) -> bool:
-    many = node.kind not in {1, 2}  # REINDEX_OBJECT_INDEX, REINDEX_OBJECT_TABLE: one relation
-    return many or has_option(node.params, "concurrently", default=False)
-
-
-def _detaches_concurrently(node: Any) -> bool:
-    for command in node.cmds:
-        definition = getattr(command.alter_table_cmd, "def")
-        if definition.WhichOneof("node") == "partition_cmd" and definition.partition_cmd.concurrent:
-            return True
-    return False
-
-
-def _creates_slot(node: Any) -> bool:
-    connects = has_option(node.options, "connect", default=True)
-    return connects and has_option(node.options, "create_slot", default=True)
-
-
-def _moves_database(node: Any) -> bool:
-    return any(option.def_elem.defname == "tablespace" for option in node.options)
-
-
-_TREE_CHECKS = {
-    "index_stmt": lambda node: node.concurrent,
-    "drop_stmt": lambda node: node.concurrent,
-    "reindex_stmt": _reindex,
-    "cluster_stmt": lambda node: not node.HasField("relation"),
-    "alter_table_stmt": _detaches_concurrently,
-    "alter_database_stmt": _moves_database,
-    "create_subscription_stmt": _creates_slot,
-}
-
-
 def refine(statement: str) -> list[tuple[int, int]]:
-    """Give where libpg_query sees each statement, as slices, where psql's rules see only one.
+    """Return where libpg_query sees each statement, as slices, where psql's rules see only one.
 
     psql counts BEGIN and END by the word, so a column named `begin` in a BEGIN ATOMIC body, or a function of that
     name, makes it swallow what follows. An empty list means that there is nothing to refine.
@@ -192,21 +121,8 @@ def complaints(statement: str) -> Iterator[SyntaxComplaint]:
         yield SyntaxComplaint(error.message, max(error.cursorpos - 1, 0))
 
 
-def parse_tree(statement: str) -> Any:
-    """Parse one statement; None where libpg_query does not know it, or where it is too large to ask."""
-    from google.protobuf.message import DecodeError  # noqa: PLC0415  comes with postgast
-    from postgast import PgQueryError, parse  # noqa: PLC0415  100 ms that most scripts never need
-
-    if len(statement) > TREE_LIMIT:
-        return None
-    try:
-        return parse(statement)
-    except (PgQueryError, DecodeError):  # protobuf gives up at about 50 terms in one expression
-        return None
-
-
 def normal_form(statement: str, *, fold: bool = True) -> tuple[str, ...] | None:
-    """Give a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
+    """Return a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
 
     Constants and quoted names stay as they are; without `fold`, so does everything else. None where libpg_query cannot
     tell.

@@ -1,4 +1,4 @@
-"""Say what a statement outside a transaction makes, drops or changes, so that its outcome can be looked up."""
+"""What a statement is about: the relation, index or database that it makes, drops or changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.sql.scan import skip_gap
-from sqlmigrate.sql.statement.parse import has_option, parse_tree
+from sqlmigrate.sql.statement.command import command_of
+from sqlmigrate.sql.statement.names import Named, quote
+from sqlmigrate.sql.statement.parse import has_option, node_of, parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,9 @@ _INDEX_HEAD = re.compile(
     rf"on\s+(?:only\s+)?{_NAME}(?:\s*\.\s*{_NAME})*",
     re.IGNORECASE,
 )
+_DETACH = re.compile(r"\bDETACH\s+PARTITION\b", re.IGNORECASE)
+_DETACH_SLOWLY = re.compile(r"\b(CONCURRENTLY|FINALIZE)\b", re.IGNORECASE)
+_MAINTENANCE = frozenset({"VACUUM", "ANALYZE", "CLUSTER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Subject:
     concurrently: bool = False
 
 
-def subject(statement: str) -> Subject:
+def subject_of(statement: str) -> Subject:
     """Find out what a statement is about; `other` where it is none of the kinds whose outcome can be looked up."""
     tree = parse_tree(statement)
     if tree is None and (head := _INDEX_HEAD.match(statement, skip_gap(statement, 0))):
@@ -47,9 +52,52 @@ def subject(statement: str) -> Subject:
     return reader(getattr(node, kind)) if reader else Subject("other")
 
 
-def quote(*parts: str) -> str:
-    """Quote a name, qualified by what comes before it; empty parts are left out."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
+def altered_table(statement: str) -> Named | None:
+    """Return the relation of an ALTER TABLE, None where the statement is none."""
+    kind, node = node_of(statement)
+    return Named(node.relation.schemaname, node.relation.relname) if kind == "alter_table_stmt" else None
+
+
+def index_built_if_missing(statement: str) -> Named | None:
+    """Return the index that CREATE INDEX CONCURRENTLY IF NOT EXISTS names, None where the statement is none."""
+    if command_of(statement) != "CREATE INDEX":
+        return None
+    kind, node = node_of(statement)
+    if kind == "index_stmt" and node.concurrent and node.if_not_exists:
+        return Named(node.relation.schemaname, node.idxname)
+    return None
+
+
+def vacuumed(statement: str) -> list[str]:
+    """Return the tables that a VACUUM or ANALYZE names, quoted."""
+    if command_of(statement) not in _MAINTENANCE:
+        return []
+    kind, node = node_of(statement)
+    relations = [item.vacuum_relation.relation for item in node.rels] if kind == "vacuum_stmt" else []
+    return [_relation(item) for item in relations]
+
+
+def is_vacuum_full(statement: str) -> bool:
+    """Tell whether a statement is VACUUM FULL."""
+    if command_of(statement) != "VACUUM":
+        return False
+    _, node = node_of(statement)
+    return node is not None and has_option(node.options, "full", default=False)
+
+
+def detaches_at_once(statement: str) -> bool:
+    """Tell whether a statement says DETACH PARTITION, and neither CONCURRENTLY nor FINALIZE."""
+    return bool(_DETACH.search(statement)) and not _DETACH_SLOWLY.search(statement)
+
+
+def validates_constraint(statement: str) -> bool:
+    """Tell whether a statement says VALIDATE anywhere."""
+    return "VALIDATE" in statement.upper()
+
+
+def speaks_of_partition(statement: str) -> bool:
+    """Tell whether a statement says PARTITION, as one does that attaches a partition or makes one."""
+    return "PARTITION" in statement.upper().split()
 
 
 def _relation(node: Any) -> str:

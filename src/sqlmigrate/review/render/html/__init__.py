@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.review.model import Direction, Hazard, Report, Target
-    from sqlmigrate.review.render.words import Group, Place
+    from sqlmigrate.review.render.words import FoundHazard, Group
 
 _UNDONE = ("exact", "text_only", "order_only")
 _WHEN = {"apply": "When applying", "rollback": "When rolling back"}
@@ -26,7 +26,7 @@ _TOLD = 3  # places of one hazard at which is said what was seen; the others are
 
 
 def render(report: Report) -> str:
-    """Give the whole page as text; write it as UTF-8."""
+    """Return the whole page as text; write it as UTF-8."""
     return page("en", _head(report), _body(report)).text
 
 
@@ -69,7 +69,10 @@ def _body(report: Report) -> Html:
             _provenance(report),
             id="review",
         ),
-        tag("footer", tag("p", f"Made by sqlmigrate {report.versions.sqlmigrate}. One file: no scripts, no network.")),
+        tag(
+            "footer",
+            tag("p", f"Made by sqlmigrate {report.versions.sqlmigrate}. No scripts, nothing loaded from the network."),
+        ),
     )
 
 
@@ -139,7 +142,7 @@ def _decisions(report: Report) -> Html:
         for operation, title in _WHEN.items()
         if (found := words.hazards(report, operation))
     ]
-    nothing = "No hazard was found, or each is allowed by its script."
+    nothing = "No hazard was found, or the scripts allow each of them."
     return tag(
         "section",
         tag("h2", "Hazards, the worst first", id="decide"),
@@ -161,7 +164,7 @@ def _decision(group: Group, report: Report) -> Html:
     return tag("li", badge(group.severity), tag("div", heading, told, also if others else None))
 
 
-def _link(place: Place, *, several: bool) -> Html:
+def _link(place: FoundHazard, *, several: bool) -> Html:
     where = f"{place.migration.migration_id}, line {place.hazard.line}" if several else f"line {place.hazard.line}"
     return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.statement.number}")
 
@@ -211,7 +214,9 @@ def _not_checked(report: Report) -> Html:
     return tag(
         "section",
         tag("h2", "What was not checked", id="not-checked"),
-        tag("dl", items, class_="pairs") if items else tag("p", "Nothing is known that was left out.", class_="quiet"),
+        tag("dl", items, class_="pairs")
+        if items
+        else tag("p", "As far as we know, everything was checked.", class_="quiet"),
         class_="block",
     )
 
@@ -220,7 +225,7 @@ def _provenance(report: Report) -> Html:
     versions = report.versions
     made = [
         ("sqlmigrate", versions.sqlmigrate),
-        ("PostgreSQL of the shadow", versions.shadow or "none was used"),
+        ("PostgreSQL of the trial", versions.shadow or "none was used"),
         ("PostgreSQL of the target", versions.target or "no target was named"),
         ("squawk", versions.squawk or "not installed"),
     ]
@@ -239,7 +244,7 @@ def _provenance(report: Report) -> Html:
 
 
 def _file(direction: Direction) -> list[Html]:
-    """Give the digests of a file; that of its text only where it is another: CRLF line ends, or a byte order mark."""
+    """Return the digests of a file; that of its text only where it is another: CRLF line ends, or a byte order mark."""
     digests = [f"sha256 {direction.sha256}"]
     if direction.checksum != direction.sha256:
         digests.append(f"checksum {direction.checksum}")

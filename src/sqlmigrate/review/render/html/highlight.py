@@ -16,7 +16,7 @@ LARGEST = 400_000
 
 
 def highlight(sql: str) -> list[Html]:
-    """Give the lines of a script as markup."""
+    """Return the lines of a script as markup."""
     sql = sql.replace("\r\n", "\n")
     tokens = _tokens(sql) if len(sql) <= LARGEST else None
     if tokens is None:
@@ -32,7 +32,7 @@ def highlight(sql: str) -> list[Html]:
 
 
 def _tokens(sql: str) -> list[tuple[str, str]] | None:
-    """Give the classes and texts of a script; None where they could not be told without losing a character."""
+    """Return the classes and texts of a script; None where they could not be told without losing a character."""
     lexer = _lexer()
     if lexer is None:
         return None
@@ -58,7 +58,7 @@ def _lexer() -> Any:
 
 
 def _kind(token: Any, text: str) -> str:
-    """Give one of few classes: many colours tell nothing."""
+    """Return one of few classes: many colours tell nothing."""
     words = str(token).split(".")
     if "Comment" in words:
         return "c"

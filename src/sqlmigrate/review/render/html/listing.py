@@ -16,7 +16,7 @@ from sqlmigrate.review.render.words import STRENGTHS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.review.model import Direction, Lock, Statement
+    from sqlmigrate.review.model import Direction, Lock, ReviewedStatement
     from sqlmigrate.review.render.words import Strength
 
 _MOST = 4  # names of one kind beside a statement; the others are folded
@@ -29,15 +29,15 @@ class _Block:
     first: int
     last: int
     held: Strength
-    statements: tuple[Statement, ...] = ()
+    statements: tuple[ReviewedStatement, ...] = ()
 
 
 def listing(direction: Direction, anchor: str) -> Html:
-    """Give a script as rows: its lines on the left, on the right what they do."""
+    """Return a script as rows: its lines on the left, on the right what they do."""
     held = _held(direction)
     if direction.text is None:
         rows = [_excerpt(statement, held[statement.number], anchor) for statement in direction.statements]
-        note = "the script is too large to be shown whole: these are its statements"
+        note = "the script is too large to show all of it: these are its statements"
         return tag("div", tag("p", note, class_="quiet"), rows, class_="listing")
     lines = highlight(direction.text)
     blocks = _blocks(direction, held, len(lines))
@@ -74,9 +74,9 @@ def _blocks(direction: Direction, held: Mapping[int, Strength], end: int) -> Ite
         yield _Block(at, end, "little")
 
 
-def _joined(statements: Sequence[Statement]) -> list[tuple[Statement, ...]]:
+def _joined(statements: Sequence[ReviewedStatement]) -> list[tuple[ReviewedStatement, ...]]:
     """Put statements together that share a line."""
-    found: list[tuple[Statement, ...]] = []
+    found: list[tuple[ReviewedStatement, ...]] = []
     for statement in statements:
         if found and statement.line <= max(other.last_line for other in found[-1]):
             found[-1] = (*found[-1], statement)
@@ -92,12 +92,12 @@ def _row(block: _Block, lines: Sequence[Html], anchor: str) -> Html:
     return _with_notes(block.statements, numbered, block.held, anchor)
 
 
-def _excerpt(statement: Statement, held: Strength, anchor: str) -> Html:
+def _excerpt(statement: ReviewedStatement, held: Strength, anchor: str) -> Html:
     lines = [_line(number, line) for number, line in enumerate(highlight(statement.text), statement.line)]
     return _with_notes((statement,), lines, held, anchor)
 
 
-def _with_notes(statements: Sequence[Statement], lines: Sequence[Html], held: Strength, anchor: str) -> Html:
+def _with_notes(statements: Sequence[ReviewedStatement], lines: Sequence[Html], held: Strength, anchor: str) -> Html:
     cards = [card for statement in statements for card in _cards(statement)]
     return tag(
         "div",
@@ -111,13 +111,13 @@ def _line(number: int, line: Html) -> Html:
     return tag("span", line, "\n", class_="l", data_n=number)
 
 
-def _cards(statement: Statement) -> Iterator[Html]:
+def _cards(statement: ReviewedStatement) -> Iterator[Html]:
     yield from (hazard_card(hazard) for hazard in statement.hazards)
     yield from (allowed_card(item) for item in statement.suppressed)
     yield from (tag("p", finding_line(finding), class_="squawk") for finding in statement.findings)
 
 
-def _notes(statement: Statement, anchor: str) -> Html:
+def _notes(statement: ReviewedStatement, anchor: str) -> Html:
     here = f"{anchor}-s{statement.number}"
     link = tag("a", statement.number, href=f"#{here}", aria_label=f"statement {statement.number}")
     return tag(
@@ -129,10 +129,10 @@ def _notes(statement: Statement, anchor: str) -> Html:
     )  # fmt: skip
 
 
-def _facts(statement: Statement) -> Iterator[Html]:
+def _facts(statement: ReviewedStatement) -> Iterator[Html]:
     yield from _locks(statement)
     for names, class_, label in (
-        (statement.rewrites, "rewrites", "writes anew"),
+        (statement.rewrites, "rewrites", "rewrites"),
         (statement.scans, "scans", "reads from end to end"),
     ):
         if names:
@@ -148,14 +148,12 @@ def _facts(statement: Statement) -> Iterator[Html]:
     yield from (tag("li", note, class_="quiet") for note in statement.notes)
 
 
-def _locks(statement: Statement) -> Iterator[Html]:
+def _locks(statement: ReviewedStatement) -> Iterator[Html]:
     """Name what is locked, one line for each mode, the strongest first; what comes new apart from what is held."""
     locks = words.locks_of(statement)
     if not locks:
         text = (
-            "locks nothing that was there before"
-            if statement.own is not None
-            else "adds no lock to those that are held"
+            "locks nothing that existed before" if statement.own is not None else "adds no lock to those already held"
         )
         yield tag("li", text, class_="quiet")
     new = {(lock.kind, lock.name, lock.mode) for lock in statement.taken}

@@ -21,7 +21,7 @@ _HEADS = ("Object", "Before", "After")
 
 
 def schema_changes(migration: Migration) -> Html:
-    """Give the changes as a table, or as lines where there are only lines."""
+    """Return the changes as a table, or as lines where there are only lines."""
     if migration.changes:
         body = [_row(change) for change in migration.changes]
         head = tag("thead", tag("tr", (tag("th", name, scope="col") for name in _HEADS)))

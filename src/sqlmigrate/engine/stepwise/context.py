@@ -1,0 +1,32 @@
+"""What a script outside a transaction is run with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.engine.stepwise.journal import Journal, Sender
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.history import History
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One script with its session and its journal, and what the run does for it.
+
+    `retrying` does a piece of work again where a lock was not granted. `afterwards` gives the history as another
+    session finds it once this one is lost, None where it cannot be asked. `resume_at` is the statement at which the
+    user wants a script that stopped half way to go on; None where it is to be found out, or has not begun.
+    """
+
+    sender: Sender
+    journal: Journal
+    options: Options
+    info: ServerInfo
+    retrying: Callable[[Callable[[], None]], None]
+    afterwards: Callable[[], History | None]
+    resume_at: int | None = None

@@ -1,0 +1,207 @@
+"""What runs at COMMIT runs with the rights of the script, and the history is looked at once more behind it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.errors import ExecutionError
+from sqlmigrate.events import LockRetry, ScriptFinished
+from sqlmigrate.migrations import migration_hash
+from support.runner import Runner, ids
+from support.sessions import is_there
+from support.twins import psql, written_plan
+
+# a deferred trigger that has itself called again at COMMIT; there it does what `DOES` says
+LATE = """
+CREATE TABLE seen (who text);
+GRANT ALL ON seen TO PUBLIC;
+CREATE TABLE late (n integer);
+CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.n < 2 THEN
+        SET CONSTRAINTS ALL DEFERRED;
+        INSERT INTO public.late VALUES (NEW.n + 1);
+    ELSE
+        {does}
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION at_commit();
+INSERT INTO late VALUES (1);
+"""
+RENAME = "UPDATE sqlmigrate._yoyo_migration SET migration_id = 'x';"
+FORGET = "DELETE FROM sqlmigrate._yoyo_migration WHERE migration_id = '{}';"
+LOOK = "INSERT INTO public.seen VALUES (current_user);"
+HELD = """
+CREATE FUNCTION forget() RETURNS integer LANGUAGE sql AS $$ {forget} SELECT 1 $$;
+DECLARE late CURSOR WITH HOLD FOR SELECT forget();
+"""
+
+
+def late(migration_id: str = "a", does: str | None = None) -> str:
+    return LATE.format(does=does or FORGET.format(migration_id))
+
+
+@pytest.mark.parametrize("single_transaction", [False, True])
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_row_that_goes_at_commit_is_missed(runner, conn, others, single_transaction):
+    runner.write("a", late())
+    if others:
+        runner.write("b", "CREATE TABLE b ();")
+    with pytest.raises(ExecutionError, match="code that ran at COMMIT has changed it") as caught:
+        runner.apply(single_transaction=single_transaction)
+
+    assert caught.value.migration_id == "a"
+    assert caught.value.kept
+    assert "sqlmigrate mark a" in (caught.value.hint or "")
+    assert runner.told(ScriptFinished) == []
+    assert is_there(conn, "late")
+    assert "a" not in runner.applied()
+    assert is_there(conn, "b") == bool(others and single_transaction)
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_script_that_was_refused_at_commit_runs_again_before_it_is_committed(runner, conn, names, short_pauses):
+    """A lock is not granted at COMMIT, and then not in the script: the third attempt must run all of it."""
+    conn.execute("CREATE SEQUENCE runs; CREATE SEQUENCE commits")
+    no_lock = "RAISE EXCEPTION 'not granted' USING ERRCODE = 'lock_not_available'; END IF;"
+    runs = f"DO $$BEGIN IF nextval('runs') = 2 THEN {no_lock} END$$;"
+    runner.write("a", runs + late(does=f"IF pg_catalog.nextval('public.commits') = 1 THEN {no_lock}"))
+    runner.write("b", "CREATE TABLE b ();")
+
+    assert ids(runner.apply(steps=len(names))) == list(names)
+
+    assert [retry.migration_id for retry in runner.told(LockRetry)] == ["a", "a"]
+    assert [done.migration_id for done in runner.told(ScriptFinished)] == list(names)
+    assert conn.execute("SELECT r.last_value, c.last_value FROM runs AS r, commits AS c").fetchone() == (3, 2)
+    assert runner.applied() == list(names)
+    assert is_there(conn, "late")
+
+
+@pytest.mark.parametrize("script", [RENAME, late(does=RENAME)], ids=["in the script", "at COMMIT"])
+def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
+    runner.write("a", script)
+    with pytest.raises(ExecutionError, match=r"removed its own row|code that ran at COMMIT has changed it"):
+        runner.apply()
+
+    assert runner.told(ScriptFinished) == []
+
+
+def test_a_row_that_comes_back_under_another_hash_is_found(runner):
+    back = "INSERT INTO sqlmigrate._yoyo_migration VALUES ('x', 'a', now());"
+    runner.write("a", "CREATE TABLE a ();", late(does=back))
+    runner.apply()
+    with pytest.raises(ExecutionError, match="does not say that a is rolled back"):
+        runner.rollback()
+
+
+def test_all_rows_that_go_at_commit_are_named(runner):
+    runner.write("z", "SELECT 1;")
+    runner.apply()
+    runner.write("za", "SELECT 1;")
+    runner.write("zb", late(does="DELETE FROM sqlmigrate._yoyo_migration WHERE migration_id <> 'zc';"))
+    runner.write("zc", "SELECT 1;")
+    with pytest.raises(ExecutionError, match="that z, za and zb are applied: code that ran at COMMIT") as caught:
+        runner.apply(single_transaction=True)
+
+    assert "`sqlmigrate mark z za zb`" in (caught.value.hint or "")
+    assert runner.applied() == ["zc"]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_row_of_another_migration_that_goes_at_commit_is_missed(runner, behind):
+    runner.write("a", "SELECT 1;")
+    runner.apply()
+    runner.write("b", late("a"))
+    if behind:
+        runner.write("c", "SELECT 1;")
+    with pytest.raises(ExecutionError, match="does not say that a is applied: code that ran at COMMIT") as caught:
+        runner.apply()
+
+    assert (caught.value.migration_id, caught.value.kept) == ("b", True)
+    assert "`sqlmigrate mark a`" in (caught.value.hint or "")
+    assert runner.applied() == ["b"]
+
+
+def test_a_rollback_misses_the_row_of_another_migration_too(runner):
+    runner.write("a", "SELECT 1;")
+    runner.write("b", "SELECT 1;", late("a"))
+    runner.apply()
+    with pytest.raises(ExecutionError, match="does not say that a is applied: code that ran at COMMIT") as caught:
+        runner.rollback()
+
+    assert (caught.value.migration_id, caught.value.operation, caught.value.kept) == ("b", "rollback", True)
+    assert runner.applied() == []
+
+
+def test_psql_stops_where_the_row_of_another_migration_goes_at_commit(twins):
+    twins.write("a", "SELECT 1;")
+    twins.write("b", late("a"))
+    stopped = psql(twins.right, written_plan(twins.planned))
+
+    assert stopped.returncode != 0
+    assert "it was committed, but code that ran at COMMIT has changed the history" in stopped.stderr
+
+
+def test_a_row_that_comes_back_at_commit_is_found(runner):
+    back = f"INSERT INTO sqlmigrate._yoyo_migration VALUES ('{migration_hash('a')}', 'a', now());"
+    runner.write("a", "CREATE TABLE a ();", late(does=back))
+    runner.apply()
+    with pytest.raises(ExecutionError, match="does not say that a is rolled back") as caught:
+        runner.rollback()
+
+    assert "sqlmigrate unmark a" in (caught.value.hint or "")
+
+
+def test_what_runs_at_commit_has_the_rights_of_the_script(runner, conn, admin, new_role):
+    role = new_role("NOLOGIN")
+    admin.execute(f"GRANT {role} TO migrator; GRANT CREATE, USAGE ON SCHEMA public TO {role}")
+    runner.write("a", f"-- sqlmigrate: role={role}\n{late(does=LOOK)}")
+    runner.write("b", f"-- sqlmigrate: role={role}\n{late('b').replace('TABLE late', 'TABLE IF NOT EXISTS late')}")
+    runner.apply(steps=1)
+
+    assert conn.execute("SELECT who FROM seen").fetchall() == [(role,)]
+    conn.execute("DROP TABLE seen, late CASCADE; DROP FUNCTION at_commit")
+    with pytest.raises(ExecutionError, match="permission denied"):
+        runner.apply()
+    assert runner.applied() == ["a"]
+    assert not is_there(conn, "seen")
+
+
+@pytest.mark.parametrize("head", ["", "-- transactional: false\n", "-- transactional: false\nBEGIN;\n"])
+def test_a_held_cursor_runs_nothing_as_the_login_role(runner, conn, admin, new_role, head):
+    role = new_role("NOLOGIN")
+    admin.execute(f"GRANT {role} TO migrator; GRANT CREATE, USAGE ON SCHEMA public TO {role}")
+    look = "CREATE TABLE seen (who text);\n" + HELD.format(forget="INSERT INTO public.seen VALUES (current_user);")
+    directives = head.replace("BEGIN;\n", "") + f"-- sqlmigrate: role={role}\n"
+    begin, commit = ("BEGIN;\n", "COMMIT;\n") if "BEGIN" in head else ("", "")
+    runner.write("a", f"{directives}{begin}{look}{commit}")
+    runner.apply()
+
+    assert runner.applied() == ["a"]
+    assert conn.execute("SELECT DISTINCT who FROM seen").fetchall() == ([(role,)] if head else [])
+
+
+def test_a_held_cursor_takes_no_row_away(runner):
+    runner.write("a", HELD.format(forget=FORGET.format("a")))
+    runner.write("b", "SELECT 1;")
+
+    assert ids(runner.apply()) == runner.applied() == ["a", "b"]
+
+
+def test_psql_stops_where_a_row_goes_at_commit(twins):
+    twins.write("a", late())
+    stopped = psql(twins.right, written_plan(twins.planned))
+
+    assert stopped.returncode != 0
+    assert "it was committed, but code that ran at COMMIT has changed the history" in stopped.stderr
+
+
+def test_a_run_that_finds_nothing_left_in_one_transaction_says_so(runner, database):
+    """Another run may be through before this one gets the run lock."""
+    runner.write("a", "SELECT 1;")
+    other = Runner(database.conninfo, runner.directory)
+
+    assert ids(runner.apply(single_transaction=True, gate=lambda *_: other.apply())) == []
+    assert runner.applied() == ["a"]
