@@ -213,7 +213,7 @@ def test_a_rollback_script_of_nothing_is_reported_and_stops_nobody(project, sqlm
     assert said in " ".join(reviewed.stdout.split())
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 @pytest.mark.parametrize("command", ["review", "roundtrip", "validate"])
 def test_too_little_memory_is_no_bug_and_no_verdict(three, sqlmigrate, monkeypatch, command):
     three()

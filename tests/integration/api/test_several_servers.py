@@ -10,7 +10,6 @@ from sqlmigrate import api, connection
 from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.events import ScriptStarted
-from support.api import shop_in
 from support.balancer import balancer
 
 pytestmark = pytest.mark.pg
@@ -45,8 +44,7 @@ def test_a_second_session_goes_where_the_first_one_is(servers):
 
 
 @pytest.mark.skipif(psycopg.pq.version() < 160000, reason="libpq knows load_balance_hosts from 16 on")
-def test_the_run_lock_is_on_the_server_of_the_scripts(project, servers, without_history):
-    shop = shop_in(project)
+def test_the_run_lock_is_on_the_server_of_the_scripts(shop, servers, without_history):
     apart = []
 
     def look(event):
@@ -66,9 +64,7 @@ def test_the_run_lock_is_on_the_server_of_the_scripts(project, servers, without_
     assert set(apart) == {0, 2}
 
 
-def test_a_balancer_is_refused_before_anything_is_written(project, servers, without_history):
-    shop = shop_in(project)
-
+def test_a_balancer_is_refused_before_anything_is_written(shop, servers, without_history):
     with (
         balancer(servers) as port,
         pytest.raises(ConnectionFailed, match="the address leads to several servers"),
