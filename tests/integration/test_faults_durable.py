@@ -12,7 +12,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -48,7 +48,7 @@ class Fragile:
 
     @contextmanager
     def without_wal_writer(self) -> Iterator[Callable[[], None]]:
-        """Hold the WAL writer still for a block; gives what makes the server crash, and waits until it has recovered."""
+        """Hold the WAL writer still for a block; gives what has the server crash and recover."""
         with self.admin() as admin:
             (writer,) = wait_for_row(admin, _WAL_WRITER)
         os.kill(writer, signal.SIGSTOP)
@@ -72,6 +72,27 @@ class Fragile:
         assert found is not None
         os.kill(found.pid, signal.SIGQUIT)
         wait_until(lambda: not is_alive(found.pid), timeout=30)
+
+    def begin(self) -> None:
+        """Start it again, as whoever uses it next does."""
+        with shared(self.server.data_dir.parent):
+            wait_until(self.is_there, timeout=60)
+
+    @contextmanager
+    def waiting_for_standbys(self) -> Iterator[None]:
+        """Let every COMMIT wait for the standby that follows, for a block; the server may have ended in it."""
+        try:
+            with self.admin() as admin:
+                admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                admin.execute("SELECT pg_reload_conf()")
+                wait_for_row(admin, "SELECT pid FROM pg_stat_replication WHERE sync_state = 'sync'")
+            yield
+        finally:
+            if not self.is_there():
+                self.begin()
+            with self.admin() as admin:
+                admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                admin.execute("SELECT pg_reload_conf()")
 
     def is_there(self) -> bool:
         with suppress(psycopg.OperationalError), self.admin():
@@ -132,16 +153,21 @@ def unsettled(runner: Runner) -> list[str]:
 
 
 def test_what_a_crash_takes_back_is_named_and_not_said_to_be_applied(runner, fragile):
-    with fragile.without_wal_writer() as crash, blocked(runner) as session:
-        with beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
-            wait_for_blocked(session)
-            assert unsettled(runner) == ["a", "b"]
-            assert runner.applied() == ["0", "a", "b"]
-            crash()
-            with pytest.raises(ExecutionError, match="the server has lost (a and )?b in a crash") as caught:
-                run.result(60)
+    with (
+        fragile.without_wal_writer() as crash,
+        blocked(runner) as session,
+        beside(lambda: runner.apply(lock_timeout=60_000)) as [run],
+    ):
+        wait_for_blocked(session)
+        assert unsettled(runner) == ["a", "b"]
+        assert runner.applied() == ["0", "a", "b"]
+        crash()
+        with pytest.raises(
+            ExecutionError, match=r"lost is what was committed before of (a and )?b: the server crashed"
+        ) as caught:
+            run.result(60)
 
-    kept = [] if "a and b" in caught.value.message else ["a"]  # some other session may have flushed the first
+    kept = [] if "of a and b" in caught.value.message else ["a"]  # some other session may have flushed the first
     assert (caught.value.migration_id, list(caught.value.done)) == ("c", kept)
     assert unsettled(runner) == ["a", "b"][len(kept) :]
     assert tables(runner) == kept
@@ -150,16 +176,19 @@ def test_what_a_crash_takes_back_is_named_and_not_said_to_be_applied(runner, fra
 
 
 def test_where_each_is_durable_a_crash_takes_nothing_back(runner, fragile):
-    with fragile.without_wal_writer() as crash, blocked(runner) as session:
-        with beside(lambda: runner.apply(lock_timeout=60_000, durable="each")) as [run]:
-            wait_for_blocked(session)
-            assert unsettled(runner) == []
-            crash()
-            with pytest.raises(ExecutionError) as caught:
-                run.result(60)
+    with (
+        fragile.without_wal_writer() as crash,
+        blocked(runner) as session,
+        beside(lambda: runner.apply(lock_timeout=60_000, durable="each")) as [run],
+    ):
+        wait_for_blocked(session)
+        assert unsettled(runner) == []
+        crash()
+        with pytest.raises(ExecutionError) as caught:
+            run.result(60)
 
     assert caught.value.done == ("a", "b")
-    assert "lost a" not in caught.value.message
+    assert "lost is" not in caught.value.message
     assert tables(runner) == ["a", "b"]
 
 
@@ -172,9 +201,37 @@ def test_while_the_server_cannot_be_asked_nothing_is_said_to_be_applied(runner, 
 
     assert caught.value.done == ()
     assert unsettled(runner) == ["a", "b"]
-    with shared(fragile.server.data_dir.parent):  # whoever uses it next starts it
-        wait_until(fragile.is_there, timeout=60)
+    fragile.begin()
     tables(runner)
+
+
+def test_what_a_promoted_standby_does_not_have_is_named(runner, fragile):
+    server = fragile.server
+    with (
+        Proxy(server.host, server.port, tcp=True) as wal,
+        standby_of(replace(server, host=wal.host, port=wal.port)) as standby,
+    ):
+        with fragile.waiting_for_standbys():
+            wal.swallow()
+            hosts = {"host": f"{server.host},{standby.host}", "port": f"{server.port},{standby.port}"}
+            here, both = runner.conninfo, make_conninfo(runner.conninfo, **hosts, target_session_attrs="read-write")
+            runner.write("c", "SELECT 1;")
+            runner.conninfo = both
+            with beside(runner.apply) as [run]:
+                try:
+                    with closing(fragile.admin()) as admin:
+                        wait_for_row(admin, _WAITS_FOR_STANDBY)
+                    assert unsettled(runner) == ["a", "b"]
+                    with closing(psycopg.connect(standby.conninfo(), autocommit=True)) as promoting:
+                        promoting.execute("SELECT pg_promote()")
+                finally:
+                    fragile.end()
+                with pytest.raises(ExecutionError, match=r"it is not applied.*lost is .* of a and b") as caught:
+                    run.result(60)
+
+        assert (caught.value.migration_id, caught.value.done) == ("c", ())
+        runner.conninfo = make_conninfo(here, host=standby.host, port=standby.port)
+        assert tables(runner) == []
 
 
 def fails(runner: Runner) -> None:
@@ -258,11 +315,12 @@ def test_however_a_run_ends_no_crash_takes_it_back(runner, fragile, end):
     with fragile.without_wal_writer() as crash:
         end(runner)
         assert unsettled(runner) == []
-        assert [event.migration_id for event in runner.told(ScriptFinished) if not event.durable][:2] in (["a", "b"], ["a"])
+        assert [event.migration_id for event in runner.told(ScriptFinished) if not event.durable][:2] in (
+            ["a", "b"],
+            ["a"],
+        )
         done = runner.applied()
         crash()
 
     assert runner.applied() == done
     assert tables(runner)[:2] == ["a", "b"]
-
-

@@ -121,7 +121,8 @@ def _is_plain(script: ScriptRun) -> bool:
 def left_open(durability: Durability) -> str | None:
     """Say which of the migrations that were told as committed are lost, or may be; None where none is."""
     if durability.gone:
-        return f"the server has lost {_names(durability.gone)} in a crash, which it had committed before"
+        how = "the server crashed, or another one took its place"
+        return f"lost is what was committed before of {_names(durability.gone)}: {how}"
     if durability.at_risk and durability.pending:
         return f"whether the server has kept {_names(durability.pending)}, which it had committed before, is not known"
     return None
