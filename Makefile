@@ -12,9 +12,11 @@ BIN := .venv/bin
 # What depends on the server's version; tests/cli and tests/docs are about the command line.
 DATABASE_TESTS := tests/integration tests/project tests/contract
 # Of these, what can differ between versions, and not how runs go on, wait, stop or meet each other.
-SAME_EVERYWHERE := api_* engine_concurrency engine_interrupted engine_locks faults_* interrupts pooler seeds_refusals \
-	server_* side_by_side stepwise_*
-VERSION_TESTS := tests/integration $(foreach name,$(SAME_EVERYWHERE),--ignore-glob='*/test_$(name).py')
+SAME_EVERYWHERE := api/test_arguments.py api/test_errors.py api/test_seeds.py connection/test_pooler.py \
+	engine/test_concurrency.py engine/test_interrupted.py engine/test_locks.py engine/faults engine/stepwise \
+	roundtrip/test_side_by_side.py seeds/test_refusals.py server/test_databases.py server/test_sharing.py \
+	server/test_start.py
+VERSION_TESTS := tests/integration $(SAME_EVERYWHERE:%=--ignore=tests/integration/%)
 # a few tests take most of the time, so whoever has nothing left takes some from the others
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 

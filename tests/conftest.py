@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from hypothesis import settings
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import Binaries, find_binaries
 
-pytest_plugins = ["fixtures.catalog", "fixtures.postgres", "fixtures.project", "fixtures.shadow", "fixtures.hostile"]
+# what others import comes first, for its asserts to be rewritten
+FIXTURES = ("postgres", "catalog", "command", "hostile", "project", "review", "runs", "seeds", "shadow")
+pytest_plugins = [f"fixtures.{name}" for name in FIXTURES]
 
 MAJOR_VARIABLE = "SQLMIGRATE_TEST_MAJOR"
 BINDIR_VARIABLE = "SQLMIGRATE_PG_BINDIR"
@@ -32,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # where a container says so, each of the many programs that tests start would compile all of sqlmigrate anew
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell runs what it puts into the background so
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("ours", deadline=None)  # a busy machine is slow now and then
     settings.load_profile("ours")
     wanted = os.environ.get(MAJOR_VARIABLE)
@@ -89,4 +94,5 @@ def clean_environment(pytestconfig: pytest.Config, tmp_path_factory: pytest.Temp
         if isinstance(found, Binaries):
             patch.setenv(BINDIR_VARIABLE, str(found.bindir))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -12,17 +12,19 @@ TARGET = ROOT / "docs" / "hazards"
 
 _INDEX = """# Hazards
 
-What `sqlmigrate review` warns of. Each has a page with an example that has it and one that has not; a test runs both on
-PostgreSQL. *danger* and *warning* are findings; a *note* is for reading.
+`sqlmigrate review` warns about these hazards. Each has a page with an example that has the hazard
+and one that does not; a test runs both on PostgreSQL. A *danger* and a *warning* are findings. A
+*note* is only there to be read.
 
-To allow one, say so directly before the statement, with the reason; the report lists it:
+To allow a hazard, say so directly before the statement and give the reason. The report still lists
+it:
 
 ```sql
 -- sqlmigrate-allow: H06 the table is empty until this version is released
 CREATE INDEX orders_placed ON orders (placed);
 ```
 
-| code | what | severity |
+| code | hazard | severity |
 |---|---|---|
 """
 

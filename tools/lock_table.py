@@ -13,21 +13,24 @@ from support.statement_kinds import KINDS, Kind  # noqa: E402  lies beside the t
 
 _HEAD = """# What statements lock
 
-Measured, not copied: `sqlmigrate review` traces each of these statements in a small database, and a test holds this
-table to what PostgreSQL 15 and 18 really do (14, 16 and 17 in `make matrix`). *Rewrites* are tables and indexes that
-are written anew, *scans* are tables that are read from end to end. Both take time by size, and the lock is held
-meanwhile. Only what was there before counts: nobody can wait for a new table.
+Measured, not copied: `sqlmigrate review` traces each of these statements in a small database, and a
+test holds this table to what PostgreSQL 15 and 18 really do (14, 16 and 17 in `make matrix`).
+*Rewrites* are tables and indexes that are rewritten, *scans* are tables that are read from end to
+end. Both take time in proportion to the table's size, and the lock is held meanwhile. Only tables
+that existed before count: nobody can wait for a new table.
 
-`orders` has a primary key and two indexes, a check that forbids `NULL` in `reason`, a check on `note`, and a foreign
-key to `customers`; `measures` is partitioned, with a default partition `measures_rest`; `plain` has none.
+`orders` has a primary key and two indexes, a check that forbids `NULL` in `reason`, a check on
+`note`, and a foreign key to `customers`; `measures` is partitioned, with a default partition
+`measures_rest`; `plain` has none.
 
 | statement | locks | rewrites | scans |
 |---|---|---|---|
 """
 _FOOT = """
-The modes, from the weakest: ACCESS SHARE, ROW SHARE, ROW EXCLUSIVE, SHARE UPDATE EXCLUSIVE, SHARE, SHARE ROW EXCLUSIVE,
-EXCLUSIVE, ACCESS EXCLUSIVE. From SHARE on, writes wait; behind ACCESS EXCLUSIVE, reads wait too. An index that is
-locked more strongly than its table is named beside it: whoever plans a query on the table waits for it.
+The modes, from the weakest: ACCESS SHARE, ROW SHARE, ROW EXCLUSIVE, SHARE UPDATE EXCLUSIVE, SHARE,
+SHARE ROW EXCLUSIVE, EXCLUSIVE, ACCESS EXCLUSIVE. From SHARE on, writes wait; behind ACCESS
+EXCLUSIVE, reads wait too. If an index is locked more strongly than its table, it is named beside
+it: whoever plans a query on the table waits for it.
 """
 
 

@@ -119,7 +119,7 @@ class Blocker:
             age = f"prepared {self.transaction_seconds or 0:.0f} s ago"
             return f"the prepared transaction {self.query!r} (role {self.role}, {age}; ROLLBACK PREPARED would end it)"
         if self.query == "<insufficient privilege>":
-            return f"pid {self.pid} (role {self.role}, {self.application!r}; more of it is seen with pg_read_all_stats)"
+            return f"pid {self.pid} (role {self.role}, {self.application!r}; pg_read_all_stats shows more)"
         age = f", transaction open for {self.transaction_seconds:.0f} s" if self.transaction_seconds is not None else ""
         query = f": {self.query}" if self.query else ""
         return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}, {self.state}{age}){query}"
@@ -171,6 +171,30 @@ class BugMet:
     report: str
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A throwaway server begins with what was kept: behind the first `done` of `total` scripts, 0 if with none."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The state behind so many scripts was kept, in so many bytes; `day_only` says that it counts today."""
+
+    done: int
+    size: int
+    day_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """Nothing is taken from the cache, or kept there, for this reason."""
+
+    reason: str
+
+
 Event = (
     WaitingForRunLock
     | ScriptStarted
@@ -184,6 +208,9 @@ Event = (
     | HalfWayForgotten
     | LockRetry
     | BugMet
+    | Taken
+    | Kept
+    | NotKept
 )
 Observer = Callable[[Event], None]
 

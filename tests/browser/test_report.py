@@ -117,8 +117,8 @@ def test_the_keyboard_comes_first_to_the_skip_link_and_then_everywhere(opened):
 
         assert first == ["Skip to the review", True]
         assert page.url.endswith("#review")
-        assert {"SUMMARY The same as a table", "A Read the script", "A what and why"} <= set(reached)
-        assert reached.count("SUMMARY The same as a table") == 4
+        assert {"SUMMARY The same data as a table", "A Read the script", "A what and why"} <= set(reached)
+        assert reached.count("SUMMARY The same data as a table") == 4
 
 
 def test_screen_readers_find_headings_tables_and_the_picture_by_name(opened):

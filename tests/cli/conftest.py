@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fixtures.postgres import MEMORY, Database
-from fixtures.project import Project as MigrationFiles
+from fixtures.project import Project as OurProject
 from sqlmigrate import server
 from sqlmigrate.server import Binaries
-from support.command import Call, Outcome, call
 
 
-class Project(MigrationFiles):
+class Project(OurProject):
     """A project that is the working directory of the test."""
-
-    def tables(self, *names: str) -> None:
-        """Write one migration for each name: it makes that table."""
-        for name in names:
-            self.migration(name, f'CREATE TABLE "{name}" ();\n', rollback=f'DROP TABLE "{name}";\n')
 
     def config(self, text: str, name: str = "sqlmigrate.toml") -> Path:
         path = self.root / name
@@ -40,13 +34,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture
-def sqlmigrate(capfd: pytest.CaptureFixture[str]) -> Call:
-    """Call the command line in this process: `sqlmigrate("apply", "--steps", "1")`."""
+def pairs(project: Project) -> Callable[..., None]:
+    """Write pairs by their ids; None stands for no rollback script."""
 
-    def run(*arguments: str | Path) -> Outcome:
-        return call(arguments, capfd.readouterr)
+    def write(**scripts: tuple[str, str | None]) -> None:
+        for migration_id, (script, rollback) in scripts.items():
+            project.migration(migration_id, script, rollback=rollback)
 
-    return run
+    return write
 
 
 @pytest.fixture
@@ -54,6 +49,18 @@ def target(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The test's database, named by DATABASE_URL."""
     monkeypatch.setenv("DATABASE_URL", database.url)
     return database
+
+
+@pytest.fixture
+def shadow_on_tests_server(pg_server: server.PrivateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server under test as the shadow: no other one has to be started."""
+    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
+
+
+@pytest.fixture
+def shadow_on_other_server(shadow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server for throwaway databases as the shadow, which is none of the target's."""
+    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
 
 
 @pytest.fixture(scope="session")

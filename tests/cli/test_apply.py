@@ -55,7 +55,7 @@ def test_to_applies_up_to_and_with_an_id(project, target, sqlmigrate):
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
-def test_to_an_id_that_is_applied_says_what_is_pending_behind_it(project, target, sqlmigrate, options):
+def test_to_an_id_that_is_applied_says_what_is_pending_after_it(project, target, sqlmigrate, options):
     project.tables("a", "b", "c")
     sqlmigrate("apply", "--to", "a")
 
@@ -65,8 +65,8 @@ def test_to_an_id_that_is_applied_says_what_is_pending_behind_it(project, target
     sqlmigrate("apply")
     third = sqlmigrate("apply", "--to", "a", *options).stdout
 
-    assert first == "nothing to apply up to a; 2 migrations behind it are pending\n"
-    assert second == "nothing to apply up to a; 1 migration behind it is pending\n"
+    assert first == "nothing to apply up to a; 2 later migrations are pending\n"
+    assert second == "nothing to apply up to a; 1 later migration is pending\n"
     assert third == "nothing to apply: no migration is pending\n"
 
 

@@ -33,6 +33,7 @@ SAMPLES = {
     "check_drift": ("true", True),
     "drift_ignore": ("a.*, role b", ["a.*", "role b"]),
     "api_roles": ("web_anon, web_user", ["web_anon", "web_user"]),
+    "cache_size": ("500MB", 500 << 20),
 }
 
 
@@ -194,14 +195,14 @@ def test_an_environment_without_a_file_is_refused(project, sqlmigrate):
     [
         ('lock_timout = "1s"\n', ["sqlmigrate.toml:1:1: unknown setting 'lock_timout'", "did you mean lock_timeout?"]),
         ('\n  colour = "red"', ["sqlmigrate.toml:2:3: unknown setting 'colour'", "the settings are database_url"]),
-        ('lock_timeout = "soon"', ["lock_timeout: 'soon' is no duration", "(sqlmigrate.toml)"]),
+        ('lock_timeout = "soon"', ["lock_timeout: 'soon' is not a duration", "(sqlmigrate.toml)"]),
         ("embedded = 2", ["embedded: 2 is neither true nor false"]),
         ("migrations = 3", ["migrations: a path is needed"]),
         ('migrations = ""', ["migrations: a path is needed"]),
         ("role = 1", ["role: a text is needed"]),
         ('history_schema = "pg_x"', ["history_schema: names that begin with pg_ belong to PostgreSQL"]),
-        (f"history_owners = ['{'x' * 64}']", ["history_owners: ", "is no name of a role"]),
-        ('migrations = "sql"\nlock_timeout = 2s\n', ["sqlmigrate.toml is no valid TOML", "line 2"]),
+        (f"history_owners = ['{'x' * 64}']", ["history_owners: ", "is not the name of a role"]),
+        ('migrations = "sql"\nlock_timeout = 2s\n', ["sqlmigrate.toml is not valid TOML", "line 2"]),
         ("tool = 1", ["sqlmigrate.toml"]),
         ("[tool]\nsqlmigrate = 1", ["[tool.sqlmigrate] must be a table"]),
         ("env = 1", ["sqlmigrate.toml"]),
@@ -225,7 +226,7 @@ def test_a_variable_that_does_not_fit_is_named(project, sqlmigrate, monkeypatch)
     outcome = sqlmigrate("status")
 
     assert outcome.status == 2
-    assert "lock_timeout: 'soon' is no duration such as 500ms, 2s or 10min (variable SQLMIGRATE_LOCK_TIMEOUT)" in (
+    assert "lock_timeout: 'soon' is not a duration such as 500ms, 2s or 10min (variable SQLMIGRATE_LOCK_TIMEOUT)" in (
         outcome.stderr
     )
 
@@ -395,7 +396,7 @@ def test_a_configuration_that_others_may_have_written_is_passed_over_with_a_warn
 
     outcome = sqlmigrate("config", "--json")
 
-    note = f"{file} is passed over, and so is all above {project.root}: anybody may write to it"
+    note = f"{file} is ignored, and so is everything above {project.root}: anybody may write to it"
     assert outcome.stderr == f"warning: {note}\n"
     assert (outcome.document["file"], outcome.document["passed_over"]) == (None, [note])
 

@@ -61,7 +61,7 @@ def test_start_status_url_stop_and_reset(state, sqlmigrate):
     assert sqlmigrate("db", "status").stdout == f"there is no private server in {state}\n"
 
 
-def test_a_server_that_nobody_keeps_stops_behind_the_command(state, project):
+def test_a_server_that_nobody_keeps_stops_after_the_command(state, project):
     project.tables("a")
 
     assert program("apply", "--embedded").status == 0

@@ -9,12 +9,7 @@ from cli.conftest import Project
 from fixtures.postgres import Database
 from support.command import Call, program
 
-pytestmark = pytest.mark.pg
-
-
-@pytest.fixture(autouse=True)
-def shadow(shadow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
+pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("shadow_on_other_server")]
 
 
 @pytest.fixture
@@ -95,7 +90,7 @@ def test_a_migration_that_fails_on_the_shadow_is_an_error_with_its_place(applied
     done = sqlmigrate("drift")
 
     assert (done.status, done.stdout) == (1, "")
-    assert 'sql/0002.b.sql:1:1: on the shadow: relation "by_hand" does not exist' in done.stderr
+    assert 'sql/0002.b.sql:1:1: on the throwaway database: relation "by_hand" does not exist' in done.stderr
     assert "the database itself was not touched" in done.stderr
     assert "was rolled back" not in done.stderr
     assert sqlmigrate("drift", "--json").document["error"]["place"]["line"] == 1
@@ -130,7 +125,7 @@ def test_what_was_applied_stays_where_it_makes_drift(applied, sqlmigrate, projec
     assert sqlmigrate("status", "--json").document["summary"]["pending"] == 0
 
 
-def test_apply_without_drift_is_as_ever(applied, sqlmigrate, project):
+def test_apply_without_drift_works_as_always(applied, sqlmigrate, project):
     project.tables("0002.b")
 
     done = sqlmigrate("apply", "--check-drift")
@@ -175,7 +170,7 @@ def test_a_script_that_stopped_half_way_is_finished_and_compared_then(applied, s
 
     done = sqlmigrate("apply", "--check-drift")
 
-    assert "0002.b stopped half way, so only what comes out in the end is compared" in done.stderr
+    assert "0002.b stopped half way, so only the result is compared" in done.stderr
     assert "1 applied, but the comparison afterwards failed: " in done.stderr  # by_hand is in no file
     assert done.status == 1
 

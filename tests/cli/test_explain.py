@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from sqlmigrate.review.hazards import RULES
+from support.places import ROOT
 
-PAGES = Path(__file__).parents[2] / "docs" / "hazards"
+PAGES = ROOT / "docs" / "hazards"
 
 
 @pytest.mark.parametrize("name", ["H06", "h06", "index-not-concurrent"])

@@ -131,8 +131,8 @@ def test_no_command_uses_what_stands_in_its_way(login, files, project, run):
 
 
 @pytest.mark.parametrize("hostile", [WORST], indirect=True)
-def test_a_target_is_read_undisturbed(login, files, project, run, shadow_url, monkeypatch):
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
+@pytest.mark.usefixtures("shadow_on_other_server")
+def test_a_target_is_read_undisturbed(login, files, project, run):
     run("apply", "-y", "--steps", "2")
     run("drift", status=3)  # the traps are in the database alone
     run("review")
@@ -212,10 +212,8 @@ def test_the_traps_are_where_they_are_said_to_be(login, traps):
     assert traps.used() == ["operator >= (oid, integer)", "type text", "relation pg_class"]
 
 
-def test_roundtrip_review_and_drift_use_nothing_that_a_migration_makes(
-    target, project, run, shadow_url, shadow_traps, monkeypatch
-):
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
+@pytest.mark.usefixtures("shadow_on_other_server")
+def test_roundtrip_review_and_drift_use_nothing_that_a_migration_makes(target, project, run, shadow_traps, monkeypatch):
     monkeypatch.setenv("SQLMIGRATE_SEARCH_PATH", WORST)
     project.migration("0000.traps", hostile_script(few=True))
     project.migration("0001.tables", TABLES, rollback=UNDO)

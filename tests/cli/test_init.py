@@ -45,7 +45,7 @@ def test_init_again_changes_nothing(empty, sqlmigrate):
     outcome = sqlmigrate("init")
 
     assert outcome.status == 0
-    assert "kept sqlmigrate.toml, which was there already" in outcome.lines
+    assert "kept sqlmigrate.toml, which exists already" in outcome.lines
     assert (empty / "sqlmigrate.toml").read_text() == 'role = "me"\n'
 
 
@@ -61,7 +61,7 @@ def test_init_keeps_a_pyproject_that_has_our_table(empty, sqlmigrate):
 
     outcome = sqlmigrate("init")
 
-    assert "kept pyproject.toml, which was there already" in outcome.lines
+    assert "kept pyproject.toml, which exists already" in outcome.lines
     assert names(empty) == ["data", "db", "pyproject.toml"]
 
 
@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(empty, sqlmigrate):
     outcome = sqlmigrate("init")
 
     assert outcome.status == 1
-    assert "sql: cannot be made: there is something else of this name" in outcome.stderr
+    assert "sql: cannot be created: there is something else of this name" in outcome.stderr
 
 
 def test_from_an_empty_folder_to_an_applied_migration_and_back(empty, private, sqlmigrate, monkeypatch):

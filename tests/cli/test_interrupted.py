@@ -84,7 +84,7 @@ def test_a_script_outside_a_transaction_is_named_that_may_have_stopped_half_way(
 
 
 @pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
-def test_a_signal_is_told_as_json_too(sleepy, number, status, word):
+def test_a_signal_is_reported_as_json_too(sleepy, number, status, word):
     with started("apply", "--json") as process:
         sleepy()
         process.send_signal(number)

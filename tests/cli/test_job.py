@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.places import ROOT
+
 BASELINE, CHANGE = "20260301_agent_baseline", "20260304_simplify_agent_architecture"
 
 

@@ -16,6 +16,7 @@ from sqlmigrate import __version__
 from sqlmigrate.cli.app import ALIASES, COMMANDS, cli
 from support.command import program, shell, terminal
 from support.contents import applied, tables
+from support.places import ROOT
 
 
 def all_commands():
@@ -119,11 +120,11 @@ def test_a_call_without_a_command_shows_help(sqlmigrate, words):
 
 
 @pytest.mark.parametrize("option", ["--json", "-d"])
-def test_an_option_before_the_command_is_told_where_it_stands(sqlmigrate, option):
+def test_an_option_before_the_command_is_reported_where_it_stands(sqlmigrate, option):
     outcome = sqlmigrate(option, "status")
 
     assert outcome.status == 2
-    assert f"options stand behind the command, as in `sqlmigrate status {option}`." in outcome.stderr
+    assert f"options come after the command, as in `sqlmigrate status {option}`." in outcome.stderr
     assert "stand behind" not in sqlmigrate("--nothing").stderr
 
 
@@ -155,7 +156,7 @@ def test_a_bug_ends_with_70_and_a_report_without_traceback_or_password(project, 
         assert outcome.document["error"]["exit_status"] == 70
 
 
-def test_a_bug_report_that_cannot_be_written_is_no_second_bug(project, target, sqlmigrate, bug, monkeypatch):
+def test_a_bug_report_that_cannot_be_written_is_not_a_second_bug(project, target, sqlmigrate, bug, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -167,7 +168,7 @@ def test_a_bug_report_that_cannot_be_written_is_no_second_bug(project, target, s
     assert "RuntimeError: the impossible" in outcome.stderr
 
 
-def test_an_error_of_postgresql_that_nobody_expected_is_told_in_its_words(project, target, sqlmigrate):
+def test_an_error_of_postgresql_that_nobody_expected_is_reported_in_its_words(project, target, sqlmigrate):
     project.tables("a")
     sqlmigrate("apply")
     target.connect().execute("ALTER TABLE sqlmigrate._yoyo_migration RENAME applied_at_utc TO x")
@@ -213,7 +214,7 @@ def test_no_locale_makes_a_command_fall_over(foreign, target, locale):
     assert [item["migration_id"] for item in found] == ["größe_表_😀"]
 
 
-def test_arguments_that_are_no_text_are_refused_in_words(project, target, sqlmigrate):
+def test_arguments_that_are_not_text_are_refused_in_words(project, target, sqlmigrate):
     outcome = sqlmigrate("rollback", "--to", "a\udcff", "--json")
 
     assert outcome.status == 2
@@ -221,7 +222,7 @@ def test_arguments_that_are_no_text_are_refused_in_words(project, target, sqlmig
 
 
 @pytest.mark.parametrize("stream", ["", "2>&1 "])
-def test_a_reader_that_leaves_early_is_no_error_to_talk_about(project, target, stream):
+def test_a_reader_that_leaves_early_causes_no_message(project, target, stream):
     for number in range(40):
         project.migration(f"{number:03}_{'x' * 200}", "", rollback="")
 
@@ -273,9 +274,8 @@ def test_the_lines_of_a_help_fit_a_terminal_of_80_columns(sqlmigrate, words):
 
 
 def test_what_make_can_do_is_listed_in_columns():
-    folder = Path(__file__).parents[2]
     command = ["make", "--no-print-directory", "help"]  # make itself may run the tests
-    shown = subprocess.run(command, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
+    shown = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
     starts = {re.match(r"\s+make \S+\s+", line).end() for line in shown.splitlines()}
 
     assert len(starts) == 1

@@ -127,7 +127,7 @@ def test_without_a_terminal_unmark_of_what_was_really_applied_wants_yes(adopted)
     assert outcome.status == 2
     assert f"b was applied here at {at.fetchone()[0]:%Y-%m-%d %H:%M:%S} UTC. Forget it? " in outcome.stderr
     assert "Its recorded scripts go too, and the next apply runs it again." in outcome.stderr
-    assert "to go on, say --yes" in outcome.stderr
+    assert "to go on, give --yes" in outcome.stderr
     assert applied(adopted) == ["a", "b"]
 
 
@@ -185,7 +185,7 @@ def test_all_that_is_pending_is_marked_at_once(adopted, project, sqlmigrate):
     assert tables(adopted) == ["a", "b"]
 
 
-def test_all_up_to_one_are_marked_and_those_behind_it_are_not(project, target, sqlmigrate):
+def test_all_up_to_one_are_marked_and_those_after_it_are_not(project, target, sqlmigrate):
     project.tables("a", "b", "c")
 
     outcome = sqlmigrate("mark", "--through", "b", "--json")

@@ -54,7 +54,7 @@ def test_a_name_that_gives_no_id_is_refused(project, sqlmigrate, name):
     outcome = sqlmigrate("new", "--", name)
 
     assert outcome.status == 2
-    assert "is no name for a migration" in outcome.stderr
+    assert "is not a name for a migration" in outcome.stderr
     assert list(project.directory.iterdir()) == []
 
 

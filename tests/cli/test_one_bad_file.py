@@ -15,13 +15,6 @@ OPEN_QUOTE = "DROP FUNCTION b();\n$$;\n"
 
 
 @pytest.fixture
-def shadow(pg_server, monkeypatch) -> str:
-    """The test's own server as the shadow: no other one has to be started."""
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
-    return pg_server.url()
-
-
-@pytest.fixture
 def three(project):
     """Three migrations, the second of which has a bad file."""
 
@@ -44,7 +37,7 @@ BAD = {
 }
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 @pytest.mark.parametrize("where", ["script", "rollback"])
 @pytest.mark.parametrize(("content", "said"), BAD.values(), ids=BAD)
 def test_a_bad_file_is_the_verdict_of_its_migration_alone(three, sqlmigrate, content, said, where):
@@ -68,7 +61,7 @@ def test_a_bad_file_is_the_verdict_of_its_migration_alone(three, sqlmigrate, con
     assert found["c"]["without"] == (["b"] if where == "script" else [])
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 @pytest.mark.parametrize("command", [("roundtrip",), ("review", "--embedded")])
 def test_a_named_one_is_not_asked_for_another_ones_file(three, sqlmigrate, command):
     three(rollback=OPEN_QUOTE)
@@ -76,7 +69,7 @@ def test_a_named_one_is_not_asked_for_another_ones_file(three, sqlmigrate, comma
     assert sqlmigrate(command[0], "c", *command[1:]).status == 0
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_a_sample_that_cannot_be_read_is_the_verdict_of_its_migration(three, project, sqlmigrate):
     three()
     project.file("samples/b.sql", b"SELECT '\xff';")
@@ -109,7 +102,7 @@ def test_what_cannot_be_applied_before_is_left_out_and_said(project, sqlmigrate)
     assert json.loads(result.stdout)["migrations"][0]["without"] == ["0001"]
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_no_proof_is_recorded_without_what_comes_before(project, sqlmigrate):
     project.migration("0001", FAILING)
     project.migration("0002", "CREATE TABLE a (id int);", rollback="DROP TABLE a;")
@@ -120,7 +113,7 @@ def test_no_proof_is_recorded_without_what_comes_before(project, sqlmigrate):
     assert not (project.directory / "proofs").exists()
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, monkeypatch):
     three()
     judge = reports.check
@@ -144,7 +137,7 @@ def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, mo
     assert "b could not be reviewed: do not run this" in shown.stdout
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_so_it_is_in_a_round_trip(three, project, sqlmigrate, monkeypatch):
     three()
     made = pairs.Comparison.made
@@ -166,8 +159,8 @@ def test_so_it_is_in_a_round_trip(three, project, sqlmigrate, monkeypatch):
     assert sorted(path.stem for path in (project.directory / "proofs").iterdir()) == ["a", "c"]
 
 
-@pytest.mark.usefixtures("shadow")
-def test_of_older_migrations_without_undo_only_the_number_is_told(project, sqlmigrate):
+@pytest.mark.usefixtures("shadow_on_tests_server")
+def test_of_older_migrations_without_undo_only_the_number_is_reported(project, sqlmigrate):
     for name in ("01", "02", "03"):
         project.migration(name, f"CREATE TABLE t{name} (id int);")
     project.migration("04", "CREATE TABLE t (id int);", rollback="DROP TABLE t;")
@@ -189,7 +182,7 @@ IMPOSSIBLE = {
 }
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 @pytest.mark.parametrize("depends", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_what_depends_on_something_impossible_is_refused_alone(project, sqlmigrate, depends):
     project.tables("a", "c", "d")
@@ -208,8 +201,8 @@ def test_what_depends_on_something_impossible_is_refused_alone(project, sqlmigra
     assert sqlmigrate("validate").status == 1
 
 
-@pytest.mark.usefixtures("shadow")
-def test_a_rollback_script_of_nothing_is_told_and_stops_nobody(project, sqlmigrate):
+@pytest.mark.usefixtures("shadow_on_tests_server")
+def test_a_rollback_script_of_nothing_is_reported_and_stops_nobody(project, sqlmigrate):
     project.tables("a")
     project.file("b.rollback.sql", "SELECT 1;")
     tried, reviewed = sqlmigrate("roundtrip"), sqlmigrate("review", "--embedded")

@@ -59,12 +59,14 @@ def test_a_script_that_takes_our_tables_too_is_rolled_back_and_told_whose_they_a
     result = sqlmigrate("apply")
 
     assert result.status == 1
-    assert "schema sqlmigrate holds sqlmigrate's own tables: have the script leave them out" in result.stderr
+    assert (
+        "schema sqlmigrate holds sqlmigrate's own tables: change the script so that it leaves them out" in result.stderr
+    )
     assert "1 applied, 1 pending" in sqlmigrate("status").stdout
 
 
 @pytest.mark.parametrize("what", HUNG.values(), ids=HUNG)
-def test_a_script_behind_which_no_run_would_trust_the_history_is_rolled_back(
+def test_a_script_after_which_no_run_would_trust_the_history_is_rolled_back(
     target: Database, project: Project, sqlmigrate: Call, what: str
 ) -> None:
     project.tables("1")
@@ -76,7 +78,7 @@ def test_a_script_behind_which_no_run_would_trust_the_history_is_rolled_back(
 
     assert result.status == 1
     assert "the script changed what sqlmigrate's own tables do" in result.stderr
-    assert "have the script leave them out" in result.stderr
+    assert "change the script so that it leaves them out" in result.stderr
     assert "1 applied, 2 pending" in sqlmigrate("status").stdout
 
 
@@ -119,7 +121,7 @@ def test_what_is_set_for_all_tables_to_come_is_set_for_ours_too(
     assert sqlmigrate("apply").lines[-1] == "1 applied"
 
 
-def test_a_recursion_without_end_is_told_in_a_page(target: Database, project: Project, sqlmigrate: Call) -> None:
+def test_a_recursion_without_end_is_reported_in_a_page(target: Database, project: Project, sqlmigrate: Call) -> None:
     project.migration(
         "1", "CREATE FUNCTION f(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN f($1 + 1); END $$; SELECT f(1);"
     )

@@ -157,7 +157,7 @@ def test_an_edited_file_is_shown_as_a_diff_and_nothing_is_planned_or_applied(pro
     assert applied(target) == ["a"]
 
 
-def test_an_edit_of_comments_and_white_space_is_a_warning_but_a_directive_is_none_of_them(project, target, sqlmigrate):
+def test_an_edit_of_comments_and_white_space_is_a_warning_but_one_of_a_directive_is_not(project, target, sqlmigrate):
     project.migration("a", "CREATE TABLE a (id int);\n")
     sqlmigrate("apply")
     project.migration("a", "-- a table\nCREATE TABLE a (\n    id int /* a key */\n);\n")
@@ -175,7 +175,7 @@ def test_an_edit_of_comments_and_white_space_is_a_warning_but_a_directive_is_non
 
 
 @pytest.mark.parametrize("command", ["plan --rollback", "rollback --dry-run"])
-def test_a_rollback_that_is_only_planned_is_not_called_one(project, target, sqlmigrate, command):
+def test_a_rollback_that_is_only_planned_is_not_called_a_rollback(project, target, sqlmigrate, command):
     project.migration("a", "CREATE TABLE a ();")
     sqlmigrate("apply")
 

@@ -98,7 +98,7 @@ def test_what_was_marked_was_not_done_and_is_not_done_again(project, two, sqlmig
     outcome = sqlmigrate("redo", "--yes")
 
     assert (outcome.status, applied(two)) == (1, ["a", "b", "c"])
-    assert "c was marked as applied, not applied by sqlmigrate, so it is not done again" in outcome.stderr
+    assert "c was marked as applied, not applied by sqlmigrate, so it is not redone" in outcome.stderr
     assert "`sqlmigrate rollback --include-marked c`, then `apply`" in outcome.stderr
 
 
@@ -113,7 +113,7 @@ def test_where_nothing_is_applied_there_is_nothing_to_do_again(project, target, 
 
     outcome = sqlmigrate("redo", "--yes")
 
-    assert (outcome.status, outcome.stdout) == (0, "nothing to do again\n")
+    assert (outcome.status, outcome.stdout) == (0, "nothing to redo\n")
     assert tables(target) == []
 
 
@@ -124,4 +124,4 @@ def test_where_it_cannot_be_applied_again_it_says_how_to_go_on(project, target, 
     outcome = sqlmigrate("redo", "--yes")
 
     assert outcome.status == 1
-    assert "a is rolled back; once the cause is mended, `sqlmigrate apply` applies it again" in outcome.stderr
+    assert "a is rolled back; fix the cause, then `sqlmigrate apply` applies it again" in outcome.stderr

@@ -71,7 +71,7 @@ def test_what_was_applied_under_settings_is_exact_and_no_drift_under_them(
         assert done.status == 0, (command, done.stdout, done.stderr)
 
 
-def test_a_dump_that_empties_the_path_is_no_matter_to_what_follows(
+def test_a_dump_that_empties_the_path_does_not_matter_to_what_follows(
     target: Database, project: Project, sqlmigrate: Call
 ) -> None:
     project.migration("1", DUMPED, rollback="SELECT set_config('search_path', '', false); DROP TABLE public.a;")
@@ -97,7 +97,7 @@ def test_a_database_that_is_read_only_for_its_logins_is_refused_and_can_be_looke
         assert sqlmigrate(command).status == 0, command
 
 
-def test_a_database_of_no_encoding_with_bytes_that_are_no_text_is_told(
+def test_a_database_of_no_encoding_with_bytes_that_are_not_text_is_reported(
     target: Database, project: Project, sqlmigrate: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"{target.name}_ascii"

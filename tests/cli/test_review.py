@@ -7,29 +7,23 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from support.contents import tables
 from support.pages import Page
+from support.places import ROOT
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "review.schema.json"
+SCHEMA = ROOT / "docs" / "review.schema.json"
 FINE = ("CREATE TABLE t (id bigint PRIMARY KEY, n integer);", "DROP TABLE t;")
 DANGER = ("ALTER TABLE t ALTER n TYPE bigint;", "ALTER TABLE t ALTER n TYPE integer;")
 WARNING = ("ALTER TABLE t RENAME n TO number;", "ALTER TABLE t RENAME number TO n;")
 
 
 @pytest.fixture
-def write(project, pg_server, monkeypatch):
-    """Write pairs by their ids; the test's own server is the shadow: no other one has to be started."""
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
-
-    def pairs(**scripts: tuple[str, str]) -> None:
-        for migration_id, (script, rollback) in scripts.items():
-            project.migration(migration_id, script, rollback=rollback)
-
+def write(pairs, shadow_on_tests_server):
+    """Write pairs by their ids; the shadow is there."""
     return pairs
 
 
@@ -38,12 +32,12 @@ def test_it_needs_no_database_and_says_what_a_script_locks_and_risks(write, sqlm
     result = sqlmigrate("review")
 
     assert result.status == 3
-    assert result.lines[0].startswith("DANGER  dangerous in use: ")
+    assert result.lines[0].startswith("DANGER  dangerous for an application in use: ")
     assert "            public.t  ACCESS EXCLUSIVE  statement 1  reads and writes wait" in result.lines
-    assert "  DANGER  H01 a whole table is written anew" in result.lines
+    assert "  DANGER  H01 a whole table is rewritten" in result.lines
     assert any(line.startswith("  undo      EXACT  the undo restores the schema exactly") for line in result.lines)
     assert "\nnot checked\n" in result.stdout
-    assert result.stderr == "reviewing on a scratch database ...\n"
+    assert result.stderr == "reviewing on a throwaway database ...\n"
 
 
 def test_it_says_how_far_it_is(write, sqlmigrate):
@@ -51,7 +45,7 @@ def test_it_says_how_far_it_is(write, sqlmigrate):
     told = sqlmigrate("review", "--verbose").stderr.splitlines()
 
     steps = ["roundtrip a ...", "roundtrip b ...", "review a ...", "review b ..."]
-    assert [line for line in told if line.endswith(" ...")] == ["reviewing on a scratch database ...", *steps]
+    assert [line for line in told if line.endswith(" ...")] == ["reviewing on a throwaway database ...", *steps]
 
 
 def all_of(terminal: int) -> str:

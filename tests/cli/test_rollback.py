@@ -61,7 +61,7 @@ def test_without_a_terminal_rollback_wants_yes_and_changes_nothing(three, option
 
     assert outcome.status == 2
     assert "Roll back c in test_1?" in outcome.stderr
-    assert "Nothing was changed\n  what to do: to go on, say --yes\n" in outcome.stderr
+    assert "Nothing was changed\n  what to do: to go on, give --yes\n" in outcome.stderr
     assert tables(three) == applied(three) == ["a", "b", "c"]
 
 

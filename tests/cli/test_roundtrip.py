@@ -20,13 +20,6 @@ LOSSY = {"0": ("CREATE TABLE t (a int);", "DROP TABLE t;"), "1": ("TRUNCATE t;",
 
 
 @pytest.fixture
-def shadow(pg_server, monkeypatch) -> str:
-    """The test's own server as the shadow: no other one has to be started."""
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", pg_server.url())
-    return pg_server.url()
-
-
-@pytest.fixture
 def proven(sqlmigrate):
     """Record the proofs; `--embedded`, since the test's shadow is on the cluster of its target."""
 
@@ -34,17 +27,6 @@ def proven(sqlmigrate):
         assert sqlmigrate("roundtrip", "--write", "--embedded").status == status
 
     return record
-
-
-@pytest.fixture
-def pairs(project):
-    """Write pairs by their ids; None stands for no rollback script."""
-
-    def write(**scripts: tuple[str, str | None]) -> None:
-        for migration_id, (script, rollback) in scripts.items():
-            project.migration(migration_id, script, rollback=rollback)
-
-    return write
 
 
 def test_it_needs_no_target_and_no_question_even_in_ci(project, sqlmigrate, monkeypatch):
@@ -88,7 +70,7 @@ def test_several_servers_say_the_same_in_order(project, sqlmigrate):
     assert "2 throwaway servers" in result.stderr
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_several_servers_must_be_our_own(project, sqlmigrate):
     project.tables("a")
     result = sqlmigrate("roundtrip", "--jobs", "2")
@@ -113,7 +95,7 @@ def test_a_signal_ends_it_at_once_with_all_servers(project, jobs, number, status
     wait_until(lambda: not [pid for pid in servers if Path(f"/proc/{pid}").exists()], timeout=10)
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_on_a_terminal_the_bar_gives_way_to_the_lines(project):
     project.tables("a", "b")
     with terminal("roundtrip", "--no-color", env=os.environ | {"TERM": "xterm"}) as screen:
@@ -125,7 +107,7 @@ def test_on_a_terminal_the_bar_gives_way_to_the_lines(project):
     assert all(f"{erased}{name}: exact (" in shown for name in "ab")
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_stdout_is_one_json_document_with_exit_status_3(pairs, sqlmigrate):
     pairs(
         a=("CREATE TABLE a (id int);", "SELECT 1;"),
@@ -160,7 +142,7 @@ def test_stdout_is_one_json_document_with_exit_status_3(pairs, sqlmigrate):
     }
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_lossy_is_a_finding_only_with_strict(pairs, sqlmigrate):
     pairs(**LOSSY)
 
@@ -172,7 +154,7 @@ def test_lossy_is_a_finding_only_with_strict(pairs, sqlmigrate):
     )
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_only_the_named_ones_are_shown(project, sqlmigrate):
     project.tables("a", "b", "c")
     result = sqlmigrate("roundtrip", "b", "--json")
@@ -194,15 +176,15 @@ def test_ids_and_all_exclude_each_other(project, sqlmigrate):
     assert sqlmigrate("roundtrip", "a", "--all").status == 2
 
 
-@pytest.mark.usefixtures("shadow")
-def test_a_sample_of_no_migration_is_told(project, sqlmigrate):
+@pytest.mark.usefixtures("shadow_on_tests_server")
+def test_a_sample_of_no_migration_is_reported(project, sqlmigrate):
     project.tables("a")
     path = project.file("samples/b.sql", "SELECT 1;")
 
     assert f"{path}: belongs to no migration" in sqlmigrate("roundtrip").stderr
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 @pytest.mark.parametrize("base", ["dump", "replay"])
 def test_a_shadow_on_the_cluster_of_the_target_is_refused(project, target, sqlmigrate, base):
     project.tables("a")
@@ -212,7 +194,7 @@ def test_a_shadow_on_the_cluster_of_the_target_is_refused(project, target, sqlmi
     assert "the target's own cluster" in result.stderr
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_a_target_that_cannot_be_asked_is_only_a_warning(project, sqlmigrate):
     project.tables("a")
     result = sqlmigrate("roundtrip", "--database-url", "host=/nowhere dbname=none")
@@ -232,7 +214,7 @@ def test_from_a_dump_only_what_is_pending_is_tried(project, target, sqlmigrate):
     assert "a is applied in the target" in result.stderr
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_a_proof_is_recorded_for_each_and_stays_as_it_is(project, sqlmigrate):
     project.tables("a")
     assert sqlmigrate("roundtrip", "--write").status == 0
@@ -246,7 +228,7 @@ def test_a_proof_is_recorded_for_each_and_stays_as_it_is(project, sqlmigrate):
     assert {"sha256", "rollback_sha256", "before", "base", "postgresql", "tool"} <= proof.keys()
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_with_a_proof_it_is_applied(project, target, sqlmigrate, proven):
     project.tables("a", "b")
     proven()
@@ -267,7 +249,7 @@ def test_without_a_proof_nothing_is_applied(project, target, sqlmigrate):
     assert tables(target) == []
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
@@ -277,7 +259,7 @@ def test_without_a_proof_nothing_is_applied(project, target, sqlmigrate):
         ("a.sql", "what comes before it has changed since"),
     ],
 )
-def test_a_stale_proof_is_none(project, target, sqlmigrate, proven, file, reason):
+def test_a_stale_proof_does_not_count(project, target, sqlmigrate, proven, file, reason):
     project.tables("a", "b")
     project.file("samples/b.sql", "SELECT 1;\n")
     proven()
@@ -291,8 +273,8 @@ def test_a_stale_proof_is_none(project, target, sqlmigrate, proven, file, reason
     assert tables(target) == ["a"]
 
 
-@pytest.mark.usefixtures("shadow")
-def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate):
+@pytest.mark.usefixtures("shadow_on_tests_server")
+def test_a_stale_proof_is_reported_when_the_pair_is_tried_again(project, sqlmigrate):
     project.tables("a", "b")
     assert sqlmigrate("roundtrip", "--write").status == 0
     assert "stale" not in sqlmigrate("roundtrip").stderr
@@ -305,19 +287,19 @@ def test_a_stale_proof_is_told_when_the_pair_is_tried_again(project, sqlmigrate)
     assert f"{path}: this proof is stale" in told
 
 
-@pytest.mark.usefixtures("shadow")
-def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate, proven):
+@pytest.mark.usefixtures("shadow_on_tests_server")
+def test_a_round_trip_that_failed_is_not_a_proof(project, pairs, target, sqlmigrate, proven):
     pairs(a=("CREATE TABLE a ();", "SELECT 1;"))
     proven(3)
     result = sqlmigrate("apply", "--require-proof")
 
     assert result.status == 1
     assert "the recorded round trip is not_restored" in result.stderr
-    assert "what to do: mend the rollback script, or apply without --require-proof\n" in result.stderr
+    assert "what to do: fix the rollback script, or apply without --require-proof\n" in result.stderr
     assert tables(target) == []
     project.tables("b")
     hint = sqlmigrate("apply", "--require-proof", "--json").document["error"]["hint"]
-    assert "mend the rollback script" in hint
+    assert "fix the rollback script" in hint
     assert "`sqlmigrate roundtrip --write` tries the pairs" in hint
 
 
@@ -325,30 +307,30 @@ def test_a_round_trip_that_failed_is_no_proof(project, pairs, target, sqlmigrate
     ("content", "reason"),
     [
         ("{", "Expecting property name"),
-        ("{}", "its fields are not those of one"),
+        ("{}", "its fields are not those of a proof"),
         ('{"version": 2}', "it has version 2, this is 1"),
     ],
 )
-def test_a_file_that_is_no_proof_is_placed(project, target, sqlmigrate, content, reason):
+def test_a_file_that_is_not_a_proof_is_placed(project, target, sqlmigrate, content, reason):
     project.tables("a")
     path = project.file("proofs/a.json", content)
     result = sqlmigrate("apply", "--require-proof")
 
-    assert (result.status, f"error: {path}: is no proof of a round trip: {reason}" in result.stderr) == (1, True)
+    assert (result.status, f"error: {path}: is not a proof of a round trip: {reason}" in result.stderr) == (1, True)
 
 
-@pytest.mark.usefixtures("shadow")
-def test_a_file_that_is_no_proof_does_not_end_a_round_trip(project, sqlmigrate):
+@pytest.mark.usefixtures("shadow_on_tests_server")
+def test_a_file_that_is_not_a_proof_does_not_end_a_round_trip(project, sqlmigrate):
     project.tables("a")
     path = project.file("proofs/a.json", "{}")
     result = sqlmigrate("roundtrip", "--json")
 
     assert (result.status, result.document["summary"]["exact"]) == (0, 1)
-    assert f"{path}: is no proof of a round trip" in result.stderr
+    assert f"{path}: is not a proof of a round trip" in result.stderr
 
 
-@pytest.mark.usefixtures("shadow")
-def test_the_schema_of_before_is_compared_only_as_the_same_version_of_us_read_it(project, sqlmigrate):
+@pytest.mark.usefixtures("shadow_on_tests_server")
+def test_an_earlier_schema_is_compared_only_if_the_same_version_of_the_tool_read_it(project, sqlmigrate):
     project.tables("a")
     assert sqlmigrate("roundtrip", "--write").status == 0
     path = project.directory / "proofs" / "a.json"
@@ -357,8 +339,8 @@ def test_the_schema_of_before_is_compared_only_as_the_same_version_of_us_read_it
     assert "stale" not in sqlmigrate("roundtrip").stderr
 
 
-@pytest.mark.usefixtures("shadow")
-def test_a_failure_is_told_with_what_to_do(pairs, sqlmigrate):
+@pytest.mark.usefixtures("shadow_on_tests_server")
+def test_a_failure_is_reported_with_what_to_do(pairs, sqlmigrate):
     pairs(a=("CREATE INDEX CONCURRENTLY i ON t (a);", "SELECT 1;"))
     result = sqlmigrate("roundtrip")
 
@@ -371,10 +353,10 @@ def test_a_right_that_an_ordinary_role_lacks_is_explained(pairs, sqlmigrate):
     result = sqlmigrate("roundtrip")
 
     assert result.status == 3
-    assert "--shadow-superuser runs all of them" in result.stderr
+    assert "run all scripts as superuser with --shadow-superuser" in result.stderr
 
 
-@pytest.mark.usefixtures("shadow")
+@pytest.mark.usefixtures("shadow_on_tests_server")
 def test_a_proof_of_another_major_version_is_a_warning(project, target, sqlmigrate, proven):
     project.tables("a")
     proven()

@@ -92,7 +92,7 @@ def test_seed_makes_no_history(seeded, sqlmigrate):
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_an_unknown_reference_is_told_and_nothing_is_written(files, seeded, sqlmigrate, form):
+def test_an_unknown_reference_is_reported_and_nothing_is_written(files, seeded, sqlmigrate, form):
     files.yaml("agents", ONE.replace(": a}", ": gpt-0}"))
 
     outcome = sqlmigrate("seed", *form)
@@ -106,7 +106,7 @@ def test_an_unknown_reference_is_told_and_nothing_is_written(files, seeded, sqlm
         assert outcome.document["error"]["type"] == "SeedError"
 
 
-def test_a_violation_of_the_schema_is_told_with_its_place_and_nothing_is_written(files, seeded, sqlmigrate):
+def test_a_violation_of_the_schema_is_reported_with_its_place_and_nothing_is_written(files, seeded, sqlmigrate):
     files.schema("agents", AGENTS, type="object", properties={"agents": {"items": {"required": ["config"]}}})
 
     outcome = sqlmigrate("seed")
@@ -117,7 +117,7 @@ def test_a_violation_of_the_schema_is_told_with_its_place_and_nothing_is_written
     assert count(seeded) == 0
 
 
-def test_a_missing_table_is_told_and_nothing_is_written(seeded, sqlmigrate):
+def test_a_missing_table_is_reported_and_nothing_is_written(seeded, sqlmigrate):
     seeded.connect().execute("DROP TABLE agents")
 
     outcome = sqlmigrate("seed")
@@ -184,7 +184,7 @@ def test_a_folder_without_files_has_nothing_to_seed(project, target, sqlmigrate)
     assert outcome.status == 0
     first, how = outcome.stdout.splitlines()
     assert first == f"no seed files in {project.root / 'data'}"
-    assert how.startswith("begin with two files of one name: NAME.yaml with the rows, and NAME.schema.json")
+    assert how.startswith("start with two files: NAME.yaml with the rows, and NAME.schema.json")
 
 
 def test_a_folder_that_is_not_there_is_an_error(project, target, sqlmigrate):
@@ -243,7 +243,7 @@ def test_options_in_front_of_check_are_not_dropped_in_silence(files, offline, sq
 
     assert outcome.status == 2
     assert "--data" in outcome.stderr
-    assert "behind `check`" in outcome.stderr
+    assert "come after `check`" in outcome.stderr
 
 
 def test_two_runs_at_once_both_end_well(seeded):

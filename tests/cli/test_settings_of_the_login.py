@@ -15,7 +15,7 @@ from cli.conftest import Project
 from fixtures.postgres import Database
 from support.command import Call
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("shadow_on_other_server")]
 
 TABLE = """
 CREATE TABLE public.things (
@@ -114,11 +114,6 @@ PROFILES: dict[str, dict[str, str]] = {
         "work_mem": "64kB",
     },
 }
-
-
-@pytest.fixture(autouse=True)
-def shadow(shadow_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
 
 
 @pytest.fixture

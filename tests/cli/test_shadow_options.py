@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -33,11 +35,18 @@ def asked(project):
 
 
 def test_without_options_a_private_server_with_the_bootstrap_is_asked_for(asked, project):
-    assert asked() == Wanted(bootstrap=project.root / "sql" / "bootstrap", readable=project.root / "sql")
+    found = asked()
+
+    assert replace(found, before=None) == Wanted(
+        bootstrap=project.root / "sql" / "bootstrap", readable=project.root / "sql", cache=2 << 30
+    )
+    assert asked("--fresh").cache == 0
 
 
 def test_every_option_counts(asked, project):
-    assert asked("--base", "dump", "--shadow-superuser", "--shadow-url", URL) == Wanted(
+    found = asked("--base", "dump", "--shadow-superuser", "--shadow-url", URL, "--fresh")
+
+    assert replace(found, before=None) == Wanted(
         shadow_url=URL, superuser=True, dumped=True, readable=project.root / "sql"
     )
 

@@ -119,7 +119,7 @@ def test_an_edited_script_is_a_finding(project, mixed, sqlmigrate):
     assert "\napply refuses this: " in sqlmigrate("status", "--verbose").stderr
 
 
-def test_an_edit_of_comments_alone_is_no_finding_and_its_difference_can_be_seen(project, mixed, sqlmigrate):
+def test_an_edit_of_comments_alone_is_not_a_finding_and_its_difference_can_be_seen(project, mixed, sqlmigrate):
     sqlmigrate("apply")
     path = project.directory / "a.sql"
     path.write_text(f"-- why\n{path.read_text()}")
@@ -152,7 +152,7 @@ def test_what_apply_refuses_as_late_is_a_remark(project, target, sqlmigrate):
     assert document["summary"]["late"] == 2
 
 
-def test_other_line_ends_are_no_edit(project, mixed, sqlmigrate):
+def test_other_line_ends_are_not_an_edit(project, mixed, sqlmigrate):
     sqlmigrate("apply")
     path = project.directory / "a.sql"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
@@ -252,4 +252,4 @@ def test_numbers_that_may_not_be_in_order_are_warned_of(project, target, sqlmigr
     outcome = sqlmigrate("status")
 
     assert "10_x.sql: runs before 2_x: the order is that of the names" in outcome.stderr
-    assert "0003_b.sql: its number is that of 0003_a too: the order is that of the names" in outcome.stderr
+    assert "0003_b.sql: it has the same number as 0003_a: the order is that of the names" in outcome.stderr

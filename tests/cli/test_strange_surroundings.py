@@ -86,7 +86,7 @@ def test_no_file_name_ends_a_command_as_a_bug(project, sqlmigrate, name):
 
 @pytest.mark.parametrize("kind", ["a folder", "a pipe", "a link to itself", "a link to nothing", "a device"])
 @pytest.mark.parametrize("name", ["sqlmigrate.toml", "sql/1_a.sql", "data/a.yaml", "data/a.schema.json", "sql", "data"])
-def test_nothing_that_is_no_file_ends_a_command_as_a_bug(project, sqlmigrate, kind, name):
+def test_nothing_that_is_not_a_file_ends_a_command_as_a_bug(project, sqlmigrate, kind, name):
     path = project.root / name
     if path.exists():
         path.rmdir()

@@ -72,7 +72,9 @@ def test_a_url_in_the_environment_section_beats_database_url(project, database_f
 
 
 @pytest.mark.parametrize("command", [("status",), ("apply",), ("review",), ("accept", "a", "--reason", "r")])
-def test_a_database_that_cannot_be_reached_is_named_with_whoever_named_it(project, sqlmigrate, monkeypatch, command):
+def test_a_database_that_cannot_be_reached_is_named_with_the_place_that_named_it(
+    project, sqlmigrate, monkeypatch, command
+):
     project.tables("a")
     project.config('[env.live]\ndatabase_url_env = "LIVE_URL"\n')
     monkeypatch.setenv("LIVE_URL", "postgresql://me:secret@127.0.0.1:1/shop")
@@ -176,7 +178,7 @@ def test_a_terminal_in_ci_is_nobody(project, private):
 
 
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&- >&-"])
-def test_closed_standard_streams_are_no_terminal(project, target, closed):
+def test_closed_standard_streams_are_not_a_terminal(project, target, closed):
     project.tables("a")
 
     assert shell(f"sqlmigrate apply && sqlmigrate rollback {closed}").status == 2

@@ -47,7 +47,7 @@ def test_a_pair_that_nobody_has_written_yet_is_a_warning(project, sqlmigrate):
     assert outcome.lines[-1] == "1 migration, 0 errors, 1 warning"
 
 
-def test_every_error_is_told_with_its_place(project, sqlmigrate):
+def test_every_error_is_reported_with_its_place(project, sqlmigrate):
     project.migration("a", "SELECT 1;\n  COMMIT;\n", rollback="SELECT 1;")
     project.migration("b", "\\i other.sql\n", rollback="SELECT 1;")
 
@@ -89,12 +89,12 @@ def test_contents_that_could_not_be_checked_yet_are_said_to_be_so(project, sqlmi
     project.migration("a", "COMMIT;", rollback="SELECT 1;")
     project.file("b.py")
 
-    assert sqlmigrate("validate").lines[-1] == "1 error; the contents are checked when it is mended"
+    assert sqlmigrate("validate").lines[-1] == "1 error; the contents are checked once it is fixed"
 
     project.file("c.rollback.sql")
     outcome = sqlmigrate("validate")
 
-    assert outcome.lines[-1] == "2 errors; the contents are checked when these are mended"
+    assert outcome.lines[-1] == "2 errors; the contents are checked once these are fixed"
     assert "COMMIT" not in outcome.stdout
     assert sqlmigrate("validate", "--json").document["contents_checked"] is False
 
@@ -124,4 +124,4 @@ def test_a_file_name_that_is_not_utf8_is_refused_by_name(project, sqlmigrate):
         outcome = sqlmigrate("validate")
 
     assert outcome.status == 1
-    assert r"the file name 'a\udcff.sql' holds what cannot be printed" in outcome.stdout
+    assert r"the file name 'a\udcff.sql' has characters that cannot be printed" in outcome.stdout

@@ -20,20 +20,20 @@ pytestmark = pytest.mark.contract
 
 
 @pytest.fixture
-def runner(database, tmp_path: Path) -> Runner:
-    runner = Runner(database.conninfo, tmp_path)
-    runner.write("0001.a", "CREATE TABLE a ();", "DROP TABLE a;")
-    runner.write("0002-b", "-- depends: 0003_c\nCREATE TABLE b ();", "DROP TABLE b;")
-    runner.write("0003_c", "-- depends: 0001.a\nCREATE TABLE c ();", "DROP TABLE c;")
-    return runner
+def depending_runner(database, tmp_path: Path) -> Runner:
+    depending_runner = Runner(database.conninfo, tmp_path)
+    depending_runner.write("0001.a", "CREATE TABLE a ();", "DROP TABLE a;")
+    depending_runner.write("0002-b", "-- depends: 0003_c\nCREATE TABLE b ();", "DROP TABLE b;")
+    depending_runner.write("0003_c", "-- depends: 0001.a\nCREATE TABLE c ();", "DROP TABLE c;")
+    return depending_runner
 
 
 @pytest.fixture
-def backend(database, runner) -> Iterator[Any]:
+def backend(database, depending_runner) -> Iterator[Any]:
     """yoyo's own backend on our history's schema, as `yoyo list --database ...` opens it."""
     host = quote(database.server.host, safe="")
     url = f"postgresql+psycopg://migrator@/{database.name}?host={host}&port={database.server.port}&schema=sqlmigrate"
-    runner.apply(steps=1)
+    depending_runner.apply(steps=1)
     backend = yoyo.get_backend(url)
     yield backend
     backend.connection.close()
@@ -45,47 +45,47 @@ def listed(backend: Any, runner: Runner) -> dict[str, bool]:
     return {item.id: backend.is_applied(item) for item in migrations}
 
 
-def test_yoyo_lists_our_history_as_applied(backend, runner):
-    assert listed(backend, runner) == {"0001.a": True, "0002-b": False, "0003_c": False}
+def test_yoyo_lists_our_history_as_applied(backend, depending_runner):
+    assert listed(backend, depending_runner) == {"0001.a": True, "0002-b": False, "0003_c": False}
 
-    runner.apply()
+    depending_runner.apply()
 
-    assert listed(backend, runner) == {"0001.a": True, "0002-b": True, "0003_c": True}
-    assert list(backend.to_apply(yoyo.read_migrations(str(runner.directory)))) == []
+    assert listed(backend, depending_runner) == {"0001.a": True, "0002-b": True, "0003_c": True}
+    assert list(backend.to_apply(yoyo.read_migrations(str(depending_runner.directory)))) == []
 
 
-def test_yoyo_finds_the_same_pending_in_the_same_order(backend, runner):
-    pending = [item.id for item in backend.to_apply(yoyo.read_migrations(str(runner.directory)))]
+def test_yoyo_finds_the_same_pending_in_the_same_order(backend, depending_runner):
+    pending = [item.id for item in backend.to_apply(yoyo.read_migrations(str(depending_runner.directory)))]
 
     assert pending == ["0003_c", "0002-b"]
-    assert ids(runner.apply()) == pending
+    assert ids(depending_runner.apply()) == pending
 
 
-def test_what_we_rolled_back_yoyo_lists_as_not_applied(backend, runner):
-    runner.apply()
-    runner.rollback()
+def test_what_we_rolled_back_yoyo_lists_as_not_applied(backend, depending_runner):
+    depending_runner.apply()
+    depending_runner.rollback()
 
-    assert listed(backend, runner) == {"0001.a": True, "0002-b": False, "0003_c": True}
+    assert listed(backend, depending_runner) == {"0001.a": True, "0002-b": False, "0003_c": True}
 
 
-def test_what_yoyo_marks_and_unmarks_we_see(backend, runner, database):
-    migrations = {item.id: item for item in yoyo.read_migrations(str(runner.directory))}
+def test_what_yoyo_marks_and_unmarks_we_see(backend, depending_runner, database):
+    migrations = {item.id: item for item in yoyo.read_migrations(str(depending_runner.directory))}
     with backend.lock():
         backend.mark_one(migrations["0003_c"])
-    assert runner.applied() == ["0001.a", "0003_c"]
-    assert runner.history().get("0003_c").checksum is None
+    assert depending_runner.applied() == ["0001.a", "0003_c"]
+    assert depending_runner.history().get("0003_c").checksum is None
 
     with backend.lock():
         backend.unmark_one(migrations["0001.a"])
-    assert runner.applied() == ["0003_c"]
+    assert depending_runner.applied() == ["0003_c"]
     database.connect().execute("DROP TABLE a")
-    assert ids(runner.apply(to="0001.a", allow_out_of_order=True)) == ["0001.a"]
+    assert ids(depending_runner.apply(to="0001.a", allow_out_of_order=True)) == ["0001.a"]
 
 
-def test_our_log_has_the_columns_and_the_content_of_yoyos(backend, runner, database):
-    runner.apply()
-    runner.rollback()
-    migrations = {item.id: item for item in yoyo.read_migrations(str(runner.directory))}
+def test_our_log_has_the_columns_and_the_content_of_yoyos(backend, depending_runner, database):
+    depending_runner.apply()
+    depending_runner.rollback()
+    migrations = {item.id: item for item in yoyo.read_migrations(str(depending_runner.directory))}
 
     expected = backend.get_log_data(migrations["0002-b"], operation="rollback")
 
@@ -98,10 +98,10 @@ def test_our_log_has_the_columns_and_the_content_of_yoyos(backend, runner, datab
     assert abs(entry["created_at_utc"] - expected["created_at_utc"]) < timedelta(minutes=1)
 
 
-def test_opening_our_history_with_yoyo_changes_none_of_its_tables(backend, runner, database):
+def test_opening_our_history_with_yoyo_changes_none_of_its_tables(backend, depending_runner, database):
     before = database.dump("--schema=sqlmigrate", schema_only=True)
 
-    listed(backend, runner)
+    listed(backend, depending_runner)
     backend.ensure_internal_schema_updated()
 
     assert database.dump("--schema=sqlmigrate", schema_only=True) == before

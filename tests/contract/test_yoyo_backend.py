@@ -48,11 +48,11 @@ def directory(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def runner(database, directory) -> Runner:
-    runner = Runner(database.conninfo, directory)
+def project_runner(database, directory) -> Runner:
+    project_runner = Runner(database.conninfo, directory)
     for name in ("a", "b", "c"):
-        runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
-    return runner
+        project_runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
+    return project_runner
 
 
 @pytest.fixture
@@ -102,40 +102,40 @@ def test_the_installed_distribution_registers_the_scheme():
     assert [point.load() for point in found] == [yoyo_backend.SqlmigrateBackend]
 
 
-def test_the_yoyo_command_applies_lists_and_rolls_back_with_another_scheme(call, runner, database):
+def test_the_yoyo_command_applies_lists_and_rolls_back_with_another_scheme(call, project_runner, database):
     status, _, stderr = call("apply")
     assert status == 0, stderr
-    assert runner.applied() == tables(database) == ["a", "b", "c"]
-    assert all(row.checksum and not row.marked for row in runner.history().applied)
+    assert project_runner.applied() == tables(database) == ["a", "b", "c"]
+    assert all(row.checksum and not row.marked for row in project_runner.history().applied)
 
     assert call("rollback", "--revision", "b")[0] == 0
     _, listed, _ = call("list")
 
-    assert runner.applied() == tables(database) == ["a", "c"]
+    assert project_runner.applied() == tables(database) == ["a", "c"]
     assert [line.split()[:2] for line in listed.splitlines()[2:]] == [["A", "a"], ["U", "b"], ["A", "c"]]
 
 
-def test_marks_and_reapplying_work_through_the_yoyo_command(call, runner, database):
+def test_marks_and_reapplying_work_through_the_yoyo_command(call, project_runner, database):
     assert call("mark", "--revision", "a")[0] == 0
-    assert (runner.applied(), tables(database)) == (["a"], [])
-    assert runner.history().get("a").marked
+    assert (project_runner.applied(), tables(database)) == (["a"], [])
+    assert project_runner.history().get("a").marked
 
     assert call("unmark", "--revision", "a")[0] == 0
-    assert runner.applied() == []
+    assert project_runner.applied() == []
 
     call("apply")
     assert call("reapply", "--revision", "c")[0] == 0
-    assert runner.applied() == ["a", "b", "c"]
+    assert project_runner.applied() == ["a", "b", "c"]
     operations = database.connect().execute("SELECT operation FROM sqlmigrate.log ORDER BY seq").fetchall()
     assert [name for (name,) in operations] == ["mark", "unmark", *["apply"] * 3, "rollback", "apply"]
 
 
-def test_the_sqlmigrate_command_goes_on_where_yoyo_stopped(ours, runner):
+def test_the_sqlmigrate_command_goes_on_where_yoyo_stopped(ours, project_runner):
     ours.apply("a", "b")
 
-    assert ids(runner.apply()) == ["c"]
+    assert ids(project_runner.apply()) == ["c"]
     assert ours.pending() == []
-    assert ids(runner.rollback()) == ["c"]
+    assert ids(project_runner.rollback()) == ["c"]
     assert ours.pending() == ["c"]
 
 
@@ -151,18 +151,18 @@ def test_a_project_of_100_scripts_runs_in_yoyos_order(database, directory, ours)
         assert theirs.applied() == expected
 
 
-def test_a_script_that_fails_leaves_nothing_and_the_traceback_says_where(call, runner, database):
-    runner.write("b", "CREATE TABLE b ();\nSELECT nope;")
+def test_a_script_that_fails_leaves_nothing_and_the_traceback_says_where(call, project_runner, database):
+    project_runner.write("b", "CREATE TABLE b ();\nSELECT nope;")
 
     status, _, stderr = call("apply")
 
     assert status == 1
-    assert f'{runner.directory}/b.sql:2:8: column "nope" does not exist' in stderr
-    assert runner.applied() == tables(database) == ["a"]
+    assert f'{project_runner.directory}/b.sql:2:8: column "nope" does not exist' in stderr
+    assert project_runner.applied() == tables(database) == ["a"]
 
 
-def test_a_script_that_does_not_fit_stops_the_run_before_the_first(ours, runner, database):
-    runner.write("c", "CREATE TABLE c ();\nCOMMIT;")
+def test_a_script_that_does_not_fit_stops_the_run_before_the_first(ours, project_runner, database):
+    project_runner.write("c", "CREATE TABLE c ();\nCOMMIT;")
 
     with pytest.raises(MigrationsError) as caught:
         ours.apply()
@@ -171,8 +171,8 @@ def test_a_script_that_does_not_fit_stops_the_run_before_the_first(ours, runner,
     assert tables(database) == []
 
 
-def test_kill_9_leaves_no_lock_no_row_and_no_change(database, runner, directory, plugins):
-    runner.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(600);")
+def test_kill_9_leaves_no_lock_no_row_and_no_change(database, project_runner, directory, plugins):
+    project_runner.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(600);")
     arguments = ("apply", "--database", url(database, "sqlmigrate"), str(directory))
     with started(*arguments, plugins=plugins, cwd=directory.parent) as process:
         session = database.connect()
@@ -181,34 +181,34 @@ def test_kill_9_leaves_no_lock_no_row_and_no_change(database, runner, directory,
         query = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name LIKE 'sqlmigrate: %%' AND pid <> %s"
         wait_until(lambda: session.execute(query, [session.info.backend_pid]).fetchone()[0])
 
-    runner.write("a", "CREATE TABLE a ();")
-    assert runner.applied() == tables(database) == []
-    assert ids(runner.apply()) == ["a", "b", "c"]
+    project_runner.write("a", "CREATE TABLE a ();")
+    assert project_runner.applied() == tables(database) == []
+    assert ids(project_runner.apply()) == ["a", "b", "c"]
 
 
-def test_one_run_at_a_time_whichever_command(ours, open_ours, runner):
+def test_one_run_at_a_time_whichever_command(ours, open_ours, project_runner):
     other = open_ours()
     with ours.backend.lock():
         with pytest.raises(LockTimeout, match="another run holds the run lock"), other.backend.lock(timeout=0):
             pytest.fail("two held the lock")
         with pytest.raises(Exception, match="another run holds the run lock"):
-            runner.apply(wait_lock=0)
+            project_runner.apply(wait_lock=0)
 
     with other.backend.lock(timeout=0):
         pass
 
 
-def test_what_another_run_has_applied_is_not_applied_twice(ours, runner):
+def test_what_another_run_has_applied_is_not_applied_twice(ours, project_runner):
     todo = ours.backend.to_apply(ours.read())
-    runner.apply()
+    project_runner.apply()
 
     with pytest.raises(HistoryError, match="a is applied already"):
         ours.backend.apply_migrations(todo)
-    assert runner.applied() == ["a", "b", "c"]
+    assert project_runner.applied() == ["a", "b", "c"]
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not here (Debian package pgbouncer)")
-def test_a_pool_that_makes_no_session_pristine_gets_nothing_of_ours(open_ours, runner, database):
+def test_a_pool_that_makes_no_session_pristine_gets_nothing_of_ours(open_ours, project_runner, database):
     conn = database.connect()
     with pooler(database.server, "session", size=4, reset="") as running:
         for operation in (lambda ours: ours.apply("a", "b"), lambda ours: ours.rollback("b")):
@@ -236,21 +236,21 @@ def test_break_lock_says_who_holds_it_and_how_it_comes_free(ours, open_ours, cap
     wait_until(is_free)  # a session ends a little later than its client
 
 
-def test_break_lock_and_copies_of_the_back_end_do_no_harm(ours, runner):
+def test_break_lock_and_copies_of_the_back_end_do_no_harm(ours, project_runner):
     with ours.backend.lock():
         ours.backend.break_lock()
         with ours.backend.copy() as copy:
             assert copy.get_applied_migration_hashes() == []
         ours.apply("a")
-    assert runner.applied() == ["a"]
+    assert project_runner.applied() == ["a"]
 
 
-def test_looking_writes_nothing_and_needs_no_right_but_to_read(open_ours, runner, database, monkeypatch):
+def test_looking_writes_nothing_and_needs_no_right_but_to_read(open_ours, project_runner, database, monkeypatch):
     before = database.dump()
     assert open_ours().pending() == ["a", "b", "c"]
     assert database.dump() == before
 
-    runner.apply(to="a")
+    project_runner.apply(to="a")
     admin = database.connect_superuser()
     admin.execute("DROP ROLE IF EXISTS yoyo_reader; CREATE ROLE yoyo_reader LOGIN")
     try:
@@ -264,55 +264,57 @@ def test_looking_writes_nothing_and_needs_no_right_but_to_read(open_ours, runner
         admin.execute("DROP OWNED BY yoyo_reader; DROP ROLE yoyo_reader")
 
 
-def test_one_migration_at_a_time_works_without_the_lock_being_taken_first(ours, runner):
+def test_one_migration_at_a_time_works_without_the_lock_being_taken_first(ours, project_runner):
     first, second, _ = ours.read()
 
     ours.backend.apply_one(first)
     ours.backend.mark_one(second)
-    assert runner.applied() == ["a", "b"]
+    assert project_runner.applied() == ["a", "b"]
 
     ours.backend.unmark_one(second)
     ours.backend.rollback_one(first)
-    assert runner.applied() == []
+    assert project_runner.applied() == []
 
 
-def test_marking_is_all_or_nothing(ours, runner):
+def test_marking_is_all_or_nothing(ours, project_runner):
     migrations = ours.read()
-    runner.mark("c")
+    project_runner.mark("c")
 
     with pytest.raises(HistoryError, match="another run changed the history"):
         ours.backend.mark_migrations(migrations)
-    assert runner.applied() == ["c"]
+    assert project_runner.applied() == ["c"]
     with pytest.raises(HistoryError, match="another run changed the history"):
         ours.backend.unmark_migrations(list(migrations)[1:][::-1])
-    assert runner.applied() == ["c"]
+    assert project_runner.applied() == ["c"]
 
 
-def test_what_yoyo_applied_before_must_be_adopted_first(ours, runner, database, directory):
+def test_what_yoyo_applied_before_must_be_adopted_first(ours, project_runner, database, directory):
     with opened(database, directory) as theirs:
         theirs.apply("b")
 
     with pytest.raises(HistoryError, match=r"b is applied, says public\._yoyo_migration") as caught:
         ours.apply()
-    assert caught.value.hint == "take yoyo's history over once: sqlmigrate mark --from yoyo --schema public"
-    assert runner.applied() == []
+    assert caught.value.hint == "take over yoyo's history once: sqlmigrate mark --from yoyo --schema public"
+    assert project_runner.applied() == []
 
-    adopt(runner, "public")
+    adopt(project_runner, "public")
     assert ours.apply() == ["a", "c"]
 
 
-def test_what_we_rolled_back_can_be_applied_again_though_yoyos_old_table_has_it(ours, runner, database, directory):
+def test_what_we_rolled_back_can_be_applied_again_though_yoyos_old_table_has_it(
+    ours, project_runner, database, directory
+):
     with opened(database, directory) as theirs:
         theirs.apply("a")
-    adopt(runner)
+    adopt(project_runner)
 
     ours.rollback("a")
     ours.apply()
 
-    assert runner.applied() == ["a", "b", "c"]
+    assert project_runner.applied() == ["a", "b", "c"]
 
 
-def test_yoyo_tables_of_another_application_do_not_matter(ours, runner, database, directory, tmp_path):
+def test_yoyo_tables_of_another_application_do_not_matter(ours, project_runner, database, directory, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "x.sql").write_text("SELECT 1;")
     with opened(database, tmp_path / "other") as theirs:
@@ -320,10 +322,10 @@ def test_yoyo_tables_of_another_application_do_not_matter(ours, runner, database
 
     ours.apply()
 
-    assert runner.applied() == ["a", "b", "c"]
+    assert project_runner.applied() == ["a", "b", "c"]
 
 
-def test_schema_in_the_url_sets_the_search_path_of_the_scripts(open_ours, runner, database):
+def test_schema_in_the_url_sets_the_search_path_of_the_scripts(open_ours, project_runner, database):
     session = database.connect()
     session.execute("CREATE SCHEMA app")
 
@@ -331,12 +333,12 @@ def test_schema_in_the_url_sets_the_search_path_of_the_scripts(open_ours, runner
 
     query = "SELECT schemaname FROM pg_tables WHERE tablename IN ('a', 'b', 'c')"
     assert session.execute(query).fetchall() == [("app",)] * 3
-    assert runner.applied() == ["a", "b", "c"]
+    assert project_runner.applied() == ["a", "b", "c"]
 
 
-def test_the_settings_of_the_project_hold(open_ours, runner, database, directory):
+def test_the_settings_of_the_project_hold(open_ours, project_runner, database, directory):
     (directory.parent / "sqlmigrate.toml").write_text('history_schema = "records"\nlock_timeout = "123ms"\n')
-    runner.write("a", "CREATE TABLE a AS SELECT current_setting('lock_timeout') AS found;")
+    project_runner.write("a", "CREATE TABLE a AS SELECT current_setting('lock_timeout') AS found;")
 
     open_ours().apply("a")
 
@@ -345,7 +347,7 @@ def test_the_settings_of_the_project_hold(open_ours, runner, database, directory
     assert session.execute("SELECT migration_id FROM records._yoyo_migration").fetchone() == ("a",)
 
 
-def test_a_protected_environment_is_refused(open_ours, runner, database, directory):
+def test_a_protected_environment_is_refused(open_ours, project_runner, database, directory):
     (directory.parent / "sqlmigrate.toml").write_text("protected = true\n")
 
     with pytest.raises(ConfirmationRequired, match="this environment is protected"):
@@ -353,40 +355,40 @@ def test_a_protected_environment_is_refused(open_ours, runner, database, directo
     assert not has_history(database)
 
 
-def test_a_script_outside_a_transaction_goes_on_where_it_stopped(ours, runner, database):
+def test_a_script_outside_a_transaction_goes_on_where_it_stopped(ours, project_runner, database):
     script = "-- transactional: false\nCREATE TABLE a ();\nINSERT INTO b SELECT 1;\n"
-    runner.write("a", script, "DROP TABLE a;")
+    project_runner.write("a", script, "DROP TABLE a;")
 
     with pytest.raises(HalfWayError):
         ours.apply("a")
     database.connect().execute("CREATE TABLE b (n integer)")
     ours.apply("a")
 
-    assert runner.applied() == ["a"]
+    assert project_runner.applied() == ["a"]
     assert database.connect().execute("SELECT n FROM b").fetchall() == [(1,)]
 
 
-def test_a_migration_without_a_rollback_script_is_not_rolled_back(ours, runner):
-    runner.write("d", "SELECT 1;")
+def test_a_migration_without_a_rollback_script_is_not_rolled_back(ours, project_runner):
+    project_runner.write("d", "SELECT 1;")
     ours.apply("d")
 
     with pytest.raises(MigrationsError, match="nothing was rolled back"):
         ours.rollback("d")
-    assert runner.applied() == ["d"]
+    assert project_runner.applied() == ["d"]
 
 
-def test_an_edited_migration_can_be_rolled_back_and_applied(ours, runner):
+def test_an_edited_migration_can_be_rolled_back_and_applied(ours, project_runner):
     ours.apply("a")
-    runner.write("a", "CREATE TABLE a (n integer);")
+    project_runner.write("a", "CREATE TABLE a (n integer);")
 
     ours.rollback("a")
     ours.apply("a")
 
-    assert runner.applied() == ["a"]
-    assert runner.history().get("a").checksum == runner.load().named("a").script.checksum
+    assert project_runner.applied() == ["a"]
+    assert project_runner.history().get("a").checksum == project_runner.load().named("a").script.checksum
 
 
-def test_force_is_refused(ours, runner, database):
+def test_force_is_refused(ours, project_runner, database):
     with pytest.raises(UsageError, match="--force has no meaning"):
         ours.backend.apply_migrations(ours.read(), force=True)
     assert tables(database) == []
@@ -398,16 +400,16 @@ def test_a_table_of_another_name_is_refused(open_ours):
 
 
 @pytest.mark.parametrize(("name", "text"), [("post-apply.sql", "SELECT 1;"), ("d.py", "steps = []")])
-def test_what_we_do_not_run_is_refused_before_anything_runs(ours, runner, database, name, text):
-    (runner.directory / name).write_text(text)
+def test_what_we_do_not_run_is_refused_before_anything_runs(ours, project_runner, database, name, text):
+    (project_runner.directory / name).write_text(text)
 
     with pytest.raises((UsageError, MigrationsError), match=r"post-apply|Python migrations are not run"):
         ours.apply()
     assert tables(database) == []
 
 
-def test_an_error_in_a_directive_is_refused(ours, runner, database):
-    runner.write("c", "-- sqlmigrate: lock_timeout=soon\nSELECT 1;")
+def test_an_error_in_a_directive_is_refused(ours, project_runner, database):
+    project_runner.write("c", "-- sqlmigrate: lock_timeout=soon\nSELECT 1;")
 
     with pytest.raises(MigrationsError, match="c is refused") as caught:
         ours.apply()
@@ -416,7 +418,7 @@ def test_an_error_in_a_directive_is_refused(ours, runner, database):
 
 
 @pytest.mark.parametrize("secret", ["hunter2-hunter2"])
-def test_no_password_is_told_where_a_url_does_not_fit(secret, database, plugins, monkeypatch):
+def test_no_password_is_reported_where_a_url_does_not_fit(secret, database, plugins, monkeypatch):
     monkeypatch.syspath_prepend(plugins)
     for rest in ("nothing?what=1", "nothing?host=/nowhere"):
         with pytest.raises((ConfigError, ConnectionFailed)) as caught:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.errors import HalfWayError, HistoryError, UsageError
-from support.command import Call, call
+from support.command import Call
 from support.runner import Runner, ids
 from support.yoyo import ROOT, Yoyo, adopt, copy_back, opened, pending, project_of_100, url
 
@@ -17,29 +17,10 @@ pytestmark = pytest.mark.contract
 
 
 @pytest.fixture
-def runner(database, tmp_path: Path) -> Runner:
-    runner = Runner(database.conninfo, tmp_path)
-    for name in ("a", "b", "c"):
-        runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
-    return runner
-
-
-@pytest.fixture
-def yoyo(database, runner):
-    with opened(database, runner.directory) as yoyo:
-        yield yoyo
-
-
-@pytest.fixture
-def session(database):
-    return database.connect()
-
-
-@pytest.fixture
-def sqlmigrate(capfd, tmp_path: Path, monkeypatch) -> Call:
-    """Call the command line in this process and in the test's folder."""
+def sqlmigrate_in_folder(sqlmigrate: Call, tmp_path: Path, monkeypatch) -> Call:
+    """Call the command line in the test's folder."""
     monkeypatch.chdir(tmp_path)
-    return lambda *arguments: call(arguments, capfd.readouterr)
+    return sqlmigrate
 
 
 def test_both_agree_there_and_back_on_a_project_of_100_scripts(database, tmp_path):
@@ -68,221 +49,221 @@ def test_both_agree_there_and_back_on_a_project_of_100_scripts(database, tmp_pat
         assert yoyo.applied() == runner.applied()
 
 
-def test_the_tables_are_those_that_yoyo_makes(runner, database, database_factory):
+def test_the_tables_are_those_that_yoyo_makes(abc_runner, database, database_factory):
     other = database_factory()
-    with opened(other, runner.directory) as yoyo:
+    with opened(other, abc_runner.directory) as yoyo:
         yoyo.applied()
         yoyo.backend.execute("DROP TABLE yoyo_lock")
-    runner.mark("a")
+    abc_runner.mark("a")
 
-    done = copy_back(runner)
+    done = copy_back(abc_runner)
 
     assert not done.place.exists
     assert database.dump("--schema=public", schema_only=True) == other.dump("--schema=public", schema_only=True)
     assert database.connect().execute("SELECT version FROM _yoyo_version").fetchall() == [(2,)]
 
 
-def test_yoyo_goes_on_with_the_tables_that_we_made(runner, database):
-    runner.apply(steps=2)
-    copy_back(runner)
+def test_yoyo_goes_on_with_the_tables_that_we_made(abc_runner, database):
+    abc_runner.apply(steps=2)
+    copy_back(abc_runner)
 
-    with opened(database, runner.directory) as yoyo:
+    with opened(database, abc_runner.directory) as yoyo:
         assert yoyo.applied() == ["a", "b"]
         assert yoyo.apply() == ["c"]
         yoyo.rollback("c", "b")
         assert yoyo.applied() == ["a"]
 
 
-def test_yoyos_log_says_what_was_copied(yoyo: Yoyo, runner):
+def test_yoyos_log_says_what_was_copied(yoyo: Yoyo, abc_runner):
     yoyo.apply("a", "b")
-    adopt(runner)
-    runner.apply()
-    runner.rollback(steps=2, include_marked=("b",))
+    adopt(abc_runner)
+    abc_runner.apply()
+    abc_runner.rollback(steps=2, include_marked=("b",))
 
-    copy_back(runner)
-    runner.apply(to="b")
-    copy_back(runner)
+    copy_back(abc_runner)
+    abc_runner.apply(to="b")
+    copy_back(abc_runner)
 
     assert yoyo.log() == [("apply", "a"), ("apply", "b"), ("unmark", "b"), ("mark", "b")]
 
 
-def test_what_was_rolled_back_or_unmarked_here_is_taken_out_there(yoyo, runner):
+def test_what_was_rolled_back_or_unmarked_here_is_taken_out_there(yoyo, abc_runner):
     yoyo.apply()
-    adopt(runner)
-    runner.rollback(include_marked=("c",))
-    runner.unmark("b")
+    adopt(abc_runner)
+    abc_runner.rollback(include_marked=("c",))
+    abc_runner.unmark("b")
 
-    done = copy_back(runner)
+    done = copy_back(abc_runner)
 
     assert [str(row) for row in done.removed] == ["b", "c"]
-    assert yoyo.applied() == runner.applied() == ["a"]
-    assert yoyo.pending() == pending(runner) == ["b", "c"]
+    assert yoyo.applied() == abc_runner.applied() == ["a"]
+    assert yoyo.pending() == pending(abc_runner) == ["b", "c"]
 
 
-def test_what_only_yoyo_applied_stays(yoyo, runner):
+def test_what_only_yoyo_applied_stays(yoyo, abc_runner):
     yoyo.apply("a")
-    adopt(runner)
+    adopt(abc_runner)
     yoyo.apply("b")
 
-    done = copy_back(runner)
+    done = copy_back(abc_runner)
 
     assert (done.only_yoyo, done.removed) == (("b",), ())
     assert yoyo.applied() == ["a", "b"]
 
 
-def test_what_yoyo_applied_again_after_we_rolled_it_back_stays(yoyo, runner):
+def test_what_yoyo_applied_again_after_we_rolled_it_back_stays(yoyo, abc_runner):
     yoyo.apply("a")
-    adopt(runner)
-    runner.rollback(include_marked=("a",))
-    copy_back(runner)
+    adopt(abc_runner)
+    abc_runner.rollback(include_marked=("a",))
+    copy_back(abc_runner)
     yoyo.apply("a")
 
-    done = copy_back(runner)
+    done = copy_back(abc_runner)
 
     assert (done.only_yoyo, yoyo.applied()) == (("a",), ["a"])
 
 
-def test_copying_again_writes_nothing(yoyo, runner, database):
+def test_copying_again_writes_nothing(yoyo, abc_runner, database):
     yoyo.apply("a")
-    adopt(runner)
-    runner.apply()
-    copy_back(runner)
+    adopt(abc_runner)
+    abc_runner.apply()
+    copy_back(abc_runner)
     before = database.dump()
 
-    done = copy_back(runner)
+    done = copy_back(abc_runner)
 
     assert (done.added, done.removed, done.unchanged, done.changes) == ((), (), 3, False)
     assert database.dump() == before
 
 
-def test_yoyo_gives_our_order_where_our_times_do_not_rise(yoyo, runner, session):
+def test_yoyo_gives_our_order_where_our_times_do_not_rise(yoyo, abc_runner, conn):
     yoyo.apply("a")
-    adopt(runner)
-    runner.mark("c")
-    runner.apply(allow_out_of_order=True)
-    session.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = '2020-01-01' WHERE migration_id = 'b'")
-    session.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = NULL WHERE migration_id = 'c'")
+    adopt(abc_runner)
+    abc_runner.mark("c")
+    abc_runner.apply(allow_out_of_order=True)
+    conn.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = '2020-01-01' WHERE migration_id = 'b'")
+    conn.execute("UPDATE sqlmigrate._yoyo_migration SET applied_at_utc = NULL WHERE migration_id = 'c'")
 
-    copy_back(runner)
+    copy_back(abc_runner)
 
-    assert yoyo.applied() == runner.applied() == ["a", "c", "b"]
+    assert yoyo.applied() == abc_runner.applied() == ["a", "c", "b"]
 
 
-def test_yoyo_looks_in_the_first_schema_of_the_search_path(runner, database, session):
-    session.execute("CREATE SCHEMA app")
-    session.execute(f'ALTER ROLE migrator IN DATABASE "{database.name}" SET search_path = nothing, app, public')
-    runner.mark("a")
+def test_yoyo_looks_in_the_first_schema_of_the_search_path(abc_runner, database, conn):
+    conn.execute("CREATE SCHEMA app")
+    conn.execute(f'ALTER ROLE migrator IN DATABASE "{database.name}" SET search_path = nothing, app, public')
+    abc_runner.mark("a")
 
-    assert str(copy_back(runner).place) == "app._yoyo_migration"
-    with opened(database, runner.directory) as yoyo:
+    assert str(copy_back(abc_runner).place) == "app._yoyo_migration"
+    with opened(database, abc_runner.directory) as yoyo:
         assert yoyo.applied() == ["a"]
 
 
-def test_a_schema_can_be_named(runner, database, session):
-    session.execute('CREATE SCHEMA "Odd one"')
-    runner.mark("a")
+def test_a_schema_can_be_named(abc_runner, database, conn):
+    conn.execute('CREATE SCHEMA "Odd one"')
+    abc_runner.mark("a")
 
-    assert copy_back(runner, "Odd one").place.exists is False
-    with opened(database, runner.directory, schema='"Odd one"') as yoyo:
+    assert copy_back(abc_runner, "Odd one").place.exists is False
+    with opened(database, abc_runner.directory, schema='"Odd one"') as yoyo:
         assert yoyo.applied() == ["a"]
 
 
-def test_a_table_with_a_name_of_its_own_can_be_named(yoyo, runner):
+def test_a_table_with_a_name_of_its_own_can_be_named(yoyo, abc_runner):
     yoyo.backend.migration_table = "versions"
     yoyo.apply("a")
-    adopt(runner, table="versions")
-    runner.apply()
+    adopt(abc_runner, table="versions")
+    abc_runner.apply()
 
-    copy_back(runner, table="versions")
+    copy_back(abc_runner, table="versions")
 
     assert yoyo.applied() == ["a", "b", "c"]
 
 
-def test_where_yoyos_table_is_elsewhere_the_schema_is_to_be_named(runner, database, session):
-    session.execute("CREATE SCHEMA app")
-    with opened(database, runner.directory, schema="app") as yoyo:
+def test_where_yoyos_table_is_elsewhere_the_schema_is_to_be_named(abc_runner, database, conn):
+    conn.execute("CREATE SCHEMA app")
+    with opened(database, abc_runner.directory, schema="app") as yoyo:
         yoyo.apply("a")
-    runner.mark("b")
+    abc_runner.mark("b")
 
     with pytest.raises(UsageError, match=r"its table is app\._yoyo_migration") as caught:
-        copy_back(runner)
+        copy_back(abc_runner)
     assert caught.value.hint == "name the schema: --schema app or --schema public"
-    assert [row.migration_id for row, _ in copy_back(runner, "app").added] == ["b"]
+    assert [row.migration_id for row, _ in copy_back(abc_runner, "app").added] == ["b"]
 
 
-def test_a_schema_that_is_not_there_is_refused(runner):
-    runner.mark("a")
+def test_a_schema_that_is_not_there_is_refused(abc_runner):
+    abc_runner.mark("a")
 
     with pytest.raises(UsageError, match="there is no schema nothing"):
-        copy_back(runner, "nothing")
+        copy_back(abc_runner, "nothing")
 
 
 @pytest.mark.parametrize("schema", ["pg_temp", "pg_catalog", "pg_toast", "pg_temp_3", "information_schema"])
-def test_a_schema_of_postgresqls_own_is_refused(runner, schema):
-    runner.mark("a")
+def test_a_schema_of_postgresqls_own_is_refused(abc_runner, schema):
+    abc_runner.mark("a")
 
     for way in (copy_back, adopt):
         with pytest.raises(UsageError, match=f"schema {schema} belongs to PostgreSQL") as caught:
-            way(runner, schema)
+            way(abc_runner, schema)
         assert "CREATE" not in (caught.value.hint or "")
 
 
-def test_a_temporary_schema_on_the_search_path_is_refused(runner, database):
-    runner.mark("a")
+def test_a_temporary_schema_on_the_search_path_is_refused(abc_runner, database):
+    abc_runner.mark("a")
     database.connect_superuser().execute(f"ALTER DATABASE {database.name} SET search_path TO pg_temp, public")
 
     with pytest.raises(UsageError, match=r"schema pg_temp_\d+ belongs to PostgreSQL"):
-        copy_back(runner)
+        copy_back(abc_runner)
 
 
-def test_our_own_history_is_no_place_for_yoyo(runner):
-    runner.mark("a")
+def test_our_own_history_is_not_a_place_for_yoyo(abc_runner):
+    abc_runner.mark("a")
 
     with pytest.raises(UsageError, match="holds the history of sqlmigrate itself"):
-        copy_back(runner, "sqlmigrate")
+        copy_back(abc_runner, "sqlmigrate")
 
 
-def test_without_a_history_there_is_nothing_to_copy(runner, session):
+def test_without_a_history_there_is_nothing_to_copy(abc_runner, conn):
     with pytest.raises(UsageError, match="no history in schema sqlmigrate"):
-        copy_back(runner)
-    assert session.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,)
+        copy_back(abc_runner)
+    assert conn.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,)
 
 
-def test_nothing_is_copied_while_yoyo_runs(yoyo, runner):
-    runner.mark("a")
+def test_nothing_is_copied_while_yoyo_runs(yoyo, abc_runner):
+    abc_runner.mark("a")
 
     with yoyo.backend.lock(), pytest.raises(HistoryError, match="yoyo is running"):
-        copy_back(runner)
+        copy_back(abc_runner)
     assert yoyo.applied() == []
 
-    copy_back(runner)
+    copy_back(abc_runner)
 
     with yoyo.backend.lock(timeout=0.1):
         assert yoyo.applied() == ["a"]
 
 
-def test_nothing_is_copied_of_a_script_that_stopped_half_way(runner, session):
-    runner.write("d", "-- transactional: false\nCREATE TABLE d ();\nSELECT 1/0;", "DROP TABLE d;")
+def test_nothing_is_copied_of_a_script_that_stopped_half_way(abc_runner, conn):
+    abc_runner.write("d", "-- transactional: false\nCREATE TABLE d ();\nSELECT 1/0;", "DROP TABLE d;")
     with pytest.raises(HalfWayError):
-        runner.apply()
+        abc_runner.apply()
 
     with pytest.raises(HistoryError, match="d stopped half way") as caught:
-        copy_back(runner)
+        copy_back(abc_runner)
     assert "finish it first" in caught.value.hint
-    assert session.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,)
+    assert conn.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,)
 
 
-def test_a_role_without_rights_is_told_the_grant(runner, database):
+def test_a_role_without_rights_is_told_the_grant(abc_runner, database):
     admin = database.connect_superuser()
     admin.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC, migrator; ALTER SCHEMA public OWNER TO postgres")
-    runner.write("a", "SELECT 1;")
-    runner.mark("a")
+    abc_runner.write("a", "SELECT 1;")
+    abc_runner.mark("a")
 
     with pytest.raises(HistoryError, match=r"public\._yoyo_migration cannot be written") as caught:
-        copy_back(runner)
+        copy_back(abc_runner)
 
     admin.execute(caught.value.hint.removeprefix("a DBA can help: "))
-    copy_back(runner)
+    copy_back(abc_runner)
 
 
 def documented() -> tuple[str, list[list[str]]]:
@@ -292,7 +273,7 @@ def documented() -> tuple[str, list[list[str]]]:
     return page, [shlex.split(line.removeprefix("$ ")) for block in blocks[:2] for line in block.splitlines()]
 
 
-def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path, sqlmigrate, monkeypatch):
+def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path, sqlmigrate_in_folder, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", url(database))
     page, commands = documented()
     runner = Runner(database.conninfo, tmp_path / "migrations")
@@ -302,14 +283,14 @@ def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path,
         yoyo.apply(first=40)
         applied, left = yoyo.applied(), yoyo.pending()
         assert [command[:2] for command in commands] == [["sqlmigrate", name] for name in ("mark", "apply", "mark")]
-        assert "in two commands, and back in one" in page
+        assert "Two commands bring you here, and one takes you back" in page
 
         for command in commands[:2]:
-            outcome = sqlmigrate(*command[1:])
+            outcome = sqlmigrate_in_folder(*command[1:])
             assert outcome.status == 0, outcome
         assert runner.applied() == applied + left
         runner.rollback(steps=3)
-        outcome = sqlmigrate(*commands[2][1:])
+        outcome = sqlmigrate_in_folder(*commands[2][1:])
 
         assert outcome.status == 0, outcome
         assert outcome.lines[-1] == "public._yoyo_migration: 57 added, 0 removed, 40 there already"
@@ -317,26 +298,26 @@ def test_the_page_leads_here_in_two_commands_and_back_in_one(database, tmp_path,
         assert sorted([*yoyo.applied(), *yoyo.pending()]) == names
 
 
-def test_yoyos_schema_in_the_url_is_named_where_it_does_not_fit(database, tmp_path, sqlmigrate, monkeypatch):
+def test_yoyos_schema_in_the_url_is_named_where_it_does_not_fit(database, tmp_path, sqlmigrate_in_folder, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", url(database, schema="app"))
 
-    outcome = sqlmigrate("mark", "--from", "yoyo", "--migrations", tmp_path)
+    outcome = sqlmigrate_in_folder("mark", "--from", "yoyo", "--migrations", tmp_path)
 
     assert outcome.status == 2
     assert (
-        "take schema away, which only other drivers know; the setting search_path does the same for the scripts"
+        "remove schema, which only other drivers know; the setting search_path does the same for the scripts"
         in outcome.stderr
     )
 
 
-def test_the_command_says_what_it_did(yoyo, runner, database, sqlmigrate):
+def test_the_command_says_what_it_did(yoyo, abc_runner, database, sqlmigrate_in_folder):
     yoyo.apply("b", "a")
-    (runner.directory / "b.sql").unlink()
-    (runner.directory / "b.rollback.sql").unlink()
-    words = ("mark", "--migrations", runner.directory, "--database-url", database.url, "--from", "yoyo")
+    (abc_runner.directory / "b.sql").unlink()
+    (abc_runner.directory / "b.rollback.sql").unlink()
+    words = ("mark", "--migrations", abc_runner.directory, "--database-url", database.url, "--from", "yoyo")
 
-    outcome = sqlmigrate(*words)
-    again = sqlmigrate(*words, "--json")
+    outcome = sqlmigrate_in_folder(*words)
+    again = sqlmigrate_in_folder(*words, "--json")
 
     assert outcome.lines == ["marked a", "pending c", "public._yoyo_migration: 1 marked, 0 applied already, 1 pending"]
     assert "warning: yoyo has applied b, but there is no such file here" in outcome.stderr
@@ -348,20 +329,22 @@ def test_the_command_says_what_it_did(yoyo, runner, database, sqlmigrate):
 
 
 @pytest.mark.parametrize("words", ["", "a --from yoyo", "--from yoyo --to yoyo", "a --schema x", "--from flyway"])
-def test_wrong_calls_are_refused(words, database, tmp_path, sqlmigrate):
-    outcome = sqlmigrate("mark", *words.split(), "--migrations", tmp_path, "--database-url", database.url)
+def test_wrong_calls_are_refused(words, database, tmp_path, sqlmigrate_in_folder):
+    outcome = sqlmigrate_in_folder("mark", *words.split(), "--migrations", tmp_path, "--database-url", database.url)
 
     assert outcome.status == 2
 
 
-def test_a_protected_environment_wants_the_name_of_the_database(yoyo, runner, database, tmp_path, sqlmigrate):
+def test_a_protected_environment_wants_the_name_of_the_database(
+    yoyo, abc_runner, database, tmp_path, sqlmigrate_in_folder
+):
     yoyo.apply("a")
     (tmp_path / "sqlmigrate.toml").write_text('migrations = "."\n[env.live]\nprotected = true\n')
 
     for direction in ("--from", "--to"):
         words = ("mark", direction, "yoyo", "--env", "live", "--database-url", database.url)
-        runner.mark("b")
-        assert sqlmigrate(*words).status == 2
-        assert sqlmigrate(*words, "--yes-i-mean", database.name).status == 0
+        abc_runner.mark("b")
+        assert sqlmigrate_in_folder(*words).status == 2
+        assert sqlmigrate_in_folder(*words, "--yes-i-mean", database.name).status == 0
 
-    assert yoyo.applied() == runner.applied()
+    assert yoyo.applied() == abc_runner.applied()

@@ -9,14 +9,14 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 
 import pytest
 
 from sqlmigrate import api, errors
 from support.command import environment
+from support.places import ROOT
 
-PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
+PAGE = (ROOT / "docs/api.md").read_text()
 BLOCK = re.compile(r"^(?:`([^`\n]+)`:\n\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FUNCTIONS = [name for name in api.__all__ if inspect.isfunction(getattr(api, name)) and name != "needs_attention"]
 

@@ -16,13 +16,16 @@ import yaml
 from sqlmigrate.cli.app import ALIASES, COMMANDS, EPILOG, INTERRUPTED, TERMINATED, cli
 from sqlmigrate.cli.output import error_as_json
 from sqlmigrate.cli.status import FINDINGS
-from sqlmigrate.config import SETTINGS, Config, load, variable
+from sqlmigrate.config import SETTINGS, Config, load, parse_setting, variable
 from sqlmigrate.errors import Bug, Error, Place
 from sqlmigrate.sql.directives import parse_duration
 from support.command import program
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+NOT_WRAPPED = {"CHANGELOG.md", "architecture.md"}  # one line an entry; many hands at a time
+WRAPPED = [page for page in [*PAGES, *sorted((ROOT / "docs/hazards").glob("*.md"))] if page.name not in NOT_WRAPPED]
+WIDTH = 100
 README, COMMANDS_PAGE, CONFIGURATION = ROOT / "README.md", ROOT / "docs/commands.md", ROOT / "docs/configuration.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
@@ -180,12 +183,28 @@ def test_the_defaults_of_the_page_are_those_of_the_code(name):
     elif isinstance(default, tuple):
         assert tuple(told[1::2]) == default
         assert default or told[0] == "none"
+    elif name == "cache_size":
+        assert parse_setting(name, told[1], "the page", ROOT) == default
     elif isinstance(default, int):
         assert parse_duration(told[1]) == default
     elif default is not None:
         assert told[1] == str(default)
     else:
         assert told[0] in {"none", "the login role's own"} or name == "state_dir"
+
+
+def prose(page):
+    """Give the lines of a page that are neither code, nor a table, nor a heading, with their numbers."""
+    text = FENCE.sub(lambda match: "\n" * match[0].count("\n"), page.read_text())
+    return [(at, line) for at, line in enumerate(text.splitlines(), 1) if not line.startswith(("|", "#", "!["))]
+
+
+@pytest.mark.parametrize("page", WRAPPED, ids=name_of)
+def test_prose_wraps_at_100(page):
+    """Only what cannot be broken, such as code between backticks, may make a line longer."""
+    too_long = [(at, line) for at, line in prose(page) if len(re.sub(r"`[^`]*`", "`", line)) > WIDTH]
+
+    assert too_long == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

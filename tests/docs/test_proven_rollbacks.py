@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from sqlmigrate.cli.app import cli
+from support.places import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "proven-rollbacks.md"
+PAGE = ROOT / "docs" / "proven-rollbacks.md"
 FILES = {"before": "0.sql", "samples": "samples/1.sql", "apply": "1.sql", "rollback": "1.rollback.sql"}
 
 

@@ -42,7 +42,7 @@ def test_a_private_database_is_bootstrapped_once_and_belongs_to_an_ordinary_role
         _drop_app(pg_server)
 
 
-def test_a_bootstrap_that_fails_is_told_and_tried_again(config, pg_server):
+def test_a_bootstrap_that_fails_is_reported_and_tried_again(config, pg_server):
     script = config.migrations / "bootstrap" / "1.sql"
     good = script.read_text()
     script.write_text("SELECT nonsense;")

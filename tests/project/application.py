@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -14,9 +13,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Database
+from support.places import ROOT
 from support.waiting import wait_until
 
-SQL = Path(__file__).parents[2] / "sql"
+SQL = ROOT / "sql"
 BASELINE = "20260301_agent_baseline"
 CHANGE = "20260304_simplify_agent_architecture"
 AGENT_TYPES = ("INTENT_RECOGNITION", "TASK_EXECUTION", "RESULT_REPORTING")

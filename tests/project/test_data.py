@@ -11,20 +11,20 @@ from psycopg.types.json import Jsonb
 
 from sqlmigrate.errors import SeedError
 from sqlmigrate.seeds import apply, load
+from support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 DATA = ROOT / "data"
 SCRIPTS = ("20260301_agent_baseline.sql", "20260304_simplify_agent_architecture.sql")
 TYPES = {"INTENT_RECOGNITION", "TASK_EXECUTION", "RESULT_REPORTING"}
 
 
 @pytest.fixture
-def conn(supabase) -> psycopg.Connection[Any]:
-    conn = supabase.connect()
+def changed_session(supabase) -> psycopg.Connection[Any]:
+    changed_session = supabase.connect()
     for name in SCRIPTS:
-        with conn.transaction():
-            conn.execute((ROOT / "sql" / name).read_text(encoding="utf-8"))
-    return conn
+        with changed_session.transaction():
+            changed_session.execute((ROOT / "sql" / name).read_text(encoding="utf-8"))
+    return changed_session
 
 
 @pytest.fixture
@@ -79,21 +79,21 @@ def test_the_schema_of_the_agents_is_strict(copy, old, new, problem):
     assert any(problem in found.message for found in caught.value.problems)
 
 
-def test_the_data_is_inserted_once_and_then_unchanged(conn):
+def test_the_data_is_inserted_once_and_then_unchanged(changed_session):
     seeds = load(DATA)
     models = len(seeds.files[0].rows)
 
-    first, second = apply(conn, seeds), apply(conn, seeds)
+    first, second = apply(changed_session, seeds), apply(changed_session, seeds)
 
     assert [(t.inserted, t.updated, t.unchanged) for t in first.tables] == [(models, 0, 0), (3, 0, 0)]
     assert [(t.inserted, t.updated, t.unchanged) for t in second.tables] == [(0, 0, models), (0, 0, 3)]
 
 
-def test_what_is_in_the_table_is_what_is_in_the_file(conn):
+def test_what_is_in_the_table_is_what_is_in_the_file(changed_session):
     seeds = load(DATA)
-    apply(conn, seeds)
+    apply(changed_session, seeds)
 
-    found = conn.execute(
+    found = changed_session.execute(
         """SELECT agent_type, model_code, a.status, config
         FROM system_agents AS a JOIN llms ON llms.id = a.llm_id ORDER BY agent_type"""
     ).fetchall()
@@ -102,32 +102,32 @@ def test_what_is_in_the_table_is_what_is_in_the_file(conn):
     assert found == sorted(expected)
 
 
-def test_agents_of_the_old_catalog_are_brought_up_to_the_file(conn):
-    conn.execute("INSERT INTO llms (model_code, provider) VALUES ('old', 'old')")
-    conn.execute(
+def test_agents_of_the_old_catalog_are_brought_up_to_the_file(changed_session):
+    changed_session.execute("INSERT INTO llms (model_code, provider) VALUES ('old', 'old')")
+    changed_session.execute(
         """INSERT INTO system_agents (agent_type, llm_id, status, config, created_at, updated_at)
         SELECT 'TASK_EXECUTION', id, 'inactive', %s, '2001-01-01Z', '2001-01-01Z' FROM llms""",
         [Jsonb({"mine": 1})],
     )
 
-    [llms, agents] = apply(conn, load(DATA)).tables
+    [llms, agents] = apply(changed_session, load(DATA)).tables
 
     assert (agents.inserted, agents.updated, agents.unchanged) == (2, 1, 0)
     assert (llms.updated, llms.unchanged) == (0, 0)
-    row = conn.execute(
+    row = changed_session.execute(
         """SELECT config ? 'mine', status, created_at = '2001-01-01Z', updated_at > now() - interval '1 h'
         FROM system_agents WHERE agent_type = 'TASK_EXECUTION'"""
     ).fetchone()
     assert row == (False, "active", True, True)
 
 
-def test_an_unknown_model_code_names_the_agent_type_and_writes_nothing(conn, copy):
+def test_an_unknown_model_code_names_the_agent_type_and_writes_nothing(changed_session, copy):
     edit(copy / "system_agents.yaml", "llm_model_code: gpt-4.1-2025-04-14", "llm_model_code: gpt-99")
 
     with pytest.raises(SeedError, match="'gpt-99' of agent_type 'RESULT_REPORTING'"):
-        apply(conn, load(copy))
+        apply(changed_session, load(copy))
 
-    assert conn.execute("SELECT count(*) FROM llms").fetchone() == (0,)
+    assert changed_session.execute("SELECT count(*) FROM llms").fetchone() == (0,)
 
 
 def test_before_the_migrations_the_missing_table_is_named(supabase):

@@ -18,7 +18,7 @@ def test_every_row_is_as_it_was(busy):
     assert busy.database.dump() == before
 
 
-def test_a_known_user_gets_exactly_his_agents_whatever_the_catalog_says_now(busy):
+def test_a_known_user_gets_exactly_the_agents_from_before_whatever_the_catalog_says_now(busy):
     before = busy.rows(AGENTS)
     busy.change()
     busy.migrator.execute("UPDATE system_agents SET config = '{\"newer\": 1}', status = 'inactive'")
@@ -36,7 +36,7 @@ def test_a_known_user_without_agents_stays_without(app):
     assert app.agents(user) == []
 
 
-def test_a_newcomer_gets_his_agents_from_the_catalog_of_now(app):
+def test_a_newcomer_gets_the_agents_of_the_current_catalog(app):
     app.change()
     user = app.sign_up()
     app.migrator.execute("DELETE FROM system_agents WHERE agent_type = 'RESULT_REPORTING'")
@@ -122,7 +122,7 @@ def test_a_deleted_memory_stays_deleted(busy):
     assert gone not in busy.column("SELECT id FROM memories")
 
 
-def test_a_memory_that_is_no_work_memory_any_more_gets_no_agent(app):
+def test_a_memory_that_is_no_longer_a_work_memory_gets_no_agent(app):
     user = app.sign_up()
     memory = app.remember(user, app.agent(user))
     app.change()

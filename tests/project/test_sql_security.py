@@ -92,7 +92,7 @@ def test_nobody_else_may_call_the_trigger_function(app, state):
     assert able == ["migrator"]
 
 
-def test_the_migrating_role_is_no_superuser_and_does_not_own_users(app):
+def test_the_migrating_role_is_not_a_superuser_and_does_not_own_users(app):
     assert app.rows(
         "SELECT rolsuper, rolbypassrls, pg_has_role(current_user, relowner, 'MEMBER')"
         " FROM pg_roles, pg_class WHERE rolname = current_user AND pg_class.oid = 'auth.users'::regclass"

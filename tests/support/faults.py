@@ -249,6 +249,18 @@ class Trial:
         return bool(row[0])
 
 
+def once_locked(messages: list[Message]) -> list[Message]:
+    """Leave out most of what comes before the run lock is held: of each session, one of each kind stays.
+
+    Until then a run only reads, and does so alike in every scenario; so it is enough to try all of that in one of them.
+    """
+    asked = next(at for at, item in enumerate(messages) if item.session == 2 and item.kind == "P")
+    held = next(at for at, item in enumerate(messages) if at > asked and item.session == 2 and item.kind == "Z")
+    before = messages[: held + 1]
+    kept = [item for session in (1, 2) for item in sample([one for one in before if one.session == session], 1.0)]
+    return [*kept, *messages[held + 1 :]]
+
+
 def places(messages: Iterable[Message]) -> Iterator[tuple[Message, str]]:
     """Give every place for a fault: before each message, and after each that is the last of its burst.
 

@@ -19,10 +19,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.processes import PROCESSES, sockets
+
 SERVER, CLIENT = "192.0.2.1", "192.0.2.2"  # of TEST-NET-1, which is nobody's (RFC 5737)
 
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET of sched.h
 _FOLDER = Path("/run/netns")
+_CONNECTING = {"01", "02"}  # ESTABLISHED, SYN_SENT
 _LIBRARY = ctypes.CDLL(None, use_errno=True)
 
 
@@ -56,6 +59,18 @@ def enter(host: str) -> None:
     """Put this thread into a host."""
     with (_FOLDER / host).open("rb") as file:
         _enter(file.fileno())
+
+
+def connects(pid: int) -> bool:
+    """Tell whether a process has a TCP connection, or is making one (Linux: Documentation/networking/proc_net_tcp)."""
+    lines = (PROCESSES / str(pid) / "net" / "tcp").read_text(encoding="ascii").splitlines()[1:]
+    mine = sockets(pid)
+    return any(inode in mine and state in _CONNECTING for _, _, _, state, *_, inode in map(_head, lines))
+
+
+def _head(line: str) -> list[str]:
+    """Give a line's words up to the socket's inode."""
+    return line.split()[:10]
 
 
 def why_not() -> str | None:

@@ -111,7 +111,7 @@ def report() -> Report:
         versions=Versions("1.2.0", "18.4", "17.2", "2.70.0"),
         migrations=(dangerous(), concurrent(), failing()),
         target=target(),
-        notes=("the shadow is PostgreSQL 18.4, the target 17.2: what differs between them is not proven",),
+        notes=("the throwaway server is PostgreSQL 18.4, the target 17.2: what differs between them is not proven",),
         not_checked=(
             NotChecked("plans of UPDATE and DELETE", "they depend on the rows; EXPLAIN them on the target"),
             NotChecked("0044.broken behind statement 2", "the script fails there"),
@@ -179,11 +179,11 @@ def hazards() -> tuple[Hazard, ...]:
         Hazard(
             code="H01",
             slug="table-rewrite",
-            title="the whole table is written anew",
+            title="the whole table is rewritten",
             severity="danger",
             statement=4,
             line=12,
-            seen="shop.orders and its index shop.orders_pkey are written anew under ACCESS EXCLUSIVE",
+            seen="shop.orders and its index shop.orders_pkey are rewritten under ACCESS EXCLUSIVE",
             blocks="every read and write of shop.orders waits until it is done and the transaction commits",
             instead="add a second column, fill it in batches, and switch over",
             rewrite="ALTER TABLE shop.orders ADD COLUMN number_new bigint;\n-- fill it in batches, then switch",
@@ -200,14 +200,14 @@ def hazards() -> tuple[Hazard, ...]:
             line=6,
             seen="every row of shop.orders is written",
             blocks="whoever writes one of these rows waits until COMMIT, and the table grows to twice its size",
-            instead="write in batches, outside of this transaction",
+            instead="write in batches, outside this transaction",
             page="docs/hazards/H20-all-rows-written.md",
             relations=("shop.orders",),
         ),
         Hazard(
             code="H40",
             slug="alters-that-could-be-one",
-            title="several ALTER TABLE that could be one",
+            title="several ALTER TABLE commands that could be one",
             severity="note",
             statement=4,
             line=12,
@@ -258,7 +258,7 @@ def dangerous() -> Migration:
             findings=(
                 Finding(
                     "changing-column-type", "Warning", "Changing a column type requires an ACCESS EXCLUSIVE lock.",
-                    12, 42, 4, answer="confirmed", why="shop.orders was written anew",
+                    12, 42, 4, answer="confirmed", why="shop.orders was rewritten",
                 ),
             ),
         ),

@@ -7,37 +7,32 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, TypeVar
 
-from sqlmigrate import connection, engine, history, migrations
+from sqlmigrate import connection, engine, history
 from sqlmigrate.connection import Gate, allow
 from sqlmigrate.engine import Options, Result
 from sqlmigrate.errors import Error
 from sqlmigrate.events import Event
 from sqlmigrate.history import History
-from sqlmigrate.migrations import Migrations
 from sqlmigrate.plan import ApplyRequest, Plan, Request, RollbackRequest
+from support.files import MigrationFiles
 
 E = TypeVar("E")
 
 
-class Runner:
+class Runner(MigrationFiles):
     """A folder of migrations and a database; `events` holds what every run of it has told."""
 
     def __init__(self, conninfo: str, directory: Path, **options: Any) -> None:
+        super().__init__(directory)
         self.conninfo = conninfo
-        self.directory = directory
         self.defaults = options
         self.events: list[Event] = []
 
     def write(self, migration_id: str, script: str, rollback: str | None = None) -> Path:
         """Write the files of a migration, as they stand but for common indentation; gives the script's path."""
-        path = self.directory / f"{migration_id}.sql"
-        path.write_bytes(dedent(script).encode())
-        if rollback is not None:
-            path.with_suffix(".rollback.sql").write_bytes(dedent(rollback).encode())
-        return path
-
-    def load(self) -> Migrations:
-        return migrations.load(self.directory)
+        return self.migration(
+            migration_id, dedent(script), rollback=None if rollback is None else dedent(rollback)
+        ).script
 
     def apply(self, *, gate: Gate[Plan] = allow, **options: Any) -> Result:
         return self.run(ApplyRequest, gate, options)

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-GROUND = Path(__file__).parents[1] / "data" / "review" / "ground.sql"
+from support.places import ROOT
+
+GROUND = ROOT / "tests" / "data" / "review" / "ground.sql"
 
 AS, RS, RX, SUX, S, SRX, X, AX = (
     "ACCESS SHARE",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 
-TOOLS = Path(__file__).parents[2] / "tools"
+from support.places import ROOT
+
+TOOLS = ROOT / "tools"
 
 
 @cache

@@ -25,6 +25,14 @@ def shadow_on(server) -> Iterator[Shadow]:
         yield shadow
 
 
+@contextmanager
+def filled(shadow: Shadow, text: str) -> Iterator[ShadowDatabase]:
+    """Make a database of the shadow in which this SQL has run."""
+    with shadow.database() as database:
+        run(database, text)
+        yield database
+
+
 def run(database: ShadowDatabase, text: str) -> None:
     """Run SQL in a database."""
     with connections.session(database.admin_conninfo) as session:
@@ -49,11 +57,17 @@ def trace_one(shadow: Shadow, database: ShadowDatabase, text: str, *, alone: boo
         with shadow.clone(database) as copy:
             [one] = trace_text(shadow, copy, text, transactional=False).statements
             return one
-    script = script_from_text(Path("sql/0001.sql"), f"{text};\nSELECT 1 / 0")
+    run = run_whole(database, text)
+    [one] = run.seen
+    return merged(one, None, 0, run)
+
+
+def run_whole(database: ShadowDatabase, text: str) -> Pass:
+    """Run statements as the pass that follows the catalog does; nothing stays, since the script fails behind them."""
     with connections.session(database.conninfo) as session:
         info = connections.probe(session)
+    script = script_from_text(Path("sql/0001.sql"), f"{text};\nSELECT 1 / 0")
     run = Pass(database, ScriptRun("0001", "apply", script, transactional=True), OPTIONS, info, follow=True)
     error = run.run()
     assert "division by zero" in str(error)
-    [one] = run.seen
-    return merged(one, None, 0, run)
+    return run

@@ -14,6 +14,7 @@ from sqlmigrate import engine
 from sqlmigrate.engine.as_psql.plan import written
 from sqlmigrate.plan import ApplyRequest, RollbackRequest
 from sqlmigrate.server import find_program
+from support.files import MigrationFiles
 from support.runner import Runner
 
 # what a run leaves in the history, without time, host, run and duration
@@ -30,22 +31,19 @@ FROM {schema}.log AS ours JOIN {schema}._yoyo_log AS yoyo USING (id) ORDER BY se
 JOURNAL = "SELECT 'journal', migration_id, operation, number, last_number, state FROM {schema}.journal ORDER BY number"
 
 
-class Twins:
+class Twins(MigrationFiles):
     """One folder of migrations and two databases: one for `apply`, one for psql."""
 
     def __init__(self, left: Database, right: Database, directory: Path, **options: Any) -> None:
+        super().__init__(directory)
         self.left, self.right = left, right
         self.applied = Runner(left.conninfo, directory, **options)
         self.planned = Runner(right.conninfo, directory, **options)
-        self.directory = directory
         self.schema = options.get("schema", "sqlmigrate")
 
     def write(self, migration_id: str, script: str | bytes, rollback: str | bytes | None = None) -> None:
         """Write the files of a migration, byte for byte."""
-        for name, content in ((f"{migration_id}.sql", script), (f"{migration_id}.rollback.sql", rollback)):
-            if content is not None:
-                raw = content if isinstance(content, bytes) else content.encode()
-                (self.directory / name).write_bytes(raw)
+        self.migration(migration_id, script, rollback=rollback)
 
     def apply(self, options: Sequence[str] = ("-X",), **env: str) -> None:
         """Do the same to both, and find no difference; `options` are psql's."""

@@ -112,7 +112,7 @@ def test_an_error_has_no_value_that_its_kind_does_not_know():
         Error("m").replaced(kept=True)
 
 
-def test_what_an_interruption_leaves_comes_behind_what_it_left_before():
+def test_what_an_interruption_leaves_comes_after_what_it_left_before():
     stop = Interrupted.leaving("one thing", KeyboardInterrupt())
 
     assert str(stop) == stop.left == "one thing"
@@ -130,7 +130,7 @@ def test_problems_are_kept_in_order(kind):
 def test_a_holder_and_a_blocker_are_said_in_one_phrase():
     holder = LockHolder(7, "app", "sqlmigrate", "local", None, 12.4)
     hidden = Blocker(8, "postgres", "web", "local", None, None, "<insufficient privilege>")
-    assert str(hidden) == "pid 8 (role postgres, 'web'; more of it is seen with pg_read_all_stats)"
+    assert str(hidden) == "pid 8 (role postgres, 'web'; pg_read_all_stats shows more)"
     blocker = Blocker(8, "app", "psql", "10.0.0.1", "idle in transaction", 61.0, "LOCK t")
 
     assert str(holder) == "pid 7 (role app, 'sqlmigrate' from local, for 12 s)"

@@ -156,7 +156,7 @@ def test_a_changed_rollback_script_is_only_noted(changed, text):
     assert note.endswith("2.rollback.sql: is not the rollback script that was recorded at apply")
 
 
-def test_new_line_ends_are_no_edit(project, four):
+def test_new_line_ends_are_not_an_edit(project, four):
     before = history(four, *IDS)
     (project.directory / "1.sql").write_bytes(b"\xef\xbb\xbfSELECT 1;")
 
@@ -259,9 +259,9 @@ def test_nothing_applied_is_nothing_to_roll_back(four):
 
 
 @pytest.mark.parametrize("options", [{"to": "4"}, {"to": "9"}, {"include_marked": ["4"]}])
-def test_an_id_that_is_not_applied_is_no_point_to_go_back_to(four, options):
-    what = "rolled back" if "include_marked" in options else "a point to go back to"
-    with pytest.raises(UsageError, match=f"is not applied, so it cannot be {what}"):
+def test_an_id_that_is_not_applied_is_not_a_point_to_go_back_to(four, options):
+    what = "it cannot be rolled back" if "include_marked" in options else "you cannot roll back to it"
+    with pytest.raises(UsageError, match=f"is not applied, so {what}"):
         plan_rollback(four, history(four, "1", "2"), **options)
 
 

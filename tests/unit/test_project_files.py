@@ -14,7 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.places import ROOT
+
 SHELL_SCRIPTS = sorted((ROOT / "tools").glob("*.sh"))
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 MAX_FILE = 400
@@ -97,6 +98,14 @@ def test_make_alone_lists_what_make_can_do():
     assert done.returncode == 0, done.stderr
     for target in ("demo", "undo", "test", "lint", "format", "matrix", "smoke", "clean", "dist", "check-15"):
         assert re.search(rf"^ +make {target} +[A-Z]", done.stdout, re.MULTILINE), target
+
+
+def test_every_test_that_make_leaves_out_on_some_versions_is_there():
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    left_out = re.search(r"^SAME_EVERYWHERE := (.*)$", text, re.MULTILINE)
+
+    assert left_out
+    assert [path for path in left_out[1].split() if not (ROOT / "tests" / "integration" / path).exists()] == []
 
 
 def test_the_first_python_that_runs_and_is_new_enough_is_used(tmp_path: Path):

@@ -272,7 +272,7 @@ def test_what_is_under_way_is_delayed_together(line):
     assert 0.05 <= time.monotonic() - started < 2
 
 
-def test_the_end_of_one_side_is_passed_on_behind_the_last_message(line):
+def test_the_end_of_one_side_is_passed_on_after_the_last_message(line):
     pair = line(delay=0.02).session()
     pair.client.sendall(message("X"))
     pair.client.close()

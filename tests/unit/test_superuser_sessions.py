@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-SOURCES = Path(__file__).parents[2] / "src" / "sqlmigrate"
+from support.places import ROOT
+
+SOURCES = ROOT / "src" / "sqlmigrate"
 
 # Whoever adds a place says here why nothing that a script has made can run there: no trigger, default, CHECK, index
 # expression, cast, operator or event trigger. See docs/review-safety.md.

@@ -143,7 +143,7 @@ def test_a_variable_that_an_environment_names_must_be_set(decide):
 @pytest.mark.parametrize(
     "url", ["postgresql://u:hunter2@h:x/d", "hunter2", "mysql://u:hunter2@h/d", "password=hunter2 nonsense"]
 )
-def test_what_is_no_url_is_refused_without_being_repeated(decide, url):
+def test_what_is_not_a_url_is_refused_without_being_repeated(decide, url):
     with pytest.raises(ConfigError, match="variable DATABASE_URL") as caught:
         decide({"DATABASE_URL": url})
 

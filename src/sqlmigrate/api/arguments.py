@@ -55,7 +55,7 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong(name, "a text", value)
     if "\0" in value or not config.is_utf8(value):
-        raise errors.UsageError(f"{name}: no text of PostgreSQL holds such a character: {value!r}")
+        raise errors.UsageError(f"{name}: PostgreSQL cannot store this character in a text: {value!r}")
     return value
 
 
@@ -164,7 +164,7 @@ def sound(request: Request) -> Request:
     asked = {"to": request.to, "everything": everything or None, "steps": request.steps}
     given = [name for name, value in asked.items() if value is not None]
     if len(given) > 1:
-        raise errors.UsageError(f"{' and '.join(given)} exclude each other; give one of them")
+        raise errors.UsageError(f"give only one of {' and '.join(given)}")
     _require_positive("steps", request.steps)
     _require_positive("resume_at", request.resume_at)
     return request

@@ -29,7 +29,7 @@ def roundtrip(
     search_path: str | None = None,
     statement_timeout: Time = 0,
 ) -> RoundTrips:
-    """Run pairs up, down and up again on a scratch database and compare: those of the `ids`, or all of them.
+    """Run pairs up, down and up again on a throwaway database and compare: those of the `ids`, or all of them.
 
     A throwaway server is started for it, unless `shadow_url` names one where databases may be made and dropped. On a
     server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count. No error of

@@ -17,7 +17,7 @@ Examples:
 @click.option("--reason", required=True, help="Why the edit is right; it is kept in the history.")
 @writing
 def command(app: App, *, migration_id: str, reason: str) -> None:
-    """Record the files of an applied migration as they are now, with the reason; nothing is run."""
+    """Record the files of an applied migration as they are now, with the reason; nothing runs."""
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  same
 

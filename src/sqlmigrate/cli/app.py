@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COMMANDS = {
-    "init": "Make the configuration and the folders of a new project.",
-    "new": "Make a migration: NAME.sql and NAME.rollback.sql.",
+    "init": "Create the configuration and the folders of a new project.",
+    "new": "Create the two files of a migration: NAME.sql and NAME.rollback.sql.",
     "validate": "Check all files, without a database.",
     "status": "Show what is applied and what is pending.",
     "plan": "Print the exact SQL that would run, as a script for psql.",
@@ -33,13 +33,14 @@ COMMANDS = {
     "apply": "Apply pending migrations.",
     "rollback": "Roll back applied migrations, the newest first.",
     "mark": "Record migrations as applied without running them.",
-    "unmark": "Take migrations out of the history without running anything.",
+    "unmark": "Remove migrations from the history without running anything.",
     "accept": "Record an edited file of an applied migration as it is now.",
     "redo": "Roll back the last migration and apply it again.",
     "history": "Show who did what, when and from where.",
     "drift": "Compare the database with its applied migrations.",
     "seed": "Validate the seed data and apply it.",
     "config": "Show each setting and where it came from.",
+    "cache": "Show what is kept between runs, or clear it.",
     "db": "Start, stop and look at the private server.",
 }
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
@@ -48,21 +49,21 @@ _AGAIN_SECONDS = 0.01
 _COLLECT_AFTER = 50_000  # objects; Python's 700 means dozens of collections while modules are loaded, for nothing
 _STOPPED = "a transaction that was running was rolled back; what was committed before stays: see `sqlmigrate status`"
 _NOT_BEGUN = "nothing was changed"
-_ONLY_THROWN_AWAY = "only throwaway databases were written to, and they are gone"
+_ONLY_THROWN_AWAY = "only throwaway databases were written to, and they have been dropped"
 _WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
-_ONLY_READ = {"config", "explain", "history", "info", "plan", "stats", "status", "validate"}
+_ONLY_READ = {"cache", "config", "explain", "history", "info", "plan", "stats", "status", "validate"}
 _NO_TEXT_STATES = {"22021", "22P05"}
 _NOT_TEXT = (
     "a name, comment or definition in the database cannot be read as UTF-8 (SHOW server_encoding; SQL_ASCII lets any "
-    "bytes in): find it with psql, and write it anew"
+    "bytes in): find it with psql, and write it again"
 )
 
 EPILOG = """\b
 Examples:
-  sqlmigrate new add_orders          make the two files, then write them
+  sqlmigrate new add_orders          create the two files, then write them
   sqlmigrate status                  what is applied, what is pending
   sqlmigrate apply                   apply what is pending
-  sqlmigrate rollback                take the last one back
+  sqlmigrate rollback                undo the last one
   sqlmigrate apply --env production  as [tool.sqlmigrate.env.production] says
 
 \b
@@ -101,7 +102,7 @@ class Commands(click.Group):
             if name is None:
                 raise
             example = f"sqlmigrate {name} {error.option_name}"
-            message = f"No option {error.option_name!r} here: options stand behind the command, as in `{example}`."
+            message = f"No option {error.option_name!r} here: options come after the command, as in `{example}`."
             raise click.UsageError(message, ctx) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  Click's signature

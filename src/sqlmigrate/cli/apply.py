@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   sqlmigrate apply                       everything that is pending
-  sqlmigrate apply --dry-run             only say what would run
+  sqlmigrate apply --dry-run             only show what would run
   sqlmigrate apply --to 20260304_change  up to this one, and no further
   sqlmigrate apply --steps 1             the next one
 """
 
 
 @click.command(epilog=EPILOG)
-@click.option("--to", metavar="ID", help="Apply up to and with this migration.")
+@click.option("--to", metavar="ID", help="Apply up to and including this migration.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Apply the next N migrations.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would run, and run nothing.")
 @click.option(
-    "--allow-out-of-order", is_flag=True, default=None, help="Apply migrations that are older than applied ones too."
+    "--allow-out-of-order", is_flag=True, default=None, help="Also apply migrations that are older than applied ones."
 )
 @click.option("--single-transaction", is_flag=True, help="Apply all of it in one transaction, or nothing.")
 @click.option(
-    "--require-proof", is_flag=True, default=None, help="Apply nothing whose rollback is not proven by `roundtrip`."
+    "--require-proof", is_flag=True, default=None, help="Apply only migrations whose rollback is proven by `roundtrip`."
 )
 @click.option(
-    "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
+    "--resume-at", type=click.IntRange(min=1), metavar="N", help="Resume a script that stopped half way at statement N."
 )
 @click.option(
     "--check-drift", is_flag=True, default=None, help="Compare the database with its files, before and after."
@@ -56,7 +56,7 @@ def command(
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
 
     if to is not None and steps is not None:
-        raise click.UsageError("--to and --steps exclude each other")
+        raise click.UsageError("give either --to or --steps, not both")
     found = migrations.load(app.config.migrations)
     request = plan.ApplyRequest(
         migrations=found,
@@ -111,5 +111,5 @@ def _count(planned: Plan) -> str:
 def _nothing(planned: Plan, to: str | None) -> str:
     if to is None or not planned.left:
         return "nothing to apply: no migration is pending"
-    behind = "1 migration behind it is" if planned.left == 1 else f"{planned.left} migrations behind it are"
+    behind = "1 later migration is" if planned.left == 1 else f"{planned.left} later migrations are"
     return f"nothing to apply up to {to}; {behind} pending"

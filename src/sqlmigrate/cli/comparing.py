@@ -65,7 +65,7 @@ class Check:
         made = compared(self._app, self._conninfo, self._found)
         if made.half_way:
             names = ", ".join(made.half_way)
-            self._app.output.warning(f"{names} stopped half way, so only what comes out in the end is compared")
+            self._app.output.warning(f"{names} stopped half way, so only the result is compared")
         elif made.changes:
             self._app.output.result(
                 operation="apply", migrations=[], notes=[], drift={"when": "before", **as_json(made)}

@@ -22,7 +22,7 @@ Examples:
   sqlmigrate db start          start it, and let it run until `db stop`
   sqlmigrate db psql           look around in the project's database
   sqlmigrate db url            the URL for other programs
-  sqlmigrate db reset          delete its data and begin anew
+  sqlmigrate db reset          delete its data and start afresh
 """
 
 
@@ -119,7 +119,7 @@ def psql(context: click.Context, app: App, *, arguments: tuple[str, ...]) -> Non
 @command.command()
 @confirming
 def reset(app: App) -> None:
-    """Delete the private server's data, after asking. The next command begins anew."""
+    """Delete the private server's data, after asking. The next command starts afresh."""
     from sqlmigrate import server  # noqa: PLC0415  --help needs none of it
 
     state = _state(app)

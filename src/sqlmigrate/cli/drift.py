@@ -10,7 +10,7 @@ EPILOG = """\b
 Examples:
   sqlmigrate drift                                what differs, if anything
   sqlmigrate drift --env production --json
-  sqlmigrate drift --ignore 'table public.tmp_*'  without what is tried out
+  sqlmigrate drift --ignore 'table public.tmp_*'  without trial objects
   sqlmigrate drift --shadow-url postgresql://ci@build/postgres
 """
 
@@ -24,7 +24,7 @@ Examples:
 def command(context: click.Context, app: App, *, ignore: tuple[str, ...]) -> None:
     """Compare the database with what its applied migrations make of an empty one.
 
-    They are replayed on a throwaway database. The database itself is only read, in one transaction. Exit status 3 where
+    They are replayed on a throwaway database. The database itself is only read, in one transaction. Exit status 3 if
     anything differs.
     """
     from sqlmigrate import migrations  # noqa: PLC0415  --help needs none of it

@@ -18,7 +18,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @common
 def command(app: App) -> None:
-    """Make the configuration (sqlmigrate.toml) and the folders of a new project; nothing that exists is changed."""
+    """Create the configuration (sqlmigrate.toml) and the folders of a new project; keep what exists already."""
     from sqlmigrate.migrations.scaffold import init_project  # noqa: PLC0415  --help needs none of it
 
     made, kept = init_project(Path.cwd(), app.given.get("migrations"), app.config_file)
@@ -26,5 +26,5 @@ def command(app: App) -> None:
     for path in made:
         app.output.line(f"made {path}")
     for path in kept:
-        app.output.line(f"kept {path}, which was there already")
-    app.output.progress("next: `sqlmigrate new NAME` makes a migration, `sqlmigrate apply` applies it")
+        app.output.line(f"kept {path}, which exists already")
+    app.output.progress("next: `sqlmigrate new NAME` creates a migration, `sqlmigrate apply` applies it")

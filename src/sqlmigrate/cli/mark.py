@@ -21,10 +21,10 @@ _YOYO = click.Choice(["yoyo"])
 @click.command(epilog=EPILOG)
 @click.argument("ids", nargs=-1, metavar="[ID...]")
 @click.option("--all", "everything", is_flag=True, help="Mark every migration that is pending.")
-@click.option("--through", metavar="ID", help="Mark every migration up to this one, and it too.")
+@click.option("--through", metavar="ID", help="Mark every migration up to and including this one.")
 @click.option("--from", "source", type=_YOYO, help="Mark what this tool's tables say is applied.")
 @click.option("--to", "destination", type=_YOYO, help="Copy what is applied to this tool's tables.")
-@click.option("--schema", metavar="NAME", help="The schema of yoyo's tables, where it is not to be found by itself.")
+@click.option("--schema", metavar="NAME", help="The schema of yoyo's tables, if it is not found by itself.")
 @click.option("--migration-table", metavar="NAME", help="The name of yoyo's table [_yoyo_migration].")
 @writing
 def command(

@@ -17,7 +17,7 @@ Examples:
 @click.argument("name")
 @common
 def command(app: App, *, name: str) -> None:
-    """Make a migration: two empty files whose name begins with the time in UTC."""
+    """Create the two files of a migration, with the time in UTC in front of its name."""
     from sqlmigrate.migrations.scaffold import new_pair  # noqa: PLC0415  --help needs none of it
 
     paths = new_pair(app.config.migrations, name)

@@ -30,22 +30,28 @@ F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 _COMMON = (
-    click.option("-d", "--database-url", metavar="URL", help="The database to work on: a URL or a libpq string."),
+    click.option(
+        "-d", "--database-url", metavar="URL", help="The database to work on: a URL or a libpq connection string."
+    ),
     click.option("-m", "--migrations", type=click.Path(path_type=Path), help="The folder of the SQL files."),
     click.option("--env", metavar="NAME", help="Use the settings of [tool.sqlmigrate.env.NAME]."),
     click.option("--config", type=click.Path(path_type=Path), help="The configuration file."),
     click.option("--embedded", is_flag=True, default=None, help="Work on a private server of this project."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="Print no progress on stderr."),
-    click.option("-v", "--verbose", is_flag=True, help="Print more about what is done."),
+    click.option("-v", "--verbose", is_flag=True, help="Print more details."),
     click.option("--no-color", is_flag=True, help="Print without colours (so does NO_COLOR)."),
 )
 _RUNNING = (
     click.option("--role", metavar="ROLE", help="Run the scripts as this role (SET ROLE)."),
-    click.option("--lock-timeout", metavar="TIME", help="Wait at most so long for a lock inside PostgreSQL [2s]."),
-    click.option("--statement-timeout", metavar="TIME", help="End a statement that takes longer [0: no limit]."),
-    click.option("--lock-budget", metavar="TIME", help="Try again for so long when a lock was not to be had [10min]."),
-    click.option("--wait-lock", metavar="TIME", help="Wait so long for another run of sqlmigrate [5min]."),
+    click.option(
+        "--lock-timeout", metavar="TIME", help="How long a statement waits for a lock inside PostgreSQL [2s]."
+    ),
+    click.option("--statement-timeout", metavar="TIME", help="Cancel a statement that takes longer [0: no limit]."),
+    click.option(
+        "--lock-budget", metavar="TIME", help="How long a script is retried when it cannot get a lock [10min]."
+    ),
+    click.option("--wait-lock", metavar="TIME", help="How long to wait for another run of sqlmigrate [5min]."),
 )
 _DURABLE = click.option(
     "--durable",
@@ -56,19 +62,21 @@ _NAMING = click.option(
     "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
 _CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _NAMING)
+_FRESH = click.option("--fresh", is_flag=True, help="Take nothing from the cache, and keep nothing there.")
 _SHADOW = (
-    click.option("--shadow-url", metavar="URL", help="Make the throwaway databases on this server."),
+    click.option("--shadow-url", metavar="URL", help="Create the throwaway databases on this server."),
     click.option(
         "--shadow-superuser",
         is_flag=True,
-        help="Run scripts and samples as superuser, where the throwaway server is our own.",
+        help="Run scripts and samples as superuser, if the throwaway server is our own.",
     ),
     click.option(
         "--base",
         type=click.Choice(["replay", "dump"]),
         default="replay",
-        help="Begin with the migrations before, or with a pg_dump of the database's schema [replay].",
+        help="Start from the earlier migrations, or from a pg_dump of the database's schema [replay].",
     ),
+    _FRESH,
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
@@ -194,7 +202,7 @@ class App:
             )
         if info.pooled:
             self.output.warning(
-                "a connection pooler stands before this database; its session mode works, others do not"
+                "there is a connection pooler in front of this database; its session mode works, other modes do not"
             )
 
     def require_proofs(
@@ -235,7 +243,7 @@ class App:
         elif always and not self.yes:
             if not is_terminal(sys.stdin):
                 raise ConfirmationRequired(
-                    f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, say --yes"
+                    f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, give --yes"
                 )
             if not click.confirm(one_line(question, styled=False), err=True):
                 raise ConfirmationRequired("not confirmed; nothing was changed")
@@ -288,7 +296,7 @@ def forgetting(command: F) -> F:
 
 def comparing(command: F) -> F:
     """Add to a command the options of those that compare the target with a throwaway database."""
-    return _with_app(command, (*_SHADOW[:1], *_COMMON))
+    return _with_app(command, (*_SHADOW[:1], _FRESH, *_COMMON))
 
 
 def shadowing(command: F) -> F:
@@ -327,6 +335,8 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
     )
     context.find_root().obj = output
     given = {name: values.pop(name, None) for name in _SETTINGS}
+    if values.pop("fresh", False):
+        given["cache_size"] = 0
     return App(
         output,
         given,

@@ -77,20 +77,19 @@ class Output:
         """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""
         if self.as_json:
             return
-        from rich.console import Console  # noqa: PLC0415  80 ms that only tables pay
-        from rich.table import Table  # noqa: PLC0415  same
+        from rich.cells import cell_len  # noqa: PLC0415  only tables ask how wide a character is
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for header in headers:
-            table.add_column(header, no_wrap=True, overflow="ignore")
-        for row in rows:
-            table.add_row(*(_Plain(LINE_BREAK.sub(" ", cell)) for cell in row))
-        no_color = not self._colors(sys.stdout)
-        console = Console(width=100_000, no_color=no_color, highlight=False, markup=False, soft_wrap=True)
-        with console.capture() as captured:
-            console.print(table)
-        for line in captured.get().splitlines():
-            click.echo(one_line(line.rstrip(), styled=not no_color), color=not no_color)
+        styled = self._colors(sys.stdout)
+        cells = [[one_line(LINE_BREAK.sub(" ", cell), styled=styled) for cell in row] for row in rows]
+        bare = [[click.unstyle(cell) for cell in row] for row in cells] if styled else cells
+        sizes = [[cell_len(cell) for cell in row] for row in (headers, *bare)]
+        widths = [max(column) for column in zip(*sizes, strict=True)]
+        heads = [click.style(header, bold=True) if styled else header for header in headers]
+        lines = (
+            "  ".join(cell + " " * (width - size) for cell, width, size in zip(row, widths, row_sizes, strict=True))
+            for row, row_sizes in zip((heads, *cells), sizes, strict=True)
+        )
+        click.echo("\n".join(line.rstrip() for line in lines), color=styled)
 
     def _err(self, *lines: str) -> None:
         for text in lines:
@@ -101,13 +100,6 @@ class Output:
         if self.color is not None:
             return self.color
         return is_terminal(stream) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-
-
-def _Plain(text: str) -> Any:  # noqa: N802  reads like a type in a row
-    """Return a cell that rich takes as it is: no markup, no emoji codes."""
-    from rich.text import Text  # noqa: PLC0415  loaded by the table already
-
-    return Text.from_ansi(text, no_wrap=True, end="")
 
 
 def is_terminal(stream: Any) -> bool:

@@ -26,7 +26,7 @@ Examples:
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Plan N migrations.")
 @click.option("--all", "everything", is_flag=True, help="With --rollback: plan to roll back everything.")
 @click.option("--include-marked", multiple=True, metavar="ID", help="With --rollback: this marked migration too.")
-@click.option("--recorded", is_flag=True, help="With --rollback: missing or edited scripts as they were recorded.")
+@click.option("--recorded", is_flag=True, help="With --rollback: run missing or edited scripts as they were recorded.")
 @planning
 def command(
     app: App,
@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Print the exact SQL that `apply` or `rollback` would run now, as one script for psql.
 
-    It leaves the same database and the same history, and refuses to run where the history has changed meanwhile.
+    It leaves the same database and the same history, and refuses to run if the history has changed meanwhile.
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
@@ -49,7 +49,7 @@ def command(
     )
 
     if sum((to is not None, steps is not None, everything)) > 1:
-        raise click.UsageError("--to, --steps and --all exclude each other")
+        raise click.UsageError("give only one of --to, --steps and --all")
     if not back and (everything or include_marked or recorded):
         raise click.UsageError("--all, --include-marked and --recorded belong to --rollback")
     found = migrations.load(app.config.migrations)

@@ -57,20 +57,47 @@ def drawer(output: Output) -> events.Observer:
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
             case events.Resumed():
-                how = f"resumed after statement {event.done}" if event.done else "begun again from its first statement"
+                how = (
+                    f"resumed after statement {event.done}" if event.done else "started again from its first statement"
+                )
                 output.progress(f"{event.migration_id} is {how}")
             case events.HalfWayForgotten():
-                output.progress(f"{event.migration_id} stopped half way in its {event.operation} script: forgotten")
+                output.progress(
+                    f"{event.migration_id} no longer counts as stopped half way in its {event.operation} script"
+                )
             case events.LockRetry():
                 said = event.message.message if event.message else "a lock was not granted"
                 output.progress(
-                    f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); "
-                    f"again in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
+                    f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); next "
+                    f"attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
                 )
                 for blocker in event.blockers:
                     output.progress(printable(f"  blocked by {blocker}"))
+            case events.Taken() | events.Kept() | events.NotKept():
+                draw_cache(output, event)
 
     return draw
+
+
+def draw_cache(output: Output, event: events.Event) -> None:
+    """Say with --verbose what was taken from the cache, and what is kept there; other events are not drawn."""
+    match event:
+        case events.Taken(done=0):
+            output.detail("taken from the cache: an empty server")
+        case events.Taken():
+            output.detail(f"taken from the cache: what {event.done} of {event.total} migrations make")
+        case events.Kept(done=0):
+            output.detail(f"kept in the cache: an empty server ({megabytes(event.size)})")
+        case events.Kept():
+            until = ", for today only: a script asks for the time or for chance" if event.day_only else ""
+            output.detail(f"kept in the cache: what {event.done} migrations make ({megabytes(event.size)}){until}")
+        case events.NotKept():
+            output.detail(printable(event.reason))
+
+
+def megabytes(size: int) -> str:
+    """Give a size in bytes for people."""
+    return f"{size / (1 << 20):.0f} MB"
 
 
 def _draw_waiting(output: Output, event: events.WaitingForRunLock, told: dict[int | None, float]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate redo             try the last migration anew, after editing it
+  sqlmigrate redo             run the last migration again, after editing it
 """
 
 
@@ -52,7 +52,7 @@ def command(app: App, *, recorded: bool) -> None:
             again = engine.run(target.conninfo, forward, app.options(), observer=observer)
         except ExecutionError as error:
             names = ", ".join(ran.migration_id for ran in back.ran)
-            done = f"{names} is rolled back; once the cause is mended, `sqlmigrate apply` applies it again"
+            done = f"{names} is rolled back; fix the cause, then `sqlmigrate apply` applies it again"
             raise error.replaced(hint=f"{error.hint}; {done}" if error.hint else done) from None
     app.output.result(rolled_back=result_as_json(back)["migrations"], applied=result_as_json(again)["migrations"])
-    app.output.line("done again" if again.ran else "nothing to do again")
+    app.output.line("done again" if again.ran else "nothing to redo")

@@ -13,6 +13,7 @@ import click
 from sqlmigrate.cli.foreign_text import json_text, one_line, page
 from sqlmigrate.cli.options import App, common, shadowing
 from sqlmigrate.cli.output import is_terminal, saved
+from sqlmigrate.cli.progress import draw_cache
 from sqlmigrate.errors import Bug, UsageError
 from sqlmigrate.events import BugMet, ScriptStarted
 from sqlmigrate.files import write_text
@@ -28,16 +29,16 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate review                       what is pending, or every one
+  sqlmigrate review                       what is pending, or every migration
   sqlmigrate review 20260304_change       this one
   sqlmigrate review --output review.html  the page for the DBA
   sqlmigrate review --format markdown     the comment for the pull request
   sqlmigrate review --stats stats.json    with figures from `sqlmigrate stats`
 
 \b
-Exit status: 0 where the verdict is better than --fail-on, 3 where it is that
-or worse, 1 where it could not be made, 70 where the review of a migration met
-a bug of ours (the others are still reviewed).
+Exit status: 0 if the verdict is better than --fail-on, 3 if it is that or
+worse, 1 if there could be no review, 70 if the review of a migration met a bug
+of ours (the others are still reviewed).
 """
 _FORMATS = ("text", "markdown", "html", "json")
 _SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".json": "json"}
@@ -57,8 +58,12 @@ _NARROW, _WIDE = 60, 120
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="How to write it [by the name of FILE, or text].")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
+@click.option(
+    "--format", "form", type=click.Choice(_FORMATS), help="Format of the report [by the name of FILE, or text]."
+)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the report to a file."
+)
 @click.option(
     "--stats",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -66,7 +71,10 @@ _NARROW, _WIDE = 60, 120
     help="Take the size and traffic of tables from a file of `sqlmigrate stats`.",
 )
 @click.option(
-    "--fail-on", type=click.Choice(list(_TOO_BAD)), default="danger", help="Exit with 3 from this verdict on [danger]."
+    "--fail-on",
+    type=click.Choice(list(_TOO_BAD)),
+    default="danger",
+    help="Exit with 3 for this verdict or a worse one [danger].",
 )
 @shadowing
 @common
@@ -85,8 +93,8 @@ def command(
 ) -> None:
     """Report what migrations lock, rewrite and risk, and whether their undo is proven.
 
-    Each script is run on a scratch database, statement by statement, forward and back. No database has to be named; one
-    that is named is only read: what is pending there, and how large its tables are.
+    Each script runs on a throwaway database, statement by statement, forward and back. You need not name a database;
+    if you do, it is only read: what is pending there, and how large its tables are.
     """
     from sqlmigrate.review.project import review_project  # noqa: PLC0415  --help needs none of it
 
@@ -147,14 +155,20 @@ def _announce(app: App, target: Target | None) -> None:
 
         with connection.session(target.conninfo) as session:
             app.announce(target, connection.probe(session))
-    app.output.progress("reviewing on a scratch database ...")
+    app.output.progress("reviewing on a throwaway database ...")
 
 
 @contextmanager
 def _progress(app: App) -> Iterator[Observer]:
     """Show on a terminal how far it is, with --verbose anywhere."""
     if app.output.quiet or app.output.as_json or not is_terminal(sys.stderr):
-        yield lambda event: app.output.detail(_begun(event))
+
+        def tell(event: Event) -> None:
+            draw_cache(app.output, event)
+            if begun := _begun(event):
+                app.output.detail(begun)
+
+        yield tell
         return
     from rich.console import Console  # noqa: PLC0415  only on a terminal
     from rich.markup import escape  # noqa: PLC0415  same
@@ -164,6 +178,7 @@ def _progress(app: App) -> Iterator[Observer]:
         task = bar.add_task("", total=None)
 
         def draw(event: Event) -> None:
+            draw_cache(app.output, event)
             if isinstance(event, ScriptStarted):
                 name = escape(one_line(_begun(event), styled=False))
                 bar.update(task, description=name, total=event.total, completed=event.number - 1)

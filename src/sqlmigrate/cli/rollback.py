@@ -17,7 +17,7 @@ Examples:
   sqlmigrate rollback                     the migration that was applied last
   sqlmigrate rollback --steps 3           the last three
   sqlmigrate rollback --to 20260301_base  what was applied after it; it stays
-  sqlmigrate rollback --all --dry-run     only say what would run
+  sqlmigrate rollback --all --dry-run     only show what would run
   sqlmigrate rollback --yes               without asking, as scripts must
 """
 _NAMED = 10
@@ -27,9 +27,9 @@ _NAMED = 10
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Roll back the last N migrations.")
 @click.option("--to", metavar="ID", help="Roll back what was applied after this migration; it stays applied.")
 @click.option("--all", "everything", is_flag=True, help="Roll back everything that was applied.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would run, and run nothing.")
 @click.option(
-    "--resume-at", type=click.IntRange(min=1), metavar="N", help="Go on with a half-way script at statement N."
+    "--resume-at", type=click.IntRange(min=1), metavar="N", help="Resume a script that stopped half way at statement N."
 )
 @click.option("--recorded", is_flag=True, help="Run a missing or edited rollback script as it was recorded at apply.")
 @click.option("--include-marked", multiple=True, metavar="ID", help="Roll back this marked migration too.")
@@ -45,7 +45,7 @@ def command(
     resume_at: int | None,
     recorded: bool,
 ) -> None:
-    """Roll back applied migrations in the reverse order of their application: one, unless told otherwise.
+    """Roll back applied migrations in the reverse order of their application: one, unless you say otherwise.
 
     It asks before it runs. A migration that was marked, not applied, is a floor: it and what lies below it stay,
     unless its id is given with --include-marked.
@@ -58,7 +58,7 @@ def command(
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
 
     if sum((steps is not None, to is not None, everything)) > 1:
-        raise click.UsageError("--steps, --to and --all exclude each other")
+        raise click.UsageError("give only one of --steps, --to and --all")
     request = plan.RollbackRequest(
         migrations=migrations.load(app.config.migrations),
         to=to,

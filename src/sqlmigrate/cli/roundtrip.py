@@ -13,6 +13,7 @@ import click
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import App, common, shadowing
 from sqlmigrate.cli.output import error_as_json, is_terminal, problem_as_json, render_error, render_problem, saved
+from sqlmigrate.cli.progress import draw_cache
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -30,29 +31,29 @@ Examples:
 
 \b
 Verdicts: exact, text_only (white space and comments in function bodies),
-order_only (physical order of columns), lossy (data is not shown to come
+order_only (physical order of columns), lossy (nothing shows that data comes
 back), not_restored, fails, irreversible (no rollback script), not_tried (it
 would change a cluster that is not ours).
 
 \b
-Exit status: 0 where every rollback is proven, 3 where one is not or could not
-be recorded, 70 where a pair met a bug of ours (the others are still tried).
+Exit status: 0 if every rollback is proven, 3 if one is not or could not be
+recorded, 70 if a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
-_MISTAKE = "ID and --all exclude each other"
-_NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; the shadow's server works on one pair at a time"
+_MISTAKE = "give either IDs or --all, not both"
+_NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; with --shadow-url, pairs run one at a time"
 
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Try every migration, as without an ID.")
 @click.option("--strict", is_flag=True, help="Exit with 3 for lossy too.")
-@click.option("--write", is_flag=True, help="Record what was found in proofs/ID.json.")
+@click.option("--write", is_flag=True, help="Record the results in proofs/ID.json.")
 @click.option(
     "--jobs",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="Work on N throwaway servers side by side [as many as there are processors, for many migrations].",
+    help="Use N throwaway servers in parallel [one for each 20 migrations, at most 4].",
 )
 @shadowing
 @common
@@ -69,10 +70,10 @@ def command(
     base: str,
     shadow_superuser: bool,
 ) -> None:
-    """Prove rollbacks: run each pair up, down and up again on a scratch database, and compare.
+    """Prove rollbacks: run each pair up, down and up again on a throwaway database, and compare.
 
-    No target is needed, but for --base dump. Sample rows in samples/ID.sql show that data comes back too. Exits with 3
-    where a rollback does not restore.
+    It needs no target, except for --base dump. Sample rows in samples/ID.sql show that data comes back too. The exit
+    status is 3 if a rollback does not restore what was there.
     """
     from sqlmigrate import migrations, roundtrip  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  --help needs none of it
@@ -85,7 +86,8 @@ def command(
     request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
     ask = partial(_base if base == "dump" else _server_of_target, app)
     started = time.monotonic()
-    with roundtrip.opened(app.config, app.options(), request, app.output.warning, ask) as trials:
+    cached = partial(draw_cache, app.output)
+    with roundtrip.opened(app.config, app.options(), request, app.output.warning, ask, cached) as trials:
         first = trials.shadows[0]
         _tell(app, trials)
         recorded = write or app.output.as_json or proofs.any_recorded(found)
@@ -94,7 +96,7 @@ def command(
     seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
-        app.output.warning(f"{problem}; record it anew with --write")
+        app.output.warning(f"{problem}; record it again with --write")
     app.output.result(
         migrations=[_as_json(trip) for trip in trips],
         summary=_counts(trips),
@@ -149,7 +151,7 @@ def _tell(app: App, trials: Trials) -> None:
     """Say where the pairs are tried, and under which settings."""
     first, count = trials.shadows[0], len(trials.shadows)
     own = "a throwaway server" if count == 1 else f"{count} throwaway servers"
-    where = own if first.private else "the shadow's server"
+    where = own if first.private else "the server of --shadow-url"
     app.output.progress(f"trying on PostgreSQL {first.version} ({where})")
     app.output.progress(f"isolation: {first.isolation}")
     whose = "assumed settings" if first.assumed else "settings as in the target"
@@ -202,9 +204,9 @@ def _lines(trip: RoundTrip) -> list[str]:
     lines = [f"{trip.migration_id}: {verdict} ({trip.seconds:.2f} s)"]
     lines += _part("tried without these, which could not be applied before it:", map(str, trip.left_out))
     if trip.zone is not None:
-        lines.append(f"  found in time zone {trip.zone}; the target's is not known, and in UTC the pair does better")
+        lines.append(f"  found in time zone {trip.zone}; the target's is not known, and in UTC the verdict is better")
     lines += _part("before and after the rollback differ:", as_text(trip.differences))
-    lines += _part("applied again, it is not as it was the first time:", as_text(trip.again))
+    lines += _part("applied again, the result differs from the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))
     lines += _part("rows, applied again:", map(str, trip.data_again))
     lines += _part("no sample row shows that this comes back:", trip.lost)

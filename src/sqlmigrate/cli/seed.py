@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sqlmigrate.seeds import SeedSet
 
 _BEGIN = (
-    "begin with two files of one name: NAME.yaml with the rows, and NAME.schema.json, which says what a row looks like "
-    "and, under x-sqlmigrate, which table it goes to; docs/seeding.md shows both"
+    "start with two files: NAME.yaml with the rows, and NAME.schema.json, which says what a row looks like and, "
+    "under x-sqlmigrate, which table it goes to; docs/seeding.md shows both"
 )
 EPILOG = """\b
 Examples:
@@ -38,7 +38,7 @@ def command(context: click.Context, app: App) -> None:
     if context.invoked_subcommand is None:
         _apply(app)
     elif given := _given(context):
-        raise click.UsageError(f"{', '.join(given)}: options of `seed check` stand behind `check`")
+        raise click.UsageError(f"{', '.join(given)}: options of `seed check` come after `check`")
 
 
 @command.command()

@@ -13,13 +13,15 @@ from sqlmigrate.files import write_text
 EPILOG = """\b
 Examples:
   sqlmigrate stats                      what is large and busy in the target
-  sqlmigrate stats --output stats.json  for `review --stats` out of its reach
+  sqlmigrate stats --output stats.json  for `review --stats` elsewhere
 """
 _SHOWN = 20
 
 
 @click.command(epilog=EPILOG)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the report to a file."
+)
 @common
 def command(app: App, *, output: Path | None) -> None:
     """Read how large and how busy the tables of the target are, and its settings; nothing is written there.

@@ -19,7 +19,7 @@ FINDINGS = 3
 EPILOG = """\b
 Examples:
   sqlmigrate status
-  sqlmigrate status --check    exit status 3 where anything is left to do
+  sqlmigrate status --check    exit status 3 if anything is left to do
   sqlmigrate status --verbose  with the difference of each edited file
   sqlmigrate status --json
 """
@@ -27,14 +27,14 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--check", is_flag=True, help="Exit with 3 where a migration is pending, edited (not only its comments) or missing."
+    "--check", is_flag=True, help="Exit with 3 if a migration is pending, edited (not only its comments) or missing."
 )
 @common
 @click.pass_context
 def command(context: click.Context, app: App, *, check: bool) -> None:
     """Show which migrations are applied, in the order of their application, and which are pending.
 
-    It takes no lock, needs no right but to read, and works on a standby too.
+    It takes no lock, needs only the right to read, and works on a standby too.
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         connection,
@@ -80,7 +80,7 @@ def _half_way(item: Status, stopped: HalfWay) -> list[str]:
     lines += [f"  {entry.error}"] if entry.error else []
     on = "goes on there; what is done is not done again"
     if entry.state == "running":
-        on = "looks up what became of it and goes on, or asks where that cannot be known"
+        on = "looks up the outcome and goes on, or asks if it cannot be known"
     ways = [
         (f"sqlmigrate {stopped.operation}", on),
         (f"sqlmigrate {stopped.operation} --resume-at N", "goes on at statement N, if you know better"),
@@ -89,7 +89,7 @@ def _half_way(item: Status, stopped: HalfWay) -> list[str]:
         ways.append(("sqlmigrate rollback", "runs the rollback script instead"))
     if stopped.operation == "rollback" and item.recorded and item.recorded.rollback_checksum:
         accept = f'sqlmigrate accept {item.migration_id} --reason "..."'
-        ways.insert(0, (accept, "comes first, where you edit the rollback script"))
+        ways.insert(0, (accept, "comes first, if you edit the rollback script"))
     lines.append("  ways on:")
     lines += [f"    {command:<36} {words}" for command, words in ways]
     return [*lines, ""]

@@ -25,10 +25,10 @@ _SHOWN = 10
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @forgetting
 def command(app: App, *, ids: tuple[str, ...]) -> None:
-    """Take migrations out of the history without running anything: what they did stays in the database.
+    """Remove migrations from the history without running anything: what they did stays in the database.
 
-    It asks where one was applied, not marked: `apply` would run that one again. One that another applied migration
-    depends on is refused then.
+    If one was applied, not marked, it asks first, since `apply` would run it again; and it refuses one that another
+    applied migration depends on.
     """
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  same

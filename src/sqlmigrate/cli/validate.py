@@ -43,7 +43,7 @@ def command(context: click.Context, app: App) -> None:
         app.output.line(", ".join(counted))
     else:
         mended = "it is" if errors == 1 else "these are"
-        app.output.line(f"{_count(errors, 'error')}; the contents are checked when {mended} mended")
+        app.output.line(f"{_count(errors, 'error')}; the contents are checked once {mended} fixed")
     if errors:
         context.exit(FAILED)
 

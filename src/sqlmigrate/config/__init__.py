@@ -42,10 +42,10 @@ API_ROLES = ("anon", "authenticated")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Every setting with its value; times are in milliseconds, `sources` says where each value came from.
+    """Every setting with its value; times are in milliseconds, sizes in bytes.
 
-    `found_above` says that the file was found above the working directory, where nobody has named it; `passed_over`
-    holds what is to be said of files there that do not count, one line each.
+    `sources` says where each value came from. `found_above` says that the file was found above the working directory,
+    where nobody has named it; `passed_over` holds what is to be said of files there that do not count, one line each.
     """
 
     database_url: str | None = None
@@ -70,6 +70,7 @@ class Config:
     check_drift: bool = False
     drift_ignore: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
+    cache_size: int = 2 << 30
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None

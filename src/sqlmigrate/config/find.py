@@ -77,7 +77,7 @@ def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
-        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
     tools = data.get("tool", {})

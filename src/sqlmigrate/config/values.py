@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SHOWN, _HUGE = 40, 10**30
+_SIZE = re.compile(r"(\d{1,9})\s*(kB|MB|GB|TB)?", re.ASCII)
+_UNITS = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _NAME_BYTES = 63  # NAMEDATALEN - 1
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
@@ -32,7 +35,7 @@ def _text(value: Any, _: Path) -> str:
     if not isinstance(value, str):
         raise ValueError("a text is needed")  # noqa: TRY004  becomes a ConfigError with its source
     if "\0" in value:
-        raise ValueError("no text of PostgreSQL holds a NUL character")
+        raise ValueError("PostgreSQL cannot store a NUL character in a text")
     if not is_utf8(value):
         raise ValueError("it is not UTF-8")
     return value
@@ -94,19 +97,29 @@ def _texts(value: Any, base: Path) -> tuple[str, ...]:
 def _roles(value: Any, base: Path) -> tuple[str, ...]:
     names = _texts(value, base)
     if bad := next((name for name in names if "\0" in name or len(name.encode()) > _NAME_BYTES), None):
-        raise ValueError(f"{bad!r} is no name of a role, which has 1 to 63 bytes")
+        raise ValueError(f"{bad!r} is not the name of a role, which has 1 to 63 bytes")
     return names
 
 
 def _time(value: Any, _: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"{repr(value)[:_SHOWN]} is no duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
+        raise ValueError(f"{repr(value)[:_SHOWN]} is not a duration such as 500ms, 2s or 10min")  # noqa: TRY004  becomes a ConfigError
     return parse_duration(value if isinstance(value, str) else _digits(value))
 
 
 def _digits(number: int) -> str:
     """Write a number as a time; Python writes none of more than 4,300 digits."""
     return str(number) if abs(number) < _HUGE else str(_HUGE)
+
+
+def _size(value: Any, _: Path) -> int:
+    """Read a size as PostgreSQL writes one, such as 500MB or 2GB; a plain number counts megabytes."""
+    found = (
+        _SIZE.fullmatch(str(value).strip()) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    )
+    if found is None:
+        raise ValueError(f"{repr(value)[:_SHOWN]} is no size such as 500MB or 2GB; 0 keeps nothing")
+    return int(found[1]) * _UNITS[found[2] or "MB"]
 
 
 def _lock_timeout(value: Any, base: Path) -> int:
@@ -143,6 +156,7 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "check_drift": _bool,
     "drift_ignore": _texts,
     "api_roles": _texts,
+    "cache_size": _size,
 }
 SETTINGS = tuple(PARSERS)
 """The names of all settings."""

@@ -90,9 +90,9 @@ def _passfile(found: dict[str, str]) -> str:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return ", with a passfile that is not there"
+        return ", with a passfile that does not exist"
     if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return ", with a passfile that libpq passes over: others may read it (chmod 600 helps)"
+        return ", with a passfile that libpq ignores, since others may read it (chmod 600 helps)"
     return ", with a passfile"
 
 
@@ -113,7 +113,7 @@ def unknown_parameters(text: str) -> list[str]:
 def instead(names: list[str]) -> str:
     """Say what to do with parameters that libpq does not know."""
     ways = dict.fromkeys(way for name in names if (way := _INSTEAD.get(name.lower())))
-    return "; ".join([f"take {', '.join(names)} away, which only other drivers know", *ways])
+    return "; ".join([f"remove {', '.join(names)}, which only other drivers know", *ways])
 
 
 def require_known_sslmode(value: str | None, *, source: str) -> None:

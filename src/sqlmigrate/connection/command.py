@@ -35,6 +35,8 @@ class Purpose(Enum):
     """Decides whether the COMMIT to come flushes the WAL; returns a row where that is not sure."""
     COMMIT = auto()
     """Ends the transaction of scripts with all that they did."""
+    CHANGED = auto()
+    """Looks at the end of a script whether a new session would find something else; then it returns a row."""
     CONFIRM = auto()
     """Looks behind the COMMIT whether the history says what was done; fails (22012) where it does not."""
 

@@ -30,9 +30,9 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
         if names := unknown_parameters(text):
             message = f"{source} has a parameter that libpq does not know: {', '.join(names)}"
             raise ConfigError(message, hint=instead(names)) from None
-        raise ConfigError(f"{source} is no PostgreSQL URL or connection string", hint=_URL_HINT) from None
+        raise ConfigError(f"{source} is not a PostgreSQL URL or connection string", hint=_URL_HINT) from None
     if _is_torn(text, found):
-        raise ConfigError(f"{source} has a host or port that cannot be one", hint=_URL_HINT)
+        raise ConfigError(f"{source} has an invalid host or port", hint=_URL_HINT)
     parts = {key: str(value) for key, value in found.items() if value is not None}
     require_known_sslmode(parts.get("sslmode"), source=source)
     return parts
@@ -52,5 +52,5 @@ def shown_conninfo(text: str) -> str:
     try:
         parse_conninfo(text, source="")
     except ConfigError:
-        return "*** (no PostgreSQL URL or connection string)"
+        return "*** (not a PostgreSQL URL or connection string)"
     return redact(text)

@@ -43,7 +43,7 @@ def refuse_transaction_pooler(first: Connection, second: Connection) -> None:
         connection.rollback()
     if not _keep_apart(first, second) or not _comes_back(first, second):
         raise ConnectionFailed(
-            "a connection pooler in transaction mode stands before this database: no lock holds through it",
+            "there is a connection pooler in transaction mode in front of this database: no lock holds through it",
             hint="connect to PostgreSQL itself or to the pooler's session mode (Supabase: port 5432, not 6543)",
         )
 

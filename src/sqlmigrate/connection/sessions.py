@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 140000
 _SHORT = 3
+_SAID = ":  "
+"""What libpq writes behind the severity of an error that a server has sent, in any language, and nowhere else."""
 _STARTING = "the server is starting up or shutting down: wait until it accepts connections, then run the command again"
 _TEXT_MAX = 10_000  # characters of a message: a function may raise one of 200 MB
 
@@ -108,7 +110,7 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
         )
     except psycopg.OperationalError as error:
         reason = _first_reason(error, given).removeprefix("connection failed: ")
-        hint = _STARTING if is_starting(conninfo) else None
+        hint = _STARTING if _SAID in reason and is_starting(conninfo) else None
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint) from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None

@@ -57,8 +57,8 @@ LOOK_UP_SECONDS = 3.0
 """How long a look at a server that has been silent may take: it has been waited for already."""
 
 NOT_KNOWN = (
-    "whether it was rolled back is not known: the server may still hold the transaction; `sqlmigrate status` tells "
-    "when it is reachable"
+    "whether it was rolled back is not known: the server may still hold the transaction; run `sqlmigrate status` "
+    "when you can reach it again"
 )
 
 # while a statement runs, the server looks every second whether the connection still is one: only Linux can do that

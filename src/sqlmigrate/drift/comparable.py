@@ -26,7 +26,6 @@ SUPABASE_SCHEMAS = frozenset(
 )  # fmt: skip
 """The schemas that Supabase makes and changes by itself."""
 _SUPABASE_KINDS = frozenset({"extension", "event trigger", "publication", "publication table", DEFAULT_PRIVILEGES})
-_PUBLIC = Name("schema", "public")
 # They belong to the database, and not to what is in it; settings may hold secrets too.
 _OUTSIDE = frozenset({"database", "database settings", "large object"})
 _PUBLIC_OWNER = "pg_database_owner"
@@ -75,13 +74,13 @@ class _Platform:
         self._ground = ground
         self._files = files
         self._supabase = supabase
-        made = {name.name for name in ground if name.kind == "schema" and name != _PUBLIC}
+        made = {name.name for name in ground if name.kind == "schema" and name != versions.PUBLIC}
         self._schemas = made | SUPABASE_SCHEMAS if supabase else made
         self._relations = {name.name for name, found in ground.items() if TABLE not in found}
 
     def is_compared_whole(self, name: Name) -> bool:
         """Tell whether `bootstrap/` says all of it, so that it is compared as if migrations had made it."""
-        return not self._supabase and (name == _PUBLIC or name.kind == DEFAULT_PRIVILEGES)
+        return not self._supabase and (name == versions.PUBLIC or name.kind == DEFAULT_PRIVILEGES)
 
     def owns(self, name: Name, found: Properties) -> bool:
         """Tell whether an object is the platform's and the migrations have left it alone."""
@@ -109,7 +108,7 @@ def _plain(name: Name, found: Properties, replayed: Replayed) -> Properties:
     """Take out of an object what says nothing about the migrations."""
     if name.kind == "extension":
         return {"schema": found.get("schema")}
-    if name == _PUBLIC:
+    if name == versions.PUBLIC:
         owner = found.get("owner")
         acl = renamed(found.get("acl"), lambda role: _PUBLIC_OWNER if role == owner else role)
         rest = {key: value for key, value in found.items() if key != "owner"}

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from sqlmigrate.schema import Schema
     from sqlmigrate.schema.diff import Change
 
-_SUPABASE = "this is Supabase: what it makes and changes by itself is not compared, only what the migrations made of it"
+_SUPABASE = (
+    "this is Supabase: what it creates and changes by itself is not compared, only what the migrations made of it"
+)
 
 
 def find(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from psycopg import sql
 
@@ -16,12 +17,13 @@ from sqlmigrate.drift.live import APPLICATION
 from sqlmigrate.drift.model import Replayed
 from sqlmigrate.drift.naming import quoted, rename
 from sqlmigrate.drift.privileges import before, make, read_default_privileges, statements
+from sqlmigrate.engine.replay import Part, Replay
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import ScriptStarted, ignore
 from sqlmigrate.schema.read import read_schema
-from sqlmigrate.shadow import cluster_wide, extensions_named, opened, wanted
+from sqlmigrate.shadow import Before, cluster_wide, extensions_named, opened, wanted
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.config import Config
     from sqlmigrate.drift.model import Live, Step
-    from sqlmigrate.drift.privileges import DefaultPrivileges
+    from sqlmigrate.drift.privileges import DefaultPrivileges, Key, Rights
     from sqlmigrate.events import Observer
     from sqlmigrate.schema import Schema
     from sqlmigrate.shadow import Shadow, ShadowDatabase, Wanted
@@ -40,7 +42,7 @@ _DEFAULT_PRIVILEGES = re.compile(r"\bdefault\s+privileges\b", re.IGNORECASE)
 # tablespace would reach out to the real world.
 _BEYOND = re.compile(r"\b(?:database|parameter|subscription|system|tablespace)\b", re.IGNORECASE)
 _MAKES_ROLE = re.compile(r"\s*create\s+(?:role|user|group)\s+(\"[^\"]+\"|\w+)", re.IGNORECASE)
-_HINT = "the database itself was not touched; what a script needs and no migration makes belongs in bootstrap/"
+_HINT = "the database itself was not touched; put what a script needs and no migration creates into bootstrap/"
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def replayed(live: Live, config: Config, observer: Observer = ignore) -> Iterato
     Raises ExecutionError with the place where a script fails, and what `shadow.opened` raises.
     """
     asked = _wanted(live, config)
-    with opened(asked) as shadow, ExitStack() as stack:
+    with opened(asked, observer) as shadow, ExitStack() as stack:
         run = _Replay(live, shadow, asked, config.history_schema, observer)
         ground, schema, granted, database = run.go(stack)
         yield Replayed(
@@ -74,7 +76,32 @@ def _wanted(live: Live, config: Config) -> Wanted:
         superuser=live.roles[main].superuser,
     )
     acting = (frozenset(live.roles) - _made(live.steps)) | asked.owners | {main}
-    return replace(asked, owner=main, owners=acting, roles=asked.roles | acting)
+    return replace(asked, owner=main, owners=acting, roles=asked.roles | acting, before=_before(live, config))
+
+
+def _before(live: Live, config: Config) -> Before | None:
+    """Say what the replay runs; None where scripts set default privileges, since it is made twice then."""
+    if any(_sets_default_privileges(step.script_run.script) for step in live.steps):
+        return None
+    known = live.default_privileges
+    how = {
+        "kind": "drift",
+        "known": sorted(repr(role) for role in live.roles.values()),
+        "privileges": [_as_texts(known.entries), _as_texts(known.built_in)],
+        "search_path": live.search_path,
+        "history_schema": config.history_schema,
+    }
+    above = any(role.superuser for role in live.roles.values())
+    return Before(
+        tuple(step.script_run for step in live.steps),
+        how,
+        roles=tuple(step.role for step in live.steps),
+        superuser=above,
+    )
+
+
+def _as_texts(entries: Mapping[Key, Rights]) -> list[tuple[str, list[str]]]:
+    return sorted((repr(key), sorted(map(repr, rights))) for key, rights in entries.items())
 
 
 def _made(steps: Iterable[Step]) -> set[str]:
@@ -110,10 +137,11 @@ class _Replay:
         steps = self._steps(again=False)
         setting = any(_sets_default_privileges(step.script_run.script) for step in steps)
         if not setting and not self._unsaid(there, there):
-            self._run(database, steps)
+            database = self._behind(database, steps, stack)
             return ground, self._read(database)[0], None, database
         with ExitStack() as own:
             trial = own.enter_context(self.shadow.clone(database))
+            self._let_create(trial)
             self._run(trial, steps)
             schema, made = self._read(trial)
             spaces = {name.name for name in schema.objects if name.kind == "schema"}
@@ -122,8 +150,22 @@ class _Replay:
                 stack.enter_context(own.pop_all())
                 return ground, schema, None, trial
         self._make(database, unsaid)
+        self._let_create(database)
         self._run(database, self._steps(again=True))
         return ground, schema, self._read(database)[0], database
+
+    def _behind(self, database: ShadowDatabase, steps: list[Step], stack: ExitStack) -> ShadowDatabase:
+        """Give a database behind the steps, from the one before them or from what is kept, and keep it."""
+        ids = [step.script_run.migration_id for step in steps]
+        kept, done = self.shadow.base(ids) or (None, 0)
+        started = time.monotonic()
+        if kept is None:
+            self._let_create(database)
+        else:
+            database = stack.enter_context(self.shadow.clone(kept))
+        self._run(database, steps, done)
+        self.shadow.keep(database, ids, time.monotonic() - started)
+        return database
 
     def _prepare(self, database: ShadowDatabase) -> None:
         """Find out who can be whom on the shadow's server."""
@@ -138,8 +180,8 @@ class _Replay:
             stands_for = main if main in absent else absent[0]
             self.names = {self.shadow.owner: stands_for}
             self.notes.append(
-                f"on the shadow's server {self.shadow.owner} stands for {', '.join(absent)}; "
-                f"what belongs to it there is compared as what belongs to {stands_for}"
+                f"on the server of --shadow-url, {self.shadow.owner} stands in for {', '.join(absent)}: what it owns "
+                f"there is compared with what {stands_for} owns"
             )
 
     def _empower(self, database: ShadowDatabase, absent: Iterable[str]) -> None:
@@ -164,7 +206,7 @@ class _Replay:
             parts = [part for part in cluster_wide(script) if left_out(part)]
             if parts and not again:
                 places = ", ".join(str(script.place(part)) for part in parts)
-                self.notes.append(f"not run on the shadow, since it reaches beyond the database: {places}")
+                self.notes.append(f"not run on the throwaway database, since it reaches beyond the database: {places}")
             cut = replace(step.script_run, script=_blanked(script, parts)) if parts else step.script_run
             steps.append(replace(step, script_run=cut))
         return steps
@@ -178,23 +220,43 @@ class _Replay:
                 admin.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(at, name))
                 admin.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(name))
 
-    def _run(self, database: ShadowDatabase, steps: list[Step]) -> None:
-        self._let_create(database)
+    def _run(self, database: ShadowDatabase, steps: list[Step], done: int = 0) -> None:
+        """Run the steps in a database that is behind `done` of them already."""
         options = Options(search_path=self.live.search_path, lock_timeout=0, versions=self.shadow.versions)
-        with session(database.conninfo, application_name=APPLICATION) as connection:
-            info = probe(connection)
-            for number, step in enumerate(steps, 1):
-                self.observer(ScriptStarted(step.script_run.migration_id, "replay", number, len(steps)))
+        parts = [
+            Part(step.script_run, replace(options, role=step.role if step.role in self.usable else None))
+            for step in steps
+        ]
+        told: list[Part] = []
+
+        def begins(part: Part) -> None:
+            if part not in told[-1:]:
+                told.append(part)
+                number = done + len(told)
+                self.observer(ScriptStarted(part.script_run.migration_id, "replay", number, len(parts)))
+
+        def alone(part: Part) -> None:
+            begins(part)
+            with session(database.conninfo, application_name=APPLICATION) as connection:
+                info = probe(connection)
                 try:
-                    run_script(
-                        connection,
-                        step.script_run,
-                        options=replace(options, role=step.role if step.role in self.usable else None),
-                        info=info,
-                    )
+                    run_script(connection, part.script_run, options=part.options, info=info)
                 except ExecutionError as error:
-                    missing = self.shadow.missing_extensions(extensions_named([step.script_run.script]))
-                    raise _on_the_shadow(error, missing) from None
+                    failed(part, error)
+
+        def failed(part: Part, error: ExecutionError) -> NoReturn:
+            missing = self.shadow.missing_extensions(extensions_named([part.script_run.script]))
+            raise _on_the_shadow(error, missing) from None
+
+        Replay(
+            connect=lambda: session(database.conninfo, application_name=APPLICATION),
+            probe=probe,
+            alone=alone,
+            again=alone,
+            failed=failed,
+            asked=self.shadow.asked,
+            begins=begins,
+        ).run(parts[done:])
 
     def _read(self, database: ShadowDatabase) -> tuple[Schema, DefaultPrivileges]:
         with session(database.tester_conninfo, application_name=APPLICATION) as tester:
@@ -224,14 +286,16 @@ class _Replay:
 
     def _make(self, database: ShadowDatabase, commands: list[sql.Composed]) -> None:
         self.notes.append(
-            "some default privileges are only in the database; what they give to objects of the migrations is no drift"
+            "some default privileges are only in the database; what they grant on objects of the migrations is no drift"
         )
         with session(database.admin_conninfo, application_name=APPLICATION) as admin:
             if self.shadow.private:
                 for name in self.shadow.missing_roles(self.live.default_privileges.grantees(self._acting)):
                     admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
             for reason in make(admin, commands):
-                self.notes.append(f"default privileges of the database could not be made on the shadow: {reason}")
+                self.notes.append(
+                    f"default privileges of the database could not be set on the throwaway database: {reason}"
+                )
 
 
 def _by(names: Mapping[str, str]) -> Callable[[str], str]:
@@ -262,9 +326,13 @@ def _blanked(script: Script, parts: Iterable[Statement]) -> Script:
 def _on_the_shadow(error: ExecutionError, missing: Iterable[str]) -> ExecutionError:
     """Say of an error that it is not the database's own; `missing` are extensions that are not to be had there."""
     names = ", ".join(missing)
-    hint = f"the shadow's server has no extension {names}; name one that has it with --shadow-url" if names else _HINT
+    hint = (
+        f"the server of the throwaway database has no extension {names}; name one that has it with --shadow-url"
+        if names
+        else _HINT
+    )
     return ExecutionError(
-        f"on the shadow: {error.message}",
+        f"on the throwaway database: {error.message}",
         migration_id=error.migration_id,
         server=error.server,
         statement=error.statement,

@@ -60,15 +60,15 @@ def applied_runs(found: Migrations, history: History) -> tuple[list[ScriptRun], 
     half_way = dict.fromkeys(item.migration_id for item in history.half_way)
     return runs, [
         *_note(half_way, "stopped half way, and count as not applied"),
-        *_note(edited, "were edited after they were applied; the recorded text stands for them"),
-        *_note(gone, "have no file any more; the recorded text stands for them"),
-        *_note(guessed, "were edited after they were applied, and no text was recorded; the file stands for them"),
+        *_note(edited, "were edited after they were applied, so the recorded text was used"),
+        *_note(gone, "no longer have a file, so the recorded text was used"),
+        *_note(guessed, "were edited after they were applied, and no text was recorded, so the file was used"),
     ]
 
 
 def _lost(row: Applied) -> HistoryError:
     return HistoryError(
-        f"{row.migration_id} is applied, but its script is missing and no text of it was recorded",
+        f"{row.migration_id} is applied, but its script is missing and its text was not recorded",
         hint=f"restore the file, or forget the migration with `sqlmigrate unmark {row.migration_id}`",
     )
 

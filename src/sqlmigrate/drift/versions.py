@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.drift.acl import LISTS, MAINTAIN, knows_maintain, without
+from sqlmigrate.drift.acl import CREATE, LISTS, MAINTAIN, knows_maintain, without
 from sqlmigrate.schema import TABLE, Name
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ SINCE: dict[str, dict[str, tuple[int, ...]]] = {
 
 Of collations ICU's are meant: their locale has a column of its own since 15, and is written as a BCP 47 tag since 16.
 """
+PUBLIC = Name("schema", "public")
+_PUBLIC_IS_CLOSED = 15
+"""The version since which nobody but its owner may create in schema public of a new database."""
 _NOT_NULL = "NOT NULL"
 # A NOT NULL is a constraint with a name of its own since then.
 _NAMES_NOT_NULL = {"constraint": 18, "domain constraint": 17}
@@ -50,6 +53,8 @@ def common(name: Name, found: Properties, majors: Collection[int]) -> Properties
     """Give an object without what only some of these versions say of it."""
     if len({knows_maintain(major) for major in majors}) > 1:
         found = {key: without(value, MAINTAIN) or None if key in LISTS else value for key, value in found.items()}
+    if name == PUBLIC and _between(_PUBLIC_IS_CLOSED, majors):
+        found = {**found, "acl": without(found.get("acl"), CREATE, {""}) or None}
     unknown = {key for key, since in SINCE.get(name.kind, {}).items() if any(_between(at, majors) for at in since)}
     return {key: value for key, value in found.items() if key not in unknown} if unknown else found
 

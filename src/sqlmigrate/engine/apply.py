@@ -139,7 +139,7 @@ def _still_planned(agreed: Plan, fresh: Plan) -> Sequence[Migration]:
     changed = set(now) - set(known) if agreed.operation == "apply" else now != known
     if changed:
         raise HistoryError(
-            "another run changed the history in the meantime, so the plan is not the same any more; nothing was run",
+            "another run changed the history in the meantime, so the plan no longer fits; nothing was run",
             hint="look at `sqlmigrate status`, then run the command again",
         )
     return fresh.steps

@@ -60,7 +60,7 @@ def unmark(
     gate: Gate[History] = allow,
     observer: Observer = ignore,
 ) -> list[str]:
-    """Take migrations out of the history without running anything: those that were really applied too.
+    """Remove migrations from the history without running anything: those that were really applied too.
 
     Nothing is asked but `gate`. The recorded scripts of such a row go with it, so that its rollback can be taken from
     the files only, and the next `apply` runs the script again. Raises UsageError where an id is not applied, and

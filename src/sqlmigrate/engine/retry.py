@@ -55,9 +55,9 @@ def with_retry(
 def _spent(error: ExecutionError, attempts: int, blockers: tuple[Blocker, ...]) -> LockBudgetSpent:
     who = "".join(f"; blocked by {blocker}" for blocker in blockers)
     tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    hint = "run it again when the database is calmer, or give more time with lock_timeout and lock_budget"
+    hint = "run it again when the database is less busy, or give more time with lock_timeout and lock_budget"
     if ends := [f"SELECT pg_terminate_backend({blocker.pid})" for blocker in blockers if blocker.pid]:
-        hint += f"; or end what is in the way, if you may: {'; '.join(ends)}"
+        hint += f"; or end what blocks it, if you may: {'; '.join(ends)}"
     return LockBudgetSpent(
         f"{error.message} ({tried}; the lock budget is used up){who}",
         migration_id=error.migration_id,

@@ -28,7 +28,7 @@ def require_new(connection: Connection, options: Options, plan: Plan) -> tuple[s
         place, row = found
         raise HistoryError(
             f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
-            hint=f"take yoyo's history over once: sqlmigrate mark --from yoyo --schema {place.schema}",
+            hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {place.schema}",
         )
     return (*_our_others(connection, options.schema), *_of_other_tools(connection))
 
@@ -38,8 +38,8 @@ def _our_others(connection: Connection, schema: str) -> Iterator[str]:
     if others := yoyo_tables.of_ours(connection, schema):
         more = f" and in {len(others) - 1} more" if len(others) > 1 else ""
         yield (
-            f"there is another history of sqlmigrate in schema {others[0]}{more}: what it says is applied does not "
-            f"count for the one in schema {schema}"
+            f"there is another history of sqlmigrate in schema {others[0]}{more}: what it records as applied does "
+            f"not count for the one in schema {schema}"
         )
 
 
@@ -48,6 +48,6 @@ def _of_other_tools(connection: Connection) -> Iterator[str]:
     tables = connection.execute(asked, {"names": other_tools.NAMES, "columns": other_tools.MARKS}).fetchall()
     for (space, name), tool in other_tools.histories(tables).items():
         yield (
-            f"{space}.{name} is the history of {tool}: what was applied with it and is among these files would be "
-            "run again; mark it first: sqlmigrate mark ID ..."
+            f"{space}.{name} is the history of {tool}: what it has applied of these files would run again; mark it "
+            "first: sqlmigrate mark ID ..."
         )

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     Around = Callable[[Statement, Callable[[], None]], None]
 
-_NO_CLAIM = Command("SELECT")
+NO_CLAIM = Command("SELECT")
+"""What stands for the claim where there is no history."""
 
 
 def run_script(
@@ -50,7 +51,7 @@ def run_script(
     """
     for problem in preflight(script_run):
         raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
-    job = Job(script_run, claim=_NO_CLAIM, finish=(), versions=options.versions)
+    job = Job(script_run, claim=NO_CLAIM, finish=(), versions=options.versions)
     listener = Listener(script_run, observer)
     if script_run.transactional and around is None:
         run_job(connection, job, options, info, listener)

@@ -19,7 +19,7 @@ _PROJECT_FILES = ("sqlmigrate.toml", "pyproject.toml")
 def leads_out(path: Path) -> Path | None:
     """Return where a path leads if a symbolic link in the repository takes it out of there, else None."""
     try:
-        followed(path)
+        _followed(os.fspath(path))
     except _LeadsOutError as error:
         return error.target
     except (Error, OSError):
@@ -43,23 +43,34 @@ def followed(path: Path) -> Path | None:
 
     Raises Error for a link that is not to be followed. What is not there yet ends no path.
     """
-    todo = list(reversed(Path(os.path.abspath(path)).parts[1:]))  # noqa: PTH100  resolve() would follow the links
-    at, links = Path("/"), 0
+    found = _followed(os.fspath(path))
+    return None if found is None else Path(found)
+
+
+def _followed(path: str) -> str | None:
+    """Follow the links of a path; it is text, since for the thousands of files of a folder Path is slow."""
+    todo = _steps(os.path.abspath(path))  # noqa: PTH100  resolve() would follow the links
+    at, links = "", 0
     while todo:
-        step = at / todo.pop()
-        if not step.is_symlink():
+        step = f"{at}/{todo.pop()}"
+        if not os.path.islink(step):  # noqa: PTH114  see above
             at = step
             continue
         links += 1
         if links > _LINKS_MAX:
             raise Error(f"{path} leads through too many symbolic links")
-        target = Path(os.path.normpath(at / step.readlink()))
-        _require_followable(step, target)  # before all else: /proc/self/root leads to every file that there is
-        if target.is_relative_to("/proc"):
+        target = os.path.normpath(os.path.join(at or "/", os.readlink(step)))  # noqa: PTH115, PTH118  see above
+        _require_followable(Path(step), Path(target))  # before all else: /proc/self/root leads to every file there is
+        if Path(target).is_relative_to("/proc"):
             return None
-        todo += reversed(target.parts[1:])
-        at = Path("/")
-    return at
+        todo += _steps(target)
+        at = ""
+    return at or "/"
+
+
+def _steps(path: str) -> list[str]:
+    """Split an absolute path into its parts, the last one first."""
+    return [part for part in reversed(path.split("/")) if part]
 
 
 def _require_followable(link: Path, target: Path) -> None:

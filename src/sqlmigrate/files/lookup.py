@@ -29,7 +29,7 @@ def upwards(
             if reason is None:
                 yield path
             elif is_meant(path):
-                passed_over.append(f"{path} is passed over: {reason}")
+                passed_over.append(f"{path} is ignored: {reason}")
         if os.path.lexists(folder / ".git"):
             return
 
@@ -47,7 +47,7 @@ def _beyond(closed: Path, names: Sequence[str], is_meant: Callable[[Path], bool]
     for folder in (closed, *closed.parents):
         for path in filter(is_meant, (folder / name for name in names)):
             where = "" if folder == closed else f"of {closed}: "
-            yield f"{path} is passed over, and so is all above {closed}: {where}{reason}"
+            yield f"{path} is ignored, and so is everything above {closed}: {where}{reason}"
             return
         if os.path.lexists(folder / ".git"):
             return

@@ -62,7 +62,7 @@ def read_json(path: Path, *, pipe: bool = False, anywhere: bool = False) -> Any:
 
 
 def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def record(kind: type[T], values: Mapping[str, Any]) -> T:
@@ -92,4 +92,4 @@ def _require_file(mode: int, *, pipe: bool) -> None:
         return
     kinds = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"))
     kind = next((name for is_one, name in kinds if is_one(mode)), "device")
-    raise OSError(0, f"it is a {kind} and no file")
+    raise OSError(0, f"it is a {kind}, not a file")

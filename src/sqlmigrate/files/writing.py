@@ -57,7 +57,7 @@ def make_folder(path: Path) -> None:
             with _folder(place, make=True):
                 pass
         except NotADirectoryError:
-            raise Error("cannot be made: there is something else of this name", place=Place(path)) from None
+            raise Error("cannot be created: there is something else of this name", place=Place(path)) from None
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def _write_through(path: Path, text: str, *, special: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if special and stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Error("cannot be written: it has just become another one", place=Place(path))
+        raise Error("cannot be written: it has just been replaced", place=Place(path))
     os.set_blocking(descriptor, True)  # a reader may be slow
     with os.fdopen(descriptor, "wb") as file:
         file.write(_bytes(text))

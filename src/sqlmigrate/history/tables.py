@@ -188,7 +188,7 @@ def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: 
     if read(connection, schema, owners=owners).version is None:
         raise HistoryError(
             f"there is no history in schema {schema} yet",
-            hint="the first `sqlmigrate apply` or `sqlmigrate mark` makes it; history_schema names another schema",
+            hint="the first `sqlmigrate apply` or `sqlmigrate mark` creates it; history_schema names another schema",
         )
     tables, query = ours(schema, owners), compose("log_rows", schema)
     values, factory = asdict(wanted), class_row(LogRow)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
 _PLAIN = {
-    "kind": "is no plain table",
+    "kind": "is not a plain table",
     "tree": "inherits, or is inherited from",
     "rule": "has a rule",
     "trigger": "has a trigger",
@@ -40,7 +40,9 @@ _PLAIN = {
     "check": "has a CHECK constraint",
     "index": "has an index over an expression or a part of its rows",
 }
-_PLAIN_HINT = "what hangs on a table runs with your rights; see who made it, and drop it"
+_PLAIN_HINT = (
+    "triggers, rules and the like of a table run with your privileges; find out who created them, and drop them"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def there(connection: Connection, schema: str, names: Collection[str]) -> list[s
 
 def _changed(tables: Tables) -> HistoryError:
     """Return the error for tables that were trusted a moment ago."""
-    message = f"the tables in schema {tables.schema} are not to be trusted any more; nothing was done"
+    message = f"the tables in schema {tables.schema} can no longer be trusted; nothing was done"
     return HistoryError(message, hint="`sqlmigrate status` says why")
 
 
@@ -176,7 +178,7 @@ def _refuse(connection: Connection, tables: Tables, found: list[tuple[Any, ...]]
         if doubt != "shared":
             what = f"schema {tables.schema}" if name is None else f"{tables.schema}.{name}"
             reason, hint = _words(tables, connection.info.user, doubt, role)
-            raise HistoryError(f"{what} is not to be trusted as a history: it {reason}", hint=hint)
+            raise HistoryError(f"{what} cannot be trusted as a history: it {reason}", hint=hint)
     return bool(found)
 
 
@@ -185,11 +187,11 @@ def _words(tables: Tables, login: str, doubt: str, role: str | None) -> tuple[st
     if doubt == "schema create":
         grantee = "PUBLIC" if role is None else sql.Identifier(role).as_string()
         hint = f"REVOKE CREATE ON SCHEMA {sql.Identifier(tables.schema).as_string()} FROM {grantee}"
-        hint += "" if role is None else f"; or, where you trust that role: {_setting(tables, role)}"
-        return f"is open to tables of {'everybody' if role is None else f'role {role}'}", hint
+        hint += "" if role is None else f"; or, if you trust that role: {_setting(tables, role)}"
+        return f"lets {'everybody' if role is None else f'role {role}'} create tables in it", hint
     if doubt in _PLAIN:
         return _PLAIN[doubt], _PLAIN_HINT
-    hint = f"where you trust that role: {_setting(tables, str(role))}; else find out who made it, and drop it"
+    hint = f"if you trust that role: {_setting(tables, str(role))}; otherwise find out who created it, and drop it"
     return f"belongs to role {role}, which {login} is not a member of", hint
 
 

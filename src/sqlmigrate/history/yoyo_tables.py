@@ -206,7 +206,7 @@ def _all(place: YoyoTable, owners: Collection[str]) -> Tables:
 
 
 def _yoyo_runs(who: str) -> HistoryError:
-    hint = "wait for it; where it was killed: look whether its last migration is recorded, then `yoyo break-lock`"
+    hint = "wait for it; if it was killed, check whether its last migration is recorded, then run `yoyo break-lock`"
     return HistoryError(f"yoyo is running ({who}), or was killed and left its lock behind", hint=hint)
 
 

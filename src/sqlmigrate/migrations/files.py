@@ -44,7 +44,7 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
     if not there:
         raise MigrationsError(
             f"the migrations directory {directory} does not exist",
-            hint="make it with `sqlmigrate init`, or name another one with --migrations",
+            hint="create it with `sqlmigrate init`, or name another one with --migrations",
         )
     scripts, rollbacks, problems = _read_files(directory, one_by_one=one_by_one)
     refused = {problem.place.path.stem for problem in problems if problem.place and not problem.warning}
@@ -131,7 +131,7 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
     if name.startswith("post-apply"):
         return Problem("yoyo runs post-apply scripts after every apply; sqlmigrate does not: rename it", Place(path))
     if not name.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
-        return Problem(f"the file name {name!r} holds what cannot be printed; rename it", Place(path.parent))
+        return Problem(f"the file name {name!r} has characters that cannot be printed; rename it", Place(path.parent))
     if name == ROLLBACK:
         return Problem("a file name without a stem gives no migration id", Place(path))
     if len(path.stem) > _MAX_ID:

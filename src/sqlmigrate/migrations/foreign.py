@@ -86,7 +86,7 @@ def _undo(name: str, names: Collection[str]) -> str | None:
 
 def _rename(change: str, names: Collection[str]) -> str:
     rollback = change.removesuffix(".sql") + ROLLBACK
-    return f"{rollback} is there too: remove one of them" if rollback in names else f"rename it to {rollback}"
+    return f"{rollback} exists too: remove one of them" if rollback in names else f"rename it to {rollback}"
 
 
 def foreign_sections(script: Script) -> list[Problem]:

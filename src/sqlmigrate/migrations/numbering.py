@@ -21,7 +21,7 @@ _NUMBER = re.compile(
     r"(?:(?P<v>V)(?P<flyway>[0-9]+(?:[._][0-9]+)*)|(?P<plain>[0-9]+(?:\.[0-9]+)*))(?![0-9A-Za-z])(?P<rest>.*)"
 )
 _DIGITS = 5
-_SAY = "say `-- depends:`, or give them other names"
+_SAY = "write `-- depends:`, or rename them"
 _WIDTH = 4  # digits that a number is told to have
 
 
@@ -77,7 +77,7 @@ def _out_of_order(numbered: Sequence[_Numbered], needed: Callable[[str], Abstrac
         if in_vain and high.path.stem not in needed(low.path.stem):
             message = f"runs before {low.path.stem}: the order is that of the names"
             names = [low.widened(high), high.widened(low)]
-            hint = f"write {names[0]} and {names[1]}, or say `-- depends:`" if names == sorted(names) else _SAY
+            hint = f"write {names[0]} and {names[1]}, or write `-- depends:`" if names == sorted(names) else _SAY
             yield Problem(message, Place(high.path), hint, warning=True)
             return
 
@@ -91,6 +91,6 @@ def _twice(numbered: Sequence[_Numbered], needed: Callable[[str], AbstractSet[st
             found.append((first, item))
     if found:
         first, item = found[0]
-        more = f", and so is that of {len(found) - 1} more" if len(found) > 1 else ""
-        message = f"its number is that of {first.path.stem} too{more}: the order is that of the names"
-        yield Problem(message, Place(item.path), "give each its own number, or say `-- depends:`", warning=True)
+        more = f" (and {len(found) - 1} more such)" if len(found) > 1 else ""
+        message = f"it has the same number as {first.path.stem}{more}: the order is that of the names"
+        yield Problem(message, Place(item.path), "give each its own number, or write `-- depends:`", warning=True)

@@ -31,7 +31,7 @@ def _problems(run: ScriptRun, pieces: Iterable[Piece]) -> list[Problem]:
     if script.directives.isolation and not transactional:
         message = "isolation= is for a script in a transaction, and this one runs outside"
         place = script.directive_place("isolation")
-        problems.append(Problem(message, place, "say it with the script's own BEGIN ISOLATION LEVEL"))
+        problems.append(Problem(message, place, "use the script's own BEGIN ISOLATION LEVEL"))
     begun: Piece | None = None
     for piece in pieces:
         kind = classify(piece.text)
@@ -42,7 +42,7 @@ def _problems(run: ScriptRun, pieces: Iterable[Piece]) -> list[Problem]:
             problems.append(Problem(piece.problem, place, hint=_psql_hint(piece.problem)))
         elif not transactional and kind is Kind.TRANSACTION_CONTROL and chains(piece.text):
             hint = "write COMMIT and BEGIN as two statements"
-            problems.append(Problem("AND CHAIN: a script could not be resumed behind it", script.place(piece), hint))
+            problems.append(Problem("AND CHAIN: a script could not be resumed after it", script.place(piece), hint))
         elif advice := refused.get(kind):
             message, hint = advice
             if kind is Kind.NOT_IN_TRANSACTION and run.operation == "rollback":
@@ -63,7 +63,7 @@ def require_runnable(runs: Iterable[ScriptRun]) -> None:
 def _psql_hint(problem: str) -> str | None:
     if "psql command" not in problem:
         return None
-    return "scripts are plain SQL; only pg_dump's \\restrict lines are passed over"
+    return "scripts are plain SQL; only pg_dump's \\restrict lines are skipped"
 
 
 _PREPARED = ("a prepared transaction outlives its script", "run it by hand")
@@ -71,7 +71,10 @@ _COPY_OUT = ("a migration has nowhere to send the rows", "remove it, or write to
 _IN_TRANSACTION = {
     Kind.TRANSACTION_CONTROL: (
         "a script must not end or begin the transaction that protects it",
-        "remove it, since every script runs in a transaction; one that must not says `-- transactional: false` on top",
+        (
+            "remove it, since every script runs in a transaction; one that must not run in one says `-- "
+            "transactional: false` at the top"
+        ),
     ),
     Kind.NOT_IN_TRANSACTION: (
         "cannot run inside a transaction",

@@ -18,10 +18,10 @@ _CONFIG = """\
 migrations = {migrations}
 data = "data"
 
-# lock_timeout = "2s"        # how long a statement waits for a lock before the script is tried again
-# lock_budget = "10min"      # how long it is tried again
+# lock_timeout = "2s"        # how long a statement waits for a lock before the script is retried
+# lock_budget = "10min"      # how long it is retried
 # statement_timeout = "0"    # no limit
-# embedded = true            # use a private PostgreSQL server where no database is named
+# embedded = true            # use a private PostgreSQL server if no database is named
 
 # [env.production]
 # database_url_env = "PRODUCTION_DATABASE_URL"   # the variable that holds the URL
@@ -40,7 +40,7 @@ _SCRIPT = """\
 _LONGEST = 200  # bytes of a name: with time stamp and .rollback.sql less than the 255 of a file system
 
 _ROLLBACK = """\
--- Takes {stem} back: afterwards the database is as it was before.
+-- Undoes {stem}: afterwards the database is as it was before.
 
 """
 
@@ -49,7 +49,7 @@ def new_pair(directory: Path, name: str) -> tuple[Path, Path]:
     """Make the two files of a migration and give their paths; raises UsageError where the name has nothing to use."""
     words = re.findall(r"\w+", name)
     if not words or "/" in name or "\\" in name:
-        raise UsageError(f"{name!r} is no name for a migration", hint="use letters, digits and underscores")
+        raise UsageError(f"{name!r} is not a name for a migration", hint="use letters, digits and underscores")
     slug = "_".join(words).lower().encode()[:_LONGEST].decode(errors="ignore")
     stem = f"{datetime.now(UTC):%Y%m%d%H%M%S}_{slug}"
     script, rollback = directory / f"{stem}.sql", directory / f"{stem}.rollback.sql"

@@ -54,7 +54,7 @@ def _script_problems(run: ScriptRun) -> list[Problem]:
 
 
 def _syntax(script: Script) -> Iterator[Problem]:
-    hint = "PostgreSQL itself will judge it: our parser may be older than your server"
+    hint = "PostgreSQL itself decides: our parser may be older than your server"
     for piece in script.pieces():
         for complaint in complaints(piece.text):
             place = script.place(piece, complaint.offset)

@@ -52,9 +52,7 @@ def _require_not_marked(history: History) -> None:
     if history.applied and history.applied[-1].marked and not history.half_way:
         name = history.applied[-1].migration_id
         hint = f"to run both its scripts all the same: `sqlmigrate rollback --include-marked {name}`, then `apply`"
-        raise HistoryError(
-            f"{name} was marked as applied, not applied by sqlmigrate, so it is not done again", hint=hint
-        )
+        raise HistoryError(f"{name} was marked as applied, not applied by sqlmigrate, so it is not redone", hint=hint)
 
 
 def _again(request: RollbackRequest) -> ApplyRequest:
@@ -98,7 +96,7 @@ def _wanted(request: RollbackRequest, history: History) -> list[Applied]:
     if request.everything:
         return newest_first
     if (to := request.to) is not None:
-        _require_applied(history, to, "it cannot be a point to go back to")
+        _require_applied(history, to, "you cannot roll back to it")
         ids = [row.migration_id for row in newest_first]
         return newest_first[: ids.index(to)]
     return newest_first[: 1 if request.steps is None else request.steps]

@@ -66,7 +66,7 @@ def _require_resumable(states: Iterable[Status]) -> None:
         if item.migration is None:
             raise HistoryError(f"{name} stopped half way, and its script is missing", hint="restore the file")
         if item.migration.forward().transactional:
-            hint = "put the `-- transactional: false` back that it was begun with"
+            hint = "put back the `-- transactional: false` that it started with"
             raise HistoryError(f"{name} stopped half way outside a transaction and cannot go on inside one", hint=hint)
 
 

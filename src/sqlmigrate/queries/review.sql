@@ -1,27 +1,38 @@
 -- What the tracer reads around each statement, in the transaction of that statement.
 
 -- name: relations
--- every relation that is not PostgreSQL's own, or those of some tables `only`; `base` is the table of an index, or of a
--- TOAST table or its index
+-- every relation that is not PostgreSQL's own, or those of some tables `only`; `base` is the table of an index, which may
+-- be a TOAST table, or of a TOAST table
 SELECT c.oid::bigint,
        c.relkind::pg_catalog.text,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
        c.relfilenode::bigint,
-       coalesce(x.indrelid, toasted.oid, indexed.oid, 0)::bigint AS base,
+       coalesce(x.indrelid, toasted.refobjid, 0)::bigint AS base,
        pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
        n.nspname ~ '^pg_toast'::pg_catalog.text
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid AND c.relkind IN ('i', 'I')
-LEFT JOIN pg_catalog.pg_class AS toasted ON toasted.reltoastrelid = c.oid AND c.relkind = 't'
-LEFT JOIN pg_catalog.pg_class AS indexed ON indexed.reltoastrelid = x.indrelid AND x.indrelid <> 0::pg_catalog.oid
+LEFT JOIN pg_catalog.pg_depend AS toasted -- reltoastrelid has no index
+    ON c.relkind = 't'
+   AND toasted.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+   AND toasted.objid = c.oid
+   AND toasted.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+   AND toasted.deptype = 'i'
 WHERE c.oid >= 16384::pg_catalog.oid
   AND c.relkind <> 'c'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND (%(only)s::bigint[] IS NULL
-       OR c.oid::bigint = ANY (%(only)s::bigint[])
-       OR x.indrelid::bigint = ANY (%(only)s::bigint[])
-       OR toasted.oid::bigint = ANY (%(only)s::bigint[]))
+  AND (%(only)s::pg_catalog.oid[] IS NULL
+       OR c.oid = ANY (ARRAY(SELECT oid
+                             FROM pg_catalog.unnest(%(only)s::pg_catalog.oid[]) AS oid
+                             UNION ALL
+                             SELECT indexrelid
+                             FROM pg_catalog.pg_index
+                             WHERE indrelid = ANY (%(only)s::pg_catalog.oid[])
+                             UNION ALL
+                             SELECT reltoastrelid
+                             FROM pg_catalog.pg_class
+                             WHERE oid = ANY (%(only)s::pg_catalog.oid[]))))
 
 -- name: locks
 -- what a session holds or waits for; `class` is the catalog of a locked object that is no relation
@@ -38,9 +49,15 @@ WHERE l.pid = coalesce(%(pid)s::integer, pg_catalog.pg_backend_pid())
   AND (l.relation >= 16384::pg_catalog.oid OR l.objid >= 2200::pg_catalog.oid)
 
 -- name: scans
-SELECT relid::bigint, seq_scan
-FROM pg_catalog.pg_stat_xact_user_tables
-WHERE seq_scan > 0
+-- of PostgreSQL's view pg_stat_xact_user_tables, without what it reads of each table besides
+SELECT c.oid::bigint, pg_catalog.pg_stat_get_xact_numscans(c.oid)
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind IN ('r', 't', 'm', 'p')
+  AND c.relnamespace NOT IN (SELECT oid
+                             FROM pg_catalog.pg_namespace
+                             WHERE nspname IN ('pg_catalog', 'information_schema')
+                                OR nspname ~ '^pg_toast'::pg_catalog.text)
+  AND pg_catalog.pg_stat_get_xact_numscans(c.oid) > 0
 
 -- name: named
 -- what can be locked and is no relation: types and schemas
@@ -81,12 +98,18 @@ WITH space AS MATERIALIZED (
     JOIN space AS s ON s.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid
     WHERE c.oid >= 16384::pg_catalog.oid
-      AND (%(only)s::bigint[] IS NULL OR coalesce(x.indrelid, c.oid)::bigint = ANY (%(only)s::bigint[]))
+      AND (%(only)s::pg_catalog.oid[] IS NULL
+           OR c.oid = ANY (ARRAY(SELECT oid
+                                 FROM pg_catalog.unnest(%(only)s::pg_catalog.oid[]) AS oid
+                                 UNION ALL
+                                 SELECT indexrelid
+                                 FROM pg_catalog.pg_index
+                                 WHERE indrelid = ANY (%(only)s::pg_catalog.oid[]))))
 )
 SELECT 2615::bigint AS class, s.oid::bigint, 0 AS sub, 'schema' AS kind, s.name, 0::bigint AS part_of,
        ROW(s.nspowner, s.nspacl)::pg_catalog.text AS digest
 FROM space AS s
-WHERE %(only)s::bigint[] IS NULL
+WHERE %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT 1259, r.oid, 0,
        CASE r.relkind
@@ -115,6 +138,7 @@ JOIN relation AS r ON r.oid = a.attrelid AND r.relkind NOT IN ('i', 'I', 'S')
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attnum > 0
   AND NOT a.attisdropped
+  AND (%(only)s::pg_catalog.oid[] IS NULL OR a.attrelid = ANY (%(only)s::pg_catalog.oid[]))
 UNION ALL
 SELECT 2606, c.oid, 0, 'constraint', pg_catalog.quote_ident(c.conname) || ' on ' || r.name, c.conrelid,
        ROW(c.convalidated, c.condeferrable, c.condeferred, c.confdeltype, c.confupdtype, c.conkey, c.confkey,
@@ -122,18 +146,21 @@ SELECT 2606, c.oid, 0, 'constraint', pg_catalog.quote_ident(c.conname) || ' on '
 FROM pg_catalog.pg_constraint AS c
 JOIN relation AS r ON r.oid = c.conrelid
 WHERE c.contype <> 'n' -- NOT NULL, since 18: it is seen as a change of its column
+  AND (%(only)s::pg_catalog.oid[] IS NULL OR c.conrelid = ANY (%(only)s::pg_catalog.oid[]))
 UNION ALL
 SELECT 2620, t.oid, 0, 'trigger', pg_catalog.quote_ident(t.tgname) || ' on ' || r.name, t.tgrelid,
        ROW(t.tgenabled, t.tgfoid, t.tgtype, t.tgattr, t.tgargs, pg_catalog.md5(t.tgqual::pg_catalog.text))::pg_catalog.text
 FROM pg_catalog.pg_trigger AS t
 JOIN relation AS r ON r.oid = t.tgrelid
 WHERE NOT t.tgisinternal
+  AND (%(only)s::pg_catalog.oid[] IS NULL OR t.tgrelid = ANY (%(only)s::pg_catalog.oid[]))
 UNION ALL
 SELECT 3256, p.oid, 0, 'policy', pg_catalog.quote_ident(p.polname) || ' on ' || r.name, p.polrelid,
        ROW(p.polcmd, p.polpermissive, p.polroles, pg_catalog.md5(p.polqual::pg_catalog.text),
            pg_catalog.md5(p.polwithcheck::pg_catalog.text))::pg_catalog.text
 FROM pg_catalog.pg_policy AS p
 JOIN relation AS r ON r.oid = p.polrelid
+WHERE (%(only)s::pg_catalog.oid[] IS NULL OR p.polrelid = ANY (%(only)s::pg_catalog.oid[]))
 UNION ALL
 SELECT CASE WHEN w.rulename = '_RETURN' THEN 1259 ELSE 2618 END,
        CASE WHEN w.rulename = '_RETURN' THEN r.oid ELSE w.oid END, 0,
@@ -141,6 +168,7 @@ SELECT CASE WHEN w.rulename = '_RETURN' THEN 1259 ELSE 2618 END,
        pg_catalog.quote_ident(w.rulename) || ' on ' || r.name, r.oid, pg_catalog.md5(w.ev_action::pg_catalog.text)
 FROM pg_catalog.pg_rewrite AS w
 JOIN relation AS r ON r.oid = w.ev_class
+WHERE (%(only)s::pg_catalog.oid[] IS NULL OR w.ev_class = ANY (%(only)s::pg_catalog.oid[]))
 UNION ALL
 SELECT 1255, p.oid, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
        s.name || '.' || pg_catalog.quote_ident(p.proname)
@@ -149,7 +177,7 @@ SELECT 1255, p.oid, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'a
 FROM pg_catalog.pg_proc AS p
 JOIN space AS s ON s.oid = p.pronamespace
 WHERE p.oid >= 16384::pg_catalog.oid
-  AND %(only)s::bigint[] IS NULL
+  AND %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT 1247, t.oid, 0, CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END,
        s.name || '.' || pg_catalog.quote_ident(t.typname), 0,
@@ -162,29 +190,29 @@ JOIN space AS s ON s.oid = t.typnamespace
 WHERE t.oid >= 16384::pg_catalog.oid
   AND t.typrelid = 0::pg_catalog.oid
   AND t.typelem = 0::pg_catalog.oid
-  AND %(only)s::bigint[] IS NULL
+  AND %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT 3381, t.oid, 0, 'statistics object', s.name || '.' || pg_catalog.quote_ident(t.stxname), t.stxrelid,
        ROW(t.stxowner, t.stxkeys, t.stxkind)::pg_catalog.text
 FROM pg_catalog.pg_statistic_ext AS t
 JOIN space AS s ON s.oid = t.stxnamespace
-WHERE %(only)s::bigint[] IS NULL
-   OR t.stxrelid::bigint = ANY (%(only)s::bigint[])
+WHERE %(only)s::pg_catalog.oid[] IS NULL
+   OR t.stxrelid = ANY (%(only)s::pg_catalog.oid[])
 UNION ALL
 SELECT 3079, e.oid, 0, 'extension', pg_catalog.quote_ident(e.extname), 0, e.extversion
 FROM pg_catalog.pg_extension AS e
-WHERE %(only)s::bigint[] IS NULL
+WHERE %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT 6104, p.oid, 0, 'publication', pg_catalog.quote_ident(p.pubname), 0,
        ROW(p.*, (SELECT pg_catalog.array_agg(m.prrelid ORDER BY m.prrelid)
                  FROM pg_catalog.pg_publication_rel AS m
                  WHERE m.prpubid = p.oid))::pg_catalog.text
 FROM pg_catalog.pg_publication AS p
-WHERE %(only)s::bigint[] IS NULL
+WHERE %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT 3466, e.oid, 0, 'event trigger', pg_catalog.quote_ident(e.evtname), 0, ROW(e.evtenabled, e.evtfoid)::pg_catalog.text
 FROM pg_catalog.pg_event_trigger AS e
-WHERE %(only)s::bigint[] IS NULL
+WHERE %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT 826, d.oid, 0, 'default privileges',
        'of ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::pg_catalog.text)
@@ -192,7 +220,7 @@ SELECT 826, d.oid, 0, 'default privileges',
        0, ROW(d.defaclacl)::pg_catalog.text
 FROM pg_catalog.pg_default_acl AS d
 LEFT JOIN space AS s ON s.oid = d.defaclnamespace
-WHERE %(only)s::bigint[] IS NULL
+WHERE %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT d.classoid, d.objoid, d.objsubid, NULL, NULL, 0, d.description
 FROM pg_catalog.pg_description AS d

@@ -20,6 +20,9 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
  WHERE d.datname = pg_catalog.current_database()
    AND r.rolname = session_user
 
+-- name: role_names
+SELECT oid::pg_catalog.text, rolname::pg_catalog.text FROM pg_catalog.pg_roles
+
 -- name: identifiable
 SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
 
@@ -308,3 +311,52 @@ INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, 
 SELECT %s, %s, %s, %s, %s, r.oid, %s::pg_catalog."char"
   FROM pg_catalog.pg_authid AS r
  WHERE r.oid = %s
+
+-- name: called
+-- What these names may stand for: the bodies of routines that are not PostgreSQL's own, empty where there is none to be
+-- read, and whether they are something at all.
+SELECT n.name,
+       ARRAY (
+            SELECT CASE
+                       WHEN l.lanname IN ('sql'::pg_catalog.name, 'plpgsql'::pg_catalog.name)
+                       THEN p.prosrc || ' '::pg_catalog.text
+                            || coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), ''::pg_catalog.text)
+                       ELSE ''::pg_catalog.text
+                   END
+              FROM pg_catalog.pg_proc AS p
+              JOIN pg_catalog.pg_language AS l
+                ON l.oid = p.prolang
+             WHERE p.proname = n.name::pg_catalog.name
+               AND p.oid >= 16384::pg_catalog.oid
+               AND (p.provolatile <> 'i'::pg_catalog."char" OR l.lanname IN ('sql'::pg_catalog.name, 'plpgsql'::pg_catalog.name))
+       ) AS bodies,
+       EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.proname = n.name::pg_catalog.name)
+       OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.typname = n.name::pg_catalog.name)
+       OR EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relname = n.name::pg_catalog.name)
+       OR EXISTS (SELECT FROM pg_catalog.pg_get_keywords() AS k WHERE k.word = n.name) AS known
+  FROM pg_catalog.unnest(%(names)s::pg_catalog.text[]) AS n (name)
+
+-- name: views
+SELECT pg_catalog.pg_get_viewdef(c.oid)
+  FROM pg_catalog.pg_class AS c
+ WHERE c.relkind = 'v'::pg_catalog."char"
+   AND c.oid >= 16384::pg_catalog.oid
+   AND c.relname::pg_catalog.text = ANY (%(names)s::pg_catalog.text[])
+
+-- name: machine
+-- What a server tells of the libraries that sort for it, and of where its files are.
+SELECT pg_catalog.version() AS version,
+       ARRAY (
+            SELECT c.collname::pg_catalog.text || ' '::pg_catalog.text
+                   || coalesce(pg_catalog.pg_collation_actual_version(c.oid), ''::pg_catalog.text)
+              FROM pg_catalog.pg_collation AS c
+             WHERE c.collname IN ('und-x-icu'::pg_catalog.name, 'en-x-icu'::pg_catalog.name, 'unicode'::pg_catalog.name,
+                                  'en_US.utf8'::pg_catalog.name, 'C.utf8'::pg_catalog.name)
+             ORDER BY c.collname
+       ) AS collations,
+       ARRAY (
+            SELECT f.setting
+              FROM pg_catalog.pg_config() AS f
+             WHERE f.name IN ('PKGLIBDIR'::pg_catalog.text, 'SHAREDIR'::pg_catalog.text)
+             ORDER BY f.name
+       ) AS places

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 _TRIED_MAX = 40  # of one script; each is tried on a copy of its own, which takes about 0.1 s
-_UNTRIED = "the SQL for it was not tried here, since this script has too many hazards: write it by hand"
+_UNTRIED = "this script has too many hazards to try SQL for this one: write it by hand"
 
 
 @dataclass(slots=True)
@@ -56,14 +56,14 @@ class Advice:
         if not any(advice.pieces()):  # a directive, say
             return None
         if script.text is None:
-            return "the SQL for it has to be written by hand, since the script is too large to try it"
+            return "write the SQL by hand: the script is too large to try it here"
         advice = replace(advice, directives=replace(script.directives, transactional=False, isolation=None))
         try:
             with self.shadow.clone(self.base) as copy, connections.session(copy.conninfo) as connection:
                 self._bring_to(connection, number, behind=behind)
                 self._run(connection, replace(self.script_run, script=advice, transactional=False))
         except Error as error:
-            return f"the SQL for it has to be written by hand: of the usual one, PostgreSQL says: {error.message}"
+            return f"write the SQL by hand: PostgreSQL refuses the usual one: {error.message}"
         return None
 
     def _bring_to(self, connection: Connection, number: int, *, behind: bool) -> None:

@@ -176,7 +176,7 @@ def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: mo
 
 def failed(item: Migration, reason: str, *, bug: str | None = None) -> model.Migration:
     """Describe a migration whose review ended before it was made, by a mistake of ours where `bug` says so."""
-    error = f"{reason}; nothing is known of this migration, the others were reviewed"
+    error = f"{reason}; nothing is known about this migration, the others were reviewed"
     up = not_run(item.forward(), error)
     proof = model.Proof("unknown", ("it was not tried",))
     return model.Migration(item.migration_id, up, None, proof, depends=item.depends, verdict="fails", bug=bug)
@@ -194,10 +194,10 @@ def headline(migrations: Sequence[model.Migration]) -> str:
     if dangers:
         first = dangers[0]
         more = f", and {len(dangers) - 1} more" if len(dangers) > 1 else ""
-        return f"dangerous in use: {first.seen}{more}"
+        return f"dangerous for an application in use: {first.seen}{more}"
     strong = _strongest(migrations)
     if any(item.verdict == "warning" for item in migrations):
-        return f"to be planned: {strong}" if strong else "there are warnings to read"
+        return f"choose the moment: {strong}" if strong else "there are warnings to read"
     return strong or "nothing was found that would stop reads or writes"
 
 

@@ -13,6 +13,7 @@ from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
+from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.roundtrip import Base
 
@@ -67,23 +68,31 @@ def review_project(
         seen = replace(seen, figures=figures.target)
     wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
     scripts = [script for migration in found.ordered for script in migration.scripts()]
-    asked = shadow.wanted(config, scripts, target=seen.facts, settings=settings, base=base, superuser=superuser)
-    with shadow.opened(asked) as opened:
+    question = Question(
+        migrations=found,
+        wanted=tuple(wanted),
+        applied=seen.applied,
+        base=seen.base,
+        target=seen.figures,
+        api_roles=config.api_roles,
+    )
+    asked = shadow.wanted(
+        config,
+        scripts,
+        target=seen.facts,
+        settings=settings,
+        base=base,
+        superuser=superuser,
+        before=roundtrip.before(way(question, question.ids), options),
+    )
+    with shadow.opened(asked, observer) as opened:
         notes = [*seen.notes, *_warnings(found, wanted)]
         if not wanted and found.ordered:
             notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
-            notes.append(f"the shadow has no extension {', '.join(missing)}, so what needs it fails there")
-        question = Question(
-            migrations=found,
-            wanted=tuple(wanted),
-            applied=seen.applied,
-            base=seen.base,
-            target=seen.figures,
-            settings_from=stats.name if settings and stats else "the target",
-            notes=tuple(notes),
-            api_roles=config.api_roles,
-        )
+            notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
+        known_by = stats.name if settings and stats else "the target"
+        question = replace(question, settings_from=known_by, notes=tuple(notes))
         return review(question, opened, options, observer)
 
 
@@ -109,11 +118,11 @@ def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], var
     chosen = roundtrip.chosen(found, ids)
     done = set(applied)
     if ids and (twice := [item.migration_id for item in chosen if item.migration_id in done]):
-        hint = "name no database, to review it after the migrations before it"
+        hint = "name no database, and it is reviewed after the migrations before it"
         if variable is not None:
             hint += f": env -u {variable} sqlmigrate review {' '.join(ids)}"
         raise UsageError(
-            f"{', '.join(twice)} is applied in the target already, so it cannot be tried on top of it", hint=hint
+            f"{', '.join(twice)} is applied in the target already, so it cannot be tried there again", hint=hint
         )
     return [item for item in chosen if item.migration_id not in done]
 
@@ -133,7 +142,7 @@ def _look(config: Config, target: Target, base: str) -> _Seen:
             )
         except psycopg.Error as error:
             reason = error.diag.message_primary or redact(str(error).strip())
-            notes = (f"the target's figures could not be read: {reason}",)
+            notes = (f"the sizes and traffic of the target's tables could not be read: {reason}",)
     start = None
     if base == "dump":
         dump = shadow.dump(target.conninfo, major=facts.major, history_schema=config.history_schema)

@@ -13,27 +13,24 @@ from sqlmigrate import __version__
 from sqlmigrate import connection as connections
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.errors import Error, ScriptError, as_bug
-from sqlmigrate.events import BugMet, ScriptStarted, ignore
+from sqlmigrate.events import BugMet, ignore
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.review.order.out_of_order import answer
+from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
 from sqlmigrate.roundtrip import (
     ORDINARY,
-    PROVEN,
     Ground,
     Runner,
-    find_samples,
     lacks_rights,
-    proofs,
-    round_trips,
+    stretches,
 )
 from sqlmigrate.schema.diff import as_json, as_text, compare
-from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import OTHER_ZONE
 from sqlmigrate.sql.zones import depends_on_zone
 
@@ -46,13 +43,12 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations, ScriptRun
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
-    from sqlmigrate.roundtrip import Base, LeftOut, RoundTrip
-    from sqlmigrate.schema import Schema
+    from sqlmigrate.roundtrip import Base, LeftOut
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 _MOVING = ("DO", "CALL")
-_ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may write less anew"
+_ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may rewrite less"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +69,23 @@ class Question:
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the wanted ones."""
+        return frozenset(item.migration_id for item in self.wanted)
+
+    def steps(self) -> list[Migration]:
+        """Return what is applied already, as it was applied, and what comes behind it up to the last wanted one.
+
+        What the base holds is left out. Raises UsageError where something is applied that has no file.
+        """
+        applied = () if self.base is not None or self.applied is None else self.applied
+        ordered = self.migrations.ordered
+        last = max((at for at, item in enumerate(ordered) if item.migration_id in self.ids), default=-1)
+        done = set(self.applied or ()) | (self.base.applied if self.base else set())
+        pending = [item for item in ordered[: last + 1] if item.migration_id not in done - self.ids]
+        return [*map(self.migrations.named, applied), *pending]
+
 
 def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
     """Review migrations on a shadow that has what they need; see `shadow.wanted`.
@@ -83,18 +96,18 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     """
     options = replace(options, versions=shadow.versions)
     linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
-    trips = _trips(question, shadow, options, observer)
+    runner = Runner(shadow, options)
     with ExitStack() as stack:
+        proven, ground = prove(question, runner, stack, observer)
         reviewer = _Reviewer(
             question=question,
-            shadow=shadow,
-            options=options,
+            runner=runner,
+            ground=ground,
             observer=observer,
             findings=linted.findings,
-            proofs=trips,
-            stack=stack,
+            proofs=proven,
         )
-        names = _announced("review", [item.migration_id for item in question.wanted], observer)
+        names = announced("review", [item.migration_id for item in question.wanted], observer)
         found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
         notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
     return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
@@ -106,7 +119,10 @@ def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, p
     for item in missing:
         why = f": {item.error}" if item.error else ""
         if item.migration_id not in reviewed:
-            yield f"{item.migration_id} could not be applied on the shadow, so what follows was tried without it{why}"
+            yield (
+                f"{item.migration_id} could not be applied on the throwaway database, so what follows was tried "
+                f"without it{why}"
+            )
     if private and any(lacks_rights(item.error) for item in missing):
         yield ORDINARY
 
@@ -143,12 +159,12 @@ def _not_checked(
     question: Question, shadow: Shadow, linted: Lint, found: Sequence[model.Migration]
 ) -> Iterable[model.NotChecked]:
     kept = f"what kept them from this machine: {shadow.isolation}"
-    yield model.NotChecked("what the scripts do outside of PostgreSQL", kept)
+    yield model.NotChecked("what the scripts do outside PostgreSQL", kept)
     if linted.why_not:
         yield model.NotChecked("squawk's rules", linted.why_not)
     if question.target is None:
         yield model.NotChecked(
-            "the size of the tables", "no target was given; name one, or a file of `sqlmigrate stats` with --stats"
+            "the size of the tables", "no target was named; name one, or give a file of `sqlmigrate stats` with --stats"
         )
     if shadow.assumed:
         yield model.NotChecked(
@@ -158,67 +174,16 @@ def _not_checked(
     if moving:
         yield model.NotChecked(
             f"what DO blocks and procedures do to other rows ({', '.join(moving)})",
-            "they were run once, on the rows that the shadow has; loops and conditions may do more on the target",
+            "they ran once, on the rows of the throwaway database; loops and conditions may do more on the target",
         )
     if any(part.kind in ("UPDATE", "DELETE", "INSERT", "MERGE") for item in found for part in item.apply.statements):
         yield model.NotChecked(
-            "how long changes of rows take", "it depends on rows and plans: EXPLAIN them on the target"
+            "how long changes of rows take", "it depends on rows and plans: run EXPLAIN on the target"
         )
     for item in found:
         for direction in (item.apply, item.rollback):
             if direction and direction.error:
-                yield model.NotChecked(f"{direction.path} behind its error", "what comes behind it was not run")
-
-
-def _announced(operation: str, names: Sequence[str], observer: Observer) -> Iterator[str]:
-    for number, name in enumerate(names, 1):
-        observer(ScriptStarted(name, operation, number, len(names)))
-        yield name
-
-
-def _trips(question: Question, shadow: Shadow, options: Options, observer: Observer) -> dict[str, Proof]:
-    """Return the proof of every wanted pair: the recorded one where it counts, else one that is made now."""
-    samples, _ = find_samples(question.migrations)
-    known, missing = {}, []
-    for migration in question.wanted:
-        proof = _recorded(question.migrations, migration, shadow)
-        if proof is None:
-            missing.append(migration.migration_id)
-        else:
-            known[migration.migration_id] = proof
-    if missing:
-        trips = round_trips(
-            question.migrations, missing, shadow, options, samples=samples, base=question.base, fingerprints=False
-        )
-        for _, trip in zip(_announced("roundtrip", missing, observer), trips, strict=True):
-            known[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
-            if trip.bug is not None:
-                observer(BugMet(trip.migration_id, trip.bug.report))
-    return known
-
-
-def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
-    """Return the recorded proof of a pair if it is a good one of these very files, made under these settings."""
-    try:
-        notes = proofs.require(migrations, [migration], major=shadow.major)
-    except Error:  # also of a file that cannot be read as a proof
-        return None
-    path = proofs.path_of(migrations, migration.migration_id)
-    found = proofs.read(path)
-    if found is None or dict(found.settings) != shadow.settings.unusual:
-        return None
-    return model.Proof(found.verdict, tuple(notes), bool(found.samples), str(path))
-
-
-def _proof(trip: RoundTrip, *, with_data: bool) -> Proof:
-    lines = [f"tried without {name}, which could not be applied" for name in trip.without]
-    lines += [f"found in time zone {trip.zone}; the target's is not known"] if trip.zone else []
-    lines += [*as_text(trip.differences), *map(str, trip.data), *as_text(trip.again), *map(str, trip.data_again)]
-    lines += [f"no sample row shows that this comes back: {name}" for name in trip.lost]
-    lines += [str(problem) for problem in (*trip.expectations, *trip.not_tried)]
-    if trip.failure is not None:
-        lines.append(f"{trip.failure.step} failed: {trip.failure.error}")
-    return model.Proof(trip.verdict.value, tuple(lines), with_data and trip.verdict in PROVEN)
+                yield model.NotChecked(f"{direction.path} after its error", "what comes after it was not run")
 
 
 def _depends_on_zone(migration: Migration) -> bool:
@@ -233,35 +198,33 @@ class _Reviewer:
     """Brings the ground forward, migration by migration, and traces the wanted ones on copies of it."""
 
     question: Question
-    shadow: Shadow
-    options: Options
+    runner: Runner
+    ground: Ground
     observer: Observer
     findings: Mapping[ScriptRun, tuple[Finding, ...]]
     proofs: dict[str, Proof]
-    stack: ExitStack
     left_out: tuple[LeftOut, ...] = ()
+    shadow: Shadow = field(init=False)
+    options: Options = field(init=False)
     info: ServerInfo = field(init=False)
 
-    def reviewed(self) -> Iterable[model.Migration]:
-        """Yield the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
-        ground = Ground(self.shadow, self.stack)
-        runner = Runner(self.shadow, self.options)
-        if self.question.base is not None:
-            self.shadow.restore(ground.database, self.question.base.dump)
-        with connections.session(ground.database.conninfo) as connection:
-            self.info = runner.probed(connection)
-        for migration in self._applied():
-            runner.replay(migration, ground)
-        wanted = {item.migration_id for item in self.question.wanted}
-        for migration in self._pending():
-            if migration.migration_id in wanted:
-                yield self._guarded(migration, ground, runner)
-            else:
-                runner.replay(migration, ground)
-            self.left_out = tuple(ground.left_out)
+    def __post_init__(self) -> None:
+        """Find out where it works."""
+        self.shadow, self.options = self.runner.shadow, self.runner.options
+        with connections.session(self.ground.database.conninfo) as connection:
+            self.info = self.runner.probed(connection)
 
-    def _guarded(self, migration: Migration, ground: Ground, runner: Runner) -> model.Migration:
+    def reviewed(self) -> Iterable[model.Migration]:
+        """Return the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
+        steps = self.question.steps()[len(self.ground.behind) :]
+        for before, migration in stretches(steps, self.question.ids):
+            self.runner.replay_all(before, self.ground)
+            yield self._guarded(migration)
+            self.left_out = tuple(self.ground.left_out)
+
+    def _guarded(self, migration: Migration) -> model.Migration:
         """Review one migration; a mistake of ours is its verdict, and the others are reviewed all the same."""
+        ground, runner = self.ground, self.runner
         left_out = tuple(ground.left_out)
         try:
             found = self._one(migration, ground)
@@ -277,20 +240,6 @@ class _Reviewer:
             runner.replay(migration, ground)
         notes = [f"tried without {item.migration_id}, which could not be applied before it" for item in left_out]
         return replace(found, notes=(*found.notes, *notes), without=tuple(item.migration_id for item in left_out))
-
-    def _applied(self) -> list[Migration]:
-        """Return what is applied already and not in the dump, as it was applied; raises UsageError without its file."""
-        if self.question.base is not None or self.question.applied is None:
-            return []
-        return [self.question.migrations.named(name) for name in self.question.applied]
-
-    def _pending(self) -> list[Migration]:
-        """Return what comes up to the last wanted one and is not applied."""
-        ordered = self.question.migrations.ordered
-        wanted = {item.migration_id for item in self.question.wanted}
-        last = max((at for at, item in enumerate(ordered) if item.migration_id in wanted), default=-1)
-        done = set(self.question.applied or ()) | (self.question.base.applied if self.question.base else set())
-        return [item for item in ordered[: last + 1] if item.migration_id not in done or item.migration_id in wanted]
 
     def _one(self, migration: Migration, ground: Ground) -> model.Migration:
         reached = False
@@ -351,13 +300,6 @@ class _Reviewer:
         hazards = check(context, judged=advice.judged)
         return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)
 
-    def _schema_behind(self, database: ShadowDatabase, several: Sequence[Migration]) -> Schema:
-        runner = Runner(self.shadow, self.options)
-        with connections.session(database.conninfo) as connection:
-            for migration in several:
-                runner.run(connection, migration.forward())
-            return read_schema(connection).schema
-
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""
         if self.question.applied is None:
@@ -371,6 +313,6 @@ class _Reviewer:
             return None
         if self.question.base is not None:
             ids = tuple(item.migration_id for item in later)
-            return model.OutOfOrder("unknown", ids, lines=("a dump cannot be taken back to before them",))
+            return model.OutOfOrder("unknown", ids, lines=("a dump cannot be rolled back to before them",))
         earlier = [item for item in present if item not in later]
-        return answer(self.shadow, migration, earlier, later, self._schema_behind)
+        return answer(self.shadow, migration, earlier, later, self.runner.schema_behind)

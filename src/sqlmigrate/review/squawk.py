@@ -147,16 +147,16 @@ def _with_answer(finding: Finding, one: Traced | None) -> Finding:
     if one is None or asked is None:
         return finding
     if not one.locks and not one.changes.dropped:
-        return replace(finding, answer="refuted", why="it touches only what this script makes itself")
+        return replace(finding, answer="refuted", why="it touches only what this script creates itself")
     yes, why = asked(one)
     return replace(finding, answer="confirmed" if yes else "refuted", why=why)
 
 
 def _rewrites(one: Traced) -> Answer:
     if one.rewrites:
-        return True, f"written anew: {', '.join(item.name for item in one.rewrites)}"
+        return True, f"rewritten: {', '.join(item.name for item in one.rewrites)}"
     scans = f", though {one.scans[0].name} is read from end to end" if one.scans else ", and none is read"
-    return False, f"no table is written anew{scans}"
+    return False, f"no table is rewritten{scans}"
 
 
 def _scans(one: Traced) -> Answer:

@@ -94,8 +94,8 @@ def from_file(path: Path) -> Figures:
 
 
 def _unreadable(path: Path, reason: str) -> Error:
-    hint = "write it anew with `sqlmigrate stats --output FILE`"
-    return Error(f"is not what `sqlmigrate stats` writes: {reason}", place=Place(path), hint=hint)
+    hint = "write it again with `sqlmigrate stats --output FILE`"
+    return Error(f"is not a file of `sqlmigrate stats`: {reason}", place=Place(path), hint=hint)
 
 
 def raised(hazards: Iterable[Hazard], target: Target | None) -> list[Hazard]:

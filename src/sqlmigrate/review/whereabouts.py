@@ -1,4 +1,4 @@
-"""Find scripts that ask where they run: what they do on a scratch server need not be what they do on the target."""
+"""Find scripts that ask where they run: what they do on a throwaway server need not be what they do on the target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.script import Script
 
-# Who asks for the version mostly means the syntax, which the scratch server shares; version() tells the machine too.
+# Who asks for the version mostly means the syntax, which the throwaway server shares; version() tells the machine too.
 _FUNCTIONS = (
     "current_database", "inet_server_addr", "inet_server_port", "inet_client_addr", "inet_client_port",
     "pg_is_in_recovery", "pg_control_system", "pg_postmaster_start_time", "pg_conf_load_time", "pg_tablespace_location",

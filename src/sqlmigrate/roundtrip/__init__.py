@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from sqlmigrate.roundtrip.contents import DataChange
-from sqlmigrate.roundtrip.ground import Ground
+from sqlmigrate.roundtrip.ground import Base, Ground
 from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, RoundTrips, Verdict, lacks_rights
 from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server
-from sqlmigrate.roundtrip.run import Base, chosen, round_trips, scripts_of
-from sqlmigrate.roundtrip.runner import Runner
+from sqlmigrate.roundtrip.run import before_first, chosen, round_trips, scripts_of, stretches, way_to
+from sqlmigrate.roundtrip.runner import Runner, before
 from sqlmigrate.roundtrip.samples import Samples, find_samples
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
@@ -27,6 +27,8 @@ __all__ = [
     "Seen",
     "Trials",
     "Verdict",
+    "before",
+    "before_first",
     "chosen",
     "find_samples",
     "lacks_rights",
@@ -37,4 +39,6 @@ __all__ = [
     "scripts_of",
     "servers_worth",
     "side_by_side",
+    "stretches",
+    "way_to",
 ]

@@ -60,7 +60,7 @@ class DataChange:
         if self.after is None:
             return f"table {self.table}: all {_rows(self.before)} lost with it"
         if self.before is None:
-            return f"table {self.table}: {_rows(self.after)} in a table that was not there"
+            return f"table {self.table}: {_rows(self.after)} in a table that did not exist before"
         if self.after < self.before:
             return f"table {self.table}: {self.before - self.after} of {_rows(self.before)} lost"
         if self.after > self.before:

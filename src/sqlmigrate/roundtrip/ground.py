@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.roundtrip.model import LeftOut
@@ -15,21 +16,39 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
+    from sqlmigrate.sql.script import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What is in the shadow before the first migration: a dump of the target, which has these applied."""
+
+    dump: Script
+    applied: frozenset[str]
 
 
 class Ground:
     """The database that holds everything before the next migration, but for those in `left_out`, which failed.
 
-    `known` is its schema as far as it was read.
+    `known` is its schema as far as it was read. `behind` are the ids of the migrations that it began with, which were
+    only applied, in their order.
     """
 
-    def __init__(self, shadow: Shadow, stack: ExitStack) -> None:
+    def __init__(self, shadow: Shadow, stack: ExitStack, source: ShadowDatabase | None = None) -> None:
+        """Begin with a database that is empty but for `bootstrap/`, or with a copy of `source`."""
         self._shadow = shadow
         self._stack = stack
         self._own = stack.enter_context(ExitStack())
-        self.database = self._own.enter_context(shadow.database())
+        self.database = self._own.enter_context(shadow.clone(source) if source else shadow.database())
         self.known: Snapshot | None = None
         self.left_out: list[LeftOut] = []
+        self.behind: tuple[str, ...] = ()
+
+    def fork(self, stack: ExitStack) -> Ground:
+        """Return another ground that goes on from here, on a copy; it is dropped with the stack."""
+        other = Ground(self._shadow, stack, self.database)
+        other.known, other.left_out, other.behind = self.known, list(self.left_out), self.behind
+        return other
 
     def leave_out(self, migration: Migration, error: Error | None) -> None:
         """Note that a migration could not be applied, so that what follows is tried without it."""

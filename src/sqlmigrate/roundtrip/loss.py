@@ -103,20 +103,20 @@ def find_lost(
             continue
         if old.kind == OBJECT:  # whoever makes one may choose its oid
             if name not in between and name not in shown:
-                yield f"{OBJECT} {name} is dropped and made anew"
+                yield f"{OBJECT} {name} is dropped and recreated"
             continue
         if new.oid != old.oid:
             # the sequence of a column that is made anew comes with it
             if name not in shown and (old.column is None or old.column == new.column):
-                anew = f"{old.kind} {name} is dropped and made anew"
-                yield f"{old.kind} {name} is another one than before" if old.oid in now else anew
+                anew = f"{old.kind} {name} is dropped and recreated"
+                yield f"{old.kind} {name} is not the same one as before" if old.oid in now else anew
             continue
         if name in truncated and name not in shown:
             yield f"table {name} is emptied"
         seen = [holder for holder in (old, then.get(old.oid)) if holder is not None]
         lost = dict(_columns(connection, migration, seen, new))
         if new.storage != old.storage:
-            lost = dict.fromkeys(_own(seen, overwritten), "is given values that are not made of its own") | lost
+            lost = dict.fromkeys(_own(seen, overwritten), "is given values that are not computed from its own") | lost
         for column, words in lost.items():
             if not (name in shown and _has_values(connection, old.names, column)):
                 yield f"column {name}.{column} {words}"
@@ -151,12 +151,12 @@ def _columns(
             continue
         called, between = then.get(column.number, (name, column))
         if columns[name].number != column.number:
-            yield name, "is another one than before" if column.number in left else "is dropped and made anew"
+            yield name, "is not the same one as before" if column.number in left else "is dropped and recreated"
         elif not _holds(connection, column, between) and not (
             _is_of_time(column, between)
             and there_and_back(connection, migration, [holder.names for holder in seen], (name, called))
         ):
-            yield name, "has another type in between that does not hold all values"
+            yield name, "has a type in between that cannot hold all values"
 
 
 def _by_number(holder: Holder) -> dict[int, tuple[str, Column]]:

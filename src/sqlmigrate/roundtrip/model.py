@@ -55,8 +55,8 @@ class Failure:
 
 _LACKING = "42501"  # insufficient_privilege
 ORDINARY = (
-    "scripts run as an ordinary role that owns the database, as they should in production; what needs more belongs "
-    "into bootstrap/, and --shadow-superuser runs all of them as superuser"
+    "scripts run as an ordinary role that owns the database, as they should in production; put what needs more into "
+    "bootstrap/, or run all scripts as superuser with --shadow-superuser"
 )
 """What to say where a script lacked a right on a private server."""
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import connection, history, shadow
 from sqlmigrate.connection import allow
+from sqlmigrate.events import ignore
+from sqlmigrate.roundtrip.ground import Base
 from sqlmigrate.roundtrip.model import ORDINARY, RoundTrip, lacks_rights
-from sqlmigrate.roundtrip.run import Base, chosen, scripts_of
+from sqlmigrate.roundtrip.run import before_first, chosen, scripts_of, way_to
+from sqlmigrate.roundtrip.runner import before
 from sqlmigrate.roundtrip.samples import find_samples
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Gate
     from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.roundtrip.samples import Samples
     from sqlmigrate.shadow import Shadow, TargetFacts
@@ -89,10 +93,16 @@ class Trials:
 
 @contextmanager
 def opened(
-    config: Config, options: Options, request: RoundTripRequest, note: Note, ask: Callable[[], Seen] = Seen
+    config: Config,
+    options: Options,
+    request: RoundTripRequest,
+    note: Note,
+    ask: Callable[[], Seen] = Seen,
+    observer: Observer = ignore,
 ) -> Iterator[Trials]:
-    """Open the servers for what is asked for; `ask` is called once, when the files have been looked at.
+    """Open the servers for what is asked for.
 
+    `ask` is called once, when the files have been looked at; `observer` hears what is taken from the cache, and kept.
     Raises UsageError for an id that is not there, and what `ask` and opening a shadow raise.
     """
     found = request.migrations
@@ -103,15 +113,20 @@ def opened(
     seen = ask()
     applied = seen.base.applied if seen.base else frozenset()
     for name in applied.intersection(request.ids):
-        note(f"{name} is applied in the target, so the dump holds it already and it is not tried")
+        note(f"{name} is applied in the target, so the dump has it already, and it is not tried")
     scripts = scripts_of(found, samples)
     base = "dump" if seen.base else "replay"
-    wanted = shadow.wanted(config, scripts, target=seen.facts, base=base, superuser=request.superuser)
+    names = tuple(item.migration_id for item in asked if item.migration_id not in applied)
+    first = before_first(way_to(found, names, seen.base), names)
+    wanted = shadow.wanted(
+        config, scripts, target=seen.facts, base=base, superuser=request.superuser, before=before(first, options)
+    )
     with ExitStack() as stack:
-        shadows = [stack.enter_context(shadow.opened(wanted)) for _ in range(_jobs(config, request, len(asked)))]
+        shadows = [
+            stack.enter_context(shadow.opened(wanted, observer)) for _ in range(_jobs(config, request, len(asked)))
+        ]
         for words in _notes(shadows[0], scripts):
             note(words)
-        names = tuple(item.migration_id for item in asked if item.migration_id not in applied)
         yield Trials(request, names, seen.base, tuple(shadows), samples, options, note)
 
 
@@ -144,8 +159,8 @@ def _notes(first: Shadow, scripts: Sequence[Script]) -> Iterator[str]:
     yield from first.notes
     if missing := first.missing_extensions(shadow.extensions_named(scripts)):
         yield (
-            f"PostgreSQL {first.version} has no extension {', '.join(missing)} there, so what needs it fails; "
-            "name a server that has it with --shadow-url, or its programs with SQLMIGRATE_PG_BINDIR"
+            f"PostgreSQL {first.version} has no extension {', '.join(missing)} there, so what needs it fails; name a "
+            "server that has it with --shadow-url, or one's programs with SQLMIGRATE_PG_BINDIR"
         )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _TRY = "`sqlmigrate roundtrip --write` tries the pairs and records the proofs"
-_MEND = "mend the rollback script, or apply without --require-proof"
+_MEND = "fix the rollback script, or apply without --require-proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +111,12 @@ def outdated(migrations: Migrations, trips: Iterable[RoundTrip]) -> list[Problem
         base = recorded.base if comparable else proof.base
         if replace(recorded, **made_with) != proof:
             found.append(
-                Problem("this proof is stale: the files, what comes before or the verdict changed", Place(path))
+                Problem(
+                    "this proof is stale: the files, what comes before them or the verdict has changed", Place(path)
+                )
             )
         elif base != proof.base:
-            found.append(Problem("this proof is stale: the schema that it starts from is another one now", Place(path)))
+            found.append(Problem("this proof is stale: the schema that it starts from has changed", Place(path)))
     return found
 
 
@@ -151,14 +153,14 @@ def read(path: Path) -> Proof | None:
     try:
         return record(Proof, values)
     except (TypeError, AttributeError):
-        raise _unreadable(path, "its fields are not those of one") from None
+        raise _unreadable(path, "its fields are not those of a proof") from None
 
 
 def _unreadable(path: Path, reason: str) -> Error:
     return Error(
-        f"is no proof of a round trip: {reason}",
+        f"is not a proof of a round trip: {reason}",
         place=Place(path),
-        hint="make it anew with `sqlmigrate roundtrip --write`",
+        hint="record it again with `sqlmigrate roundtrip --write`",
     )
 
 
@@ -190,7 +192,7 @@ def require(
             notes.append(f"{name} is proven on PostgreSQL {proof.postgresql}, and this is {major}")
     if problems:
         raise MigrationsError(
-            f"{outcome}, since a proof is required and these migrations have none that counts",
+            f"{outcome}, since a proof is required and these migrations have no valid one",
             problems,
             hint="; ".join(sorted(hints)),
         )

@@ -14,7 +14,6 @@ from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError, as_bu
 from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.comparison import Comparison
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
-from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
 from sqlmigrate.roundtrip.runner import NOT_OURS, Runner
@@ -25,23 +24,16 @@ from sqlmigrate.sql.statement.needs import cluster_wide
 from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.roundtrip.ground import Base, Ground
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What is in the shadow before the first migration: a dump of the target, which has these applied."""
-
-    dump: Script
-    applied: frozenset[str]
 
 
 def chosen(migrations: Migrations, ids: Collection[str]) -> list[Migration]:
@@ -64,28 +56,47 @@ def round_trips(
     *,
     samples: Mapping[str, Samples] | None = None,
     base: Base | None = None,
+    ground: Ground | None = None,
     fingerprints: bool = True,
     observer: Observer = ignore,
 ) -> Iterator[RoundTrip]:
     """Try the wanted migrations in order, and give what was found of each; no error of a script ends the pass.
 
-    Migrations in between are only applied; nothing behind the last wanted one is. `fingerprints` of the schemas cost
-    time that only proofs need.
+    Migrations in between are only applied; nothing behind the last wanted one is. A `ground` that is behind the first
+    of them is begun with, on a copy. `fingerprints` of the schemas cost time that only proofs need.
     """
-    last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
+    runner = Runner(shadow, replace(options, versions=shadow.versions), observer)
+    steps = way_to(migrations, wanted, base)
     with ExitStack() as stack:
-        ground = Ground(shadow, stack)
-        if base is not None:
-            shadow.restore(ground.database, base.dump)
-        runner = Runner(shadow, replace(options, versions=shadow.versions), observer)
+        first = before_first(steps, wanted)
+        here = runner.ground(stack, first, base) if ground is None else ground.fork(stack)
         pairs = _Pairs(runner, fingerprints)
-        for migration in migrations.ordered[: last + 1]:
-            if base is not None and migration.migration_id in base.applied:
-                continue
-            if migration.migration_id in wanted:
-                yield pairs.pair(migration, ground, (samples or {}).get(migration.migration_id, Samples()))
-            else:
-                runner.replay(migration, ground)
+        for before, migration in stretches(steps[len(here.behind) :], wanted):
+            runner.replay_all(before, here)
+            yield pairs.pair(migration, here, (samples or {}).get(migration.migration_id, Samples()))
+
+
+def way_to(migrations: Migrations, wanted: Collection[str], base: Base | None) -> list[Migration]:
+    """Return what a round trip runs in order: what is not in the base, up to the last wanted one."""
+    last = max((at for at, item in enumerate(migrations.ordered) if item.migration_id in wanted), default=-1)
+    there = base.applied if base else frozenset()
+    return [item for item in migrations.ordered[: last + 1] if item.migration_id not in there]
+
+
+def stretches(steps: Iterable[Migration], wanted: Collection[str]) -> Iterator[tuple[list[Migration], Migration]]:
+    """Yield each wanted migration with those before it that are only applied; the last one is the end."""
+    before: list[Migration] = []
+    for migration in steps:
+        if migration.migration_id in wanted:
+            yield before, migration
+            before = []
+        else:
+            before.append(migration)
+
+
+def before_first(steps: Iterable[Migration], wanted: Collection[str]) -> list[Migration]:
+    """Give what is only applied before the first wanted migration."""
+    return next((before for before, _ in stretches(steps, wanted)), [])
 
 
 @dataclass(slots=True)

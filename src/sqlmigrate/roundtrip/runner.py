@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.connection import probe, session
+from sqlmigrate.engine.replay import Part, Replay, stop
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error
 from sqlmigrate.events import ignore
+from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.model import Failure
 from sqlmigrate.roundtrip.samples import explain_rights
+from sqlmigrate.schema.read import read_schema
+from sqlmigrate.shadow import Before
 from sqlmigrate.sql.statement.needs import cluster_wide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, ScriptRun
-    from sqlmigrate.roundtrip.ground import Ground
-    from sqlmigrate.shadow import Shadow
+    from sqlmigrate.roundtrip.ground import Base
+    from sqlmigrate.schema import Schema
+    from sqlmigrate.shadow import Shadow, ShadowDatabase
 
-NOT_OURS = "would change the whole cluster, which is not ours; leave out the shadow's URL for a private server"
+NOT_OURS = "would change the whole cluster, which is not ours; leave out --shadow-url to use a private server"
 
 
 @dataclass(slots=True)
@@ -32,6 +41,45 @@ class Runner:
     options: Options
     observer: Observer = ignore
     info: ServerInfo | None = None
+
+    def ground(self, stack: ExitStack, migrations: Sequence[Migration] = (), base: Base | None = None) -> Ground:
+        """Return a database that is behind these migrations, applied in this order on top of the base.
+
+        This is the one way to a state from which others go on: by copies, or by a `Ground.fork`. It begins with what is
+        kept of an earlier run, and is kept itself where that is worth it.
+        """
+        ids = [migration.migration_id for migration in migrations]
+        kept, done = self.shadow.base(ids) or (None, 0)
+        ground = Ground(self.shadow, stack, kept)
+        ground.behind = tuple(ids[:done])
+        if base is not None:
+            self.shadow.restore(ground.database, base.dump)
+        started = time.monotonic()
+        self.go_on(migrations, ground)
+        if not ground.left_out:
+            self.shadow.keep(ground.database, ids, time.monotonic() - started)
+        return ground
+
+    def go_on(self, migrations: Sequence[Migration], ground: Ground) -> None:
+        """Bring a ground behind these migrations, which begin with those that it is behind already."""
+        self.replay_all(migrations[len(ground.behind) :], ground)
+        ground.behind = tuple(migration.migration_id for migration in migrations)
+
+    def replay_all(self, migrations: Sequence[Migration], ground: Ground) -> None:
+        """Apply migrations that are not tried themselves, in order; where one fails, the others go on without it.
+
+        They leave the ground as `replay` of each would, in one pass on one session as far as they can share it.
+        """
+        named = {migration.migration_id: migration for migration in migrations}
+        Replay(
+            connect=lambda: session(ground.database.conninfo),
+            probe=self.probed,
+            alone=lambda part: self.replay(named[part.script_run.migration_id], ground),
+            again=lambda part: self._advance_whole(named[part.script_run.migration_id], ground, cluster=False),
+            failed=lambda part, error: ground.leave_out(named[part.script_run.migration_id], error),
+            asked=self.shadow.asked,
+            observer=self.observer,
+        ).run([Part(migration.forward(), self.options) for migration in migrations])
 
     def replay(self, migration: Migration, ground: Ground) -> None:
         """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
@@ -52,7 +100,7 @@ class Runner:
                 ground.leave_out(migration, error)
 
     def _advance_whole(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
-        """Apply a script that may stop half way on a copy, which is the ground where it did not."""
+        """Apply a script that may leave something where it fails on a copy, which is the ground where it does not."""
         failure: Failure | None = None
         kept = ground.copy(keep=lambda: failure is None, cluster=cluster)
         with kept as copy, session(copy.conninfo) as connection:
@@ -79,8 +127,33 @@ class Runner:
             observer=self.observer,
         )
 
+    def schema_behind(self, database: ShadowDatabase, migrations: Sequence[Migration]) -> Schema:
+        """Apply migrations in a database, and give its schema; raises the error of the first that fails."""
+
+        def alone(part: Part) -> None:
+            with session(database.conninfo) as connection:
+                self.run(connection, part.script_run)
+
+        Replay(
+            connect=lambda: session(database.conninfo),
+            probe=self.probed,
+            alone=alone,
+            again=alone,
+            failed=lambda _, error: stop(error),
+            asked=self.shadow.asked,
+            observer=self.observer,
+        ).run([Part(migration.forward(), self.options) for migration in migrations])
+        with session(database.conninfo) as connection:
+            return read_schema(connection).schema
+
     def probed(self, connection: Connection) -> ServerInfo:
         """Return what the shadow's server is, asked once."""
         if self.info is None:
             self.info = probe(connection)
         return self.info
+
+
+def before(migrations: Sequence[Migration], options: Options) -> Before:
+    """Say what `Runner.ground` runs for these migrations, for `shadow.wanted`."""
+    how = {name: getattr(options, name) for name in ("role", "search_path", "lock_timeout", "statement_timeout")}
+    return Before(tuple(migration.forward() for migration in migrations), {"kind": "ground", **how})

@@ -118,7 +118,7 @@ def to_free(holder: LockHolder | None) -> str:
     """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed."""
     pid = holder.pid if holder else "PID"
     return (
-        "it goes away with its session: where that run is dead, and a pooler keeps it, end it with "
+        "it goes away with its session; if that run is dead and a pooler keeps its session, end it with "
         f"SELECT pg_terminate_backend({pid})"
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
 from sqlmigrate.schema.blocks import block
+from sqlmigrate.schema.layered import layered
 from sqlmigrate.schema.model import Schema
-from sqlmigrate.schema.rows import ALWAYS, Reader, as_array
+from sqlmigrate.schema.rows import Reader, as_array
 from sqlmigrate.schema.session import reading
 from sqlmigrate.schema.units import NAMED_BY_OTHERS, NARROW, catalog_of
 
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
     import psycopg
 
     from sqlmigrate.schema.model import Name, Value
+    from sqlmigrate.schema.recent import Recent
     from sqlmigrate.schema.rows import Units
+
+_UNLIKE_ANY = itertools.count(1 << 64)
+"""Stamps that no reading finds, each given once: theirs have 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Snapshot:
     schema: Schema
     origin: Origin = field(repr=False, compare=False)
     stamps: Mapping[int, int] = field(repr=False, compare=False)
-    units: Units = field(repr=False, compare=False)
+    units: Mapping[int, Mapping[Name, Mapping[str, Value]]] = field(repr=False, compare=False)
 
     def keeps(self, before: Snapshot) -> bool:
         """Tell whether every object of an earlier snapshot is there as it was: not dropped, rewritten or changed."""
@@ -75,11 +81,34 @@ def read_schema(
     with reading(connection):
         now = _look(connection, frozenset(leave_out), cluster=cluster)
         if since is not None and since.origin == now.origin:
-            units = _only_changed(connection, now, since)
+            touched = _differing(since.stamps, now.stamps)
+            units = _again(connection, now, since, touched)
             if units is not None:
-                return _updated(since, now, units)
+                return _updated(since, now, units, {unit for unit in touched if unit not in now.stamps})
         units = _read(connection, now, now.stamps)
     return Snapshot(Schema(_objects(units)), now.origin, now.stamps, units)
+
+
+def read_changes(
+    connection: psycopg.Connection[Any], recent: Recent, since: Snapshot, *, leave_out: Collection[str] = ()
+) -> tuple[Snapshot, frozenset[int]]:
+    """Read a schema again, like `read_schema`, at the cost of what has changed; give the units that have, too.
+
+    `since` must be what was read when `recent` was asked last. The stamp of what has changed is another one, but may be
+    none that a reading of all stamps would find.
+    """
+    changed = recent.changed(connection, leave_out)
+    if changed is not None:
+        new = {unit: next(_UNLIKE_ANY) for unit, is_shown in changed.items() if is_shown}
+        gone = {unit for unit in changed.keys() - new.keys() if unit in since.stamps}
+        stamps = layered(since.stamps).changed(gone, new)
+        now = _Now(since.origin, recent.catalogs, connection.info.server_version // 10000, stamps)
+        with reading(connection):
+            units = _again(connection, now, since, new.keys() | gone)
+        if units is not None:
+            return _updated(since, now, units, gone), frozenset(new.keys() | gone)
+    found = read_schema(connection, since=since, leave_out=leave_out)
+    return found, frozenset(_differing(since.stamps, found.stamps))
 
 
 def _look(connection: psycopg.Connection[Any], leave_out: frozenset[str], *, cluster: bool) -> _Now:
@@ -103,11 +132,14 @@ def _read(connection: psycopg.Connection[Any], now: _Now, units: Iterable[int]) 
     return reader.units
 
 
-def _only_changed(connection: psycopg.Connection[Any], now: _Now, since: Snapshot) -> Units | None:
-    """Read what has changed, and what depends on it; None where everything has to be read."""
+def _differing(before: Mapping[int, int], now: Mapping[int, int]) -> set[int]:
+    changed = {unit for unit, stamp in now.items() if before.get(unit) != stamp}
+    return changed | {unit for unit in before if unit not in now}
+
+
+def _again(connection: psycopg.Connection[Any], now: _Now, since: Snapshot, touched: set[int]) -> Units | None:
+    """Read these units, and what depends on them; None where everything has to be read."""
     before = since.stamps
-    touched = {unit for unit, stamp in now.stamps.items() if before.get(unit) != stamp}
-    touched |= before.keys() - now.stamps.keys()
     narrow = {now.catalogs[name] for name in NARROW}
     if any(catalog_of(unit) not in narrow for unit in touched):
         return None
@@ -116,9 +148,9 @@ def _only_changed(connection: psycopg.Connection[Any], now: _Now, since: Snapsho
     if roots:
         query = block("stamps", "dependants", now.major)
         rows = connection.cursor(row_factory=tuple_row).execute(query, {"roots": as_array(roots)})
-        touched.update(unit for (unit,) in rows)
-    units = _read(connection, now, touched & now.stamps.keys())
-    renamed = any(_first(units[unit]) != _first(since.units[unit]) for unit in units.keys() & since.units.keys())
+        touched = touched | {unit for (unit,) in rows}
+    units = _read(connection, now, [unit for unit in touched if unit in now.stamps])
+    renamed = any(_first(units[unit]) != _first(since.units[unit]) for unit in units if unit in since.units)
     return None if renamed else units
 
 
@@ -127,17 +159,12 @@ def _first(objects: Mapping[Name, object]) -> Name | None:
     return next(iter(objects), None)
 
 
-def _updated(since: Snapshot, now: _Now, units: Units) -> Snapshot:
+def _updated(since: Snapshot, now: _Now, units: Units, gone: set[int]) -> Snapshot:
     """Put what was read in the place of what was there."""
-    known = {unit: objects for unit, objects in since.units.items() if unit in now.stamps or unit == ALWAYS}
-    objects = dict(since.schema.objects)
-    for unit, old in since.units.items():
-        if unit in units or unit not in known:
-            for name in old:
-                del objects[name]
-    for new in units.values():
-        objects.update(new)
-    return Snapshot(Schema(objects), now.origin, now.stamps, known | units)
+    replaced = gone | {unit for unit in units if unit in since.units}
+    names = [name for unit in replaced for name in since.units.get(unit, {})]
+    objects = layered(since.schema.objects).changed(names, _objects(units))
+    return Snapshot(Schema(objects), now.origin, now.stamps, layered(since.units).changed(gone, units))
 
 
 def _objects(units: Units) -> dict[Name, Mapping[str, Value]]:

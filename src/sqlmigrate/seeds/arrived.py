@@ -143,8 +143,8 @@ def _other_keys(rows: Iterable[Row]) -> Iterator[str]:
 def _kept_out(row: Row) -> Problem:
     table = row.mapping.table
     message = (
-        f"{row.label} is not in {table} once all is written: a trigger, a rule or a policy "
-        "keeps it out, takes it away or hides it"
+        f"{row.label} is not in {table} after all rows are written: a trigger, a rule or a policy "
+        "keeps it out, removes it or hides it"
     )
     return Problem(message, row.place(), _look_at(table))
 
@@ -152,8 +152,8 @@ def _kept_out(row: Row) -> Problem:
 def _taken_away(row: Row) -> Problem:
     table = row.mapping.table
     message = (
-        f"{row.label} was committed, but is not in {table} any more: code that ran at COMMIT, such "
-        "as a deferred trigger, or another session has taken it away"
+        f"{row.label} was committed, but is no longer in {table}: code that ran at COMMIT, such "
+        "as a deferred trigger, or another session has removed it"
     )
     return Problem(message, row.place(), f"the other rows are written; {_look_at(table)}")
 

@@ -105,11 +105,11 @@ def _compose(path: Path, text: str) -> Node:
         finally:
             loader.dispose()
     except yaml.reader.ReaderError as error:
-        problem = Problem(f"no valid YAML: {error.reason}", place_at(path, text, error.position))
+        problem = Problem(f"not valid YAML: {error.reason}", place_at(path, text, error.position))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = place_at(path, text, mark.index) if mark else Place(path)
-        problem = Problem(f"no valid YAML: {error.problem}", place)
+        problem = Problem(f"not valid YAML: {error.problem}", place)
     raise refusal(problem)
 
 
@@ -199,7 +199,7 @@ class _Builder:
                 if any(source.id != "mapping" for source in sources):
                     self._refuse(value, "'<<' takes a mapping, or a list of mappings")
             elif key.value in seen:
-                self._refuse(key, f"the key '{key.value}' is there twice", "keep one of them")
+                self._refuse(key, f"the key '{key.value}' appears twice", "keep one of them")
             else:
                 seen.add(key.value)
                 self._check_text(key)
@@ -223,7 +223,7 @@ class _Builder:
 
     def _check_tag(self, node: Node, expected: str) -> None:
         if node.tag != _TAG + expected:
-            self._refuse(node, f"the tag {node.tag.replace(_TAG, '!!')} is not known here", "leave the tag out")
+            self._refuse(node, f"the tag {node.tag.replace(_TAG, '!!')} is not known here", "remove the tag")
 
     def _check_text(self, node: Node) -> None:
         if _UNSTORABLE.search(node.value):

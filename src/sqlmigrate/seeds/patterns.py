@@ -75,7 +75,7 @@ class Patterns:
             self._compiled[pattern] = compiled = regex.compile(translated(pattern))
         except (regex.error, RecursionError, OverflowError) as error:
             reason = getattr(error, "msg", None) or "nested too deeply, or a number is too large"
-            raise PatternError(pattern, f"{_shown(pattern)} is no regular expression: {reason}") from None
+            raise PatternError(pattern, f"{_shown(pattern)} is not a regular expression: {reason}") from None
         self._left[pattern] = _SECONDS
         return compiled
 
@@ -144,7 +144,7 @@ def _class(pattern: str, position: int) -> tuple[str, int]:
 
 def _code_point(pattern: str, digits: str) -> str:
     if int(digits, 16) > 0x10FFFF:  # noqa: PLR2004  Unicode's last
-        raise PatternError(pattern, f"\\u{{{digits}}} in {_shown(pattern)} is no character")
+        raise PatternError(pattern, f"\\u{{{digits}}} in {_shown(pattern)} is not a character")
     return f"\\U{int(digits, 16):08x}"
 
 

@@ -18,7 +18,7 @@ def shown(problems: Iterable[Problem], path: Path, *, warning: bool = False) -> 
     """Yield the first problems; where there are more, say so."""
     for count, problem in enumerate(problems):
         if count == SHOWN:
-            yield Problem("there are more problems than these", Place(path), "mend these first", warning=warning)
+            yield Problem("there are more problems than these", Place(path), "fix these first", warning=warning)
             return
         yield problem
 

@@ -49,7 +49,7 @@ def _paths(directory: Path) -> list[Path]:
         found = sorted(directory.iterdir())
     except OSError as error:
         message = f"the seed directory cannot be read: {error.strerror or error}"
-        hint = "name the directory of the seed files, or make it"
+        hint = "name the directory of the seed files, or create it"
         raise refusal(Problem(message, Place(directory), hint)) from error
     return [path for path in found if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()]
 
@@ -126,5 +126,5 @@ def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
             key = (file.mapping.table, file.mapping.conflict, canonical(values))
             first = seen.setdefault(key, row)
             if first is not row:
-                message = f"{row.label} is there twice, first at {first.place()}"
+                message = f"{row.label} appears twice, first at {first.place()}"
                 yield Problem(message, row.place(), "keep one of the two rows")

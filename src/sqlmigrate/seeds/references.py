@@ -78,7 +78,9 @@ def _problems(
             continue
         what, place = f"{column.source} {quoted(value)} of {row.label}", row.place(column.source)
         if matches == 1:
-            message = f"{what} leads to a row of {reference.table} whose {reference.select} is null: no key can be that"
+            message = (
+                f"{what} leads to a row of {reference.table} whose {reference.select} is null, and a key cannot be null"
+            )
             yield Problem(message, place, f"refer to a row that has a {reference.select}")
         elif matches:
             message = f"{what} is in {matches} rows of {reference.table} ({reference.match})"

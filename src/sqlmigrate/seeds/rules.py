@@ -55,7 +55,7 @@ def violations(
     except _EndlessError as error:
         return [Problem(str(error), places.get(error.reference, place), "let each $ref lead to a smaller part")]
     except (ValueError, TypeError):  # of an $id that is no URI, or a $ref through what is neither object nor list
-        return [Problem("no valid JSON Schema: a $ref or an $id in it cannot be followed", place)]
+        return [Problem("not valid JSON Schema: a $ref or an $id in it cannot be followed", place)]
     except RecursionError:
         return [Problem("the schema and the values are nested too deeply to be checked", place)]
 

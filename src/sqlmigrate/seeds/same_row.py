@@ -82,7 +82,7 @@ def _problems(keys: Sequence[WrittenRow], groups: Sequence[list[int]]) -> Iterat
     for positions in sorted(groups):
         first, *others = (keys[position - 1].row for position in positions)
         for other in others:
-            message = f"{other.label} is there twice, first at {first.place()}"
+            message = f"{other.label} appears twice, first at {first.place()}"
             if first.label != other.label:
                 message += f" as {first.label}: they are the same to PostgreSQL"
             yield Problem(message, other.place(), "keep one of the two rows")

@@ -69,7 +69,7 @@ def _json(path: Path, text: str) -> Any:
         return found
 
     def refused(constant: str) -> Any:
-        raise refusal(Problem(f"no valid JSON: {constant} is no number of JSON", _word_place(path, text, constant)))
+        raise refusal(Problem(f"not valid JSON: {constant} is not a number in JSON", _word_place(path, text, constant)))
 
     def number(digits: str) -> Any:
         try:
@@ -81,7 +81,7 @@ def _json(path: Path, text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=unique, parse_constant=refused, parse_int=number, parse_float=number)
     except json.JSONDecodeError as error:
-        problem = Problem(f"no valid JSON: {error.msg[:1].lower()}{error.msg[1:]}", place_at(path, text, error.pos))
+        problem = Problem(f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}", place_at(path, text, error.pos))
     except RecursionError:
         problem = Problem("nested too deeply", Place(path))
     raise refusal(problem)
@@ -92,9 +92,9 @@ def _twice(path: Path, text: str, key: str) -> Problem:
     try:
         document.parse(path, text)
     except SeedError as error:
-        if (found := error.problems[0]).message.endswith("is there twice"):
+        if (found := error.problems[0]).message.endswith("appears twice"):
             return found
-    return Problem(f"the key '{key}' is there twice in one object", Place(path), "keep one of them")
+    return Problem(f"the key '{key}' appears twice in one object", Place(path), "keep one of them")
 
 
 def _word_place(path: Path, text: str, word: str) -> Place:
@@ -118,7 +118,9 @@ def _check_schema(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
         errors = list(islice(rules.iter_errors(value), _ERRORS_MAX))
     except RecursionError:
         raise refusal(Problem("nested too deeply", Place(schema.path))) from None
-    refuse([Problem(f"no valid JSON Schema: {p.message}", p.place) for error in errors for p in explain(error, schema)])
+    refuse(
+        [Problem(f"not valid JSON Schema: {p.message}", p.place) for error in errors for p in explain(error, schema)]
+    )
     refuse(list(_outside(schema, value)))
     return _references(schema, value) | _patterns(schema, value)
 
@@ -132,7 +134,7 @@ def _outside(schema: Document, value: dict[str, Any]) -> Iterator[Problem]:
                 place = schema.place((*where, key))
                 yield Problem(f"$ref '{ref}' leads out of the file", place, "copy what it names into $defs")
         if where and isinstance(part.get("$schema"), str):
-            yield Problem("$schema may stand at the top only", schema.place(where, key="$schema"), "take it out")
+            yield Problem("$schema may stand at the top only", schema.place(where, key="$schema"), "remove it")
         if "unevaluatedProperties" in part and has_patterns:  # jsonschema would evaluate them by `re`
             place = schema.place(where, key="unevaluatedProperties")
             yield Problem("unevaluatedProperties cannot go with patternProperties here", place, _ADDITIONAL)
@@ -194,7 +196,7 @@ def _mapping(schema: Document, value: dict[str, Any]) -> TableMapping:
     if KEYWORD not in value:
         hint = (
             f'add "{KEYWORD}": {{"list": ..., "table": ..., "conflict": [...]}}: which key of the file holds the rows, '
-            "which table they go to, and which columns tell one row from another"
+            "which table they go to, and which columns identify a row"
         )
         raise refusal(
             Problem(f"the schema has no '{KEYWORD}', so the table of its rows is unknown", Place(schema.path), hint)

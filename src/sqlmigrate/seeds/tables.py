@@ -153,10 +153,10 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
     yield from _not_to_be_set(file, table)
     for column in mapping.default_on_update:
         if column in table.columns and column not in table.with_default:
-            yield Problem(f"column {column} of {mapping.table} has no default to get on update", place)
+            yield Problem(f"column {column} of {mapping.table} has no default to be set to on update", place)
     if table.columns.issuperset(mapping.conflict) and frozenset(mapping.conflict) not in table.unique:
         target = ", ".join(mapping.conflict)
-        hint = "add a unique constraint by a migration; one that is partial or deferrable cannot be used"
+        hint = "add a unique constraint in a migration; one that is partial or deferrable cannot be used"
         yield Problem(f"{mapping.table} has no unique constraint on ({target})", place, hint)
     for special in mapping.columns:
         yield from _missing_reference(file, special, tables)
@@ -183,7 +183,7 @@ def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
     fixed = dict.fromkeys(table.generated, "is computed by PostgreSQL")
     fixed |= dict.fromkeys(
         table.always.difference(mapping.conflict),
-        "is GENERATED ALWAYS AS IDENTITY, so no row can be updated to another number",
+        "is GENERATED ALWAYS AS IDENTITY, so the number of a row cannot be changed",
     )
     for row in file.rows if fixed else ():
         for key in row.values:

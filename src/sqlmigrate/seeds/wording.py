@@ -54,7 +54,7 @@ def explain(error: ValidationError, file: Document) -> Iterator[Problem]:
             choices = ", ".join(quoted(choice) for choice in rule)
             yield Problem(f"{label}{_describe(value)} is not one of {choices}", file.place(where))
         case "anyOf" | "oneOf" if error.context:
-            yield Problem(f"{label}{_describe(value)} fits none of the forms that are allowed", file.place(where))
+            yield Problem(f"{label}{_describe(value)} fits none of the allowed forms", file.place(where))
         case _:
             yield Problem(f"{label}{_shortened(error)}", file.place(where))
 

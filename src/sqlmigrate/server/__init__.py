@@ -7,12 +7,13 @@ from sqlmigrate.server.databases import drop_database, ensure_database
 from sqlmigrate.server.model import PrivateServer
 from sqlmigrate.server.places import state_dir
 from sqlmigrate.server.sharing import Status, destroy, shared, start, status, stop
-from sqlmigrate.server.throwaway import ephemeral, kill, let_in
+from sqlmigrate.server.throwaway import Throwaway, ephemeral, kill, let_in, new_data, throwaway_server
 
 __all__ = [
     "Binaries",
     "PrivateServer",
     "Status",
+    "Throwaway",
     "destroy",
     "drop_database",
     "ensure_database",
@@ -22,9 +23,11 @@ __all__ = [
     "find_program",
     "kill",
     "let_in",
+    "new_data",
     "shared",
     "start",
     "state_dir",
     "status",
     "stop",
+    "throwaway_server",
 ]

@@ -33,11 +33,15 @@ INCLUDE = (
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A data directory with what is needed to run it; the settings file and the log lie beside it."""
+    """A data directory with what is needed to run it; the settings file and the log lie beside it.
+
+    `superuser` is the role to connect as.
+    """
 
     data_dir: Path
     binaries: Binaries
     account: Account
+    superuser: str = SUPERUSER
 
     @property
     def conf(self) -> Path:
@@ -76,6 +80,15 @@ def create(cluster: Cluster, *, sync: bool = True) -> None:
         raise
 
 
+def hand_over(directory: Path, account: Account) -> None:
+    """Give the server's account a data directory that only we could reach until now, from within."""
+    if not account.switch:
+        return
+    for base, _, files in os.walk(directory, topdown=False):
+        for path in (*(Path(base, name) for name in files), Path(base)):
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+
+
 def remove_unfinished(data_dir: Path) -> None:
     """Remove what an interrupted `create` left behind; its initdb may still write, so some may stay until next time."""
     for left_behind in data_dir.parent.glob(f"{data_dir.name}.init-*"):
@@ -89,7 +102,7 @@ def check_owner(cluster: Cluster) -> None:
         raise ServerError(
             f"data directory {cluster.data_dir} belongs to {account_name(found.st_uid)}, "
             f"but the server runs under {cluster.account.name}",
-            hint="use it as the user who made it, or remove it (its databases go with it)",
+            hint="use it as the user who created it, or remove it with its databases",
         )
     if cluster.account.switch or os.access(cluster.data_dir, os.R_OK | os.X_OK):
         return
@@ -152,11 +165,19 @@ def wait_until_ready(
     log_start: int = 0,
 ) -> PrivateServer:
     """Wait until a server that is starting accepts connections, or say from its log why it does not."""
+    wait_for_it(cluster, alive=alive, ready=ready, log_start=log_start)
+    return connected(cluster, host)
+
+
+def wait_for_it(
+    cluster: Cluster, *, alive: Callable[[], bool], ready: Callable[[Path], bool], log_start: int = 0
+) -> None:
+    """Do as `wait_until_ready`, without a session."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         still_there = alive()
         if ready(cluster.data_dir):
-            return connected(cluster, host)
+            return
         if not still_there or time.monotonic() > deadline:
             verb = "did not become ready in time" if still_there else "did not start"
             raise ServerError(
@@ -172,7 +193,10 @@ def connected(cluster: Cluster, host: Path) -> PrivateServer:
 
     server = cluster.server(str(host))
     try:
-        with without_pg_variables(), psycopg.connect(server.conninfo(), connect_timeout=10) as session:
+        with (
+            without_pg_variables(),
+            psycopg.connect(server.conninfo(user=cluster.superuser), connect_timeout=10) as session,
+        ):
             version = session.info.parameter_status("server_version") or cluster.binaries.version
     except psycopg.Error as error:
         raise ServerError(
@@ -211,7 +235,7 @@ def _initdb(cluster: Cluster, directory: Path, *, sync: bool) -> None:
         if "locale" not in failure:
             break
     raise ServerError(
-        f"initdb of PostgreSQL {cluster.binaries.version} could not make {cluster.data_dir}: {failure}",
+        f"initdb of PostgreSQL {cluster.binaries.version} could not create {cluster.data_dir}: {failure}",
         hint=f"the programs are those in {cluster.binaries.bindir} ({cluster.binaries.source})",
     )
 

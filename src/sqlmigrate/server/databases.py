@@ -34,7 +34,7 @@ def ensure_database(
     with _maintenance(server) as session:
         # The lock goes with the session, also when we are killed.
         session.execute("SELECT pg_catalog.pg_advisory_lock(%s)", [CREATION_LOCK])
-        with _explained(f"database {name} could not be made on the private server"):
+        with _explained(f"database {name} could not be created on the private server"):
             _ensure_role(session, owner)
             if _exists(session, name):
                 return False

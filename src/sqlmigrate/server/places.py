@@ -44,11 +44,11 @@ def make_state_dir(state: Path, account: Account) -> Path:
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise ServerError(f"directory {state} for the private server cannot be made: {error.strerror}") from error
+        raise ServerError(f"directory {state} for the private server cannot be created: {error.strerror}") from error
     if not account.reaches(state):
         raise ServerError(
             f"account {account.name}, which the server runs under, cannot enter {state}",
-            hint=f"choose a state directory that it reaches, such as one below {ROOT_STATE}",
+            hint=f"choose a state directory that it can reach, such as one below {ROOT_STATE}",
         )
     return state
 
@@ -88,7 +88,7 @@ def make_guarded(directory: Path, mode: int, account: Account | None = None) -> 
     except FileExistsError:
         _check_guarded(directory, mode, os.geteuid() if account is None else account.uid)
     except OSError as error:
-        raise ServerError(f"socket directory {directory} cannot be made: {error.strerror}") from error
+        raise ServerError(f"socket directory {directory} cannot be created: {error.strerror}") from error
     if account is not None and account.switch:
         os.chown(directory, account.uid, account.gid, follow_symlinks=False)
 
@@ -97,14 +97,14 @@ def _check_guarded(directory: Path, mode: int, owner: int) -> None:
     found = directory.lstat()
     problem = None
     if not stat.S_ISDIR(found.st_mode):
-        problem = "is no directory of its own"
+        problem = "is not a real directory"
     elif found.st_uid not in {owner, os.geteuid()}:
         problem = f"belongs to {account_name(found.st_uid)}, not to {account_name(owner)}"
     elif found.st_mode & 0o777 & ~mode:
         problem = f"is open to others (mode {stat.S_IMODE(found.st_mode):04o})"
     if problem:
         raise ServerError(
-            f"socket directory {directory} {problem}; whoever made it could pose as the server",
+            f"socket directory {directory} {problem}; whoever created it could pose as the server",
             hint=f"look at {directory}, remove it, and try again",
         )
 

@@ -223,7 +223,7 @@ def _notes_on_new(cluster: Cluster) -> tuple[str, ...]:
         return ()
     names = ", ".join(f"{path} (PostgreSQL {_major(path)})" for path in others)
     note = (
-        f"new, empty databases were made for PostgreSQL {cluster.binaries.major} in {cluster.data_dir}; "
+        f"new, empty databases were created for PostgreSQL {cluster.binaries.major} in {cluster.data_dir}; "
         f"those in {names} stay there and are not seen by this server"
     )
     return (note,)

@@ -8,30 +8,98 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from sqlmigrate.errors import ServerError
 from sqlmigrate.server import cluster as clusters
 from sqlmigrate.server import postmaster, sandbox, watchdog
 from sqlmigrate.server.account import program_environment, server_account, without_pg_variables
 from sqlmigrate.server.binaries import find_binaries
+from sqlmigrate.server.model import SUPERUSER
 from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sqlmigrate.server.account import Account
     from sqlmigrate.server.binaries import Binaries
     from sqlmigrate.server.model import PrivateServer
 
+T = TypeVar("T")
 STOP_SECONDS = 30.0
 _EVERYBODY = "local all all trust\nlocal replication all trust\n"  # what initdb writes
 MEMORY = Path("/dev/shm")  # noqa: S108 -- our folder in it is made by mkdtemp
 MEMORY_MIN = 1 << 30
+_STOP = 'cat >/dev/null; read -r pid <postmaster.pid && kill -INT "$pid"'  # a backend works in the data directory
 # Nothing of a throw-away server has to survive a crash.
 UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass(slots=True)
+class Throwaway:
+    """A throwaway server; `server` is another one each time that it was started."""
+
+    server: PrivateServer
+    _cluster: clusters.Cluster
+    _box: sandbox.Sandbox
+    _process: subprocess.Popen[bytes] | None = None
+    _life: ExitStack = field(default_factory=ExitStack)
+    _thread: int = field(default_factory=threading.get_ident)
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether we may stop and start it: bubblewrap ends with the thread that started it."""
+        return self._thread == threading.get_ident()
+
+    def start(self) -> None:
+        """Start the server, and wait until it accepts connections."""
+        log = self._life.enter_context(clusters.open_log(self._cluster.log))
+        begun = log.tell()
+        process = self._process = self._life.enter_context(_running(self._box, self._cluster, log))
+        ready = postmaster.says_ready if self._box.program else postmaster.is_ready
+        clusters.wait_for_it(self._cluster, alive=lambda: process.poll() is None, ready=ready, log_start=begun)
+        self.server = replace(self.server, sandbox=process.pid if self._box.program else None)
+
+    def look(self) -> None:
+        """Open the first session, and find out which version it is."""
+        found = clusters.connected(self._cluster, Path(self.server.host))
+        self.server = replace(self.server, binaries=found.binaries, user=self._cluster.superuser)
+
+    def paused(self, superuser_conninfo: str, use: Callable[[Path, Account], T]) -> T:
+        """Stop the server cleanly, let something use its data directory, and start it again.
+
+        Sessions are ended. Raises ServerError where it does not stop. It is for those whom `may_pause` lets do it.
+        """
+        process = self._process
+        if process is None:  # pragma: no cover  it is started before it is handed out
+            raise ServerError("the throwaway server does not run")
+        if self._box.program:
+            _ask_to_stop(superuser_conninfo)
+        else:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(postmaster.FAST_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise ServerError("the throwaway server does not stop") from None
+        self._life.close()
+        try:
+            return use(self._cluster.data_dir, self._cluster.account)
+        finally:
+            self.start()
+
+    def close(self) -> None:
+        """End the server with all that runs in it."""
+        self._life.close()
+
+
+def new_data(cluster: clusters.Cluster) -> str:
+    """Make a new data directory, and give its superuser."""
+    clusters.create(cluster, sync=False)
+    return SUPERUSER
 
 
 @contextmanager
@@ -43,15 +111,29 @@ def ephemeral(
     in_memory: bool = False,
     readable: Iterable[Path] = (),
 ) -> Iterator[PrivateServer]:
+    """Run a throw-away server on a private socket; see `throwaway_server`."""
+    found = binaries or find_binaries(major)
+    with throwaway_server(found, settings=settings, in_memory=in_memory, readable=readable) as running:
+        yield running.server
+
+
+@contextmanager
+def throwaway_server(
+    binaries: Binaries,
+    *,
+    settings: Mapping[str, str] | None = None,
+    in_memory: bool = False,
+    readable: Iterable[Path] = (),
+    fill: Callable[[clusters.Cluster], str] = new_data,
+) -> Iterator[Throwaway]:
     """Run a throw-away server on a private socket; it is gone with us, even after `kill -9`.
 
-    `binaries` are those that were found already, `settings` go into the server's settings file, and `in_memory` keeps
-    the data in memory where there is room. It runs in a sandbox where there is one, in which it sees the folders of
-    `readable` too; its `isolation` says what holds. While it runs, the user's `PG*` variables are out of our
-    environment.
+    `settings` go into the server's settings file, and `in_memory` keeps the data in memory where there is room. It runs
+    in a sandbox where there is one, in which it sees the folders of `readable` too; its `isolation` says what holds.
+    While it runs, the user's `PG*` variables are out of our environment. `fill` makes the data directory, and gives the
+    name of its superuser.
     """
     account = server_account()
-    binaries = binaries or find_binaries(major)
     with ExitStack() as stack:
         stack.enter_context(without_pg_variables())
         box = sandbox.around(binaries, account, readable)
@@ -66,13 +148,13 @@ def ephemeral(
         rules.write_text(_EVERYBODY, encoding="utf-8")
         rules.chmod(0o644)
         clusters.write_settings(cluster, host, {**UNSAFE, "hba_file": str(rules), **(settings or {})})
-        clusters.create(cluster, sync=False)
-        log = stack.enter_context(clusters.open_log(cluster.log))
-        process = stack.enter_context(_running(box, cluster, log))
-        ready = postmaster.says_ready if box.program else postmaster.is_ready
-        server = clusters.wait_until_ready(cluster, host, alive=lambda: process.poll() is None, ready=ready)
-        boxed = process.pid if box.program else None
-        yield replace(server, isolation=f"{box.says}; {_runs_as(account)}", sandbox=boxed)
+        cluster = replace(cluster, superuser=fill(cluster))
+        server = replace(cluster.server(str(host)), isolation=f"{box.says}; {_runs_as(account)}")
+        running = Throwaway(server, cluster, box)
+        stack.callback(running.close)
+        running.start()
+        running.look()
+        yield running
 
 
 def kill(server: PrivateServer) -> None:
@@ -91,6 +173,14 @@ def let_in(server: PrivateServer, names: Iterable[str]) -> None:
     """
     quoted = ",".join('"' + name.replace('"', '""') + '"' for name in names)
     _rules(server.data_dir).write_text(f"local all {quoted} trust\nlocal all all scram-sha-256\n", encoding="utf-8")
+
+
+def _ask_to_stop(superuser_conninfo: str) -> None:
+    """Have a server in a sandbox, where its process has another number than outside, stopped from within."""
+    import psycopg  # noqa: PLC0415  the watchdog does without psycopg
+
+    with suppress(psycopg.OperationalError), psycopg.connect(superuser_conninfo, autocommit=True) as session:
+        session.execute(f"COPY (SELECT) TO PROGRAM '{_STOP}'".encode())
 
 
 def _rules(data_dir: Path) -> Path:

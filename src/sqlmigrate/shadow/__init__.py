@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from sqlmigrate.shadow.dumps import dump
 from sqlmigrate.shadow.facts import read_facts
-from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted, wanted
-from sqlmigrate.shadow.server import Shadow, opened
+from sqlmigrate.shadow.model import Before, ShadowDatabase, TargetFacts, Wanted, wanted
+from sqlmigrate.shadow.opening import opened
+from sqlmigrate.shadow.server import Shadow
 from sqlmigrate.shadow.settings import OTHER_ZONE, USUAL, Locale, Settings, from_json, read_settings
 from sqlmigrate.sql.statement.needs import Needs, cluster_wide, extensions_named, roles_named
 
 __all__ = [
     "OTHER_ZONE",
     "USUAL",
+    "Before",
     "Locale",
     "Needs",
     "Settings",

@@ -74,7 +74,7 @@ def adopt(
             adopted.write(session, database, [name])
         except psycopg.Error as error:
             del adopted.values[name]
-            refused[name] = f"the target's {name} could not be set on the shadow: {_reason(error)}"
+            refused[name] = f"the target's {name} could not be set on the throwaway database: {_reason(error)}"
     return adopted, refused
 
 

@@ -89,7 +89,17 @@ class Databases:
         if self._session is not self._first:
             self._session.close()
 
-    def _live(self) -> Connection:
+    @property
+    def superuser(self) -> str:
+        """The role of our own session."""
+        return self._first.info.user
+
+    @property
+    def conninfo(self) -> str:
+        """Where our own session is."""
+        return self._conninfo
+
+    def live(self) -> Connection:
         """Give our session, or another one where a script has ended it by pg_terminate_backend()."""
         try:
             self._session.execute("SELECT")
@@ -104,7 +114,7 @@ class Databases:
         name = f"{self._run}_{next(self._numbers)}"
         try:
             self._create(name, template)
-            yield self._described(name)
+            yield self.named(name)
         except BaseException:
             with suppress(psycopg.Error, Error):  # the first error counts; the next run finds what stayed
                 self._drop(name)
@@ -113,27 +123,28 @@ class Databases:
             self._drop(name)
         except psycopg.Error as error:
             reason = error.diag.message_primary or redact(str(error).strip())
-            raise ServerError(f"shadow database {name} could not be dropped: {reason}") from None
+            raise ServerError(f"throwaway database {name} could not be dropped: {reason}") from None
 
     @contextmanager
     def exclusive(self, database: ShadowDatabase) -> Iterator[None]:
         """Let no other database keep roles from being dropped in a block; on a private server, as its superuser."""
         asked = queries.load("shadow")
-        held = self._live().execute(asked["let_go"], {"name": database.name}).fetchall()
+        held = self.live().execute(asked["let_go"], {"name": database.name}).fetchall()
         try:
             yield
         finally:
             if not self.gone:
-                with self._live().cursor() as cursor:
+                with self.live().cursor() as cursor:
                     cursor.executemany(asked["hold_again"], [(*rest, kind, role) for *rest, role, kind in held])
 
     def drop_roles(self, names: Iterable[str]) -> None:
         """Drop the roles of these quoted names, but for those that are still needed."""
         for name in names:
             with suppress(psycopg.Error):  # another database of the script's needs it
-                self._live().execute(f"DROP ROLE IF EXISTS {name}".encode())
+                self.live().execute(f"DROP ROLE IF EXISTS {name}".encode())
 
-    def _described(self, name: str) -> ShadowDatabase:
+    def named(self, name: str) -> ShadowDatabase:
+        """Give the database of a name."""
         there = make_conninfo(self._conninfo, dbname=name)
         own, tester = (make_conninfo(there, user=user) if user else there for user in (self._login, self._tester))
         is_apart = self._first.info.user not in {self._login, self._tester} and self._owner is not None
@@ -142,7 +153,7 @@ class Databases:
         return ShadowDatabase(name, own, tester, there)
 
     def _create(self, name: str, template: str) -> None:
-        session = self._live()
+        session = self.live()
         if not self._vacant(template, _CLONE_WAIT):
             raise ServerError(f"database {template} cannot be cloned: a session is open in it", hint=_CLOSE)
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
@@ -161,7 +172,9 @@ class Databases:
             reason = error.diag.message_detail or error.diag.message_primary
             raise ServerError(f"database {template} cannot be cloned: {reason}", hint=_CLOSE) from None
         except psycopg.Error as error:
-            raise ServerError(f"no shadow database could be made: {error.diag.message_primary or error}") from None
+            raise ServerError(
+                f"no throwaway database could be created: {error.diag.message_primary or error}"
+            ) from None
 
     def _execute(self, session: Connection, create: sql.Composed, like: Locale | None) -> None:
         """Make a database with the locale that is nearest to a wanted one; what became of it can be read there."""
@@ -180,7 +193,7 @@ class Databases:
         session.execute(asked["carry"], {"template": template, "name": name})
         row = session.execute(asked["subscribes"], {"template": template}).fetchone()
         if row and row[0]:
-            with connections.session(self._described(name).admin_conninfo, application_name=APPLICATION) as inside:
+            with connections.session(self.named(name).admin_conninfo, application_name=APPLICATION) as inside:
                 inside.execute(asked["carry_subscriptions"], {"template": template})
 
     def _vacant(self, name: str, seconds: float) -> bool:
@@ -197,12 +210,12 @@ class Databases:
     def _drop(self, name: str) -> None:
         if self.gone:
             return
-        session = self._live()
+        session = self.live()
         self._vacant(name, _DROP_WAIT)
         try:
             drop(session, name, force=True)
         except psycopg.errors.ObjectInUse:
-            _release(self._described(name).admin_conninfo)
+            _release(self.named(name).admin_conninfo)
             drop(session, name, force=True)
 
 

@@ -36,8 +36,14 @@ _OPTIONS = (
 _SERVICE = "sqlmigrate"
 _SET = re.compile(r"SET [a-z_]+ = ")
 _OF_PUBLIC = re.compile(r'(?:ALTER|COMMENT ON|GRANT [\w, ]+ ON|REVOKE [\w, ]+ ON) SCHEMA "public"')
-_PUBLIC_IS_ANOTHERS = "not run on the shadow's server, where schema public belongs to another role"
-_REACHES_OUT = "not run on the shadow, since it gives a function that reaches the machine and not only the database"
+_DUMPED_BY = re.compile(r"^-- Dumped by pg_dump version (\d+)", re.MULTILINE)
+_FIRST_WITH_CLOSED_PUBLIC = 15
+_FIRST_WITH_UNLOGGED_SEQUENCES = 150000
+_PERSISTENCE = re.compile(r"^    (?:UN)?LOGGED\n", re.MULTILINE)
+_PUBLIC_IS_ANOTHERS = "not run on the server of --shadow-url, where schema public belongs to another role"
+_REACHES_OUT = (
+    "not run on the throwaway database, since it grants a function that reaches the machine and not only the database"
+)
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
 
 
@@ -85,7 +91,7 @@ def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
     named = sorted(secrets)
     if "service" in parts or "PGSERVICE" in env:
         hint = f"write {', '.join(named)} into the service file, or leave out the service"
-        raise ServerError("pg_dump cannot be given a service and secrets beside it", hint=hint)
+        raise ServerError("pg_dump takes no secrets in addition to a service", hint=hint)
     if unfit := [key for key in named if secrets[key] != secrets[key].rstrip() or "\n" in secrets[key]]:
         raise ServerError(f"{', '.join(unfit)} cannot be given to pg_dump: it has a line break, or blanks at its end")
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="sqlmigrate-") as file:  # 0600
@@ -104,9 +110,12 @@ def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str
     left_out = []
     with restoring.opened(database) as connection:
         connection.execute("SET synchronous_commit TO off")
+        if ground := _ground(script):
+            connection.prepare(ground)
         for statement in script.statements():
             try:
-                connection.execute(with_version(statement.text, versions).encode())
+                text = with_version(statement.text, versions)
+                connection.execute(_understood(text, connection.tester.info.server_version).encode())
             except psycopg.errors.UndefinedObject as error:
                 # A newer pg_dump sets settings that this server does not have, such as transaction_timeout.
                 if not _SET.match(statement.text):
@@ -120,6 +129,25 @@ def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str
             except psycopg.Error as error:
                 raise statement_failed(script, statement, error) from None
     return left_out
+
+
+def _ground(script: Script) -> str | None:
+    """Give what makes schema public what the program that wrote a dump takes it for, whatever server it is from.
+
+    It tells only what differs from there (getNamespaces() of PostgreSQL's pg_dump.c, by the program's version).
+    """
+    found = _DUMPED_BY.search(script.text or "")
+    if found is None:
+        return None
+    closed = int(found[1]) >= _FIRST_WITH_CLOSED_PUBLIC
+    return "REVOKE CREATE ON SCHEMA public FROM PUBLIC" if closed else "GRANT CREATE ON SCHEMA public TO PUBLIC"
+
+
+def _understood(text: str, server_version: int) -> str:
+    """Leave out what a newer pg_dump says of the sequence of an identity column: before 15, none is unlogged."""
+    if server_version >= _FIRST_WITH_UNLOGGED_SEQUENCES or not text.startswith("ALTER TABLE "):
+        return text
+    return _PERSISTENCE.sub("", text)
 
 
 def _pattern(name: str) -> str:

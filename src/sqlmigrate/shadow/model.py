@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.migrations import BOOTSTRAP
+from sqlmigrate.sql.statement.lasting import settings_asked
 from sqlmigrate.sql.statement.needs import needs_of, roles_made_by_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from sqlmigrate.config import Config
+    from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.shadow.settings import Settings
     from sqlmigrate.sql.script import Script
 
@@ -25,6 +27,7 @@ def wanted(
     settings: Settings | None = None,
     base: str = "replay",
     superuser: bool = False,
+    before: Before | None = None,
 ) -> Wanted:
     """Say what the settings and the scripts that are going to run ask of a shadow; `base` is `replay` or `dump`.
 
@@ -49,6 +52,9 @@ def wanted(
         tablespaces=found.tablespaces | (like.tablespaces if like else frozenset()),
         extensions=found.extensions,
         settings=like,
+        cache=config.cache_size,
+        before=before,
+        asked=settings_asked(scripts),
     )
 
 
@@ -81,6 +87,21 @@ class TargetFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """Scripts that run one after the other in a new database, before anything is tried.
+
+    `how` is plain data that counts for all of them, `roles` are those that each runs as, where they are not the same.
+    Some of them may run as `superuser`, even where not all do. What they leave is the same for the same scripts in this
+    order, the same `how` and `roles`, and the same `Wanted`.
+    """
+
+    runs: tuple[ScriptRun, ...]
+    how: Mapping[str, Any] = field(default_factory=dict)
+    roles: tuple[str, ...] = ()
+    superuser: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What the shadow is for.
 
@@ -96,6 +117,10 @@ class Wanted:
     - `tablespaces`: what the scripts name. They are made on a private server, inside of its own folder.
     - `extensions`: what the scripts create.
     - `settings`: what the target decides beside the scripts; None where it is not known.
+    - `cache`: the bytes that may be kept of private servers between runs; 0 for nothing.
+    - `before`: the scripts that are going to be run in a database first, what they make of it may be kept; None where
+      that is not known.
+    - `asked`: the settings that the scripts ask for by name, as `settings_asked` finds them.
     """
 
     shadow_url: str | None = field(default=None, repr=False)
@@ -110,6 +135,9 @@ class Wanted:
     tablespaces: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
     settings: Settings | None = None
+    cache: int = 0
+    before: Before | None = None
+    asked: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,9 @@ _MAY_REACH_OUT = re.compile(
 _GIVEN_TO_SUPERUSERS = re.compile(rf"ALTER (?:EVENT TRIGGER|FOREIGN DATA WRAPPER) {_NAME} OWNER TO ({_NAME})")
 
 
+_UNCHANGED = {"01006", "01007"}  # privilege_not_revoked, privilege_not_granted
+
+
 class ReachesOut(Exception):
     """A command of the dump was not run: it would give a right that only superusers have on this machine."""
 
@@ -60,6 +63,10 @@ class Restorer:
 
     tester: Connection
     admin: Connection | None
+
+    def prepare(self, command: str) -> None:
+        """Run a command of our own by whoever may more; a right that nobody here may change stays as it is."""
+        (self.admin or self.tester).execute(command.encode())
 
     def execute(self, command: str | bytes) -> None:
         """Run one command; raises psycopg.Error, and ReachesOut for one that is to be left out."""
@@ -74,7 +81,7 @@ class Restorer:
 
     def _attempt(self, text: str, admin: Connection) -> None:
         try:
-            self.tester.execute(text.encode())
+            _strictly(self.tester, text)
         except psycopg.errors.InsufficientPrivilege as refusal:
             if _LOADS.search(text) or not _RUNS_NOTHING.fullmatch(text):
                 raise
@@ -84,6 +91,25 @@ class Restorer:
                 if text.startswith("GRANT"):
                     raise
                 raise refusal from None
+
+
+def _strictly(session: Connection, text: str) -> None:
+    """Run a command; raises InsufficientPrivilege, too, where PostgreSQL only warns that a right stayed as it was.
+
+    It refuses GRANT and REVOKE only to those who have no right at all to the object.
+    """
+    warned: list[str | None] = []
+
+    def note(found: psycopg.errors.Diagnostic) -> None:
+        warned.append(found.sqlstate)
+
+    session.add_notice_handler(note)
+    try:
+        session.execute(text.encode())
+    finally:
+        session.remove_notice_handler(note)
+    if not _UNCHANGED.isdisjoint(warned):
+        raise psycopg.errors.InsufficientPrivilege
 
 
 def _as_superuser(admin: Connection, text: str) -> None:

@@ -1,46 +1,37 @@
-"""Open a server for shadow databases: the one that the user named, or a private one that is gone afterwards."""
+"""A server for shadow databases: the one that the user named, or a private one that is gone afterwards."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
-from sqlmigrate.connection.poolers import settle_writer
-from sqlmigrate.errors import ConnectionFailed, ServerError, UsageError
-from sqlmigrate.files import leads_out
-from sqlmigrate.server import ephemeral, find_binaries, kill
-from sqlmigrate.server.binaries import NEXT_STEP
+from sqlmigrate.errors import ServerError
+from sqlmigrate.server import kill
 from sqlmigrate.server.bootstrap import read_scripts, run_statement
 from sqlmigrate.shadow import adopted, dumps, roles, tablespaces
-from sqlmigrate.shadow.databases import APPLICATION, FIRST_WITH_LOGIN_TRIGGERS, Databases, drop_leftovers
-from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
+from sqlmigrate.shadow.bases import State
+from sqlmigrate.shadow.databases import APPLICATION, FIRST_WITH_LOGIN_TRIGGERS, Databases
 from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_settings
+from sqlmigrate.sql.statement.lasting import settings_asked
 from sqlmigrate.sql.statement.needs import cluster_wide, needs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.server import Binaries, PrivateServer
+    from sqlmigrate.server import PrivateServer, Throwaway
+    from sqlmigrate.server.account import Account
+    from sqlmigrate.shadow.bases import Bases
     from sqlmigrate.shadow.model import ShadowDatabase, TargetFacts, Wanted
-    from sqlmigrate.shadow.settings import Locale
     from sqlmigrate.sql.script import Script
 
-SETTINGS = {
-    "autovacuum": "off",  # it would take locks and rewrite statistics in between
-    "timezone": "UTC",  # initdb takes the machine's
-    "jit": "off",  # compiling a query over an empty catalog takes longer than the query
-    "max_locks_per_transaction": "256",
-    "max_logical_replication_workers": "0",  # no subscription of a script reaches out
-    "max_prepared_transactions": "10",
-}
-_SOURCE = "the URL of the shadow (--shadow-url or SQLMIGRATE_SHADOW_URL)"
-_HINT = "name a server for it with --shadow-url, or pip install 'pg-sqlmigrate[embedded]'"
+_SCRIPTS_WORTH = 10  # and so many seconds: to keep a state takes about half a one
+_SECONDS_WORTH = 1.0
 
 
 class Shadow:
@@ -50,39 +41,47 @@ class Shadow:
     run as, `notes` are sentences that the user should see, and `isolation` says in one what scripts could reach on the
     machine. `settings` are what scripts find there, and `assumed` says that those of the target are not known.
     `versions` are of extensions that CREATE EXTENSION would give another one. `privileged` says that a script may get
-    at PostgreSQL's own objects: its role is or may become a superuser, or something was made as one.
+    at PostgreSQL's own objects: its role is or may become a superuser, or something was made as one. `asked` are the
+    settings that scripts ask for by name, None where scripts that share a session could find more of each other.
     """
 
     def __init__(
         self,
-        session: Connection,
         databases: Databases,
         facts: TargetFacts,
         wanted: Wanted,
         *,
         owner: str,
-        server: PrivateServer | None = None,
+        server: Throwaway | None = None,
+        bases: Bases | None = None,
     ) -> None:
         self.private = server is not None
         self.version, self.major = facts.version, facts.major
         self.owner = owner
         self.notes: tuple[str, ...] = ()
-        self.isolation = _isolation(server, wanted, owner)
+        self.isolation = _isolation(server.server if server else None, wanted, owner)
         self.settings = Settings()
         self.assumed = wanted.settings is None
         self.versions: dict[str, str] = {}
         self.privileged = True
-        self._session = session
+        self.asked = wanted.asked
         self._databases = databases
         self._wanted = wanted
         self._server = server
+        self._bases = bases
         self._template = "template0"
+        self._said: tuple[str, ...] = ()
+        self._roles_then: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def _session(self) -> Connection:
+        return self._databases.live()
 
     def kill(self) -> None:
         """End a private server at once, with whatever runs there: who works on it gets an error of his session."""
         if self._server is not None:
             self._databases.gone = True
-            kill(self._server)
+            kill(self._server.server)
 
     def database(self) -> AbstractContextManager[ShadowDatabase]:
         """Make a database that holds what `bootstrap/` makes, and nothing else; it is dropped behind the block."""
@@ -107,6 +106,10 @@ class Shadow:
         """Drop roles that scripts have left, given by their quoted names; those that something needs stay."""
         self._databases.drop_roles(names)
 
+    def roles(self) -> frozenset[tuple[str, str]]:
+        """Return the roles that this server has, by oid and name."""
+        return frozenset(self._session.execute(queries.load("shadow")["role_names"]).fetchall())
+
     def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
         """List the roles that this server does not have."""
         return tuple(roles.missing(self._session, names))
@@ -128,16 +131,73 @@ class Shadow:
             roles.adopt_dumped(self._session, self._wanted, named.roles)
         elif missing := self.missing_roles(named.roles):
             raise ServerError(
-                f"the shadow's server has no role {', '.join(missing)}, which objects of the target belong to",
+                f"the server of the throwaway database has no role {', '.join(missing)}, which owns objects of "
+                "the target",
                 hint="create the roles there, or use --base replay",
             )
         if missing := self.missing_extensions(named.extensions):
             raise ServerError(
-                f"the shadow's server has no extension {', '.join(missing)}, which the target uses",
+                f"the server of the throwaway database has no extension {', '.join(missing)}, which the target uses",
                 hint="install it there, or name a server that has it with --shadow-url",
             )
+        self._ask([dump])
         left_out = dumps.restore(database, dump, self.versions, whole=self.private)
         self.notes = tuple(dict.fromkeys((*self.notes, *left_out)))
+
+    def base(self, ids: Sequence[str]) -> tuple[ShadowDatabase, int] | None:
+        """Give the database that was kept behind the first of these migrations, and behind how many, if there is one.
+
+        No session may be opened in it: it is there to be copied. A role that a script has dropped since then may be
+        missing in it, so it is not given any more.
+        """
+        state = self._bases.state if self._bases else None
+        if self._bases is None or state is None or not self._roles_then <= self.roles():
+            return None
+        self._bases.require_begun(ids)
+        return self._databases.named(state.base), self._bases.done
+
+    def keep(self, database: ShadowDatabase, ids: Sequence[str], seconds: float) -> None:
+        """Keep for other runs what these migrations have made of a database, if they are those that come before.
+
+        It took these seconds. No session may be open on the server: all are ended. What keeps it from being kept is
+        told to the observer, and no error.
+        """
+        bases, server, done = self._bases, self._server, len(ids)
+        if bases is None or server is None or not (server.may_pause and bases.may_keep(ids)):
+            return
+        if done - bases.done <= _SCRIPTS_WORTH and seconds < _SECONDS_WORTH:
+            return
+        with connections.session(database.tester_conninfo, application_name=APPLICATION) as tester:
+            day_only = bases.day_only(tester, done)
+        told = bases.told(self._session)
+        if day_only is None or told is None:
+            return
+        state = State(self._template, database.name, self._databases.superuser, told, self._said)
+        record = replace(state, versions=self.versions, privileged=self.privileged)
+
+        def keep(data: Path, account: Account) -> None:
+            bases.keep(data, account, done, record, day_only=day_only)
+
+        server.paused(self._databases.conninfo, keep)
+
+    @contextmanager
+    def grounded(self) -> Iterator[None]:
+        """Have a database that all others are copied from: what is kept, or what `ground` prepares."""
+        state = self._bases.state if self._bases else None
+        if state is not None:
+            self._template, self._said = state.template, state.notes
+            self.settings = self._look(self._databases.named(state.template))
+            self.notes += state.notes
+            self._ask(read_scripts(self._wanted.bootstrap) if self._wanted.bootstrap else [])
+            self._roles_then = self.roles()
+            self.versions, self.privileged = dict(state.versions), state.privileged
+            yield
+            return
+        with self.database() as ground:
+            before = self.notes
+            self.ground(ground)
+            self._said = self.notes[len(before) :]
+            yield
 
     @contextmanager
     def elsewhere(self, database: ShadowDatabase) -> Iterator[None]:
@@ -162,6 +222,7 @@ class Shadow:
         """Prepare the database that all others are copied from; what was left out is added to `notes`."""
         wanted = self._wanted
         scripts = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
+        self._ask(scripts)
         left_out = _run_bootstrap(database, scripts, private=self.private)
         if self.private:
             with connections.session(database.admin_conninfo, application_name=APPLICATION) as inside:
@@ -173,7 +234,7 @@ class Shadow:
                 "tablespace": tablespaces.missing(self._session, wanted.tablespaces),
             }
             left_out += [
-                f"the shadow's server has no {kind} {', '.join(names)}, which the scripts name"
+                f"the server of the throwaway database has no {kind} {', '.join(names)}, which the scripts name"
                 for kind, names in absent.items()
                 if names
             ]
@@ -182,8 +243,13 @@ class Shadow:
         self.privileged = bool(scripts) or wanted.bootstrap is None or not row or bool(row[0])
         self._template = database.name
 
+    def _ask(self, scripts: Iterable[Script]) -> None:
+        """Add what functions of other scripts ask for, which those that are to be run may call."""
+        more = settings_asked(scripts)
+        self.asked = None if self.asked is None or more is None else self.asked | more
+
     def _adopt(self, database: ShadowDatabase) -> list[str]:
-        """Give the database what the target decides beside the scripts; says what could not be had."""
+        """Return the database what the target decides beside the scripts; says what could not be had."""
         wanted = self._wanted.settings
         self.settings = self._look(database)
         if wanted is None:
@@ -225,130 +291,20 @@ class Shadow:
                 self.versions[name] = version
             else:
                 yield (
-                    f"extension {name} is {version} in the target; the shadow's server does not have that one, "
-                    f"so it is tried with {usual[name]}"
+                    f"extension {name} is {version} in the target; the server of the throwaway database does not "
+                    f"have that version, so {usual[name]} is used"
                 )
-
-
-@contextmanager
-def opened(wanted: Wanted) -> Iterator[Shadow]:
-    """Open the server of `wanted.shadow_url`, or start a private one; all databases are dropped behind the block.
-
-    A private server takes the user's `PG*` variables out of our environment while it runs: read the target before.
-    Raises UsageError where the shadow is on the target's own cluster, ConnectionFailed or ServerError where there is
-    no server to be had, and what `bootstrap/` raises.
-    """
-    with _named(wanted) if wanted.shadow_url is not None else _private(wanted) as shadow, shadow.database() as ground:
-        shadow.ground(ground)
-        yield shadow
-
-
-@contextmanager
-def _private(wanted: Wanted) -> Iterator[Shadow]:
-    binaries = _binaries(wanted.target)
-    folder = wanted.readable
-    readable = [folder.resolve()] if folder and folder.is_dir() and leads_out(folder) is None else []
-    with ephemeral(binaries=binaries, settings=SETTINGS, in_memory=True, readable=readable) as server:
-        admin = roles.prepare(server, wanted)
-        conninfo = server.conninfo(user=admin)
-        owner = roles.owner_name(wanted)
-        login, tester = (admin, admin) if wanted.superuser else (owner, roles.TESTER)
-        if not wanted.superuser:
-            conninfo = roles.lock_out(server, conninfo, but=[login, tester])
-        with (
-            connections.session(conninfo, application_name=APPLICATION) as session,
-            closing(
-                Databases(session, conninfo, owner=owner, login=login, tester=tester, locale=_locale(wanted))
-            ) as databases,
-        ):
-            facts = read_facts(session)
-            shadow = Shadow(session, databases, facts, wanted, owner=login, server=server)
-            shadow.notes = tuple(_notes(facts, wanted, superuser=wanted.superuser))
-            yield shadow
-
-
-def _locale(wanted: Wanted) -> Locale | None:
-    return wanted.settings.locale if wanted.settings else None
-
-
-def _binaries(target: TargetFacts | None) -> Binaries:
-    """Find the target's major version where there is one, else any."""
-    if target is not None:
-        try:
-            return find_binaries(target.major)
-        except ServerError:
-            pass  # said loudly in the notes
-    try:
-        return find_binaries()
-    except ServerError as error:
-        # what is wrong with SQLMIGRATE_PG_BINDIR has a hint of its own
-        hint = _HINT if error.hint == NEXT_STEP else f"{error.hint}, or name a server with --shadow-url"
-        raise ServerError(error.message, hint=hint) from None
-
-
-@contextmanager
-def _named(wanted: Wanted) -> Iterator[Shadow]:
-    conninfo = make_conninfo(**connections.parse_conninfo(wanted.shadow_url or "", source=_SOURCE))
-    with ExitStack() as stack:
-        try:
-            session = stack.enter_context(connections.session(conninfo, application_name=APPLICATION))
-        except ConnectionFailed as error:
-            raise ConnectionFailed(f"the shadow's server: {error.message}", hint=error.hint) from None
-        info = connections.probe(session)
-        connections.require_writable(info)
-        settle_writer(conninfo, session, info)
-        facts = read_facts(session)
-        notes = [*_notes(facts, wanted, superuser=facts.superuser), *_checked(facts, wanted)]
-        if left := drop_leftovers(session):
-            notes.append(f"dropped what a killed run had left on the shadow's server: {', '.join(left)}")
-        databases = stack.enter_context(closing(Databases(session, conninfo, locale=_locale(wanted))))
-        shadow = Shadow(session, databases, facts, wanted, owner=facts.login)
-        shadow.notes = tuple(notes)
-        yield shadow
 
 
 def _isolation(server: PrivateServer | None, wanted: Wanted, login: str) -> str:
     if server is None:
-        return f"the shadow's server is not ours: scripts run there with the rights of its role {login}"
+        return f"the server of --shadow-url is not ours: scripts run there with the privileges of its role {login}"
     as_superuser = {
         "the scripts": wanted.superuser,
         "bootstrap/": wanted.bootstrap is not None and any(wanted.bootstrap.glob("*.sql")),
     }
     which = [name for name, did in as_superuser.items() if did]
     return server.isolation + (f"; run as superuser: {', '.join(which)}" if which else "")
-
-
-def _checked(facts: TargetFacts, wanted: Wanted) -> Iterator[str]:
-    """Refuse a server that must not or cannot be used; what cannot be told for sure is a note."""
-    if not (facts.superuser or facts.creates_databases):
-        raise ConnectionFailed(
-            f"role {facts.login} may not create databases on the shadow's server",
-            hint=f"ALTER ROLE {facts.login} CREATEDB, or leave out the shadow's URL for a private server",
-        )
-    related = kinship(facts, wanted.target) if wanted.target else Kinship.OTHER
-    if related is Kinship.SAME:
-        raise UsageError(
-            "the shadow's server is the target's own cluster, or a physical copy of it",
-            hint="name another server, or leave out the shadow's URL for a private one",
-        )
-    if related is Kinship.UNKNOWN:
-        yield (
-            "whether the shadow is on the target's own cluster cannot be told for sure (pg_control_system() may not be "
-            "called on both); the servers started at different times"
-        )
-
-
-def _notes(facts: TargetFacts, wanted: Wanted, *, superuser: bool) -> Iterator[str]:
-    target = wanted.target
-    if target is None:
-        return
-    if target.major != facts.major:
-        yield (
-            f"the shadow is PostgreSQL {facts.version}, the target {target.version}: "
-            "what differs between them is not proven"
-        )
-    if target.superuser and not superuser:
-        yield (f"role {target.login} is a superuser in the target; on the shadow scripts run as an ordinary role")
 
 
 def _run_bootstrap(database: ShadowDatabase, scripts: Sequence[Script], *, private: bool) -> list[str]:
@@ -367,5 +323,5 @@ def _run_bootstrap(database: ShadowDatabase, scripts: Sequence[Script], *, priva
                     run_statement(inside, script, statement)
             places = ", ".join(str(script.place(part)) for part in left_out.values())
             if places:
-                notes.append(f"not run on the shadow's server, since it would change the whole cluster: {places}")
+                notes.append(f"not run, since it would change the whole cluster of --shadow-url: {places}")
     return notes

@@ -176,9 +176,9 @@ def differences(target: Settings, shadow: Settings) -> Iterator[tuple[str, str]]
     for name, value in target.values.items():
         if not same(name, value, shadow.values.get(name, USUAL[name])):
             there = shadow.values.get(name, "unknown")
-            yield name, f"{name} is {value or 'empty'} in the target and {there or 'empty'} on the shadow"
+            yield name, f"{name} is {value or 'empty'} in the target and {there or 'empty'} on the throwaway database"
     if str(target.locale) != str(shadow.locale):
-        said = f"the target is {target.locale}; the shadow, which cannot be like that, is {shadow.locale}"
+        said = f"the target is {target.locale}; the throwaway database, which cannot be like that, is {shadow.locale}"
         yield "encoding", said
 
 

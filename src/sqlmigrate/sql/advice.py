@@ -6,7 +6,7 @@ from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.session import names_setting
 
 _IN_TRANSACTION = (
-    "it commits or rolls back by itself, which it may not in the transaction of a migration: write "
+    "it commits or rolls back by itself, which is not allowed in the transaction of a migration: write "
     "`-- transactional: false` in the first lines"
 )
 _IN_BLOCK = "a procedure or DO block may not commit between BEGIN and COMMIT, nor in a block with EXCEPTION: move it"
@@ -14,12 +14,12 @@ _PENDING = (
     "rows that were changed before it in this transaction wait for deferred constraints or triggers: write "
     "SET CONSTRAINTS ALL IMMEDIATE before it, or move it into a migration of its own"
 )
-_SETTING_UNKNOWN = "this version of PostgreSQL does not have the setting, which a newer pg_dump may write: take it out"
+_SETTING_UNKNOWN = "this version of PostgreSQL does not have the setting, which a newer pg_dump may write: remove it"
 _NO_CHARACTER = (
     "the database's encoding does not have this character (SHOW server_encoding): write another one, or use a database "
     "with the encoding UTF8, which has all"
 )
-_NO_TEXT = "these bytes are no text in the database's encoding: take them out, or keep them in a column of type bytea"
+_NO_TEXT = "these bytes are not text in the database's encoding: remove them, or keep them in a column of type bytea"
 _PLAIN = {"22P05": _NO_CHARACTER, "22021": _NO_TEXT}
 
 

@@ -68,7 +68,7 @@ def parse_duration(text: str) -> int:
     Raises ValueError where the text is no such time.
     """
     if not (match := _DURATION.fullmatch(text.strip().lower())):
-        raise ValueError(f"{text[:_SHOWN]!r} is no duration such as 500ms, 2s or 10min")
+        raise ValueError(f"{text[:_SHOWN]!r} is not a duration such as 500ms, 2s or 10min")
     digits = match[1].lstrip("0")
     value = round(int(digits or "0") * _MILLISECONDS[match[2]]) if len(digits) < _DIGITS else _LARGEST + 1
     if not value and digits:
@@ -90,7 +90,9 @@ def format_duration(milliseconds: int) -> str:
 def parse_lock_timeout(text: str) -> int:
     """Read a lock_timeout as `parse_duration` does, except 0: whoever waits without limit blocks all behind him."""
     if (value := parse_duration(text)) == 0:
-        raise ValueError("0 would wait for a lock without limit, and everybody behind it too; give a time such as 2s")
+        raise ValueError(
+            "with 0 it would wait for a lock without limit, and everybody else behind it; give a time such as 2s"
+        )
     return value
 
 
@@ -185,7 +187,7 @@ def _remark_problem(hit: re.Match[str], *, is_last: bool) -> str | None:
         return f"unknown remark {hit[1]}; the only one is `-- sqlmigrate-allow: CODE reason`" if hit[3] else None
     if not _ALLOW.fullmatch(hit[3] + hit[4]):
         return "write `-- sqlmigrate-allow: CODE reason`, with a code and why it is allowed here"
-    return "no statement follows that this could allow anything for" if is_last else None
+    return "no statement follows for which this could allow anything" if is_last else None
 
 
 def _depends(value: str, found: Mapping[str, object]) -> dict[str, object]:

@@ -145,7 +145,7 @@ def _piece(source: Source, start: int, stop: int, line: int, column: int) -> tup
 def _copy_without_end(text: str, start: int, error: _ScanError) -> _ScanError | None:
     r"""Say it where a COPY has swallowed its data, up to the line `\.`, since its semicolon is missing."""
     if text.startswith("\\.", error.offset) and is_copy_from_stdin(text[start : error.offset]):
-        return _ScanError("the ; is missing behind COPY FROM STDIN, so its data is read as SQL", start)
+        return _ScanError("the ; is missing after COPY FROM STDIN, so its data is read as SQL", start)
     return None
 
 

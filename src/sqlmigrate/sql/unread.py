@@ -40,7 +40,7 @@ def unread_directives(path: Path, text: str) -> list[Problem]:
     begin = skip_gap(text, 0)
     head = ((hit.start(), _near_miss(hit[0], hit[1])) for hit in line_comments(_COMMENT, text, 0, begin))
     found = [(offset, f"this is not read: write `-- {meant}`") for offset, meant in head if meant]
-    message = "this looks like a directive but is not read: it stands behind the first statement"
+    message = "this looks like a directive but is not read: it comes after the first statement"
     found += [(offset, message) for offset in _behind(text, begin)]
     return [Problem(message, place_at(path, text, offset), warning=True) for offset, message in found]
 

@@ -207,7 +207,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             place, row = found
             raise HistoryError(
                 f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
-                hint=f"take yoyo's history over once: sqlmigrate mark --from yoyo --schema {place.schema}",
+                hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {place.schema}",
             )
 
     def _require_possible(self, operation: str, step: Migration, found: History) -> None:

@@ -131,7 +131,7 @@ def copy_back(
         if found.half_way:
             name = found.half_way[0].migration_id
             hint = "finish it first, with `sqlmigrate apply` or `sqlmigrate rollback`"
-            raise HistoryError(f"{name} stopped half way, which yoyo's tables cannot say", hint=hint)
+            raise HistoryError(f"{name} stopped half way, which yoyo's tables cannot record", hint=hint)
         place = yoyo_tables.destination(connection, options.schema, owners, where)
         yoyo_tables.require_idle(connection, place, owners)
         undone = yoyo_tables.undone(connection, tables_of(options.schema, owners))

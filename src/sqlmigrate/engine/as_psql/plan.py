@@ -127,7 +127,7 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
             yield from _transaction(job, options, script.last)
         else:
             yield from steps(job, Journal(options.schema, job, run), options, set_up + names)
-    yield "\n-- the end: the run lock is given back\nDISCARD ALL;\n"
+    yield "\n-- the end: release the run lock\nDISCARD ALL;\n"
 
 
 def _require_fresh(plan: Plan, found: History) -> None:
@@ -136,7 +136,7 @@ def _require_fresh(plan: Plan, found: History) -> None:
         if plan.operation == "rollback" and item.operation == "apply":
             continue
         hint = f"`sqlmigrate {item.operation}` goes on where it stopped"
-        hint += "; `sqlmigrate plan --rollback` takes it back" if item.operation == "apply" else ""
+        hint += "; `sqlmigrate plan --rollback` undoes it" if item.operation == "apply" else ""
         raise HistoryError(f"{item.migration_id} stopped half way; finish it first, then make the plan", hint=hint)
 
 
@@ -151,7 +151,7 @@ def _look_at(job: Job) -> _Script:
         found = set(variables(last.text))
         if own := found & _PSQLS_OWN:
             name = min(own)
-            hint = f"write a space behind the colon: `: {name}`"
+            hint = f"write a space after the colon: `: {name}`"
             raise ScriptError(f"psql would put a value of its own for `:{name}`", place=script.place(last), hint=hint)
         if not is_closed(last.text):
             message = "psql, which counts BEGIN and END by the word, would not see where this statement ends"
@@ -189,9 +189,9 @@ def _ground(found: History, info: ServerInfo, options: Options) -> Iterator[str]
 
 
 def _guard(found: History, options: Options) -> str:
-    what = "the history is not the one that this plan was made for: make the plan anew"
+    what = "the history is not the one that this plan was made for: make a new plan"
     if found.version is None:
-        what = "there is a history by now, so this plan does not fit any more: make it anew"
+        what = "there is a history by now, so this plan no longer fits: make a new one"
     return do_block(
         f"{_trusted(found, options)}    IF (\n{literal(history.guard(options.schema, found))}\n    ) THEN\n"
         f"        RAISE EXCEPTION '{what}';\n"
@@ -205,7 +205,7 @@ def _trusted(found: History, options: Options) -> str:
     return (
         (f"    {literal(lock)};\n" if found.version is not None else "")
         + f"    IF EXISTS (\n{literal(doubts)}\n    ) THEN\n"
-        "        RAISE EXCEPTION 'the history is not to be trusted: sqlmigrate status says why';\n"
+        "        RAISE EXCEPTION 'the history cannot be trusted: sqlmigrate status says why';\n"
         "    END IF;\n"
     )
 
@@ -213,7 +213,7 @@ def _trusted(found: History, options: Options) -> str:
 def _other_role(info: ServerInfo) -> str:
     """Warn where somebody else runs the plan: he may well be meant to, but will own what it makes."""
     role = sql.Literal(info.role).as_string()
-    message = "this was made for role %, and runs as %: what it makes belongs to that one"
+    message = "this plan was made for role % but runs as %, which will own what it creates"
     return do_block(
         f"    IF session_user <> {role} THEN\n        RAISE WARNING '{message}', {role}, session_user;\n    END IF;\n"
     )

@@ -26,7 +26,7 @@ def both_ways(statement: Statement) -> str:
     number = statement.number
     return (
         f"look into the database; then --resume-at {number} runs it again, "
-        f"and --resume-at {number + 1} goes on behind it"
+        f"and --resume-at {number + 1} goes on after it"
     )
 
 
@@ -65,13 +65,13 @@ def half_way(job: Job, error: ExecutionError, done: int, known: int = 0) -> Half
     """
     if isinstance(error, HalfWayError):
         return error
-    ways = f"mend the cause and run `sqlmigrate {job.operation}`, which goes on here"
-    ways += "; or `sqlmigrate rollback` takes back what is done" if job.undoable else ""
+    ways = f"fix the cause and run `sqlmigrate {job.operation}`, which goes on here"
+    ways += "; or `sqlmigrate rollback` undoes what is done" if job.undoable else ""
     if job.recorded:
-        ways += f'; where you edit the file, `sqlmigrate accept {job.migration_id} --reason "..."` comes first'
+        ways += f'; if you edit the file, `sqlmigrate accept {job.migration_id} --reason "..."` comes first'
     if done < known:
         up_to = "statement 1 was" if known == 1 else f"statements 1 to {known} were"
-        ways += f"; {up_to} done before --resume-at: if that is still so, --resume-at {known + 1} goes on behind"
+        ways += f"; {up_to} done before --resume-at: if that is still so, --resume-at {known + 1} goes on after"
     return HalfWayError(
         error.message,
         migration_id=job.migration_id,
@@ -88,7 +88,7 @@ def lost(job: Job, error: psycopg.Error, found: History | None) -> ExecutionErro
     reason = (str(error).strip().splitlines() or ["no reason given"])[0]
     message = f"the connection was lost while the script ran: {reason}"
     if found is None:
-        hint = "`sqlmigrate status` tells where it stopped"
+        hint = "`sqlmigrate status` shows where it stopped"
         return HalfWayError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)
     stopped = found.half_way_of(job.migration_id)
     if stopped is None:

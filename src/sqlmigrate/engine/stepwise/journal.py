@@ -108,7 +108,7 @@ class Journal:
         raise HistoryError(
             f"{what} edited after having been run",
             place=self.job.script.place(block[0]),
-            hint="only what comes after the last finished statement may be mended; restore the others",
+            hint="you may only edit what comes after the last finished statement; restore the others",
         )
 
 

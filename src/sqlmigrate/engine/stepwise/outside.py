@@ -144,7 +144,7 @@ class Outside:
             return f"the partition is half detached: run {ending}"
         if left := look.leftovers(found):
             names = ", ".join(index.name for index in left)
-            again = f"`sqlmigrate {self.sender.job.operation}` drops it and builds it again once the cause is mended"
+            again = f"`sqlmigrate {self.sender.job.operation}` drops it and builds it again once the cause is fixed"
             return f"it left the INVALID index {names}; {again}, or by hand: {left[0].drop}"
         if may_commit(statement.text):
             return f"what it committed before the error stays; {halfway.both_ways(statement)}"

@@ -136,7 +136,7 @@ class Stepper:
         job = self.sender.job
         skipped = list(takewhile(lambda item: item.number < number, job.script.statements()))
         if number > 1 and (not skipped or skipped[-1].number != number - 1):
-            raise HistoryError(f"{job.migration_id} has no statement {number} to go on at")
+            raise HistoryError(f"{job.migration_id} has no statement {number} to resume at")
         if begin := open_block(skipped):
             raise HistoryError(
                 f"statement {number} is inside the transaction that statement {begin.number} begins",

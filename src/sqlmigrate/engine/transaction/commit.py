@@ -187,7 +187,10 @@ def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa:
         False: (f"it is not {done}: PostgreSQL has rolled it back", "run the command again"),
         None: (
             "whether it happened is not known: the server does not answer, and may still hold the transaction",
-            "`sqlmigrate status` tells when it is reachable; whichever it is, it is whole",
+            (
+                "run `sqlmigrate status` when you can reach it again; either way, the script is there as a whole or "
+                "not at all"
+            ),
         ),
     }
     words, hint = answer[happened]
@@ -218,8 +221,8 @@ def _unconfirmed(job: Job, error: psycopg.Error, turn: Turn) -> ExecutionError:
         f"it was committed, but the history does not say {_should_say(found)}: code that ran at COMMIT has changed it",
         migration_id=job.migration_id,
         place=job.place,
-        hint=f"look for a deferred trigger that writes the history's tables; then {_to_mend(found)} puts the history "
-        "right",
+        hint=f"look for a deferred trigger that writes the history's tables; then {_to_mend(found)} corrects the "
+        "history",
         kept=True,
     )
 

@@ -181,6 +181,6 @@ def require_together(jobs: Sequence[Job]) -> None:
         if not job.transactional:
             problems.append(Problem("runs outside a transaction, so it cannot share one", job.place))
         elif job.script.directives.isolation:
-            problems.append(Problem("asks for an isolation level of its own", job.place))
+            problems.append(Problem("has an isolation level of its own", job.place))
     if problems:
         raise MigrationsError("nothing was run, since these scripts cannot run in one transaction", problems)

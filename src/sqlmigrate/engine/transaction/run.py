@@ -223,11 +223,9 @@ def _own_finding(job: Job, purpose: Purpose | None, said: ServerMessage) -> Erro
         return None
     match purpose:
         case Purpose.CLAIM:
-            return HistoryError(f"{job.migration_id} is not applied any more; another run has rolled it back")
+            return HistoryError(f"{job.migration_id} is no longer applied; another run has rolled it back")
         case Purpose.TRUST:
-            message = (
-                f"the tables of the history are not to be trusted any more, so {job.migration_id} was not recorded"
-            )
+            message = f"the tables of the history can no longer be trusted, so {job.migration_id} was not recorded"
             return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")
         case Purpose.UNTOUCHED | Purpose.COMPLETE | Purpose.LOG:
             message = "the script changed what sqlmigrate's own tables do: no later run would trust them"
@@ -246,7 +244,7 @@ def _leave_out(job: Job) -> str | None:
     """Say whose tables they are; nothing where there is no history."""
     if job.schema is None:
         return None
-    return f"schema {job.schema} holds sqlmigrate's own tables: have the script leave them out"
+    return f"schema {job.schema} holds sqlmigrate's own tables: change the script so that it leaves them out"
 
 
 def lost(job: Job, error: psycopg.OperationalError, *, settled: Callable[[], bool] = lambda: False) -> ExecutionError:

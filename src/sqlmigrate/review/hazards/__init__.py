@@ -78,7 +78,7 @@ def sorted_out(hazards: Iterable[Hazard], script: Script) -> tuple[list[Hazard],
             used.add(key)
             suppressed.append(Suppressed(hazard, allowed[key]))
     idle = [
-        f"statement {number} allows {code}, which was not found there"
+        f"statement {number} allows {code}, but the review did not find it there"
         for number, code in allowed
         if (number, code) not in used
     ]

@@ -26,12 +26,12 @@ _REINDEX = re.compile(r"^(REINDEX (?:\([^)]*\) )?\w+)", re.IGNORECASE)
 _WHEN_CHECKED = re.compile(r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$")
 _OUTSIDE = "-- transactional: false\n"
 _CONSTRAINT_BY_PARTITION = (
-    "add it with ALTER TABLE ONLY to the partitioned table, give each partition a unique index that is built "
-    "CONCURRENTLY and made its constraint with USING INDEX, and attach these with ALTER INDEX ... ATTACH PARTITION"
+    "add it with ALTER TABLE ONLY to the partitioned table, build a unique index CONCURRENTLY for each partition, "
+    "add it there as a constraint with USING INDEX, and attach these indexes with ALTER INDEX ... ATTACH PARTITION"
 )
 _PARTITION_BY_PARTITION = (
-    "make it ON ONLY the partitioned table, build one CONCURRENTLY for each partition, in a migration of its own that "
-    "runs outside a transaction, and attach them: it is valid once all are"
+    "create it ON ONLY the partitioned table, build one CONCURRENTLY for each partition, in a migration of its own "
+    "that runs outside a transaction, and attach them: the index is valid once all are attached"
 )
 
 
@@ -90,7 +90,7 @@ def _by_constraint(context: Context) -> Iterator[Occurrence]:
             when = _WHEN_CHECKED.search(definition)
             rewrite = (
                 f"{_OUTSIDE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
-                f"-- and then, which is quick:\n"
+                f"-- and then, which takes no time:\n"
                 f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint}"
                 f"{when[0] if when else ''};"
             )
@@ -132,7 +132,7 @@ def _dropped_slowly(one: Traced) -> Remedy:
     """Return a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
     names = [text.removeprefix("index ") for text in one.changes.dropped if text.startswith("index ")]
     if any(_is_partitioned(one.step.before.get(f"index {name}", {})) for name in names):
-        return "an index of a partitioned table cannot be dropped CONCURRENTLY: plan a moment for it", None
+        return "an index of a partitioned table cannot be dropped CONCURRENTLY: choose a quiet moment for it", None
     return None, _OUTSIDE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
 
 
@@ -149,7 +149,7 @@ def _refreshed(context: Context) -> Iterator[Occurrence]:
         if one.command == "REFRESH MATERIALIZED VIEW":
             for name, lock in strong_locks(one.locks, 8).items():
                 rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", _words(one), count=1, flags=re.IGNORECASE)
-                seen = f"{name} is filled anew under {lock.mode}"
+                seen = f"{name} is refreshed under {lock.mode}"
                 yield Occurrence(one.statement.number, seen, (name,), f"{rewrite};")
 
 
@@ -170,7 +170,7 @@ RULES = (
         "an index is built without CONCURRENTLY",
         "danger",
         "CREATE INDEX on a table that is in use, without CONCURRENTLY.",
-        "no row of the table can be written until the index is built, which takes time by size",
+        "nobody can write to the table until the index is built, which takes time in proportion to the table's size",
         "build it CONCURRENTLY, in a migration of its own that runs outside a transaction",
         _not_concurrent,
     ),
@@ -179,11 +179,12 @@ RULES = (
         "constraint-builds-index",
         "a constraint builds its index under ACCESS EXCLUSIVE",
         "danger",
-        "A primary key, unique or exclusion constraint is added to a table that is in use, and builds its index at "
-        "once.",
-        "nobody reads or writes the table until the index is built, which takes time by size",
-        "build the unique index CONCURRENTLY first, and make it the constraint's with USING INDEX; an exclusion "
-        "constraint cannot: plan a moment for it",
+        "A primary key, unique or exclusion constraint is added to a table that is in use, and builds its index "
+        "right away.",
+        "nobody can read or write the table until the index is built, which takes time in proportion to the table's "
+        "size",
+        "build the unique index CONCURRENTLY first, and then add the constraint with USING INDEX. An exclusion "
+        "constraint cannot do that: choose a quiet moment for it",
         _by_constraint,
     ),
     Rule(
@@ -191,9 +192,9 @@ RULES = (
         "index-dropped-or-rebuilt",
         "DROP INDEX or REINDEX without CONCURRENTLY",
         "warning",
-        "An index of a table that is in use is dropped or built anew without CONCURRENTLY.",
-        "DROP INDEX waits for all that use the table, and everybody behind it waits too; REINDEX stops writes, and "
-        "all queries that the index could serve, until it is built",
+        "An index of a table that is in use is dropped or rebuilt without CONCURRENTLY.",
+        "DROP INDEX waits for everybody who uses the table, and whoever comes after it waits too; REINDEX stops "
+        "writes, and all queries that the index could serve, until the index is built",
         "use CONCURRENTLY, in a migration of its own that runs outside a transaction",
         _dropped_or_rebuilt,
     ),
@@ -204,7 +205,7 @@ RULES = (
         "warning",
         "A partition is detached without CONCURRENTLY.",
         "reads and writes of the whole partitioned table wait",
-        "use CONCURRENTLY, in a migration of its own that runs outside a transaction; it cannot be used where there "
+        "use CONCURRENTLY, in a migration of its own that runs outside a transaction; this is not possible if there "
         "is a default partition",
         _detached,
     ),
@@ -213,8 +214,8 @@ RULES = (
         "refresh-not-concurrent",
         "REFRESH MATERIALIZED VIEW without CONCURRENTLY",
         "warning",
-        "A materialized view is filled anew without CONCURRENTLY.",
-        "nobody reads the view until its query has run",
+        "A materialized view is refreshed without CONCURRENTLY.",
+        "nobody can read the view until its query has run",
         "use CONCURRENTLY; the view needs a unique index for it",
         _refreshed,
     ),
@@ -223,10 +224,10 @@ RULES = (
         "concurrently-if-not-exists",
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS",
         "warning",
-        "An index is made CONCURRENTLY, and only if there is none of that name.",
-        "nothing; but a build that was stopped leaves an INVALID index of that name, over which this succeeds without "
-        "building anything",
-        "drop what is left over, and build it without IF NOT EXISTS",
+        "An index is built CONCURRENTLY, but only if there is none of that name.",
+        "nothing; but an interrupted build leaves an INVALID index of that name, and then this statement succeeds "
+        "without building anything",
+        "drop any leftover index, and build the index without IF NOT EXISTS",
         _if_not_exists,
     ),
 )

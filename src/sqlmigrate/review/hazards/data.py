@@ -65,7 +65,7 @@ def _dropped(context: Context) -> Iterator[Occurrence]:
             severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
             yield Occurrence(
                 statement=one.statement.number,
-                seen=f"dropped with all that it holds: {listed(lost)}",
+                seen=f"dropped with all its data: {listed(lost)}",
                 relations=tables,
                 rewrite=None,
                 severity=severity,
@@ -170,7 +170,7 @@ def _renamed(context: Context) -> Iterator[Occurrence]:
                 continue
             old, new = f"{match[1]} {match[2]}", match[3]
             if _is_called_by_name(old, new) and not (match[1] in _RELATIONS and _comes_back(context.after, old)):
-                yield Occurrence(one.statement.number, f"{old} is called {new} now", _original(one, [_table_of(old)]))
+                yield Occurrence(one.statement.number, f"{old} is renamed to {new}", _original(one, [_table_of(old)]))
         change = enum_change(one.statement.text)
         if change is not None and change.old:
             yield Occurrence(one.statement.number, f"value {change.old!r} of an enum is called {change.new!r} now")
@@ -201,10 +201,10 @@ def _fails_on_rows(context: Context) -> Iterator[Occurrence]:
         column = name.removeprefix(f"{table}.")
         rewrite = (
             f"ALTER TABLE {table} ADD COLUMN {column} {properties.get('type')};\n"
-            f"-- fill it, in batches where there are many rows; and when no row is left:\n"
+            f"-- fill it, in batches if there are many rows; and when no row is left:\n"
             f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;"
         )
-        seen = f"{name} is NOT NULL and has no default: this fails as soon as {table} has a row"
+        seen = f"{name} is NOT NULL and has no default: this fails if {table} has a row"
         yield Occurrence(one.statement.number, seen, (relation.name,), rewrite)
 
 
@@ -261,21 +261,21 @@ RULES = (
         "all-rows-written",
         "UPDATE or DELETE without WHERE, or TRUNCATE",
         "warning",
-        "A statement, also one that stands in a DO block, writes every row of a table that was there before.",
-        "whoever writes one of these rows waits until COMMIT; an UPDATE makes the table twice as large, and TRUNCATE "
-        "stops reads too",
-        "say in WHERE which rows need it, and go through a large table in batches, outside of this transaction",
+        "A statement, or one inside a DO block, writes every row of a table that existed before.",
+        "whoever writes one of these rows waits until COMMIT; an UPDATE can double the size of the table, and "
+        "TRUNCATE blocks reads too",
+        "select the rows that need it with WHERE, and change a large table in batches, outside this transaction",
         _all_rows,
     ),
     Rule(
         "H21",
         "data-dropped",
-        "a table or column is dropped with what it holds",
+        "a table or column is dropped with its data",
         "warning",
-        "A table, column or materialized view that was there before is dropped.",
-        "the application as it runs now, if it still uses it; and no rollback brings the rows back, unless they were "
-        "kept elsewhere",
-        "stop using it first, keep its rows where the rollback finds them, and drop it in a later migration",
+        "A table, column or materialized view that existed before is dropped.",
+        "the application as it runs now, if it still uses the object; and no rollback brings the rows back, unless "
+        "they were kept elsewhere",
+        "stop using it first, keep its rows where the rollback can find them, and drop it in a later migration",
         _dropped,
     ),
     Rule(
@@ -283,9 +283,9 @@ RULES = (
         "used-object-dropped",
         "a view, function, type or the like is dropped",
         "warning",
-        "A view, foreign table, function, procedure, aggregate, sequence, type, domain, schema or extension that was "
-        "there before is dropped, and nothing of its name is there afterwards.",
-        "the application as it runs now, if it still uses it",
+        "A view, foreign table, function, procedure, aggregate, sequence, type, domain, schema or extension that "
+        "existed before is dropped, and nothing has its name afterwards.",
+        "the application as it runs now, if it still uses the object",
         "stop using it first, and drop it in a later migration",
         _used_dropped,
     ),
@@ -294,9 +294,9 @@ RULES = (
         "cascade",
         "CASCADE drops more than is named",
         "danger",
-        "A drop with CASCADE takes along objects that the statement does not name.",
-        "whatever used those objects; which ones they are depends on the database in which it runs",
-        "name each object that goes in a DROP of its own, without CASCADE",
+        "A DROP with CASCADE also drops objects that the statement does not name.",
+        "whatever uses those objects; which ones they are depends on the database",
+        "drop each object by name in a statement of its own, without CASCADE",
         _cascade,
     ),
     Rule(
@@ -305,8 +305,9 @@ RULES = (
         "something that the application uses is renamed",
         "warning",
         "A table, column, view, schema, function, sequence, type or value of an enum gets another name.",
-        "the application as it runs now fails from COMMIT on, until the new version of it is everywhere",
-        "keep the old name alive: a view for a table, a second column kept equal by a trigger; rename in steps",
+        "the application as it runs now fails from COMMIT on, until its new version runs everywhere",
+        "keep the old name working (a view for a table, a second column that a trigger keeps equal), and rename in "
+        "steps",
         _renamed,
     ),
     Rule(
@@ -314,8 +315,8 @@ RULES = (
         "fails-on-rows",
         "a column is added NOT NULL without a default",
         "danger",
-        "An existing table gets a column that must be filled and has no default. On an empty table that works.",
-        "the migration itself: PostgreSQL refuses it as soon as there is one row",
+        "An existing table gets a column that is NOT NULL and has no default. That works only on an empty table.",
+        "the migration itself: PostgreSQL refuses it if the table has a row",
         "give a default, or add the column without NOT NULL, fill it, and set NOT NULL afterwards",
         _fails_on_rows,
     ),
@@ -324,10 +325,10 @@ RULES = (
         "enum-value-in-the-same-transaction",
         "a new enum value is used in the transaction that adds it",
         "danger",
-        "ALTER TYPE ... ADD VALUE, and a later statement of the same transaction that uses the value as one of that "
-        "enum: PostgreSQL has refused it on the scratch database.",
-        "the migration itself: PostgreSQL refuses to use a value before it is committed (55P04), and up to version 16 "
-        "even that of a type made in the same transaction with values added later",
+        "ALTER TYPE ... ADD VALUE is followed, in the same transaction, by a statement that uses the new value of "
+        "that enum. PostgreSQL refused it on the throwaway database.",
+        "the migration itself: PostgreSQL refuses to use a value before it is committed (55P04), and up to version "
+        "16 even if the type was created in the same transaction and the value was added to it later",
         "add the value in a migration of its own, before this one",
         _enum_values,
     ),
@@ -336,7 +337,7 @@ RULES = (
         "json-column",
         "a column of type json",
         "note",
-        "A new column has type json, which keeps the text as it came and has no equality.",
+        "A new column has type json, which keeps the text as it came and has no equality operator.",
         "SELECT DISTINCT, GROUP BY and UNION over that column fail",
         "use jsonb",
         _json,

@@ -46,7 +46,7 @@ def _rewrites(context: Context) -> Iterator[Occurrence]:
             under = f" under {lock.mode}" if lock else ""
             instead, rewrite = without_rewriting(one, one.step.name_of(table))
             yield Occurrence(
-                one.statement.number, f"{name} is written anew{beside}{under}", (name,), rewrite, instead=instead
+                one.statement.number, f"{name} is rewritten{beside}{under}", (name,), rewrite, instead=instead
             )
 
 
@@ -177,14 +177,14 @@ RULES = (
     Rule(
         "H01",
         "table-rewrite",
-        "a whole table is written anew",
+        "a whole table is rewritten",
         "danger",
-        "PostgreSQL writes a new copy of the table and of all its indexes: for a new column with a default that is "
-        "not the same for all rows, a serial or a stored generated column, another type, SET UNLOGGED or LOGGED, "
-        "another tablespace, VACUUM FULL or CLUSTER.",
-        "nobody reads or writes the table until it is done, which takes time by size, and twice the space; replicas "
-        "get all of it as WAL",
-        "make a change that touches no old row, and fill the old rows in batches",
+        "PostgreSQL writes a new copy of the table and of all its indexes. It does so for a new column whose "
+        "default differs from row to row, a serial or a stored generated column, another type, SET UNLOGGED or "
+        "LOGGED, another tablespace, VACUUM FULL or CLUSTER.",
+        "nobody can read or write the table until the rewrite is done. It takes time in proportion to the table's "
+        "size, and twice the space; replicas get all of it as WAL",
+        "make a change that touches no old row, then fill the old rows in batches",
         _rewrites,
     ),
     Rule(
@@ -192,11 +192,11 @@ RULES = (
         "scan-under-lock",
         "a table is read from end to end under a lock",
         "danger",
-        "PostgreSQL checks every row that is there: for a CHECK, a foreign key, SET NOT NULL, an attached partition "
+        "PostgreSQL checks every row: for a CHECK, a foreign key, SET NOT NULL, an attached partition "
         "or the default partition beside it, or a constraint of a domain.",
-        "writes of the table, and under ACCESS EXCLUSIVE reads too, wait until all of it was read, which takes time "
-        "by size",
-        "let the check be made later, under a weaker lock, or prove beforehand that it holds",
+        "writes to the table, and under ACCESS EXCLUSIVE reads too, wait until all of it has been read. That takes "
+        "time in proportion to the table's size",
+        "make the check later, under a weaker lock, or prove beforehand that it holds",
         _scans,
     ),
     Rule(
@@ -212,11 +212,11 @@ RULES = (
     Rule(
         "H04",
         "lock-held-while-waiting",
-        "a table stays locked while other locks are waited for",
+        "a table stays locked while the script waits for other locks",
         "warning",
-        "The transaction holds ACCESS EXCLUSIVE on one table, and goes on to lock others.",
-        "all reads and writes of the first table wait as long as the transaction waits for the next one, and locks "
-        "taken in another order than elsewhere end in a deadlock",
+        "The transaction holds ACCESS EXCLUSIVE on one table and then locks others.",
+        "all reads and writes of the first table wait as long as the transaction waits for the next one; and if "
+        "other code takes the same locks in another order, there can be a deadlock",
         "take all strong locks at once at the beginning, in the order in which the application takes them, or split "
         "the migration",
         _held,
@@ -227,8 +227,8 @@ RULES = (
         "rows are changed while strong locks are held",
         "warning",
         "The transaction copies or changes rows after it has taken a lock that stops others.",
-        "the locks are held for as long as the rows take, which depends on how many there are",
-        "change the rows in a migration before, or in batches outside of this transaction",
+        "the locks are held until all rows are done, which depends on how many there are",
+        "change the rows in an earlier migration, or in batches outside this transaction",
         _data,
     ),
     Rule(
@@ -237,8 +237,8 @@ RULES = (
         "LOCK TABLE",
         "note",
         "The script locks a table by hand.",
-        "what the mode says, until COMMIT",
-        "say in a comment what it is for; take the strongest mode that the transaction will need at once",
+        "whatever the lock mode blocks, until COMMIT",
+        "say in a comment what it is for; take the strongest mode that the transaction will need right away",
         _explicit,
     ),
     Rule(
@@ -246,10 +246,10 @@ RULES = (
         "table-of-another-owner",
         "a strong lock on another owner's table",
         "warning",
-        "The script locks a table that belongs to another role: a foreign key to it, a trigger on it, or a drop of "
-        "either.",
+        "The script locks a table that belongs to another role: it adds or drops a foreign key to it or a trigger "
+        "on it.",
         "another team's application, or the platform itself, such as sign-ins that read auth.users",
-        "agree on a moment with its owner, and let this be the last thing that the transaction does",
+        "agree on a time with its owner, and make this the last thing that the transaction does",
         _of_others,
     ),
 )

@@ -1,4 +1,4 @@
-"""The page of a hazard: its rule in words, with tested examples that have it and that have it not."""
+"""The page of a hazard: its rule in words, with tested examples that have it and that do not."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Severity: {severity}
 ```sql
 {bad}```
 
-Without:
+Without the hazard:
 
 ```sql
 {good}```
 
-To allow it, write directly before the statement why:
+To allow the hazard, write the reason directly before the statement:
 
 ```sql
 -- sqlmigrate-allow: {code} the reason
@@ -67,4 +67,4 @@ def named(rules: Iterable[Rule], name: str) -> Rule | None:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)

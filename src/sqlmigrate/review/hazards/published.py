@@ -27,7 +27,7 @@ def _refused(context: Context) -> Iterator[Occurrence]:
             if table not in before:
                 relation = one.step.known.get(table)
                 severity: Severity | None = None if relation else "warning"
-                seen = f"{table} is in publication {publication}, and nothing tells its rows apart for it"
+                seen = f"{table} is in publication {publication}, but has no replica identity"
                 rewrite = f"ALTER TABLE {table} REPLICA IDENTITY FULL;"
                 names = (relation.name if relation else table,)
                 yield Occurrence(
@@ -95,8 +95,8 @@ RULES = (
         "published-without-identity",
         "a published table without a replica identity",
         "danger",
-        "A table in a publication that sends UPDATE or DELETE has no replica identity, or loses it: it has no primary "
-        "key, or the index that stood for it is dropped.",
+        "A table in a publication that sends UPDATE or DELETE has no replica identity, or loses it: it has no "
+        "primary key, or the index that served as its replica identity is dropped.",
         "the application: from COMMIT on PostgreSQL refuses every UPDATE and DELETE of the table",
         "give it a primary key first, or REPLICA IDENTITY FULL, which sends whole rows",
         _refused,

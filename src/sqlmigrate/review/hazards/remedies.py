@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Remedy = tuple[str | None, str | None]
 """What to do, in words and in SQL; None where the rule's own words are all that there is to say."""
 
-_OWN_MIGRATION = "-- in a migration of its own, where reads and writes go on:"
+_OWN_MIGRATION = "-- in a migration of its own, while reads and writes go on:"
 _PRIMARY_KEY = re.compile(r"PRIMARY KEY \(([^()]*)\)")
 
 
@@ -36,7 +36,7 @@ def without_rewriting(one: Traced, table: str) -> Remedy:
     if changed is not None and kind:
         return _second_column(table, changed, str(kind))
     if one.command in ("VACUUM", "CLUSTER"):
-        return "use pg_repack or pg_squeeze, which lock the table only at the very end", None
+        return "use pg_repack or pg_squeeze, which hold a strong lock on the table only for a moment", None
     return None, None
 
 
@@ -52,8 +52,8 @@ def without_scanning(one: Traced, table: str) -> Remedy:
         return _proven_by_check(table, column)
     if speaks_of_partition(one.statement.text):
         words = (
-            "prove beforehand, by a check that is added NOT VALID and validated, that the rows lie within the bounds, "
-            "or of a default partition, that none belongs to the new one: nothing is read then"
+            "add a check NOT VALID beforehand and validate it, so that it proves that the rows lie within the "
+            "bounds (or, for a default partition, that none belongs to the new one): then nothing is read"
         )
         return words, None
     return None, None
@@ -96,7 +96,7 @@ def _default_later(before: State, table: str, column: str, properties: Mapping[s
     sql = _lines(
         f"ALTER TABLE {table} ADD COLUMN {column} {kind};",
         f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default};",
-        "-- outside of this transaction, again and again until no row is left:",
+        "-- outside this transaction, again and again until no row is left:",
         f"UPDATE {table} SET {column} = DEFAULT WHERE ({key}) IN ({batch});",  # noqa: S608  same
     )
     return words, sql
@@ -105,10 +105,10 @@ def _default_later(before: State, table: str, column: str, properties: Mapping[s
 def _second_column(table: str, column: str, kind: str) -> Remedy:
     new = with_ending(column, "_new")
     return (
-        "add a second column of the new type, keep both equal by a trigger, fill it in batches, then switch over",
+        "add a second column of the new type, keep both equal with a trigger, fill it in batches, then switch over",
         _lines(
             f"ALTER TABLE {table} ADD COLUMN {new} {kind};",
-            f"-- a trigger that writes {new}, then the old rows in batches; and in a later migration:",
+            f"-- add a trigger that writes {new}, fill the old rows in batches; and in a later migration:",
             f"ALTER TABLE {table} DROP COLUMN {column};",
             f"ALTER TABLE {table} RENAME COLUMN {new} TO {column};",
         ),
@@ -129,12 +129,12 @@ def _not_valid(table: str, constraint: str, definition: str) -> Remedy:
 def _proven_by_check(table: str, column: str) -> Remedy:
     check = with_ending(column, "_set")
     return (
-        "prove it by a check first: SET NOT NULL then reads nothing",
+        "prove it with a check first: SET NOT NULL then reads nothing",
         _lines(
             f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID;",
             _OWN_MIGRATION,
             f"ALTER TABLE {table} VALIDATE CONSTRAINT {check};",
-            "-- and then, which is quick:",
+            "-- and then, which takes no time:",
             f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;",
             f"ALTER TABLE {table} DROP CONSTRAINT {check};",
         ),

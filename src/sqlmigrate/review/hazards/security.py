@@ -82,7 +82,7 @@ def _other_rows(context: Context) -> Iterator[Occurrence]:
                 and after
                 and before.get("row security") != after.get("row security")
             ):
-                words.append(f"row level security of {text.removeprefix('table ')} is switched")
+                words.append(f"row level security of {text.removeprefix('table ')} is changed")
         if words:
             tables = dict.fromkeys(word.rpartition(" is ")[0].rpartition(" on ")[2] for word in words)
             known = (one.step.known.get(name) for name in tables)
@@ -93,12 +93,12 @@ RULES = (
     Rule(
         "H14",
         "rows-behave-differently",
-        "a trigger, rule, policy or row level security of a table in use",
+        "a trigger, rule, policy or row level security of a table in use is changed",
         "note",
-        "What happens when rows of an existing table are read or written becomes something else.",
-        "nothing for long; but the application sees other rows, or other effects, from COMMIT on, and sessions in "
-        "between see the old ones",
-        "try it with the roles of the application; let its version that can live with both come first",
+        "The script changes what happens when rows of an existing table are read or written.",
+        "nothing for long; but from COMMIT on the application sees other rows or other effects, while sessions that "
+        "began earlier may still see the old ones",
+        "try it with the roles of the application; first deploy a version that can live with both",
         _other_rows,
     ),
     Rule(
@@ -106,10 +106,10 @@ RULES = (
         "row-security-off",
         "no row level security on a table that an API exposes",
         "danger",
-        "A table that the roles of an API have rights on has no row level security. They are anon and authenticated "
-        "unless the setting api_roles names others.",
-        "everybody who can reach the API reads, and perhaps writes, all of its rows",
-        "enable row level security in the same migration, and write policies for what shall be seen",
+        "A table has no row level security, and roles of an API have privileges on it. These roles are anon and "
+        "authenticated, unless the setting api_roles names others.",
+        "everybody who can reach the API can read, and perhaps write, all of its rows",
+        "enable row level security in the same migration, and write policies for what may be seen",
         _row_security_off,
     ),
     Rule(
@@ -117,8 +117,8 @@ RULES = (
         "definer-without-search-path",
         "SECURITY DEFINER without a fixed search_path",
         "danger",
-        "A function runs with the rights of its owner, and looks names up where its caller says.",
-        "whoever may create a table or function in a schema of his own can make it run his code as its owner",
+        "A function runs with the privileges of its owner, but looks names up in the search_path of its caller.",
+        "anybody who can create a table or function in some schema can make the function run their code as its owner",
         "fix the search_path in the function's definition, and qualify every name in its body",
         _definer,
     ),

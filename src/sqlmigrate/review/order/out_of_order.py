@@ -40,15 +40,15 @@ def answer(
             with shadow.clone(base) as late, shadow.clone(base) as on_time:
                 changes = compare(replay(on_time, [migration, *later]), replay(late, [*later, migration]))
     except Error as error:
-        return OutOfOrder("unknown", ids, lines=(f"one of the orders fails on the shadow: {error}",))
+        return OutOfOrder("unknown", ids, lines=(f"one of the orders fails on the throwaway database: {error}",))
     found: Literal["independent", "conflicting", "different"] = "independent"
     if changes:
         found = "different"
         difference = as_text(changes)
-        lines = [*lines, "run late, it leaves another schema than in its place:", *difference[:_SHOWN]]
+        lines = [*lines, "run late, it leaves a different schema than in its place:", *difference[:_SHOWN]]
     else:
         found = "conflicting" if lines else "independent"
-        lines = [*lines, "both orders give the same schema on the shadow"]
+        lines = [*lines, "both orders give the same schema on the throwaway database"]
     return OutOfOrder(found, ids, tuple(conflicts), tuple(lines))
 
 

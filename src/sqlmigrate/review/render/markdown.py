@@ -49,7 +49,9 @@ def render(report: Report, limit: int = LIMIT) -> str:
     missing = [block.name for at, block in enumerate(blocks) if at not in kept]
     if missing:
         named = words.listed([words.brief(name, 60) for name in missing], 5)
-        parts.append(f"**Left out, since a comment holds no more:** {prose(named)}. The HTML report has all of it.")
+        parts.append(
+            f"**Left out, since the comment would be too long:** {prose(named)}. The HTML report has all of it."
+        )
     return "\n\n".join(parts) + "\n"
 
 
@@ -156,8 +158,8 @@ def _migration(migration: Migration) -> Iterator[_Block]:
         if rows:
             quiet = len(direction.statements) - len(rows)
             table = ["| line | statement | locks | what it does |", "|---|---|---|---|", *rows]
-            table += ["", f"{words.count(quiet, 'other statement')} of it did nothing of that."] if quiet else []
-            title = f"Statements that lock, rewrite, read from end to end or were warned of: {direction.operation}"
+            table += ["", f"{words.count(quiet, 'other statement')} did none of this."] if quiet else []
+            title = f"Statements that lock, rewrite, read from end to end or have hazards: {direction.operation}"
             yield _Block(6, _folded(title, table), f"statements of {what}")
     if migration.change_lines:
         # GitHub colours what begins with an exclamation mark; a tilde says nothing to it
@@ -209,7 +211,7 @@ def _statements(direction: Direction) -> Iterator[str]:
 
 
 def _does(statement: ReviewedStatement) -> Iterator[str]:
-    for names, said in ((statement.rewrites, "writes anew"), (statement.scans, "reads from end to end")):
+    for names, said in ((statement.rewrites, "rewrites"), (statement.scans, "reads from end to end")):
         if names:
             yield f"**{said}** {code(words.listed(names, 4))}"
     codes = sorted({hazard.code for hazard in statement.hazards})

@@ -87,7 +87,7 @@ def _direction(direction: Direction, width: int) -> Iterator[Line]:
         for hold in direction.holds
     ]
     yield from _field("", _columns(rows), "locks")
-    for attribute, label in (("rewrites", "writes anew"), ("scans", "reads from end to end")):
+    for attribute, label in (("rewrites", "rewrites"), ("scans", "reads from end to end")):
         for statement in direction.statements:
             if names := getattr(statement, attribute):
                 text = f"line {statement.line} {label}: {', '.join(names)}"
@@ -148,12 +148,12 @@ def _not_checked(report: Report, width: int) -> Iterator[Line]:
     for item in report.not_checked:
         yield from _wrapped(f"{item.what}: {item.why}", width, "  ")
     if not report.not_checked:
-        yield (("  nothing is known that was left out", "quiet"),)
+        yield (("  as far as we know, everything was checked", "quiet"),)
 
 
 def _made_with(report: Report) -> Iterator[Line]:
     versions = report.versions
-    parts = [f"sqlmigrate {versions.sqlmigrate}", f"shadow PostgreSQL {versions.shadow or 'none'}"]
+    parts = [f"sqlmigrate {versions.sqlmigrate}", f"tried on PostgreSQL {versions.shadow or 'none'}"]
     parts += [f"target PostgreSQL {versions.target}"] if versions.target else []
     parts += [f"squawk {versions.squawk}"] if versions.squawk else []
     yield ()

@@ -44,24 +44,24 @@ VERDICTS: dict[Verdict, str] = {
     "fails": "a script or its undo fails; do not run this",
     "danger": "read every danger before you say yes",
     "warning": "can run, with care",
-    "fine": "nothing was found that speaks against it",
+    "fine": "the review found nothing against it",
 }
 PROOFS: dict[str, tuple[Tone, str]] = {
     "exact": ("fine", "the undo restores the schema exactly"),
-    "text_only": ("fine", "the undo restores the schema, but for white space and comments in function bodies"),
-    "order_only": ("fine", "the undo restores the schema, but for the physical order of columns"),
+    "text_only": ("fine", "the undo restores the schema, except for white space and comments in function bodies"),
+    "order_only": ("fine", "the undo restores the schema, except for the physical order of columns"),
     "lossy": ("warning", "the undo restores the schema; nothing shows that the data comes back"),
     "not_restored": ("danger", "the undo does not restore what was there"),
-    "fails": ("fails", "a script fails on the way there and back"),
+    "fails": ("fails", "a script fails in the round trip"),
     "irreversible": ("warning", "there is no undo"),
     "not_tried": ("note", "the undo was not tried"),
-    "unknown": ("note", "nothing is known of the undo"),
+    "unknown": ("note", "nothing is known about the undo"),
 }
 ANSWERS: dict[str, tuple[Tone, str]] = {
     "independent": ("fine", "it is late, and independent of what is applied already"),
-    "conflicting": ("danger", "it is late, and touches what a migration behind it touches too"),
-    "different": ("danger", "it is late, and the order changes what comes out"),
-    "unknown": ("warning", "it is late, and whether the order matters could not be told"),
+    "conflicting": ("danger", "it is late, and touches what a later migration touches too"),
+    "different": ("danger", "it is late, and the order changes the result"),
+    "unknown": ("warning", "it is late, and whether the order matters could not be found out"),
 }
 ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
 """What the trace says to a finding of squawk."""

@@ -8,23 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from psycopg.pq import TransactionStatus
 
 from sqlmigrate.review.trace.objects import RELATION, ObjectChanges, changes_between, read_objects
 from sqlmigrate.review.trace.readings import read_relations, rewritten
 from sqlmigrate.schema import Name, Schema, Value
-from sqlmigrate.schema.read import read_schema
+from sqlmigrate.schema.layered import layered
+from sqlmigrate.schema.read import read_changes, read_schema
+from sqlmigrate.schema.recent import recent
 from sqlmigrate.schema.units import CATALOG_BITS, catalog_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.trace.objects import Objects
     from sqlmigrate.review.trace.readings import Relation, Relations
     from sqlmigrate.schema.read import Snapshot
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _WORDS_OF_A_KIND = 3
 _ASIDE = "sqlmigrate_review"
@@ -81,34 +86,41 @@ class Follower:
 
     def __init__(self, connection: Connection, *, since: Snapshot | None, leave_out: tuple[str, ...] = ()) -> None:
         self._leave_out = leave_out
+        self._recent = recent(connection)
+        self._recent.changed(connection, leave_out)
         self.snapshot = self.first = read_schema(connection, since=since, leave_out=leave_out)
         self.relations: Relations = read_relations(connection)
-        self._now = self.relations
-        self._things = read_objects(connection)
-        self._keys = frozenset(self._things)
-        self._known = self._by_name()
+        self._now = _OfTables(self.relations, lambda oid, item: {oid, item.table})
+        things = read_objects(connection)
+        self._things = _OfTables(things, lambda key, thing: {thing.part_of, *([key[1]] if key[0] == RELATION else [])})
+        self._keys = frozenset(things)
+        self._known = layered(self._by_name(self.relations))
         self._state = State(self.snapshot.schema)
 
     def standing(self) -> Step:
         """Return a step that changed nothing."""
         return Step(self._state, self._state, self._known)
 
+    def begin(self, connection: Connection) -> None:
+        """Follow a transaction that has just begun."""
+        self._recent.begin(connection)
+
     def look(self, connection: Connection) -> Step:
         """Read what has changed since the last look, and nothing where nothing has."""
-        before, state, known = self.snapshot, self._state, self._known
-        self.snapshot = read_schema(connection, since=before, leave_out=self._leave_out)
+        state, known = self._state, self._known
+        self.snapshot, changed = read_changes(connection, self._recent, self.snapshot, leave_out=self._leave_out)
         self._state = State(self.snapshot.schema)
-        if self.snapshot.stamps == before.stamps:
+        if not changed:
             return Step(state, self._state, known)
-        only = _tables_alone(before, self.snapshot)
+        only = _tables_alone(changed)
         was, now = self._relations(connection, only)
         old, new = self._objects(connection, only)
-        self._known = self._by_name()
+        self._known = known.changed([item.name for item in was.values()], self._by_name(now))
         return Step(
             before=state,
             after=self._state,
-            known={**known, **self._known},
-            gone=frozenset(was.keys() - now.keys()) & self.relations.keys(),
+            known=known.changed((), self._by_name(now)),
+            gone=frozenset(oid for oid in was if oid not in now and oid in self.relations),
             changes=changes_between(old, new, self._keys),
             rewrites=tuple(item for item in rewritten(was, now) if item.oid in self.relations),
         )
@@ -116,37 +128,53 @@ class Follower:
     def _relations(self, connection: Connection, only: frozenset[int] | None) -> tuple[Relations, Relations]:
         """Read the relations of these tables, or all; give what was known of them and what they are."""
         now = read_relations(connection, only)
-        if only is None:
-            was, self._now = self._now, now
-            return was, now
-        was = {oid: item for oid, item in self._now.items() if oid in only or item.table in only}
-        self._now = {oid: item for oid, item in self._now.items() if oid not in was} | now
+        was = self._now.replaced(only, now)
         return was, now
 
     def _objects(self, connection: Connection, only: frozenset[int] | None) -> tuple[Objects, Objects]:
         now = read_objects(connection, only)
-        if only is None:
-            was, self._things = self._things, now
-            return was, now
-        was = {
-            key: thing
-            for key, thing in self._things.items()
-            if (key[0] == RELATION and key[1] in only) or thing.part_of in only
-        }
-        self._things = {key: thing for key, thing in self._things.items() if key not in was} | now
-        return was, now
+        return self._things.replaced(only, now), now
 
-    def _by_name(self) -> dict[str, Relation]:
-        return {item.name: self.relations[oid] for oid, item in self._now.items() if oid in self.relations}
+    def _by_name(self, now: Relations) -> dict[str, Relation]:
+        return {item.name: self.relations[oid] for oid, item in now.items() if oid in self.relations}
 
 
-def _tables_alone(before: Snapshot, after: Snapshot) -> frozenset[int] | None:
-    """Return the tables that two snapshots differ in; None where they differ in anything else."""
-    old, new = before.stamps, after.stamps
-    changed = {unit for unit, stamp in new.items() if old.get(unit) != stamp} | (old.keys() - new.keys())
+def _tables_alone(changed: frozenset[int]) -> frozenset[int] | None:
+    """Return the oids of the tables that have changed; None where anything else has."""
     if any(catalog_of(unit) != RELATION for unit in changed):
         return None
     return frozenset(unit & ((1 << CATALOG_BITS) - 1) for unit in changed)
+
+
+class _OfTables(Generic[K, V]):
+    """What was read last, by table; `homes` tells the tables that a value is, or is part of."""
+
+    def __init__(self, known: dict[K, V], homes: Callable[[K, V], Iterable[int]]) -> None:
+        self._homes = homes
+        self._known: dict[K, V] = {}
+        self._of: dict[int, set[K]] = {}
+        self._add(known)
+
+    def replaced(self, only: frozenset[int] | None, now: dict[K, V]) -> dict[K, V]:
+        """Put what was read in the place of what is known of these tables, or of all; return that."""
+        if only is None:
+            was, self._known, self._of = self._known, {}, {}
+        else:
+            was = {key: self._known[key] for oid in only for key in self._of.get(oid, ())}
+            for key in {*was, *(now.keys() & self._known.keys())}:
+                self._forget(key)
+        self._add(now)
+        return was
+
+    def _forget(self, key: K) -> None:
+        for oid in self._homes(key, self._known.pop(key)):
+            self._of[oid].discard(key)
+
+    def _add(self, new: dict[K, V]) -> None:
+        self._known.update(new)
+        for key, value in new.items():
+            for oid in self._homes(key, value):
+                self._of.setdefault(oid, set()).add(key)
 
 
 @contextmanager

@@ -84,6 +84,7 @@ class Pass:
     _held: dict[Key, int] = field(default_factory=dict)
     _scans: dict[int, int] | None = field(default_factory=dict)
     _block: int = 0
+    _followed: int = -1
 
     def run(self) -> Error | None:
         """Run the script to its end or to its first error."""
@@ -184,6 +185,10 @@ class Pass:
 
         The server passes them on only once a second, so a new transaction does not begin at zero.
         """
+        if self.follower and self._followed != self._block:
+            self._followed = self._block
+            with connections.undisturbed(connection):
+                self.follower.begin(connection)
         cascades = seen.command.startswith(_MAY_DROP) and drops_with_cascade(seen.statement.text)
         if cascades:
             seen.plain = _runs_plain(connection, seen.statement.text)
@@ -202,10 +207,10 @@ class Pass:
         found = waited.seen
         if seen.command in HIDING:
             seen.blind = True
-            seen.notes.append("it ends transactions itself, so what it locks and reads could not be seen")
+            seen.notes.append("it ends transactions itself, so its locks and scans could not be seen")
         elif not found and (found := from_table(text, self.relations, wanted)):
             seen.source = "table"
-            seen.notes.append("its locks are those of PostgreSQL's documentation, since it could not be made to wait")
+            seen.notes.append("its locks are taken from PostgreSQL's documentation, since it could not be made to wait")
         seen.locks = folded(found, self.relations, self.named)
         if seen.command in ("CREATE INDEX", "REINDEX"):
             seen.scans = [self.relations[item.oid] for item in wanted]

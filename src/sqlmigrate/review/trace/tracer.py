@@ -150,8 +150,8 @@ def _apart(run: Pass, notes: list[str]) -> list[Seen]:
     if error is not None:
         number = len(run.seen) + 1
         notes.append(
-            f"from statement {number} on, locks are shown as they come in the transaction: "
-            f"statement {number} does not run without those before it ({error.message})"
+            f"from statement {number} on, locks are shown as the transaction takes them: statement {number} does not "
+            f"run without those before it ({error.message})"
         )
     return run.seen
 
@@ -166,7 +166,7 @@ def _not_tried(
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         snapshot = read_schema(connection, since=since, leave_out=leave_out)
         relations = read_relations(connection)
-    message = "was not tried: it would change the shadow's whole server; review it on a private one"
+    message = "was not tried: it would change the whole server; review it on a private one"
     error = Error(message, place=script_run.script.place(statement))
     return Trace(script_run, (), relations, before=snapshot, after=snapshot, error=error)
 

@@ -69,7 +69,10 @@ def _body(report: Report) -> Html:
             _provenance(report),
             id="review",
         ),
-        tag("footer", tag("p", f"Made by sqlmigrate {report.versions.sqlmigrate}. One file: no scripts, no network.")),
+        tag(
+            "footer",
+            tag("p", f"Made by sqlmigrate {report.versions.sqlmigrate}. No scripts, nothing loaded from the network."),
+        ),
     )
 
 
@@ -139,7 +142,7 @@ def _decisions(report: Report) -> Html:
         for operation, title in _WHEN.items()
         if (found := words.hazards(report, operation))
     ]
-    nothing = "No hazard was found, or each is allowed by its script."
+    nothing = "No hazard was found, or the scripts allow each of them."
     return tag(
         "section",
         tag("h2", "Hazards, the worst first", id="decide"),
@@ -211,7 +214,9 @@ def _not_checked(report: Report) -> Html:
     return tag(
         "section",
         tag("h2", "What was not checked", id="not-checked"),
-        tag("dl", items, class_="pairs") if items else tag("p", "Nothing is known that was left out.", class_="quiet"),
+        tag("dl", items, class_="pairs")
+        if items
+        else tag("p", "As far as we know, everything was checked.", class_="quiet"),
         class_="block",
     )
 
@@ -220,7 +225,7 @@ def _provenance(report: Report) -> Html:
     versions = report.versions
     made = [
         ("sqlmigrate", versions.sqlmigrate),
-        ("PostgreSQL of the shadow", versions.shadow or "none was used"),
+        ("PostgreSQL of the trial", versions.shadow or "none was used"),
         ("PostgreSQL of the target", versions.target or "no target was named"),
         ("squawk", versions.squawk or "not installed"),
     ]

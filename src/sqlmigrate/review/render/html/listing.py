@@ -37,7 +37,7 @@ def listing(direction: Direction, anchor: str) -> Html:
     held = _held(direction)
     if direction.text is None:
         rows = [_excerpt(statement, held[statement.number], anchor) for statement in direction.statements]
-        note = "the script is too large to be shown whole: these are its statements"
+        note = "the script is too large to show all of it: these are its statements"
         return tag("div", tag("p", note, class_="quiet"), rows, class_="listing")
     lines = highlight(direction.text)
     blocks = _blocks(direction, held, len(lines))
@@ -132,7 +132,7 @@ def _notes(statement: ReviewedStatement, anchor: str) -> Html:
 def _facts(statement: ReviewedStatement) -> Iterator[Html]:
     yield from _locks(statement)
     for names, class_, label in (
-        (statement.rewrites, "rewrites", "writes anew"),
+        (statement.rewrites, "rewrites", "rewrites"),
         (statement.scans, "scans", "reads from end to end"),
     ):
         if names:
@@ -153,9 +153,7 @@ def _locks(statement: ReviewedStatement) -> Iterator[Html]:
     locks = words.locks_of(statement)
     if not locks:
         text = (
-            "locks nothing that was there before"
-            if statement.own is not None
-            else "adds no lock to those that are held"
+            "locks nothing that existed before" if statement.own is not None else "adds no lock to those already held"
         )
         yield tag("li", text, class_="quiet")
     new = {(lock.kind, lock.name, lock.mode) for lock in statement.taken}

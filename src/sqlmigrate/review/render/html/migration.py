@@ -73,7 +73,7 @@ def _way(direction: Direction, anchor: str) -> Html:
         tag("p", tag("code", direction.path), class_="path"),
         tag("dl", list(_facts(direction)), class_="pairs"),
         tag("p", icon("fails"), " ", direction.error, class_="failure") if direction.error else None,
-        timeline(direction, anchor) or tag("p", "Locks nothing that was there before.", class_="quiet"),
+        timeline(direction, anchor) or tag("p", "Locks nothing that existed before.", class_="quiet"),
         tag("p", tag("a", "Read the script", href=f"#{anchor}-sql")),
         class_="way",
         id=anchor,
@@ -101,7 +101,7 @@ def _fact(term: str, *said: Child) -> Iterator[Html]:
 
 
 def _no_rollback() -> Html:
-    text = "There is no rollback script: what this does stays done."
+    text = "There is no rollback script: this cannot be undone."
     return tag("section", tag("h3", "Roll back"), tag("p", icon("warning"), " ", text), class_="way")
 
 

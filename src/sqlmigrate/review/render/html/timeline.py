@@ -19,7 +19,7 @@ MOST = 20
 _LONGEST = 40  # characters of a name: what a phone's width holds
 _HEIGHTS: dict[Strength, int] = {"reads": 14, "writes": 10, "changes": 6, "little": 3}
 _ROW, _BAR, _LANE, _AXIS, _TICKS = 38, 14, 20, 22, 12
-_SOURCES = {"seen": "seen in pg_locks", "table": "by PostgreSQL's documentation"}
+_SOURCES = {"seen": "seen in pg_locks", "table": "from PostgreSQL's documentation"}
 
 
 def timeline(direction: Direction, anchor: str) -> Html | None:
@@ -35,7 +35,7 @@ def timeline(direction: Direction, anchor: str) -> Html | None:
         _picture(direction, picture, last, anchor),
         _legend(picture, direction),
         tag("p", f"{words.count(more, 'more relation')} in the table", class_="quiet") if more else None,
-        tag("details", tag("summary", "The same as a table"), _table(direction.holds)),
+        tag("details", tag("summary", "The same data as a table"), _table(direction.holds)),
         class_="timeline",
     )
 
@@ -76,7 +76,7 @@ def _picture(direction: Direction, picture: Sequence[Sequence[Hold]], last: int,
 def _told(picture: Iterable[Iterable[Hold]], direction: Direction) -> str:
     """Say the picture in words."""
     told = [f"{hold.lock.name} is locked {hold.lock.mode} during {words.span(hold)}" for row in picture for hold in row]
-    end = "all is held until COMMIT" if direction.transactional else "each statement commits by itself"
+    end = "all locks are held until COMMIT" if direction.transactional else "each statement commits by itself"
     return f"{'; '.join(told)}; {end}"
 
 
@@ -104,7 +104,7 @@ def _row(row: Sequence[Hold], at: int, last: int) -> Html:
     return join(label, tag("rect", class_="rail", x=0, width="100%", y=top + 18 + _BAR - 1, height=1), bars)
 
 
-_LANES = (("rewrites", "writes anew"), ("scans", "reads from end to end"))
+_LANES = (("rewrites", "rewrites"), ("scans", "reads from end to end"))
 
 
 def _lane(direction: Direction, attribute: str, last: int) -> Html | None:

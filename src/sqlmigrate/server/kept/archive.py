@@ -1,0 +1,265 @@
+"""A stopped data directory as one file: contents first, each once, then a manifest of sizes and digests, sealed.
+
+The last bytes are the manifest's length, its SHA-256 and a mark, so a file that was cut short is none. Whatever is
+taken out has been compared with its digest before a server is started on it: PostgreSQL itself starts cleanly on a
+truncated table, page checksums or not, and counts fewer rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FORMAT = 1
+MARK = b"sqlmigrate base\n"
+_TAIL = 8 + 32 + len(MARK)
+_MANIFEST_MAX = 64 << 20
+_WHOLE = 32 << 20  # bytes up to which a file is read at once; a new WAL segment of 16 MB is mostly zeros
+_CHUNK = 1 << 20
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LEFT_OUT = frozenset({"postmaster.opts"})
+_CONTROL = "global/pg_control"
+_STATE = slice(16, 20)  # of pg_control: DBState, behind the system identifier and two version numbers
+_SHUT_DOWN = 1  # DB_SHUTDOWNED
+
+
+class NotKept(Exception):
+    """A data directory cannot be kept, for the reason in the message; `foreign` says that others may have a hand in."""
+
+    def __init__(self, message: str, *, foreign: bool = False) -> None:
+        super().__init__(message)
+        self.foreign = foreign
+
+
+class Unusable(Exception):
+    """A kept file is not what it has to be, for the reason in the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a kept file says of itself: its key, until when it counts, and what is to be known to use it.
+
+    `day` is the only day on which it counts, as YYYY-MM-DD in UTC; None for every day. `record` is the keeper's own.
+    """
+
+    key: str
+    day: str | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    files: tuple[tuple[str, int, int], ...] = ()
+    contents: tuple[tuple[str, int], ...] = ()
+
+
+def pack(directory: Path, manifest: Manifest, out: BinaryIO, *, owner: int, most: int) -> None:
+    """Write the data directory of a server that was stopped cleanly; raises NotKept where it is anything else.
+
+    Each file must be `owner`'s and lie nowhere else: as root we read what another account could have put there.
+    `most` bytes are written, or NotKept is raised.
+    """
+    writer = _Writer(out, owner, most)
+    writer.write(MARK)
+    for base, folders, files, descriptor in os.fwalk(directory, follow_symlinks=False):
+        where = PurePosixPath(os.path.relpath(base, directory))
+        for name in sorted(folders):
+            writer.folder(str(where / name), os.stat(name, dir_fd=descriptor, follow_symlinks=False))
+        for name in sorted(files):
+            path = str(where / name)
+            if path not in _LEFT_OUT:
+                writer.file(path, name, descriptor)
+    writer.finish(manifest)
+
+
+def read_manifest(file: BinaryIO) -> Manifest:
+    """Read what a kept file says of itself; raises Unusable where its seal does not hold."""
+    size = file.seek(0, os.SEEK_END)
+    if size < _TAIL + len(MARK):
+        raise Unusable("it was cut short")
+    file.seek(size - _TAIL)
+    tail = file.read(_TAIL)
+    length = int.from_bytes(tail[:8], "big")
+    if tail[40:] != MARK or not 0 < length <= min(_MANIFEST_MAX, size - _TAIL - len(MARK)):
+        raise Unusable("its end is missing")
+    file.seek(size - _TAIL - length)
+    text = file.read(length)
+    if hashlib.sha256(text).digest() != tail[8:40]:
+        raise Unusable("its manifest does not match its digest")
+    found = _manifest(text)
+    if sum(stored for _, stored in found.contents) + len(MARK) + length + _TAIL != size:
+        raise Unusable("it has another size than its manifest says")
+    return found
+
+
+def unpack(file: BinaryIO, manifest: Manifest, directory: Path, *, wanted: Manifest) -> None:
+    """Write the files of a manifest, which must be the one that is wanted, into a new directory.
+
+    Raises Unusable at the first content that is another one.
+    """
+    if manifest != wanted:
+        raise Unusable("it has just become another one")
+    directory.mkdir(mode=0o700)
+    for name in manifest.folders:
+        _inside(directory, name).mkdir(mode=0o700)
+    places: list[list[tuple[Path, int]]] = [[] for _ in manifest.contents]
+    for name, size, number in manifest.files:
+        places[number].append((_inside(directory, name), size))
+    file.seek(len(MARK))
+    for (digest, stored), targets in zip(manifest.contents, places, strict=True):
+        unpack_one = _unpack_small if stored <= _WHOLE else _unpack_large
+        unpack_one(file, digest, stored, targets)
+
+
+class _Writer:
+    """Writes contents once each, and remembers what lies where."""
+
+    def __init__(self, out: BinaryIO, owner: int, most: int) -> None:
+        self._out = out
+        self._owner = owner
+        self._left = most
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._folders: list[str] = []
+        self._files: list[tuple[str, int, int]] = []
+        self._state = b""
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            raise NotKept("it is larger than the cache may become")
+        self._out.write(data)
+
+    def folder(self, path: str, found: os.stat_result) -> None:
+        if not stat.S_ISDIR(found.st_mode):  # a tablespace that lies elsewhere
+            raise NotKept(f"{path} is a link to another place")
+        self._require_owner(path, found)
+        self._folders.append(path)
+
+    def file(self, path: str, name: str, folder: int) -> None:
+        if path == "postmaster.pid":
+            raise NotKept("its server has not been stopped")
+        try:
+            descriptor = os.open(name, _READ, dir_fd=folder)
+        except OSError as error:
+            raise NotKept(f"{path} cannot be read: {error.strerror}") from None
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                raise NotKept(f"{path} is no file of its own")
+            self._require_owner(path, found)
+            self._content(path, file, found.st_size)
+
+    def finish(self, manifest: Manifest) -> None:
+        if int.from_bytes(self._state, sys.byteorder) != _SHUT_DOWN:
+            raise NotKept("its server was not shut down cleanly")
+        text = json.dumps(
+            {
+                "format": FORMAT,
+                "key": manifest.key,
+                "day": manifest.day,
+                "record": manifest.record,
+                "folders": self._folders,
+                "files": self._files,
+                "contents": list(self._numbers),
+            },
+            sort_keys=True,
+        ).encode()
+        self.write(text)
+        self.write(len(text).to_bytes(8, "big") + hashlib.sha256(text).digest() + MARK)
+
+    def _content(self, path: str, file: BinaryIO, size: int) -> None:
+        if size <= _WHOLE:
+            data = file.read(size + 1)
+            size = len(data)
+            if path == _CONTROL:
+                self._state = data[_STATE]
+            data = data.rstrip(b"\0")
+            if self._is_new(path, size, hashlib.sha256(data).hexdigest(), len(data)):
+                self.write(data)
+            return
+        digest = hashlib.sha256()
+        for part in _parts(file, size):
+            digest.update(part)
+        if self._is_new(path, size, digest.hexdigest(), size):
+            file.seek(0)
+            for part in _parts(file, size):
+                self.write(part)
+
+    def _is_new(self, path: str, size: int, digest: str, stored: int) -> bool:
+        content = (digest, stored)
+        is_new = content not in self._numbers
+        self._files.append((path, size, self._numbers.setdefault(content, len(self._numbers))))
+        return is_new
+
+    def _require_owner(self, path: str, found: os.stat_result) -> None:
+        if found.st_uid != self._owner:
+            raise NotKept(f"{path} belongs to somebody else")
+
+
+def _manifest(text: bytes) -> Manifest:
+    try:
+        data = json.loads(text)
+        if data["format"] != FORMAT:
+            raise Unusable("another version of sqlmigrate has written it")
+        files = tuple((str(path), int(size), int(number)) for path, size, number in data["files"])
+        contents = tuple((str(digest), int(stored)) for digest, stored in data["contents"])
+        if {number for *_, number in files} != set(range(len(contents))):
+            raise Unusable("its manifest and its contents do not go together")
+        return Manifest(data["key"], data["day"], data["record"], tuple(data["folders"]), files, contents)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise Unusable("its manifest cannot be read") from None
+
+
+def _inside(directory: Path, name: str) -> Path:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise Unusable("its manifest names a file elsewhere")
+    return directory / path
+
+
+def _unpack_small(file: BinaryIO, digest: str, stored: int, targets: list[tuple[Path, int]]) -> None:
+    data = file.read(stored)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise Unusable("a file in it has changed")
+    for path, size in targets:
+        with _new(path) as out:
+            out.write(data)
+            out.truncate(size)
+
+
+def _unpack_large(file: BinaryIO, digest: str, stored: int, targets: list[tuple[Path, int]]) -> None:
+    found = hashlib.sha256()
+    with _new(targets[0][0]) as out:
+        for part in _parts(file, stored):
+            found.update(part)
+            out.write(part)
+    if found.hexdigest() != digest:
+        raise Unusable("a file in it has changed")
+    for path, _ in targets[1:]:
+        with _new(path) as out, targets[0][0].open("rb") as first:
+            shutil.copyfileobj(first, out, _CHUNK)
+
+
+def _new(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, _NEW, 0o600), "wb")
+
+
+def _parts(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size > 0 and (part := file.read(min(_CHUNK, size))):
+        size -= len(part)
+        yield part
+
+
+def discard(directory: Path) -> None:
+    """Remove what `unpack` has written, where it did not come to its end."""
+    with suppress(OSError):
+        shutil.rmtree(directory)

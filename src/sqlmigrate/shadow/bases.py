@@ -1,0 +1,313 @@
+"""What private servers keep between runs: the state behind scripts, and what initdb makes.
+
+The key of a state is all that decides it: what the machine and this program are, what is wanted of the shadow, and the
+chain of the scripts, each by its id and SHA-256. So the longest chain that is known is found by name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlmigrate import queries
+from sqlmigrate.errors import ScriptError, ServerError
+from sqlmigrate.events import Kept, NotKept, Taken, ignore
+from sqlmigrate.files import read_bytes
+from sqlmigrate.server import cluster, kept, new_data
+from sqlmigrate.server.bootstrap import read_scripts
+from sqlmigrate.sql.statement.clock import Clocks, asks, called, clocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.events import Observer
+    from sqlmigrate.server import Binaries
+    from sqlmigrate.server.account import Account
+    from sqlmigrate.shadow.model import Wanted
+
+_CHANGES = frozenset({"started", "system_identifier", "settings"})  # of the target's facts
+# Who may do that reads or writes what is in no key.
+_REACHES_OUT = re.compile(
+    r"""\bpg_(?:read|ls|stat|file)_?\w*(?:file|dir)\w*"?\s*\(|\blo_(?:import|export)\b|\bprogram\s*'|\bload\s+'|"""
+    r"""\b(?:from|to|as)\s+E?'/|\bdblink|\bpl(?:perl|python[23]?|tcl)u\b|\bpostgres_fdw|\bfile_fdw|\balter\s+system\b|\blocation\s+'/""",
+    re.IGNORECASE,
+)
+_OURS = re.compile(r"\s*(?:#.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is to be known of a state that is kept, to go on from it.
+
+    `template` is the database that others are copied from, `base` the one in which the scripts have run. `machine` is
+    what the server told of itself; `notes`, `versions` and `privileged` are those of the `Shadow`.
+    """
+
+    template: str
+    base: str
+    superuser: str
+    machine: list[Any]
+    notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    privileged: bool = True
+
+
+@dataclass(slots=True)
+class Bases:
+    """What is kept for one private server; `taken` is what it began with, `done` how many scripts that has run.
+
+    Whatever is wrong with the cache, the server begins with less of it: `notes` say where it is somebody else's.
+    """
+
+    wanted: Wanted
+    binaries: Binaries
+    observer: Observer = ignore
+    store: kept.Store | None = None
+    notes: tuple[str, ...] = ()
+    taken: kept.Manifest | None = None
+    done: int = 0
+    _keys: list[str] = field(default_factory=list)
+    _initdb: str = ""
+
+    def __post_init__(self) -> None:
+        """Open the store, where there may be one, and find out which keys count."""
+        if not self.wanted.cache:
+            return
+        try:
+            self.store = kept.opened(self.wanted.cache)
+        except kept.NotKept as error:
+            said = f"the cache is not used: {error}"
+            self.notes = (said,) if error.foreign else ()
+            self.observer(NotKept(said))
+            return
+        machine = kept.identity(self.binaries)
+        self._initdb = kept.key_of("initdb", machine)
+        if reason := _why_not(self.wanted):
+            self.observer(NotKept(f"no base is kept: {reason}"))
+        else:
+            self._keys = list(_chain(kept.key_of("base", machine, _decisive(self.wanted)), self.wanted))
+
+    @property
+    def total(self) -> int:
+        """How many scripts are to be run first."""
+        return len(self._ids())
+
+    def fill(self, cluster_: cluster.Cluster) -> str:
+        """Make a data directory of the longest chain that is kept, else of what initdb makes; give its superuser."""
+        self.taken, self.done = None, 0
+        if self.store is None:
+            return new_data(cluster_)
+        self.taken = self._take(self._keys, cluster_)
+        if (state := self.state) and self.taken:
+            self.done = self._keys.index(self.taken.key)
+            self.observer(Taken(self.done, self.total))
+            return state.superuser
+        if self._take([self._initdb], cluster_):
+            self.observer(Taken(0, self.total))
+            return cluster_.superuser
+        superuser = new_data(cluster_)
+        self._keep(
+            cluster_.data_dir, cluster_.account, kept.Manifest(self._initdb, record={"version": self.binaries.version})
+        )
+        return superuser
+
+    def forget(self) -> None:
+        """Do without what has been taken: no server could be had with it."""
+        self._keys = []
+        self._initdb = kept.key_of("none", self._initdb)
+
+    def require_begun(self, ids: Sequence[str]) -> None:
+        """Raise ServerError where these migrations do not begin with those that the server is behind."""
+        if list(ids[: self.done]) != self._ids()[: self.done]:
+            raise ServerError(
+                "what is kept of an earlier run is behind other migrations than are to be tried",
+                hint="--fresh does without",
+            )
+
+    def may_keep(self, ids: Sequence[str]) -> bool:
+        """Tell whether the state behind these migrations could be kept, and is not yet."""
+        return (
+            self.store is not None and self.done < len(ids) < len(self._keys) and list(ids) == self._ids()[: len(ids)]
+        )
+
+    def keep(self, data: Path, account: Account, done: int, state: State, *, day_only: bool) -> None:
+        """Keep the data directory of the stopped server as the state behind these many scripts."""
+        if _is_configured(data):
+            self.observer(NotKept("no base is kept: ALTER SYSTEM has changed the server"))
+            return
+        day = self._day() if day_only or (self.taken is not None and self.taken.day) else None
+        about = {"done": done, "last": self._last(done), "version": self.binaries.version}
+        self._keep(data, account, kept.Manifest(self._keys[done], day, {**about, "state": asdict(state)}), done)
+
+    @property
+    def state(self) -> State | None:
+        """What is to be known of the state that was taken, if there is one."""
+        if self.taken is None:
+            return None
+        found = State(**self.taken.record["state"])
+        return replace(found, notes=tuple(found.notes))
+
+    def told(self, session: Connection) -> list[Any] | None:
+        """Give what the server is; None where its files are not among those that decide the key."""
+        found = machine(session)
+        known = [place.resolve() for place in kept.places(self.binaries)]
+        if all(any(Path(place).resolve().is_relative_to(top) for top in known) for place in found[2]):
+            return found
+        self.observer(NotKept(f"no base is kept: the server's files are in {', '.join(found[2])}"))
+        return None
+
+    def day_only(self, session: Connection, done: int) -> bool | None:
+        """Tell whether what ran behind the state that was taken depends on the day; None where it may on more.
+
+        The session is the tester's, in the database where it ran.
+        """
+        before = self.wanted.before
+        runs = before.runs[self.done : done] if before else ()
+        scripts = [run.script for run in runs]
+        if not self.done and self.wanted.bootstrap:
+            scripts = [*read_scripts(self.wanted.bootstrap), *scripts]
+        try:
+            found = clocks(scripts)
+        except ScriptError:
+            return None
+        depends = _depends(found, session)
+        if depends and found.elsewhere:
+            self.observer(NotKept("no base is kept: a script asks for the time in a zone of its own"))
+            return None
+        return depends
+
+    def _take(self, keys: Sequence[str], cluster_: cluster.Cluster) -> kept.Manifest | None:
+        while self.store is not None:
+            try:
+                found = self.store.longest(keys, self._day())
+                if found is None:
+                    return None
+                self.store.take(found, cluster_.data_dir)
+                cluster.hand_over(cluster_.data_dir, cluster_.account)
+            except kept.Unusable as error:
+                self.observer(NotKept(f"what was kept is damaged and thrown away: {error}"))
+            except (kept.NotKept, OSError) as error:
+                self.observer(NotKept(f"the cache is not used: {error}"))
+                return None
+            else:
+                return found
+        return None
+
+    def _keep(self, data: Path, account: Account, manifest: kept.Manifest, done: int = 0) -> None:
+        if self.store is None:
+            return
+        try:
+            size = self.store.keep(data, manifest, owner=account.uid)
+        except kept.NotKept as error:
+            self.observer(NotKept(f"nothing is kept: {error}"))
+        else:
+            self.observer(Kept(done, size, manifest.day is not None))
+
+    def _ids(self) -> list[str]:
+        return [run.migration_id for run in self.wanted.before.runs] if self.wanted.before else []
+
+    def _last(self, done: int) -> str:
+        return self._ids()[done - 1] if done else ""
+
+    def _day(self) -> str:
+        """Give the day that it is in UTC and where the target is; of a zone that nobody knows, the hour."""
+        now = datetime.now(UTC)
+        values = self.wanted.settings.values if self.wanted.settings else {}
+        try:
+            there = now.astimezone(ZoneInfo(values.get("timezone", "UTC")))
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return f"{now:%Y-%m-%dT%H}"
+        return f"{now:%Y-%m-%d} {there:%Y-%m-%d}"
+
+
+def machine(session: Connection) -> list[Any]:
+    """Ask a server what it is; it must say the same of a state that was kept as of the one that is used."""
+    row = session.execute(queries.load("shadow")["machine"]).fetchone()
+    return [row[0], list(row[1]), list(row[2])] if row else []
+
+
+def _why_not(wanted: Wanted) -> str | None:
+    """Say why no state of such a shadow is kept."""
+    if wanted.before is None or not wanted.before.runs:
+        return "no migration comes before"
+    if wanted.dumped:
+        return "the base is a dump"
+    if wanted.settings is not None and wanted.settings.own:
+        return "the target has settings of its own, which may hold secrets"
+    try:
+        bootstrap = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
+        above = wanted.superuser or wanted.before.superuser
+        scripts = [*bootstrap, *(run.script for run in wanted.before.runs if above)]
+        if any(_REACHES_OUT.search(text) for script in scripts for text in script.parts()):
+            return "a superuser's script may read or change files"
+    except ScriptError:
+        return "a script cannot be read"
+    return None
+
+
+def _decisive(wanted: Wanted) -> dict[str, Any]:
+    """Give all of a wish that decides what its database is like, as plain data."""
+    facts = wanted.target
+    like = wanted.settings
+    found = {name: getattr(facts, name) for name in type(facts).__slots__ if name not in _CHANGES} if facts else {}
+    found |= {"member_of": sorted(facts.member_of)} if facts else {}
+    bootstrap = read_scripts(wanted.bootstrap) if wanted.bootstrap else []
+    return {
+        "target": found,
+        "superuser": wanted.superuser,
+        "bootstrap": None if wanted.bootstrap is None else [[item.path.name, item.sha256] for item in bootstrap],
+        "roles": sorted(wanted.roles),
+        "owners": sorted(wanted.owners),
+        "owner": wanted.owner,
+        "tablespaces": sorted(wanted.tablespaces),
+        "extensions": sorted(wanted.extensions) if like else [],
+        "settings": None if like is None else [dict(like.values), asdict(like.locale), dict(like.extensions)],
+        "how": dict(wanted.before.how) if wanted.before else {},
+    }
+
+
+def _chain(key: str, wanted: Wanted) -> Iterator[str]:
+    """Give the keys behind no script, behind the first, and so on, as far as the scripts can be read."""
+    yield key
+    if (before := wanted.before) is None:
+        return
+    for run, role in zip_longest(before.runs, before.roles):
+        try:
+            key = kept.key_of(key, run.migration_id, run.script.sha256, role)
+        except ScriptError:
+            return
+        yield key
+
+
+def _depends(found: Clocks, session: Connection) -> bool:
+    """Tell whether what ran depends on the time, by what the names that it calls stand for."""
+    if found.asks:
+        return True
+    asked = queries.load("shadow")
+    if any(asks(text) for (text,) in session.execute(asked["views"], {"names": sorted(found.words)}).fetchall()):
+        return True
+    seen: set[str] = set()
+    todo = set(found.calls)
+    while todo:
+        seen |= todo
+        bodies = [text for name in todo for text in found.routines.get(name, ())]
+        for name, there, is_known in session.execute(asked["called"], {"names": sorted(todo)}).fetchall():
+            if not all(there) or (found.drops and not is_known and name not in found.routines):
+                return True
+            bodies += there
+        if any(map(asks, bodies)):
+            return True
+        todo = {name for text in bodies for name in called(text)} - seen
+    return False
+
+
+def _is_configured(data: Path) -> bool:
+    """Tell whether ALTER SYSTEM has set something, which would count from the next start on."""
+    text = read_bytes(data / "postgresql.auto.conf", anywhere=True).decode(errors="replace")
+    return not all(_OURS.fullmatch(line) for line in text.splitlines())

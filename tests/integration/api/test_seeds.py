@@ -1,0 +1,98 @@
+"""Seeding through the Python API."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import sql
+
+from sqlmigrate import api
+from sqlmigrate.errors import (
+    SeedError,
+)
+
+
+def test_seeding_says_what_it_wrote_and_writes_nothing_the_second_time(database, colours, conn):
+    conn.execute("CREATE TABLE colours (name text PRIMARY KEY)")
+
+    first, second = api.seed(database.url, colours), api.seed(database.url, api.read_seeds(colours))
+
+    assert [(str(item.table), item.inserted, item.updated, item.unchanged) for item in first.tables] == [
+        ("public.colours", 2, 0, 0)
+    ]
+    assert (first.written, second.written) == (2, 0)
+    assert conn.execute("SELECT name FROM colours ORDER BY name").fetchall() == [("blue",), ("red",)]
+
+
+def test_seed_files_that_are_wrong_are_named_and_nothing_is_written(database, colours, conn):
+    conn.execute("CREATE TABLE colours (name text PRIMARY KEY)")
+    (colours / "colours.yaml").write_text("colours:\n  - name: red\n  - name: red\n")
+
+    for call in (lambda: api.read_seeds(colours), lambda: api.seed(database.url, colours)):
+        with pytest.raises(SeedError) as caught:
+            call()
+        assert [problem.place.line for problem in caught.value.problems] == [3]
+    assert conn.execute("SELECT count(*) FROM colours").fetchone() == (0,)
+
+
+def test_rows_are_written_as_the_role_that_is_given(database, colours, admin, new_role):
+    role = new_role("NOLOGIN")
+    admin.execute(sql.SQL("GRANT {} TO migrator").format(sql.Identifier(role)))
+    admin.execute("CREATE TABLE colours (name text PRIMARY KEY, by name DEFAULT current_user)")
+    admin.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE ON colours TO {}").format(sql.Identifier(role)))
+
+    api.seed(database.url, colours, role=role)
+
+    assert admin.execute("SELECT DISTINCT by FROM colours").fetchall() == [(role,)]
+
+
+_LATE = """
+CREATE TABLE seen (what text, who name, path text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO seen VALUES (TG_NAME, current_user, current_setting('search_path'));
+    RETURN NULL;
+END $$;
+CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SET CONSTRAINTS ALL DEFERRED;
+    INSERT INTO later VALUES (1);
+    RETURN NULL;
+END $$;
+CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.seen VALUES (TG_NAME, current_user, '');
+    RETURN NULL;
+END $$;
+CREATE TABLE later (a int);
+CREATE CONSTRAINT TRIGGER deferred AFTER INSERT ON colours
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note();
+CREATE CONSTRAINT TRIGGER put_off AFTER INSERT ON colours
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION again();
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON later
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit();
+"""
+
+
+def test_deferred_triggers_run_as_the_role_that_seeds_and_find_the_logins_path(database, colours, admin, new_role):
+    role = new_role("NOLOGIN")
+    name = sql.Identifier(role)
+    admin.execute(sql.SQL("GRANT {} TO migrator").format(name))
+    admin.execute("CREATE TABLE colours (name text PRIMARY KEY)")
+    admin.execute(_LATE)
+    admin.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE ON colours, later, seen TO {}, migrator").format(name))
+
+    api.seed(database.url, colours, role=role)
+
+    seen = set(admin.execute("SELECT DISTINCT what, who::text, path FROM seen").fetchall())
+    assert seen == {("deferred", role, '"$user", public'), ("at_commit", role, "")}
+
+
+def test_seeding_waits_for_a_lock_no_longer_than_asked(database, colours, conn):
+    conn.execute("CREATE TABLE colours (name text PRIMARY KEY)")
+
+    with database.connect(autocommit=False) as other:
+        other.execute("LOCK TABLE colours")
+        with pytest.raises(SeedError, match="lock timeout"):
+            api.seed(database.url, colours, lock_timeout="50ms")
+        with pytest.raises(SeedError, match="statement timeout"):
+            api.seed(database.url, colours, statement_timeout=50)

@@ -1,0 +1,211 @@
+"""A proxy that swallows everything: the system sees nothing wrong, so it is the run's other session that notices.
+
+How each side gives up a network that vanishes, and when, is in test_silence.py; the waiting is made short here.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate.connection import session, silence
+from sqlmigrate.errors import ConnectionFailed, ExecutionError, HalfWayError, Interrupted
+from sqlmigrate.events import RowsReturned, WaitingForRunLock
+from sqlmigrate.runlock import lock_key
+from support.command import ended, started
+from support.proxy import Proxy
+from support.runner import Runner, ids
+from support.sessions import beside, is_there, wait_for_query, wait_for_sleep
+from support.waiting import wait_until
+
+NOT_KNOWN = "whether it was rolled back is not known"
+AT_SIGNAL = 8.0
+MANY_FILES = """
+import os, resource
+from sqlmigrate.cli.app import run
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
+for _ in range(1100):
+    os.dup(0)
+run()
+"""
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "SECONDS", 1.0)
+    monkeypatch.setattr(silence, "LOOK_UP_SECONDS", 1.0)
+
+
+@pytest.fixture
+def tcp_proxy(database) -> Iterator[Proxy]:
+    with Proxy(database.server.host, database.server.port, tcp=True) as made:
+        yield made
+
+
+@pytest.fixture
+def far(database, tcp_proxy, tmp_path: Path) -> Runner:
+    """An empty folder of migrations, run through the proxy."""
+    return Runner(make_conninfo(database.conninfo, host=tcp_proxy.host, port=tcp_proxy.port), tmp_path)
+
+
+def swallowed(far: Runner, proxy: Proxy, is_under_way: Callable[[], object]) -> ExecutionError:
+    """Run what is pending, and let the proxy swallow all once it is under way."""
+    with beside(far.apply) as [run]:
+        is_under_way()
+        proxy.swallow()
+        with pytest.raises(ExecutionError) as caught:
+            run.result(20)
+    return caught.value
+
+
+def test_a_script_whose_server_is_silent_is_not_known(short, far, tcp_proxy, conn):
+    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(60);")
+    error = swallowed(far, tcp_proxy, lambda: wait_for_sleep(conn))
+
+    assert "the server has not answered for 1 second" in str(error)
+    assert NOT_KNOWN in str(error.hint)
+    assert error.kept
+
+
+def test_a_statement_outside_a_transaction_is_looked_for_later(short, far, tcp_proxy, conn, database):
+    conn.execute("CREATE TABLE a (n integer)")
+    far.write("a", "-- transactional: false\nCREATE INDEX CONCURRENTLY a_n ON a (n);")
+    with database.connect(autocommit=False) as other:
+        other.execute("LOCK TABLE a IN ROW EXCLUSIVE MODE")
+        error = swallowed(far, tcp_proxy, lambda: wait_for_query(conn, "CREATE INDEX CONCURRENTLY%"))
+
+    assert isinstance(error, HalfWayError)
+    assert "`sqlmigrate status` tells" in str(error.hint)
+
+
+def test_a_commit_whose_server_is_silent_is_not_known(short, far, tcp_proxy, conn):
+    far.write("a", "CREATE TABLE a ();\nSELECT 1 AS one;")
+
+    def swallow(event: object) -> None:
+        if isinstance(event, RowsReturned):
+            tcp_proxy.swallow()
+
+    far.observe = swallow  # type: ignore[method-assign]
+    with pytest.raises(ExecutionError) as caught:
+        far.apply()
+
+    assert "is not known" in f"{caught.value} {caught.value.hint}"
+    assert caught.value.kept
+
+
+def test_a_run_that_waits_for_the_run_lock_is_told(short, far, tcp_proxy, conn, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.runlock.lock.SECONDS", 1.0)
+    far.write("a", "CREATE TABLE a ();")
+    conn.execute("SELECT pg_advisory_lock(%s)", [lock_key("sqlmigrate")])
+    with beside(far.apply) as [run]:
+        wait_until(lambda: far.told(WaitingForRunLock))
+        tcp_proxy.swallow()
+        with pytest.raises(ConnectionFailed, match="the server does not answer"):
+            run.result(20)
+
+
+def test_a_run_lock_that_is_lost_alone_does_not_end_a_script(short, far, conn, admin):
+    """The watcher finds the worker's process in another session, and goes on waiting."""
+    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);")
+    with beside(far.apply) as [run]:
+        wait_for_sleep(conn)
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        assert ids(run.result(20)) == ["a"]
+
+
+def test_a_server_that_has_no_room_for_another_session_is_there_all_the_same(short, far, conn, admin):
+    admin.execute("ALTER ROLE migrator CONNECTION LIMIT 3")
+    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);")
+    try:
+        with beside(far.apply) as [run]:
+            wait_for_sleep(conn)
+            admin.execute("ALTER ROLE migrator CONNECTION LIMIT 0")
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+            assert ids(run.result(20)) == ["a"]
+    finally:
+        admin.execute("ALTER ROLE migrator CONNECTION LIMIT -1")
+
+
+def test_a_session_that_is_over_is_known_to_be_rolled_back(far, conn, tcp_proxy):
+    """The connection is cut, the server can be asked: nothing is guessed."""
+    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(60);")
+    with beside(far.apply) as [run]:
+        wait_for_sleep(conn)
+        for session in list(tcp_proxy._sessions):
+            session.client.shutdown(2)
+        with pytest.raises(ExecutionError) as caught:
+            run.result(20)
+
+    assert "PostgreSQL has rolled the script back" in str(caught.value.hint)
+    assert not caught.value.kept
+    assert not is_there(conn, "a")
+
+
+def test_ctrl_c_does_not_wait_for_a_silent_server(far, tcp_proxy, conn):
+    far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(60);")
+    with started("apply", "-d", far.conninfo, "-m", far.directory) as process:
+        wait_for_sleep(conn)
+        tcp_proxy.swallow()
+        since = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        outcome = ended(process)
+
+    assert time.monotonic() - since < AT_SIGNAL
+    assert outcome.status == 130
+    assert NOT_KNOWN in outcome.stderr
+
+
+def test_ctrl_c_between_two_statements_ends_the_transaction_or_says_that_it_is_not_known(
+    database, tcp_proxy, monkeypatch
+):
+    """Where nothing is awaited, nothing is cancelled; the server must still confirm that the transaction is over."""
+    monkeypatch.setattr(silence, "_END_SECONDS", 0.5)
+    far = make_conninfo(database.conninfo, host=tcp_proxy.host, port=tcp_proxy.port)
+
+    def stop(before: Callable[[], Any]) -> None:
+        before()
+        raise KeyboardInterrupt
+
+    def run(before: Callable[[], Any]) -> None:
+        with session(far) as connection:
+            connection.execute("BEGIN")
+            stop(before)
+
+    def left_by_ctrl_c(before: Callable[[], Any]) -> str | None:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run(before)
+        return caught.value.left if isinstance(caught.value, Interrupted) else None
+
+    assert left_by_ctrl_c(lambda: None) is None
+    assert left_by_ctrl_c(tcp_proxy.swallow) == silence.NOT_KNOWN
+
+
+def test_a_session_with_a_deadline_ends_by_itself(database):
+    with silence.Session.connect(database.conninfo, autocommit=True) as made, silence.limited(made, 0.2):
+        with pytest.raises(psycopg.OperationalError, match="the server does not answer"):
+            made.execute("SELECT pg_sleep(20)")
+        assert made.closed
+
+
+def test_more_than_a_thousand_open_files_are_not_an_obstacle(database, conn, tmp_path):
+    """select() cannot watch what is opened behind the 1,024th."""
+    (tmp_path / "a.sql").write_text("CREATE TABLE a (n integer);\nCOPY a FROM stdin;\n1\n\\.\n", encoding="utf-8")
+    (tmp_path / "b.sql").write_text("CREATE TABLE b ();", encoding="utf-8")
+    (tmp_path / "c.sql").write_text("SELECT pg_sleep(60);", encoding="utf-8")
+
+    command = ("apply", "-d", database.url, "-m", tmp_path)
+    with started(*command, program=MANY_FILES) as process:
+        wait_for_sleep(conn)
+        process.send_signal(signal.SIGINT)
+        outcome = ended(process)
+
+    assert outcome.status == 130
+    assert "a transaction that was running was rolled back" in outcome.stderr
+    assert [is_there(conn, name) for name in ("a", "b")] == [True, True]

@@ -1,0 +1,19 @@
+"""What the tests of faults share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.postgres import Database
+from support.faults import Trial
+from support.proxy import Proxy
+
+
+@pytest.fixture
+def trial(database: Database, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Trial]:
+    """A scenario in the test's database, with a proxy in between."""
+    with Proxy(database.server.host, database.server.port) as proxy:
+        yield Trial(request.param, database.conninfo, proxy, tmp_path, database.connect())

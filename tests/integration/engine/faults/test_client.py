@@ -1,0 +1,41 @@
+"""`kill -9` of the command at every kind of message: nothing is half done, and the next run completes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+
+from support.command import SECONDS, started
+from support.faults import EVERY, Trial, decisive_places, sample, try_each
+from support.proxy import BEFORE, Message, Then
+from support.scenarios import FEW, SCENARIOS
+
+pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
+
+
+@pytest.mark.parametrize("trial", SCENARIOS if EVERY else FEW, indirect=True, ids=str)
+def test_a_killed_command_leaves_nothing_half_done_and_nothing_locked(trial):
+    processes: list[subprocess.Popen[str]] = []
+    killed_at: list[Message] = []
+
+    def kill(at: Message) -> Then:
+        killed_at.append(at)
+        processes[-1].kill()
+        return Then.CUT
+
+    def run(trial: Trial) -> None:
+        known = len(killed_at)
+        command = (*trial.scenario.arguments, "-d", trial.through_proxy, "-m", trial.directory)
+        with started(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            processes.append(process)
+            status = process.wait(SECONDS)
+        # it does not wait for its last word to arrive, and may come to its end without the fault
+        assert status == -signal.SIGKILL or (status == 0 and (len(killed_at) == known or killed_at[-1].kind == "X"))
+
+    share = 0.6 if trial.scenario.parts else 1.0
+    chosen = [(item, BEFORE) for item in sample(trial.messages, share)]
+    faults = decisive_places(trial.messages) if EVERY else chosen
+
+    assert try_each(trial, faults, kill, run) > 10

@@ -1,0 +1,93 @@
+"""The server is stopped with `-m immediate` at every kind of message: after its recovery history and schema agree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fixtures.postgres import MEMORY
+from sqlmigrate.engine import Result
+from sqlmigrate.server import PrivateServer, ensure_database, shared
+from sqlmigrate.server.account import server_account
+from sqlmigrate.server.cluster import Cluster, launch
+from sqlmigrate.server.postmaster import is_alive, running
+from support.faults import EVERY, Trial, decisive_places, sample, try_each
+from support.proxy import BEFORE, Message, Proxy, Then
+from support.scenarios import FEW, SCENARIOS
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
+
+
+@dataclass(frozen=True)
+class Crashing:
+    """A server of its own, which keeps what it has committed; it can be stopped without warning and started again."""
+
+    server: PrivateServer
+
+    def crash(self) -> int:
+        """Do what `pg_ctl stop -m immediate` does, without waiting; gives the process id of what has to end."""
+        found = running(self.server.data_dir)
+        assert found is not None
+        os.kill(found.pid, signal.SIGQUIT)
+        return found.pid
+
+    def recover(self, pid: int) -> None:
+        """Wait until the server is gone, and start it again."""
+        wait_until(lambda: not is_alive(pid), timeout=30, interval=0.005)
+        launch(Cluster(self.server.data_dir, self.server.binaries, server_account()), Path(self.server.host))
+
+
+@pytest.fixture(scope="module")
+def crashing(clean_environment, binaries) -> Iterator[Crashing]:
+    folder = Path(tempfile.mkdtemp(prefix="sqlmigrate crash ", dir=MEMORY))
+    folder.chmod(0o755)
+    with shared(folder / "state", binaries.major) as server:
+        ensure_database(server, name="crash", owner="migrator")
+        with psycopg.connect(server.conninfo(), autocommit=True) as admin:
+            # the system lives on, so what it was given is safe; recovery would sync every file first
+            admin.execute("ALTER SYSTEM SET fsync = off")
+        yield Crashing(server)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def crash_trial(crashing, tmp_path, request) -> Iterator[Trial]:
+    """A scenario on the server that can crash, with a proxy in between."""
+    conninfo = crashing.server.conninfo("crash", "migrator")
+    with Proxy(crashing.server.host, crashing.server.port) as proxy:
+        crash_trial = Trial(request.param, conninfo, proxy, tmp_path, psycopg.connect(conninfo, autocommit=True))
+        yield crash_trial
+        crash_trial.admin.close()
+
+
+@pytest.mark.parametrize("crash_trial", SCENARIOS if EVERY else FEW, indirect=True, ids=str)
+def test_a_crash_of_the_server_leaves_nothing_half_done(crash_trial, crashing):
+    pids: list[int] = []
+
+    def crash(_: Message) -> Then:
+        pids.append(crashing.crash())
+        return Then.CUT  # a session that the server has not taken yet would keep it from ending
+
+    def run(crash_trial: Trial) -> Result | BaseException:
+        crashes = len(pids)
+        told = crash_trial.run()
+        wait_until(lambda: len(pids) > crashes)  # its last word may still be on its way
+        crash_trial.admin.close()
+        crashing.recover(pids[-1])
+        crash_trial.admin = psycopg.connect(crash_trial.conninfo, autocommit=True)
+        return told
+
+    share = 0.4 if crash_trial.scenario.parts else 1.0
+    chosen = [(item, BEFORE) for item in sample(crash_trial.messages, share)]
+    faults = decisive_places(crash_trial.messages) if EVERY else chosen
+
+    assert try_each(crash_trial, faults, crash, run) > 10

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+from sqlmigrate.migrations import ScriptRun
+from sqlmigrate.review.squawk import answered, find_squawk, lint
+from sqlmigrate.sql.script import script_from_text
+from support.tracing import trace_text
+
+
+def script_run(text: str, *, transactional: bool = True) -> ScriptRun:
+    return ScriptRun("a", "apply", script_from_text(Path("sql/a.sql"), text), transactional=transactional)
+
+
+def test_lines_and_columns_count_from_1_and_in_characters():
+    text = '-- é\nSELECT 1; /* ééé */ ALTER TABLE "ü" ALTER x TYPE bigint;\n'
+
+    [[finding]] = lint([script_run(text)], major=15).findings.values()
+
+    assert finding.rule == "changing-column-type"
+    assert (finding.line, finding.column) == (2, text.split("\n")[1].index("TYPE") + 1)
+
+
+def test_scripts_in_and_outside_a_transaction_are_judged_each_by_its_kind():
+    create = "CREATE INDEX CONCURRENTLY i ON t (a);\nALTER TABLE t ADD COLUMN b text;\n"
+
+    runs = [script_run(create), script_run("SELECT 1;"), script_run(create, transactional=False)]
+
+    found = lint(runs, major=15)
+
+    assert [[finding.rule for finding in found.findings[run]] for run in runs] == [
+        ["ban-concurrent-index-creation-in-transaction"],
+        [],
+        [],
+    ]
+    assert found.version == "2.70.0"
+    assert found.why_not is None
+
+
+def test_what_is_not_installed_or_fails_is_said(tmp_path):
+    broken = tmp_path / "squawk"
+    broken.write_text("#!/bin/sh\nexit 2\n")
+    broken.chmod(0o755)
+
+    one = script_run("SELECT 1")
+
+    assert lint([one], major=15, program=broken).why_not.startswith("squawk could not be run")
+    assert lint([one], major=15, program=tmp_path / "none").findings == {one: ()}
+
+
+def test_the_trace_confirms_or_refutes_each_finding(review_shadow, shop_database):
+    text = (
+        "ALTER TABLE customers ALTER code TYPE varchar(40);\n"
+        "ALTER TABLE customers ALTER n TYPE bigint; CREATE INDEX ON customers (n);\n"
+        "CREATE TABLE parcels (id bigint PRIMARY KEY, a bigint);\n"
+        "CREATE INDEX ON parcels (a);\n"
+    )
+    with review_shadow.clone(shop_database) as database:
+        traced = trace_text(review_shadow, database, text)
+    [findings] = lint([traced.script_run], major=15).findings.values()
+
+    found = answered(findings, traced)
+
+    assert {number: [(one.rule, one.answer, one.why) for one in several] for number, several in found.items()} == {
+        1: [
+            ("changing-column-type", "refuted", "no table is rewritten, and none is read"),
+            ("prefer-text-field", "unknown", None),
+        ],
+        2: [("changing-column-type", "confirmed", "rewritten: shop.customers, shop.customers_pkey")],
+        3: [("require-concurrent-index-creation", "confirmed", "it takes SHARE on shop.customers")],
+    }
+
+
+def test_squawk_is_found_beside_this_python():
+    assert find_squawk() == Path(sysconfig.get_path("scripts")) / "squawk"
