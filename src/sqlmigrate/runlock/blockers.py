@@ -12,6 +12,7 @@ from psycopg import pq
 
 from sqlmigrate import queries
 from sqlmigrate.connection import connect, settle, silence
+from sqlmigrate.connection.address import is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
 
@@ -141,13 +142,19 @@ class Watcher:
         """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted."""
         if self.unreachable or not silence.is_reachable(self._address):
             return None
-        try:
-            with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
-                while not _is_gone(other, self.worker_pid):
-                    time.sleep(0.1)
-                return ask(other)
-        except (ConnectionFailed, HistoryError, psycopg.Error):
-            return None
+        deadline = time.monotonic() + _SETTLED_SECONDS
+        while True:
+            try:
+                with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
+                    while not _is_gone(other, self.worker_pid):
+                        time.sleep(0.1)
+                    return ask(other)
+            except ConnectionFailed:
+                if time.monotonic() > deadline or not is_starting(self.conninfo):
+                    return None
+                time.sleep(0.1)  # after a crash, it recovers
+            except (HistoryError, psycopg.Error):
+                return None
 
 
 @contextmanager
