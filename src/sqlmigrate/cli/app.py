@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "init": "Create the configuration and the folders of a new project.",
-    "new": "Create the two files of a migration: NAME.sql and NAME.rollback.sql.",
+    "new": "Create a migration: NAME.sql and NAME.rollback.sql.",
     "validate": "Check all files, without a database.",
     "status": "Show what is applied and what is pending.",
     "plan": "Print the exact SQL that would run, as a script for psql.",

@@ -23,14 +23,26 @@ _DONE = {"apply": "applied", "rollback": "rolled back"}
 def drawer(output: Output) -> events.Observer:
     """Return an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
     told: dict[int | None, float] = {}
+    committed: list[events.ScriptFinished] = []
+
+    def draw_finished(event: events.ScriptFinished) -> None:
+        word = click.style(_DONE[event.operation], fg="green")
+        output.line(f"{word} {event.migration_id} ({event.seconds:.2f} s)")
 
     def draw(event: events.Event) -> None:
         match event:
             case events.ScriptStarted():
                 output.detail(f"{event.operation} {event.migration_id} ({event.number} of {event.total}) ...")
+            case events.ScriptFinished(durable=False):
+                committed.append(event)  # nothing is said to be applied before it is durable
+                output.detail(f"committed {event.migration_id}")
             case events.ScriptFinished():
-                word = click.style(_DONE[event.operation], fg="green")
-                output.line(f"{word} {event.migration_id} ({event.seconds:.2f} s)")
+                draw_finished(event)
+            case events.MadeDurable():
+                for one in committed:
+                    if one.migration_id in event.migration_ids:
+                        draw_finished(one)
+                committed.clear()
             case events.Notice():
                 _draw_notice(output, event)
             case events.NoticesLeftOut():

@@ -65,8 +65,9 @@ _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL SESSION AUTHORIZATION
 class ServerInfo:
     """What a session found on the other side; `version_number` is as in `server_version_num` (150004 is 15.4).
 
-    `deadlock_timeout` is in milliseconds; `pooled` says that a pooler stands between; `psql` holds the options
-    of psql that lead to the same place, without any password.
+    `deadlock_timeout` is in milliseconds; `synchronous_commit` is the login's, and `may_flush` says that the login may
+    write a message into the WAL (`pg_logical_emit_message`), so that a COMMIT flushes it; `pooled` says that a pooler
+    stands between; `psql` holds the options of psql that lead to the same place, without any password.
     """
 
     database: str
@@ -77,6 +78,8 @@ class ServerInfo:
     read_only: bool
     backend_pid: int
     deadlock_timeout: int = 1000
+    synchronous_commit: str = "on"
+    may_flush: bool = True
     host: str = ""
     pooled: bool = False
     psql: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from psycopg import pq
 
 from sqlmigrate import queries
 from sqlmigrate.connection import connect, settle, silence
+from sqlmigrate.connection.address import is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
 
@@ -144,13 +145,19 @@ class Watcher:
         """
         if self.unreachable or not silence.is_reachable(self._address):
             return None
-        try:
-            with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
-                while not _is_gone(other, self.worker_pid):
-                    time.sleep(0.1)
-                return ask(other) if _is_primary(other) else None
-        except (ConnectionFailed, HistoryError, psycopg.Error):
-            return None
+        deadline = time.monotonic() + _SETTLED_SECONDS
+        while True:
+            try:
+                with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
+                    while not _is_gone(other, self.worker_pid):
+                        time.sleep(0.1)
+                    return ask(other) if _is_primary(other) else None
+            except ConnectionFailed:
+                if time.monotonic() > deadline or not is_starting(self.conninfo):
+                    return None
+                time.sleep(0.1)  # after a crash, it recovers
+            except (HistoryError, psycopg.Error):
+                return None
 
 
 @contextmanager

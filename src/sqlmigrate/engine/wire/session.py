@@ -24,6 +24,8 @@ _NAME_BYTES = 63  # NAMEDATALEN - 1
 class Options:
     """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait.
 
+    `durable` is `each` where every COMMIT waits until it is durable, `end` where that may be left to a later one.
+
     `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
     """
 
@@ -35,6 +37,7 @@ class Options:
     statement_timeout: int = 0
     lock_budget: int = 600_000
     wait_lock: int = 300_000
+    durable: str = "end"
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
