@@ -39,7 +39,7 @@ def bug(monkeypatch, tmp_path):
     def fall(*_):
         raise RuntimeError("the impossible, at postgresql://me:hunter22@db/shop")
 
-    monkeypatch.setattr("sqlmigrate.plan.status", fall)
+    monkeypatch.setattr("sqlmigrate.plan.contradictions", fall)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 

@@ -37,8 +37,8 @@ Examples:
 
 \b
 Exit status: 0 if the verdict is better than --fail-on, 3 if it is that or
-worse, 1 if there could be no review, 70 if the review of a migration met a bug
-of ours (the others are still reviewed).
+worse, 1 if there could be no review, 70 if the review of a migration met a
+bug of ours (the others are still reviewed).
 """
 _FORMATS = ("text", "markdown", "html", "json")
 _SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".json": "json"}

@@ -139,7 +139,10 @@ class Watcher:
         return self.afterwards(lambda _: True) or False
 
     def afterwards(self, ask: Callable[[Session], T]) -> T | None:
-        """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted."""
+        """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted.
+
+        What has become a standby meanwhile may not have everything yet.
+        """
         if self.unreachable or not silence.is_reachable(self._address):
             return None
         deadline = time.monotonic() + _SETTLED_SECONDS
@@ -148,7 +151,7 @@ class Watcher:
                 with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
                     while not _is_gone(other, self.worker_pid):
                         time.sleep(0.1)
-                    return ask(other)
+                    return ask(other) if _is_primary(other) else None
             except ConnectionFailed:
                 if time.monotonic() > deadline or not is_starting(self.conninfo):
                     return None
@@ -170,6 +173,11 @@ def elsewhere(conninfo: str, *, seconds: float = silence.LOOK_UP_SECONDS) -> Ite
 
 def _is_gone(session: Session, pid: int) -> bool:
     row = session.execute(queries.load("watch")["gone"], [pid]).fetchone()
+    return bool(row and row[0])
+
+
+def _is_primary(session: Session) -> bool:
+    row = session.execute("SELECT NOT pg_catalog.pg_is_in_recovery()").fetchone()
     return bool(row and row[0])
 
 

@@ -322,7 +322,7 @@ def test_what_is_hung_on_a_shared_table_between_two_scripts_does_not_run(
     other = database.connect_superuser()
     runner.write("b", "SELECT 1;")
 
-    with pytest.raises(HistoryError, match="cannot be trusted any more, so b was not recorded"):
+    with pytest.raises(HistoryError, match="can no longer be trusted, so b was not recorded"):
         while_it_runs(runner, lambda: other.execute(hung.format("sqlmigrate._yoyo_migration")))
 
     assert not was_called(admin)

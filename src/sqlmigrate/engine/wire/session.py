@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from sqlmigrate.connection import OWN_PATH, Command, Purpose
+from sqlmigrate.connection import OWN_PATH, WITH_TRANSACTION_TIMEOUT, Command, Purpose
 from sqlmigrate.connection.silence import settled
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.sql.script import Script
 
-_WITH_TRANSACTION_TIMEOUT = 170000
 _NAME_BYTES = 63  # NAMEDATALEN - 1
 
 
@@ -107,7 +106,7 @@ def setting_values(script_run: ScriptRun, options: Options, info: ServerInfo) ->
         "statement_timeout": str(statement),
         "application_name": application_name(script_run.migration_id),
     }
-    if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
+    if info.version_number >= WITH_TRANSACTION_TIMEOUT:
         values["transaction_timeout"] = "0"
     return values
 
