@@ -56,27 +56,32 @@ def drawer(output: Output) -> events.Observer:
             case events.Blocked():
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
-            case events.Resumed():
-                how = (
-                    f"resumed after statement {event.done}" if event.done else "started again from its first statement"
-                )
-                output.progress(f"{event.migration_id} is {how}")
-            case events.HalfWayForgotten():
-                output.progress(
-                    f"{event.migration_id} no longer counts as stopped half way in its {event.operation} script"
-                )
-            case events.LockRetry():
-                said = event.message.message if event.message else "a lock was not granted"
-                output.progress(
-                    f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); next "
-                    f"attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
-                )
-                for blocker in event.blockers:
-                    output.progress(printable(f"  blocked by {blocker}"))
+            case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
+                _draw_rerun(output, event)
             case events.Taken() | events.Kept() | events.NotKept():
                 draw_cache(output, event)
 
     return draw
+
+
+def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten | events.LockRetry) -> None:
+    """Say that a script runs again, or goes on, and why."""
+    match event:
+        case events.Resumed():
+            how = f"resumed after statement {event.done}" if event.done else "started again from its first statement"
+            output.progress(f"{event.migration_id} is {how}")
+        case events.HalfWayForgotten():
+            output.progress(
+                f"{event.migration_id} no longer counts as stopped half way in its {event.operation} script"
+            )
+        case events.LockRetry():
+            said = event.message.message if event.message else "a lock was not granted"
+            output.progress(
+                f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); next "
+                f"attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
+            )
+            for blocker in event.blockers:
+                output.progress(printable(f"  blocked by {blocker}"))
 
 
 def draw_cache(output: Output, event: events.Event) -> None:
@@ -96,7 +101,7 @@ def draw_cache(output: Output, event: events.Event) -> None:
 
 
 def megabytes(size: int) -> str:
-    """Give a size in bytes for people."""
+    """Return a size in bytes for people."""
     return f"{size / (1 << 20):.0f} MB"
 
 

@@ -54,7 +54,7 @@ def resolved(conninfo: str) -> dict[str, str]:
 
 
 def at_server_of(conninfo: str, session: psycopg.Connection[Any]) -> str:
-    """Give a connection string that leads where a session has led: of several hosts or addresses to the one of it.
+    """Return a connection string that leads where a session has led: of several hosts or addresses to the one of it.
 
     libpq chooses anew for each session, at random where that is asked for, and as the name server turns its answers.
     """

@@ -141,7 +141,7 @@ def begin_again(connection: silence.Session) -> None:
 
 
 def _own(connection: Connection) -> dict[str, str]:
-    """Give all that our own SQL runs under, of what this server knows."""
+    """Return all that our own SQL runs under, of what this server knows."""
     limits = {"transaction_timeout": "0"} if connection.info.server_version >= WITH_TRANSACTION_TIMEOUT else {}
     return _OURS | _UNHURRIED | limits
 
@@ -296,7 +296,7 @@ def as_login(connection: Connection) -> Iterator[None]:
 
 
 def relations(connection: Connection, *names: str | None) -> list[int | None]:
-    """Give the oids of relations by their names, as SQL writes them, under the search_path of now.
+    """Return the oids of relations by their names, as SQL writes them, under the search_path of now.
 
     None stands for one that is not there, or in a schema that the role may not use.
     """
@@ -315,7 +315,7 @@ def _current(names: Iterable[str]) -> bytes:
 
 
 def _set_all(values: dict[str, str], local: str) -> bytes:
-    """Give one command that makes settings; it names all in full, since it may run under any search_path."""
+    """Return one command that makes settings; it names all in full, since it may run under any search_path."""
     calls = (sql.SQL("pg_catalog.set_config({}, {}, {})").format(*item, sql.SQL(local)) for item in values.items())
     return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)).as_string().encode()
 

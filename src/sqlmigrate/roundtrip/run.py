@@ -95,7 +95,7 @@ def stretches(steps: Iterable[Migration], wanted: Collection[str]) -> Iterator[t
 
 
 def before_first(steps: Iterable[Migration], wanted: Collection[str]) -> list[Migration]:
-    """Give what is only applied before the first wanted migration."""
+    """Return what is only applied before the first wanted migration."""
     return next((before for before, _ in stretches(steps, wanted)), [])
 
 

@@ -131,7 +131,7 @@ def _require_seen(connection: Session, worker: Connection, key: int) -> None:
 
 
 def _halves(key: int) -> dict[str, int]:
-    """Give a bigint key as pg_locks shows it: as two halves."""
+    """Return a bigint key as pg_locks shows it: as two halves."""
     unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
     return {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}
 
