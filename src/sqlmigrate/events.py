@@ -49,11 +49,23 @@ class ScriptStarted:
 
 @dataclass(frozen=True, slots=True)
 class ScriptFinished:
-    """A script and its history row are committed; `seconds` is the time that it took here."""
+    """A script and its history row are committed; `seconds` is the time that it took here.
+
+    `durable` is False while a crash of the server may still undo it: `MadeDurable` tells when that is over. What
+    durable means is up to the login's `synchronous_commit`.
+    """
 
     migration_id: str
     operation: str
     seconds: float
+    durable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDurable:
+    """What these scripts have committed is durable by now; they were told as finished before, and not as durable."""
+
+    migration_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +199,7 @@ Event = (
     WaitingForRunLock
     | ScriptStarted
     | ScriptFinished
+    | MadeDurable
     | Notice
     | NoticesLeftOut
     | RowsReturned

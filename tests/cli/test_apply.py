@@ -19,6 +19,17 @@ def test_apply_runs_what_is_pending_in_order(project, target, sqlmigrate):
     assert tables(target) == ["a", "b"]
 
 
+@pytest.mark.parametrize("durable", ["each", "end"])
+def test_nothing_is_said_to_be_applied_before_it_is_durable(project, target, sqlmigrate, monkeypatch, durable):
+    monkeypatch.setenv("PGOPTIONS", "-c synchronous_commit=on")  # the server under test does not wait
+    project.tables("a", "b")
+
+    outcome = sqlmigrate("apply", "--verbose", "--durable", durable)
+
+    assert [line.split(" (")[0] for line in outcome.lines] == ["applied a", "applied b", "2 applied"]
+    assert ("committed a" in outcome.stderr) is (durable == "end")
+
+
 def test_apply_has_nothing_to_do_the_second_time(project, target, sqlmigrate):
     project.tables("a")
     sqlmigrate("apply")

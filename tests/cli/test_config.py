@@ -21,6 +21,7 @@ SAMPLES = {
     "lock_budget": ("1min", 60_000),
     "statement_timeout": ("300ms", 300),
     "wait_lock": ("1h", 3_600_000),
+    "durable": ("each", "each"),
     "embedded": ("true", True),
     "protected": ("true", True),
     "allow_out_of_order": ("true", True),

@@ -211,3 +211,21 @@ def test_a_rollback_script_of_nothing_is_reported_and_stops_nobody(project, sqlm
     said = "there is no b.sql that this would roll back"
     assert said in " ".join(tried.stderr.split())
     assert said in " ".join(reviewed.stdout.split())
+
+
+@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.parametrize("command", ["review", "roundtrip", "validate"])
+def test_too_little_memory_is_no_bug_and_no_verdict(three, sqlmigrate, monkeypatch, command):
+    three()
+
+    def greedy(*_arguments, **_more):
+        raise MemoryError
+
+    monkeypatch.setattr(reports, "check", greedy)
+    monkeypatch.setattr(pairs.Comparison, "made", greedy)
+    monkeypatch.setattr("sqlmigrate.migrations.validate.validate", greedy)
+    result = sqlmigrate(command, "--json", *(["--embedded"] if command != "validate" else []))
+
+    assert result.status == 1
+    assert result.document["error"]["message"] == "there is not enough memory"
+    assert "bug" not in result.stderr

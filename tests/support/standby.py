@@ -25,7 +25,7 @@ def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
         base = Path(tempfile.mkdtemp(prefix="sqlm-", dir=SOCKET_PARENT))
         stack.callback(shutil.rmtree, base, ignore_errors=True)
         base.chmod(0o711)
-        host, data_dir = base / "socket", base / "data"
+        host, data_dir = base / "socket", base / primary.data_dir.name  # which its postgresql.conf names
         make_guarded(host, 0o700, account)
         make_guarded(data_dir, 0o700, account)
         cluster = Cluster(data_dir, primary.binaries, account)

@@ -126,7 +126,7 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("steps", "resume_at"), _number),
     **dict.fromkeys(("allow_out_of_order", "single_transaction", "everything", "recorded", "superuser"), _switch),
     **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
-    **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock"), _setting),
+    **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "durable"), _setting),
     "item": _status,
     "observer": _observer,
     "directory": _folder,

@@ -193,6 +193,7 @@ def apply(
     lock_budget: Time = "10min",
     statement_timeout: Time = 0,
     wait_lock: Time = "5min",
+    durable: str = "end",
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
     observer: events.Observer = events.ignore,
@@ -206,7 +207,8 @@ def apply(
 
     `lock_timeout` is how long a statement waits for a lock inside PostgreSQL (not 0), `lock_budget` how long a script
     is tried again after that, `statement_timeout` ends a statement that takes longer (0: no limit), `wait_lock` is how
-    long to wait for another run (0: not at all).
+    long to wait for another run (0: not at all). With `durable="each"` every COMMIT waits until it is durable; with
+    `"end"` those of a run of several may leave that to a later one: all is durable when the call comes back or raises.
 
     Raises MigrationsError or HistoryError where files and history do not fit, UsageError for an id that is not there,
     RunLockBusy, and ConnectionFailed. Raises ExecutionError at the first script that fails. The `done` of an error
@@ -228,6 +230,7 @@ def apply(
         lock_budget=lock_budget,
         statement_timeout=statement_timeout,
         wait_lock=wait_lock,
+        durable=durable,
         history_schema=history_schema,
         history_owners=history_owners,
     )
@@ -251,6 +254,7 @@ def rollback(
     lock_budget: Time = "10min",
     statement_timeout: Time = 0,
     wait_lock: Time = "5min",
+    durable: str = "end",
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
     observer: events.Observer = events.ignore,
@@ -280,6 +284,7 @@ def rollback(
         lock_budget=lock_budget,
         statement_timeout=statement_timeout,
         wait_lock=wait_lock,
+        durable=durable,
         history_schema=history_schema,
         history_owners=history_owners,
     )

@@ -280,6 +280,11 @@ def _unexpected(error: Exception, output: Output) -> int:
 
     from sqlmigrate.errors import as_bug, redact  # noqa: PLC0415  --help needs none of it
 
+    if isinstance(error, MemoryError):
+        output.error(
+            Error("there is not enough memory", hint="allow more of it (ulimit -v, the limit of the container)")
+        )
+        return 1
     if isinstance(error, (psycopg.Error, OSError)):
         hint = _NOT_TEXT if getattr(error, "sqlstate", None) in _NO_TEXT_STATES else None
         output.error(Error(redact(str(error).strip() or type(error).__name__), hint=hint))

@@ -14,7 +14,8 @@ MARK = "| "
 
 # the breaks of str.splitlines: whatever a terminal or a log may take for the end of a line
 LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_STYLE = re.compile(r"(\x1b\[(?:[0-4]|3[0-7]|9[0-7])(?:;(?:[0-4]|3[0-7]|9[0-7]))*m)")  # bold, dim and colours: ours
+_CODE = "(?:[0-47]|3[0-7]|9[0-7])"  # bold, dim, reverse and colours: ours
+_STYLE = re.compile(rf"(\x1b\[{_CODE}(?:;{_CODE})*m)")
 # GitHub's runner takes `::` at the start of a line, and `##[` in any place of it; the agent of Azure Pipelines takes
 # `##vso[` in any place, TeamCity `##teamcity[` (ActionCommand.cs of actions/runner, Command.cs of the agent)
 _AT_START = re.compile(r"(?:^|(?<=[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]))(?=(?:\x1b\[[0-9;]*m|[^\S\n])*::)")

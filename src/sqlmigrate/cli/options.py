@@ -53,6 +53,11 @@ _RUNNING = (
     ),
     click.option("--wait-lock", metavar="TIME", help="How long to wait for another run of sqlmigrate [5min]."),
 )
+_DURABLE = click.option(
+    "--durable",
+    type=click.Choice(["each", "end"]),
+    help="Have each COMMIT wait for the disk and for standbys, or at the end one for all [end].",
+)
 _NAMING = click.option(
     "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
@@ -75,6 +80,7 @@ _SHADOW = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
+    "durable",
     "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
 )  # fmt: skip
 
@@ -170,6 +176,7 @@ class App:
             statement_timeout=config.statement_timeout,
             lock_budget=config.lock_budget,
             wait_lock=config.wait_lock,
+            durable=config.durable,
         )
 
     def announce(self, target: Target, info: ServerInfo) -> None:
@@ -274,7 +281,7 @@ def planning(command: F) -> F:
 
 def running(command: F) -> F:
     """Add to a command the options of those that run scripts, beside the common ones."""
-    return _with_app(command, (*_CONFIRMING, *_RUNNING, *_COMMON))
+    return _with_app(command, (*_CONFIRMING, *_RUNNING, _DURABLE, *_COMMON))
 
 
 def writing(command: F) -> F:

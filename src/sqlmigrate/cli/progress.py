@@ -23,14 +23,26 @@ _DONE = {"apply": "applied", "rollback": "rolled back"}
 def drawer(output: Output) -> events.Observer:
     """Return an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
     told: dict[int | None, float] = {}
+    committed: list[events.ScriptFinished] = []
+
+    def draw_finished(event: events.ScriptFinished) -> None:
+        word = click.style(_DONE[event.operation], fg="green")
+        output.line(f"{word} {event.migration_id} ({event.seconds:.2f} s)")
 
     def draw(event: events.Event) -> None:
         match event:
             case events.ScriptStarted():
                 output.detail(f"{event.operation} {event.migration_id} ({event.number} of {event.total}) ...")
+            case events.ScriptFinished(durable=False):
+                committed.append(event)  # nothing is said to be applied before it is durable
+                output.detail(f"committed {event.migration_id}")
             case events.ScriptFinished():
-                word = click.style(_DONE[event.operation], fg="green")
-                output.line(f"{word} {event.migration_id} ({event.seconds:.2f} s)")
+                draw_finished(event)
+            case events.MadeDurable():
+                for one in committed:
+                    if one.migration_id in event.migration_ids:
+                        draw_finished(one)
+                committed.clear()
             case events.Notice():
                 _draw_notice(output, event)
             case events.NoticesLeftOut():
@@ -44,27 +56,32 @@ def drawer(output: Output) -> events.Observer:
             case events.Blocked():
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
-            case events.Resumed():
-                how = (
-                    f"resumed after statement {event.done}" if event.done else "started again from its first statement"
-                )
-                output.progress(f"{event.migration_id} is {how}")
-            case events.HalfWayForgotten():
-                output.progress(
-                    f"{event.migration_id} no longer counts as stopped half way in its {event.operation} script"
-                )
-            case events.LockRetry():
-                said = event.message.message if event.message else "a lock was not granted"
-                output.progress(
-                    f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); next "
-                    f"attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
-                )
-                for blocker in event.blockers:
-                    output.progress(printable(f"  blocked by {blocker}"))
+            case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
+                _draw_rerun(output, event)
             case events.Taken() | events.Kept() | events.NotKept():
                 draw_cache(output, event)
 
     return draw
+
+
+def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten | events.LockRetry) -> None:
+    """Say that a script runs again, or goes on, and why."""
+    match event:
+        case events.Resumed():
+            how = f"resumed after statement {event.done}" if event.done else "started again from its first statement"
+            output.progress(f"{event.migration_id} is {how}")
+        case events.HalfWayForgotten():
+            output.progress(
+                f"{event.migration_id} no longer counts as stopped half way in its {event.operation} script"
+            )
+        case events.LockRetry():
+            said = event.message.message if event.message else "a lock was not granted"
+            output.progress(
+                f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); next "
+                f"attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
+            )
+            for blocker in event.blockers:
+                output.progress(printable(f"  blocked by {blocker}"))
 
 
 def draw_cache(output: Output, event: events.Event) -> None:
@@ -84,7 +101,7 @@ def draw_cache(output: Output, event: events.Event) -> None:
 
 
 def megabytes(size: int) -> str:
-    """Give a size in bytes for people."""
+    """Return a size in bytes for people."""
     return f"{size / (1 << 20):.0f} MB"
 
 

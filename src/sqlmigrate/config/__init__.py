@@ -60,6 +60,7 @@ class Config:
     lock_budget: int = 600_000
     statement_timeout: int = 0
     wait_lock: int = 300_000
+    durable: str = "end"
     embedded: bool = False
     protected: bool = False
     allow_out_of_order: bool = False

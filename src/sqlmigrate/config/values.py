@@ -126,6 +126,13 @@ def _lock_timeout(value: Any, base: Path) -> int:
     return parse_lock_timeout(f"{_time(value, base)}ms")
 
 
+def _durable(value: Any, base: Path) -> str:
+    text = _text(value, base)
+    if text not in {"each", "end"}:
+        raise ValueError(f"{text[:_SHOWN]!r} is neither each nor end")
+    return text
+
+
 PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "database_url": _text,
     "database_url_env": _text,
@@ -139,6 +146,7 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "lock_budget": _time,
     "statement_timeout": _time,
     "wait_lock": _time,
+    "durable": _durable,
     "embedded": _bool,
     "protected": _bool,
     "allow_out_of_order": _bool,

@@ -8,6 +8,7 @@ from sqlmigrate.connection.gate import Gate, allow
 from sqlmigrate.connection.sessions import (
     OLDEST_SERVER,
     OWN_PATH,
+    WITH_TRANSACTION_TIMEOUT,
     Connection,
     ServerInfo,
     as_login,
@@ -32,6 +33,7 @@ __all__ = [
     "OLDEST_SERVER",
     "OWN_PATH",
     "SECRETS",
+    "WITH_TRANSACTION_TIMEOUT",
     "Command",
     "Connection",
     "Gate",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from sqlmigrate.errors import ConfigError
+
+if TYPE_CHECKING:
+    import psycopg
 
 # libpq refuses this value once it has resolved all else and before it connects.
 _STOP = {"target_session_attrs": "-"}
@@ -47,6 +51,16 @@ def resolved(conninfo: str) -> dict[str, str]:
     finally:
         begun.finish()
     return {name: value for name, value in found.items() if "password" not in name and "secret" not in name}
+
+
+def at_server_of(conninfo: str, session: psycopg.Connection[Any]) -> str:
+    """Return a connection string that leads where a session has led: of several hosts or addresses to the one of it.
+
+    libpq chooses anew for each session, at random where that is asked for, and as the name server turns its answers.
+    """
+    info = session.info
+    address = "" if info.host.startswith(("/", "@")) else info.hostaddr
+    return make_conninfo(conninfo, host=info.host, hostaddr=address, port=info.port)
 
 
 def meant(conninfo: str) -> str:

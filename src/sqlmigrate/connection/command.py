@@ -31,6 +31,8 @@ class Purpose(Enum):
     """Checks at the end of a script what it has deferred."""
     SHARED_CONSTRAINTS = auto()
     """The same at the end of a transaction that several scripts share."""
+    FLUSH = auto()
+    """Decides whether the COMMIT to come flushes the WAL; returns a row where that is not sure."""
     COMMIT = auto()
     """Ends the transaction of scripts with all that they did."""
     CHANGED = auto()

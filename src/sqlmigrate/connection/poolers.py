@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from sqlmigrate import queries
+from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.sessions import session, settle
 from sqlmigrate.errors import ConnectionFailed
 
@@ -22,7 +23,7 @@ def settle_writer(conninfo: str, connection: Connection, info: ServerInfo) -> No
     """
     if info.pooled:
         connection.rollback()  # of a pool of one session, the second one must get it
-        with session(conninfo) as second:
+        with session(at_server_of(conninfo, connection)) as second:
             refuse_transaction_pooler(connection, second)
     settle(connection)
 

@@ -55,6 +55,8 @@ _OURS = {
 }
 # a limit of the login's or the database's is for its own statements: a script may have set it a moment ago
 _UNHURRIED = {"statement_timeout": "0"}
+WITH_TRANSACTION_TIMEOUT = 170000
+"""The first version of PostgreSQL that has `transaction_timeout`, as in `server_version_num`."""
 # a pooler may give out a session in which another client has taken on a role
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL role TO DEFAULT; "
 
@@ -63,8 +65,9 @@ _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL SESSION AUTHORIZATION
 class ServerInfo:
     """What a session found on the other side; `version_number` is as in `server_version_num` (150004 is 15.4).
 
-    `deadlock_timeout` is in milliseconds; `pooled` says that a pooler stands between; `psql` holds the options
-    of psql that lead to the same place, without any password.
+    `deadlock_timeout` is in milliseconds; `synchronous_commit` is the login's, and `may_flush` says that the login may
+    write a message into the WAL (`pg_logical_emit_message`), so that a COMMIT flushes it; `pooled` says that a pooler
+    stands between; `psql` holds the options of psql that lead to the same place, without any password.
     """
 
     database: str
@@ -75,6 +78,8 @@ class ServerInfo:
     read_only: bool
     backend_pid: int
     deadlock_timeout: int = 1000
+    synchronous_commit: str = "on"
+    may_flush: bool = True
     host: str = ""
     pooled: bool = False
     psql: tuple[str, ...] = ()
@@ -124,15 +129,21 @@ def begin_again(connection: silence.Session) -> None:
     try:
         is_pooled = f"pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {connection.info.backend_pid}"
         settled = silence.settled(silence.NETWORK, is_pooled)
-        ours = _set_all(_OURS | _UNHURRIED, is_pooled) + f", {settled}, {is_pooled}".encode()
+        ours = _set_all(_own(connection), is_pooled) + f", {settled}, {is_pooled}".encode()
         with silence.limited(connection, silence.SECONDS):
             row = connection.execute(ours).fetchone()
         if row and row[-1]:
             connection.pooled, connection.lent = True, False
-            connection.execute(_READ + _set_all(_OURS | _UNHURRIED, "true"))
+            connection.execute(_READ + _set_all(_own(connection), "true"))
     except psycopg.Error as error:
         connection.close()
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {redact(str(error).strip())}") from None
+
+
+def _own(connection: Connection) -> dict[str, str]:
+    """Return all that our own SQL runs under, of what this server knows."""
+    limits = {"transaction_timeout": "0"} if connection.info.server_version >= WITH_TRANSACTION_TIMEOUT else {}
+    return _OURS | _UNHURRIED | limits
 
 
 def _set_outside(key: str) -> bool:
@@ -174,12 +185,14 @@ def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[
 
 def settle(connection: Connection) -> None:
     """Make the session ours, and `be_patient`; what another client of a pooler has left in it goes."""
+    settings = _OURS
     is_free = connection.info.transaction_status == pq.TransactionStatus.IDLE
     if isinstance(connection, silence.Session) and connection.pooled and is_free:
         give_back(connection)
         connection.lent = True
         connection.execute("SET client_encoding TO 'UTF8'")
-    connection.execute(_set_all(_OURS, "false"))
+        settings = _own(connection)
+    connection.execute(_set_all(settings, "false"))
     be_patient(connection)
 
 
@@ -283,7 +296,7 @@ def as_login(connection: Connection) -> Iterator[None]:
 
 
 def relations(connection: Connection, *names: str | None) -> list[int | None]:
-    """Give the oids of relations by their names, as SQL writes them, under the search_path of now.
+    """Return the oids of relations by their names, as SQL writes them, under the search_path of now.
 
     None stands for one that is not there, or in a schema that the role may not use.
     """
@@ -302,7 +315,7 @@ def _current(names: Iterable[str]) -> bytes:
 
 
 def _set_all(values: dict[str, str], local: str) -> bytes:
-    """Give one command that makes settings; it names all in full, since it may run under any search_path."""
+    """Return one command that makes settings; it names all in full, since it may run under any search_path."""
     calls = (sql.SQL("pg_catalog.set_config({}, {}, {})").format(*item, sql.SQL(local)) for item in values.items())
     return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)).as_string().encode()
 

@@ -32,7 +32,7 @@ _PUBLIC_OWNER = "pg_database_owner"
 
 
 def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
-    """Give the shadow's schema and the live one, both without what must not be compared.
+    """Return the shadow's schema and the live one, both without what must not be compared.
 
     - The database itself with its settings, large objects, and an extension's owner and version are left out.
     - What only one of both versions of PostgreSQL says of an object is left out, and a NOT NULL goes by its column.
@@ -117,7 +117,7 @@ def _plain(name: Name, found: Properties, replayed: Replayed) -> Properties:
 
 
 def _nearer(files: Properties, granted: Properties, there: Properties) -> Properties:
-    """Give an object with the rights that it has if it was made after default privileges, where that is nearer."""
+    """Return an object with the rights that it has if it was made after default privileges, where that is nearer."""
     if files is granted or files == granted:
         return files
     found = dict(files)
@@ -129,7 +129,7 @@ def _nearer(files: Properties, granted: Properties, there: Properties) -> Proper
 
 
 def _reowned(files: Properties, there: Properties) -> Properties:
-    """Give an object with the rights that it has where only its owner has changed: that alone is the difference."""
+    """Return an object with the rights that it has where only its owner has changed: that alone is the difference."""
     mine, theirs = files.get("owner"), there.get("owner")
     if mine == theirs or not (isinstance(mine, str) and isinstance(theirs, str)):
         return files
@@ -138,7 +138,7 @@ def _reowned(files: Properties, there: Properties) -> Properties:
 
 
 def _merged(ground: Properties, files: Properties, there: Properties) -> Properties:
-    """Give an object of the platform with what the migrations changed of it."""
+    """Return an object of the platform with what the migrations changed of it."""
     found = dict(there)
     for key in files.keys() | ground.keys():
         mine, before, theirs = files.get(key), ground.get(key), there.get(key)

@@ -155,7 +155,7 @@ class _Replay:
         return ground, schema, self._read(database)[0], database
 
     def _behind(self, database: ShadowDatabase, steps: list[Step], stack: ExitStack) -> ShadowDatabase:
-        """Give a database behind the steps, from the one before them or from what is kept, and keep it."""
+        """Return a database behind the steps, from the one before them or from what is kept, and keep it."""
         ids = [step.script_run.migration_id for step in steps]
         kept, done = self.shadow.base(ids) or (None, 0)
         started = time.monotonic()

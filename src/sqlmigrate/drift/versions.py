@@ -50,7 +50,7 @@ def is_common(name: Name, found: Properties, majors: Collection[int]) -> bool:
 
 
 def common(name: Name, found: Properties, majors: Collection[int]) -> Properties:
-    """Give an object without what only some of these versions say of it."""
+    """Return an object without what only some of these versions say of it."""
     if len({knows_maintain(major) for major in majors}) > 1:
         found = {key: without(value, MAINTAIN) or None if key in LISTS else value for key, value in found.items()}
     if name == PUBLIC and _between(_PUBLIC_IS_CLOSED, majors):
@@ -60,7 +60,7 @@ def common(name: Name, found: Properties, majors: Collection[int]) -> Properties
 
 
 def called(name: Name, found: Properties) -> Name:
-    """Give the name by which an object is compared: a NOT NULL goes by its column.
+    """Return the name by which an object is compared: a NOT NULL goes by its column.
 
     pg_upgrade and pg_restore from before 18 give it the name that a new one gets, and not the one of long ago. Of a
     transform, pg_identify_object() says `on language` up to 16.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import history
 from sqlmigrate.connection import allow, probe, require_writable, session
+from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import Ran, ignore
@@ -82,7 +83,8 @@ def run(
         _require_runnable(plan)
         with locked(conninfo, connection, options, observer) as (lock, found):
             steps = _still_planned(plan, planned(connection, request, found, options))
-            worker = Worker(conninfo, connection, info, options, observer, lock, found, resume_at=request.resume_at)
+            here = at_server_of(conninfo, connection)
+            worker = Worker(here, connection, info, options, observer, lock, found, resume_at=request.resume_at)
             go = worker.run_together if request.single_transaction else worker.run_each
             ran = go(steps, plan.operation)
     return Result(plan, tuple(ran))

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import pq
 
 from sqlmigrate import history
+from sqlmigrate.connection import be_patient, server_message, silence
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.stepwise.context import Context
 from sqlmigrate.engine.stepwise.journal import Sender, found_journal
 from sqlmigrate.engine.stepwise.stepper import Stepper
 from sqlmigrate.engine.transaction.commit import Changes, State, Turn, commit, may_go_along
-from sqlmigrate.engine.transaction.job import Tally, job_for, require_together
+from sqlmigrate.engine.transaction.durable import Durability, left_open
+from sqlmigrate.engine.transaction.job import Tally, job_for, require_together, script_run
 from sqlmigrate.engine.transaction.run import going_on, opening, run_in_transaction, undo
 from sqlmigrate.engine.wire.execute import Listener
-from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, SHARED_CONSTRAINTS, back_to_script
+from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, PRISTINE, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, Interrupted
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.runlock.blockers import Watcher
+from sqlmigrate.sql.statement.reach import may_set_synchronous_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
 
+_FLUSH_SECONDS = 3.0  # after Ctrl-C
 _OBJECT_IN_USE = "55006"  # what ALTER TABLE says of a table that has pending trigger events
 _DEFERRED = (
     "rows of an earlier script may wait for deferred constraints: write SET CONSTRAINTS ALL IMMEDIATE at its end, "
@@ -75,8 +80,8 @@ class _ScriptTurn(_Turn):
     def on_done(self) -> None:
         """Say that it is committed."""
         ran = Ran(self.job.migration_id, self.job.operation, time.monotonic() - self._started)
-        self.worker.observer(ScriptFinished(ran.migration_id, ran.operation, ran.seconds))
         self.ran.append(ran)
+        self.worker.durability.committed(ran, flushes=self.flushes)
 
 
 @dataclass(slots=True)
@@ -97,6 +102,7 @@ class Worker:
     resume_at: int | None = None
     watcher: Watcher = field(init=False)
     tally: Tally = field(init=False)
+    durability: Durability = field(init=False)
 
     def __post_init__(self) -> None:
         """Watch the session from the run lock's connection."""
@@ -104,6 +110,7 @@ class Worker:
         self.watcher = Watcher(self.conninfo, self.lock.connection, self.connection, pid, self.observer)
         self.connection.meanwhile = self.watcher.look
         self.tally = Tally(self.found)
+        self.durability = Durability(self.info, self.options, self.observer)
 
     def begins(self, job: Job, number: int, total: int) -> None:
         """Say that a script begins, the `number`th of `total`."""
@@ -113,27 +120,86 @@ class Worker:
     def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run the scripts one after the other, each with a COMMIT of its own."""
         ran: list[Ran] = []
+        try:
+            self._each(steps, operation, ran)
+        except Error as error:
+            self._secure(operation)
+            lost = {*self.durability.gone, *self.durability.pending}
+            done = tuple(item.migration_id for item in ran if item.migration_id not in lost)
+            left = left_open(self.durability)
+            message = f"{error.message}; {left}" if left else error.message
+            raise _of_run(error, operation, done=done, message=message) from None
+        except BaseException as stop:
+            self._secure_after(stop, operation)
+            raise
+        return ran
+
+    def _each(self, steps: Sequence[Migration], operation: str, ran: list[Ran]) -> None:
         run = history.Run()
         before: Turn | None = None
+        for number, migration in enumerate(steps, 1):
+            self._require_lock(before)
+            rows = self.tally.count(migration, operation)
+            job = job_for(migration, operation, self.found, self.options, run, rows=rows)
+            following = script_run(steps[number], operation) if number < len(steps) else None
+            turn = _ScriptTurn(
+                (job,),
+                self._listener(job),
+                leave=self.durability.command(job.script_run, following, several=len(steps) > 1),
+                worker=self,
+                expected=dict(self.tally.ids),
+                number=number,
+                total=len(steps),
+                ran=ran,
+            )
+            before = self._one(turn, run, before)
+        self._commit(before)
+        self._secure(operation)
+        if left := left_open(self.durability):
+            raise ExecutionError(left, hint="`sqlmigrate status` tells")
+
+    def _make_durable(self) -> None:
+        """Make durable what was committed, where no COMMIT has done that; the session is in no transaction."""
+        if not self.durability.at_risk:
+            return
         try:
-            for number, migration in enumerate(steps, 1):
-                self._require_lock(before)
-                rows = self.tally.count(migration, operation)
-                jobs = (job_for(migration, operation, self.found, self.options, run, rows=rows),)
-                turn = _ScriptTurn(
-                    jobs,
-                    self._listener(jobs[0]),
-                    worker=self,
-                    expected=dict(self.tally.ids),
-                    number=number,
-                    total=len(steps),
-                    ran=ran,
-                )
-                before = self._one(turn, run, before)
-            self._commit(before)
-        except Error as error:
-            raise _of_run(error, operation, done=tuple(item.migration_id for item in ran)) from None
-        return ran
+            self.connection.execute(PRISTINE.sql.encode())
+            be_patient(self.connection)
+            self.durability.flush(self.connection)
+        except psycopg.Error as error:
+            reason = server_message(error.diag, str(error)).message
+            raise ExecutionError(f"what was committed could not be made durable: {reason}", kept=True) from None
+        self.durability.made()
+
+    def _try_to_make_durable(self) -> None:
+        """Do the same after an error, where the session can still be used."""
+        if self.durability.at_risk and _is_usable(self.connection):
+            with suppress(Error):
+                undo(self.connection)
+                self._make_durable()
+
+    def _secure(self, operation: str) -> None:
+        """Make durable what was committed before a run ends, if need be in another session; nothing is raised."""
+        self._try_to_make_durable()
+        if self.durability.at_risk:
+            self.connection.close()
+            self._afterwards(operation)
+
+    def _secure_after(self, stop: BaseException, operation: str) -> None:
+        """Do the same after Ctrl-C, in a short time, and after what an observer raises."""
+        if not self.durability.at_risk:
+            return
+        try:
+            if isinstance(stop, KeyboardInterrupt) and _is_usable(self.connection):
+                silence.roll_back(self.connection, stop)
+                with silence.limited(self.connection, _FLUSH_SECONDS):
+                    self._try_to_make_durable()
+            elif not isinstance(stop, KeyboardInterrupt) or not self.connection.closed:
+                self._secure(operation)
+        except KeyboardInterrupt as again:
+            stop = again
+        if isinstance(stop, KeyboardInterrupt) and (left := left_open(self.durability)):
+            raise Interrupted.leaving(left, stop) from stop
 
     def _require_lock(self, before: Turn | None) -> None:
         """Go on under the run lock only; what is through is committed first, since its claim is its own."""
@@ -145,9 +211,12 @@ class Worker:
 
     def _one(self, turn: Turn, run: Run, before: Turn | None) -> Turn | None:
         """Run a script; gives its turn where that is through, so that its COMMIT may go along with the next one."""
-        if before is not None and not may_go_along(turn.job, self.info):
+        ahead = self.durability.must_be_made_before(turn.job, before)
+        if before is not None and (ahead or not may_go_along(turn.job, self.info)):
             self._commit(before)
             before = None
+        if ahead:
+            self._make_durable()
         if turn.job.transactional:
             turn.before = before
             self._retrying(lambda: self._through(turn))
@@ -158,6 +227,7 @@ class Worker:
         except KeyboardInterrupt as stop:
             left = f"{turn.job.migration_id} may have stopped half way: see `sqlmigrate status`"
             raise Interrupted.leaving(left, stop) from stop
+        turn.flushes = not may_set_synchronous_commit(turn.job.script)
         turn.done()
         return None
 
@@ -192,6 +262,7 @@ class Worker:
             yield
         except Error:
             undo(self.connection)
+            self._try_to_make_durable()  # another attempt may come late
             raise
 
     def _listener(self, job: Job) -> Listener:
@@ -210,7 +281,7 @@ class Worker:
                 options=self.options,
                 info=self.info,
                 retrying=self._retrying,
-                afterwards=self._afterwards,
+                afterwards=lambda: self._afterwards(job.operation),
                 resume_at=self.resume_at if journal.resumed else None,
             )
         ).go()
@@ -229,7 +300,7 @@ class Worker:
 
     def look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
-        found = self._afterwards()
+        found = self._afterwards(job.operation)
         if found is None:
             return None
         applied = found.get(job.migration_id) is not None
@@ -239,10 +310,22 @@ class Worker:
             not applied and found.half_way_of(job.migration_id) is None
         )  # it may be of a script that stopped half way
 
-    def _afterwards(self) -> History | None:
-        """Read the history in another session once the lost one has ended; None where that cannot be done yet."""
-        schema, owners = self.options.schema, self.options.history_owners
-        return self.watcher.afterwards(lambda other: history.read(other, schema, owners=owners))
+    def _afterwards(self, operation: str) -> History | None:
+        """Read the history in another session once the lost one has ended; None where that cannot be done yet.
+
+        What was committed is made durable before, so that what is read stays.
+        """
+        at_risk = self.durability.at_risk
+
+        def ask(other: Session) -> History:
+            if at_risk:
+                self.durability.flush(other)
+            return history.read(other, self.options.schema, owners=self.options.history_owners)
+
+        found = self.watcher.afterwards(ask)
+        if found is not None and at_risk:
+            self.durability.found(found, operation)
+        return found
 
     def run_together(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run all scripts in one transaction: all of them or nothing."""
@@ -292,6 +375,13 @@ class Worker:
             observer=self.observer,
             blockers=lambda: self.watcher.blockers,
         )
+
+
+def _is_usable(session: Session) -> bool:
+    """Tell whether a session is there, and waits for a command."""
+    if session.closed or session.pgconn.pipeline_status != pq.PipelineStatus.OFF:
+        return False
+    return session.pgconn.transaction_status != pq.TransactionStatus.ACTIVE
 
 
 def _of_run(error: Error, operation: str, **known: object) -> Error:

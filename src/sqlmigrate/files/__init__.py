@@ -6,11 +6,13 @@ from sqlmigrate.files.links import leads_out
 from sqlmigrate.files.lookup import upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
 from sqlmigrate.files.reading import open_file, read_bytes, read_json, record
+from sqlmigrate.files.tracked import may_be_tracked
 from sqlmigrate.files.writing import make_folder, write_new, write_text
 
 __all__ = [
     "leads_out",
     "make_folder",
+    "may_be_tracked",
     "open_file",
     "read_bytes",
     "read_json",

@@ -31,13 +31,13 @@ RECORD_TEXT_MAX = 1_048_576
 
 
 def _head(applied: Sequence[Applied]) -> str:
-    """Give a digest of which ids are applied in which order, yoyo's own rows at the end, as `guard` does in SQL."""
+    """Return a digest of which ids are applied in which order, yoyo's own rows at the end, as `guard` does in SQL."""
     ids = sorted((row.seq is None, row.seq or 0, row.migration_id.encode()) for row in applied)
     return _digest(name for *_, name in ids)
 
 
 def _journal_digest(half_way: Sequence[HalfWay]) -> str:
-    """Give a digest of the journal, in the same way."""
+    """Return a digest of the journal, in the same way."""
     entries = [(item, entry) for item in half_way for entry in item.entries]
     entries.sort(key=lambda pair: (pair[0].migration_id.encode(), pair[0].operation, pair[1].number))
     lines = (f"{item.migration_id} {item.operation} {entry.number} {entry.state}" for item, entry in entries)
@@ -50,7 +50,7 @@ def _digest(lines: Iterable[bytes]) -> str:
 
 @cache
 def trusted(schema: str, *, shared: bool) -> tuple[Command, ...]:
-    """Give the commands that keep the tables as they are until the transaction ends, where others can change them.
+    """Return the commands that keep the tables as they are until the transaction ends, where others can change them.
 
     The last one fails (22012) where somebody has changed what they do since they were read.
     """
@@ -59,25 +59,25 @@ def trusted(schema: str, *, shared: bool) -> tuple[Command, ...]:
 
 @cache
 def unhung(schema: str) -> Command:
-    """Give the command that fails (22012) where a script has hung on our tables what no run would trust any more."""
+    """Return the command that fails (22012) where a script has hung on our tables what no run would trust any more."""
     return replace(trust.unchanged(schema, WRITTEN)[1], purpose=Purpose.UNTOUCHED)
 
 
 def distrusted(schema: str, owners: Collection[str]) -> tuple[Command, Command]:
-    """Give the command that keeps the tables as they are, and a query with a row for each reason not to trust them."""
+    """Return the command that keeps the tables as they are, and a query: a row for each reason not to trust them."""
     lock, _ = trust.unchanged(schema, WRITTEN)
     found = trust.doubts(ours(schema, owners))
     return lock, Command(f"SELECT FROM (\n{found}\n) AS found WHERE doubt <> 'shared'")
 
 
 def guard(schema: str, found: History) -> Command:
-    """Give a query that tells whether the history is another one than that which was read."""
+    """Return a query that tells whether the history is another one than that which was read."""
     values = (_head(found.applied), _journal_digest(found.half_way), schema)
     return Command(text("guard_head" if found.version else "guard_none", schema), values)
 
 
 def claim(schema: str, migration_id: str) -> Command:
-    """Give the command that records an id as applied, before its script runs.
+    """Return the command that records an id as applied, before its script runs.
 
     The primary key lets a migration happen once even where two runs got past the run lock.
     """
@@ -85,7 +85,7 @@ def claim(schema: str, migration_id: str) -> Command:
 
 
 def unclaim(schema: str, migration_id: str) -> Command:
-    """Give the command that takes an id out of the history; it fails (22012) where it is not applied any more."""
+    """Return the command that takes an id out of the history; it fails (22012) where it is not applied any more."""
     return Command(text("unclaim", schema), (migration_hash(migration_id),), Purpose.CLAIM)
 
 
@@ -96,7 +96,7 @@ def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = 
 
 
 def confirm(schema: str, migration_id: str, operation: str, run: Run, rows: int | None = None) -> Command:
-    """Give a query that fails (22012) where, behind the COMMIT, the history does not say what was done.
+    """Return a query that fails (22012) where, behind the COMMIT, the history does not say what was done.
 
     Code that runs at COMMIT with the login role's rights can change the history after everything was checked. `rows` is
     how many rows it should have; None leaves them uncounted.
@@ -108,22 +108,22 @@ def confirm(schema: str, migration_id: str, operation: str, run: Run, rows: int 
 
 
 def claim_is_gone(schema: str, migration_id: str) -> Command:
-    """Give a query that tells, behind `finish_claim`, whether the script has taken its claim out of the history."""
+    """Return a query that tells, behind `finish_claim`, whether the script has taken its claim out of the history."""
     return Command(text("claim_is_gone", schema), (migration_hash(migration_id),))
 
 
 def unclaim_journal(schema: str, migration_id: str) -> Command:
-    """Give the command that takes a half-way script's journal away; it fails (22012) where there is none any more."""
+    """Return the command that takes a half-way script's journal away; it fails (22012) where there is none any more."""
     return Command(text("unclaim_journal", schema), (migration_hash(migration_id),), Purpose.CLAIM)
 
 
 def accept(schema: str, migration: Migration) -> Command:
-    """Give the command that records the files of an applied migration as they are now."""
+    """Return the command that records the files of an applied migration as they are now."""
     return Command(text("accept", schema), _digests(migration))
 
 
 def _digests(migration: Migration) -> tuple[str | None, ...]:
-    """Give what is recorded of the files of a migration, from its hash on."""
+    """Return what is recorded of the files of a migration, from its hash on."""
     script, rollback = migration.script, migration.rollback
     return (
         migration.migration_hash,
@@ -139,7 +139,7 @@ def _digests(migration: Migration) -> tuple[str | None, ...]:
 
 
 def journal_begin(schema: str, migration_id: str, operation: str, entry: Entry, run: Run) -> Command:
-    """Give the command that writes a statement into the journal; its primary key keeps two runs apart."""
+    """Return the command that writes a statement into the journal; its primary key keeps two runs apart."""
     values = (
         migration_hash(migration_id),
         migration_id,
@@ -159,28 +159,28 @@ def journal_begin(schema: str, migration_id: str, operation: str, entry: Entry, 
 def journal_state(
     schema: str, migration_id: str, operation: str, number: int, state: str, error: str | None = None
 ) -> Command:
-    """Give the command that sets the state of a statement in the journal."""
+    """Return the command that sets the state of a statement in the journal."""
     return Command(text("journal_state", schema), (migration_hash(migration_id), operation, str(number), state, error))
 
 
 def journal_found(schema: str, migration_id: str, operation: str, number: int, found: sql.Composable) -> Command:
-    """Give the command that notes, by an SQL expression, what was there before a statement ran."""
+    """Return the command that notes, by an SQL expression, what was there before a statement ran."""
     query = text("journal_found", schema).replace("$4::pg_catalog.jsonb", found.as_string())
     return Command(query, (migration_hash(migration_id), operation, str(number)))
 
 
 def journal_forget(schema: str, migration_id: str, operation: str, number: int) -> Command:
-    """Give the command that takes one statement out of the journal: it has not run."""
+    """Return the command that takes one statement out of the journal: it has not run."""
     return Command(text("journal_forget", schema), (migration_hash(migration_id), operation, str(number)))
 
 
 def journal_supersede(schema: str, migration_id: str, operation: str) -> Command:
-    """Give the command that takes out the statements that failed and left nothing, for one that is known better."""
+    """Return the command that takes out the statements that failed and left nothing, for one that is known better."""
     return Command(text("journal_supersede", schema), (migration_hash(migration_id), operation))
 
 
 def journal_clear(schema: str, migration_id: str) -> Command:
-    """Give the command that empties the journal of a migration: its script is through."""
+    """Return the command that empties the journal of a migration: its script is through."""
     return Command(text("journal_clear", schema), (migration_hash(migration_id),))
 
 
@@ -195,7 +195,7 @@ def log(
     reason: str | None = None,
     journalled: bool = False,
 ) -> list[Command]:
-    """Give the commands that write down who did what, in yoyo's log and in ours.
+    """Return the commands that write down who did what, in yoyo's log and in ours.
 
     `journalled` says that the work began with its journal, not with this transaction.
     """

@@ -6,7 +6,13 @@ SELECT pg_catalog.current_database() AS database,
        pg_catalog.pg_is_in_recovery() AS standby,
        pg_catalog.current_setting('transaction_read_only')::boolean AS read_only,
        pg_catalog.pg_backend_pid() AS backend_pid,
-       (1000::numeric * extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval))::integer AS deadlock_timeout
+       (1000::numeric * extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval))::integer AS deadlock_timeout,
+       pg_catalog.current_setting('synchronous_commit') AS synchronous_commit,
+       EXISTS (SELECT FROM pg_catalog.pg_proc
+               WHERE proname = 'pg_logical_emit_message'
+                 AND pronamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
+                 AND proargtypes[2] = 'text'::pg_catalog.regtype::pg_catalog.oid
+                 AND pg_catalog.has_function_privilege(oid, 'EXECUTE')) AS may_flush
 
 -- name: limit
 SELECT pg_catalog.set_config('lock_timeout', %(lock)s, false),

@@ -190,9 +190,11 @@ INSERT INTO {schema}._yoyo_log (id, migration_hash, migration_id, operation, use
 VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()))
 
 -- name: log
+-- without a role of its own a script ran as the login, or as the role that the login has been given (ALTER ROLE ... SET role)
 INSERT INTO {schema}.log (id, run_id, operation, login_role, script_role, client_address, duration_ms,
                           checksum, sha256, server_version, tool_version, reason)
-VALUES ($1, $2, $3, session_user, $4, pg_catalog.inet_client_addr(),
+VALUES ($1, $2, $3, session_user,
+        coalesce($4, nullif(current_user::pg_catalog.text, session_user::pg_catalog.text)), pg_catalog.inet_client_addr(),
         1000::numeric * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()),
         $5, $6, pg_catalog.current_setting('server_version'), $7, $8)
 

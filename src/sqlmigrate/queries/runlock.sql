@@ -16,3 +16,14 @@ WHERE held.locktype = 'advisory'
   AND held.objid::bigint = %(low)s
   AND held.objsubid = 1
   AND held.granted
+
+-- name: is_held
+SELECT EXISTS (SELECT
+               FROM pg_catalog.pg_locks
+               WHERE locktype = 'advisory'
+                 AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+                 AND classid::bigint = %(high)s
+                 AND objid::bigint = %(low)s
+                 AND objsubid = 1
+                 AND granted
+                 AND pid = %(pid)s)

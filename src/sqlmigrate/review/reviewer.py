@@ -231,8 +231,8 @@ class _Reviewer:
         except ScriptError as error:  # it is this migration's verdict, like a mistake of ours
             found = assemble.failed(migration, str(error))
             runner.replay(migration, ground)
-        except (Error, psycopg.OperationalError):
-            raise  # of the shadow's server, without which nothing goes on
+        except (Error, psycopg.OperationalError, MemoryError):
+            raise  # of the shadow's server or of our process, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
             bug = as_bug(error)
             self.observer(BugMet(migration.migration_id, bug.report))

@@ -72,7 +72,7 @@ class Figures:
 
 
 def as_json(target: Target, settings: Settings) -> dict[str, Any]:
-    """Give the figures and the settings of a database as a file holds them."""
+    """Return the figures and the settings of a database as a file holds them."""
     return {"version": VERSION, "command": "stats", "target": asdict(target), "settings": settings.as_json()}
 
 

@@ -96,7 +96,7 @@ def _digest(connection: Connection, schema: str, table: str, columns: list[str])
 
 
 def compare_contents(before: Contents, after: Contents, *, values: bool = True) -> Iterator[DataChange]:
-    """Give the tables whose rows are not the same, and the sequences that went back.
+    """Return the tables whose rows are not the same, and the sequences that went back.
 
     An empty table that came or went is no change. Without `values` only the numbers of rows are compared.
     """

@@ -54,11 +54,11 @@ class Holder:
     column: str | None
 
     def emptied_as(self) -> list[tuple[str, str]]:
-        """Give the names by which a TRUNCATE empties it."""
+        """Return the names by which a TRUNCATE empties it."""
         return [(space, name) for space, name in json.loads(self.above)] if self.above else [self.names]
 
     def columns(self) -> dict[str, Column]:
-        """Give the columns by their names."""
+        """Return the columns by their names."""
         return {name: _column(*rest) for name, *rest in json.loads(self.described)}
 
 
@@ -123,7 +123,7 @@ def find_lost(
 
 
 def _own(seen: Sequence[Holder], columns: set[tuple[str | None, str, str]]) -> list[str]:
-    """Give those columns, each by schema, table and name, that a holder has, whichever of its names they go by.
+    """Return those columns, each by schema, table and name, that a holder has, whichever of its names they go by.
 
     One without a schema is in any. The names that are given are those of before.
     """
@@ -190,7 +190,7 @@ def _has_values(connection: Connection, table: tuple[str, str], column: str) -> 
 def _truncated(
     migration: Migration, before: Mapping[str, Holder], then: Mapping[int, Holder], after: Mapping[str, Holder]
 ) -> set[str]:
-    """Give the known tables that the scripts have emptied by TRUNCATE: those that it names and that have another file.
+    """Return the known tables that the scripts have emptied by TRUNCATE: it names them, and they have another file.
 
     Where the statement does not name all of them, these are all tables that have another file.
     """
@@ -215,7 +215,7 @@ def _truncated(
 
 
 def _overwritten(migration: Migration) -> Iterator[tuple[str | None, str, str]]:
-    """Give the schema, table and name of columns whose values are not made of their own by TYPE ... USING."""
+    """Return the schema, table and name of columns whose values are not made of their own by TYPE ... USING."""
     for script in migration.scripts():
         for statement in script.statements():
             for table, column in overwritten(statement.text):

@@ -95,7 +95,7 @@ def stretches(steps: Iterable[Migration], wanted: Collection[str]) -> Iterator[t
 
 
 def before_first(steps: Iterable[Migration], wanted: Collection[str]) -> list[Migration]:
-    """Give what is only applied before the first wanted migration."""
+    """Return what is only applied before the first wanted migration."""
     return next((before for before, _ in stretches(steps, wanted)), [])
 
 
@@ -134,8 +134,8 @@ class _Pairs:
                 found = self._with_expectations(found, migration, ground, samples)
         except ScriptError as error:
             return self._failed(migration, ground, error)
-        except (Error, psycopg.OperationalError):
-            raise  # of the shadow's server, without which nothing goes on
+        except (Error, psycopg.OperationalError, MemoryError):
+            raise  # of the shadow's server or of our process, without which nothing goes on
         except Exception as error:  # noqa: BLE001  it is this migration's verdict
             return self._failed(migration, ground, as_bug(error))
         if trial.reached is not None or samples.before:

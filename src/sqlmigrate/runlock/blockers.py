@@ -12,6 +12,7 @@ from psycopg import pq
 
 from sqlmigrate import queries
 from sqlmigrate.connection import connect, settle, silence
+from sqlmigrate.connection.address import is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
 
@@ -138,16 +139,25 @@ class Watcher:
         return self.afterwards(lambda _: True) or False
 
     def afterwards(self, ask: Callable[[Session], T]) -> T | None:
-        """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted."""
+        """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted.
+
+        What has become a standby meanwhile may not have everything yet.
+        """
         if self.unreachable or not silence.is_reachable(self._address):
             return None
-        try:
-            with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
-                while not _is_gone(other, self.worker_pid):
-                    time.sleep(0.1)
-                return ask(other)
-        except (ConnectionFailed, HistoryError, psycopg.Error):
-            return None
+        deadline = time.monotonic() + _SETTLED_SECONDS
+        while True:
+            try:
+                with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
+                    while not _is_gone(other, self.worker_pid):
+                        time.sleep(0.1)
+                    return ask(other) if _is_primary(other) else None
+            except ConnectionFailed:
+                if time.monotonic() > deadline or not is_starting(self.conninfo):
+                    return None
+                time.sleep(0.1)  # after a crash, it recovers
+            except (HistoryError, psycopg.Error):
+                return None
 
 
 @contextmanager
@@ -163,6 +173,11 @@ def elsewhere(conninfo: str, *, seconds: float = silence.LOOK_UP_SECONDS) -> Ite
 
 def _is_gone(session: Session, pid: int) -> bool:
     row = session.execute(queries.load("watch")["gone"], [pid]).fetchone()
+    return bool(row and row[0])
+
+
+def _is_primary(session: Session) -> bool:
+    row = session.execute("SELECT NOT pg_catalog.pg_is_in_recovery()").fetchone()
     return bool(row and row[0])
 
 

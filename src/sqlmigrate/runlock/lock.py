@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 
 from sqlmigrate import queries
 from sqlmigrate.connection import session, settle
+from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import is_pooled, refuse_transaction_pooler
 from sqlmigrate.connection.silence import SECONDS, is_farewell, is_readable, limited
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
@@ -85,12 +86,16 @@ def held(
     """Hold the run lock for a block; waits up to `wait` seconds, then raises RunLockBusy naming the holder.
 
     With the worker's session given, a pooler in transaction mode is refused first: a lock would stay with it for ever.
+    So is a proxy that shares out sessions among servers: the lock would be on another one than the scripts.
     """
-    with session(conninfo, application_name="sqlmigrate: run lock") as connection:
+    where = conninfo if worker is None else at_server_of(conninfo, worker)
+    with session(where, application_name="sqlmigrate: run lock") as connection:
         if worker is not None and is_pooled(worker):
             refuse_transaction_pooler(worker, connection)
         settle(connection)
         _acquire(connection, lock_key(schema), wait, observer)
+        if worker is not None:
+            _require_seen(connection, worker, lock_key(schema))
         yield RunLock(connection)
 
 
@@ -114,6 +119,23 @@ def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> 
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
+def _require_seen(connection: Session, worker: Connection, key: int) -> None:
+    """Raise ConnectionFailed where the worker does not see the lock that we hold: it is on another server."""
+    ((pid,),) = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
+    ((seen,),) = worker.execute(queries.load("runlock")["is_held"], _halves(key) | {"pid": pid}).fetchall()
+    if not seen:
+        raise ConnectionFailed(
+            "the address leads to several servers: two sessions are not on the same one, so no lock would hold",
+            hint="connect to one server, and not to a proxy or a balancer before several",
+        )
+
+
+def _halves(key: int) -> dict[str, int]:
+    """Return a bigint key as pg_locks shows it: as two halves."""
+    unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
+    return {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}
+
+
 def to_free(holder: LockHolder | None) -> str:
     """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed."""
     pid = holder.pid if holder else "PID"
@@ -129,8 +151,6 @@ def _try(connection: Connection, key: int) -> bool:
 
 
 def holder_of(connection: Connection, key: int) -> LockHolder | None:
-    """Look up who holds the lock; pg_locks shows a bigint key as two halves."""
-    unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
-    halves = {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}
+    """Look up who holds the lock."""
     with connection.cursor(row_factory=class_row(LockHolder)) as cursor:
-        return cursor.execute(queries.load("runlock")["holder"], halves).fetchone()
+        return cursor.execute(queries.load("runlock")["holder"], _halves(key)).fetchone()

@@ -81,7 +81,7 @@ def create(cluster: Cluster, *, sync: bool = True) -> None:
 
 
 def hand_over(directory: Path, account: Account) -> None:
-    """Give the server's account a data directory that only we could reach until now, from within."""
+    """Hand over a data directory, which only we could reach until now, to the server's account, from within."""
     if not account.switch:
         return
     for base, _, files in os.walk(directory, topdown=False):

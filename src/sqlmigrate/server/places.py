@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sqlmigrate.errors import ServerError
-from sqlmigrate.files import leads_out
+from sqlmigrate.files import leads_out, may_be_tracked
 from sqlmigrate.server.account import Account, account_name, server_account
 
 STATE_DIRECTORY = ".sqlmigrate"
@@ -21,8 +21,8 @@ def state_dir(project: Path) -> Path:
     """Return the directory for the private servers of a project; nothing is created.
 
     That is `.sqlmigrate` in the project, or a directory of the user's own where the project cannot be written to,
-    where `.sqlmigrate` belongs to another user or is a symbolic link that leads out of the repository, or where the
-    server's account cannot reach it.
+    where `.sqlmigrate` belongs to another user, is a symbolic link that leads out of the repository or may hold files
+    that came with it, or where the server's account cannot reach it.
     """
     project = project.resolve()
     inside = project / STATE_DIRECTORY
@@ -36,7 +36,15 @@ def state_dir(project: Path) -> Path:
 
 
 def make_state_dir(state: Path, account: Account) -> Path:
-    """Create a state directory with a `.gitignore` of its own, and check that the server's account reaches it."""
+    """Create a state directory with a `.gitignore` of its own, and check that the server's account reaches it.
+
+    A server carries out what its settings say, so one whose files came with a repository is not started.
+    """
+    if may_be_tracked(state):
+        raise ServerError(
+            f"directory {state} for the private server may hold files of the repository (git ls-files lists them)",
+            hint="choose a state directory of your own, outside of the repository",
+        )
     try:
         make_directories(state, 0o755 if account.switch else 0o700)
         state = state.resolve()
@@ -116,7 +124,7 @@ def _socket_path(data_dir: Path) -> Path:
 
 
 def _is_ours(inside: Path) -> bool:
-    if leads_out(inside) is not None:
+    if leads_out(inside) is not None or may_be_tracked(inside):
         return False
     try:
         return inside.stat().st_uid == os.geteuid()

@@ -1,4 +1,4 @@
-"""Give a database the settings of a target: ALTER DATABASE, and for a login that has its own, ALTER ROLE."""
+"""Write the settings of a target into a database: ALTER DATABASE, and for a login that has its own, ALTER ROLE."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class Bases:
         return replace(found, notes=tuple(found.notes))
 
     def told(self, session: Connection) -> list[Any] | None:
-        """Give what the server is; None where its files are not among those that decide the key."""
+        """Return what the server is; None where its files are not among those that decide the key."""
         found = machine(session)
         known = [place.resolve() for place in kept.places(self.binaries)]
         if all(any(Path(place).resolve().is_relative_to(top) for top in known) for place in found[2]):
@@ -216,7 +216,7 @@ class Bases:
         return self._ids()[done - 1] if done else ""
 
     def _day(self) -> str:
-        """Give the day that it is in UTC and where the target is; of a zone that nobody knows, the hour."""
+        """Return the day that it is in UTC and where the target is; of a zone that nobody knows, the hour."""
         now = datetime.now(UTC)
         values = self.wanted.settings.values if self.wanted.settings else {}
         try:
@@ -252,7 +252,7 @@ def _why_not(wanted: Wanted) -> str | None:
 
 
 def _decisive(wanted: Wanted) -> dict[str, Any]:
-    """Give all of a wish that decides what its database is like, as plain data."""
+    """Return all of a wish that decides what its database is like, as plain data."""
     facts = wanted.target
     like = wanted.settings
     found = {name: getattr(facts, name) for name in type(facts).__slots__ if name not in _CHANGES} if facts else {}
@@ -273,7 +273,7 @@ def _decisive(wanted: Wanted) -> dict[str, Any]:
 
 
 def _chain(key: str, wanted: Wanted) -> Iterator[str]:
-    """Give the keys behind no script, behind the first, and so on, as far as the scripts can be read."""
+    """Return the keys behind no script, behind the first, and so on, as far as the scripts can be read."""
     yield key
     if (before := wanted.before) is None:
         return

@@ -100,7 +100,7 @@ class Databases:
         return self._conninfo
 
     def live(self) -> Connection:
-        """Give our session, or another one where a script has ended it by pg_terminate_backend()."""
+        """Return our session, or another one where a script has ended it by pg_terminate_backend()."""
         try:
             self._session.execute("SELECT")
         except psycopg.OperationalError:
@@ -110,7 +110,7 @@ class Databases:
 
     @contextmanager
     def made(self, template: str = _EMPTY) -> Iterator[ShadowDatabase]:
-        """Give a copy of a database for a block; sessions in the copy do not keep it from being dropped."""
+        """Return a copy of a database for a block; sessions in the copy do not keep it from being dropped."""
         name = f"{self._run}_{next(self._numbers)}"
         try:
             self._create(name, template)
@@ -144,7 +144,7 @@ class Databases:
                 self.live().execute(f"DROP ROLE IF EXISTS {name}".encode())
 
     def named(self, name: str) -> ShadowDatabase:
-        """Give the database of a name."""
+        """Return the database of a name."""
         there = make_conninfo(self._conninfo, dbname=name)
         own, tester = (make_conninfo(there, user=user) if user else there for user in (self._login, self._tester))
         is_apart = self._first.info.user not in {self._login, self._tester} and self._owner is not None
@@ -188,7 +188,7 @@ class Databases:
         session.execute(create)
 
     def _carry(self, session: Connection, template: str, name: str) -> None:
-        """Give a copy what CREATE DATABASE does not: what is said of the database, and its subscriptions."""
+        """Carry over to a copy what CREATE DATABASE does not: what is said of the database, and its subscriptions."""
         asked = queries.load("shadow")
         session.execute(asked["carry"], {"template": template, "name": name})
         row = session.execute(asked["subscribes"], {"template": template}).fetchone()

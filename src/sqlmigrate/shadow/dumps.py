@@ -72,7 +72,7 @@ def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
 
 @contextmanager
 def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Give a connection string without secrets for a command line, which everybody can read, and its environment.
+    """Return a connection string without secrets for a command line, which everybody can read, and its environment.
 
     The password is a variable there, which nobody else can read, and so are `options`, which may set a secret of the
     application's; a service's own would be taken before those. Other secrets have none: they are in a service file of
@@ -132,7 +132,7 @@ def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str
 
 
 def _ground(script: Script) -> str | None:
-    """Give what makes schema public what the program that wrote a dump takes it for, whatever server it is from.
+    """Return what makes schema public what the program that wrote a dump takes it for, whatever server it is from.
 
     It tells only what differs from there (getNamespaces() of PostgreSQL's pg_dump.c, by the program's version).
     """

@@ -145,7 +145,7 @@ class Shadow:
         self.notes = tuple(dict.fromkeys((*self.notes, *left_out)))
 
     def base(self, ids: Sequence[str]) -> tuple[ShadowDatabase, int] | None:
-        """Give the database that was kept behind the first of these migrations, and behind how many, if there is one.
+        """Return the database that was kept behind the first of these migrations, and behind how many, if there is one.
 
         No session may be opened in it: it is there to be copied. A role that a script has dropped since then may be
         missing in it, so it is not given any more.
@@ -249,7 +249,7 @@ class Shadow:
         self.asked = None if self.asked is None or more is None else self.asked | more
 
     def _adopt(self, database: ShadowDatabase) -> list[str]:
-        """Return the database what the target decides beside the scripts; says what could not be had."""
+        """Bring into the database what the target decides beside the scripts; says what could not be had."""
         wanted = self._wanted.settings
         self.settings = self._look(database)
         if wanted is None:

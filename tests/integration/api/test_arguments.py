@@ -87,7 +87,7 @@ def test_everything_and_an_end_exclude_each_other(database, shop, call):
 
 @pytest.mark.parametrize("call", [api.apply, api.rollback, api.seed])
 def test_the_defaults_are_those_of_the_command(call):
-    times = {"lock_timeout", "lock_budget", "statement_timeout", "wait_lock"}
+    times = {"lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "durable"}
     given = {name: item.default for name, item in signature(call).parameters.items() if name in times}
 
     assert given
@@ -117,6 +117,8 @@ def test_times_are_milliseconds_or_text(database, project, value):
         ("history_schema", "pg_mine"),
         ("history_schema", ""),
         ("role", 5),
+        ("durable", "soon"),
+        ("durable", True),
     ],
 )
 def test_a_setting_that_does_not_fit_is_named_before_anything_runs(database, shop, option, value):

@@ -244,6 +244,20 @@ def test_a_server_message_keeps_what_people_read(conn):
     assert "line 1 at RAISE" in message.context
 
 
+def test_our_own_sql_has_no_time_limit_of_the_login(database, admin, new_role):
+    """Each limit of this server that ends statements or transactions, whatever later versions call theirs."""
+    role = new_role("LOGIN", "hurried")
+    limits = "SELECT name FROM pg_settings WHERE name ~ '^(statement|transaction)_timeout$'"
+    names = [name for (name,) in admin.execute(limits).fetchall()]
+    for name in names:
+        admin.execute(sql.SQL("ALTER ROLE {} SET {} TO '300ms'").format(sql.Identifier(role), sql.Identifier(name)))
+
+    with connection.session(make_conninfo(database.conninfo, user=role)) as ours, ours.transaction():
+        ours.execute("SELECT pg_catalog.pg_sleep(0.5)")
+
+    assert "statement_timeout" in names
+
+
 def test_a_host_that_says_nothing_is_not_asked_again_whether_it_is_starting(tmp_path):
     """It would cost two seconds more, in which nothing ends us."""
     asked = []

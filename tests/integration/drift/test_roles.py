@@ -85,6 +85,21 @@ def test_each_migration_is_replayed_as_the_role_that_it_ran_as(drifting, databas
     assert lines(drifting.find(shadow_url=None)) == []
 
 
+def test_what_ran_as_the_role_that_the_login_is_given_is_replayed_as_it(drifting, database, new_role, admin):
+    """As where a vault makes logins: ALTER ROLE ... SET role makes all that they create belong to one role."""
+    role = new_role("NOLOGIN", "keeper")
+    admin.execute(f"GRANT {role} TO migrator; GRANT CREATE ON SCHEMA public TO {role}")
+    admin.execute(f'GRANT CREATE ON DATABASE "{database.name}" TO {role}')
+    admin.execute(f'ALTER ROLE migrator IN DATABASE "{database.name}" SET role TO {role}')
+    drifting.write("0001.a", "CREATE TABLE a ()")
+    drifting.write("0002.b", "-- transactional: false\nCREATE TABLE b ()")
+    drifting.apply()
+
+    owners = admin.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert owners == [(role,)]
+    assert lines(drifting.find(shadow_url=None)) == []
+
+
 def granted_to_the_owner(database: Database) -> tuple[str, ...]:
     """Leave out schema public where it belongs to nobody's database: the owner of ours was given CREATE in it."""
     return ("schema public",) if database.server.major < 15 else ()

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sqlmigrate.cli import review
+from sqlmigrate.cli.foreign_text import one_line
 from sqlmigrate.cli.output import (
     Output,
     caret,
@@ -322,6 +324,15 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch, environ, color, c
 
     assert ("\x1b[" in stream.getvalue().splitlines()[0]) is colored
     assert ("\x1b[" in stream.getvalue().splitlines()[-1]) is colored
+
+
+@pytest.mark.parametrize("role", review._STYLES)
+def test_every_style_of_ours_is_known_as_one(role):
+    """Else it would be shown as what somebody else wrote, with a replacement character."""
+    styled = click.style("word", **review._STYLES[role] or {})
+
+    assert one_line(styled, styled=True) == styled
+    assert one_line(styled, styled=False) == "word"
 
 
 def test_a_pipe_gets_no_colours(capsys):

@@ -102,19 +102,21 @@ def test_every_setting_has_a_variable(folder, name):
         "data": "x",
         "state_dir": "x",
         "cache_size": "7TB",
+        "durable": "each",
     }
     text = values.get(name, "7" if name.endswith(("timeout", "budget", "wait_lock")) else "x")
     config = folder.load({variable(name): text})
 
     assert variable(name) == f"SQLMIGRATE_{name.upper()}"
     assert config.source(name) == f"variable {variable(name)}"
-    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)", str(7 << 40)))
+    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)", str(7 << 40), "each"))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
     switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift"}
     text = "true" if name in switches else "7" if "lock" in name or "timeout" in name or "size" in name else "'x'"
+    text = "'each'" if name == "durable" else text
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")
 
     assert folder.load().source(name) == "sqlmigrate.toml"

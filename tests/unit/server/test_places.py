@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -128,3 +129,63 @@ def test_a_state_directory_that_cannot_be_made_is_an_error_that_names_it(open_pa
 
     with pytest.raises(ServerError, match=f"{open_path}/file/state .* cannot be created"):
         places.make_state_dir(open_path / "file" / "state", server_account())
+
+
+@pytest.fixture
+def repository(open_path):
+    """A git repository, with a function that runs git in it."""
+
+    def git(*arguments):
+        who = ["-c", "user.name=me", "-c", "user.email=me@localhost"]
+        subprocess.run(["git", "-C", open_path, *who, *arguments], check=True, capture_output=True)
+
+    git("init", "-q")
+    return open_path, git
+
+
+def ship(folder, *, name=".sqlmigrate"):
+    """Make what a repository could bring along: a data directory whose settings start a program."""
+    (folder / name / "d18").mkdir(parents=True)
+    (folder / name / "d18/postgresql.conf").write_text("archive_command = 'id >/tmp/mine'\n")
+
+
+def test_state_that_came_with_the_repository_is_not_used(repository):
+    root, git = repository
+    ship(root)
+    assert state_dir(root) == root / ".sqlmigrate"  # it is not in the repository, so we have made it ourselves
+
+    git("add", "-f", ".")
+
+    assert state_dir(root) != root / ".sqlmigrate"
+    with pytest.raises(ServerError, match="may hold files of the repository"):
+        places.make_state_dir(root / ".sqlmigrate", server_account())
+
+
+def test_a_checkout_that_writes_over_our_state_is_seen(repository):
+    root, git = repository
+    git("commit", "--allow-empty", "-qm", "main")
+    git("checkout", "-qb", "theirs")
+    ship(root)
+    git("add", "-f", ".")
+    git("commit", "-qm", "theirs")
+    git("checkout", "-q", "-")
+    ship(root)
+    (root / ".sqlmigrate/.gitignore").write_text("*\n")
+    assert state_dir(root) == root / ".sqlmigrate"
+
+    git("checkout", "-q", "theirs")
+
+    assert state_dir(root) != root / ".sqlmigrate"
+
+
+def test_another_case_counts_too_and_so_does_a_repository_that_git_cannot_read(repository):
+    root, git = repository
+    (root / ".sqlmigrate").mkdir()
+    ship(root, name=".SQLMigrate")
+    git("add", "-f", ".")
+    assert places.may_be_tracked(root / ".sqlmigrate")
+
+    git("rm", "-rqf", ".")
+    assert not places.may_be_tracked(root / ".sqlmigrate")
+    (root / ".git/HEAD").write_text("nothing")
+    assert places.may_be_tracked(root / ".sqlmigrate")

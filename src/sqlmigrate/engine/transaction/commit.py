@@ -59,12 +59,15 @@ class Turn:
 
     The COMMIT goes out alone (`commit`), or along with the next turn (`may_go_along`): then this is the turn `before`
     that one, which begins at the moment when this one is confirmed. A script outside a transaction goes from BEGUN to
-    CONFIRMED by `done`. Whoever is to hear of a turn makes a subclass of it.
+    CONFIRMED by `done`. `leave` is the command, behind a script, that decides whether the COMMIT flushes the WAL;
+    `flushes` what it decided. Whoever is to hear of a turn makes a subclass of it.
     """
 
     jobs: tuple[Job, ...]
     listener: Listener
     before: Turn | None = None
+    leave: Command | None = None
+    flushes: bool = True
     state: State = State.WAITING
     _unconfirmed: dict[Step, Job] = field(default_factory=dict)
 

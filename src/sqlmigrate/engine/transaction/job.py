@@ -100,13 +100,18 @@ def job_for(
     if operation == "apply":
         job = apply_job(migration, options, run)
         return replace(job, trusted=trusted, confirm=_confirm(job, options, run, rows))
-    script_run = migration.back()
-    if script_run is None:  # pragma: no cover  the plan has refused it
-        raise HistoryError(f"{migration.migration_id} has no rollback script")
     row = found.get(migration.migration_id)
-    job = rollback_job(script_run, options, run, half_way=row is None)
+    job = rollback_job(script_run(migration, operation), options, run, half_way=row is None)
     recorded = row is not None and row.rollback_checksum is not None
     return replace(job, trusted=trusted, recorded=recorded, confirm=_confirm(job, options, run, rows))
+
+
+def script_run(migration: Migration, operation: str) -> ScriptRun:
+    """Return how a migration's script of an operation runs."""
+    found = migration.forward() if operation == "apply" else migration.back()
+    if found is None:  # pragma: no cover  the plan has refused it
+        raise HistoryError(f"{migration.migration_id} has no rollback script")
+    return found
 
 
 def _confirm(job: Job, options: Options, run: Run, rows: int | None) -> Command:

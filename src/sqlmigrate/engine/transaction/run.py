@@ -80,7 +80,8 @@ def run_in_transaction(
     whether the server's side of it is known to have ended.
     """
     ended = (end, NO_CURSORS) if end else ()
-    after = [Step(command) for command in (*ended, *BACK_TO_LOGIN, *job.finish, *back)]
+    leave = (turn.leave,) if end and turn.leave else ()
+    after = [Step(command) for command in (*ended, *BACK_TO_LOGIN, *leave, *job.finish, *back)]
     try:
         exchange = _exchange(connection, turn, _steps(job, first, after), listener)
     except psycopg.OperationalError as error:
@@ -103,6 +104,7 @@ def run_in_transaction(
             place=job.place,
             hint="a migration must not touch the history's tables; see `sqlmigrate unmark`",
         )
+    turn.flushes = not any(step.rows for step in after if step.purpose is Purpose.FLUSH)
 
 
 def _exchange(connection: Connection, turn: Turn, steps: Iterator[Step], listener: Listener) -> Exchange:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from sqlmigrate.connection import OWN_PATH, Command, Purpose
+from sqlmigrate.connection import OWN_PATH, WITH_TRANSACTION_TIMEOUT, Command, Purpose
 from sqlmigrate.connection.silence import settled
 
 if TYPE_CHECKING:
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.sql.script import Script
 
-_WITH_TRANSACTION_TIMEOUT = 170000
 _NAME_BYTES = 63  # NAMEDATALEN - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait.
+
+    `durable` is `each` where every COMMIT waits until it is durable, `end` where that may be left to a later one.
 
     `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
     """
@@ -36,6 +37,7 @@ class Options:
     statement_timeout: int = 0
     lock_budget: int = 600_000
     wait_lock: int = 300_000
+    durable: str = "end"
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -104,7 +106,7 @@ def setting_values(script_run: ScriptRun, options: Options, info: ServerInfo) ->
         "statement_timeout": str(statement),
         "application_name": application_name(script_run.migration_id),
     }
-    if info.version_number >= _WITH_TRANSACTION_TIMEOUT:
+    if info.version_number >= WITH_TRANSACTION_TIMEOUT:
         values["transaction_timeout"] = "0"
     return values
 

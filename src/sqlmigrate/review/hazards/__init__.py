@@ -1,4 +1,4 @@
-"""Hazards: what a DBA should know of before he says yes, found in the trace of a script."""
+"""Hazards: what a DBA should know of before they say yes, found in the trace of a script."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class _Text:
     mask: str
 
     def part(self, start: int, stop: int | None = None) -> _Text:
-        """Give a part of it, from one place up to another or to the end; places are counted as in a slice."""
+        """Return a part of it, from one place up to another or to the end; places are counted as in a slice."""
         return _Text(self.text[start:stop], self.mask[start:stop])
 
 

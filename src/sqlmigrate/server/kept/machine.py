@@ -30,7 +30,7 @@ _SYSTEM = (
 
 
 def identity(binaries: Binaries) -> dict[str, Any]:
-    """Give all of it as plain data: programs, extensions, libraries, time zones, environment, and our own code."""
+    """Return all of it as plain data: programs, extensions, libraries, time zones, environment, and our own code."""
     environment = program_environment()
     environment.pop("PATH", None)  # programs are told by their place
     return {
@@ -44,7 +44,7 @@ def identity(binaries: Binaries) -> dict[str, Any]:
 
 
 def places(binaries: Binaries) -> list[Path]:
-    """Give the folders in which an installation may have its share and library files, where they are there.
+    """Return the folders in which an installation may have its share and library files, where they are there.
 
     What a server says of itself (`pg_config`) must be among them.
     """

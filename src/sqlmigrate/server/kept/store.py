@@ -51,7 +51,7 @@ class Entry:
 
 
 def folder() -> Path | None:
-    """Give the folder for what is kept, `$XDG_CACHE_HOME/sqlmigrate`; None where there is no home."""
+    """Return the folder for what is kept, `$XDG_CACHE_HOME/sqlmigrate`; None where there is no home."""
     named = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification tells programs to ignore a relative path.
     if named.startswith("/"):
@@ -62,7 +62,7 @@ def folder() -> Path | None:
 
 
 def key_of(*parts: Any) -> str:
-    """Give the key of what decides a kept directory: plain data, as a digest that fits no other."""
+    """Return the key of what decides a kept directory: plain data, as a digest that fits no other."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -114,7 +114,7 @@ class Store:
             os.close(descriptor)
 
     def longest(self, keys: Sequence[str], day: str) -> Manifest | None:
-        """Give the last of several keys that there is something for on this day; the key at 0 is the shortest.
+        """Return the last of several keys that there is something for on this day; the key at 0 is the shortest.
 
         What is no good is thrown away on the way.
         """

@@ -70,7 +70,7 @@ def asks(text: str) -> bool:
 
 
 def called(text: str) -> Iterator[str]:
-    """Give the names in a text that stand before a parenthesis, as the catalog has them."""
+    """Return the names in a text that stand before a parenthesis, as the catalog has them."""
     for name in _CALL.findall(text):
         yield _name(name)
 

@@ -1,4 +1,4 @@
-"""Give SQL its colours, line by line; without Pygments it stays plain."""
+"""Colour SQL, line by line; without Pygments it stays plain."""
 
 from __future__ import annotations
 

@@ -1,0 +1,133 @@
+"""Durable once for a run: which COMMIT leaves the flush of the WAL to a later one, and how that is made up for.
+
+WAL is sequential: where one COMMIT is durable, all before it are. So in a run of several migrations a COMMIT need not
+wait as long as a later one does. `synchronous_commit` decides that, of each COMMIT by itself.
+https://www.postgresql.org/docs/current/wal-async-commit.html
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlmigrate import queries
+from sqlmigrate.connection import Command, Purpose
+from sqlmigrate.events import MadeDurable, ScriptFinished
+from sqlmigrate.sql.statement.reach import may_reach_out, may_set_synchronous_commit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.transaction.commit import Turn
+    from sqlmigrate.engine.transaction.job import Job
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.events import Observer, Ran
+    from sqlmigrate.history import History
+    from sqlmigrate.migrations import ScriptRun
+
+AT_MOST_SECONDS = 1.0
+"""How long a run goes on before a COMMIT waits again: about so much can be lost, at about one flush a second."""
+
+_OFF = "off"
+_WITH_TRANSACTION_TIMEOUT = 170000
+# a transaction that writes nothing, or changes no row, would flush nothing
+_FLUSH = (
+    "BEGIN; SET LOCAL statement_timeout TO 0; {more}SET LOCAL synchronous_commit TO DEFAULT; "
+    "SELECT pg_catalog.pg_logical_emit_message(true, ''::pg_catalog.text, ''::pg_catalog.text); COMMIT"
+)
+
+
+@dataclass(slots=True)
+class Durability:
+    """What a run has committed that is not durable for sure: `pending`, in their order; `gone` is what was lost of it.
+
+    `at_risk` says that there may be such a thing, told or not: a COMMIT whose answer is still to come counts. Where the
+    login's synchronous_commit is off, nobody wants to wait; where it may not write into the WAL, every COMMIT waits.
+    """
+
+    info: ServerInfo
+    options: Options
+    observer: Observer
+    at_risk: bool = False
+    pending: list[str] = field(default_factory=list)
+    gone: tuple[str, ...] = ()
+    _flushed: float = field(default_factory=time.monotonic)
+
+    @property
+    def _is_wanted(self) -> bool:
+        own = self.info.synchronous_commit
+        return self.options.durable == "end" and self.info.may_flush and own != _OFF
+
+    def command(self, script: ScriptRun, following: ScriptRun | None, *, several: bool) -> Command | None:
+        """Return what is sent behind a script: what leaves its flush, or looks whether the script has; None for one.
+
+        The flush is left to a later COMMIT only where no effect outside could be ahead of it: neither the script's own
+        nor, before it is durable, that of the one that follows.
+        """
+        if not several or not self._is_wanted:
+            return None
+        late = time.monotonic() - self._flushed > AT_MOST_SECONDS
+        may = not late and _is_plain(script) and following is not None and _is_plain(following)
+        may = may and not may_set_synchronous_commit(script.script)
+        self.at_risk = self.at_risk or may
+        query = queries.load("durable")["leave" if may else "keep"]
+        return Command(query, (self.info.synchronous_commit,), Purpose.FLUSH)
+
+    def must_be_made_before(self, job: Job, before: Turn | None) -> bool:
+        """Tell whether what was committed must be made durable before a job begins; the COMMIT of `before` may do."""
+        open_until_then = self.at_risk if before is None else not before.flushes
+        return open_until_then and not _is_plain(job.script_run)
+
+    def committed(self, ran: Ran, *, flushes: bool) -> None:
+        """Tell of a script that is committed, and where its COMMIT has waited, of all that is durable with it."""
+        if flushes:
+            self.made()
+        else:
+            self.at_risk = True
+            self.pending.append(ran.migration_id)
+        self.observer(ScriptFinished(ran.migration_id, ran.operation, ran.seconds, durable=flushes))
+
+    def made(self) -> None:
+        """Note that everything up to now is durable."""
+        told, self.pending = tuple(self.pending), []
+        self.at_risk, self._flushed = False, time.monotonic()
+        if told:
+            self.observer(MadeDurable(told))
+
+    def flush(self, connection: Connection) -> None:
+        """Make everything durable that was committed, in any session; raises psycopg.Error where that fails.
+
+        It waits as the login's synchronous_commit says, for standbys as well. The session must be in no transaction.
+        """
+        has_limit = self.info.version_number >= _WITH_TRANSACTION_TIMEOUT
+        more = "SET LOCAL transaction_timeout TO 0; " if has_limit else ""
+        connection.execute(_FLUSH.format(more=more).encode())
+
+    def found(self, history: History, operation: str) -> None:
+        """Take over what the history says of what is pending, after a flush in the same session."""
+        kept = {name for name in self.pending if (history.get(name) is not None) is (operation == "apply")}
+        self.gone = tuple(name for name in self.pending if name not in kept)
+        self.pending = [name for name in self.pending if name in kept]
+        self.made()
+
+
+def _is_plain(script: ScriptRun) -> bool:
+    """Tell whether a script does nothing that a crash would not take back together with its COMMIT."""
+    return script.transactional and not may_reach_out(script.script)
+
+
+def left_open(durability: Durability) -> str | None:
+    """Say which of the migrations that were told as committed are lost, or may be; None where none is."""
+    if durability.gone:
+        how = "the server crashed, or another one took its place"
+        return f"lost is what was committed before of {_names(durability.gone)}: {how}"
+    if durability.at_risk and durability.pending:
+        return f"whether the server has kept {_names(durability.pending)}, which it had committed before, is not known"
+    return None
+
+
+def _names(ids: Sequence[str]) -> str:
+    *others, last = ids
+    return f"{', '.join(others)} and {last}" if others else last

@@ -1,0 +1,326 @@
+"""A run of several migrations is durable once, at its end: what a crash of the server takes back, and what it cannot.
+
+The WAL writer is held still (SIGSTOP), so a COMMIT that leaves its flush to a later one is surely not on the disk, and
+a crash surely takes it back: one backend is killed with SIGKILL, PostgreSQL throws away the shared memory and recovers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from fixtures.postgres import MEMORY
+from sqlmigrate.errors import Error, ExecutionError, Interrupted, LockBudgetSpent
+from sqlmigrate.events import Event, MadeDurable, ScriptFinished
+from sqlmigrate.server import PrivateServer, drop_database, ensure_database, shared
+from sqlmigrate.server.postmaster import is_alive, running
+from support.proxy import Proxy
+from support.runner import Runner, ids
+from support.sessions import beside, wait_for_blocked, wait_for_row
+from support.standby import standby_of
+from support.waiting import wait_until
+
+_WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
+_WAITS_FOR_STANDBY = (
+    "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE 'sqlmigrate%%'"
+)
+
+
+@dataclass(frozen=True)
+class Fragile:
+    """A server whose WAL is written only where a COMMIT waits for it, and that can crash and recover by itself."""
+
+    server: PrivateServer
+    admin_conninfo: str
+
+    def admin(self) -> psycopg.Connection:
+        return psycopg.connect(self.admin_conninfo, autocommit=True)
+
+    @contextmanager
+    def without_wal_writer(self) -> Iterator[Callable[[], None]]:
+        """Hold the WAL writer still for a block; gives what has the server crash and recover."""
+        with self.admin() as admin:
+            (writer,) = wait_for_row(admin, _WAL_WRITER)
+        os.kill(writer, signal.SIGSTOP)
+
+        def crash() -> None:
+            with psycopg.connect(self.admin_conninfo) as victim:
+                os.kill(victim.info.backend_pid, signal.SIGKILL)
+                os.kill(writer, signal.SIGCONT)  # it has to end, and does without a word
+                wait_until(lambda: not is_alive(writer), timeout=30)
+            wait_until(self.is_there, timeout=30)
+
+        try:
+            yield crash
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(writer, signal.SIGCONT)
+
+    def end(self) -> None:
+        """Stop the server without warning."""
+        found = running(self.server.data_dir)
+        assert found is not None
+        os.kill(found.pid, signal.SIGQUIT)
+        wait_until(lambda: not is_alive(found.pid), timeout=30)
+
+    def begin(self) -> None:
+        """Start it again, as whoever uses it next does."""
+        with shared(self.server.data_dir.parent):
+            wait_until(self.is_there, timeout=60)
+
+    @contextmanager
+    def waiting_for_standbys(self) -> Iterator[None]:
+        """Let every COMMIT wait for the standby that follows, for a block; the server may have ended in it."""
+        try:
+            with self.admin() as admin:
+                admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                admin.execute("SELECT pg_reload_conf()")
+                wait_for_row(admin, "SELECT pid FROM pg_stat_replication WHERE sync_state = 'sync'")
+            yield
+        finally:
+            if not self.is_there():
+                self.begin()
+            with self.admin() as admin:
+                admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                admin.execute("SELECT pg_reload_conf()")
+
+    def is_there(self) -> bool:
+        with suppress(psycopg.OperationalError), self.admin():
+            return True
+        return False
+
+
+@pytest.fixture(scope="module")
+def fragile(clean_environment, binaries) -> Iterator[Fragile]:
+    folder = Path(tempfile.mkdtemp(prefix="sqlmigrate durable ", dir=MEMORY))
+    folder.chmod(0o755)
+    with shared(folder / "state", binaries.major) as server:
+        with psycopg.connect(server.conninfo(), autocommit=True) as admin:
+            admin.execute("ALTER SYSTEM SET fsync = off")  # the system lives on
+            admin.execute("SELECT pg_reload_conf()")
+        yield Fragile(server, server.conninfo())
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def runner(fragile, tmp_path, monkeypatch) -> Iterator[Runner]:
+    monkeypatch.setattr("sqlmigrate.engine.transaction.durable.AT_MOST_SECONDS", 60.0)
+    ensure_database(fragile.server, name="durable", owner="migrator")
+    runner = Runner(fragile.server.conninfo("durable", "migrator"), tmp_path)
+    runner.write("0", "CREATE TABLE busy ();")
+    runner.apply()
+    runner.events.clear()
+    for name in "ab":
+        runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
+    yield runner
+    drop_database(fragile.server, "durable")
+
+
+@contextmanager
+def blocked(runner: Runner) -> Iterator[psycopg.Connection]:
+    """Let the script c wait for a lock for a block; gives a session that looks on."""
+    runner.write("c", "LOCK TABLE busy;", "SELECT 1;")
+    with closing(psycopg.connect(runner.conninfo)) as blocker:
+        blocker.execute("LOCK TABLE busy")
+        with closing(psycopg.connect(runner.conninfo, autocommit=True)) as session:
+            yield session
+
+
+def tables(runner: Runner) -> list[str]:
+    """Give which of the tables of the migrations are there: as the history says, or the test fails."""
+    with psycopg.connect(runner.conninfo) as session:
+        query = "SELECT relname::text FROM pg_class WHERE relname IN ('a', 'b', 'z') AND relkind = 'r' ORDER BY 1"
+        found = [name for (name,) in session.execute(query)]
+    assert [name for name in runner.applied() if name in ("a", "b", "z")] == found
+    return found
+
+
+def unsettled(runner: Runner) -> list[str]:
+    """Give the migrations that were told as committed and not as durable."""
+    made = {name for event in runner.told(MadeDurable) for name in event.migration_ids}
+    told = [event for event in runner.told(ScriptFinished) if not event.durable]
+    return [event.migration_id for event in told if event.migration_id not in made]
+
+
+def test_what_a_crash_takes_back_is_named_and_not_said_to_be_applied(runner, fragile):
+    with (
+        fragile.without_wal_writer() as crash,
+        blocked(runner) as session,
+        beside(lambda: runner.apply(lock_timeout=60_000)) as [run],
+    ):
+        wait_for_blocked(session)
+        assert unsettled(runner) == ["a", "b"]
+        assert runner.applied() == ["0", "a", "b"]
+        crash()
+        with pytest.raises(
+            ExecutionError, match=r"lost is what was committed before of (a and )?b: the server crashed"
+        ) as caught:
+            run.result(60)
+
+    kept = [] if "of a and b" in caught.value.message else ["a"]  # some other session may have flushed the first
+    assert (caught.value.migration_id, list(caught.value.done)) == ("c", kept)
+    assert unsettled(runner) == ["a", "b"][len(kept) :]
+    assert tables(runner) == kept
+    runner.write("c", "SELECT 1;")
+    assert ids(runner.apply()) == ["a", "b", "c"][len(kept) :]
+
+
+def test_where_each_is_durable_a_crash_takes_nothing_back(runner, fragile):
+    with (
+        fragile.without_wal_writer() as crash,
+        blocked(runner) as session,
+        beside(lambda: runner.apply(lock_timeout=60_000, durable="each")) as [run],
+    ):
+        wait_for_blocked(session)
+        assert unsettled(runner) == []
+        crash()
+        with pytest.raises(ExecutionError) as caught:
+            run.result(60)
+
+    assert caught.value.done == ("a", "b")
+    assert "lost is" not in caught.value.message
+    assert tables(runner) == ["a", "b"]
+
+
+def test_while_the_server_cannot_be_asked_nothing_is_said_to_be_applied(runner, fragile):
+    with blocked(runner) as session, beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
+        wait_for_blocked(session)
+        fragile.end()
+        with pytest.raises(ExecutionError, match=r"whether the server has kept a and b.* is not known") as caught:
+            run.result(60)
+
+    assert caught.value.done == ()
+    assert unsettled(runner) == ["a", "b"]
+    fragile.begin()
+    tables(runner)
+
+
+def test_what_a_promoted_standby_does_not_have_is_named(runner, fragile):
+    server = fragile.server
+    with (
+        Proxy(server.host, server.port, tcp=True) as wal,
+        standby_of(replace(server, host=wal.host, port=wal.port)) as standby,
+    ):
+        with fragile.waiting_for_standbys():
+            wal.swallow()
+            hosts = {"host": f"{server.host},{standby.host}", "port": f"{server.port},{standby.port}"}
+            here, both = runner.conninfo, make_conninfo(runner.conninfo, **hosts, target_session_attrs="read-write")
+            runner.write("c", "SELECT 1;")
+            runner.conninfo = both
+            with beside(runner.apply) as [run]:
+                try:
+                    with closing(fragile.admin()) as admin:
+                        wait_for_row(admin, _WAITS_FOR_STANDBY)
+                    assert unsettled(runner) == ["a", "b"]
+                    with closing(psycopg.connect(standby.conninfo(), autocommit=True)) as promoting:
+                        promoting.execute("SELECT pg_promote()")
+                finally:
+                    fragile.end()
+                with pytest.raises(ExecutionError, match=r"it is not applied.*lost is .* of a and b") as caught:
+                    run.result(60)
+
+        assert (caught.value.migration_id, caught.value.done) == ("c", ())
+        runner.conninfo = make_conninfo(here, host=standby.host, port=standby.port)
+        assert tables(runner) == []
+
+
+def fails(runner: Runner) -> None:
+    runner.write("z", "SELECT nonsense;")
+    with pytest.raises(ExecutionError, match="nonsense") as caught:
+        runner.apply()
+    assert caught.value.done == ("a", "b")
+
+
+def spends_its_lock_budget(runner: Runner) -> None:
+    with blocked(runner), pytest.raises(LockBudgetSpent) as caught:
+        runner.apply(lock_timeout=50, lock_budget=1)
+    assert caught.value.done == ("a", "b")
+
+
+def succeeds(runner: Runner) -> None:
+    runner.write("z", "CREATE TABLE z ();")
+    assert ids(runner.apply()) == ["a", "b", "z"]
+
+
+def sets_it_off_itself(runner: Runner) -> None:
+    runner.write("z", "SET synchronous_commit = off;\nCREATE TABLE z ();")
+    assert ids(runner.apply()) == ["a", "b", "z"]
+
+
+def sets_it_off_unseen(runner: Runner) -> None:
+    runner.write("z", "SELECT set_config('synchronous_' || 'commit', 'off', false);\nCREATE TABLE z ();")
+    assert ids(runner.apply()) == ["a", "b", "z"]
+
+
+def comes_to_one_outside(runner: Runner) -> None:
+    runner.write("c", "-- transactional: false\nSELECT nonsense;")
+    with pytest.raises(Error, match="nonsense"):
+        runner.apply()
+
+
+def cannot_be_read_on(runner: Runner) -> None:
+    class Changed(LookupError):
+        pass
+
+    def observe(event: Event) -> None:
+        runner.events.append(event)
+        if isinstance(event, ScriptFinished) and event.migration_id == "b":
+            raise Changed
+
+    runner.write("c", "SELECT 1;")
+    runner.observe = observe
+    with pytest.raises(Changed):
+        runner.apply()
+
+
+def is_interrupted(runner: Runner) -> None:
+    def observe(event: Event) -> None:
+        runner.events.append(event)
+        if isinstance(event, ScriptFinished) and event.migration_id == "b":
+            raise KeyboardInterrupt
+
+    runner.write("c", "SELECT 1;")
+    runner.observe = observe
+    with pytest.raises(KeyboardInterrupt) as caught:
+        runner.apply()
+    assert not isinstance(caught.value, Interrupted)
+
+
+def loses_its_session(runner: Runner) -> None:
+    with blocked(runner) as session, beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
+        session.execute("SELECT pg_terminate_backend(%s)", [wait_for_blocked(session)])
+        with pytest.raises(ExecutionError, match="terminating") as caught:
+            run.result(30)
+    assert caught.value.done == ("a", "b")
+
+
+ENDS = (
+    succeeds, fails, spends_its_lock_budget, sets_it_off_itself, sets_it_off_unseen, comes_to_one_outside,
+    cannot_be_read_on, is_interrupted, loses_its_session,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_however_a_run_ends_no_crash_takes_it_back(runner, fragile, end):
+    with fragile.without_wal_writer() as crash:
+        end(runner)
+        assert unsettled(runner) == []
+        assert [event.migration_id for event in runner.told(ScriptFinished) if not event.durable][:2] in (
+            ["a", "b"],
+            ["a"],
+        )
+        done = runner.applied()
+        crash()
+
+    assert runner.applied() == done
+    assert tables(runner)[:2] == ["a", "b"]
