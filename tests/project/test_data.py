@@ -50,14 +50,14 @@ def test_the_data_is_sound_and_needs_no_other_rows():
 def test_there_is_exactly_one_agent_of_each_type():
     [_, agents] = load(DATA).files
 
-    assert sorted(row["agent_type"] for row in agents.rows) == sorted(TYPES)
+    assert sorted(row.values["agent_type"] for row in agents.rows) == sorted(TYPES)
 
 
 def test_agents_run_on_active_models():
     [llms, agents] = load(DATA).files
-    active = {row["model_code"] for row in llms.rows if row["status"] == "active"}
+    active = {row.values["model_code"] for row in llms.rows if row.values["status"] == "active"}
 
-    assert {row["llm_model_code"] for row in agents.rows if row["status"] == "active"} <= active
+    assert {row.values["llm_model_code"] for row in agents.rows if row.values["status"] == "active"} <= active
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,10 @@ def test_what_is_in_the_table_is_what_is_in_the_file(changed_session):
         FROM system_agents AS a JOIN llms ON llms.id = a.llm_id ORDER BY agent_type"""
     ).fetchall()
 
-    expected = [(row["agent_type"], row["llm_model_code"], row["status"], row["config"]) for row in seeds.files[1].rows]
+    expected = [
+        (row.values["agent_type"], row.values["llm_model_code"], row.values["status"], row.values["config"])
+        for row in seeds.files[1].rows
+    ]
     assert found == sorted(expected)
 
 

@@ -131,13 +131,22 @@ def begin_again(connection: silence.Session) -> None:
         settled = silence.settled(silence.NETWORK, is_pooled)
         ours = _set_all(_own(connection), is_pooled) + f", {settled}, {is_pooled}".encode()
         with silence.limited(connection, silence.SECONDS):
-            row = connection.execute(ours).fetchone()
+            row = _unhurried(connection, ours).fetchone()
         if row and row[-1]:
             connection.pooled, connection.lent = True, False
             connection.execute(_READ + _set_all(_own(connection), "true"))
     except psycopg.Error as error:
         connection.close()
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {redact(str(error).strip())}") from None
+
+
+def _unhurried(connection: Connection, command: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Run our first command, which lifts the login's time limit; if that is too short for it, lift it alone first."""
+    try:
+        return connection.execute(command)
+    except psycopg.errors.QueryCanceled:
+        connection.execute(b"SET statement_timeout TO 0")
+        return connection.execute(command)
 
 
 def _own(connection: Connection) -> dict[str, str]:

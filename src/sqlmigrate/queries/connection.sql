@@ -9,7 +9,7 @@ SELECT pg_catalog.current_database() AS database,
        (1000::numeric * extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval))::integer AS deadlock_timeout,
        pg_catalog.current_setting('synchronous_commit') AS synchronous_commit,
        EXISTS (SELECT FROM pg_catalog.pg_proc
-               WHERE proname = 'pg_logical_emit_message'
+               WHERE proname = 'pg_logical_emit_message'::pg_catalog.name
                  AND pronamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
                  AND proargtypes[2] = 'text'::pg_catalog.regtype::pg_catalog.oid
                  AND pg_catalog.has_function_privilege(oid, 'EXECUTE')) AS may_flush

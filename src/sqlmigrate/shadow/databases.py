@@ -34,7 +34,7 @@ FIRST_WITH_LOGIN_TRIGGERS = 170000
 """The first version in which connecting runs code of a database: event triggers ON login, which a setting stops."""
 
 _CLOSE = "close every session in it first"
-_CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 1.0, 0.05, 0.002  # seconds
+_CLONE_WAIT, _DROP_WAIT, _END_WAIT, _LOOK_INTERVAL = 1.0, 0.05, 5.0, 0.002  # seconds
 # Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
 # What the server says of an encoding or a locale that it does not have, or that do not go together.
 _LACKING = (
@@ -213,9 +213,17 @@ class Databases:
         session = self.live()
         self._vacant(name, _DROP_WAIT)
         try:
-            drop(session, name, force=True)
+            self._drop_vacant(session, name)
         except psycopg.errors.ObjectInUse:
             _release(self.named(name).admin_conninfo)
+            drop(session, name, force=True)
+
+    def _drop_vacant(self, session: Connection, name: str) -> None:
+        """Drop a database; a superuser's process, which only a superuser may end, may have come: autovacuum's goes."""
+        try:
+            drop(session, name, force=True)
+        except psycopg.errors.InsufficientPrivilege:
+            self._vacant(name, _END_WAIT)
             drop(session, name, force=True)
 
 

@@ -222,7 +222,7 @@ def test_a_second_rollback_that_got_past_the_run_lock_finds_the_row_gone(runner,
     holder = database.holding("LOCK TABLE gate_keeper IN ACCESS EXCLUSIVE MODE")
     with past_the_run_lock(runner.rollback, conn, "%DELETE FROM%_yoyo_migration%") as second:
         holder.rollback()
-        with pytest.raises(HistoryError, match="is not applied any more"):
+        with pytest.raises(HistoryError, match="is no longer applied"):
             second.result(20)
 
     assert runner.applied() == []

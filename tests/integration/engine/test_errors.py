@@ -179,7 +179,7 @@ def test_the_query_that_a_block_put_together_is_reported_with_its_place(runner):
 def test_a_setting_that_postgresql_refuses_is_reported_as_that(runner):
     runner.write("a", '-- sqlmigrate: search_path="a,,b"\nSELECT 1;')
 
-    with pytest.raises(ExecutionError, match="the settings of the script could not be set: invalid value for"):
+    with pytest.raises(ExecutionError, match="the settings of the script could not be made: invalid value for"):
         runner.apply()
 
 

@@ -159,7 +159,7 @@ def test_scripts_run_as_the_role_that_was_asked_for_and_the_history_does_not(run
 def test_a_role_that_may_not_be_taken_on_is_reported(runner, conn):
     runner.write("a", "CREATE TABLE a ();")
 
-    with pytest.raises(ExecutionError, match=r"the role of the script could not be set: .*postgres"):
+    with pytest.raises(ExecutionError, match=r"the role of the script could not be taken on: .*postgres"):
         runner.apply(role="postgres")
 
     assert runner.applied() == []

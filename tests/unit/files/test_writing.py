@@ -272,6 +272,8 @@ ELSEWHERE = {
     "cli/output.py",
     "review/squawk.py",
     "server/cluster.py",
+    "server/kept/archive.py",
+    "server/kept/store.py",
     "server/places.py",
     "server/throwaway.py",
     "shadow/dumps.py",

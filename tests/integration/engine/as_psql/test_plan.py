@@ -334,7 +334,7 @@ def test_a_plan_needs_no_right_to_write_and_writes_nothing(runner, database, adm
     assert all(f"as role {reader}:" in script for script in scripts)
     done = psql(database, scripts[0])
     assert (done.returncode, runner.applied()) == (0, ["a", "b"])
-    assert f"this was made for role {reader}, and runs as migrator: what it makes belongs to that one" in done.stderr
+    assert f"this plan was made for role {reader} but runs as migrator, which will own what it creates" in done.stderr
 
 
 def test_a_large_script_goes_into_a_plan_as_it_is(twins):

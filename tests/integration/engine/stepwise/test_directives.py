@@ -112,7 +112,7 @@ def test_a_directive_after_the_first_statement_is_prose_unless_it_is_ours(runner
 
 WRONG = {
     "-- sqlmigrate: lock_timout=2s": "unknown key 'lock_timout'",
-    "-- sqlmigrate: lock_timeout=soon": "no duration",
+    "-- sqlmigrate: lock_timeout=soon": "not a duration",
     "-- sqlmigrate: isolation=chaos": "isolation is one of",
     "-- sqlmigrate: role=a role=b": "role is set twice",
     "-- sqlmigrate: role": "write `-- sqlmigrate: key=value",
