@@ -11,7 +11,7 @@ SELECT pg_catalog.current_database() AS database,
        EXISTS (SELECT FROM pg_catalog.pg_proc
                WHERE proname = 'pg_logical_emit_message'::pg_catalog.name
                  AND pronamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
-                 AND proargtypes[2] = 'text'::pg_catalog.regtype::pg_catalog.oid
+                 AND proargtypes[2] = 'pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid
                  AND pg_catalog.has_function_privilege(oid, 'EXECUTE')) AS may_flush
 
 -- name: limit
