@@ -23,7 +23,7 @@ from support.command import program
 from support.places import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-NOT_WRAPPED = {"CHANGELOG.md", "architecture.md"}  # one line an entry; many hands at a time
+NOT_WRAPPED = {"CHANGELOG.md"}  # one line an entry
 WRAPPED = [page for page in [*PAGES, *sorted((ROOT / "docs/hazards").glob("*.md"))] if page.name not in NOT_WRAPPED]
 WIDTH = 100
 README, COMMANDS_PAGE, CONFIGURATION = ROOT / "README.md", ROOT / "docs/commands.md", ROOT / "docs/configuration.md"
