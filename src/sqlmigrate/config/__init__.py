@@ -109,12 +109,7 @@ def load(
     base = file.parent if file else cwd
     found: dict[str, tuple[Any, str, Path]] = {}
     if file is not None:
-        sections = table.pop("env", {})
-        if not isinstance(sections, dict):
-            raise ConfigError("env holds environments, as in [env.production]", place=_place(file, text, "env"))
-        _add_table(found, table, f"{file.name}", file, text)
-        if env is not None:
-            _add_table(found, _section(sections, env, file), f"{file.name} [env.{env}]", file, text)
+        _add_file(found, table, env, file, text)
     elif env is not None:
         hint = "; ".join((*found_file.passed_over, _file_hint()))
         raise ConfigError(f"environment {env} is not defined: there is no configuration file", hint=hint)
@@ -135,6 +130,18 @@ def load(
         passed_over=found_file.passed_over,
         sources=sources,
     )
+
+
+def _add_file(
+    found: dict[str, tuple[Any, str, Path]], table: dict[str, Any], env: str | None, file: Path, text: str
+) -> None:
+    """Add the settings of a file, and over them those of its section for an environment."""
+    sections = table.pop("env", {})
+    if not isinstance(sections, dict):
+        raise ConfigError("env holds environments, as in [env.production]", place=_place(file, text, "env"))
+    _add_table(found, table, f"{file.name}", file, text)
+    if env is not None:
+        _add_table(found, _section(sections, env, file), f"{file.name} [env.{env}]", file, text)
 
 
 def _working_directory() -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.history import History, LogRow
     from sqlmigrate.migrations import Migrations
+    from sqlmigrate.shadow import TargetFacts
 
 APPLICATION = "sqlmigrate: drift"
 
@@ -39,12 +40,29 @@ def read_live(config: Config, conninfo: str, found: Migrations, gate: Gate[Migra
             return _read(config, connection, found)
 
 
+def _history(config: Config, connection: Connection, found: Migrations) -> History:
+    """Read the history, with the recorded texts that tell which scripts ran."""
+    known = history.read(connection, config.history_schema, owners=config.history_owners)
+    needed = texts_needed(found, known)
+    return history.with_texts(connection, config.history_schema, known, needed, owners=config.history_owners)
+
+
+def _facts_of(login: Role, facts: TargetFacts) -> TargetFacts:
+    """Return what is known of the target with what its scripts' login is and may."""
+    return replace(
+        facts,
+        login=login.name,
+        superuser=login.superuser,
+        creates_databases=login.creates_databases,
+        creates_roles=login.creates_roles,
+        member_of=login.member_of,
+    )
+
+
 def _read(config: Config, connection: Connection, found: Migrations) -> Live:
     asked = queries.load("drift")
     facts = read_facts(connection)
-    known = history.read(connection, config.history_schema, owners=config.history_owners)
-    needed = texts_needed(found, known)
-    known = history.with_texts(connection, config.history_schema, known, needed, owners=config.history_owners)
+    known = _history(config, connection, found)
     runs, notes = applied_runs(found, known)
     if known.version is None:
         notes.append(f"there is no history in schema {config.history_schema}: nothing counts as applied")
@@ -64,15 +82,7 @@ def _read(config: Config, connection: Connection, found: Migrations) -> Live:
     applier = next((name for name in reversed(logins) if name in roles), None)
     supabase = connection.execute(asked["supabase"]).fetchone()
     return Live(
-        facts=replace(
-            facts,
-            login=main.name,
-            superuser=main.superuser,
-            creates_databases=main.creates_databases,
-            creates_roles=main.creates_roles,
-            member_of=main.member_of,
-            settings=read_settings(connection, login=applier),
-        ),
+        facts=replace(_facts_of(main, facts), settings=read_settings(connection, login=applier)),
         schema=read_schema(connection, leave_out=[config.history_schema]).schema,
         steps=tuple(steps),
         roles={name: roles.get(name, Role(name)) for name in [main.name, *(step.role for step in steps)]},

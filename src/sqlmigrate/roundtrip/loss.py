@@ -75,6 +75,11 @@ def read_holders(connection: Connection, *, leave_out: Collection[str] = ()) -> 
     return {shown: Holder(kind, oid, (schema, name), *rest) for shown, kind, oid, schema, name, *rest in rows}
 
 
+def _shown(contents: Contents) -> set[str]:
+    """Return the names of what has rows or a value, so that its loss would show."""
+    return {name for name, rows in contents.tables.items() if rows.count} | {*contents.sequences, *contents.objects}
+
+
 def find_lost(
     connection: Connection,
     migration: Migration,
@@ -84,17 +89,13 @@ def find_lost(
     *,
     contents: Contents | None = None,
 ) -> Iterator[str]:
-    """Name what was dropped and made anew, emptied, narrowed or overwritten.
+    """Name what was dropped and recreated, emptied, narrowed or overwritten.
 
     What is the same table, sequence or column is told by its oid and number: it may have had other names in between.
     `contents` are the rows that were there before, and that have been found to be there afterwards: what they show to
     come back is not lost. The connection is to the database as it is after the rollback.
     """
-    shown = (
-        {name for name, rows in contents.tables.items() if rows.count} | {*contents.sequences, *contents.objects}
-        if contents
-        else set()
-    )
+    shown = _shown(contents) if contents else set()
     then, now = ({item.oid: item for item in found.values() if item.kind != OBJECT} for found in (between, after))
     truncated, overwritten = _truncated(migration, before, then, after), set(_overwritten(migration))
     for name, old in before.items():
@@ -106,7 +107,7 @@ def find_lost(
                 yield f"{OBJECT} {name} is dropped and recreated"
             continue
         if new.oid != old.oid:
-            # the sequence of a column that is made anew comes with it
+            # the sequence of a column that is recreated comes with it
             if name not in shown and (old.column is None or old.column == new.column):
                 anew = f"{old.kind} {name} is dropped and recreated"
                 yield f"{old.kind} {name} is not the same one as before" if old.oid in now else anew
