@@ -26,7 +26,7 @@ def test_what_is_kept_is_told_shown_and_cleared(project, sqlmigrate, home):
     assert "cache" not in sqlmigrate("roundtrip", "c").stderr
 
     shown = sqlmigrate("cache")
-    assert "behind 2 migrations, up to b" in shown.lines[0]
+    assert "after 2 migrations, up to b" in shown.lines[0]
     assert shown.lines[-1].startswith("kept: 2 in ")
     assert str(home) in shown.lines[-1]
     found = sqlmigrate("cache", "--json").document

@@ -28,7 +28,7 @@ def test_init_makes_the_configuration_and_the_folders(empty, sqlmigrate):
 
     assert outcome.status == 0
     assert names(empty) == ["data", "sql", "sqlmigrate.toml"]
-    assert outcome.lines == ["made sqlmigrate.toml", "made sql", "made data"]
+    assert outcome.lines == ["created sqlmigrate.toml", "created sql", "created data"]
     assert "sqlmigrate new NAME" in outcome.stderr
 
 

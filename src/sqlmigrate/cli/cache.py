@@ -65,7 +65,9 @@ def _words(entry: Entry) -> str:
     if "state" not in record:
         return f"PostgreSQL {record.get('version')}, empty"
     day = " (for one day)" if entry.manifest.day else ""
-    return f"PostgreSQL {record.get('version')} behind {record.get('done')} migrations, up to {record.get('last')}{day}"
+    done = record.get("done")
+    count = f"{done} migration{'' if done == 1 else 's'}"
+    return f"PostgreSQL {record.get('version')} after {count}, up to {record.get('last')}{day}"
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:

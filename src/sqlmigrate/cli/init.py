@@ -24,7 +24,7 @@ def command(app: App) -> None:
     made, kept = init_project(Path.cwd(), app.given.get("migrations"), app.config_file)
     app.output.result(made=[str(path) for path in made], kept=[str(path) for path in kept])
     for path in made:
-        app.output.line(f"made {path}")
+        app.output.line(f"created {path}")
     for path in kept:
         app.output.line(f"kept {path}, which exists already")
     app.output.progress("next: `sqlmigrate new NAME` creates a migration, `sqlmigrate apply` applies it")
