@@ -133,18 +133,21 @@ class _Writer:
         self._state = b""
 
     def write(self, data: bytes | memoryview) -> None:
+        """Write bytes; raises NotKept if there are more than the cache may hold."""
         self._left -= len(data)
         if self._left < 0:
             raise NotKept("it is larger than the cache may become")
         self._out.write(data)
 
     def folder(self, path: str, found: os.stat_result) -> None:
+        """Note a folder; raises NotKept if it is a link, or belongs to somebody else."""
         if not stat.S_ISDIR(found.st_mode):  # a tablespace that lies elsewhere
             raise NotKept(f"{path} is a link to another place")
         self._require_owner(path, found)
         self._folders.append(path)
 
     def file(self, path: str, name: str, folder: int) -> None:
+        """Write a file of an open folder; raises NotKept if it is not a plain file of the server's own, or cannot be read."""
         if path == "postmaster.pid":
             raise NotKept("its server has not been stopped")
         try:
@@ -159,6 +162,7 @@ class _Writer:
             self._content(path, file, found.st_size)
 
     def finish(self, manifest: Manifest) -> None:
+        """Seal what was written with its manifest; raises NotKept if the server was not shut down cleanly."""
         if int.from_bytes(self._state, sys.byteorder) != _SHUT_DOWN:
             raise NotKept("its server was not shut down cleanly")
         text = json.dumps(
