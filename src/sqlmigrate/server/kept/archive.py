@@ -147,7 +147,7 @@ class _Writer:
         self._folders.append(path)
 
     def file(self, path: str, name: str, folder: int) -> None:
-        """Write a file of an open folder; raises NotKept if it is not a plain file of the server's own, or cannot be read."""
+        """Write a file of an open folder; raises NotKept if it is not a plain file of the server's own."""
         if path == "postmaster.pid":
             raise NotKept("its server has not been stopped")
         try:
