@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
 
 from sqlmigrate.server import PrivateServer
 from sqlmigrate.server.account import server_account
@@ -35,6 +36,7 @@ pool_mode = {mode}
 default_pool_size = {size}
 server_round_robin = {round_robin:d}
 query_wait_timeout = 20
+admin_users = postgres
 server_reset_query = {reset}
 """
 
@@ -43,10 +45,6 @@ SELECT name, setting FROM pg_settings
 WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding') ORDER BY name
 """
 MARK = "SELECT current_setting('sqlmigrate.mark', true)"
-BACKENDS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-"""
 
 
 @dataclass(frozen=True)
@@ -109,14 +107,20 @@ def _answers(folder: Path) -> bool:
 def changed_in_the_pool(conn: psycopg.Connection[Any], conninfo: str) -> list[tuple[str, str]]:
     """Give the settings that are changed in any of the pool's sessions with the server, all of them held at once."""
     found = []
-    row = conn.execute(BACKENDS).fetchone()
-    assert row is not None
     pids = set()
+    sessions = _sessions(conninfo, conn.info.dbname)
     with ExitStack() as stack:
-        for _ in range(row[0]):
+        for _ in range(sessions):
             session = stack.enter_context(psycopg.connect(conninfo, prepare_threshold=None))
             pids.add(session.execute("SELECT pg_backend_pid()").fetchone())
             found += session.execute(CHANGED).fetchall()
             found += [("a mark of ours", value) for (value,) in session.execute(MARK) if value]
-    assert len(pids) == row[0] > 0
+    assert len(pids) == sessions > 0
     return found
+
+
+def _sessions(conninfo: str, database: str) -> int:
+    """Count the pool's sessions with the server as the pooler knows them: what has left it may take a while to end."""
+    console = make_conninfo(conninfo, dbname="pgbouncer", user="postgres")
+    with psycopg.connect(console, autocommit=True, cursor_factory=psycopg.ClientCursor, row_factory=dict_row) as asked:
+        return sum(server["database"] == database for server in asked.execute("SHOW SERVERS").fetchall())
