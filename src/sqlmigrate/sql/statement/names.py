@@ -86,6 +86,28 @@ def accesses_of(script: Script, functions: Iterable[str] = ()) -> Accesses:
     return found
 
 
+def relations_in(statement: str) -> set[Named]:
+    """Return the tables and views that a statement names, without those that its WITH makes; empty where none is."""
+    tree = parse_tree(statement)
+    if tree is None or not tree.stmts:
+        return set()
+    named: set[Named] = set()
+    made: set[str] = set()
+    _gather(tree.stmts[0].stmt, named, made)
+    return {item for item in named if item.schema or item.name not in made}
+
+
+def _gather(node: Any, named: set[Named], made: set[str]) -> None:
+    kind = node.DESCRIPTOR.name
+    if kind == "RangeVar":
+        named.add(name_of(node))
+    elif kind == "CommonTableExpr":
+        made.add(node.ctename)
+    for _, items in children(node):
+        for item in items:
+            _gather(item, named, made)
+
+
 def _statement(kind: str, node: Any, found: Accesses) -> None:
     if kind == "select_stmt":
         _walk(node, found.reads, found)
