@@ -71,6 +71,10 @@ class Config:
     drift_ignore: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
     cache_size: int = 2 << 30
+    workload: bool = False
+    workload_file: tuple[Path, ...] = ()
+    workload_hide: tuple[str, ...] = ()
+    workload_search_path: tuple[str, ...] = ()
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None

@@ -94,6 +94,26 @@ def _texts(value: Any, base: Path) -> tuple[str, ...]:
     return tuple(_text(item.strip(), base) for item in items if item.strip())
 
 
+def _paths(value: Any, base: Path) -> tuple[Path, ...]:
+    return tuple(_path(item, base) for item in ([value] if isinstance(value, Path) else _texts(value, base)))
+
+
+def _patterns(value: Any, base: Path) -> tuple[str, ...]:
+    """Read regular expressions; a variable holds only one, since one may have a comma in it."""
+    found = (_text(value, base),) if isinstance(value, str) else _texts(value, base)
+    for pattern in found:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    return found
+
+
+def _search_paths(value: Any, base: Path) -> tuple[str, ...]:
+    """Read search_paths, each with commas of its own; a variable holds only one."""
+    return (_text(value, base),) if isinstance(value, str) else _texts(value, base)
+
+
 def _roles(value: Any, base: Path) -> tuple[str, ...]:
     names = _texts(value, base)
     if bad := next((name for name in names if "\0" in name or len(name.encode()) > _NAME_BYTES), None):
@@ -157,6 +177,10 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "drift_ignore": _texts,
     "api_roles": _texts,
     "cache_size": _size,
+    "workload": _bool,
+    "workload_file": _paths,
+    "workload_hide": _patterns,
+    "workload_search_path": _search_paths,
 }
 SETTINGS = tuple(PARSERS)
 """The names of all settings."""

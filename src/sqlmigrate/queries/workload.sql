@@ -39,3 +39,81 @@ WHERE r.rolname::pg_catalog.text = ANY (%s::pg_catalog.text[])
 -- name: types
 SELECT oid::bigint, pg_catalog.format_type(oid, NULL)
 FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS oid
+
+-- name: tables
+-- the columns of tables, by the table's oid: which an INSERT must give a value, and their types
+SELECT c.oid::bigint,
+       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
+       pg_catalog.array_agg(a.attname::pg_catalog.text ORDER BY a.attnum),
+       pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum),
+       pg_catalog.array_agg((a.attnotnull OR t.typnotnull)
+                            AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
+                            AND t.typdefault IS NULL ORDER BY a.attnum),
+       pg_catalog.array_agg(a.attnotnull OR t.typnotnull ORDER BY a.attnum),
+       pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
+       c.relrowsecurity,
+       EXISTS (SELECT
+               FROM pg_catalog.pg_trigger AS g
+               WHERE g.tgrelid = c.oid
+                 AND NOT g.tgisinternal
+                 AND (g.tgtype::integer & 7) = 7) -- FOR EACH ROW, BEFORE, INSERT
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+WHERE c.relkind IN ('r', 'p', 'f')
+  AND c.oid >= 16384::pg_catalog.oid
+  AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+GROUP BY c.oid, n.nspname, c.relname, c.relrowsecurity, c.relowner
+
+-- name: rules
+-- what may refuse a row: constraints and unique indexes, with the columns that decide; of a foreign key, also the table
+-- that it refers to
+SELECT k.conrelid::bigint,
+       k.oid::bigint,
+       k.contype::pg_catalog.text,
+       k.conname::pg_catalog.text,
+       pg_catalog.pg_get_constraintdef(k.oid),
+       ARRAY(SELECT a.attname::pg_catalog.text
+             FROM pg_catalog.pg_attribute AS a
+             WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+             ORDER BY a.attnum),
+       k.confrelid::bigint
+FROM pg_catalog.pg_constraint AS k
+WHERE k.conrelid >= 16384::pg_catalog.oid
+  AND k.contype IN ('c', 'f', 'x')
+  AND k.conparentid = 0::pg_catalog.oid
+UNION ALL
+SELECT x.indrelid::bigint,
+       x.indexrelid::bigint,
+       'u',
+       i.relname::pg_catalog.text,
+       pg_catalog.pg_get_indexdef(x.indexrelid),
+       ARRAY(SELECT a.attname::pg_catalog.text
+             FROM pg_catalog.pg_attribute AS a
+             WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::smallint[])
+             ORDER BY a.attnum),
+       0
+FROM pg_catalog.pg_index AS x
+JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
+WHERE x.indexrelid >= 16384::pg_catalog.oid
+  AND x.indisunique
+  AND x.indislive
+
+-- name: labels
+SELECT e.enumtypid::bigint,
+       pg_catalog.format_type(e.enumtypid, NULL),
+       pg_catalog.array_agg(e.enumlabel::pg_catalog.text ORDER BY e.enumsortorder)
+FROM pg_catalog.pg_enum AS e
+GROUP BY e.enumtypid
+
+-- name: policies
+-- the policies of tables with row level security, and the roles that they are for; 0 stands for PUBLIC
+SELECT p.polrelid::bigint,
+       p.polcmd::pg_catalog.text,
+       ARRAY(SELECT coalesce(r.rolname::pg_catalog.text, 'public')
+             FROM pg_catalog.unnest(p.polroles) AS named
+             LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = named)
+FROM pg_catalog.pg_policy AS p
+WHERE p.polpermissive

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.model import Hazard, Severity
+    from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.shadow import Settings
 
 VERSION = 2
@@ -71,9 +72,10 @@ class Figures:
     settings: Settings | None = None
 
 
-def as_json(target: Target, settings: Settings) -> dict[str, Any]:
-    """Return the figures and the settings of a database as a file holds them."""
-    return {"version": VERSION, "command": "stats", "target": asdict(target), "settings": settings.as_json()}
+def as_json(target: Target, settings: Settings, workload: Workload | None = None) -> dict[str, Any]:
+    """Return the figures, the settings and the statements of a database as a file holds them."""
+    found = {"version": VERSION, "command": "stats", "target": asdict(target), "settings": settings.as_json()}
+    return found | ({"workload": workload.as_json()} if workload else {})
 
 
 def from_file(path: Path) -> Figures:

@@ -7,6 +7,7 @@ looks at privileges. Nothing runs but IMMUTABLE functions, which the planner fol
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _WINDOW = 256  # statements under way at once
 _DESCRIBE, _PLAN = 1, 2  # the place of a command among those of a statement; the first prepares it
 _SHOWN = 2_000  # characters of a message
+# names are never used twice: in a transaction that has failed, DEALLOCATE fails too
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def _communicate(pgconn: PGconn, asked: Sequence[Asked]) -> Generator[Wait, Read
             if one is None:
                 ended = True
                 break
-            _send(pgconn, one, f"q{len(answers) + len(under_way)}".encode())
+            _send(pgconn, one, f"sqlmigrate_{next(_numbers)}".encode())
             under_way.append(_UnderWay(Answer()))
         if ended and not under_way:
             break

@@ -43,24 +43,20 @@ def read_files(path: Path) -> Workload:
 
 
 def _written(path: Path) -> Workload:
-    hint = "write it again with `sqlmigrate stats --workload --output FILE`"
     try:
         found: Any = read_json(path, pipe=True, anywhere=True)  # the user names it
-        if found.get("command") != "stats":
-            raise ValueError(f"it is of {found.get('command')!r}")
-        if "workload" not in found:
-            hint = "write it with `sqlmigrate stats --workload --output FILE`"
-            raise ValueError("it holds tables and settings, and no statements")
-        return from_json(found["workload"])
+        written = found["workload"]
+        return from_json(written)
     except OSError as error:
         raise Error(f"cannot be read: {error.strerror}", place=Place(path)) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         message = f"is not a file of `sqlmigrate stats --workload`: {error}"
+        hint = "write it with `sqlmigrate stats --workload --output FILE`"
         raise Error(message, place=Place(path), hint=hint) from None
 
 
 def _queries(path: Path, shown: str) -> Iterator[Query]:
-    """Yield the queries of a file with their names and lines; other statements are none of an application's requests."""
+    """Yield the queries of a file with their names and lines; an application sends no other statements."""
     script, _ = read_script(path)
     whole = script.text or ""
     behind = 0

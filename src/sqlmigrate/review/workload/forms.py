@@ -54,7 +54,7 @@ class Form:
     tries: int = 0
 
     def again(self, refusal: Refusal) -> Form | None:
-        """Return this form with types for the parameters that a refusal is about; None where it is about another thing."""
+        """Return this form with types for the parameters that a refusal is about; None where it is about none."""
         if self.tries >= _TRIES:
             return None
         if refusal.sqlstate == _INDETERMINATE and (hit := _PARAMETER.search(refusal.message)):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.files import record
+from sqlmigrate.review.figures import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +81,18 @@ class Workload:
     evicted: int | None = None
     unread: int = 0
 
+    def __str__(self) -> str:
+        """Say how much it is, since when, and what of it is not here, in one line."""
+        often = f" with {in_words(self.calls)} calls" if self.calls else ""
+        since = f" since {self.since}" if self.since else ""
+        said = [f"{_counted(len(self.queries), 'statement')}{often}{since} ({self.source})"]
+        said += [f"{item.statements:,} left out: {item.why}" for item in self.left_out]
+        if self.unread:
+            said.append(f"{self.unread:,} could not be read: the role needs pg_read_all_stats")
+        if self.evicted:
+            said.append(f"the server has thrown out the least used {self.evicted:,} times (pg_stat_statements.max)")
+        return "; ".join(said)
+
     @property
     def calls(self) -> int:
         """How many calls all statements have had together."""
@@ -92,6 +105,10 @@ class Workload:
     def as_json(self) -> dict[str, Any]:
         """Return it as a file holds it; `from_json` reads it back."""
         return asdict(self)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def from_json(found: dict[str, Any]) -> Workload:
@@ -107,7 +124,7 @@ def _query(item: dict[str, Any]) -> Query:
 
 def joined(workloads: Iterable[Workload]) -> Workload | None:
     """Put several workloads together: traffic is known where one of them knows it."""
-    found = [item for item in workloads]
+    found = list(workloads)
     if not found:
         return None
     timed = next((item for item in found if item.seconds is not None), found[0])

@@ -35,7 +35,7 @@ _MAY_WATCH = re.compile(r"pg_|information_schema", re.IGNORECASE)
 
 
 def read_workload(connection: Connection, *, name: str, history_schema: str, hidden: Collection[str] = ()) -> Workload:
-    """Read the statements of a database; `name` is its description, `hidden` are patterns of texts that do not leave it.
+    """Read the statements of a database; `name` is its description, `hidden` are patterns of what does not leave it.
 
     Left out are utility statements, those of monitoring (they read PostgreSQL's own catalogs alone) and our own. Raises
     Error where there is no pg_stat_statements that could be read, and psycopg's errors.
@@ -80,10 +80,9 @@ def _extension(cursor: Cursor[dict[str, Any]]) -> dict[str, Any]:
 def _read(cursor: Cursor[dict[str, Any]], extension: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     asked = queries.load("workload")
     schema = sql.Identifier(extension["schema"])
-    info = asked["now"]
-    if extension["has_info"]:
-        info = sql.SQL(asked["info"]).format(function=sql.SQL("{}.pg_stat_statements_info()").format(schema))
-    found = cursor.execute(info).fetchone() or {}
+    info = sql.SQL("{}.pg_stat_statements_info()").format(schema)
+    asks_when = sql.SQL(asked["info" if extension["has_info"] else "now"]).format(function=info)
+    found = cursor.execute(asks_when).fetchone() or {}
     function = sql.SQL("{}.pg_stat_statements(true)").format(schema)
     return found, cursor.execute(sql.SQL(asked["statements"]).format(function=function)).fetchall()
 
