@@ -15,6 +15,9 @@ from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.workload.files import read_files
+from sqlmigrate.review.workload.queries import joined
+from sqlmigrate.review.workload.server import read_workload
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.review import model
     from sqlmigrate.review.model import Report
+    from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.shadow import TargetFacts
     from sqlmigrate.target import Target
 
@@ -51,13 +55,15 @@ def review_project(
     stats: Path | None = None,
     base: str = "replay",
     superuser: bool = False,
+    workload: bool = False,
+    workload_files: Sequence[Path] = (),
     observer: Observer = ignore,
 ) -> Report:
     """Review the migrations of these ids, or those that are pending; without a target, all of them.
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
-    instead, from a file; `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the
-    shadow raises.
+    instead, from a file. `workload` asks it for the statements of the application too, `workload_files` hold some.
+    `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the shadow raises.
     """
     found = load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
@@ -66,6 +72,9 @@ def review_project(
         figures = statistics.from_file(stats)
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
+    workloads = [read_files(path) for path in workload_files]
+    if workload:
+        workloads.append(_workload(config, target))
     wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
     scripts = [script for migration in found.ordered for script in migration.scripts()]
     question = Question(
@@ -75,6 +84,8 @@ def review_project(
         base=seen.base,
         target=seen.figures,
         api_roles=config.api_roles,
+        workload=joined(workloads),
+        paths=config.workload_search_path or (config.search_path,),
     )
     asked = shadow.wanted(
         config,
@@ -125,6 +136,21 @@ def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], var
             f"{', '.join(twice)} is applied in the target already, so it cannot be tried there again", hint=hint
         )
     return [item for item in chosen if item.migration_id not in done]
+
+
+def _workload(config: Config, target: Target | None) -> Workload:
+    if target is None:
+        raise UsageError(
+            "--workload asks the target for its statements, and no target was named",
+            hint="name one with --database-url, or give a file of them: --workload-file",
+        )
+    with connections.session(target.conninfo) as session:
+        return read_workload(
+            session,
+            name=connections.database_of(session),
+            history_schema=config.history_schema,
+            hidden=config.workload_hide,
+        )
 
 
 def _look(config: Config, target: Target, base: str) -> _Seen:

@@ -23,6 +23,7 @@ from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
+from sqlmigrate.review.workload.watch import Watch
 from sqlmigrate.roundtrip import (
     ORDINARY,
     Ground,
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations, ScriptRun
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
+    from sqlmigrate.review.workload.compare import State
+    from sqlmigrate.review.workload.queries import Workload
+    from sqlmigrate.review.workload.watch import Live
     from sqlmigrate.roundtrip import Base, LeftOut
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
@@ -58,6 +62,7 @@ class Question:
     Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
     to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
     settings come from, `api_roles` are the roles behind which an API puts everybody.
+    `workload` is what the application sends, its names looked up under `paths`, None for what each role finds.
     """
 
     migrations: Migrations
@@ -68,6 +73,8 @@ class Question:
     settings_from: str = "assumed"
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
+    workload: Workload | None = None
+    paths: tuple[str | None, ...] = (None,)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -110,7 +117,8 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
         names = announced("review", [item.migration_id for item in question.wanted], observer)
         found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
         notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
-    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+    report = _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+    return replace(report, workload=reviewer.watch.result() if reviewer.watch else None)
 
 
 def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:
@@ -207,12 +215,15 @@ class _Reviewer:
     shadow: Shadow = field(init=False)
     options: Options = field(init=False)
     info: ServerInfo = field(init=False)
+    watch: Watch | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Find out where it works."""
         self.shadow, self.options = self.runner.shadow, self.runner.options
         with connections.session(self.ground.database.conninfo) as connection:
             self.info = self.runner.probed(connection)
+        if self.question.workload is not None:
+            self.watch = Watch(self.question.workload, self.shadow, self.options, self.info, self.question.paths)
 
     def reviewed(self) -> Iterable[model.Migration]:
         """Return the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
@@ -244,11 +255,13 @@ class _Reviewer:
     def _one(self, migration: Migration, ground: Ground) -> model.Migration:
         reached = False
         elsewhere = self.shadow.assumed and _depends_on_zone(migration)
+        asked = self.watch.before(ground.database) if self.watch else None
         with ground.copy(keep=lambda: reached) as copy:
             with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
                 applied = self._traced(migration.forward(), copy, ground.known)
-                up = self._direction(migration.forward(), applied, ground.database)
-                down = self._rollback(migration, copy, applied)
+                live = self._live(migration.forward(), applied, (ground.database, copy), ground.database, asked)
+                up = self._direction(migration.forward(), applied, ground.database, live)
+                down = self._rollback(migration, copy, applied, (ground.database, asked))
             changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
             reached = up.error is None
         if isinstance(applied, Trace) and reached:
@@ -273,7 +286,26 @@ class _Reviewer:
             ),
         )
 
-    def _rollback(self, migration: Migration, database: ShadowDatabase, applied: Trace | str) -> model.Direction | None:
+    def _live(
+        self,
+        script_run: ScriptRun,
+        traced: Trace | str,
+        way: tuple[ShadowDatabase, ShadowDatabase],
+        first: ShadowDatabase,
+        asked: State | None,
+    ) -> Live:
+        """Ask the workload behind a script, which has led the `way` from one database to another."""
+        if self.watch is None or asked is None or isinstance(traced, str) or traced.error is not None:
+            return {}
+        return self.watch.behind(script_run, way, first, asked)
+
+    def _rollback(
+        self,
+        migration: Migration,
+        database: ShadowDatabase,
+        applied: Trace | str,
+        asked: tuple[ShadowDatabase, State | None],
+    ) -> model.Direction | None:
         if (script_run := migration.back()) is None:
             return None
         if isinstance(applied, str) or applied.error is not None:
@@ -281,7 +313,8 @@ class _Reviewer:
             return assemble.not_run(script_run, error)
         with self.shadow.clone(database) as copy:
             down = self._traced(script_run, copy, applied.after)
-            return self._direction(script_run, down, database)
+            live = self._live(script_run, down, (database, copy), *asked)
+            return self._direction(script_run, down, database, live)
 
     def _traced(self, script_run: ScriptRun, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
         """Trace a script, or say why it must not run."""
@@ -290,12 +323,14 @@ class _Reviewer:
             return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
         return trace(self.shadow, database, script_run, options=self.options, info=self.info, since=known)
 
-    def _direction(self, script_run: ScriptRun, traced: Trace | str, base: ShadowDatabase) -> model.Direction:
+    def _direction(
+        self, script_run: ScriptRun, traced: Trace | str, base: ShadowDatabase, live: Live
+    ) -> model.Direction:
         """Describe a script; `base` is the database that it was run on a copy of."""
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
-        context = Context(traced, role, self.question.api_roles)
+        context = Context(traced, role, self.question.api_roles, live)
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)

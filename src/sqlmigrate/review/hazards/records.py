@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Severity
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
+    from sqlmigrate.review.workload.watch import Live
     from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
 
@@ -68,12 +69,14 @@ class Rule:
 class Context:
     """What rules look at: a trace, and the schema before and after.
 
-    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody.
+    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `live` what
+    becomes of the application's statements.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
+    live: Live = field(default_factory=dict)
 
     @property
     def statements(self) -> tuple[Traced, ...]:

@@ -123,7 +123,7 @@ def _send(pgconn: PGconn, one: Asked, name: bytes) -> None:
     pgconn.send_prepare(name, one.text.encode(), list(one.types) or None)
     pgconn.send_describe_prepared(name)
     values = f"({', '.join(['NULL'] * one.parameters)})" if one.parameters else ""
-    explain = f"EXPLAIN (FORMAT JSON, COSTS ON) EXECUTE {name.decode()}{values}" if one.planned else "SELECT"
+    explain = f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE {name.decode()}{values}" if one.planned else "SELECT"
     pgconn.send_query_params(explain.encode(), None)
     pgconn.pipeline_sync()
     pgconn.send_query_params(b"DEALLOCATE " + name, None)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
-    from sqlmigrate.review.workload.compare import Affected, Resolve
+    from sqlmigrate.review.workload.compare import Affected, Effect, Resolve
     from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.shadow import ShadowDatabase
     from sqlmigrate.sql.script import Statement
@@ -47,7 +47,7 @@ class _Search:
     workload: Workload
     before: State
     resolve: Resolve
-    left: set[int]
+    left: dict[int, Effect]
     found: dict[int, Culprit]
 
     def look(self, connection: Connection, statement: Statement) -> None:
@@ -72,8 +72,9 @@ class _Search:
         old = replace(self.before.standing, ways=ways)
         now = State(Standing(ways, answers, types), facts)
         for item in affected(self.workload, State(old, self.before.facts), now, self.resolve):
-            self.left.discard(item.number)
-            self.found[item.number] = Culprit(statement.number, statement.line)
+            if item.effect == self.left[item.number]:  # another statement may do something milder to it before
+                del self.left[item.number]
+                self.found[item.number] = Culprit(statement.number, statement.line)
 
 
 def culprits(
@@ -93,7 +94,7 @@ def culprits(
     """
     if not found or len(found) > _QUERIES or sum(1 for _ in script_run.script.statements()) > _STATEMENTS:
         return {}
-    search = _Search(workload, before, resolve, {item.number for item in found}, {})
+    search = _Search(workload, before, resolve, {item.number: item.effect for item in found}, {})
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
 
         def around(statement: Statement, run: Callable[[], None]) -> None:

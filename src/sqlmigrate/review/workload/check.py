@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from psycopg import pq
@@ -11,7 +12,7 @@ from psycopg.rows import tuple_row
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.review.workload.asking import ask
-from sqlmigrate.review.workload.compare import State, affected
+from sqlmigrate.review.workload.compare import State
 from sqlmigrate.review.workload.facts import read_facts
 from sqlmigrate.review.workload.forms import forms
 from sqlmigrate.review.workload.standing import Standing, Way
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.workload.asking import Answer
-    from sqlmigrate.review.workload.compare import Affected
+    from sqlmigrate.review.workload.compare import Resolve
     from sqlmigrate.review.workload.queries import Query, Workload
     from sqlmigrate.shadow import ShadowDatabase
     from sqlmigrate.sql.statement.names import Named
@@ -62,19 +63,23 @@ def again(database: ShadowDatabase, before: State) -> State:
         return State(Standing(ways, answers, names_of_types(connection, answers)), facts)
 
 
-def compared(database: ShadowDatabase, workload: Workload, before: State, after: State) -> list[Affected]:
-    """Return what becomes of each statement; `database` is in the state before, where names are looked up."""
+@contextmanager
+def resolving(database: ShadowDatabase) -> Iterator[Resolve]:
+    """Yield what gives the oid of the table that a statement means by a name; None where there is none.
+
+    Behind the block it still knows what it was asked in it, and nothing else.
+    """
     with _session(database) as connection:
         known: dict[tuple[str | None, str | None, Named], int | None] = {}
 
         def resolve(way: Way, name: Named) -> int | None:
             key = way.role, way.path, name
-            if key not in known:
+            if key not in known and not connection.closed:
                 _pristine(connection, way.role, way.path)
                 known[key] = connections.relations(connection, quote(name.schema, name.name))[0]
-            return known[key]
+            return known.get(key)
 
-        return affected(workload, before, after, resolve)
+        yield resolve
 
 
 def _next(left: Mapping[int, Iterator[Way]]) -> dict[int, Way]:

@@ -40,12 +40,16 @@ _MODIFIER = re.compile(r"\((\d+)(?:,(\d+))?\)")
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """A statement by its number in the workload, what becomes of it, and why; `sqlstate` is that of the error."""
+    """A statement by its number in the workload, what becomes of it, and why.
+
+    `sqlstate` is that of the error, `relation` the qualified name of the table that it is about, where it is known.
+    """
 
     number: int
     effect: Effect
     why: str
     sqlstate: str | None = None
+    relation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ def _other(workload: Workload, before: State, after: State) -> Iterator[Affected
         for at, (was, now) in enumerate(zip(*types, strict=False), 1):
             if was != now and not _is_wider(was, now):
                 yield Affected(number, "may_break", f"its parameter ${at} is of type {now} now, and was of type {was}")
-        if old.plan and new.plan and (why := lost(access(old.plan), access(new.plan))):
-            yield Affected(number, "slower", why)
+        if old.plan and new.plan and (gone := lost(access(old.plan), access(new.plan))):
+            yield Affected(number, "slower", gone[0], relation=gone[1])
         if why := _reshaped(workload.queries[number], before.standing, after.standing, number):
             yield Affected(number, "changes", why)
 

@@ -10,13 +10,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlmigrate.sql.statement.names import Named
+
 
 @dataclass(slots=True)
 class Access:
-    """How a plan reaches the rows of tables: the indexes that serve a condition, by table, and how often it sorts."""
+    """How a plan reaches rows: what serves a condition, by table, the tables of all indexes, and how often it sorts."""
 
     served: dict[str, set[str]] = field(default_factory=dict)
-    indexes: set[str] = field(default_factory=set)
+    indexes: dict[str, str] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
     sorts: int = 0
 
@@ -29,23 +31,24 @@ def access(plan: str) -> Access:
     return found
 
 
-def lost(before: Access, after: Access) -> str | None:
-    """Say which index a statement has lost; None where every condition and order is served as before."""
+def lost(before: Access, after: Access) -> tuple[str, str] | None:
+    """Say which index a statement has lost, and on which table; None where all is served as before."""
     for table, indexes in before.served.items():
         if table in after.tables and table not in after.served:
-            return f"no index serves its condition on {table} any more: {', '.join(sorted(indexes))} did"
-    gone = before.indexes - after.indexes
+            return f"no index serves its condition on {table} any more: {', '.join(sorted(indexes))} did", table
+    gone = {index: table for index, table in before.indexes.items() if index not in after.indexes}
     if after.sorts > before.sorts and gone:
-        return f"it sorts what came in order from {', '.join(sorted(gone))}"
+        return f"it sorts what came in order from {', '.join(sorted(gone))}", next(iter(gone.values()))
     return None
 
 
 def _walk(node: dict[str, Any], found: Access, table: str | None) -> None:
-    table = node.get("Relation Name", table)
+    if "Relation Name" in node:
+        table = Named(node.get("Schema", ""), node["Relation Name"]).quoted
     if table:
         found.tables.add(table)
     if index := node.get("Index Name"):
-        found.indexes.add(index)
+        found.indexes[index] = table or ""
         if table and ("Index Cond" in node or "Order By" in node):
             found.served.setdefault(table, set()).add(index)
     found.sorts += node["Node Type"] in ("Sort", "Incremental Sort")
