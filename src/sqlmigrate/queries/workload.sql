@@ -45,6 +45,7 @@ FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS oid
 SELECT c.oid::bigint,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
        pg_catalog.array_agg(a.attname::pg_catalog.text ORDER BY a.attnum),
+       pg_catalog.array_agg(a.atttypid::bigint ORDER BY a.attnum),
        pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum),
        pg_catalog.array_agg((a.attnotnull OR t.typnotnull)
                             AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
@@ -69,7 +70,7 @@ GROUP BY c.oid, n.nspname, c.relname, c.relrowsecurity, c.relowner
 
 -- name: rules
 -- what may refuse a row: constraints and unique indexes, with the columns that decide; of a foreign key, also the table
--- that it refers to
+-- and the columns that it refers to; `plain` is a unique index of nothing but columns
 SELECT k.conrelid::bigint,
        k.oid::bigint,
        k.contype::pg_catalog.text,
@@ -79,7 +80,12 @@ SELECT k.conrelid::bigint,
              FROM pg_catalog.pg_attribute AS a
              WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
              ORDER BY a.attnum),
-       k.confrelid::bigint
+       k.confrelid::bigint,
+       ARRAY(SELECT a.attname::pg_catalog.text
+             FROM pg_catalog.pg_attribute AS a
+             WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
+             ORDER BY a.attnum),
+       false AS plain
 FROM pg_catalog.pg_constraint AS k
 WHERE k.conrelid >= 16384::pg_catalog.oid
   AND k.contype IN ('c', 'f', 'x')
@@ -92,18 +98,52 @@ SELECT x.indrelid::bigint,
        pg_catalog.pg_get_indexdef(x.indexrelid),
        ARRAY(SELECT a.attname::pg_catalog.text
              FROM pg_catalog.pg_attribute AS a
-             WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::smallint[])
+             WHERE a.attrelid = x.indrelid
+               AND (a.attnum = ANY (x.indkey::smallint[])
+                    OR EXISTS (SELECT
+                               FROM pg_catalog.pg_depend AS d
+                               WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+                                 AND d.objid = x.indexrelid
+                                 AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+                                 AND d.refobjid = x.indrelid
+                                 AND d.refobjsubid = a.attnum::integer))
              ORDER BY a.attnum),
-       0
+       0,
+       '{}'::pg_catalog.text[],
+       x.indexprs IS NULL AND x.indpred IS NULL
 FROM pg_catalog.pg_index AS x
 JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
 WHERE x.indexrelid >= 16384::pg_catalog.oid
   AND x.indisunique
   AND x.indislive
 
+-- name: indexes
+-- what decides whether an index serves a condition; a btree serves one on what it is sorted by first
+SELECT n.nspname::pg_catalog.text,
+       i.relname::pg_catalog.text,
+       i.oid::bigint,
+       x.indisvalid,
+       CASE WHEN a.amname = 'btree' THEN pg_catalog.pg_get_indexdef(x.indexrelid, 1, false) ELSE '' END,
+       ARRAY(SELECT pg_catalog.concat_ws(' ', k.atttypid, k.atttypmod, k.attcollation)
+             FROM pg_catalog.pg_attribute AS k
+             WHERE k.attrelid = x.indexrelid
+             ORDER BY k.attnum)
+FROM pg_catalog.pg_index AS x
+JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = i.relnamespace
+JOIN pg_catalog.pg_am AS a ON a.oid = i.relam
+WHERE x.indexrelid >= 16384::pg_catalog.oid
+  AND n.nspname !~ '^pg_toast'::pg_catalog.text
+
+-- name: domains
+SELECT pg_catalog.format_type(k.contypid, NULL),
+       pg_catalog.array_agg(pg_catalog.pg_get_constraintdef(k.oid))
+FROM pg_catalog.pg_constraint AS k
+WHERE k.contypid >= 16384::pg_catalog.oid
+GROUP BY k.contypid
+
 -- name: labels
-SELECT e.enumtypid::bigint,
-       pg_catalog.format_type(e.enumtypid, NULL),
+SELECT pg_catalog.format_type(e.enumtypid, NULL),
        pg_catalog.array_agg(e.enumlabel::pg_catalog.text ORDER BY e.enumsortorder)
 FROM pg_catalog.pg_enum AS e
 GROUP BY e.enumtypid

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 APPLICATION = "sqlmigrate: workload"
 _STATEMENT_TIMEOUT = 5_000  # milliseconds for each: planning may run IMMUTABLE functions
+# one plan for all values, that takes an index wherever one serves: see `plans`
+_PLANNING = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 _ROLES = 4  # of the roles that send a statement, those that send it most are asked for
 
 
@@ -131,7 +133,7 @@ def become(connection: Connection, role: str | None, path: str | None) -> None:
     is_local = connection.info.transaction_status == pq.TransactionStatus.INTRANS
     connections.limit(connection, lock_timeout=_STATEMENT_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
     word = "SET LOCAL" if is_local else "SET"
-    connection.execute(f"{word} plan_cache_mode TO force_generic_plan; {word} enable_seqscan TO off".encode())
+    connection.execute("; ".join(f"{word} {name} TO {value}" for name, value in _PLANNING.items()).encode())
     if path is not None:
         connection.execute("SELECT pg_catalog.set_config('search_path', %s, %s)", [path, is_local])
     if role is not None:

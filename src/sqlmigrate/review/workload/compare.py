@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.review.workload.facts import Facts, Rule, Table
+    from sqlmigrate.review.workload.plans import Access
     from sqlmigrate.review.workload.queries import Query, Workload
     from sqlmigrate.review.workload.standing import Standing, Way
     from sqlmigrate.sql.statement.names import Named
@@ -64,6 +65,10 @@ class State:
         """The tables by their qualified names: one that was made anew has another oid."""
         return {table.name: table for table in self.facts.tables.values()}
 
+    def access(self, number: int) -> tuple[Access, Facts]:
+        """How the rows are reached that a statement wants, and the facts by which this is to be read."""
+        return access(self.standing.answers[number].plan or "[]", self.facts), self.facts
+
 
 @dataclass(slots=True)
 class _Changed:
@@ -110,24 +115,24 @@ def _other(workload: Workload, before: State, after: State) -> Iterator[Affected
         old, new = before.standing.answers[number], after.standing.answers[number]
         if new.refused is not None:
             continue
-        types = _names(before.standing, old.parameters), _names(after.standing, new.parameters)
-        for at, (was, now) in enumerate(zip(*types, strict=False), 1):
-            if was != now and not _is_wider(was, now):
+        for at, oids in enumerate(zip(old.parameters, new.parameters, strict=False), 1):
+            was, now = _name(before.standing, oids[0]), _name(after.standing, oids[1])
+            if oids[0] != oids[1] and was != now and not _is_wider(was, now):
                 yield Affected(number, "may_break", f"its parameter ${at} is of type {now} now, and was of type {was}")
-        if old.plan and new.plan and (gone := lost(access(old.plan), access(new.plan))):
+        if old.plan and new.plan and (gone := lost(before.access(number), after.access(number))):
             yield Affected(number, "slower", gone[0], relation=gone[1])
         if why := _reshaped(workload.queries[number], before.standing, after.standing, number):
             yield Affected(number, "changes", why)
 
 
-def _names(standing: Standing, oids: Iterable[int]) -> list[str]:
-    return [standing.types.get(oid, str(oid)) for oid in oids]
+def _name(standing: Standing, oid: int) -> str:
+    return standing.types.get(oid, str(oid))
 
 
 def _reshaped(query: Query, before: Standing, after: Standing, number: int) -> str | None:
     """Say how the columns of a result have changed."""
-    old = [(name, before.types.get(oid, "")) for name, oid, _ in before.answers[number].columns]
-    new = [(name, after.types.get(oid, "")) for name, oid, _ in after.answers[number].columns]
+    old = [(name, oid) for name, oid, _ in before.answers[number].columns]
+    new = [(name, oid) for name, oid, _ in after.answers[number].columns]
     if old == new:
         return None
     names = [name for name, _ in old], [name for name, _ in new]
@@ -138,30 +143,39 @@ def _reshaped(query: Query, before: Standing, after: Standing, number: int) -> s
         return f"its result is another one now: {'; '.join(said) or 'the columns are in another order'}"
     if before.ways[number].form.guessed or (query.normalized and has_parameter_in_result(query.text)):
         return None
-    changed = [f"{name} is {now}, and was {was}" for (name, was), (_, now) in zip(old, new, strict=True) if was != now]
-    return f"the types of its result have changed: {'; '.join(changed)}"
+    types = [
+        (name, _name(before, was), _name(after, now))
+        for (name, was), (_, now) in zip(old, new, strict=True)
+        if was != now
+    ]
+    changed = [f"{name} is {now}, and was {was}" for name, was, now in types if was != now]
+    return f"the types of its result have changed: {'; '.join(changed)}" if changed else None
 
 
 def _stricter(workload: Workload, before: State, after: State, resolve: Resolve) -> Iterator[Affected]:
     """Yield the statements whose rows a table may refuse now, or hide."""
     changed = {oid: found for oid, old in before.facts.tables.items() if (found := _changed(old, after))}
     referred = _newly_referred(changed.values())
-    labels = dict(_lost_labels(before.facts, after.facts))
+    types = dict(_stricter_types(before.facts, after.facts))
     words = {_bare(before.facts.tables[oid].name) for oid in {*changed, *referred} if oid in before.facts.tables}
     mentioned = re.compile("|".join(map(re.escape, sorted(words))), re.IGNORECASE) if words else None
     for number in before.standing.taken():
         query, way = workload.queries[number], before.standing.ways[number]
-        yield from _unlabelled(number, before.standing, labels)
+        for oid in before.standing.answers[number].parameters:
+            if why := types.get(_name(before.standing, oid)):
+                yield Affected(number, "may_break", why)
         if mentioned is None or not mentioned.search(query.text):
             continue
         for write in writes(way.form.text):
-            oid = resolve(way, write.table)
+            oid = resolve(way, write.table) or 0
             if oid in changed:
                 yield from _written(number, write, changed[oid], before.facts.tables[oid])
-            if oid in referred and write.kind != "INSERT":
-                yield Affected(number, "may_break", f"{referred[oid]} may refer to its rows now")
+            for rule in referred.get(oid, ()):
+                changed_key = write.kind == "UPDATE" and set(write.columns or ()) & set(rule.referred)
+                if write.kind == "DELETE" or changed_key:
+                    yield Affected(number, "may_break", f"foreign key {rule.name} may refer to its rows now")
         for name in relations_in(way.form.text):
-            oid = resolve(way, name)
+            oid = resolve(way, name) or 0
             if oid in changed and changed[oid].secured and way.role not in (None, changed[oid].table.owner):
                 yield from _hidden(number, query, way, changed[oid].table)
 
@@ -178,37 +192,33 @@ def _changed(old: Table, after: State) -> _Changed | None:
             found.required.add(column.name)
         if known and column.not_null and not known.not_null:
             found.not_null.add(column.name)
-        if known and column.type != known.type and not _is_wider(known.type, column.type):
+        same = known and (column.oid == known.oid or _is_wider(known.type, column.type))
+        if (
+            known
+            and column.type != known.type
+            and not (same and _takes_more(_limits(known.type), _limits(column.type)))
+        ):
             found.retyped[column.name] = (known.type, column.type)
     known_oids = {rule.oid for rule in old.rules}  # what it says may have changed with the name of a table
-    known_rules = {(rule.kind, _without_name(rule)) for rule in old.rules}
-    found.rules = [
-        rule for rule in new.rules if rule.oid not in known_oids and (rule.kind, _without_name(rule)) not in known_rules
-    ]
+    known_rules = {rule.refuses for rule in old.rules}
+    found.rules = [rule for rule in new.rules if rule.oid not in known_oids and rule.refuses not in known_rules]
     return found or None
 
 
-def _without_name(rule: Rule) -> str:
-    """Return what a rule says: the definition of an index holds its name too."""
-    return rule.definition.replace(rule.name, "", 1) if rule.kind == "u" else rule.definition
-
-
-def _newly_referred(changed: Iterable[_Changed]) -> dict[int, str]:
-    return {
-        rule.refers_to: f"foreign key {rule.name} of {item.table.name}"
-        for item in changed
-        for rule in item.rules
-        if rule.refers_to
-    }
+def _newly_referred(changed: Iterable[_Changed]) -> dict[int, list[Rule]]:
+    found: dict[int, list[Rule]] = {}
+    for rule in (rule for item in changed for rule in item.rules if rule.refers_to):
+        found.setdefault(rule.refers_to, []).append(rule)
+    return found
 
 
 def _written(number: int, write: Write, changed: _Changed, old: Table) -> Iterator[Affected]:
     if write.kind == "DELETE":
         return
     columns = write.columns
-    if columns is None:
-        columns = tuple(column.name for column in old.columns[: write.given])
     table = changed.table
+    if columns is None:  # by position: what is renamed is given all the same
+        columns = tuple(column.name for column in table.columns[: write.given or len(old.columns)])
     if write.kind == "INSERT" and (missing := sorted(changed.required - set(columns))):
         named = ", ".join(missing)
         if table.fills:
@@ -223,7 +233,7 @@ def _written(number: int, write: Write, changed: _Changed, old: Table) -> Iterat
         was, now = changed.retyped[name]
         yield Affected(number, "may_break", f"column {name} of {table.name} is of type {now} now, and was {was}")
     for rule in changed.rules:
-        if write.kind == "INSERT" or not rule.columns or set(rule.columns) & set(columns):
+        if not rule.columns or set(rule.columns) & set(columns):
             on = f" on {', '.join(rule.columns)}" if rule.columns else ""
             why = f"{_WORDS[rule.kind]} {rule.name}{on} of {table.name} may refuse its rows"
             yield Affected(number, "may_break", why)
@@ -237,17 +247,15 @@ def _hidden(number: int, query: Query, way: Way, table: Table) -> Iterator[Affec
     yield Affected(number, "may_break", why)
 
 
-def _lost_labels(before: Facts, after: Facts) -> Iterator[tuple[str, str]]:
+def _stricter_types(before: Facts, after: Facts) -> Iterator[tuple[str, str]]:
+    """Yield the names of types that take fewer values now, and why."""
     for name, labels in before.labels.items():
         now = after.labels.get(name, ())
         if now and (gone := [label for label in labels if label not in now]):
             yield name, f"type {name} has no value {', '.join(map(repr, gone))} any more"
-
-
-def _unlabelled(number: int, standing: Standing, labels: Mapping[str, str]) -> Iterator[Affected]:
-    for name in _names(standing, standing.answers[number].parameters) if labels else ():
-        if why := labels.get(name):
-            yield Affected(number, "may_break", why)
+    for name, checks in after.checks.items():
+        if new := [check for check in checks if check not in before.checks.get(name, ())]:
+            yield name, f"type {name} takes fewer values now: {', '.join(new)}"
 
 
 def _bare(name: str) -> str:

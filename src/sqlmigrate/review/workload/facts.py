@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `required` must be given a value by an INSERT, `not_null` takes no NULL."""
+    """A column: `oid` is that of its type; `required` must be given a value by an INSERT, `not_null` takes no NULL."""
 
     name: str
+    oid: int
     type: str
     required: bool
     not_null: bool
@@ -29,7 +30,8 @@ class Column:
 class Rule:
     """What may refuse a row: `kind` is c (CHECK), f (foreign key), x (exclusion) or u (unique), as in pg_constraint.
 
-    `refers_to` is the oid of the table that a foreign key refers to, 0 else.
+    `refers_to` is the oid of the table that a foreign key refers to, 0 else, and `referred` its columns there.
+    `columns` are in the order of the table; `plain` is a unique index without expressions and without a predicate.
     """
 
     oid: int
@@ -38,6 +40,17 @@ class Rule:
     definition: str
     columns: tuple[str, ...]
     refers_to: int = 0
+    referred: tuple[str, ...] = ()
+    plain: bool = False
+
+    @property
+    def refuses(self) -> tuple[object, ...]:
+        """What it refuses: two rules with the same value refuse the same rows, whatever their names are."""
+        if self.kind == "f":
+            return self.kind, self.columns, self.refers_to, self.referred
+        if self.plain:  # the order of the columns of an index is no matter
+            return self.kind, self.columns
+        return self.kind, self.definition.replace(self.name, "", 1) if self.kind == "u" else self.definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +79,26 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """An index: what a btree is sorted by first, "" of others, and the types and collations of its columns."""
+
+    oid: int
+    valid: bool
+    first: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """All tables of a database by their oids, and the labels of its enums by the names of the types."""
+    """All tables of a database by their oids; by the names of types, the labels of enums and the checks of domains.
+
+    Indexes are by their schemas and names.
+    """
 
     tables: Mapping[int, Table] = field(default_factory=dict)
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    indexes: Mapping[tuple[str, str], Index] = field(default_factory=dict)
 
 
 def read_facts(connection: Connection) -> Facts:
@@ -78,8 +106,9 @@ def read_facts(connection: Connection) -> Facts:
     asked = queries.load("workload")
     cursor = connection.cursor(row_factory=tuple_row)
     rules: dict[int, list[Rule]] = {}
-    for table, oid, kind, name, definition, columns, refers_to in cursor.execute(asked["rules"]).fetchall():
-        rules.setdefault(table, []).append(Rule(oid, kind, name, definition, tuple(columns), refers_to))
+    for table, oid, kind, name, definition, columns, to, referred, plain in cursor.execute(asked["rules"]).fetchall():
+        rule = Rule(oid, kind, name, definition, tuple(columns), to, tuple(referred), plain)
+        rules.setdefault(table, []).append(rule)
     policies: dict[int, list[Policy]] = {}
     for oid, command, roles in cursor.execute(asked["policies"]).fetchall():
         policies.setdefault(oid, []).append(Policy(command, frozenset(roles)))
@@ -89,5 +118,12 @@ def read_facts(connection: Connection) -> Facts:
         tables[oid] = Table(
             oid, name, found, owner, secured, fills, tuple(rules.get(oid, ())), tuple(policies.get(oid, ()))
         )
-    labels = {name: tuple(found) for _, name, found in cursor.execute(asked["labels"]).fetchall()}
-    return Facts(tables, labels)
+    labels, checks = (
+        {type_name: tuple(found) for type_name, found in cursor.execute(asked[name]).fetchall()}
+        for name in ("labels", "domains")
+    )
+    indexes = {
+        (schema, name): Index(oid, valid, first, tuple(columns))
+        for schema, name, oid, valid, first, columns in cursor.execute(asked["indexes"]).fetchall()
+    }
+    return Facts(tables, labels, checks, indexes)
