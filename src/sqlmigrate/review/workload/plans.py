@@ -18,7 +18,7 @@ from sqlmigrate.sql.statement.names import Named
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from sqlmigrate.review.workload.facts import Facts
+    from sqlmigrate.review.workload.facts import Facts, Index
 
 _WORD = re.compile(r"\w+")
 _READS_ALL = frozenset({"Sort", "Incremental Sort", "Aggregate", "Hash", "WindowAgg", "SetOp", "Materialize"})
@@ -68,16 +68,17 @@ def _gone(
     indexes: Iterable[tuple[str, str]], known: Facts, now: Facts, may_change: Collection[tuple[str, str]] = ()
 ) -> str:
     """Name the indexes that are not what they were, in one text; of some, only those that are not there any more."""
-    valid = [index for index in now.indexes.values() if index.valid]
-    oids, kept = {index.oid for index in valid}, {(index.oid, index.columns) for index in valid}
+    valid = {name: index for name, index in now.indexes.items() if index.valid}
+    same = {(index.oid, index.columns) for index in valid.values()}
+    oids = {index.oid for index in valid.values()}
+
+    def is_gone(name: tuple[str, str], index: Index) -> bool:
+        if name in may_change:  # one that was made anew has its name, one that was renamed its oid
+            return index.oid not in oids and name not in valid
+        return (index.oid, index.columns) not in same
+
     old = {name: known.indexes[name] for name in indexes if name in known.indexes}
-    return ", ".join(
-        sorted(
-            name[1]
-            for name, index in old.items()
-            if (index.oid not in oids if name in may_change else (index.oid, index.columns) not in kept)
-        )
-    )
+    return ", ".join(sorted(name[1] for name, index in old.items() if is_gone(name, index)))
 
 
 def _walk(
