@@ -25,7 +25,10 @@ T = Named("", "t")
         ("UPDATE t SET (a, b) = (1, 2)", [Write("UPDATE", T, ("a", "b"))]),
         ("WITH d AS (DELETE FROM t RETURNING a) SELECT a FROM d", [Write("DELETE", T)]),
         (
-            "MERGE INTO t USING u ON true WHEN MATCHED THEN UPDATE SET b = 1 WHEN NOT MATCHED THEN INSERT (a) VALUES (1)",
+            (
+                "MERGE INTO t USING u ON true WHEN MATCHED THEN UPDATE SET b = 1 "
+                "WHEN NOT MATCHED THEN INSERT (a) VALUES (1)"
+            ),
             [Write("UPDATE", T, ("b",)), Write("INSERT", T, ("a",))],
         ),
         (
