@@ -116,6 +116,8 @@ def _remarks(item: Status) -> list[str]:
         remarks.append("no rollback script")
     elif item.migration and item.rollback_edited:
         remarks.append("rollback script edited")
+    if item.recorded is None and item.migration and item.migration.script.directives.phase:
+        remarks.append(item.migration.phase)
     if item.late:
         remarks.append(f"older than applied {item.late}")
     if item.recorded and item.recorded.seq is None:
@@ -150,6 +152,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "comments_only": item.comments_only,
         "missing": item.missing,
         "late": item.late,
+        "phase": migration.phase if migration else None,
         "rollback": migration is not None and migration.rollback is not None,
         "rollback_edited": item.rollback_edited,
         "file": str(migration.script.path) if migration else None,
