@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate apply                       everything that is pending
-  sqlmigrate apply --dry-run             only show what would run
-  sqlmigrate apply --to 20260304_change  up to this one, and no further
-  sqlmigrate apply --steps 1             the next one
-  sqlmigrate apply --phase before-deploy what comes before a new version is out
+  sqlmigrate apply                        everything that is pending
+  sqlmigrate apply --dry-run              only show what would run
+  sqlmigrate apply --to 20260304_change   up to this one, and no further
+  sqlmigrate apply --steps 1              the next one
+  sqlmigrate apply --phase before-deploy  before a new version is out
 """
 
 
