@@ -15,13 +15,14 @@ WHERE e.extname = 'pg_stat_statements'
 -- `{function}` is that of the extension, in its own schema; a text that the role may not read is replaced by PostgreSQL
 SELECT s.query,
        r.rolname::pg_catalog.text AS role,
+       pg_catalog.count(*) AS statements,
        pg_catalog.sum(s.calls)::bigint AS calls,
        pg_catalog.sum(s.total_exec_time) AS total
 FROM {function} AS s
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.userid
 WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 GROUP BY 1, 2
-ORDER BY 3 DESC, 1, 2
+ORDER BY 4 DESC, 1, 2
 
 -- name: info
 SELECT dealloc AS evicted, stats_reset AS since, pg_catalog.now() AS read_at FROM {function}

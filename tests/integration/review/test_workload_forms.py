@@ -58,7 +58,6 @@ GUESSED = [
     "SELECT json_build_object($1, $2), row($3, $4)",
     "SELECT $1 + $2",
     "SELECT generate_series($1, $2)",
-    "SELECT xmlelement(name a, $1)",
 ]
 NOT_SAFE = {
     "SELECT t.id FROM t JOIN (VALUES ($1, $2), ($3, $4)) AS v (id, s) ON v.id = t.id": "42883",

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
@@ -30,6 +31,7 @@ LEAST = (1, 8)
 _UNREADABLE = "<insufficient privilege>"  # what PostgreSQL says in the place of a text
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
 _ASKS = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
+_MONITORING = "monitoring and tools (they read PostgreSQL's own catalogs alone)"
 _CATALOGS = frozenset({"pg_catalog", "information_schema"})
 _MAY_WATCH = re.compile(r"pg_|information_schema", re.IGNORECASE)
 
@@ -45,7 +47,7 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
         connections.limit(connection, lock_timeout=_LOCK_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
         extension = _extension(cursor)
         info, rows = _read(cursor, extension)
-    unread = sum(1 for row in rows if row["query"] is None or row["query"] == _UNREADABLE)
+    unread = sum(row["statements"] for row in rows if row["query"] is None or row["query"] == _UNREADABLE)
     kept, left = _sorted_out(_gathered(rows), history_schema, [re.compile(pattern) for pattern in hidden])
     found, rest = busiest(kept)
     since = info["since"]
@@ -82,9 +84,14 @@ def _read(cursor: Cursor[dict[str, Any]], extension: dict[str, Any]) -> tuple[di
     schema = sql.Identifier(extension["schema"])
     info = sql.SQL("{}.pg_stat_statements_info()").format(schema)
     asks_when = sql.SQL(asked["info" if extension["has_info"] else "now"]).format(function=info)
-    found = cursor.execute(asks_when).fetchone() or {}
     function = sql.SQL("{}.pg_stat_statements(true)").format(schema)
-    return found, cursor.execute(sql.SQL(asked["statements"]).format(function=function)).fetchall()
+    try:
+        found = cursor.execute(asks_when).fetchone() or {}
+        return found, cursor.execute(sql.SQL(asked["statements"]).format(function=function)).fetchall()
+    except psycopg.errors.InsufficientPrivilege as error:
+        hint = f"GRANT USAGE ON SCHEMA {schema.as_string()}, and pg_read_all_stats for what other roles have sent"
+        message = f"role {extension['role']} may not read pg_stat_statements: {error.diag.message_primary}"
+        raise Error(message, hint=hint) from None
 
 
 def _gathered(rows: Iterable[dict[str, Any]]) -> list[Query]:
@@ -113,11 +120,13 @@ def _why_not(text: str, history_schema: str, hidden: Collection[re.Pattern[str]]
         return "utility statements"
     if any(pattern.search(text) for pattern in hidden):
         return "hidden by workload_hide"
+    if "pg_stat_statements" in text:
+        return _MONITORING
     if not (_MAY_WATCH.search(text) or history_schema in text):
         return None
     read = relations_in(text)
-    if read and all(item.schema == history_schema for item in read):
+    if all(item.schema == history_schema for item in read) and (read or "pg_catalog." in text):
         return "statements of sqlmigrate"
     if read and all(item.schema in _CATALOGS or (not item.schema and item.name.startswith("pg_")) for item in read):
-        return "monitoring and tools (they read PostgreSQL's own catalogs alone)"
+        return _MONITORING
     return None
