@@ -289,6 +289,11 @@ def undisturbed(connection: Connection, *names: str | None) -> Iterator[list[int
         connection.execute(encode.format(encoding).encode())
 
 
+def ours_locally() -> str:
+    """Return the SELECT that makes all that our own SQL runs under, for the transaction that it is in."""
+    return _set_all(_OURS | _UNHURRIED, "true").decode()
+
+
 def give_back(connection: Connection) -> None:
     """Make the session what the login finds, for SQL of other people: nothing of ours may follow in it."""
     connection.execute("DISCARD ALL")
