@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Gate, ServerInfo
+    from sqlmigrate.connection.early import Early
     from sqlmigrate.engine import Options
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
@@ -121,6 +122,21 @@ class App:
                 self.output.warning(note)
             with self._telling(target):
                 yield target
+
+    def connecting(self) -> Early | None:
+        """Begin to connect to the named database, before files are read; what is wrong is told when it is used."""
+        from sqlmigrate.connection.early import Early  # noqa: PLC0415  not every command has a database
+        from sqlmigrate.target import named  # noqa: PLC0415  same
+
+        try:
+            choice = named(self.config)
+        except Error:
+            return None
+        if choice is None or choice.conninfo is None:
+            return None
+        early = Early(choice.conninfo)
+        click.get_current_context().call_on_close(early.leave)
+        return early
 
     @contextmanager
     def named_target(self) -> Iterator[Target | None]:
