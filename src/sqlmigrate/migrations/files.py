@@ -74,17 +74,11 @@ def _read_files(directory: Path, *, one_by_one: bool) -> tuple[dict[str, Script]
     scripts: dict[str, Script] = {}
     rollbacks: dict[str, Script] = {}
     problems: list[Problem] = []
-    for path, script, found in _scripts(directory):
-        if script is None:
-            problems += found
+    for path, script, found in _scripts(directory, one_by_one=one_by_one):
+        problems += found
+        if script is None or (script.refused is not None and not one_by_one):
             continue
         name = path.name
-        wrong = [problem for problem in found if not problem.warning]
-        if one_by_one and wrong:
-            script, found = replace(script, refused=wrong[0]), [problem for problem in found if problem.warning]
-        problems += found
-        if script.refused is not None and not one_by_one:
-            continue
         is_rollback = name.endswith(ROLLBACK)
         if name.startswith(".") and not is_rollback:  # yoyo runs it too
             message = "is a migration, although its name begins with a dot"
@@ -94,7 +88,7 @@ def _read_files(directory: Path, *, one_by_one: bool) -> tuple[dict[str, Script]
     return scripts, rollbacks, problems
 
 
-def _scripts(directory: Path) -> Iterator[tuple[Path, Script | None, list[Problem]]]:
+def _scripts(directory: Path, *, one_by_one: bool) -> Iterator[tuple[Path, Script | None, list[Problem]]]:
     """Yield each script of a directory by its path, with what is wrong in it; None for what is refused by its name."""
     with os.scandir(directory) as entries:
         by_name = {entry.name: entry for entry in entries}
@@ -104,7 +98,11 @@ def _scripts(directory: Path) -> Iterator[tuple[Path, Script | None, list[Proble
             if (refusal := _refuse_by_name(path, by_name)) is not None:
                 yield path, None, [refusal]
             elif path.suffix == ".sql" and not _is_folder(entry):
-                yield path, *_read(path, folder)
+                script, found = _read(path, folder)
+                wrong = next((problem for problem in found if not problem.warning), None)
+                if one_by_one and wrong is not None:
+                    script, found = replace(script, refused=wrong), [problem for problem in found if problem.warning]
+                yield path, script, found
 
 
 def _read(path: Path, folder: int | None) -> tuple[Script, list[Problem]]:
