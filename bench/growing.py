@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -161,9 +162,7 @@ def durable(bench: Bench, count: int, delay: float) -> Growth:
         standby_of(replace(server, host=wal.host, port=wal.port)),
         _waiting_for_standbys(server),
     ):
-        other, wall = bench.in_turn(
-            *(lambda tool=tool: _applied_by(bench, tool, count) for tool in (bench.psql, bench.tool))
-        )
+        other, wall = bench.in_turn(*(partial(_applied_by, bench, tool, count) for tool in (bench.psql, bench.tool)))
     what = f"apply of {count}, a COMMIT takes {1000 * delay:.0f} ms"
     return Growth(what, wall, "psql", other, _DURABLE)
 
@@ -227,7 +226,7 @@ def _at(bench: Bench, count: int) -> Iterator[Scale]:
     yield Scale("apply, migrations", count, bench.applied(folder, count))
     with bench.in_place(folder) as database:
         for command in ("apply", "status", "history", "plan", "drift"):
-            (wall,) = bench.in_turn(lambda name=command: bench.ours(name, "-q", folder=folder, database=database))
+            (wall,) = bench.in_turn(partial(bench.ours, command, "-q", folder=folder, database=database))
             what = "nothing to do" if command == "apply" else command
             yield Scale(f"{what}, migrations", count, wall)
     for what, call in _proofs(bench, count):
