@@ -14,7 +14,7 @@ from psycopg import pq, sql
 from psycopg.rows import class_row, tuple_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import Command, ours_locally, undisturbed
+from sqlmigrate.connection import Command, ours_locally, relations, undisturbed
 from sqlmigrate.sql.statement.names import quote
 
 if TYPE_CHECKING:
@@ -148,12 +148,14 @@ class Look:
 
 
 def before(connection: Connection, subject: Subject) -> dict[str, Any]:
-    """Note what is there before a statement runs, in one round trip where no index is INVALID."""
+    """Note what is there before a statement runs: of indexes, in one round trip where none is INVALID."""
     if subject.action not in _INDEXES and subject.action not in _QUERIES:
         return {}
-    found = _glance(connection, subject) if subject.action in _INDEXES else None
-    if found is not None:
-        return {"indexes": found, "invalid": []}
+    if _may_glance(connection):
+        if subject.action == "drop index":
+            return {"there": relations(connection, subject.name) != [None]}
+        if subject.action in _INDEXES and (found := _glance(connection, subject)) is not None:
+            return {"indexes": found, "invalid": []}
     with looking(connection, subject) as look:
         return look.before()
 
@@ -169,13 +171,10 @@ def leaves_indexes(subject: Subject) -> bool:
 
 
 def _glance(connection: Connection, subject: Subject) -> list[int] | None:
-    """Return the oids of a table's indexes; None where any index is INVALID, or it takes more than a glance to see.
+    """Return the oids of a table's indexes; None where any index is INVALID, or names cannot be looked up like this.
 
     Names are looked up as the script does, and then all runs under our own settings, which end with the transaction.
     """
-    is_utf8 = connection.pgconn.parameter_status(b"client_encoding") == b"UTF8"
-    if not is_utf8 or connection.info.transaction_status != pq.TransactionStatus.IDLE:
-        return None
     parts = [
         _look_names_up(subject).sql,
         "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
@@ -192,6 +191,12 @@ def _glance(connection: Connection, subject: Subject) -> list[int] | None:
         connection.rollback()
         return None
     return None if invalid else [row[0] for row in indexes]
+
+
+def _may_glance(connection: Connection) -> bool:
+    """Tell whether psycopg can read text as the session is, and no transaction of the script's is open."""
+    is_utf8 = connection.pgconn.parameter_status(b"client_encoding") == b"UTF8"
+    return is_utf8 and connection.info.transaction_status == pq.TransactionStatus.IDLE
 
 
 def _answers(connection: Connection, commands: str) -> list[list[tuple[Any, ...]]]:
