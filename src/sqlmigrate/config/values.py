@@ -119,7 +119,7 @@ def _size(value: Any, _: Path) -> int:
         _SIZE.fullmatch(str(value).strip()) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
     )
     if found is None:
-        raise ValueError(f"{repr(value)[:_SHOWN]} is no size such as 500MB or 2GB; 0 keeps nothing")
+        raise ValueError(f"{repr(value)[:_SHOWN]} is no size such as 500MB or 2GB")
     return int(found[1]) * _UNITS[found[2] or "MB"]
 
 
