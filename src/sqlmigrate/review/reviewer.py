@@ -311,7 +311,7 @@ class _Reviewer:
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
-        return assemble.direction(traced, hazards, self.findings.get(script_run, ()), known)
+        return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, published, security, shape
+from sqlmigrate.review.hazards import building, data, locking, published, relied, security, shape
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -19,7 +19,7 @@ __all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "scale_of", "sorte
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*locking.RULES, *building.RULES, *data.RULES, *published.RULES, *security.RULES, *shape.RULES),
+        (*locking.RULES, *building.RULES, *data.RULES, *relied.RULES, *published.RULES, *security.RULES, *shape.RULES),
         key=lambda rule: rule.code,
     )
 )

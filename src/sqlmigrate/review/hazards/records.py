@@ -162,6 +162,13 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(found[:-1])} and {found[-1]}"
 
 
+def briefly(names: Iterable[str], most: int = 5) -> str:
+    """Put names together as a sentence does, but at most so many; of the others, how many there are."""
+    found = list(dict.fromkeys(names))
+    more = len(found) - most
+    return listed(found) if more <= 1 else listed([*found[:most], f"{more:,} more"])
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """Name statements by their numbers, such as `statements 1, 3 to 5 and 9`."""
     runs: list[list[int]] = []
