@@ -307,10 +307,10 @@ class _Reviewer:
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
-        context = Context(traced, role, self.question.api_roles)
+        known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
+        context = Context(traced, role, self.question.api_roles, known.new)
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
-        known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
         return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:

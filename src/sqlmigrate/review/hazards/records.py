@@ -84,12 +84,14 @@ class Rule:
 class Context:
     """What rules look at: a trace, and the schema before and after.
 
-    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody.
+    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `new` are the
+    relations that the target does not have yet: nobody waits for a lock on them, nor do we.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
+    new: frozenset[str] = frozenset()
 
     @property
     def statements(self) -> tuple[Traced, ...]:
