@@ -57,6 +57,7 @@ def command(
         raise click.UsageError("--all, --include-marked and --recorded belong to --rollback")
     if back and phase:
         raise click.UsageError("--phase is about what is applied, not about a rollback")
+    early = app.connecting()
     found = migrations.load(app.config.migrations)
     request: Request = plan.ApplyRequest(
         migrations=found, to=to, steps=steps, phase=phase, allow_out_of_order=app.config.allow_out_of_order
@@ -71,7 +72,7 @@ def command(
             recorded=recorded,
         )
     with app.target() as target:
-        made = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
+        made = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target), early=early)
         if not back:
             app.require_proofs(found, made.info, made.plan, outcome=plan.NO_PLAN)
     for note in made.plan.notes:

@@ -86,6 +86,7 @@ RULES = (
         "nothing else",
         "create the index that takes its place first, CONCURRENTLY and in a migration of its own",
         partial(_found, "slower", (" loses its index", "s lose their index")),
+        scale="work",
     ),
     Rule(
         "H53",

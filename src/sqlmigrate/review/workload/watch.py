@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review import model
 from sqlmigrate.review.workload.blame import culprits
 from sqlmigrate.review.workload.check import again, first, resolving
-from sqlmigrate.review.workload.compare import EFFECTS, affected
+from sqlmigrate.review.workload.compare import EFFECTS, Effect, affected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.workload.blame import Culprit
-    from sqlmigrate.review.workload.compare import Affected, Effect, State
+    from sqlmigrate.review.workload.compare import Affected, State
     from sqlmigrate.review.workload.queries import Query, Workload
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
-    Live = Mapping[Effect, Sequence[model.LiveStatement]]
+Live = Mapping[Effect, Sequence[model.LiveStatement]]
+"""What becomes of the application's statements, by effect."""
 
 _PERCENT = 100
 _FEW_DAYS = 7 * 86_400  # seconds
+
+
+def told(watches: Sequence[Watch], order: Sequence[str]) -> model.Workload | None:
+    """Put together what was met on several servers, in the order of the migrations; None where nothing was asked."""
+    if not watches:
+        return None
+    first, *others = watches
+    for other in others:
+        for effect, statements in other.found.items():
+            first.found[effect] += statements
+        first.refused = {**other.refused, **first.refused}
+    for statements in first.found.values():
+        statements.sort(key=lambda item: (order.index(item.migration_id), item.operation))
+    return first.result()
 
 
 @dataclass(slots=True)
