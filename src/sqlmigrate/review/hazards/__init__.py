@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, published, security, shape
+from sqlmigrate.review.hazards import building, data, locking, neighbours, published, security, shape
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -18,7 +18,15 @@ __all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*locking.RULES, *building.RULES, *data.RULES, *published.RULES, *security.RULES, *shape.RULES),
+        (
+            *locking.RULES,
+            *neighbours.RULES,
+            *building.RULES,
+            *data.RULES,
+            *published.RULES,
+            *security.RULES,
+            *shape.RULES,
+        ),
         key=lambda rule: rule.code,
     )
 )

@@ -131,6 +131,13 @@ def _columns_in(node: Any) -> Iterator[str]:
             yield from _columns_in(item)
 
 
+def columns_named(expression: str) -> frozenset[str]:
+    """Return the columns that an expression reads, quoted as the catalogs do it; none where it cannot be parsed."""
+    _, node = node_of(f"SELECT {expression}")
+    names = _columns_in(node) if node is not None else ()
+    return frozenset(Named("", name).quoted for name in names)
+
+
 def _zone(using: Any, column: str) -> str | None:
     """Return the zone of `column AT TIME ZONE 'zone'`, which is parsed as timezone('zone', column)."""
     call = using.func_call

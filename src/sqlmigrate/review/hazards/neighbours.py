@@ -1,0 +1,105 @@
+"""Hazards of locks on another table than the one that a statement is about."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlmigrate.review.hazards.locking import strong_locks
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed
+from sqlmigrate.review.locks import STOPS_READS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.review.model import Lock, Severity
+    from sqlmigrate.review.trace.follow import State
+    from sqlmigrate.review.trace.tracer import Traced
+
+_REFERENCES = re.compile(r"FOREIGN KEY .*? REFERENCES ((?:\"(?:[^\"]|\"\")*\"|[^\s(\"])+)\(")
+_LIKE = "INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES EXCLUDING STATISTICS EXCLUDING COMMENTS"
+_ATTACH = "create the table by itself, and attach it: ATTACH PARTITION lets reads and writes of the whole table go on"
+_DROPPED = "drop each foreign key in a migration of its own, which does nothing else, so that its locks are short"
+
+
+def _of_neighbours(context: Context) -> Iterator[Occurrence]:
+    for one in context.statements:
+        locks = strong_locks(one.locks)
+        if not locks or one.step.before is one.step.after:
+            continue
+        yield from _of_whole(one, locks)
+        yield from _of_new_keys(one, locks)
+        yield from _of_dropped_keys(context, one, locks)
+
+
+def _of_whole(one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
+    """Report partitions that are made at once, by PARTITION OF, under ACCESS EXCLUSIVE on the partitioned table."""
+    for text in one.changes.made:
+        properties = one.step.after.get(text, {})
+        whole = properties.get("partition of")
+        relation = one.step.known.get(str(whole[0])) if isinstance(whole, tuple) and text.startswith("table ") else None
+        if relation is None or relation.name not in locks or locks[relation.name].level < STOPS_READS:
+            continue
+        table, above, key = text.removeprefix("table "), relation.name, properties.get("partition key")
+        sql = (
+            f"CREATE TABLE {table} (LIKE {above} {_LIKE}){f' PARTITION BY {key}' if key else ''};\n"
+            f"ALTER TABLE {above} ATTACH PARTITION {table} {properties.get('partition bound')};"
+        )
+        seen = f"{table} is made as a partition of {above}, which is locked in mode ACCESS EXCLUSIVE"
+        yield Occurrence(one.statement.number, seen, (above,), sql, severity="warning", instead=_ATTACH)
+
+
+def _of_new_keys(one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
+    """Report the tables that new tables reference."""
+    made = {text.removeprefix("table ") for text in one.changes.made if text.startswith("table ")}
+    found: dict[str, str] = {}
+    for _, table, referenced in _keys(one.step.after) if made else ():
+        relation = one.step.known.get(referenced)
+        if table in made and relation is not None and relation.name in locks:
+            found[relation.name] = table
+    if found:
+        words = listed(f"{locks[name].mode} on {name}" for name in found)
+        seen = f"the foreign keys of {listed(found.values())}, which is new, take {words}"
+        yield Occurrence(one.statement.number, seen, tuple(found))
+
+
+def _of_dropped_keys(context: Context, one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
+    """Report the foreign keys that a statement drops, by itself or with their table, and both tables."""
+    if not one.changes.dropped:
+        return
+    left = {key for key, _, _ in _keys(one.step.after)}
+    severity: Severity = "note" if context.trace.script_run.operation == "rollback" else "warning"
+    for key, table, referenced in _keys(one.step.before):
+        other = one.step.known.get(referenced)
+        if key in left or other is None or other.name not in locks or other.oid in one.step.gone:
+            continue
+        here = one.step.known.get(table)
+        if context.goes(other, one) or here is None or here.oid == other.oid:
+            continue
+        name = key.removeprefix("constraint ").partition(" on ")[0]
+        seen = f"foreign key {name} of {table} is dropped under {locks[other.name].mode} on {other.name} too"
+        yield Occurrence(one.statement.number, seen, (here.name, other.name), severity=severity, instead=_DROPPED)
+
+
+def _keys(state: State) -> Iterator[tuple[str, str, str]]:
+    """Yield the foreign keys of a state: each in words, its table, and the table that it references."""
+    for name, properties in state.of("constraint").items():
+        if match := _REFERENCES.match(str(properties.get("definition", ""))):
+            yield f"constraint {name}", str(properties.get("table")), match[1]
+
+
+RULES = (
+    Rule(
+        "H66",
+        "another-table-locked",
+        "a lock on another table than the statement is about",
+        "note",
+        "A new table with a foreign key locks the table that it references, a foreign key that is dropped (also with "
+        "its table) locks both tables, and CREATE TABLE ... PARTITION OF locks the partitioned table.",
+        "writes to the other table, and under ACCESS EXCLUSIVE reads too, while the statement waits for its lock, and "
+        "then until COMMIT",
+        "let the transaction do nothing else after it, so that the lock is short, and choose a quiet moment if the "
+        "other table is busy",
+        _of_neighbours,
+    ),
+)
