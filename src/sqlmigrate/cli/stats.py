@@ -26,18 +26,20 @@ _SHOWN = 20
 def command(app: App, *, output: Path | None) -> None:
     """Read how large and how busy the tables of the target are, and its settings; nothing is written there.
 
-    The file holds names of tables, sizes and rates, the settings that decide what scripts do, and no rows.
+    The file holds names of tables and columns, sizes and rates, how many values of a column are null and how many
+    differ, the settings that decide what scripts do, and no rows and no values.
     """
     from sqlmigrate import connection, shadow  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.review import statistics  # noqa: PLC0415  same
+    from sqlmigrate.review.columns import read_columns  # noqa: PLC0415  same
 
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
         found = statistics.read_statistics(
             session, name=connection.database_of(session), history_schema=app.config.history_schema
         )
-        settings = shadow.read_settings(session)
-    data = statistics.as_json(found, settings)
+        settings, columns = shadow.read_settings(session), read_columns(session)
+    data = statistics.as_json(found, settings, columns)
     if output is not None:
         write_text(output, json.dumps(data, indent=2) + "\n")
         app.output.progress(f"wrote {output}")

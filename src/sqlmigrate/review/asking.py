@@ -9,6 +9,7 @@ rolled back, with short timeouts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,18 +18,22 @@ from psycopg.rows import tuple_row
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error
-from sqlmigrate.review.work import Asked, ColumnFigures
+from sqlmigrate.review.columns import read_columns
+from sqlmigrate.review.hazards.failing import checks
+from sqlmigrate.review.hazards.records import listed, ranges
+from sqlmigrate.review.model import NotChecked
+from sqlmigrate.review.work import Asked
 from sqlmigrate.sql.statement.equivalent import equivalent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.review import model
+    from sqlmigrate.review.columns import Columns
+    from sqlmigrate.review.hazards import Context
+    from sqlmigrate.review.known import Known
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.statement.names import Named
-
-    Columns = Mapping[str, Mapping[str, ColumnFigures]]
 
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 200, 2_000  # milliseconds
 _PLANNED_MAX = 50  # statements of one script
@@ -37,29 +42,22 @@ _PLANNED = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "SELECT", "CREATE T
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who can answer: the figures that are there already, and with `conninfo` the target itself.
+    """Who can answer: a file, whose figures of `columns` these are, or with `conninfo` the target itself."""
 
-    `columns` are those of a file. `role` is whom to be there, by SET ROLE, None for the login.
-    """
-
-    figures: model.Target | None = None
     columns: Columns = field(default_factory=dict)
-    conninfo: str | None = None
+    conninfo: str | None = field(default=None, repr=False)
 
-    def ask(self, trace: Trace) -> Asked:
+    def ask(self, trace: Trace, known: Known) -> Asked:
         """Return what is known of the tables and statements of a script; what the target refuses is not known."""
-        sizes = {table.name: table for table in self.figures.tables} if self.figures else None
-        if self.conninfo is None:
-            return Asked(columns=self.columns, sizes=sizes)
         names = sorted({lock.name for one in trace.statements for lock in one.locks})
-        if not names:
-            return Asked(sizes=sizes)
+        if self.conninfo is None or not names:
+            return Asked(columns=self.columns, known=known)
         try:
             with connections.session(self.conninfo) as connection:
                 rows, columns = _asked(connection, trace, names)
         except (psycopg.Error, Error):
-            return Asked(sizes=sizes)
-        return Asked(rows, columns, sizes)
+            return Asked(known=known)
+        return Asked(rows, columns or self.columns, known)
 
 
 def _asked(connection: Connection, trace: Trace, names: list[str]) -> tuple[dict[int, int], Columns]:
@@ -77,15 +75,19 @@ def _asked(connection: Connection, trace: Trace, names: list[str]) -> tuple[dict
 def _selects(trace: Trace, plain: set[str]) -> Iterable[tuple[int, str]]:
     """Yield what to plan: the SELECTs that are as good as statements of the script, by their numbers."""
     for one in trace.statements:
-        if one.command in _PLANNED and (select := equivalent(one.statement.text, lambda named, one=one: _full(one, named, plain))):
+        select = equivalent(one.statement.text, partial(_full, one, plain)) if one.command in _PLANNED else None
+        if select is not None:
             yield one.statement.number, select
 
 
-def _full(one: Traced, named: Named, plain: set[str]) -> str | None:
+def _full(one: Traced, plain: set[str], named: Named) -> str | None:
     """Return the full name of a relation that a statement locks, if its planning runs no code of others."""
-    locked = {lock.name for lock in one.locks}
-    found = [name for name in locked if name == named.quoted or (not named.schema and name.endswith(f".{named.quoted}"))]
-    return found[0] if len(found) == 1 and found[0] in plain else None
+    found = {lock.name for lock in one.locks if _is_called(lock.name, named)}
+    return found.pop() if len(found) == 1 and found <= plain else None
+
+
+def _is_called(name: str, named: Named) -> bool:
+    return name == named.quoted or (not named.schema and name.endswith(f".{named.quoted}"))
 
 
 def _planned(connection: Connection, select: str) -> int | None:
@@ -102,10 +104,23 @@ def _rows(plan: Any) -> int:
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
-def read_columns(connection: Connection, names: list[str] | None = None) -> Columns:
-    """Read what ANALYZE has found of the columns of tables, or of all tables; raises psycopg's errors."""
-    found: dict[str, dict[str, ColumnFigures]] = {}
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        for table, column, nulls, distinct in cursor.execute(queries.load("review")["columns"], {"names": names}):
-            found.setdefault(table, {})[column] = ColumnFigures(nulls, distinct)
-    return found
+def not_known(context: Context, source: Source) -> Iterator[NotChecked]:
+    """Yield what nobody could say of the rows that a script works on."""
+    script = context.trace.script_run.script.path.name
+    numbers = [
+        number
+        for number, work in context.work.items()
+        if not work.only_reads and (work.rows is None or (work.at_most and work.by_size))
+    ]
+    if numbers:
+        of_target = (
+            "it calls functions that are not PostgreSQL's own, or what it needs is not there yet: look at its rows"
+        )
+        elsewhere = "name the target, whose planner is asked then (EXPLAIN); figures in a file say at most how many"
+        words = f"how many rows {ranges(numbers)} of {script} {'work' if len(numbers) > 1 else 'works'} on"
+        yield NotChecked(words, of_target if source.conninfo else elsewhere)
+    unproven = [check for check in checks(context) if not check.known]
+    if unproven:
+        words = listed(f"{check.what} ({', '.join(check.columns)}) of {check.table.name}" for check in unproven)
+        why = "nothing is known of their values; ANALYZE the table, and name the target or a file of `sqlmigrate stats`"
+        yield NotChecked(f"whether the rows that are there pass {words} ({script})", why)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlmigrate.migrations import Migration, ScriptRun
+    from sqlmigrate.review.known import Known
     from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
-    from sqlmigrate.review.severity import Known
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
 

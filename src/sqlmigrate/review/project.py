@@ -13,9 +13,11 @@ from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
+from sqlmigrate.review.asking import Source
+from sqlmigrate.review.columns import NOTHING
+from sqlmigrate.review.known import Limits
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
-from sqlmigrate.review.severity import Limits
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
@@ -62,11 +64,12 @@ def review_project(
     """
     found = load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
-    settings = None
+    settings, columns = None, NOTHING
     if stats is not None:
         figures = statistics.from_file(stats)
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
+        columns = figures.columns
     wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
     scripts = [script for migration in found.ordered for script in migration.scripts()]
     question = Question(
@@ -77,6 +80,7 @@ def review_project(
         target=seen.figures,
         api_roles=config.api_roles,
         limits=Limits.of(config),
+        source=Source(columns, target.conninfo if target else None),
     )
     asked = shadow.wanted(
         config,

@@ -17,11 +17,12 @@ from sqlmigrate.events import BugMet, ignore
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
+from sqlmigrate.review.asking import Source, not_known
 from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.known import Limits
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
-from sqlmigrate.review.severity import Limits
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
@@ -60,7 +61,8 @@ class Question:
 
     Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
     to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
-    settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large.
+    settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large, and
+    `source` is who is asked what the statements of a script work on.
     """
 
     migrations: Migrations
@@ -72,6 +74,7 @@ class Question:
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
     limits: Limits = field(default_factory=Limits)
+    source: Source = field(default_factory=Source)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -114,7 +117,7 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
         names = announced("review", [item.migration_id for item in question.wanted], observer)
         found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
         notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
-    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found, reviewer.unknown)
 
 
 def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:
@@ -131,7 +134,13 @@ def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, p
         yield ORDINARY
 
 
-def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model.Migration, ...]) -> Report:
+def _report(
+    question: Question,
+    shadow: Shadow,
+    linted: Lint,
+    found: tuple[model.Migration, ...],
+    unknown: Iterable[model.NotChecked],
+) -> Report:
     target = question.target
     touched = {name for item in found for name in _tables(item)}
     return model.Report(
@@ -142,7 +151,7 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
         migrations=found,
         target=statistics.relevant(target, touched) if target else None,
         notes=(*question.notes, *shadow.notes),
-        not_checked=tuple(_not_checked(question, shadow, linted, found)),
+        not_checked=(*_not_checked(question, shadow, linted, found), *unknown),
         settings=_settings(question, shadow),
         isolation=shadow.isolation,
     )
@@ -180,10 +189,6 @@ def _not_checked(
             f"what DO blocks and procedures do to other rows ({', '.join(moving)})",
             "they ran once, on the rows of the throwaway database; loops and conditions may do more on the target",
         )
-    if any(part.kind in ("UPDATE", "DELETE", "INSERT", "MERGE") for item in found for part in item.apply.statements):
-        yield model.NotChecked(
-            "how long changes of rows take", "it depends on rows and plans: run EXPLAIN on the target"
-        )
     for item in found:
         for direction in (item.apply, item.rollback):
             if direction and direction.error:
@@ -214,6 +219,7 @@ class _Reviewer:
     findings: Mapping[ScriptRun, tuple[Finding, ...]]
     proofs: dict[str, Proof]
     left_out: tuple[LeftOut, ...] = ()
+    unknown: list[model.NotChecked] = field(default_factory=list)
     shadow: Shadow = field(init=False)
     options: Options = field(init=False)
     lineage: Lineage = field(init=False)
@@ -307,10 +313,12 @@ class _Reviewer:
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
-        context = Context(traced, role, self.question.api_roles)
+        known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
+        context = Context(traced, role, self.question.api_roles, self.question.source.ask(traced, known))
+        if script_run.operation == "apply":
+            self.unknown += not_known(context, self.question.source)
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
-        known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
         return assemble.direction(traced, hazards, self.findings.get(script_run, ()), known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:

@@ -10,25 +10,24 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
+from sqlmigrate.review.figures import in_words
+from sqlmigrate.review.known import Known
 from sqlmigrate.review.locks import LEVELS
 from sqlmigrate.sql.statement.command import DATA, HIDING
 from sqlmigrate.sql.statement.equivalent import choice, limited, reads_ends
+from sqlmigrate.sql.statement.names import index_columns
 from sqlmigrate.sql.statement.rows import inserts_given_rows, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlmigrate.review.model import TableSize
+    from sqlmigrate.review.columns import Columns
+    from sqlmigrate.review.known import Limits
     from sqlmigrate.review.trace.follow import State
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.statement.names import Named
 
-FEW_ROWS = 10_000
-"""Rows up to which work takes no time that anybody notices."""
-
-MANY_ROWS = 1_000_000
-"""Rows from which on work takes minutes, and its locks, its WAL and its dead rows hurt."""
-
+_SIZE = "the size of"
 _TABLES = ("table", "partitioned table", "materialized view")
 _READS, _LOCKS_ROWS, _WRITES = LEVELS["ACCESS SHARE"], LEVELS["ROW SHARE"], LEVELS["ROW EXCLUSIVE"]
 _CHANGES = frozenset({"UPDATE", "DELETE"})
@@ -37,32 +36,18 @@ _NO_WORK = frozenset({"TRUNCATE", "EXPLAIN", "DECLARE"})
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnFigures:
-    """What ANALYZE has found of a column: how many values are NULL, and how many differ, as pg_stats writes it.
-
-    `nulls` is from 0 to 1; `distinct` a number of values, or below zero their share of all rows.
-    """
-
-    nulls: float
-    distinct: float
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
-    """What the target answered for one script: rows by statement, from EXPLAIN, and figures by table and column.
-
-    `sizes` are its tables; None where no target was asked and no file of figures was given.
-    """
+    """What is known of the target for one script: `rows` by statement, from EXPLAIN, and `columns` by their tables."""
 
     rows: Mapping[int, int] = field(default_factory=dict)
-    columns: Mapping[str, Mapping[str, ColumnFigures]] = field(default_factory=dict)
-    sizes: Mapping[str, TableSize] | None = None
+    columns: Columns = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
 
     def size(self, table: str) -> int | None:
         """Return the rows of a table; none where the target does not have it yet, None where nobody knows."""
-        if self.sizes is None:
-            return None
-        return self.sizes[table].rows if table in self.sizes else 0
+        if table in self.known.new:
+            return 0
+        return self.known.sizes[table].rows if table in self.known.sizes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +67,29 @@ class Work:
     basis: str = ""
 
     @property
+    def by_size(self) -> bool:
+        """Whether no more is known than how large its tables are."""
+        return self.basis.startswith(_SIZE)
+
+    @property
     def only_reads(self) -> bool:
         """Whether no row is written or locked."""
         return not (self.writes or self.locks or self.stores)
 
-    @property
-    def is_small(self) -> bool:
-        """Whether it is known to take no time."""
-        return self.rows is not None and self.rows <= FEW_ROWS
+    def is_small(self, limits: Limits) -> bool:
+        """Whether it is known to take no time that anybody notices."""
+        return self.rows is not None and self.rows <= limits.small_rows
+
+    def is_large(self, limits: Limits) -> bool:
+        """Whether it takes long, or may."""
+        return self.rows is not None and self.rows >= limits.large_rows
 
     @property
-    def is_large(self) -> bool:
-        """Whether it is known to take long; a mere upper bound says nothing."""
-        return self.rows is not None and self.rows >= MANY_ROWS and not self.at_most
+    def in_words(self) -> str:
+        """How many rows, and how that is known; nothing where it is not."""
+        if self.rows is None:
+            return ""
+        return f"{'at most' if self.at_most else 'about'} {in_words(self.rows)} rows, by {self.basis}"
 
 
 def works(trace: Trace, asked: Asked) -> dict[int, Work]:
@@ -141,7 +136,7 @@ def _amount(one: Traced, asked: Asked, writes: tuple[str, ...], reads: tuple[str
     if (rows := asked.rows.get(number)) is not None:
         return rows, False, "EXPLAIN on the target"
     if (rows := _by_key(one)) is not None:
-        return rows, True, "it chooses them by a unique key"
+        return rows, True, "the unique key that chooses them"
     if (rows := limited(text)) is not None and one.command != "SELECT":
         return rows, True, "its LIMIT"
     if not writes and _from_ends(one, reads):
@@ -155,7 +150,9 @@ def _decisive(one: Traced, writes: tuple[str, ...], reads: tuple[str, ...]) -> t
     """Return the tables whose size bounds the work: those that are written, or of a copy those that are read."""
     if one.command in _CHANGES:
         return writes
-    return reads or writes if one.command == "INSERT" else (*writes, *reads)
+    if one.command == "MERGE":
+        return (*writes, *reads)
+    return (reads or writes) if one.command == "INSERT" else (writes or reads)
 
 
 def _size(tables: Iterable[str], asked: Asked) -> tuple[int | None, str]:
@@ -164,7 +161,7 @@ def _size(tables: Iterable[str], asked: Asked) -> tuple[int | None, str]:
     if not known or len(known) < len(sizes):
         return None, ""
     largest = max(known, key=lambda table: known[table])
-    return known[largest], f"the size of {largest}"
+    return known[largest], f"{_SIZE} {largest}"
 
 
 def _by_key(one: Traced) -> int | None:
@@ -187,12 +184,7 @@ def _unique_keys(state: State, table: str) -> Iterable[frozenset[str]]:
     for properties in state.of("index").values():
         definition = str(properties.get("definition", ""))
         if properties.get("table") == table and definition.startswith("CREATE UNIQUE") and " WHERE " not in definition:
-            yield frozenset(_columns(definition))
-
-
-def _columns(definition: str) -> list[str]:
-    inside = definition.partition(" USING ")[2].partition("(")[2].rpartition(")")[0].partition(") INCLUDE")[0]
-    return [column.strip() for column in inside.split(",")]
+            yield frozenset(index_columns(definition))
 
 
 def _from_ends(one: Traced, reads: tuple[str, ...]) -> bool:
@@ -204,6 +196,6 @@ def _from_ends(one: Traced, reads: tuple[str, ...]) -> bool:
     for named, column in ends:
         for table in (name for name in reads if _is_called(name, named)):
             indexes = (item for item in one.step.after.of("index").values() if item.get("table") == table)
-            if any(_columns(str(item.get("definition", "")))[0] == column for item in indexes):
+            if any(index_columns(str(item.get("definition", "")))[:1] == [column] for item in indexes):
                 found.add(table)
     return found == set(reads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, neighbours, published, security, shape
+from sqlmigrate.review.hazards import building, data, locking, neighbours, published, security, shape, working
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = tuple(
             *published.RULES,
             *security.RULES,
             *shape.RULES,
+            *working.RULES,
         ),
         key=lambda rule: rule.code,
     )
@@ -72,6 +73,8 @@ def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:
         page=rule.page,
         rewrite=found.rewrite,
         relations=found.relations,
+        rows=found.rows,
+        at_most=found.at_most,
     )
 
 

@@ -10,7 +10,7 @@ from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed
 from sqlmigrate.review.locks import STOPS_READS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlmigrate.review.model import Lock, Severity
     from sqlmigrate.review.trace.follow import State
@@ -27,12 +27,12 @@ def _of_neighbours(context: Context) -> Iterator[Occurrence]:
         locks = strong_locks(one.locks)
         if not locks or one.step.before is one.step.after:
             continue
-        yield from _of_whole(one, locks)
-        yield from _of_new_keys(one, locks)
+        yield from _of_whole(context, one, locks)
+        yield from _of_new_keys(context, one, locks)
         yield from _of_dropped_keys(context, one, locks)
 
 
-def _of_whole(one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
+def _of_whole(context: Context, one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
     """Report partitions that are made at once, by PARTITION OF, under ACCESS EXCLUSIVE on the partitioned table."""
     for text in one.changes.made:
         properties = one.step.after.get(text, {})
@@ -46,10 +46,12 @@ def _of_whole(one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
             f"ALTER TABLE {above} ATTACH PARTITION {table} {properties.get('partition bound')};"
         )
         seen = f"{table} is made as a partition of {above}, which is locked in mode ACCESS EXCLUSIVE"
-        yield Occurrence(one.statement.number, seen, (above,), sql, severity="warning", instead=_ATTACH)
+        yield Occurrence(
+            one.statement.number, seen, (above,), sql, severity=_severity(context, [above], "warning"), instead=_ATTACH
+        )
 
 
-def _of_new_keys(one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
+def _of_new_keys(context: Context, one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
     """Report the tables that new tables reference."""
     made = {text.removeprefix("table ") for text in one.changes.made if text.startswith("table ")}
     found: dict[str, str] = {}
@@ -60,7 +62,7 @@ def _of_new_keys(one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
     if found:
         words = listed(f"{locks[name].mode} on {name}" for name in found)
         seen = f"the foreign keys of {listed(found.values())}, which is new, take {words}"
-        yield Occurrence(one.statement.number, seen, tuple(found))
+        yield Occurrence(one.statement.number, seen, tuple(found), severity=_severity(context, found, "note"))
 
 
 def _of_dropped_keys(context: Context, one: Traced, locks: dict[str, Lock]) -> Iterator[Occurrence]:
@@ -68,7 +70,6 @@ def _of_dropped_keys(context: Context, one: Traced, locks: dict[str, Lock]) -> I
     if not one.changes.dropped:
         return
     left = {key for key, _, _ in _keys(one.step.after)}
-    severity: Severity = "note" if context.trace.script_run.operation == "rollback" else "warning"
     for key, table, referenced in _keys(one.step.before):
         other = one.step.known.get(referenced)
         if key in left or other is None or other.name not in locks or other.oid in one.step.gone:
@@ -78,7 +79,26 @@ def _of_dropped_keys(context: Context, one: Traced, locks: dict[str, Lock]) -> I
             continue
         name = key.removeprefix("constraint ").partition(" on ")[0]
         seen = f"foreign key {name} of {table} is dropped under {locks[other.name].mode} on {other.name} too"
-        yield Occurrence(one.statement.number, seen, (here.name, other.name), severity=severity, instead=_DROPPED)
+        yield Occurrence(
+            one.statement.number,
+            seen,
+            (here.name, other.name),
+            severity=_severity(context, (here.name, other.name), "warning"),
+            instead=_DROPPED,
+        )
+
+
+def _severity(context: Context, tables: Iterable[str], unknown: Severity) -> Severity:
+    """Judge short locks by the traffic on the tables; of a lock that lets reads go on, only writes count."""
+    known = context.asked.known
+    sizes = [known.sizes[name] for name in tables if name in known.sizes]
+    if context.trace.script_run.operation == "rollback":
+        return "note"
+    if not sizes:
+        return "note" if all(name in known.new for name in tables) else unknown
+    only_writes = unknown == "note"
+    busy = any(known.limits.is_written(size) if only_writes else known.limits.is_busy(size) for size in sizes)
+    return "warning" if busy else "note"
 
 
 def _keys(state: State) -> Iterator[tuple[str, str, str]]:

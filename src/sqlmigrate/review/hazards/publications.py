@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlmigrate.sql.statement.names import index_columns
 from sqlmigrate.sql.statement.rows import columns_named
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     Sending = dict[tuple[str, str], "Sent"]
     """What is sent, by table and publication; partitioned tables stand there with their partitions."""
 
-_COLUMNS = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*)?$")
 _CHANGES = frozenset({"update", "delete"})
 
 
@@ -80,11 +79,12 @@ def _of_all(publication: Mapping[str, Value], tables: Objects) -> Iterator[str]:
 
 def _pass_down(found: Sending, tables: Objects) -> None:
     """Give each partition what is sent of the table that it is a partition of."""
-    for table in _from_the_top(tables):
+    for table in _from_the_top(tables) if found else ():
         whole = tables[table].get("partition of")
-        for (parent, name), sent in list(found.items()) if isinstance(whole, tuple) else ():
-            if parent == whole[0]:
-                found.setdefault((table, name), replace(sent))
+        above = whole[0] if isinstance(whole, tuple) else None
+        for (parent, name), sent in list(found.items()):
+            if parent == above:
+                found.setdefault((table, name), sent)
 
 
 def _from_the_top(tables: Objects) -> list[str]:
@@ -121,8 +121,7 @@ def _objection(sent: Sent, table: Mapping[str, Value], indexes: list[Mapping[str
     )
     if identity == "nothing" or index is None:
         return "has no replica identity"
-    match = _COLUMNS.search(str(index.get("definition", "")))
-    key = {column.strip() for column in match[1].split(",")} if match else set()
+    key = set(index_columns(str(index.get("definition", ""))))
     if sent.columns is not None and key - sent.columns:
         return "sends not all columns of its replica identity"
     if sent.where and (others := columns_named(sent.where) - key):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.review.trace.follow import State
+from sqlmigrate.review.work import Asked, works
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Severity
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
+    from sqlmigrate.review.work import Work
     from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
 
@@ -45,7 +47,8 @@ _A_RUN = 3  # numbers in a row that are written as one
 class Occurrence:
     """One place where a rule found its hazard; what is None is as the rule has it.
 
-    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it.
+    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it. `rows` is how many
+    rows it is about, at most so many where `at_most` says so; where it is known, it counts instead of the tables' size.
     """
 
     statement: int
@@ -55,6 +58,8 @@ class Occurrence:
     severity: Severity | None = None
     instead: str | None = None
     behind: bool = False
+    rows: int | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +89,19 @@ class Rule:
 class Context:
     """What rules look at: a trace, and the schema before and after.
 
-    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody.
+    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `asked` is what the
+    target says.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
+    asked: Asked = field(default_factory=Asked)
+
+    @cached_property
+    def work(self) -> dict[int, Work]:
+        """What the statements work on, by their numbers."""
+        return works(self.trace, self.asked)
 
     @property
     def statements(self) -> tuple[Traced, ...]:

@@ -1,4 +1,4 @@
-"""The SELECT that finds the rows which a statement would write or read, fit to be planned by somebody who trusts nobody.
+"""The SELECT that finds the rows which a statement would write or read, fit to be planned by who trusts nobody.
 
 Planning calls functions: those that are IMMUTABLE or STABLE over constants, with the rights of whoever plans. So it
 names no function, operator or type but PostgreSQL's own, and only relations that the caller has looked at, in full.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.sql.statement.names import Named, name_of
-from sqlmigrate.sql.statement.parse import children, node_of, parse_tree
+from sqlmigrate.sql.statement.parse import children, node_of, parse_tree, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -44,18 +44,12 @@ def equivalent(statement: str, called: Callable[[Named], str | None]) -> str | N
     make = _MADE.get(kind)
     if make is None:
         return None
-    from postgast import deparse  # noqa: PLC0415  100 ms that only a review with a target needs
-    from postgast import PgQueryError  # noqa: PLC0415  same
-
     tree = parse_tree("SELECT 1")
     select = tree.stmts[0].stmt.select_stmt
     _, node = node_of(statement)
     if not make(node, select) or not _is_plain(select) or not _qualified(select, called, frozenset()):
         return None
-    try:
-        return str(deparse(tree))
-    except PgQueryError:
-        return None
+    return written(tree)
 
 
 def _changed(kind: str) -> Callable[[Any, Any], bool]:
