@@ -107,10 +107,11 @@ def _rows(plan: Any) -> int:
 def not_known(context: Context, source: Source) -> Iterator[NotChecked]:
     """Yield what nobody could say of the rows that a script works on."""
     script = context.trace.script_run.script.path.name
+    limits = context.asked.known.limits
     numbers = [
         number
         for number, work in context.work.items()
-        if not work.only_reads and (work.rows is None or (work.at_most and work.by_size))
+        if not work.only_reads and (work.rows is None or (work.by_size and not work.is_small(limits)))
     ]
     if numbers:
         of_target = (

@@ -26,6 +26,7 @@ from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
+from sqlmigrate.review.work import Asked
 from sqlmigrate.roundtrip import (
     ORDINARY,
     Ground,
@@ -314,9 +315,10 @@ class _Reviewer:
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
         known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
-        context = Context(traced, role, self.question.api_roles, self.question.source.ask(traced, known))
-        if script_run.operation == "apply":
-            self.unknown += not_known(context, self.question.source)
+        forward = script_run.operation == "apply"
+        asked = self.question.source.ask(traced, known) if forward else Asked(known=known)
+        context = Context(traced, role, self.question.api_roles, asked)
+        self.unknown += not_known(context, self.question.source) if forward else ()
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         return assemble.direction(traced, hazards, self.findings.get(script_run, ()), known)

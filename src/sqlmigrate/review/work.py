@@ -68,8 +68,8 @@ class Work:
 
     @property
     def by_size(self) -> bool:
-        """Whether no more is known than how large its tables are."""
-        return self.basis.startswith(_SIZE)
+        """Whether no more is known than how large its tables are, and it need not work on all of their rows."""
+        return self.at_most and self.basis.startswith(_SIZE)
 
     @property
     def only_reads(self) -> bool:

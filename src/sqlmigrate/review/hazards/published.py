@@ -67,21 +67,20 @@ def _less(context: Context) -> Iterator[Occurrence]:
                 lost.append((publication, words, table, one.step.known[table].name))
         for (publication, words), several in groupby(sorted(lost), key=lambda item: item[:2]):
             items = list(several)
-            what = _gone(context, one, publication) or words
+            what = _gone(one, publication) or words
             seen = f"publication {publication} {what}: {listed(item[2] for item in items)}"
             severity: Severity | None = "note" if rollback else None
             yield Occurrence(one.statement.number, seen, tuple(item[3] for item in items), severity=severity)
 
 
-def _gone(context: Context, one: Traced, publication: str) -> str | None:
+def _gone(one: Traced, publication: str) -> str | None:
     """Say of a publication what has become of it, where its name is there no more."""
     if f"publication {publication}" in one.step.after:
         return None
-    now = context.at_end(one, f"publication {publication}").removeprefix("publication ")
-    renamed = next((text for text in one.changes.changed if text.startswith(f"publication {publication} (now ")), None)
-    return (
-        f"is renamed{f' to {now}' if now != publication else ''}" if renamed else "is dropped, and sends nothing more"
+    renamed = next(
+        (match[3] for match in map(NOW.match, one.changes.changed) if match and match[2] == publication), None
     )
+    return "is dropped, and sends nothing more" if renamed is None else f"is renamed to {renamed}"
 
 
 def _missing(was: Sent, now: Sent | None) -> str:
