@@ -317,11 +317,11 @@ class _Reviewer:
         known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
         forward = script_run.operation == "apply"
         asked = self.question.source.ask(traced, known) if forward else Asked(known=known)
-        context = Context(traced, role, self.question.api_roles, asked)
+        context = Context(traced, role, self.question.api_roles, known.new, asked)
         self.unknown += not_known(context, self.question.source) if forward else ()
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
-        return assemble.direction(traced, hazards, self.findings.get(script_run, ()), known)
+        return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, neighbours, published, security, shape, working
+from sqlmigrate.review.hazards import (
+    building,
+    data,
+    locking,
+    neighbours,
+    published,
+    relied,
+    security,
+    shape,
+    working,
+)
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -24,6 +34,7 @@ RULES: tuple[Rule, ...] = tuple(
             *neighbours.RULES,
             *building.RULES,
             *data.RULES,
+            *relied.RULES,
             *published.RULES,
             *security.RULES,
             *shape.RULES,

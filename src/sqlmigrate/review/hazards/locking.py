@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed, ranges
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.sql.statement.subject import validates_constraint
@@ -103,22 +103,22 @@ def _validated(context: Context) -> Iterator[Occurrence]:
 def _held(context: Context) -> Iterator[Occurrence]:
     """Report, where the first begins, locks that stop reads and are held while other strong locks are waited for."""
     for together in context.transactions:
-        yield from _held_in(together)
+        yield from _held_in(together, context.new)
 
 
-def _held_in(together: list[Traced]) -> Iterator[Occurrence]:
+def _held_in(together: list[Traced], unused: frozenset[str]) -> Iterator[Occurrence]:
     begun: dict[str, int] = {}
     waits: dict[str, list[str]] = {}
     for one in together:
-        new = strong_locks(one.taken)
+        new = [name for name in strong_locks(one.taken) if name not in unused]
         for name in begun:
             waits.setdefault(name, []).extend(other for other in new if other != name)
-        for name in strong_locks(one.taken, STOPS_READS):
+        for name in (name for name in strong_locks(one.taken, STOPS_READS) if name not in unused):
             begun.setdefault(name, one.statement.number)
     held = {name: number for name, number in begun.items() if waits.get(name)}
     if held:
-        words = listed(f"{name} (from statement {number} on)" for name, number in held.items())
-        others = listed(name for number in held for name in waits[number])
+        words = briefly(f"{name} (from statement {number} on)" for name, number in held.items())
+        others = briefly(name for number in held for name in waits[number])
         seen = f"{words} can be neither read nor written until COMMIT, while the script still waits for {others}"
         yield Occurrence(min(held.values()), seen, tuple(held))
 
@@ -131,7 +131,7 @@ def _explicit(context: Context) -> Iterator[Occurrence]:
         for lock in strong_locks(one.locks).values()
     ]
     if locked:
-        words = listed(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
+        words = briefly(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
         numbers = ranges([number for number, _ in locked])
         yield Occurrence(
             locked[0][0], f"{numbers} lock{'s' * (len(locked) == 1)} {words}", tuple(lock.name for _, lock in locked)

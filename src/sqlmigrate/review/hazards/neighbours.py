@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strong_locks
-from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, briefly
 from sqlmigrate.review.locks import STOPS_READS
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def _of_new_keys(context: Context, one: Traced, locks: dict[str, Lock]) -> Itera
         if table in made and relation is not None and relation.name in locks:
             found[relation.name] = table
     if found:
-        words = listed(f"{locks[name].mode} on {name}" for name in found)
-        seen = f"the foreign keys of {listed(found.values())}, which is new, take {words}"
+        words = briefly(f"{locks[name].mode} on {name}" for name in found)
+        seen = f"the foreign keys of {briefly(found.values())}, which is new, take {words}"
         yield Occurrence(one.statement.number, seen, tuple(found), severity=_severity(context, found, "note"))
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.publications import Sent, refused, sending
-from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, briefly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ def _less(context: Context) -> Iterator[Occurrence]:
         for (publication, words), several in groupby(sorted(lost), key=lambda item: item[:2]):
             items = list(several)
             what = _gone(one, publication) or words
-            seen = f"publication {publication} {what}: {listed(item[2] for item in items)}"
+            seen = f"publication {publication} {what}: {briefly(item[2] for item in items)}"
             severity: Severity | None = "note" if rollback else None
             yield Occurrence(one.statement.number, seen, tuple(item[3] for item in items), severity=severity)
 
@@ -88,7 +88,7 @@ def _missing(was: Sent, now: Sent | None) -> str:
     if now is None:
         return "no longer sends anything of"
     if lost := was.actions - now.actions:
-        return f"no longer sends {listed(word.upper() for word in sorted(lost))} of"
+        return f"no longer sends {briefly(word.upper() for word in sorted(lost))} of"
     if now.columns is not None and (was.columns is None or was.columns - now.columns):
         return "sends fewer columns of"
     return "sends other rows of" if now.where and now.where != was.where else ""
@@ -108,8 +108,8 @@ def _of_another_shape(context: Context) -> Iterator[Occurrence]:
             whole = one.step.after.get(f"table {table}", {}).get("partition of")
             if isinstance(whole, tuple) and whole[0] in tables:
                 continue
-            publication = listed(sorted(name for _, name in before if after.get((_, name), ("",))[0] == table))
-            seen = f"publication {publication} sends {table}: {listed(tables[table])}"
+            publication = briefly(sorted(name for _, name in before if after.get((_, name), ("",))[0] == table))
+            seen = f"publication {publication} sends {table}: {briefly(tables[table])}"
             yield Occurrence(one.statement.number, seen, (one.step.known[table].name,))
         yield from _entering(context, one)
 
@@ -157,7 +157,7 @@ def _entering(context: Context, one: Traced) -> Iterator[Occurrence]:
         if there and not renamed and not properties.get("partition key"):
             found.setdefault(publication, []).append(table)
     for publication, tables in found.items():
-        seen = f"publication {publication} sends {listed(tables)} too from now on"
+        seen = f"publication {publication} sends {briefly(tables)} too from now on"
         yield Occurrence(one.statement.number, seen, tuple(tables), severity="note")
 
 

@@ -89,13 +89,15 @@ class Rule:
 class Context:
     """What rules look at: a trace, and the schema before and after.
 
-    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `asked` is what the
-    target says.
+    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `new` are the
+    relations that the target does not have yet: nobody waits for a lock on them, nor do we. `asked` is what the target
+    says of the script's work.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
+    new: frozenset[str] = frozenset()
     asked: Asked = field(default_factory=Asked)
 
     @cached_property
@@ -172,6 +174,13 @@ def listed(names: Iterable[str]) -> str:
     if len(found) < 2:  # noqa: PLR2004  one or none needs no word between
         return "".join(found)
     return f"{', '.join(found[:-1])} and {found[-1]}"
+
+
+def briefly(names: Iterable[str], most: int = 5) -> str:
+    """Put names together as a sentence does, but at most so many; of the others, how many there are."""
+    found = list(dict.fromkeys(names))
+    more = len(found) - most
+    return listed(found) if more <= 1 else listed([*found[:most], f"{more:,} more"])
 
 
 def ranges(numbers: Iterable[int]) -> str:

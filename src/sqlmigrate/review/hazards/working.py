@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strong_locks
-from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed, ranges
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, briefly, ranges
 from sqlmigrate.review.locks import LEVELS
 from sqlmigrate.sql.statement.command import HIDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.review.model import Lock
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.review.work import Work
 
@@ -25,12 +26,12 @@ def _under_lock(context: Context) -> Iterator[Occurrence]:
         if not busy:
             continue
         one, work = max(busy, key=lambda item: (item[1].rows or 0, not item[1].only_reads, -item[0].statement.number))
-        held = strong_locks(one.held)
+        held = _held(context, one)
         reads = all(item.only_reads for _, item in busy)
         known = work.rows is not None and not work.at_most
         yield Occurrence(
             statement=one.statement.number,
-            seen=_seen(busy, listed(f"{lock.name} ({lock.mode})" for lock in held.values())),
+            seen=_seen(busy, briefly(f"{lock.name} ({lock.mode})" for lock in held.values())),
             relations=tuple(held),
             severity="note" if reads and not (known or work.is_large(context.asked.known.limits)) else None,
             rows=work.rows,
@@ -40,13 +41,18 @@ def _under_lock(context: Context) -> Iterator[Occurrence]:
 
 def _long(context: Context, one: Traced) -> Work | None:
     """Return the work of a statement that others wait for; a rewrite or scan of the locked table is said elsewhere."""
-    work, held = context.work.get(one.statement.number), strong_locks(one.held)
+    work, held = context.work.get(one.statement.number), _held(context, one)
     if work is None or not held or work.is_small(context.asked.known.limits):
         return None
     own = set(strong_locks(one.locks))
     if work.only_reads and (one.scans or one.rewrites) and not held.keys() - own - set(work.reads):
         return None
     return work
+
+
+def _held(context: Context, one: Traced) -> dict[str, Lock]:
+    """Return the strong locks that a statement finds, but for those on tables that the target does not have yet."""
+    return {name: lock for name, lock in strong_locks(one.held).items() if name not in context.new}
 
 
 def _seen(busy: list[tuple[Traced, Work]], held: str) -> str:
@@ -57,8 +63,8 @@ def _seen(busy: list[tuple[Traced, Work]], held: str) -> str:
         *(["lock" if several else "locks"] if any(work.locks for _, work in busy) else []),
         *(["read" if several else "reads"] if all(work.only_reads for _, work in busy) else []),
     ]
-    tables = listed(name for _, work in busy for name in (work.writes or work.locks or work.reads))
-    amounts = listed(work.in_words for _, work in busy if work.rows is not None)
+    tables = briefly(name for _, work in busy for name in (work.writes or work.locks or work.reads))
+    amounts = briefly(work.in_words for _, work in busy if work.rows is not None)
     return (
         f"{numbers} {' and '.join(kinds)} rows of {tables}{f' ({amounts})' if amounts else ''} while these are "
         f"locked: {held}"
@@ -70,10 +76,14 @@ def _rows_first(context: Context) -> Iterator[Occurrence]:
     for together in context.transactions:
         rows: dict[str, int] = {}
         for one in together:
-            new = {name: lock for name, lock in strong_locks(one.taken).items() if name in context.existing}
+            new = {
+                name: lock
+                for name, lock in strong_locks(one.taken).items()
+                if name in context.existing and name not in context.new
+            }
             if rows and new:
-                earlier = listed(f"{name} (statement {number})" for name, number in rows.items())
-                wanted = listed(f"{lock.mode} on {name}" for name, lock in new.items())
+                earlier = briefly(f"{name} (statement {number})" for name, number in rows.items())
+                wanted = briefly(f"{lock.mode} on {name}" for name, lock in new.items())
                 seen = f"rows of {earlier} stay locked while the script waits for {wanted}"
                 yield Occurrence(one.statement.number, seen, tuple(dict.fromkeys((*rows, *new))))
                 break
@@ -105,7 +115,7 @@ def many_rows(context: Context, one: Traced) -> Iterator[Occurrence]:
     if work.rows is not None:
         yield Occurrence(
             statement=one.statement.number,
-            seen=f"{one.command} writes rows of {listed(work.writes)}{hidden} in one transaction: {work.in_words}",
+            seen=f"{one.command} writes rows of {briefly(work.writes)}{hidden} in one transaction: {work.in_words}",
             relations=work.writes,
             severity=None if work.is_large(limits) else "note",
             rows=work.rows,
