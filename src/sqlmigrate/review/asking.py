@@ -22,7 +22,7 @@ from sqlmigrate.review.columns import read_columns
 from sqlmigrate.review.hazards.failing import checks
 from sqlmigrate.review.hazards.records import listed, ranges
 from sqlmigrate.review.model import NotChecked
-from sqlmigrate.review.work import Asked
+from sqlmigrate.review.work import Asked, is_called
 from sqlmigrate.sql.statement.equivalent import equivalent
 
 if TYPE_CHECKING:
@@ -82,12 +82,8 @@ def _selects(trace: Trace, plain: set[str]) -> Iterable[tuple[int, str]]:
 
 def _full(one: Traced, plain: set[str], named: Named) -> str | None:
     """Return the full name of a relation that a statement locks, if its planning runs no code of others."""
-    found = {lock.name for lock in one.locks if _is_called(lock.name, named)}
+    found = {lock.name for lock in one.locks if is_called(lock.name, named)}
     return found.pop() if len(found) == 1 and found <= plain else None
-
-
-def _is_called(name: str, named: Named) -> bool:
-    return name == named.quoted or (not named.schema and name.endswith(f".{named.quoted}"))
 
 
 def _planned(connection: Connection, select: str) -> int | None:

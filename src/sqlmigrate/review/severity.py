@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.figures import in_words
 from sqlmigrate.review.hazards import scale_of
+from sqlmigrate.review.known import Known, Limits
 from sqlmigrate.review.statistics import described, reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlmigrate.review.hazards.records import Scale
-    from sqlmigrate.review.known import Known, Limits
     from sqlmigrate.review.model import Hazard, Severity, TableSize
+
+__all__ = ["Known", "Limits", "weighed"]
 
 _WORSE: dict[Severity, Severity] = {"note": "warning", "warning": "danger", "danger": "danger"}
 

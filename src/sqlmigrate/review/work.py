@@ -169,13 +169,14 @@ def _by_key(one: Traced) -> int | None:
     chosen = choice(one.statement.text)
     if chosen is None or not chosen.pinned:
         return None
-    tables = {name for name in one.step.known if _is_called(name, chosen.table)}
+    tables = {name for name in one.step.known if is_called(name, chosen.table)}
     keys = [key for table in tables for key in _unique_keys(one.step.after, table)]
     counts = [prod(chosen.pinned[column] for column in key) for key in keys if key <= chosen.pinned.keys()]
     return min(counts, default=None)
 
 
-def _is_called(name: str, named: Named) -> bool:
+def is_called(name: str, named: Named) -> bool:
+    """Whether a relation, by its full name, may be the one that a statement means."""
     return name == named.quoted or (not named.schema and name.endswith(f".{named.quoted}"))
 
 
@@ -194,7 +195,7 @@ def _from_ends(one: Traced, reads: tuple[str, ...]) -> bool:
         return False
     found = set()
     for named, column in ends:
-        for table in (name for name in reads if _is_called(name, named)):
+        for table in (name for name in reads if is_called(name, named)):
             indexes = (item for item in one.step.after.of("index").values() if item.get("table") == table)
             if any(index_columns(str(item.get("definition", "")))[:1] == [column] for item in indexes):
                 found.add(table)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.review.hazards.failing import may_fail
+from sqlmigrate.review.hazards.failing import ids_by_hand, may_fail
 from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, briefly
 from sqlmigrate.review.hazards.working import many_rows
 from sqlmigrate.sql.statement.command import HIDING
@@ -195,6 +195,7 @@ def _is_called_by_name(old: str, new: str) -> bool:
 
 def _fails_on_rows(context: Context) -> Iterator[Occurrence]:
     yield from may_fail(context)
+    yield from ids_by_hand(context)
     for one, name, properties in context.made("column"):
         table = str(properties.get("table"))
         relation = one.step.known.get(table)
@@ -327,8 +328,9 @@ RULES = (
         "danger",
         "An existing table gets a column that is NOT NULL and has no default, which works only on an empty table. Or a "
         "unique index, a primary key or NOT NULL is added where the statistics of the target (pg_stats) show "
-        "duplicates or NULL: then it may fail, which is a warning.",
-        "the migration itself: PostgreSQL refuses it",
+        "duplicates or NULL: then it may fail, which is a warning. So is an INSERT with ids of its own beside a "
+        "sequence.",
+        "the migration itself, or with ids of its own the application's next INSERT: PostgreSQL refuses it",
         "give a default, or add the column without NOT NULL, fill it, and set NOT NULL afterwards",
         _fails_on_rows,
         scale="rows",

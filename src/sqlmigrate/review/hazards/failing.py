@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.figures import in_words
 from sqlmigrate.review.hazards.records import Context, Occurrence
+from sqlmigrate.review.work import is_called
 from sqlmigrate.sql.statement.names import index_columns
+from sqlmigrate.sql.statement.rows import inserted_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.columns import ColumnFigures
+    from sqlmigrate.review.trace.follow import State
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 
+_SETS_SEQUENCE = re.compile(r"\bsetval\b|\brestart\b", re.IGNORECASE)
 _EXACT = 0.999  # n_distinct is a float of four bytes
 
 
@@ -62,6 +67,67 @@ def may_fail(context: Context) -> Iterator[Occurrence]:
                 severity="warning",
                 instead=f"look at the rows first ({look}), and mend them in an earlier migration",
             )
+
+
+def ids_by_hand(context: Context) -> Iterator[Occurrence]:
+    """Report, once for each table, an INSERT that gives ids itself and leaves the sequence that gives them behind."""
+    numbered = _numbered(context.after)
+    told: set[str] = set()
+    for one in context.statements:
+        found = inserted_columns(one.statement.text) if numbered and one.command == "INSERT" else None
+        if found is None or _sequence_is_set(context, one):
+            continue
+        named, names, left_out = found
+        for table in (name for name in numbered if name not in told and is_called(name, named)):
+            given = {name for at, name in enumerate(names or _in_order(context.after, table)) if at not in left_out}
+            for column in sorted(given & numbered[table]):
+                told.add(table)
+                yield _by_hand(one.statement.number, table, column)
+
+
+def _by_hand(number: int, table: str, column: str) -> Occurrence:
+    sequence = f"pg_get_serial_sequence({_literal(table)}, {_literal(column.strip(chr(34)))})"
+    return Occurrence(
+        statement=number,
+        seen=f"{table}.{column} is given by hand, and the sequence that numbers it does not know of it: a later INSERT "
+        "that takes its number there fails when it comes to one of these",
+        rewrite=f"SELECT setval({sequence}, (SELECT max({column}) FROM {table}));",  # noqa: S608  advice to read
+        severity="warning",
+        instead="leave the column to its sequence, or set the sequence afterwards in the same script",
+        behind=True,
+    )
+
+
+def _sequence_is_set(context: Context, one: Traced) -> bool:
+    """Whether a later statement of the script sets a sequence, as far as its words tell."""
+    later = (other.text for other in context.all_statements if other.number > one.statement.number)
+    return any(_SETS_SEQUENCE.search(text) for text in later)
+
+
+def _in_order(state: State, table: str) -> list[str]:
+    columns = [found for found in state.of("column").items() if found[1].get("table") == table]
+    columns.sort(key=lambda item: int(str(item[1].get("position", 0))))
+    return [name.removeprefix(f"{table}.") for name, _ in columns]
+
+
+def _numbered(state: State) -> dict[str, set[str]]:
+    """Return, by table, the columns whose values a sequence gives and that must differ."""
+    unique = {
+        (str(index.get("table")), *index_columns(str(index.get("definition"))))
+        for index in state.of("index").values()
+        if str(index.get("definition")).startswith("CREATE UNIQUE")
+    }
+    found: dict[str, set[str]] = {}
+    for name, properties in state.of("column").items():
+        table = str(properties.get("table"))
+        numbered = properties.get("identity") or str(properties.get("default", "")).startswith("nextval(")
+        if numbered and (table, column := name.removeprefix(f"{table}.")) in unique:
+            found.setdefault(table, set()).add(column)
+    return found
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _unique(context: Context, one: Traced, relation: Relation, table: str) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.sql.statement.names import Named, name_of
-from sqlmigrate.sql.statement.parse import children, node_of, parse_tree, written
+from sqlmigrate.sql.statement.parse import children, enum_name, node_of, parse_tree, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -84,8 +84,7 @@ def _inserted(node: Any, select: Any) -> bool:
 def _merged(node: Any, select: Any) -> bool:
     """Join as MERGE does: each row of the source, with those of the table that fit."""
     join = select.from_clause.add().join_expr
-    inner = parse_tree("SELECT 1 FROM a LEFT JOIN b ON true").stmts[0].stmt.select_stmt.from_clause[0].join_expr
-    join.CopyFrom(inner)
+    join.jointype = join.DESCRIPTOR.fields_by_name["jointype"].enum_type.values_by_name["JOIN_LEFT"].number
     join.larg.CopyFrom(node.source_relation)
     join.rarg.range_var.CopyFrom(node.relation)
     join.quals.CopyFrom(node.join_condition)
@@ -195,7 +194,7 @@ def _limit(select: Any) -> int | None:
 
 def _terms(where: Any) -> Iterator[Any]:
     """Yield what a condition puts together with AND."""
-    if where.WhichOneof("node") == "bool_expr" and where.bool_expr.boolop == _AND:
+    if where.WhichOneof("node") == "bool_expr" and enum_name(where.bool_expr, "boolop") == "AND_EXPR":
         for item in where.bool_expr.args:
             yield from _terms(item)
     else:
@@ -226,9 +225,6 @@ def _column(node: Any) -> str:
 def _is_const(node: Any) -> bool:
     kind = node.WhichOneof("node")
     return kind == "a_const" or (kind == "type_cast" and _is_const(node.type_cast.arg))
-
-
-_AND = 1  # AND_EXPR
 
 
 def reads_ends(statement: str) -> Iterable[tuple[Named, str]] | None:

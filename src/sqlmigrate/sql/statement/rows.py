@@ -66,6 +66,23 @@ def inserts_given_rows(statement: str) -> bool:
     return kind == "insert_stmt" and bool(node.select_stmt.select_stmt.values_lists)
 
 
+def inserted_columns(statement: str) -> tuple[Named, tuple[str, ...] | None, frozenset[int]] | None:
+    """Return the table of an INSERT, the columns that it names (None: all in their order), and which it leaves out.
+
+    Left out are the places at which every row of its VALUES says DEFAULT. None where the statement is no INSERT.
+    """
+    kind, node = node_of(statement)
+    if kind != "insert_stmt" or not node.HasField("select_stmt"):
+        return None
+    rows = [values.list.items for values in node.select_stmt.select_stmt.values_lists]
+    width = min(map(len, rows), default=0)
+    default = frozenset(
+        at for at in range(width) if all(row[at].WhichOneof("node") == "set_to_default" for row in rows)
+    )
+    names = tuple(Named("", item.res_target.name).quoted for item in node.cols)
+    return name_of(node.relation), names or None, default
+
+
 def emptied(statement: str) -> Iterator[Named]:
     """Yield the tables that a TRUNCATE names."""
     if leading_words(statement, 1) not in (["do"], ["truncate"]):
