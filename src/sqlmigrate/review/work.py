@@ -54,14 +54,16 @@ class Asked:
 class Work:
     """What a statement works on: tables that were there before whose rows it writes, locks by row, or reads.
 
-    `rows` is how many it works on, at most so many where `at_most` says so, and None where it is not known; `basis`
-    says in words how that is known.
+    `stores` says that it keeps what it reads in a table of its own, `whole` that a command other than a query reads
+    tables from end to end. `rows` is how many it works on, at most so many where `at_most` says so, and None where it
+    is not known; `basis` says in words how that is known.
     """
 
     writes: tuple[str, ...] = ()
     locks: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     stores: bool = False
+    whole: bool = False
     rows: int | None = None
     at_most: bool = False
     basis: str = ""
@@ -116,7 +118,7 @@ def _pass_over(one: Traced, asked: Asked) -> Work | None:
     if not tables:
         return None
     rows, basis = _size(tables, asked)
-    return Work(reads=tuple(tables), rows=rows, basis=basis)
+    return Work(reads=tuple(tables), whole=True, rows=rows, basis=basis)
 
 
 def _tables(one: Traced, level: int) -> tuple[str, ...]:

@@ -96,6 +96,9 @@ def test_without_figures_work_under_a_lock_is_a_warning_and_a_mere_read_a_note(h
     assert hazards.not_known == ["how many rows statement 2 of 0001.sql works on"]
     assert hazards(f"{LOCK} SELECT sum(amount) FROM lines;", figures=False)["H05", 2] == "note"
     assert hazards.not_known == []
+    assert hazards(f"{LOCK} ALTER TABLE lines VALIDATE CONSTRAINT lines_amount_check;", figures=False) == {
+        ("H05", 2): "warning"
+    }
     assert ("H05", 2) not in hazards(f"{LOCK} UPDATE few SET value = 'x' WHERE id = 1;", figures=False)
 
 

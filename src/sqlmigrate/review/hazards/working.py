@@ -27,7 +27,7 @@ def _under_lock(context: Context) -> Iterator[Occurrence]:
             continue
         one, work = max(busy, key=lambda item: (item[1].rows or 0, not item[1].only_reads, -item[0].statement.number))
         held = _held(context, one)
-        reads = all(item.only_reads for _, item in busy)
+        reads = all(item.only_reads and not item.whole for _, item in busy)
         known = work.rows is not None and not work.at_most
         yield Occurrence(
             statement=one.statement.number,
