@@ -70,22 +70,24 @@ def _of_dropped_keys(context: Context, one: Traced, locks: dict[str, Lock]) -> I
     if not one.changes.dropped:
         return
     left = {key for key, _, _ in _keys(one.step.after)}
+    keys: list[str] = []
+    tables: list[str] = []
+    others: list[str] = []
     for key, table, referenced in _keys(one.step.before):
-        other = one.step.known.get(referenced)
-        if key in left or other is None or other.name not in locks or other.oid in one.step.gone:
+        here, other = one.step.known.get(table), one.step.known.get(referenced)
+        if key in left or here is None or other is None or here.oid == other.oid or other.name not in locks:
             continue
-        here = one.step.known.get(table)
-        if context.goes(other, one) or here is None or here.oid == other.oid:
-            continue
-        name = key.removeprefix("constraint ").partition(" on ")[0]
-        seen = f"foreign key {name} of {table} is dropped under {locks[other.name].mode} on {other.name} too"
-        yield Occurrence(
-            one.statement.number,
-            seen,
-            (here.name, other.name),
-            severity=_severity(context, (here.name, other.name), "warning"),
-            instead=_DROPPED,
-        )
+        if other.oid not in one.step.gone and not context.goes(other, one):
+            keys.append(f"{key.removeprefix('constraint ').partition(' on ')[0]} of {table}")
+            tables.append(here.name)
+            others.append(other.name)
+    if keys:
+        several = len(keys) > 1
+        seen = f"foreign key{'s' * several} {briefly(keys)} {'are' if several else 'is'} dropped under "
+        seen += f"{briefly(f'{locks[name].mode} on {name}' for name in others)} too"
+        names = tuple(dict.fromkeys((*tables, *others)))
+        severity = _severity(context, names, "warning")
+        yield Occurrence(one.statement.number, seen, names, severity=severity, instead=_DROPPED)
 
 
 def _severity(context: Context, tables: Iterable[str], unknown: Severity) -> Severity:

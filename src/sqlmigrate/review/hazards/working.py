@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strong_locks
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, briefly, ranges
-from sqlmigrate.review.locks import LEVELS
+from sqlmigrate.review.locks import STOPS_WRITES
 from sqlmigrate.sql.statement.command import HIDING
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Lock
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.review.work import Work
-
-_BY_ITSELF = frozenset({"CREATE INDEX", "REINDEX", "CLUSTER", "VACUUM"})
 
 
 def _under_lock(context: Context) -> Iterator[Occurrence]:
@@ -96,14 +94,14 @@ def _rows_locked(context: Context, one: Traced) -> tuple[str, ...]:
     work = context.work.get(one.statement.number)
     if work is None or work.is_small(context.asked.known.limits):
         return ()
-    free = {name for name in work.writes if _is_new_to_others(one, name)}
+    free = {name for name in work.writes if _is_kept_from_others(one, name)}
     changes = () if one.command == "INSERT" else work.writes
     return tuple(name for name in (*changes, *work.locks) if name not in free)
 
 
-def _is_new_to_others(one: Traced, table: str) -> bool:
-    """Whether nobody can reach the rows of a table anyway, since it is locked as a whole already."""
-    return any(lock.name == table and lock.level >= LEVELS["EXCLUSIVE"] for lock in one.held)
+def _is_kept_from_others(one: Traced, table: str) -> bool:
+    """Whether nobody can write the rows of a table anyway, since it is locked as a whole already."""
+    return any(lock.name == table and lock.level >= STOPS_WRITES for lock in one.held)
 
 
 def many_rows(context: Context, one: Traced) -> Iterator[Occurrence]:
