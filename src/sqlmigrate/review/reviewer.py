@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from sqlmigrate.review.known import Limits
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
+from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
@@ -33,6 +34,7 @@ from sqlmigrate.roundtrip import (
     Runner,
     before_first,
     lacks_rights,
+    shared_out,
     stretches,
 )
 from sqlmigrate.schema.diff import as_json, as_text, compare
@@ -95,16 +97,50 @@ class Question:
         return [*map(self.migrations.named, applied), *pending]
 
 
-def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
+@dataclass(slots=True)
+class _Aside:
+    """What is said beside the reports: what could not be applied, by the last id of a share, and what nobody knows."""
+
+    missing: dict[str, tuple[LeftOut, ...]] = field(default_factory=dict)
+    unknown: dict[str, list[model.NotChecked]] = field(default_factory=dict)
+
+
+def review(
+    question: Question, shadow: Shadow, options: Options, observer: Observer = ignore, *, beside: Sequence[Shadow] = ()
+) -> Report:
     """Review migrations on a shadow that has what they need; see `shadow.wanted`.
 
+    Other servers `beside` it take their shares of the migrations; the report is the same.
     `observer` hears which migration is begun, first of those whose undo is to be proven, then of all.
     A script that fails is a verdict and no error; where one of those before the wanted ones fails, these are reviewed
     without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
-    options = replace(options, versions=shadow.versions)
     linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
-    runner = Runner(shadow, options)
+    observer = Together(observer) if beside else observer
+    aside = _Aside()
+
+    def on_one(shadow: Shadow, share: Sequence[str]) -> Iterator[model.Migration]:
+        asked = replace(question, wanted=tuple(item for item in question.wanted if item.migration_id in share))
+        yield from _share(asked, shadow, options, observer, linted, aside)
+
+    order = [item.migration_id for item in question.wanted]
+    with closing(shared_out(order, [shadow, *beside], on_one)) as reviewed:
+        found = tuple(reviewed)
+    notes = tuple(_left_out(aside.missing[order[-1]], found, private=shadow.private)) if order else ()
+    unknown = [item for name in order for item in aside.unknown.get(name, ())]
+    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found, unknown)
+
+
+def _share(
+    question: Question,
+    shadow: Shadow,
+    options: Options,
+    observer: Observer,
+    linted: Lint,
+    aside: _Aside,
+) -> Iterator[model.Migration]:
+    """Review migrations on one server; `aside` takes what is said of all of them."""
+    runner = Runner(shadow, replace(options, versions=shadow.versions))
     with ExitStack() as stack:
         proven, ground = prove(question, runner, stack, observer)
         reviewer = _Reviewer(
@@ -114,11 +150,12 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
             observer=observer,
             findings=linted.findings,
             proofs=proven,
+            unknown=aside.unknown,
         )
-        names = announced("review", [item.migration_id for item in question.wanted], observer)
-        found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
-        notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
-    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found, reviewer.unknown)
+        ids = [item.migration_id for item in question.wanted]
+        for _, one in zip(announced("review", ids, observer), reviewer.reviewed(), strict=True):
+            yield one
+        aside.missing |= dict.fromkeys(ids[-1:], reviewer.left_out)
 
 
 def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:
@@ -220,7 +257,7 @@ class _Reviewer:
     findings: Mapping[ScriptRun, tuple[Finding, ...]]
     proofs: dict[str, Proof]
     left_out: tuple[LeftOut, ...] = ()
-    unknown: list[model.NotChecked] = field(default_factory=list)
+    unknown: dict[str, list[model.NotChecked]] = field(default_factory=dict)
     shadow: Shadow = field(init=False)
     options: Options = field(init=False)
     lineage: Lineage = field(init=False)
@@ -318,7 +355,8 @@ class _Reviewer:
         forward = script_run.operation == "apply"
         asked = self.question.source.ask(traced, known) if forward else Asked(known=known)
         context = Context(traced, role, self.question.api_roles, known.new, asked)
-        self.unknown += not_known(context, self.question.source) if forward else ()
+        if forward:
+            self.unknown[script_run.migration_id] = list(not_known(context, self.question.source))
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
