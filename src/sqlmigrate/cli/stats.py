@@ -34,20 +34,22 @@ _SHOWN = 20
 def command(app: App, *, output: Path | None, workload: bool | None) -> None:
     """Read how large and how busy the tables of the target are, and its settings; nothing is written there.
 
-    The file holds names of tables, sizes and rates, the settings that decide what scripts do, and no rows. With
-    --workload it also holds the statements that the application sends, without the values in them.
+    The file holds names of tables and columns, sizes and rates, how many values of a column are null and how many
+    differ, the settings that decide what scripts do, and no rows and no values. With --workload it also holds the
+    statements that the application sends, without the values in them.
     """
     from sqlmigrate import connection, shadow  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.review import statistics  # noqa: PLC0415  same
+    from sqlmigrate.review.columns import read_columns  # noqa: PLC0415  same
 
     with app.target() as target, connection.session(target.conninfo) as session:
         app.announce(target, connection.probe(session))
         found = statistics.read_statistics(
             session, name=connection.database_of(session), history_schema=app.config.history_schema
         )
-        settings = shadow.read_settings(session)
+        settings, columns = shadow.read_settings(session), read_columns(session)
         asked = _workload(app, session) if workload else None
-    data = statistics.as_json(found, settings, asked)
+    data = statistics.as_json(found, settings, columns, asked)
     if output is not None:
         write_text(output, json.dumps(data, indent=2) + "\n")
         app.output.progress(f"wrote {output}")

@@ -61,7 +61,8 @@ class Hazard:
     `line` is the first line of the statement that it is about, counted from 1. `seen` is what was found, `blocks` what
     has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
     qualified names that it is about. `page` is the path of its page in the documentation. `raised` and
-    `lowered` say why its severity was changed, such as by the size of the table.
+    `lowered` say why its severity was changed, such as by the size of the table. `rows` is how many rows it is about,
+    where that is known, and at most so many where `at_most` says so.
     """
 
     code: str
@@ -78,6 +79,8 @@ class Hazard:
     relations: tuple[str, ...] = ()
     raised: str | None = None
     lowered: str | None = None
+    rows: int | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)

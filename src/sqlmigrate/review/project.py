@@ -14,9 +14,11 @@ from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
+from sqlmigrate.review.asking import Source
+from sqlmigrate.review.columns import NOTHING
+from sqlmigrate.review.known import Limits
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
-from sqlmigrate.review.severity import Limits
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import joined
 from sqlmigrate.review.workload.server import read_workload
@@ -71,11 +73,12 @@ def review_project(
     """
     found = load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
-    settings = None
+    settings, columns = None, NOTHING
     if stats is not None:
         figures = statistics.from_file(stats)
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
+        columns = figures.columns
     workloads = [read_files(path) for path in workload_files]
     if workload:
         workloads.append(_workload(config, target))
@@ -91,6 +94,7 @@ def review_project(
         workload=joined(workloads),
         paths=config.workload_search_path or (config.search_path,),
         limits=Limits.of(config),
+        source=Source(columns, target.conninfo if target else None),
     )
     asked = shadow.wanted(
         config,

@@ -17,15 +17,17 @@ from sqlmigrate.events import BugMet, ignore
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
+from sqlmigrate.review.asking import Source, not_known
 from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.known import Limits
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
-from sqlmigrate.review.severity import Limits
 from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
+from sqlmigrate.review.work import Asked
 from sqlmigrate.review.workload.watch import Watch, told
 from sqlmigrate.roundtrip import (
     ORDINARY,
@@ -66,8 +68,9 @@ class Question:
 
     Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
     to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
-    settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large.
-    `workload` is what the application sends, its names looked up under `paths`, None for what each role finds.
+    settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large, and
+    `source` is who is asked what the statements of a script work on. `workload` is what the application sends, its
+    names looked up under `paths`, None for what each role finds.
     """
 
     migrations: Migrations
@@ -81,6 +84,7 @@ class Question:
     workload: Workload | None = None
     paths: tuple[str | None, ...] = (None,)
     limits: Limits = field(default_factory=Limits)
+    source: Source = field(default_factory=Source)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -100,6 +104,18 @@ class Question:
         return [*map(self.migrations.named, applied), *pending]
 
 
+@dataclass(slots=True)
+class _Aside:
+    """What is said beside the reports: what could not be applied, by the last id of a share, and what nobody knows.
+
+    `watches` hold what the workload met, one for each share.
+    """
+
+    missing: dict[str, tuple[LeftOut, ...]] = field(default_factory=dict)
+    unknown: dict[str, list[model.NotChecked]] = field(default_factory=dict)
+    watches: list[Watch] = field(default_factory=list)
+
+
 def review(
     question: Question, shadow: Shadow, options: Options, observer: Observer = ignore, *, beside: Sequence[Shadow] = ()
 ) -> Report:
@@ -112,19 +128,19 @@ def review(
     """
     linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
     observer = Together(observer) if beside else observer
-    missing: dict[str, tuple[LeftOut, ...]] = {}
-    watches: list[Watch] = []
+    aside = _Aside()
 
     def on_one(shadow: Shadow, share: Sequence[str]) -> Iterator[model.Migration]:
         asked = replace(question, wanted=tuple(item for item in question.wanted if item.migration_id in share))
-        yield from _share(asked, shadow, options, observer, linted, (missing, watches))
+        yield from _share(asked, shadow, options, observer, linted, aside)
 
     order = [item.migration_id for item in question.wanted]
     with closing(shared_out(order, [shadow, *beside], on_one)) as reviewed:
         found = tuple(reviewed)
-    notes = tuple(_left_out(missing[order[-1]], found, private=shadow.private)) if order else ()
-    report = _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
-    return replace(report, workload=told(watches, order))
+    notes = tuple(_left_out(aside.missing[order[-1]], found, private=shadow.private)) if order else ()
+    unknown = [item for name in order for item in aside.unknown.get(name, ())]
+    report = _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found, unknown)
+    return replace(report, workload=told(aside.watches, order))
 
 
 def _share(
@@ -133,13 +149,9 @@ def _share(
     options: Options,
     observer: Observer,
     linted: Lint,
-    beside: tuple[dict[str, tuple[LeftOut, ...]], list[Watch]],
+    aside: _Aside,
 ) -> Iterator[model.Migration]:
-    """Review migrations on one server; what is `beside` takes what could not be applied up to the last of them.
-
-    It also takes what the workload met on the way.
-    """
-    missing, watches = beside
+    """Review migrations on one server; `aside` takes what is said of all of them."""
     runner = Runner(shadow, replace(options, versions=shadow.versions))
     with ExitStack() as stack:
         proven, ground = prove(question, runner, stack, observer)
@@ -150,12 +162,13 @@ def _share(
             observer=observer,
             findings=linted.findings,
             proofs=proven,
+            unknown=aside.unknown,
         )
         ids = [item.migration_id for item in question.wanted]
         for _, one in zip(announced("review", ids, observer), reviewer.reviewed(), strict=True):
             yield one
-        missing |= dict.fromkeys(ids[-1:], reviewer.left_out)
-        watches += [reviewer.watch] if reviewer.watch else []
+        aside.missing |= dict.fromkeys(ids[-1:], reviewer.left_out)
+        aside.watches += [reviewer.watch] if reviewer.watch else []
 
 
 def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:
@@ -172,7 +185,13 @@ def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, p
         yield ORDINARY
 
 
-def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model.Migration, ...]) -> Report:
+def _report(
+    question: Question,
+    shadow: Shadow,
+    linted: Lint,
+    found: tuple[model.Migration, ...],
+    unknown: Iterable[model.NotChecked],
+) -> Report:
     target = question.target
     touched = {name for item in found for name in _tables(item)}
     return model.Report(
@@ -183,7 +202,7 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
         migrations=found,
         target=statistics.relevant(target, touched) if target else None,
         notes=(*question.notes, *shadow.notes),
-        not_checked=tuple(_not_checked(question, shadow, linted, found)),
+        not_checked=(*_not_checked(question, shadow, linted, found), *unknown),
         settings=_settings(question, shadow),
         isolation=shadow.isolation,
     )
@@ -221,10 +240,6 @@ def _not_checked(
             f"what DO blocks and procedures do to other rows ({', '.join(moving)})",
             "they ran once, on the rows of the throwaway database; loops and conditions may do more on the target",
         )
-    if any(part.kind in ("UPDATE", "DELETE", "INSERT", "MERGE") for item in found for part in item.apply.statements):
-        yield model.NotChecked(
-            "how long changes of rows take", "it depends on rows and plans: run EXPLAIN on the target"
-        )
     for item in found:
         for direction in (item.apply, item.rollback):
             if direction and direction.error:
@@ -255,6 +270,7 @@ class _Reviewer:
     findings: Mapping[ScriptRun, tuple[Finding, ...]]
     proofs: dict[str, Proof]
     left_out: tuple[LeftOut, ...] = ()
+    unknown: dict[str, list[model.NotChecked]] = field(default_factory=dict)
     shadow: Shadow = field(init=False)
     options: Options = field(init=False)
     lineage: Lineage = field(init=False)
@@ -376,7 +392,11 @@ class _Reviewer:
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
         known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
-        context = Context(traced, role, self.question.api_roles, known.new, live)
+        forward = script_run.operation == "apply"
+        asked = self.question.source.ask(traced, known) if forward else Asked(known=known)
+        context = Context(traced, role, self.question.api_roles, known.new, asked, live)
+        if forward:
+            self.unknown[script_run.migration_id] = list(not_known(context, self.question.source))
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)

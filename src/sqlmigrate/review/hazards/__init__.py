@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, published, relied, security, shape, workload
+from sqlmigrate.review.hazards import (
+    building,
+    data,
+    locking,
+    neighbours,
+    published,
+    relied,
+    security,
+    shape,
+    working,
+    workload,
+)
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -21,12 +32,14 @@ RULES: tuple[Rule, ...] = tuple(
     sorted(
         (
             *locking.RULES,
+            *neighbours.RULES,
             *building.RULES,
             *data.RULES,
             *relied.RULES,
             *published.RULES,
             *security.RULES,
             *shape.RULES,
+            *working.RULES,
             *workload.RULES,
         ),
         key=lambda rule: rule.code,
@@ -73,6 +86,8 @@ def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:
         page=rule.page,
         rewrite=found.rewrite,
         relations=found.relations,
+        rows=found.rows,
+        at_most=found.at_most,
     )
 
 

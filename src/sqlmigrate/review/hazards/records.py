@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.review.trace.follow import State
+from sqlmigrate.review.work import Asked, works
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Severity
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
+    from sqlmigrate.review.work import Work
     from sqlmigrate.review.workload.watch import Live
     from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
@@ -46,7 +48,8 @@ _A_RUN = 3  # numbers in a row that are written as one
 class Occurrence:
     """One place where a rule found its hazard; what is None is as the rule has it.
 
-    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it.
+    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it. `rows` is how many
+    rows it is about, at most so many where `at_most` says so; where it is known, it counts instead of the tables' size.
     """
 
     statement: int
@@ -56,6 +59,8 @@ class Occurrence:
     severity: Severity | None = None
     instead: str | None = None
     behind: bool = False
+    rows: int | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +91,21 @@ class Context:
     """What rules look at: a trace, and the schema before and after.
 
     `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `new` are the
-    relations that the target does not have yet: nobody waits for a lock on them, nor do we. `live` is what becomes of
-    the application's statements.
+    relations that the target does not have yet: nobody waits for a lock on them, nor do we. `asked` is what the target
+    says of the script's work, `live` what becomes of the application's statements.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
     new: frozenset[str] = frozenset()
+    asked: Asked = field(default_factory=Asked)
     live: Live = field(default_factory=dict)
+
+    @cached_property
+    def work(self) -> dict[int, Work]:
+        """What the statements work on, by their numbers."""
+        return works(self.trace, self.asked)
 
     @property
     def statements(self) -> tuple[Traced, ...]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _NEEDS_NO_QUOTES = re.compile(r"[a-z_][a-z0-9_$]*")
+_INDEXED = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*| NULLS NOT DISTINCT.*| WITH .*| TABLESPACE .*| WHERE .*)*$")
+_ORDERING = re.compile(r" (?:DESC|ASC|NULLS FIRST|NULLS LAST)\b")
 _OPAQUE = {"do_stmt": "a DO block", "call_stmt": "CALL", "execute_stmt": "EXECUTE"}
 _OWNED = {"drop_owned_stmt": "DROP OWNED", "reassign_owned_stmt": "REASSIGN OWNED"}
 _DATA = frozenset({"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"})
@@ -48,6 +50,12 @@ class Named:
 def quote(*parts: str) -> str:
     """Quote a name, qualified by what comes before it; empty parts are left out."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
+
+
+def index_columns(definition: str) -> list[str]:
+    """Return the columns and expressions of an index, without their order, from what PostgreSQL prints of it."""
+    match = _INDEXED.search(definition)
+    return [_ORDERING.sub("", column).strip() for column in match[1].split(",")] if match else []
 
 
 def name_of(relation: Any) -> Named:
