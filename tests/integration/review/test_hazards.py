@@ -160,5 +160,5 @@ def test_one_thing_is_one_hazard(review_shadow, examples_database):
         traced = trace_text(review_shadow, database, f"{text}; ALTER TYPE feeling RENAME TO sense;")
 
     hazards = [(hazard.code, hazard.statement) for hazard in check(Context(traced, review_shadow.owner))]
-    assert [item for item in hazards if item[0] != "H40"] == [("H07", 2), ("H14", 3), ("H23", 6)]
+    assert [item for item in hazards if item[0] != "H40"] == [("H07", 2), ("H14", 3), ("H75", 3), ("H23", 6)]
     assert traced.statements[4].changes.changed == ("table public.orders",)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, published, security, shape
+from sqlmigrate.review.hazards import (
+    building,
+    data,
+    exposure,
+    locking,
+    lockout,
+    policies,
+    published,
+    security,
+    shape,
+)
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -18,7 +28,17 @@ __all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*locking.RULES, *building.RULES, *data.RULES, *published.RULES, *security.RULES, *shape.RULES),
+        (
+            *locking.RULES,
+            *building.RULES,
+            *data.RULES,
+            *published.RULES,
+            *security.RULES,
+            *exposure.RULES,
+            *policies.RULES,
+            *lockout.RULES,
+            *shape.RULES,
+        ),
         key=lambda rule: rule.code,
     )
 )

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlmigrate.config import API_ROLES
+from sqlmigrate.review.hazards.access import Access
 from sqlmigrate.review.trace.follow import State
 
 if TYPE_CHECKING:
@@ -94,6 +95,16 @@ class Context:
     def after(self) -> State:
         """All objects after the script."""
         return State(self.trace.after.schema)
+
+    @cached_property
+    def access_before(self) -> Access:
+        """Who may do what before the script."""
+        return Access(self.before)
+
+    @cached_property
+    def access_after(self) -> Access:
+        """Who may do what behind the script."""
+        return Access(self.after)
 
     @cached_property
     def existing(self) -> dict[str, Relation]:
