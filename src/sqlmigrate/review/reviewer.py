@@ -17,6 +17,7 @@ from sqlmigrate.events import BugMet, ignore
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
+from sqlmigrate.review.dependents import broken_bodies
 from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
@@ -247,7 +248,7 @@ class _Reviewer:
         with ground.copy(keep=lambda: reached) as copy:
             with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
                 applied = self._traced(migration.forward(), copy, ground.known)
-                up = self._direction(migration.forward(), applied, ground.database)
+                up = self._direction(migration.forward(), applied, ground.database, copy)
                 down = self._rollback(migration, copy, applied)
             changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
             reached = up.error is None
@@ -281,7 +282,7 @@ class _Reviewer:
             return assemble.not_run(script_run, error)
         with self.shadow.clone(database) as copy:
             down = self._traced(script_run, copy, applied.after)
-            return self._direction(script_run, down, database)
+            return self._direction(script_run, down, database, copy)
 
     def _traced(self, script_run: ScriptRun, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
         """Trace a script, or say why it must not run."""
@@ -290,12 +291,15 @@ class _Reviewer:
             return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
         return trace(self.shadow, database, script_run, options=self.options, info=self.info, since=known)
 
-    def _direction(self, script_run: ScriptRun, traced: Trace | str, base: ShadowDatabase) -> model.Direction:
-        """Describe a script; `base` is the database that it was run on a copy of."""
+    def _direction(
+        self, script_run: ScriptRun, traced: Trace | str, base: ShadowDatabase, left: ShadowDatabase
+    ) -> model.Direction:
+        """Describe a script; `base` is the database that it was run on a copy of, and `left` that copy."""
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
-        context = Context(traced, role, self.question.api_roles)
+        broken = broken_bodies(self.shadow, traced, base, left, search_path=self.options.search_path)
+        context = Context(traced, role, self.question.api_roles, broken)
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)

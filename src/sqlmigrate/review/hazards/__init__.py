@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.review.hazards import (
     building,
     data,
+    dependents,
     exposure,
     locking,
     lockout,
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = tuple(
             *exposure.RULES,
             *policies.RULES,
             *lockout.RULES,
+            *dependents.RULES,
             *shape.RULES,
         ),
         key=lambda rule: rule.code,

@@ -31,7 +31,7 @@ def news(context: Context, facts: Callable[[Access], Mapping[Key, T]]) -> Iterat
     new = {
         key: fact
         for key, fact in facts(context.access_after).items()
-        if (original(context, key[0]), *key[1:]) not in before
+        if tuple(original(context, part) for part in key) not in before
     }
     seen: dict[int, Mapping[Key, T]] = {}
     for key, fact in new.items():

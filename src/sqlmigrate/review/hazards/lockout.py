@@ -113,18 +113,18 @@ def _of_whole(now: Mapping[str, Properties], text: str, after: Properties) -> Ma
 
 
 def _by_original_name(context: Context) -> dict[str, Properties]:
-    """Return all objects behind the script by the names that they had before; a relation may be of another kind."""
-    found: dict[str, Properties] = {}
+    """Return all objects behind the script by the names by which the application knows them.
+
+    What has such a name now answers to it, a relation of any kind; else it is what was renamed.
+    """
+    renamed, found = {}, dict(context.access_after.granted)
     for text, properties in context.access_after.granted.items():
         kind = next((kind for kind in RELATIONS if text.startswith(f"{kind} ")), None)
-        if kind is None:
-            found[text] = properties
-            continue
-        name = original(context, text[len(kind) + 1 :])
-        for other in RELATIONS:
-            found.setdefault(f"{other} {name}", properties)
-        found[f"{kind} {name}"] = properties
-    return found
+        if kind is not None:
+            name = text[len(kind) + 1 :]
+            found |= {f"{other} {name}": properties for other in RELATIONS if f"{other} {name}" not in found}
+            renamed[f"{kind} {original(context, name)}"] = properties
+    return {**renamed, **found}
 
 
 def _taken_by(context: Context, text: str, role: str, letters: frozenset[str]) -> int:

@@ -14,6 +14,7 @@ from sqlmigrate.review.trace.follow import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from sqlmigrate.review.dependents.model import Broken
     from sqlmigrate.review.model import Severity
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
@@ -69,12 +70,14 @@ class Rule:
 class Context:
     """What rules look at: a trace, and the schema before and after.
 
-    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody.
+    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `broken` are the
+    functions that work before the script and not behind it.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
+    broken: tuple[Broken, ...] = ()
 
     @property
     def statements(self) -> tuple[Traced, ...]:
