@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.errors import Error, ExecutionError
-from sqlmigrate.review import model, statistics
+from sqlmigrate.review import model
 from sqlmigrate.review.hazards import sorted_out
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES, Taken, holds, longest
+from sqlmigrate.review.severity import weighed
 from sqlmigrate.review.squawk import answered
 from sqlmigrate.review.trace.readings import names
 from sqlmigrate.sql.statement.command import command_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.migrations import Migration, ScriptRun
     from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
+    from sqlmigrate.review.severity import Known
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
 
@@ -28,16 +30,17 @@ def direction(
     trace: Trace,
     found: Iterable[Hazard],
     findings: Sequence[Finding],
-    target: model.Target | None,
+    known: Known,
 ) -> Direction:
-    """Describe one script that was traced, with the hazards that were found in it."""
-    script = trace.script_run.script
-    hazards, suppressed, idle = sorted_out(statistics.raised(found, target), script)
+    """Describe one script that was traced, with the hazards that were found in it, by what is `known` of its tables."""
+    script, operation = trace.script_run.script, _operation(trace.script_run)
+    weighty = weighed(found, known, rollback=operation == "rollback")
+    hazards, suppressed, idle = sorted_out(weighty, script)
     by_statement = answered(findings, trace)
     steps = [Taken(one.statement.number, one.taken, one.held) for one in trace.statements]
     held = holds(steps)
     return model.Direction(
-        operation=_operation(trace.script_run),
+        operation=operation,
         path=str(script.path),
         sha256=script.sha256,
         checksum=script.checksum,

@@ -60,8 +60,8 @@ class Hazard:
 
     `line` is the first line of the statement that it is about, counted from 1. `seen` is what was found, `blocks` what
     has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
-    qualified names that it is about. `page` is the path of its page in the documentation. `raised` says why its
-    severity was raised, such as by the size of the table.
+    qualified names that it is about. `page` is the path of its page in the documentation. `raised` and
+    `lowered` say why its severity was changed, such as by the size of the table.
     """
 
     code: str
@@ -77,6 +77,7 @@ class Hazard:
     rewrite: str | None = None
     relations: tuple[str, ...] = ()
     raised: str | None = None
+    lowered: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

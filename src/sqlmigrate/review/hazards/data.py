@@ -266,6 +266,7 @@ RULES = (
         "TRUNCATE blocks reads too",
         "select the rows that need it with WHERE, and change a large table in batches, outside this transaction",
         _all_rows,
+        scale="work",
     ),
     Rule(
         "H21",
@@ -277,6 +278,7 @@ RULES = (
         "they were kept elsewhere",
         "stop using it first, keep its rows where the rollback can find them, and drop it in a later migration",
         _dropped,
+        scale="use",
     ),
     Rule(
         "H27",
@@ -309,6 +311,7 @@ RULES = (
         "keep the old name working (a view for a table, a second column that a trigger keeps equal), and rename in "
         "steps",
         _renamed,
+        scale="use",
     ),
     Rule(
         "H24",
@@ -319,6 +322,7 @@ RULES = (
         "the migration itself: PostgreSQL refuses it if the table has a row",
         "give a default, or add the column without NOT NULL, fill it, and set NOT NULL afterwards",
         _fails_on_rows,
+        scale="rows",
     ),
     Rule(
         "H25",

@@ -186,6 +186,7 @@ RULES = (
         "size, and twice the space; replicas get all of it as WAL",
         "make a change that touches no old row, then fill the old rows in batches",
         _rewrites,
+        scale="work",
     ),
     Rule(
         "H02",
@@ -198,6 +199,7 @@ RULES = (
         "time in proportion to the table's size",
         "make the check later, under a weaker lock, or prove beforehand that it holds",
         _scans,
+        scale="work",
     ),
     Rule(
         "H03",
@@ -208,6 +210,7 @@ RULES = (
         "the lock of ADD CONSTRAINT is held until COMMIT, so the rows are read under it after all",
         "put VALIDATE CONSTRAINT into a migration of its own",
         _validated,
+        scale="work",
     ),
     Rule(
         "H04",
@@ -220,6 +223,7 @@ RULES = (
         "take all strong locks at once at the beginning, in the order in which the application takes them, or split "
         "the migration",
         _held,
+        scale="lock",
     ),
     Rule(
         "H05",
@@ -230,6 +234,7 @@ RULES = (
         "the locks are held until all rows are done, which depends on how many there are",
         "change the rows in an earlier migration, or in batches outside this transaction",
         _data,
+        scale="work",
     ),
     Rule(
         "H11",
@@ -240,6 +245,7 @@ RULES = (
         "whatever the lock mode blocks, until COMMIT",
         "say in a comment what it is for; take the strongest mode that the transaction will need right away",
         _explicit,
+        scale="lock",
     ),
     Rule(
         "H13",
@@ -251,5 +257,6 @@ RULES = (
         "another team's application, or the platform itself, such as sign-ins that read auth.users",
         "agree on a time with its owner, and make this the last thing that the transaction does",
         _of_others,
+        scale="lock",
     ),
 )

@@ -234,6 +234,13 @@ def findings(direction: Direction) -> list[tuple[str, str, list[int]]]:
     return [(rule, answer, lines) for (rule, answer), lines in found.items()]
 
 
+def weight(hazard: Hazard) -> str:
+    """Say whether figures changed the severity of a hazard, and which: `raised: ...`, or nothing."""
+    if hazard.raised:
+        return f"raised: {hazard.raised}"
+    return f"lowered: {hazard.lowered}" if hazard.lowered else ""
+
+
 def tally(found: Iterable[Hazard]) -> str:
     """Count hazards by severity: `1 danger, 2 warnings`."""
     severities = [hazard.severity for hazard in found]
