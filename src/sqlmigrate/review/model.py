@@ -92,8 +92,9 @@ class Suppressed:
 class Finding:
     """What squawk says; `line` and `column` count from 1, the column in characters.
 
-    `answer` is what the trace says to it: `confirmed`, `refuted` or `unknown`, and `why` in words. `statement` is None
-    where the finding belongs to no statement.
+    `answer` is what the trace says to it: `confirmed`, `harmless` (it happens, and harms nobody here), `refuted` or
+    `unknown`, and `why` in words. One that is confirmed counts as a warning at least. `statement` is None where the
+    finding belongs to no statement.
     """
 
     rule: str
@@ -103,7 +104,7 @@ class Finding:
     column: int
     statement: int | None = None
     help: str | None = None
-    answer: Literal["confirmed", "refuted", "unknown"] = "unknown"
+    answer: Literal["confirmed", "harmless", "refuted", "unknown"] = "unknown"
     why: str | None = None
 
 

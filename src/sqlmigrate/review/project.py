@@ -76,6 +76,7 @@ def review_project(
         base=seen.base,
         target=seen.figures,
         api_roles=config.api_roles,
+        design=config.design_notes,
         limits=Limits.of(config),
     )
     asked = shadow.wanted(

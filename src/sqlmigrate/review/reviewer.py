@@ -17,8 +17,10 @@ from sqlmigrate.events import BugMet, ignore
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
+from sqlmigrate.review.answers import rules_by_statement
+from sqlmigrate.review.columns import DESIGN
 from sqlmigrate.review.dependents import broken_bodies
-from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.hazards import Context, check, rules_for
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
@@ -100,7 +102,8 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
     without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
     options = replace(options, versions=shadow.versions)
-    linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
+    runs = [run for migration in question.wanted for run in migration.runs()]
+    linted = lint(runs, major=shadow.major, without=() if question.design else DESIGN)
     runner = Runner(shadow, options)
     with ExitStack() as stack:
         proven, ground = prove(question, runner, stack, observer)
@@ -311,11 +314,12 @@ class _Reviewer:
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
         broken = broken_bodies(self.shadow, traced, base, left, search_path=self.options.search_path)
-        context = Context(traced, role, self.question.api_roles, broken)
+        linted = rules_by_statement(self.findings.get(script_run, ()), list(script_run.script.statements()))
+        context = Context(traced, role, self.question.api_roles, broken, linted)
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
-        hazards = check(context, judged=advice.judged)
+        hazards = check(context, rules_for(design=self.question.design), judged=advice.judged)
         known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
-        return assemble.direction(traced, hazards, self.findings.get(script_run, ()), known)
+        return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""

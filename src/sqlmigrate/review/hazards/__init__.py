@@ -8,11 +8,13 @@ from sqlmigrate.review.hazards import (
     building,
     data,
     dependents,
+    design,
     exposure,
     locking,
     lockout,
     policies,
     published,
+    relied,
     security,
     shape,
 )
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.hazards.records import Scale
     from sqlmigrate.sql.script import Script, Statement
 
-__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "scale_of", "sorted_out"]
+__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "rules_for", "scale_of", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
@@ -34,6 +36,7 @@ RULES: tuple[Rule, ...] = tuple(
             *locking.RULES,
             *building.RULES,
             *data.RULES,
+            *relied.RULES,
             *published.RULES,
             *security.RULES,
             *exposure.RULES,
@@ -41,6 +44,7 @@ RULES: tuple[Rule, ...] = tuple(
             *lockout.RULES,
             *dependents.RULES,
             *shape.RULES,
+            *design.RULES,
         ),
         key=lambda rule: rule.code,
     )
@@ -48,6 +52,11 @@ RULES: tuple[Rule, ...] = tuple(
 """Every kind of hazard that we know, by code."""
 
 _SCALES = {rule.code: rule.scale for rule in RULES}
+
+
+def rules_for(*, design: bool) -> tuple[Rule, ...]:
+    """Return all rules, or those that are not about design."""
+    return tuple(rule for rule in RULES if design or not rule.is_design)
 
 
 def check(

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strong_locks, strongest
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly
 from sqlmigrate.sql.scan import skip_gap
 from sqlmigrate.sql.statement.names import quote
 from sqlmigrate.sql.statement.subject import detaches_at_once, index_built_if_missing
@@ -114,7 +114,7 @@ def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
         }
         if stopped:
             instead, rewrite = _rebuilt(one) if one.command == "REINDEX" else _dropped_slowly(one)
-            seen = f"{one.command} takes {listed(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
+            seen = f"{one.command} takes {briefly(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
             yield Occurrence(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
 
 
@@ -140,7 +140,7 @@ def _detached(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         words = _words(one)
         if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := strong_locks(one.locks)):
-            seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
+            seen = f"the partition is detached under ACCESS EXCLUSIVE on {briefly(stopped)}"
             yield Occurrence(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
 
 

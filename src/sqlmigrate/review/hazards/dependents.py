@@ -6,8 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.dependents.naming import mentioned
-from sqlmigrate.review.hazards.exposure import some
-from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule
+from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, briefly
 from sqlmigrate.sql.statement.parse import node_of
 from sqlmigrate.sql.statement.plpgsql import read_body, words_of
 
@@ -27,7 +26,7 @@ def _broken(context: Context) -> Iterator[Occurrence]:
         by_function[one.function].append(one)
     for function, found in by_function.items():
         first = found[0]
-        trigger = f", which triggers of {some(one.table for one in found if one.table)} call," if first.table else ""
+        trigger = f", which triggers of {briefly(one.table for one in found if one.table)} call," if first.table else ""
         more = f" (and {len(found) - 1} more of its statements)" if len(found) > 1 else ""
         seen = f"{function}{trigger} fails from now on in {_short(first.statement)!r}: {first.error}{more}"
         yield Occurrence(_guilty(context, first), seen, tuple(dict.fromkeys(one.table for one in found if one.table)))
@@ -111,7 +110,7 @@ def _met(context: Context, into: str, source: str) -> str:
     )
     there = _columns(context.before, into)
     now = [(column, value) for column, value in after.items() if column in there and before.get(column) != value]
-    return some(f"{source}.{value} into {into}.{column}" for column, value in now) if now else ""
+    return briefly(f"{source}.{value} into {into}.{column}" for column, value in now) if now else ""
 
 
 def _columns(state: State, table: str) -> list[str]:

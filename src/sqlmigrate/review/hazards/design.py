@@ -9,8 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.columns import OF_SQUAWK
-from sqlmigrate.review.hazards.exposure import some
-from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, briefly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 _FOREIGN_KEY = re.compile(r"FOREIGN KEY \((.*?)\) REFERENCES (.+?)\((.*?)\)(?: |$)")
 _INDEX = re.compile(r"^CREATE (?P<unique>UNIQUE )?INDEX .+? ON (?:ONLY )?.+? USING (?P<how>.+)$")
-_SERIAL = {"smallint": "smallint", "integer": "integer", "bigint": "bigint"}
 
 
 def _without_key(context: Context) -> Iterator[Occurrence]:
@@ -90,89 +88,100 @@ def _maker(context: Context, constraint: str, table: str) -> int | None:
     return next((one.statement.number for one, text in made if text.startswith(f"column {table}.")), None)
 
 
-def _said(rule: str, words: Callable[[str], str]) -> Callable[[Context], Iterable[Occurrence]]:
-    """Make the function of a rule that squawk has."""
+def _said(words: str, *of_squawk: str) -> Callable[[Context], Iterable[Occurrence]]:
+    """Make the function of a rule that squawk has, perhaps as several."""
+    rules = frozenset(of_squawk)
 
     def find(context: Context) -> Iterator[Occurrence]:
         for one in context.statements:
-            if any(finding.rule == rule for finding in context.findings.get(one.statement.number, ())):
-                columns = OF_SQUAWK[rule](one)
-                if columns:
-                    tables = tuple(dict.fromkeys(column.rpartition(".")[0] for column in columns))
-                    yield Occurrence(one.statement.number, words(some(columns)), tables)
+            said = rules & context.linted.get(one.statement.number, frozenset())
+            columns = list(dict.fromkeys(column for rule in sorted(said) for column in OF_SQUAWK[rule](one)))
+            if columns:
+                tables = tuple(dict.fromkeys(column.rpartition(".")[0] for column in columns))
+                yield Occurrence(one.statement.number, f"{words}: {briefly(columns)}", tables)
 
     return find
 
 
-def _rule(code: str, slug: str, title: str, what: str, blocks: str, instead: str, find: Callable[[Context], Iterable[Occurrence]]) -> Rule:
-    return Rule(code, slug, title, "note", what, blocks, instead, find, is_design=True)
-
-
 RULES = (
-    _rule(
+    Rule(
         "H80",
         "no-primary-key",
         "a table without a primary key",
+        "note",
         "A new table has no primary key.",
         "logical replication refuses UPDATE and DELETE of it, and nothing keeps the same row from being there twice",
         "give it a primary key, or say why it needs none",
         _without_key,
+        is_design=True,
     ),
-    _rule(
+    Rule(
         "H81",
         "duplicate-index",
         "an index that is there already",
+        "note",
         "A new index has the same columns, conditions and method as another one of its table.",
         "every write keeps both up to date, and both take up memory, while one would do",
         "leave it out, or drop the other one",
         _duplicates,
+        is_design=True,
     ),
-    _rule(
+    Rule(
         "H82",
         "foreign-key-of-another-type",
         "a foreign key whose type is another one than that of its key",
+        "note",
         "A column of a new foreign key has another type than the column that it refers to.",
         "values that fit one column and not the other, such as a bigint key above the range of integer, fail some day",
         "give the column the type of the key",
         _of_other_type,
+        is_design=True,
     ),
-    _rule(
+    Rule(
         "H83",
         "timestamp-without-time-zone",
         "a timestamp without time zone",
+        "note",
         "A new column is of type timestamp, which holds no point in time: it means another one for each time zone. "
         "This is a rule of squawk, which has to be installed.",
         "programs and sessions in other time zones read other times",
         "use timestamptz (timestamp with time zone)",
-        _said("prefer-timestamp-tz", lambda columns: f"without time zone: {columns}"),
+        _said("without time zone", "prefer-timestamp-tz"),
+        is_design=True,
     ),
-    _rule(
+    Rule(
         "H84",
         "char-column",
         "a column of type char(n)",
+        "note",
         "A new column is of type char(n), which is padded with blanks. This is a rule of squawk, which has to be "
         "installed.",
         "comparisons and lengths ignore blanks at the end, and a longer value needs another type",
         "use text, with a CHECK where the length matters",
-        _said("ban-char-field", lambda columns: f"of type char: {columns}"),
+        _said("of type char", "ban-char-field"),
+        is_design=True,
     ),
-    _rule(
+    Rule(
         "H85",
         "narrow-key",
         "a key of 32 bits or less",
+        "note",
         "A new primary key, identity or serial column is of type integer or smallint. This is a rule of squawk, which "
         "has to be installed.",
         "inserts fail when the numbers run out, and the way to bigint rewrites the table and all that refer to it",
         "use bigint",
-        _said("prefer-bigint-over-int", lambda columns: f"a key of type integer: {columns}"),
+        _said("a key of 32 bits or less", "prefer-bigint-over-int", "prefer-bigint-over-smallint"),
+        is_design=True,
     ),
-    _rule(
+    Rule(
         "H86",
         "serial-column",
         "a serial column",
+        "note",
         "A new column is of type serial, bigserial or smallserial. This is a rule of squawk, which has to be installed.",
         "the sequence has privileges and an owner of its own, and anybody may insert other numbers",
         "use GENERATED ALWAYS AS IDENTITY",
-        _said("prefer-identity", lambda columns: f"numbered by a sequence of its own: {columns}"),
+        _said("numbered by a sequence of its own", "prefer-identity"),
+        is_design=True,
     ),
 )

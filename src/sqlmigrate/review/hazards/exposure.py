@@ -7,27 +7,19 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.access import PUBLIC, RELATIONS, privileges, words
 from sqlmigrate.review.hazards.difference import news, original
-from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, briefly, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sqlmigrate.review.hazards.access import Access, View
     from sqlmigrate.review.hazards.difference import Key
     from sqlmigrate.review.model import Severity
 
-_SHOWN = 5
 _FREE_FOR_ALL = {"function": "X", "procedure": "X", "aggregate": "X", "type": "U", "domain": "U", "language": "U"}
 _DEFAULTS = "default privileges"
 _WITH_ROWS = (_DEFAULTS, *(f"{kind} " for kind in ("view", "materialized view", "foreign table", "column")))
 _ROWS = frozenset("rawdD")
-
-
-def some(names: Iterable[str]) -> str:
-    """Name a few of many things, and how many more there are."""
-    found = list(dict.fromkeys(names))
-    more = len(found) - _SHOWN
-    return listed([*found[:_SHOWN], f"{more} more"] if more > 0 else found)
 
 
 def _to_public(context: Context) -> Iterator[Occurrence]:
@@ -45,7 +37,7 @@ def _to_public(context: Context) -> Iterator[Occurrence]:
         names = tuple(dict.fromkeys(_name(key[0]) for key in found if key[0].startswith(RELATIONS)))
         yield Occurrence(
             number,
-            f"every role, as PUBLIC, gets {listed(words(letters))} on {some(objects)}",
+            f"every role, as PUBLIC, gets {listed(words(letters))} on {briefly(objects)}",
             tuple(original(context, name) for name in names),
             severity="danger" if open_rows else None,
         )
@@ -87,7 +79,7 @@ def _weaker(context: Context) -> Iterator[Occurrence]:
             continue
         others = [role for role, _ in now.others()]
         if how == "off" and others and not now.reached(context.exposed):  # these are another hazard's
-            seen = f"row level security of {name} is off again: {some(others)} may use every row"
+            seen = f"row level security of {name} is off again: {briefly(others)} may use every row"
         elif how == "not forced" and before.forced:
             seen = f"row level security of {name} no longer counts for its owner, {now.owner}"
         else:
@@ -145,7 +137,7 @@ def _past(context: Context) -> Iterator[Occurrence]:
         yield Occurrence(
             number,
             f"{name} reads {table} as its owner {view.owner}, past its row level security, and "
-            f"{some(sorted(roles))} may read it",
+            f"{briefly(sorted(roles))} may read it",
             (original(context, table),),
             sql,
             "danger" if reached else None,

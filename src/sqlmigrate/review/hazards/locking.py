@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed, ranges
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.sql.statement.rows import inserts_given_rows
@@ -119,8 +119,8 @@ def _held_in(together: list[Traced]) -> Iterator[Occurrence]:
             begun.setdefault(name, one.statement.number)
     held = {name: number for name, number in begun.items() if waits.get(name)}
     if held:
-        words = listed(f"{name} (from statement {number} on)" for name, number in held.items())
-        others = listed(name for number in held for name in waits[number])
+        words = briefly(f"{name} (from statement {number} on)" for name, number in held.items())
+        others = briefly(name for number in held for name in waits[number])
         seen = f"{words} can be neither read nor written until COMMIT, while the script still waits for {others}"
         yield Occurrence(min(held.values()), seen, tuple(held))
 
@@ -132,7 +132,7 @@ def _data(context: Context) -> Iterator[Occurrence]:
         if not busy:
             continue
         held = strong_locks(busy[-1].held)
-        strong = listed(f"{lock.name} ({lock.mode})" for lock in held.values())
+        strong = briefly(f"{lock.name} ({lock.mode})" for lock in held.values())
         numbers = ranges([one.statement.number for one in busy])
         words = "copy or change" if len(busy) > 1 else "copies or changes"
         seen = f"{numbers} {words} rows while these are locked: {strong}"
@@ -154,7 +154,7 @@ def _explicit(context: Context) -> Iterator[Occurrence]:
         for lock in strong_locks(one.locks).values()
     ]
     if locked:
-        words = listed(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
+        words = briefly(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
         numbers = ranges([number for number, _ in locked])
         yield Occurrence(
             locked[0][0], f"{numbers} lock{'s' * (len(locked) == 1)} {words}", tuple(lock.name for _, lock in locked)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.access import COMMANDS, PUBLIC, RELATIONS, privileges, words
 from sqlmigrate.review.hazards.difference import news, original
-from sqlmigrate.review.hazards.exposure import some
-from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, briefly, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +31,7 @@ def _shut_out(context: Context) -> Iterator[Occurrence]:
     for (number, name, severity), roles in found.items():
         commands = [one for one in _ORDER if any(one in of_role for of_role in roles.values())]
         table = context.access_after.tables[name]
-        who = some(roles)
+        who = briefly(roles)
         why = f"none of its policies lets {who}" if table.policies else f"it has no policy, so {who} cannot"
         yield Occurrence(
             number,
@@ -78,7 +77,7 @@ def _lost(context: Context) -> Iterator[Occurrence]:
         names = [text.partition(" ")[2] for text, *_ in items if text.startswith("table ")]
         yield Occurrence(
             number,
-            f"{some(roles)} can no longer use {listed(words(letters))} on {some(item[0] for item in items)}",
+            f"{briefly(roles)} can no longer use {listed(words(letters))} on {briefly(item[0] for item in items)}",
             tuple(dict.fromkeys(names)),
             severity=_severity(context, items),
         )

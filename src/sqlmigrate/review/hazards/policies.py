@@ -158,6 +158,7 @@ RULES = (
         "every query of the table, which grows slower with its rows",
         "put the call in a subquery, as in (SELECT auth.uid()): PostgreSQL then runs it once for the statement",
         _each_row,
+        scale="work",
     ),
     Rule(
         "H75",

@@ -64,6 +64,7 @@ class Rule:
     """A kind of hazard: what it is, what it blocks, what to do instead, and how it is found.
 
     `severity` is that for a table of which nothing is known, `scale` says how the target's figures change it.
+    `is_design` marks the notes on design, which can be switched off.
     """
 
     code: str
@@ -75,6 +76,7 @@ class Rule:
     instead: str
     find: Callable[[Context], Iterable[Occurrence]] = field(repr=False, compare=False)
     scale: Scale | None = None
+    is_design: bool = False
 
     @property
     def page(self) -> str:
@@ -87,13 +89,14 @@ class Context:
     """What rules look at: a trace, and the schema before and after.
 
     `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `broken` are the
-    functions that work before the script and not behind it.
+    functions that work before the script and not behind it, `linted` squawk's rules by the statement that breaks them.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
     broken: tuple[Broken, ...] = ()
+    linted: Mapping[int, frozenset[str]] = field(default_factory=dict)
 
     @property
     def statements(self) -> tuple[Traced, ...]:
@@ -174,6 +177,13 @@ def listed(names: Iterable[str]) -> str:
     if len(found) < 2:  # noqa: PLR2004  one or none needs no word between
         return "".join(found)
     return f"{', '.join(found[:-1])} and {found[-1]}"
+
+
+def briefly(names: Iterable[str], most: int = 5) -> str:
+    """Put names together as a sentence does, but at most so many; of the others, how many there are."""
+    found = list(dict.fromkeys(names))
+    more = len(found) - most
+    return listed(found) if more <= 1 else listed([*found[:most], f"{more:,} more"])
 
 
 def ranges(numbers: Iterable[int]) -> str:

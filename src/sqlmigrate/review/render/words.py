@@ -63,7 +63,12 @@ ANSWERS: dict[str, tuple[Tone, str]] = {
     "different": ("danger", "it is late, and the order changes the result"),
     "unknown": ("warning", "it is late, and whether the order matters could not be found out"),
 }
-ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
+ANSWERED = {
+    "confirmed": "confirmed",
+    "harmless": "confirmed, and harmless here",
+    "refuted": "refuted",
+    "unknown": "neither confirmed nor refuted",
+}
 """What the trace says to a finding of squawk."""
 
 
