@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlmigrate.migrations import Migration
+from sqlmigrate.review.answers import rules_by_statement
+from sqlmigrate.review.dependents import broken_bodies, candidates
 from sqlmigrate.review.hazards import Context, check, pages
 from sqlmigrate.review.model import Hazard
+from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace
 from sqlmigrate.shadow import Shadow, ShadowDatabase
 from sqlmigrate.sql.script import read_script
-from support.tracing import run, trace_text
+from support.tracing import OPTIONS, run, trace_text
 
 EXAMPLES = Path(str(pages.EXAMPLES))
 GROUND = EXAMPLES / "ground.sql"
@@ -21,9 +24,20 @@ def example(shadow: Shadow, ground: ShadowDatabase, code: str, name: str) -> tup
     script, problems = read_script(EXAMPLES / code / f"{name}.sql")
     assert problems == []
     setup = EXAMPLES / code / "setup.sql"
+    text = setup.read_text() if setup.exists() else "SELECT 1"
     with shadow.clone(ground) as database:
-        if setup.exists():
-            run(database, setup.read_text())
+        run(database, text)
         transactional = Migration(code, script).forward().transactional
         traced = trace_text(shadow, database, script.text or "", transactional=transactional)
-    return traced, check(Context(traced, shadow.owner))
+        broken = ()
+        if candidates(traced):
+            with shadow.clone(ground) as before:
+                run(before, text)
+                broken = broken_bodies(shadow, traced, before, database, search_path=OPTIONS.search_path)
+    return traced, check(Context(traced, shadow.owner, broken=broken, linted=linted(traced)))
+
+
+def linted(traced: Trace) -> dict[int, frozenset[str]]:
+    """Let squawk look at a script that was traced."""
+    run = traced.script_run
+    return rules_by_statement(lint([run], major=18).findings[run], list(run.script.statements()))

@@ -236,7 +236,7 @@ def _old_name(context: Context, one: Traced) -> str | None:
 
 
 def _of_no_use(context: Context, one: Traced) -> str | None:
-    """A constraint that goes with its table, is there again, or only kept rows out, which nobody waits for."""
+    """Judge a constraint that goes with its table, is there again, or only kept rows out, which nobody waits for."""
     lost = [text for text in one.changes.lost if text.startswith("constraint ")]
     tables = [one.step.known.get(text.rpartition(" on ")[2]) for text in lost]
     if any(table is not None and context.goes(table, one) for table in tables):

@@ -74,6 +74,7 @@ class Question:
     settings_from: str = "assumed"
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
+    design: bool = True
     limits: Limits = field(default_factory=Limits)
 
     @property

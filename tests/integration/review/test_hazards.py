@@ -91,7 +91,9 @@ def test_what_a_block_hides_is_found_too(review_shadow, examples_database):
 def test_the_roles_of_an_api_may_have_other_names(review_shadow, examples_database, new_role):
     role = new_role("NOLOGIN", "web_anon")
     with review_shadow.clone(examples_database) as database:
-        traced = trace_text(review_shadow, database, f"CREATE TABLE open (id integer); GRANT SELECT ON open TO {role};")
+        traced = trace_text(
+            review_shadow, database, f"CREATE TABLE open (id integer PRIMARY KEY); GRANT SELECT ON open TO {role};"
+        )
 
     assert check(Context(traced, review_shadow.owner)) == []
     [one] = check(Context(traced, review_shadow.owner, (role,)))

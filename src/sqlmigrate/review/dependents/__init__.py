@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.trace.tracer import Trace
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
-__all__ = ["Broken", "broken_bodies"]
+__all__ = ["Broken", "broken_bodies", "candidates"]
 
 _NOW = re.compile(r"^(.+) \(now (.+)\)$")
 _EVERYTHING = ("extension ", "schema ")

@@ -44,6 +44,8 @@ _CHECK = sql.SQL(
     "fatal_errors => false)"
 ).format(sql.Identifier(_CHECKER))
 _WORD = re.compile(r"[\w$]+")
+_ROW = re.compile(r'"(new|old)"')
+_FIELD = "the row of the trigger has no such column"  # PostgreSQL takes the variable for a table then
 _POSITION = re.compile(r"\$\d")
 _EVENT_TRIGGERS_OFF = 170000  # the first version in which a superuser's session of ours has them off
 
@@ -112,7 +114,8 @@ def _probed(
     for one in functions:
         connection.execute("BEGIN")
         with _as_scripts(connection, one.path or search_path):
-            for statement, made in _utilities(one) if also_checked and one.language == "plpgsql" else _probes(one):
+            probes = _utilities if also_checked and one.language == "plpgsql" else _probes
+            for statement, made in probes(one):
                 found[Probe(one.function, statement, one.table)] = _refusal(connection, made)
         connection.execute("ROLLBACK")
     return found
@@ -133,7 +136,8 @@ def _refusal(connection: Connection, made: sql.Composed) -> str | None:
     try:
         connection.execute(made)
     except psycopg.Error as error:
-        return error.diag.message_primary or str(error)
+        message = error.diag.message_primary or str(error)
+        return _FIELD if isinstance(error, psycopg.errors.UndefinedTable) and _ROW.search(message) else message
     finally:
         connection.execute("ROLLBACK TO SAVEPOINT sqlmigrate_probe; RELEASE SAVEPOINT sqlmigrate_probe")
     return None

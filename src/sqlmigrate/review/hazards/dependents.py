@@ -42,22 +42,25 @@ def _short(text: str) -> str:
 
 
 def _guilty(context: Context, broken: Broken) -> int:
-    """Return the statement that changed what the error names; else what the failing statement names."""
-    for text in (broken.error, broken.statement):
-        words = words_of(text)
+    """Return the statement that changed what the error names; else what the failing statement names, or its table."""
+    error, statement = words_of(broken.error), words_of(broken.statement)
+    for words, names in ((error, _own_name), (statement, _own_name), (statement, mentioned)):
         for one in context.statements:
-            changed = [*one.changes.dropped, *one.changes.changed, *one.changes.made]
-            if any(words & _last(item) for item in changed):
+            changed = (*one.changes.dropped, *map(_before, one.changes.changed), *one.changes.made)
+            if any(words & names(item) for item in changed):
                 return one.statement.number
     changing = [one.statement.number for one in context.statements if one.step.before is not one.step.after]
     return changing[-1] if changing else 1
 
 
-def _last(text: str) -> set[str]:
+def _before(text: str) -> str:
     match = NOW.match(text)
-    name = f"{match[1]} {match[2]}" if match else text
-    found = mentioned(name)
-    return found if not name.startswith("column ") else found & words_of(name.rpartition(".")[2])
+    return f"{match[1]} {match[2]}" if match else text
+
+
+def _own_name(text: str) -> set[str]:
+    """Return the words for an object itself: of a column, without its table."""
+    return words_of(text.rpartition(".")[2]) if text.startswith("column ") else mentioned(text)
 
 
 def _shifted(context: Context) -> Iterator[tuple[str, int, str, str]]:

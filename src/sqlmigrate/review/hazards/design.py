@@ -178,7 +178,8 @@ RULES = (
         "serial-column",
         "a serial column",
         "note",
-        "A new column is of type serial, bigserial or smallserial. This is a rule of squawk, which has to be installed.",
+        "A new column is of type serial, bigserial or smallserial. This is a rule of squawk, which has to be "
+        "installed.",
         "the sequence has privileges and an owner of its own, and anybody may insert other numbers",
         "use GENERATED ALWAYS AS IDENTITY",
         _said("numbered by a sequence of its own", "prefer-identity"),

@@ -18,9 +18,12 @@ Key = tuple[str, ...]
 
 
 def original(context: Context, name: str) -> str:
-    """Return the name that a relation had before the script; of what is new, the name that it has."""
+    """Return the name that a relation or column had before the script; of what is new, the name that it has."""
     known = context.statements[-1].step.known if context.statements else {}
-    return known[name].name if name in known else name
+    if name in known:
+        return known[name].name
+    table, _, column = name.rpartition(".")
+    return f"{known[table].name}.{column}" if table in known else name
 
 
 def news(context: Context, facts: Callable[[Access], Mapping[Key, T]]) -> Iterator[tuple[int, Key, T]]:

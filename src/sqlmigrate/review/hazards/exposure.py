@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from sqlmigrate.review.hazards.difference import Key
     from sqlmigrate.review.model import Severity
 
-_FREE_FOR_ALL = {"function": "X", "procedure": "X", "aggregate": "X", "type": "U", "domain": "U", "language": "U"}
 _DEFAULTS = "default privileges"
-_WITH_ROWS = (_DEFAULTS, *(f"{kind} " for kind in ("view", "materialized view", "foreign table", "column")))
+_FREE_FOR_ALL = {
+    "function": "X", "procedure": "X", "aggregate": "X", "type": "U", "domain": "U", "language": "U", _DEFAULTS: "XU",
+}  # fmt: skip
+_WITH_ROWS = (_DEFAULTS, "table", "view", "materialized view", "foreign table", "column")
+_KINDS = (*RELATIONS, *_WITH_ROWS, *_FREE_FOR_ALL)
+_ROWS = (_DEFAULTS, *(f"{kind} " for kind in ("view", "materialized view", "foreign table", "column")))
 _ROWS = frozenset("rawdD")
 
 
@@ -28,48 +32,45 @@ def _to_public(context: Context) -> Iterator[Occurrence]:
         by_statement[number].append(key)
     commands = {one.statement.number: one.command for one in context.statements}
     for number, keys in by_statement.items():
-        found = [key for key in keys if key[2] == "" or original(context, key[0]) in context.access_before.granted]
+        found = [(*key[:2], key[3]) for key in keys if not key[2] or _was_there(context, key)]
         if not found or commands[number].endswith("EXTENSION"):
             continue
-        letters = "".join(key[1] for key in found)
-        objects = [f"{_where(key[0])}" for key in found]
-        open_rows = any(_is_open(context, key) for key in found)
-        names = tuple(dict.fromkeys(_name(key[0]) for key in found if key[0].startswith(RELATIONS)))
+        letters = "".join(letter for _, letter, _ in found)
+        objects = (_where(kind, name) for name, _, kind in found)
+        is_open = any(_is_open(context, *one) for one in found)
         yield Occurrence(
             number,
             f"every role, as PUBLIC, gets {listed(words(letters))} on {briefly(objects)}",
-            tuple(original(context, name) for name in names),
-            severity="danger" if open_rows else None,
+            tuple(dict.fromkeys(original(context, name) for name, _, kind in found if kind in RELATIONS)),
+            severity="danger" if is_open else None,
         )
 
 
 def _public(access: Access) -> dict[Key, None]:
-    """Say what PUBLIC may do: the object, a letter, and `new` where PostgreSQL gives that by itself."""
+    """Say what PUBLIC may do: an object's name, a letter, `new` where PostgreSQL gives that by itself, its kind."""
     found: dict[Key, None] = {}
     for text, properties in access.granted.items():
-        kind = next((kind for kind in _FREE_FOR_ALL if text.startswith(f"{kind} ")), "")
-        by_itself = _FREE_FOR_ALL.get(kind, "XU" if text.startswith(_DEFAULTS) else "")
+        kind = next((kind for kind in _KINDS if text.startswith(f"{kind} ")), text.partition(" ")[0])
+        by_itself = _FREE_FOR_ALL.get(kind, "")
         for letter in privileges(properties.get("acl")).get(PUBLIC, ()):
-            found[text, letter, "new" if letter in by_itself else ""] = None
+            found[text[len(kind) + 1 :], letter, "new" if letter in by_itself else "", kind] = None
     return found
 
 
-def _is_open(context: Context, key: Key) -> bool:
+def _was_there(context: Context, key: Key) -> bool:
+    return f"{key[3]} {original(context, key[0])}" in context.access_before.granted
+
+
+def _is_open(context: Context, name: str, letter: str, kind: str) -> bool:
     """Whether everybody reaches rows, now or of tables to come, or may create."""
-    text, letter, _ = key
-    if text.startswith("table "):
-        table = context.access_after.tables.get(_name(text))
-        return letter in _ROWS and not (table and table.secured)
-    return (text.startswith("schema ") and letter == "C") or (text.startswith(_WITH_ROWS) and letter in _ROWS)
+    if kind == "schema":
+        return letter == "C"
+    table = context.access_after.tables.get(name) if kind == "table" else None
+    return letter in _ROWS and kind in _WITH_ROWS and not (table and table.secured)
 
 
-def _where(text: str) -> str:
-    return f"what is created by {text}" if text.startswith(_DEFAULTS) else text
-
-
-def _name(text: str) -> str:
-    kind = next((kind for kind in RELATIONS if text.startswith(f"{kind} ")), "")
-    return text[len(kind) + 1 :] if kind else text
+def _where(kind: str, name: str) -> str:
+    return f"what is created by {kind} {name}" if kind == _DEFAULTS else f"{kind} {name}"
 
 
 def _weaker(context: Context) -> Iterator[Occurrence]:
