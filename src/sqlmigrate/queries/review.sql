@@ -214,8 +214,12 @@ FROM pg_catalog.pg_event_trigger AS e
 WHERE %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT 826, d.oid, 0, 'default privileges',
-       'of ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::pg_catalog.text)
-           || coalesce(' in ' || s.name, ''),
+       'for role ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::pg_catalog.text)
+           || coalesce(' in schema ' || s.name, '') || ' on '
+           || CASE d.defaclobjtype
+                  WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types'
+                  WHEN 'n' THEN 'schemas' ELSE 'large objects'
+              END,
        0, ROW(d.defaclacl)::pg_catalog.text
 FROM pg_catalog.pg_default_acl AS d
 LEFT JOIN space AS s ON s.oid = d.defaclnamespace

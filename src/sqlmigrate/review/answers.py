@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Answer = tuple[bool, str]
 
 _SYNTAX = "syntax-error"
+_OF_THE_WHOLE = frozenset({"H04", "H05", "H13", "H41"})  # hazards of the transaction and of owners, not of one change
 _ROLLBACK = "a rollback takes back what its migration has done"
 
 
@@ -126,7 +127,7 @@ class _Judge:
     def _harmless(self, rule: str, one: Traced) -> str | None:
         """Return why something that has happened harms nobody, None where it may."""
         here = [hazard for hazard in self.hazards if hazard.statement == one.statement.number]
-        if any(hazard.severity != "note" for hazard in here):
+        if any(hazard.severity != "note" and hazard.code not in _OF_THE_WHOLE for hazard in here):
             return None
         allowed = next((item for item in self.suppressed if item.hazard.statement == one.statement.number), None)
         if allowed is not None:
@@ -224,7 +225,7 @@ def _adds_required(one: Traced) -> Answer:
 
 
 def _back_again(context: Context, one: Traced) -> str | None:
-    """Everything that is dropped is there afterwards; where something of it is not, that is a hazard of its own."""
+    """Say that all that is dropped is there afterwards; where it is not the same, that is a hazard of its own."""
     if all(comes_back(context.after, text) for text in one.changes.lost):
         return "it is there again afterwards"
     return None
@@ -235,8 +236,8 @@ def _old_name(context: Context, one: Traced) -> str | None:
     return "something has the old name again" if old and all(comes_back(context.after, text) for text in old) else None
 
 
-def _of_no_use(context: Context, one: Traced) -> str | None:
-    """Judge a constraint that goes with its table, is there again, or only kept rows out, which nobody waits for."""
+def _unmissed(context: Context, one: Traced) -> str | None:
+    """Say why nobody misses a constraint: it goes with its table, is there again, or only kept rows out."""
     lost = [text for text in one.changes.lost if text.startswith("constraint ")]
     tables = [one.step.known.get(text.rpartition(" on ")[2]) for text in lost]
     if any(table is not None and context.goes(table, one) for table in tables):
@@ -258,7 +259,7 @@ def _gone_later(context: Context, one: Traced) -> str | None:
 
 
 def _still_there(context: Context, one: Traced) -> str | None:
-    """Only part of a column's filling has changed, or it is filled and kept from NULL as before in the end."""
+    """Say that in the end a column is filled, and kept from NULL, as it was before."""
     lacking = [
         text
         for text in one.changes.changed
@@ -309,7 +310,7 @@ _REASONS: Mapping[str, Callable[[Context, Traced], str | None]] = {
     **dict.fromkeys((rule for rule, asked in _QUESTIONS.items() if asked is _drops), _back_again),
     **dict.fromkeys((rule for rule, asked in _QUESTIONS.items() if asked is _changes_column), _still_there),
     **dict.fromkeys((rule for rule, asked in _QUESTIONS.items() if asked is _renames), _old_name),
-    "ban-drop-constraint": _of_no_use,
+    "ban-drop-constraint": _unmissed,
     "require-concurrent-index-deletion": _gone_later,
     "require-concurrent-reindex": _gone_later,
 }

@@ -136,4 +136,4 @@ def _added(numbers: Iterable[N | None]) -> N | None:
 
 
 def _larger(own: TableSize | None, found: TableSize) -> TableSize:
-    return found if own is None or (found.size, found.rows or 0) > (own.size, own.rows or 0) else own
+    return own if own is not None and own.size > found.size else found

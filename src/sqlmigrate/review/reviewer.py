@@ -314,12 +314,17 @@ class _Reviewer:
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
-        broken = broken_bodies(self.shadow, traced, base, left, search_path=self.options.search_path)
-        linted = rules_by_statement(self.findings.get(script_run, ()), list(script_run.script.statements()))
-        context = Context(traced, role, self.question.api_roles, broken, linted)
+        known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
+        context = Context(
+            trace=traced,
+            role=role,
+            exposed=self.question.api_roles,
+            new=known.new,
+            broken=broken_bodies(self.shadow, traced, base, left, search_path=self.options.search_path),
+            linted=rules_by_statement(self.findings.get(script_run, ()), list(script_run.script.statements())),
+        )
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, rules_for(design=self.question.design), judged=advice.judged)
-        known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
         return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:

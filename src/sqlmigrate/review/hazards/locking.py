@@ -105,17 +105,17 @@ def _validated(context: Context) -> Iterator[Occurrence]:
 def _held(context: Context) -> Iterator[Occurrence]:
     """Report, where the first begins, locks that stop reads and are held while other strong locks are waited for."""
     for together in context.transactions:
-        yield from _held_in(together)
+        yield from _held_in(together, context.new)
 
 
-def _held_in(together: list[Traced]) -> Iterator[Occurrence]:
+def _held_in(together: list[Traced], unused: frozenset[str]) -> Iterator[Occurrence]:
     begun: dict[str, int] = {}
     waits: dict[str, list[str]] = {}
     for one in together:
-        new = strong_locks(one.taken)
+        new = [name for name in strong_locks(one.taken) if name not in unused]
         for name in begun:
             waits.setdefault(name, []).extend(other for other in new if other != name)
-        for name in strong_locks(one.taken, STOPS_READS):
+        for name in (name for name in strong_locks(one.taken, STOPS_READS) if name not in unused):
             begun.setdefault(name, one.statement.number)
     held = {name: number for name, number in begun.items() if waits.get(name)}
     if held:

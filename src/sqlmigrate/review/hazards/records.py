@@ -88,13 +88,15 @@ class Rule:
 class Context:
     """What rules look at: a trace, and the schema before and after.
 
-    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `broken` are the
-    functions that work before the script and not behind it, `linted` squawk's rules by the statement that breaks them.
+    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `new` are the
+    relations that the target does not have yet: nobody waits for a lock on them, nor do we. `broken` are the functions
+    that work before the script and not behind it, `linted` squawk's rules by the statement that breaks them.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
+    new: frozenset[str] = frozenset()
     broken: tuple[Broken, ...] = ()
     linted: Mapping[int, frozenset[str]] = field(default_factory=dict)
 
