@@ -22,7 +22,6 @@ _FREE_FOR_ALL = {
 }  # fmt: skip
 _WITH_ROWS = (_DEFAULTS, "table", "view", "materialized view", "foreign table", "column")
 _KINDS = (*RELATIONS, *_WITH_ROWS, *_FREE_FOR_ALL)
-_ROWS = (_DEFAULTS, *(f"{kind} " for kind in ("view", "materialized view", "foreign table", "column")))
 _ROWS = frozenset("rawdD")
 
 
