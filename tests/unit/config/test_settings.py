@@ -98,7 +98,7 @@ def test_every_setting_has_a_variable(folder, name):
         "allow_out_of_order": "1",
         "require_proof": "1",
         "check_drift": "1",
-        "design_notes": "0",
+        "design_notes": "1",
         "migrations": "x",
         "data": "x",
         "state_dir": "x",
