@@ -282,6 +282,12 @@ LEFT JOIN pg_catalog.pg_stat_user_tables AS s ON s.relid = c.oid
 GROUP BY 1, t.root
 ORDER BY 3 DESC, 1
 
+-- name: unbound
+-- roles for which row level security does not count
+SELECT rolname::pg_catalog.text
+FROM pg_catalog.pg_roles
+WHERE rolsuper OR rolbypassrls
+
 -- name: bodies
 -- the functions of these names whose bodies are text, with what a name in them can mean; one row for each table that a
 -- trigger function is used by. `types` are those of all arguments, `modes` tell them apart.

@@ -26,6 +26,7 @@ from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.severity import Limits
 from sqlmigrate.review.squawk import lint
+from sqlmigrate.review.trace.readings import read_unbound
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
 from sqlmigrate.roundtrip import (
@@ -223,6 +224,7 @@ class _Reviewer:
     options: Options = field(init=False)
     lineage: Lineage = field(init=False)
     info: ServerInfo = field(init=False)
+    unbound: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Find out where it works."""
@@ -230,6 +232,7 @@ class _Reviewer:
         self.lineage = _lineage(self.question)
         with connections.session(self.ground.database.conninfo) as connection:
             self.info = self.runner.probed(connection)
+            self.unbound = read_unbound(connection)
 
     def reviewed(self) -> Iterable[model.Migration]:
         """Return the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
@@ -321,6 +324,7 @@ class _Reviewer:
             exposed=self.question.api_roles,
             new=known.new,
             broken=broken_bodies(self.shadow, traced, base, left, search_path=self.options.search_path),
+            unbound=self.unbound,
             linted=rules_by_statement(self.findings.get(script_run, ()), list(script_run.script.statements())),
         )
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)

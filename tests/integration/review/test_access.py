@@ -38,13 +38,15 @@ SECURITY = {f"H7{digit}" for digit in range(9)}
 def access(review_shadow, public_database):
     """Give the hazards of access that a script has, as code, statement and severity."""
 
-    def find(text: str, *, setup: str = "", operation: str = "apply") -> set[tuple[str, int, str]]:
+    def find(
+        text: str, *, setup: str = "", operation: str = "apply", unbound: frozenset[str] = frozenset()
+    ) -> set[tuple[str, int, str]]:
         with review_shadow.clone(public_database) as database:
             if setup:
                 run(database, f"SET search_path = public; {setup}")
             traced = trace_text(review_shadow, database, text, operation=operation)
         assert traced.error is None, traced.error
-        hazards = check(Context(traced, review_shadow.owner))
+        hazards = check(Context(traced, review_shadow.owner, unbound=unbound))
         return {(one.code, one.statement, one.severity) for one in hazards if one.code in SECURITY}
 
     return find
@@ -54,6 +56,7 @@ def test_roles_that_no_policy_lets_any_more(access):
     text = "ALTER TABLE open ENABLE ROW LEVEL SECURITY; ALTER POLICY of_app ON safe TO anon"
     assert access(text) == {("H70", 1, "danger"), ("H70", 2, "danger")}
     assert access(text, operation="rollback") == {("H70", 1, "note"), ("H70", 2, "note")}
+    assert access(text, unbound=frozenset({"shop_app"})) == set()
     narrower = "CREATE POLICY of_app ON safe FOR SELECT TO shop_app USING (id > 1)"
     assert access(f"DROP POLICY of_app ON safe; {narrower}") == {("H70", 1, "danger")}
 

@@ -17,7 +17,8 @@ GROUND = """
     CREATE TYPE mood AS ENUM ('sad');
     CREATE VIEW open_orders AS SELECT id, state FROM orders;
     CREATE FUNCTION twice(x int) RETURNS int LANGUAGE sql AS 'SELECT 2 * x';
-    CREATE FUNCTION by_sql(which bigint) RETURNS text LANGUAGE sql AS 'SELECT note FROM orders WHERE id = which';
+    CREATE FUNCTION by_sql(which bigint) RETURNS text LANGUAGE sql SET search_path = ''
+        AS 'SELECT note FROM public.orders WHERE id = which';
     CREATE FUNCTION looped() RETURNS int LANGUAGE plpgsql AS $f$
         DECLARE one record; found_total orders.total%TYPE := 0;
         BEGIN -- it's all here

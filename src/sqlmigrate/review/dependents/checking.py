@@ -126,7 +126,7 @@ def _as_scripts(connection: Connection, path: str | None) -> ExitStack:
     stack = ExitStack()
     stack.enter_context(connections.as_login(connection))
     if path is not None:
-        connection.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.SQL(path)))
+        connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", [path])
     connection.execute("SET LOCAL check_function_bodies = on")
     return stack
 

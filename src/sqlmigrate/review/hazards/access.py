@@ -78,7 +78,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, with its policies; `forced` says that row level security counts for its owner too."""
+    """A table, with its policies; `forced` says that row level security counts for its owner too.
+
+    It counts for none of the `unbound` roles.
+    """
 
     name: str
     owner: str
@@ -86,12 +89,13 @@ class Table:
     secured: bool
     forced: bool
     policies: tuple[Policy, ...]
+    unbound: frozenset[str] = frozenset()
 
     def others(self) -> Iterator[tuple[str, frozenset[str]]]:
         """Yield the roles for which row level security counts, with the commands that they have the privilege for."""
         for role, letters in self.granted.items():
             commands = frozenset(command for command, letter in COMMANDS.items() if letter in letters)
-            if commands and (role != self.owner or self.forced):
+            if commands and role not in self.unbound and (role != self.owner or self.forced):
                 yield role, commands
 
     def shut_out(self) -> dict[str, frozenset[str]]:
@@ -123,9 +127,10 @@ class View:
 
 @dataclass(frozen=True)
 class Access:
-    """All of this in one state of the catalog."""
+    """All of this in one state of the catalog; `unbound` are the roles for which row level security does not count."""
 
     state: State = field(repr=False)
+    unbound: frozenset[str] = frozenset()
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -142,6 +147,7 @@ class Access:
                 bool(properties.get("row security")),
                 bool(properties.get("forced row security")),
                 tuple(policies[name]),
+                self.unbound,
             )
             for name, properties in self.state.of("table").items()
         }
@@ -186,7 +192,7 @@ class Access:
         for view in wanted:
             if not view.invoker:
                 tables = self._read_as(view, view.owner, secured, frozenset())
-                yield from ((view, table) for table in tables.values() if table.owner == view.owner)
+                yield from ((view, table) for table in tables.values() if view.owner in {table.owner, *self.unbound})
 
     def _leading_to(self, secured: Iterable[str]) -> list[View]:
         """Return the views whose text names one of these tables, or a view that does; most need not be parsed so."""

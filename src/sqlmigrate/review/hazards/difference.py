@@ -48,7 +48,7 @@ def _made_by(
 
     def holds(state: State) -> bool:
         if id(state) not in seen:
-            seen[id(state)] = facts(Access(state))
+            seen[id(state)] = facts(Access(state, context.unbound))
         return key in seen[id(state)]
 
     changing = [one for one in context.statements if one.step.before is not one.step.after]

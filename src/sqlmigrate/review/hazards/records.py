@@ -90,7 +90,8 @@ class Context:
 
     `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `new` are the
     relations that the target does not have yet: nobody waits for a lock on them, nor do we. `broken` are the functions
-    that work before the script and not behind it, `linted` squawk's rules by the statement that breaks them.
+    that work before the script and not behind it, `linted` squawk's rules by the statement that breaks them,
+    `unbound` the roles for which row level security does not count.
     """
 
     trace: Trace
@@ -99,6 +100,7 @@ class Context:
     new: frozenset[str] = frozenset()
     broken: tuple[Broken, ...] = ()
     linted: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    unbound: frozenset[str] = frozenset()
 
     @property
     def statements(self) -> tuple[Traced, ...]:
@@ -123,12 +125,12 @@ class Context:
     @cached_property
     def access_before(self) -> Access:
         """Who may do what before the script."""
-        return Access(self.before)
+        return Access(self.before, self.unbound)
 
     @cached_property
     def access_after(self) -> Access:
         """Who may do what behind the script."""
-        return Access(self.after)
+        return Access(self.after, self.unbound)
 
     @cached_property
     def existing(self) -> dict[str, Relation]:
