@@ -6,8 +6,11 @@ from pathlib import Path
 
 from sqlmigrate import connection as connections
 from sqlmigrate.migrations import Migration, ScriptRun
+from sqlmigrate.review.answers import rules_by_statement
+from sqlmigrate.review.dependents import broken_bodies
 from sqlmigrate.review.hazards import Context, check, pages
 from sqlmigrate.review.model import Hazard
+from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.watch import Live, Watch
@@ -24,31 +27,26 @@ def example(shadow: Shadow, ground: ShadowDatabase, code: str, name: str) -> tup
     script, problems = read_script(EXAMPLES / code / f"{name}.sql")
     assert problems == []
     setup, queries = EXAMPLES / code / "setup.sql", EXAMPLES / code / "queries.sql"
-    with shadow.clone(ground) as database:
-        if setup.exists():
-            run(database, setup.read_text())
-        asked = Asked(shadow, database, script, queries) if queries.exists() else None
+    text = setup.read_text() if setup.exists() else "SELECT 1"
+    with shadow.clone(ground) as database, shadow.clone(ground) as before:
+        run(database, text)
+        run(before, text)
         transactional = Migration(code, script).forward().transactional
         traced = trace_text(shadow, database, script.text or "", transactional=transactional)
-        live = asked.live(database) if asked else {}
-    return traced, check(Context(traced, shadow.owner, live=live))
+        broken = broken_bodies(shadow, traced, before, database, search_path=OPTIONS.search_path)
+        live = lived(shadow, script, queries, (before, database)) if queries.exists() else {}
+    return traced, check(Context(traced, shadow.owner, broken=broken, linted=linted(traced), live=live))
 
 
-class Asked:
-    """What an application sends, asked before a script has run and behind it."""
+def lived(shadow: Shadow, script: Script, queries: Path, way: tuple[ShadowDatabase, ShadowDatabase]) -> Live:
+    """Ask what an application sends before a script and behind it."""
+    with connections.session(way[0].conninfo) as session:
+        info = connections.probe(session)
+    watch = Watch(read_files(queries), shadow, OPTIONS, info, (OPTIONS.search_path,))
+    return watch.behind(ScriptRun("0001", "apply", script, transactional=True), way, watch.before(way[0]))
 
-    def __init__(self, shadow: Shadow, database: ShadowDatabase, script: Script, queries: Path) -> None:
-        with connections.session(database.conninfo) as session:
-            info = connections.probe(session)
-        self.script_run = ScriptRun("0001", "apply", script, transactional=True)
-        self.watch = Watch(read_files(queries), shadow, OPTIONS, info, (OPTIONS.search_path,))
-        self.copied = shadow.clone(database)
-        self.start = self.copied.__enter__()
-        self.before = self.watch.before(self.start)
 
-    def live(self, database: ShadowDatabase) -> Live:
-        """Ask behind the script."""
-        try:
-            return self.watch.behind(self.script_run, (self.start, database), self.start, self.before)
-        finally:
-            self.copied.__exit__(None, None, None)
+def linted(traced: Trace) -> dict[int, frozenset[str]]:
+    """Let squawk look at a script that was traced."""
+    run = traced.script_run
+    return rules_by_statement(lint([run], major=18).findings[run], list(run.script.statements()))

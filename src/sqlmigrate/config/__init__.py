@@ -70,6 +70,7 @@ class Config:
     check_drift: bool = False
     drift_ignore: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
+    design_notes: bool = True
     cache_size: int = 2 << 30
     large_rows: int = 1_000_000
     large_size: int = 1 << 30

@@ -185,6 +185,7 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "check_drift": _bool,
     "drift_ignore": _texts,
     "api_roles": _texts,
+    "design_notes": _bool,
     "cache_size": _size,
     "large_rows": _count,
     "large_size": _size,

@@ -355,3 +355,40 @@ FROM tree AS t
 JOIN pg_catalog.pg_class AS c ON c.oid = t.root
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE t.root NOT IN (SELECT root FROM strange)
+
+-- name: unbound
+-- roles for which row level security does not count
+SELECT rolname::pg_catalog.text
+FROM pg_catalog.pg_roles
+WHERE rolsuper OR rolbypassrls
+
+-- name: bodies
+-- the functions of these names whose bodies are text, with what a name in them can mean; one row for each table that a
+-- trigger function is used by. `types` are those of all arguments, `modes` tell them apart.
+SELECT p.oid::bigint AS oid,
+       coalesce(t.tgrelid, 0::pg_catalog.oid)::bigint AS relation,
+       p.oid::pg_catalog.regprocedure::pg_catalog.text AS function,
+       pg_catalog.quote_ident(p.proname) AS name,
+       l.lanname::pg_catalog.text AS language,
+       p.prosrc AS body,
+       ARRAY(SELECT pg_catalog.format_type(type, NULL)
+             FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::pg_catalog.oid[])) WITH ORDINALITY AS a (type, number)
+             ORDER BY number) AS types,
+       coalesce(p.proargmodes::pg_catalog.text[], ARRAY[]::pg_catalog.text[]) AS modes,
+       coalesce(p.proargnames, ARRAY[]::pg_catalog.text[]) AS names,
+       (SELECT pg_catalog.substr(setting, 13)
+        FROM pg_catalog.unnest(p.proconfig) AS setting
+        WHERE pg_catalog.starts_with(setting, 'search_path=')) AS path,
+       t.tgrelid::pg_catalog.regclass::pg_catalog.text AS "table"
+FROM pg_catalog.pg_proc AS p
+JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+LEFT JOIN (SELECT DISTINCT tgfoid, tgrelid FROM pg_catalog.pg_trigger WHERE NOT tgisinternal) AS t ON t.tgfoid = p.oid
+WHERE l.lanname IN ('sql', 'plpgsql')
+  AND p.prosqlbody IS NULL
+  AND p.oid::pg_catalog.regprocedure::pg_catalog.text = ANY (%(functions)s::pg_catalog.text[])
+ORDER BY 3, 2
+
+-- name: checker
+-- whether plpgsql_check can be created without running anything of the database
+SELECT EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'plpgsql_check') AS there,
+       EXISTS (SELECT FROM pg_catalog.pg_event_trigger) AS triggers

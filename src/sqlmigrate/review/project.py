@@ -91,6 +91,7 @@ def review_project(
         base=seen.base,
         target=seen.figures,
         api_roles=config.api_roles,
+        design=config.design_notes,
         workload=joined(workloads),
         paths=config.workload_search_path or (config.search_path,),
         limits=Limits.of(config),

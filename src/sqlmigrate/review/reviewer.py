@@ -17,14 +17,18 @@ from sqlmigrate.events import BugMet, ignore
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
+from sqlmigrate.review.answers import rules_by_statement
 from sqlmigrate.review.asking import Source, not_known
-from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.dependents import broken_bodies
+from sqlmigrate.review.hazards import Context, check, rules_for
 from sqlmigrate.review.known import Limits
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
+from sqlmigrate.review.squawk_design import DESIGN
+from sqlmigrate.review.trace.readings import read_unbound
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
 from sqlmigrate.review.work import Asked
@@ -51,9 +55,8 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations, ScriptRun
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
-    from sqlmigrate.review.workload.compare import State
     from sqlmigrate.review.workload.queries import Workload
-    from sqlmigrate.review.workload.watch import Live
+    from sqlmigrate.review.workload.watch import Live, Start
     from sqlmigrate.roundtrip import Base, LeftOut
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
@@ -83,6 +86,7 @@ class Question:
     api_roles: tuple[str, ...] = API_ROLES
     workload: Workload | None = None
     paths: tuple[str | None, ...] = (None,)
+    design: bool = True
     limits: Limits = field(default_factory=Limits)
     source: Source = field(default_factory=Source)
 
@@ -126,7 +130,8 @@ def review(
     A script that fails is a verdict and no error; where one of those before the wanted ones fails, these are reviewed
     without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
-    linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
+    runs = [run for migration in question.wanted for run in migration.runs()]
+    linted = lint(runs, major=shadow.major, without=() if question.design else DESIGN)
     observer = Together(observer) if beside else observer
     aside = _Aside()
 
@@ -276,6 +281,7 @@ class _Reviewer:
     lineage: Lineage = field(init=False)
     info: ServerInfo = field(init=False)
     watch: Watch | None = field(init=False, default=None)
+    unbound: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Find out where it works."""
@@ -283,6 +289,7 @@ class _Reviewer:
         self.lineage = _lineage(self.question)
         with connections.session(self.ground.database.conninfo) as connection:
             self.info = self.runner.probed(connection)
+            self.unbound = read_unbound(connection)
         if self.question.workload is not None:
             self.watch = Watch(self.question.workload, self.shadow, self.options, self.info, self.question.paths)
 
@@ -316,13 +323,12 @@ class _Reviewer:
     def _one(self, migration: Migration, ground: Ground) -> model.Migration:
         reached = False
         elsewhere = self.shadow.assumed and _depends_on_zone(migration)
-        asked = self.watch.before(ground.database) if self.watch else None
+        start = self.watch.before(ground.database) if self.watch else None
         with ground.copy(keep=lambda: reached) as copy:
             with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
                 applied = self._traced(migration.forward(), copy, ground.known)
-                live = self._live(migration.forward(), applied, (ground.database, copy), ground.database, asked)
-                up = self._direction(migration.forward(), applied, ground.database, live)
-                down = self._rollback(migration, copy, applied, (ground.database, asked))
+                up = self._direction(migration.forward(), applied, (ground.database, copy), start)
+                down = self._rollback(migration, copy, applied, start)
             changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
             reached = up.error is None
         if isinstance(applied, Trace) and reached:
@@ -350,22 +356,21 @@ class _Reviewer:
     def _live(
         self,
         script_run: ScriptRun,
-        traced: Trace | str,
+        traced: Trace,
         way: tuple[ShadowDatabase, ShadowDatabase],
-        first: ShadowDatabase,
-        asked: State | None,
+        start: Start | None,
     ) -> Live:
         """Ask the workload behind a script, which has led the `way` from one database to another."""
-        if self.watch is None or asked is None or isinstance(traced, str) or traced.error is not None:
+        if self.watch is None or start is None or traced.error is not None:
             return {}
-        return self.watch.behind(script_run, way, first, asked)
+        return self.watch.behind(script_run, way, start)
 
     def _rollback(
         self,
         migration: Migration,
         database: ShadowDatabase,
         applied: Trace | str,
-        asked: tuple[ShadowDatabase, State | None],
+        start: Start | None,
     ) -> model.Direction | None:
         if (script_run := migration.back()) is None:
             return None
@@ -374,8 +379,7 @@ class _Reviewer:
             return assemble.not_run(script_run, error)
         with self.shadow.clone(database) as copy:
             down = self._traced(script_run, copy, applied.after)
-            live = self._live(script_run, down, (database, copy), *asked)
-            return self._direction(script_run, down, database, live)
+            return self._direction(script_run, down, (database, copy), start)
 
     def _traced(self, script_run: ScriptRun, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
         """Trace a script, or say why it must not run."""
@@ -385,20 +389,33 @@ class _Reviewer:
         return trace(self.shadow, database, script_run, options=self.options, info=self.info, since=known)
 
     def _direction(
-        self, script_run: ScriptRun, traced: Trace | str, base: ShadowDatabase, live: Live
+        self,
+        script_run: ScriptRun,
+        traced: Trace | str,
+        way: tuple[ShadowDatabase, ShadowDatabase],
+        start: Start | None,
     ) -> model.Direction:
-        """Describe a script; `base` is the database that it was run on a copy of."""
+        """Describe a script, which has led the `way` from one database to another, a copy of the first."""
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
         known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
         forward = script_run.operation == "apply"
-        asked = self.question.source.ask(traced, known) if forward else Asked(known=known)
-        context = Context(traced, role, self.question.api_roles, known.new, asked, live)
+        context = Context(
+            trace=traced,
+            role=role,
+            exposed=self.question.api_roles,
+            new=known.new,
+            asked=self.question.source.ask(traced, known) if forward else Asked(known=known),
+            live=self._live(script_run, traced, way, start),
+            broken=broken_bodies(self.shadow, traced, *way, search_path=self.options.search_path),
+            unbound=self.unbound,
+            linted=rules_by_statement(self.findings.get(script_run, ()), list(script_run.script.statements())),
+        )
         if forward:
             self.unknown[script_run.migration_id] = list(not_known(context, self.question.source))
-        advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
-        hazards = check(context, judged=advice.judged)
+        advice = Advice(self.shadow, way[0], script_run, options=self.options, info=self.info)
+        hazards = check(context, rules_for(design=self.question.design), judged=advice.judged)
         return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:

@@ -175,6 +175,7 @@ def test_tables_are_new_or_known_by_what_the_target_has(project, reviewed):
             for item in report.migrations
             for statement in item.apply.statements
             for hazard in statement.hazards
+            if hazard.code < "H80"  # which are about design
         ]
 
     new = "the target does not have public.{} yet".format

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 from sqlmigrate.review.hazards import (
     building,
     data,
+    dependents,
+    design,
+    exposure,
     locking,
+    lockout,
     neighbours,
+    policies,
     published,
     relied,
     security,
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.hazards.records import Scale
     from sqlmigrate.sql.script import Script, Statement
 
-__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "scale_of", "sorted_out"]
+__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "rules_for", "scale_of", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
@@ -38,7 +43,12 @@ RULES: tuple[Rule, ...] = tuple(
             *relied.RULES,
             *published.RULES,
             *security.RULES,
+            *exposure.RULES,
+            *policies.RULES,
+            *lockout.RULES,
+            *dependents.RULES,
             *shape.RULES,
+            *design.RULES,
             *working.RULES,
             *workload.RULES,
         ),
@@ -48,6 +58,11 @@ RULES: tuple[Rule, ...] = tuple(
 """Every kind of hazard that we know, by code."""
 
 _SCALES = {rule.code: rule.scale for rule in RULES}
+
+
+def rules_for(*, design: bool) -> tuple[Rule, ...]:
+    """Return all rules, or those that are not about design."""
+    return tuple(rule for rule in RULES if design or not rule.is_design)
 
 
 def check(

@@ -362,5 +362,6 @@ RULES = (
         "SELECT DISTINCT, GROUP BY and UNION over that column fail",
         "use jsonb",
         _json,
+        is_design=True,
     ),
 )

@@ -30,6 +30,14 @@ _PERCENT = 100
 _FEW_DAYS = 7 * 86_400  # seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The database before a migration, and what the workload meets there."""
+
+    database: ShadowDatabase
+    state: State
+
+
 def told(watches: Sequence[Watch], order: Sequence[str]) -> model.Workload | None:
     """Put together what was met on several servers, in the order of the migrations; None where nothing was asked."""
     if not watches:
@@ -59,32 +67,26 @@ class Watch:
     found: defaultdict[Effect, list[model.LiveStatement]] = field(default_factory=lambda: defaultdict(list))
     refused: dict[int, str] = field(default_factory=dict)
 
-    def before(self, database: ShadowDatabase) -> State:
+    def before(self, database: ShadowDatabase) -> Start:
         """Ask in the state before a migration; what is not taken there is not checked."""
         state = first(database, self.workload, self.paths)
         for number, answer in state.standing.answers.items():
             if answer.refused is not None:
                 self.refused.setdefault(number, str(answer.refused))
-        return state
+        return Start(database, state)
 
-    def behind(
-        self,
-        script_run: ScriptRun,
-        way: tuple[ShadowDatabase, ShadowDatabase],
-        base: ShadowDatabase,
-        before: State,
-    ) -> Live:
-        """Ask behind a script, and compare with the state `before` the migration, in `base`.
+    def behind(self, script_run: ScriptRun, way: tuple[ShadowDatabase, ShadowDatabase], start: Start) -> Live:
+        """Ask behind a script, and compare with what was met before the migration, at its `start`.
 
         The script has led the `way` from one database to another, a copy of the first.
         """
-        start, end = way
-        with resolving(base) as resolve:
-            now = again(end, before)
+        before = start.state
+        with resolving(start.database) as resolve:
+            now = again(way[1], before)
             effects = affected(self.workload, before, now, resolve)
         if not effects:
             return {}
-        with self.shadow.clone(start) as copy:
+        with self.shadow.clone(way[0]) as copy:
             done_by = culprits(
                 copy, script_run, self.workload, before, effects, resolve, options=self.options, info=self.info
             )
