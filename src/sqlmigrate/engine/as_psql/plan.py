@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.connection.silence import SERVER
+from sqlmigrate.engine.as_psql import alike
 from sqlmigrate.engine.as_psql.outside import steps
 from sqlmigrate.engine.as_psql.text import confirmed, do_block, ending, lines, literal, remark
 from sqlmigrate.engine.stepwise.journal import Journal
@@ -79,10 +80,11 @@ _ENCODING = Command("SET client_encoding TO 'UTF8'")
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """A script that psql can run: the variables that it must not know, and the last statement."""
+    """A script that psql can run: what it must not know, its last statement, and whether it has a backslash."""
 
     unset: tuple[str, ...]
     last: Piece | None
+    risky: bool
 
 
 def written(preview: Preview, options: Options) -> Iterator[str]:
@@ -112,6 +114,7 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         for migration in plan.steps
     ]
     looked_at = [_look_at(job) for job in jobs]
+    risky = any(script.risky for script in looked_at)
     yield from _head(plan, info, when)
     yield from _ground(found, info, options)
     for number, (job, script) in enumerate(zip(jobs, looked_at, strict=True), 1):
@@ -124,9 +127,9 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         names = lines([search_path(job.script, options), *([set_role(role)] if role else [])])
         if job.transactional:
             yield set_up + lines([begin(job.script), *job.trusted, job.claim]) + names
-            yield from _transaction(job, options, script.last)
+            yield from _transaction(job, options, script.last, risky=risky)
         else:
-            yield from steps(job, Journal(options.schema, job, run), options, set_up + names)
+            yield from steps(job, Journal(options.schema, job, run), options, set_up + names, risky=risky)
     yield "\n-- the end: release the run lock\nDISCARD ALL;\n"
 
 
@@ -158,7 +161,7 @@ def _look_at(job: Job) -> _Script:
             hint = 'write a name that is begin, case or end in double quotes: "begin"'
             raise ScriptError(message, place=script.place(last), hint=hint)
         names |= found
-    return _Script(tuple(sorted(names)), last)
+    return _Script(tuple(sorted(names)), last, any("\\" in part for part in script.parts()))
 
 
 def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:
@@ -244,9 +247,9 @@ def _settings(job: Job, options: Options, info: ServerInfo) -> str:
     return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in (SERVER | values).items())
 
 
-def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str]:
+def _transaction(job: Job, options: Options, last: Piece | None, *, risky: bool) -> Iterator[str]:
     yield f"\n-- {job.script.path.name}: from here\n"
-    yield from _text(job.script, last)
+    yield from _text(job.script, last, risky=risky)
     yield f"-- {job.script.path.name}: to here\n\n"
     yield lines([CONSTRAINTS, NO_CURSORS, *BACK_TO_LOGIN, *job.finish])
     if any(command.purpose is Purpose.COMPLETE for command in job.finish):
@@ -256,14 +259,14 @@ def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str
             "        RAISE EXCEPTION 'the script removed its own row from the history';\n"
             "    END IF;\n"
         )
-    yield lines([*back_to_script(job.script, options), COMMIT, OURS])
+    yield lines([*back_to_script(job.script, options), COMMIT, OURS, _ENCODING])
     yield confirmed(job)
 
 
-def _text(script: Script, last: Piece | None) -> Iterator[str]:
+def _text(script: Script, last: Piece | None, *, risky: bool) -> Iterator[str]:
     """Yield the bytes of a script, with its last statement closed."""
     tail = ""
-    for part in script.parts():
+    for part in alike.parts(script, risky=risky):
         yield part
         tail = (tail + part)[-_TAIL:]
     yield ending(tail, last)
