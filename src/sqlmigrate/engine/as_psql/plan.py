@@ -38,7 +38,7 @@ from sqlmigrate.engine.wire.session import (
 from sqlmigrate.errors import HistoryError, ScriptError
 from sqlmigrate.runlock import lock_key
 from sqlmigrate.sql.scan import is_closed
-from sqlmigrate.sql.variables import variables
+from sqlmigrate.sql.variables import run_on, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +156,10 @@ def _look_at(job: Job) -> _Script:
             name = min(own)
             hint = f"write a space after the colon: `: {name}`"
             raise ScriptError(f"psql would put a value of its own for `:{name}`", place=script.place(last), hint=hint)
+        if name := next(run_on(last.text), None):
+            message = f"psql would take `:{name}` for a variable, and read what follows it differently"
+            hint = f"write a space after the colon: `: {name}`"
+            raise ScriptError(message, place=script.place(last), hint=hint)
         if not is_closed(last.text):
             message = "psql, which counts BEGIN and END by the word, would not see where this statement ends"
             hint = 'write a name that is begin, case or end in double quotes: "begin"'

@@ -57,6 +57,17 @@ def test_only_what_psql_would_replace_is_unset(runner):
 
 
 @pytest.mark.parametrize("head", ["", OUTSIDE])
+@pytest.mark.parametrize("text", ["SELECT :x$a$ ' $a$\n\\! touch x\n-- '", "SELECT :E' \\' \n\\! touch x\n-- '"])
+def test_a_variable_of_psql_behind_which_it_would_read_on_differently_is_refused(runner, head, text):
+    runner.write("a", f"{head}SELECT 1;\n{text};")
+
+    with pytest.raises(ScriptError, match="read what follows it differently") as caught:
+        written_plan(runner)
+
+    assert caught.value.place.line == (3 if head else 2)
+
+
+@pytest.mark.parametrize("head", ["", OUTSIDE])
 @pytest.mark.parametrize("name", ["ROW_COUNT", "ON_ERROR_STOP", "QUIET", "'SQLSTATE'"])
 def test_a_name_that_psql_always_replaces_is_refused(runner, head, name):
     runner.write("a", f"{head}SELECT ':QUIET';\nSELECT a[1:{name}] FROM t;")
