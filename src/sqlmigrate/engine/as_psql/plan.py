@@ -152,20 +152,25 @@ def _look_at(job: Job) -> _Script:
     last = None
     for last in script.pieces():
         found = set(variables(last.text))
-        if own := found & _PSQLS_OWN:
-            name = min(own)
-            hint = f"write a space after the colon: `: {name}`"
-            raise ScriptError(f"psql would put a value of its own for `:{name}`", place=script.place(last), hint=hint)
-        if name := next(run_on(last.text), None):
-            message = f"psql would take `:{name}` for a variable, and read what follows it differently"
-            hint = f"write a space after the colon: `: {name}`"
-            raise ScriptError(message, place=script.place(last), hint=hint)
-        if not is_closed(last.text):
-            message = "psql, which counts BEGIN and END by the word, would not see where this statement ends"
-            hint = 'write a name that is begin, case or end in double quotes: "begin"'
-            raise ScriptError(message, place=script.place(last), hint=hint)
+        _require_read_alike(script, last, found)
         names |= found
     return _Script(tuple(sorted(names)), last, any("\\" in part for part in script.parts()))
+
+
+def _require_read_alike(script: Script, piece: Piece, found: set[str]) -> None:
+    """Refuse a statement in which psql would replace a variable, or that it would take apart in another way."""
+    if own := found & _PSQLS_OWN:
+        name = min(own)
+        hint = f"write a space after the colon: `: {name}`"
+        raise ScriptError(f"psql would put a value of its own for `:{name}`", place=script.place(piece), hint=hint)
+    for name in run_on(piece.text):
+        message = f"psql would take `:{name}` for a variable, and read what follows it differently"
+        hint = f"write a space after the colon: `: {name}`"
+        raise ScriptError(message, place=script.place(piece), hint=hint)
+    if not is_closed(piece.text):
+        message = "psql, which counts BEGIN and END by the word, would not see where this statement ends"
+        hint = 'write a name that is begin, case or end in double quotes: "begin"'
+        raise ScriptError(message, place=script.place(piece), hint=hint)
 
 
 def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:
