@@ -9,10 +9,11 @@ https://www.postgresql.org/docs/current/multibyte.html#MULTIBYTE-CHARSET-SUPPORT
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.engine.as_psql.text import DATA_END, do_block, statement_text
-from sqlmigrate.sql.scan import skip_gap
+from sqlmigrate.sql.scan import quoted, skip_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,23 @@ _MISREAD = "'BIG5', 'GB18030', 'GBK', 'JOHAB', 'SHIFT_JIS_2004', 'SJIS', 'UHC'"
 _SETTING = "pg_catalog.current_setting('{}') OPERATOR(pg_catalog.{}) "
 _STRINGS = _SETTING.format("standard_conforming_strings", "<>") + "'on'"
 _CHARACTERS = _SETTING.format("client_encoding", "=") + f"ANY (ARRAY[{_MISREAD}]::pg_catalog.text[])"
+# a number, and what goes on without a space: up to psql 14, `1e` before a quote is `1` and the E of a string
+_BEFORE_E = frozenset("$.0123456789")  # behind these, an E may be a name, the end of a number, or of a string to come
+_NUMBER = re.compile(r"(?<![A-Za-z0-9_\x80-\U0010ffff])[0-9][A-Za-z0-9_.\x80-\U0010ffff]*+")
+
+
+def in_doubt(statement: str) -> str | None:
+    """Return what a quote or a dollar follows at once and psql, or one of its versions, may read differently."""
+    position = 0
+    for start, end in (*quoted(statement), (len(statement), len(statement))):
+        for found in _NUMBER.finditer(statement, position, start):
+            if statement[found.end() : found.end() + 1] in {"'", '"', "$"}:
+                return found[0]
+        prefix = statement[max(start - 2, 0) : start]
+        if statement.startswith("'", start) and prefix[1:] in {"e", "E"} and prefix[0] in _BEFORE_E:
+            return prefix
+        position = end
+    return None
 
 
 def guard(text: str, *, risky: bool) -> str:

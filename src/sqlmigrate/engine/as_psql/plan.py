@@ -167,6 +167,9 @@ def _require_read_alike(script: Script, piece: Piece, found: set[str]) -> None:
         message = f"psql would take `:{name}` for a variable, and read what follows it differently"
         hint = f"write a space after the colon: `: {name}`"
         raise ScriptError(message, place=script.place(piece), hint=hint)
+    if (text := alike.in_doubt(piece.text)) is not None:
+        message = f"psql may read what follows `{text}` differently, depending on its version"
+        raise ScriptError(message, place=script.place(piece), hint="write a space before the quote or dollar")
     if not is_closed(piece.text):
         message = "psql, which counts BEGIN and END by the word, would not see where this statement ends"
         hint = 'write a name that is begin, case or end in double quotes: "begin"'

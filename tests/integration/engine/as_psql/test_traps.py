@@ -57,11 +57,22 @@ def test_only_what_psql_would_replace_is_unset(runner):
 
 
 @pytest.mark.parametrize("head", ["", OUTSIDE])
-@pytest.mark.parametrize("text", ["SELECT :x$a$ ' $a$\n\\! touch x\n-- '", "SELECT :E' \\' \n\\! touch x\n-- '"])
-def test_a_variable_of_psql_behind_which_it_would_read_on_differently_is_refused(runner, head, text):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT :x$a$ ' $a$\n\\! touch x\n-- '",
+        "SELECT :E' \\' \n\\! touch x\n-- '",
+        "SELECT 1.e' \\' \n\\! touch x\n-- '",
+        "SELECT 1e'\\' || ' \n\\! touch x\n-- '",
+        "SELECT $e'\\' || ' \n\\! touch x\n-- '",
+        "SELECT $$x$$e'\\' || ' \n\\! touch x\n-- '",
+        "SELECT 1e5$a$ ' $a$\n\\! touch x\n-- '",
+    ],
+)
+def test_what_psql_or_an_older_one_reads_on_differently_is_refused(runner, head, text):
     runner.write("a", f"{head}SELECT 1;\n{text};")
 
-    with pytest.raises(ScriptError, match="read what follows it differently") as caught:
+    with pytest.raises(ScriptError, match=r"read what follows .* differently") as caught:
         written_plan(runner)
 
     assert caught.value.place.line == (3 if head else 2)
