@@ -49,10 +49,12 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())
         errors, warnings = plan.contradictions(states, known)
-    for problem in found.misnumbered:
+    told = [*found.misnumbered, *known.standing.remarks()]
+    for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")
-    others = [problem for problem in found.warnings if problem not in found.misnumbered]
-    for problem in (*others, *warnings, *errors):
+    for problem in (*found.warnings, *warnings, *errors):
+        if problem in told:
+            continue
         word = "warning" if problem.warning else "apply refuses this"
         first, *rest = render_problem(problem)
         app.output.detail(f"{word}: {first}", *rest)
