@@ -6,13 +6,14 @@ import os
 import sys
 import tempfile
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, one_line, printable
+from sqlmigrate.cli.live import Block
 from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, SeedError
 
 if TYPE_CHECKING:
@@ -27,17 +28,22 @@ _CONTEXT_SHOWN = 20  # lines
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How a command speaks: as JSON or text, quiet or verbose, with colours or without."""
+    """How a command speaks: as JSON or text, quiet or verbose, with colours or without.
+
+    `live` are the lines of a terminal that are drawn in place; all that is printed takes them away first.
+    """
 
     command: str
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
     color: bool | None = None
+    live: Block = field(default_factory=Block, repr=False, compare=False)
 
     def result(self, **values: Any) -> None:
         """Print the result as one JSON document, where JSON was asked for."""
         if self.as_json:
+            self.live.erase()
             document = {"version": JSON_VERSION, "command": self.command, **values}
             utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
             click.echo(json_text(document, ascii_only=not utf8))
@@ -45,6 +51,7 @@ class Output:
     def line(self, *lines: str) -> None:
         """Print lines of the result, unless it is JSON; without any, an empty one."""
         if not self.as_json:
+            self.live.erase()
             for text in lines or ("",):
                 colors = self._colors(sys.stdout)
                 click.echo(one_line(text, styled=colors), color=colors)
@@ -77,6 +84,7 @@ class Output:
         """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""
         if self.as_json:
             return
+        self.live.erase()
         from rich.cells import cell_len  # noqa: PLC0415  only tables ask how wide a character is
 
         styled = self._colors(sys.stdout)
@@ -91,7 +99,12 @@ class Output:
         )
         click.echo("\n".join(line.rstrip() for line in lines), color=styled)
 
+    def has_live_stderr(self) -> bool:
+        """Tell whether lines on stderr can be drawn in place."""
+        return is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+
     def _err(self, *lines: str) -> None:
+        self.live.erase()
         for text in lines:
             colors = self._colors(sys.stderr)
             click.echo(one_line(text, styled=colors), err=True, color=colors)

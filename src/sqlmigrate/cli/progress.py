@@ -9,6 +9,7 @@ import click
 
 from sqlmigrate.cli.foreign_text import MARK, printable
 from sqlmigrate.cli.output import server_details
+from sqlmigrate.cli.watching import Watching
 
 if TYPE_CHECKING:
     from sqlmigrate import events
@@ -24,6 +25,7 @@ def drawer(output: Output) -> events.Observer:
     """Return an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
     told: dict[int | None, float] = {}
     committed: list[events.ScriptFinished] = []
+    watching = Watching(output)
 
     def draw_finished(event: events.ScriptFinished) -> None:
         word = click.style(_DONE[event.operation], fg="green")
@@ -58,6 +60,8 @@ def drawer(output: Output) -> events.Observer:
             case events.Blocked():
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
+            case events.Progress():
+                watching.draw(event)
             case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
                 _draw_rerun(output, event)
             case events.Taken() | events.Kept() | events.NotKept():

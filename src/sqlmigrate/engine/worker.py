@@ -115,7 +115,7 @@ class Worker:
     def begins(self, job: Job, number: int, total: int) -> None:
         """Say that a script begins, the `number`th of `total`."""
         self.observer(ScriptStarted(job.migration_id, job.operation, number, total))
-        self.watcher.begin(job.migration_id)
+        self.watcher.begin(job.script_run, number, total)
 
     def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run the scripts one after the other, each with a COMMIT of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
@@ -15,6 +15,7 @@ from sqlmigrate.connection import connect, settle, silence
 from sqlmigrate.connection.address import is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
+from sqlmigrate.runlock.progress import Followed, at_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.events import Observer
+    from sqlmigrate.migrations import ScriptRun
+    from sqlmigrate.runlock.progress import Row
 
 T = TypeVar("T")
 
-_INTERVAL = 0.3  # pg_blocking_pids takes the lock manager's locks: not too often
+# in seconds; pg_blocking_pids takes the lock manager's locks: not too often
+_INTERVALS = {"blockers": 0.3, "at_work": 1.0}
 _ANSWER_SECONDS = 0.05  # an answer usually comes at once; one that does not is read at the next look
 _SETTLED_SECONDS = 8.0
 
@@ -44,11 +48,12 @@ class Watcher:
     worker: Session
     worker_pid: int
     observer: Observer
-    migration_id: str = ""
     blockers: tuple[Blocker, ...] = ()
     unreachable: bool = False
+    _script: Followed = field(default_factory=Followed)
     _address: tuple[str, int] | None = None
-    _next: float = 0.0
+    _due: dict[str, float] = field(default_factory=dict)
+    _question: str = ""
     _asked: float | None = None
     _lost: bool = False
 
@@ -56,18 +61,22 @@ class Watcher:
         """Note where the server is, while that is known."""
         self._address = silence.address_of(self.connection)
 
-    def begin(self, migration_id: str) -> None:
-        """Turn to another script."""
-        self.migration_id, self.blockers = migration_id, ()
-        self._next = time.monotonic() + _INTERVAL
+    def begin(self, script_run: ScriptRun, number: int, total: int) -> None:
+        """Turn to another script, the `number`th of `total`."""
+        now = time.monotonic()
+        self._script, self.blockers = Followed(script_run.migration_id, script_run.script, number, total, now), ()
+        self._due = {question: now + interval for question, interval in _INTERVALS.items()}
 
     def look(self) -> None:
-        """Look once, if it is time to; the sessions that are seen for the first time are told to the observer.
+        """Look once, if it is time to: for sessions in our way and, now and then, for how far the statement is.
+
+        Sessions that are seen for the first time are told to the observer, and so is each progress.
 
         Raises psycopg.OperationalError, with the worker's session closed, where its server is not there any more.
         """
         now = time.monotonic()
-        if self._asked is None and now < self._next:
+        question, due = min(self._due.items(), key=lambda item: item[1], default=("blockers", 0.0))
+        if self._asked is None and now < due:
             return
         if self._lost:
             self._require_worker(now)
@@ -75,7 +84,7 @@ class Watcher:
         found = None
         try:
             if self._asked is None:
-                self._ask(now)
+                self._ask(question, now)
             found = self._answer()
         except (psycopg.Error, OSError, ValueError):
             self._lost = True
@@ -85,37 +94,45 @@ class Watcher:
             self._lost, self._asked = True, None
             self._require_worker(now)
 
-    def _ask(self, now: float) -> None:
-        self._asked, self._next = now, now + _INTERVAL
+    def _ask(self, question: str, now: float) -> None:
+        self._question, self._asked = question, now
+        self._due[question] = now + _INTERVALS[question]
         pgconn = self.connection.pgconn
-        pgconn.send_query_params(queries.load("watch")["blockers"].encode(), [str(self.worker_pid).encode()])
+        pgconn.send_query_params(queries.load("watch")[question].encode(), [str(self.worker_pid).encode()])
         pgconn.flush()
 
-    def _answer(self) -> tuple[Blocker, ...] | None:
+    def _answer(self) -> list[Row] | None:
         """Take the answer, if it has come."""
         pgconn = self.connection.pgconn
         if silence.is_readable(self.connection, _ANSWER_SECONDS):
             pgconn.consume_input()
         if pgconn.is_busy():
             return None
-        found: tuple[Blocker, ...] = ()
+        found: list[Row] = []
         while result := pgconn.get_result():
             if result.status == pq.ExecStatus.TUPLES_OK:
-                found = tuple(_blocker(result, row) for row in range(result.ntuples))
+                found = [_values(result, row) for row in range(result.ntuples)]
             elif silence.is_farewell(result):
                 self.connection.close()  # so that the run lock is known to be lost, too
                 raise psycopg.OperationalError("the session that watches was ended")
         self._asked = None
         return found
 
-    def _tell(self, found: tuple[Blocker, ...]) -> None:
+    def _tell(self, found: list[Row]) -> None:
+        if self._question == "at_work":
+            for row in found:
+                self.observer(self._script.progress(at_work(row), time.monotonic()))
+        else:
+            self._tell_blockers(tuple(map(_blocker, found)))
+
+    def _tell_blockers(self, found: tuple[Blocker, ...]) -> None:
         if {blocker.pid for blocker in found} - {blocker.pid for blocker in self.blockers}:
-            self.observer(Blocked(self.migration_id, found))
+            self.observer(Blocked(self._script.migration_id, found))
         self.blockers = found or self.blockers
 
     def _require_worker(self, now: float) -> None:
         """Go on without this connection where another one finds the worker's server process."""
-        self._next = now + silence.SECONDS
+        self._due = dict.fromkeys(_INTERVALS, now + silence.SECONDS)
         if self._is_there():
             return
         self.unreachable = True
@@ -181,11 +198,15 @@ def _is_primary(session: Session) -> bool:
     return bool(row and row[0])
 
 
-def _blocker(result: PGresult, row: int) -> Blocker:
-    pid, role, application, client, state, seconds, query = (
+def _values(result: PGresult, row: int) -> Row:
+    return tuple(
         None if (value := result.get_value(row, column)) is None else value.decode(errors="replace")
         for column in range(result.nfields)
     )
+
+
+def _blocker(row: Row) -> Blocker:
+    pid, role, application, client, state, seconds, query = row
     return Blocker(
         pid=int(pid or 0),
         role=role,
