@@ -19,7 +19,8 @@ T = TypeVar("T")
 RETRIED = frozenset({"55P03", "40P01"})
 """lock_not_available and deadlock_detected: the same transaction may well succeed a moment later."""
 
-_FIRST, _LONGEST = 0.5, 30.0
+# those who waited behind an attempt are served before the next one; two stalls in a row would be felt as one
+_LEAST, _FIRST, _LONGEST = 0.5, 0.5, 30.0
 
 
 def with_retry(
@@ -47,7 +48,7 @@ def with_retry(
             left = deadline - time.monotonic()
             if left <= 0:
                 raise _spent(error, attempt, blockers()) from None
-            pause = min(random.uniform(0, min(_LONGEST, _FIRST * 2**attempt)), left)  # noqa: S311  no secret
+            pause = min(random.uniform(_LEAST, min(_LONGEST, _FIRST * 2**attempt)), left)  # noqa: S311  no secret
             observer(LockRetry(failed, attempt, pause, left, said, error.place, blockers()))
             time.sleep(pause)
 

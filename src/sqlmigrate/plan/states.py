@@ -54,7 +54,7 @@ def _edited(row: Applied, migration: Migration) -> bool:
 
 def needs_attention(item: Status) -> bool:
     """Tell whether a check must fail on a migration: it is pending, or its script is not what was applied."""
-    not_done = item.state in {State.PENDING, State.HALF_WAY} or item.stopped is not None
+    not_done = item.state in {State.PENDING, State.HALF_WAY, State.RUNNING} or item.stopped is not None
     return not_done or item.missing or (item.edited and not item.comments_only)
 
 

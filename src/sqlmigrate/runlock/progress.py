@@ -98,26 +98,33 @@ def at_work(row: Row) -> AtWork:
     """Read a row of the query `at_work`."""
     seconds, wait_type, wait, command, phase, relation, done, total, unit, *counts, query = row
     rows_done, rows_total, parts_done, parts_total, lockers_done, lockers_total, rows, size = map(_integer, counts)
-    blocks = (_integer(done), _integer(total), unit or "blocks")
+    counted = _counted(
+        phase or "",
+        (_integer(done), _integer(total), unit or "blocks"),
+        (rows_done, rows_total, "rows"),
+        (lockers_done, lockers_total, "sessions"),
+    )
     return AtWork(
         seconds=float(seconds) if seconds is not None else None,
         wait=f"{wait_type}: {wait}" if wait and wait_type not in {"Client", "Activity"} else None,
         command=command,
         phase=phase,
         relation=relation,
+        done=counted[0],
+        total=counted[1] or None,
+        unit=counted[2],
         parts_done=parts_done or 0,
         parts_total=parts_total or 0,
         rows=rows if rows is not None and rows >= 0 else None,
         size=size,
         query=query,
-        **_counted(phase or "", blocks, (rows_done, rows_total, "rows"), (lockers_done, lockers_total, "sessions")),
     )
 
 
 _Count = tuple[int | None, int | None, str]
 
 
-def _counted(phase: str, blocks: _Count, rows: _Count, lockers: _Count) -> dict[str, object]:
+def _counted(phase: str, blocks: _Count, rows: _Count, lockers: _Count) -> _Count:
     """Choose what a phase is counted in.
 
     A build keeps the counts of the phases before: the blocks that it has scanned while it loads tuples, and the
@@ -125,13 +132,8 @@ def _counted(phase: str, blocks: _Count, rows: _Count, lockers: _Count) -> dict[
     https://www.postgresql.org/docs/current/progress-reporting.html
     """
     if phase.startswith("waiting for"):
-        found = lockers
-    elif "tuples" in phase or not blocks[1]:
-        found = rows
-    else:
-        found = blocks
-    done, total, unit = found
-    return {"done": done, "total": total or None, "unit": unit}
+        return lockers
+    return rows if "tuples" in phase or not blocks[1] else blocks
 
 
 def _integer(value: str | None) -> int | None:
