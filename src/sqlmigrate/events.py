@@ -188,6 +188,21 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Harm:
+    """So many other sessions waited behind a script, the longest so many seconds, for what it held or waited for.
+
+    That is `mode` on `relation`, where the longest waited; of a row that the script changed, `relation` is None.
+    It is told at the end of each attempt, if somebody waited for a second or longer.
+    """
+
+    migration_id: str
+    sessions: int
+    longest: float
+    mode: str
+    relation: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """A script that had stopped half way goes on: `done` of its statements are done."""
 
@@ -206,7 +221,10 @@ class HalfWayForgotten:
 
 @dataclass(frozen=True, slots=True)
 class LockRetry:
-    """A lock was not granted in time (55P03) or a deadlock was broken (40P01); the whole transaction runs again."""
+    """A lock was not granted in time (55P03) or a deadlock was broken (40P01); the whole transaction runs again.
+
+    So it does where a guard let others go; `guard` says why.
+    """
 
     migration_id: str
     attempt: int
@@ -215,6 +233,7 @@ class LockRetry:
     message: ServerMessage | None
     place: Place | None = None
     blockers: tuple[Blocker, ...] = ()
+    guard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +278,7 @@ Event = (
     | RowsReturned
     | Blocked
     | Progress
+    | Harm
     | Resumed
     | HalfWayForgotten
     | LockRetry

@@ -22,7 +22,7 @@ Examples:
   sqlmigrate config --env production --json
 """
 _URLS = frozenset({"database_url", "shadow_url"})
-_TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock"})
+_TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_block"})
 
 
 @click.command(epilog=EPILOG)

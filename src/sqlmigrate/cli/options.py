@@ -54,6 +54,10 @@ _RUNNING = (
     ),
     click.option("--wait-lock", metavar="TIME", help="How long to wait for another run of sqlmigrate [5min]."),
 )
+_GUARDS = (
+    click.option("--max-waiters", metavar="N", help="Cancel and retry if more sessions wait behind us [no limit]."),
+    click.option("--max-block", metavar="TIME", help="Cancel and retry if one waits for longer [no limit]."),
+)
 _DURABLE = click.option(
     "--durable",
     type=click.Choice(["each", "end"]),
@@ -82,7 +86,7 @@ _SHADOW = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "durable",
+    "durable", "max_waiters", "max_block",
     "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
 )  # fmt: skip
 
@@ -194,6 +198,8 @@ class App:
             lock_budget=config.lock_budget,
             wait_lock=config.wait_lock,
             durable=config.durable,
+            max_waiters=config.max_waiters,
+            max_block=config.max_block,
         )
 
     def announce(self, target: Target, info: ServerInfo) -> None:
@@ -298,7 +304,7 @@ def planning(command: F) -> F:
 
 def running(command: F) -> F:
     """Add to a command the options of those that run scripts, beside the common ones."""
-    return _with_app(command, (*_CONFIRMING, *_RUNNING, _DURABLE, *_COMMON))
+    return _with_app(command, (*_CONFIRMING, *_RUNNING, *_GUARDS, _DURABLE, *_COMMON))
 
 
 def writing(command: F) -> F:

@@ -9,7 +9,7 @@ import click
 
 from sqlmigrate.cli.foreign_text import MARK, printable
 from sqlmigrate.cli.output import server_details
-from sqlmigrate.cli.watching import Watching
+from sqlmigrate.cli.watching import Watching, harm
 
 if TYPE_CHECKING:
     from sqlmigrate import events
@@ -60,6 +60,8 @@ def drawer(output: Output) -> events.Observer:
             case events.Blocked():
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
+            case events.Harm():
+                output.progress(printable(f"  {event.migration_id}: {harm(event)}"))
             case events.Progress():
                 watching.draw(event)
             case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
@@ -84,9 +86,10 @@ def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten 
             )
         case events.LockRetry():
             said = event.message.message if event.message else "a lock was not granted"
+            said = f"stopped, since {event.guard}" if event.guard else said
             output.progress(
-                f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); next "
-                f"attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
+                f"{event.migration_id}: {printable(said)} (attempt {event.attempt} at {event.place}, rolled back); "
+                f"next attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
             )
             for blocker in event.blockers:
                 output.progress(printable(f"  blocked by {blocker}"))

@@ -11,7 +11,7 @@ from sqlmigrate.cli.foreign_text import printable
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.output import Output
-    from sqlmigrate.events import AtWork, Progress
+    from sqlmigrate.events import AtWork, Harm, Progress
 
 _SAY_AGAIN = 30.0  # seconds
 _WORTH_A_LINE = 1.0  # seconds that a statement has run before a log hears of it
@@ -109,6 +109,13 @@ def phase(work: AtWork, *, bar: bool = False) -> str:
         parts = f", {work.parts_done} of {work.parts_total} partitions" if work.parts_total else ""
         return f"{work.phase}{drawn} {percent(work)}{parts}{on}"
     return f"{work.phase} {work.done:,} {work.unit}" if work.done else f"{work.phase}{on}"
+
+
+def harm(event: Harm) -> str:
+    """Say whom a script hurt."""
+    sessions = "1 session" if event.sessions == 1 else f"{event.sessions:,} sessions"
+    what = f"its {event.mode} on {event.relation}" if event.relation else "rows that it changed"
+    return f"{sessions} waited for {what}, longest {event.longest:.1f} s"
 
 
 def percent(work: AtWork) -> str:

@@ -104,3 +104,43 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS scale ON true
 WHERE activity.pid = $1::pg_catalog.int4
+
+-- name: waiters
+-- sessions that wait for a lock which conflicts with one that a session holds, or waits for before them
+WITH ours AS (
+    SELECT locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid, mode, granted, waitstart
+    FROM pg_catalog.pg_locks
+    WHERE pid = $1::pg_catalog.int4
+)
+SELECT DISTINCT ON (waiting.pid)
+       waiting.pid,
+       waiting.mode AS wanted,
+       ours.mode AS held,
+       waiting.relation::pg_catalog.regclass::pg_catalog.text AS relation,
+       coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - waiting.waitstart), 0)::pg_catalog.float8 AS seconds
+FROM pg_catalog.pg_locks AS waiting
+JOIN ours ON ours.locktype = waiting.locktype
+         AND (ours.database, ours.relation, ours.page, ours.tuple, ours.virtualxid, ours.transactionid, ours.classid,
+              ours.objid, ours.objsubid)
+             IS NOT DISTINCT FROM
+             (waiting.database, waiting.relation, waiting.page, waiting.tuple, waiting.virtualxid,
+              waiting.transactionid, waiting.classid, waiting.objid, waiting.objsubid)
+WHERE NOT waiting.granted
+  AND waiting.pid <> $1::pg_catalog.int4
+  AND (ours.granted OR ours.waitstart <= waiting.waitstart)
+  AND CASE waiting.mode
+          WHEN 'AccessShareLock' THEN ours.mode = 'AccessExclusiveLock'
+          WHEN 'RowShareLock' THEN ours.mode IN ('ExclusiveLock', 'AccessExclusiveLock')
+          WHEN 'RowExclusiveLock' THEN
+              ours.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+          WHEN 'ShareUpdateExclusiveLock' THEN
+              ours.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
+          WHEN 'ShareLock' THEN ours.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareLock')
+          WHEN 'ShareRowExclusiveLock' THEN ours.mode NOT IN ('AccessShareLock', 'RowShareLock')
+          WHEN 'ExclusiveLock' THEN ours.mode <> 'AccessShareLock'
+          ELSE true
+      END
+ORDER BY waiting.pid, waiting.waitstart
+
+-- name: cancel
+SELECT pg_catalog.pg_cancel_backend($1::pg_catalog.int4)

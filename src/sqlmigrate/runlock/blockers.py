@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from sqlmigrate.connection import connect, settle, silence
 from sqlmigrate.connection.address import is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
+from sqlmigrate.runlock.harm import Limits, Tally
 from sqlmigrate.runlock.progress import Followed, at_work
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # in seconds; pg_blocking_pids takes the lock manager's locks: not too often
-_INTERVALS = {"blockers": 0.3, "at_work": 1.0}
+_INTERVALS = {"waiters": 0.2, "blockers": 0.3, "at_work": 1.0}
+_GUARD_COUNTS = 5.0  # a statement that was cancelled fails within so many seconds
 _ANSWER_SECONDS = 0.05  # an answer usually comes at once; one that does not is read at the next look
 _SETTLED_SECONDS = 8.0
 
@@ -48,9 +51,12 @@ class Watcher:
     worker: Session
     worker_pid: int
     observer: Observer
+    limits: Limits = field(default_factory=Limits)
     blockers: tuple[Blocker, ...] = ()
     unreachable: bool = False
     _script: Followed = field(default_factory=Followed)
+    _harm: Tally = field(default_factory=Tally)
+    _guard: tuple[str, float] | None = None
     _address: tuple[str, int] | None = None
     _due: dict[str, float] = field(default_factory=dict)
     _question: str = ""
@@ -65,7 +71,19 @@ class Watcher:
         """Turn to another script, the `number`th of `total`."""
         now = time.monotonic()
         self._script, self.blockers = Followed(script_run.migration_id, script_run.script, number, total, now), ()
+        self._harm = Tally(script_run.migration_id)
         self._due = {question: now + interval for question, interval in _INTERVALS.items()}
+
+    def sum_up(self) -> None:
+        """Tell whom an attempt at the script has hurt, at its end."""
+        found, self._harm = self._harm.summary(), Tally(self._script.migration_id)
+        if found is not None:
+            self.observer(found)
+
+    def guarded(self) -> str | None:
+        """Return why the worker's statement was cancelled, if it was; asked once, when it has failed."""
+        found, self._guard = self._guard, None
+        return found[0] if found and time.monotonic() < found[1] + _GUARD_COUNTS else None
 
     def look(self) -> None:
         """Look once, if it is time to: for sessions in our way and, now and then, for how far the statement is.
@@ -96,7 +114,7 @@ class Watcher:
 
     def _ask(self, question: str, now: float) -> None:
         self._question, self._asked = question, now
-        self._due[question] = now + _INTERVALS[question]
+        self._due[question] = now + _INTERVALS.get(question, math.inf)
         pgconn = self.connection.pgconn
         pgconn.send_query_params(queries.load("watch")[question].encode(), [str(self.worker_pid).encode()])
         pgconn.flush()
@@ -122,8 +140,17 @@ class Watcher:
         if self._question == "at_work":
             for row in found:
                 self.observer(self._script.progress(at_work(row), time.monotonic()))
-        else:
+        elif self._question == "waiters":
+            self._guard_others(found)
+        elif self._question == "blockers":
             self._tell_blockers(tuple(map(_blocker, found)))
+
+    def _guard_others(self, found: list[Row]) -> None:
+        """Cancel the worker's statement where too many wait behind it, or one for too long."""
+        reason = self._harm.add(found, self.limits)
+        if reason is not None and self._guard is None:
+            self._guard = reason, time.monotonic()
+            self._ask("cancel", time.monotonic())
 
     def _tell_blockers(self, found: tuple[Blocker, ...]) -> None:
         if {blocker.pid for blocker in found} - {blocker.pid for blocker in self.blockers}:
