@@ -55,13 +55,43 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class RemedyStep:
+    """One file of a remedy: the script of a migration, and the one that undoes it.
+
+    `name` says in a word what it does, such as expand or backfill. `rollback` is None where what it does cannot be
+    undone. `first` says what has to be done before it is applied, such as to deploy a version of the application.
+    """
+
+    name: str
+    sql: str
+    rollback: str | None
+    transactional: bool = True
+    first: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """SQL for the very objects of a hazard, in one or several migrations, that was run on the shadow.
+
+    It stands in the place of the statement, or `after` it. `same` says that it leaves the same schema as the statement
+    does, which was compared. `becomes` says what the statement locks, rewrites and reads, and what this does instead;
+    None where the statement does nothing of it, or where it was not tried.
+    """
+
+    steps: tuple[RemedyStep, ...]
+    after: bool = False
+    same: bool = False
+    becomes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hazard:
     """Something that a DBA should know of before he says yes.
 
     `line` is the first line of the statement that it is about, counted from 1. `seen` is what was found, `blocks` what
-    has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
-    qualified names that it is about. `page` is the path of its page in the documentation. `raised` says why its
-    severity was raised, such as by the size of the table.
+    has to wait or can go wrong, `instead` what to do, with `remedy` as its SQL where there is one, and `rewrite` as
+    all of that in one text. `relations` are the qualified names that it is about. `page` is the path of its page in
+    the documentation. `raised` says why its severity was raised, such as by the size of the table.
     """
 
     code: str
@@ -77,6 +107,7 @@ class Hazard:
     rewrite: str | None = None
     relations: tuple[str, ...] = ()
     raised: str | None = None
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True)
