@@ -3,81 +3,190 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error
+from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.hazards.remedies.becoming import becoming
+from sqlmigrate.review.trace.tracer import Trace, trace
+from sqlmigrate.schema import Schema
+from sqlmigrate.schema.diff import as_text, compare, is_order
 from sqlmigrate.sql.script import script_from_text
 from sqlmigrate.sql.statement.effect import open_block
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.hazards import Occurrence, Rule
+    from sqlmigrate.review.model import Hazard, Remedy, RemedyStep
+    from sqlmigrate.review.trace.tracer import Traced
+    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
+    from sqlmigrate.sql.script import Script
 
-_TRIED_MAX = 40  # of one script; each is tried on a copy of its own, which takes about 0.1 s
+_TRIED_MAX = 40  # of one script; each is tried on a copy of its own, which takes about 0.3 s
+_TIMEOUT = 60_000  # milliseconds; a loop that never ends must not hold the review up
 _UNTRIED = "this script has too many hazards to try SQL for this one: write it by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What came of a remedy: the traces of its files and the hazards in them, with the oids that these are about.
+
+    Or why it is not given.
+    """
+
+    traces: tuple[Trace, ...] = ()
+    hazards: tuple[tuple[Hazard, frozenset[int]], ...] = ()
+    refused: str | None = None
 
 
 @dataclass(slots=True)
 class Advice:
-    """Tries the SQL of hazards of one script on copies of `base`, the database that the script begins with.
+    """Tries the SQL of the hazards of one script on copies of `base`, the database that the script begins with.
 
-    No session may be open in `base`.
+    No session may be open in `base`. `context` is the trace in which the hazards are found.
     """
 
     shadow: Shadow
     base: ShadowDatabase
-    script_run: ScriptRun
+    context: Context
     options: Options
     info: ServerInfo
-    _known: dict[tuple[int, bool, str], str | None] = field(default_factory=dict)
+    _known: dict[tuple[int, Remedy], _Tried] = field(default_factory=dict)
 
     def judged(self, rule: Rule, found: Occurrence) -> Occurrence:
-        """Return what was found as it is where its SQL runs, else without the SQL and with a word on why."""
-        if found.rewrite is None:
+        """Return what was found with the first of its remedies that is proven, else without SQL and with a word on why.
+
+        Proven is what runs forward, back and forward again, leaves the schema that it promises, and has neither the
+        same hazard nor a danger of its own.
+        """
+        reasons = []
+        for remedy in found.remedies:
+            tried = self._tried(found.statement, remedy)
+            why = tried.refused or self._repeats(rule, found, tried)
+            if why is None:
+                becomes = becoming(self._statement(found.statement), tried.traces, remedy, found.relations)
+                return replace(found, rewrite=(replace(remedy, becomes=becomes),))
+            reasons.append(why)
+        if not reasons:
             return found
-        key = (found.statement, found.behind, found.rewrite)
+        return replace(found, rewrite=None, instead=f"{found.instead or rule.instead}; {reasons[-1]}")
+
+    def _statement(self, number: int) -> Traced | None:
+        return next((one for one in self.context.statements if one.statement.number == number), None)
+
+    def _tried(self, number: int, remedy: Remedy) -> _Tried:
+        key = (number, remedy)
         if key not in self._known:
             is_tried = len(self._known) < _TRIED_MAX
-            self._known[key] = (
-                self._refusal(found.statement, found.rewrite, behind=found.behind) if is_tried else _UNTRIED
-            )
-        if (why := self._known[key]) is None:
-            return found
-        return replace(found, rewrite=None, instead=f"{found.instead or rule.instead}; {why}")
+            self._known[key] = self._try(number, remedy) if is_tried else _Tried(refused=_UNTRIED)
+        return self._known[key]
 
-    def _refusal(self, number: int, sql: str, *, behind: bool) -> str | None:
-        script = self.script_run.script
-        advice = script_from_text(script.path, sql)
-        if not any(advice.pieces()):  # a directive, say
-            return None
-        if script.text is None:
-            return "write the SQL by hand: the script is too large to try it here"
-        advice = replace(advice, directives=replace(script.directives, transactional=False, isolation=None))
+    def _try(self, number: int, remedy: Remedy) -> _Tried:
+        scripts = [self._script(step.sql) for step in remedy.steps]
+        if not any(any(script.pieces()) for script in scripts):  # a directive, say
+            return _Tried()
+        if self.context.trace.script_run.script.text is None:
+            return _Tried(refused="write the SQL by hand: the script is too large to try it here")
         try:
-            with self.shadow.clone(self.base) as copy, connections.session(copy.conninfo) as connection:
-                self._bring_to(connection, number, behind=behind)
-                self._run(connection, replace(self.script_run, script=advice, transactional=False))
+            with self.shadow.clone(self.base) as copy:
+                with connections.session(copy.conninfo) as connection:
+                    self._bring_to(connection, number, behind=remedy.after)
+                    self._there_and_back(connection, remedy.steps)
+                traces = tuple(self._traced(copy, remedy.steps))
         except Error as error:
-            return f"write the SQL by hand: PostgreSQL refuses the usual one: {error.message}"
+            return _Tried(refused=_refusal(error))
+        if traces[-1].error is not None:
+            return _Tried(refused=_refusal(traces[-1].error))
+        return self._compared(number, remedy, traces)
+
+    def _compared(self, number: int, remedy: Remedy, traces: tuple[Trace, ...]) -> _Tried:
+        one = self._statement(number)
+        if remedy.same and one is not None:
+            differences = compare(Schema(one.step.after.objects), traces[-1].after.schema)
+            if lines := as_text([change for change in differences if not is_order(change)]):
+                return _Tried(
+                    refused=f"write the SQL by hand: the usual one leaves another schema ({lines[0].strip()})"
+                )
+        context = self.context
+        found = [
+            (hazard, _oids(item, hazard.relations))
+            for item in traces
+            for hazard in check(Context(item, context.role, context.exposed))
+        ]
+        return _Tried(traces, tuple(found))
+
+    def _repeats(self, rule: Rule, found: Occurrence, tried: _Tried) -> str | None:
+        """Say which hazard a remedy has itself: the one that it is for, or any danger."""
+        about = _oids(self.context.trace, found.relations)
+        for hazard, oids in tried.hazards:
+            again = hazard.code == rule.code and (not about or about & oids)
+            if again or hazard.severity == "danger":
+                return f"write the SQL by hand: the usual one has a hazard itself ({hazard.seen})"
         return None
+
+    def _traced(self, database: ShadowDatabase, steps: Sequence[RemedyStep]) -> Iterator[Trace]:
+        since: Snapshot = self.context.trace.before
+        for step in steps:
+            made = trace(
+                self.shadow,
+                database,
+                self._run_of(step.sql, transactional=step.transactional),
+                options=self.options,
+                info=self.info,
+                since=since,
+                apart=False,
+            )
+            since = made.after
+            yield made
+            if made.error is not None:
+                return
+
+    def _there_and_back(self, connection: Connection, steps: Sequence[RemedyStep]) -> None:
+        """Run all that can be undone, and undo it."""
+        undone = list(takewhile(lambda step: step.rollback is not None, steps))
+        for step in undone:
+            self._run(connection, self._run_of(step.sql, transactional=step.transactional))
+        for step in reversed(undone):
+            self._run(connection, self._run_of(step.rollback or "", transactional=step.transactional))
+
+    def _script(self, sql: str) -> Script:
+        script = self.context.trace.script_run.script
+        directives = replace(script.directives, isolation=None, statement_timeout=_TIMEOUT, transactional=None)
+        return replace(script_from_text(script.path, sql), directives=directives)
+
+    def _run_of(self, sql: str, *, transactional: bool) -> ScriptRun:
+        return replace(self.context.trace.script_run, script=self._script(sql), transactional=transactional)
 
     def _bring_to(self, connection: Connection, number: int, *, behind: bool) -> None:
         """Run what stands before a statement, or what ends with it."""
-        script = self.script_run.script
+        script_run = self.context.trace.script_run
+        script = script_run.script
         statements = list(script.statements())
         passed = [item for item in statements if item.number < number + behind]
         if not passed:
             return
         text = script.text or ""
         end = statements[len(passed)].offset if len(passed) < len(statements) else len(text)
-        closed = "\n;COMMIT;" if not self.script_run.transactional and open_block(passed) else ""
+        closed = "\n;COMMIT;" if not script_run.transactional and open_block(passed) else ""
         before = script_from_text(script.path, text[:end] + closed)
-        self._run(connection, replace(self.script_run, script=before))
+        self._run(connection, replace(script_run, script=before))
 
     def _run(self, connection: Connection, script_run: ScriptRun) -> None:
         run_script(connection, script_run, options=self.options, info=self.info)
+
+
+def _oids(traced: Trace, names: Iterable[str]) -> frozenset[int]:
+    wanted = set(names)
+    return frozenset(oid for oid, relation in traced.relations.items() if relation.name in wanted)
+
+
+def _refusal(error: Error) -> str:
+    return f"write the SQL by hand: PostgreSQL refuses the usual one: {error.message}"

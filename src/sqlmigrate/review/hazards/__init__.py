@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards import building, data, locking, published, security, shape
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
+from sqlmigrate.review.hazards.remedies.phases import as_text
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
 
@@ -43,6 +44,7 @@ def check(
 
 
 def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:
+    remedy = next(iter(found.remedies), None)
     return Hazard(
         code=rule.code,
         slug=rule.slug,
@@ -54,8 +56,9 @@ def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:
         blocks=rule.blocks,
         instead=found.instead or rule.instead,
         page=rule.page,
-        rewrite=found.rewrite,
+        rewrite=as_text(remedy) if remedy else None,
         relations=found.relations,
+        remedy=remedy,
     )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.remedies.phases import one_file
+from sqlmigrate.review.hazards.remedies.tables import online
 from sqlmigrate.sql.statement.command import HIDING
 from sqlmigrate.sql.statement.effect import says_cascade
 from sqlmigrate.sql.statement.rows import changes_columns_later, enum_change, written_whole
@@ -198,14 +200,8 @@ def _fails_on_rows(context: Context) -> Iterator[Occurrence]:
             one, properties
         ):
             continue
-        column = name.removeprefix(f"{table}.")
-        rewrite = (
-            f"ALTER TABLE {table} ADD COLUMN {column} {properties.get('type')};\n"
-            f"-- fill it, in batches if there are many rows; and when no row is left:\n"
-            f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;"
-        )
         seen = f"{name} is NOT NULL and has no default: this fails if {table} has a row"
-        yield Occurrence(one.statement.number, seen, (relation.name,), rewrite)
+        yield Occurrence(one.statement.number, seen, (relation.name,), online(one))
 
 
 def _fills(one: Traced) -> bool:
@@ -240,8 +236,12 @@ def _json(context: Context) -> Iterator[Occurrence]:
                 if properties.get("type") == "json":
                     table = str(properties.get("table"))
                     column = name.removeprefix(f"{table}.")
-                    sql = f"ALTER TABLE {table} ADD COLUMN {column} jsonb;" if text.startswith("column ") else None
-                    yield Occurrence(one.statement.number, f"{name} is of type json", (table,), sql)
+                    sql, undo = (
+                        f"ALTER TABLE {table} ADD COLUMN {column} jsonb;",
+                        f"ALTER TABLE {table} DROP COLUMN {column};",
+                    )
+                    rewrite = (one_file(sql, undo),) if text.startswith("column ") else None
+                    yield Occurrence(one.statement.number, f"{name} is of type json", (table,), rewrite)
 
 
 def _columns(after: State, text: str) -> Iterator[tuple[str, Mapping[str, Value]]]:

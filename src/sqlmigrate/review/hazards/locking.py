@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
+from sqlmigrate.review.hazards.remedies.phases import one_file
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.sql.statement.rows import inserts_given_rows
 from sqlmigrate.sql.statement.subject import validates_constraint
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _WRITES = frozenset({"UPDATE", "DELETE", "MERGE", "COPY", "CREATE TABLE AS", "CREATE MATERIALIZED VIEW"})
 _OBJECTS = ("type", "schema")
+_VALID = "SELECT 'nothing to undo: the constraint stays valid';"
 
 
 def strong_locks(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[str, Lock]:
@@ -44,7 +46,7 @@ def _rewrites(context: Context) -> Iterator[Occurrence]:
             beside = f" with {indexes} index{'' if indexes == 1 else 'es'}" if indexes else ""
             lock = strongest(one).get(name)
             under = f" under {lock.mode}" if lock else ""
-            instead, rewrite = without_rewriting(one, one.step.name_of(table))
+            instead, rewrite = without_rewriting(one)
             yield Occurrence(
                 one.statement.number, f"{name} is rewritten{beside}{under}", (name,), rewrite, instead=instead
             )
@@ -66,7 +68,7 @@ def _scans(context: Context) -> Iterator[Occurrence]:
                 continue
             severity: Severity = "danger" if lock.level >= STOPS_READS else "warning"
             seen = f"{relation.name} is read from end to end under {lock.mode}, which blocks {lock.blocks}"
-            instead, rewrite = without_scanning(one, one.step.name_of(relation))
+            instead, rewrite = without_scanning(one)
             yield Occurrence(
                 statement=one.statement.number,
                 seen=seen,
@@ -99,7 +101,9 @@ def _validated(context: Context) -> Iterator[Occurrence]:
                     seen = (
                         f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
                     )
-                    yield Occurrence(one.statement.number, seen, (table.name,))
+                    constraint, on = name.rpartition(" on ")[::2]
+                    sql = f"ALTER TABLE {on} VALIDATE CONSTRAINT {constraint};"
+                    yield Occurrence(one.statement.number, seen, (table.name,), (one_file(sql, _VALID, same=True),))
 
 
 def _held(context: Context) -> Iterator[Occurrence]:

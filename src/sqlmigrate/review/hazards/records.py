@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlmigrate.config import API_ROLES
+from sqlmigrate.review.hazards.remedies.phases import one_file
 from sqlmigrate.review.trace.follow import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from sqlmigrate.review.model import Severity
+    from sqlmigrate.review.model import Remedy, Severity
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.schema import Value
@@ -33,16 +34,24 @@ _A_RUN = 3  # numbers in a row that are written as one
 class Occurrence:
     """One place where a rule found its hazard; what is None is as the rule has it.
 
-    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it.
+    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it. It is a text, which
+    makes one file, or remedies of which the first that is proven is given.
     """
 
     statement: int
     seen: str
     relations: tuple[str, ...] = ()
-    rewrite: str | None = None
+    rewrite: str | tuple[Remedy, ...] | None = None
     severity: Severity | None = None
     instead: str | None = None
     behind: bool = False
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The SQL as remedies, the best first."""
+        if isinstance(self.rewrite, str):
+            return (one_file(self.rewrite, after=self.behind),)
+        return tuple(replace(remedy, after=self.behind) for remedy in self.rewrite or ())
 
 
 @dataclass(frozen=True, slots=True)
