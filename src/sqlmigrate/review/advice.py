@@ -14,6 +14,7 @@ from sqlmigrate.review.hazards.remedies.becoming import becoming
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.schema import Schema
 from sqlmigrate.schema.diff import as_text, compare, is_order
+from sqlmigrate.schema.read import read_schema
 from sqlmigrate.sql.script import script_from_text
 from sqlmigrate.sql.statement.effect import open_block
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 _TRIED_MAX = 40  # of one script; each is tried on a copy of its own, which takes about 0.3 s
 _TIMEOUT = 60_000  # milliseconds; a loop that never ends must not hold the review up
 _UNTRIED = "this script has too many hazards to try SQL for this one: write it by hand"
+
+
+class _NotProvenError(Error):
+    """A remedy that runs, but does not what it promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ class Advice:
             tried = self._tried(found.statement, remedy)
             why = tried.refused or self._repeats(rule, found, tried)
             if why is None:
-                becomes = becoming(self._statement(found.statement), tried.traces, remedy, found.relations)
+                names = [name for name in found.relations if name in self.context.existing]
+                becomes = becoming(self._statement(found.statement), tried.traces, remedy, names)
                 return replace(found, rewrite=(replace(remedy, becomes=becomes),))
             reasons.append(why)
         if not reasons:
@@ -99,22 +105,17 @@ class Advice:
             with self.shadow.clone(self.base) as copy:
                 with connections.session(copy.conninfo) as connection:
                     self._bring_to(connection, number, behind=remedy.after)
-                    self._there_and_back(connection, remedy.steps)
-                traces = tuple(self._traced(copy, remedy.steps))
+                return self._compared(number, remedy, self._proven(copy, remedy.steps))
+        except _NotProvenError as error:
+            return _Tried(refused=f"write the SQL by hand: {error.message}")
         except Error as error:
-            return _Tried(refused=_refusal(error))
-        if traces[-1].error is not None:
-            return _Tried(refused=_refusal(traces[-1].error))
-        return self._compared(number, remedy, traces)
+            return _Tried(refused=f"write the SQL by hand: PostgreSQL refuses the usual one: {error.message}")
 
     def _compared(self, number: int, remedy: Remedy, traces: tuple[Trace, ...]) -> _Tried:
         one = self._statement(number)
-        if remedy.same and one is not None:
-            differences = compare(Schema(one.step.after.objects), traces[-1].after.schema)
-            if lines := as_text([change for change in differences if not is_order(change)]):
-                return _Tried(
-                    refused=f"write the SQL by hand: the usual one leaves another schema ({lines[0].strip()})"
-                )
+        wanted = Schema(one.step.after.objects) if remedy.same and one is not None else traces[-1].after.schema
+        if lines := _differences(wanted, traces[-1].after.schema):
+            raise _NotProvenError(f"the usual one leaves another schema ({lines[0].strip()})")
         context = self.context
         found = [
             (hazard, _oids(item, hazard.relations))
@@ -132,8 +133,17 @@ class Advice:
                 return f"write the SQL by hand: the usual one has a hazard itself ({hazard.seen})"
         return None
 
-    def _traced(self, database: ShadowDatabase, steps: Sequence[RemedyStep]) -> Iterator[Trace]:
-        since: Snapshot = self.context.trace.before
+    def _proven(self, database: ShadowDatabase, steps: Sequence[RemedyStep]) -> tuple[Trace, ...]:
+        """Trace the files in order; those that can be undone are run back and forward once more before the others."""
+        undone = list(takewhile(lambda step: step.rollback is not None, steps))
+        left = steps[len(undone) :]
+        traces = tuple(self._traced(database, undone, self.context.trace.before))
+        if undone:
+            self._there_and_back(database, traces, undone, again=bool(left))
+        since = traces[-1].after if traces else self.context.trace.before
+        return (*traces, *self._traced(database, left, since))
+
+    def _traced(self, database: ShadowDatabase, steps: Sequence[RemedyStep], since: Snapshot) -> Iterator[Trace]:
         for step in steps:
             made = trace(
                 self.shadow,
@@ -144,18 +154,24 @@ class Advice:
                 since=since,
                 apart=False,
             )
+            if made.error is not None:
+                raise made.error
             since = made.after
             yield made
-            if made.error is not None:
-                return
 
-    def _there_and_back(self, connection: Connection, steps: Sequence[RemedyStep]) -> None:
-        """Run all that can be undone, and undo it."""
-        undone = list(takewhile(lambda step: step.rollback is not None, steps))
-        for step in undone:
-            self._run(connection, self._run_of(step.sql, transactional=step.transactional))
-        for step in reversed(undone):
-            self._run(connection, self._run_of(step.rollback or "", transactional=step.transactional))
+    def _there_and_back(
+        self, database: ShadowDatabase, traces: Sequence[Trace], steps: Sequence[RemedyStep], *, again: bool
+    ) -> None:
+        """Undo what was traced, which must leave the schema that it found, and do it again."""
+        with connections.session(database.conninfo) as connection:
+            for step in reversed(steps):
+                self._run(connection, self._run_of(step.rollback or "", transactional=step.transactional))
+            with connections.undisturbed(connection):
+                after = read_schema(connection, since=traces[0].before)
+            if lines := _differences(traces[0].before.schema, after.schema):
+                raise _NotProvenError(f"the rollback of the usual one does not restore the schema ({lines[0].strip()})")
+            for step in steps if again else ():
+                self._run(connection, self._run_of(step.sql, transactional=step.transactional))
 
     def _script(self, sql: str) -> Script:
         script = self.context.trace.script_run.script
@@ -188,5 +204,6 @@ def _oids(traced: Trace, names: Iterable[str]) -> frozenset[int]:
     return frozenset(oid for oid, relation in traced.relations.items() if relation.name in wanted)
 
 
-def _refusal(error: Error) -> str:
-    return f"write the SQL by hand: PostgreSQL refuses the usual one: {error.message}"
+def _differences(before: Schema, after: Schema) -> list[str]:
+    """Return how two schemas differ, but for the order of columns, which a new column always changes."""
+    return as_text([change for change in compare(before, after) if not is_order(change)])

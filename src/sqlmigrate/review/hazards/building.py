@@ -10,7 +10,6 @@ from sqlmigrate.review.hazards.remedies import constraints, indexes
 from sqlmigrate.review.hazards.remedies.phases import Command, Phases
 from sqlmigrate.review.hazards.remedies.tables import online
 from sqlmigrate.sql.statement import instead
-from sqlmigrate.sql.statement.names import quote
 from sqlmigrate.sql.statement.subject import detaches_at_once, index_built_if_missing
 
 if TYPE_CHECKING:
@@ -33,6 +32,10 @@ _PARTITION_BY_PARTITION = (
 _NULLABLE_KEY = (
     "make its columns NOT NULL first, proven by a check that is validated; build the unique index CONCURRENTLY, and "
     "then add the primary key with USING INDEX, which then reads nothing"
+)
+_EXCLUDED = (
+    "an exclusion constraint can take no index that was built before: choose a quiet moment, or have the application "
+    "watch over it by a unique index or a trigger"
 )
 _NEEDS_UNIQUE = (
     "give the view a unique index on the columns that tell its rows apart, built CONCURRENTLY, and refresh it "
@@ -81,9 +84,9 @@ def _by_constraint(context: Context) -> Iterator[Occurrence]:
             continue
         constraint = name.partition(" on ")[0]
         seen = f"{kind[1]} {constraint} builds its index under ACCESS EXCLUSIVE on {table}"
-        words = None
+        words = _EXCLUDED if kind[1] == "EXCLUDE" else None
         if relation.kind == "partitioned table":
-            words = _CONSTRAINT_BY_PARTITION
+            words = _CONSTRAINT_BY_PARTITION if kind[1] != "EXCLUDE" else words
         elif kind[1] == "PRIMARY KEY" and _has_nullable(one, table, definition):
             words = _NULLABLE_KEY
         yield Occurrence(one.statement.number, seen, (relation.name,), online(one), instead=words)
@@ -158,9 +161,8 @@ def _if_not_exists(context: Context) -> Iterator[Occurrence]:
         index = index_built_if_missing(one.statement.text)
         anyway = instead.built_anyway(one.statement.text, indexes.resolver(one)) if index else None
         if index and anyway:
-            drop = f"DROP INDEX CONCURRENTLY IF EXISTS {quote(index.schema, index.name)}"
-            phases = Phases(same=True)
-            phases.online = [Command(drop), Command(anyway, drop)]
+            drop = f"DROP INDEX CONCURRENTLY IF EXISTS {anyway[0]}"
+            phases = Phases(online=[Command(drop), Command(anyway[1], drop)])
             seen = f"{index.name} is made CONCURRENTLY and IF NOT EXISTS"
             yield Occurrence(one.statement.number, seen, (), _as_rewrite(phases.remedy()))
 

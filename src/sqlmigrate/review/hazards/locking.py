@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
-from sqlmigrate.review.hazards.remedies.phases import one_file
+from sqlmigrate.review.hazards.remedies.constraints import validated
+from sqlmigrate.review.hazards.remedies.phases import Phases
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.sql.statement.rows import inserts_given_rows
 from sqlmigrate.sql.statement.subject import validates_constraint
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _WRITES = frozenset({"UPDATE", "DELETE", "MERGE", "COPY", "CREATE TABLE AS", "CREATE MATERIALIZED VIEW"})
 _OBJECTS = ("type", "schema")
-_VALID = "SELECT 'nothing to undo: the constraint stays valid';"
 
 
 def strong_locks(locks: tuple[Lock, ...], level: int = STOPS_WRITES) -> dict[str, Lock]:
@@ -102,8 +102,10 @@ def _validated(context: Context) -> Iterator[Occurrence]:
                         f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
                     )
                     constraint, on = name.rpartition(" on ")[::2]
-                    sql = f"ALTER TABLE {on} VALIDATE CONSTRAINT {constraint};"
-                    yield Occurrence(one.statement.number, seen, (table.name,), (one_file(sql, _VALID, same=True),))
+                    phases = Phases()
+                    phases.online.append(validated(on, constraint, str(one.step.after[text].get("definition"))))
+                    rewrite = (remedy,) if (remedy := phases.remedy()) else ()
+                    yield Occurrence(one.statement.number, seen, (table.name,), rewrite)
 
 
 def _held(context: Context) -> Iterator[Occurrence]:

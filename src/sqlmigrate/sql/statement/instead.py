@@ -41,14 +41,15 @@ def concurrently(statement: str, resolve: Resolve) -> str | None:
     return _written(tree)
 
 
-def built_anyway(statement: str, resolve: Resolve) -> str | None:
-    """Write CREATE INDEX without its IF NOT EXISTS."""
+def built_anyway(statement: str, resolve: Resolve) -> tuple[str, str] | None:
+    """Write CREATE INDEX without its IF NOT EXISTS; give the whole name of the index before it."""
     tree, kind, node = _single(statement)
     if kind != "index_stmt":
         return None
     node.if_not_exists = False
     _qualify(node.relation, resolve)
-    return _written(tree)
+    written = _written(tree)
+    return (Named(node.relation.schemaname, node.idxname).quoted, written) if written else None
 
 
 def conversions(statement: str) -> dict[str, str | None]:

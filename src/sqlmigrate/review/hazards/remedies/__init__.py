@@ -70,10 +70,19 @@ def _words_for_rewrite(one: Traced) -> str | None:
             return _OF_DOMAIN
     if columns:
         return _DEFAULT_LATER
-    changed = [text for text in one.changes.changed if text.startswith("column ")]
-    if any(one.step.before.get(text, {}).get("type") != after.get(text, {}).get("type") for text in changed):
+    if _has_other_type(one):
         return _SECOND_COLUMN
     return _QUIET if one.command == "ALTER TABLE" else None
+
+
+def _has_other_type(one: Traced) -> bool:
+    before, after = one.step.before, one.step.after
+    changed = [text for text in one.changes.changed if text.startswith("column ") and text in before]
+    return any(
+        before.get(text, {}).get(key) != after.get(text, {}).get(key)
+        for text in changed
+        for key in ("type", "collation")
+    )
 
 
 def without_scanning(one: Traced) -> Instead:
@@ -93,5 +102,7 @@ def _words_for_scan(one: Traced) -> str | None:
     ]
     if any(definition.startswith(("CHECK", "FOREIGN KEY")) for definition in definitions):
         return _NOT_VALID
-    changed = [text for text in one.changes.changed if text.startswith("column ")]
+    if _has_other_type(one):
+        return _SECOND_COLUMN
+    changed = [text for text in (*one.changes.changed, *one.changes.made) if text.startswith("column ")]
     return _PROVEN if any(after.get(text, {}).get("not null") for text in changed) else None

@@ -36,7 +36,7 @@ def becoming(one: Traced | None, traces: Sequence[Trace], remedy: Remedy, names:
     if remedy.after:
         return f"it takes {new}{batches}" if new else None
     old = " and ".join(before.longest()) or (before.moment.mode if before.moment else "")
-    return f"{old} becomes {new}{batches}" if old and new else None
+    return f"{old} becomes {new}{batches}" if old and new and old != new else None
 
 
 def _load(statements: Iterable[Traced], names: Sequence[str]) -> _Load:
@@ -48,13 +48,18 @@ def _load(statements: Iterable[Traced], names: Sequence[str]) -> _Load:
         read = {item.name for item in one.scans if item.kind in _TABLES}
         written = {item.name for item in one.rewrites if item.kind in _TABLES}
         for name, lock in locks.items():
-            if name in written:
+            if name in written and not _is_slow_refresh(one):
                 found.rewrite = _stronger(found.rewrite, lock)
-            elif name in read:
+            elif name in read or (name in names and _is_slow_refresh(one)):
                 found.scan = _stronger(found.scan, lock)
             elif name in names:
                 found.moment = _stronger(found.moment, lock)
     return found
+
+
+def _is_slow_refresh(one: Traced) -> bool:
+    """Whether a statement compares a materialized view with its query under the lock that it holds."""
+    return one.command == "REFRESH MATERIALIZED VIEW" and "CONCURRENTLY" in one.statement.text.upper()
 
 
 def _stronger(known: Lock | None, other: Lock) -> Lock:

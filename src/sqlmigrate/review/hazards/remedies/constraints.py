@@ -55,17 +55,25 @@ def not_valid(place: Place, name: str, definition: str) -> None:
     """Add a constraint NOT VALID, which reads nothing, and validate it under a weak lock."""
     place.phases.checks.append(_added(place.table, name, f"{definition.removesuffix(' NOT VALID')} NOT VALID"))
     if not definition.endswith(" NOT VALID"):
-        place.phases.online.append(Command(f"ALTER TABLE {place.table} VALIDATE CONSTRAINT {name}"))
+        place.phases.online.append(validated(place.table, name, definition))
+
+
+def validated(table: str, name: str, definition: str) -> Command:
+    """Validate a constraint; what undoes it adds it NOT VALID again."""
+    again = f"DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {definition.removesuffix(' NOT VALID')} NOT VALID"
+    return Command(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}", f"ALTER TABLE {table} {again}")
 
 
 def not_null(place: Place, column: str) -> None:
     """Set NOT NULL behind a check that proves it, so that nothing is read then."""
     table, check = place.table, place.free(column, "_set")
-    not_valid(place, check, f"CHECK ({column} IS NOT NULL)")
     alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
+    added = _added(table, check, f"CHECK ({column} IS NOT NULL) NOT VALID")
+    place.phases.checks.append(added)
     place.phases.online += [
+        Command(f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}"),
         Command(f"{alter} SET NOT NULL", f"{alter} DROP NOT NULL"),
-        Command(f"ALTER TABLE {table} DROP CONSTRAINT {check}"),
+        Command(f"ALTER TABLE {table} DROP CONSTRAINT {check}", added.sql),
     ]
 
 
@@ -134,4 +142,4 @@ def _key_by_partition(place: Place, table: str, name: str, definition: str) -> N
             _key_by_partition(place, part, name, definition)
             continue
         place.phases.checks.append(_added(part, name, f"{definition} NOT VALID"))
-        place.phases.online.append(Command(f"ALTER TABLE {part} VALIDATE CONSTRAINT {name}"))
+        place.phases.online.append(validated(part, name, definition))

@@ -22,7 +22,8 @@ BEGIN
             ORDER BY {key} DESC
             LIMIT 1
         );
-        UPDATE {table} SET {column} = {value} WHERE {key} BETWEEN batch_from AND batch_to AND {column} IS NULL;
+        UPDATE {table} SET {column} = {value}
+        WHERE {key} BETWEEN batch_from AND batch_to AND {column} IS NULL;
         COMMIT;
         batch_from := (SELECT {key} FROM {table} WHERE {key} > batch_to ORDER BY {key} LIMIT 1);
         EXIT WHEN batch_from IS NULL;

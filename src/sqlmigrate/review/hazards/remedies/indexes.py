@@ -39,7 +39,8 @@ def built(names: Iterator[str], made: Indexes) -> Remedy | None:
 def _build(phases: Phases, name: str, made: Indexes, *, inner: bool) -> None:
     definition = str(made[name]["definition"])
     if not is_partitioned(made[name]):
-        phases.online.append(Command(concurrently(definition), f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+        undo = "" if inner else f"DROP INDEX CONCURRENTLY IF EXISTS {name}"  # one that is attached goes with the whole
+        phases.online.append(Command(concurrently(definition), undo))
         return
     phases.online.append(Command(definition, "" if inner else f"DROP INDEX IF EXISTS {name}"))
     for part in (part for part, properties in made.items() if properties.get("partition of") == name):
@@ -71,7 +72,7 @@ def slowly(one: Traced) -> Remedy | None:
     sql = instead.concurrently(one.statement.text, resolver(one))
     if sql is None:
         return None
-    phases = Phases(same=one.command != "REFRESH MATERIALIZED VIEW")
+    phases = Phases(same=one.command == "REINDEX")  # DETACH leaves a check of the bounds
     phases.online.append(Command(sql, _undo(one)))
     return phases.remedy()
 

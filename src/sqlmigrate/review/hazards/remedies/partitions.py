@@ -53,14 +53,19 @@ def attached(one: Traced) -> Remedy | None:
         phases.contract.append(Command(f"ALTER TABLE {whole} ATTACH PARTITION {name} {bound}", detach))
     else:
         phases.contract.append(Command(f"CREATE TABLE {name} PARTITION OF {whole} {bound}", f"DROP TABLE {name}"))
-    phases.contract += [Command(f"ALTER TABLE {table} DROP CONSTRAINT {check}") for table, check in proven]
+    phases.contract += [_gone(*item) for item in proven]
     return phases.remedy() if proven else None
 
 
-def _proof(place: Place, check: str, ending: str) -> tuple[str, str]:
+def _proof(place: Place, check: str, ending: str) -> tuple[str, str, str]:
     name = place.free(last_part(place.table), ending)
     constraints.not_valid(place, name, f"CHECK ({check})")
-    return place.table, name
+    return place.table, name, check
+
+
+def _gone(table: str, name: str, check: str) -> Command:
+    undo = f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({check}) NOT VALID"
+    return Command(f"ALTER TABLE {table} DROP CONSTRAINT {name}", undo)
 
 
 def _within(key: str, bound: str) -> str | None:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from sqlmigrate.review.hazards.remedies.place import Place
     from sqlmigrate.schema import Value
 
-_SWITCH = "look that no row is left, and keep a backup: the old column goes, and no rollback brings it back"
+_SWITCH = (
+    "deploy the version that can live with both types, look that no row is left to fill, and keep a backup: "
+    "the old column goes, and no rollback brings it back"
+)
 
 
 def retype(place: Place, column: str) -> bool:
