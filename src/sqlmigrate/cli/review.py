@@ -34,6 +34,7 @@ Examples:
   sqlmigrate review --output review.html  the page for the DBA
   sqlmigrate review --format markdown     the comment for the pull request
   sqlmigrate review --stats stats.json    with figures from `sqlmigrate stats`
+  sqlmigrate review --write-remedy H01    what to do instead, as new files
 
 \b
 Exit status: 0 if the verdict is better than --fail-on, 3 if it is that or
@@ -71,6 +72,11 @@ _NARROW, _WIDE = 60, 120
     help="Take the size and traffic of tables from a file of `sqlmigrate stats`.",
 )
 @click.option(
+    "--write-remedy",
+    metavar="CODE",
+    help="Write what to do instead of this hazard beside the script, as new migrations to edit.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice(list(_TOO_BAD)),
     default="danger",
@@ -87,6 +93,7 @@ def command(
     form: str | None,
     output: Path | None,
     stats: Path | None,
+    write_remedy: str | None,
     fail_on: str,
     base: str,
     shadow_superuser: bool,
@@ -129,6 +136,11 @@ def command(
     elif not app.output.as_json:
         written = _written(report, form)
         click.echo((written if form == "json" else page(written)).encode(), nl=False)  # UTF-8 in every locale
+    if write_remedy is not None:
+        from sqlmigrate.review.writing import write_remedies  # noqa: PLC0415  --help needs none of it
+
+        for path in write_remedies(report, write_remedy):
+            app.output.progress(f"wrote {path}")
     if bugs:
         named = ", ".join(bug.migration_id for bug in bugs)
         app.output.warning(f"{named} met a bug of sqlmigrate: please report it with {saved(bugs[0].report)}")

@@ -128,6 +128,8 @@ class Advice:
         """Say which hazard a remedy has itself: the one that it is for, or any danger."""
         about = _oids(self.context.trace, found.relations)
         for hazard, oids in tried.hazards:
+            if hazard.relations and oids.isdisjoint(self.context.trace.relations):
+                continue  # what the script has made itself is in nobody's use
             again = hazard.code == rule.code and (not about or about & oids)
             if again or hazard.severity == "danger":
                 return f"write the SQL by hand: the usual one has a hazard itself ({hazard.seen})"

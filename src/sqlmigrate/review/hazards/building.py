@@ -137,7 +137,7 @@ def _detached(context: Context) -> Iterator[Occurrence]:
             and (stopped := strong_locks(one.locks))
         ):
             seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
-            yield Occurrence(one.statement.number, seen, tuple(stopped), _slowly(one)[1])
+            yield Occurrence(one.statement.number, seen, tuple(stopped), indexes.detached(one))
 
 
 def _refreshed(context: Context) -> Iterator[Occurrence]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.remedies.drops import by_name
 from sqlmigrate.review.hazards.remedies.phases import one_file
 from sqlmigrate.review.hazards.remedies.tables import online
 from sqlmigrate.sql.statement.command import HIDING
@@ -127,7 +128,9 @@ def _cascade(context: Context) -> Iterator[Occurrence]:
         along = _along(one, {text for text in one.changes.dropped if _is_named(text, words)})
         victims = [text for text in one.changes.dropped if text not in along]
         if victims:
-            yield Occurrence(one.statement.number, f"CASCADE also drops {listed(victims)}")
+            remedy = by_name(one, victims) if one.command.startswith("DROP") else None
+            rewrite = (remedy,) if remedy else ()
+            yield Occurrence(one.statement.number, f"CASCADE also drops {listed(victims)}", (), rewrite)
 
 
 def _is_named(text: str, words: set[str]) -> bool:

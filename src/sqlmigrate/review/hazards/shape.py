@@ -41,7 +41,7 @@ def _without_index(context: Context) -> Iterator[Occurrence]:
         named = listed(f"{name} ({columns})" for name, columns in keys)
         seen = f"no index of {table} begins with the columns of foreign key {named}"
         is_new = f"table {table}" not in context.before
-        phases, free = Phases(), _free_names(context, table)
+        phases, free = Phases(same=False), _free_names(context, table)
         for _, columns in keys:
             index = free(columns)
             create = f"CREATE INDEX {'' if is_new else 'CONCURRENTLY '}{index} ON {table} ({columns})"

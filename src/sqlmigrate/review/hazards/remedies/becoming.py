@@ -29,14 +29,18 @@ class _Load:
 
 def becoming(one: Traced | None, traces: Sequence[Trace], remedy: Remedy, names: Sequence[str]) -> str | None:
     """Say it as `ACCESS EXCLUSIVE + rewrite becomes ...`; None where neither locks, rewrites or reads anything."""
-    before = _load([one] if one and not remedy.after else [], names)
-    after = _load([item for traced in traces for item in traced.statements], names)
+    after = [item for traced in traces for item in traced.statements]
     batches = ", old rows in batches" if any(step.name == "backfill" for step in remedy.steps) else ""
-    new = _words(after, had=before)
-    if remedy.after:
+    if remedy.after or one is None:
+        new = _words(_load(after, names), had=_Load())
         return f"it takes {new}{batches}" if new else None
-    old = " and ".join(before.longest()) or (before.moment.mode if before.moment else "")
-    return f"{old} becomes {new}{batches}" if old and new and old != new else None
+    for some in (names, *((name,) for name in names)):  # where all together stay as they are, one of them may not
+        before = _load([one], some)
+        new = _words(_load(after, some), had=before)
+        old = " and ".join(before.longest()) or (before.moment.mode if before.moment else "")
+        if old and new and old != new:
+            return f"{old} becomes {new}{batches}"
+    return None
 
 
 def _load(statements: Iterable[Traced], names: Sequence[str]) -> _Load:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.remedies.constraints import concurrently
-from sqlmigrate.review.hazards.remedies.names import beside, with_ending
+from sqlmigrate.review.hazards.remedies.names import beside, last_part, with_ending
 from sqlmigrate.review.hazards.remedies.phases import Command, Phases
 from sqlmigrate.sql.statement import instead
 from sqlmigrate.sql.statement.names import Named
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Indexes = Mapping[str, Mapping[str, Value]]
 
+_KEY_COLUMN = re.compile(r"\w+ \((\w+)\)")
 _ON_ONLY = re.compile(r"CREATE (?:UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")+\"|\S+) ON ONLY ")
 
 
@@ -68,13 +69,26 @@ def dropped(one: Traced) -> Remedy | None:
 
 
 def slowly(one: Traced) -> Remedy | None:
-    """Write a REINDEX, a REFRESH or a DETACH PARTITION with CONCURRENTLY."""
+    """Write a REINDEX or a REFRESH with CONCURRENTLY."""
     sql = instead.concurrently(one.statement.text, resolver(one))
-    if sql is None:
-        return None
-    phases = Phases(same=one.command == "REINDEX")  # DETACH leaves a check of the bounds
-    phases.online.append(Command(sql, _undo(one)))
-    return phases.remedy()
+    return Phases(online=[Command(sql)]).remedy() if sql else None
+
+
+def detached(one: Traced) -> tuple[Remedy, ...]:
+    """Write a DETACH PARTITION with CONCURRENTLY; the check of its bounds that the partition then has is dropped."""
+    sql = instead.concurrently(one.statement.text, resolver(one))
+    tables = [text for text in one.changes.changed if text.startswith("table ")]
+    texts = [text for text in tables if one.step.before.get(text, {}).get("partition of")]
+    if sql is None or len(texts) != 1:
+        return ()
+    name, properties = texts[0].removeprefix("table "), one.step.before[texts[0]]
+    whole = properties["partition of"][0] if isinstance(properties["partition of"], tuple) else ""
+    again = f"ALTER TABLE {whole} ATTACH PARTITION {name} {properties.get('partition bound')}"
+    column = _KEY_COLUMN.fullmatch(str(one.step.before.get(f"table {whole}", {}).get("partition key")))
+    check = with_ending(last_part(name), f"_{column[1]}_check" if column else "_check")
+    without = Phases(online=[Command(sql, again), Command(f"ALTER TABLE {name} DROP CONSTRAINT {check}")])
+    found = without.remedy(), Phases(online=[Command(sql, None)], same=False).remedy()
+    return tuple(remedy for remedy in found if remedy)
 
 
 def refreshed(one: Traced, view: str, *, has_index: bool) -> tuple[Remedy, ...]:
@@ -93,18 +107,6 @@ def refreshed(one: Traced, view: str, *, has_index: bool) -> tuple[Remedy, ...]:
         Command(plain.steps[0].sql.rstrip(";")),
     ]
     return (remedy,) if (remedy := phases.remedy()) else ()
-
-
-def _undo(one: Traced) -> str:
-    """Return what attaches again what a statement detaches; what is built or filled anew needs nothing."""
-    if one.command != "ALTER TABLE":
-        return ""
-    for text in one.changes.changed:
-        properties = one.step.before.get(text, {})
-        if isinstance(whole := properties.get("partition of"), tuple):
-            name, bound = text.removeprefix("table "), properties.get("partition bound")
-            return f"ALTER TABLE {whole[0]} ATTACH PARTITION {name} {bound}"
-    return ""
 
 
 def resolver(one: Traced) -> instead.Resolve:
