@@ -40,6 +40,10 @@ class _NotProvenError(Error):
     """A remedy that runs, but does not what it promises."""
 
 
+class _NotUndoneError(Error):
+    """A remedy whose rollback fails, or leaves another schema than the one that was there before."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Tried:
     """What came of a remedy: the traces of its files and the hazards in them, with the oids that these are about.
@@ -47,6 +51,7 @@ class _Tried:
     Or why it is not given.
     """
 
+    remedy: Remedy | None = None
     traces: tuple[Trace, ...] = ()
     hazards: tuple[tuple[Hazard, frozenset[int]], ...] = ()
     refused: str | None = None
@@ -70,7 +75,7 @@ class Advice:
         """Return what was found with the first of its remedies that is proven, else without SQL and with a word on why.
 
         Proven is what runs forward, back and forward again, leaves the schema that it promises, and has neither the
-        same hazard nor a danger of its own.
+        same hazard nor a danger of its own. Where only its rollback does not hold, it is given without one.
         """
         reasons = []
         for remedy in found.remedies:
@@ -78,8 +83,9 @@ class Advice:
             why = tried.refused or self._repeats(rule, found, tried)
             if why is None:
                 names = [name for name in found.relations if name in self.context.existing]
-                becomes = becoming(self._statement(found.statement), tried.traces, remedy, names)
-                return replace(found, rewrite=(replace(remedy, becomes=becomes),))
+                proven = tried.remedy or remedy
+                becomes = becoming(self._statement(found.statement), tried.traces, proven, names)
+                return replace(found, rewrite=(replace(proven, becomes=becomes),))
             reasons.append(why)
         if not reasons:
             return found
@@ -98,7 +104,7 @@ class Advice:
     def _try(self, number: int, remedy: Remedy) -> _Tried:
         scripts = [self._script(step.sql) for step in remedy.steps]
         if not any(any(script.pieces()) for script in scripts):  # a directive, say
-            return _Tried()
+            return _Tried(remedy)
         if self.context.trace.script_run.script.text is None:
             return _Tried(refused="write the SQL by hand: the script is too large to try it here")
         try:
@@ -106,6 +112,10 @@ class Advice:
                 with connections.session(copy.conninfo) as connection:
                     self._bring_to(connection, number, behind=remedy.after)
                 return self._compared(number, remedy, self._proven(copy, remedy.steps))
+        except _NotUndoneError:
+            return self._try(
+                number, replace(remedy, steps=tuple(replace(step, rollback=None) for step in remedy.steps))
+            )
         except _NotProvenError as error:
             return _Tried(refused=f"write the SQL by hand: {error.message}")
         except Error as error:
@@ -122,7 +132,7 @@ class Advice:
             for item in traces
             for hazard in check(Context(item, context.role, context.exposed))
         ]
-        return _Tried(traces, tuple(found))
+        return _Tried(remedy, traces, tuple(found))
 
     def _repeats(self, rule: Rule, found: Occurrence, tried: _Tried) -> str | None:
         """Say which hazard a remedy has itself: the one that it is for, or any danger."""
@@ -166,12 +176,15 @@ class Advice:
     ) -> None:
         """Undo what was traced, which must leave the schema that it found, and do it again."""
         with connections.session(database.conninfo) as connection:
-            for step in reversed(steps):
-                self._run(connection, self._run_of(step.rollback or "", transactional=step.transactional))
+            try:
+                for step in reversed(steps):
+                    self._run(connection, self._run_of(step.rollback or "", transactional=step.transactional))
+            except Error as error:
+                raise _NotUndoneError(error.message) from None
             with connections.undisturbed(connection):
                 after = read_schema(connection, since=traces[0].before)
             if lines := _differences(traces[0].before.schema, after.schema):
-                raise _NotProvenError(f"the rollback of the usual one does not restore the schema ({lines[0].strip()})")
+                raise _NotUndoneError(lines[0])
             for step in steps if again else ():
                 self._run(connection, self._run_of(step.sql, transactional=step.transactional))
 
@@ -207,5 +220,9 @@ def _oids(traced: Trace, names: Iterable[str]) -> frozenset[int]:
 
 
 def _differences(before: Schema, after: Schema) -> list[str]:
-    """Return how two schemas differ, but for the order of columns, which a new column always changes."""
-    return as_text([change for change in compare(before, after) if not is_order(change)])
+    """Return how two schemas differ in what counts.
+
+    A new column comes last in any order of columns; and whether NOT NULL of a partition is inherited alone shows only
+    where the partitioned table drops it.
+    """
+    return as_text([item for item in compare(before, after) if not is_order(item) and item.property != "also local"])

@@ -23,7 +23,8 @@ GROUND = """
     CREATE INDEX p_id ON p (id);
     CREATE TABLE nokey (a int);
     CREATE VIEW v AS SELECT b FROM t;
-    CREATE TABLE of_t (t int REFERENCES t);
+    CREATE TABLE watched (id int PRIMARY KEY, n int);
+    GRANT SELECT (n) ON watched TO pg_monitor;
     CREATE MATERIALIZED VIEW m AS SELECT id FROM t;
     CREATE TABLE "Odd name" (id int PRIMARY KEY, "select" int);
 """
@@ -109,7 +110,11 @@ def test_so_it_is_in_a_block_of_the_script(advised):
     [
         ("DROP INDEX p_id", "H08", "an index of a partitioned table cannot be dropped CONCURRENTLY"),
         ("REFRESH MATERIALIZED VIEW m", "H10", "give the view a unique index"),
-        ("ALTER TABLE t ALTER id TYPE bigint", "H01", "PostgreSQL refuses the usual one: cannot drop column id"),
+        (
+            "ALTER TABLE watched ALTER n TYPE bigint",
+            "H01",
+            "the usual one leaves another schema (~ column public.watched.n: acl",
+        ),
         ("ALTER TABLE t ADD COLUMN u text, ADD COLUMN w json", "H26", None),
     ],
 )

@@ -37,7 +37,7 @@ def becoming(one: Traced | None, traces: Sequence[Trace], remedy: Remedy, names:
     for some in (names, *((name,) for name in names)):  # where all together stay as they are, one of them may not
         before = _load([one], some)
         new = _words(_load(after, some), had=before)
-        old = " and ".join(before.longest()) or (before.moment.mode if before.moment else "")
+        old = next(iter(before.longest()), "") or (before.moment.mode if before.moment else "")
         if old and new and old != new:
             return f"{old} becomes {new}{batches}"
     return None

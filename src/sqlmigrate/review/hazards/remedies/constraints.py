@@ -85,7 +85,8 @@ def key_columns(definition: str) -> list[str]:
 
 def _by_index(place: Place, name: str, definition: str) -> bool:
     for column in key_columns(definition):
-        if not place.before("column", f"{place.table}.{column}").get("not null") and place.column(column):
+        before = place.before("column", f"{place.table}.{column}")
+        if before and not before.get("not null"):  # a new column has its own NOT NULL
             not_null(place, column)
     if place.is_partitioned():
         return _index_by_partition(place, place.table, name, definition)

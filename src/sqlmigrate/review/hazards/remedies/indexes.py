@@ -62,7 +62,7 @@ def dropped(one: Traced) -> Remedy | None:
             constraint, table = name.removesuffix(f" on {properties.get('table')}"), properties.get("table")
             undo = f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {properties.get('definition')}"
             drop = f"ALTER TABLE {table} DROP CONSTRAINT {constraint}"
-            phases.expand.append(Command(drop, undo if " NOT VALID" in undo else f"{undo} NOT VALID"))
+            phases.expand.append(Command(drop, undo))
         else:
             return None
     return phases.remedy()

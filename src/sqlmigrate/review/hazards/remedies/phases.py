@@ -23,9 +23,9 @@ class Command:
 class Phases:
     """Gathers the commands of a remedy, and makes a file of each phase that has some.
 
-    `expand` and `contract` are transactions, which hold strong locks for a moment; `fill` and `online` run outside one
-    and take their time. `checks` are made in `expand` where no row has to be filled before they hold, else in `online`.
-    `ready` says what the application must do before the checks hold, `switch` before `contract`.
+    `expand` and `contract` are transactions, which hold strong locks for a moment; `fill`, `online` and `afterwards`
+    run outside one and take their time. `checks` are made in `expand` where no row has to be filled before they hold,
+    else in `online`. `ready` says what the application must do before the checks hold, `switch` before `contract`.
     """
 
     expand: list[Command] = field(default_factory=list)
@@ -33,6 +33,7 @@ class Phases:
     checks: list[Command] = field(default_factory=list)
     online: list[Command] = field(default_factory=list)
     contract: list[Command] = field(default_factory=list)
+    afterwards: list[Command] = field(default_factory=list)
     ready: str | None = None
     switch: str | None = None
     same: bool = True
@@ -49,6 +50,7 @@ class Phases:
             _step("backfill", self.fill, transactional=False),
             _step("build" if builds else "validate", online, transactional=False, first=self.ready),
             _step("contract", self.contract, transactional=True, first=self.switch),
+            _step("validate", self.afterwards, transactional=False),
         )
         found = tuple(step for step in steps if step is not None)
         return Remedy(found, after, self.same) if found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.remedies import constraints
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.hazards.remedies.place import Place
     from sqlmigrate.schema import Value
 
+_REFERENCES = re.compile(r" REFERENCES (\S+|.*?\")\(([^()]*)\)")
 _SWITCH = (
     "deploy the version that can live with both types, look that no row is left to fill, and keep a backup: "
     "the old column goes, and no rollback brings it back"
@@ -55,9 +57,13 @@ class _Switch:
         if not (self._indexes() and self._constraints()):
             return False
         self._numbers()
+        references = self._references()
+        for on, name, _ in references:
+            self._do(f"ALTER TABLE {on} DROP CONSTRAINT {name}")
         self._do(f"ALTER TABLE {table} DROP COLUMN {column}")
         self.phases.contract += self.behind
         self._do(f"ALTER TABLE {table} RENAME COLUMN {new} TO {column}")
+        self._refer_again(references)
         self.phases.switch = _SWITCH
         return True
 
@@ -122,6 +128,23 @@ class _Switch:
         built = str(self.place.after("index", index).get("definition", ""))
         made = last_part(self._index(index, built))
         self.behind.append(Command(constraints.using(self.table, name, definition, made).sql, None))
+
+    def _references(self) -> list[tuple[str, str, str]]:
+        """Return the foreign keys of other tables that refer to the column: their tables, names and definitions."""
+        found = []
+        for text, properties in self.place.one.step.after.of("constraint").items():
+            definition, on = str(properties.get("definition")), str(properties.get("table"))
+            match = _REFERENCES.search(definition)
+            if match and match[1] == self.table and self._named(match[2]) and not properties.get("parent"):
+                found.append((on, text.removesuffix(f" on {on}"), definition))
+        return found
+
+    def _refer_again(self, references: list[tuple[str, str, str]]) -> None:
+        """Add the foreign keys to the new column, NOT VALID, and validate them in a file of their own."""
+        for on, name, definition in references:
+            self._do(f"ALTER TABLE {on} ADD CONSTRAINT {name} {definition.removesuffix(' NOT VALID')} NOT VALID")
+            if not definition.endswith(" NOT VALID"):
+                self.phases.afterwards.append(constraints.validated(on, name, definition))
 
     def _numbers(self) -> None:
         """Take default, sequence and identity over."""
