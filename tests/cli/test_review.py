@@ -182,3 +182,32 @@ def test_what_is_applied_on_the_projects_own_server_is_not_reviewed_again(
     assert (result.status, result.lines[0].split("  ")[0]) == (0, "FINE")
     assert "nothing is pending in the database; name a migration to review it" in " ".join(result.stdout.split())
     assert sqlmigrate("review", "b").status == 3
+
+
+def test_a_remedy_is_written_beside_and_proven_like_any_migration(write, sqlmigrate, project):
+    write(a=FINE, b=("ALTER TABLE t ALTER n SET NOT NULL;\n", "ALTER TABLE t ALTER n DROP NOT NULL;\n"), c=WARNING)
+    result = sqlmigrate("review", "b", "--write-remedy", "h02")
+
+    names = ["b_1_expand", "b_2_validate"]
+    files = {f"{name}{ending}" for name in names for ending in (".sql", ".rollback.sql")}
+    assert {line.split("/")[-1] for line in result.stderr.splitlines() if line.startswith("wrote ")} == files
+    text = (project.directory / "b_2_validate.sql").read_text()
+    assert text.startswith("-- Instead of statement 1 of b (H02), 2 of 2: validate.\n-- depends: b_1_expand\n")
+    assert "\n-- transactional: false\n" in text
+
+    again = sqlmigrate("review", "b", "--write-remedy", "H02")
+    assert again.status == 1
+    assert "b_1_expand.sql exists already; nothing was written" in again.stderr
+
+    (project.directory / "b.sql").write_text("SELECT 1;\n")
+    (project.directory / "b.rollback.sql").write_text("SELECT 1;\n")
+    assert sqlmigrate("roundtrip", *names).status == 0
+    assert sqlmigrate("validate").status == 0
+
+
+def test_where_no_remedy_is_given_nothing_is_written(write, sqlmigrate):
+    write(a=FINE, b=WARNING)
+    result = sqlmigrate("review", "b", "--write-remedy", "H23")
+
+    assert result.status == 2
+    assert "the review gives no SQL for H23, so nothing was written" in result.stderr

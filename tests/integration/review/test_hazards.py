@@ -163,3 +163,17 @@ def test_one_thing_is_one_hazard(review_shadow, examples_database):
     hazards = [(hazard.code, hazard.statement) for hazard in check(Context(traced, review_shadow.owner))]
     assert [item for item in hazards if item[0] != "H40"] == [("H07", 2), ("H14", 3), ("H23", 6)]
     assert traced.statements[4].changes.changed == ("table public.orders",)
+
+
+def test_what_is_validated_too_soon_is_not_to_be_one_command_with_it(review_shadow, examples_database):
+    text = """
+        ALTER TABLE orders ADD CHECK (amount > 0) NOT VALID;
+        ALTER TABLE orders ADD CONSTRAINT known CHECK (status <> '') NOT VALID;
+        ALTER TABLE orders VALIDATE CONSTRAINT known;
+        ALTER TABLE customers ADD COLUMN a int;
+        ALTER TABLE customers ADD COLUMN b int;
+    """
+
+    hazards = found(review_shadow, examples_database, text)
+
+    assert [item for item in hazards if item[0] in ("H03", "H40")] == [("H03", 3), ("H40", 5)]

@@ -100,7 +100,12 @@ CASES = {
         REWRITE + WEAK + BATCHES,
         'max("rowId") = 1100 FROM loose',
     ),
-    "generated": Case("H01", 'ALTER TABLE "Jobs" ADD gross numeric GENERATED ALWAYS AS (price * 2) STORED', None),
+    "generated": Case(
+        "H01",
+        'ALTER TABLE "Jobs" ADD gross numeric GENERATED ALWAYS AS (price * 2) STORED',
+        None,
+        'sum(gross) = 2400 FROM "Jobs"',
+    ),
     "another type": Case(
         "H01",
         'ALTER TABLE "Jobs" ALTER "userId" TYPE bigint',
