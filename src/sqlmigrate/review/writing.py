@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ScriptError, UsageError
 from sqlmigrate.files import write_new
-from sqlmigrate.review.hazards.remedies.phases import as_file
+from sqlmigrate.review.hazards.remedies.phases import as_file, remark
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _files(migration: Migration, code: str) -> Iterator[tuple[Path, str]]:
             yield path, f"{head}-- depends: {before}\n{_directives(migration, step)}\n{step.sql}\n"
             if step.rollback is not None:
                 text = as_file(step.rollback, transactional=step.transactional)
-                yield path.with_name(f"{name}.rollback.sql"), f"-- Undoes {name}.\n{text}\n"
+                yield path.with_name(f"{name}.rollback.sql"), f"{remark(f'Undoes {name}.')}\n{text}\n"
             before = name
 
 
@@ -73,7 +73,7 @@ def _head(migration: Migration, hazard: Hazard, remedy: Remedy, number: int) -> 
     lines += [f"First {step.first}."] if step.first else []
     if number == 1 and not remedy.after:
         lines.append("Edit these files, and take the statement out of that one.")
-    return "".join(f"-- {line}\n" for line in lines)
+    return "".join(f"{remark(line)}\n" for line in lines)
 
 
 def _directives(migration: Migration, step: RemedyStep) -> str:

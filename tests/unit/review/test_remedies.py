@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.review.hazards.remedies.names import named_in, with_ending
-from sqlmigrate.review.hazards.remedies.phases import Command, Phases, as_text, one_file
+from sqlmigrate.review.hazards.remedies.phases import Command, Phases, as_text, one_file, remark
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,10 @@ def test_a_remedy_of_one_file_is_its_sql():
     assert as_text(one_file("-- transactional: false\nDROP INDEX CONCURRENTLY a;")) == (
         "-- transactional: false\nDROP INDEX CONCURRENTLY a;"
     )
+
+
+def test_a_name_with_a_line_break_does_not_end_a_remark():
+    assert remark('deploy "a\nDROP TABLE b; --"') == '-- deploy "a DROP TABLE b; --"'
 
 
 def test_each_phase_is_a_file_with_its_undo():

@@ -77,13 +77,18 @@ def as_file(sql: str, *, transactional: bool) -> str:
     return sql if transactional else f"{OUTSIDE}\n\n{sql}"
 
 
+def remark(text: str) -> str:
+    """Write a comment of one line, whatever the names in it hold."""
+    return f"-- {' '.join(text.split())}"
+
+
 def as_text(remedy: Remedy) -> str:
     """Write all of a remedy as one text, with a line before each file where there are several."""
     steps, several = remedy.steps, len(remedy.steps) > 1
-    parts = [f"-- {remedy.becomes}"] if remedy.becomes else []
+    parts = [remark(remedy.becomes)] if remedy.becomes else []
     for number, step in enumerate(steps, 1):
         head = [f"-- {number} of {len(steps)}, {step.name}: a migration of its own"] if several else []
-        head += [f"-- first {step.first}"] if step.first else []
+        head += [remark(f"first {step.first}")] if step.first else []
         head += [] if step.transactional else [OUTSIDE]
         parts.append("\n".join([*head, step.sql]))
     return ("\n\n" if several else "\n").join(parts)
