@@ -126,11 +126,10 @@ class Advice:
         wanted = Schema(one.step.after.objects) if remedy.same and one is not None else traces[-1].after.schema
         if lines := _differences(wanted, traces[-1].after.schema):
             raise _NotProvenError(f"the usual one leaves another schema ({lines[0].strip()})")
-        context = self.context
         found = [
             (hazard, _oids(item, hazard.relations))
             for item in traces
-            for hazard in check(Context(item, context.role, context.exposed))
+            for hazard in check(replace(self.context, trace=item))
         ]
         return _Tried(remedy, traces, tuple(found))
 

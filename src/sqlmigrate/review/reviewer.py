@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,8 +18,11 @@ from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
+from sqlmigrate.review.severity import Limits
+from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
@@ -27,7 +30,9 @@ from sqlmigrate.roundtrip import (
     ORDINARY,
     Ground,
     Runner,
+    before_first,
     lacks_rights,
+    shared_out,
     stretches,
 )
 from sqlmigrate.schema.diff import as_json, as_text, compare
@@ -57,7 +62,7 @@ class Question:
 
     Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
     to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
-    settings come from, `api_roles` are the roles behind which an API puts everybody.
+    settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large.
     """
 
     migrations: Migrations
@@ -68,6 +73,7 @@ class Question:
     settings_from: str = "assumed"
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -87,16 +93,41 @@ class Question:
         return [*map(self.migrations.named, applied), *pending]
 
 
-def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
+def review(
+    question: Question, shadow: Shadow, options: Options, observer: Observer = ignore, *, beside: Sequence[Shadow] = ()
+) -> Report:
     """Review migrations on a shadow that has what they need; see `shadow.wanted`.
 
+    Other servers `beside` it take their shares of the migrations; the report is the same.
     `observer` hears which migration is begun, first of those whose undo is to be proven, then of all.
     A script that fails is a verdict and no error; where one of those before the wanted ones fails, these are reviewed
     without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
-    options = replace(options, versions=shadow.versions)
     linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
-    runner = Runner(shadow, options)
+    observer = Together(observer) if beside else observer
+    missing: dict[str, tuple[LeftOut, ...]] = {}
+
+    def on_one(shadow: Shadow, share: Sequence[str]) -> Iterator[model.Migration]:
+        asked = replace(question, wanted=tuple(item for item in question.wanted if item.migration_id in share))
+        yield from _share(asked, shadow, options, observer, linted, missing)
+
+    order = [item.migration_id for item in question.wanted]
+    with closing(shared_out(order, [shadow, *beside], on_one)) as reviewed:
+        found = tuple(reviewed)
+    notes = tuple(_left_out(missing[order[-1]], found, private=shadow.private)) if order else ()
+    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+
+
+def _share(
+    question: Question,
+    shadow: Shadow,
+    options: Options,
+    observer: Observer,
+    linted: Lint,
+    missing: dict[str, tuple[LeftOut, ...]],
+) -> Iterator[model.Migration]:
+    """Review migrations on one server; `missing` takes what could not be applied up to the last of them."""
+    runner = Runner(shadow, replace(options, versions=shadow.versions))
     with ExitStack() as stack:
         proven, ground = prove(question, runner, stack, observer)
         reviewer = _Reviewer(
@@ -107,10 +138,10 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
             findings=linted.findings,
             proofs=proven,
         )
-        names = announced("review", [item.migration_id for item in question.wanted], observer)
-        found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
-        notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
-    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+        ids = [item.migration_id for item in question.wanted]
+        for _, one in zip(announced("review", ids, observer), reviewer.reviewed(), strict=True):
+            yield one
+        missing |= dict.fromkeys(ids[-1:], reviewer.left_out)
 
 
 def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:
@@ -193,6 +224,12 @@ def _depends_on_zone(migration: Migration) -> bool:
         return False
 
 
+def _lineage(question: Question) -> Lineage:
+    applied = None if question.applied is None else frozenset(question.applied)
+    before = before_first(question.steps(), question.ids)
+    return Lineage(tuple(before), applied, question.target, question.limits)
+
+
 @dataclass(slots=True)
 class _Reviewer:
     """Brings the ground forward, migration by migration, and traces the wanted ones on copies of it."""
@@ -206,11 +243,13 @@ class _Reviewer:
     left_out: tuple[LeftOut, ...] = ()
     shadow: Shadow = field(init=False)
     options: Options = field(init=False)
+    lineage: Lineage = field(init=False)
     info: ServerInfo = field(init=False)
 
     def __post_init__(self) -> None:
         """Find out where it works."""
         self.shadow, self.options = self.runner.shadow, self.runner.options
+        self.lineage = _lineage(self.question)
         with connections.session(self.ground.database.conninfo) as connection:
             self.info = self.runner.probed(connection)
 
@@ -295,10 +334,11 @@ class _Reviewer:
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
-        context = Context(traced, role, self.question.api_roles)
+        known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
+        context = Context(traced, role, self.question.api_roles, known.new)
         advice = Advice(self.shadow, base, context, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
-        return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)
+        return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""

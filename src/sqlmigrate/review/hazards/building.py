@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strong_locks, strongest
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly
 from sqlmigrate.review.hazards.remedies import constraints, indexes
 from sqlmigrate.review.hazards.remedies.phases import Command, Phases
 from sqlmigrate.review.hazards.remedies.tables import online
@@ -114,7 +114,7 @@ def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
         }
         if stopped:
             words, rewrite = _slowly(one) if one.command == "REINDEX" else _dropped_slowly(one)
-            seen = f"{one.command} takes {listed(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
+            seen = f"{one.command} takes {briefly(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
             yield Occurrence(one.statement.number, seen, tuple(stopped), rewrite, instead=words)
 
 
@@ -136,7 +136,7 @@ def _detached(context: Context) -> Iterator[Occurrence]:
             and detaches_at_once(one.statement.text)
             and (stopped := strong_locks(one.locks))
         ):
-            seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
+            seen = f"the partition is detached under ACCESS EXCLUSIVE on {briefly(stopped)}"
             yield Occurrence(one.statement.number, seen, tuple(stopped), indexes.detached(one))
 
 
@@ -150,9 +150,14 @@ def _refreshed(context: Context) -> Iterator[Occurrence]:
                 index.get("table") == view and str(index.get("definition")).startswith("CREATE UNIQUE")
                 for index in one.step.before.of("index").values()
             )
-            seen, words = f"{name} is refreshed under {lock.mode}", None if has_index else _NEEDS_UNIQUE
+            # how long it takes is decided by what its query reads
+            below = (lock.name for lock in one.locks if lock.kind in ("table", "partitioned table"))
             yield Occurrence(
-                one.statement.number, seen, (name,), indexes.refreshed(one, view, has_index=has_index), instead=words
+                statement=one.statement.number,
+                seen=f"{name} is refreshed under {lock.mode}",
+                relations=(name, *below),
+                rewrite=indexes.refreshed(one, view, has_index=has_index),
+                instead=None if has_index else _NEEDS_UNIQUE,
             )
 
 
@@ -177,6 +182,7 @@ RULES = (
         "nobody can write to the table until the index is built, which takes time in proportion to the table's size",
         "build it CONCURRENTLY, in a migration of its own that runs outside a transaction",
         _not_concurrent,
+        scale="work",
     ),
     Rule(
         "H07",
@@ -190,6 +196,7 @@ RULES = (
         "build the unique index CONCURRENTLY first, and then add the constraint with USING INDEX. An exclusion "
         "constraint cannot do that: choose a quiet moment for it",
         _by_constraint,
+        scale="work",
     ),
     Rule(
         "H08",
@@ -201,6 +208,7 @@ RULES = (
         "writes, and all queries that the index could serve, until the index is built",
         "use CONCURRENTLY, in a migration of its own that runs outside a transaction",
         _dropped_or_rebuilt,
+        scale="work",
     ),
     Rule(
         "H09",
@@ -212,6 +220,7 @@ RULES = (
         "use CONCURRENTLY, in a migration of its own that runs outside a transaction; this is not possible if there "
         "is a default partition",
         _detached,
+        scale="lock",
     ),
     Rule(
         "H10",
@@ -222,6 +231,7 @@ RULES = (
         "nobody can read the view until its query has run",
         "use CONCURRENTLY; the view needs a unique index for it",
         _refreshed,
+        scale="work",
     ),
     Rule(
         "H42",

@@ -40,7 +40,7 @@ def _without_index(context: Context) -> Iterator[Occurrence]:
     for (number, table), keys in missing.items():
         named = listed(f"{name} ({columns})" for name, columns in keys)
         seen = f"no index of {table} begins with the columns of foreign key {named}"
-        is_new = f"table {table}" not in context.before
+        is_new = f"table {table}" not in context.before or table in context.new
         phases, free = Phases(same=False), _free_names(context, table)
         for _, columns in keys:
             index = free(columns)
