@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.hazards import Occurrence, Rule
-    from sqlmigrate.review.model import Hazard, Remedy, RemedyStep
+    from sqlmigrate.review.model import Hazard
+    from sqlmigrate.review.remedy import Remedy, RemedyStep
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
@@ -126,10 +127,11 @@ class Advice:
         wanted = Schema(one.step.after.objects) if remedy.same and one is not None else traces[-1].after.schema
         if lines := _differences(wanted, traces[-1].after.schema):
             raise _NotProvenError(f"the usual one leaves another schema ({lines[0].strip()})")
+        context = self.context
         found = [
             (hazard, _oids(item, hazard.relations))
             for item in traces
-            for hazard in check(replace(self.context, trace=item))
+            for hazard in check(Context(item, context.role, context.exposed, context.new))
         ]
         return _Tried(remedy, traces, tuple(found))
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping  # noqa: TC003  the JSON Schema is made from
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from sqlmigrate.review.remedy import Remedy  # noqa: TC001  the JSON Schema is made from the types
+
 VERSION = 1
 
 Severity = Literal["danger", "warning", "note"]
@@ -55,36 +57,6 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class RemedyStep:
-    """One file of a remedy: the script of a migration, and the one that undoes it.
-
-    `name` says in a word what it does, such as expand or backfill. `rollback` is None where what it does cannot be
-    undone. `first` says what has to be done before it is applied, such as to deploy a version of the application.
-    """
-
-    name: str
-    sql: str
-    rollback: str | None
-    transactional: bool = True
-    first: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """SQL for the very objects of a hazard, in one or several migrations, that was run on the shadow.
-
-    It stands in the place of the statement, or `after` it. `same` says that it leaves the same schema as the statement
-    does, which was compared. `becomes` says what the statement locks, rewrites and reads, and what this does instead;
-    None where the statement does nothing of it, or where it was not tried.
-    """
-
-    steps: tuple[RemedyStep, ...]
-    after: bool = False
-    same: bool = False
-    becomes: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Hazard:
     """Something that a DBA should know of before he says yes.
 
@@ -92,7 +64,8 @@ class Hazard:
     has to wait or can go wrong, `instead` what to do, with `remedy` as its SQL where there is one, and `rewrite` as
     all of that in one text. `relations` are the qualified names that it is about. `page` is the path of its page in
     the documentation. `raised` and `lowered` say why its severity was changed, such as by the size of
-    the table.
+    the table. `rows` is how many rows it is about, where that is known, and at most so many where `at_most`
+    says so.
     """
 
     code: str
@@ -110,6 +83,8 @@ class Hazard:
     raised: str | None = None
     remedy: Remedy | None = None
     lowered: str | None = None
+    rows: int | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +299,70 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveStatement:
+    """A statement of the application, and what a migration does to it.
+
+    `query` is its text; `calls`, `calls_per_second` and `mean` (milliseconds of a call) are None where no traffic is
+    known, `roles` those that send it. `operation` is the script that does it, apply or rollback, and `statement` and
+    `line` where in it; None where that could not be told. `error` says what happens, in PostgreSQL's words with
+    `sqlstate` where it refuses the statement. `name` and `place` say where the application has written it down,
+    `relation` is the table that has lost an index.
+    """
+
+    query: str
+    calls: int | None
+    error: str
+    migration_id: str
+    operation: Literal["apply", "rollback"] = "apply"
+    sqlstate: str | None = None
+    statement: int | None = None
+    line: int | None = None
+    calls_per_second: float | None = None
+    mean: float | None = None
+    roles: tuple[str, ...] = ()
+    name: str | None = None
+    place: str | None = None
+    relation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """Statements of the application that say nothing: how many, with how many calls, why, and one of them."""
+
+    error: str
+    statements: int
+    calls: int
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the migrations do to the statements that the application sends; see docs/workload.md.
+
+    `source` says where they come from, `read_at` and `since` are ISO 8601 times and `seconds` the time between;
+    `statements` and `calls` count all of them. Those that break are refused after a script and were taken before it,
+    those that `may_break` depend on values or privileges that are not known, `slower` ones have lost an index, and of
+    those in `changes` only the result is another one. `not_checked` are those that are not taken before either.
+    `notes` say what this does not tell.
+    """
+
+    source: str
+    statements: int
+    calls: int
+    checked_calls: int
+    headline: str
+    read_at: str | None = None
+    since: str | None = None
+    seconds: float | None = None
+    breaks: tuple[LiveStatement, ...] = ()
+    may_break: tuple[LiveStatement, ...] = ()
+    slower: tuple[LiveStatement, ...] = ()
+    changes: tuple[LiveStatement, ...] = ()
+    not_checked: tuple[NotAsked, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NotChecked:
     """Something that this review does not tell, and why or what would make it."""
 
@@ -348,6 +387,7 @@ class Report:
     not_checked: tuple[NotChecked, ...] = ()
     settings: Settings | None = None
     isolation: str | None = None
+    workload: Workload | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `json.dumps`: as `docs/review.schema.json` describes it."""

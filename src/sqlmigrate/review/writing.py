@@ -13,7 +13,8 @@ from sqlmigrate.sql.script import script_from_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.review.model import Hazard, Migration, Remedy, RemedyStep, Report
+    from sqlmigrate.review.model import Hazard, Migration, Report
+    from sqlmigrate.review.remedy import Remedy, RemedyStep
 
 
 def write_remedies(report: Report, code: str) -> list[Path]:

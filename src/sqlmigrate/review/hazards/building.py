@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.hazards.remedies import Instead
-    from sqlmigrate.review.model import Remedy
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value

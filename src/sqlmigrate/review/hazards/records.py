@@ -8,15 +8,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.config import API_ROLES
+from sqlmigrate.review.hazards.access import Access
 from sqlmigrate.review.hazards.remedies.phases import one_file
 from sqlmigrate.review.trace.follow import State
+from sqlmigrate.review.work import Asked, works
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from sqlmigrate.review.model import Remedy, Severity
+    from sqlmigrate.review.dependents.model import Broken
+    from sqlmigrate.review.model import Severity
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
+    from sqlmigrate.review.work import Work
+    from sqlmigrate.review.workload.watch import Live
     from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
 
@@ -47,7 +53,9 @@ class Occurrence:
     """One place where a rule found its hazard; what is None is as the rule has it.
 
     `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it. It is a text, which
-    makes one file, or remedies of which the first that is proven is given.
+    makes one file, or remedies of which the first that is proven is given. `rows` is how
+    many rows it is about, at most so many where `at_most` says so; where it is known, it counts instead of the tables'
+    size.
     """
 
     statement: int
@@ -57,6 +65,8 @@ class Occurrence:
     severity: Severity | None = None
     instead: str | None = None
     behind: bool = False
+    rows: int | None = None
+    at_most: bool = False
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:
@@ -71,6 +81,7 @@ class Rule:
     """A kind of hazard: what it is, what it blocks, what to do instead, and how it is found.
 
     `severity` is that for a table of which nothing is known, `scale` says how the target's figures change it.
+    `is_design` marks the notes on design, which can be switched off.
     """
 
     code: str
@@ -82,6 +93,7 @@ class Rule:
     instead: str
     find: Callable[[Context], Iterable[Occurrence]] = field(repr=False, compare=False)
     scale: Scale | None = None
+    is_design: bool = False
 
     @property
     def page(self) -> str:
@@ -94,13 +106,26 @@ class Context:
     """What rules look at: a trace, and the schema before and after.
 
     `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `new` are the
-    relations that the target does not have yet: nobody waits for a lock on them, nor do we.
+    relations that the target does not have yet: nobody waits for a lock on them, nor do we. `asked` is what the target
+    says of the script's work, `live` what becomes of the application's statements. `broken` are the functions that work
+    before the script and not behind it, `linted` squawk's rules by the statement that breaks them, `unbound` the roles
+    for which row level security does not count.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
     new: frozenset[str] = frozenset()
+    asked: Asked = field(default_factory=Asked)
+    live: Live = field(default_factory=dict)
+    broken: tuple[Broken, ...] = ()
+    linted: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    unbound: frozenset[str] = frozenset()
+
+    @cached_property
+    def work(self) -> dict[int, Work]:
+        """What the statements work on, by their numbers."""
+        return works(self.trace, self.asked)
 
     @property
     def statements(self) -> tuple[Traced, ...]:
@@ -121,6 +146,16 @@ class Context:
     def after(self) -> State:
         """All objects after the script."""
         return State(self.trace.after.schema)
+
+    @cached_property
+    def access_before(self) -> Access:
+        """Who may do what before the script."""
+        return Access(self.before, self.unbound)
+
+    @cached_property
+    def access_after(self) -> Access:
+        """Who may do what behind the script."""
+        return Access(self.after, self.unbound)
 
     @cached_property
     def existing(self) -> dict[str, Relation]:

@@ -13,7 +13,7 @@ from sqlmigrate.review.hazards.remedies.tables import online
 from sqlmigrate.sql.statement.subject import speaks_of_partition
 
 if TYPE_CHECKING:
-    from sqlmigrate.review.model import Remedy
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.tracer import Traced
 
 Instead = tuple[str | None, "tuple[Remedy, ...]"]

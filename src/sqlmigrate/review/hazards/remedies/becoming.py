@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlmigrate.review.model import Lock, Remedy
+    from sqlmigrate.review.model import Lock
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.tracer import Trace, Traced
 
 _TABLES = ("table", "partitioned table", "materialized view")

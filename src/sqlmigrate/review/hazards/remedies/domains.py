@@ -9,7 +9,7 @@ from sqlmigrate.review.hazards.remedies.phases import Command, Phases
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.review.model import Remedy
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.tracer import Traced
 
 

@@ -10,7 +10,7 @@ from sqlmigrate.sql.statement.effect import with_restrict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlmigrate.review.model import Remedy
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.tracer import Traced
 
 _ON_TABLE = ("trigger", "rule", "policy")

@@ -14,7 +14,7 @@ from sqlmigrate.sql.statement.names import Named
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sqlmigrate.review.model import Remedy
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 

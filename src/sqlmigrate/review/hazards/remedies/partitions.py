@@ -13,7 +13,7 @@ from sqlmigrate.review.hazards.remedies.place import Place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.review.model import Remedy
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.tracer import Traced
 
 _KEY = re.compile(r'(RANGE|LIST) \(("(?:[^"]|"")+"|\w+)\)')

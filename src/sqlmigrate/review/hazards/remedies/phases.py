@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlmigrate.review.model import Remedy, RemedyStep
+from sqlmigrate.review.remedy import Remedy, RemedyStep
 
 _NOTHING = "SELECT 'nothing to undo: what was filled in goes with its column';"
 OUTSIDE = "-- transactional: false"

@@ -9,7 +9,7 @@ from sqlmigrate.review.hazards.remedies.phases import Command, Phases
 from sqlmigrate.review.hazards.remedies.place import Place
 
 if TYPE_CHECKING:
-    from sqlmigrate.review.model import Remedy
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.tracer import Traced
 
 _KINDS = ("column", "constraint", "index")
