@@ -81,7 +81,7 @@ class Advice:
         reasons = []
         for remedy in found.remedies:
             tried = self._tried(found.statement, remedy)
-            why = tried.refused or self._repeats(rule, found, tried)
+            why = tried.refused or self._repeats(rule, found, tried, after=remedy.after)
             if why is None:
                 names = [name for name in found.relations if name in self.context.existing]
                 proven = tried.remedy or remedy
@@ -135,14 +135,18 @@ class Advice:
         ]
         return _Tried(remedy, traces, tuple(found))
 
-    def _repeats(self, rule: Rule, found: Occurrence, tried: _Tried) -> str | None:
-        """Say which hazard a remedy has itself: the one that it is for, or any danger."""
+    def _repeats(self, rule: Rule, found: Occurrence, tried: _Tried, *, after: bool) -> str | None:
+        """Say which hazard a remedy has itself: the one that it is for, or any danger.
+
+        What stands `after` the statement may be a danger only beside what the statement has left, as where it puts
+        back what was there before.
+        """
         about = _oids(self.context.trace, found.relations)
         for hazard, oids in tried.hazards:
             if hazard.relations and oids.isdisjoint(self.context.trace.relations):
                 continue  # what the script has made itself is in nobody's use
             again = hazard.code == rule.code and (not about or about & oids)
-            if again or hazard.severity == "danger":
+            if again or (hazard.severity == "danger" and not after):
                 return f"write the SQL by hand: the usual one has a hazard itself ({hazard.seen})"
         return None
 
