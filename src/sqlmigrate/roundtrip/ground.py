@@ -37,7 +37,7 @@ def _is_repeatable(migration: Migration) -> bool:
 class Ground:
     """The database that holds everything before the next migration, but for those in `left_out`, which failed.
 
-    `known` is its schema as far as it was read. `behind` are the ids of the migrations that it began with, which were
+    `known` is its schema as far as it was read, and `now` where it is that still. `behind` are the ids of the migrations that it began with, which were
     only applied, in their order. A pair may be tried on the ground itself: between `secure` and `fall_back`.
     """
 
@@ -50,6 +50,7 @@ class Ground:
         self._since: list[Migration] | None = []
         self._own = self._begun(shadow.clone(source) if source else shadow.database())
         self.known: Snapshot | None = None
+        self.now: Snapshot | None = None
         self.left_out: list[LeftOut] = []
         self.behind: tuple[str, ...] = ()
 
@@ -81,6 +82,7 @@ class Ground:
         """Note that these were applied, in this order, but for those that are left out."""
         without = {left.migration_id for left in self.left_out}
         for migration in migrations:
+            self.now = None
             if migration.migration_id in without:
                 continue
             if self._since is not None and _is_repeatable(migration):
@@ -90,7 +92,7 @@ class Ground:
 
     def changed(self) -> None:
         """Note that something was done to the ground that cannot be done a second time elsewhere."""
-        self._since = None
+        self._since = self.now = None
 
     def secure(self) -> None:
         """See to it that there is a way back to the ground as it is now; mostly there is one, and nothing is done."""
@@ -106,6 +108,7 @@ class Ground:
         Another database, which each migration is applied to once, follows it up to there; the ground is a copy of it.
         """
         self._own.close()
+        self.now = None
         if self._spare is None:
             self._spare = Ground(self._shadow, self._stack, self._source)
         spare, before = self._spare, len(self._spare.left_out)

@@ -162,8 +162,8 @@ class _Pairs:
             self._rest = partial(self._again, ground, lambda: self._replay(migration, ground))
             return found
         if trial.stays:
-            ground.known = trial.reached
             ground.went([migration])
+            ground.known = ground.now = trial.reached
             return replace(found, way=Way.IN_PLACE)
         self._rest = partial(self._again, ground, lambda: self._behind(trial, found, ground))
         return replace(found, way=Way.MADE_ANEW)

@@ -9,7 +9,7 @@ import psycopg
 
 from sqlmigrate.connection import server_message, session
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.roundtrip.comparison import Comparison
+from sqlmigrate.roundtrip.comparison import Comparison, State
 from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
 from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
 from sqlmigrate.roundtrip.model import Failure, RoundTrip, Verdict
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.migrations import Migration, ScriptRun
-    from sqlmigrate.roundtrip.comparison import State
     from sqlmigrate.roundtrip.ground import Ground
     from sqlmigrate.roundtrip.runner import Runner
     from sqlmigrate.roundtrip.staying import Watch
@@ -88,7 +87,7 @@ class Trial:
         found = RoundTrip(up.migration_id, Verdict.IRREVERSIBLE)
         if failure := self._load(database):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
-        s0 = comparison.look(tester())
+        s0 = State(self._ground.now, {}) if self._watch and self._ground.now else comparison.look(tester())
         rows = read_contents(tester()) if self.samples.before else None
         found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
         if self._watch:
