@@ -37,8 +37,9 @@ def _is_repeatable(migration: Migration) -> bool:
 class Ground:
     """The database that holds everything before the next migration, but for those in `left_out`, which failed.
 
-    `known` is its schema as far as it was read, and `now` where it is that still. `behind` are the ids of the migrations that it began with, which were
-    only applied, in their order. A pair may be tried on the ground itself: between `secure` and `fall_back`.
+    `known` is its schema as far as it was read, and `now` where it is that still. `behind` are the ids of the
+    migrations that it began with, which were only applied, in their order. A pair may be tried on the ground itself:
+    between `secure` and `fall_back`.
     """
 
     def __init__(self, shadow: Shadow, stack: ExitStack, source: ShadowDatabase | None = None) -> None:
