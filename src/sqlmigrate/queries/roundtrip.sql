@@ -181,7 +181,7 @@ FROM (SELECT ROW({values})::pg_catalog.text AS written,
       FROM ONLY {table}) AS item
 
 -- name: position
-SELECT last_value, is_called::pg_catalog.int4 FROM {table}
+SELECT last_value, is_called::pg_catalog.int4 FROM {sequence}
 
 -- name: beneath
 -- What no schema shows of these tables and the like, but what may decide later: what they inherit, and the order in

@@ -195,9 +195,13 @@ def _name(found: Snapshot, unit: int) -> object:
 
 
 def _contents(reader: Connection, kind: str, names: list[str], columns: list[str]) -> tuple[int, int]:
-    values = sql.SQL(", ").join(map(sql.Identifier, columns))
-    query = sql.SQL(queries.load("roundtrip")["position" if kind == "S" else "in_order"])
-    row: Any = reader.execute(query.format(values=values, table=sql.Identifier(*names))).fetchone()
+    name, asked = sql.Identifier(*names), queries.load("roundtrip")
+    if kind == "S":
+        query = sql.SQL(asked["position"]).format(sequence=name)
+    else:
+        values = sql.SQL(", ").join(map(sql.Identifier, columns))
+        query = sql.SQL(asked["in_order"]).format(values=values, table=name)
+    row: Any = reader.execute(query).fetchone()
     return row[0], int(row[1])
 
 
