@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -51,12 +52,14 @@ def review_project(
     stats: Path | None = None,
     base: str = "replay",
     superuser: bool = False,
+    jobs: int | None = None,
     observer: Observer = ignore,
 ) -> Report:
     """Review the migrations of these ids, or those that are pending; without a target, all of them.
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
-    instead, from a file; `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the
+    instead, from a file; `jobs` is on how many servers to work side by side, None for as many as the migrations are
+    worth; `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the
     shadow raises.
     """
     found = load(config.migrations, one_by_one=True)
@@ -85,7 +88,11 @@ def review_project(
         superuser=superuser,
         before=roundtrip.before(way(question, question.ids), options),
     )
-    with shadow.opened(asked, observer) as opened:
+    with ExitStack() as stack:
+        opened, *beside = [
+            stack.enter_context(shadow.opened(asked, observer))
+            for _ in range(roundtrip.servers_for(config, jobs, len(wanted)))
+        ]
         notes = [*seen.notes, *_warnings(found, wanted)]
         if not wanted and found.ordered:
             notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
@@ -93,7 +100,7 @@ def review_project(
             notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
         known_by = stats.name if settings and stats else "the target"
         question = replace(question, settings_from=known_by, notes=tuple(notes))
-        return review(question, opened, options, observer)
+        return review(question, opened, options, observer, beside=beside)
 
 
 def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:

@@ -15,11 +15,11 @@ from sqlmigrate.roundtrip.model import (
     Way,
     lacks_rights,
 )
-from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server
+from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server, servers_for
 from sqlmigrate.roundtrip.run import before_first, chosen, round_trips, scripts_of, stretches, way_to
 from sqlmigrate.roundtrip.runner import Runner, before
 from sqlmigrate.roundtrip.samples import Samples, find_samples
-from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
+from sqlmigrate.roundtrip.side_by_side import servers_worth, shared_out, side_by_side
 
 __all__ = [
     "ORDINARY",
@@ -48,7 +48,9 @@ __all__ = [
     "read_server",
     "round_trips",
     "scripts_of",
+    "servers_for",
     "servers_worth",
+    "shared_out",
     "side_by_side",
     "stretches",
     "way_to",
