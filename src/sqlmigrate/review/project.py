@@ -16,6 +16,7 @@ from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.severity import Limits
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def review_project(
         base=seen.base,
         target=seen.figures,
         api_roles=config.api_roles,
+        limits=Limits.of(config),
     )
     asked = shadow.wanted(
         config,

@@ -143,8 +143,8 @@ def _group(group: Group, *, several: bool) -> Iterator[str]:
 
 def _place(place: FoundHazard, *, several: bool) -> str:
     where = code(place.direction.path) + f" line {place.hazard.line}" if several else f"line {place.hazard.line}"
-    raised = f" (raised: {prose(place.hazard.raised)})" if place.hazard.raised else ""
-    return f"{where}: {prose(words.brief(place.hazard.seen, _LONGEST))}{raised}"
+    weight = f" ({prose(weight)})" if (weight := words.weight(place.hazard)) else ""
+    return f"{where}: {prose(words.brief(place.hazard.seen, _LONGEST))}{weight}"
 
 
 def _migration(migration: Migration) -> Iterator[_Block]:

@@ -112,8 +112,8 @@ def _hazards(groups: Sequence[Group], title: str, width: int) -> Iterator[Line]:
     for group in groups:
         yield (("  ", "plain"), _tone(group.severity), (f"  {group.code} {_text(group.title)}", "strong"))
         for place in group.places[:_MOST]:
-            raised = f" (raised: {place.hazard.raised})" if place.hazard.raised else ""
-            text = f"{place.direction.path}:{place.hazard.line}: {place.hazard.seen}{raised}"
+            weight = f" ({weight})" if (weight := words.weight(place.hazard)) else ""
+            text = f"{place.direction.path}:{place.hazard.line}: {place.hazard.seen}{weight}"
             yield from _wrapped(text, width, "    ")
         if len(group.places) > _MOST:
             yield ((f"    and {len(group.places) - _MOST} more places", "quiet"),)

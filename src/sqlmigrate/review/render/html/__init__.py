@@ -155,7 +155,7 @@ def _decision(group: Group, report: Report) -> Html:
     """Say what was seen at the first places, and name the others."""
     several = len(report.migrations) > 1
     told = [
-        tag("p", _link(place, several=several), " ", place.hazard.seen, _raised(place.hazard))
+        tag("p", _link(place, several=several), " ", place.hazard.seen, _weight(place.hazard))
         for place in group.places[:_TOLD]
     ]
     others = group.places[_TOLD:]
@@ -169,8 +169,9 @@ def _link(place: FoundHazard, *, several: bool) -> Html:
     return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.statement.number}")
 
 
-def _raised(hazard: Hazard) -> Html | None:
-    return tag("span", f" (raised: {hazard.raised})", class_="quiet") if hazard.raised else None
+def _weight(hazard: Hazard) -> Html | None:
+    weight = words.weight(hazard)
+    return tag("span", f" ({weight})", class_="quiet") if weight else None
 
 
 def _target(target: Target) -> Html:

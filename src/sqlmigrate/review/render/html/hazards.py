@@ -20,6 +20,7 @@ def hazard_card(hazard: Hazard) -> Html:
         tag("h4", badge(hazard.severity), " ", hazard.title, " ", tag("code", hazard.code)),
         tag("p", hazard.seen),
         tag("p", tag("b", "Raised: "), hazard.raised) if hazard.raised else None,
+        tag("p", tag("b", "Lowered: "), hazard.lowered) if hazard.lowered else None,
         tag(
             "dl",
             tag("dt", "Waits or breaks"),
