@@ -61,7 +61,8 @@ class Hazard:
     `line` is the first line of the statement that it is about, counted from 1. `seen` is what was found, `blocks` what
     has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
     qualified names that it is about. `page` is the path of its page in the documentation. `raised` and
-    `lowered` say why its severity was changed, such as by the size of the table.
+    `lowered` say why its severity was changed, such as by the size of the table. `rows` is how many rows it is about,
+    where that is known, and at most so many where `at_most` says so.
     """
 
     code: str
@@ -78,6 +79,8 @@ class Hazard:
     relations: tuple[str, ...] = ()
     raised: str | None = None
     lowered: str | None = None
+    rows: int | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +295,70 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveStatement:
+    """A statement of the application, and what a migration does to it.
+
+    `query` is its text; `calls`, `calls_per_second` and `mean` (milliseconds of a call) are None where no traffic is
+    known, `roles` those that send it. `operation` is the script that does it, apply or rollback, and `statement` and
+    `line` where in it; None where that could not be told. `error` says what happens, in PostgreSQL's words with
+    `sqlstate` where it refuses the statement. `name` and `place` say where the application has written it down,
+    `relation` is the table that has lost an index.
+    """
+
+    query: str
+    calls: int | None
+    error: str
+    migration_id: str
+    operation: Literal["apply", "rollback"] = "apply"
+    sqlstate: str | None = None
+    statement: int | None = None
+    line: int | None = None
+    calls_per_second: float | None = None
+    mean: float | None = None
+    roles: tuple[str, ...] = ()
+    name: str | None = None
+    place: str | None = None
+    relation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """Statements of the application that say nothing: how many, with how many calls, why, and one of them."""
+
+    error: str
+    statements: int
+    calls: int
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the migrations do to the statements that the application sends; see docs/workload.md.
+
+    `source` says where they come from, `read_at` and `since` are ISO 8601 times and `seconds` the time between;
+    `statements` and `calls` count all of them. Those that break are refused after a script and were taken before it,
+    those that `may_break` depend on values or privileges that are not known, `slower` ones have lost an index, and of
+    those in `changes` only the result is another one. `not_checked` are those that are not taken before either.
+    `notes` say what this does not tell.
+    """
+
+    source: str
+    statements: int
+    calls: int
+    checked_calls: int
+    headline: str
+    read_at: str | None = None
+    since: str | None = None
+    seconds: float | None = None
+    breaks: tuple[LiveStatement, ...] = ()
+    may_break: tuple[LiveStatement, ...] = ()
+    slower: tuple[LiveStatement, ...] = ()
+    changes: tuple[LiveStatement, ...] = ()
+    not_checked: tuple[NotAsked, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NotChecked:
     """Something that this review does not tell, and why or what would make it."""
 
@@ -316,6 +383,7 @@ class Report:
     not_checked: tuple[NotChecked, ...] = ()
     settings: Settings | None = None
     isolation: str | None = None
+    workload: Workload | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `json.dumps`: as `docs/review.schema.json` describes it."""
