@@ -42,7 +42,7 @@ def test_it_needs_no_database_and_says_what_a_script_locks_and_risks(write, sqlm
 
 def test_it_says_how_far_it_is(write, sqlmigrate):
     write(a=FINE, b=DANGER)
-    told = sqlmigrate("review", "--verbose").stderr.splitlines()
+    told = sqlmigrate("review", "--all", "--verbose").stderr.splitlines()
 
     steps = ["roundtrip a ...", "roundtrip b ...", "review a ...", "review b ..."]
     assert [line for line in told if line.endswith(" ...")] == ["reviewing on a throwaway database ...", *steps]

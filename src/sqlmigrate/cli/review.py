@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate review                       what is pending, or every migration
+  sqlmigrate review                       what is pending, or the last one
+  sqlmigrate review --since origin/main   what this branch adds or changes
   sqlmigrate review 20260304_change       this one
   sqlmigrate review --output review.html  the page for the DBA
   sqlmigrate review --format markdown     the comment for the pull request
@@ -58,6 +59,8 @@ _NARROW, _WIDE = 60, 120
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--since", metavar="REV", help="Review what is added or changed since a revision of git (merge base).")
+@click.option("--all", "everything", is_flag=True, help="Review every migration.")
 @click.option(
     "--format", "form", type=click.Choice(_FORMATS), help="Format of the report [by the name of FILE, or text]."
 )
@@ -84,6 +87,8 @@ def command(
     app: App,
     *,
     ids: Sequence[str],
+    since: str | None,
+    everything: bool,
     form: str | None,
     output: Path | None,
     stats: Path | None,
@@ -97,7 +102,9 @@ def command(
     if you do, it is only read: what is pending there, and how large its tables are.
     """
     from sqlmigrate.review.project import review_project  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.review.selection import Asked  # noqa: PLC0415  same
 
+    asked = Asked(tuple(ids), since, everything)
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
     form = form or (_SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
@@ -105,13 +112,13 @@ def command(
     with ExitStack() as stack:
         target: Target | None
         target = stack.enter_context(app.target() if base == "dump" else app.named_target())
-        if target is None and not ids:
+        if target is None and asked == Asked():
             target = stack.enter_context(app.own_target())
         _announce(app, target)
         report = review_project(
             app.config,
             app.options(),
-            ids,
+            asked,
             target=target,
             stats=stats,
             base=base,

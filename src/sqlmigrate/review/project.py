@@ -9,16 +9,17 @@ import psycopg
 
 from sqlmigrate import connection as connections
 from sqlmigrate import history, roundtrip, shadow
-from sqlmigrate.errors import UsageError, redact
+from sqlmigrate.errors import redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.selection import Asked, select
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlmigrate.config import Config
@@ -45,7 +46,7 @@ class _Seen:
 def review_project(
     config: Config,
     options: Options,
-    ids: Collection[str] = (),
+    asked: Asked = Asked(),  # noqa: B008  it is a frozen value
     *,
     target: Target | None = None,
     stats: Path | None = None,
@@ -53,11 +54,11 @@ def review_project(
     superuser: bool = False,
     observer: Observer = ignore,
 ) -> Report:
-    """Review the migrations of these ids, or those that are pending; without a target, all of them.
+    """Review the migrations that are asked for, or those that are pending; without a target, the last one.
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
-    instead, from a file; `observer` hears how far it is. Raises UsageError for an unknown id, and what opening the
-    shadow raises.
+    instead, from a file; `observer` hears how far it is. Raises what `select` raises, and what opening the shadow
+    raises.
     """
     found = load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
@@ -66,17 +67,18 @@ def review_project(
         figures = statistics.from_file(stats)
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
-    wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
+    selection = select(found, asked, seen.applied, target.variable if target else None)
+    wanted = selection.wanted
     scripts = [script for migration in found.ordered for script in migration.scripts()]
     question = Question(
         migrations=found,
-        wanted=tuple(wanted),
-        applied=seen.applied,
+        wanted=wanted,
+        applied=selection.applied,
         base=seen.base,
         target=seen.figures,
         api_roles=config.api_roles,
     )
-    asked = shadow.wanted(
+    needed = shadow.wanted(
         config,
         scripts,
         target=seen.facts,
@@ -85,10 +87,8 @@ def review_project(
         superuser=superuser,
         before=roundtrip.before(way(question, question.ids), options),
     )
-    with shadow.opened(asked, observer) as opened:
-        notes = [*seen.notes, *_warnings(found, wanted)]
-        if not wanted and found.ordered:
-            notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
+    with shadow.opened(needed, observer) as opened:
+        notes = [*seen.notes, *selection.notes, *_warnings(found, wanted)]
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
         known_by = stats.name if settings and stats else "the target"
@@ -108,23 +108,6 @@ def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
     if counted:
         have = "migration has" if counted == 1 else "migrations have"
         yield f"{counted} other {have} no rollback script, and cannot be rolled back"
-
-
-def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], variable: str | None) -> list[Migration]:
-    """Return the named migrations, or those that are pending.
-
-    Raises UsageError for a named one that is applied already: it cannot be tried on top of itself.
-    """
-    chosen = roundtrip.chosen(found, ids)
-    done = set(applied)
-    if ids and (twice := [item.migration_id for item in chosen if item.migration_id in done]):
-        hint = "name no database, and it is reviewed after the migrations before it"
-        if variable is not None:
-            hint += f": env -u {variable} sqlmigrate review {' '.join(ids)}"
-        raise UsageError(
-            f"{', '.join(twice)} is applied in the target already, so it cannot be tried there again", hint=hint
-        )
-    return [item for item in chosen if item.migration_id not in done]
 
 
 def _look(config: Config, target: Target, base: str) -> _Seen:
