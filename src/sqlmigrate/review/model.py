@@ -10,6 +10,8 @@ from collections.abc import Mapping  # noqa: TC003  the JSON Schema is made from
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from sqlmigrate.review.measured import Duration, Harm, LockWait, Project  # noqa: TC001  same
+
 VERSION = 1
 
 Severity = Literal["danger", "warning", "note"]
@@ -45,13 +47,15 @@ class Hold:
     """A lock over time: taken by statement `first` and held up to the end of statement `last`.
 
     `statements` is how many statements that are. A relation whose lock grows has one hold for each mode, one after
-    the other. In a transaction `last` is the last statement, since only COMMIT lets go.
+    the other. In a transaction `last` is the last statement, since only COMMIT lets go. `takes` is how long that is on
+    the target, None without figures.
     """
 
     lock: Lock
     first: int
     last: int
     statements: int
+    takes: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Hazard:
     `line` is the first line of the statement that it is about, counted from 1. `seen` is what was found, `blocks` what
     has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
     qualified names that it is about. `page` is the path of its page in the documentation. `raised` says why its
-    severity was raised, such as by the size of the table.
+    severity was raised, such as by the size of the table; `harm` what stands still on the target, and for how long.
     """
 
     code: str
@@ -77,6 +81,7 @@ class Hazard:
     rewrite: str | None = None
     relations: tuple[str, ...] = ()
     raised: str | None = None
+    harm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class ReviewedStatement:
     - `held_before`: how many relations are locked with SHARE or stronger when it begins, by the statements before it.
     - `rewrites` and `scans`: relations that were there before and are written anew, or read from end to end.
     - `made`, `changed` and `dropped`: objects, with PostgreSQL's word for their kind before the name.
+    - `takes`: how long it takes on the target; None without figures.
     """
 
     number: int
@@ -136,6 +142,7 @@ class ReviewedStatement:
     suppressed: tuple[Suppressed, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    takes: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,9 @@ class Direction:
     it is too large to be shown. `holds` are in the order in which the locks are taken. `waits` is how many statements
     may have to wait for a lock that stops others (SHARE UPDATE EXCLUSIVE or stronger), `longest` the statements for
     which the strongest lock that stops reads or writes is held. `error` says where and why the script failed on the
-    shadow; what comes behind it was not tried. `findings` are those of squawk that belong to no statement.
+    shadow; what comes behind it was not tried. `findings` are those of squawk that belong to no statement. `harms` say
+    what stands still on the target, the longest first, and `lock_wait` what its oldest transaction means, with figures.
+    `in_repository` is the path from the root of the git repository, and `link` an address that shows the file there.
     """
 
     operation: Literal["apply", "rollback"]
@@ -162,6 +171,10 @@ class Direction:
     error: str | None = None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    harms: tuple[Harm, ...] = ()
+    lock_wait: LockWait | None = None
+    in_repository: str | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +327,7 @@ class Report:
     not_checked: tuple[NotChecked, ...] = ()
     settings: Settings | None = None
     isolation: str | None = None
+    project: Project | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `json.dumps`: as `docs/review.schema.json` describes it."""

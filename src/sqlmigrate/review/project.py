@@ -13,6 +13,7 @@ from sqlmigrate.errors import redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
+from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.review.selection import Asked, select
@@ -93,7 +94,8 @@ def review_project(
             notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
         known_by = stats.name if settings and stats else "the target"
         question = replace(question, settings_from=known_by, notes=tuple(notes))
-        return review(question, opened, options, observer)
+        report = review(question, opened, options, observer)
+    return placed(report, origin(config.project, found.directory))
 
 
 def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.headline import headline
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.squawk import lint
@@ -132,7 +133,7 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
     touched = {name for item in found for name in _tables(item)}
     return model.Report(
         verdict=model.worst(tuple(item.verdict for item in found)),
-        headline=assemble.headline(found),
+        headline=headline(found),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
         migrations=found,

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Literal
 from sqlmigrate.review.figures import in_words
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.model import SEVERITIES
+from sqlmigrate.review.times import how_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sqlmigrate.review.measured import Duration
     from sqlmigrate.review.model import (
         Direction,
         Hazard,
@@ -63,8 +65,13 @@ ANSWERS: dict[str, tuple[Tone, str]] = {
     "different": ("danger", "it is late, and the order changes the result"),
     "unknown": ("warning", "it is late, and whether the order matters could not be found out"),
 }
+_COMMIT, _MOMENT = 10, 1.0  # digits of a commit; seconds
 ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
 """What the trace says to a finding of squawk."""
+
+
+Remedy = tuple[str, str, str, str | None]
+"""What is said of a kind of hazard once: its code, what it blocks, what to do instead, and the SQL of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +197,44 @@ def locks_of(statement: ReviewedStatement) -> tuple[Lock, ...]:
 def span(hold: Hold) -> str:
     """Say for which statements a lock is held."""
     return f"statement {hold.first}" if hold.first == hold.last else f"statements {hold.first} to {hold.last}"
+
+
+def path(direction: Direction) -> str:
+    """Return where a script is: from the root of its repository, if it is in one."""
+    return direction.in_repository or direction.path
+
+
+def relative(direction: Direction, text: str) -> str:
+    """Write the path of a script in a message of ours as a reader elsewhere knows it."""
+    return text.replace(direction.path, path(direction))
+
+
+def about(report: Report) -> list[tuple[str, str]]:
+    """Say whose report this is: project, commit, branch, target and time, as far as they are known."""
+    found = []
+    if project := report.project:
+        found.append(("project", project.name))
+        if project.commit:
+            changed = ", and what is not committed" if project.modified else ""
+            found.append(("commit", f"{project.commit[:_COMMIT]}{changed}"))
+        if project.branch:
+            found.append(("branch", project.branch))
+    if report.target is not None:
+        found.append(("target", f"{report.target.name}, PostgreSQL {report.target.version}"))
+    found.append(("made", moment(report.made_at)))
+    return found
+
+
+def remedy(hazard: Hazard) -> Remedy:
+    """Return what is said of a hazard once, where it is first named."""
+    return hazard.code, hazard.blocks, hazard.instead, hazard.rewrite
+
+
+def takes(duration: Duration | None) -> str | None:
+    """Say how long something takes on the target; None where it is a moment, or nothing is known of it."""
+    if duration is None or (duration.most < _MOMENT and not duration.unknown):
+        return None
+    return how_long(duration)
 
 
 def directions(migration: Migration) -> Iterator[Direction]:
