@@ -218,6 +218,5 @@ def _print(app: App, report: Report, *, whole: bool) -> None:
     width = terminal.WIDTH
     if is_terminal(sys.stdout):
         width = min(max(shutil.get_terminal_size().columns, _NARROW), _WIDE)
-    lines = terminal.render(report, width)
-    for line in lines if whole else lines[:1]:
+    for line in terminal.render(report, width) if whole else terminal.first(report, width):
         app.output.line("".join(click.style(text, **_STYLES[role]) if _STYLES[role] else text for text, role in line))
