@@ -51,5 +51,5 @@ def _in_unit(seconds: float) -> tuple[str, str]:
 
 
 def _rounded(number: float) -> str:
-    """Keep two digits at most; below ten a half is one."""
-    return f"{number:.0f}" if number >= 10 else f"{round(2 * number) / 2:g}"  # noqa: PLR2004  from here on whole
+    """Keep two digits at most; of a few, a half counts."""
+    return f"{number:.0f}" if number >= 5 else f"{round(2 * number) / 2:g}"  # noqa: PLR2004  from here on whole

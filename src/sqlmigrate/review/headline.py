@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.model import SEVERITIES
+from sqlmigrate.review.times import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,10 +33,10 @@ def headline(migrations: Sequence[Migration]) -> str:
         return f"{failing.migration_id} {_failure(failing)}: do not run this"
     found = list(_hazards(migrations))
     if found:
-        worst, _ = min(found, key=lambda item: _badness(*item))
+        worst, direction = min(found, key=lambda item: _badness(*item))
         alike = sum(hazard.severity == worst.severity for hazard, _ in found) - 1
-        more = f", and {alike} more {worst.severity}{'s' if alike > 1 else ''}" if alike else ""
-        harm = f"; {worst.harm}" if worst.harm else ""
+        more = f"; {alike} more {worst.severity}{'s' if alike > 1 else ''}" if alike else ""
+        harm = next((f"; {told(harm, 1)}" for harm in direction.harms if harm.relation in worst.relations), "")
         return f"{_BEGINS[worst.severity]}: {worst.seen}{harm}{more}"
     strong = _strongest(migrations)
     if any(item.verdict != "fine" for item in migrations):
@@ -51,10 +52,11 @@ def _hazards(migrations: Sequence[Migration]) -> Iterator[tuple[Hazard, Directio
 
 
 def _badness(hazard: Hazard, direction: Direction) -> tuple[int, float, int]:
-    """Order hazards: by severity, then by how long something stands still, then by their kind; the least is worst."""
-    longest = max((harm.takes.most for harm in direction.harms if harm.said == hazard.harm), default=0.0)
+    """Order hazards: by severity, by how long their statement takes, and by their kind; the least is worst."""
+    known = {one.number: one.takes for one in direction.statements}
+    takes = known.get(hazard.statement) if hazard.harm else None
     kind = _WORST.index(hazard.code) if hazard.code in _WORST else len(_WORST)
-    return SEVERITIES.index(hazard.severity), -longest, kind
+    return SEVERITIES.index(hazard.severity), -(takes.most if takes else 0.0), kind
 
 
 def _beside(migrations: Sequence[Migration]) -> Iterator[str]:

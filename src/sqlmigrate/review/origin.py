@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BUILDKITE_BRANCH", "CIRCLE_BRANCH")
 _HOST, _PATH = r"(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)", r"(?P<path>[\w.-]+(?:/[\w.-]+)+?)"
 _REMOTES = (
-    re.compile(rf"(?:https?|ssh|git)://(?:[^/@\s]*@)?{_HOST}(?::\d+)?/{_PATH}(?:\.git)?/?", re.ASCII),
-    re.compile(rf"(?:[^/@\s:]*@)?{_HOST}:{_PATH}(?:\.git)?/?", re.ASCII),
+    re.compile(rf"(?:https?|ssh|git)://(?:[^/@\s]*@)?{_HOST}(?::\d+)?/{_PATH}/?", re.ASCII),
+    re.compile(rf"(?:[^/@\s:]*@)?{_HOST}:{_PATH}/?", re.ASCII),
 )
 _LAYOUTS = (("github.com", "blob"), ("gitlab.", "-/blob"), ("codeberg.org", "src/commit"))
 """How the address of a file goes on behind that of its repository, by how the name of the host begins."""
@@ -70,7 +70,7 @@ def _remote(url: str) -> tuple[str, str] | None:
     """Take the host and the path from the address of a remote, and nothing else of it."""
     for form in _REMOTES:
         if found := form.fullmatch(url):
-            return found["host"].lower(), found["path"]
+            return found["host"].lower(), found["path"].removesuffix(".git")
     return None
 
 

@@ -7,7 +7,7 @@ process. What is not known (rows that a condition chooses, what a block or a fun
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_bytes, in_range, in_time, in_words
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES
@@ -28,7 +28,7 @@ _ROWS_WRITTEN = (10_000, 80_000)
 _TABLES = ("partitioned table", "table", "materialized view", "foreign table")
 _CHANGES_ROWS = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY"})
 _UNKNOWN = frozenset({"DO", "CALL", "SELECT", "EXECUTE", "VACUUM", "ANALYZE", "CLUSTER"})
-_ALL_ROWS = "H20"
+_ALL_ROWS, _CONCURRENTLY = "H20", "CONCURRENTLY"
 _WRITES_ROWS = 3  # the level of ROW EXCLUSIVE
 _SHORT = 1.0  # seconds: less is a moment, and nobody's harm
 _LONG_OPEN = 2.0  # seconds: what a lock is waited for by default
@@ -70,10 +70,10 @@ def _of_statement(one: ReviewedStatement, sizes: Mapping[str, TableSize]) -> Dur
     if any(name not in sizes for name in (*rewritten, *read)):
         return unknown
     builds = any(made.startswith("index ") for made in one.made) or one.kind in ("CREATE INDEX", "REINDEX")
-    twice = 2 if builds and not _stops(one) else 1  # CONCURRENTLY reads a table twice
+    times = 2 if builds and not _stops(one) else 1  # CONCURRENTLY reads a table twice
     rate, word = (_BUILDS, "indexed") if builds else (_READS, "read")
     parts = [_part(sizes[name].size, _REWRITES, "rewritten") for name in rewritten]
-    parts += [_part(sizes[name].size * twice, rate, word) for name in read]
+    parts += [_part(sizes[name].size, rate, word, times=times) for name in read]
     return _sum(parts)
 
 
@@ -82,12 +82,23 @@ def _stops(one: ReviewedStatement) -> bool:
 
 
 def _of_rows(one: ReviewedStatement, sizes: Mapping[str, TableSize]) -> Duration | None:
-    """Say how long it takes to write every row of a table, where a statement does that."""
-    names = [name for hazard in _hazards(one) if hazard.code == _ALL_ROWS for name in hazard.relations]
-    if one.kind not in _CHANGES_ROWS or not names:
+    """Say how long it takes to write every row of a table, where a statement does that or could do it in a moment."""
+    if one.kind not in _CHANGES_ROWS:
         return None
+    every = [name for hazard in _hazards(one) if hazard.code == _ALL_ROWS for name in hazard.relations]
+    written = [lock.name for lock in _locked(one) if lock.kind in _TABLES and lock.level >= _WRITES_ROWS]
+    found = _written(every or written, sizes)
+    if every or found is None or one.kind not in ("UPDATE", "DELETE"):
+        return found if every else None
+    read = [sizes[name].size for name in _tables(one.scans) if name in sizes]
+    most = found.most + sum(_part(size, _READS, "read").most for size in read)
+    return Duration(0.0, most) if most < _SHORT else None
+
+
+def _written(names: Iterable[str], sizes: Mapping[str, TableSize]) -> Duration | None:
+    """Say how long it takes to write every row of some tables; None where one has no known number of them."""
     numbers = [sizes[name].rows if name in sizes else None for name in dict.fromkeys(names)]
-    if any(number is None for number in numbers):
+    if not numbers or any(number is None for number in numbers):
         return None
     slow, fast = _ROWS_WRITTEN
     total = sum(number or 0 for number in numbers)
@@ -113,10 +124,10 @@ def _tables(relations: Iterable[str]) -> list[str]:
     return [name.removeprefix(f"{kind} ") for name in relations for kind in _TABLES if name.startswith(f"{kind} ")]
 
 
-def _part(size: int, rates: tuple[int, int], word: str) -> Duration:
+def _part(size: int, rates: tuple[int, int], word: str, *, times: int = 1) -> Duration:
     slow, fast = rates
-    basis = f"{in_bytes(size)} {word} at {slow} to {fast} MB/s"
-    return Duration(size / fast / _MB, size / slow / _MB, (basis,))
+    basis = f"{in_bytes(size)} {word}{' twice' if times > 1 else ''} at {slow} to {fast} MB/s"
+    return Duration(times * size / fast / _MB, times * size / slow / _MB, (basis,))
 
 
 def _sum(parts: Iterable[Duration | None]) -> Duration:
@@ -147,36 +158,45 @@ def _harms(holds: Sequence[Hold], sizes: Mapping[str, TableSize]) -> Iterator[Ha
 
 
 def _harm(hold: Hold, takes: Duration, table: TableSize | None) -> Harm:
-    stops = "reads and writes" if hold.lock.level >= STOPS_READS else "writes"
     writes = table.writes if table is not None else None
-    waiting = f"; about {writes:,.0f} writes/s wait" if writes is not None and writes >= 1 else ""
-    said = f"{stops} of {hold.lock.name} stand for {how_long(takes)}{waiting}"
-    return Harm(hold.lock.name, "reads" if hold.lock.level >= STOPS_READS else "writes", takes, said, writes)
+    stops: Literal["reads", "writes"] = "reads" if hold.lock.level >= STOPS_READS else "writes"
+    made = Harm(hold.lock.name, stops, takes, "", writes)
+    return replace(made, said=told(made, _FEW))
 
 
-def how_long(takes: Duration) -> str:
-    """Say a duration with its basis and with what is not known of it."""
+def told(harm: Harm, most: int) -> str:
+    """Say what stands still for how long, with at most so many reasons."""
+    stops = "reads and writes" if harm.stops == "reads" else "writes"
+    waiting = f"; about {harm.writes:,.0f} writes/s wait" if harm.writes is not None and harm.writes >= 1 else ""
+    return f"{stops} of {harm.relation} stand for {how_long(harm.takes, most)}{waiting}"
+
+
+def how_long(takes: Duration, most: int = _FEW) -> str:
+    """Say a duration with its basis, `most` reasons of it, and with what is not known of it."""
     numbers = ", ".join(map(str, takes.unknown[:_FEW])) + (" and others" if len(takes.unknown) > _FEW else "")
     several = len(takes.unknown) > 1
     plus = f"statement{'s' if several else ''} {numbers} take{'' if several else 's'}"
     if takes.most < _SHORT:
         return f"as long as {plus}, which is not known" if takes.unknown else "a moment"
-    basis = "; ".join(takes.basis[:_FEW]) + (" and more" if len(takes.basis) > _FEW else "")
+    basis = "; ".join(takes.basis[:most]) + (" and more" if len(takes.basis) > most else "")
     more = f", and for what {plus} on top" if takes.unknown else ""
     return f"about {in_range(takes.least, takes.most)} ({basis}){more}"
 
 
 def _with_harm(one: ReviewedStatement, harms: Sequence[Harm]) -> ReviewedStatement:
-    """Say with each hazard of a statement that takes its time what stands still on its tables."""
+    """Say with each hazard of a statement that takes its time what stands still on its tables because of it."""
 
-    def told(hazard: Hazard) -> Hazard:
+    def with_harm(hazard: Hazard) -> Hazard:
         found = next((harm for harm in harms if harm.relation in hazard.relations), None)
-        return hazard if found is None else replace(hazard, harm=found.said)
+        if found is None or one.takes is None or hazard.severity == "note":
+            return hazard
+        own = one.takes if one.takes.most >= _SHORT or one.takes.unknown else found.takes
+        return replace(hazard, harm=told(replace(found, takes=own), _FEW))
 
     return replace(
         one,
-        hazards=tuple(map(told, one.hazards)),
-        suppressed=tuple(replace(item, hazard=told(item.hazard)) for item in one.suppressed),
+        hazards=tuple(map(with_harm, one.hazards)),
+        suppressed=tuple(replace(item, hazard=with_harm(item.hazard)) for item in one.suppressed),
     )
 
 
@@ -187,12 +207,11 @@ def _lock_wait(direction: Direction, target: Target) -> LockWait | None:
     if seconds is None or seconds < _LONG_OPEN or not waiting:
         return None
     whose = f" ({target.oldest_transaction_of})" if target.oldest_transaction_of else ""
-    if direction.transactional:
-        end = (
-            "if it uses what is locked here, each attempt waits up to `--lock-timeout`, and all that comes behind it "
-            "waits, too"
-        )
-    else:
+    end = (
+        "if it uses what is locked here, each attempt waits up to `--lock-timeout`, and all that comes behind it "
+        "waits, too"
+    )
+    if any(_CONCURRENTLY in one.text.upper() for one in direction.statements if one.number in waiting):
         end = "CONCURRENTLY waits until it has ended"
     said = f"the oldest transaction had been open for {in_time(seconds)}{whose}: {end}"
     return LockWait(seconds, tuple(waiting), said, target.oldest_transaction_of)

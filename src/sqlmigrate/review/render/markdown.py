@@ -135,7 +135,7 @@ def _trouble(migration: Migration, *, several: bool) -> Iterator[str]:
     """Say what fails, and what comes late."""
     name = _of(migration, several=several)
     for direction in words.directions(migration):
-        if direction.error:
+        if direction.error and not (direction is migration.rollback and migration.apply.error):
             error = words.relative(direction, direction.error)
             yield f"- **{direction.operation}{name} fails:** {prose(words.brief(error, _LONGEST))}"
     if late := migration.out_of_order:

@@ -91,7 +91,9 @@ def _migration(migration: Migration, width: int) -> Iterator[Line]:
 def _direction(direction: Direction, width: int) -> Iterator[Line]:
     how = "in one transaction" if direction.transactional else "outside a transaction"
     number = words.count(len(direction.statements), "statement")
-    yield ((f"  {direction.operation:<10}", "quiet"), (f"{_text(direction.path)}: {number}, {how}", "plain"))
+    lines = _cut(f"{direction.path}: {number}, {how}", width, _BLANK, f"{_BLANK}  ")
+    yield ((f"  {direction.operation:<10}", "quiet"), (lines[0].lstrip(), "plain"))
+    yield from (((line, "plain"),) for line in lines[1:])
     if direction.error:
         yield from _wrapped(direction.error, width, _BLANK, "fails")
     rows = [
@@ -104,11 +106,15 @@ def _direction(direction: Direction, width: int) -> Iterator[Line]:
     )
     for text in said:
         yield from _wrapped(f"on the target: {text}", width, _BLANK, "strong")
-    for attribute, label in (("rewrites", "rewrites"), ("scans", "reads from end to end")):
-        for statement in direction.statements:
-            if names := getattr(statement, attribute):
-                text = f"line {statement.line} {label}: {', '.join(names)}"
-                yield from _wrapped(text, width, _BLANK, "strong")
+    for statement in direction.statements:
+        does = [
+            f"{label} {', '.join(names)}"
+            for names, label in ((statement.rewrites, "rewrites"), (statement.scans, "reads from end to end"))
+            if names
+        ]
+        if does:
+            does += [f"for {how_long}"] if (how_long := words.takes(statement.takes)) else []
+            yield from _wrapped(f"line {statement.line} {', '.join(does)}", width, _BLANK, "strong")
     for item in words.allowed(direction):
         hazard = item.hazard
         text = f"line {hazard.line} allows {hazard.code} ({hazard.severity}, {hazard.title}): {item.reason}"
