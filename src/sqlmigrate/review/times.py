@@ -46,7 +46,7 @@ def timed(direction: Direction, target: Target | None) -> Direction:
     waits = _lock_wait(direction, target)
     return replace(
         direction,
-        statements=tuple(_with_harm(one, harms) for one in statements),
+        statements=tuple(_with_harm(one, harms, holds) for one in statements),
         holds=holds,
         longest=next((hold for hold in holds if _is_same(hold, direction.longest)), direction.longest),
         harms=harms,
@@ -183,15 +183,18 @@ def how_long(takes: Duration, most: int = _FEW) -> str:
     return f"about {in_range(takes.least, takes.most)} ({basis}){more}"
 
 
-def _with_harm(one: ReviewedStatement, harms: Sequence[Harm]) -> ReviewedStatement:
-    """Say with each hazard of a statement that takes its time what stands still on its tables because of it."""
+def _with_harm(one: ReviewedStatement, harms: Sequence[Harm], holds: Sequence[Hold]) -> ReviewedStatement:
+    """Say with each hazard what stands still on its tables because of its statement: its own time, or its lock's."""
+    begun = {hold.lock.name for hold in holds if hold.first == one.number}
 
     def with_harm(hazard: Hazard) -> Hazard:
         found = next((harm for harm in harms if harm.relation in hazard.relations), None)
         if found is None or one.takes is None or hazard.severity == "note":
             return hazard
-        own = one.takes if one.takes.most >= _SHORT or one.takes.unknown else found.takes
-        return replace(hazard, harm=told(replace(found, takes=own), _FEW))
+        own = one.takes.most >= _SHORT or bool(one.takes.unknown)
+        if not own and found.relation not in begun:
+            return hazard
+        return replace(hazard, harm=told(replace(found, takes=one.takes) if own else found, _FEW))
 
     return replace(
         one,
@@ -208,8 +211,8 @@ def _lock_wait(direction: Direction, target: Target) -> LockWait | None:
         return None
     whose = f" ({target.oldest_transaction_of})" if target.oldest_transaction_of else ""
     end = (
-        "if it uses what is locked here, each attempt waits up to `--lock-timeout`, and all that comes behind it "
-        "waits, too"
+        "if it uses what is locked here, each attempt waits for it up to the lock timeout, and all that comes behind "
+        "it waits, too"
     )
     if any(_CONCURRENTLY in one.text.upper() for one in direction.statements if one.number in waiting):
         end = "CONCURRENTLY waits until it has ended"

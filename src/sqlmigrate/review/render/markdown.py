@@ -178,7 +178,7 @@ def _group(group: Group, told: Collection[Remedy] = ()) -> Iterator[str]:
             yield f"  - and {len(group.places) - _PLACES} more places"
     if words.remedy(hazard) in told:
         return
-    yield f"  <details><summary><b>Instead:</b> {_escaped(words.brief(hazard.instead, _LONGEST))}</summary>"
+    yield f"  <details><summary><strong>Instead:</strong> {_escaped(words.brief(hazard.instead, _LONGEST))}</summary>"
     yield ""
     yield f"  {prose(hazard.blocks)}"
     if hazard.rewrite:
@@ -192,7 +192,7 @@ def _group(group: Group, told: Collection[Remedy] = ()) -> Iterator[str]:
 
 def _place(place: FoundHazard) -> str:
     hazard = place.hazard
-    raised = f" (raised: {prose(hazard.raised)})" if hazard.raised else ""
+    raised = f" (raised: {prose(hazard.raised)})" if hazard.raised and not hazard.harm else ""
     harm = f"; **{prose(hazard.harm)}**" if hazard.harm else ""
     return f"{_where(place.direction, hazard.line)}: {prose(words.brief(hazard.seen, _LONGEST))}{raised}{harm}"
 

@@ -136,8 +136,9 @@ def _hazards(report: Report, width: int) -> Iterator[Line]:
     for group in words.grouped(found):
         yield (("  ", "plain"), _tone(group.severity), (f"  {group.code} {_text(group.title)}", "strong"))
         for place in group.places[:_MOST]:
-            raised = f" (raised: {place.hazard.raised})" if place.hazard.raised else ""
-            text = f"{place.direction.path}:{place.hazard.line}: {place.hazard.seen}{raised}"
+            hazard = place.hazard
+            raised = f" (raised: {hazard.raised})" if hazard.raised and not hazard.harm else ""
+            text = f"{place.direction.path}:{hazard.line}: {hazard.seen}{raised}"
             yield from _wrapped(text, width, "    ")
         if len(group.places) > _MOST:
             yield ((f"    and {len(group.places) - _MOST} more places", "quiet"),)

@@ -204,7 +204,7 @@ def _link(place: FoundHazard, *, several: bool) -> Html:
 
 
 def _raised(hazard: Hazard) -> Html | None:
-    return tag("span", f" (raised: {hazard.raised})", class_="quiet") if hazard.raised else None
+    return tag("span", f" (raised: {hazard.raised})", class_="quiet") if hazard.raised and not hazard.harm else None
 
 
 def _target(target: Target) -> Html:
