@@ -118,7 +118,9 @@ def command(
         report = review_project(
             app.config,
             app.options(),
-            asked,
+            ids,
+            since=since,
+            everything=everything,
             target=target,
             stats=stats,
             base=base,

@@ -20,7 +20,7 @@ from sqlmigrate.review.selection import Asked, select
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from sqlmigrate.config import Config
@@ -47,20 +47,23 @@ class _Seen:
 def review_project(
     config: Config,
     options: Options,
-    asked: Asked = Asked(),  # noqa: B008  it is a frozen value
+    ids: Collection[str] = (),
     *,
+    since: str | None = None,
+    everything: bool = False,
     target: Target | None = None,
     stats: Path | None = None,
     base: str = "replay",
     superuser: bool = False,
     observer: Observer = ignore,
 ) -> Report:
-    """Review the migrations that are asked for, or those that are pending; without a target, the last one.
+    """Review the migrations that are asked for (see `Asked`), or those pending; without a target, the last one.
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
     instead, from a file; `observer` hears how far it is. Raises what `select` raises, and what opening the shadow
     raises.
     """
+    asked = Asked(tuple(ids), since, everything)
     found = load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
     settings = None
