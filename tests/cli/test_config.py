@@ -34,6 +34,12 @@ SAMPLES = {
     "drift_ignore": ("a.*, role b", ["a.*", "role b"]),
     "api_roles": ("web_anon, web_user", ["web_anon", "web_user"]),
     "cache_size": ("500MB", 500 << 20),
+    "large_rows": ("2_000_000", 2_000_000),
+    "large_size": ("2GB", 2 << 30),
+    "small_rows": ("500", 500),
+    "small_size": ("64kB", 64 << 10),
+    "busy_writes": ("0", 0),
+    "busy_reads": ("20", 20),
 }
 
 

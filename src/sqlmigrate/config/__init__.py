@@ -71,6 +71,12 @@ class Config:
     drift_ignore: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
     cache_size: int = 2 << 30
+    large_rows: int = 1_000_000
+    large_size: int = 1 << 30
+    small_rows: int = 10_000
+    small_size: int = 10 << 20
+    busy_writes: int = 100
+    busy_reads: int = 1_000
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None

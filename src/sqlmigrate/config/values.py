@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN, _HUGE = 40, 10**30
 _SIZE = re.compile(r"(\d{1,9})\s*(kB|MB|GB|TB)?", re.ASCII)
+_COUNT = re.compile(r"\d[\d_]{0,20}", re.ASCII)
 _UNITS = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _NAME_BYTES = 63  # NAMEDATALEN - 1
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
@@ -118,8 +119,16 @@ def _size(value: Any, _: Path) -> int:
         _SIZE.fullmatch(str(value).strip()) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
     )
     if found is None:
-        raise ValueError(f"{repr(value)[:_SHOWN]} is no size such as 500MB or 2GB; 0 keeps nothing")
+        raise ValueError(f"{repr(value)[:_SHOWN]} is no size such as 500MB or 2GB")
     return int(found[1]) * _UNITS[found[2] or "MB"]
+
+
+def _count(value: Any, _: Path) -> int:
+    """Read a whole number; underscores may part its digits, as in TOML."""
+    text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if not _COUNT.fullmatch(text):
+        raise ValueError(f"{repr(value)[:_SHOWN]} is no whole number such as 1_000_000")
+    return int(text.replace("_", ""))
 
 
 def _lock_timeout(value: Any, base: Path) -> int:
@@ -157,6 +166,12 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "drift_ignore": _texts,
     "api_roles": _texts,
     "cache_size": _size,
+    "large_rows": _count,
+    "large_size": _size,
+    "small_rows": _count,
+    "small_size": _size,
+    "busy_writes": _count,
+    "busy_reads": _count,
 }
 SETTINGS = tuple(PARSERS)
 """The names of all settings."""

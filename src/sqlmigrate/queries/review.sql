@@ -171,8 +171,7 @@ JOIN relation AS r ON r.oid = w.ev_class
 WHERE (%(only)s::pg_catalog.oid[] IS NULL OR w.ev_class = ANY (%(only)s::pg_catalog.oid[]))
 UNION ALL
 SELECT 1255, p.oid, 0, CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
-       s.name || '.' || pg_catalog.quote_ident(p.proname)
-           || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
+       p.oid::pg_catalog.regprocedure::pg_catalog.text, -- as the schema has it
        0, pg_catalog.md5(ROW(p.*)::pg_catalog.text)
 FROM pg_catalog.pg_proc AS p
 JOIN space AS s ON s.oid = p.pronamespace
@@ -215,8 +214,12 @@ FROM pg_catalog.pg_event_trigger AS e
 WHERE %(only)s::pg_catalog.oid[] IS NULL
 UNION ALL
 SELECT 826, d.oid, 0, 'default privileges',
-       'of ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::pg_catalog.text)
-           || coalesce(' in ' || s.name, ''),
+       'for role ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.defaclrole)::pg_catalog.text)
+           || coalesce(' in schema ' || s.name, '') || ' on '
+           || CASE d.defaclobjtype
+                  WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types'
+                  WHEN 'n' THEN 'schemas' ELSE 'large objects'
+              END,
        0, ROW(d.defaclacl)::pg_catalog.text
 FROM pg_catalog.pg_default_acl AS d
 LEFT JOIN space AS s ON s.oid = d.defaclnamespace
@@ -249,7 +252,7 @@ LEFT JOIN LATERAL (
 ) AS oldest ON true
 
 -- name: sizes
--- a partitioned table has the sum of its partitions
+-- A partitioned table has the sum of its partitions. What ANALYZE knows of the whole is the same rows again.
 WITH RECURSIVE tree (root, oid) AS (
     SELECT c.oid, c.oid
     FROM pg_catalog.pg_class AS c
@@ -267,14 +270,14 @@ WITH RECURSIVE tree (root, oid) AS (
 )
 SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(r.relname) AS name,
        pg_catalog.sum(nullif(c.reltuples, -1::pg_catalog.float4))::bigint AS rows,
-       coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid)) FILTER (WHERE c.relkind <> 'p'), 0)::bigint AS size,
+       coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint AS size,
        pg_catalog.sum(s.n_tup_ins + s.n_tup_upd + s.n_tup_del)::double precision AS writes,
        pg_catalog.sum(s.idx_scan)::double precision AS index_scans,
        pg_catalog.sum(s.seq_scan)::double precision AS scans
 FROM tree AS t
 JOIN pg_catalog.pg_class AS r ON r.oid = t.root
 JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace
-JOIN pg_catalog.pg_class AS c ON c.oid = t.oid
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.oid AND c.relkind <> 'p'
 LEFT JOIN pg_catalog.pg_stat_user_tables AS s ON s.relid = c.oid
 GROUP BY 1, t.root
 ORDER BY 3 DESC, 1

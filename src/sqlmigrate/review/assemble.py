@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.errors import Error, ExecutionError
-from sqlmigrate.review import model, statistics
+from sqlmigrate.review import model
+from sqlmigrate.review.answers import answered, counts
 from sqlmigrate.review.hazards import sorted_out
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_WRITES, Taken, holds, longest
-from sqlmigrate.review.squawk import answered
-from sqlmigrate.review.times import timed
+from sqlmigrate.review.severity import weighed
 from sqlmigrate.review.trace.readings import names
 from sqlmigrate.sql.statement.command import command_of
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlmigrate.migrations import Migration, ScriptRun
+    from sqlmigrate.review.hazards import Context
     from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
+    from sqlmigrate.review.severity import Known
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
 
@@ -26,19 +28,21 @@ _FAILED, _GOOD = frozenset({"fails", "not_restored"}), frozenset({"exact", "text
 
 
 def direction(
-    trace: Trace,
+    context: Context,
     found: Iterable[Hazard],
     findings: Sequence[Finding],
-    target: model.Target | None,
+    known: Known,
 ) -> Direction:
-    """Describe one script that was traced, with the hazards that were found in it."""
-    script = trace.script_run.script
-    hazards, suppressed, idle = sorted_out(statistics.raised(found, target), script)
-    by_statement = answered(findings, trace)
+    """Describe one script that was traced, with the hazards that were found in it, by what is `known` of its tables."""
+    trace = context.trace
+    script, operation = trace.script_run.script, _operation(trace.script_run)
+    weighty = weighed(found, known, rollback=operation == "rollback")
+    hazards, suppressed, idle = sorted_out(weighty, script)
+    by_statement = answered(findings, context, hazards, suppressed)
     steps = [Taken(one.statement.number, one.taken, one.held) for one in trace.statements]
     held = holds(steps)
-    made = model.Direction(
-        operation=_operation(trace.script_run),
+    return model.Direction(
+        operation=operation,
         path=str(script.path),
         sha256=script.sha256,
         checksum=script.checksum,
@@ -52,7 +56,6 @@ def direction(
         findings=tuple(by_statement.get(None, ())),
         notes=(*trace.notes, *idle),
     )
-    return timed(made, target)
 
 
 def not_run(script_run: ScriptRun, error: str) -> Direction:
@@ -165,14 +168,18 @@ def _words(error: Error) -> str:
 
 
 def verdict(apply: Direction, rollback: Direction | None, proof: Proof, late: model.OutOfOrder | None) -> Verdict:
-    """Judge one migration; what a rollback does is a warning at most, since nobody plans to run it."""
+    """Judge one migration; what a rollback does is a warning at most, since nobody plans to run it.
+
+    A finding of squawk that is confirmed is a warning, unless a hazard of ours beside it says how bad it is.
+    """
     if apply.error or (rollback is not None and rollback.error) or proof.verdict in _FAILED:
         return "fails"
     severities = {hazard.severity for statement in apply.statements for hazard in statement.hazards}
     if "danger" in severities or (late is not None and late.answer == "different"):
         return "danger"
     back = {hazard.severity for part in (rollback.statements if rollback else ()) for hazard in part.hazards}
-    mild = proof.verdict not in _GOOD or (late is not None and late.answer != "independent")
+    found = any(counts(statement) for part in (apply, rollback) if part for statement in part.statements)
+    mild = found or proof.verdict not in _GOOD or (late is not None and late.answer != "independent")
     return "warning" if mild or "warning" in severities or back & {"danger", "warning"} else "fine"
 
 

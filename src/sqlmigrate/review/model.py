@@ -64,8 +64,9 @@ class Hazard:
 
     `line` is the first line of the statement that it is about, counted from 1. `seen` is what was found, `blocks` what
     has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
-    qualified names that it is about. `page` is the path of its page in the documentation. `raised` says why its
-    severity was raised, such as by the size of the table; `harm` what stands still on the target, and for how long.
+    qualified names that it is about. `page` is the path of its page in the documentation. `raised` and
+    `lowered` say why its severity was changed, such as by the size of the table; `harm` what stands still on the
+    target, and for how long.
     """
 
     code: str
@@ -81,6 +82,7 @@ class Hazard:
     rewrite: str | None = None
     relations: tuple[str, ...] = ()
     raised: str | None = None
+    lowered: str | None = None
     harm: str | None = None
 
 
@@ -96,8 +98,9 @@ class Suppressed:
 class Finding:
     """What squawk says; `line` and `column` count from 1, the column in characters.
 
-    `answer` is what the trace says to it: `confirmed`, `refuted` or `unknown`, and `why` in words. `statement` is None
-    where the finding belongs to no statement.
+    `answer` is what the trace says to it: `confirmed`, `harmless` (it happens, and harms nobody here), `refuted` or
+    `unknown`, and `why` in words. One that is confirmed counts as a warning at least. `statement` is None where the
+    finding belongs to no statement.
     """
 
     rule: str
@@ -107,7 +110,7 @@ class Finding:
     column: int
     statement: int | None = None
     help: str | None = None
-    answer: Literal["confirmed", "refuted", "unknown"] = "unknown"
+    answer: Literal["confirmed", "harmless", "refuted", "unknown"] = "unknown"
     why: str | None = None
 
 

@@ -17,6 +17,7 @@ from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.review.selection import Asked, select
+from sqlmigrate.review.severity import Limits
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def review_project(
         base=seen.base,
         target=seen.figures,
         api_roles=config.api_roles,
+        limits=Limits.of(config),
     )
     needed = shadow.wanted(
         config,

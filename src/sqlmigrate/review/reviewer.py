@@ -19,15 +19,19 @@ from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.review.headline import headline
+from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
+from sqlmigrate.review.severity import Limits
 from sqlmigrate.review.squawk import lint
+from sqlmigrate.review.times import timed
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
 from sqlmigrate.roundtrip import (
     ORDINARY,
     Ground,
     Runner,
+    before_first,
     lacks_rights,
     stretches,
 )
@@ -58,7 +62,7 @@ class Question:
 
     Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
     to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
-    settings come from, `api_roles` are the roles behind which an API puts everybody.
+    settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large.
     """
 
     migrations: Migrations
@@ -69,6 +73,7 @@ class Question:
     settings_from: str = "assumed"
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -194,6 +199,12 @@ def _depends_on_zone(migration: Migration) -> bool:
         return False
 
 
+def _lineage(question: Question) -> Lineage:
+    applied = None if question.applied is None else frozenset(question.applied)
+    before = before_first(question.steps(), question.ids)
+    return Lineage(tuple(before), applied, question.target, question.limits)
+
+
 @dataclass(slots=True)
 class _Reviewer:
     """Brings the ground forward, migration by migration, and traces the wanted ones on copies of it."""
@@ -207,11 +218,13 @@ class _Reviewer:
     left_out: tuple[LeftOut, ...] = ()
     shadow: Shadow = field(init=False)
     options: Options = field(init=False)
+    lineage: Lineage = field(init=False)
     info: ServerInfo = field(init=False)
 
     def __post_init__(self) -> None:
         """Find out where it works."""
         self.shadow, self.options = self.runner.shadow, self.runner.options
+        self.lineage = _lineage(self.question)
         with connections.session(self.ground.database.conninfo) as connection:
             self.info = self.runner.probed(connection)
 
@@ -296,10 +309,12 @@ class _Reviewer:
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
-        context = Context(traced, role, self.question.api_roles)
+        known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
+        context = Context(traced, role, self.question.api_roles, known.new)
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
-        return assemble.direction(traced, hazards, self.findings.get(script_run, ()), self.question.target)
+        made = assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
+        return timed(made, self.question.target, known)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""

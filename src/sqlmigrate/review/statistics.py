@@ -20,18 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.review.model import Hazard, Severity
     from sqlmigrate.shadow import Settings
 
 VERSION = 2
 _READABLE = (1, VERSION)  # 1 may be without settings
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
-_KIB = 1024
-# Hazards that get worse with the rows of a table, and those that get worse with the traffic on it.
-_BY_SIZE = frozenset({"H01", "H02", "H03", "H05", "H06", "H07", "H08", "H10", "H20"})
-_BY_TRAFFIC = frozenset({"H04", "H08", "H09", "H11", "H13"})
-_LARGE_ROWS, _LARGE_SIZE, _BUSY_WRITES = 1_000_000, _KIB**3, 100.0
-_WORSE: dict[Severity, Severity] = {"note": "warning", "warning": "danger", "danger": "danger"}
 
 
 def read_statistics(connection: Connection, *, name: str, history_schema: str) -> Target:
@@ -98,32 +91,17 @@ def _unreadable(path: Path, reason: str) -> Error:
     return Error(f"is not a file of `sqlmigrate stats`: {reason}", place=Place(path), hint=hint)
 
 
-def raised(hazards: Iterable[Hazard], target: Target | None) -> list[Hazard]:
-    """Say with each hazard how large its tables are, and raise its severity where they are large or busy."""
-    sizes = {table.name: table for table in target.tables} if target else {}
-    return [_raised(hazard, [sizes[name] for name in hazard.relations if name in sizes]) for hazard in hazards]
-
-
-def _raised(hazard: Hazard, tables: list[TableSize]) -> Hazard:
-    large = [table for table in tables if hazard.code in _BY_SIZE and _is_large(table)]
-    busy = [table for table in tables if hazard.code in _BY_TRAFFIC and (table.writes or 0) >= _BUSY_WRITES]
-    worst = max(large, key=lambda table: table.size, default=None) or max(
-        busy, key=lambda table: table.writes or 0, default=None
-    )
-    if worst is None:
-        return hazard
-    return replace(hazard, severity=_WORSE[hazard.severity], raised=f"{worst.name} has {described(worst)}")
-
-
-def _is_large(table: TableSize) -> bool:
-    return (table.rows or 0) >= _LARGE_ROWS or table.size >= _LARGE_SIZE
-
-
 def described(table: TableSize) -> str:
     """Say how large and how busy a table is, such as `120 M rows, 48 GiB, 830 writes/s`."""
     rows = "an unknown number of rows" if table.rows is None else f"{in_words(table.rows)} rows"
-    writes = f", {table.writes:.0f} writes/s" if table.writes is not None and table.writes >= 1 else ""
-    return f"{rows}, {in_bytes(table.size)}{writes}"
+    often = ((table.writes, "writes/s"), (reads(table), "reads/s"))
+    rates = "".join(f", {in_words(round(rate))} {what}" for rate, what in often if rate and rate >= 1)
+    return f"{rows}, {in_bytes(table.size)}{rates}"
+
+
+def reads(table: TableSize) -> float:
+    """Say how often a table is read in a second, by an index or from end to end."""
+    return (table.index_scans or 0.0) + (table.scans or 0.0)
 
 
 def relevant(target: Target, names: Iterable[str]) -> Target:

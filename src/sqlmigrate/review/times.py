@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Literal
 from sqlmigrate.review.figures import in_bytes, in_range, in_time, in_words
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.measured import Duration, Harm, LockWait
+from sqlmigrate.review.model import TableSize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.review.model import Direction, Hazard, Hold, Lock, ReviewedStatement, TableSize, Target
+    from sqlmigrate.review.model import Direction, Hazard, Hold, Lock, ReviewedStatement, Target
+    from sqlmigrate.review.severity import Known
 
 _MB = 10**6
 _REWRITES, _READS, _BUILDS = (25, 60), (100, 500), (25, 150)
@@ -35,11 +37,14 @@ _LONG_OPEN = 2.0  # seconds: what a lock is waited for by default
 _FEW = 3  # relations whose basis is said
 
 
-def timed(direction: Direction, target: Target | None) -> Direction:
-    """Say of a script how long its statements and its locks take on the target; without figures, nothing."""
-    if target is None or not target.tables:
+def timed(direction: Direction, target: Target | None, known: Known) -> Direction:
+    """Say of a script how long its statements and its locks take on the target, by what is `known` of its tables.
+
+    Without figures, it says nothing.
+    """
+    if target is None or not known.sizes:
         return direction
-    sizes = {table.name: table for table in target.tables}
+    sizes = {**known.sizes, **{name: TableSize(name, 0, 0) for name in known.new}}
     statements = tuple(replace(one, takes=_of_statement(one, sizes)) for one in direction.statements)
     holds = tuple(replace(hold, takes=_during(hold, statements)) for hold in direction.holds)
     harms = tuple(_harms(holds, sizes))

@@ -6,6 +6,16 @@ from sqlmigrate.review.hazards import RULES, Context, check
 from support.hazards import EXAMPLES, example
 from support.tracing import run, trace_text
 
+OWNED = """
+    DO $$
+    DECLARE name regclass;
+    BEGIN
+        FOR name IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LOOP
+            EXECUTE format('ALTER TABLE %s OWNER TO {owner}', name);
+        END LOOP;
+    END
+    $$;
+"""
 CODES = [rule.code for rule in RULES]
 FAIL_ON_THE_SHADOW = {("H25", "bad")}
 
@@ -96,6 +106,90 @@ def test_the_roles_of_an_api_may_have_other_names(review_shadow, examples_databa
     assert check(Context(traced, review_shadow.owner)) == []
     [one] = check(Context(traced, review_shadow.owner, (role,)))
     assert (one.code, one.seen) == ("H30", "public.open has no row level security, and web_anon may use it")
+
+
+def test_a_grant_opens_tables_that_were_there_before(review_shadow, examples_database, new_role):
+    role = new_role("NOLOGIN", "web anon")
+    text = f"""
+        GRANT SELECT ON customers TO "{role}";
+        GRANT INSERT ON customers TO "{role}";
+        GRANT UPDATE (status) ON orders TO "{role}";
+        GRANT SELECT ON secured TO "{role}";
+        GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}";
+        REVOKE ALL ON taken_back FROM "{role}";
+    """
+    setup = """
+        SET search_path = public;
+        CREATE TABLE secured (id integer);
+        ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+        CREATE TABLE taken_back (id integer);
+        DO $$ BEGIN FOR n IN 1..9 LOOP EXECUTE format('CREATE TABLE n%s (id integer)', n); END LOOP; END $$;
+    """
+    with review_shadow.clone(examples_database) as database:
+        run(database, setup)
+        run(database, OWNED.format(owner=review_shadow.owner))
+        traced = trace_text(review_shadow, database, text)
+
+    assert traced.error is None
+    hazards = check(Context(traced, review_shadow.owner, ("web anon",)))
+    lacks = "no row level security, and web anon may use"
+    assert [(one.statement, one.seen) for one in hazards if one.code == "H30"] == [
+        (1, f"public.customers has {lacks} it"),
+        (3, f"public.orders has {lacks} it"),
+        (5, f"public.n1, public.n2, public.n3, public.n4, public.n5 and 4 more have {lacks} them"),
+    ]
+    [several] = [one for one in hazards if one.statement == 5]
+    assert len(several.relations) == len(several.rewrite.splitlines()) == 9
+
+
+def test_routines_are_found_whatever_their_arguments(review_shadow, examples_database):
+    heads = [
+        'FUNCTION named("which one" integer) RETURNS integer',
+        "FUNCTION several(a integer, b text DEFAULT 'x', VARIADIC more numeric[] DEFAULT '{}') RETURNS integer",
+        "FUNCTION gives(a integer, OUT b text, OUT c text) RETURNS record",
+        'FUNCTION typed(a public.mood, "b" "Odd Type"[]) RETURNS integer',
+        "PROCEDURE runs(a integer, INOUT b integer)",
+        "FUNCTION bare() RETURNS integer",
+    ]
+    sql = {"record": "SELECT 'x', 'y'", "integer": "SELECT 1"}
+    make = ";".join(f"CREATE {head} LANGUAGE sql AS $$ {sql[head.split()[-1].rstrip(')')]} $$" for head in heads)
+    types = "CREATE TYPE mood AS ENUM ('sad'); CREATE TYPE \"Odd Type\" AS (x integer);"
+    renames = ";".join(
+        f"ALTER {head.split()[0]} {name} RENAME TO {name}_old"
+        for head in heads
+        for name in [head.split("(")[0].split()[1]]
+    )
+
+    with review_shadow.clone(examples_database) as database:
+        definers = make.replace(" LANGUAGE sql", " LANGUAGE sql SECURITY DEFINER")
+        made = trace_text(review_shadow, database, f"{types} {definers};")
+    with review_shadow.clone(examples_database) as database:
+        run(database, f"SET search_path = public; SET ROLE {review_shadow.owner}; {types} {make}")
+        renamed = trace_text(review_shadow, database, f"{renames};")
+
+    for traced, code in ((made, "H31"), (renamed, "H23")):
+        assert traced.error is None
+        found = [one.code for one in check(Context(traced, review_shadow.owner)) if one.code == code]
+        assert len(found) == len(heads), (code, found)
+
+
+def test_many_tables_are_one_short_sentence(review_shadow, examples_database):
+    setup = "DO $$ BEGIN FOR n IN 1..100 LOOP EXECUTE format('CREATE TABLE public.n%s (id int)', n); END LOOP; END $$;"
+    text = """
+        DO $$ BEGIN FOR n IN 1..100 LOOP EXECUTE format('ALTER TABLE n%s ADD COLUMN x int', n); END LOOP; END $$;
+        ALTER TABLE customers ADD COLUMN x int;
+    """
+
+    with review_shadow.clone(examples_database) as database:
+        run(database, f"{setup} {OWNED.format(owner=review_shadow.owner)}")
+        traced = trace_text(review_shadow, database, text)
+
+    [hazard] = check(Context(traced, review_shadow.owner))
+    assert (hazard.code, len(hazard.relations)) == ("H04", 100)
+    assert hazard.seen.endswith(
+        " and 95 more can be neither read nor written until COMMIT, while the script still waits for public.customers"
+    )
+    assert len(hazard.seen) < 400
 
 
 def test_all_rows_that_a_block_writes_are_found_and_those_that_it_chooses_are_not(review_shadow, examples_database):

@@ -228,6 +228,32 @@ def test_scans_belong_to_the_statement_that_made_them(review_shadow, public_data
     assert [one.statement.number for one in traced.statements if one.scans] == [1, 3, 7]
 
 
+AFTER_ANOTHER = {
+    "a procedure that commits": "CREATE PROCEDURE p() LANGUAGE plpgsql AS "
+    "'BEGIN PERFORM count(*) FROM b; COMMIT; PERFORM count(*) FROM b; END'; CALL p();",
+    "an index that is there already": "CREATE INDEX CONCURRENTLY IF NOT EXISTS b_v ON b (v);",
+    "rebuilt and dropped": "REINDEX TABLE CONCURRENTLY b; DROP INDEX CONCURRENTLY b_v; VACUUM ANALYZE b;",
+    "taken back": "BEGIN; SAVEPOINT s; ALTER TABLE b ADD CHECK (v > 0); ROLLBACK TO SAVEPOINT s;"
+    "ALTER TABLE b ADD COLUMN z int; COMMIT;",
+    "a setting": "CREATE INDEX CONCURRENTLY ON b (v); SET lock_timeout = 100;",
+}
+
+
+@pytest.mark.parametrize("text", AFTER_ANOTHER.values(), ids=AFTER_ANOTHER)
+def test_a_statement_is_not_charged_with_what_the_one_before_it_has_read(review_shadow, public_database, text):
+    then = "ALTER TABLE b ADD COLUMN x int; ALTER TABLE b ADD CHECK (v > 1); ALTER TABLE a ADD COLUMN x int;"
+
+    with review_shadow.clone(public_database) as database:
+        run(database, "INSERT INTO public.b VALUES (1, 2)")
+        traced = trace_text(review_shadow, database, text + then, transactional=False)
+
+    assert traced.error is None
+    assert [[item.name for item in one.scans] for one in traced.statements[-3:]] == [[], ["public.b"], []]
+    by_name = {one.statement.text.strip(): [item.name for item in one.scans] for one in traced.statements}
+    assert by_name.get("CREATE INDEX CONCURRENTLY IF NOT EXISTS b_v ON b (v)", []) == []
+    assert by_name.get("ALTER TABLE b ADD COLUMN z int", []) == []
+
+
 def test_an_isolation_level_after_begin_is_not_in_our_way(hazards):
     text = "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; ALTER TABLE a ADD COLUMN x int; COMMIT;"
 

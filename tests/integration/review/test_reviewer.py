@@ -152,6 +152,51 @@ def test_the_size_of_a_table_raises_the_severity_and_is_said(project, reviewed):
     assert large.versions.target == "17.2"
 
 
+def test_tables_are_new_or_known_by_what_the_target_has(project, reviewed):
+    project.migration("0002", "CREATE TABLE coupons (id bigint PRIMARY KEY, code text);\n")
+    project.migration(
+        "0003",
+        "CREATE TABLE parts (day date) PARTITION BY RANGE (day);\nALTER TABLE orders RENAME TO sales;\n"
+        "CREATE TABLE later (a integer);\nCREATE INDEX coupons_code ON coupons (code);\n",
+        rollback="DROP TABLE parts;\nALTER TABLE sales RENAME TO orders;\nCREATE INDEX later_a ON later (a);\n"
+        "DROP TABLE later;\nDROP INDEX coupons_code;\n",
+    )
+    project.migration(
+        "0004",
+        "CREATE INDEX a ON sales (amount);\nCREATE INDEX b ON later (a);\nCREATE INDEX c ON coupons (id);\n"
+        "CREATE INDEX d ON parts (day);\n",
+    )
+    orders = TableSize("public.orders", 120_000_000, 48 << 30, 830.0)
+    figures = Target("shop", "17.2", "the target", "2026-03-04T09:30:00+00:00", tables=(orders,))
+
+    def severities(report):
+        return [
+            (hazard.code, hazard.severity, hazard.raised or hazard.lowered)
+            for item in report.migrations
+            for statement in item.apply.statements
+            for hazard in statement.hazards
+        ]
+
+    new = "the target does not have public.{} yet".format
+    raised = "public.orders has 120 M rows, 48 GiB, 830 writes/s"
+    known = [
+        ("H23", "danger", raised),
+        ("H06", "note", new("coupons")),
+        ("H06", "danger", raised),
+        ("H06", "note", new("later")),
+        ("H06", "note", new("coupons")),
+    ]
+    by_both = reviewed("0003", "0004", applied=("0001",), target=figures)
+    assert severities(by_both) == severities(reviewed("0003", "0004", target=figures)) == known
+    by_history = severities(reviewed("0003", "0004", applied=("0001",)))
+    assert [level for _, level, _ in by_history] == ["warning", "note", "danger", "note", "note"]
+    assert [why for _, _, why in by_history] == [None, new("coupons"), None, new("later"), new("coupons")]
+    assert [level for _, level, _ in severities(reviewed("0004"))] == ["danger"] * 4
+    first = by_both.migrations[0]
+    down = [(hazard.code, hazard.severity) for part in first.rollback.statements for hazard in part.hazards]
+    assert ("H06", "danger") in down  # nobody knows how many rows it has when it is taken back
+
+
 def test_a_recorded_proof_is_taken_unless_it_is_stale(project, reviewed, review_shadow):
     project.migration("0002", "CREATE TABLE lines (a integer);\n", rollback="DROP TABLE lines;\n")
     found = project.load()

@@ -4,7 +4,9 @@ import sysconfig
 from pathlib import Path
 
 from sqlmigrate.migrations import ScriptRun
-from sqlmigrate.review.squawk import answered, find_squawk, lint
+from sqlmigrate.review.answers import answered
+from sqlmigrate.review.hazards import Context
+from sqlmigrate.review.squawk import find_squawk, lint
 from sqlmigrate.sql.script import script_from_text
 from support.tracing import trace_text
 
@@ -60,7 +62,7 @@ def test_the_trace_confirms_or_refutes_each_finding(review_shadow, shop_database
         traced = trace_text(review_shadow, database, text)
     [findings] = lint([traced.script_run], major=15).findings.values()
 
-    found = answered(findings, traced)
+    found = answered(findings, Context(traced, review_shadow.owner))
 
     assert {number: [(one.rule, one.answer, one.why) for one in several] for number, several in found.items()} == {
         1: [

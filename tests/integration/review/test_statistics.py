@@ -21,7 +21,7 @@ def analyzed_session(database):
     session.execute("CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (1000)")
     session.execute("CREATE TABLE never (a integer)")
     session.execute("INSERT INTO parts SELECT generate_series(1, 500)")
-    session.execute("ANALYZE large, parts_1")
+    session.execute("ANALYZE large, parts, parts_1")
     return session
 
 

@@ -101,10 +101,10 @@ def test_every_setting_has_a_variable(folder, name):
         "migrations": "x",
         "data": "x",
         "state_dir": "x",
-        "cache_size": "7TB",
         "durable": "each",
     }
-    text = values.get(name, "7" if name.endswith(("timeout", "budget", "wait_lock")) else "x")
+    numbers = ("timeout", "budget", "wait_lock", "_rows", "_writes", "_reads")
+    text = values.get(name, "7TB" if name.endswith("_size") else "7" if name.endswith(numbers) else "x")
     config = folder.load({variable(name): text})
 
     assert variable(name) == f"SQLMIGRATE_{name.upper()}"
@@ -115,7 +115,8 @@ def test_every_setting_has_a_variable(folder, name):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
     switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift"}
-    text = "true" if name in switches else "7" if "lock" in name or "timeout" in name or "size" in name else "'x'"
+    numbers = ("lock", "timeout", "size", "_rows", "busy_")
+    text = "true" if name in switches else "7" if any(word in name for word in numbers) else "'x'"
     text = "'each'" if name == "durable" else text
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")
 
@@ -322,3 +323,15 @@ def test_a_size_is_written_as_postgresql_writes_it(folder, text, size):
 @pytest.mark.parametrize("text", ["much", "-1", "1.5GB", "2gb", "", True, "9" * 30])
 def test_what_is_no_size_is_refused(folder, text):
     assert "no size" in folder.refusal(cache_size=text).message
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("1_000_000", 1_000_000), (25, 25), (" 7 ", 7)])
+def test_a_number_is_written_as_toml_writes_it(folder, text, number):
+    assert folder.load(large_rows=text).large_rows == number
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "1.5", "1e6", "", "_1", True, None, "9" * 30])
+def test_what_is_no_number_is_refused(folder, text):
+    folder.file(f"large_rows = {'true' if text is True else repr(text or '')}", "sqlmigrate.toml")
+
+    assert "no whole number" in folder.refusal().message

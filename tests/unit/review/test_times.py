@@ -12,7 +12,7 @@ from sqlmigrate.review.headline import headline
 from sqlmigrate.review.measured import Duration
 from sqlmigrate.review.model import Direction, Hold, ReviewedStatement, TableSize
 from sqlmigrate.review.render.html.scale import scale
-from sqlmigrate.review.times import how_long, timed
+from sqlmigrate.review.times import how_long
 from support import reports
 
 GIB = 1 << 30
@@ -44,7 +44,7 @@ def held(first, last, mode="ACCESS EXCLUSIVE", name=ORDERS):
 
 def test_a_rewrite_of_a_large_table_says_who_waits_how_long_and_why():
     rewrite = statement(1, "ALTER TABLE", rewrites=(f"table {ORDERS}", "index shop.orders_pkey"))
-    made = timed(script(rewrite, holds=(held(1, 1),)), target((ORDERS, 80_000_000, 21 * GIB, 830.0)))
+    made = reports.with_times(script(rewrite, holds=(held(1, 1),)), target((ORDERS, 80_000_000, 21 * GIB, 830.0)))
 
     [harm] = made.harms
     assert harm.said == (
@@ -80,7 +80,11 @@ def test_a_rewrite_of_a_large_table_says_who_waits_how_long_and_why():
     ],
 )  # fmt: skip
 def test_a_statement_takes_what_it_reads_and_writes(one, said):
-    found = timed(script(one), target((ORDERS, 10**7, 4 * GIB, None), (CUSTOMERS, 12, 8192, None))).statements[0].takes
+    found = (
+        reports.with_times(script(one), target((ORDERS, 10**7, 4 * GIB, None), (CUSTOMERS, 12, 8192, None)))
+        .statements[0]
+        .takes
+    )
 
     assert how_long(found) == (f"about {said}" if said and "(" in said else said or "a moment")
 
@@ -89,7 +93,7 @@ def test_every_row_that_is_written_counts_and_what_is_not_known_is_said_beside_i
     hazard = replace(reports.hazards()[1], statement=1)
     all_rows = statement(1, "UPDATE", "ROW EXCLUSIVE", hazards=(hazard,))
     block = statement(2, "DO", "ROW EXCLUSIVE")
-    made = timed(script(all_rows, block, holds=(held(1, 2),)), target((ORDERS, 6_000_000, GIB, 0.5)))
+    made = reports.with_times(script(all_rows, block, holds=(held(1, 2),)), target((ORDERS, 6_000_000, GIB, 0.5)))
 
     assert made.harms[0].said == (
         "reads and writes of shop.orders stand for about 75 s to 10 min (6 M rows written at 10 k to 80 k rows/s), "
@@ -101,15 +105,24 @@ def test_every_row_that_is_written_counts_and_what_is_not_known_is_said_beside_i
 def test_a_moment_is_no_harm_and_without_figures_nothing_is_said():
     one = script(statement(1, "ALTER TABLE"), holds=(held(1, 1),))
 
-    assert timed(one, target((ORDERS, 10**9, 100 * GIB, 1000.0))).harms == ()
-    assert timed(one, None) is one
-    assert timed(one, target()) is one
+    assert reports.with_times(one, target((ORDERS, 10**9, 100 * GIB, 1000.0))).harms == ()
+    assert reports.with_times(one, None) is one
+    assert reports.with_times(one, target()) is one
+
+
+def test_a_table_that_the_target_does_not_have_yet_takes_a_moment():
+    rewrite = statement(1, "ALTER TABLE", name="shop.new", rewrites=("table shop.new",))
+    one = script(rewrite, holds=(held(1, 1, name="shop.new"),))
+    aimed = target((ORDERS, 10**9, 100 * GIB, 1000.0))
+
+    assert reports.with_times(one, aimed, frozenset({"shop.new"})).harms == ()
+    assert reports.with_times(one, aimed).harms[0].takes.unknown == (1,)
 
 
 def test_a_lock_that_stops_writes_alone_says_so_and_a_weaker_one_nothing():
     build = statement(1, "CREATE INDEX", "SHARE", scans=(f"table {ORDERS}",), made=("index shop.i",))
     holds = (held(1, 1, "SHARE"), held(1, 1, "ROW EXCLUSIVE", CUSTOMERS))
-    made = timed(script(build, holds=holds), target((ORDERS, 10**7, 4 * GIB, 3.0)))
+    made = reports.with_times(script(build, holds=holds), target((ORDERS, 10**7, 4 * GIB, 3.0)))
 
     assert [harm.said.partition(" for")[0] for harm in made.harms] == ["writes of shop.orders stand"]
 
@@ -119,14 +132,14 @@ def test_the_oldest_transaction_counts_for_locks_that_are_waited_for():
     build = replace(statement(1, "CREATE INDEX", "SHARE UPDATE EXCLUSIVE"), text="create index concurrently i on t (a)")
     aimed = target((ORDERS, 1, 1, None), oldest=1080.0)
 
-    waits = timed(script(alter), aimed).lock_wait
+    waits = reports.with_times(script(alter), aimed).lock_wait
     assert waits.said.startswith("the oldest transaction had been open for 18 min (reporting): if it uses what is")
     assert waits.statements == (1,)
-    assert timed(script(build, transactional=False), aimed).lock_wait.said.endswith(
+    assert reports.with_times(script(build, transactional=False), aimed).lock_wait.said.endswith(
         "CONCURRENTLY waits until it has ended"
     )
-    assert timed(script(statement(1, "UPDATE", "ROW EXCLUSIVE")), aimed).lock_wait is None
-    assert timed(script(alter), target((ORDERS, 1, 1, None), oldest=0.5)).lock_wait is None
+    assert reports.with_times(script(statement(1, "UPDATE", "ROW EXCLUSIVE")), aimed).lock_wait is None
+    assert reports.with_times(script(alter), target((ORDERS, 1, 1, None), oldest=0.5)).lock_wait is None
 
 
 def drawn(*most, unknown=()):

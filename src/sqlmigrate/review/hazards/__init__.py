@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, published, security, shape
+from sqlmigrate.review.hazards import building, data, locking, published, relied, security, shape
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -12,17 +12,20 @@ from sqlmigrate.sql.directives import read_allowed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sqlmigrate.review.hazards.records import Scale
     from sqlmigrate.sql.script import Script, Statement
 
-__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "sorted_out"]
+__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "scale_of", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*locking.RULES, *building.RULES, *data.RULES, *published.RULES, *security.RULES, *shape.RULES),
+        (*locking.RULES, *building.RULES, *data.RULES, *relied.RULES, *published.RULES, *security.RULES, *shape.RULES),
         key=lambda rule: rule.code,
     )
 )
 """Every kind of hazard that we know, by code."""
+
+_SCALES = {rule.code: rule.scale for rule in RULES}
 
 
 def check(
@@ -40,6 +43,11 @@ def check(
         _hazard(rule, judged(rule, one), lines.get(one.statement, 1)) for rule in rules for one in rule.find(context)
     ]
     return sorted(dict.fromkeys(found), key=lambda hazard: (hazard.statement, hazard.code))
+
+
+def scale_of(code: str) -> Scale | None:
+    """Return what the harm of a hazard grows with, None where figures change nothing."""
+    return _SCALES.get(code)
 
 
 def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:

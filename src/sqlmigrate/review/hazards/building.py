@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strong_locks, strongest
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly
 from sqlmigrate.sql.scan import skip_gap
 from sqlmigrate.sql.statement.names import quote
 from sqlmigrate.sql.statement.subject import detaches_at_once, index_built_if_missing
@@ -114,7 +114,7 @@ def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
         }
         if stopped:
             instead, rewrite = _rebuilt(one) if one.command == "REINDEX" else _dropped_slowly(one)
-            seen = f"{one.command} takes {listed(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
+            seen = f"{one.command} takes {briefly(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
             yield Occurrence(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
 
 
@@ -140,7 +140,7 @@ def _detached(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         words = _words(one)
         if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := strong_locks(one.locks)):
-            seen = f"the partition is detached under ACCESS EXCLUSIVE on {listed(stopped)}"
+            seen = f"the partition is detached under ACCESS EXCLUSIVE on {briefly(stopped)}"
             yield Occurrence(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
 
 
@@ -150,7 +150,9 @@ def _refreshed(context: Context) -> Iterator[Occurrence]:
             for name, lock in strong_locks(one.locks, 8).items():
                 rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", _words(one), count=1, flags=re.IGNORECASE)
                 seen = f"{name} is refreshed under {lock.mode}"
-                yield Occurrence(one.statement.number, seen, (name,), f"{rewrite};")
+                # how long it takes is decided by what its query reads
+                below = (lock.name for lock in one.locks if lock.kind in ("table", "partitioned table"))
+                yield Occurrence(one.statement.number, seen, (name, *below), f"{rewrite};")
 
 
 def _if_not_exists(context: Context) -> Iterator[Occurrence]:
@@ -173,6 +175,7 @@ RULES = (
         "nobody can write to the table until the index is built, which takes time in proportion to the table's size",
         "build it CONCURRENTLY, in a migration of its own that runs outside a transaction",
         _not_concurrent,
+        scale="work",
     ),
     Rule(
         "H07",
@@ -186,6 +189,7 @@ RULES = (
         "build the unique index CONCURRENTLY first, and then add the constraint with USING INDEX. An exclusion "
         "constraint cannot do that: choose a quiet moment for it",
         _by_constraint,
+        scale="work",
     ),
     Rule(
         "H08",
@@ -197,6 +201,7 @@ RULES = (
         "writes, and all queries that the index could serve, until the index is built",
         "use CONCURRENTLY, in a migration of its own that runs outside a transaction",
         _dropped_or_rebuilt,
+        scale="work",
     ),
     Rule(
         "H09",
@@ -208,6 +213,7 @@ RULES = (
         "use CONCURRENTLY, in a migration of its own that runs outside a transaction; this is not possible if there "
         "is a default partition",
         _detached,
+        scale="lock",
     ),
     Rule(
         "H10",
@@ -218,6 +224,7 @@ RULES = (
         "nobody can read the view until its query has run",
         "use CONCURRENTLY; the view needs a unique index for it",
         _refreshed,
+        scale="work",
     ),
     Rule(
         "H42",

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, briefly
 from sqlmigrate.sql.statement.command import HIDING
 from sqlmigrate.sql.statement.effect import says_cascade
 from sqlmigrate.sql.statement.rows import changes_columns_later, enum_change, written_whole
@@ -28,6 +28,7 @@ _CALLED = (
     "view", "foreign table", "function", "procedure", "aggregate", "sequence", "type", "domain", "schema", "extension",
 )  # fmt: skip
 _RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
+_SHOWN = 20  # objects in a sentence; the statement's own list has all of them
 _UNSAFE_NEW_VALUE = "55P04"
 
 
@@ -37,7 +38,7 @@ def _all_rows(context: Context) -> Iterator[Occurrence]:
         if one.command == "TRUNCATE":
             tables = tuple(lock.name for lock in one.locks if lock.level == 8)  # noqa: PLR2004  ACCESS EXCLUSIVE
             if tables:
-                yield Occurrence(number, f"TRUNCATE empties {listed(tables)} under ACCESS EXCLUSIVE", tables)
+                yield Occurrence(number, f"TRUNCATE empties {briefly(tables)} under ACCESS EXCLUSIVE", tables)
             continue
         for command, table in written_whole(one.statement.text):
             if target := existing(one, table.quoted):
@@ -65,7 +66,7 @@ def _dropped(context: Context) -> Iterator[Occurrence]:
             severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
             yield Occurrence(
                 statement=one.statement.number,
-                seen=f"dropped with all its data: {listed(lost)}",
+                seen=f"dropped with all its data: {briefly(lost, _SHOWN)}",
                 relations=tables,
                 rewrite=None,
                 severity=severity,
@@ -85,15 +86,13 @@ def _table_of(text: str) -> str:
 def _used_dropped(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
         lost = [
-            text
-            for text in one.changes.lost
-            if _is_used(one.step.before, text) and not _comes_back(context.after, text)
+            text for text in one.changes.lost if _is_used(one.step.before, text) and not comes_back(context.after, text)
         ]
         if lost:
             severity: Severity | None = "note" if context.trace.script_run.operation == "rollback" else None
             yield Occurrence(
                 statement=one.statement.number,
-                seen=f"dropped: {listed(lost)}",
+                seen=f"dropped: {briefly(lost, _SHOWN)}",
                 relations=(),
                 rewrite=None,
                 severity=severity,
@@ -105,13 +104,13 @@ def _is_used(before: State, text: str) -> bool:
     return text.startswith(tuple(f"{kind} " for kind in _CALLED)) and not before.get(text, {}).get("owned by")
 
 
-def _comes_back(after: State, text: str) -> bool:
+def comes_back(after: State, text: str) -> bool:
     """Whether something is there behind the script that answers to the name; of a relation, any kind of relation."""
-    kind, name = _parted(text)
+    kind, name = parted(text)
     return any(f"{other} {name}" in after for other in (_RELATIONS if kind in _RELATIONS else (kind,)))
 
 
-def _parted(text: str) -> tuple[str, str]:
+def parted(text: str) -> tuple[str, str]:
     """Take an object in words apart: its kind, and its name."""
     kind = next((kind for kind in _KNOWN_BY_NAME if text.startswith(f"{kind} ")), text.partition(" ")[0])
     return kind, text[len(kind) + 1 :]
@@ -125,7 +124,7 @@ def _cascade(context: Context) -> Iterator[Occurrence]:
         along = _along(one, {text for text in one.changes.dropped if _is_named(text, words)})
         victims = [text for text in one.changes.dropped if text not in along]
         if victims:
-            yield Occurrence(one.statement.number, f"CASCADE also drops {listed(victims)}")
+            yield Occurrence(one.statement.number, f"CASCADE also drops {briefly(victims, _SHOWN)}")
 
 
 def _is_named(text: str, words: set[str]) -> bool:
@@ -169,7 +168,7 @@ def _renamed(context: Context) -> Iterator[Occurrence]:
             if match is None or not _was_there(context, one, f"{match[1]} {match[2]}"):
                 continue
             old, new = f"{match[1]} {match[2]}", match[3]
-            if _is_called_by_name(old, new) and not (match[1] in _RELATIONS and _comes_back(context.after, old)):
+            if _is_called_by_name(old, new) and not (match[1] in _RELATIONS and comes_back(context.after, old)):
                 yield Occurrence(one.statement.number, f"{old} is renamed to {new}", _original(one, [_table_of(old)]))
         change = enum_change(one.statement.text)
         if change is not None and change.old:
@@ -178,7 +177,7 @@ def _renamed(context: Context) -> Iterator[Occurrence]:
 
 def _was_there(context: Context, one: Traced, text: str) -> bool:
     """Whether something was there before the script, perhaps by another name; of a column, its table was."""
-    kind = _parted(text)[0]
+    kind = parted(text)[0]
     return text in context.before or (kind in (*_RELATIONS, "column") and _table_of(text) in one.step.known)
 
 
@@ -266,6 +265,7 @@ RULES = (
         "TRUNCATE blocks reads too",
         "select the rows that need it with WHERE, and change a large table in batches, outside this transaction",
         _all_rows,
+        scale="work",
     ),
     Rule(
         "H21",
@@ -277,6 +277,7 @@ RULES = (
         "they were kept elsewhere",
         "stop using it first, keep its rows where the rollback can find them, and drop it in a later migration",
         _dropped,
+        scale="use",
     ),
     Rule(
         "H27",
@@ -309,6 +310,7 @@ RULES = (
         "keep the old name working (a view for a table, a second column that a trigger keeps equal), and rename in "
         "steps",
         _renamed,
+        scale="use",
     ),
     Rule(
         "H24",
@@ -319,6 +321,7 @@ RULES = (
         "the migration itself: PostgreSQL refuses it if the table has a row",
         "give a default, or add the column without NOT NULL, fill it, and set NOT NULL afterwards",
         _fails_on_rows,
+        scale="rows",
     ),
     Rule(
         "H25",

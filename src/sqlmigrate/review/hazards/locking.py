@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, listed, ranges
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.sql.statement.rows import inserts_given_rows
@@ -105,22 +105,22 @@ def _validated(context: Context) -> Iterator[Occurrence]:
 def _held(context: Context) -> Iterator[Occurrence]:
     """Report, where the first begins, locks that stop reads and are held while other strong locks are waited for."""
     for together in context.transactions:
-        yield from _held_in(together)
+        yield from _held_in(together, context.new)
 
 
-def _held_in(together: list[Traced]) -> Iterator[Occurrence]:
+def _held_in(together: list[Traced], unused: frozenset[str]) -> Iterator[Occurrence]:
     begun: dict[str, int] = {}
     waits: dict[str, list[str]] = {}
     for one in together:
-        new = strong_locks(one.taken)
+        new = [name for name in strong_locks(one.taken) if name not in unused]
         for name in begun:
             waits.setdefault(name, []).extend(other for other in new if other != name)
-        for name in strong_locks(one.taken, STOPS_READS):
+        for name in (name for name in strong_locks(one.taken, STOPS_READS) if name not in unused):
             begun.setdefault(name, one.statement.number)
     held = {name: number for name, number in begun.items() if waits.get(name)}
     if held:
-        words = listed(f"{name} (from statement {number} on)" for name, number in held.items())
-        others = listed(name for number in held for name in waits[number])
+        words = briefly(f"{name} (from statement {number} on)" for name, number in held.items())
+        others = briefly(name for number in held for name in waits[number])
         seen = f"{words} can be neither read nor written until COMMIT, while the script still waits for {others}"
         yield Occurrence(min(held.values()), seen, tuple(held))
 
@@ -132,7 +132,7 @@ def _data(context: Context) -> Iterator[Occurrence]:
         if not busy:
             continue
         held = strong_locks(busy[-1].held)
-        strong = listed(f"{lock.name} ({lock.mode})" for lock in held.values())
+        strong = briefly(f"{lock.name} ({lock.mode})" for lock in held.values())
         numbers = ranges([one.statement.number for one in busy])
         words = "copy or change" if len(busy) > 1 else "copies or changes"
         seen = f"{numbers} {words} rows while these are locked: {strong}"
@@ -154,7 +154,7 @@ def _explicit(context: Context) -> Iterator[Occurrence]:
         for lock in strong_locks(one.locks).values()
     ]
     if locked:
-        words = listed(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
+        words = briefly(f"{lock.name} in mode {lock.mode}" for _, lock in locked)
         numbers = ranges([number for number, _ in locked])
         yield Occurrence(
             locked[0][0], f"{numbers} lock{'s' * (len(locked) == 1)} {words}", tuple(lock.name for _, lock in locked)
@@ -186,6 +186,7 @@ RULES = (
         "size, and twice the space; replicas get all of it as WAL",
         "make a change that touches no old row, then fill the old rows in batches",
         _rewrites,
+        scale="work",
     ),
     Rule(
         "H02",
@@ -198,6 +199,7 @@ RULES = (
         "time in proportion to the table's size",
         "make the check later, under a weaker lock, or prove beforehand that it holds",
         _scans,
+        scale="work",
     ),
     Rule(
         "H03",
@@ -208,6 +210,7 @@ RULES = (
         "the lock of ADD CONSTRAINT is held until COMMIT, so the rows are read under it after all",
         "put VALIDATE CONSTRAINT into a migration of its own",
         _validated,
+        scale="work",
     ),
     Rule(
         "H04",
@@ -220,6 +223,7 @@ RULES = (
         "take all strong locks at once at the beginning, in the order in which the application takes them, or split "
         "the migration",
         _held,
+        scale="lock",
     ),
     Rule(
         "H05",
@@ -230,6 +234,7 @@ RULES = (
         "the locks are held until all rows are done, which depends on how many there are",
         "change the rows in an earlier migration, or in batches outside this transaction",
         _data,
+        scale="work",
     ),
     Rule(
         "H11",
@@ -240,6 +245,7 @@ RULES = (
         "whatever the lock mode blocks, until COMMIT",
         "say in a comment what it is for; take the strongest mode that the transaction will need right away",
         _explicit,
+        scale="lock",
     ),
     Rule(
         "H13",
@@ -251,5 +257,6 @@ RULES = (
         "another team's application, or the platform itself, such as sign-ins that read auth.users",
         "agree on a time with its owner, and make this the last thing that the transaction does",
         _of_others,
+        scale="lock",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.review.trace.follow import State
@@ -25,6 +25,18 @@ NEEDS_INDEX = re.compile(r"(PRIMARY KEY|UNIQUE|EXCLUDE)\b")
 
 NOW = re.compile(r"(materialized view|foreign table|[a-z]+) (.+) \(now (.+)\)$")
 """How `ObjectChanges` says that something was renamed: its kind, its old name, its new one."""
+
+Scale = Literal["work", "lock", "use", "rows"]
+"""What the harm of a hazard grows with, and what of the target's tables changes its severity (`review.severity`).
+
+- `work`: the time that something takes. Large or busy tables raise it, small ones lower it.
+- `lock`: how many wait for a lock that is short by itself. Busy tables raise it, small and quiet ones lower it.
+- `use`: who uses the object. Large or busy tables raise it, empty ones that nobody reads or writes lower it.
+- `rows`: whether there is a row at all. Only empty tables that nobody writes lower it.
+
+Each is lowered for a table that the target does not have yet. All `relations` of the occurrence count: one of them
+raises, and only all together lower.
+"""
 
 _A_RUN = 3  # numbers in a row that are written as one
 
@@ -47,7 +59,10 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A kind of hazard: what it is, what it blocks, what to do instead, and how it is found."""
+    """A kind of hazard: what it is, what it blocks, what to do instead, and how it is found.
+
+    `severity` is that for a table of which nothing is known, `scale` says how the target's figures change it.
+    """
 
     code: str
     slug: str
@@ -57,6 +72,7 @@ class Rule:
     blocks: str
     instead: str
     find: Callable[[Context], Iterable[Occurrence]] = field(repr=False, compare=False)
+    scale: Scale | None = None
 
     @property
     def page(self) -> str:
@@ -68,12 +84,14 @@ class Rule:
 class Context:
     """What rules look at: a trace, and the schema before and after.
 
-    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody.
+    `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `new` are the
+    relations that the target does not have yet: nobody waits for a lock on them, nor do we.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
+    new: frozenset[str] = frozenset()
 
     @property
     def statements(self) -> tuple[Traced, ...]:
@@ -144,6 +162,13 @@ def listed(names: Iterable[str]) -> str:
     if len(found) < 2:  # noqa: PLR2004  one or none needs no word between
         return "".join(found)
     return f"{', '.join(found[:-1])} and {found[-1]}"
+
+
+def briefly(names: Iterable[str], most: int = 5) -> str:
+    """Put names together as a sentence does, but at most so many; of the others, how many there are."""
+    found = list(dict.fromkeys(names))
+    more = len(found) - most
+    return listed(found) if more <= 1 else listed([*found[:most], f"{more:,} more"])
 
 
 def ranges(numbers: Iterable[int]) -> str:

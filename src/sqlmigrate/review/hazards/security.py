@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, briefly, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlmigrate.review.trace.follow import State
+    from sqlmigrate.review.trace.tracer import Traced
 
 _ON_ROWS = ("trigger", "rule", "policy")
 _FIXED_PATH = re.compile(r"^\s*SET search_path ", re.MULTILINE | re.IGNORECASE)
@@ -16,29 +19,52 @@ _DEFINER = re.compile(r"^.*\bSECURITY DEFINER\b", re.MULTILINE)
 
 
 def _row_security_off(context: Context) -> Iterator[Occurrence]:
+    told: set[str] = set()
+    by_column = _reaching_columns(context.after)
     for one in context.statements:
-        made = [text for text in one.changes.made if text.startswith("table ")]
-        off = [
-            text
-            for text in one.changes.changed
-            if text.startswith("table ") and one.step.before.get(text, {}).get("row security")
-        ]
-        for found in (*made, *off):
+        open_now: dict[str, str] = {}
+        roles: dict[str, None] = {}
+        for found in _in_question(context, one):
             text = context.at_end(one, found)
             properties = context.after.get(text, {})
-            roles = _reached(properties.get("acl"), context.exposed)
-            if properties and roles and not properties.get("row security"):
-                now, name = found.removeprefix("table "), text.removeprefix("table ")
-                seen = f"{name} has no row level security, and {listed(roles)} may use it"
-                yield Occurrence(
-                    one.statement.number, seen, (name,), f"ALTER TABLE {now} ENABLE ROW LEVEL SECURITY;", behind=True
-                )
+            named = _named(properties.get("acl")) | by_column.get(text, set())
+            reached = [role for role in context.exposed if role in named]
+            if properties and reached and not properties.get("row security") and text not in told:
+                open_now.setdefault(text.removeprefix("table "), found.removeprefix("table "))
+                roles |= dict.fromkeys(reached)
+        told |= {f"table {name}" for name in open_now}
+        if open_now:
+            have, them = ("have", "them") if len(open_now) > 1 else ("has", "it")
+            seen = f"{briefly(open_now)} {have} no row level security, and {listed(roles)} may use {them}"
+            sql = "\n".join(f"ALTER TABLE {now} ENABLE ROW LEVEL SECURITY;" for now in open_now.values())
+            yield Occurrence(one.statement.number, seen, tuple(open_now), sql, behind=True)
 
 
-def _reached(acl: object, exposed: tuple[str, ...]) -> list[str]:
-    """Return the exposed roles that an access list names."""
-    named = {item.partition("=")[0] for item in acl} if isinstance(acl, tuple) else set()
-    return [role for role in exposed if role in named]
+def _reaching_columns(state: State) -> dict[str, set[str]]:
+    """Return the roles that have a privilege on a column, by table."""
+    found: dict[str, set[str]] = {}
+    for properties in state.of("column").values():
+        if acl := properties.get("acl"):
+            found.setdefault(f"table {properties.get('table')}", set()).update(_named(acl))
+    return found
+
+
+def _in_question(context: Context, one: Traced) -> Iterator[str]:
+    """Yield the tables that a statement makes, takes row level security from, or opens to an exposed role."""
+    yield from (text for text in one.changes.made if text.startswith("table "))
+    for text in one.changes.changed:
+        before, after = one.step.before.get(text, {}), one.step.after.get(text, {})
+        if not text.startswith(("table ", "column ")) or not after:
+            continue
+        opened = (_named(after.get("acl")) - _named(before.get("acl"))) & set(context.exposed)
+        if before.get("row security") or opened:
+            yield text if text.startswith("table ") else f"table {after.get('table')}"
+
+
+def _named(acl: object) -> set[str]:
+    """Return the roles that an access list names, without their quotes."""
+    found = {str(item).rpartition("=")[0] for item in acl} if isinstance(acl, tuple) else set()
+    return {role[1:-1].replace('""', '"') if role.startswith('"') else role for role in found}
 
 
 def _definer(context: Context) -> Iterator[Occurrence]:
@@ -106,7 +132,8 @@ RULES = (
         "row-security-off",
         "no row level security on a table that an API exposes",
         "danger",
-        "A table has no row level security, and roles of an API have privileges on it. These roles are anon and "
+        "A table has no row level security, and roles of an API have privileges on it: the script creates the "
+        "table, takes its row level security away, or grants the privileges. These roles are anon and "
         "authenticated, unless the setting api_roles names others.",
         "everybody who can reach the API can read, and perhaps write, all of its rows",
         "enable row level security in the same migration, and write policies for what may be seen",

@@ -192,9 +192,9 @@ def _group(group: Group, told: Collection[Remedy] = ()) -> Iterator[str]:
 
 def _place(place: FoundHazard) -> str:
     hazard = place.hazard
-    raised = f" (raised: {prose(hazard.raised)})" if hazard.raised and not hazard.harm else ""
+    weight = f" ({prose(weight)})" if (weight := words.weight(hazard)) else ""
     harm = f"; **{prose(hazard.harm)}**" if hazard.harm else ""
-    return f"{_where(place.direction, hazard.line)}: {prose(words.brief(hazard.seen, _LONGEST))}{raised}{harm}"
+    return f"{_where(place.direction, hazard.line)}: {prose(words.brief(hazard.seen, _LONGEST))}{weight}{harm}"
 
 
 def _where(direction: Direction, line: int) -> str:

@@ -137,8 +137,8 @@ def _hazards(report: Report, width: int) -> Iterator[Line]:
         yield (("  ", "plain"), _tone(group.severity), (f"  {group.code} {_text(group.title)}", "strong"))
         for place in group.places[:_MOST]:
             hazard = place.hazard
-            raised = f" (raised: {hazard.raised})" if hazard.raised and not hazard.harm else ""
-            text = f"{place.direction.path}:{hazard.line}: {hazard.seen}{raised}"
+            weight = f" ({weight})" if (weight := words.weight(hazard)) else ""
+            text = f"{place.direction.path}:{hazard.line}: {hazard.seen}{weight}"
             yield from _wrapped(text, width, "    ")
         if len(group.places) > _MOST:
             yield ((f"    and {len(group.places) - _MOST} more places", "quiet"),)

@@ -66,7 +66,12 @@ ANSWERS: dict[str, tuple[Tone, str]] = {
     "unknown": ("warning", "it is late, and whether the order matters could not be found out"),
 }
 _COMMIT, _MOMENT = 10, 1.0  # digits of a commit; seconds
-ANSWERED = {"confirmed": "confirmed", "refuted": "refuted", "unknown": "neither confirmed nor refuted"}
+ANSWERED = {
+    "confirmed": "confirmed",
+    "harmless": "confirmed, and harmless here",
+    "refuted": "refuted",
+    "unknown": "neither confirmed nor refuted",
+}
 """What the trace says to a finding of squawk."""
 
 
@@ -277,6 +282,18 @@ def findings(direction: Direction) -> list[tuple[str, str, list[int]]]:
     for finding in (*(item for statement in direction.statements for item in statement.findings), *direction.findings):
         found.setdefault((finding.rule, ANSWERED[finding.answer]), []).append(finding.line)
     return [(rule, answer, lines) for (rule, answer), lines in found.items()]
+
+
+def weight(hazard: Hazard) -> str:
+    """Say whether figures changed the severity of a hazard, and which: `raised: ...`, or nothing.
+
+    Where it is said what stands still, that says as much.
+    """
+    if hazard.raised and hazard.harm:
+        return ""
+    if hazard.raised:
+        return f"raised: {hazard.raised}"
+    return f"lowered: {hazard.lowered}" if hazard.lowered else ""
 
 
 def tally(found: Iterable[Hazard]) -> str:

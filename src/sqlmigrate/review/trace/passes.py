@@ -135,6 +135,8 @@ class Pass:
         if connection.info.transaction_status == TransactionStatus.IDLE:
             self._held = {}
         self._look(connection, seen)
+        if self.follower and seen.command == "CREATE INDEX" and not seen.step.changes.made:
+            seen.scans = []  # IF NOT EXISTS found one, so nothing was built
         self.seen.append(seen)
 
     def _wrapped(self, connection: Connection, seen: Seen, run: Run) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.sql.scan import skip_gap
+from sqlmigrate.sql.statement.bodies import itself_and_run_by_block
 from sqlmigrate.sql.statement.command import command_of
-from sqlmigrate.sql.statement.names import Named, quote
+from sqlmigrate.sql.statement.names import Named, name_of, quote
 from sqlmigrate.sql.statement.parse import has_option, node_of, parse_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _NAME = r"""(?:"[^"]+"|[\w$]+)"""
 _INDEX_HEAD = re.compile(
@@ -22,6 +23,7 @@ _INDEX_HEAD = re.compile(
 )
 _DETACH = re.compile(r"\bDETACH\s+PARTITION\b", re.IGNORECASE)
 _DETACH_SLOWLY = re.compile(r"\b(CONCURRENTLY|FINALIZE)\b", re.IGNORECASE)
+_MAKES = re.compile(r"\b(?:CREATE|SELECT|WITH)\b", re.IGNORECASE)
 _MAINTENANCE = frozenset({"VACUUM", "ANALYZE", "CLUSTER"})
 
 
@@ -56,6 +58,20 @@ def altered_table(statement: str) -> Named | None:
     """Return the relation of an ALTER TABLE, None where the statement is none."""
     kind, node = node_of(statement)
     return Named(node.relation.schemaname, node.relation.relname) if kind == "alter_table_stmt" else None
+
+
+def tables_made(statement: str) -> Iterator[Named]:
+    """Yield the tables and materialized views that a statement makes, itself or as it stands in its DO block."""
+    for text in itself_and_run_by_block(statement, _MAKES):
+        if not _MAKES.search(text):
+            continue
+        kind, node = node_of(text)
+        if kind == "create_stmt":
+            yield name_of(node.relation)
+        elif kind == "create_table_as_stmt":
+            yield name_of(node.into.rel)
+        elif kind == "select_stmt" and node.HasField("into_clause"):
+            yield name_of(node.into_clause.rel)
 
 
 def index_built_if_missing(statement: str) -> Named | None:

@@ -8,8 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from sqlmigrate import connection as connections
 from sqlmigrate.review.trace import passes
-from sqlmigrate.review.trace.follow import Follower, Step
+from sqlmigrate.review.trace.follow import Follower, State, Step
+from sqlmigrate.review.trace.objects import read_objects
+from sqlmigrate.schema.read import read_schema
 from support.recent import Spied, spied
 from support.statement_kinds import GROUND, KINDS
 from support.tracing import run, run_whole, shadow_on, trace_text
@@ -43,6 +46,37 @@ def ground(pg_server):
     with shadow_on(pg_server) as shadow, shadow.database() as database:
         run(database, GROUND.read_text())
         yield shadow, database
+
+
+NAMED = """
+    SET search_path = public;
+    CREATE FUNCTION f("which one" int, d text DEFAULT 'x', VARIADIC b text[] DEFAULT '{}', OUT c int)
+        LANGUAGE sql AS 'SELECT 1';
+    CREATE PROCEDURE p(a int, INOUT b numeric) LANGUAGE sql AS 'SELECT 1.0';
+    CREATE AGGREGATE agg(int) (sfunc = int4pl, stype = int);
+    CREATE TYPE "E" AS ENUM ('a');
+    CREATE DOMAIN d AS int CHECK (value > 0);
+    CREATE FUNCTION odd(a "E", b d[]) RETURNS void LANGUAGE sql AS '';
+    CREATE TYPE span AS RANGE (subtype = int, multirange_type_name = spans);
+    CREATE PUBLICATION pub FOR ALL TABLES;
+    CREATE TABLE "Q" (id int GENERATED ALWAYS AS IDENTITY, "A" int UNIQUE);
+    CREATE RULE r AS ON DELETE TO "Q" DO INSTEAD NOTHING;
+    CREATE POLICY pp ON "Q" USING (true);
+    ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+"""
+
+
+def test_what_a_statement_changes_is_named_as_the_schema_names_it(ground):
+    shadow, base = ground
+    with shadow.clone(base) as database:
+        run(database, NAMED)
+        with connections.session(database.conninfo) as session:
+            state = State(read_schema(session).schema)
+            things = [str(thing) for thing in read_objects(session).values()]
+
+    assert len(things) > 80
+    assert [text for text in things if text not in state] == ["type public.spans"]  # it comes with its range
 
 
 @pytest.fixture

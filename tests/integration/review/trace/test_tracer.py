@@ -79,7 +79,7 @@ def test_what_the_script_makes_itself_is_named_and_its_locks_do_not_matter(revie
         ),
         ((), ("table shop.orders (now shop.sales)",), ()),
         ((), ("table shop.sales",), ()),
-        (("function shop.f(a integer)",), (), ()),
+        (("function shop.f(integer)",), (), ()),
     ]
 
 

@@ -180,7 +180,7 @@ def _decision(group: Group, report: Report, told: Mapping[Remedy, str]) -> Html:
     """Say what was seen at the first places, name the others, and say what to do where a kind is first named."""
     several = len(report.migrations) > 1
     seen = [
-        tag("p", _link(place, several=several), " ", place.hazard.seen, _raised(place.hazard))
+        tag("p", _link(place, several=several), " ", place.hazard.seen, _weight(place.hazard))
         for place in group.places[:_TOLD]
     ]
     others = group.places[_TOLD:]
@@ -203,8 +203,9 @@ def _link(place: FoundHazard, *, several: bool) -> Html:
     return tag("a", where, href=f"#m{place.number}-{place.direction.operation}-s{place.statement.number}")
 
 
-def _raised(hazard: Hazard) -> Html | None:
-    return tag("span", f" (raised: {hazard.raised})", class_="quiet") if hazard.raised and not hazard.harm else None
+def _weight(hazard: Hazard) -> Html | None:
+    weight = words.weight(hazard)
+    return tag("span", f" ({weight})", class_="quiet") if weight else None
 
 
 def _target(target: Target) -> Html:

@@ -23,6 +23,7 @@ def hazard_card(hazard: Hazard, told: Mapping[Remedy, str], *, folded: bool = Fa
     body = (
         tag("p", hazard.seen),
         tag("p", tag("b", "Raised: "), hazard.raised) if hazard.raised else None,
+        tag("p", tag("b", "Lowered: "), hazard.lowered) if hazard.lowered else None,
         tag("p", tag("b", "On the target: "), hazard.harm, class_="harm") if hazard.harm else None,
         what_to_do(hazard) if anchor is None else tag("p", tag("a", "What to do instead", href=f"#{anchor}")),
     )

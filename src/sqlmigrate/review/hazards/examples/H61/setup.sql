@@ -1,0 +1,1 @@
+ALTER TABLE customers ADD CONSTRAINT customers_name_key UNIQUE (name);
