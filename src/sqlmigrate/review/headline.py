@@ -33,7 +33,7 @@ def headline(migrations: Sequence[Migration]) -> str:
         return f"{failing.migration_id} {_failure(failing)}: do not run this"
     found = list(_hazards(migrations))
     if found:
-        worst, direction = min(found, key=lambda item: _badness(*item))
+        worst, direction = min(found, key=lambda item: badness(*item))
         alike = sum(hazard.severity == worst.severity for hazard, _ in found) - 1
         more = f"; {alike} more {worst.severity}{'s' if alike > 1 else ''}" if alike else ""
         harm = next((f"; {told(harm, 1)}" for harm in direction.harms if harm.relation in worst.relations), "")
@@ -51,7 +51,7 @@ def _hazards(migrations: Sequence[Migration]) -> Iterator[tuple[Hazard, Directio
             yield from ((hazard, item.apply) for hazard in part.hazards if hazard.severity in _BEGINS)
 
 
-def _badness(hazard: Hazard, direction: Direction) -> tuple[int, float, int]:
+def badness(hazard: Hazard, direction: Direction) -> tuple[int, float, int]:
     """Order hazards: by severity, by how long their statement takes, and by their kind; the least is worst."""
     known = {one.number: one.takes for one in direction.statements}
     takes = known.get(hazard.statement) if hazard.harm else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_words
+from sqlmigrate.review.headline import badness
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.model import SEVERITIES
 from sqlmigrate.review.times import how_long
@@ -262,13 +263,13 @@ def hazards(report: Report, operation: str) -> list[FoundHazard]:
 
 
 def grouped(places: Iterable[FoundHazard]) -> list[Group]:
-    """Put hazards of one kind together, the worst first, else as they come."""
+    """Put hazards of one kind together, the worst first as the headline has it, else as they come."""
     found: dict[tuple[Severity, str, str], list[FoundHazard]] = {}
     for place in places:
         hazard = place.hazard
         found.setdefault((hazard.severity, hazard.code, hazard.title), []).append(place)
     groups = [Group(*key, tuple(several)) for key, several in found.items()]
-    return sorted(groups, key=lambda group: SEVERITIES.index(group.severity))
+    return sorted(groups, key=lambda group: min(badness(place.hazard, place.direction) for place in group.places))
 
 
 def allowed(direction: Direction) -> list[Suppressed]:
