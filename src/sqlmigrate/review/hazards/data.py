@@ -169,10 +169,16 @@ def _renamed(context: Context) -> Iterator[Occurrence]:
                 continue
             old, new = f"{match[1]} {match[2]}", match[3]
             if _is_called_by_name(old, new) and not (match[1] in _RELATIONS and comes_back(context.after, old)):
-                yield Occurrence(one.statement.number, f"{old} is renamed to {new}", _original(one, [_table_of(old)]))
+                tables = _inside(one, new) if match[1] == "schema" else _original(one, [_table_of(old)])
+                yield Occurrence(one.statement.number, f"{old} is renamed to {new}", tables)
         change = enum_change(one.statement.text)
         if change is not None and change.old:
             yield Occurrence(one.statement.number, f"value {change.old!r} of an enum is called {change.new!r} now")
+
+
+def _inside(one: Traced, schema: str) -> tuple[str, ...]:
+    """Return the relations of a schema, by the names that they had before the script."""
+    return tuple(item.name for name, item in one.step.known.items() if name.startswith(f"{schema}."))
 
 
 def _was_there(context: Context, one: Traced, text: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.data import comes_back
-from sqlmigrate.review.hazards.records import NEEDS_INDEX, NOW, Context, Occurrence, Rule, listed
+from sqlmigrate.review.hazards.records import NEEDS_INDEX, NOW, Context, Occurrence, Rule, briefly, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -122,6 +122,36 @@ def _unfilled(context: Context) -> Iterator[Occurrence]:
         )
 
 
+def _stored(context: Context) -> Iterator[Occurrence]:
+    """Report functions whose results are stored, in an index or a column, and that compute something else now."""
+    for one in context.statements:
+        for text in one.changes.changed:
+            was, now = (state.get(text, {}).get("definition") for state in (one.step.before, one.step.after))
+            if not text.startswith("function ") or not was or not now or was == now:
+                continue
+            name = text.removeprefix("function ").partition("(")[0]
+            users = dict(_users(context, one, name))
+            if users:
+                seen = f"{text} is changed, and these hold what it gave until now: {briefly(users)}"
+                indexes = [user.removeprefix("index ") for user in users if user.startswith("index ")]
+                sql = "".join(f"\nREINDEX INDEX CONCURRENTLY {index};" for index in indexes)
+                rewrite = f"-- transactional: false{sql}" if indexes else None
+                tables = tuple(dict.fromkeys(users.values()))
+                yield Occurrence(one.statement.number, seen, tables, rewrite, behind=True)
+
+
+def _users(context: Context, one: Traced, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the indexes, generated columns and checks that call a function, each with its table's name of before."""
+    called = re.compile(rf"(?<![\w$.\"]){re.escape(name)}\(")
+    for text, properties in one.step.before.items():
+        stored = properties.get("generated") if text.startswith("column ") else properties.get("definition")
+        if not text.startswith(("index ", "column ", "constraint ")) or properties.get("virtual"):
+            continue
+        relation = one.step.known.get(str(properties.get("table")))
+        if stored and relation and called.search(str(stored)) and not context.goes(relation, one):
+            yield text, relation.name
+
+
 def _columns_changed(context: Context) -> Iterator[tuple[Traced, str, Mapping[str, Value], Mapping[str, Value]]]:
     """Yield the columns that were there before the script and that a statement has changed in place."""
     own: set[str] = set()
@@ -193,5 +223,19 @@ RULES = (
         "first deploy a version that names the column in each INSERT",
         _unfilled,
         scale="use",
+    ),
+    Rule(
+        "H64",
+        "stored-function-changed",
+        "a function changes whose results are stored",
+        "danger",
+        "A function that an index, a generated column or a CHECK uses gets another body. PostgreSQL computes nothing "
+        "again that it has stored.",
+        "queries that use the index miss rows or find wrong ones, a unique index lets the same value in twice, and "
+        "rows stay that the CHECK would refuse now",
+        "give the new function another name and build a new index with it; or rebuild the index right afterwards, and "
+        "allow this if the function gives the same for every row",
+        _stored,
+        scale="rows",
     ),
 )

@@ -1,0 +1,2 @@
+CREATE OR REPLACE FUNCTION normalized(what text) RETURNS text
+    LANGUAGE sql IMMUTABLE AS $$ SELECT lower(trim(what)) $$;
