@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comparing import compare
 from contestants import contestants
+from growing import Bench, concurrently, durable, growing, scaling
 from machine import machine, versions
 from proving import proving
 from reading import dump, reader
@@ -20,11 +22,15 @@ from starting import imports, nothing_to_do
 from trips import long_migrations, round_trips
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlmigrate.server import PrivateServer
 
-PARTS = ("local", "delayed", "trips", "start", "reader", "dump", "proofs")
+PARTS = (
+    *("local", "delayed", "trips", "start", "reader", "dump", "proofs"),
+    *("growth", "durable", "concurrently", "scale"),
+)
+_LONG = {"scale"}  # only where it is named
 RESULTS = Path(__file__).resolve().parent / "results"
 _HOURS = 1000  # round trips of so many take minutes, and prove no more
 _START_ROUNDS = 5  # times as many: these runs are short
@@ -52,7 +58,7 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
     tools = [tool for tool in known if not options.tools or tool.name in options.tools]
     delay, rounds = options.delay / 1000, options.rounds
     results = Results(machine(), versions(server, tools), rounds, delay)
-    chosen = set(options.only or PARTS)
+    chosen = set(options.only or PARTS) - (set() if options.only else _LONG)
     if "start" in chosen:
         results.imports = imports(server, ours, place, rounds)
         results.nothing = nothing_to_do(server, psql, ours, place, options.counts, _START_ROUNDS * rounds)
@@ -67,9 +73,22 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
         results.long = long_migrations(server, ours, place, delay, rounds)
     if "local" in chosen:
         results.local = compare(server, tools, place, options.counts, rounds, 0.0)
+    _grown(results, chosen, Bench(server, psql, ours, place, rounds), options)
     if "delayed" in chosen:
         results.delayed = compare(server, tools, place, options.delayed_counts, options.delayed_rounds, delay)
     return results
+
+
+def _grown(results: Results, chosen: Collection[str], bench: Bench, options: argparse.Namespace) -> None:
+    """Run the parts that measure one change behind many others."""
+    if "growth" in chosen:
+        results.growth += growing(bench, options)
+    if "durable" in chosen:
+        results.growth.append(durable(bench, options.durable, options.commit / 1000))
+    if "concurrently" in chosen:
+        results.growth.append(concurrently(bench, options.concurrently))
+    if "scale" in chosen:
+        results.scale = scaling(replace(bench, rounds=1), options)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -82,6 +101,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--delayed-counts", type=int, nargs="+", default=[10, 100], help="numbers with network delay")
     parser.add_argument("--delayed-rounds", type=int, default=3, help="runs with network delay")
     parser.add_argument("--megabytes", type=int, default=200, help="size of the dump")
+    parser.add_argument("--before", type=int, nargs=2, default=[10, 1000], help="few and many before one, for growth")
+    parser.add_argument("--tables", type=int, nargs=2, default=[100, 1000], help="few and many tables, for growth")
+    parser.add_argument("--alters", type=int, default=100, help="ALTERs of growth and scale")
+    parser.add_argument("--durable", type=int, default=300, metavar="N", help="migrations on a slow COMMIT")
+    parser.add_argument("--commit", type=float, default=5.0, metavar="MS", help="time of a slow COMMIT")
+    parser.add_argument("--concurrently", type=int, default=1000, metavar="N", help="indexes built CONCURRENTLY")
+    parser.add_argument("--scale", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="migrations of scale")
+    parser.add_argument("--scale-tables", type=int, nargs="+", default=[100, 1000, 10_000], help="tables of scale")
     parser.add_argument("--no-write", dest="write", action="store_false", help="print the results and write no files")
     return parser.parse_args(arguments)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from comparing import Row
+    from growing import Growth, Scale
     from machine import Machine
     from proving import Proving
     from reading import Dump, Reading
@@ -39,6 +40,8 @@ class Results:
     reading: list[Reading] = field(default_factory=list)
     dumps: list[Dump] = field(default_factory=list)
     proofs: list[Proving] = field(default_factory=list)
+    growth: list[Growth] = field(default_factory=list)
+    scale: list[Scale] = field(default_factory=list)
 
 
 def as_json(results: Results) -> str:
@@ -55,7 +58,7 @@ def as_markdown(results: Results) -> str:
     if results.delayed:
         delay = f"{1000 * results.delay:.0f} ms"
         parts.append(f"## The same with {delay} of network delay in each direction\n\n" + _rows(results.delayed))
-    parts += [*_trips(results), *_start(results), *_large(results)]
+    parts += [*_trips(results), *_start(results), *_large(results), *_growth(results)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -152,6 +155,23 @@ def _large(results: Results) -> list[str]:
     if results.proofs:
         rows = [[row.what, str(row.count), f"{row.wall:.2f}"] for row in results.proofs]
         parts.append("## Proofs\n\n" + table(["", "", "wall s"], rows))
+    return parts
+
+
+def _growth(results: Results) -> list[str]:
+    parts = []
+    if results.growth:
+        heads = ["", "wall s", "beside", "wall s", "times"]
+        rows = [
+            [row.what, f"{row.wall:.2f}", row.than, f"{row.other:.2f}", f"{row.ratio:.2f}"] for row in results.growth
+        ]
+        parts.append("## One change after many\n\n" + table(heads, rows))
+    if results.scale:
+        counts = sorted({row.count for row in results.scale})
+        by_key = {(row.what, row.count): f"{row.wall:.2f}" for row in results.scale}
+        names = dict.fromkeys(row.what for row in results.scale)
+        rows = [[name, *(by_key.get((name, count), "") for count in counts)] for name in names]
+        parts.append("## Scale, wall seconds\n\n" + table(["", *map("{:,}".format, counts)], rows))
     return parts
 
 

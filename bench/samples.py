@@ -36,6 +36,24 @@ def _small(table: str) -> Small:
     return Small(table, up, (f"DROP TABLE {table};",))
 
 
+def tables(count: int) -> str:
+    """Give tables of two columns."""
+    return "".join(f"CREATE TABLE t_{number} (id bigint PRIMARY KEY, name text);\n" for number in range(count))
+
+
+def altering(alters: int, count: int) -> tuple[str, str]:
+    """Give so many ALTERs of one line each, on `count` tables in turn, and what takes them back."""
+    numbers = range(alters)
+    up = "".join(f"ALTER TABLE t_{number % count} ADD COLUMN c_{number} integer;\n" for number in numbers)
+    down = "".join(f"ALTER TABLE t_{number % count} DROP COLUMN c_{number};\n" for number in reversed(numbers))
+    return up, down
+
+
+def indexing(number: int) -> str:
+    """Give the statement that builds an index on one of these tables without blocking it."""
+    return f"CREATE INDEX CONCURRENTLY t_{number}_name ON t_{number} (name);"
+
+
 def long_script(table: str, statements: int) -> str:
     """Give one script of many statements."""
     rows = (f"INSERT INTO {table} (name) VALUES ('row {number}');\n" for number in range(statements - 1))

@@ -10,8 +10,8 @@ from contestants import APPLY
 if TYPE_CHECKING:
     from results import Results
 
-MANY = 300
-_TIMES_PSQL, _TIMES_FLOOR, _TIMES_PSQL_DUMP = 1.25, 1.3, 1.3
+MANY, THOUSAND = 300, 1_000
+_TIMES_PSQL, _TIMES_FLOOR, _TIMES_PSQL_DUMP = 1.25, {MANY: 1.3, THOUSAND: 1.2}, 1.3
 _TRIPS, _READER, _PEAK = 4.0, 0.2, 150.0
 _OURS, _FLOOR = "sqlmigrate", "psql"
 
@@ -32,11 +32,18 @@ class Target:
 
 def targets(results: Results) -> list[Target]:
     """Compare the figures with what is asked of them; a part that was not run has no targets."""
-    return [*_small(results), *_trips(results), *_start(results), *_large(results), *_proofs(results)]
+    found = [*_small(results), *_trips(results), *_start(results), *_large(results), *_proofs(results)]
+    return [*found, *_growth(results)]
+
+
+def _growth(results: Results) -> list[Target]:
+    return [
+        Target(f"{row.what}: times {row.than}", row.limit, row.ratio) for row in results.growth if row.limit is not None
+    ]
 
 
 def _proofs(results: Results) -> list[Target]:
-    limits = {("round trip", MANY): 60.0, ("reading a schema, tables", 1_000): 1.0}
+    limits = {("round trip", MANY): 60.0, ("reading a schema, tables", THOUSAND): 1.0}
     return [
         Target(f"{row.what}, {row.count}: seconds", limits[row.what, row.count], row.wall)
         for row in results.proofs
@@ -68,9 +75,11 @@ def _trips(results: Results) -> list[Target]:
 
 def _start(results: Results) -> list[Target]:
     return [
-        Target(f"{row.what}, nothing to do, {row.count} migrations: times the floor", _TIMES_FLOOR, row.ratio)
+        Target(
+            f"{row.what}, nothing to do, {row.count} migrations: times the floor", _TIMES_FLOOR[row.count], row.ratio
+        )
         for row in results.nothing
-        if row.what == "sqlmigrate apply" and row.count == MANY
+        if row.what == "sqlmigrate apply" and row.count in _TIMES_FLOOR
     ]
 
 

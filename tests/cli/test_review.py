@@ -82,8 +82,24 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is_and_goes_away(write):
         shown = all_of(terminal)
 
     assert process.returncode == 0
-    assert "review a ..." in shown
+    assert "review a: 0 of 1" in shown
     assert shown.rindex("\x1b[2K") < shown.index("FINE")
+
+
+def test_several_servers_say_the_same_as_one(pairs, sqlmigrate):
+    pairs(a=FINE, b=DANGER, c=WARNING)
+    reports = [json.loads(sqlmigrate("review", "--json", "--jobs", jobs).stdout) for jobs in "12"]
+
+    assert [item["migration_id"] for item in reports[0]["migrations"]] == ["a", "b", "c"]
+    assert reports[0] | {"made_at": None} == reports[1] | {"made_at": None}
+
+
+def test_several_servers_must_be_our_own(write, sqlmigrate):
+    write(a=FINE)
+    result = sqlmigrate("review", "--jobs", "2")
+
+    assert result.status == 2
+    assert "--jobs is for throwaway servers of our own" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
         write_settings(cluster, host, UNSAFE)
         program = find_program("pg_basebackup", primary.binaries)
         assert program is not None, f"no pg_basebackup beside {primary.bindir} or on PATH"
-        backup = [program, "--pgdata", data_dir, "--write-recovery-conf", "--checkpoint=fast"]
+        backup: list[str | Path] = [program, "--pgdata", data_dir, "--write-recovery-conf", "--checkpoint=fast"]
         source = ["--host", primary.host, "--port", str(primary.port), "--username", primary.user, "--no-sync"]
         subprocess.run([*backup, *source], check=True, capture_output=True, **account.subprocess_options())
         log = stack.enter_context(cluster.log.open("wb"))

@@ -48,16 +48,19 @@ def command(
 
     Every script is checked before the first one runs. An environment that is `protected` asks first.
     """
-    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import migrations  # noqa: PLC0415  --help needs none of it
+
+    if to is not None and steps is not None:
+        raise click.UsageError("give either --to or --steps, not both")
+    read = migrations.load_beside(app.config.migrations)
+    early = app.connecting()
+    from sqlmigrate import (  # noqa: PLC0415  they are loaded while another process reads
         engine,
-        migrations,
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
 
-    if to is not None and steps is not None:
-        raise click.UsageError("give either --to or --steps, not both")
-    found = migrations.load(app.config.migrations)
+    found = read()
     request = plan.ApplyRequest(
         migrations=found,
         to=to,
@@ -83,11 +86,14 @@ def command(
         if dry_run:
             from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
 
-            preview = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
+            gate_ = app.announcing(target)
+            preview = engine.preview(target.conninfo, request, app.options(), gate=gate_, early=early)
             app.require_proofs(found, preview.info, preview.plan, outcome=plan.NO_PLAN)
             show_dry_run(app, preview, _nothing(preview.plan, to), resume_at)
             return
-        result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=drawer(app.output))
+        result = engine.run(
+            target.conninfo, request, app.options(), gate=gate, observer=drawer(app.output), early=early
+        )
         compared = check.after(result) if check else {}
     app.output.result(**result_as_json(result), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Gate, ServerInfo
+    from sqlmigrate.connection.early import Early
     from sqlmigrate.engine import Options
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
@@ -62,6 +63,7 @@ _NAMING = click.option(
     "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
 _CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _NAMING)
+_NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; with --shadow-url, migrations are tried one at a time"
 _FRESH = click.option("--fresh", is_flag=True, help="Take nothing from the cache, and keep nothing there.")
 _SHADOW = (
     click.option("--shadow-url", metavar="URL", help="Create the throwaway databases on this server."),
@@ -120,6 +122,21 @@ class App:
                 self.output.warning(note)
             with self._telling(target):
                 yield target
+
+    def connecting(self) -> Early | None:
+        """Begin to connect to the named database, before files are read; what is wrong is told when it is used."""
+        from sqlmigrate.connection.early import Early  # noqa: PLC0415  not every command has a database
+        from sqlmigrate.target import named  # noqa: PLC0415  same
+
+        try:
+            choice = named(self.config)
+        except Error:
+            return None
+        if choice is None or choice.conninfo is None:
+            return None
+        early = Early(choice.conninfo)
+        click.get_current_context().call_on_close(early.leave)
+        return early
 
     @contextmanager
     def named_target(self) -> Iterator[Target | None]:
@@ -308,6 +325,20 @@ def shadowing(command: F) -> F:
     for option in reversed(_SHADOW):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Use N throwaway servers in parallel [one for each 20 migrations, at most 4].",
+)
+
+
+def require_own_servers(app: App, jobs: int | None) -> None:
+    """Refuse --jobs where the server for throwaway databases is not ours."""
+    if jobs is not None and app.config.shadow_url is not None:
+        raise click.UsageError(_NOT_SIDE_BY_SIDE)
 
 
 def _with_app(command: F, options: Sequence[Callable[[Any], Any]]) -> F:

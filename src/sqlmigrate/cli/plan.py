@@ -52,6 +52,7 @@ def command(
         raise click.UsageError("give only one of --to, --steps and --all")
     if not back and (everything or include_marked or recorded):
         raise click.UsageError("--all, --include-marked and --recorded belong to --rollback")
+    early = app.connecting()
     found = migrations.load(app.config.migrations)
     request: Request = plan.ApplyRequest(
         migrations=found, to=to, steps=steps, allow_out_of_order=app.config.allow_out_of_order
@@ -66,7 +67,7 @@ def command(
             recorded=recorded,
         )
     with app.target() as target:
-        made = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
+        made = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target), early=early)
         if not back:
             app.require_proofs(found, made.info, made.plan, outcome=plan.NO_PLAN)
     for note in made.plan.notes:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate import events
 from sqlmigrate.cli.foreign_text import MARK, printable
 from sqlmigrate.cli.output import server_details
 
 if TYPE_CHECKING:
+    from sqlmigrate import events
     from sqlmigrate.cli.output import Output
     from sqlmigrate.engine import Result
 
@@ -30,6 +30,8 @@ def drawer(output: Output) -> events.Observer:
         output.line(f"{word} {event.migration_id} ({event.seconds:.2f} s)")
 
     def draw(event: events.Event) -> None:
+        from sqlmigrate import events  # noqa: PLC0415  most calls find nothing to do
+
         match event:
             case events.ScriptStarted():
                 output.detail(f"{event.operation} {event.migration_id} ({event.number} of {event.total}) ...")
@@ -66,6 +68,8 @@ def drawer(output: Output) -> events.Observer:
 
 def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten | events.LockRetry) -> None:
     """Say that a script runs again, or goes on, and why."""
+    from sqlmigrate import events  # noqa: PLC0415  most calls find nothing to do
+
     match event:
         case events.Resumed():
             how = f"resumed after statement {event.done}" if event.done else "started again from its first statement"
@@ -86,6 +90,8 @@ def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten 
 
 def draw_cache(output: Output, event: events.Event) -> None:
     """Say with --verbose what was taken from the cache, and what is kept there; other events are not drawn."""
+    from sqlmigrate import events  # noqa: PLC0415  most calls find nothing to do
+
     match event:
         case events.Taken(done=0):
             output.detail("taken from the cache: an empty server")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.foreign_text import json_text, one_line, page
-from sqlmigrate.cli.options import App, common, shadowing
+from sqlmigrate.cli.foreign_text import json_text, page
+from sqlmigrate.cli.options import App, common, require_own_servers, shadowing
+from sqlmigrate.cli.options import jobs as jobs_option
 from sqlmigrate.cli.output import is_terminal, saved
+from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
 from sqlmigrate.errors import Bug, UsageError
 from sqlmigrate.events import BugMet, ScriptStarted
@@ -79,6 +81,7 @@ _NARROW, _WIDE = 60, 120
     default="danger",
     help="Exit with 3 for this verdict or a worse one [danger].",
 )
+@jobs_option
 @shadowing
 @common
 @click.pass_context
@@ -93,6 +96,7 @@ def command(
     output: Path | None,
     stats: Path | None,
     fail_on: str,
+    jobs: int | None,
     base: str,
     shadow_superuser: bool,
 ) -> None:
@@ -105,6 +109,7 @@ def command(
     from sqlmigrate.review.selection import Asked  # noqa: PLC0415  same
 
     asked = Asked(tuple(ids), since, everything)
+    require_own_servers(app, jobs)
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
     form = form or (_SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
@@ -125,6 +130,7 @@ def command(
             stats=stats,
             base=base,
             superuser=shadow_superuser,
+            jobs=jobs,
             observer=_noting(bugs, stack.enter_context(_progress(app))),
         )
     if output is not None:
@@ -169,34 +175,27 @@ def _announce(app: App, target: Target | None) -> None:
 
 @contextmanager
 def _progress(app: App) -> Iterator[Observer]:
-    """Show on a terminal how far it is, with --verbose anywhere."""
-    if app.output.quiet or app.output.as_json or not is_terminal(sys.stderr):
-
-        def tell(event: Event) -> None:
-            draw_cache(app.output, event)
-            if begun := _begun(event):
-                app.output.detail(begun)
-
-        yield tell
-        return
-    from rich.console import Console  # noqa: PLC0415  only on a terminal
-    from rich.markup import escape  # noqa: PLC0415  same
-    from rich.progress import Progress  # noqa: PLC0415  same
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+    """Show how far it is, and with --verbose what begins: first the round trips, then what is traced."""
+    begun: dict[str, ScriptStarted] = {}
+    with following(app.output) as progress:
 
         def draw(event: Event) -> None:
             draw_cache(app.output, event)
-            if isinstance(event, ScriptStarted):
-                name = escape(one_line(_begun(event), styled=False))
-                bar.update(task, description=name, total=event.total, completed=event.number - 1)
+            if not isinstance(event, ScriptStarted):
+                return
+            begun[event.operation] = event
+            app.output.detail(f"{event.operation} {event.migration_id} ...")
+            tried = begun.get("roundtrip")
+            is_first = event is tried
+            progress.tell(
+                f"{event.operation} {event.migration_id}",
+                event.number - 1,
+                event.total,
+                before=0 if is_first or tried is None else tried.total,
+                after=event.total if is_first else 0,
+            )
 
         yield draw
-
-
-def _begun(event: Event) -> str:
-    return f"{event.operation} {event.migration_id} ..." if isinstance(event, ScriptStarted) else ""
 
 
 def _written(report: Report, form: str) -> str:

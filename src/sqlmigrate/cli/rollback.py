@@ -59,6 +59,7 @@ def command(
 
     if sum((steps is not None, to is not None, everything)) > 1:
         raise click.UsageError("give only one of --steps, --to and --all")
+    early = app.connecting()
     request = plan.RollbackRequest(
         migrations=migrations.load(app.config.migrations),
         to=to,
@@ -84,7 +85,8 @@ def command(
             preview = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
             show_dry_run(app, preview, "nothing to roll back", resume_at)
             return
-        result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=drawer(app.output))
+        observer = drawer(app.output)
+        result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
     app.output.result(**result_as_json(result))
     app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import closing
 from functools import partial
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import printable
-from sqlmigrate.cli.options import App, common, shadowing
-from sqlmigrate.cli.output import error_as_json, is_terminal, problem_as_json, render_error, render_problem, saved
+from sqlmigrate.cli.options import App, common, require_own_servers, shadowing
+from sqlmigrate.cli.options import jobs as jobs_option
+from sqlmigrate.cli.output import error_as_json, problem_as_json, render_error, render_problem, saved
+from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from sqlmigrate.roundtrip import DataChange, RoundTrip, Seen, Trials
     from sqlmigrate.shadow import Shadow
@@ -41,7 +42,6 @@ recorded, 70 if a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
 _MISTAKE = "give either IDs or --all, not both"
-_NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; with --shadow-url, pairs run one at a time"
 
 
 @click.command(epilog=EPILOG)
@@ -49,12 +49,7 @@ _NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; with --shadow-u
 @click.option("--all", "everything", is_flag=True, help="Try every migration, as without an ID.")
 @click.option("--strict", is_flag=True, help="Exit with 3 for lossy too.")
 @click.option("--write", is_flag=True, help="Record the results in proofs/ID.json.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    metavar="N",
-    help="Use N throwaway servers in parallel [one for each 20 migrations, at most 4].",
-)
+@jobs_option
 @shadowing
 @common
 @click.pass_context
@@ -80,8 +75,7 @@ def command(
 
     if ids and everything:
         raise click.UsageError(_MISTAKE)
-    if jobs is not None and app.config.shadow_url is not None:
-        raise click.UsageError(_NOT_SIDE_BY_SIDE)
+    require_own_servers(app, jobs)
     found = migrations.load(app.config.migrations, one_by_one=True)
     request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
     ask = partial(_base if base == "dump" else _server_of_target, app)
@@ -161,28 +155,14 @@ def _tell(app: App, trials: Trials) -> None:
 def _shown(app: App, run: Generator[RoundTrip], total: int) -> list[RoundTrip]:
     """Show what is found as it is found; whatever stops us stops the run, too."""
     trips = []
-    with closing(run):
-        for trip in _progress(app, run, total):
+    with closing(run), following(app.output) as progress:
+        progress.tell("round trips", 0, total)
+        for trip in run:
             trips.append(trip)
-            app.output.line(*_lines(trip))
+            with progress.giving_way():
+                app.output.line(*_lines(trip))
+            progress.tell("round trips", len(trips), total)
     return trips
-
-
-def _progress(app: App, trips: Iterator[RoundTrip], total: int) -> Iterator[RoundTrip]:
-    """Show a bar on a terminal while the trips are made; it gives way to what is said of one."""
-    if app.output.quiet or app.output.as_json or not is_terminal(sys.stderr):
-        yield from trips
-        return
-    from rich.console import Console  # noqa: PLC0415  only on a terminal
-    from rich.progress import Progress  # noqa: PLC0415  same
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("round trips", total=total)
-        for trip in trips:
-            bar.advance(task)
-            bar.stop()
-            yield trip
-            bar.start()
 
 
 def _not_recorded(app: App, trips: Sequence[RoundTrip]) -> bool:

@@ -43,8 +43,9 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         plan,
     )
 
+    early = app.connecting()
     found = migrations.load(app.config.migrations)
-    with app.target() as target, connection.session(target.conninfo) as session:
+    with app.target() as target, connection.session(target.conninfo, early=early) as session:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())
         errors, warnings = plan.contradictions(states, known)

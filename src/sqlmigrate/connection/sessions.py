@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from psycopg.errors import Diagnostic
     from psycopg.pq.abc import PGconn
 
+    from sqlmigrate.connection.early import Early
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER = 140000
 _SHORT = 3
@@ -171,9 +173,14 @@ def _first_reason(error: psycopg.Error, given: dict[str, Any]) -> str:
 
 
 @contextmanager
-def session(conninfo: str, *, application_name: str = "sqlmigrate") -> Iterator[silence.Session]:
-    """Keep a session open for a block; raises ConnectionFailed where the block ends because it was lost."""
-    connection = connect(conninfo, application_name=application_name)
+def session(
+    conninfo: str, *, application_name: str = "sqlmigrate", early: Early | None = None
+) -> Iterator[silence.Session]:
+    """Keep a session open for a block; raises ConnectionFailed where the block ends because it was lost.
+
+    An `early` one is taken where it leads to the same place.
+    """
+    connection = early.take(conninfo) if early else connect(conninfo, application_name=application_name)
     try:
         yield connection
         if connection.info.transaction_status == pq.TransactionStatus.INTRANS:
@@ -287,6 +294,11 @@ def undisturbed(connection: Connection, *names: str | None) -> Iterator[list[int
         connection.execute(_set_all(back, local))
     if encoding != "UTF8":
         connection.execute(encode.format(encoding).encode())
+
+
+def ours_locally() -> str:
+    """Return the SELECT that makes all that our own SQL runs under, for the transaction that it is in."""
+    return _set_all(_OURS | _UNHURRIED, "true").decode()
 
 
 def give_back(connection: Connection) -> None:

@@ -11,7 +11,6 @@ from sqlmigrate.connection import allow, probe, require_writable, session
 from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
-from sqlmigrate.events import Ran, ignore
 from sqlmigrate.plan import NO_PLAN, edited, make, status, texts_needed
 
 if TYPE_CHECKING:
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import Connection, Gate, ServerInfo
+    from sqlmigrate.connection.early import Early
     from sqlmigrate.engine.wire.session import Options
-    from sqlmigrate.events import Observer
+    from sqlmigrate.events import Observer, Ran
     from sqlmigrate.history import History
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.plan import Plan, Request, Status
@@ -43,12 +43,14 @@ class Preview:
     found: History
 
 
-def preview(conninfo: str, request: Request, options: Options, *, gate: Gate[Request] = allow) -> Preview:
+def preview(
+    conninfo: str, request: Request, options: Options, *, gate: Gate[Request] = allow, early: Early | None = None
+) -> Preview:
     """Return what `run` would do, after the same checks, and change nothing.
 
     `gate` is called once with the server and the request before the history is read; it raises to stop.
     """
-    with session(conninfo) as connection:
+    with session(conninfo, early=early) as connection:
         info = probe(connection)
         gate(info, request)
         found = history.read(connection, options.schema, owners=options.history_owners)
@@ -59,15 +61,22 @@ def preview(conninfo: str, request: Request, options: Options, *, gate: Gate[Req
 
 
 def run(
-    conninfo: str, request: Request, options: Options, *, gate: Gate[Plan] = allow, observer: Observer = ignore
+    conninfo: str,
+    request: Request,
+    options: Options,
+    *,
+    gate: Gate[Plan] = allow,
+    observer: Observer | None = None,
+    early: Early | None = None,
 ) -> Result:
     """Apply or roll back what is asked for, each script in one transaction with its history row.
 
     `gate` is called once with the server and the plan before anything is written; it raises to stop. Raises what
     `plan.make` raises, and ExecutionError at the first failing script: what ran before it stays, and its own
     transaction leaves nothing. A script outside a transaction that stopped half way goes on where it stopped.
+    A session that is being opened `early` is used.
     """
-    with session(conninfo) as connection:
+    with session(conninfo, early=early) as connection:
         info = probe(connection)
         require_writable(info)
         found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
@@ -79,7 +88,9 @@ def run(
         if not plan.steps:
             return Result(plan)
         from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  most calls find nothing to do
+        from sqlmigrate.events import ignore  # noqa: PLC0415  same
 
+        observer = observer or ignore
         _require_runnable(plan)
         with locked(conninfo, connection, options, observer) as (lock, found):
             steps = _still_planned(plan, planned(connection, request, found, options))

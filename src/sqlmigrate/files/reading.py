@@ -10,6 +10,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import contextmanager
 from errno import EFBIG, ELOOP
 from types import UnionType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, get_args, get_origin, get_type_hints
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, get_args, get_origin, 
 from sqlmigrate.files.links import leads_out
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 T = TypeVar("T")
@@ -24,24 +26,49 @@ SMALL = 64 << 20
 """Bytes: far more than a configuration, a proof, figures or a seed file ever has."""
 
 
-def open_file(path: Path, *, pipe: bool = False, anywhere: bool = False) -> BinaryIO:
-    """Open a file to read its bytes.
+@contextmanager
+def folder_of_files(path: Path) -> Iterator[int | None]:
+    """Open a folder of which many files are to be read, for `open_file`; None where it has to find each by its path."""
+    if os.open not in os.supports_dir_fd or leads_out(path) is not None:
+        yield None
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_file(path: Path, *, pipe: bool = False, anywhere: bool = False, folder: int | None = None) -> BinaryIO:
+    """Open a file to read its bytes, in a folder that is open already where one is given.
 
     Raises OSError where it is none: a folder, a device, a socket or, unless `pipe` allows it for a path that the user
     has typed, a pipe, at which we would wait for whoever writes; and, unless `anywhere`, where a symbolic link of a
     repository leads out of it.
     """
-    if not anywhere and (target := leads_out(path)) is not None:
-        raise OSError(ELOOP, f"a symbolic link leads out of the repository, to {target}; it is not followed")
     # What is looked at is what is opened: a pipe that has just taken a file's place does not hold us up.
-    waiting = 0 if pipe else os.O_NONBLOCK
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | waiting)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | (0 if pipe else os.O_NONBLOCK)
+    descriptor = None if folder is None else _in_folder(folder, path.name, flags)
+    if descriptor is None:
+        if not anywhere and (target := leads_out(path)) is not None:
+            raise OSError(ELOOP, f"a symbolic link leads out of the repository, to {target}; it is not followed")
+        descriptor = os.open(path, flags)
     try:
         _require_file(os.fstat(descriptor).st_mode, pipe=pipe)
     except OSError:
         os.close(descriptor)
         raise
     return os.fdopen(descriptor, "rb")
+
+
+def _in_folder(folder: int, name: str, flags: int) -> int | None:
+    """Open a file of a folder unless it is a symbolic link, and without a look at each part of its path."""
+    try:
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError as error:
+        if error.errno == ELOOP:
+            return None
+        raise
 
 
 def read_bytes(path: Path, *, most: int = SMALL, pipe: bool = False, anywhere: bool = False) -> bytes:

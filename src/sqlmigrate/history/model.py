@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +103,21 @@ class History:
         return self.texts.get(migration_id, Texts())
 
 
+def _run_id() -> str:
+    import uuid  # noqa: PLC0415  most calls run nothing
+
+    return str(uuid.uuid4())
+
+
+def _hostname() -> str:
+    import socket  # noqa: PLC0415  as above
+
+    return socket.gethostname()[:255]
+
+
 def _username() -> str:
+    import getpass  # noqa: PLC0415  as above
+
     try:
         return getpass.getuser()[:255]
     except (KeyError, OSError):  # a container may run as a user id without a name
@@ -152,6 +163,6 @@ class LogRow:
 class Run:
     """Who runs: recorded with everything that one call of the command does."""
 
-    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    run_id: str = field(default_factory=_run_id)
     username: str = field(default_factory=_username)
-    hostname: str = field(default_factory=lambda: socket.gethostname()[:255])
+    hostname: str = field(default_factory=_hostname)

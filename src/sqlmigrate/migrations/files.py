@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Place, Problem, ScriptError
+from sqlmigrate.files import folder_of_files
 from sqlmigrate.migrations.foreign import foreign_name, foreign_sections
 from sqlmigrate.migrations.model import NO_ROLLBACK, ROLLBACK, Migration, Migrations
 from sqlmigrate.migrations.numbering import misnumbered
@@ -20,7 +21,7 @@ from sqlmigrate.migrations.order import dependency_problems, in_order, needed, w
 from sqlmigrate.sql.script import read_script, refused_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from sqlmigrate.sql.script import Script
@@ -73,23 +74,11 @@ def _read_files(directory: Path, *, one_by_one: bool) -> tuple[dict[str, Script]
     scripts: dict[str, Script] = {}
     rollbacks: dict[str, Script] = {}
     problems: list[Problem] = []
-    with os.scandir(directory) as entries:
-        by_name = {entry.name: entry for entry in entries}
-    for name, entry in sorted(by_name.items()):
-        path = directory / name
-        refusal = _refuse_by_name(path, by_name)
-        if refusal is not None:
-            problems.append(refusal)
-            continue
-        if path.suffix != ".sql" or _is_folder(entry):
-            continue
-        script, found = _read(path)
-        wrong = [problem for problem in found if not problem.warning]
-        if one_by_one and wrong:
-            script, found = replace(script, refused=wrong[0]), [problem for problem in found if problem.warning]
+    for path, script, found in _scripts(directory, one_by_one=one_by_one):
         problems += found
-        if script.refused is not None and not one_by_one:
+        if script is None or (script.refused is not None and not one_by_one):
             continue
+        name = path.name
         is_rollback = name.endswith(ROLLBACK)
         if name.startswith(".") and not is_rollback:  # yoyo runs it too
             message = "is a migration, although its name begins with a dot"
@@ -99,10 +88,27 @@ def _read_files(directory: Path, *, one_by_one: bool) -> tuple[dict[str, Script]
     return scripts, rollbacks, problems
 
 
-def _read(path: Path) -> tuple[Script, list[Problem]]:
+def _scripts(directory: Path, *, one_by_one: bool) -> Iterator[tuple[Path, Script | None, list[Problem]]]:
+    """Yield each script of a directory by its path, with what is wrong in it; None for what is refused by its name."""
+    with os.scandir(directory) as entries:
+        by_name = {entry.name: entry for entry in entries}
+    with folder_of_files(directory) as folder:
+        for name, entry in sorted(by_name.items()):
+            path = directory / name
+            if (refusal := _refuse_by_name(path, by_name)) is not None:
+                yield path, None, [refusal]
+            elif path.suffix == ".sql" and not _is_folder(entry):
+                script, found = _read(path, folder)
+                wrong = next((problem for problem in found if not problem.warning), None)
+                if one_by_one and wrong is not None:
+                    script, found = replace(script, refused=wrong), [problem for problem in found if problem.warning]
+                yield path, script, found
+
+
+def _read(path: Path, folder: int | None) -> tuple[Script, list[Problem]]:
     """Read a file, and everything that is wrong within it; one that is no text becomes a script that is refused."""
     try:
-        script, found = read_script(path)
+        script, found = read_script(path, folder)
     except ScriptError as error:
         problem = Problem(error.message, error.place, error.hint)
         return refused_script(path, problem), [problem]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,14 @@ def review_project(
     stats: Path | None = None,
     base: str = "replay",
     superuser: bool = False,
+    jobs: int | None = None,
     observer: Observer = ignore,
 ) -> Report:
     """Review the migrations that are asked for (see `Asked`), or those pending; without a target, the last one.
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
-    instead, from a file; `observer` hears how far it is. Raises what `select` raises, and what opening the shadow
-    raises.
+    instead, from a file; `jobs` is on how many servers to work side by side, None for as many as the migrations are
+    worth; `observer` hears how far it is. Raises what `select` raises, and what opening the shadow raises.
     """
     asked = Asked(tuple(ids), since, everything)
     found = load(config.migrations, one_by_one=True)
@@ -93,13 +95,17 @@ def review_project(
         superuser=superuser,
         before=roundtrip.before(way(question, question.ids), options),
     )
-    with shadow.opened(needed, observer) as opened:
+    with ExitStack() as stack:
+        opened, *beside = [
+            stack.enter_context(shadow.opened(needed, observer))
+            for _ in range(roundtrip.servers_for(config, jobs, len(wanted)))
+        ]
         notes = [*seen.notes, *selection.notes, *_warnings(found, wanted)]
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
         known_by = stats.name if settings and stats else "the target"
         question = replace(question, settings_from=known_by, notes=tuple(notes))
-        report = review(question, opened, options, observer)
+        report = review(question, opened, options, observer, beside=beside)
     return placed(report, origin(config.project, found.directory))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.severity import Limits
+from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.times import timed
 from sqlmigrate.review.trace.tracer import Trace, trace
@@ -33,6 +34,7 @@ from sqlmigrate.roundtrip import (
     Runner,
     before_first,
     lacks_rights,
+    shared_out,
     stretches,
 )
 from sqlmigrate.schema.diff import as_json, as_text, compare
@@ -93,16 +95,41 @@ class Question:
         return [*map(self.migrations.named, applied), *pending]
 
 
-def review(question: Question, shadow: Shadow, options: Options, observer: Observer = ignore) -> Report:
+def review(
+    question: Question, shadow: Shadow, options: Options, observer: Observer = ignore, *, beside: Sequence[Shadow] = ()
+) -> Report:
     """Review migrations on a shadow that has what they need; see `shadow.wanted`.
 
+    Other servers `beside` it take their shares of the migrations; the report is the same.
     `observer` hears which migration is begun, first of those whose undo is to be proven, then of all.
     A script that fails is a verdict and no error; where one of those before the wanted ones fails, these are reviewed
     without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
-    options = replace(options, versions=shadow.versions)
     linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
-    runner = Runner(shadow, options)
+    observer = Together(observer) if beside else observer
+    missing: dict[str, tuple[LeftOut, ...]] = {}
+
+    def on_one(shadow: Shadow, share: Sequence[str]) -> Iterator[model.Migration]:
+        asked = replace(question, wanted=tuple(item for item in question.wanted if item.migration_id in share))
+        yield from _share(asked, shadow, options, observer, linted, missing)
+
+    order = [item.migration_id for item in question.wanted]
+    with closing(shared_out(order, [shadow, *beside], on_one)) as reviewed:
+        found = tuple(reviewed)
+    notes = tuple(_left_out(missing[order[-1]], found, private=shadow.private)) if order else ()
+    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+
+
+def _share(
+    question: Question,
+    shadow: Shadow,
+    options: Options,
+    observer: Observer,
+    linted: Lint,
+    missing: dict[str, tuple[LeftOut, ...]],
+) -> Iterator[model.Migration]:
+    """Review migrations on one server; `missing` takes what could not be applied up to the last of them."""
+    runner = Runner(shadow, replace(options, versions=shadow.versions))
     with ExitStack() as stack:
         proven, ground = prove(question, runner, stack, observer)
         reviewer = _Reviewer(
@@ -113,10 +140,10 @@ def review(question: Question, shadow: Shadow, options: Options, observer: Obser
             findings=linted.findings,
             proofs=proven,
         )
-        names = announced("review", [item.migration_id for item in question.wanted], observer)
-        found = tuple(one for _, one in zip(names, reviewer.reviewed(), strict=True))
-        notes = tuple(_left_out(reviewer.left_out, found, private=shadow.private))
-    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+        ids = [item.migration_id for item in question.wanted]
+        for _, one in zip(announced("review", ids, observer), reviewer.reviewed(), strict=True):
+            yield one
+        missing |= dict.fromkeys(ids[-1:], reviewer.left_out)
 
 
 def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlmigrate.roundtrip.contents import DataChange
 from sqlmigrate.roundtrip.ground import Base, Ground
 from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, RoundTrips, Verdict, lacks_rights
-from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server
+from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server, servers_for
 from sqlmigrate.roundtrip.run import before_first, chosen, round_trips, scripts_of, stretches, way_to
 from sqlmigrate.roundtrip.runner import Runner, before
 from sqlmigrate.roundtrip.samples import Samples, find_samples
-from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
+from sqlmigrate.roundtrip.side_by_side import servers_worth, shared_out, side_by_side
 
 __all__ = [
     "ORDINARY",
@@ -37,7 +37,9 @@ __all__ = [
     "read_server",
     "round_trips",
     "scripts_of",
+    "servers_for",
     "servers_worth",
+    "shared_out",
     "side_by_side",
     "stretches",
     "way_to",

@@ -123,7 +123,8 @@ def opened(
     )
     with ExitStack() as stack:
         shadows = [
-            stack.enter_context(shadow.opened(wanted, observer)) for _ in range(_jobs(config, request, len(asked)))
+            stack.enter_context(shadow.opened(wanted, observer))
+            for _ in range(servers_for(config, request.jobs, len(asked)))
         ]
         for words in _notes(shadows[0], scripts):
             note(words)
@@ -149,9 +150,9 @@ def read_server(conninfo: str) -> Seen:
         return Seen(shadow.read_facts(session).of_server())
 
 
-def _jobs(config: Config, request: RoundTripRequest, pairs: int) -> int:
-    """Return how many servers to open: a server that is not ours works on one pair at a time."""
-    return 1 if config.shadow_url is not None else request.jobs or servers_worth(pairs)
+def servers_for(config: Config, jobs: int | None, migrations: int) -> int:
+    """Return how many servers to open: one that is not ours works on one migration at a time."""
+    return 1 if config.shadow_url is not None else jobs or servers_worth(migrations)
 
 
 def _notes(first: Shadow, scripts: Sequence[Script]) -> Iterator[str]:

@@ -1,16 +1,16 @@
-"""Try pairs side by side: each of several private servers tries its share, and only applies the rest."""
+"""Work side by side: each of several private servers tries its share of the migrations, and only applies the rest."""
 
 from __future__ import annotations
 
 import os
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlmigrate.roundtrip.run import round_trips
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import Migrations
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
 _PAIRS_WORTH_A_SERVER = 20  # to start one takes as long as about five pairs
 _SERVERS_MAX = 4  # each applies everything and takes some 50 MB
+
+
+class Found(Protocol):
+    """What was found of a migration."""
+
+    @property
+    def migration_id(self) -> str:
+        """The migration."""
+
+
+T = TypeVar("T", bound=Found)
 
 
 def servers_worth(pairs: int) -> int:
@@ -30,21 +41,32 @@ def servers_worth(pairs: int) -> int:
 def side_by_side(
     migrations: Migrations, wanted: Collection[str], shadows: Sequence[Shadow], options: Options, **more: Any
 ) -> Generator[RoundTrip]:
-    """Do as `round_trips` on several private servers, and give what was found in the order of the migrations.
+    """Do as `round_trips` on several private servers: see `shared_out`. `more` are arguments of `round_trips`."""
+    order = [item.migration_id for item in migrations.ordered if item.migration_id in wanted]
 
-    Roles are the servers' own, so no pair meets what another one does. Where the caller stops early or an error ends
-    it, the servers are stopped at once, so that no script goes on. `more` are arguments of `round_trips`.
+    def work(shadow: Shadow, share: Sequence[str]) -> Iterator[RoundTrip]:
+        return round_trips(migrations, share, shadow, options, **more)
+
+    yield from shared_out(order, shadows, work)
+
+
+def shared_out(
+    order: Sequence[str], shadows: Sequence[Shadow], on_one: Callable[[Shadow, Sequence[str]], Iterator[T]]
+) -> Generator[T]:
+    """Share migrations out among several private servers, and give what was found in the order of the migrations.
+
+    Roles are the servers' own, so no migration meets what another one does. Where the caller stops early or an error
+    ends it, the servers are stopped at once, so that no script goes on.
     """
     if len(shadows) == 1:
-        yield from round_trips(migrations, wanted, shadows[0], options, **more)
+        yield from on_one(shadows[0], order)
         return
-    order = [item.migration_id for item in migrations.ordered if item.migration_id in wanted]
-    told: SimpleQueue[RoundTrip | BaseException | None] = SimpleQueue()
+    told: SimpleQueue[T | BaseException | None] = SimpleQueue()
 
     def work(shadow: Shadow, share: Sequence[str]) -> None:
         try:
-            for trip in round_trips(migrations, share, shadow, options, **more):
-                told.put(trip)
+            for found in on_one(shadow, share):
+                told.put(found)
             told.put(None)
         except BaseException as error:  # noqa: BLE001  whoever waits has to know
             told.put(error)
@@ -64,20 +86,18 @@ def side_by_side(
             thread.join()
 
 
-def _in_order(
-    order: Sequence[str], told: SimpleQueue[RoundTrip | BaseException | None], at_work: int
-) -> Iterator[RoundTrip]:
-    found: dict[str, RoundTrip] = {}
+def _in_order(order: Sequence[str], told: SimpleQueue[T | BaseException | None], at_work: int) -> Iterator[T]:
+    found: dict[str, T] = {}
     left = iter(order)
     name = next(left, None)
     while at_work:
-        trip = told.get()
-        if isinstance(trip, BaseException):
-            raise trip
-        if trip is None:
+        one = told.get()
+        if isinstance(one, BaseException):
+            raise one
+        if one is None:
             at_work -= 1
             continue
-        found[trip.migration_id] = trip
+        found[one.migration_id] = one
         while name in found:
             yield found.pop(name)
             name = next(left, None)

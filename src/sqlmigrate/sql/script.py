@@ -372,8 +372,8 @@ def refused_script(path: Path, problem: Problem) -> Script:
     return Script(path, None, len(raw), refused=problem, _digests=[Digests(digest, digest)])
 
 
-def read_script(path: Path) -> tuple[Script, list[Problem]]:
-    """Read a script and every problem in its directives.
+def read_script(path: Path, folder: int | None = None) -> tuple[Script, list[Problem]]:
+    """Read a script and every problem in its directives; its folder may be open already (`folder_of_files`).
 
     Raises ScriptError where the file cannot be read as text at all: not UTF-8, or a NUL character, at which both
     libpg_query and the wire protocol would silently cut it short. Of a large one, only the first part is read here.
@@ -381,7 +381,7 @@ def read_script(path: Path) -> tuple[Script, list[Problem]]:
     meter = _Meter()
     parts: list[str] = []
     try:
-        with open_file(path) as file:
+        with open_file(path, folder=folder) as file:
             size = os.fstat(file.fileno()).st_size
             part = _reader(path, size, file.read, meter.update)
             while (not parts or size <= HELD_MAX) and (text := part()):

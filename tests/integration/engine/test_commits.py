@@ -58,6 +58,31 @@ def test_one_more_script_costs_one_more_round_trip(through_proxy, proxy):
     assert counts[1] - counts[0] == 5
 
 
+def test_a_script_outside_a_transaction_costs_few_round_trips(through_proxy, proxy, conn):
+    """Its session, a look before, the journal, the statement with a look behind it, and its end: five with its COMMIT.
+
+    Each statement more costs three. A busy machine may add one to a script.
+    """
+    conn.execute("".join(f"CREATE TABLE t{number} (a int);" for number in range(8)))
+    through_proxy.write("0", "SELECT 1;")
+    through_proxy.apply()
+    proxy.delay = 0.02
+    counts = []
+    for more in (1, 3):
+        for number in range(more):
+            table = f"t{more + number}"
+            through_proxy.write(
+                f"{more}{number}",
+                f"{OUTSIDE}CREATE INDEX CONCURRENTLY {table}_i ON {table} (a);\n"
+                f"DROP INDEX CONCURRENTLY {table}_i;\nVACUUM {table};",
+            )
+        before = proxy.round_trips
+        assert len(ids(through_proxy.apply())) == more
+        counts.append(proxy.round_trips - before)
+
+    assert counts[1] - counts[0] <= 2 * 12
+
+
 def test_scripts_are_told_to_begin_and_to_end_in_turn(runner):
     for name in "abc":
         runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")

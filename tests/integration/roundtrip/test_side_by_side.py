@@ -1,4 +1,4 @@
-"""Pairs on several servers: the same verdicts in the same order as on one, and an end at once."""
+"""Pairs and reviews on several servers: the same verdicts in the same order as on one, and an end at once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from sqlmigrate import roundtrip, shadow
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import Error
+from sqlmigrate.events import ScriptStarted
+from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.roundtrip import Verdict, servers_worth, side_by_side
 from support.waiting import wait_until
 
@@ -42,6 +44,8 @@ VERDICTS = [
     *("exact", "exact", "not_restored", "fails", "exact", "exact", "exact", "fails", "lossy"),
     *("not_restored", "exact", "not_restored", "exact", "exact", "not_restored"),
 ]
+REVIEWED = ("01", "03", "04", "05", "06", "08", "09", "13")
+"""Pairs that do not need the roles of others: what fails, stops half way and is left out is among them."""
 
 
 @contextmanager
@@ -73,6 +77,29 @@ def test_verdicts_and_their_order_are_those_of_one_server(project, shadows):
 
     assert [trip.verdict.value for trip in together] == VERDICTS
     assert [_compared(trip) for trip in together] == [_compared(trip) for trip in alone]
+
+
+def test_a_review_on_several_servers_is_that_of_one(project, shadows):
+    for migration_id in REVIEWED:
+        script, rollback = PAIRS[migration_id]
+        project.migration(migration_id, script, rollback=rollback)
+    project.migration("16", "ALTER TABLE missing ADD b int;")
+    found, (last, *several) = project.load(), shadows
+    question = Question(found, tuple(found.ordered[:-1]))
+    heard = []
+    alone = review(question, last, Options())
+    together = review(question, several[0], Options(), heard.append, beside=several[1:])
+
+    assert [item.migration_id for item in together.migrations] == [*REVIEWED]
+    assert _reported(together) == _reported(alone)
+    begun = [event for event in heard if isinstance(event, ScriptStarted)]
+    for operation in ("roundtrip", "review"):
+        assert [one.number for one in begun if one.operation == operation] == [*range(1, len(REVIEWED) + 1)]
+        assert [one.total for one in begun if one.operation == operation][-1] == len(REVIEWED)
+
+
+def _reported(report):
+    return report.to_json() | {"made_at": None}
 
 
 def _tables(project, names):

@@ -144,8 +144,8 @@ def test_a_script_that_grows_while_it_is_read_is_refused(root, name, large, monk
         return  # only the beginning is read
     (root / name).write_bytes(b"-- begun\n" * (HELD_MAX // 4 if large else 1))
 
-    def open_growing(path: Path) -> IO[Any]:
-        return Growing(path) if path == root / name else open_file(path)
+    def open_growing(path: Path, **more: Any) -> IO[Any]:
+        return Growing(path) if path == root / name else open_file(path, **more)
 
     monkeypatch.setattr("sqlmigrate.sql.script.open_file", open_growing)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg import sql
 
 from sqlmigrate import history
@@ -15,7 +17,7 @@ from sqlmigrate.engine.transaction.run import failure
 from sqlmigrate.engine.wire.execute import run_steps
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import COMMIT
-from sqlmigrate.errors import HistoryError
+from sqlmigrate.errors import Error, HistoryError
 from sqlmigrate.history import Entry
 
 if TYPE_CHECKING:
@@ -119,14 +121,28 @@ def as_login(job: Job) -> tuple[Command, ...]:
 
 @dataclass(slots=True)
 class Sender:
-    """Sends steps of one script, and what is to be written to its journal."""
+    """Sends steps of one script, and what is to be written to its journal.
+
+    What can be looked up just as well may be written `later`: together with what is written next, or not at all where
+    the script is through.
+    """
 
     connection: Connection
     job: Job
     listener: Listener
+    _later: list[Command] = field(default_factory=list)
 
     def send(self, *steps: Step) -> None:
         """Run steps; raises the error of the first that fails, with its place."""
+        self.write(())
+        self._run(steps)
+
+    def finish(self, *steps: Step) -> None:
+        """Run the steps that end the script and empty its journal."""
+        self._run(steps)
+        self._later.clear()
+
+    def _run(self, steps: Sequence[Step]) -> None:
         exchange = run_steps(self.connection, steps, self.listener)
         if exchange.error is not None and exchange.failed is not None:
             raise failure(self.job, exchange.failed, exchange.error)
@@ -135,10 +151,21 @@ class Sender:
         """Run a statement of the script by itself."""
         self.send(Step(self.job.command(statement), statement))
 
-    def write(self, commands: Sequence[Command]) -> None:
-        """Write to the journal in a transaction of its own."""
+    def write(self, commands: Sequence[Command], *, behind: Sequence[Command] = ()) -> None:
+        """Write to the journal in a transaction of its own; `behind` it come commands in the same round trip."""
+        commands, self._later = [*self._later, *commands], []
         if commands:
-            self.send(*map(Step, (BEGIN, *as_login(self.job), *commands, COMMIT)))
+            self._run([*map(Step, (BEGIN, *as_login(self.job), *commands, COMMIT, *behind))])
+
+    def later(self, *commands: Command) -> None:
+        """Write to the journal with what is written next."""
+        self._later += commands
+
+    def write_what_is_left(self) -> None:
+        """Write what was left for later, behind an error, which is not to be hidden by another one."""
+        if not self.connection.closed:
+            with suppress(Error, psycopg.Error):
+                self.write(())
 
 
 def found_journal(schema: str, job: Job, run: Run, stopped: HalfWay | None) -> Journal:

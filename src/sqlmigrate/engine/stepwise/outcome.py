@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from psycopg import sql
-from psycopg.rows import class_row
+import psycopg
+from psycopg import pq, sql
+from psycopg.rows import class_row, tuple_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import Command, undisturbed
+from sqlmigrate.connection import Command, ours_locally, relations, undisturbed
 from sqlmigrate.sql.statement.names import quote
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ _CHOSEN_NAME = re.compile(r"_idx\d*")  # how PostgreSQL names an index that has 
 _PLACE = re.compile(r"%\((\w+)\)s")
 _KEPT = "sqlmigrate.{}"  # the settings in which psql keeps an oid, an empty text standing for none
 _REBUILT_NAME = re.compile(r"_cc(new|old)\d*")
+_INDEXES = frozenset({"create index", "reindex"})
+
+ANY_INVALID = Command("SELECT FROM pg_catalog.pg_index WHERE NOT (indisvalid AND indisready) LIMIT 1")
+"""Has a row where any index of the database is INVALID; it names no operator, so it may run under any search_path."""
 
 T = TypeVar("T")
 
@@ -74,7 +79,7 @@ class Look:
 
     def before(self) -> dict[str, Any]:
         """Note what is there before the statement runs, so that a look afterwards can tell what it has changed."""
-        if self.subject.action in {"create index", "reindex"}:
+        if self.subject.action in _INDEXES:
             indexes = [item.oid for item in self._indexes()]
             return {"indexes": indexes, "invalid": [item.oid for item in self._ask("invalid_indexes", Index)]}
         return {"there": self._is_there()} if self.subject.action in _QUERIES else {}
@@ -96,7 +101,7 @@ class Look:
     def leftovers(self, found: dict[str, Any]) -> list[Index]:
         """Return the INVALID indexes that the statement left behind: they were not there before, or not INVALID."""
         subject = self.subject
-        if subject.action not in {"create index", "reindex"}:
+        if subject.action not in _INDEXES:
             return []
         old = set(found.get("invalid", ()))
         old |= set(found.get("indexes", ())) if subject.action == "create index" else set()
@@ -142,6 +147,68 @@ class Look:
         return {"table": self.table, "thing": self.thing, "name": self.subject.name}
 
 
+def before(connection: Connection, subject: Subject) -> dict[str, Any]:
+    """Note what is there before a statement runs: of indexes, in one round trip where none is INVALID."""
+    if subject.action not in _INDEXES and subject.action not in _QUERIES:
+        return {}
+    if _may_glance(connection):
+        if subject.action == "drop index":
+            return {"there": relations(connection, subject.name) != [None]}
+        if subject.action in _INDEXES and (found := _glance(connection, subject)) is not None:
+            return {"indexes": found, "invalid": []}
+    with looking(connection, subject) as look:
+        return look.before()
+
+
+def is_told_by_catalog(subject: Subject) -> bool:
+    """Tell whether the catalog shows that a statement happened, so that the journal need not say it at once."""
+    return subject.concurrently and (subject.action == "create index" or subject.action in _QUERIES)
+
+
+def leaves_indexes(subject: Subject) -> bool:
+    """Tell whether a statement may leave an INVALID index behind, or pass over one."""
+    return subject.action in _INDEXES
+
+
+def _glance(connection: Connection, subject: Subject) -> list[int] | None:
+    """Return the oids of a table's indexes; None where any index is INVALID, or names cannot be looked up like this.
+
+    Names are looked up as the script does, and then all runs under our own settings, which end with the transaction.
+    """
+    parts = [
+        _look_names_up(subject).sql,
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+        ours_locally(),
+        _filled("indexes", subject).as_string(),
+        ANY_INVALID.sql,
+        "COMMIT",
+    ]
+    try:
+        *_, indexes, invalid, _ = _answers(connection, "; ".join(parts))
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        connection.rollback()
+        return None
+    return None if invalid else [row[0] for row in indexes]
+
+
+def _may_glance(connection: Connection) -> bool:
+    """Tell whether psycopg can read text as the session is, and no transaction of the script's is open."""
+    is_utf8 = connection.pgconn.parameter_status(b"client_encoding") == b"UTF8"
+    return is_utf8 and connection.info.transaction_status == pq.TransactionStatus.IDLE
+
+
+def _answers(connection: Connection, commands: str) -> list[list[tuple[Any, ...]]]:
+    """Send commands in one go, and return the rows of each."""
+    cursor = connection.cursor(row_factory=tuple_row).execute(commands.encode())
+    found = []
+    while True:
+        found.append(cursor.fetchall() if cursor.description is not None else [])
+        if not cursor.nextset():
+            return found
+
+
 @contextmanager
 def looking(connection: Connection, subject: Subject) -> Iterator[Look]:
     """Look around a statement under our own settings; its names are looked up as the script does."""
@@ -161,7 +228,7 @@ def before_in_sql(subject: Subject) -> tuple[list[Command], sql.Composable | Non
     nothing is to be noted.
     """
     name = _QUERIES.get(subject.action)
-    if subject.action in {"create index", "reindex"}:
+    if subject.action in _INDEXES:
         oids = "(SELECT coalesce(pg_catalog.jsonb_agg(oid), '[]') FROM ({}) AS found)"
         noted = "pg_catalog.jsonb_build_object('indexes', {}, 'invalid', {})"
         lists = (sql.SQL(oids).format(_filled(query, subject)) for query in ("indexes", "invalid_indexes"))

@@ -57,12 +57,16 @@ class Outside:
     def run(self, statement: Statement) -> None:
         """Run a statement: written to the journal before, and as done or failed behind it."""
         about = subject_of(statement.text)
-        with outcome.looking(self.sender.connection, about) as look:
-            found = look.before()
-        self.sender.write(self.journal.add([statement], "running", found))
+        found = outcome.before(self.sender.connection, about)
+        entry = self.journal.add([statement], "running", found)
+        self.sender.write(entry, behind=NO_LOCK_TIMEOUT if about.concurrently else ())
         self.begun = statement.number
         self._alone(statement, about, found)
-        self.sender.write([self.journal.mark(statement.number, "done")])
+        done = self.journal.mark(statement.number, "done")
+        if outcome.is_told_by_catalog(about):
+            self.sender.later(done)
+        else:
+            self.sender.write([done])
 
     def settled(self, statement: Statement, entry: Entry) -> bool:
         """Look up what became of a statement whose answer never came; what it left half made is cleared away.
@@ -97,19 +101,22 @@ class Outside:
                 self.sender.write([self.journal.mark(statement.number, "done")])
                 return True
         for index in look.leftovers(found):
-            self._without_lock_timeout(Step(Command(index.drop)))
+            self.sender.send(*map(Step, NO_LOCK_TIMEOUT))
+            self.sender.send(Step(Command(index.drop)), Step(None), Step(LOCK_TIMEOUT_BACK))
         self.sender.write(self.journal.run_anew(entry))
         return False
 
     def _alone(self, statement: Statement, about: Subject, found: dict[str, object]) -> None:
-        connection, job = self.sender.connection, self.sender.job
+        connection, job, is_clean = self.sender.connection, self.sender.job, False
         try:
             if about.concurrently:
-                self._without_lock_timeout(Step(job.command(statement), statement))
+                is_clean = self._concurrently(statement)
             elif may_commit(statement.text):
                 self.sender.run(statement)
             else:
                 self.context.retrying(lambda: self.sender.run(statement))
+            if is_clean or not outcome.leaves_indexes(about):
+                return
             with outcome.looking(connection, about) as look:
                 if index := look.skipped_over():
                     raise halfway.invalid(job, statement, index, "IF NOT EXISTS passed over")
@@ -120,11 +127,15 @@ class Outside:
                 raise
             raise self._explained(statement, about, found, error) from None
 
-    def _without_lock_timeout(self, step: Step) -> None:
-        """Run a CONCURRENTLY: it waits for old snapshots, which must not count as waiting for a lock."""
-        self.sender.send(*map(Step, NO_LOCK_TIMEOUT))
-        self.sender.send(step)
-        self.sender.send(Step(LOCK_TIMEOUT_BACK))
+    def _concurrently(self, statement: Statement) -> bool:
+        """Run a CONCURRENTLY without a lock timeout; gives whether no index of the database is INVALID behind it.
+
+        It waits for old snapshots, which must not count as waiting for a lock.
+        """
+        look = Step(outcome.ANY_INVALID)
+        step = Step(self.sender.job.command(statement), statement)
+        self.sender.send(step, Step(None), Step(LOCK_TIMEOUT_BACK), look)
+        return not look.rows
 
     def _explained(
         self, statement: Statement, about: Subject, found: dict[str, object], error: ExecutionError

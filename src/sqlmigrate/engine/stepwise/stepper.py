@@ -86,33 +86,37 @@ class Stepper:
                     self._one(statement)
             self._finish(statement.number if statement else 0)
         except ExecutionError as error:
-            undo(connection)
+            self._undo()
             self._note(statement, error)
             raise self._stopped(error) from None
         except ScriptError as error:  # the file is another one than was checked
-            undo(connection)
+            self._undo()
             if not self._is_begun():
                 raise
             changed = ExecutionError(error.message, migration_id=job.migration_id, place=error.place, hint=error.hint)
             raise self._stopped(changed) from None
         except Error:
-            undo(connection)
+            self._undo()
             raise
         except psycopg.Error as error:
             if connection.closed:
                 raise halfway.lost(job, error, self.context.afterwards()) from None
+            self._undo()
             raise self._stopped(halfway.unexpected(job, error)) from None
 
+    def _undo(self) -> None:
+        undo(self.sender.connection)
+        self.sender.write_what_is_left()
+
     def _prepare(self) -> None:
-        self.sender.send(Step(PRISTINE))
-        self._set_up()
+        self._set_up(Step(PRISTINE), Step(None))
         if self.journal.resumed:
             self._await_earlier_session()
             self._resume()
 
-    def _set_up(self) -> None:
+    def _set_up(self, *first: Step) -> None:
         context = self.context
-        self.sender.send(*map(Step, set_up(self.sender.job.script_run, context.options, context.info)))
+        self.sender.send(*first, *map(Step, set_up(self.sender.job.script_run, context.options, context.info)))
 
     def _await_earlier_session(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""
@@ -287,7 +291,7 @@ class Stepper:
         first = [*job.trusted, *([] if job.half_way else [job.claim])]
         confirm = [OURS, job.confirm] if job.confirm else []
         finish = (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT, *confirm)
-        self.sender.send(*map(Step, finish))
+        self.sender.finish(*map(Step, finish))
 
     def _note(self, statement: Statement | None, error: ExecutionError) -> None:
         """Write a failed statement that left nothing behind into the journal, for `status` to show."""
