@@ -88,7 +88,7 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is_and_goes_away(write):
 
 def test_several_servers_say_the_same_as_one(pairs, sqlmigrate):
     pairs(a=FINE, b=DANGER, c=WARNING)
-    reports = [json.loads(sqlmigrate("review", "--json", "--jobs", jobs).stdout) for jobs in "12"]
+    reports = [json.loads(sqlmigrate("review", "--all", "--json", "--jobs", jobs).stdout) for jobs in "12"]
 
     assert [item["migration_id"] for item in reports[0]["migrations"]] == ["a", "b", "c"]
     assert reports[0] | {"made_at": None} == reports[1] | {"made_at": None}
