@@ -48,19 +48,17 @@ def command(
 
     Every script is checked before the first one runs. An environment that is `protected` asks first.
     """
-    from sqlmigrate import migrations  # noqa: PLC0415  --help needs none of it
-
     if to is not None and steps is not None:
         raise click.UsageError("give either --to or --steps, not both")
-    read = migrations.load_beside(app.config.migrations)
     early = app.connecting()
-    from sqlmigrate import (  # noqa: PLC0415  they are loaded while another process reads
+    from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
+        migrations,
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
 
-    found = read()
+    found = migrations.load(app.config.migrations)
     request = plan.ApplyRequest(
         migrations=found,
         to=to,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sqlmigrate.migrations.beside import load_beside
 from sqlmigrate.migrations.files import BOOTSTRAP, PROOFS, SAMPLES, load
 from sqlmigrate.migrations.model import NO_ROLLBACK, Migration, Migrations, ScriptRun, migration_hash
 from sqlmigrate.migrations.order import in_order
@@ -17,6 +16,5 @@ __all__ = [
     "ScriptRun",
     "in_order",
     "load",
-    "load_beside",
     "migration_hash",
 ]
