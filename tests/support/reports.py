@@ -24,7 +24,6 @@ from sqlmigrate.review.model import (
     Target,
     Versions,
 )
-from sqlmigrate.review.severity import Known
 from sqlmigrate.review.times import timed
 
 _LEVELS = {
@@ -126,7 +125,7 @@ def report() -> Report:
 
 def with_times(direction: Direction, aimed: Target | None, new: frozenset[str] = frozenset()) -> Direction:
     """Say how long a script takes on a target whose tables have the names that the script uses."""
-    return timed(direction, aimed, Known({table.name: table for table in aimed.tables} if aimed else {}, new))
+    return timed(direction, aimed, {table.name: table for table in aimed.tables} if aimed else {}, new)
 
 
 def measured(item: Migration) -> Migration:

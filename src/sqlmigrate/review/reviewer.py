@@ -341,7 +341,7 @@ class _Reviewer:
         advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
         hazards = check(context, judged=advice.judged)
         made = assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
-        return timed(made, self.question.target, known)
+        return timed(made, self.question.target, known.sizes, known.new)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""

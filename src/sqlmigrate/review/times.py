@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.review.model import Direction, Hazard, Hold, Lock, ReviewedStatement, Target
-    from sqlmigrate.review.severity import Known
 
 _MB = 10**6
 _REWRITES, _READS, _BUILDS = (25, 60), (100, 500), (25, 150)
@@ -37,14 +36,17 @@ _LONG_OPEN = 2.0  # seconds: what a lock is waited for by default
 _FEW = 3  # relations whose basis is said
 
 
-def timed(direction: Direction, target: Target | None, known: Known) -> Direction:
-    """Say of a script how long its statements and its locks take on the target, by what is `known` of its tables.
+def timed(
+    direction: Direction, target: Target | None, known: Mapping[str, TableSize], new: Iterable[str] = ()
+) -> Direction:
+    """Say of a script how long its statements and its locks take on the target; without figures, nothing.
 
-    Without figures, it says nothing.
+    `known` are the target's tables by the names that they have when the script begins, `new` those that it does not
+    have yet.
     """
-    if target is None or not known.sizes:
+    if target is None or not known:
         return direction
-    sizes = {**known.sizes, **{name: TableSize(name, 0, 0) for name in known.new}}
+    sizes = {**known, **{name: TableSize(name, 0, 0) for name in new}}
     statements = tuple(replace(one, takes=_of_statement(one, sizes)) for one in direction.statements)
     holds = tuple(replace(hold, takes=_during(hold, statements)) for hold in direction.holds)
     harms = tuple(_harms(holds, sizes))
