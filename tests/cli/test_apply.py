@@ -101,6 +101,31 @@ def test_steps_applies_the_next_ones(project, target, sqlmigrate):
     assert tables(target) == ["a", "b"]
 
 
+def test_a_phase_ends_before_the_other_one_and_what_waits_is_said(project, target, sqlmigrate):
+    project.tables("a")
+    project.migration("b", "-- sqlmigrate: phase=after-deploy\nALTER TABLE a ADD COLUMN b integer;")
+    project.tables("c")
+
+    said = "b and 1 after it waits: it is after-deploy"
+    assert sqlmigrate("apply", "--phase", "before-deploy", "--dry-run").lines[-1] == said
+    assert sqlmigrate("plan", "--phase", "before-deploy").stderr.splitlines()[-1] == said
+    assert sqlmigrate("apply", "--phase", "before-deploy").lines[-2:] == ["1 applied", said]
+    assert sqlmigrate("apply", "--phase", "before-deploy").lines == ["nothing to apply in this phase", said]
+    status = sqlmigrate("status")
+    assert "after-deploy" in next(line for line in status.lines if line.startswith("b "))
+    assert sqlmigrate("apply", "--phase", "after-deploy").lines[-1] == "c waits: it is before-deploy"
+    assert sqlmigrate("apply", "--phase", "before-deploy").lines[-1] == "1 applied"
+
+
+def test_an_unknown_phase_is_refused_with_its_line(project, target, sqlmigrate):
+    project.migration("a", "-- sqlmigrate: phase=later\nSELECT 1;")
+
+    outcome = sqlmigrate("apply")
+
+    assert outcome.status == 1
+    assert "a.sql:1:16: phase is before-deploy or after-deploy, not 'later'" in outcome.stderr
+
+
 @pytest.mark.parametrize("options", [("--to", "a", "--steps", "1"), ("--steps", "0"), ("--steps", "many")])
 def test_a_choice_that_makes_no_sense_is_wrong_usage(project, target, sqlmigrate, options):
     project.tables("a")

@@ -33,6 +33,7 @@ SAMPLES = {
     "check_drift": ("true", True),
     "drift_ignore": ("a.*, role b", ["a.*", "role b"]),
     "api_roles": ("web_anon, web_user", ["web_anon", "web_user"]),
+    "design_notes": ("false", False),
     "cache_size": ("500MB", 500 << 20),
     "large_rows": ("2_000_000", 2_000_000),
     "large_size": ("2GB", 2 << 30),

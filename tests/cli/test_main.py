@@ -240,6 +240,18 @@ def test_a_full_disk_behind_stdout_is_an_error_in_words(project, target, form):
 
     assert outcome.status == 1
     assert os.strerror(errno.ENOSPC) in outcome.stderr
+    assert "committed" not in outcome.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_stdout_does_not_hide_what_was_done(project, target):
+    project.tables("a", "b")
+
+    outcome = shell("sqlmigrate apply >/dev/full")
+
+    assert outcome.status == 1
+    assert "what was committed before stays: see `sqlmigrate status`" in outcome.stderr
+    assert "a" in applied(target)
 
 
 def test_a_module_call_is_the_same_command(project, target):

@@ -80,6 +80,7 @@ def test_json_gives_the_steps_with_both_digests(project, target, sqlmigrate):
         "checksum": hashlib.sha256(raw.replace("\r\n", "\n").encode()).hexdigest(),
         "sha256": hashlib.sha256(raw.encode()).hexdigest(),
         "transactional": False,
+        "phase": "before-deploy",
     }
     dry = sqlmigrate("apply", "--dry-run", "--json").document
     assert dry["migrations"] == document["migrations"]

@@ -253,3 +253,13 @@ def test_numbers_that_may_not_be_in_order_are_warned_of(project, target, sqlmigr
 
     assert "10_x.sql: runs before 2_x: the order is that of the names" in outcome.stderr
     assert "0003_b.sql: it has the same number as 0003_a: the order is that of the names" in outcome.stderr
+
+
+def test_what_makes_the_history_doubtful_is_told_unasked(mixed, sqlmigrate):
+    mixed.connect_superuser().execute("ALTER TABLE sqlmigrate.journal SET UNLOGGED")
+
+    outcome = sqlmigrate("status")
+
+    assert outcome.status == 0
+    assert outcome.stderr.count("the history is UNLOGGED") == 1
+    assert sqlmigrate("status", "--verbose").stderr.count("the history is UNLOGGED") == 1

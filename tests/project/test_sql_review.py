@@ -45,4 +45,4 @@ def test_its_hazards_are_those_that_we_know(report):
     apply = report.migrations[0].apply
 
     found = {hazard.code for part in apply.statements for hazard in part.hazards}
-    assert found == {"H04", "H05", "H11", "H13", "H21", "H23"}
+    assert found == {"H04", "H05", "H11", "H13", "H21", "H23", "H66"}

@@ -408,3 +408,21 @@ def test_nothing_is_applied_beside_a_script_that_stopped_and_cannot_go_on(four, 
 
 def test_a_hash_in_the_history_is_the_one_of_the_id(four):
     assert history(four, "1").applied[0].migration_hash == migration_hash("1")
+
+
+def test_a_phase_ends_before_the_first_one_of_another(project):
+    for key, phase in zip(IDS, ("", "phase=after-deploy", "phase=before-deploy", "phase=after-deploy"), strict=True):
+        project.migration(key, f"-- sqlmigrate: {phase}\nSELECT {key};" if phase else f"SELECT {key};")
+    found = project.load()
+
+    def planned(done: tuple[str, ...], phase: str | None) -> tuple[list[str], str | None]:
+        plan = plan_apply(found, history(found, *done), phase=phase)
+        return ids(plan), plan.waits.migration_id if plan.waits else None
+
+    assert planned((), None) == (["1", "2", "3", "4"], None)
+    assert planned((), "before-deploy") == (["1"], "2")
+    assert planned((), "after-deploy") == ([], "1")
+    assert planned(("1",), "before-deploy") == ([], "2")
+    assert planned(("1",), "after-deploy") == (["2"], "3")
+    assert planned(("1", "2", "3"), "after-deploy") == (["4"], None)
+    assert plan_apply(found, history(found), phase="before-deploy", to="1").waits is None

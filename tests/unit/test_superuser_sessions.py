@@ -18,6 +18,7 @@ ALLOWED = {
     "shadow/server.py:_adopt": "ALTER DATABASE and ALTER ROLE, before any script",
     "shadow/server.py:elsewhere": "ALTER DATABASE and ALTER ROLE, which no event trigger sees; those on login are off",
     "shadow/server.py:_run_bootstrap": "bootstrap/, before any script",
+    "review/dependents/checking.py:create_checker": "CREATE EXTENSION in a schema of its own, without event triggers",
     "drift/replay.py:_empower": "GRANT and ALTER ROLE, before any script",
     "drift/replay.py:_let_create": "GRANT, before the scripts of that database",
     "drift/replay.py:_make": "ALTER DEFAULT PRIVILEGES, before the scripts of that database",

@@ -18,6 +18,7 @@ from sqlmigrate.errors import redact
 from sqlmigrate.migrations import Migrations, load
 from sqlmigrate.plan import RollbackRequest, Status
 from sqlmigrate.seeds import SeedSet
+from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,12 @@ def _seeds(name: str, value: Any) -> Any:
     return value if isinstance(value, SeedSet) else _folder(name, value)
 
 
+def _phase(name: str, value: Any) -> Any:
+    if value is not None and value not in PHASES:
+        raise errors.UsageError(f"{name} is {' or '.join(PHASES)}, not {str(value)!r}")
+    return value
+
+
 def _status(name: str, value: Any) -> Status:
     if not isinstance(value, Status):
         raise _wrong(name, "a Status", value)
@@ -127,6 +134,7 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("allow_out_of_order", "single_transaction", "everything", "recorded", "superuser"), _switch),
     **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
     **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "durable"), _setting),
+    "phase": _phase,
     "item": _status,
     "observer": _observer,
     "directory": _folder,

@@ -66,6 +66,7 @@ def plan(
     *,
     to: str | None = None,
     steps: int | None = None,
+    phase: str | None = None,
     allow_out_of_order: bool = False,
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
@@ -75,7 +76,7 @@ def plan(
     Raises what `apply` raises before its first script.
     """
     found = read_files(migrations)
-    request = ApplyRequest(migrations=found, to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+    request = ApplyRequest(migrations=found, to=to, steps=steps, phase=phase, allow_out_of_order=allow_out_of_order)
     return _plan(database, request, run_options(history_schema=history_schema, history_owners=history_owners))
 
 
@@ -114,6 +115,7 @@ def plan_as_sql(
     *,
     to: str | None = None,
     steps: int | None = None,
+    phase: str | None = None,
     allow_out_of_order: bool = False,
     role: str | None = None,
     search_path: str | None = None,
@@ -128,7 +130,7 @@ def plan_as_sql(
     half way: that one has to be finished first.
     """
     found = read_files(migrations)
-    request = ApplyRequest(migrations=found, to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+    request = ApplyRequest(migrations=found, to=to, steps=steps, phase=phase, allow_out_of_order=allow_out_of_order)
     options = run_options(
         role=role,
         search_path=search_path,
@@ -184,6 +186,7 @@ def apply(
     *,
     to: str | None = None,
     steps: int | None = None,
+    phase: str | None = None,
     allow_out_of_order: bool = False,
     single_transaction: bool = False,
     resume_at: int | None = None,
@@ -200,10 +203,11 @@ def apply(
 ) -> Result:
     """Apply what is pending: all of it, up to and with the id `to`, or the next `steps`.
 
-    Each script runs in one transaction together with its history row, all of them in one with `single_transaction`.
-    Every script is checked before the first one runs. A script outside a transaction that stopped half way goes on
-    where it stopped, or at its statement number `resume_at`. `allow_out_of_order` applies migrations that are older
-    than applied ones.
+    `phase` stops before the first migration of the other phase, `before-deploy` or `after-deploy`. Each script runs
+    in one transaction together with its history row, all of them in one with `single_transaction`. Every script is
+    checked before the first one runs. A script outside a transaction that stopped half way goes on where it
+    stopped, or at its statement number `resume_at`. `allow_out_of_order` applies migrations that are older than
+    applied ones.
 
     `lock_timeout` is how long a statement waits for a lock inside PostgreSQL (not 0), `lock_budget` how long a script
     is tried again after that, `statement_timeout` ends a statement that takes longer (0: no limit), `wait_lock` is how
@@ -219,6 +223,7 @@ def apply(
         migrations=read_files(migrations),
         to=to,
         steps=steps,
+        phase=phase,
         allow_out_of_order=allow_out_of_order,
         single_transaction=single_transaction,
         resume_at=resume_at,

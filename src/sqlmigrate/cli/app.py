@@ -47,7 +47,8 @@ ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 INTERRUPTED, TERMINATED = 130, 143
 _AGAIN_SECONDS = 0.01
 _COLLECT_AFTER = 50_000  # objects; Python's 700 means dozens of collections while modules are loaded, for nothing
-_STOPPED = "a transaction that was running was rolled back; what was committed before stays: see `sqlmigrate status`"
+_STAYS = "what was committed before stays: see `sqlmigrate status`"
+_STOPPED = f"a transaction that was running was rolled back; {_STAYS}"
 _NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they have been dropped"
 _WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
@@ -287,6 +288,8 @@ def _unexpected(error: Exception, output: Output) -> int:
         return 1
     if isinstance(error, (psycopg.Error, OSError)):
         hint = _NOT_TEXT if getattr(error, "sqlstate", None) in _NO_TEXT_STATES else None
+        if isinstance(error, OSError) and output.command not in _ONLY_READ | _WRITE_ONLY_THERE:
+            hint = _STAYS  # what cannot be printed any more may well have been done
         output.error(Error(redact(str(error).strip() or type(error).__name__), hint=hint))
         return 1
     bug = as_bug(error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli.options import App, running
+from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.comparing import Check
@@ -16,16 +17,18 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate apply                       everything that is pending
-  sqlmigrate apply --dry-run             only show what would run
-  sqlmigrate apply --to 20260304_change  up to this one, and no further
-  sqlmigrate apply --steps 1             the next one
+  sqlmigrate apply                        everything that is pending
+  sqlmigrate apply --dry-run              only show what would run
+  sqlmigrate apply --to 20260304_change   up to this one, and no further
+  sqlmigrate apply --steps 1              the next one
+  sqlmigrate apply --phase before-deploy  before a new version is out
 """
 
 
 @click.command(epilog=EPILOG)
 @click.option("--to", metavar="ID", help="Apply up to and including this migration.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Apply the next N migrations.")
+@click.option("--phase", type=click.Choice(PHASES), help="Stop before the first migration of the other phase.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and run nothing.")
 @click.option(
     "--allow-out-of-order", is_flag=True, default=None, help="Also apply migrations that are older than applied ones."
@@ -42,7 +45,14 @@ Examples:
 )
 @running
 def command(
-    app: App, *, to: str | None, steps: int | None, dry_run: bool, single_transaction: bool, resume_at: int | None
+    app: App,
+    *,
+    to: str | None,
+    steps: int | None,
+    phase: str | None,
+    dry_run: bool,
+    single_transaction: bool,
+    resume_at: int | None,
 ) -> None:
     """Apply pending migrations, each in one transaction together with its history row.
 
@@ -63,6 +73,7 @@ def command(
         migrations=found,
         to=to,
         steps=steps,
+        phase=phase,
         allow_out_of_order=app.config.allow_out_of_order,
         single_transaction=single_transaction,
         resume_at=resume_at,
@@ -82,12 +93,13 @@ def command(
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
 
         if dry_run:
-            from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
+            from sqlmigrate.cli.plan import say_what_waits, show_dry_run  # noqa: PLC0415  only for a dry run
 
             gate_ = app.announcing(target)
             preview = engine.preview(target.conninfo, request, app.options(), gate=gate_, early=early)
             app.require_proofs(found, preview.info, preview.plan, outcome=plan.NO_PLAN)
             show_dry_run(app, preview, _nothing(preview.plan, to), resume_at)
+            say_what_waits(app, preview.plan)
             return
         result = engine.run(
             target.conninfo, request, app.options(), gate=gate, observer=drawer(app.output), early=early
@@ -95,6 +107,10 @@ def command(
         compared = check.after(result) if check else {}
     app.output.result(**result_as_json(result), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))
+    if result.plan.waits:
+        from sqlmigrate.cli.plan import say_what_waits  # noqa: PLC0415  only with --phase
+
+        say_what_waits(app, result.plan)
     if check:
         check.end()
 
@@ -113,6 +129,8 @@ def _count(planned: Plan) -> str:
 
 
 def _nothing(planned: Plan, to: str | None) -> str:
+    if planned.waits:
+        return "nothing to apply in this phase"
     if to is None or not planned.left:
         return "nothing to apply: no migration is pending"
     behind = "1 later migration is" if planned.left == 1 else f"{planned.left} later migrations are"

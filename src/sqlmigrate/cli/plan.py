@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli.options import App, planning
+from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
     from sqlmigrate.engine import Preview
@@ -24,6 +25,7 @@ Examples:
 @click.option("--rollback", "back", is_flag=True, help="Plan the rollback instead.")
 @click.option("--to", metavar="ID", help="Plan up to this migration, as `apply --to` and `rollback --to` do.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Plan N migrations.")
+@click.option("--phase", type=click.Choice(PHASES), help="Stop before the first migration of the other phase.")
 @click.option("--all", "everything", is_flag=True, help="With --rollback: plan to roll back everything.")
 @click.option("--include-marked", multiple=True, metavar="ID", help="With --rollback: this marked migration too.")
 @click.option("--recorded", is_flag=True, help="With --rollback: run missing or edited scripts as they were recorded.")
@@ -34,6 +36,7 @@ def command(
     back: bool,
     to: str | None,
     steps: int | None,
+    phase: str | None,
     everything: bool,
     include_marked: tuple[str, ...],
     recorded: bool,
@@ -52,10 +55,12 @@ def command(
         raise click.UsageError("give only one of --to, --steps and --all")
     if not back and (everything or include_marked or recorded):
         raise click.UsageError("--all, --include-marked and --recorded belong to --rollback")
+    if back and phase:
+        raise click.UsageError("--phase is about what is applied, not about a rollback")
     early = app.connecting()
     found = migrations.load(app.config.migrations)
     request: Request = plan.ApplyRequest(
-        migrations=found, to=to, steps=steps, allow_out_of_order=app.config.allow_out_of_order
+        migrations=found, to=to, steps=steps, phase=phase, allow_out_of_order=app.config.allow_out_of_order
     )
     if back:
         request = plan.RollbackRequest(
@@ -72,6 +77,7 @@ def command(
             app.require_proofs(found, made.info, made.plan, outcome=plan.NO_PLAN)
     for note in made.plan.notes:
         app.output.warning(note)
+    say_what_waits(app, made.plan, progress=True)
     app.output.result(operation=made.plan.operation, migrations=steps_as_json(made.plan))
     if not app.output.as_json:
         from sqlmigrate.engine.as_psql.plan import written  # noqa: PLC0415  only where it is printed
@@ -96,6 +102,15 @@ def show_dry_run(app: App, preview: Preview, nothing: str, resume_at: int | None
     app.output.line(f"{len(steps)} would be {done}; nothing was run" if steps else nothing)
 
 
+def say_what_waits(app: App, planned: Plan, *, progress: bool = False) -> None:
+    """Say before which migration of another phase a plan ends, and how many wait with it."""
+    if planned.waits is None:
+        return
+    others = f" and {planned.left - 1} after it" if planned.left > 1 else ""
+    text = f"{planned.waits.migration_id}{others} waits: it is {planned.waits.phase}"
+    (app.output.progress if progress else app.output.line)(text)
+
+
 def steps_as_json(planned: Plan) -> list[dict[str, object]]:
     """Return the steps of a plan with both digests of the script that runs."""
     return [
@@ -105,6 +120,7 @@ def steps_as_json(planned: Plan) -> list[dict[str, object]]:
             "checksum": run.script.checksum,
             "sha256": run.script.sha256,
             "transactional": run.transactional,
+            "phase": step.phase,
         }
-        for run in planned.runs()
+        for step, run in zip(planned.steps, planned.runs(), strict=True)
     ]

@@ -75,6 +75,14 @@ _NARROW, _WIDE = 60, 120
     metavar="FILE",
     help="Take the size and traffic of tables from a file of `sqlmigrate stats`.",
 )
+@click.option("--workload", is_flag=True, default=None, help="Ask what breaks of the target's pg_stat_statements.")
+@click.option(
+    "--workload-file",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="The same for a file of `sqlmigrate stats --workload`, an SQL file, or a folder of them.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(list(_TOO_BAD)),
@@ -95,6 +103,8 @@ def command(
     form: str | None,
     output: Path | None,
     stats: Path | None,
+    workload: bool | None,
+    workload_file: tuple[Path, ...],
     fail_on: str,
     jobs: int | None,
     base: str,
@@ -130,6 +140,8 @@ def command(
             stats=stats,
             base=base,
             superuser=shadow_superuser,
+            workload=workload or (app.config.workload and target is not None),
+            workload_files=workload_file or app.config.workload_file,
             jobs=jobs,
             observer=_noting(bugs, stack.enter_context(_progress(app))),
         )

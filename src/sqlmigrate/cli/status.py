@@ -49,10 +49,12 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())
         errors, warnings = plan.contradictions(states, known)
-    for problem in found.misnumbered:
+    told = [*found.misnumbered, *known.standing.remarks()]
+    for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")
-    others = [problem for problem in found.warnings if problem not in found.misnumbered]
-    for problem in (*others, *warnings, *errors):
+    for problem in (*found.warnings, *warnings, *errors):
+        if problem in told:
+            continue
         word = "warning" if problem.warning else "apply refuses this"
         first, *rest = render_problem(problem)
         app.output.detail(f"{word}: {first}", *rest)
@@ -117,6 +119,8 @@ def _remarks(item: Status) -> list[str]:
         remarks.append("no rollback script")
     elif item.migration and item.rollback_edited:
         remarks.append("rollback script edited")
+    if item.recorded is None and item.migration and item.migration.script.directives.phase:
+        remarks.append(item.migration.phase)
     if item.late:
         remarks.append(f"older than applied {item.late}")
     if item.recorded and item.recorded.seq is None:
@@ -151,6 +155,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "comments_only": item.comments_only,
         "missing": item.missing,
         "late": item.late,
+        "phase": migration.phase if migration else None,
         "rollback": migration is not None and migration.rollback is not None,
         "rollback_edited": item.rollback_edited,
         "file": str(migration.script.path) if migration else None,

@@ -70,6 +70,7 @@ class Config:
     check_drift: bool = False
     drift_ignore: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
+    design_notes: bool = True
     cache_size: int = 2 << 30
     large_rows: int = 1_000_000
     large_size: int = 1 << 30
@@ -77,6 +78,10 @@ class Config:
     small_size: int = 10 << 20
     busy_writes: int = 100
     busy_reads: int = 1_000
+    workload: bool = False
+    workload_file: tuple[Path, ...] = ()
+    workload_hide: tuple[str, ...] = ()
+    workload_search_path: tuple[str, ...] = ()
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None

@@ -95,6 +95,26 @@ def _texts(value: Any, base: Path) -> tuple[str, ...]:
     return tuple(_text(item.strip(), base) for item in items if item.strip())
 
 
+def _paths(value: Any, base: Path) -> tuple[Path, ...]:
+    return tuple(_path(item, base) for item in ([value] if isinstance(value, Path) else _texts(value, base)))
+
+
+def _patterns(value: Any, base: Path) -> tuple[str, ...]:
+    """Read regular expressions; a variable holds only one, since one may have a comma in it."""
+    found = (_text(value, base),) if isinstance(value, str) else _texts(value, base)
+    for pattern in found:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    return found
+
+
+def _search_paths(value: Any, base: Path) -> tuple[str, ...]:
+    """Read search_paths, each with commas of its own; a variable holds only one."""
+    return (_text(value, base),) if isinstance(value, str) else _texts(value, base)
+
+
 def _roles(value: Any, base: Path) -> tuple[str, ...]:
     names = _texts(value, base)
     if bad := next((name for name in names if "\0" in name or len(name.encode()) > _NAME_BYTES), None):
@@ -165,6 +185,7 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "check_drift": _bool,
     "drift_ignore": _texts,
     "api_roles": _texts,
+    "design_notes": _bool,
     "cache_size": _size,
     "large_rows": _count,
     "large_size": _size,
@@ -172,6 +193,10 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "small_size": _size,
     "busy_writes": _count,
     "busy_reads": _count,
+    "workload": _bool,
+    "workload_file": _paths,
+    "workload_hide": _patterns,
+    "workload_search_path": _search_paths,
 }
 SETTINGS = tuple(PARSERS)
 """The names of all settings."""

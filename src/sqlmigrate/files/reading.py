@@ -7,6 +7,7 @@ our messages would show to whoever sees the log.
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+_BIGINT, _SHOWN = 2**63, 20
 SMALL = 64 << 20
 """Bytes: far more than a configuration, a proof, figures or a seed file ever has."""
 
@@ -83,13 +85,28 @@ def read_bytes(path: Path, *, most: int = SMALL, pipe: bool = False, anywhere: b
 def read_json(path: Path, *, pipe: bool = False, anywhere: bool = False) -> Any:
     """Read a JSON document; raises OSError as `read_bytes` does, and ValueError where it is none."""
     try:
-        return json.loads(read_bytes(path, pipe=pipe, anywhere=anywhere), parse_constant=_no_number)
+        text = read_bytes(path, pipe=pipe, anywhere=anywhere)
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_limited)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is not a number in JSON")
+
+
+def _finite(text: str) -> float:
+    """Take a number that a double can hold: whoever prints the others writes no JSON."""
+    if math.isinf(number := float(text)):
+        raise ValueError(f"the number {text[:_SHOWN]} is too large")
+    return number
+
+
+def _limited(text: str) -> int:
+    """Take a number that PostgreSQL's bigint can hold; to print a larger one as a double may fail."""
+    if abs(number := int(text)) > _BIGINT:
+        raise ValueError(f"the number {text[:_SHOWN]} is too large")
+    return number
 
 
 def record(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -6,7 +6,7 @@ checksum and is fine, one that yoyo deleted is not applied.
 
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
 from sqlmigrate.history.names import names_ours
-from sqlmigrate.history.tables import VERSION, hold, install, read, read_log, upgrades, with_texts
+from sqlmigrate.history.tables import VERSION, catch_up, hold, install, read, read_log, upgrades, with_texts
 from sqlmigrate.history.write import (
     RECORD_TEXT_MAX,
     STATEMENT_TEXT_MAX,
@@ -43,6 +43,7 @@ __all__ = [
     "Run",
     "Texts",
     "accept",
+    "catch_up",
     "claim",
     "claim_is_gone",
     "confirm",

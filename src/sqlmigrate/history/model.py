@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.errors import Problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
@@ -74,20 +76,48 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How tables that are believed stand.
+
+    `shared` says that others than the login and superusers can change what they do, so that they are looked at again
+    before each write. `subscription` is the one by which another server writes to them, `unlogged` says that a crash
+    of the server empties them.
+    """
+
+    shared: bool = False
+    subscription: str | None = None
+    unlogged: bool = False
+
+    def remarks(self) -> list[Problem]:
+        """Return warnings for whoever asks what is applied."""
+        found = []
+        if self.subscription is not None:
+            message = (
+                f"the history gets rows from another server (subscription {self.subscription}): "
+                "it says what was applied there, even if that is not here"
+            )
+            hint = "leave its schema out of the publication there, then ALTER SUBSCRIPTION ... REFRESH PUBLICATION"
+            found.append(Problem(message, hint=hint, warning=True))
+        if self.unlogged:
+            message = "the history is UNLOGGED: a crash of the server empties it, and no standby has it"
+            found.append(Problem(message, hint="ALTER TABLE ... SET LOGGED for each of its tables", warning=True))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """The applied migrations in the order of their application, and the scripts that stopped half way.
 
     `version` is None where no tables exist yet; `texts` are the recorded scripts of those migrations for which they
     were asked (`with_texts`): mostly of none, since only an edited file is compared with what was recorded.
-    `shared` says that others than the login and superusers can change what the tables do, so that they are looked at
-    again before each write.
+    `standing` is how the tables stand.
     """
 
     applied: tuple[Applied, ...] = ()
     version: int | None = None
     half_way: tuple[HalfWay, ...] = ()
     texts: Mapping[str, Texts] = field(default_factory=dict, repr=False, compare=False)
-    shared: bool = field(default=False, repr=False, compare=False)
+    standing: Standing = field(default=Standing(), repr=False, compare=False)
 
     def half_way_of(self, migration_id: str) -> HalfWay | None:
         """Return where a script of this id stopped half way; a rollback goes before the apply that it undoes."""

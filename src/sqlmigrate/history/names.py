@@ -29,10 +29,13 @@ def names_ours(text: str, schema: str) -> bool:
     return any(name in text for table in TABLES for name in (f"{schema}.{table}", f'"{schema}".{table}'))
 
 
-def compose(name: str, schema: str) -> sql.Composed:
-    """Return a block of `queries/history.sql` for a schema."""
+def compose(name: str, schema: str, *, with_values: bool = False) -> sql.Composed:
+    """Return a block of `queries/history.sql` for a schema; `with_values` says that psycopg is to fill in some.
+
+    A percent sign in the schema's name would be the place of a value then.
+    """
     text = queries.load("history")[name]
-    return sql.SQL(text).format(schema=sql.Identifier(schema))
+    return sql.SQL(text).format(schema=sql.Identifier(schema.replace("%", "%%") if with_values else schema))
 
 
 @cache

@@ -57,7 +57,7 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
         raise _unreadable(connection, tables, _GRANT_USAGE, writing=writing)
     try:
         query = compose("rows", schema)
-        rows, shared = trust.read(connection, tables, query, locked=_READ_OF_ROWS, row_factory=dict_row)
+        rows, standing = trust.read(connection, tables, query, locked=_READ_OF_ROWS, row_factory=dict_row)
         version, stopped = (rows[0]["version"], rows[0]["half_way"]) if rows else _version(connection, tables)
         half_way = _half_way(connection, tables) if stopped else ()
     except psycopg.errors.InsufficientPrivilege:
@@ -66,7 +66,7 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
         raise _unknown_tables(connection, tables, error) from None
     _require_known(version, schema)
     applied = _in_application_order(rows)
-    return History(applied, version, half_way, shared=shared)
+    return History(applied, version, half_way, standing=standing)
 
 
 def with_texts(
@@ -79,7 +79,7 @@ def with_texts(
     if not ids:
         return history
     names = {migration_hash(name): name for name in ids}
-    query, tables = compose("texts", schema), ours(schema, owners)
+    query, tables = compose("texts", schema, with_values=True), ours(schema, owners)
     rows, _ = trust.read(connection, tables, query, [sorted(names)], locked=["applied"])
     return replace(history, texts={names[key]: Texts(script, rollback) for key, script, rollback in rows})
 
@@ -190,7 +190,7 @@ def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: 
             f"there is no history in schema {schema} yet",
             hint="the first `sqlmigrate apply` or `sqlmigrate mark` creates it; history_schema names another schema",
         )
-    tables, query = ours(schema, owners), compose("log_rows", schema)
+    tables, query = ours(schema, owners), compose("log_rows", schema, with_values=True)
     values, factory = asdict(wanted), class_row(LogRow)
     rows, _ = trust.read(connection, tables, query, values, locked=_READ_OF_LOG, row_factory=factory)
     return rows[::-1]
@@ -221,6 +221,12 @@ def hold(connection: Connection, schema: str, owners: Collection[str]) -> None:
     trust.hold(connection, ours(schema, owners), WRITTEN)
 
 
+def catch_up(connection: Connection, schema: str, owners: Collection[str]) -> None:
+    """Move the sequences of the history on, where rows came from elsewhere and this role may; before it is written."""
+    query = compose("catch_up", schema, with_values=True)
+    trust.read(connection, ours(schema, owners), query, [schema], locked=("applied", "log"))
+
+
 def install(connection: Connection, schema: str, history: History, *, owners: Collection[str] = ()) -> History:
     """Create the history tables, or bring them up to date, in one transaction; the caller holds the run lock.
 
@@ -228,6 +234,7 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
     """
     if history.version == VERSION:
         _require_writer(connection, schema)
+        catch_up(connection, schema, owners)
         return history
     name = sql.Identifier(schema)
     exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
@@ -241,7 +248,7 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
                 hold(connection, schema, owners)
             for upgrade in upgrades(schema, history.version):
                 connection.execute(upgrade)
-            shared = trust.require(connection, ours(schema, owners))
+            standing = trust.require(connection, ours(schema, owners))
     except psycopg.errors.InsufficientPrivilege as error:
         hint = _sql(_GRANT_CREATE if exists else _CREATE_SCHEMA, schema, connection)
         if history.version is not None:
@@ -253,4 +260,4 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
         if connection.closed:
             raise
         raise HistoryError(f"{refused}: {error.diag.message_primary or error}") from None  # an event trigger, say
-    return replace(history, shared=shared)
+    return replace(history, standing=standing)

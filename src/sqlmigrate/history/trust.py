@@ -18,6 +18,7 @@ from psycopg.rows import tuple_row
 from sqlmigrate import queries
 from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.errors import HistoryError
+from sqlmigrate.history.model import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
 
+REMARKS = ("shared", "subscribed", "unlogged")
+"""What is found out about tables, and is no reason to refuse them."""
 READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
 _PLAIN = {
     "kind": "is not a plain table",
@@ -62,11 +65,8 @@ class Tables:
         return replace(self, names=names)
 
 
-def require(connection: Connection, tables: Tables) -> bool:
-    """Raise HistoryError where a table that is there, or the schema, is not to be trusted.
-
-    Tells whether others than the login and superusers can change what the tables do.
-    """
+def require(connection: Connection, tables: Tables) -> Standing:
+    """Raise HistoryError where a table that is there, or the schema, is not to be trusted; tells how they stand."""
     with connection.cursor(row_factory=tuple_row) as cursor:
         return _refuse(connection, tables, cursor.execute(doubts(tables).encode()).fetchall())
 
@@ -99,7 +99,7 @@ def read(
     *,
     locked: Collection[str],
     row_factory: RowFactory[Any] = tuple_row,
-) -> tuple[list[Any], bool]:
+) -> tuple[list[Any], Standing]:
     """Ask a query of tables that are looked at before, under the same lock and in the same round trip.
 
     Gives its rows, and what `require` tells. Raises HistoryError where the tables are not to be trusted, and psycopg's
@@ -118,10 +118,10 @@ def read(
                 require(connection, tables)
             raise _changed(tables) from None
         cursor.nextset()
-        [(_, shared)] = cursor.fetchall()
+        [(_, *stands)] = cursor.fetchall()
         cursor.row_factory = row_factory
         cursor.nextset()
-        return cursor.fetchall(), shared
+        return cursor.fetchall(), Standing(*stands)
 
 
 def as_remark(connection: Connection, tables: Tables) -> str:
@@ -155,6 +155,11 @@ def doubts(tables: Tables) -> str:
     ).as_string()
 
 
+def refused() -> str:
+    """Return the condition that a row of `doubts` is a reason to refuse the tables."""
+    return f"doubt NOT IN ({', '.join(map(repr, REMARKS))})"
+
+
 def _array(names: Iterable[str]) -> sql.Composed:
     return sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(map(sql.Literal, names)))
 
@@ -162,7 +167,10 @@ def _array(names: Iterable[str]) -> sql.Composed:
 @cache
 def _guard(tables: Tables) -> str:
     return (
-        f"SELECT 1 / (CASE WHEN pg_catalog.bool_or(doubt <> 'shared') THEN 0 ELSE 1 END), pg_catalog.count(*) > 0\n"
+        f"SELECT 1 / (CASE WHEN pg_catalog.bool_or({refused()}) THEN 0 ELSE 1 END),\n"
+        "       coalesce(pg_catalog.bool_or(doubt = 'shared'), false),\n"
+        "       pg_catalog.max(role::pg_catalog.text) FILTER (WHERE doubt = 'subscribed'),\n"
+        "       coalesce(pg_catalog.bool_or(doubt = 'unlogged'), false)\n"
         f"FROM (\n{doubts(tables)}\n) AS found"
     )
 
@@ -172,14 +180,15 @@ def _lock(schema: str, names: Collection[str], mode: str) -> str:
     return sql.SQL("LOCK TABLE {} IN {} MODE").format(tables, sql.SQL(mode)).as_string()
 
 
-def _refuse(connection: Connection, tables: Tables, found: list[tuple[Any, ...]]) -> bool:
-    """Raise for the first doubt; tells whether the tables are shared."""
+def _refuse(connection: Connection, tables: Tables, found: list[tuple[Any, ...]]) -> Standing:
+    """Raise for the first doubt; tells how the tables stand."""
     for name, doubt, role in found:
-        if doubt != "shared":
+        if doubt not in REMARKS:
             what = f"schema {tables.schema}" if name is None else f"{tables.schema}.{name}"
             reason, hint = _words(tables, connection.info.user, doubt, role)
             raise HistoryError(f"{what} cannot be trusted as a history: it {reason}", hint=hint)
-    return bool(found)
+    roles = {doubt: role for _, doubt, role in found}
+    return Standing("shared" in roles, roles.get("subscribed"), "unlogged" in roles)
 
 
 def _words(tables: Tables, login: str, doubt: str, role: str | None) -> tuple[str, str]:

@@ -67,7 +67,7 @@ def distrusted(schema: str, owners: Collection[str]) -> tuple[Command, Command]:
     """Return the command that keeps the tables as they are, and a query: a row for each reason not to trust them."""
     lock, _ = trust.unchanged(schema, WRITTEN)
     found = trust.doubts(ours(schema, owners))
-    return lock, Command(f"SELECT FROM (\n{found}\n) AS found WHERE doubt <> 'shared'")
+    return lock, Command(f"SELECT FROM (\n{found}\n) AS found WHERE {trust.refused()}")
 
 
 def guard(schema: str, found: History) -> Command:

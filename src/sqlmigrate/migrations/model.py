@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.errors import UsageError
+from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,6 +56,11 @@ class Migration:
     def depends(self) -> tuple[str, ...]:
         """The ids that must be applied before this one, as its `-- depends:` names them."""
         return self.script.directives.depends
+
+    @property
+    def phase(self) -> str:
+        """When it belongs: one of `sql.directives.PHASES`, the first of them where it says none."""
+        return self.script.directives.phase or PHASES[0]
 
     def forward(self) -> ScriptRun:
         """Return how it is applied: in a transaction, unless `-- transactional: false` says otherwise."""

@@ -36,7 +36,7 @@ def plan_rollback(request: RollbackRequest, history: History) -> Plan:
     if request.again:
         plan_apply(_again(request), _without(history, chosen))
     half_way = frozenset(item.migration_id for item in chosen if history.half_way_of(item.migration_id))
-    return Plan("rollback", tuple(chosen), tuple(notes), half_way=half_way)
+    return Plan("rollback", tuple(chosen), (*map(str, history.standing.remarks()), *notes), half_way=half_way)
 
 
 def recorded_needed(request: RollbackRequest, history: History) -> frozenset[str]:

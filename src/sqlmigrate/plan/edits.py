@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def contradictions(states: Iterable[Status], history: History) -> tuple[list[Problem], list[Problem]]:
     """Find applied migrations whose files are gone or edited: errors, and warnings for rollback scripts.
 
-    An edit of comments and white space alone is a warning too.
+    An edit of comments and white space alone is a warning too, and so is what makes the history itself doubtful.
     """
     errors: list[Problem] = []
-    warnings: list[Problem] = []
+    warnings = history.standing.remarks()
     for item in states:
         if item.recorded is None:
             continue

@@ -39,7 +39,9 @@ def plan_apply(request: ApplyRequest, history: History) -> Plan:
     late = out_of_order(migrations, history, (item for item in chosen if item.migration_id not in begun))
     if late and not request.allow_out_of_order:
         raise MigrationsError(f"{outcome}, since the order would not be that of the files", late)
-    return Plan("apply", tuple(chosen), tuple(map(str, warnings)), left=len(pending) - len(chosen))
+    waits = next((item for item in chosen if request.phase not in (None, item.phase)), None)
+    chosen = chosen[: chosen.index(waits)] if waits else chosen
+    return Plan("apply", tuple(chosen), tuple(map(str, warnings)), left=len(pending) - len(chosen), waits=waits)
 
 
 def _chosen(request: ApplyRequest, pending: Sequence[Migration]) -> list[Migration]:

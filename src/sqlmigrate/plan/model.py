@@ -49,7 +49,8 @@ class Status:
 class Plan:
     """The migrations to run, in order; `notes` are for the person who asked, `left` is how many more are pending.
 
-    `half_way` holds those ids of a rollback that stopped half way.
+    `half_way` holds those ids of a rollback that stopped half way. `waits` is the pending one of another phase before
+    which it ends.
     """
 
     operation: str
@@ -57,6 +58,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     left: int = 0
     half_way: frozenset[str] = frozenset()
+    waits: Migration | None = None
 
     def runs(self) -> list[ScriptRun]:
         """Return how the script of each step runs, in order."""

@@ -20,15 +20,17 @@ NO_PLAN = "no plan was made"
 class ApplyRequest:
     """Apply what is pending: all of it, up to and with `to`, or the next `steps`; a half-way script first.
 
-    `only` leaves out all but these ids. `allow_out_of_order` takes migrations that are older than applied ones too,
-    `single_transaction` runs all of it in one transaction, and `resume_at` goes on with a half-way script at this
-    statement (1-based). `outcome` says in an error what did not happen.
+    `phase` stops before the first one of another phase: see `sql.directives.PHASES`. `only` leaves out all but these
+    ids. `allow_out_of_order` takes migrations that are older than applied ones too, `single_transaction` runs all of it
+    in one transaction, and `resume_at` goes on with a half-way script at this statement (1-based). `outcome` says in an
+    error what did not happen.
     """
 
     operation: ClassVar[str] = "apply"
     migrations: Migrations = field(repr=False)
     to: str | None = None
     steps: int | None = None
+    phase: str | None = None
     only: frozenset[str] | None = None
     allow_out_of_order: bool = False
     single_transaction: bool = False

@@ -34,6 +34,32 @@ WHERE space.nspname = %s
 -- name: version
 SELECT pg_catalog.max(version), EXISTS (SELECT FROM {schema}.journal) FROM {schema}.meta
 
+-- name: catch_up
+-- moves a sequence on whose next number is taken: logical replication brings rows, and leaves the sequences behind
+WITH taken (name, top) AS (
+    SELECT 'applied'::pg_catalog.name, pg_catalog.max(seq) FROM {schema}.applied
+    UNION ALL
+    SELECT 'log'::pg_catalog.name, pg_catalog.max(seq) FROM {schema}.log
+), owned AS MATERIALIZED (
+    SELECT depend.objid AS sequence,
+           taken.top,
+           pg_catalog.has_sequence_privilege(depend.objid, 'SELECT')
+           AND pg_catalog.has_sequence_privilege(depend.objid, 'UPDATE') AS may_set
+    FROM taken
+    JOIN pg_catalog.pg_class AS class ON class.relname = taken.name
+    JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+    JOIN pg_catalog.pg_depend AS depend ON depend.refobjid = class.oid
+    JOIN pg_catalog.pg_class AS sequence ON sequence.oid = depend.objid AND sequence.relkind = 'S'
+    WHERE space.nspname = %s
+      AND depend.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+      AND depend.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+)
+SELECT CASE
+           WHEN may_set AND coalesce(pg_catalog.pg_sequence_last_value(sequence), 0::bigint) < top
+           THEN pg_catalog.setval(sequence, top)
+       END
+FROM owned
+
 -- name: journal
 SELECT migration_id, migration_hash, operation, number, last_number, state, digest, statement, line, found, error
 FROM {schema}.journal

@@ -281,3 +281,114 @@ LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.oid AND c.relkind <> 'p'
 LEFT JOIN pg_catalog.pg_stat_user_tables AS s ON s.relid = c.oid
 GROUP BY 1, t.root
 ORDER BY 3 DESC, 1
+
+-- name: columns
+-- what ANALYZE has found of columns; of a partitioned table, of all of its partitions together
+SELECT DISTINCT ON (1, 2)
+       pg_catalog.quote_ident(s.schemaname) || '.' || pg_catalog.quote_ident(s.tablename),
+       pg_catalog.quote_ident(s.attname),
+       s.null_frac::double precision,
+       s.n_distinct::double precision
+FROM pg_catalog.pg_stats AS s
+WHERE s.schemaname NOT IN ('pg_catalog', 'information_schema')
+  AND (%(names)s::pg_catalog.text[] IS NULL
+       OR pg_catalog.quote_ident(s.schemaname) || '.' || pg_catalog.quote_ident(s.tablename)
+          = ANY (%(names)s::pg_catalog.text[]))
+ORDER BY 1, 2, s.inherited DESC
+
+-- name: plannable
+-- The relations whose planning runs no code but PostgreSQL's own: tables with all that belongs to them, and whatever of
+-- it depends on. PostgreSQL keeps no dependency on what it needs itself, so each that is there is on something else.
+WITH RECURSIVE tree (root, oid) AS (
+    SELECT c.oid, c.oid
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) = ANY (%(names)s::pg_catalog.text[])
+    UNION
+    SELECT t.root, i.inhrelid
+    FROM tree AS t
+    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
+), part (root, class, object) AS (
+    SELECT root, 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, oid
+    FROM tree
+    UNION ALL
+    SELECT t.root, 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, x.indexrelid
+    FROM tree AS t
+    JOIN pg_catalog.pg_index AS x ON x.indrelid = t.oid
+    UNION ALL
+    SELECT t.root, c.tableoid, c.oid
+    FROM tree AS t
+    JOIN pg_catalog.pg_constraint AS c ON c.conrelid = t.oid
+    UNION ALL
+    SELECT t.root, s.tableoid, s.oid
+    FROM tree AS t
+    JOIN pg_catalog.pg_statistic_ext AS s ON s.stxrelid = t.oid
+    UNION ALL
+    SELECT t.root, d.tableoid, d.oid
+    FROM tree AS t
+    JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = t.oid
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+    WHERE a.attgenerated <> ''::pg_catalog."char"
+), strange (root) AS (
+    SELECT p.root
+    FROM part AS p
+    JOIN pg_catalog.pg_depend AS d ON d.classid = p.class AND d.objid = p.object
+    LEFT JOIN pg_catalog.pg_type AS t
+        ON d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid AND t.oid = d.refobjid
+    LEFT JOIN pg_catalog.pg_type AS inner_type ON inner_type.oid = coalesce(nullif(t.typelem, 0::pg_catalog.oid), t.oid)
+    WHERE d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid,
+                           'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid,
+                           'pg_catalog.pg_opclass'::pg_catalog.regclass::pg_catalog.oid,
+                           'pg_catalog.pg_opfamily'::pg_catalog.regclass::pg_catalog.oid,
+                           'pg_catalog.pg_cast'::pg_catalog.regclass::pg_catalog.oid)
+       OR (t.oid IS NOT NULL
+           AND NOT (inner_type.typtype = 'e'::pg_catalog."char"
+                    OR (inner_type.typtype = 'd'::pg_catalog."char" AND inner_type.typbasetype < 16384::pg_catalog.oid)))
+    UNION ALL
+    SELECT t.root
+    FROM tree AS t
+    JOIN pg_catalog.pg_class AS c ON c.oid = t.oid
+    WHERE c.relkind NOT IN ('r'::pg_catalog."char", 'p'::pg_catalog."char", 'm'::pg_catalog."char")
+)
+SELECT DISTINCT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+FROM tree AS t
+JOIN pg_catalog.pg_class AS c ON c.oid = t.root
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE t.root NOT IN (SELECT root FROM strange)
+
+-- name: unbound
+-- roles for which row level security does not count
+SELECT rolname::pg_catalog.text
+FROM pg_catalog.pg_roles
+WHERE rolsuper OR rolbypassrls
+
+-- name: bodies
+-- the functions of these names whose bodies are text, with what a name in them can mean; one row for each table that a
+-- trigger function is used by. `types` are those of all arguments, `modes` tell them apart.
+SELECT p.oid::bigint AS oid,
+       coalesce(t.tgrelid, 0::pg_catalog.oid)::bigint AS relation,
+       p.oid::pg_catalog.regprocedure::pg_catalog.text AS function,
+       pg_catalog.quote_ident(p.proname) AS name,
+       l.lanname::pg_catalog.text AS language,
+       p.prosrc AS body,
+       ARRAY(SELECT pg_catalog.format_type(type, NULL)
+             FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::pg_catalog.oid[])) WITH ORDINALITY AS a (type, number)
+             ORDER BY number) AS types,
+       coalesce(p.proargmodes::pg_catalog.text[], ARRAY[]::pg_catalog.text[]) AS modes,
+       coalesce(p.proargnames, ARRAY[]::pg_catalog.text[]) AS names,
+       (SELECT pg_catalog.substr(setting, 13)
+        FROM pg_catalog.unnest(p.proconfig) AS setting
+        WHERE pg_catalog.starts_with(setting, 'search_path=')) AS path,
+       t.tgrelid::pg_catalog.regclass::pg_catalog.text AS "table"
+FROM pg_catalog.pg_proc AS p
+JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+LEFT JOIN (SELECT DISTINCT tgfoid, tgrelid FROM pg_catalog.pg_trigger WHERE NOT tgisinternal) AS t ON t.tgfoid = p.oid
+WHERE l.lanname IN ('sql', 'plpgsql')
+  AND p.prosqlbody IS NULL
+  AND p.oid::pg_catalog.regprocedure::pg_catalog.text = ANY (%(functions)s::pg_catalog.text[])
+ORDER BY 3, 2
+
+-- name: checker
+-- whether plpgsql_check can be created without running anything of the database
+SELECT EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'plpgsql_check') AS there,
+       EXISTS (SELECT FROM pg_catalog.pg_event_trigger) AS triggers

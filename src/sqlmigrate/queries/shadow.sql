@@ -206,8 +206,8 @@ SELECT s.subname::pg_catalog.text
  WHERE d.datname = pg_catalog.current_database()
 
 -- name: event_triggers
--- those that run whatever session_replication_role says
-SELECT e.evtname::pg_catalog.text FROM pg_catalog.pg_event_trigger AS e WHERE e.evtenabled = 'A'
+-- those that run in a session whose session_replication_role is replica
+SELECT e.evtname::pg_catalog.text FROM pg_catalog.pg_event_trigger AS e WHERE e.evtenabled IN ('A', 'R')
 
 -- name: carry
 -- What CREATE DATABASE does not take over from the template and a copy needs all the same: settings, rights, comment.

@@ -1,6 +1,7 @@
 -- name: doubts
 -- Why tables are not to be trusted, and why their schema is not where it is theirs alone; no row where they are. A doubt
--- 'shared' is none, but says that others than the login and superusers can change what the tables do.
+-- 'shared' is none, but says that others than the login and superusers can change what the tables do; nor are 'subscribed'
+-- and 'unlogged', which say that rows come from another server, and that a crash empties the tables.
 -- Of memberships only those count that give or lend rights (PostgreSQL 16), and none that a role gave of itself (14).
 -- The flags of pg_class may say of what is there no more that it is there, never the other way round.
 WITH RECURSIVE login (oid) AS (
@@ -31,7 +32,8 @@ WITH RECURSIVE login (oid) AS (
 ), space AS MATERIALIZED (
     SELECT oid, nspowner, nspacl FROM pg_catalog.pg_namespace WHERE nspname = {space}::pg_catalog.name
 ), class AS MATERIALIZED (
-    SELECT oid, relname, relkind, relispartition, relowner, relacl, relchecks, relhasrules, relhastriggers, relhassubclass
+    SELECT oid, relname, relkind, relispartition, relowner, relacl, relchecks, relhasrules, relhastriggers, relhassubclass,
+           relpersistence
     FROM pg_catalog.pg_class
     WHERE relnamespace = (SELECT oid FROM space)
       AND relname = ANY ({tables}::pg_catalog.name[])
@@ -79,6 +81,7 @@ UNION ALL
 SELECT relname, 'tree', NULL::pg_catalog.name
 FROM class
 JOIN pg_catalog.pg_inherits AS tree ON tree.inhparent = class.oid AND class.relhassubclass
+                                   OR tree.inhrelid = class.oid
 UNION ALL
 SELECT relname, 'column', NULL::pg_catalog.name
 FROM class
@@ -120,6 +123,13 @@ FROM class
 JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid, pg_catalog.aclexplode(attribute.attacl) AS granted
 WHERE granted.privilege_type = 'REFERENCES'
   AND granted.grantee NOT IN (SELECT oid FROM almighty)
+UNION ALL
+SELECT class.relname, 'subscribed', subscription.subname
+FROM class
+JOIN pg_catalog.pg_subscription_rel AS subscribed ON subscribed.srrelid = class.oid
+JOIN pg_catalog.pg_subscription AS subscription ON subscription.oid = subscribed.srsubid
+UNION ALL
+SELECT relname, 'unlogged', NULL::pg_catalog.name FROM class WHERE relpersistence = 'u'
 
 -- name: unchanged
 -- fails (22012) where something hangs on a table of the history that runs with the rights of whoever writes it
@@ -132,7 +142,7 @@ SELECT 1 / (CASE
                             OR tgconstrrelid <> 0::pg_catalog.oid AND tgconstrrelid <> ALL ({oids})))
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = ANY ({oids}))
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = ANY ({oids}))
-     AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = ANY ({oids}))
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = ANY ({oids}) OR inhrelid = ANY ({oids}))
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_index
                      WHERE indrelid = ANY ({oids}) AND (indexprs IS NOT NULL OR indpred IS NOT NULL))
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.data import comes_back
-from sqlmigrate.review.hazards.records import NOW
+from sqlmigrate.review.hazards.records import NOW, briefly
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
+from sqlmigrate.review.squawk_design import OF_SQUAWK
 from sqlmigrate.sql.position import line_column
 from sqlmigrate.sql.statement.rows import enum_change
 
@@ -53,10 +54,21 @@ def answered(
 
 
 def counts(statement: ReviewedStatement) -> bool:
-    """Whether a finding of a statement is confirmed, and no hazard of ours says so: then it counts as a warning."""
-    return any(finding.answer == "confirmed" for finding in statement.findings) and not any(
-        hazard.severity != "note" for hazard in statement.hazards
-    )
+    """Whether a finding of a statement is confirmed, and no hazard of ours says so: then it counts as a warning.
+
+    One on design is a note.
+    """
+    found = any(one.answer == "confirmed" and one.rule not in OF_SQUAWK for one in statement.findings)
+    return found and not any(hazard.severity != "note" for hazard in statement.hazards)
+
+
+def rules_by_statement(findings: Sequence[Finding], statements: Sequence[Statement]) -> dict[int, frozenset[str]]:
+    """Return squawk's rules by the number of the statement that breaks them."""
+    found: dict[int, frozenset[str]] = {}
+    for finding in findings:
+        if (statement := _statement_at(statements, finding)) is not None:
+            found[statement.number] = found.get(statement.number, frozenset()) | {finding.rule}
+    return found
 
 
 def _statement_at(statements: Sequence[Statement], finding: Finding) -> Statement | None:
@@ -89,6 +101,8 @@ class _Judge:
         """Say whether what a finding warns of has happened, and whether that harms anybody."""
         asked = _QUESTIONS.get(finding.rule)
         one = self.traced.get(finding.statement) if finding.statement is not None else None
+        if one is not None and (columns := OF_SQUAWK.get(finding.rule)):
+            return _of_design(finding, columns(one))
         if one is None or asked is None:
             return finding
         if self._is_own(one):
@@ -124,6 +138,13 @@ class _Judge:
             return _ROLLBACK
         reason = _REASONS.get(rule)
         return reason(self.context, one) if reason else None
+
+
+def _of_design(finding: Finding, columns: Sequence[str]) -> Finding:
+    """Say which columns a finding on design is right about."""
+    if columns:
+        return replace(finding, answer="confirmed", why=f"a note on design: {briefly(columns)}")
+    return replace(finding, answer="refuted", why="no column that the statement creates is such a key, or of that type")
 
 
 def _own(context: Context) -> Iterator[tuple[int, frozenset[str]]]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.migrations import Migration, ScriptRun
     from sqlmigrate.review.hazards import Context
+    from sqlmigrate.review.known import Known
     from sqlmigrate.review.model import Direction, Finding, Hazard, Proof, Suppressed, Verdict
-    from sqlmigrate.review.severity import Known
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.sql.script import Script, Statement
 

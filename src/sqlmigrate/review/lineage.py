@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlmigrate.review.known import Known, Limits
 from sqlmigrate.review.model import TableSize
-from sqlmigrate.review.severity import Known, Limits
 from sqlmigrate.review.trace.follow import State
 from sqlmigrate.sql.statement.subject import tables_made
 

@@ -62,3 +62,38 @@ class Project:
     commit: str | None = None
     branch: str | None = None
     modified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """A table of the target: `rows` is PostgreSQL's estimate, None where it was never analyzed.
+
+    `size` is in bytes with indexes and TOAST. Writes (inserted, updated and deleted rows), index scans and sequential
+    scans are per second since `since`, an ISO 8601 time; None where the target does not tell.
+    """
+
+    name: str
+    rows: int | None
+    size: int
+    writes: float | None = None
+    index_scans: float | None = None
+    scans: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The database that the change is for.
+
+    `name` is its description without a password, `source` where its figures come from (the target itself, or a file),
+    `read_at` and `since` are ISO 8601 times, `oldest_transaction` is in seconds. `tables` are those that the reviewed
+    scripts lock, rewrite or scan.
+    """
+
+    name: str
+    version: str
+    source: str
+    read_at: str
+    since: str | None = None
+    oldest_transaction: float | None = None
+    oldest_transaction_of: str | None = None
+    tables: tuple[TableSize, ...] = ()

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sqlmigrate.review.measured import Duration, Harm, LockWait, Project  # noqa: TC001  same
+from sqlmigrate.review.measured import TableSize as TableSize  # noqa: PLC0414  part of the model
+from sqlmigrate.review.measured import Target as Target  # noqa: PLC0414, TC001  same
 
 VERSION = 1
 
@@ -66,7 +68,8 @@ class Hazard:
     has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
     qualified names that it is about. `page` is the path of its page in the documentation. `raised` and
     `lowered` say why its severity was changed, such as by the size of the table; `harm` what stands still on the
-    target, and for how long.
+    target, and for how long. `rows` is how many rows it is about, where that is known, and at most so many where
+    `at_most` says so.
     """
 
     code: str
@@ -83,6 +86,8 @@ class Hazard:
     relations: tuple[str, ...] = ()
     raised: str | None = None
     lowered: str | None = None
+    rows: int | None = None
+    at_most: bool = False
     harm: str | None = None
 
 
@@ -255,41 +260,6 @@ class Versions:
 
 
 @dataclass(frozen=True, slots=True)
-class TableSize:
-    """A table of the target: `rows` is PostgreSQL's estimate, None where it was never analyzed.
-
-    `size` is in bytes with indexes and TOAST. Writes (inserted, updated and deleted rows), index scans and sequential
-    scans are per second since `since`, an ISO 8601 time; None where the target does not tell.
-    """
-
-    name: str
-    rows: int | None
-    size: int
-    writes: float | None = None
-    index_scans: float | None = None
-    scans: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The database that the change is for.
-
-    `name` is its description without a password, `source` where its figures come from (the target itself, or a file),
-    `read_at` and `since` are ISO 8601 times, `oldest_transaction` is in seconds. `tables` are those that the reviewed
-    scripts lock, rewrite or scan.
-    """
-
-    name: str
-    version: str
-    source: str
-    read_at: str
-    since: str | None = None
-    oldest_transaction: float | None = None
-    oldest_transaction_of: str | None = None
-    tables: tuple[TableSize, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """What decides beside the scripts what they do, as it was on the shadow.
 
@@ -303,6 +273,70 @@ class Settings:
     values: Mapping[str, str]
     locale: Mapping[str, str | None]
     extensions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatement:
+    """A statement of the application, and what a migration does to it.
+
+    `query` is its text; `calls`, `calls_per_second` and `mean` (milliseconds of a call) are None where no traffic is
+    known, `roles` those that send it. `operation` is the script that does it, apply or rollback, and `statement` and
+    `line` where in it; None where that could not be told. `error` says what happens, in PostgreSQL's words with
+    `sqlstate` where it refuses the statement. `name` and `place` say where the application has written it down,
+    `relation` is the table that has lost an index.
+    """
+
+    query: str
+    calls: int | None
+    error: str
+    migration_id: str
+    operation: Literal["apply", "rollback"] = "apply"
+    sqlstate: str | None = None
+    statement: int | None = None
+    line: int | None = None
+    calls_per_second: float | None = None
+    mean: float | None = None
+    roles: tuple[str, ...] = ()
+    name: str | None = None
+    place: str | None = None
+    relation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """Statements of the application that say nothing: how many, with how many calls, why, and one of them."""
+
+    error: str
+    statements: int
+    calls: int
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the migrations do to the statements that the application sends; see docs/workload.md.
+
+    `source` says where they come from, `read_at` and `since` are ISO 8601 times and `seconds` the time between;
+    `statements` and `calls` count all of them. Those that break are refused after a script and were taken before it,
+    those that `may_break` depend on values or privileges that are not known, `slower` ones have lost an index, and of
+    those in `changes` only the result is another one. `not_checked` are those that are not taken before either.
+    `notes` say what this does not tell.
+    """
+
+    source: str
+    statements: int
+    calls: int
+    checked_calls: int
+    headline: str
+    read_at: str | None = None
+    since: str | None = None
+    seconds: float | None = None
+    breaks: tuple[LiveStatement, ...] = ()
+    may_break: tuple[LiveStatement, ...] = ()
+    slower: tuple[LiveStatement, ...] = ()
+    changes: tuple[LiveStatement, ...] = ()
+    not_checked: tuple[NotAsked, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +364,7 @@ class Report:
     not_checked: tuple[NotChecked, ...] = ()
     settings: Settings | None = None
     isolation: str | None = None
+    workload: Workload | None = None
     project: Project | None = None
 
     def to_json(self) -> dict[str, Any]:

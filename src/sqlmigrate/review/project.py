@@ -10,15 +10,20 @@ import psycopg
 
 from sqlmigrate import connection as connections
 from sqlmigrate import history, roundtrip, shadow
-from sqlmigrate.errors import redact
+from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, load
 from sqlmigrate.review import statistics
+from sqlmigrate.review.asking import Source
+from sqlmigrate.review.columns import NOTHING
+from sqlmigrate.review.known import Limits
 from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.reviewer import Question, review
 from sqlmigrate.review.selection import Asked, select
-from sqlmigrate.review.severity import Limits
+from sqlmigrate.review.workload.files import read_files
+from sqlmigrate.review.workload.queries import joined
+from sqlmigrate.review.workload.server import read_workload
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.review import model
     from sqlmigrate.review.model import Report
+    from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.shadow import TargetFacts
     from sqlmigrate.target import Target
 
@@ -57,23 +63,30 @@ def review_project(
     stats: Path | None = None,
     base: str = "replay",
     superuser: bool = False,
+    workload: bool = False,
+    workload_files: Sequence[Path] = (),
     jobs: int | None = None,
     observer: Observer = ignore,
 ) -> Report:
     """Review the migrations that are asked for (see `Asked`), or those pending; without a target, the last one.
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
-    instead, from a file; `jobs` is on how many servers to work side by side, None for as many as the migrations are
-    worth; `observer` hears how far it is. Raises what `select` raises, and what opening the shadow raises.
+    instead, from a file. `workload` asks it for the statements of the application too, `workload_files` hold some.
+    `jobs` is on how many servers to work side by side, None for as many as the migrations are worth; `observer` hears
+    how far it is. Raises what `select` raises, and what opening the shadow raises.
     """
     asked = Asked(tuple(ids), since, everything)
     found = load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
-    settings = None
+    settings, columns = None, NOTHING
     if stats is not None:
         figures = statistics.from_file(stats)
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
+        columns = figures.columns
+    workloads = [read_files(path) for path in workload_files]
+    if workload:
+        workloads.append(_workload(config, target))
     selection = select(found, asked, seen.applied, target.variable if target else None)
     wanted = selection.wanted
     scripts = [script for migration in found.ordered for script in migration.scripts()]
@@ -84,7 +97,11 @@ def review_project(
         base=seen.base,
         target=seen.figures,
         api_roles=config.api_roles,
+        design=config.design_notes,
+        workload=joined(workloads),
+        paths=config.workload_search_path or (config.search_path,),
         limits=Limits.of(config),
+        source=Source(columns, target.conninfo if target else None),
     )
     needed = shadow.wanted(
         config,
@@ -121,6 +138,21 @@ def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
     if counted:
         have = "migration has" if counted == 1 else "migrations have"
         yield f"{counted} other {have} no rollback script, and cannot be rolled back"
+
+
+def _workload(config: Config, target: Target | None) -> Workload:
+    if target is None:
+        raise UsageError(
+            "--workload asks the target for its statements, and no target was named",
+            hint="name one with --database-url, or give a file of them: --workload-file",
+        )
+    with connections.session(target.conninfo) as session:
+        return read_workload(
+            session,
+            name=connections.database_of(session),
+            history_schema=config.history_schema,
+            hidden=config.workload_hide,
+        )
 
 
 def _look(config: Config, target: Target, base: str) -> _Seen:

@@ -17,17 +17,24 @@ from sqlmigrate.events import BugMet, ignore
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.review import assemble, model, statistics
 from sqlmigrate.review.advice import Advice
-from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.review.answers import rules_by_statement
+from sqlmigrate.review.asking import Source, not_known
+from sqlmigrate.review.dependents import broken_bodies
+from sqlmigrate.review.hazards import Context, check, rules_for
 from sqlmigrate.review.headline import headline
+from sqlmigrate.review.known import Limits
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.proving import announced, prove
-from sqlmigrate.review.severity import Limits
 from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
+from sqlmigrate.review.squawk_design import DESIGN
 from sqlmigrate.review.times import timed
+from sqlmigrate.review.trace.readings import read_unbound
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
+from sqlmigrate.review.work import Asked
+from sqlmigrate.review.workload.watch import Watch, told
 from sqlmigrate.roundtrip import (
     ORDINARY,
     Ground,
@@ -50,6 +57,8 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, Migrations, ScriptRun
     from sqlmigrate.review.model import Finding, Proof, Report
     from sqlmigrate.review.squawk import Lint
+    from sqlmigrate.review.workload.queries import Workload
+    from sqlmigrate.review.workload.watch import Live, Start
     from sqlmigrate.roundtrip import Base, LeftOut
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
@@ -64,7 +73,9 @@ class Question:
 
     Without a target, `applied` is None: everything that stands before a wanted one is applied first. `base` is a dump
     to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
-    settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large.
+    settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large, and
+    `source` is who is asked what the statements of a script work on. `workload` is what the application sends, its
+    names looked up under `paths`, None for what each role finds.
     """
 
     migrations: Migrations
@@ -75,7 +86,11 @@ class Question:
     settings_from: str = "assumed"
     notes: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
+    workload: Workload | None = None
+    paths: tuple[str | None, ...] = (None,)
+    design: bool = True
     limits: Limits = field(default_factory=Limits)
+    source: Source = field(default_factory=Source)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -95,6 +110,18 @@ class Question:
         return [*map(self.migrations.named, applied), *pending]
 
 
+@dataclass(slots=True)
+class _Aside:
+    """What is said beside the reports: what could not be applied, by the last id of a share, and what nobody knows.
+
+    `watches` hold what the workload met, one for each share.
+    """
+
+    missing: dict[str, tuple[LeftOut, ...]] = field(default_factory=dict)
+    unknown: dict[str, list[model.NotChecked]] = field(default_factory=dict)
+    watches: list[Watch] = field(default_factory=list)
+
+
 def review(
     question: Question, shadow: Shadow, options: Options, observer: Observer = ignore, *, beside: Sequence[Shadow] = ()
 ) -> Report:
@@ -105,19 +132,22 @@ def review(
     A script that fails is a verdict and no error; where one of those before the wanted ones fails, these are reviewed
     without it. So is a mistake of ours in the review of one migration: see `model.Migration.bug`.
     """
-    linted = lint([run for migration in question.wanted for run in migration.runs()], major=shadow.major)
+    runs = [run for migration in question.wanted for run in migration.runs()]
+    linted = lint(runs, major=shadow.major, without=() if question.design else DESIGN)
     observer = Together(observer) if beside else observer
-    missing: dict[str, tuple[LeftOut, ...]] = {}
+    aside = _Aside()
 
     def on_one(shadow: Shadow, share: Sequence[str]) -> Iterator[model.Migration]:
         asked = replace(question, wanted=tuple(item for item in question.wanted if item.migration_id in share))
-        yield from _share(asked, shadow, options, observer, linted, missing)
+        yield from _share(asked, shadow, options, observer, linted, aside)
 
     order = [item.migration_id for item in question.wanted]
     with closing(shared_out(order, [shadow, *beside], on_one)) as reviewed:
         found = tuple(reviewed)
-    notes = tuple(_left_out(missing[order[-1]], found, private=shadow.private)) if order else ()
-    return _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found)
+    notes = tuple(_left_out(aside.missing[order[-1]], found, private=shadow.private)) if order else ()
+    unknown = [item for name in order for item in aside.unknown.get(name, ())]
+    report = _report(replace(question, notes=(*question.notes, *notes)), shadow, linted, found, unknown)
+    return replace(report, workload=told(aside.watches, order))
 
 
 def _share(
@@ -126,9 +156,9 @@ def _share(
     options: Options,
     observer: Observer,
     linted: Lint,
-    missing: dict[str, tuple[LeftOut, ...]],
+    aside: _Aside,
 ) -> Iterator[model.Migration]:
-    """Review migrations on one server; `missing` takes what could not be applied up to the last of them."""
+    """Review migrations on one server; `aside` takes what is said of all of them."""
     runner = Runner(shadow, replace(options, versions=shadow.versions))
     with ExitStack() as stack:
         proven, ground = prove(question, runner, stack, observer)
@@ -139,11 +169,13 @@ def _share(
             observer=observer,
             findings=linted.findings,
             proofs=proven,
+            unknown=aside.unknown,
         )
         ids = [item.migration_id for item in question.wanted]
         for _, one in zip(announced("review", ids, observer), reviewer.reviewed(), strict=True):
             yield one
-        missing |= dict.fromkeys(ids[-1:], reviewer.left_out)
+        aside.missing |= dict.fromkeys(ids[-1:], reviewer.left_out)
+        aside.watches += [reviewer.watch] if reviewer.watch else []
 
 
 def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, private: bool) -> Iterator[str]:
@@ -160,7 +192,13 @@ def _left_out(missing: Sequence[LeftOut], found: Sequence[model.Migration], *, p
         yield ORDINARY
 
 
-def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model.Migration, ...]) -> Report:
+def _report(
+    question: Question,
+    shadow: Shadow,
+    linted: Lint,
+    found: tuple[model.Migration, ...],
+    unknown: Iterable[model.NotChecked],
+) -> Report:
     target = question.target
     touched = {name for item in found for name in _tables(item)}
     return model.Report(
@@ -171,7 +209,7 @@ def _report(question: Question, shadow: Shadow, linted: Lint, found: tuple[model
         migrations=found,
         target=statistics.relevant(target, touched) if target else None,
         notes=(*question.notes, *shadow.notes),
-        not_checked=tuple(_not_checked(question, shadow, linted, found)),
+        not_checked=(*_not_checked(question, shadow, linted, found), *unknown),
         settings=_settings(question, shadow),
         isolation=shadow.isolation,
     )
@@ -209,10 +247,6 @@ def _not_checked(
             f"what DO blocks and procedures do to other rows ({', '.join(moving)})",
             "they ran once, on the rows of the throwaway database; loops and conditions may do more on the target",
         )
-    if any(part.kind in ("UPDATE", "DELETE", "INSERT", "MERGE") for item in found for part in item.apply.statements):
-        yield model.NotChecked(
-            "how long changes of rows take", "it depends on rows and plans: run EXPLAIN on the target"
-        )
     for item in found:
         for direction in (item.apply, item.rollback):
             if direction and direction.error:
@@ -243,10 +277,13 @@ class _Reviewer:
     findings: Mapping[ScriptRun, tuple[Finding, ...]]
     proofs: dict[str, Proof]
     left_out: tuple[LeftOut, ...] = ()
+    unknown: dict[str, list[model.NotChecked]] = field(default_factory=dict)
     shadow: Shadow = field(init=False)
     options: Options = field(init=False)
     lineage: Lineage = field(init=False)
     info: ServerInfo = field(init=False)
+    watch: Watch | None = field(init=False, default=None)
+    unbound: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Find out where it works."""
@@ -254,6 +291,9 @@ class _Reviewer:
         self.lineage = _lineage(self.question)
         with connections.session(self.ground.database.conninfo) as connection:
             self.info = self.runner.probed(connection)
+            self.unbound = read_unbound(connection)
+        if self.question.workload is not None:
+            self.watch = Watch(self.question.workload, self.shadow, self.options, self.info, self.question.paths)
 
     def reviewed(self) -> Iterable[model.Migration]:
         """Return the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
@@ -285,11 +325,12 @@ class _Reviewer:
     def _one(self, migration: Migration, ground: Ground) -> model.Migration:
         reached = False
         elsewhere = self.shadow.assumed and _depends_on_zone(migration)
+        start = self.watch.before(ground.database) if self.watch else None
         with ground.copy(keep=lambda: reached) as copy:
             with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
                 applied = self._traced(migration.forward(), copy, ground.known)
-                up = self._direction(migration.forward(), applied, ground.database)
-                down = self._rollback(migration, copy, applied)
+                up = self._direction(migration.forward(), applied, (ground.database, copy), start)
+                down = self._rollback(migration, copy, applied, start)
             changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
             reached = up.error is None
         if isinstance(applied, Trace) and reached:
@@ -314,7 +355,25 @@ class _Reviewer:
             ),
         )
 
-    def _rollback(self, migration: Migration, database: ShadowDatabase, applied: Trace | str) -> model.Direction | None:
+    def _live(
+        self,
+        script_run: ScriptRun,
+        traced: Trace,
+        way: tuple[ShadowDatabase, ShadowDatabase],
+        start: Start | None,
+    ) -> Live:
+        """Ask the workload behind a script, which has led the `way` from one database to another."""
+        if self.watch is None or start is None or traced.error is not None:
+            return {}
+        return self.watch.behind(script_run, way, start)
+
+    def _rollback(
+        self,
+        migration: Migration,
+        database: ShadowDatabase,
+        applied: Trace | str,
+        start: Start | None,
+    ) -> model.Direction | None:
         if (script_run := migration.back()) is None:
             return None
         if isinstance(applied, str) or applied.error is not None:
@@ -322,7 +381,7 @@ class _Reviewer:
             return assemble.not_run(script_run, error)
         with self.shadow.clone(database) as copy:
             down = self._traced(script_run, copy, applied.after)
-            return self._direction(script_run, down, database)
+            return self._direction(script_run, down, (database, copy), start)
 
     def _traced(self, script_run: ScriptRun, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
         """Trace a script, or say why it must not run."""
@@ -331,15 +390,34 @@ class _Reviewer:
             return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
         return trace(self.shadow, database, script_run, options=self.options, info=self.info, since=known)
 
-    def _direction(self, script_run: ScriptRun, traced: Trace | str, base: ShadowDatabase) -> model.Direction:
-        """Describe a script; `base` is the database that it was run on a copy of."""
+    def _direction(
+        self,
+        script_run: ScriptRun,
+        traced: Trace | str,
+        way: tuple[ShadowDatabase, ShadowDatabase],
+        start: Start | None,
+    ) -> model.Direction:
+        """Describe a script, which has led the `way` from one database to another, a copy of the first."""
         if isinstance(traced, str):
             return assemble.not_run(script_run, traced)
         role = script_run.script.directives.role or self.options.role or self.shadow.owner
         known = self.lineage.known(traced, rollback=script_run.operation == "rollback")
-        context = Context(traced, role, self.question.api_roles, known.new)
-        advice = Advice(self.shadow, base, script_run, options=self.options, info=self.info)
-        hazards = check(context, judged=advice.judged)
+        forward = script_run.operation == "apply"
+        context = Context(
+            trace=traced,
+            role=role,
+            exposed=self.question.api_roles,
+            new=known.new,
+            asked=self.question.source.ask(traced, known) if forward else Asked(known=known),
+            live=self._live(script_run, traced, way, start),
+            broken=broken_bodies(self.shadow, traced, *way, search_path=self.options.search_path),
+            unbound=self.unbound,
+            linted=rules_by_statement(self.findings.get(script_run, ()), list(script_run.script.statements())),
+        )
+        if forward:
+            self.unknown[script_run.migration_id] = list(not_known(context, self.question.source))
+        advice = Advice(self.shadow, way[0], script_run, options=self.options, info=self.info)
+        hazards = check(context, rules_for(design=self.question.design), judged=advice.judged)
         made = assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
         return timed(made, self.question.target, known.sizes, known.new)
 

@@ -6,70 +6,23 @@ value, `Known`; a table of which nothing is known changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sqlmigrate.review.figures import in_words
 from sqlmigrate.review.hazards import scale_of
+from sqlmigrate.review.known import Known, Limits
 from sqlmigrate.review.statistics import described, reads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from sqlmigrate.config import Config
     from sqlmigrate.review.hazards.records import Scale
     from sqlmigrate.review.model import Hazard, Severity, TableSize
 
+__all__ = ["Known", "Limits", "weighed"]
+
 _WORSE: dict[Severity, Severity] = {"note": "warning", "warning": "danger", "danger": "danger"}
-_QUIET = 100  # a table is quiet below this fraction of what counts as busy
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """From where on a table is large or busy, and up to where it is small: rows, bytes, and rates per second."""
-
-    large_rows: int = 1_000_000
-    large_size: int = 1 << 30
-    small_rows: int = 10_000
-    small_size: int = 10 << 20
-    busy_writes: int = 100
-    busy_reads: int = 1_000
-
-    @classmethod
-    def of(cls, config: Config) -> Limits:
-        """Take the limits from the settings, which have the same names."""
-        return cls(**{item.name: getattr(config, item.name) for item in fields(cls)})
-
-    def is_large(self, table: TableSize) -> bool:
-        """Whether one of the two says so."""
-        return (table.rows or 0) >= self.large_rows or table.size >= self.large_size
-
-    def is_small(self, table: TableSize) -> bool:
-        """Whether both say so; without an estimate of the rows, the size alone."""
-        return (table.rows or 0) <= self.small_rows and table.size <= self.small_size
-
-    def is_busy(self, table: TableSize) -> bool:
-        """Whether it is written or read often."""
-        return (table.writes or 0) >= self.busy_writes or reads(table) >= self.busy_reads
-
-    def is_quiet(self, table: TableSize) -> bool:
-        """Whether it is known to be hardly written or read."""
-        return (
-            table.writes is not None
-            and table.writes * _QUIET < self.busy_writes
-            and reads(table) * _QUIET < self.busy_reads
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of the target's tables, by the names that they have when a script begins.
-
-    `new` are those that the target does not have yet: migrations that are not applied there make them.
-    """
-
-    sizes: Mapping[str, TableSize] = field(default_factory=dict)
-    new: frozenset[str] = frozenset()
-    limits: Limits = field(default_factory=Limits)
 
 
 def weighed(hazards: Iterable[Hazard], known: Known, *, rollback: bool = False) -> list[Hazard]:
@@ -83,12 +36,21 @@ def weighed(hazards: Iterable[Hazard], known: Known, *, rollback: bool = False) 
 def _weighed(hazard: Hazard, scale: Scale | None, known: Known, *, rollback: bool) -> Hazard:
     if scale is None or not hazard.relations or (rollback and scale == "use"):
         return hazard
+    if scale == "work" and hazard.rows is not None:
+        return _by_rows(hazard, hazard.rows, known.limits)
     sizes = [known.sizes[name] for name in hazard.relations if name in known.sizes]
     if worst := _worst(scale, sizes, known.limits):
         return replace(hazard, severity=_WORSE[hazard.severity], raised=f"{worst.name} has {described(worst)}")
     if all(name in known.new or name in known.sizes for name in hazard.relations):
         return _lowered(hazard, scale, sizes, known)
     return hazard
+
+
+def _by_rows(hazard: Hazard, rows: int, limits: Limits) -> Hazard:
+    """Raise a hazard whose work is known by its rows, and not only by those of its tables."""
+    if hazard.at_most or rows < limits.large_rows or hazard.severity == "note":
+        return hazard
+    return replace(hazard, severity=_WORSE[hazard.severity], raised=f"it works on about {in_words(rows)} rows")
 
 
 def _worst(scale: Scale, tables: list[TableSize], limits: Limits) -> TableSize | None:

@@ -43,8 +43,10 @@ def find_squawk() -> Path | None:
     return Path(found) if found else None
 
 
-def lint(runs: Sequence[ScriptRun], *, major: int, program: Path | None = None) -> Lint:
+def lint(runs: Sequence[ScriptRun], *, major: int, program: Path | None = None, without: Sequence[str] = ()) -> Lint:
     """Run squawk over scripts, told of each whether it runs in a transaction; it does not see those too large to hold.
+
+    Its rules are asked for `without` some.
 
     Settings of squawk's own in the project are not read, so that everybody gets the same; `-- squawk-ignore` counts.
     """
@@ -60,7 +62,8 @@ def lint(runs: Sequence[ScriptRun], *, major: int, program: Path | None = None) 
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         return Lint(None, findings, f"squawk could not be run: {error}")
     for run, item in said:
-        findings[run] += (_finding(item, run.script),)
+        if item["rule_name"] not in without:
+            findings[run] += (_finding(item, run.script),)
     return Lint(version, findings)
 
 

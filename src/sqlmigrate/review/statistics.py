@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import dict_row
@@ -11,6 +11,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error, Place
 from sqlmigrate.files import read_json, record
+from sqlmigrate.review.columns import ColumnFigures
 from sqlmigrate.review.figures import in_bytes, in_words
 from sqlmigrate.review.model import TableSize, Target
 from sqlmigrate.shadow import from_json
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.review.columns import Columns
+    from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.shadow import Settings
 
 VERSION = 2
@@ -62,11 +65,23 @@ class Figures:
 
     target: Target
     settings: Settings | None = None
+    columns: Columns = field(default_factory=dict)
 
 
-def as_json(target: Target, settings: Settings) -> dict[str, Any]:
-    """Return the figures and the settings of a database as a file holds them."""
-    return {"version": VERSION, "command": "stats", "target": asdict(target), "settings": settings.as_json()}
+def as_json(
+    target: Target, settings: Settings, columns: Columns | None = None, workload: Workload | None = None
+) -> dict[str, Any]:
+    """Return the figures, the settings and the statements of a database as a file holds them.
+
+    Of a column these are its nulls and its distinct values.
+    """
+    kept = {
+        table: {name: [column.nulls, column.distinct] for name, column in several.items()}
+        for table, several in (columns or {}).items()
+    }
+    head = {"version": VERSION, "command": "stats"}
+    found = {**head, "target": asdict(target), "settings": settings.as_json(), "columns": kept}
+    return found | ({"workload": workload.as_json()} if workload else {})
 
 
 def from_file(path: Path) -> Figures:
@@ -77,13 +92,17 @@ def from_file(path: Path) -> Figures:
         tables = tuple(record(TableSize, item) for item in found["target"].pop("tables"))
         target = record(Target, found["target"] | {"tables": tables})
         settings = from_json(found["settings"]) if "settings" in found else None
+        columns = {
+            table: {name: ColumnFigures(float(nulls), float(distinct)) for name, (nulls, distinct) in several.items()}
+            for table, several in found.get("columns", {}).items()
+        }
     except OSError as error:
         raise Error(f"cannot be read: {error.strerror}", place=Place(path)) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unreadable(path, str(error)) from None
     if kind[0] != "stats" or kind[1] not in _READABLE:
         raise _unreadable(path, f"it is of {kind[0]!r}, version {kind[1]}")
-    return Figures(replace(target, source=path.name), settings)
+    return Figures(replace(target, source=path.name), settings, columns)
 
 
 def _unreadable(path: Path, reason: str) -> Error:

@@ -92,6 +92,8 @@ def _of_rows(one: ReviewedStatement, sizes: Mapping[str, TableSize]) -> Duration
     """Say how long it takes to write every row of a table, where a statement does that or could do it in a moment."""
     if one.kind not in _CHANGES_ROWS:
         return None
+    if (counted := next((item for item in one.hazards if item.rows is not None), None)) is not None:
+        return _by_number(counted.rows or 0, at_most=counted.at_most)
     every = [name for hazard in _hazards(one) if hazard.code == _ALL_ROWS for name in hazard.relations]
     written = [lock.name for lock in _locked(one) if lock.kind in _TABLES and lock.level >= _WRITES_ROWS]
     found = _written(every or written, sizes)
@@ -107,10 +109,15 @@ def _written(names: Iterable[str], sizes: Mapping[str, TableSize]) -> Duration |
     numbers = [sizes[name].rows if name in sizes else None for name in dict.fromkeys(names)]
     if not numbers or any(number is None for number in numbers):
         return None
+    return _by_number(sum(number or 0 for number in numbers))
+
+
+def _by_number(rows: int, *, at_most: bool = False) -> Duration:
     slow, fast = _ROWS_WRITTEN
-    total = sum(number or 0 for number in numbers)
-    basis = f"{in_words(total)} rows written at {in_words(slow)} to {in_words(fast)} rows/s"
-    return Duration(total / fast, total / slow, (basis,))
+    basis = (
+        f"{'at most ' if at_most else ''}{in_words(rows)} rows written at {in_words(slow)} to {in_words(fast)} rows/s"
+    )
+    return Duration(0.0 if at_most else rows / fast, rows / slow, (basis,))
 
 
 def _hazards(one: ReviewedStatement) -> tuple[Hazard, ...]:

@@ -66,6 +66,7 @@ def _note(connection: Connection, schema: str, owners: tuple[str, ...], result: 
     connection.execute("SET LOCAL role TO DEFAULT")
     if history.read(connection, schema, owners=owners).version is None:
         return
+    history.catch_up(connection, schema, owners)
     history.hold(connection, schema, owners)
     words = ", ".join(f"{item.table}: {item.inserted} inserted, {item.updated} updated" for item in result.tables)
     cursor = RawCursor(connection)

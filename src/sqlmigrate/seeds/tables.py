@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _TABLES = """
 SELECT n.nspname, c.relname, a.attname, a.atthasdef, a.atttypid::pg_catalog.regtype::pg_catalog.text,
        own.type_schema, own.type, own.operator_schema, own.operator,
-       a.attidentity = 'a'::pg_catalog."char", a.attgenerated <> ''::pg_catalog."char", c.oid::pg_catalog.int8, a.attnum
+       a.attidentity = 'a'::pg_catalog."char", a.attgenerated <> ''::pg_catalog."char", c.oid::pg_catalog.int8,
+       a.attnum,
+       c.relkind = 'r'::pg_catalog."char" AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -97,7 +99,8 @@ class Table:
 
     `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
     `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed; `numbers` has
-    the number of each column.
+    the number of each column. `inherited` says that other tables inherit from it: a query finds their rows, and an
+    INSERT does not.
     """
 
     columns: frozenset[str]
@@ -105,6 +108,7 @@ class Table:
     unique: frozenset[frozenset[str]]
     oid: int
     numbers: Mapping[str, int]
+    inherited: bool = False
     always: frozenset[str] = frozenset()
     generated: frozenset[str] = frozenset()
     compared_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -132,6 +136,7 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
             always=frozenset(row[2] for row in mine if row[9]),
             generated=frozenset(row[2] for row in mine if row[10]),
             oid=mine[0][11],
+            inherited=mine[0][13],
             numbers={row[2]: row[12] for row in mine},
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
             compared_as={row[2]: _COMPARED_AS[row[4]] for row in mine if row[4] in _COMPARED_AS},
@@ -149,6 +154,9 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
     if table is None:
         yield Problem(f"table {mapping.table} does not exist", place, _APPLY_FIRST)
         return
+    if table.inherited:
+        message = f"{mapping.table} has child tables (inheritance), in which its unique constraint does not count"
+        yield Problem(message, place, "partitions can be seeded; child tables cannot")
     yield from _missing_columns(file, table)
     yield from _not_to_be_set(file, table)
     for column in mapping.default_on_update:

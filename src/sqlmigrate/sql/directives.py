@@ -29,6 +29,9 @@ PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"([0-9]+)\s*(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
 _ISOLATIONS = ("read committed", "repeatable read", "serializable")
+PHASES = ("before-deploy", "after-deploy")
+"""When a migration belongs: before a new version of the application is out, which is the default, or once it is."""
+
 _LARGEST = 2_147_483_647
 _DIGITS = 20  # of a number that is longer than any time
 _SHOWN = 40
@@ -38,7 +41,8 @@ _SHOWN = 40
 class Directives:
     """What a script's first comment block asks for; None means that it says nothing.
 
-    `lock_timeout` and `statement_timeout` are in milliseconds, 0 meaning none, as in PostgreSQL. `offsets` says where
+    `lock_timeout` and `statement_timeout` are in milliseconds, 0 meaning none, as in PostgreSQL. `phase` is one of
+    `PHASES`. `offsets` says where
     each one stands in the script, by its key and, for `depends`, by each id (`Script.directive_place` reads it); what
     two scripts ask for is equal wherever it stands.
     """
@@ -50,6 +54,7 @@ class Directives:
     role: str | None = None
     isolation: str | None = None
     search_path: str | None = None
+    phase: str | None = None
     offsets: Mapping[tuple[str, str], int] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -231,12 +236,19 @@ def _isolation(text: str) -> str:
     return level
 
 
+def _phase(text: str) -> str:
+    if text not in PHASES:
+        raise ValueError(f"phase is {' or '.join(PHASES)}, not {text[:_SHOWN]!r}")
+    return text
+
+
 KEYS: dict[str, Callable[[str], object]] = {
     "lock_timeout": parse_lock_timeout,
     "statement_timeout": parse_duration,
     "role": _role,
     "isolation": _isolation,
     "search_path": str,
+    "phase": _phase,
 }
 _READERS: dict[str, Callable[[str, Mapping[str, object]], dict[str, object]]] = {
     "depends": _depends,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.events import LockRetry, ScriptFinished
+from sqlmigrate.events import LockRetry, Notice, NoticesLeftOut, ScriptFinished
 from sqlmigrate.migrations import migration_hash
 from support.runner import Runner, ids
 from support.sessions import is_there
@@ -59,6 +59,19 @@ def test_a_row_that_goes_at_commit_is_missed(runner, conn, others, single_transa
     assert is_there(conn, "late")
     assert "a" not in runner.applied()
     assert is_there(conn, "b") == bool(others and single_transaction)
+
+
+def test_what_is_said_at_commit_is_said_of_the_script_that_is_committed(runner):
+    runner.write("a", late(does="RAISE WARNING 'at COMMIT, %', pg_catalog.repeat('x', NEW.n); " * 25))
+    runner.write("b", "DO $$ BEGIN RAISE NOTICE 'of b'; END $$;")
+
+    runner.apply()
+
+    assert [(said.migration_id, said.message.message[:9]) for said in runner.told(Notice)] == [
+        *[("a", "at COMMIT")] * 20,
+        ("b", "of b"),
+    ]
+    assert [(left.migration_id, left.count) for left in runner.told(NoticesLeftOut)] == [("a", 5)]
 
 
 @pytest.mark.parametrize("names", ["a", "ab"])

@@ -81,6 +81,8 @@ def test_any_name_of_a_schema_works(runner, conn):
         runner.defaults = {"schema": name}
         assert ids(runner.apply()) == ["a"], name
         assert runner.applied() == ["a"], name
+        assert history.with_texts(conn, name, runner.history(), ["a"]).text_of("a").script == "CREATE TABLE a ();", name
+        assert len(history.read_log(conn, name, history.LogFilter())) >= 1, name
         assert ids(runner.rollback()) == ["a"], name
         assert runner.mark("a") == ["a"], name
         assert runner.unmark("a") == ["a"], name

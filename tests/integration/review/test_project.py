@@ -51,6 +51,19 @@ def test_what_is_pending_in_the_target_is_reviewed_on_top_of_what_is_applied(con
     assert report.versions.target == report.versions.shadow
 
 
+def test_the_target_says_how_many_rows_a_statement_works_on_and_without_it_nobody_does(config, target, project):
+    project.migration(
+        "0005", "UPDATE orders SET amount = 1 WHERE amount IS NULL AND id > 50;\n", rollback="SELECT 1;\n"
+    )
+
+    by_target = review_project(config, Options(), ["0005"], target=target)
+    by_nobody = review_project(config, Options(), ["0005"])
+
+    asked = "how many rows statement 1 of 0005.sql works on"
+    assert asked not in {item.what for item in by_target.not_checked}
+    assert asked in {item.what for item in by_nobody.not_checked}
+
+
 def test_the_figures_can_come_from_a_file_and_the_server_may_be_a_private_one(project, target, database, tmp_path):
     figures = read_statistics(database.connect(), name="production", history_schema="sqlmigrate")
     file = tmp_path / "stats.json"

@@ -175,6 +175,7 @@ def test_tables_are_new_or_known_by_what_the_target_has(project, reviewed):
             for item in report.migrations
             for statement in item.apply.statements
             for hazard in statement.hazards
+            if hazard.code < "H80"  # which are about design
         ]
 
     new = "the target does not have public.{} yet".format
@@ -191,7 +192,7 @@ def test_tables_are_new_or_known_by_what_the_target_has(project, reviewed):
     by_history = severities(reviewed("0003", "0004", applied=("0001",)))
     assert [level for _, level, _ in by_history] == ["warning", "note", "danger", "note", "note"]
     assert [why for _, _, why in by_history] == [None, new("coupons"), None, new("later"), new("coupons")]
-    assert [level for _, level, _ in severities(reviewed("0004"))] == ["danger"] * 3
+    assert [level for code, level, _ in severities(reviewed("0004")) if code == "H06"] == ["danger"] * 3
     first = by_both.migrations[0]
     down = [(hazard.code, hazard.severity) for part in first.rollback.statements for hazard in part.hazards]
     assert ("H06", "danger") in down  # nobody knows how many rows it has when it is taken back

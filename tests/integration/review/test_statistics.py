@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sqlmigrate.errors import Error
+from sqlmigrate.review.columns import ColumnFigures, read_columns
 from sqlmigrate.review.model import TableSize
 from sqlmigrate.review.statistics import as_json, described, from_file, read_statistics
 from sqlmigrate.shadow import read_settings
@@ -60,10 +61,13 @@ def test_nothing_is_written_and_a_locked_table_does_not_stop_it_for_long(analyze
 def test_a_file_gives_the_same_figures(analyzed_session, tmp_path):
     found = read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate")
     path = tmp_path / "stats.json"
-    path.write_text(json.dumps(as_json(found, read_settings(analyzed_session))))
+    columns = read_columns(analyzed_session)
+    path.write_text(json.dumps(as_json(found, read_settings(analyzed_session), columns)))
 
     again = from_file(path).target
 
+    assert columns["public.large"]["a"] == ColumnFigures(0, -1)
+    assert from_file(path).columns == columns
     assert again.tables == found.tables
     assert (again.source, again.read_at) == ("stats.json", found.read_at)
 

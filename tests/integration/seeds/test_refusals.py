@@ -143,6 +143,13 @@ def test_a_conflict_target_without_a_usable_unique_constraint_is_refused(session
     assert refusal(session_with_tables, seed_files).message == "public.llms has no unique constraint on (model_code)"
 
 
+def test_a_table_with_child_tables_is_refused_whose_rows_no_unique_constraint_sees(session_with_tables, seed_files):
+    session_with_tables.execute("CREATE TABLE public.child () INHERITS (public.llms)")
+    seed_files.file("llms", LLMS, "llms: [{model_code: a}]\n")
+
+    assert "has child tables (inheritance)" in refusal(session_with_tables, seed_files).message
+
+
 def test_a_unique_index_with_more_columns_beside_its_key_is_a_conflict_target(session_with_tables, seed_files):
     session_with_tables.execute("ALTER TABLE llms DROP CONSTRAINT llms_model_code_key")
     session_with_tables.execute("CREATE UNIQUE INDEX ON llms (model_code) INCLUDE (status)")

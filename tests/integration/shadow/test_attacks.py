@@ -168,6 +168,8 @@ def test_event_triggers_whose_function_a_script_has_taken_over_do_not_run_as_sup
         text += "CREATE EVENT TRIGGER came ON login EXECUTE FUNCTION public.on_event();\n"
         names.append("came")
     text += "".join(f"ALTER EVENT TRIGGER {name} ENABLE ALWAYS;\n" for name in names)
+    text += "CREATE EVENT TRIGGER copied ON ddl_command_end EXECUTE FUNCTION public.on_event();\n"
+    text += "ALTER EVENT TRIGGER copied ENABLE REPLICA;\n"
     with started(Wanted(bootstrap=bootstrap_of(tmp_path, text))) as server:
         with server.shadow.database() as database:
             with connections.session(database.conninfo) as session:

@@ -239,3 +239,12 @@ def test_a_record_of_other_types_is_refused(values):
 
 def test_a_record_is_made():
     assert record(Kept, {"name": "a", "size": 1, "parts": (2,)}) == Kept("a", 1, (2,))
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", str(10**400), str(2**64)])
+def test_a_number_that_no_report_could_hold_is_refused(tmp_path, number):
+    path = tmp_path / "figures.json"
+    path.write_text(f'{{"size": {number}}}', encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"^the number .{1,20} is too large$"):
+        read_json(path)

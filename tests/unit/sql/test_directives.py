@@ -162,7 +162,7 @@ def test_quotes_in_a_quoted_value_stay():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("lock_timout=1s", "unknown key 'lock_timout'; the keys are isolation, lock_timeout, role"),
+        ("lock_timout=1s", "unknown key 'lock_timout'; the keys are isolation, lock_timeout, phase, role"),
         ("transactional=false", "unknown key 'transactional'"),
         ("ROLE=a", "unknown key 'ROLE'"),
         ("lock_timeout=soon", "'soon' is not a duration such as 500ms, 2s or 10min"),

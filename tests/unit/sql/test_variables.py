@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.sql.variables import variables
+from sqlmigrate.sql.variables import run_on, variables
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ from sqlmigrate.sql.variables import variables
 )
 def test_variables_stand_outside_quotes_and_comments(statement, expected):
     assert list(variables(statement)) == expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT a[1:b$$' $$'], a[1:E'x'], a[1:U&'x'], a[1:n\"x\"]", ["b", "E", "U", "n"]),
+        ("SELECT a[1:n], :'n'$$x$$, x::n$$, ':a$$', a[1: E'x']", ["n"]),
+    ],
+)
+def test_what_psql_reads_differently_behind_a_variable_is_found(statement, expected):
+    assert list(run_on(statement)) == expected

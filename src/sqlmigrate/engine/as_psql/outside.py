@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.engine.as_psql.alike import guard
 from sqlmigrate.engine.as_psql.text import closed, confirmed, lines, statement_text
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
 from sqlmigrate.engine.stepwise.outcome import before_in_sql
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Statement
 
 
-def steps(job: Job, journal: Journal, options: Options, set_up: str) -> Iterator[str]:
-    """Yield the statements of a script and, at the end, its history row; `set_up` makes the session's settings."""
+def steps(job: Job, journal: Journal, options: Options, set_up: str, *, risky: bool) -> Iterator[str]:
+    """Yield the statements of a script and, at the end, its history row.
+
+    `set_up` makes the session's settings; `risky` is for `guard`.
+    """
     back = back_to_script(job.script, options)
     yield set_up
     block: list[Statement] = []
     for statement in job.script.statements():
+        yield guard(statement.text, risky=risky)
         kind = classify(statement.text)
         if block or (kind is Kind.TRANSACTION_CONTROL and begins(statement)):
             yield from _in_block(statement, kind, block, journal, back)

@@ -16,6 +16,7 @@ from psycopg import sql
 from sqlmigrate import __version__, history
 from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.connection.silence import SERVER
+from sqlmigrate.engine.as_psql import alike
 from sqlmigrate.engine.as_psql.outside import steps
 from sqlmigrate.engine.as_psql.text import confirmed, do_block, ending, lines, literal, remark
 from sqlmigrate.engine.stepwise.journal import Journal
@@ -37,7 +38,7 @@ from sqlmigrate.engine.wire.session import (
 from sqlmigrate.errors import HistoryError, ScriptError
 from sqlmigrate.runlock import lock_key
 from sqlmigrate.sql.scan import is_closed
-from sqlmigrate.sql.variables import variables
+from sqlmigrate.sql.variables import run_on, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,10 +80,11 @@ _ENCODING = Command("SET client_encoding TO 'UTF8'")
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """A script that psql can run: the variables that it must not know, and the last statement."""
+    """A script that psql can run: what it must not know, its last statement, and whether it has a backslash."""
 
     unset: tuple[str, ...]
     last: Piece | None
+    risky: bool
 
 
 def written(preview: Preview, options: Options) -> Iterator[str]:
@@ -112,6 +114,7 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         for migration in plan.steps
     ]
     looked_at = [_look_at(job) for job in jobs]
+    risky = any(script.risky for script in looked_at)
     yield from _head(plan, info, when)
     yield from _ground(found, info, options)
     for number, (job, script) in enumerate(zip(jobs, looked_at, strict=True), 1):
@@ -124,9 +127,9 @@ def as_psql(plan: Plan, found: History, info: ServerInfo, options: Options, *, w
         names = lines([search_path(job.script, options), *([set_role(role)] if role else [])])
         if job.transactional:
             yield set_up + lines([begin(job.script), *job.trusted, job.claim]) + names
-            yield from _transaction(job, options, script.last)
+            yield from _transaction(job, options, script.last, risky=risky)
         else:
-            yield from steps(job, Journal(options.schema, job, run), options, set_up + names)
+            yield from steps(job, Journal(options.schema, job, run), options, set_up + names, risky=risky)
     yield "\n-- the end: release the run lock\nDISCARD ALL;\n"
 
 
@@ -149,16 +152,28 @@ def _look_at(job: Job) -> _Script:
     last = None
     for last in script.pieces():
         found = set(variables(last.text))
-        if own := found & _PSQLS_OWN:
-            name = min(own)
-            hint = f"write a space after the colon: `: {name}`"
-            raise ScriptError(f"psql would put a value of its own for `:{name}`", place=script.place(last), hint=hint)
-        if not is_closed(last.text):
-            message = "psql, which counts BEGIN and END by the word, would not see where this statement ends"
-            hint = 'write a name that is begin, case or end in double quotes: "begin"'
-            raise ScriptError(message, place=script.place(last), hint=hint)
+        _require_read_alike(script, last, found)
         names |= found
-    return _Script(tuple(sorted(names)), last)
+    return _Script(tuple(sorted(names)), last, any("\\" in part for part in script.parts()))
+
+
+def _require_read_alike(script: Script, piece: Piece, found: set[str]) -> None:
+    """Refuse a statement in which psql would replace a variable, or that it would take apart in another way."""
+    if own := found & _PSQLS_OWN:
+        name = min(own)
+        hint = f"write a space after the colon: `: {name}`"
+        raise ScriptError(f"psql would put a value of its own for `:{name}`", place=script.place(piece), hint=hint)
+    for name in run_on(piece.text):
+        message = f"psql would take `:{name}` for a variable, and read what follows it differently"
+        hint = f"write a space after the colon: `: {name}`"
+        raise ScriptError(message, place=script.place(piece), hint=hint)
+    if (text := alike.in_doubt(piece.text)) is not None:
+        message = f"psql may read what follows `{text}` differently, depending on its version"
+        raise ScriptError(message, place=script.place(piece), hint="write a space before the quote or dollar")
+    if not is_closed(piece.text):
+        message = "psql, which counts BEGIN and END by the word, would not see where this statement ends"
+        hint = 'write a name that is begin, case or end in double quotes: "begin"'
+        raise ScriptError(message, place=script.place(piece), hint=hint)
 
 
 def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:
@@ -244,9 +259,9 @@ def _settings(job: Job, options: Options, info: ServerInfo) -> str:
     return "".join(f"SET {name} TO {sql.Literal(value).as_string()};\n" for name, value in (SERVER | values).items())
 
 
-def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str]:
+def _transaction(job: Job, options: Options, last: Piece | None, *, risky: bool) -> Iterator[str]:
     yield f"\n-- {job.script.path.name}: from here\n"
-    yield from _text(job.script, last)
+    yield from _text(job.script, last, risky=risky)
     yield f"-- {job.script.path.name}: to here\n\n"
     yield lines([CONSTRAINTS, NO_CURSORS, *BACK_TO_LOGIN, *job.finish])
     if any(command.purpose is Purpose.COMPLETE for command in job.finish):
@@ -256,14 +271,14 @@ def _transaction(job: Job, options: Options, last: Piece | None) -> Iterator[str
             "        RAISE EXCEPTION 'the script removed its own row from the history';\n"
             "    END IF;\n"
         )
-    yield lines([*back_to_script(job.script, options), COMMIT, OURS])
+    yield lines([*back_to_script(job.script, options), COMMIT, OURS, _ENCODING])
     yield confirmed(job)
 
 
-def _text(script: Script, last: Piece | None) -> Iterator[str]:
+def _text(script: Script, last: Piece | None, *, risky: bool) -> Iterator[str]:
     """Yield the bytes of a script, with its last statement closed."""
     tail = ""
-    for part in script.parts():
+    for part in alike.parts(script, risky=risky):
         yield part
         tail = (tail + part)[-_TAIL:]
     yield ending(tail, last)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # quotes are passed over: a schema may be called `a$1`, and so may a database that a command of ours looks for
 _PARAMETER = re.compile(r"""'[^']*'|"[^"]*"|\$(\d+)""")
-_DATA_END = re.compile(r"^\\\.\r?$", re.MULTILINE)
+DATA_END = re.compile(r"^\\\.\r?$", re.MULTILINE)
 
 
 def lines(commands: Iterable[Command]) -> str:
@@ -79,7 +79,7 @@ def ending(tail: str, last: Piece | None = None) -> str:
     if last is None:
         return newline
     if last.data is not None:
-        ends = [found.end() for found in _DATA_END.finditer(tail)]
+        ends = [found.end() for found in DATA_END.finditer(tail)]
         is_closed = bool(ends) and not tail[skip_gap(tail, ends[-1]) :].strip("; \t\r\n")
         return newline if is_closed else _data_end(tail)
     rest = tail[tail.rfind(last.text) + len(last.text) :]

@@ -108,7 +108,7 @@ class Turn:
 
     def to_commit(self) -> list[Step]:
         """Return the COMMIT, unless it is done."""
-        return [Step(COMMIT, urgent=True)] if self.state is State.THROUGH else []
+        return [Step(COMMIT, urgent=True, listener=self.listener)] if self.state is State.THROUGH else []
 
     def to_confirm(self) -> list[Step]:
         """Return the look at the history that follows it, as the login role and with the search_path of our own."""

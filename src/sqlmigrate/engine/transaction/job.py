@@ -96,7 +96,7 @@ def job_for(
     migration: Migration, operation: str, found: History, options: Options, run: Run, *, rows: int | None = None
 ) -> Job:
     """Describe how a migration of a plan is applied or rolled back; the history has so many `rows` once it has run."""
-    trusted = history.trusted(options.schema, shared=found.shared)
+    trusted = history.trusted(options.schema, shared=found.standing.shared)
     if operation == "apply":
         job = apply_job(migration, options, run)
         return replace(job, trusted=trusted, confirm=_confirm(job, options, run, rows))

@@ -193,6 +193,12 @@ def failure(job: Job, step: Step, error: psycopg.Error) -> Error:
     )
 
 
+_LEFT_BEHIND = (
+    "if rows of the history came from elsewhere, such as by logical replication, its sequences were left behind: "
+    "run the command once as the role that owns the tables, which moves them on"
+)
+
+
 def _own_failure(job: Job, purpose: Purpose | None, said: ServerMessage) -> Error:
     """Say what it means when a command of ours fails rather than one of the script."""
     if own := _own_finding(job, purpose, said):
@@ -212,6 +218,7 @@ def _own_failure(job: Job, purpose: Purpose | None, said: ServerMessage) -> Erro
         case _:
             message = f"the history row could not be written: {message}"
             hint = _leave_out(job) if (said.sqlstate or "").startswith(_CHANGED) else None
+            hint = _LEFT_BEHIND if said.sqlstate == _UNIQUE_VIOLATION and "_seq_" in said.message else hint
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=place, hint=hint)
 
 

@@ -104,12 +104,18 @@ def run_steps(
 def listening(connection: Connection, exchange: Exchange, listener: Listener) -> Iterator[None]:
     """Pass on what the server says in a block beside results, each with the statement whose result is awaited.
 
-    psycopg only logs what its handlers raise, so that is kept in the exchange, which raises it.
+    A step's own listener hears of that step. psycopg only logs what its handlers raise, so that is kept in the
+    exchange, which raises it.
     """
+    heard = [listener]
 
     def handler(diag: Diagnostic) -> None:
+        current = exchange.current
+        who = (current and current.listener) or listener
         try:
-            listener.notice(exchange.current.statement if exchange.current else None, diag)
+            if not any(who is one for one in heard):
+                heard.append(who)
+            who.notice(current.statement if current else None, diag)
         except BaseException as error:  # noqa: BLE001  whatever an observer raises, and Ctrl-C
             exchange.raised.append(error)
 
@@ -119,7 +125,8 @@ def listening(connection: Connection, exchange: Exchange, listener: Listener) ->
             yield
     finally:
         connection.remove_notice_handler(handler)
-        listener.close()
+        for one in heard:
+            one.close()
     if exchange.raised:
         raise exchange.raised[0]
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
 
     from sqlmigrate.connection import Command, Connection, Purpose
+    from sqlmigrate.engine.wire.execute import Listener
     from sqlmigrate.sql.script import Statement
 
 ROWS_KEPT = 10
@@ -45,14 +46,15 @@ _COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStat
 class Step:
     """One command under way: `command` is None for a SYNC, `statement` None where it is not of the script.
 
-    `urgent` lets it go out, and its answer come back, while what follows is still being put together. `tag` is the
-    answer's, such as COMMIT, `rows` counts what it returned or changed, `shown` holds the first rows in PostgreSQL's
-    text form.
+    `urgent` lets it go out, and its answer come back, while what follows is still being put together. `listener` hears
+    of the notices that come with it, where that is not whoever hears of the others. `tag` is the answer's, such as
+    COMMIT, `rows` counts what it returned or changed, `shown` holds the first rows in PostgreSQL's text form.
     """
 
     command: Command | None
     statement: Statement | None = None
     urgent: bool = False
+    listener: Listener | None = None
     tag: str | None = None
     rows: int = 0
     columns: tuple[str, ...] = ()

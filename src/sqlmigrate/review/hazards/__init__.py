@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.hazards import building, data, locking, published, relied, security, shape
+from sqlmigrate.review.hazards import (
+    building,
+    data,
+    dependents,
+    design,
+    exposure,
+    locking,
+    lockout,
+    neighbours,
+    policies,
+    published,
+    relied,
+    security,
+    shape,
+    working,
+    workload,
+)
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
@@ -15,17 +31,38 @@ if TYPE_CHECKING:
     from sqlmigrate.review.hazards.records import Scale
     from sqlmigrate.sql.script import Script, Statement
 
-__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "scale_of", "sorted_out"]
+__all__ = ["RULES", "Context", "Occurrence", "Rule", "check", "rules_for", "scale_of", "sorted_out"]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*locking.RULES, *building.RULES, *data.RULES, *relied.RULES, *published.RULES, *security.RULES, *shape.RULES),
+        (
+            *locking.RULES,
+            *neighbours.RULES,
+            *building.RULES,
+            *data.RULES,
+            *relied.RULES,
+            *published.RULES,
+            *security.RULES,
+            *exposure.RULES,
+            *policies.RULES,
+            *lockout.RULES,
+            *dependents.RULES,
+            *shape.RULES,
+            *design.RULES,
+            *working.RULES,
+            *workload.RULES,
+        ),
         key=lambda rule: rule.code,
     )
 )
 """Every kind of hazard that we know, by code."""
 
 _SCALES = {rule.code: rule.scale for rule in RULES}
+
+
+def rules_for(*, design: bool) -> tuple[Rule, ...]:
+    """Return all rules, or those that are not about design."""
+    return tuple(rule for rule in RULES if design or not rule.is_design)
 
 
 def check(
@@ -64,6 +101,8 @@ def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:
         page=rule.page,
         rewrite=found.rewrite,
         relations=found.relations,
+        rows=found.rows,
+        at_most=found.at_most,
     )
 
 

@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ExecutionError
+from sqlmigrate.review.hazards.failing import ids_by_hand, may_fail
 from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, briefly
+from sqlmigrate.review.hazards.working import many_rows
 from sqlmigrate.sql.statement.command import HIDING
 from sqlmigrate.sql.statement.effect import says_cascade
 from sqlmigrate.sql.statement.rows import changes_columns_later, enum_change, written_whole
@@ -40,10 +42,14 @@ def _all_rows(context: Context) -> Iterator[Occurrence]:
             if tables:
                 yield Occurrence(number, f"TRUNCATE empties {briefly(tables)} under ACCESS EXCLUSIVE", tables)
             continue
+        whole = False
         for command, table in written_whole(one.statement.text):
             if target := existing(one, table.quoted):
+                whole = True
                 how = "TRUNCATE in a DO block" if command == "TRUNCATE" else f"{command} without WHERE"
                 yield Occurrence(number, f"{how}: every row of {target} is written", (target,))
+        if not whole:
+            yield from many_rows(context, one)
 
 
 def existing(one: Traced, name: str) -> str | None:
@@ -194,6 +200,8 @@ def _is_called_by_name(old: str, new: str) -> bool:
 
 
 def _fails_on_rows(context: Context) -> Iterator[Occurrence]:
+    yield from may_fail(context)
+    yield from ids_by_hand(context)
     for one, name, properties in context.made("column"):
         table = str(properties.get("table"))
         relation = one.step.known.get(table)
@@ -264,9 +272,10 @@ RULES = (
     Rule(
         "H20",
         "all-rows-written",
-        "UPDATE or DELETE without WHERE, or TRUNCATE",
+        "all rows, or very many, are written at once",
         "warning",
-        "A statement, or one inside a DO block, writes every row of a table that existed before.",
+        "A statement writes every row of a table that existed before: UPDATE or DELETE without WHERE, also in a DO "
+        "block, or TRUNCATE. Or it writes very many that it chooses, as far as the target or its figures tell.",
         "whoever writes one of these rows waits until COMMIT; an UPDATE can double the size of the table, and "
         "TRUNCATE blocks reads too",
         "select the rows that need it with WHERE, and change a large table in batches, outside this transaction",
@@ -321,10 +330,13 @@ RULES = (
     Rule(
         "H24",
         "fails-on-rows",
-        "a column is added NOT NULL without a default",
+        "rows that are there make it fail",
         "danger",
-        "An existing table gets a column that is NOT NULL and has no default. That works only on an empty table.",
-        "the migration itself: PostgreSQL refuses it if the table has a row",
+        "An existing table gets a column that is NOT NULL and has no default, which works only on an empty table. Or a "
+        "unique index, a primary key or NOT NULL is added where the statistics of the target (pg_stats) show "
+        "duplicates or NULL: then it may fail, which is a warning. So is an INSERT with ids of its own beside a "
+        "sequence.",
+        "the migration itself, or with ids of its own the application's next INSERT: PostgreSQL refuses it",
         "give a default, or add the column without NOT NULL, fill it, and set NOT NULL afterwards",
         _fails_on_rows,
         scale="rows",
@@ -350,5 +362,6 @@ RULES = (
         "SELECT DISTINCT, GROUP BY and UNION over that column fail",
         "use jsonb",
         _json,
+        is_design=True,
     ),
 )

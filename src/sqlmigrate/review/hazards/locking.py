@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
-from sqlmigrate.sql.statement.rows import inserts_given_rows
 from sqlmigrate.sql.statement.subject import validates_constraint
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Lock, Severity
     from sqlmigrate.review.trace.tracer import Traced
 
-_WRITES = frozenset({"UPDATE", "DELETE", "MERGE", "COPY", "CREATE TABLE AS", "CREATE MATERIALIZED VIEW"})
 _OBJECTS = ("type", "schema")
 
 
@@ -125,27 +123,6 @@ def _held_in(together: list[Traced], unused: frozenset[str]) -> Iterator[Occurre
         yield Occurrence(min(held.values()), seen, tuple(held))
 
 
-def _data(context: Context) -> Iterator[Occurrence]:
-    """Report, at the first of them, statements that copy or change rows while strong locks are held."""
-    for together in context.transactions:
-        busy = [one for one in together if strong_locks(one.held) and _takes_time_by_rows(one)]
-        if not busy:
-            continue
-        held = strong_locks(busy[-1].held)
-        strong = briefly(f"{lock.name} ({lock.mode})" for lock in held.values())
-        numbers = ranges([one.statement.number for one in busy])
-        words = "copy or change" if len(busy) > 1 else "copies or changes"
-        seen = f"{numbers} {words} rows while these are locked: {strong}"
-        yield Occurrence(busy[0].statement.number, seen, tuple(held))
-
-
-def _takes_time_by_rows(one: Traced) -> bool:
-    """Whether a statement writes rows that it finds, and not the few that stand in it."""
-    if one.command == "INSERT":
-        return not inserts_given_rows(one.statement.text)
-    return one.command in _WRITES
-
-
 def _explicit(context: Context) -> Iterator[Occurrence]:
     locked = [
         (one.statement.number, lock)
@@ -224,17 +201,6 @@ RULES = (
         "the migration",
         _held,
         scale="lock",
-    ),
-    Rule(
-        "H05",
-        "data-change-under-lock",
-        "rows are changed while strong locks are held",
-        "warning",
-        "The transaction copies or changes rows after it has taken a lock that stops others.",
-        "the locks are held until all rows are done, which depends on how many there are",
-        "change the rows in an earlier migration, or in batches outside this transaction",
-        _data,
-        scale="work",
     ),
     Rule(
         "H11",

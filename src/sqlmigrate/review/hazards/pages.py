@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from importlib.resources.abc import Traversable
 
     from sqlmigrate.review.hazards.records import Rule
 
 EXAMPLES = files(__package__) / "examples"
-"""For each code a folder with `bad.sql`, `good.sql` and, where they need it, `setup.sql`; they run on `ground.sql`."""
+"""For each code a folder with `bad.sql`, `good.sql` and, where they need them, `setup.sql` and `queries.sql`, which the
+application sends; they run on `ground.sql`."""
 
 _PAGE = """# {code}: {title}
 
@@ -24,7 +26,7 @@ Severity: {severity}
 
 {instead}
 
-{setup}With the hazard:
+{setup}{queries}With the hazard:
 
 ```sql
 {bad}```
@@ -46,7 +48,7 @@ def page(rule: Rule) -> str:
     """Return the page of a hazard as Markdown."""
     folder = EXAMPLES / rule.code
     bad, good = ((folder / f"{name}.sql").read_text(encoding="utf-8") for name in ("bad", "good"))
-    setup = folder / "setup.sql"
+    setup, queries = folder / "setup.sql", folder / "queries.sql"
     return _PAGE.format(
         code=rule.code,
         title=rule.title,
@@ -54,10 +56,15 @@ def page(rule: Rule) -> str:
         what=_wrapped(rule.what),
         blocks=_wrapped(f"**What waits or breaks:** {rule.blocks}."),
         instead=_wrapped(f"**Instead:** {rule.instead}."),
-        setup=f"Given:\n\n```sql\n{setup.read_text(encoding='utf-8')}```\n\n" if setup.is_file() else "",
+        queries=_block("The application sends:", queries),
+        setup=_block("Given:", setup),
         bad=bad,
         good=good,
     )
+
+
+def _block(words: str, file: Traversable) -> str:
+    return f"{words}\n\n```sql\n{file.read_text(encoding='utf-8')}```\n\n" if file.is_file() else ""
 
 
 def named(rules: Iterable[Rule], name: str) -> Rule | None:

@@ -8,14 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.config import API_ROLES
+from sqlmigrate.review.hazards.access import Access
 from sqlmigrate.review.trace.follow import State
+from sqlmigrate.review.work import Asked, works
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from sqlmigrate.review.dependents.model import Broken
     from sqlmigrate.review.model import Severity
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
+    from sqlmigrate.review.work import Work
+    from sqlmigrate.review.workload.watch import Live
     from sqlmigrate.schema import Value
     from sqlmigrate.sql.script import Statement
 
@@ -45,7 +50,8 @@ _A_RUN = 3  # numbers in a row that are written as one
 class Occurrence:
     """One place where a rule found its hazard; what is None is as the rule has it.
 
-    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it.
+    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it. `rows` is how many
+    rows it is about, at most so many where `at_most` says so; where it is known, it counts instead of the tables' size.
     """
 
     statement: int
@@ -55,6 +61,8 @@ class Occurrence:
     severity: Severity | None = None
     instead: str | None = None
     behind: bool = False
+    rows: int | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,7 @@ class Rule:
     """A kind of hazard: what it is, what it blocks, what to do instead, and how it is found.
 
     `severity` is that for a table of which nothing is known, `scale` says how the target's figures change it.
+    `is_design` marks the notes on design, which can be switched off.
     """
 
     code: str
@@ -73,6 +82,7 @@ class Rule:
     instead: str
     find: Callable[[Context], Iterable[Occurrence]] = field(repr=False, compare=False)
     scale: Scale | None = None
+    is_design: bool = False
 
     @property
     def page(self) -> str:
@@ -85,13 +95,26 @@ class Context:
     """What rules look at: a trace, and the schema before and after.
 
     `role` is whom the script runs as, `exposed` are the roles behind which an API puts everybody, `new` are the
-    relations that the target does not have yet: nobody waits for a lock on them, nor do we.
+    relations that the target does not have yet: nobody waits for a lock on them, nor do we. `asked` is what the target
+    says of the script's work, `live` what becomes of the application's statements. `broken` are the functions that work
+    before the script and not behind it, `linted` squawk's rules by the statement that breaks them, `unbound` the roles
+    for which row level security does not count.
     """
 
     trace: Trace
     role: str
     exposed: tuple[str, ...] = API_ROLES
     new: frozenset[str] = frozenset()
+    asked: Asked = field(default_factory=Asked)
+    live: Live = field(default_factory=dict)
+    broken: tuple[Broken, ...] = ()
+    linted: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    unbound: frozenset[str] = frozenset()
+
+    @cached_property
+    def work(self) -> dict[int, Work]:
+        """What the statements work on, by their numbers."""
+        return works(self.trace, self.asked)
 
     @property
     def statements(self) -> tuple[Traced, ...]:
@@ -112,6 +135,16 @@ class Context:
     def after(self) -> State:
         """All objects after the script."""
         return State(self.trace.after.schema)
+
+    @cached_property
+    def access_before(self) -> Access:
+        """Who may do what before the script."""
+        return Access(self.before, self.unbound)
+
+    @cached_property
+    def access_after(self) -> Access:
+        """Who may do what behind the script."""
+        return Access(self.after, self.unbound)
 
     @cached_property
     def existing(self) -> dict[str, Relation]:

@@ -109,10 +109,39 @@ def _other_rows(context: Context) -> Iterator[Occurrence]:
                 and before.get("row security") != after.get("row security")
             ):
                 words.append(f"row level security of {text.removeprefix('table ')} is changed")
+        off = _switched_off(context, one)
+        words = [word for word in words if word.removesuffix(" is changed") not in off]
+        words += [f"{text} is switched off, so rows are written without it" for text in off]
         if words:
             tables = dict.fromkeys(word.rpartition(" is ")[0].rpartition(" on ")[2] for word in words)
             known = (one.step.known.get(name) for name in tables)
-            yield Occurrence(one.statement.number, listed(words), tuple(item.name for item in known if item))
+            names = tuple(item.name for item in known if item)
+            yield Occurrence(one.statement.number, listed(words), names, severity="warning" if off else None)
+
+
+def _switched_off(context: Context, one: Traced) -> list[str]:
+    """Return the triggers and rules that a statement disables and that stay so, those of constraints too."""
+    if one.step.before is one.step.after:
+        return []
+    found = [text for text in one.changes.changed if text.startswith(("trigger ", "rule ")) and " (now " not in text]
+    if (
+        any(text.startswith("table ") for text in one.changes.changed)
+        or " trigger " in f" {one.statement.text.lower()} "
+    ):
+        found += [text for text in one.step.after if text.startswith("internal trigger ")]
+    return [
+        text
+        for text in found
+        if _is_off(one.step.after, text)
+        and not _is_off(one.step.before, text)
+        and _is_off(context.after, context.at_end(one, text))
+        and (table := one.step.known.get(text.rpartition(" on ")[2]))
+        and not context.goes(table, one)
+    ]
+
+
+def _is_off(state: State, text: str) -> bool:
+    return state.get(text, {}).get("enabled") == "disabled"
 
 
 RULES = (
@@ -121,7 +150,8 @@ RULES = (
         "rows-behave-differently",
         "a trigger, rule, policy or row level security of a table in use is changed",
         "note",
-        "The script changes what happens when rows of an existing table are read or written.",
+        "The script changes what happens when rows of an existing table are read or written. A trigger or rule that "
+        "is switched off, and stays off, is a warning.",
         "nothing for long; but from COMMIT on the application sees other rows or other effects, while sessions that "
         "began earlier may still see the old ones",
         "try it with the roles of the application; first deploy a version that can live with both",

@@ -14,6 +14,7 @@ from sqlmigrate.sql.statement.subject import altered_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlmigrate.review.trace.follow import State
     from sqlmigrate.review.trace.tracer import Traced
 
 _COLUMNS = r"\(([^()]*)\)"
@@ -22,15 +23,20 @@ _INDEX_COLUMNS = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*)?$")
 _ORDERING = re.compile(r" (?:DESC|ASC|NULLS FIRST|NULLS LAST)\b")
 _WRITES = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY", "DO", "CALL", "SELECT"})
 _LONG = 10_000  # milliseconds
+_AUTOVACUUM = "autovacuum_enabled"
+_OFF = re.compile(
+    rf"{_AUTOVACUUM}=(?:f(?:a(?:l(?:s(?:e)?)?)?)?|of|off|n|no|0)$", re.IGNORECASE
+)  # as parse_bool reads it
 
 
 def _without_index(context: Context) -> Iterator[Occurrence]:
+    yield from _index_lost(context)
     missing: dict[tuple[int, str], list[tuple[str, str]]] = {}
     for text, properties in context.after.items():
         if not text.startswith("constraint ") or text in context.before:
             continue
         table, match = str(properties.get("table")), _FOREIGN_KEY.match(str(properties.get("definition", "")))
-        if match is None or _is_indexed(context, table, [column.strip() for column in match[1].split(",")]):
+        if match is None or _is_indexed(context.after, table, [column.strip() for column in match[1].split(",")]):
             continue
         if (number := _made_by(context, text, table)) is not None:
             name = text.removeprefix("constraint ").partition(" on ")[0]
@@ -42,9 +48,44 @@ def _without_index(context: Context) -> Iterator[Occurrence]:
         yield Occurrence(number, seen, (table,), f"-- transactional: false\n{indexes}", behind=True)
 
 
-def _is_indexed(context: Context, table: str, columns: list[str]) -> bool:
-    for text, properties in context.after.items():
-        if text.startswith("index ") and properties.get("table") == table:
+def _index_lost(context: Context) -> Iterator[Occurrence]:
+    """Report foreign keys whose only index goes, also CONCURRENTLY, and that have none in the end."""
+    rollback = context.trace.script_run.operation == "rollback"
+    for one in context.statements:
+        gone = [text for text in one.changes.dropped if text.startswith(("index ", "constraint ", "column "))]
+        for text, table, columns in _foreign_keys(one.step.before) if gone else ():
+            last = context.at_end(one, text)
+            if text not in one.step.after or last not in context.after:
+                continue
+            at_end = str(context.after[last].get("table"))
+            if (
+                _is_indexed(one.step.before, table, columns)
+                and not _is_indexed(one.step.after, table, columns)
+                and not _is_indexed(context.after, at_end, columns)
+            ):
+                name, relation = text.removeprefix("constraint ").partition(" on ")[0], one.step.known.get(table)
+                seen = (
+                    f"{listed(gone)} was the only index of {table} that begins with the columns of foreign key {name}"
+                )
+                yield Occurrence(
+                    statement=one.statement.number,
+                    seen=f"{seen} ({', '.join(columns)})",
+                    relations=(relation.name if relation else table,),
+                    severity="note" if rollback else None,
+                    instead="keep the index, or build another one that begins with these columns first",
+                )
+
+
+def _foreign_keys(state: State) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield the foreign keys of a state: each in words, its table and its columns there."""
+    for name, properties in state.of("constraint").items():
+        if match := _FOREIGN_KEY.match(str(properties.get("definition", ""))):
+            yield f"constraint {name}", str(properties.get("table")), [part.strip() for part in match[1].split(",")]
+
+
+def _is_indexed(state: State, table: str, columns: list[str]) -> bool:
+    for properties in state.of("index").values():
+        if properties.get("table") == table and not properties.get("invalid"):
             match = _INDEX_COLUMNS.search(str(properties.get("definition", "")))
             found = [_ORDERING.sub("", column).strip() for column in match[1].split(",")] if match else []
             if set(found[: len(columns)]) == set(columns):
@@ -108,6 +149,30 @@ def _lock_timeout(context: Context) -> Iterator[Occurrence]:
             yield Occurrence(statement.number, seen, (), "-- sqlmigrate: lock_timeout=2s")
 
 
+def _autovacuum_off(context: Context) -> Iterator[Occurrence]:
+    for one in context.statements:
+        texts = [text for text in (*one.changes.made, *one.changes.changed) if text.startswith("table ")]
+        if _AUTOVACUUM in one.statement.text.lower() and (named := altered_table(one.statement.text)):
+            # what is said of a table's TOAST table is no change of the table
+            texts += [f"table {name}" for name in one.step.known if name in (named.quoted, f"public.{named.quoted}")]
+        for text in dict.fromkeys(texts):
+            last = context.at_end(one, text)
+            if _is_off(one.step.after, text) and not _is_off(one.step.before, text) and _is_off(context.after, last):
+                table = text.removeprefix("table ")
+                relation = one.step.known.get(table)
+                sql = f"ALTER TABLE {table} RESET ({_AUTOVACUUM}, toast.{_AUTOVACUUM});"
+                names = (relation.name if relation else table,)
+                yield Occurrence(
+                    one.statement.number, f"autovacuum of {table} is switched off", names, sql, behind=True
+                )
+
+
+def _is_off(state: State, text: str) -> bool:
+    properties = state.get(text, {})
+    found = (properties.get("options"), properties.get("toast options"))
+    return any(_OFF.match(str(option)) for options in found if isinstance(options, tuple) for option in options)
+
+
 def _is_short(value: str) -> bool:
     try:
         return 0 < parse_duration(value) <= _LONG
@@ -121,7 +186,8 @@ RULES = (
         "foreign-key-without-index",
         "a foreign key without an index on the referencing side",
         "warning",
-        "There is a new foreign key, and no index of its own table begins with its columns.",
+        "There is a new foreign key, and no index of its own table begins with its columns; or the only such index "
+        "is dropped, with or without CONCURRENTLY.",
         "every DELETE from the referenced table, and every change of a key there, reads this table from end to end",
         "create the index, CONCURRENTLY if the table is in use",
         _without_index,
@@ -145,5 +211,17 @@ RULES = (
         "while the script waits for a lock that a long transaction holds, everybody who comes later waits behind it",
         "leave lock_timeout alone, or set a short one at the top of the file",
         _lock_timeout,
+    ),
+    Rule(
+        "H69",
+        "autovacuum-off",
+        "autovacuum of a table is switched off",
+        "warning",
+        "A table gets autovacuum_enabled = false, for itself or for its TOAST table, and has it in the end.",
+        "nothing at first; but dead rows stay, statistics grow old, and plans become bad, until PostgreSQL vacuums "
+        "the table all the same to prevent a wraparound of transaction ids, with all the work at once",
+        "let autovacuum run, and tune it for the table (autovacuum_vacuum_scale_factor, autovacuum_vacuum_cost_limit); "
+        "if it is in the way of a large load, switch it on again in the same script",
+        _autovacuum_off,
     ),
 )

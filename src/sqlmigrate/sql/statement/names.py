@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _NEEDS_NO_QUOTES = re.compile(r"[a-z_][a-z0-9_$]*")
+_INDEXED = re.compile(r" USING \w+ \((.*?)\)(?: INCLUDE .*| NULLS NOT DISTINCT.*| WITH .*| TABLESPACE .*| WHERE .*)*$")
+_ORDERING = re.compile(r" (?:DESC|ASC|NULLS FIRST|NULLS LAST)\b")
 _OPAQUE = {"do_stmt": "a DO block", "call_stmt": "CALL", "execute_stmt": "EXECUTE"}
 _OWNED = {"drop_owned_stmt": "DROP OWNED", "reassign_owned_stmt": "REASSIGN OWNED"}
 _DATA = frozenset({"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"})
@@ -50,6 +52,12 @@ def quote(*parts: str) -> str:
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
 
 
+def index_columns(definition: str) -> list[str]:
+    """Return the columns and expressions of an index, without their order, from what PostgreSQL prints of it."""
+    match = _INDEXED.search(definition)
+    return [_ORDERING.sub("", column).strip() for column in match[1].split(",")] if match else []
+
+
 def name_of(relation: Any) -> Named:
     """Return the name of a relation in a parse tree."""
     return Named(relation.schemaname, relation.relname)
@@ -84,6 +92,28 @@ def accesses_of(script: Script, functions: Iterable[str] = ()) -> Accesses:
             if called := sorted(_called(node) & known):
                 found.all_of_it.append(f"a call of {called[0]} in line {statement.line}")
     return found
+
+
+def relations_in(statement: str) -> set[Named]:
+    """Return the tables and views that a statement names, without those that its WITH makes; empty where none is."""
+    tree = parse_tree(statement)
+    if tree is None or not tree.stmts:
+        return set()
+    named: set[Named] = set()
+    made: set[str] = set()
+    _gather(tree.stmts[0].stmt, named, made)
+    return {item for item in named if item.schema or item.name not in made}
+
+
+def _gather(node: Any, named: set[Named], made: set[str]) -> None:
+    kind = node.DESCRIPTOR.name
+    if kind == "RangeVar":
+        named.add(name_of(node))
+    elif kind == "CommonTableExpr":
+        made.add(node.ctename)
+    for _, items in children(node):
+        for item in items:
+            _gather(item, named, made)
 
 
 def _statement(kind: str, node: Any, found: Accesses) -> None:

@@ -54,6 +54,16 @@ def node_of(statement: str) -> tuple[str, Any]:
     return kind, getattr(tree.stmts[0].stmt, kind)
 
 
+def written(tree: Any) -> str | None:
+    """Write a parse tree as SQL again; None where libpg_query cannot."""
+    from postgast import PgQueryError, deparse  # noqa: PLC0415  100 ms that most scripts never need
+
+    try:
+        return str(deparse(tree))
+    except PgQueryError:
+        return None
+
+
 def enum_name(node: Any, field: str) -> str:
     """Return the name of an enumeration's value: the numbers differ between versions of the grammar."""
     numbers = node.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number

@@ -23,6 +23,7 @@ _WRITES = re.compile(r"\b(?:UPDATE|DELETE|TRUNCATE)\b", re.IGNORECASE)
 # CASCADE, or the beginning of a text that a DO block puts together while it runs.
 _NOT_ALL_NAMED = re.compile(r"['$]\s*truncate\b|\btruncate\b[^;]*\bcascade\b", re.IGNORECASE)
 _CHANGES_COLUMN = re.compile(r"\b(?:SET\s+NOT\s+NULL|DROP\s+DEFAULT)\b", re.IGNORECASE)
+_READS = re.compile(r"\b(?:SELECT|TABLE|EXECUTE)\b", re.IGNORECASE)
 _ZONE_FUNCTION = "timezone"
 _JOINED = {"update_stmt": "from_clause", "delete_stmt": "using_clause"}
 
@@ -62,8 +63,25 @@ def written_whole(statement: str) -> Iterator[tuple[str, Named]]:
 
 def inserts_given_rows(statement: str) -> bool:
     """Tell whether an INSERT writes the rows that stand in it, in VALUES, and none that it reads."""
+    if leading_words(statement, 1) == ["insert"] and not _READS.search(statement):
+        return True  # most are, and are not parsed for it
     kind, node = node_of(statement)
     return kind == "insert_stmt" and bool(node.select_stmt.select_stmt.values_lists)
+
+
+def inserted_columns(statement: str) -> tuple[Named, tuple[str, ...] | None, frozenset[int]] | None:
+    """Return the table of an INSERT, the columns that it names (None: all in their order), and which it leaves out.
+
+    Left out are the places at which every row of its VALUES says DEFAULT. None where the statement is no INSERT.
+    """
+    kind, node = node_of(statement)
+    if kind != "insert_stmt" or not node.HasField("select_stmt"):
+        return None
+    rows = [values.list.items for values in node.select_stmt.select_stmt.values_lists]
+    width = min(map(len, rows), default=0)
+    default = frozenset(at for at in range(width) if all(row[at].HasField("set_to_default") for row in rows))
+    names = tuple(Named("", item.res_target.name).quoted for item in node.cols)
+    return name_of(node.relation), names or None, default
 
 
 def emptied(statement: str) -> Iterator[Named]:
@@ -129,6 +147,13 @@ def _columns_in(node: Any) -> Iterator[str]:
     for _, items in children(node):
         for item in items:
             yield from _columns_in(item)
+
+
+def columns_named(expression: str) -> frozenset[str]:
+    """Return the columns that an expression reads, quoted as the catalogs do it; none where it cannot be parsed."""
+    _, node = node_of(f"SELECT {expression}")
+    names = _columns_in(node) if node is not None else ()
+    return frozenset(Named("", name).quoted for name in names)
 
 
 def _zone(using: Any, column: str) -> str | None:

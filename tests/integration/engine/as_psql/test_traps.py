@@ -57,6 +57,28 @@ def test_only_what_psql_would_replace_is_unset(runner):
 
 
 @pytest.mark.parametrize("head", ["", OUTSIDE])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT :x$a$ ' $a$\n\\! touch x\n-- '",
+        "SELECT :E' \\' \n\\! touch x\n-- '",
+        "SELECT 1.e' \\' \n\\! touch x\n-- '",
+        "SELECT 1e'\\' || ' \n\\! touch x\n-- '",
+        "SELECT $e'\\' || ' \n\\! touch x\n-- '",
+        "SELECT $$x$$e'\\' || ' \n\\! touch x\n-- '",
+        "SELECT 1e5$a$ ' $a$\n\\! touch x\n-- '",
+    ],
+)
+def test_what_psql_or_an_older_one_reads_on_differently_is_refused(runner, head, text):
+    runner.write("a", f"{head}SELECT 1;\n{text};")
+
+    with pytest.raises(ScriptError, match=r"read what follows .* differently") as caught:
+        written_plan(runner)
+
+    assert caught.value.place.line == (3 if head else 2)
+
+
+@pytest.mark.parametrize("head", ["", OUTSIDE])
 @pytest.mark.parametrize("name", ["ROW_COUNT", "ON_ERROR_STOP", "QUIET", "'SQLSTATE'"])
 def test_a_name_that_psql_always_replaces_is_refused(runner, head, name):
     runner.write("a", f"{head}SELECT ':QUIET';\nSELECT a[1:{name}] FROM t;")
@@ -153,3 +175,59 @@ def test_a_script_that_takes_its_row_out_of_the_history_is_stopped_by_psql_too(r
     assert "the script removed its own row from the history" in done.stderr
     assert not is_there(conn, "a")
     assert not is_there(conn, "b")
+
+
+# each ends a string or a comment for psql where it does not end, so that what follows is a command of psql's own
+MISREAD = {
+    "no standard strings": "SET standard_conforming_strings TO off;\nSELECT 'x\\', '\n{command}\n--', 'x';",
+    "in a function": "SELECT set_config('standard_' || 'conforming_strings', 'off', false);\n"
+    "SELECT 'x\\', '\n{command}\n--', 'x';",
+    "SJIS": "SET client_encoding TO 'SJIS';\nSELECT 'あ', ' \n{command}\n--', 'x';",
+    "GBK, in a comment": "SET client_encoding TO 'GBK'; /* あ*/ SELECT '*/\n{command}\n--';",
+    "at the end": "SELECT 1; SET client_encoding TO 'GBK';\n/* あ*/ /*\n{command}\n*/",
+}
+
+
+@pytest.mark.parametrize("head", ["", OUTSIDE])
+@pytest.mark.parametrize("script", MISREAD.values(), ids=MISREAD)
+def test_no_text_of_a_script_becomes_a_command_of_psql(runner, database, tmp_path, script, head):
+    started = tmp_path / "started"
+    runner.write("a", head + script.replace("{command}", f"\\! touch {started}"))
+
+    done = psql(database, written_plan(runner))
+
+    assert not started.exists()
+    assert head or "psql would misread the next statement" in done.stderr
+
+
+def test_what_is_set_for_the_database_makes_no_command_of_psql_of_a_text(runner, database, admin, tmp_path):
+    started = tmp_path / "started"
+    name = sql.Identifier(database.name)
+    admin.execute(sql.SQL("ALTER DATABASE {} SET standard_conforming_strings TO off").format(name))
+    runner.write("a", f"SELECT 'x\\', '\n\\! touch {started}\n--', 'x';")
+
+    done = psql(database, written_plan(runner))
+
+    assert not started.exists()
+    assert "psql would misread the next statement under this standard_conforming_strings" in done.stderr
+
+
+@pytest.mark.parametrize("head", ["", OUTSIDE])
+def test_texts_that_psql_could_misread_are_the_same_to_it_otherwise(twins, head):
+    twins.write(
+        "a",
+        head
+        + r"""/* größe */ CREATE TABLE a (n text); -- größe
+        INSERT INTO a VALUES ('x\'), (E'it\'s'), ('größe \d') /* あ*/ ; /* あ*/ INSERT INTO a VALUES ('あ'); -- あ
+        COPY a FROM stdin;
+größe\\
+/* あ*/
+\.
+        /* あ*/ INSERT INTO a VALUES ('あ')
+        /* あ*/""",
+    )
+    twins.write("b", f"{head}SELECT 'あ'")
+
+    twins.apply()
+
+    assert twins.right.connect().execute("SELECT count(*) FROM a").fetchone() == (7,)

@@ -1,0 +1,3 @@
+UPDATE orders SET status = 'open' WHERE status IS NULL;
+
+ALTER TABLE orders ALTER COLUMN status SET DEFAULT 'open';

@@ -1,0 +1,1 @@
+CREATE TABLE measures (day date NOT NULL, value integer) PARTITION BY RANGE (day);

@@ -1,0 +1,1 @@
+ALTER PUBLICATION for_reports DROP TABLE orders;

@@ -1,0 +1,1 @@
+CREATE PUBLICATION for_reports_2 FOR TABLE customers;

@@ -1,0 +1,1 @@
+CREATE PUBLICATION for_reports FOR TABLE customers, orders;

@@ -1,0 +1,1 @@
+ALTER POLICY shipped ON orders USING (status IN ('paid', 'shipped'));

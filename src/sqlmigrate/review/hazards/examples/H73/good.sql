@@ -1,0 +1,1 @@
+CREATE POLICY shipped ON orders FOR SELECT TO anon USING (status = 'shipped');

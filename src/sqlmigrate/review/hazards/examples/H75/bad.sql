@@ -1,0 +1,1 @@
+CREATE POLICY shipped ON orders USING (status = 'shipped');

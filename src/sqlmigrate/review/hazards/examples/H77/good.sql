@@ -1,0 +1,5 @@
+CREATE FUNCTION forget_customers() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = ''
+AS 'DELETE FROM public.customers';
+
+REVOKE EXECUTE ON FUNCTION forget_customers() FROM PUBLIC;

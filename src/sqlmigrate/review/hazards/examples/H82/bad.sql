@@ -1,0 +1,4 @@
+CREATE TABLE parcels (
+    number text PRIMARY KEY,
+    order_id integer REFERENCES orders (id)
+);

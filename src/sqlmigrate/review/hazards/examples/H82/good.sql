@@ -1,0 +1,4 @@
+CREATE TABLE parcels (
+    number text PRIMARY KEY,
+    order_id bigint REFERENCES orders (id)
+);

@@ -1,0 +1,3 @@
+CREATE TABLE parcels (
+    number char(12) PRIMARY KEY
+);

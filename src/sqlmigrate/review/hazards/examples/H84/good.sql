@@ -1,0 +1,3 @@
+CREATE TABLE parcels (
+    number text PRIMARY KEY CHECK (length(number) = 12)
+);

@@ -1,0 +1,4 @@
+CREATE TABLE parcels (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    weight integer
+);

@@ -1,0 +1,3 @@
+CREATE TABLE parcels (
+    id bigserial PRIMARY KEY
+);

@@ -1,0 +1,3 @@
+CREATE TABLE parcels (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY
+);
