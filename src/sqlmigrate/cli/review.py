@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate review                       what is pending, or every migration
+  sqlmigrate review                       what is pending, or the last one
+  sqlmigrate review --since origin/main   what this branch adds or changes
   sqlmigrate review 20260304_change       this one
   sqlmigrate review --output review.html  the page for the DBA
   sqlmigrate review --format markdown     the comment for the pull request
@@ -61,6 +62,8 @@ _NARROW, _WIDE = 60, 120
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--since", metavar="REV", help="Review what is added or changed since a revision of git (merge base).")
+@click.option("--all", "everything", is_flag=True, help="Review every migration.")
 @click.option(
     "--format", "form", type=click.Choice(_FORMATS), help="Format of the report [by the name of FILE, or text]."
 )
@@ -101,6 +104,8 @@ def command(
     app: App,
     *,
     ids: Sequence[str],
+    since: str | None,
+    everything: bool,
     form: str | None,
     output: Path | None,
     stats: Path | None,
@@ -118,7 +123,9 @@ def command(
     if you do, it is only read: what is pending there, and how large its tables are.
     """
     from sqlmigrate.review.project import review_project  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.review.selection import Asked  # noqa: PLC0415  same
 
+    asked = Asked(tuple(ids), since, everything)
     require_own_servers(app, jobs)
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
@@ -127,13 +134,15 @@ def command(
     with ExitStack() as stack:
         target: Target | None
         target = stack.enter_context(app.target() if base == "dump" else app.named_target())
-        if target is None and not ids:
+        if target is None and asked == Asked():
             target = stack.enter_context(app.own_target())
         _announce(app, target)
         report = review_project(
             app.config,
             app.options(),
             ids,
+            since=since,
+            everything=everything,
             target=target,
             stats=stats,
             base=base,
@@ -234,6 +243,5 @@ def _print(app: App, report: Report, *, whole: bool) -> None:
     width = terminal.WIDTH
     if is_terminal(sys.stdout):
         width = min(max(shutil.get_terminal_size().columns, _NARROW), _WIDE)
-    lines = terminal.render(report, width)
-    for line in lines if whole else lines[:1]:
+    for line in terminal.render(report, width) if whole else terminal.first(report, width):
         app.output.line("".join(click.style(text, **_STYLES[role]) if _STYLES[role] else text for text, role in line))

@@ -21,6 +21,7 @@ from sqlmigrate.review.answers import rules_by_statement
 from sqlmigrate.review.asking import Source, not_known
 from sqlmigrate.review.dependents import broken_bodies
 from sqlmigrate.review.hazards import Context, check, rules_for
+from sqlmigrate.review.headline import headline
 from sqlmigrate.review.known import Limits
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
@@ -28,6 +29,7 @@ from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
 from sqlmigrate.review.squawk_design import DESIGN
+from sqlmigrate.review.times import timed
 from sqlmigrate.review.trace.readings import read_unbound
 from sqlmigrate.review.trace.tracer import Trace, trace
 from sqlmigrate.review.whereabouts import asks_where
@@ -201,7 +203,7 @@ def _report(
     touched = {name for item in found for name in _tables(item)}
     return model.Report(
         verdict=model.worst(tuple(item.verdict for item in found)),
-        headline=assemble.headline(found),
+        headline=headline(found),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=model.Versions(__version__, shadow.version, target.version if target else None, linted.version),
         migrations=found,
@@ -416,7 +418,8 @@ class _Reviewer:
             self.unknown[script_run.migration_id] = list(not_known(context, self.question.source))
         advice = Advice(self.shadow, way[0], context, options=self.options, info=self.info)
         hazards = check(context, rules_for(design=self.question.design), judged=advice.judged)
-        return assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
+        made = assemble.direction(context, hazards, self.findings.get(script_run, ()), known)
+        return timed(made, self.question.target, known.sizes, known.new)
 
     def _out_of_order(self, migration: Migration) -> model.OutOfOrder | None:
         """Answer for a migration that comes behind others which stand after it."""
