@@ -24,6 +24,7 @@ from sqlmigrate.review.hazards import Context, check, rules_for
 from sqlmigrate.review.known import Limits
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
+from sqlmigrate.review.phases import proposed
 from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
@@ -337,6 +338,7 @@ class _Reviewer:
             ground.leave_out(migration, None if isinstance(applied, str) else applied.error)
         proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
         late = self._out_of_order(migration)
+        phase, why = proposed(migration, up)
         return model.Migration(
             migration_id=migration.migration_id,
             apply=up,
@@ -347,7 +349,10 @@ class _Reviewer:
             depends=migration.depends,
             out_of_order=late,
             verdict=assemble.verdict(up, down, proof, late),
+            phase=migration.phase,
+            proposed_phase=phase,
             notes=(
+                *((why,) if why else ()),
                 *((_ELSEWHERE,) if elsewhere else ()),
                 *(note for script in migration.scripts() for note in asks_where(script)),
             ),
