@@ -234,7 +234,8 @@ class Migration:
     `changes` is the schema's difference as `schemadiff.as_json` gives it, `change_lines` the same as lines that read
     like a diff. `out_of_order` is None for a migration that is not late. `without` are the ids of those before it that
     could not be applied on the shadow, so that it was tried without them. `bug` says which mistake of ours ended its
-    review, and is None otherwise.
+    review, and is None otherwise. `phase` is when it is to be applied, before-deploy or after-deploy, `proposed_phase`
+    the other one where what was found speaks for it.
     """
 
     migration_id: str
@@ -249,6 +250,8 @@ class Migration:
     notes: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     bug: str | None = None
+    phase: str = "before-deploy"
+    proposed_phase: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from sqlmigrate.review.headline import headline
 from sqlmigrate.review.known import Limits
 from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
+from sqlmigrate.review.phases import proposed
 from sqlmigrate.review.proving import announced, prove
 from sqlmigrate.review.shares import Together
 from sqlmigrate.review.squawk import lint
@@ -339,6 +340,7 @@ class _Reviewer:
             ground.leave_out(migration, None if isinstance(applied, str) else applied.error)
         proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
         late = self._out_of_order(migration)
+        phase, why = proposed(migration, up)
         return model.Migration(
             migration_id=migration.migration_id,
             apply=up,
@@ -349,7 +351,10 @@ class _Reviewer:
             depends=migration.depends,
             out_of_order=late,
             verdict=assemble.verdict(up, down, proof, late),
+            phase=migration.phase,
+            proposed_phase=phase,
             notes=(
+                *((why,) if why else ()),
                 *((_ELSEWHERE,) if elsewhere else ()),
                 *(note for script in migration.scripts() for note in asks_where(script)),
             ),
