@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sqlmigrate.review import reviewer as reports
+from sqlmigrate.review import single as reports
 from sqlmigrate.roundtrip import trial as pairs
 
 FAILING = "CREATE EXTENSION no_such_extension;"

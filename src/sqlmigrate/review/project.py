@@ -19,7 +19,8 @@ from sqlmigrate.review.columns import NOTHING
 from sqlmigrate.review.known import Limits
 from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
-from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.question import Question
+from sqlmigrate.review.reviewer import review
 from sqlmigrate.review.selection import Asked, select
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import joined

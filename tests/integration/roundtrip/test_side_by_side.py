@@ -12,7 +12,8 @@ from sqlmigrate import roundtrip, shadow
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import Error
 from sqlmigrate.events import ScriptStarted
-from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.question import Question
+from sqlmigrate.review.reviewer import review
 from sqlmigrate.roundtrip import Verdict, servers_worth, side_by_side
 from support.trips import compared
 from support.waiting import wait_until
