@@ -102,6 +102,11 @@ class Facts:
     checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     indexes: Mapping[tuple[str, str], Index] = field(default_factory=dict)
 
+    def keeps_indexes(self, later: Facts) -> bool:
+        """Tell whether each valid index is there later as it is now: then no statement can have lost one."""
+        kept = {(index.oid, index.columns) for index in later.indexes.values() if index.valid}
+        return all((index.oid, index.columns) in kept for index in self.indexes.values() if index.valid)
+
 
 def read_facts(connection: Connection) -> Facts:
     """Read them through a session under our own settings."""
