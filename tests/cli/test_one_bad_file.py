@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sqlmigrate.review import reviewer as reports
-from sqlmigrate.roundtrip import run as pairs
+from sqlmigrate.review import single as reports
+from sqlmigrate.roundtrip import trial as pairs
 
 FAILING = "CREATE EXTENSION no_such_extension;"
 LACKING = "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'a', 'b';"
@@ -118,10 +118,10 @@ def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, mo
     three()
     judge = reports.check
 
-    def broken(context, **more):
+    def broken(context, *rules, **more):
         if context.trace.script_run.script.path.name == "b.sql":
             raise KeyError("the impossible")
-        return judge(context, **more)
+        return judge(context, *rules, **more)
 
     monkeypatch.setattr(reports, "check", broken)
     result = sqlmigrate("review", "--json", "--embedded")
