@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # in seconds; pg_blocking_pids takes the lock manager's locks: not too often
-_INTERVALS = {"waiters": 0.2, "blockers": 0.3, "at_work": 1.0}
+_INTERVALS = {"waiters": 0.5, "blockers": 0.3, "at_work": 1.0}
+_ON_GUARD = 0.2  # how often those who wait are counted where a guard is set
 _GUARD_COUNTS = 5.0  # a statement that was cancelled fails within so many seconds
 _ANSWER_SECONDS = 0.05  # an answer usually comes at once; one that does not is read at the next look
 _SETTLED_SECONDS = 8.0
@@ -114,7 +115,8 @@ class Watcher:
 
     def _ask(self, question: str, now: float) -> None:
         self._question, self._asked = question, now
-        self._due[question] = now + _INTERVALS.get(question, math.inf)
+        is_guard = question == "waiters" and self.limits.any
+        self._due[question] = now + (_ON_GUARD if is_guard else _INTERVALS.get(question, math.inf))
         pgconn = self.connection.pgconn
         pgconn.send_query_params(queries.load("watch")[question].encode(), [str(self.worker_pid).encode()])
         pgconn.flush()

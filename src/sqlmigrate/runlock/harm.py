@@ -20,6 +20,11 @@ class Limits:
     waiters: int = 0
     seconds: float = 0.0
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit."""
+        return bool(self.waiters or self.seconds)
+
 
 @dataclass(slots=True)
 class Tally:
