@@ -15,6 +15,11 @@ OPEN_QUOTE = "DROP FUNCTION b();\n$$;\n"
 
 
 @pytest.fixture
+def servers(shadow_on_tests_server, private):
+    """Servers that run already: one for throwaway databases, and the private one that `--embedded` reads."""
+
+
+@pytest.fixture
 def three(project):
     """Three migrations, the second of which has a bad file."""
 
@@ -37,7 +42,7 @@ BAD = {
 }
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize("where", ["script", "rollback"])
 @pytest.mark.parametrize(("content", "said"), BAD.values(), ids=BAD)
 def test_a_bad_file_is_the_verdict_of_its_migration_alone(three, sqlmigrate, content, said, where):
@@ -61,7 +66,7 @@ def test_a_bad_file_is_the_verdict_of_its_migration_alone(three, sqlmigrate, con
     assert found["c"]["without"] == (["b"] if where == "script" else [])
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize("command", [("roundtrip",), ("review", "--embedded")])
 def test_a_named_one_is_not_asked_for_another_ones_file(three, sqlmigrate, command):
     three(rollback=OPEN_QUOTE)
@@ -69,7 +74,7 @@ def test_a_named_one_is_not_asked_for_another_ones_file(three, sqlmigrate, comma
     assert sqlmigrate(command[0], "c", *command[1:]).status == 0
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_a_sample_that_cannot_be_read_is_the_verdict_of_its_migration(three, project, sqlmigrate):
     three()
     project.file("samples/b.sql", b"SELECT '\xff';")
@@ -102,7 +107,7 @@ def test_what_cannot_be_applied_before_is_left_out_and_said(project, sqlmigrate)
     assert json.loads(result.stdout)["migrations"][0]["without"] == ["0001"]
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_no_proof_is_recorded_without_what_comes_before(project, sqlmigrate):
     project.migration("0001", FAILING)
     project.migration("0002", "CREATE TABLE a (id int);", rollback="DROP TABLE a;")
@@ -113,15 +118,15 @@ def test_no_proof_is_recorded_without_what_comes_before(project, sqlmigrate):
     assert not (project.directory / "proofs").exists()
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, monkeypatch):
     three()
     judge = reports.check
 
-    def broken(context, **more):
+    def broken(context, *rules, **more):
         if context.trace.script_run.script.path.name == "b.sql":
             raise KeyError("the impossible")
-        return judge(context, **more)
+        return judge(context, *rules, **more)
 
     monkeypatch.setattr(reports, "check", broken)
     result = sqlmigrate("review", "--json", "--embedded")
@@ -137,7 +142,7 @@ def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, mo
     assert "b could not be reviewed: do not run this" in shown.stdout
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_so_it_is_in_a_round_trip(three, project, sqlmigrate, monkeypatch):
     three()
     made = pairs.Comparison.made
@@ -159,7 +164,7 @@ def test_so_it_is_in_a_round_trip(three, project, sqlmigrate, monkeypatch):
     assert sorted(path.stem for path in (project.directory / "proofs").iterdir()) == ["a", "c"]
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_of_older_migrations_without_undo_only_the_number_is_reported(project, sqlmigrate):
     for name in ("01", "02", "03"):
         project.migration(name, f"CREATE TABLE t{name} (id int);")
@@ -182,7 +187,7 @@ IMPOSSIBLE = {
 }
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize("depends", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_what_depends_on_something_impossible_is_refused_alone(project, sqlmigrate, depends):
     project.tables("a", "c", "d")
@@ -201,7 +206,7 @@ def test_what_depends_on_something_impossible_is_refused_alone(project, sqlmigra
     assert sqlmigrate("validate").status == 1
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_a_rollback_script_of_nothing_is_reported_and_stops_nobody(project, sqlmigrate):
     project.tables("a")
     project.file("b.rollback.sql", "SELECT 1;")
@@ -213,7 +218,7 @@ def test_a_rollback_script_of_nothing_is_reported_and_stops_nobody(project, sqlm
     assert said in " ".join(reviewed.stdout.split())
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize("command", ["review", "roundtrip", "validate"])
 def test_too_little_memory_is_no_bug_and_no_verdict(three, sqlmigrate, monkeypatch, command):
     three()
