@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sqlmigrate.review.measured import Duration, Harm, LockWait, Project
 from sqlmigrate.review.model import (
     Conflict,
     Direction,
@@ -23,6 +24,7 @@ from sqlmigrate.review.model import (
     Target,
     Versions,
 )
+from sqlmigrate.review.times import timed
 
 _LEVELS = {
     "ACCESS SHARE": 1,
@@ -109,8 +111,9 @@ def report() -> Report:
         headline="0044.broken cannot be applied: do not run this",
         made_at="2026-03-04T09:30:00+00:00",
         versions=Versions("1.2.0", "18.4", "17.2", "2.70.0"),
-        migrations=(dangerous(), concurrent(), failing()),
+        migrations=tuple(measured(item) for item in (dangerous(), concurrent(), failing())),
         target=target(),
+        project=Project("acme/shop", "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", "wider-orders", modified=True),
         notes=("the throwaway server is PostgreSQL 18.4, the target 17.2: what differs between them is not proven",),
         not_checked=(
             NotChecked("plans of UPDATE and DELETE", "they depend on the rows; EXPLAIN them on the target"),
@@ -118,6 +121,25 @@ def report() -> Report:
         ),
         settings=settings(),
     )
+
+
+def with_times(direction: Direction, aimed: Target | None, new: frozenset[str] = frozenset()) -> Direction:
+    """Say how long a script takes on a target whose tables have the names that the script uses."""
+    return timed(direction, aimed, {table.name: table for table in aimed.tables} if aimed else {}, new)
+
+
+def measured(item: Migration) -> Migration:
+    """Say how long a migration takes on the target, and where its files are."""
+
+    def placed(direction: Direction) -> Direction:
+        inside = f"db/{direction.path}"
+        return replace(
+            with_times(direction, target()),
+            in_repository=inside,
+            link=f"https://github.com/acme/shop/blob/0a1b/{inside}",
+        )
+
+    return replace(item, apply=placed(item.apply), rollback=item.rollback and placed(item.rollback))
 
 
 def settings() -> Settings:
@@ -145,7 +167,9 @@ def hostile() -> Report:
     nasty = "<img src=x onerror=alert(1)>|`*_\\\x1b[31m</script>]]>&amp;\u202e\U0001f600"
     found = dangerous()
     first = found.apply.statements[0]
-    hazard = replace(hazards()[0], title=nasty, seen=nasty, instead=nasty, rewrite=nasty, relations=(nasty,))
+    hazard = replace(
+        hazards()[0], title=nasty, seen=nasty, instead=nasty, rewrite=nasty, relations=(nasty,), harm=nasty
+    )
     statement = replace(
         first,
         text=f"SELECT '{nasty}' -- ``` <b>\n;",
@@ -160,7 +184,10 @@ def hostile() -> Report:
         path=f"sql/{nasty}.sql",
         text=f"-- {nasty}\n```\n{statement.text}",
         statements=(statement,),
-        holds=(Hold(lock("ACCESS EXCLUSIVE", nasty), 1, 1, 1),),
+        holds=(Hold(lock("ACCESS EXCLUSIVE", nasty), 1, 1, 1, Duration(60.0, 90.0, (nasty,))),),
+        harms=(Harm(nasty, "reads", Duration(60.0, 90.0, (nasty,)), nasty),),
+        lock_wait=LockWait(60.0, (1,), nasty, nasty),
+        in_repository=f"db/{nasty}.sql",
     )
     migration = replace(
         found,
@@ -170,7 +197,8 @@ def hostile() -> Report:
         proof=Proof("not_restored", (nasty,)),
         notes=(nasty,),
     )
-    return replace(report(), headline=nasty, migrations=(migration,), notes=(nasty,))
+    project = Project(nasty, "0" * 40, nasty)
+    return replace(report(), headline=nasty, migrations=(migration,), notes=(nasty,), project=project)
 
 
 def hazards() -> tuple[Hazard, ...]:
