@@ -117,10 +117,13 @@ class Run:
         return [(trip.migration_id, trip.verdict.value, trip.base, trip.makes, trip.without) for trip in self.trips]
 
 
-def behind(project: Project, *, cache: int = SIZE, count: int = len(HISTORY)):
-    """Give the fingerprint of what the first migrations make, the rows that matter, and what was told."""
+def behind(project: Project, *, cache: int = SIZE, count: int = len(HISTORY), url: str | None = None):
+    """Give the fingerprint of what the first migrations make, the rows that matter, and what was told.
+
+    On the server of a URL, nothing is kept or taken.
+    """
     before = project.load().ordered[:count]
-    config = Config(migrations=project.directory, cache_size=cache)
+    config = Config(migrations=project.directory, cache_size=cache, shadow_url=url)
     wanted = shadow.wanted(config, [item.script for item in before], before=roundtrip.before(before, Options()))
     told: list[events.Event] = []
 
@@ -400,7 +403,7 @@ KINDS = (
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.usefixtures("cache")
-def test_after_any_edits_it_is_as_if_nothing_were_kept(tmp_path, seed):
+def test_after_any_edits_it_is_as_if_nothing_were_kept(tmp_path, seed, shadow_url):
     """A random history is edited and added to; behind any of its migrations it is compared with a fresh one."""
     chance = random.Random(seed)
     project = Project(tmp_path / "random")
@@ -409,8 +412,9 @@ def test_after_any_edits_it_is_as_if_nothing_were_kept(tmp_path, seed):
     for step in range(4):
         for number, text in enumerate(texts):
             project.migration(f"{number:02}", f"{text};")
-        found, fresh = (behind(project, count=2 + step, cache=size) for size in (SIZE, 0))
+        found, fresh = behind(project, count=2 + step), behind(project, count=2 + step, url=shadow_url)
         assert found[:2] == fresh[:2]
+        assert fresh[2] == []
         taken += any(isinstance(event, events.Taken) and event.done for event in found[2])
         texts.append(chance.choice(KINDS).format(n=len(texts)))
         at = chance.randrange(2, len(texts))
