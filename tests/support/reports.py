@@ -11,8 +11,10 @@ from sqlmigrate.review.model import (
     Finding,
     Hazard,
     Hold,
+    LiveStatement,
     Lock,
     Migration,
+    NotAsked,
     NotChecked,
     OutOfOrder,
     Proof,
@@ -23,6 +25,7 @@ from sqlmigrate.review.model import (
     TableSize,
     Target,
     Versions,
+    Workload,
 )
 from sqlmigrate.review.times import timed
 
@@ -120,6 +123,59 @@ def report() -> Report:
             NotChecked("0044.broken behind statement 2", "the script fails there"),
         ),
         settings=settings(),
+        workload=workload(),
+    )
+
+
+def workload() -> Workload:
+    """Make what becomes of four statements of an application, of one of them by rolling back too."""
+    breaks = LiveStatement(
+        query="SELECT id,\n       number\nFROM shop.orders\nWHERE customer = $1",
+        calls=1_234_567,
+        error='column "customer" does not exist',
+        migration_id="0042.orders",
+        sqlstate="42703",
+        statement=4,
+        line=12,
+        calls_per_second=37.2,
+        mean=0.4,
+        roles=("app", "worker"),
+    )
+    may = LiveStatement(
+        query="INSERT INTO shop.orders (number) VALUES ($1)",
+        calls=None,
+        error="CHECK positive on number of shop.orders may refuse its rows",
+        migration_id="0042.orders",
+        name="AddOrder",
+        place="queries/orders.sql:12",
+    )
+    slower = replace(
+        breaks,
+        query="SELECT * FROM shop.orders WHERE number = $1",
+        error="no index serves its condition on shop.orders any more: orders_number did",
+        sqlstate=None,
+        mean=1200.0,
+        relation="shop.orders",
+    )
+    changes = replace(may, query="TABLE shop.customers", error="its result is another one now: with note", name=None)
+    return Workload(
+        source="pg_stat_statements of shop on db.example.org",
+        statements=4_112,
+        calls=98_000_000,
+        checked_calls=94_080_000,
+        headline="1 of 4,112 live statements breaks, 37.2 calls/s; 1 may; 1 loses an index; 96% of calls were checked",
+        read_at="2026-03-04T09:30:00+00:00",
+        since="2026-02-18T09:30:00+00:00",
+        seconds=1_209_600.0,
+        breaks=(breaks,),
+        may_break=(may,),
+        slower=(slower, replace(slower, operation="rollback", line=None)),
+        changes=(changes,),
+        not_checked=(
+            NotAsked('relation "legacy" does not exist (42P01)', 3, 3_920_000, "SELECT * FROM legacy"),
+            NotAsked("utility statements", 17, 5, ""),
+        ),
+        notes=("pg_stat_statements.track is top: statements inside functions are not counted",),
     )
 
 
@@ -198,7 +254,17 @@ def hostile() -> Report:
         notes=(nasty,),
     )
     project = Project(nasty, "0" * 40, nasty)
-    return replace(report(), headline=nasty, migrations=(migration,), notes=(nasty,), project=project)
+    sent = LiveStatement(nasty, 1, nasty, nasty, roles=(nasty,), name=nasty, place=nasty)
+    asked = replace(
+        workload(),
+        source=nasty,
+        headline=nasty,
+        breaks=(sent,),
+        not_checked=(NotAsked(nasty, 1, 1, nasty),),
+        notes=(nasty,),
+    )
+    made = replace(report(), headline=nasty, migrations=(migration,), notes=(nasty,), project=project)
+    return replace(made, workload=asked)
 
 
 def hazards() -> tuple[Hazard, ...]:

@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.model import SEVERITIES
-from sqlmigrate.review.render import words
+from sqlmigrate.review.render import sent, words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict
+    from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict, Workload
     from sqlmigrate.review.render.words import FoundHazard, Group, Remedy
 
 LIMIT = 60_000
@@ -24,6 +24,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>&|~$^=!#@\"']")
 # what GitHub makes a link of, or notifies somebody for, where it stands bare: a zero-width space ends it
 _LINKS = re.compile(r"(&#64;|&#35;|(?<=:)(?=//)|\b(?:www|GH)(?=[.-]))", re.IGNORECASE)
 _RESERVE = 1_000  # characters for saying what was left out
+_SENT = 10  # statements of the application
 _ROWS, _PLACES, _LINES, _PROOF, _TABLE = 20, 5, 10, 5, 2
 _LONGEST, _NAME, _REWRITE = 600, 100, 4_000  # characters
 
@@ -95,6 +96,8 @@ def _blocks(report: Report) -> Iterator[_Block]:
     for group in words.grouped(words.hazards(report, "apply")):
         rank = 1 + SEVERITIES.index(group.severity)
         yield _Block(rank, "\n".join(_group(group)), f"{group.code} when applying")
+    if report.workload is not None:
+        yield from _workload(report.workload)
     for migration in report.migrations:
         if said := list(_undo(migration, several=several)):
             yield _Block(2, "\n".join(said), f"the undo of {migration.migration_id}")
@@ -201,6 +204,23 @@ def _where(direction: Direction, line: int) -> str:
     """Name a line of a script, as a link where the web shows it."""
     named = code(f"{words.brief(words.path(direction), _NAME)}:{line}")
     return f"[{named}]({direction.link}#L{line})" if direction.link else named
+
+
+def _workload(workload: Workload) -> Iterator[_Block]:
+    """Say what becomes of what the application sends: the verdict, and folded the ten worst statements."""
+    found = [(part, item) for part in sent.parts(workload) for item in part.statements]
+    yield _Block(1, f"- **live statements:** {prose(workload.headline)}", "what becomes of live statements")
+    title = f"Live statements, the {len(found)} worst" if len(found) <= _SENT else f"The {_SENT} worst live statements"
+    rows = [
+        f"| {part.title} | {code(words.brief(item.query, _LONGEST))} | {prose(sent.often(item))} "
+        f"| {prose(sent.where(item))} | {prose(words.brief(item.error, _LONGEST))} |"
+        for part, item in found[:_SENT]
+    ]
+    head = ["| what | statement | how often | where | why |", "|---|---|---|---|---|"]
+    said = [f"- not checked: {prose(sent.not_checked(item))}" for item in workload.not_checked[:_PLACES]]
+    said += [f"- {prose(note)}" for note in workload.notes]
+    lines = [prose(sent.source(workload)), "", *([*head, *rows, ""] if rows else []), *said]
+    yield _Block(3, "\n".join(lines), "live statements", title if rows else "Live statements")
 
 
 def _rolling_back(report: Report) -> Iterator[_Block]:

@@ -6,12 +6,12 @@ import textwrap
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_bytes
-from sqlmigrate.review.render import words
+from sqlmigrate.review.render import sent, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlmigrate.review.model import Direction, Migration, Report, Target
+    from sqlmigrate.review.model import Direction, Migration, Report, Target, Workload
     from sqlmigrate.review.render.words import Group, Tone
 
 Role = Literal["fails", "danger", "warning", "note", "fine", "strong", "quiet", "plain"]
@@ -23,6 +23,7 @@ Line = tuple[tuple[str, Role], ...]
 WIDTH = 100
 _BLANK = " " * 12  # what a label takes
 _HARMS = 3  # sentences about what stands still
+_SENT, _BRIEF = 10, 150  # statements of the application, and characters of each
 _MOST = 24  # changes of the schema, locks, or places of a hazard, before the others are counted
 
 
@@ -48,6 +49,8 @@ def _parts(report: Report, width: int) -> Iterator[Iterable[Line]]:
     yield first(report, width)
     yield _head(report, width)
     yield _hazards(report, width)
+    if report.workload is not None:
+        yield _workload(report.workload, width)
     for migration in report.migrations:
         yield _migration(migration, width)
     yield _rolling_back(report, width)
@@ -155,6 +158,27 @@ def _advice(group: Group, width: int) -> Iterator[Line]:
     for line in words.lines_of(hazard.rewrite or ""):
         yield ((f"          {_text(line)}", "plain"),)
     yield ((f"      more: sqlmigrate explain {hazard.code}", "quiet"),)
+
+
+def _workload(workload: Workload, width: int) -> Iterator[Line]:
+    """Say what becomes of what the application sends."""
+    yield ()
+    yield from _wrapped(f"what the application sends: {workload.headline}", width, "", "strong")
+    yield from _wrapped(sent.source(workload), width, "  ", "quiet")
+    for part in sent.parts(workload):
+        for item in part.statements[:_SENT]:
+            often = f" ({often})" if (often := sent.often(item)) else ""
+            named = f"{named}: " if (named := sent.named(item)) else ""
+            lines = _cut(f"{named}{words.brief(item.query, _BRIEF)}{often}", width, "      ")
+            yield (("  ", "plain"), _tone(part.tone, part.title), (f"  {lines[0].lstrip()}", "plain"))
+            yield from (((line, "plain"),) for line in lines[1:])
+            yield from _wrapped(f"{sent.where(item)}: {item.error}", width, "      ", "quiet")
+        if (more := len(part.statements) - _SENT) > 0:
+            yield ((f"  and {more:,} more {part.several}", "quiet"),)
+    for one in workload.not_checked[:_SENT]:
+        yield from _wrapped(f"not checked: {sent.not_checked(one)}", width, "  ", "quiet")
+    for note in workload.notes:
+        yield from _wrapped(f"note: {note}", width, "  ", "quiet")
 
 
 def _rolling_back(report: Report, width: int) -> Iterator[Line]:

@@ -14,6 +14,7 @@ from sqlmigrate.review.render.html.hazards import what_to_do
 from sqlmigrate.review.render.html.icons import badge, icon
 from sqlmigrate.review.render.html.migration import migration_article
 from sqlmigrate.review.render.html.tags import Child, Html, page, stylesheet, tag
+from sqlmigrate.review.render.html.workload import workload_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,6 +66,7 @@ def _body(report: Report) -> Html:
             _verdict(report),
             _contents(report),
             _decisions(report, told),
+            workload_section(report.workload) if report.workload else None,
             _target(report.target) if report.target else None,
             [migration_article(migration, anchor, told) for anchor, migration in anchors],
             _not_checked(report),
@@ -135,6 +137,7 @@ def _contents(report: Report) -> Html:
         for number, migration in enumerate(report.migrations, 1)
     ]
     places = [("decide", "Hazards"), ("target", "The target")][: 2 if report.target else 1]
+    places[1:1] = [("workload", "What the application sends")] if report.workload else []
     others = [*places, ("not-checked", "Not checked"), ("made-with", "Made with")]
     return tag(
         "nav",
