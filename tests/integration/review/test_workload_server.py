@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,7 +14,7 @@ from sqlmigrate.review.workload.check import first
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import Workload, from_json
 from sqlmigrate.review.workload.server import read_workload
-from sqlmigrate.server import Binaries, PrivateServer, ephemeral
+from sqlmigrate.server import PrivateServer
 from support.command import Outcome, ended, started
 from support.tracing import filled
 
@@ -56,18 +55,6 @@ NAME_EMAIL = {
     "recent_customers",
     "order_with_customer",
 }
-
-
-@pytest.fixture(scope="module")
-def counting(binaries: Binaries) -> Iterator[PrivateServer]:
-    """A server that counts what is sent to it."""
-    if not list(Path(binaries.bindir).parent.rglob("pg_stat_statements.control")) and not list(
-        Path("/usr/share/postgresql").glob(f"{binaries.major}/extension/pg_stat_statements.control")
-    ):
-        pytest.skip("this server has no pg_stat_statements")
-    settings = {"shared_preload_libraries": "pg_stat_statements"}
-    with ephemeral(binaries.major, settings=settings, in_memory=True) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
