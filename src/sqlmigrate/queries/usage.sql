@@ -110,7 +110,7 @@ WHERE d.refclassid = %(class)s::pg_catalog.regclass::pg_catalog.oid
   AND d.deptype = 'n'
   AND (p.oid IS NOT NULL
        OR (v.oid IS NOT NULL AND v.oid <> ALL (%(oids)s::pg_catalog.oid[]))
-       OR (r.oid IS NULL AND %(class)s::pg_catalog.text = 'pg_catalog.pg_proc'))
+       OR (r.oid IS NULL AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid))
 ORDER BY 1, 2, 4
 
 -- name: bodies

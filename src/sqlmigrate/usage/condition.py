@@ -78,9 +78,6 @@ def _required(
     milliseconds = item.script.directives.unused_for or 0
     place = item.script.directive_place("unused-for")
     asked = f"unused-for={format_duration(milliseconds)}"
-    if not (removals.objects or removals.unclear):
-        yield f"{place.path.name}: {asked} asks nothing: the script drops and renames nothing"
-        return
     try:
         uses, unclear = _asked(connection, item, removals, earlier, timedelta(milliseconds=milliseconds))
     except psycopg.Error as error:
@@ -92,14 +89,11 @@ def _required(
         reasons = "".join(f"\n  {reason}" for reason in [*used, *unknown])
         holds = "does not hold" if used else "cannot be told"
         raise Error(f"the condition {asked} {holds}; {outcome}{reasons}", place=place, hint=_USED if used else _UNKNOWN)
-    yield from _told(uses, f"{place.path.name}: {asked} holds")
-
-
-def _told(uses: Sequence[Use], holds: str) -> Iterator[str]:
     for use in uses:
-        yield "; ".join([f"{holds}: {use}", *use.notes])
+        yield "; ".join([f"{place.path.name}: {asked} holds: {use}", *use.notes])
     if not uses:
-        yield f"{holds}: nothing of what the script drops or renames is there yet"
+        nothing = "nothing of what it drops or renames is there yet" if removals.objects else "it drops nothing"
+        yield f"{place.path.name}: {asked} asks nothing of this script: {nothing}"
 
 
 def _asked(
