@@ -130,7 +130,8 @@ def _require_conditions(connection: Connection, plan: Plan, options: Options, ou
     if not any(run.script.directives.unused_for for run in runs):
         return plan
     from sqlmigrate.engine.wire.session import script_path, script_role  # noqa: PLC0415  few scripts ask for it
-    from sqlmigrate.usage.condition import Condition, require_unused  # noqa: PLC0415  same
+    from sqlmigrate.usage.condition import require_unused  # noqa: PLC0415  same
+    from sqlmigrate.usage.looking import Condition  # noqa: PLC0415  same
 
     conditions = [
         Condition(run.script, script_role(run.script, options), script_path(run.script, options)) for run in runs

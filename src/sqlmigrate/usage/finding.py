@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.mentions import holds_word, mentions_of
 from sqlmigrate.sql.statement.plpgsql import without_comments
-from sqlmigrate.usage.model import Use
+from sqlmigrate.usage.model import Use, said
 
 if TYPE_CHECKING:
     import re
@@ -73,16 +73,18 @@ def find_use(
             f"what was sent to replicas is not counted here ({catalog.counters['replicas']:,} connected)"
         )
     read_at = catalog.counters["read_at"]
+    used_by, unknown = tuple(found.used_by), tuple(found.unknown)
+    days = (read_at - since) / timedelta(days=1) if since else 0.0
     return Use(
         object=str(item),
-        how=item.removed.how,
         line=item.removed.line,
-        used_by=tuple(found.used_by),
-        unknown=tuple(found.unknown),
+        verdict="used" if used_by else "unknown" if unknown else "unused",
+        said=said(str(item), used_by, unknown, statements, days),
+        used_by=used_by,
+        unknown=unknown,
         notes=tuple(found.notes),
         statements=statements,
-        since=since,
-        days=(read_at - since) / timedelta(days=1) if since else None,
+        since=since.isoformat(timespec="seconds") if since else None,
     )
 
 

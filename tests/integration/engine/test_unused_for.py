@@ -18,7 +18,8 @@ from support.command import program
 from support.sessions import is_there
 
 SCHEMA = """
-CREATE TABLE customers (id int PRIMARY KEY, email text, fax text, nick text, phone text, seen text, town text, spare text);
+CREATE TABLE customers (id int PRIMARY KEY, email text, fax text, nick text, phone text, seen text, town text,
+    spare text);
 CREATE TABLE orders (id int PRIMARY KEY, customer_id int REFERENCES customers, fax text, status text);
 CREATE TABLE old_log (id int PRIMARY KEY, fax text);
 CREATE TABLE scanned (id int PRIMARY KEY);

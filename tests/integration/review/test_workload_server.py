@@ -163,6 +163,34 @@ def test_a_review_of_the_target_says_what_breaks(shop, tmp_path):
     assert "100% of calls were checked" in workload["headline"]
 
 
+def test_a_review_says_when_what_goes_was_last_used(shop, tmp_path):
+    (tmp_path / "sql").mkdir()
+    (tmp_path / "sql" / "1_base.sql").write_text((SHOP / "schema.sql").read_text())
+    (tmp_path / "sql" / "2_drop.sql").write_text(
+        "ALTER TABLE customers RENAME COLUMN email TO mail;\nDROP TABLE audit;\nDROP INDEX orders_placed;\n"
+        "ALTER TABLE products DROP COLUMN weight;\n"
+    )
+    marked = command("mark", "1_base", cwd=tmp_path, target=shop)
+    assert marked.status == 0, marked
+
+    asked = command("review", "--workload", "--json", cwd=tmp_path, target=shop).document
+    shown = command("review", cwd=tmp_path, target=shop)
+
+    uses = {
+        use["object"]: use
+        for statement in asked["migrations"][0]["apply"]["statements"]
+        for hazard in statement["hazards"]
+        for use in hazard["last_use"]
+    }
+    assert "calls by role shop" in uses["column public.customers.email"]["said"]
+    assert uses["column public.customers.email"]["verdict"] == "used"
+    assert uses["column public.products.weight"]["verdict"] == "unknown"  # counted for too short a time
+    assert "statements are counted only since" in uses["column public.products.weight"]["said"]
+    assert "scans are counted only since" in uses["index public.orders_placed"]["said"]
+    assert "last use: whether column public.products.weight is used is not known" in " ".join(shown.stdout.split())
+    assert "the target was not asked for its statements (--workload)" in " ".join(shown.stdout.split())
+
+
 def command(*arguments: str, cwd: Path, target: str) -> Outcome:
     with started(*arguments, cwd=cwd, env={"DATABASE_URL": target}) as process:
         return ended(process)

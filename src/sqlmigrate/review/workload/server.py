@@ -10,7 +10,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate.review.workload.queries import LeftOut, Query, Use, Workload, busiest
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.names import relations_in
-from sqlmigrate.usage import read_counted
+from sqlmigrate.usage.counted import read_counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
