@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.usage.counted import Counted
     from sqlmigrate.usage.model import Use
 
-CODES = frozenset({"H12", "H21", "H23", "H27"})
+CODES = frozenset({"H08", "H12", "H21", "H23", "H27"})
 """The hazards of what is dropped or renamed."""
 
 _EVIDENCE = timedelta(days=14)  # what was counted for less time says little of what is not used
@@ -66,7 +66,7 @@ def uses_in(
 
 
 def with_last_use(report: model.Report, uses: Mapping[str, Iterable[Use]]) -> model.Report:
-    """Put the uses of objects to the hazards of the statements that drop or rename them."""
+    """Put the uses of objects to the hazards of the statements that drop or rename them, else to the script's notes."""
 
     def of_hazard(hazard: model.Hazard, found: Iterable[Use]) -> model.Hazard:
         if hazard.code not in CODES:
@@ -79,9 +79,13 @@ def with_last_use(report: model.Report, uses: Mapping[str, Iterable[Use]]) -> mo
         return replace(one, hazards=hazards, suppressed=suppressed)
 
     def of_migration(item: model.Migration) -> model.Migration:
-        found = tuple(uses.get(item.migration_id, ()))
-        statements = tuple(of_statement(one, found) for one in item.apply.statements) if found else ()
-        return replace(item, apply=replace(item.apply, statements=statements)) if found else item
+        if not (found := tuple(uses.get(item.migration_id, ()))):
+            return item
+        statements = tuple(of_statement(one, found) for one in item.apply.statements)
+        hazards = [hazard for one in statements for hazard in (*one.hazards, *(s.hazard for s in one.suppressed))]
+        told = {use for hazard in hazards for use in hazard.last_use}
+        notes = (f"line {use.line}: last use: {use.said}" for use in found if use not in told)
+        return replace(item, apply=replace(item.apply, statements=statements, notes=(*item.apply.notes, *notes)))
 
     return replace(report, migrations=tuple(map(of_migration, report.migrations)))
 

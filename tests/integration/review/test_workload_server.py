@@ -168,7 +168,7 @@ def test_a_review_says_when_what_goes_was_last_used(shop, tmp_path):
     (tmp_path / "sql" / "1_base.sql").write_text((SHOP / "schema.sql").read_text())
     (tmp_path / "sql" / "2_drop.sql").write_text(
         "ALTER TABLE customers RENAME COLUMN email TO mail;\nDROP TABLE audit;\nDROP INDEX orders_placed;\n"
-        "ALTER TABLE products DROP COLUMN weight;\n"
+        "ALTER TABLE products DROP COLUMN weight;\nALTER INDEX products_title RENAME TO titles;\n"
     )
     marked = command("mark", "1_base", cwd=tmp_path, target=shop)
     assert marked.status == 0, marked
@@ -186,7 +186,10 @@ def test_a_review_says_when_what_goes_was_last_used(shop, tmp_path):
     assert uses["column public.customers.email"]["verdict"] == "used"
     assert uses["column public.products.weight"]["verdict"] == "unknown"  # counted for too short a time
     assert "statements are counted only since" in uses["column public.products.weight"]["said"]
-    assert "scans are counted only since" in uses["index public.orders_placed"]["said"]
+    assert "index public.orders_placed is used: 3 scans" in uses["index public.orders_placed"]["said"]
+    assert "line 5: last use: whether index public.products_title is used is not known: scans are counted only" in (
+        " ".join(asked["migrations"][0]["apply"]["notes"])
+    )
     assert "last use: whether column public.products.weight is used is not known" in " ".join(shown.stdout.split())
     assert "the target was not asked for its statements (--workload)" in " ".join(shown.stdout.split())
 
