@@ -56,7 +56,7 @@ def preview(
         found = history.read(connection, options.schema, owners=options.history_owners)
         plan = planned(connection, replace(request, outcome=NO_PLAN), found, options)
         plan = _looked_around(connection, plan, found, options)
-        plan = _require_conditions(connection, plan, options, NO_PLAN)
+        plan = require_conditions(connection, plan, options, NO_PLAN)
     _require_runnable(plan)
     return Preview(plan, info, found)
 
@@ -82,7 +82,7 @@ def run(
         require_writable(info)
         found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
         plan = _looked_around(connection, planned(connection, request, found, options), found, options)
-        plan = _require_conditions(connection, plan, options, request.outcome)
+        plan = require_conditions(connection, plan, options, request.outcome)
         if plan.steps:
             # the question and the run lock may take longer than the login may be idle
             settle_writer(conninfo, connection, info)
@@ -124,7 +124,7 @@ def _looked_around(connection: Connection, plan: Plan, found: History, options: 
     return replace(plan, notes=(*plan.notes, *require_new(connection, options, plan)))
 
 
-def _require_conditions(connection: Connection, plan: Plan, options: Options, outcome: str) -> Plan:
+def require_conditions(connection: Connection, plan: Plan, options: Options, outcome: str) -> Plan:
     """Refuse a plan where what a script asks for with `unused-for` does not hold; note what was found where it does."""
     runs = plan.runs()
     if not any(run.script.directives.unused_for for run in runs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,6 +13,9 @@ from sqlmigrate import connection as connections
 from sqlmigrate.engine.wire.session import script_path, script_role
 from sqlmigrate.errors import Error
 from sqlmigrate.sql.statement.removals import removals_of
+from sqlmigrate.usage.counted import Counted, Row
+from sqlmigrate.usage.finding import find_in_statements
+from sqlmigrate.usage.found import Object
 from sqlmigrate.usage.looking import Condition, Earlier, counted_or_why, look
 
 if TYPE_CHECKING:
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import Migration
     from sqlmigrate.review import model
-    from sqlmigrate.usage.counted import Counted
+    from sqlmigrate.review.workload.queries import Workload
+    from sqlmigrate.sql.statement.removals import Removed
     from sqlmigrate.usage.model import Use
 
 CODES = frozenset({"H08", "H12", "H21", "H23", "H27"})
@@ -65,6 +69,40 @@ def uses_in(
     return found
 
 
+def uses_by(workload: Workload, migrations: Sequence[Migration]) -> Mapping[str, tuple[Use, ...]]:
+    """Look through statements that were written down for the uses of what migrations drop or rename, by their ids."""
+    read_at = datetime.fromisoformat(workload.read_at) if workload.read_at else datetime.now(UTC)
+    since = datetime.fromisoformat(workload.since) if workload.since else None
+    counted = Counted(
+        rows=tuple(
+            Row(query.text, use.role, use.calls or 0, use.total or 0.0)
+            for query in workload.queries
+            for use in query.uses
+        ),
+        read_at=read_at,
+        since=since,
+        track=workload.track or "all",
+        utility=since is None,
+        collects=True,
+        evicted=workload.evicted if since else 0,
+        unread=workload.unread,
+    )
+    return {
+        item.migration_id: tuple(
+            find_in_statements(one, counted, start=read_at - _EVIDENCE)
+            for removed in removals_of(item.script).objects
+            if (one := _as_written(removed)) is not None
+        )
+        for item in migrations
+    }
+
+
+def _as_written(removed: Removed) -> Object | None:
+    """Take an object by the name that the script has for it; None for one that no statement names."""
+    kind = {"relation": "relation", "column": "column", "routine": "function"}.get(removed.kind)
+    return Object(kind, (removed.name,), (), removed, removed.part) if kind else None
+
+
 def with_last_use(report: model.Report, uses: Mapping[str, Iterable[Use]]) -> model.Report:
     """Put the uses of objects to the hazards of the statements that drop or rename them, else to the script's notes."""
 
@@ -92,16 +130,22 @@ def with_last_use(report: model.Report, uses: Mapping[str, Iterable[Use]]) -> mo
 
 def looked(
     report: model.Report,
-    conninfo: str,
+    conninfo: str | None,
     migrations: Sequence[Migration],
     config: Config,
     options: Options,
     *,
-    workload: bool,
+    asked: bool,
+    workload: Workload | None,
 ) -> model.Report:
-    """Return a report with the uses of what its migrations drop or rename, or with a note on why they are not known."""
+    """Return a report with the uses of what its migrations drop or rename, or with a note on why they are not known.
+
+    A target is `asked` for its statements, or only for the rest; without one, those of a `workload` are looked through.
+    """
+    if conninfo is None:
+        return with_last_use(report, uses_by(workload, migrations)) if workload else report
     try:
-        return with_last_use(report, uses_in(conninfo, migrations, config, options, workload=workload))
+        return with_last_use(report, uses_in(conninfo, migrations, config, options, workload=asked))
     except (psycopg.Error, Error) as error:
         said = error.diag.message_primary if isinstance(error, psycopg.Error) else error.message
         reason = said or type(error).__name__

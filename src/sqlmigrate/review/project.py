@@ -125,8 +125,8 @@ def review_project(
         known_by = stats.name if settings and stats else "the target"
         question = replace(question, settings_from=known_by, notes=tuple(notes))
         report = review(question, opened, options, observer, beside=beside)
-    if target is not None:
-        report = looked(report, target.conninfo, wanted, config, options, workload=workload)
+    conninfo = target.conninfo if target else None
+    report = looked(report, conninfo, wanted, config, options, asked=workload, workload=question.workload)
     return placed(report, origin(config.project, found.directory))
 
 

@@ -72,7 +72,22 @@ def find_use(
         found.notes.append(
             f"what was sent to replicas is not counted here ({catalog.counters['replicas']:,} connected)"
         )
-    read_at = catalog.counters["read_at"]
+    return _concluded(item, found, statements, since, catalog.counters["read_at"])
+
+
+def find_in_statements(
+    item: Object, counted: Counted, *, start: datetime, hidden: Collection[re.Pattern[str]] = ()
+) -> Use:
+    """Find what has used an object by the statements alone, where no database can be asked what else there is."""
+    found = _Evidence()
+    _statements(item, counted, start, hidden, found)
+    found.notes.append("views, functions and scans are not known without the target")
+    return _concluded(item, found, len({row.text for row in counted.rows}), counted.since, counted.read_at)
+
+
+def _concluded(
+    item: Object, found: _Evidence, statements: int | None, since: datetime | None, read_at: datetime
+) -> Use:
     used_by, unknown = tuple(found.used_by), tuple(found.unknown)
     days = (read_at - since) / timedelta(days=1) if since else 0.0
     return Use(
@@ -136,7 +151,8 @@ def _said(row: Row, hidden: Collection[re.Pattern[str]]) -> str:
     else:
         text = f"a {words[0].upper() if words else 'utility'} statement"
     role = f" by role {row.role}" if row.role else ""
-    return f"{row.calls:,} call{'' if row.calls == 1 else 's'}{role} of {text}"
+    calls = f"{row.calls:,} call{'' if row.calls == 1 else 's'}{role} of " if row.calls else ""
+    return f"{calls}{text}"
 
 
 def _doubts(counted: Counted, start: datetime) -> Iterator[str]:

@@ -10,12 +10,14 @@ import pytest
 
 from sqlmigrate import connection as connections
 from sqlmigrate.errors import Error
+from sqlmigrate.review.last_use import uses_by
 from sqlmigrate.review.workload.check import first
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import Workload, from_json
 from sqlmigrate.review.workload.server import read_workload
 from sqlmigrate.server import PrivateServer
 from support.command import Outcome, ended, started
+from support.files import MigrationFiles
 from support.tracing import filled
 
 SHOP = Path(__file__).parent / "shop"
@@ -192,6 +194,17 @@ def test_a_review_says_when_what_goes_was_last_used(shop, tmp_path):
     )
     assert "last use: whether column public.products.weight is used is not known" in " ".join(shown.stdout.split())
     assert "the target was not asked for its statements (--workload)" in " ".join(shown.stdout.split())
+
+
+def test_without_a_target_a_file_tells_what_its_statements_use(shop, tmp_path):
+    files = MigrationFiles(tmp_path)
+    files.migration("1", "ALTER TABLE customers DROP COLUMN email; DROP TABLE audit; DROP TABLE nobody_s;")
+
+    uses = uses_by(read(shop), files.load().ordered)["1"]
+
+    assert [use.verdict for use in uses] == ["used", "used", "unknown"]
+    assert "calls by role shop of INSERT INTO audit" in uses[1].said
+    assert "views, functions and scans are not known without the target" in uses[2].notes
 
 
 def command(*arguments: str, cwd: Path, target: str) -> Outcome:

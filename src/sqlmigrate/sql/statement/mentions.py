@@ -19,8 +19,7 @@ ALL = "*"
 # statements that use what they name; the others make, change, maintain or describe it
 _USES = frozenset({
     "select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "copy_stmt", "call_stmt", "lock_stmt",
-    "refresh_mat_view_stmt", "declare_cursor_stmt", "create_table_as_stmt", "truncate_stmt", "explain_stmt",
-    "prepare_stmt",
+    "refresh_mat_view_stmt", "declare_cursor_stmt", "create_table_as_stmt", "truncate_stmt", "prepare_stmt",
 })  # fmt: skip
 _ACCESS_SHARE = 1
 _EXCLUDED = "excluded"

@@ -51,6 +51,7 @@ T = [Named("app", "t")]
         ("ALTER TABLE t ADD c int", False),
         ("CREATE INDEX ON t (c)", False),
         ("ANALYZE t (c)", False),
+        ("EXPLAIN SELECT c FROM t", False),
         ("LOCK TABLE t IN ACCESS SHARE MODE", False),
     ],
 )
