@@ -9,8 +9,10 @@ import psycopg
 import pytest
 
 from sqlmigrate import connection as connections
+from sqlmigrate.config import load
+from sqlmigrate.engine import Options
 from sqlmigrate.errors import Error
-from sqlmigrate.review.last_use import uses_by
+from sqlmigrate.review.last_use import uses_by, uses_in
 from sqlmigrate.review.workload.check import first
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import Workload, from_json
@@ -163,37 +165,29 @@ def test_a_review_of_the_target_says_what_breaks(shop, tmp_path):
     assert {item["line"] for item in workload["breaks"]} == {1}
     assert "H50" in {hazard["code"] for hazard in statement["hazards"]}
     assert "100% of calls were checked" in workload["headline"]
+    [renamed] = [hazard for hazard in statement["hazards"] if hazard["code"] == "H23"]
+    assert [use["object"] for use in renamed["last_use"]] == ["column public.customers.email"]
+    assert "calls by role shop" in renamed["last_use"][0]["said"]
 
 
 def test_a_review_says_when_what_goes_was_last_used(shop, tmp_path):
-    (tmp_path / "sql").mkdir()
-    (tmp_path / "sql" / "1_base.sql").write_text((SHOP / "schema.sql").read_text())
-    (tmp_path / "sql" / "2_drop.sql").write_text(
-        "ALTER TABLE customers RENAME COLUMN email TO mail;\nDROP TABLE audit;\nDROP INDEX orders_placed;\n"
-        "ALTER TABLE products DROP COLUMN weight;\nALTER INDEX products_title RENAME TO titles;\n"
+    files = MigrationFiles(tmp_path)
+    files.migration(
+        "1",
+        "ALTER TABLE customers RENAME COLUMN email TO mail; DROP TABLE audit; DROP INDEX orders_placed;"
+        "ALTER TABLE products DROP COLUMN weight; ALTER INDEX products_title RENAME TO titles;",
     )
-    marked = command("mark", "1_base", cwd=tmp_path, target=shop)
-    assert marked.status == 0, marked
+    migrations, config = files.load().ordered, load({}, environ={}, cwd=tmp_path)
 
-    asked = command("review", "--workload", "--json", cwd=tmp_path, target=shop).document
-    shown = command("review", cwd=tmp_path, target=shop)
+    [uses] = uses_in(shop, migrations, config, Options(), workload=True).values()
+    [unasked] = uses_in(shop, migrations, config, Options(), workload=False).values()
 
-    uses = {
-        use["object"]: use
-        for statement in asked["migrations"][0]["apply"]["statements"]
-        for hazard in statement["hazards"]
-        for use in hazard["last_use"]
-    }
-    assert "calls by role shop" in uses["column public.customers.email"]["said"]
-    assert uses["column public.customers.email"]["verdict"] == "used"
-    assert uses["column public.products.weight"]["verdict"] == "unknown"  # counted for too short a time
-    assert "statements are counted only since" in uses["column public.products.weight"]["said"]
-    assert "index public.orders_placed is used: 3 scans" in uses["index public.orders_placed"]["said"]
-    assert "line 5: last use: whether index public.products_title is used is not known: scans are counted only" in (
-        " ".join(asked["migrations"][0]["apply"]["notes"])
-    )
-    assert "last use: whether column public.products.weight is used is not known" in " ".join(shown.stdout.split())
-    assert "the target was not asked for its statements (--workload)" in " ".join(shown.stdout.split())
+    assert [use.verdict for use in uses] == ["used", "used", "used", "unknown", "unknown"]
+    assert "calls by role shop" in uses[0].said
+    assert "index public.orders_placed is used: 3 scans" in uses[2].said
+    assert "statements are counted only since" in uses[3].said
+    assert "scans are counted only since" in uses[4].said
+    assert "the target was not asked for its statements (--workload)" in unasked[3].said
 
 
 def test_without_a_target_a_file_tells_what_its_statements_use(shop, tmp_path):
