@@ -34,6 +34,7 @@ Examples:
     "--allow-out-of-order", is_flag=True, default=None, help="Also apply migrations that are older than applied ones."
 )
 @click.option("--single-transaction", is_flag=True, help="Apply all of it in one transaction, or nothing.")
+@click.option("--exact", is_flag=True, help="Refuse a database that is ahead of the files.")
 @click.option(
     "--require-proof", is_flag=True, default=None, help="Apply only migrations whose rollback is proven by `roundtrip`."
 )
@@ -52,6 +53,7 @@ def command(
     phase: str | None,
     dry_run: bool,
     single_transaction: bool,
+    exact: bool,
     resume_at: int | None,
 ) -> None:
     """Apply pending migrations, each in one transaction together with its history row.
@@ -76,6 +78,7 @@ def command(
         phase=phase,
         allow_out_of_order=app.config.allow_out_of_order,
         single_transaction=single_transaction,
+        exact=exact,
         resume_at=resume_at,
     )
     with app.target() as target:

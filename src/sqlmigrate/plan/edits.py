@@ -5,24 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem
+from sqlmigrate.plan.order import said_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from sqlmigrate.history.model import History
     from sqlmigrate.migrations import Migration
     from sqlmigrate.plan.model import Status
 
 
-def contradictions(states: Iterable[Status], history: History) -> tuple[list[Problem], list[Problem]]:
+def contradictions(
+    states: Sequence[Status], history: History, *, exact: bool = False
+) -> tuple[list[Problem], list[Problem]]:
     """Find applied migrations whose files are gone or edited: errors, and warnings for rollback scripts.
 
-    An edit of comments and white space alone is a warning too, and so is what makes the history itself doubtful.
+    An edit of comments and white space alone is a warning too, and so is what makes the history itself doubtful, and
+    what a newer release has applied unless the files are to be `exact`.
     """
     errors: list[Problem] = []
     warnings = history.standing.remarks()
     for item in states:
-        if item.recorded is None:
+        if item.recorded is None or item.ahead:
             continue
         if item.migration is None:
             hint = f"restore the file, or forget the migration with `sqlmigrate unmark {item.migration_id}`"
@@ -34,7 +38,15 @@ def contradictions(states: Iterable[Status], history: History) -> tuple[list[Pro
         if item.migration is not None and item.rollback_edited:
             place = Place(item.migration.script.path.with_suffix(".rollback.sql"))
             warnings.append(Problem("is not the rollback script that was recorded at apply", place, warning=True))
+    if newer := [item.migration_id for item in states if item.ahead]:
+        (errors if exact else warnings).append(_ahead(newer, exact=exact))
     return errors, warnings
+
+
+def _ahead(newer: Sequence[str], *, exact: bool) -> Problem:
+    message = f"{said_of(newer)}; a newer release applied what has no file here"
+    hint = "use the files of that release, or leave out --exact" if exact else None
+    return Problem(message, hint=hint, warning=not exact)
 
 
 def _edited(migration: Migration, recorded: str | None, *, comments_only: bool) -> Problem:

@@ -22,8 +22,8 @@ class ApplyRequest:
 
     `phase` stops before the first one of another phase: see `sql.directives.PHASES`. `only` leaves out all but these
     ids. `allow_out_of_order` takes migrations that are older than applied ones too, `single_transaction` runs all of it
-    in one transaction, and `resume_at` goes on with a half-way script at this statement (1-based). `outcome` says in an
-    error what did not happen.
+    in one transaction, `exact` refuses a database that is ahead of the files, and `resume_at` goes on with a half-way
+    script at this statement (1-based). `outcome` says in an error what did not happen.
     """
 
     operation: ClassVar[str] = "apply"
@@ -34,6 +34,7 @@ class ApplyRequest:
     only: frozenset[str] | None = None
     allow_out_of_order: bool = False
     single_transaction: bool = False
+    exact: bool = False
     resume_at: int | None = None
     outcome: str = "nothing was applied"
 
