@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigError, NoTargetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from sqlmigrate.config import Config
     from sqlmigrate.server import PrivateServer
@@ -157,4 +157,6 @@ def prepared(private: PrivateServer, config: Config) -> Target:
 
     server.ensure_database(private, name=DATABASE, owner=OWNER, initialize=initialize)
     conninfo = private.conninfo(dbname=DATABASE, user=OWNER)
-    return Target(conninfo, f"private server, {private.data_dir}", private=True, notes=tuple(private.notes))
+    folder = private.data_dir
+    beside = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return Target(conninfo, f"private server, {beside}", private=True, notes=tuple(private.notes))

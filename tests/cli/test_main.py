@@ -89,7 +89,11 @@ def test_aliases_work(project, target, sqlmigrate):
     ("words", "said"),
     [
         (("aply",), "apply"),
-        (("nothing",), "No such command 'nothing'"),
+        (("nothing",), "No such command 'nothing'. `sqlmigrate --help` lists the commands."),
+        (("migrate",), "No such command 'migrate'. Did you mean `sqlmigrate apply`?"),
+        (("Rolback",), "Did you mean `sqlmigrate rollback`?"),
+        (("db", "strat"), "'start'"),
+        (("apply", "20260101_a"), "Did you mean `sqlmigrate apply --to 20260101_a`?"),
         (("apply", "--forward"), "--forward"),
         (("apply", "extra"), "extra"),
         (("new",), "NAME"),

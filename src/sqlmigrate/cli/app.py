@@ -128,12 +128,13 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+            from sqlmigrate.cli.meant import suggested  # noqa: PLC0415  only for a mistake
 
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            if near and "Did you mean" not in error.message:
-                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
-            raise
+            found = suggested(args[0], (*COMMANDS, *ALIASES))
+            if found is None:
+                raise click.UsageError(f"{error.message} `sqlmigrate --help` lists the commands.", ctx) from None
+            message = f"No such command {args[0]!r}. Did you mean `sqlmigrate {found}`?"
+            raise click.UsageError(message, ctx) from None
 
 
 @click.command(
@@ -237,6 +238,10 @@ def _fall_silent() -> None:
 
 def _usage(error: click.ClickException, output: Output) -> int:
     """Report a wrong call: as Click does, or as JSON where that was asked for."""
+    from sqlmigrate.cli.meant import usage  # noqa: PLC0415  only for a mistake
+
+    if isinstance(error, click.UsageError):
+        error = click.UsageError(usage(error), error.ctx)
     if output.as_json:
         output.result(error=error_as_json(UsageError(error.format_message())))
     shown = StringIO()

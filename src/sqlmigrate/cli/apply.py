@@ -71,17 +71,18 @@ def command(
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
-    request = plan.ApplyRequest(
-        migrations=found,
-        to=to,
-        steps=steps,
-        phase=phase,
-        allow_out_of_order=app.config.allow_out_of_order,
-        single_transaction=single_transaction,
-        exact=exact,
-        resume_at=resume_at,
-    )
     with app.target() as target:
+        request = plan.ApplyRequest(
+            migrations=found,
+            to=to,
+            steps=steps,
+            phase=phase,
+            allow_out_of_order=app.config.allow_out_of_order,
+            single_transaction=single_transaction,
+            exact=exact,
+            resume_at=resume_at,
+            developing=app.developing(target),
+        )
         check = _check(app, target.conninfo, found)
 
         def gate(info: ServerInfo, planned: Plan) -> None:

@@ -24,7 +24,10 @@ Examples:
 @click.argument("code", required=False)
 @common
 def command(app: App, *, code: str | None) -> None:
-    """Explain a hazard of `sqlmigrate review` by its code or name, with examples; without one, list them all."""
+    """Explain a hazard of `sqlmigrate review` by its code or name, with examples; without one, list them all.
+
+    On a terminal the page is laid out for it; elsewhere it is Markdown.
+    """
     from sqlmigrate.review.hazards import RULES, pages  # noqa: PLC0415  --help needs none of it
 
     if code is None:
@@ -33,10 +36,15 @@ def command(app: App, *, code: str | None) -> None:
         return
     rule = pages.named(RULES, code)
     if rule is None:
-        raise UsageError(f"there is no hazard {code!r}", hint="`sqlmigrate explain` lists them")
+        from sqlmigrate.cli.meant import near  # noqa: PLC0415  only for a mistake
+
+        named = [one.slug for one in RULES if code.lower() in one.slug.split("-")]
+        likely = named or near(code, (name for one in RULES for name in (one.code, one.slug)), most=3)
+        meant = f"did you mean {' or '.join(likely[:5])}? " if likely else ""
+        raise UsageError(f"there is no hazard {code!r}", hint=f"{meant}`sqlmigrate explain` lists them")
     page = pages.page(rule)
     app.output.result(hazard={**_as_json(rule), "text": page})
-    app.output.line(*page.rstrip("\n").split("\n"))
+    app.output.page(page)
 
 
 def _as_json(rule: Rule) -> dict[str, str]:

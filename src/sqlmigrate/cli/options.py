@@ -196,9 +196,16 @@ class App:
             durable=config.durable,
         )
 
+    def developing(self, target: Target) -> bool:
+        """Tell whether this is a database for development: nobody protects it, and it is on this machine."""
+        from sqlmigrate.connection.address import is_local  # noqa: PLC0415  a target has loaded it already
+
+        return not self.config.protected and (target.private or is_local(target.conninfo))
+
     def announce(self, target: Target, info: ServerInfo) -> None:
         """Name the database on stderr, even when quiet: nobody shall write to one by surprise."""
-        self._name(f"database {info.database} on {info.host} as {info.role}, PostgreSQL {info.version}", target)
+        on = "" if target.private else f" on {info.host}"  # a socket of ours says nothing to anybody
+        self._name(f"database {info.database}{on} as {info.role}, PostgreSQL {info.version}", target)
 
     def _name(self, what: str, target: Target) -> None:
         env = f", environment {self.config.env}" if self.config.env else ""

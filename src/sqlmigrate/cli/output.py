@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, one_line, printable
+from sqlmigrate.cli.wrapping import columns, laid_out, wrapped
 from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, SeedError
 
 if TYPE_CHECKING:
@@ -48,6 +49,18 @@ class Output:
             for text in lines or ("",):
                 colors = self._colors(sys.stdout)
                 click.echo(one_line(text, styled=colors), color=colors)
+
+    def prose(self, *lines: str) -> None:
+        """Print lines of the result that are words: they wrap on a terminal."""
+        width = columns(sys.stdout)
+        self.line(*(part for text in lines for part in wrapped(text, width).split("\n")))
+
+    def page(self, markdown: str) -> None:
+        """Print a page: laid out on a terminal, elsewhere as it is."""
+        if width := columns(sys.stdout):
+            self.line(*laid_out(markdown, width))
+        else:
+            self.line(*markdown.rstrip("\n").split("\n"))
 
     def progress(self, *lines: str) -> None:
         """Print lines about what is going on to stderr, unless quiet."""
@@ -92,9 +105,10 @@ class Output:
         click.echo("\n".join(line.rstrip() for line in lines), color=styled)
 
     def _err(self, *lines: str) -> None:
+        width = columns(sys.stderr)
         for text in lines:
             colors = self._colors(sys.stderr)
-            click.echo(one_line(text, styled=colors), err=True, color=colors)
+            click.echo(wrapped(one_line(text, styled=colors), width), err=True, color=colors)
 
     def _colors(self, stream: Any) -> bool:
         if self.color is not None:

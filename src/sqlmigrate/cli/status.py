@@ -50,7 +50,7 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
     with app.target() as target, connection.session(target.conninfo, early=early) as session:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())
-        errors, warnings = plan.contradictions(states, known, exact=exact)
+        errors, warnings = plan.contradictions(states, known, exact=exact, developing=app.developing(target))
     told = [*found.misnumbered, *known.standing.remarks()]
     for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")

@@ -20,7 +20,7 @@ from sqlmigrate.config.values import PARSERS, SETTINGS, is_path, is_utf8, parse_
 from sqlmigrate.errors import ConfigError, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "API_ROLES",
@@ -174,8 +174,10 @@ def _absolute(values: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _section(sections: Any, env: str, file: Path) -> dict[str, Any]:
     if not isinstance(sections, dict) or not isinstance(sections.get(env), dict):
+        near = _near(env, sections) if isinstance(sections, dict) else []
         known = ", ".join(sorted(sections)) if isinstance(sections, dict) and sections else "none"
-        raise ConfigError(f"environment {env} is not defined in {file}; defined: {known}", hint=_file_hint(env))
+        hint = f"did you mean {near[0]}?" if near else _file_hint(env)
+        raise ConfigError(f"environment {env} is not defined in {file}; defined: {known}", hint=hint)
     section: dict[str, Any] = sections[env]
     return section
 
@@ -190,12 +192,16 @@ def _add_table(
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in PARSERS:
-            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
-
-            near = get_close_matches(name, PARSERS, n=1)
+            near = _near(name, PARSERS)
             hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(PARSERS)}"
             raise ConfigError(f"unknown setting {key!r}", hint=hint, place=_place(file, text, key))
         found[name] = (value, source, file.parent)
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+
+    return get_close_matches(name, list(known), n=1)
 
 
 def _place(file: Path, text: str, key: str) -> Place:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 def contradictions(
-    states: Sequence[Status], history: History, *, exact: bool = False
+    states: Sequence[Status], history: History, *, exact: bool = False, developing: bool = False
 ) -> tuple[list[Problem], list[Problem]]:
     """Find applied migrations whose files are gone or edited: errors, and warnings for rollback scripts.
 
     An edit of comments and white space alone is a warning too, and so is what makes the history itself doubtful, and
-    what a newer release has applied unless the files are to be `exact`.
+    what a newer release has applied unless the files are to be `exact`. In a database for `developing`, `redo` is
+    offered for the last one.
     """
     errors: list[Problem] = []
     warnings = history.standing.remarks()
@@ -33,7 +34,8 @@ def contradictions(
             errors.append(Problem(f"{item.migration_id} is applied, but its script is missing", hint=hint))
         elif item.edited:
             recorded = history.text_of(item.migration_id).script
-            problem = _edited(item.migration, recorded, comments_only=item.comments_only)
+            redo = developing and _can_be_redone(item, history)
+            problem = _edited(item.migration, recorded, comments_only=item.comments_only, redo=redo)
             (warnings if problem.warning else errors).append(problem)
         if item.migration is not None and item.rollback_edited:
             place = Place(item.migration.script.path.with_suffix(".rollback.sql"))
@@ -49,12 +51,19 @@ def _ahead(newer: Sequence[str], *, exact: bool) -> Problem:
     return Problem(message, hint=hint, warning=not exact)
 
 
-def _edited(migration: Migration, recorded: str | None, *, comments_only: bool) -> Problem:
+def _can_be_redone(item: Status, history: History) -> bool:
+    last = history.applied[-1]
+    undone = last.rollback_checksum is not None or (item.migration is not None and item.migration.rollback is not None)
+    return item.migration_id == last.migration_id and not last.marked and undone
+
+
+def _edited(migration: Migration, recorded: str | None, *, comments_only: bool, redo: bool) -> Problem:
     """Report an applied script that was edited, with the difference to what was applied."""
     script, place = migration.script, Place(migration.script.path)
     accept = f"`sqlmigrate accept {migration.migration_id} --reason ...` records it as it is now"
+    again = "if this database is only for development, `sqlmigrate redo` undoes it and applies it as it is now; else "
+    hint = f"{again if redo else ''}restore the file as it was, and make the change in a new migration; {accept}"
     if recorded is None or script.text is None:
-        hint = f"restore the file as it was, and make the change in a new migration; {accept}"
         unknown = ("(its text was not recorded, so no difference can be shown)",)
         return Problem("was edited after it was applied", place, hint, detail=unknown)
     from sqlmigrate.sql.difference import unified  # noqa: PLC0415  only where a file was edited
@@ -63,5 +72,4 @@ def _edited(migration: Migration, recorded: str | None, *, comments_only: bool) 
     if comments_only:
         message = "was edited after it was applied, in comments and white space only"
         return Problem(message, place, accept, warning=True, detail=detail)
-    hint = f"restore the file as it was, and make the change in a new migration; {accept}"
     return Problem("was edited after it was applied", place, hint, detail=detail)

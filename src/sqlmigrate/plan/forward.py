@@ -28,7 +28,7 @@ def plan_apply(request: ApplyRequest, history: History) -> Plan:
     """
     migrations, outcome = request.migrations, request.outcome
     states = status(migrations, history)
-    errors, warnings = contradictions(states, history, exact=request.exact)
+    errors, warnings = contradictions(states, history, exact=request.exact, developing=request.developing)
     if errors:
         raise MigrationsError(f"{outcome}, since the files contradict the history", errors)
     _require_resumable(states)
