@@ -38,6 +38,7 @@ _KEY_PASSWORD = re.compile(
     r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
     re.IGNORECASE,
 )
+_SQL_PASSWORD = re.compile(r"(?P<start>\bpassword\s+)[eE]?'(?:[^']|'')*(?:'|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +261,8 @@ class Interrupted(KeyboardInterrupt):
 
 
 def redact(text: str) -> str:
-    """Blank out the passwords of URLs and connection strings in a text."""
+    """Blank out the passwords of URLs, connection strings and `ALTER ROLE ... PASSWORD` in a text."""
+    text = _SQL_PASSWORD.sub(r"\g<start>'***'", text)
     text = _URL_PASSWORD.sub(r"\g<start>***@", text)
     return _KEY_PASSWORD.sub(r"\g<start>***", text)
 

@@ -50,6 +50,13 @@ class Target:
     variable: str | None = None
 
 
+def for_development(target: Target, config: Config) -> bool:
+    """Tell whether a database may be one for development alone: nobody protects it, and it is on this machine."""
+    from sqlmigrate.connection.address import is_local  # noqa: PLC0415  psycopg is loaded once a database is needed
+
+    return not config.protected and (target.private or is_local(target.conninfo))
+
+
 def choose(config: Config, *, interactive: bool, environ: Mapping[str, str] | None = None) -> Choice:
     """Decide which database is meant.
 

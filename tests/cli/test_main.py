@@ -36,7 +36,7 @@ EVERY = [pytest.param(words, id=" ".join(words)) for words in all_commands()]
 def bug(monkeypatch, tmp_path):
     """Let `status` fall over something that nobody thought of; gives the folder for the report."""
 
-    def fall(*_):
+    def fall(*_, **__):
         raise RuntimeError("the impossible, at postgresql://me:hunter22@db/shop")
 
     monkeypatch.setattr("sqlmigrate.plan.contradictions", fall)

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,13 @@ Exit status: 0 done, 1 failed, 2 wrong usage or refused, 3 findings,
 4 run lock busy, 5 lock budget spent, 6 stopped half way, 70 a bug,
 130 Ctrl-C, 143 SIGTERM.
 """
+
+
+@dataclass(slots=True)
+class _Called:
+    """How the command that was called speaks: known in full once its options are."""
+
+    output: Output
 
 
 class Terminated(KeyboardInterrupt):
@@ -169,27 +177,34 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    output = Output(arguments[0] if arguments else "", as_json="--json" in arguments)
+    """Carry out a command, and note how it ended."""
+    called = _Called(Output(arguments[0] if arguments else "", as_json="--json" in arguments))
+    status = _carried_out(arguments, called)
+    called.output.recorder.ended(status)
+    return status
+
+
+def _carried_out(arguments: list[str], called: _Called) -> int:
     try:
         with cli.make_context("sqlmigrate", list(arguments)) as context:
-            context.obj = output
+            context.obj = called.output
             try:
                 cli.invoke(context)
             finally:
-                output = context.obj
+                called.output = context.obj
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        return _usage(error, output)
+        return _usage(error, called.output)
     except Error as error:
-        output.error(error)
+        called.output.error(error)
         return error.exit_status
     except (KeyboardInterrupt, click.Abort) as error:
-        return _stopped(error, output)
+        return _stopped(error, called.output)
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  the one place where everything ends
-        return _unexpected(error, output)
+        return _unexpected(error, called.output)
     return 0
 
 
@@ -263,6 +278,7 @@ def _stopped(error: BaseException, output: Output) -> int:
     stopped: Error = _Interrupted(f"interrupted: {left}")
     if any(isinstance(one, Terminated) for one in _chain(error)):
         stopped = _Terminated(f"terminated: {left}")
+    output.recorder.failed = stopped
     if output.as_json:
         output.result(error=error_as_json(stopped))
     output.always(stopped.message)

@@ -69,6 +69,7 @@ def command(
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
     with app.target() as target:
@@ -81,7 +82,7 @@ def command(
             single_transaction=single_transaction,
             exact=exact,
             resume_at=resume_at,
-            developing=app.developing(target),
+            developing=for_development(target, app.config),
         )
         check = _check(app, target.conninfo, found)
 
@@ -95,6 +96,7 @@ def command(
                 check.before()
             if planned.steps:
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
+                app.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:
             from sqlmigrate.cli.plan import say_what_waits, show_dry_run  # noqa: PLC0415  only for a dry run
@@ -106,7 +108,7 @@ def command(
             say_what_waits(app, preview.plan)
             return
         result = engine.run(
-            target.conninfo, request, app.options(), gate=gate, observer=drawer(app.output), early=early
+            target.conninfo, request, app.options(), gate=gate, observer=app.observer(drawer(app.output)), early=early
         )
         compared = check.after(result) if check else {}
     app.output.result(**result_as_json(result), **compared)

@@ -10,6 +10,8 @@ from sqlmigrate.cli.options import App, common
 from sqlmigrate.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlmigrate.review.hazards import Rule
 
 EPILOG = """\b
@@ -18,6 +20,9 @@ Examples:
   sqlmigrate explain H06  this one: what waits, what to do instead, examples
   sqlmigrate explain H06 --json
 """
+
+
+_OFFERED = 5
 
 
 @click.command(epilog=EPILOG)
@@ -36,15 +41,22 @@ def command(app: App, *, code: str | None) -> None:
         return
     rule = pages.named(RULES, code)
     if rule is None:
-        from sqlmigrate.cli.meant import near  # noqa: PLC0415  only for a mistake
-
-        named = [one.slug for one in RULES if code.lower() in one.slug.split("-")]
-        likely = named or near(code, (name for one in RULES for name in (one.code, one.slug)), most=3)
-        meant = f"did you mean {' or '.join(likely[:5])}? " if likely else ""
+        likely = _meant(code, RULES)
+        meant = f"did you mean {' or '.join(likely)}? " if likely else ""
         raise UsageError(f"there is no hazard {code!r}", hint=f"{meant}`sqlmigrate explain` lists them")
     page = pages.page(rule)
     app.output.result(hazard={**_as_json(rule), "text": page})
     app.output.page(page)
+
+
+def _meant(word: str, rules: Sequence[Rule]) -> list[str]:
+    """Return what a word may mean: a code without its zero, a part of a name, or one that is nearly a name."""
+    from sqlmigrate.cli.meant import near  # noqa: PLC0415  only for a mistake
+
+    number = word.lower().removeprefix("h")
+    codes = [rule.code for rule in rules if number.isdecimal() and rule.code == f"H{number:0>2}"]
+    parts = [rule.slug for rule in rules if word.lower() in rule.slug.split("-")]
+    return (codes or parts or near(word, [rule.slug for rule in rules], most=3))[:_OFFERED]
 
 
 def _as_json(rule: Rule) -> dict[str, str]:

@@ -14,15 +14,17 @@ import click
 
 from sqlmigrate.cli.foreign_text import one_line
 from sqlmigrate.cli.output import Output, is_terminal
+from sqlmigrate.cli.recording import RECORDING, Recorder, begun, open_records
 from sqlmigrate.errors import ConfirmationRequired, ConnectionFailed, Error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.connection.early import Early
     from sqlmigrate.engine import Options
+    from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
     from sqlmigrate.target import Target
@@ -179,6 +181,14 @@ class App:
                     raise error.replaced(hint=hint) from None
             raise
 
+    def observer(self, draw: Observer) -> Observer:
+        """Return an observer that notes what happens where that was asked for, and draws it."""
+        return self.output.recorder.noting(draw)
+
+    def begins(self, info: ServerInfo | None, ids: Iterable[str] = ()) -> None:
+        """Note that a command is about to work, on a database or on throwaway ones alone."""
+        self.output.recorder.note(begun(self.output.command, info, ids))
+
     def options(self) -> Options:
         """Return the settings that scripts run under."""
         from sqlmigrate.engine import Options  # noqa: PLC0415  only commands that write need the engine
@@ -195,12 +205,6 @@ class App:
             wait_lock=config.wait_lock,
             durable=config.durable,
         )
-
-    def developing(self, target: Target) -> bool:
-        """Tell whether this is a database for development: nobody protects it, and it is on this machine."""
-        from sqlmigrate.connection.address import is_local  # noqa: PLC0415  a target has loaded it already
-
-        return not self.config.protected and (target.private or is_local(target.conninfo))
 
     def announce(self, target: Target, info: ServerInfo) -> None:
         """Name the database on stderr, even when quiet: nobody shall write to one by surprise."""
@@ -305,12 +309,12 @@ def planning(command: F) -> F:
 
 def running(command: F) -> F:
     """Add to a command the options of those that run scripts, beside the common ones."""
-    return _with_app(command, (*_CONFIRMING, *_RUNNING, _DURABLE, *_COMMON))
+    return _with_app(command, (*_CONFIRMING, *_RUNNING, _DURABLE, *RECORDING, *_COMMON))
 
 
 def writing(command: F) -> F:
     """Add to a command the options of those that write, and ask in protected environments only."""
-    return _with_app(command, (_NAMING, *_RUNNING[-1:], *_COMMON))
+    return _with_app(command, (_NAMING, *_RUNNING[-1:], *RECORDING, *_COMMON))
 
 
 def forgetting(command: F) -> F:
@@ -329,7 +333,7 @@ def shadowing(command: F) -> F:
     It stands above `@common` or its like, and the command receives `base` and `shadow_superuser`.
     """
     decorated: Any = command
-    for option in reversed(_SHADOW):
+    for option in reversed((*_SHADOW, *RECORDING)):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 
@@ -364,13 +368,16 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
     """Take the common options out of a command's values."""
     _require_utf8(values)
     path = context.command_path.split()[1:]
+    name = " ".join(path)
     output = Output(
-        " ".join(path),
+        name,
         as_json=values.pop("as_json"),
         quiet=values.pop("quiet"),
         verbose=values.pop("verbose"),
         color=False if values.pop("no_color") else None,
+        recorder=Recorder(name),
     )
+    open_records(output.recorder, context.find_root().obj.warning, values)
     context.find_root().obj = output
     given = {name: values.pop(name, None) for name in _SETTINGS}
     if values.pop("fresh", False):

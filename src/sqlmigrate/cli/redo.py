@@ -34,7 +34,7 @@ def command(app: App, *, recorded: bool) -> None:
 
     found = migrations.load(app.config.migrations)
     with app.target() as target:
-        observer = drawer(app.output)
+        observer = app.observer(drawer(app.output))
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
@@ -45,6 +45,7 @@ def command(app: App, *, recorded: bool) -> None:
             if planned.steps:
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
                 app.confirm(question, database=info.database, always=True)
+                app.begins(info, (item.migration_id for item in planned.steps))
 
         request = plan.RollbackRequest(migrations=found, recorded=recorded, again=True)
         try:

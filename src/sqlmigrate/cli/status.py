@@ -44,13 +44,16 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
         migrations,
         plan,
     )
+    from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     early = app.connecting()
     found = migrations.load(app.config.migrations)
     with app.target() as target, connection.session(target.conninfo, early=early) as session:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())
-        errors, warnings = plan.contradictions(states, known, exact=exact, developing=app.developing(target))
+        errors, warnings = plan.contradictions(
+            states, known, exact=exact, developing=for_development(target, app.config)
+        )
     told = [*found.misnumbered, *known.standing.remarks()]
     for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")
