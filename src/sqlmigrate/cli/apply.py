@@ -96,7 +96,7 @@ def command(
                 check.before()
             if planned.steps:
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
-                app.begins(info, (item.migration_id for item in planned.steps))
+                app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:
             from sqlmigrate.cli.plan import say_what_waits, show_dry_run  # noqa: PLC0415  only for a dry run

@@ -14,11 +14,11 @@ import click
 
 from sqlmigrate.cli.foreign_text import one_line
 from sqlmigrate.cli.output import Output, is_terminal
-from sqlmigrate.cli.recording import RECORDING, Recorder, begun, open_records
+from sqlmigrate.cli.recording import RECORDING, Recorder, open_records
 from sqlmigrate.errors import ConfirmationRequired, ConnectionFailed, Error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Gate, ServerInfo
@@ -184,10 +184,6 @@ class App:
     def observer(self, draw: Observer) -> Observer:
         """Return an observer that notes what happens where that was asked for, and draws it."""
         return self.output.recorder.noting(draw)
-
-    def begins(self, info: ServerInfo | None, ids: Iterable[str] = ()) -> None:
-        """Note that a command is about to work, on a database or on throwaway ones alone."""
-        self.output.recorder.note(begun(self.output.command, info, ids))
 
     def options(self) -> Options:
         """Return the settings that scripts run under."""

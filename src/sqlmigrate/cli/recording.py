@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.events import Event, Observer, RunStarted
+    from sqlmigrate.events import Event, Observer
 
 RECORDING = (
     click.option(
@@ -125,6 +125,13 @@ class Recorder:
         elif len(seen) < _KEPT:
             seen.append(values)
 
+    def begins(self, info: ServerInfo | None, ids: Iterable[str] = ()) -> None:
+        """Note that the command is about to work, on a database or on throwaway ones alone."""
+        from sqlmigrate.events import RunStarted  # noqa: PLC0415  most calls find nothing to do
+
+        where = (info.database, info.host, info.role, info.version) if info else (None,) * 4
+        self.note(RunStarted(self.command, *where, tuple(ids)))
+
     def result(self) -> dict[str, Any]:
         """Return what a JSON result says of this run; nothing where nothing could run."""
         return {"run_id": self.run_id, **self._seen} if self._seen is not None else {}
@@ -161,16 +168,6 @@ class Recorder:
 
 
 _KIND = {"LockRetry": "attempts", "Blocked": "waits", "WaitingForRunLock": "waits"}
-
-
-def begun(command: str, info: ServerInfo | None, ids: Iterable[str]) -> RunStarted:
-    """Return the event of a command that is about to work, on a database or on throwaway ones alone."""
-    from sqlmigrate.events import RunStarted  # noqa: PLC0415  most calls find nothing to do
-
-    names = tuple(ids)
-    if info is None:
-        return RunStarted(command, migration_ids=names)
-    return RunStarted(command, info.database, info.host, info.role, info.version, names)
 
 
 def open_records(recorder: Recorder, complain: Callable[[str], None], values: dict[str, Any]) -> None:

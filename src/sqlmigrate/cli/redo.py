@@ -45,7 +45,7 @@ def command(app: App, *, recorded: bool) -> None:
             if planned.steps:
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
                 app.confirm(question, database=info.database, always=True)
-                app.begins(info, (item.migration_id for item in planned.steps))
+                app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         request = plan.RollbackRequest(migrations=found, recorded=recorded, again=True)
         try:

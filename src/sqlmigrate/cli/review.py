@@ -123,7 +123,7 @@ def command(
         if target is None and not ids:
             target = stack.enter_context(app.own_target())
         _announce(app, target)
-        app.begins(None, ids)
+        app.output.recorder.begins(None, ids)
         report = review_project(
             app.config,
             app.options(),

@@ -78,7 +78,7 @@ def command(
                 app.output.warning(note)
             if planned.steps:
                 app.confirm(_question(planned, info.database), database=info.database, always=True)
-                app.begins(info, (item.migration_id for item in planned.steps))
+                app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:
             from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run

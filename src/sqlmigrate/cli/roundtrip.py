@@ -84,7 +84,7 @@ def command(
     with roundtrip.opened(app.config, app.options(), request, app.output.warning, ask, cached) as trials:
         first = trials.shadows[0]
         _tell(app, trials)
-        app.begins(None, trials.wanted)
+        app.output.recorder.begins(None, trials.wanted)
         recorded = write or app.output.as_json or proofs.any_recorded(found)
         trips = _shown(app, trials.run(fingerprints=recorded), len(trials.wanted))
         version, settings, isolation = first.version, _settings(first), first.isolation

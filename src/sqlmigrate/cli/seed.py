@@ -88,7 +88,7 @@ def _apply(app: App) -> None:
 
         def gate(info: ServerInfo, rows: SeedSet) -> None:
             asks(info, rows)
-            app.begins(info)
+            app.output.recorder.begins(info)
 
         result = seeds.run(
             target.conninfo,
