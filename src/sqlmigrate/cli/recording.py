@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -129,8 +129,10 @@ class Recorder:
         """Note that the command is about to work, on a database or on throwaway ones alone."""
         from sqlmigrate.events import RunStarted  # noqa: PLC0415  most calls find nothing to do
 
-        where = (info.database, info.host, info.role, info.version) if info else (None,) * 4
-        self.note(RunStarted(self.command, *where, tuple(ids)))
+        began = RunStarted(self.command, migration_ids=tuple(ids))
+        if info is not None:
+            began = replace(began, database=info.database, host=info.host, role=info.role, postgresql=str(info.version))
+        self.note(began)
 
     def result(self) -> dict[str, Any]:
         """Return what a JSON result says of this run; nothing where nothing could run."""
