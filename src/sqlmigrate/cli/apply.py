@@ -24,6 +24,10 @@ Examples:
   sqlmigrate apply --phase before-deploy  before a new version is out
 """
 
+_NOT_BETWEEN = (
+    "the hooks before_migration and after_migration run between transactions, and --single-transaction has only one"
+)
+
 
 @click.command(epilog=EPILOG)
 @click.option("--to", metavar="ID", help="Apply up to and including this migration.")
@@ -62,6 +66,8 @@ def command(
     """
     if to is not None and steps is not None:
         raise click.UsageError("give either --to or --steps, not both")
+    if single_transaction and app.config.hooks.between:
+        raise click.UsageError(_NOT_BETWEEN)
     early = app.connecting()
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
@@ -107,9 +113,8 @@ def command(
             show_dry_run(app, preview, _nothing(preview.plan, to), resume_at)
             say_what_waits(app, preview.plan)
             return
-        result = engine.run(
-            target.conninfo, request, app.options(), gate=gate, observer=app.observer(drawer(app.output)), early=early
-        )
+        observer = app.observer(drawer(app.output), hooks=True)
+        result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
         compared = check.after(result) if check else {}
     app.output.result(**result_as_json(result), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))

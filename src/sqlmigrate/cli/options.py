@@ -84,8 +84,7 @@ _SHADOW = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "durable",
-    "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
+    "durable", "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
 )  # fmt: skip
 
 
@@ -181,8 +180,10 @@ class App:
                     raise error.replaced(hint=hint) from None
             raise
 
-    def observer(self, draw: Observer) -> Observer:
-        """Return an observer that notes what happens where that was asked for, and draws it."""
+    def observer(self, draw: Observer, *, hooks: bool = False) -> Observer:
+        """Return an observer that notes what happens where that was asked for, and draws it; it may run the hooks."""
+        if hooks:
+            self.output.recorder.take_hooks(self.config.hooks, self.output.progress, self.output.warning)
         return self.output.recorder.noting(draw)
 
     def options(self) -> Options:
@@ -199,12 +200,13 @@ class App:
             statement_timeout=config.statement_timeout,
             lock_budget=config.lock_budget,
             wait_lock=config.wait_lock,
-            durable=config.durable,
+            durable="each" if config.hooks.after_migration else config.durable,
+            apart=config.hooks.between,
         )
 
     def announce(self, target: Target, info: ServerInfo) -> None:
         """Name the database on stderr, even when quiet: nobody shall write to one by surprise."""
-        on = "" if target.private else f" on {info.host}"  # a socket of ours says nothing to anybody
+        on = "" if target.private else f" on {info.host}"
         self._name(f"database {info.database}{on} as {info.role}, PostgreSQL {info.version}", target)
 
     def _name(self, what: str, target: Target) -> None:
@@ -373,7 +375,7 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
         color=False if values.pop("no_color") else None,
         recorder=Recorder(name),
     )
-    open_records(output.recorder, context.find_root().obj.warning, values)
+    open_records(output.recorder, output.warning, values)
     context.find_root().obj = output
     given = {name: values.pop(name, None) for name in _SETTINGS}
     if values.pop("fresh", False):

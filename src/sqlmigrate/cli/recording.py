@@ -18,6 +18,8 @@ from sqlmigrate.errors import Error, ExecutionError, redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sqlmigrate.cli.hooks import Runner
+    from sqlmigrate.config import Hooks
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.events import Event, Observer
 
@@ -85,6 +87,7 @@ class Recorder:
     events: Sink | None = None
     log: Sink | None = None
     failed: Error | None = None
+    hooks: Runner | None = None
     _seen: dict[str, list[dict[str, Any]]] | None = None
     _begun: bool = False
     _lock: Any = field(default_factory=Lock)
@@ -101,19 +104,20 @@ class Recorder:
 
     def note(self, event: Event) -> None:
         """Note an event; it may come from any thread."""
-        from sqlmigrate import events  # noqa: PLC0415  most calls find nothing to do
-        from sqlmigrate.events.record import record  # noqa: PLC0415  same
-
-        self._begun = self._begun or isinstance(event, events.RunStarted)
         kept = _KIND.get(type(event).__name__)
-        if self.events is None and kept is None:
+        self._begun = self._begun or type(event).__name__ == "RunStarted"
+        if self.events is None and self.hooks is None and kept is None:
             return
+        from sqlmigrate.events.record import record  # noqa: PLC0415  most calls find nothing to do
+
         values = record(event, run_id=self.run_id, command=self.command)
         with self._lock:
             if self.events is not None:
                 self.events.write(json.dumps(values, ensure_ascii=False) + "\n")
             if kept is not None and self._seen is not None:
-                self._keep(self._seen[kept], values)
+                self._keep(self._seen[kept], dict(values))
+        if self.hooks is not None and self._begun:
+            self.hooks.on(event, values)
 
     @staticmethod
     def _keep(seen: list[dict[str, Any]], values: dict[str, Any]) -> None:
@@ -124,6 +128,13 @@ class Recorder:
             seen[-1] = {**values, "at": seen[-1]["at"]}
         elif len(seen) < _KEPT:
             seen.append(values)
+
+    def take_hooks(self, hooks: Hooks, show: Callable[..., None], warn: Callable[[str], None]) -> None:
+        """Run the hooks of a project for what is noted from now on."""
+        if hooks:
+            from sqlmigrate.cli.hooks import Runner  # noqa: PLC0415  few projects have any
+
+            self.hooks = Runner(hooks, show, warn)
 
     def begins(self, info: ServerInfo | None, ids: Iterable[str] = ()) -> None:
         """Note that the command is about to work, on a database or on throwaway ones alone."""
@@ -149,7 +160,7 @@ class Recorder:
         """Note how the command ended, and close the files."""
         from sqlmigrate.events import RunEnded  # noqa: PLC0415  most calls write no events
 
-        if self.events is not None or self._begun:
+        if self.events is not None or (self.hooks is not None and self._begun):
             error = self.failed
             of_script = error if isinstance(error, ExecutionError) else None
             self.note(

@@ -86,7 +86,7 @@ def command(
             preview = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
             show_dry_run(app, preview, "nothing to roll back", resume_at)
             return
-        observer = app.observer(drawer(app.output))
+        observer = app.observer(drawer(app.output), hooks=True)
         result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
     app.output.result(**result_as_json(result))
     app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")

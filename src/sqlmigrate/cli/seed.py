@@ -82,7 +82,7 @@ def _apply(app: App) -> None:
 
     found = _load(app)
     config = app.config
-    note = app.observer(ignore)
+    note = app.observer(ignore, hooks=True)
     with app.target() as target:
         asks = app.asking(target, lambda info, _: f"Seed {info.database}?")
 

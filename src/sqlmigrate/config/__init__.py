@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config.find import FILE_NAMES, named_file, nearest_file
+from sqlmigrate.config.hooks import Hooks, with_table
 from sqlmigrate.config.values import PARSERS, SETTINGS, is_path, is_utf8, parse_setting
 from sqlmigrate.errors import ConfigError, Place
 
@@ -28,6 +29,7 @@ __all__ = [
     "FILE_NAMES",
     "SETTINGS",
     "Config",
+    "Hooks",
     "is_path",
     "is_utf8",
     "load",
@@ -82,6 +84,7 @@ class Config:
     workload_file: tuple[Path, ...] = ()
     workload_hide: tuple[str, ...] = ()
     workload_search_path: tuple[str, ...] = ()
+    hooks: Hooks = field(default_factory=Hooks)
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None
@@ -119,8 +122,9 @@ def load(
     file, table, text = found_file.path, found_file.table, found_file.text
     base = file.parent if file else cwd
     found: dict[str, tuple[Any, str, Path]] = {}
+    hooks = Hooks()
     if file is not None:
-        _add_file(found, table, env, file, text)
+        hooks = _add_file(found, table, env, file, text)
     elif env is not None:
         hint = "; ".join((*found_file.passed_over, _file_hint()))
         raise ConfigError(f"environment {env} is not defined: there is no configuration file", hint=hint)
@@ -134,6 +138,7 @@ def load(
     sources = {name: source for name, (_, source, _) in found.items()}
     return Config(
         **values,
+        hooks=hooks,
         env=env,
         project=base.resolve(),
         file=file,
@@ -145,14 +150,30 @@ def load(
 
 def _add_file(
     found: dict[str, tuple[Any, str, Path]], table: dict[str, Any], env: str | None, file: Path, text: str
-) -> None:
-    """Add the settings of a file, and over them those of its section for an environment."""
+) -> Hooks:
+    """Add the settings of a file, and over them those of its section for an environment; gives its hooks."""
+    hooks = _hooks(Hooks(), table, file, text)
     sections = table.pop("env", {})
     if not isinstance(sections, dict):
         raise ConfigError("env holds environments, as in [env.production]", place=_place(file, text, "env"))
     _add_table(found, table, f"{file.name}", file, text)
     if env is not None:
-        _add_table(found, _section(sections, env, file), f"{file.name} [env.{env}]", file, text)
+        section = _section(sections, env, file)
+        hooks = _hooks(hooks, section, file, text)
+        _add_table(found, section, f"{file.name} [env.{env}]", file, text)
+    return hooks
+
+
+def _hooks(hooks: Hooks, table: dict[str, Any], file: Path, text: str) -> Hooks:
+    """Take the hooks out of a table, over those that are there."""
+    own = table.pop("hooks", {})
+    if not isinstance(own, dict):
+        raise ConfigError("hooks holds commands, as in [hooks]", place=_place(file, text, "hooks"))
+    try:
+        return with_table(hooks, own, file.parent.resolve())
+    except ValueError as error:
+        key = str(error).partition(":")[0]
+        raise ConfigError(f"hooks: {error}", place=_place(file, text, key)) from None
 
 
 def _working_directory() -> Path:
