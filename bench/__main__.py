@@ -67,7 +67,8 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
     if "dump" in chosen:
         results.dumps = dump(server, psql, ours, place, options.megabytes, rounds)
     if "proofs" in chosen:
-        results.proofs = proving(server, ours, place, [count for count in options.counts if count < _HOURS], rounds)
+        counts = [count for count in options.counts if count < _HOURS]
+        results.proofs = proving(server, psql, ours, place, counts, rounds)
     if "trips" in chosen:
         results.trips = round_trips(server, tools, place)
         results.long = long_migrations(server, ours, place, delay, rounds)

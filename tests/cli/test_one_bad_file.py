@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sqlmigrate.review import reviewer as reports
-from sqlmigrate.roundtrip import run as pairs
+from sqlmigrate.review import single as reports
+from sqlmigrate.roundtrip import trial as pairs
 
 FAILING = "CREATE EXTENSION no_such_extension;"
 LACKING = "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'a', 'b';"

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import redact
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -121,7 +123,7 @@ class Blocker:
         if self.query == "<insufficient privilege>":
             return f"pid {self.pid} (role {self.role}, {self.application!r}; pg_read_all_stats shows more)"
         age = f", transaction open for {self.transaction_seconds:.0f} s" if self.transaction_seconds is not None else ""
-        query = f": {self.query}" if self.query else ""
+        query = f": {redact(self.query)}" if self.query else ""
         return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}, {self.state}{age}){query}"
 
 

@@ -136,19 +136,24 @@ class Watch:
         )
 
     def _headline(self, unchecked: int) -> str:
+        """Count what applying does to statements, and what breaks by rolling back."""
         workload = self.workload
-        of_all = f"of {len(workload.queries):,} live statements"
-        breaks = self.found["breaks"]
-        parts = [f"{len(breaks)} {of_all} break{'s' if len(breaks) == 1 else ''}{_rate(breaks)}"]
-        parts += [f"{len(items)} may" for items in (self.found["may_break"],) if items]
-        parts += [
-            f"{len(items)} lose{'s' if len(items) == 1 else ''} an index" for items in (self.found["slower"],) if items
-        ]
+        breaks, back = self._by("breaks", "apply"), self._by("breaks", "rollback")
+        may, slower = len(self._by("may_break", "apply")), len(self._by("slower", "apply"))
+        parts = [f"{len(breaks)} of {len(workload.queries):,} live statements break{_s(len(breaks))}{_rate(breaks)}"]
+        parts += [f"{may} may"] if may else []
+        parts += [f"{slower} lose{_s(slower)} an index"] if slower else []
+        parts += [f"{len(back)} break{_s(len(back))} by the rollback"] if back else []
         if workload.calls:
             parts.append(f"{_PERCENT * (workload.calls - unchecked) // workload.calls}% of calls were checked")
         elif self.refused:
             parts.append(f"{len(self.refused)} could not be checked")
         return "; ".join(parts)
+
+    def _by(self, effect: Effect, operation: str) -> list[model.LiveStatement]:
+        """Return what becomes of statements by one kind of script, each statement once."""
+        found = {item.query: item for item in self.found[effect] if item.operation == operation}
+        return list(found.values())
 
     def _not_asked(self) -> Iterator[model.NotAsked]:
         """Yield what is not taken before, those of one reason together, and what was left out from the start."""
@@ -170,6 +175,10 @@ class Watch:
             yield "pg_stat_statements.track is top: statements inside functions are not counted"
         if workload.seconds is not None and workload.seconds < _FEW_DAYS:
             yield f"the statistics go back {_for_how_long(workload.seconds)} only: what runs weekly may be missing"
+
+
+def _s(number: int) -> str:
+    return "s" if number == 1 else ""
 
 
 def _rate(items: Sequence[model.LiveStatement]) -> str:
