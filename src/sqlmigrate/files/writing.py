@@ -50,7 +50,7 @@ def opened_to_append(path: Path) -> int:
     with _told(path):
         place = followed(path)
         if place is None or _is_special(place):
-            return os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            return _opened_through(path, special=place is not None)
         with _folder(place.parent) as folder:
             return os.open(place.name, _APPEND, _PRIVATE, dir_fd=folder)
 
@@ -100,13 +100,18 @@ def _write_through(path: Path, text: str, *, special: bool) -> None:
 
     Where it was `special`, raises Error for a file that has taken its place.
     """
+    descriptor = _opened_through(path, special=special)
+    os.set_blocking(descriptor, True)  # a reader may be slow
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(_bytes(text))
+
+
+def _opened_through(path: Path, *, special: bool) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if special and stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Error("cannot be written: it has just been replaced", place=Place(path))
-    os.set_blocking(descriptor, True)  # a reader may be slow
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_bytes(text))
+    return descriptor
 
 
 @contextmanager
