@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -160,7 +161,7 @@ def test_only_apply_rollback_and_seed_run_hooks(project, target, sqlmigrate, hea
     assert [moment for moment, _ in heard()[0]] == ["before_run", "after_run"]
 
 
-def test_the_examples_of_the_docs_do_what_they_say(project, target, sqlmigrate, listening, monkeypatch):
+def test_the_examples_of_the_docs_do_what_they_say(project, target, sqlmigrate, listening, monkeypatch, binaries):
     page = (ROOT / "docs" / "events.md").read_text()
     (table,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
@@ -168,6 +169,7 @@ def test_the_examples_of_the_docs_do_what_they_say(project, target, sqlmigrate, 
     (project.root / "hooks" / "post.py").write_text(script)
     project.config(table, "pyproject.toml")
     url, posted = listening
+    monkeypatch.setenv("PATH", f"{binaries.bindir}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SLACK_URL", url)
     monkeypatch.setenv("PAGER_URL", url)
     project.tables("a")
