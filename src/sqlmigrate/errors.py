@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# up to the last @: a password with an @ that should have been written as %40 is one too
-_URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^/@:\s]*:)\S*@", re.IGNORECASE)
+# up to the last @: a password with an @ that should have been written as %40 is one too; of a scheme its end is enough,
+# since an unbounded one would be looked for from each letter of a long word
+_URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]{0,30}://[^/@:\s]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD = re.compile(
     r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
     re.IGNORECASE,

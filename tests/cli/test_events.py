@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 import pytest
 from jsonschema import Draft202012Validator
 
-from support.command import program
 from support.places import ROOT
 from support.seeds import LLMS, SeedFiles
 from support.tools import tool
@@ -132,22 +131,24 @@ def test_a_file_that_cannot_be_opened_is_an_error_before_anything_happens(projec
     assert sqlmigrate("status", "--check").status == 3
 
 
-def test_a_file_that_takes_no_more_stops_nothing(project, target):
+def test_a_file_that_takes_no_more_stops_nothing(project, target, sqlmigrate):
     project.tables("a", "b")
 
-    outcome = program("apply", "--events", "/dev/full")
+    outcome = sqlmigrate("apply", "--events", "/dev/full")
 
     assert outcome.status == 0
     assert outcome.stderr.count("/dev/full gets nothing more: No space left on device") == 1
 
 
-def test_events_go_through_a_pipe_and_a_reader_that_stops_reading_holds_up_nothing(project, target, tmp_path):
+def test_events_go_through_a_pipe_and_a_reader_that_stops_reading_holds_up_nothing(
+    project, target, sqlmigrate, tmp_path
+):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     project.migration("a", "DO $$ BEGIN FOR i IN 1..40 LOOP RAISE NOTICE '%', repeat('x', 4000); END LOOP; END $$;")
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
 
-    outcome = program("apply", "--quiet", "--events", pipe)
+    outcome = sqlmigrate("apply", "--quiet", "--events", pipe)
     first = os.read(reader, 100)
     os.close(reader)
 
