@@ -28,7 +28,7 @@ Patterns = dict[str, dict[str, list[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What one tool said of one case: whether that is right, and what it found (only what is loud, where it is safe)."""
+    """What one tool said of one case, and whether that is right; of a safe one, `found` has the alarms alone."""
 
     tool: str
     version: str
@@ -90,9 +90,9 @@ def summary(judged: Sequence[Judged]) -> list[str]:
     versions = dict.fromkeys(f"{one.tool} {one.version}" for one in judged)
     rows = [[_named(judged, group), *(_count(judged, tool, group) for tool in tools)] for group in groups]
     wrong = [[tool, *(_wrong(judged, tool, safe=safe) for safe in (False, True))] for tool in tools]
+    means = "Right answers: dangers and advice with the right reason, no alarm at what is safe."
     return [
-        "## Reviewing migrations\n\nRight answers: dangers and advice with the right reason, no alarm at what is safe. "
-        + f"{'; '.join(versions)}.\n\n{table(['', *tools], rows)}",
+        f"## Reviewing migrations\n\n{means} {'; '.join(versions)}.\n\n{table(['', *tools], rows)}",
         table(["", "missed, or with another reason", "alarms at what is safe"], wrong),
     ]
 
