@@ -40,8 +40,11 @@ class Judged:
     found: tuple[str, ...]
 
 
-def judge(server: PrivateServer, place: Path, tools: Sequence[str] | None) -> list[Judged]:
-    """Give every case to every tool, and judge what it says."""
+def judge(
+    server: PrivateServer, place: Path, tools: Sequence[str] | None, wanted: Sequence[str] | None
+) -> list[Judged]:
+    """Give the cases to the tools, and judge what these say: all, or the tools, cases and groups that are named."""
+    chosen = [case for case in cases() if not wanted or not {case.name, case.group}.isdisjoint(wanted)]
     known = reviewers(server, _read("figures"))
     judged: list[Judged] = []
     for tool in known:
@@ -50,7 +53,7 @@ def judge(server: PrivateServer, place: Path, tools: Sequence[str] | None) -> li
         tell(f"linters: {tool.name}")
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
             ask = partial(_ask, tool, place / "linters" / tool.name.replace(", ", "-").replace(" ", "-"))
-            judged += pool.map(ask, cases())
+            judged += pool.map(ask, chosen)
     return judged
 
 

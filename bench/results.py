@@ -54,7 +54,7 @@ def as_json(results: Results) -> str:
 
 def as_markdown(results: Results) -> str:
     """Give the tables that people read."""
-    parts = [_head(results), _targets(results)]
+    parts = [_head(results), *_targets(results)]
     if results.local:
         parts.append("## Small migrations\n\n" + _rows(results.local))
     if results.delayed:
@@ -83,12 +83,12 @@ def _head(results: Results) -> str:
     )
 
 
-def _targets(results: Results) -> str:
+def _targets(results: Results) -> list[str]:
     rows = [
         [target.what, f"{target.limit:g}", _figure(target.measured), "held" if target.held else "**missed**"]
         for target in targets(results)
     ]
-    return "## Targets\n\n" + table(["", "at most", "measured", ""], rows)
+    return ["## Targets\n\n" + table(["", "at most", "measured", ""], rows)] if rows else []
 
 
 def _figure(value: float) -> str:

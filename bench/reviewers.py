@@ -78,8 +78,9 @@ class Reviewer:
 
 def reviewers(server: PrivateServer, figures: dict[str, dict[str, float]]) -> list[Reviewer]:
     """Give every tool that is installed, this project's first; it is told the tables' figures."""
-    found = [_sqlmigrate(server, figures)]
+    found = [_sqlmigrate("sqlmigrate", server, figures, os.defpath)]
     if (LINTERS / "bin" / "squawk").exists():
+        found.append(_sqlmigrate("sqlmigrate, squawk", server, figures, f"{os.defpath}:{LINTERS / 'bin'}"))
         found += [_squawk("squawk", ""), _squawk("squawk, all rules", _OFF), _safemigrate()]
     if PGFENCE.exists():
         found.append(_pgfence())
@@ -109,8 +110,8 @@ def _failed(said: str) -> list[Finding]:
     return [Finding(f"failed: {said}", loud=True)]
 
 
-def _sqlmigrate(server: PrivateServer, figures: dict[str, dict[str, float]]) -> Reviewer:
-    """Give our own review, without squawk beside it, as of a target with these figures."""
+def _sqlmigrate(name: str, server: PrivateServer, figures: dict[str, dict[str, float]], path: str) -> Reviewer:
+    """Give our own review, as of a target with these figures; it asks squawk where that is on the path."""
     tables = [{"name": f"public.{name}", "index_scans": 100.0, "scans": 0.0} | about for name, about in figures.items()]
     target = {"name": "parcels", "version": server.version, "source": "the target", "tables": tables}
     times = {"read_at": "2026-11-29T10:00:00+00:00", "since": "2026-11-01T00:00:00+00:00"}
@@ -121,11 +122,11 @@ def _sqlmigrate(server: PrivateServer, figures: dict[str, dict[str, float]]) -> 
         (folder / "stats.json").write_text(stats)
         command = [str(BIN / "sqlmigrate"), "review", "0003_case", "--stats", "stats.json", "--json"]
         cache = str(folder.parent / "cache")
-        more = {"SQLMIGRATE_PG_BINDIR": str(server.bindir), "CI": "true", "XDG_CACHE_HOME": cache}
+        more = {"SQLMIGRATE_PG_BINDIR": str(server.bindir), "CI": "true", "XDG_CACHE_HOME": cache, "PATH": path}
         answer, said = _asked(command, folder, more)
         return _failed(said) if answer is None else _hazards(answer)
 
-    return Reviewer("sqlmigrate", version("pg-sqlmigrate"), find)
+    return Reviewer(name, version("pg-sqlmigrate"), find)
 
 
 def _project(case: Case, folder: Path) -> None:
