@@ -17,6 +17,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error
 from sqlmigrate.review.workload.queries import LeftOut, Query, Use, Workload, busiest
+from sqlmigrate.review.workload.sizes import read_sizes
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.names import relations_in
 
@@ -47,6 +48,7 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
         connections.limit(connection, lock_timeout=_LOCK_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
         extension = _extension(cursor)
         info, rows = _read(cursor, extension)
+        sizes = read_sizes(connection)
     unread = sum(row["statements"] for row in rows if row["query"] is None or row["query"] == _UNREADABLE)
     kept, left = _sorted_out(_gathered(rows), history_schema, [re.compile(pattern) for pattern in hidden])
     found, rest = busiest(kept)
@@ -61,6 +63,7 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
         track=extension["track"],
         evicted=info["evicted"],
         unread=unread,
+        sizes=sizes,
     )
 
 
