@@ -118,10 +118,10 @@ def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, mo
     three()
     judge = reports.check
 
-    def broken(context, **more):
+    def broken(context, *rules, **more):
         if context.trace.script_run.script.path.name == "b.sql":
             raise KeyError("the impossible")
-        return judge(context, **more)
+        return judge(context, *rules, **more)
 
     monkeypatch.setattr(reports, "check", broken)
     result = sqlmigrate("review", "--json", "--embedded")

@@ -269,6 +269,15 @@ def test_a_remedy_is_written_beside_and_proven_like_any_migration(write, sqlmigr
     assert sqlmigrate("validate").status == 0
 
 
+def test_what_waits_for_a_deploy_is_written_for_the_phase_after_it(write, sqlmigrate, project):
+    write(a=FINE, b=("ALTER TABLE t ADD COLUMN must integer NOT NULL;\n", "ALTER TABLE t DROP COLUMN must;\n"))
+    assert sqlmigrate("review", "b", "--write-remedy", "H24").status == 3
+
+    phase = "\n-- sqlmigrate: phase=after-deploy\n"
+    assert phase not in (project.directory / "b_1_expand.sql").read_text()
+    assert phase in (project.directory / "b_2_validate.sql").read_text()
+
+
 def test_where_no_remedy_is_given_nothing_is_written(write, sqlmigrate):
     write(a=FINE, b=WARNING)
     result = sqlmigrate("review", "b", "--write-remedy", "H23")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ScriptError, UsageError
 from sqlmigrate.files import write_new
 from sqlmigrate.review.hazards.remedies.phases import as_file, remark
+from sqlmigrate.review.phases import AFTER
 from sqlmigrate.sql.script import script_from_text
 
 if TYPE_CHECKING:
@@ -43,12 +44,13 @@ def _files(migration: Migration, code: str) -> Iterator[tuple[Path, str]]:
     found = _remedies(migration, code)
     for remedy, hazard in found.items():
         stem = migration.migration_id + (f"_s{hazard.statement}" if len(found) > 1 else "")
-        before = migration.migration_id
+        before, deployed = migration.migration_id, False
         for number, step in enumerate(remedy.steps, 1):
             name = f"{stem}_{number}_{step.name}"
             path = Path(migration.apply.path).parent / f"{name}.sql"
             head = _head(migration, hazard, remedy, number)
-            yield path, f"{head}-- depends: {before}\n{_directives(migration, step)}\n{step.sql}\n"
+            deployed = deployed or (step.first or "").startswith("deploy")
+            yield path, f"{head}-- depends: {before}\n{_directives(migration, step, deployed=deployed)}\n{step.sql}\n"
             if step.rollback is not None:
                 text = as_file(step.rollback, transactional=step.transactional)
                 yield path.with_name(f"{name}.rollback.sql"), f"{remark(f'Undoes {name}.')}\n{text}\n"
@@ -77,11 +79,15 @@ def _head(migration: Migration, hazard: Hazard, remedy: Remedy, number: int) -> 
     return "".join(f"{remark(line)}\n" for line in lines)
 
 
-def _directives(migration: Migration, step: RemedyStep) -> str:
-    """Repeat what the script says of itself as far as it counts for these statements."""
+def _directives(migration: Migration, step: RemedyStep, *, deployed: bool) -> str:
+    """Repeat what the script says of itself as far as it counts for these statements.
+
+    What waits for a version of the application to be `deployed` belongs to the phase after that.
+    """
     script = script_from_text(Path(migration.apply.path), migration.apply.text or "")
     asked = script.directives
     pairs = [f'{key}="{value}"' for key in ("role", "search_path") if (value := getattr(asked, key))]
+    pairs += [f"phase={AFTER}"] if deployed else []
     lines = [f"-- sqlmigrate: {' '.join(pairs)}"] if pairs else []
     lines += [] if step.transactional else ["-- transactional: false"]
     return "".join(f"{line}\n" for line in lines)

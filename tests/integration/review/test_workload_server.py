@@ -174,6 +174,13 @@ def test_a_review_of_the_target_says_what_breaks(shop, tmp_path):
     assert {item["line"] for item in workload["breaks"]} == {1}
     assert "H50" in {hazard["code"] for hazard in statement["hazards"]}
     assert "100% of calls were checked" in workload["headline"]
+    said = "that the target has no statistics of" if found_major(shop) >= 18 else "takes no statistics over"
+    assert [note for note in workload["notes"] if said in note]
+
+
+def found_major(target: str) -> int:
+    with psycopg.connect(target) as session:
+        return session.info.server_version // 10_000
 
 
 def command(*arguments: str, cwd: Path, target: str) -> Outcome:

@@ -115,7 +115,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def from_json(found: dict[str, Any]) -> Workload:
-    """Read what `Workload.as_json` has written; raises TypeError, KeyError or AttributeError where it is no such."""
+    """Read what `Workload.as_json` has written; raises TypeError, KeyError, AttributeError or ValueError else."""
     queries = tuple(_query(item) for item in found.pop("queries"))
     left_out = tuple(record(LeftOut, item) for item in found.pop("left_out"))
     known = found.pop("sizes", None)

@@ -28,6 +28,7 @@ FACTOR = 5.0
 LEAST = 1_000.0
 """How much more a plan must cost, in PostgreSQL's units: to read some 1,000 pages, 8 MiB. Less is not felt."""
 
+_MOST_PAGES = 2**32  # 32 TiB in segments of 1 GiB
 _PLANNING = {"plan_cache_mode": "force_generic_plan"}
 
 
@@ -151,6 +152,8 @@ def _refused(shadow: Shadow, sizes: Sizes | None) -> str | None:
         return f"PostgreSQL {shadow.major} takes no statistics over, which {FIRST_WITH_IMPORT} does"
     if shadow.major != sizes.major:
         return f"the target is PostgreSQL {sizes.major}, and the throwaway server {shadow.major}"
+    if sum(item.pages for item in sizes.relations) > _MOST_PAGES:
+        return "the target is too large: its files would be thousands"
     return None
 
 

@@ -6,6 +6,7 @@ are data, and a plan for any value does without them.
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ SETTINGS = (
 )
 """What decides over plans beside statistics; no other setting is taken over."""
 _MAJOR = 10_000
+_MOST_PAGES = 2**32  # of 8 KiB: PostgreSQL's limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,12 @@ def _read(cursor: Cursor[tuple[Any, ...]], major: int) -> Sizes:
 
 
 def from_json(found: dict[str, Any]) -> Sizes:
-    """Read what `dataclasses.asdict` has made of sizes; raises TypeError, KeyError or AttributeError else."""
+    """Read what `dataclasses.asdict` has made of sizes; raises what `queries.from_json` does."""
     relations = tuple(
         record(Relation, item | {"columns": tuple(record(Spread, column) for column in item["columns"])})
         for item in found["relations"]
     )
+    if not all(0 <= item.pages <= _MOST_PAGES and 0 <= item.rows < math.inf for item in relations):
+        raise ValueError("sizes that no relation has")
     settings = {name: str(value) for name, value in found["settings"].items() if name in SETTINGS}
     return Sizes(int(found["major"]), relations, settings)

@@ -29,6 +29,7 @@ Live = Mapping[Effect, Sequence[model.LiveStatement]]
 """What becomes of the application's statements, by effect."""
 
 _PERCENT = 100
+_ROLES = 5
 _FEW_DAYS = 7 * 86_400  # seconds
 
 
@@ -51,6 +52,8 @@ def told(watches: Sequence[Watch], order: Sequence[str]) -> model.Workload | Non
         first.refused = {**other.refused, **first.refused}
         first.plans.unknown |= other.plans.unknown
         first.plans.refused = first.plans.refused or other.plans.refused
+        first.unknown_roles |= other.unknown_roles
+        first.unprivileged |= other.unprivileged
     for statements in first.found.values():
         statements.sort(key=lambda item: (order.index(item.migration_id), item.operation))
     return first.result()
@@ -70,6 +73,8 @@ class Watch:
     paths: tuple[str | None, ...] = (None,)
     found: defaultdict[Effect, list[model.LiveStatement]] = field(default_factory=lambda: defaultdict(list))
     refused: dict[int, str] = field(default_factory=dict)
+    unknown_roles: set[str] = field(default_factory=set)
+    unprivileged: set[int] = field(default_factory=set)
     plans: Comparison = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +87,16 @@ class Watch:
         for number, answer in state.standing.answers.items():
             if answer.refused is not None:
                 self.refused.setdefault(number, str(answer.refused))
+        self._note_roles(state)
         return Start(database, state)
+
+    def _note_roles(self, state: State) -> None:
+        """Keep the roles whose privileges are not asked about: unknown here, or not allowed to send it even before."""
+        for number, way in state.standing.ways.items():
+            used = {use.role for use in self.workload.queries[number].uses if use.role}
+            self.unknown_roles |= used - state.standing.roles
+            if way.role is None and used & state.standing.roles:
+                self.unprivileged.add(number)
 
     def behind(self, script_run: ScriptRun, way: tuple[ShadowDatabase, ShadowDatabase], start: Start) -> Live:
         """Ask behind a script, and compare with what was met before the migration, at its `start`.
@@ -179,6 +193,14 @@ class Watch:
         workload = self.workload
         if workload.unread:
             yield f"{workload.unread:,} statements could not be read: the role needs pg_read_all_stats"
+        if self.unknown_roles:
+            named = ", ".join(sorted(self.unknown_roles)[:_ROLES])
+            more = f" and {len(self.unknown_roles) - _ROLES} more" if len(self.unknown_roles) > _ROLES else ""
+            yield f"no migration names {named}{more}, so the privileges of these roles were not looked at"
+        if self.unprivileged:
+            were = "statement was" if len(self.unprivileged) == 1 else "statements were"
+            why = "before the migration already, its role has no privilege for it on the throwaway database"
+            yield f"{len(self.unprivileged):,} {were} asked as the owner: {why}"
         if workload.evicted:
             yield f"the server has thrown statements out {workload.evicted:,} times to make room: rare ones are missing"
         if workload.track == "top":
