@@ -118,9 +118,14 @@ def settings(script_run: ScriptRun, options: Options, info: ServerInfo) -> Comma
     return Command(f"SELECT {calls}, {settled()}", tuple(values.values()), Purpose.SETTINGS)
 
 
+def script_path(script: Script, options: Options) -> str | None:
+    """Return the search_path that a script starts with, or None for that of the login role."""
+    return options.search_path if script.directives.search_path is None else script.directives.search_path
+
+
 def search_path(script: Script, options: Options) -> Command:
     """Return the command after which a script's names are looked up: nothing of ours may follow it."""
-    path = options.search_path if script.directives.search_path is None else script.directives.search_path
+    path = script_path(script, options)
     if path is None:
         return Command("RESET search_path", purpose=Purpose.SETTINGS)
     # SET would not take every text that is a search_path, such as $user
