@@ -158,8 +158,10 @@ def locked(
 
 def _require_runnable(plan: Plan) -> None:
     from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  most calls find nothing to do
+    from sqlmigrate.migrations.template import untouched  # noqa: PLC0415  same
 
-    require_runnable(plan.runs())
+    undos = [run for step in plan.steps if (run := step.back())] if plan.operation == "apply" else []
+    require_runnable([*plan.runs(), *filter(untouched, undos)])
 
 
 def _still_planned(agreed: Plan, fresh: Plan) -> Sequence[Migration]:

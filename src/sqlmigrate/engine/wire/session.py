@@ -26,6 +26,8 @@ class Options:
 
     `durable` is `each` where every COMMIT waits until it is durable, `end` where that may be left to a later one.
 
+    With `apart` no COMMIT goes along with the next script, so that nothing is under way between two of them.
+
     `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
     """
 
@@ -38,6 +40,7 @@ class Options:
     lock_budget: int = 600_000
     wait_lock: int = 300_000
     durable: str = "end"
+    apart: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
