@@ -39,6 +39,10 @@ FROM pg_catalog.pg_roles AS r
 WHERE r.rolname::pg_catalog.text = ANY (%s::pg_catalog.text[])
   AND pg_catalog.pg_has_role(r.oid, 'MEMBER')
 
+-- name: planning
+SELECT pg_catalog.set_config(s.name, s.value, %s)
+FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])) AS s (name, value)
+
 -- name: types
 SELECT oid::bigint, pg_catalog.format_type(oid, NULL)
 FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS oid

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.files import record
 from sqlmigrate.review.figures import in_words
+from sqlmigrate.review.workload import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +70,7 @@ class Workload:
     - `seconds` lie between these, None where no traffic is known.
     - `track` is pg_stat_statements.track, `evicted` how often the server has thrown statements out to make room.
     - `unread` are texts that the role may not read.
+    - `sizes` is what the planner of the target knows of its tables, None where no target was asked.
     """
 
     source: str
@@ -80,6 +82,7 @@ class Workload:
     track: str | None = None
     evicted: int | None = None
     unread: int = 0
+    sizes: sizes.Sizes | None = None
 
     def __str__(self) -> str:
         """Say how much it is, since when, and what of it is not here, in one line."""
@@ -112,10 +115,12 @@ def _counted(number: int, what: str) -> str:
 
 
 def from_json(found: dict[str, Any]) -> Workload:
-    """Read what `Workload.as_json` has written; raises TypeError, KeyError or AttributeError where it is no such."""
+    """Read what `Workload.as_json` has written; raises TypeError, KeyError, AttributeError or ValueError else."""
     queries = tuple(_query(item) for item in found.pop("queries"))
     left_out = tuple(record(LeftOut, item) for item in found.pop("left_out"))
-    return record(Workload, {**found, "queries": queries, "left_out": left_out})
+    known = found.pop("sizes", None)
+    figures = sizes.from_json(known) if known else None
+    return record(Workload, {**found, "queries": queries, "left_out": left_out, "sizes": figures})
 
 
 def _query(item: dict[str, Any]) -> Query:
@@ -134,6 +139,7 @@ def joined(workloads: Iterable[Workload]) -> Workload | None:
         queries=tuple(query for item in found for query in item.queries),
         left_out=tuple(left for item in found for left in item.left_out),
         unread=sum(item.unread for item in found),
+        sizes=next((item.sizes for item in found if item.sizes is not None), None),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
 from sqlmigrate.review.workload.queries import LeftOut, Query, Use, Workload, busiest
+from sqlmigrate.review.workload.sizes import read_sizes
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.names import relations_in
 from sqlmigrate.usage.counted import read_counted
@@ -35,6 +36,7 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connections.limit(connection, lock_timeout=_LOCK_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
         counted = read_counted(connection)
+        sizes = read_sizes(connection)
     kept, left = _sorted_out(_gathered(counted.rows), history_schema, [re.compile(pattern) for pattern in hidden])
     found, rest = busiest(kept)
     since, read_at = counted.since, counted.read_at
@@ -48,6 +50,7 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
         track=counted.track,
         evicted=counted.evicted,
         unread=counted.unread,
+        sizes=sizes,
     )
 
 
