@@ -113,8 +113,8 @@ def test_plpgsql_check_is_asked_where_it_is_installed(review_shadow, public_data
 HOSTILE = """
     SET check_function_bodies = off;
     CREATE FUNCTION hostile() RETURNS void LANGUAGE plpgsql AS $f$
-        DECLARE x int) RETURNS void LANGUAGE sql SET application_name TO '\\'' AS $$SELECT$$; COMMIT; CREATE TABLE owned();
-            CREATE FUNCTION pg_temp.more(x int /*'*/;
+        DECLARE x int) RETURNS void LANGUAGE sql SET application_name TO '\\'' AS $$SELECT$$; COMMIT;
+            CREATE TABLE owned(); CREATE FUNCTION pg_temp.more(x int /*'*/;
         BEGIN PERFORM x, note FROM orders; END $f$;
     CREATE FUNCTION honest() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN PERFORM note FROM orders; END $f$;
 """

@@ -16,8 +16,7 @@ from psycopg.rows import dict_row
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error
-from sqlmigrate.review.workload.queries import LeftOut, Query, Use, Workload, busiest
-from sqlmigrate.sql.scan import leading_words
+from sqlmigrate.review.workload.queries import LONGEST, LeftOut, Query, Use, Workload, busiest, is_asked
 from sqlmigrate.sql.statement.names import relations_in
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 LEAST = (1, 8)
 _UNREADABLE = "<insufficient privilege>"  # what PostgreSQL says in the place of a text
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
-_ASKS = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
 _MONITORING = "monitoring and tools (they read PostgreSQL's own catalogs alone)"
 _CATALOGS = frozenset({"pg_catalog", "information_schema"})
 _MAY_WATCH = re.compile(r"pg_|information_schema", re.IGNORECASE)
@@ -87,7 +85,7 @@ def _read(cursor: Cursor[dict[str, Any]], extension: dict[str, Any]) -> tuple[di
     function = sql.SQL("{}.pg_stat_statements(true)").format(schema)
     try:
         found = cursor.execute(asks_when).fetchone() or {}
-        return found, cursor.execute(sql.SQL(asked["statements"]).format(function=function)).fetchall()
+        return found, cursor.execute(sql.SQL(asked["statements"]).format(function=function), [LONGEST + 1]).fetchall()
     except psycopg.errors.InsufficientPrivilege as error:
         hint = f"GRANT USAGE ON SCHEMA {schema.as_string()}, and pg_read_all_stats for what other roles have sent"
         message = f"role {extension['role']} may not read pg_stat_statements: {error.diag.message_primary}"
@@ -116,8 +114,8 @@ def _sorted_out(
 
 def _why_not(text: str, history_schema: str, hidden: Collection[re.Pattern[str]]) -> str | None:
     """Say why a statement is none of the application's, or must not leave the server."""
-    if not (text.lstrip().startswith("(") or ((words := leading_words(text, 1)) and words[0] in _ASKS)):
-        return "utility statements"
+    if len(text) > LONGEST or not is_asked(text):
+        return None  # whoever takes the busiest leaves it out
     if any(pattern.search(text) for pattern in hidden):
         return "hidden by workload_hide"
     if "pg_stat_statements" in text:
