@@ -67,7 +67,8 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
     if "dump" in chosen:
         results.dumps = dump(server, psql, ours, place, options.megabytes, rounds)
     if "proofs" in chosen:
-        results.proofs = proving(server, ours, place, [count for count in options.counts if count < _HOURS], rounds)
+        counts = [count for count in options.counts if count < _HOURS]
+        results.proofs = proving(server, psql, ours, place, counts, rounds)
     if "trips" in chosen:
         results.trips = round_trips(server, tools, place)
         results.long = long_migrations(server, ours, place, delay, rounds)
@@ -104,6 +105,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--before", type=int, nargs=2, default=[10, 1000], help="few and many before one, for growth")
     parser.add_argument("--tables", type=int, nargs=2, default=[100, 1000], help="few and many tables, for growth")
     parser.add_argument("--alters", type=int, default=100, help="ALTERs of growth and scale")
+    parser.add_argument("--statements", type=int, default=5000, help="of a workload that a review asks")
     parser.add_argument("--durable", type=int, default=300, metavar="N", help="migrations on a slow COMMIT")
     parser.add_argument("--commit", type=float, default=5.0, metavar="MS", help="time of a slow COMMIT")
     parser.add_argument("--concurrently", type=int, default=1000, metavar="N", help="indexes built CONCURRENTLY")

@@ -101,7 +101,20 @@ def growing(bench: Bench, options: argparse.Namespace) -> list[Growth]:
     """Measure what one change costs after few and after many others, and beside few and many tables."""
     few, many = options.before
     found = [*_one_change(bench, few, many), _replayed(bench, many), _drifted(bench, many)]
-    return [*found, _beside_tables(bench, options.alters, *options.tables)]
+    return [*found, _beside_tables(bench, options.alters, *options.tables), _asked(bench, options.statements)]
+
+
+def _asked(bench: Bench, statements: int) -> Growth:
+    """Measure what a workload adds to a review: its statements are asked before, behind and behind the rollback."""
+    tell(f"review with a workload of {statements}")
+    few = 10
+    call = _altered(bench, few, few)
+    file = bench.place / "statements.sql"
+    file.write_text("".join(f"SELECT id, {n} FROM t_{n % few} WHERE id = $1;\n" for n in range(statements)))
+    folder = bench.place / "tables" / f"{few}-{few}"
+    with_workload = partial(bench.ours, "review", "-q", "2", "--workload-file", str(file), folder=folder)
+    other, wall = bench.in_turn(call, with_workload)
+    return Growth(f"review with a workload of {statements} statements", wall, "without", other)
 
 
 def _one_change(bench: Bench, few: int, many: int) -> Iterator[Growth]:

@@ -153,8 +153,11 @@ def _large(results: Results) -> list[str]:
         ]
         parts.append("## A dump with COPY data\n\n" + table(heads, rows))
     if results.proofs:
-        rows = [[row.what, str(row.count), f"{row.wall:.2f}"] for row in results.proofs]
-        parts.append("## Proofs\n\n" + table(["", "", "wall s"], rows))
+        rows = [
+            [row.what, str(row.count), f"{row.wall:.2f}", f"{row.ratio:.1f}" if row.ratio else ""]
+            for row in results.proofs
+        ]
+        parts.append("## Proofs\n\n" + table(["", "", "wall s", "times psql: up, down, up"], rows))
     return parts
 
 

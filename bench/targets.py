@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MANY, THOUSAND = 300, 1_000
 _TIMES_PSQL, _TIMES_FLOOR, _TIMES_PSQL_DUMP = 1.25, {MANY: 1.3, THOUSAND: 1.2}, 1.3
+_TIMES_PSQL_PAIRS = 7.0
 _TRIPS, _READER, _PEAK = 4.0, 0.2, 150.0
 _OURS, _FLOOR = "sqlmigrate", "psql"
 
@@ -44,10 +45,17 @@ def _growth(results: Results) -> list[Target]:
 
 def _proofs(results: Results) -> list[Target]:
     limits = {("round trip", MANY): 60.0, ("reading a schema, tables", THOUSAND): 1.0}
-    return [
+    found = [
         Target(f"{row.what}, {row.count}: seconds", limits[row.what, row.count], row.wall)
         for row in results.proofs
         if (row.what, row.count) in limits
+    ]
+    return found + [
+        Target(
+            f"round trip of {row.count} pairs: times psql running up, down, up of them", _TIMES_PSQL_PAIRS, row.ratio
+        )
+        for row in results.proofs
+        if row.ratio and row.count == MANY
     ]
 
 

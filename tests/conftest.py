@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import Binaries, find_binaries
+from support.examples import examples
 
 # what others import comes first, for its asserts to be rewritten
 FIXTURES = ("postgres", "catalog", "command", "hostile", "project", "review", "runs", "seeds", "shadow")
@@ -37,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell runs what it puts into the background so
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings.register_profile("ours", deadline=None)  # a busy machine is slow now and then
+    settings.register_profile("ours", deadline=None, max_examples=examples(100))  # a busy machine is slow now and then
     settings.load_profile("ours")
     wanted = os.environ.get(MAJOR_VARIABLE)
     try:

@@ -5,6 +5,7 @@ It needs Debian's chromium and `make install-browser`. What is drawn depends on 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "review.html"
         command = [sys.executable, "-m", "sqlmigrate", "review", CHANGE, "--output", str(page), "--no-color"]
-        subprocess.run(command, cwd=ROOT, check=True)
+        subprocess.run(command, cwd=_checkout(Path(folder) / "sqlmigrate"), check=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             opened = browser.new_page(viewport={"width": _WIDTH, "height": 900})
@@ -41,6 +42,16 @@ def main() -> None:
                 clip: Any = {"x": 0, "y": top, "width": _WIDTH, "height": bottom - top}
                 opened.screenshot(path=ROOT / "docs" / name, clip=clip, full_page=True)
             browser.close()
+
+
+def _checkout(folder: Path) -> Path:
+    """Commit what the review needs to a repository of its own, whose name and branch are in the picture."""
+    shutil.copytree(ROOT / "sql", folder / "sql")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    who = ("-c", "user.name=sqlmigrate", "-c", "user.email=sqlmigrate@localhost")
+    for arguments in (("init", "-q"), ("checkout", "-qb", "simpler-agents"), ("add", "."), ("commit", "-qm", "change")):
+        subprocess.run(["git", *who, *arguments], cwd=folder, check=True)  # noqa: S607  as everybody calls it
+    return folder
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from markdown_it import MarkdownIt
 
-from sqlmigrate.review.render import html
+from sqlmigrate.review.render import html, markdown
 from support import reports
 
 PHONE, DESK = 360, 1280
@@ -85,8 +86,11 @@ def test_what_is_folded_on_the_screen_is_open_on_paper(opened):
         page.emulate_media(media="print")
         for table in tables.all():
             table.wait_for(state="visible", timeout=5_000)
+        for remedy in page.locator("details.hazard .remedy").all():
+            remedy.wait_for(state="visible", timeout=5_000)
 
         assert folded == [False] * 4
+        assert page.locator("details.hazard").count() == 1  # of the rollback script
 
 
 @pytest.mark.parametrize("media", ["screen", "print"])
@@ -117,7 +121,12 @@ def test_the_keyboard_comes_first_to_the_skip_link_and_then_everywhere(opened):
 
         assert first == ["Skip to the review", True]
         assert page.url.endswith("#review")
-        assert {"SUMMARY The same data as a table", "A Read the script", "A what and why"} <= set(reached)
+        assert {
+            "SUMMARY The same data as a table",
+            "A Read the script",
+            "A what and why",
+            "A What to do instead",
+        } <= set(reached)
         assert reached.count("SUMMARY The same data as a table") == 4
 
 
@@ -126,6 +135,49 @@ def test_screen_readers_find_headings_tables_and_the_picture_by_name(opened):
         assert page.get_by_role("heading", level=1).count() == 1
         assert page.get_by_role("main").count() == 1
         assert page.get_by_role("navigation", name="Contents").count() == 1
-        assert page.get_by_role("img", name="Locks of the apply script over its 6 statements").count() == 1
+        assert page.get_by_role("img", name="Locks of the apply script over its 6 statements in time").count() == 1
         assert page.get_by_role("article", name="0042.orders").count() == 1
         assert page.get_by_role("columnheader", name="Before").count() > 0
+
+
+MARKDOWN = """body { font: 14px/1.5 sans-serif; width: 780px; margin: 0 auto } code { font-size: 12px }
+h2 { font-size: 21px } p, ul, blockquote { margin: 0 0 16px } ul { padding-left: 28px }"""
+"""As wide and as large as GitHub shows a comment."""
+
+
+def test_a_comment_on_a_small_change_fits_on_one_screen(opened):
+    small = replace(reports.report(), migrations=(reports.measured(reports.dangerous()),))
+    written = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown.render(small))
+    with opened(f"<!doctype html><style>{MARKDOWN}</style>{written}", width=DESK) as page:
+        assert page.evaluate("() => document.documentElement.scrollHeight") <= 900
+        assert page.get_by_role("link", name="db/sql/0042.orders.sql:12").first.is_visible()
+
+
+def test_marks_of_rewrites_and_scans_stand_on_the_bar_of_their_table(opened):
+    with opened(html.render(reports.report()), width=DESK) as page:
+        bar = page.locator("#m1-apply .timeline > svg .bar.reads").first.bounding_box()
+        marks = [mark.bounding_box() for mark in page.locator("#m1-apply .timeline > svg .mark").all()]
+        edges = [page.locator("#m1-apply svg .time").nth(at).bounding_box() for at in (0, -1)]
+
+    assert len(marks) == 3
+    for mark in marks:
+        assert bar["x"] <= mark["x"] <= bar["x"] + bar["width"]
+        assert bar["y"] <= mark["y"] + mark["height"] / 2 <= bar["y"] + bar["height"]
+    assert edges[0]["x"] < edges[1]["x"]
+
+
+def test_on_paper_a_page_is_as_full_as_its_parts_allow(opened):
+    """No part begins a page of its own, so that only what cannot be cut leaves room below it."""
+    with opened(html.render(reports.report()), width=DESK) as page:
+        page.emulate_media(media="print")
+        forced = page.evaluate(
+            "() => [...document.querySelectorAll('body *')].map(e => getComputedStyle(e))"
+            ".filter(s => s.breakBefore === 'page' || s.breakAfter === 'page').length"
+        )
+        whole = page.evaluate(
+            "() => Math.max(...[...document.querySelectorAll('body *')]"
+            ".filter(e => getComputedStyle(e).breakInside === 'avoid').map(e => e.getBoundingClientRect().height))"
+        )
+
+    assert forced == 0
+    assert whole < 400  # pixels of the 1,020 that a sheet has

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sqlmigrate.review import reviewer as reports
-from sqlmigrate.roundtrip import run as pairs
+from sqlmigrate.review import single as reports
+from sqlmigrate.roundtrip import trial as pairs
 
 FAILING = "CREATE EXTENSION no_such_extension;"
 LACKING = "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'a', 'b';"
@@ -15,15 +15,19 @@ OPEN_QUOTE = "DROP FUNCTION b();\n$$;\n"
 
 
 @pytest.fixture
-def three(project):
-    """Three migrations, the second of which has a bad file."""
+def servers(shadow_on_tests_server, private):
+    """Servers that run already: one for throwaway databases, and the private one that `--embedded` reads."""
 
-    def write(*, script: str | bytes | None = None, rollback: str | bytes | None = None) -> None:
+
+@pytest.fixture
+def three(project):
+    """Three migrations, the second of which may have a bad rollback script."""
+
+    def write(*, rollback: str | None = None) -> None:
         project.tables("a", "c")
         project.migration("b", "CREATE TABLE b (id int);", rollback="DROP TABLE b;")
-        for name, content in (("b.sql", script), ("b.rollback.sql", rollback)):
-            if content is not None:
-                project.file(name, content)
+        if rollback is not None:
+            project.file("b.rollback.sql", rollback)
 
     return write
 
@@ -37,31 +41,33 @@ BAD = {
 }
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize("where", ["script", "rollback"])
-@pytest.mark.parametrize(("content", "said"), BAD.values(), ids=BAD)
-def test_a_bad_file_is_the_verdict_of_its_migration_alone(three, sqlmigrate, content, said, where):
-    three(**{where: content})
-    name = "b.sql" if where == "script" else "b.rollback.sql"
+def test_a_bad_file_is_the_verdict_of_its_migration_alone(project, sqlmigrate, where):
+    """Each kind of bad file is one of a migration of its own, which others come before and behind."""
+    project.tables("a", "c")
+    name = "{}.sql" if where == "script" else "{}.rollback.sql"
+    bad = {f"b{number}": case for number, case in enumerate(BAD.values())}
+    for migration_id, (content, _) in bad.items():
+        project.migration(migration_id, f"CREATE TABLE {migration_id} ();", rollback=f"DROP TABLE {migration_id};")
+        project.file(name.format(migration_id), content)
     tried, reviewed = sqlmigrate("roundtrip", "--json"), sqlmigrate("review", "--json", "--embedded")
 
-    trips = {item["migration_id"]: item for item in tried.document["migrations"]}
-    assert (tried.status, {key: item["verdict"] for key, item in trips.items()}) == (
-        3,
-        {"a": "exact", "b": "fails", "c": "exact"},
+    for result, good in ((tried, "exact"), (reviewed, "fine")):
+        verdicts = {item["migration_id"]: item["verdict"] for item in result.document["migrations"]}
+        assert (result.status, verdicts) == (3, dict.fromkeys("ac", good) | dict.fromkeys(bad, "fails"))
+    trips, found = (
+        {item["migration_id"]: item for item in result.document["migrations"]} for result in (tried, reviewed)
     )
-    assert trips["b"]["error"]["place"]["file"].endswith(name)
-    found = {item["migration_id"]: item for item in reviewed.document["migrations"]}
-    assert (reviewed.status, {key: item["verdict"] for key, item in found.items()}) == (
-        3,
-        {"a": "fine", "b": "fails", "c": "fine"},
-    )
-    errors = [found["b"][part]["error"] or "" for part in ("apply", "rollback")]
-    assert any(f"{name}:{said}" in error for error in errors), errors
-    assert found["c"]["without"] == (["b"] if where == "script" else [])
+    for migration_id, (_, said) in bad.items():
+        file = name.format(migration_id)
+        assert trips[migration_id]["error"]["place"]["file"].endswith(file)
+        errors = [found[migration_id][part]["error"] or "" for part in ("apply", "rollback")]
+        assert any(f"{file}:{said}" in error for error in errors), errors
+    assert found["c"]["without"] == (sorted(bad) if where == "script" else [])
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize("command", [("roundtrip",), ("review", "--embedded")])
 def test_a_named_one_is_not_asked_for_another_ones_file(three, sqlmigrate, command):
     three(rollback=OPEN_QUOTE)
@@ -69,7 +75,7 @@ def test_a_named_one_is_not_asked_for_another_ones_file(three, sqlmigrate, comma
     assert sqlmigrate(command[0], "c", *command[1:]).status == 0
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_a_sample_that_cannot_be_read_is_the_verdict_of_its_migration(three, project, sqlmigrate):
     three()
     project.file("samples/b.sql", b"SELECT '\xff';")
@@ -102,7 +108,7 @@ def test_what_cannot_be_applied_before_is_left_out_and_said(project, sqlmigrate)
     assert json.loads(result.stdout)["migrations"][0]["without"] == ["0001"]
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_no_proof_is_recorded_without_what_comes_before(project, sqlmigrate):
     project.migration("0001", FAILING)
     project.migration("0002", "CREATE TABLE a (id int);", rollback="DROP TABLE a;")
@@ -113,15 +119,15 @@ def test_no_proof_is_recorded_without_what_comes_before(project, sqlmigrate):
     assert not (project.directory / "proofs").exists()
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, monkeypatch):
     three()
     judge = reports.check
 
-    def broken(context, **more):
+    def broken(context, *rules, **more):
         if context.trace.script_run.script.path.name == "b.sql":
             raise KeyError("the impossible")
-        return judge(context, **more)
+        return judge(context, *rules, **more)
 
     monkeypatch.setattr(reports, "check", broken)
     result = sqlmigrate("review", "--json", "--embedded")
@@ -137,7 +143,7 @@ def test_a_mistake_of_ours_is_the_verdict_of_one_migration(three, sqlmigrate, mo
     assert "b could not be reviewed: do not run this" in shown.stdout
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_so_it_is_in_a_round_trip(three, project, sqlmigrate, monkeypatch):
     three()
     made = pairs.Comparison.made
@@ -159,7 +165,7 @@ def test_so_it_is_in_a_round_trip(three, project, sqlmigrate, monkeypatch):
     assert sorted(path.stem for path in (project.directory / "proofs").iterdir()) == ["a", "c"]
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_of_older_migrations_without_undo_only_the_number_is_reported(project, sqlmigrate):
     for name in ("01", "02", "03"):
         project.migration(name, f"CREATE TABLE t{name} (id int);")
@@ -175,33 +181,30 @@ def test_of_older_migrations_without_undo_only_the_number_is_reported(project, s
     assert "03.sql" in note
 
 
-IMPOSSIBLE = {
-    "what does not exist": {"b": "nowhere"},
-    "itself": {"b": "b"},
-    "each other": {"b": "b2", "b2": "b"},
-}
+# what does not exist, itself, and each other
+IMPOSSIBLE = {"b": "nowhere", "b1": "b1", "b2": "b3", "b3": "b2"}
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
-@pytest.mark.parametrize("depends", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
-def test_what_depends_on_something_impossible_is_refused_alone(project, sqlmigrate, depends):
+@pytest.mark.usefixtures("servers")
+def test_what_depends_on_something_impossible_is_refused_alone(project, sqlmigrate):
     project.tables("a", "c", "d")
-    project.file("d.sql", "-- depends: b c\nCREATE TABLE d ();")
-    for name, other in depends.items():
+    project.file("d.sql", "-- depends: b c b1 b2\nCREATE TABLE d ();")
+    for name, other in IMPOSSIBLE.items():
         project.migration(name, f"-- depends: {other}\nCREATE TABLE {name} ();", rollback=f"DROP TABLE {name};")
     tried, reviewed = sqlmigrate("roundtrip", "--json"), sqlmigrate("review", "--json", "--embedded")
 
     for result, good in ((tried, "exact"), (reviewed, "fine")):
         found = {item["migration_id"]: item for item in result.document["migrations"]}
         verdicts = {name: item["verdict"] for name, item in found.items()}
-        assert verdicts == dict.fromkeys("acd", good) | dict.fromkeys(depends, "fails")
-        assert set(found["d"]["without"]) == set(depends)
-    place = next(item for item in tried.document["migrations"] if item["migration_id"] == "b")["error"]["place"]
-    assert (place["line"], place["column"]) == (1, 13)
+        assert verdicts == dict.fromkeys("acd", good) | dict.fromkeys(IMPOSSIBLE, "fails")
+        assert set(found["d"]["without"]) == set(IMPOSSIBLE)
+    places = {item["migration_id"]: item["error"]["place"] for item in tried.document["migrations"] if item["error"]}
+    assert {(place["line"], place["column"]) for place in places.values()} == {(1, 13)}
+    assert places.keys() == IMPOSSIBLE.keys()
     assert sqlmigrate("validate").status == 1
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 def test_a_rollback_script_of_nothing_is_reported_and_stops_nobody(project, sqlmigrate):
     project.tables("a")
     project.file("b.rollback.sql", "SELECT 1;")
@@ -213,7 +216,7 @@ def test_a_rollback_script_of_nothing_is_reported_and_stops_nobody(project, sqlm
     assert said in " ".join(reviewed.stdout.split())
 
 
-@pytest.mark.usefixtures("shadow_on_tests_server")
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize("command", ["review", "roundtrip", "validate"])
 def test_too_little_memory_is_no_bug_and_no_verdict(three, sqlmigrate, monkeypatch, command):
     three()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,11 +15,25 @@ from jsonschema import Draft202012Validator
 from support.contents import tables
 from support.pages import Page
 from support.places import ROOT
+from support.repository import Repository
 
 SCHEMA = ROOT / "docs" / "review.schema.json"
 FINE = ("CREATE TABLE t (id bigint PRIMARY KEY, n integer);", "DROP TABLE t;")
 DANGER = ("ALTER TABLE t ALTER n TYPE bigint;", "ALTER TABLE t ALTER n TYPE integer;")
 WARNING = ("ALTER TABLE t RENAME n TO number;", "ALTER TABLE t RENAME number TO n;")
+
+
+STATS = {
+    "version": 1,
+    "command": "stats",
+    "target": {
+        "name": "shop on db.internal",
+        "version": "18.6",
+        "source": "the target",
+        "read_at": "2026-03-04T10:00:00+00:00",
+        "tables": [{"name": "public.t", "rows": 80_000_000, "size": 22_548_578_304, "writes": 830.0}],
+    },
+}
 
 
 @pytest.fixture
@@ -42,7 +57,7 @@ def test_it_needs_no_database_and_says_what_a_script_locks_and_risks(write, sqlm
 
 def test_it_says_how_far_it_is(write, sqlmigrate):
     write(a=FINE, b=DANGER)
-    told = sqlmigrate("review", "--verbose").stderr.splitlines()
+    told = sqlmigrate("review", "--all", "--verbose").stderr.splitlines()
 
     steps = ["roundtrip a ...", "roundtrip b ...", "review a ...", "review b ..."]
     assert [line for line in told if line.endswith(" ...")] == ["reviewing on a throwaway database ...", *steps]
@@ -73,7 +88,7 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is_and_goes_away(write):
 
 def test_several_servers_say_the_same_as_one(pairs, sqlmigrate):
     pairs(a=FINE, b=DANGER, c=WARNING)
-    reports = [json.loads(sqlmigrate("review", "--json", "--jobs", jobs).stdout) for jobs in "12"]
+    reports = [json.loads(sqlmigrate("review", "--all", "--json", "--jobs", jobs).stdout) for jobs in "12"]
 
     assert [item["migration_id"] for item in reports[0]["migrations"]] == ["a", "b", "c"]
     assert reports[0] | {"made_at": None} == reports[1] | {"made_at": None}
@@ -161,6 +176,39 @@ def test_the_figures_can_come_from_a_file(write, sqlmigrate, target, tmp_path, m
     assert [table["name"] for table in result.document["target"]["tables"]] == ["public.t"]
 
 
+def test_what_a_branch_adds_is_reviewed_on_top_of_what_the_revision_has(write, sqlmigrate, tmp_path):
+    """One review shows the choice, the header, the paths and the figures; the choice itself has tests of its own."""
+    write(a=FINE, c=("CREATE TABLE other ();", "DROP TABLE other;"))
+    repository = Repository(Path.cwd())
+    commit = repository.commit("first")
+    write(b=DANGER)
+    (tmp_path / "stats.json").write_text(json.dumps(STATS))
+    output = tmp_path / "review.md"
+    result = sqlmigrate("review", "--since", "main", "--stats", tmp_path / "stats.json", "--output", output, "--json")
+    [found] = result.document["migrations"]
+    text = output.read_text(encoding="utf-8")
+
+    assert (found["migration_id"], found["out_of_order"]["answer"]) == ("b", "independent")
+    assert result.document["notes"][0] == f"reviewed is what main (merge base {commit[:10]}) does not have"
+    assert result.document["project"] == {
+        "name": repository.root.name, "commit": commit, "branch": "main", "modified": True
+    }  # fmt: skip
+    assert found["apply"]["in_repository"] == "sql/b.sql"
+    assert found["apply"]["harms"][0]["said"] in text
+    assert result.document["headline"].endswith("(21 GiB rewritten at 25 to 60 MB/s); about 830 writes/s wait")
+    assert list(Draft202012Validator(json.loads(SCHEMA.read_text())).iter_errors(result.document)) == []
+
+
+@pytest.mark.parametrize("arguments", [("a", "--since", "main"), ("--since", "none"), ("--since", ""), ("a", "--all")])
+def test_what_cannot_be_chosen_is_said_before_anything_runs(write, sqlmigrate, arguments):
+    write(a=FINE)
+    Repository(Path.cwd()).commit("first")
+    result = sqlmigrate("review", *arguments)
+
+    assert (result.status, result.stdout) == (2, "")
+    assert any(said in result.stderr for said in ("give either IDs, --since or --all", "revision"))
+
+
 def test_a_script_with_the_name_of_an_attack_makes_a_page_without_one(write, sqlmigrate, tmp_path):
     name = "<img src=x onerror=alert(1)>"
     write(**{name: ("SELECT '<script>alert(2)</script>' AS \"</pre>\";", "SELECT 1;")})
@@ -198,3 +246,41 @@ def test_what_is_applied_on_the_projects_own_server_is_not_reviewed_again(
     assert (result.status, result.lines[0].split("  ")[0]) == (0, "FINE")
     assert "nothing is pending in the database; name a migration to review it" in " ".join(result.stdout.split())
     assert sqlmigrate("review", "b").status == 3
+
+
+def test_a_remedy_is_written_beside_and_proven_like_any_migration(write, sqlmigrate, project):
+    write(a=FINE, b=("ALTER TABLE t ALTER n SET NOT NULL;\n", "ALTER TABLE t ALTER n DROP NOT NULL;\n"), c=WARNING)
+    result = sqlmigrate("review", "b", "--write-remedy", "h02")
+
+    names = ["b_1_expand", "b_2_validate"]
+    files = {f"{name}{ending}" for name in names for ending in (".sql", ".rollback.sql")}
+    assert {line.split("/")[-1] for line in result.stderr.splitlines() if line.startswith("wrote ")} == files
+    text = (project.directory / "b_2_validate.sql").read_text()
+    assert text.startswith("-- Instead of statement 1 of b (H02), 2 of 2: validate.\n-- depends: b_1_expand\n")
+    assert "\n-- transactional: false\n" in text
+
+    again = sqlmigrate("review", "b", "--write-remedy", "H02")
+    assert again.status == 1
+    assert "b_1_expand.sql exists already; nothing was written" in again.stderr
+
+    (project.directory / "b.sql").write_text("SELECT 1;\n")
+    (project.directory / "b.rollback.sql").write_text("SELECT 1;\n")
+    assert sqlmigrate("roundtrip", *names).status == 0
+    assert sqlmigrate("validate").status == 0
+
+
+def test_what_waits_for_a_deploy_is_written_for_the_phase_after_it(write, sqlmigrate, project):
+    write(a=FINE, b=("ALTER TABLE t ADD COLUMN must integer NOT NULL;\n", "ALTER TABLE t DROP COLUMN must;\n"))
+    assert sqlmigrate("review", "b", "--write-remedy", "H24").status == 3
+
+    phase = "\n-- sqlmigrate: phase=after-deploy\n"
+    assert phase not in (project.directory / "b_1_expand.sql").read_text()
+    assert phase in (project.directory / "b_2_validate.sql").read_text()
+
+
+def test_where_no_remedy_is_given_nothing_is_written(write, sqlmigrate):
+    write(a=FINE, b=WARNING)
+    result = sqlmigrate("review", "b", "--write-remedy", "H23")
+
+    assert result.status == 2
+    assert "the review gives no SQL for H23, so nothing was written" in result.stderr

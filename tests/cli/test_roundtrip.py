@@ -32,9 +32,10 @@ def proven(sqlmigrate):
 def test_it_needs_no_target_and_no_question_even_in_ci(project, sqlmigrate, monkeypatch):
     monkeypatch.setenv("CI", "true")
     project.tables("a", "b")
-    result = sqlmigrate("roundtrip")
+    result = sqlmigrate("roundtrip", "--verbose")
 
     assert (result.status, len(result.lines)) == (0, 3)
+    assert "tried in place, on the database that holds what comes before: 2; on copies: 0" in result.stderr
     assert result.lines[0].startswith("a: exact (")
     assert result.lines[-1].startswith("2 migrations: 2 exact (PostgreSQL ")
     assert "a throwaway server" in result.stderr

@@ -15,7 +15,8 @@ BEFORE_COMMIT = {"public.user_agents", "public.memories", "public.user_agent_cat
 
 @pytest.fixture(scope="module")
 def report(clean_environment: None) -> Report:
-    return review_project(Config(migrations=SQL), Options(), [CHANGE])
+    sent = [SQL.parent / "data" / "application.sql"]
+    return review_project(Config(migrations=SQL), Options(), [CHANGE], workload_files=sent)
 
 
 def test_no_script_fails_and_the_undo_is_proven_with_data(report):
@@ -23,7 +24,7 @@ def test_no_script_fails_and_the_undo_is_proven_with_data(report):
 
     assert (found.apply.error, found.rollback.error) == (None, None)
     assert (found.proof.verdict, found.proof.data) == ("exact", True)
-    assert (report.verdict, report.notes) == ("warning", ())
+    assert (report.verdict, report.notes) == ("danger", ())
 
 
 def test_its_comments_say_the_truth_about_its_locks(report):
@@ -45,4 +46,24 @@ def test_its_hazards_are_those_that_we_know(report):
     apply = report.migrations[0].apply
 
     found = {hazard.code for part in apply.statements for hazard in part.hazards}
-    assert found == {"H04", "H05", "H11", "H13", "H21", "H23", "H66"}
+    dangers = {hazard.code for part in apply.statements for hazard in part.hazards if hazard.severity == "danger"}
+    assert dangers == {"H50"}
+    assert found == {"H50", "H04", "H05", "H11", "H13", "H21", "H23", "H66"}
+
+
+def test_of_the_application_it_breaks_what_names_the_old_agents_until_it_is_rolled_back(report):
+    breaks = {item.name: item.operation for item in report.workload.breaks}
+
+    assert breaks == dict.fromkeys(
+        [
+            "own_agents",
+            "agent_by_type",
+            "configure_agent",
+            "agents_with_models",
+            "agent_catalog",
+            "work_memories",
+            "remember_work",
+        ],
+        "apply",
+    )
+    assert (report.workload.may_break, report.workload.slower, report.workload.not_checked) == ((), (), ())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlmigrate import connection as connections
 from sqlmigrate.migrations import Migration, ScriptRun
+from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.answers import rules_by_statement
 from sqlmigrate.review.dependents import broken_bodies
 from sqlmigrate.review.hazards import Context, check, pages
@@ -20,6 +21,18 @@ from support.tracing import OPTIONS, run, trace_text
 
 EXAMPLES = Path(str(pages.EXAMPLES))
 GROUND = EXAMPLES / "ground.sql"
+
+
+def judged(
+    shadow: Shadow, base: ShadowDatabase, text: str, *, transactional: bool = True
+) -> tuple[Trace, list[Hazard]]:
+    """Trace a script and look for its hazards as a review does: with the remedies that are proven, and no others."""
+    with shadow.clone(base) as database:
+        traced = trace_text(shadow, database, text, transactional=transactional)
+    with connections.session(base.conninfo) as session:
+        info = connections.probe(session)
+    context = Context(traced, shadow.owner)
+    return traced, check(context, judged=Advice(shadow, base, context, OPTIONS, info).judged)
 
 
 def example(shadow: Shadow, ground: ShadowDatabase, code: str, name: str) -> tuple[Trace, list[Hazard]]:

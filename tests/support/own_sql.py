@@ -29,6 +29,7 @@ _FILLED = {
     "schema": SCHEMA,
     "values": "seq",
     "table": f"{SCHEMA}.log",
+    "sequence": f"{SCHEMA}.log_seq_seq",
     "space": f"'{SCHEMA}'",
     "owners": "ARRAY['migrator']",
     "tables": "ARRAY['applied']",

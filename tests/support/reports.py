@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sqlmigrate.review.measured import Duration, Harm, LockWait, Project
 from sqlmigrate.review.model import (
     Conflict,
     Direction,
     Finding,
     Hazard,
     Hold,
+    LiveStatement,
     Lock,
     Migration,
+    NotAsked,
     NotChecked,
     OutOfOrder,
     Proof,
@@ -22,7 +25,9 @@ from sqlmigrate.review.model import (
     TableSize,
     Target,
     Versions,
+    Workload,
 )
+from sqlmigrate.review.times import timed
 
 _LEVELS = {
     "ACCESS SHARE": 1,
@@ -109,15 +114,88 @@ def report() -> Report:
         headline="0044.broken cannot be applied: do not run this",
         made_at="2026-03-04T09:30:00+00:00",
         versions=Versions("1.2.0", "18.4", "17.2", "2.70.0"),
-        migrations=(dangerous(), concurrent(), failing()),
+        migrations=tuple(measured(item) for item in (dangerous(), concurrent(), failing())),
         target=target(),
+        project=Project("acme/shop", "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", "wider-orders", modified=True),
         notes=("the throwaway server is PostgreSQL 18.4, the target 17.2: what differs between them is not proven",),
         not_checked=(
             NotChecked("plans of UPDATE and DELETE", "they depend on the rows; EXPLAIN them on the target"),
             NotChecked("0044.broken behind statement 2", "the script fails there"),
         ),
         settings=settings(),
+        workload=workload(),
     )
+
+
+def workload() -> Workload:
+    """Make what becomes of four statements of an application, of one of them by rolling back too."""
+    breaks = LiveStatement(
+        query="SELECT id,\n       number\nFROM shop.orders\nWHERE customer = $1",
+        calls=1_234_567,
+        error='column "customer" does not exist',
+        migration_id="0042.orders",
+        sqlstate="42703",
+        statement=4,
+        line=12,
+        calls_per_second=37.2,
+        mean=0.4,
+        roles=("app", "worker"),
+    )
+    may = LiveStatement(
+        query="INSERT INTO shop.orders (number) VALUES ($1)",
+        calls=None,
+        error="CHECK positive on number of shop.orders may refuse its rows",
+        migration_id="0042.orders",
+        name="AddOrder",
+        place="queries/orders.sql:12",
+    )
+    slower = replace(
+        breaks,
+        query="SELECT * FROM shop.orders WHERE number = $1",
+        error="no index serves its condition on shop.orders any more: orders_number did",
+        sqlstate=None,
+        mean=1200.0,
+        relation="shop.orders",
+    )
+    changes = replace(may, query="TABLE shop.customers", error="its result is another one now: with note", name=None)
+    return Workload(
+        source="pg_stat_statements of shop on db.example.org",
+        statements=4_112,
+        calls=98_000_000,
+        checked_calls=94_080_000,
+        headline="1 of 4,112 live statements breaks, 37.2 calls/s; 1 may; 1 loses an index; 96% of calls were checked",
+        read_at="2026-03-04T09:30:00+00:00",
+        since="2026-02-18T09:30:00+00:00",
+        seconds=1_209_600.0,
+        breaks=(breaks,),
+        may_break=(may,),
+        slower=(slower, replace(slower, operation="rollback", line=None)),
+        changes=(changes,),
+        not_checked=(
+            NotAsked('relation "legacy" does not exist (42P01)', 3, 3_920_000, "SELECT * FROM legacy"),
+            NotAsked("utility statements", 17, 5, ""),
+        ),
+        notes=("pg_stat_statements.track is top: statements inside functions are not counted",),
+    )
+
+
+def with_times(direction: Direction, aimed: Target | None, new: frozenset[str] = frozenset()) -> Direction:
+    """Say how long a script takes on a target whose tables have the names that the script uses."""
+    return timed(direction, aimed, {table.name: table for table in aimed.tables} if aimed else {}, new)
+
+
+def measured(item: Migration) -> Migration:
+    """Say how long a migration takes on the target, and where its files are."""
+
+    def placed(direction: Direction) -> Direction:
+        inside = f"db/{direction.path}"
+        return replace(
+            with_times(direction, target()),
+            in_repository=inside,
+            link=f"https://github.com/acme/shop/blob/0a1b/{inside}",
+        )
+
+    return replace(item, apply=placed(item.apply), rollback=item.rollback and placed(item.rollback))
 
 
 def settings() -> Settings:
@@ -145,7 +223,9 @@ def hostile() -> Report:
     nasty = "<img src=x onerror=alert(1)>|`*_\\\x1b[31m</script>]]>&amp;\u202e\U0001f600"
     found = dangerous()
     first = found.apply.statements[0]
-    hazard = replace(hazards()[0], title=nasty, seen=nasty, instead=nasty, rewrite=nasty, relations=(nasty,))
+    hazard = replace(
+        hazards()[0], title=nasty, seen=nasty, instead=nasty, rewrite=nasty, relations=(nasty,), harm=nasty
+    )
     statement = replace(
         first,
         text=f"SELECT '{nasty}' -- ``` <b>\n;",
@@ -160,7 +240,10 @@ def hostile() -> Report:
         path=f"sql/{nasty}.sql",
         text=f"-- {nasty}\n```\n{statement.text}",
         statements=(statement,),
-        holds=(Hold(lock("ACCESS EXCLUSIVE", nasty), 1, 1, 1),),
+        holds=(Hold(lock("ACCESS EXCLUSIVE", nasty), 1, 1, 1, Duration(60.0, 90.0, (nasty,))),),
+        harms=(Harm(nasty, "reads", Duration(60.0, 90.0, (nasty,)), nasty),),
+        lock_wait=LockWait(60.0, (1,), nasty, nasty),
+        in_repository=f"db/{nasty}.sql",
     )
     migration = replace(
         found,
@@ -170,7 +253,18 @@ def hostile() -> Report:
         proof=Proof("not_restored", (nasty,)),
         notes=(nasty,),
     )
-    return replace(report(), headline=nasty, migrations=(migration,), notes=(nasty,))
+    project = Project(nasty, "0" * 40, nasty)
+    sent = LiveStatement(nasty, 1, nasty, nasty, roles=(nasty,), name=nasty, place=nasty)
+    asked = replace(
+        workload(),
+        source=nasty,
+        headline=nasty,
+        breaks=(sent,),
+        not_checked=(NotAsked(nasty, 1, 1, nasty),),
+        notes=(nasty,),
+    )
+    made = replace(report(), headline=nasty, migrations=(migration,), notes=(nasty,), project=project)
+    return replace(made, workload=asked)
 
 
 def hazards() -> tuple[Hazard, ...]:

@@ -26,6 +26,7 @@ from sqlmigrate.plan import (
     status,
     texts_needed,
 )
+from support.examples import examples
 
 IDS = ["1", "2", "3", "4"]
 AT = datetime(2026, 3, 1, tzinfo=UTC).replace(tzinfo=None)
@@ -347,7 +348,7 @@ def stories(draw):
     return needs, draw(st.lists(st.sampled_from(names), unique=True))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(stories())
 def test_every_plan_is_in_an_order_that_satisfies_the_dependencies(tmp_path_factory, story):
     needs, done = story

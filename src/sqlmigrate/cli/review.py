@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate review                       what is pending, or every migration
+  sqlmigrate review                       what is pending, or the last one
+  sqlmigrate review --since origin/main   what this branch adds or changes
   sqlmigrate review 20260304_change       this one
   sqlmigrate review --output review.html  the page for the DBA
   sqlmigrate review --format markdown     the comment for the pull request
   sqlmigrate review --stats stats.json    with figures from `sqlmigrate stats`
+  sqlmigrate review --write-remedy H01    what to do instead, as new files
 
 \b
 Exit status: 0 if the verdict is better than --fail-on, 3 if it is that or
@@ -60,6 +62,8 @@ _NARROW, _WIDE = 60, 120
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--since", metavar="REV", help="Review what is added or changed since a revision of git (merge base).")
+@click.option("--all", "everything", is_flag=True, help="Review every migration.")
 @click.option(
     "--format", "form", type=click.Choice(_FORMATS), help="Format of the report [by the name of FILE, or text]."
 )
@@ -81,6 +85,11 @@ _NARROW, _WIDE = 60, 120
     help="The same for a file of `sqlmigrate stats --workload`, an SQL file, or a folder of them.",
 )
 @click.option(
+    "--write-remedy",
+    metavar="CODE",
+    help="Write what to do instead of this hazard beside the script, as new migrations to edit.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice(list(_TOO_BAD)),
     default="danger",
@@ -95,11 +104,14 @@ def command(
     app: App,
     *,
     ids: Sequence[str],
+    since: str | None,
+    everything: bool,
     form: str | None,
     output: Path | None,
     stats: Path | None,
     workload: bool | None,
     workload_file: tuple[Path, ...],
+    write_remedy: str | None,
     fail_on: str,
     jobs: int | None,
     base: str,
@@ -111,7 +123,9 @@ def command(
     if you do, it is only read: what is pending there, and how large its tables are.
     """
     from sqlmigrate.review.project import review_project  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.review.selection import Asked  # noqa: PLC0415  same
 
+    asked = Asked(tuple(ids), since, everything)
     require_own_servers(app, jobs)
     if output is not None and not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
@@ -120,13 +134,15 @@ def command(
     with ExitStack() as stack:
         target: Target | None
         target = stack.enter_context(app.target() if base == "dump" else app.named_target())
-        if target is None and not ids:
+        if target is None and asked == Asked():
             target = stack.enter_context(app.own_target())
         _announce(app, target)
         report = review_project(
             app.config,
             app.options(),
             ids,
+            since=since,
+            everything=everything,
             target=target,
             stats=stats,
             base=base,
@@ -147,6 +163,11 @@ def command(
     elif not app.output.as_json:
         written = _written(report, form)
         click.echo((written if form == "json" else page(written)).encode(), nl=False)  # UTF-8 in every locale
+    if write_remedy is not None:
+        from sqlmigrate.review.writing import write_remedies  # noqa: PLC0415  --help needs none of it
+
+        for path in write_remedies(report, write_remedy):
+            app.output.progress(f"wrote {path}")
     if bugs:
         named = ", ".join(bug.migration_id for bug in bugs)
         app.output.warning(f"{named} met a bug of sqlmigrate: please report it with {saved(bugs[0].report)}")
@@ -222,6 +243,5 @@ def _print(app: App, report: Report, *, whole: bool) -> None:
     width = terminal.WIDTH
     if is_terminal(sys.stdout):
         width = min(max(shutil.get_terminal_size().columns, _NARROW), _WIDE)
-    lines = terminal.render(report, width)
-    for line in lines if whole else lines[:1]:
+    for line in terminal.render(report, width) if whole else terminal.first(report, width):
         app.output.line("".join(click.style(text, **_STYLES[role]) if _STYLES[role] else text for text, role in line))

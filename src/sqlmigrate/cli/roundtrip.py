@@ -99,6 +99,7 @@ def command(
         isolation=isolation,
     )
     app.output.line(_summary(trips, version, seconds))
+    app.output.detail(_ways(trips))
     for path in written:
         app.output.detail(f"recorded {path}")
     good = roundtrip.PROVEN - ({roundtrip.Verdict.LOSSY} if strict else set())
@@ -213,6 +214,17 @@ def _summary(trips: Sequence[RoundTrip], version: str, seconds: float) -> str:
     counts = ", ".join(f"{count} {verdict}" for verdict, count in _counts(trips).items() if count)
     word = "migration" if len(trips) == 1 else "migrations"
     return f"{len(trips)} {word}: {counts or 'nothing to try'} (PostgreSQL {version}, {seconds:.1f} s)"
+
+
+def _ways(trips: Sequence[RoundTrip]) -> str:
+    """Say where the pairs were tried."""
+    from sqlmigrate.roundtrip import Way  # noqa: PLC0415  --help needs none of it
+
+    found = {way: sum(trip.way is way for trip in trips) for way in Way}
+    anew = f" (recreated after {found[Way.MADE_ANEW]} of them)" if found[Way.MADE_ANEW] else ""
+    in_place = found[Way.IN_PLACE] + found[Way.MADE_ANEW]
+    copies = found[Way.COPIES]
+    return f"tried in place, on the database that holds what comes before: {in_place}{anew}; on copies: {copies}"
 
 
 def _as_json(trip: RoundTrip) -> dict[str, Any]:

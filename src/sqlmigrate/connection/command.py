@@ -37,6 +37,8 @@ class Purpose(Enum):
     """Ends the transaction of scripts with all that they did."""
     CHANGED = auto()
     """Looks at the end of a script whether a new session would find something else; then it returns a row."""
+    WRITTEN = auto()
+    """Tells at the end of a script what it may have written; its row is kept."""
     CONFIRM = auto()
     """Looks behind the COMMIT whether the history says what was done; fails (22012) where it does not."""
 

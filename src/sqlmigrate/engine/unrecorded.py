@@ -42,17 +42,20 @@ def run_script(
     info: ServerInfo,
     observer: Observer = ignore,
     around: Around | None = None,
+    listener: Listener | None = None,
+    finish: tuple[Command, ...] = (),
 ) -> None:
     """Run a script as `apply` and `rollback` do, without history and journal.
 
-    In a transaction it is sent in one go; with `around` it is sent statement by statement, each by `around`, which gets
-    the statement and what runs it. Raises ScriptError where the script must not run, ExecutionError with the place; of
+    In a transaction it is sent in one go, with `finish` before its COMMIT; a `listener` of the caller's own hears of
+    all that is answered. With `around` it is sent statement by statement, each by `around`, which gets the statement
+    and what runs it. Raises ScriptError where the script must not run, ExecutionError with the place; of
     a script in a transaction nothing is left then.
     """
     for problem in preflight(script_run):
         raise ScriptError(problem.message, place=problem.place, hint=problem.hint)
-    job = Job(script_run, claim=NO_CLAIM, finish=(), versions=options.versions)
-    listener = Listener(script_run, observer)
+    job = Job(script_run, claim=NO_CLAIM, finish=finish, versions=options.versions)
+    listener = listener or Listener(script_run, observer)
     if script_run.transactional and around is None:
         run_job(connection, job, options, info, listener)
         return

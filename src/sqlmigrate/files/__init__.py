@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlmigrate.files.changed import Since, since
+from sqlmigrate.files.git import Git, GitError
 from sqlmigrate.files.links import leads_out
 from sqlmigrate.files.lookup import upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
@@ -10,6 +12,9 @@ from sqlmigrate.files.tracked import may_be_tracked
 from sqlmigrate.files.writing import make_folder, write_new, write_text
 
 __all__ = [
+    "Git",
+    "GitError",
+    "Since",
     "folder_of_files",
     "leads_out",
     "make_folder",
@@ -18,6 +23,7 @@ __all__ = [
     "read_bytes",
     "read_json",
     "record",
+    "since",
     "upwards",
     "why_not_trusted",
     "writable_by_others",

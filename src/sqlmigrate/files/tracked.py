@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
-_SECONDS = 10.0
+from sqlmigrate.files.git import Git, GitError
 
 
 def may_be_tracked(folder: Path) -> bool:
@@ -19,20 +17,9 @@ def may_be_tracked(folder: Path) -> bool:
     root = next((above for above in folder.parents if os.path.lexists(above / ".git")), None)
     if root is None or not folder.exists():
         return False
-    git = shutil.which("git")
-    if git is None:
-        return True
     # a file system may not tell upper from lower case
     asked = f":(top,icase,literal){folder.relative_to(root)}"
     try:
-        done = subprocess.run(
-            [git, "-C", root, "-c", "core.fsmonitor=false", "ls-files", "--cached", "-z", "--", asked],
-            env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=_SECONDS,
-        )
-    except (OSError, subprocess.SubprocessError):
+        return bool(Git(root).ask("ls-files", "--cached", "-z", "--", asked, magic=True))
+    except GitError:
         return True
-    return done.returncode != 0 or bool(done.stdout)

@@ -123,3 +123,109 @@ SELECT pg_catalog.count(DISTINCT pg_catalog.timestamp_mi(pg_catalog.timezone(%(z
 FROM pg_catalog.generate_series('1800-01-01 00:00Z'::pg_catalog.timestamptz,
                                 '2100-01-01 00:00Z'::pg_catalog.timestamptz,
                                 '168 hours'::pg_catalog.interval) AS at
+
+-- name: written
+-- What this transaction has locked of its database so that this script, or the one that undoes it, may write rows or
+-- values there, and which of that it may have written itself. Such locks on tables and sequences last until the
+-- transaction ends; on sequences also where a savepoint is rolled back. No row where that would not tell all: where a
+-- catalog was written that no schema shows in full, there is too much of it, or nothing is counted.
+SELECT coalesce(pg_catalog.array_agg(DISTINCT l.relation::bigint)
+                    FILTER (WHERE l.relation IS NOT NULL), '{}')::pg_catalog.text,
+       coalesce(pg_catalog.array_agg(DISTINCT l.relation::bigint)
+                    FILTER (WHERE l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                                             'AccessExclusiveLock')), '{}')::pg_catalog.text
+FROM (
+    SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(oid)
+                          + pg_catalog.pg_stat_get_xact_tuples_updated(oid)
+                          + pg_catalog.pg_stat_get_xact_tuples_deleted(oid)) AS rows
+    FROM pg_catalog.pg_class
+    WHERE relnamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
+      AND relname IN ('pg_authid', 'pg_auth_members', 'pg_database', 'pg_db_role_setting', 'pg_largeobject',
+                      'pg_largeobject_metadata', 'pg_parameter_acl', 'pg_replication_origin', 'pg_shdescription',
+                      'pg_shseclabel', 'pg_subscription', 'pg_subscription_rel', 'pg_tablespace', 'pg_user_mapping')
+) AS unseen
+LEFT JOIN pg_catalog.pg_locks AS l
+    ON l.pid = pg_catalog.pg_backend_pid()
+   AND l.locktype = 'relation'
+   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+   AND l.relation >= 16384::pg_catalog.oid
+WHERE unseen.rows = 0::numeric
+  AND pg_catalog.current_setting('track_counts') = 'on'
+HAVING pg_catalog.count(DISTINCT l.relation) BETWEEN 0::bigint AND 500::bigint
+   AND pg_catalog.count(*) > 0::bigint
+
+-- name: stored
+-- which of these hold rows or a value, by oid: their kinds and names, and their columns by their names
+SELECT class.oid::bigint,
+       class.relkind::pg_catalog.text,
+       space.nspname,
+       class.relname,
+       ARRAY(SELECT attname
+             FROM pg_catalog.pg_attribute
+             WHERE attrelid = class.oid
+               AND attnum > 0
+               AND NOT attisdropped
+             ORDER BY attname COLLATE pg_catalog."C")
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE class.oid = ANY (%(oids)s::pg_catalog.oid[])
+  AND class.relkind IN ('r', 'm', 'S', 'f')
+  AND class.relpersistence <> 't'
+
+-- name: in_order
+-- the rows of a table, and the order in which they lie there
+SELECT pg_catalog.count(*),
+       coalesce(pg_catalog.sum(pg_catalog.hashtextextended(item.written, item.number)::numeric), 0)
+FROM (SELECT ROW({values})::pg_catalog.text AS written,
+             pg_catalog.row_number() OVER (ORDER BY ctid) AS number
+      FROM ONLY {table}) AS item
+
+-- name: position
+SELECT last_value, is_called::pg_catalog.int4 FROM {sequence}
+
+-- name: beneath
+-- What no schema shows of these tables and the like, but what may decide later: what they inherit, and the order in
+-- which PostgreSQL goes through their indexes and constraints. The last column is how many columns were dropped, and
+-- whether the numbers of columns run out.
+SELECT class.oid::bigint,
+       pg_catalog.json_build_array(
+           (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(attname, attislocal, attinhcount, atthasmissing)
+                                       ORDER BY attnum)
+            FROM pg_catalog.pg_attribute
+            WHERE attrelid = class.oid
+              AND attnum > 0
+              AND NOT attisdropped),
+           (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(above_space.nspname, above.relname, i.inhseqno)
+                                       ORDER BY i.inhseqno)
+            FROM pg_catalog.pg_inherits AS i
+            JOIN pg_catalog.pg_class AS above ON above.oid = i.inhparent
+            JOIN pg_catalog.pg_namespace AS above_space ON above_space.oid = above.relnamespace
+            WHERE i.inhrelid = class.oid),
+           (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(below_space.nspname, below.relname)
+                                       ORDER BY i.inhrelid)
+            FROM pg_catalog.pg_inherits AS i
+            JOIN pg_catalog.pg_class AS below ON below.oid = i.inhrelid
+            JOIN pg_catalog.pg_namespace AS below_space ON below_space.oid = below.relnamespace
+            WHERE i.inhparent = class.oid),
+           (SELECT pg_catalog.json_agg(made.relname ORDER BY made.oid)
+            FROM pg_catalog.pg_index AS i
+            JOIN pg_catalog.pg_class AS made ON made.oid = i.indexrelid
+            WHERE i.indrelid = class.oid),
+           (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(conname, conislocal, coninhcount, connoinherit)
+                                       ORDER BY oid)
+            FROM pg_catalog.pg_constraint
+            WHERE conrelid = class.oid),
+           -- those of foreign keys fire by names that are made of their oids
+           (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(c.conname, t.tgfoid::bigint) ORDER BY t.oid)
+            FROM pg_catalog.pg_trigger AS t
+            JOIN pg_catalog.pg_constraint AS c ON c.oid = t.tgconstraint
+            WHERE t.tgrelid = class.oid
+              AND t.tgisinternal)
+       )::pg_catalog.text,
+       (SELECT pg_catalog.json_build_array(pg_catalog.count(*) FILTER (WHERE attisdropped), pg_catalog.max(attnum) > 800)
+        FROM pg_catalog.pg_attribute
+        WHERE attrelid = class.oid
+          AND attnum > 0)::pg_catalog.text
+FROM pg_catalog.pg_class AS class
+WHERE class.oid = ANY (%(oids)s::pg_catalog.oid[])
+  AND class.relkind NOT IN ('S', 'c')

@@ -101,8 +101,10 @@ SELECT l.name::pg_catalog.text
  WHERE c.name = 'PKGLIBDIR'
 
 -- name: run
--- who holds the databases of a run: its own session, by its process and the microsecond in which that began
-SELECT pg_catalog.concat(pid, '_', (1000000::numeric * extract(epoch FROM backend_start))::bigint)
+-- Who holds the databases of a run: its own session, by its process and the microsecond in which that began; and
+-- whether a checkpoint costs the server nothing.
+SELECT pg_catalog.concat(pid, '_', (1000000::numeric * extract(epoch FROM backend_start))::bigint),
+       pg_catalog.current_setting('fsync') = 'off'::pg_catalog.text
   FROM pg_catalog.pg_stat_activity
  WHERE pid = pg_catalog.pg_backend_pid()
 

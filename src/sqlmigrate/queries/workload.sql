@@ -87,7 +87,8 @@ SELECT k.conrelid::bigint,
              FROM pg_catalog.pg_attribute AS a
              WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
              ORDER BY a.attnum),
-       false AS plain
+       false AS plain,
+       CASE WHEN k.confrelid <> 0::pg_catalog.oid THEN k.confrelid::pg_catalog.regclass::pg_catalog.text ELSE '' END
 FROM pg_catalog.pg_constraint AS k
 WHERE k.conrelid >= 16384::pg_catalog.oid
   AND k.contype IN ('c', 'f', 'x')
@@ -112,7 +113,8 @@ SELECT x.indrelid::bigint,
              ORDER BY a.attnum),
        0,
        '{}'::pg_catalog.text[],
-       x.indexprs IS NULL AND x.indpred IS NULL
+       x.indexprs IS NULL AND x.indpred IS NULL,
+       ''
 FROM pg_catalog.pg_index AS x
 JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
 WHERE x.indexrelid >= 16384::pg_catalog.oid

@@ -8,7 +8,7 @@ from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review import model
 from sqlmigrate.review.answers import answered, counts
 from sqlmigrate.review.hazards import sorted_out
-from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES, Taken, holds, longest
+from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_WRITES, Taken, holds, longest
 from sqlmigrate.review.severity import weighed
 from sqlmigrate.review.trace.readings import names
 from sqlmigrate.sql.statement.command import command_of
@@ -189,48 +189,3 @@ def failed(item: Migration, reason: str, *, bug: str | None = None) -> model.Mig
     up = not_run(item.forward(), error)
     proof = model.Proof("unknown", ("it was not tried",))
     return model.Migration(item.migration_id, up, None, proof, depends=item.depends, verdict="fails", bug=bug)
-
-
-def headline(migrations: Sequence[model.Migration]) -> str:
-    """Say in one sentence what a DBA has to know first."""
-    if not migrations:
-        return "there is nothing to review"
-    failing = next((item for item in migrations if item.verdict == "fails"), None)
-    if failing is not None:
-        return f"{failing.migration_id} {_failure(failing)}: do not run this"
-    found = [hazard for item in migrations for part in item.apply.statements for hazard in part.hazards]
-    dangers = [hazard for hazard in found if hazard.severity == "danger"]
-    if dangers:
-        first = dangers[0]
-        more = f", and {len(dangers) - 1} more" if len(dangers) > 1 else ""
-        return f"dangerous for an application in use: {first.seen}{more}"
-    strong = _strongest(migrations)
-    if any(item.verdict == "warning" for item in migrations):
-        return f"choose the moment: {strong}" if strong else "there are warnings to read"
-    return strong or "nothing was found that would stop reads or writes"
-
-
-def _failure(item: model.Migration) -> str:
-    if item.bug:
-        return "could not be reviewed"
-    if item.apply.error:
-        return "cannot be applied"
-    if item.rollback is not None and item.rollback.error:
-        return "cannot be rolled back"
-    return "is not restored by its rollback" if item.proof.verdict == "not_restored" else "fails its round trip"
-
-
-def _strongest(migrations: Sequence[model.Migration]) -> str:
-    """Say what is stopped for how long, over all that is applied."""
-    stopped: dict[str, set[str]] = {"read": set(), "written": set()}
-    for item in migrations:
-        for hold in item.apply.holds:
-            if hold.lock.kind not in ("type", "schema", "index", "sequence") and hold.lock.level >= STOPS_WRITES:
-                stopped["read" if hold.lock.level == STOPS_READS else "written"].add(hold.lock.name)
-    stopped["written"] -= stopped["read"]
-    words = [
-        f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} cannot be {how}"
-        for how, tables in (("read or written", stopped["read"]), ("written", stopped["written"]))
-        if tables
-    ]
-    return f"while it runs, {' and '.join(words)}" if words else ""

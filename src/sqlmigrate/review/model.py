@@ -10,6 +10,11 @@ from collections.abc import Mapping  # noqa: TC003  the JSON Schema is made from
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from sqlmigrate.review.measured import Duration, Harm, LockWait, Project  # noqa: TC001  same
+from sqlmigrate.review.measured import TableSize as TableSize  # noqa: PLC0414  part of the model
+from sqlmigrate.review.measured import Target as Target  # noqa: PLC0414, TC001  same
+from sqlmigrate.review.remedy import Remedy  # noqa: TC001  the JSON Schema is made from the types
+
 VERSION = 1
 
 Severity = Literal["danger", "warning", "note"]
@@ -45,13 +50,15 @@ class Hold:
     """A lock over time: taken by statement `first` and held up to the end of statement `last`.
 
     `statements` is how many statements that are. A relation whose lock grows has one hold for each mode, one after
-    the other. In a transaction `last` is the last statement, since only COMMIT lets go.
+    the other. In a transaction `last` is the last statement, since only COMMIT lets go. `takes` is how long that is on
+    the target, None without figures.
     """
 
     lock: Lock
     first: int
     last: int
     statements: int
+    takes: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +66,11 @@ class Hazard:
     """Something that a DBA should know of before he says yes.
 
     `line` is the first line of the statement that it is about, counted from 1. `seen` is what was found, `blocks` what
-    has to wait or can go wrong, `instead` what to do, with `rewrite` as its SQL where there is one. `relations` are the
-    qualified names that it is about. `page` is the path of its page in the documentation. `raised` and
-    `lowered` say why its severity was changed, such as by the size of the table. `rows` is how many rows it is about,
-    where that is known, and at most so many where `at_most` says so.
+    has to wait or can go wrong, `instead` what to do, with `remedy` as its SQL where there is one, and `rewrite` as
+    all of that in one text. `relations` are the qualified names that it is about. `page` is the path of its page in
+    the documentation. `raised` and `lowered` say why its severity was changed, such as by the size of the table; `harm`
+    what stands still on the target, and for how long. `rows` is how many rows it is about, where that is known, and at
+    most so many where `at_most` says so.
     """
 
     code: str
@@ -78,9 +86,11 @@ class Hazard:
     rewrite: str | None = None
     relations: tuple[str, ...] = ()
     raised: str | None = None
+    remedy: Remedy | None = None
     lowered: str | None = None
     rows: int | None = None
     at_most: bool = False
+    harm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,7 @@ class ReviewedStatement:
     - `held_before`: how many relations are locked with SHARE or stronger when it begins, by the statements before it.
     - `rewrites` and `scans`: relations that were there before and are written anew, or read from end to end.
     - `made`, `changed` and `dropped`: objects, with PostgreSQL's word for their kind before the name.
+    - `takes`: how long it takes on the target; None without figures.
     """
 
     number: int
@@ -141,6 +152,7 @@ class ReviewedStatement:
     suppressed: tuple[Suppressed, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    takes: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +163,9 @@ class Direction:
     it is too large to be shown. `holds` are in the order in which the locks are taken. `waits` is how many statements
     may have to wait for a lock that stops others (SHARE UPDATE EXCLUSIVE or stronger), `longest` the statements for
     which the strongest lock that stops reads or writes is held. `error` says where and why the script failed on the
-    shadow; what comes behind it was not tried. `findings` are those of squawk that belong to no statement.
+    shadow; what comes behind it was not tried. `findings` are those of squawk that belong to no statement. `harms` say
+    what stands still on the target, the longest first, and `lock_wait` what its oldest transaction means, with figures.
+    `in_repository` is the path from the root of the git repository, and `link` an address that shows the file there.
     """
 
     operation: Literal["apply", "rollback"]
@@ -167,6 +181,10 @@ class Direction:
     error: str | None = None
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    harms: tuple[Harm, ...] = ()
+    lock_wait: LockWait | None = None
+    in_repository: str | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +234,8 @@ class Migration:
     `changes` is the schema's difference as `schemadiff.as_json` gives it, `change_lines` the same as lines that read
     like a diff. `out_of_order` is None for a migration that is not late. `without` are the ids of those before it that
     could not be applied on the shadow, so that it was tried without them. `bug` says which mistake of ours ended its
-    review, and is None otherwise.
+    review, and is None otherwise. `phase` is when it is to be applied, before-deploy or after-deploy, `proposed_phase`
+    the other one where what was found speaks for it.
     """
 
     migration_id: str
@@ -231,6 +250,8 @@ class Migration:
     notes: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     bug: str | None = None
+    phase: str = "before-deploy"
+    proposed_phase: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,41 +262,6 @@ class Versions:
     shadow: str | None
     target: str | None = None
     squawk: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TableSize:
-    """A table of the target: `rows` is PostgreSQL's estimate, None where it was never analyzed.
-
-    `size` is in bytes with indexes and TOAST. Writes (inserted, updated and deleted rows), index scans and sequential
-    scans are per second since `since`, an ISO 8601 time; None where the target does not tell.
-    """
-
-    name: str
-    rows: int | None
-    size: int
-    writes: float | None = None
-    index_scans: float | None = None
-    scans: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The database that the change is for.
-
-    `name` is its description without a password, `source` where its figures come from (the target itself, or a file),
-    `read_at` and `since` are ISO 8601 times, `oldest_transaction` is in seconds. `tables` are those that the reviewed
-    scripts lock, rewrite or scan.
-    """
-
-    name: str
-    version: str
-    source: str
-    read_at: str
-    since: str | None = None
-    oldest_transaction: float | None = None
-    oldest_transaction_of: str | None = None
-    tables: tuple[TableSize, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +370,7 @@ class Report:
     settings: Settings | None = None
     isolation: str | None = None
     workload: Workload | None = None
+    project: Project | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `json.dumps`: as `docs/review.schema.json` describes it."""

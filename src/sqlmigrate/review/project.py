@@ -17,8 +17,11 @@ from sqlmigrate.review import statistics
 from sqlmigrate.review.asking import Source
 from sqlmigrate.review.columns import NOTHING
 from sqlmigrate.review.known import Limits
+from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
-from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.question import Question
+from sqlmigrate.review.reviewer import review
+from sqlmigrate.review.selection import Asked, select
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import joined
 from sqlmigrate.review.workload.server import read_workload
@@ -55,6 +58,8 @@ def review_project(
     options: Options,
     ids: Collection[str] = (),
     *,
+    since: str | None = None,
+    everything: bool = False,
     target: Target | None = None,
     stats: Path | None = None,
     base: str = "replay",
@@ -64,13 +69,14 @@ def review_project(
     jobs: int | None = None,
     observer: Observer = ignore,
 ) -> Report:
-    """Review the migrations of these ids, or those that are pending; without a target, all of them.
+    """Review the migrations that are asked for (see `Asked`), or those pending; without a target, the last one.
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
     instead, from a file. `workload` asks it for the statements of the application too, `workload_files` hold some.
     `jobs` is on how many servers to work side by side, None for as many as the migrations are worth; `observer` hears
-    how far it is. Raises UsageError for an unknown id, and what opening the shadow raises.
+    how far it is. Raises what `select` raises, and what opening the shadow raises.
     """
+    asked = Asked(tuple(ids), since, everything)
     found = load(config.migrations, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
     settings, columns = None, NOTHING
@@ -82,12 +88,13 @@ def review_project(
     workloads = [read_files(path) for path in workload_files]
     if workload:
         workloads.append(_workload(config, target))
-    wanted = _wanted(found, ids, seen.applied or (), target.variable if target else None)
+    selection = select(found, asked, seen.applied, target.variable if target else None)
+    wanted = selection.wanted
     scripts = [script for migration in found.ordered for script in migration.scripts()]
     question = Question(
         migrations=found,
-        wanted=tuple(wanted),
-        applied=seen.applied,
+        wanted=wanted,
+        applied=selection.applied,
         base=seen.base,
         target=seen.figures,
         api_roles=config.api_roles,
@@ -97,7 +104,7 @@ def review_project(
         limits=Limits.of(config),
         source=Source(columns, target.conninfo if target else None),
     )
-    asked = shadow.wanted(
+    needed = shadow.wanted(
         config,
         scripts,
         target=seen.facts,
@@ -108,17 +115,16 @@ def review_project(
     )
     with ExitStack() as stack:
         opened, *beside = [
-            stack.enter_context(shadow.opened(asked, observer))
+            stack.enter_context(shadow.opened(needed, observer))
             for _ in range(roundtrip.servers_for(config, jobs, len(wanted)))
         ]
-        notes = [*seen.notes, *_warnings(found, wanted)]
-        if not wanted and found.ordered:
-            notes.append("nothing is pending in the database; name a migration to review it: `sqlmigrate review ID`")
+        notes = [*seen.notes, *selection.notes, *_warnings(found, wanted)]
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
         known_by = stats.name if settings and stats else "the target"
         question = replace(question, settings_from=known_by, notes=tuple(notes))
-        return review(question, opened, options, observer, beside=beside)
+        report = review(question, opened, options, observer, beside=beside)
+    return placed(report, origin(config.project, found.directory))
 
 
 def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
@@ -133,23 +139,6 @@ def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
     if counted:
         have = "migration has" if counted == 1 else "migrations have"
         yield f"{counted} other {have} no rollback script, and cannot be rolled back"
-
-
-def _wanted(found: Migrations, ids: Collection[str], applied: Sequence[str], variable: str | None) -> list[Migration]:
-    """Return the named migrations, or those that are pending.
-
-    Raises UsageError for a named one that is applied already: it cannot be tried on top of itself.
-    """
-    chosen = roundtrip.chosen(found, ids)
-    done = set(applied)
-    if ids and (twice := [item.migration_id for item in chosen if item.migration_id in done]):
-        hint = "name no database, and it is reviewed after the migrations before it"
-        if variable is not None:
-            hint += f": env -u {variable} sqlmigrate review {' '.join(ids)}"
-        raise UsageError(
-            f"{', '.join(twice)} is applied in the target already, so it cannot be tried there again", hint=hint
-        )
-    return [item for item in chosen if item.migration_id not in done]
 
 
 def _workload(config: Config, target: Target | None) -> Workload:

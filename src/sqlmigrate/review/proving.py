@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.review.model import Proof
-    from sqlmigrate.review.reviewer import Question
+    from sqlmigrate.review.question import Question
     from sqlmigrate.roundtrip import Ground, RoundTrip, Runner
     from sqlmigrate.shadow import Shadow
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from sqlmigrate.roundtrip.contents import DataChange
 from sqlmigrate.roundtrip.ground import Base, Ground
-from sqlmigrate.roundtrip.model import ORDINARY, PROVEN, Failure, LeftOut, RoundTrip, RoundTrips, Verdict, lacks_rights
+from sqlmigrate.roundtrip.model import (
+    ORDINARY,
+    PROVEN,
+    Failure,
+    LeftOut,
+    RoundTrip,
+    RoundTrips,
+    Verdict,
+    Way,
+    lacks_rights,
+)
 from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server, servers_for
 from sqlmigrate.roundtrip.run import before_first, chosen, round_trips, scripts_of, stretches, way_to
 from sqlmigrate.roundtrip.runner import Runner, before
@@ -27,6 +37,7 @@ __all__ = [
     "Seen",
     "Trials",
     "Verdict",
+    "Way",
     "before",
     "before_first",
     "chosen",

@@ -45,6 +45,19 @@ PROVEN = frozenset({Verdict.EXACT, Verdict.TEXT_ONLY, Verdict.ORDER_ONLY, Verdic
 """The verdicts of a rollback that runs and restores the schema."""
 
 
+class Way(Enum):
+    """Where a pair was tried.
+
+    - `in_place`: on the database that holds what comes before it, which is the ground for what follows.
+    - `made_anew`: there too, but that was not the same afterwards, so it is made anew for what follows.
+    - `copies`: on copies of that database.
+    """
+
+    IN_PLACE = "in_place"
+    MADE_ANEW = "made_anew"
+    COPIES = "copies"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error that ended a round trip, and in which step of it: samples, apply, rollback or apply again."""
@@ -89,7 +102,8 @@ class RoundTrip:
     are the queries that were not true, `lost` names what was made anew without its data. `base` is the fingerprint of
     the schema before, `left_out` are those before it that could not be applied, `postgresql` is the major version that
     it ran on, and `seconds` how long it took. `zone` is the time zone that this was found in, where the target's is not
-    known and in UTC the pair does better; `settings` are those of the database that are not what they mostly are.
+    known and in UTC the pair does better; `settings` are those of the database that are not what they mostly are. `way`
+    is where it was tried, which changes nothing of all that.
     """
 
     migration_id: str
@@ -109,6 +123,7 @@ class RoundTrip:
     seconds: float = 0.0
     zone: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    way: Way | None = field(default=None, compare=False)
 
     @property
     def without(self) -> tuple[str, ...]:

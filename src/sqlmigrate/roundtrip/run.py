@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import server_message, session
-from sqlmigrate.errors import Error, ExecutionError, Problem, ScriptError, as_bug
+from sqlmigrate.connection import session
+from sqlmigrate.errors import Error, Problem, ScriptError, as_bug
 from sqlmigrate.events import ignore
-from sqlmigrate.roundtrip.comparison import Comparison
-from sqlmigrate.roundtrip.contents import Contents, compare_contents, read_contents
-from sqlmigrate.roundtrip.loss import Holder, find_lost, read_holders
-from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict
+from sqlmigrate.roundtrip.model import PROVEN, Failure, RoundTrip, Verdict, Way
 from sqlmigrate.roundtrip.runner import NOT_OURS, Runner
-from sqlmigrate.roundtrip.samples import Samples, explain_rights, unmet
-from sqlmigrate.schema.diff import is_order, is_text
+from sqlmigrate.roundtrip.samples import Samples, unmet
+from sqlmigrate.roundtrip.staying import Watch
+from sqlmigrate.roundtrip.tester import tested_by
+from sqlmigrate.roundtrip.trial import Trial, failed_query
 from sqlmigrate.shadow import OTHER_ZONE
+from sqlmigrate.sql.statement.lasting import asks_for_numbers
 from sqlmigrate.sql.statement.needs import cluster_wide
 from sqlmigrate.sql.zones import depends_on_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from sqlmigrate.connection import Connection
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.roundtrip.ground import Base, Ground
-    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
 
@@ -58,22 +57,28 @@ def round_trips(
     base: Base | None = None,
     ground: Ground | None = None,
     fingerprints: bool = True,
+    in_place: bool = True,
     observer: Observer = ignore,
 ) -> Iterator[RoundTrip]:
     """Try the wanted migrations in order, and give what was found of each; no error of a script ends the pass.
 
     Migrations in between are only applied; nothing behind the last wanted one is. A `ground` that is behind the first
-    of them is begun with, on a copy. `fingerprints` of the schemas cost time that only proofs need.
+    of them is begun with, on a copy. `fingerprints` of the schemas cost time that only proofs need. Without `in_place`
+    every pair is tried on a copy, which takes longer and finds the same.
     """
     runner = Runner(shadow, replace(options, versions=shadow.versions), observer)
     steps = way_to(migrations, wanted, base)
     with ExitStack() as stack:
         first = before_first(steps, wanted)
         here = runner.ground(stack, first, base) if ground is None else ground.fork(stack)
-        pairs = _Pairs(runner, fingerprints)
-        for before, migration in stretches(steps[len(here.behind) :], wanted):
+        numbers = not in_place or asks_for_numbers(scripts_of(migrations, {}))
+        pairs = _Pairs(runner, fingerprints=fingerprints, in_place=in_place, numbers=numbers)
+        left = list(stretches(steps[len(here.behind) :], wanted))
+        for at, (before, migration) in enumerate(left, 1):
+            pairs.settle()
             runner.replay_all(before, here)
-            yield pairs.pair(migration, here, (samples or {}).get(migration.migration_id, Samples()))
+            found = (samples or {}).get(migration.migration_id, Samples())
+            yield pairs.pair(migration, here, found, is_last=at == len(left))
 
 
 def way_to(migrations: Migrations, wanted: Collection[str], base: Base | None) -> list[Migration]:
@@ -101,61 +106,125 @@ def before_first(steps: Iterable[Migration], wanted: Collection[str]) -> list[Mi
 
 @dataclass(slots=True)
 class _Pairs:
-    """Tries pairs on the databases of a shadow; a mistake of ours in one ends no other."""
+    """Tries pairs on the databases of a shadow; a mistake of ours in one ends no other.
+
+    `settle` brings the ground behind the last one, where that is still to be done.
+    """
 
     runner: Runner
     fingerprints: bool
+    in_place: bool
+    numbers: bool
+    _rest: Callable[[], None] | None = None
 
-    def pair(self, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
-        """Try one migration, and bring the ground behind it."""
+    def pair(self, migration: Migration, ground: Ground, samples: Samples, *, is_last: bool) -> RoundTrip:
+        """Try one migration, and bring the ground behind it, at the latest when `settle` is called."""
         started, left_out = time.monotonic(), tuple(ground.left_out)
         shadow = self.runner.shadow
         shared = [place for script in migration.scripts() for place in _cluster_wide(script)]
         if shared and not shadow.private:
             found = RoundTrip(migration.migration_id, Verdict.NOT_TRIED, not_tried=tuple(shared))
             ground.leave_out(migration, Error(f"it {NOT_OURS}"))
+        elif not shared and self._may_stay(migration, samples):
+            if not is_last:
+                ground.secure()
+            found = self._tried_in_place(migration, ground)
         else:
             found = self._tried(migration, ground, samples, cluster=bool(shared))
         seconds = time.monotonic() - started
         settings = shadow.settings.unusual
         return replace(found, postgresql=shadow.major, seconds=seconds, left_out=left_out, settings=settings)
 
+    def settle(self) -> None:
+        """Do what is left to be done to the ground before it is used again."""
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            rest()
+
+    def _may_stay(self, migration: Migration, samples: Samples) -> bool:
+        """Tell whether a pair may be tried on the ground itself: it can be told what it has left there."""
+        shadow = self.runner.shadow
+        if not self.in_place or shadow.privileged or shadow.asked is None or samples.scripts():
+            return False
+        runs = (migration.forward(), migration.back())
+        if any(run is not None and not run.transactional for run in runs):
+            return False
+        return not (shadow.assumed and depends_on_zone(migration.scripts()))
+
+    def _tried_in_place(self, migration: Migration, ground: Ground) -> RoundTrip:
+        """Try a pair on the ground; where it is not as if the pair had only been applied, it is made anew later."""
+        watch = Watch(numbers=self.numbers, settings=bool(self.runner.shadow.asked))
+        trial = self._trial(migration, Samples(), ground, cluster=False, watch=watch)
+        try:
+            found = trial.go(ground.database)
+        except Exception as error:  # noqa: BLE001  it may be this migration's verdict
+            found = self._without_trial(migration, error)
+            self._rest = partial(self._again, ground, lambda: self._replay(migration, ground))
+            return found
+        if trial.stays:
+            ground.went([migration])
+            ground.known = ground.now = trial.reached
+            return replace(found, way=Way.IN_PLACE)
+        self._rest = partial(self._again, ground, lambda: self._behind(trial, found, ground))
+        return replace(found, way=Way.MADE_ANEW)
+
+    def _again(self, ground: Ground, then: Callable[[], None]) -> None:
+        ground.fall_back(self.runner.replay_all)
+        then()
+
     def _tried(self, migration: Migration, ground: Ground, samples: Samples, *, cluster: bool) -> RoundTrip:
-        """Try a pair on a copy; one that changes the cluster is not applied a second time elsewhere.
+        """Try a pair on copies; one that changes the cluster is not applied a second time elsewhere.
 
         But where there are samples, which the next migrations must not see, it is taken back first.
         """
         trial = self._trial(migration, samples, ground, cluster=cluster)
+        if cluster:
+            ground.changed()
         try:
             found = self._on_a_copy(trial, ground)
             if not cluster:
                 found = self._in_another_zone(found, migration, ground, samples)
             if samples.after or samples.expect:
                 found = self._with_expectations(found, migration, ground, samples)
-        except ScriptError as error:
-            return self._failed(migration, ground, error)
-        except (Error, psycopg.OperationalError, MemoryError):
-            raise  # of the shadow's server or of our process, without which nothing goes on
-        except Exception as error:  # noqa: BLE001  it is this migration's verdict
-            return self._failed(migration, ground, as_bug(error))
-        if trial.reached is not None or samples.before:
-            ground.known = trial.reached or ground.known
-            if not (cluster and trial.applied):
-                self.runner.advance(migration, ground, cluster=cluster)
-        else:
+        except Exception as error:  # noqa: BLE001  it may be this migration's verdict
+            found = self._without_trial(migration, error)
+            self._replay(migration, ground)
+            return found
+        self._behind(trial, found, ground)
+        return replace(found, way=Way.COPIES)
+
+    def _behind(self, trial: Trial, found: RoundTrip, ground: Ground) -> None:
+        """Bring the ground behind a pair that was tried elsewhere, or leave it out where it cannot be applied."""
+        migration = trial.migration
+        if trial.reached is None and not trial.samples.before:
             ground.leave_out(migration, found.failure.error if found.failure else None)
-        return found
+            return
+        ground.known = trial.reached or ground.known
+        if not (trial.cluster and trial.applied):
+            self.runner.advance(migration, ground, cluster=trial.cluster)
+        ground.went([migration])
 
-    def _failed(self, migration: Migration, ground: Ground, error: Error) -> RoundTrip:
-        """Return the verdict of a pair that could not be tried to its end, and go on behind it as far as that goes."""
+    def _without_trial(self, migration: Migration, error: Exception) -> RoundTrip:
+        """Return the verdict of a pair that could not be tried to its end; raises what nothing goes on without."""
+        if not isinstance(error, ScriptError):
+            if isinstance(error, (Error, psycopg.OperationalError, MemoryError)):
+                raise error  # of the shadow's server or of our process
+            error = as_bug(error)  # it is this migration's verdict
+        return RoundTrip(migration.migration_id, Verdict.FAILS, failure=Failure("the round trip", error))
+
+    def _replay(self, migration: Migration, ground: Ground) -> None:
+        """Go on behind a pair that could not be tried to its end as far as that goes."""
         self.runner.replay(migration, ground)
-        failure = Failure("the round trip", error)
-        return RoundTrip(migration.migration_id, Verdict.FAILS, failure=failure)
+        ground.went([migration])
 
-    def _trial(self, migration: Migration, samples: Samples, ground: Ground, *, cluster: bool) -> _Trial:
-        return _Trial(self.runner, migration, samples, ground, cluster=cluster, fingerprints=self.fingerprints)
+    def _trial(
+        self, migration: Migration, samples: Samples, ground: Ground, *, cluster: bool, watch: Watch | None = None
+    ) -> Trial:
+        return Trial(
+            self.runner, migration, samples, ground, cluster=cluster, fingerprints=self.fingerprints, watch=watch
+        )
 
-    def _on_a_copy(self, trial: _Trial, ground: Ground) -> RoundTrip:
+    def _on_a_copy(self, trial: Trial, ground: Ground) -> RoundTrip:
         cluster = trial.cluster
         with ground.copy(keep=lambda: cluster and trial.applied, cluster=cluster) as copy:
             found = trial.go(copy)
@@ -193,7 +262,7 @@ class _Pairs:
     def _expected(
         self, migration: Migration, database: ShadowDatabase, samples: Samples
     ) -> tuple[Failure | None, tuple[Problem, ...]]:
-        with session(database.conninfo) as connection, _tester(database) as tester:
+        with session(database.conninfo) as connection, tested_by(database) as tester:
             steps = {
                 "samples": samples.load_before(migration),
                 "apply": migration.forward(),
@@ -211,7 +280,7 @@ class _Pairs:
             except Error as error:
                 return Failure("expectations", error), ()
             except psycopg.Error as error:
-                return _failed_query("expectations", migration, error), ()
+                return failed_query("expectations", migration, error), ()
 
     def _forget_roles(self, found: RoundTrip) -> None:
         """Drop the roles that a rollback has forgotten: they would keep the migration from being applied once more."""
@@ -220,152 +289,6 @@ class _Pairs:
         self.runner.shadow.drop_roles(left)
 
 
-@contextmanager
-def _tester(database: ShadowDatabase) -> Iterator[Callable[[], Connection]]:
-    """Yield a way to the tester's session, which is opened anew where a script has ended it."""
-    with ExitStack() as stack:
-        sessions = [stack.enter_context(session(database.tester_conninfo))]
-
-        def tester() -> Connection:
-            try:
-                sessions[-1].execute("SELECT")
-            except psycopg.OperationalError:
-                sessions.append(stack.enter_context(session(database.tester_conninfo)))
-            return sessions[-1]
-
-        yield tester
-
-
-class _Trial:
-    """One pair on one database: up, down and up again.
-
-    `applied` says that it is applied as things are, `reached` is the schema of when it was applied last.
-    """
-
-    def __init__(
-        self,
-        runner: Runner,
-        migration: Migration,
-        samples: Samples,
-        ground: Ground,
-        *,
-        cluster: bool,
-        fingerprints: bool,
-    ) -> None:
-        self.runner = runner
-        self.fingerprints = fingerprints
-        self.migration = migration
-        self.samples = samples
-        self.cluster = cluster
-        self.applied = False
-        self.reached: Snapshot | None = None
-        self._ground = ground
-
-    def go(self, database: ShadowDatabase) -> RoundTrip:
-        """Try the pair; all that it needs are sessions of its own, which end with it."""
-        comparison = self._comparison(database)
-        with session(database.conninfo) as connection, _tester(database) as tester:
-            try:
-                return self._go(database, comparison, connection, tester)
-            except psycopg.Error as error:
-                failure = _failed_query("comparison", self.migration, error)
-                return RoundTrip(self.migration.migration_id, Verdict.FAILS, failure=failure)
-
-    def take_back(self, database: ShadowDatabase) -> None:
-        """Roll back what is applied, as far as that can be done."""
-        if self.applied and (down := self.migration.back()):
-            with session(database.conninfo) as connection:
-                self.applied = self.runner.attempt(connection, down) is not None
-
-    def _go(
-        self,
-        database: ShadowDatabase,
-        comparison: Comparison,
-        connection: Connection,
-        tester: Callable[[], Connection],
-    ) -> RoundTrip:
-        up, down = self.migration.forward(), self.migration.back()
-        found = RoundTrip(up.migration_id, Verdict.IRREVERSIBLE)
-        if failure := self._load(database):
-            return replace(found, verdict=Verdict.FAILS, failure=failure)
-        s0 = comparison.look(tester())
-        rows = read_contents(tester()) if self.samples.before else None
-        found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
-        if failure := self.runner.attempt(connection, up):
-            return replace(found, verdict=Verdict.FAILS, failure=failure)
-        self.applied = True
-        s1 = comparison.look(tester())
-        self.reached = s1.snapshot
-        between = None if s1.snapshot.keeps(s0.snapshot) else read_holders(tester())
-        rows_applied = read_contents(tester()) if self.samples.before else None
-        found = replace(found, makes=comparison.made(s0, s1))
-        if down is None:
-            return found
-        if failure := self.runner.attempt(connection, down):
-            return replace(found, verdict=Verdict.FAILS, failure=failure)
-        self.applied = False
-        s2 = comparison.look(tester())
-        data = tuple(compare_contents(rows, read_contents(tester()))) if rows else ()
-        found = replace(found, differences=comparison.differences(s0, s2), data=data)
-        if between is not None or not s2.snapshot.keeps(s0.snapshot):
-            found = replace(found, lost=tuple(self._lost(tester(), between, None if data else rows)))
-        if failure := self.runner.attempt(connection, up, "apply again"):
-            # what the rollback left behind is mostly the reason, and says more
-            verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
-            return replace(found, verdict=verdict, failure=failure)
-        self.applied = True
-        s3 = comparison.look(tester())
-        self.reached = s3.snapshot
-        found = replace(found, again=comparison.differences(s1, s3))
-        if rows_applied:
-            data = tuple(compare_contents(rows_applied, read_contents(tester()), values=False))
-            found = replace(found, data_again=data)
-        return replace(found, verdict=_judge(found))
-
-    def _lost(
-        self, tester: Connection, between: Mapping[str, Holder] | None, contents: Contents | None
-    ) -> Iterator[str]:
-        """Name what was made anew; what was there before can still be seen in the database that this is a copy of."""
-        with session(self._ground.database.tester_conninfo) as ground:
-            before = read_holders(ground)
-        after = read_holders(tester)
-        return find_lost(tester, self.migration, before, between or before, after, contents=contents)
-
-    def _load(self, database: ShadowDatabase) -> Failure | None:
-        """Load the samples, in a session that ends with them: what they set must not change what is read."""
-        if (samples := self.samples.load_before(self.migration)) is None:
-            return None
-        with session(database.tester_conninfo) as connection:
-            return self.runner.attempt(connection, samples)
-
-    def _comparison(self, database: ShadowDatabase) -> Comparison:
-        return Comparison(
-            self._ground.known,
-            database.conninfo,
-            self._ground.database.tester_conninfo,
-            cluster=self.cluster,
-            privileged=self.runner.shadow.privileged,
-        )
-
-
-def _judge(found: RoundTrip) -> Verdict:
-    """Return the worst that is to be said of a pair that ran to its end."""
-    moved = [change for change in (*found.differences, *found.again) if not is_text(change)]
-    if found.data or found.data_again or not all(map(is_order, moved)):
-        return Verdict.NOT_RESTORED
-    if found.lost:
-        return Verdict.LOSSY
-    if moved:
-        return Verdict.ORDER_ONLY
-    return Verdict.TEXT_ONLY if found.differences or found.again else Verdict.EXACT
-
-
 def _cluster_wide(script: Script) -> Iterator[Problem]:
     for statement in cluster_wide(script, blocks=True):
         yield Problem(NOT_OURS, script.place(statement))
-
-
-def _failed_query(step: str, migration: Migration, error: psycopg.Error) -> Failure:
-    said = server_message(error.diag, str(error))
-    failed = ExecutionError(said.message, migration_id=migration.migration_id, server=said)
-    return Failure(step, explain_rights(failed))

@@ -14,6 +14,7 @@ from sqlmigrate.events import ignore
 from sqlmigrate.roundtrip.ground import Ground
 from sqlmigrate.roundtrip.model import Failure
 from sqlmigrate.roundtrip.samples import explain_rights
+from sqlmigrate.roundtrip.staying import WRITTEN
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import Before
 from sqlmigrate.sql.statement.needs import cluster_wide
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, ScriptRun
     from sqlmigrate.roundtrip.ground import Base
+    from sqlmigrate.roundtrip.staying import Watch
     from sqlmigrate.schema import Schema
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 NOT_OURS = "would change the whole cluster, which is not ours; leave out --shadow-url to use a private server"
+
+_WORTH_A_COPY = 30
+"""To apply so many again takes longer than to copy what they have made."""
 
 
 @dataclass(slots=True)
@@ -54,8 +59,11 @@ class Runner:
         ground.behind = tuple(ids[:done])
         if base is not None:
             self.shadow.restore(ground.database, base.dump)
+            ground.changed()
         started = time.monotonic()
         self.go_on(migrations, ground)
+        if len(ids) - done > _WORTH_A_COPY:
+            ground.changed()
         if not ground.left_out:
             self.shadow.keep(ground.database, ids, time.monotonic() - started)
         return ground
@@ -80,6 +88,7 @@ class Runner:
             asked=self.shadow.asked,
             observer=self.observer,
         ).run([Part(migration.forward(), self.options) for migration in migrations])
+        ground.went(migrations)
 
     def replay(self, migration: Migration, ground: Ground) -> None:
         """Apply a migration that is not tried itself; where it fails, what follows is tried without it."""
@@ -108,23 +117,27 @@ class Runner:
         if failure is not None:
             ground.leave_out(migration, failure.error)
 
-    def attempt(self, connection: Connection, script_run: ScriptRun, step: str | None = None) -> Failure | None:
+    def attempt(
+        self, connection: Connection, script_run: ScriptRun, step: str | None = None, watch: Watch | None = None
+    ) -> Failure | None:
         """Run a script, and return the error that it stopped with; `step` names it where its operation would not do."""
         try:
-            self.run(connection, script_run)
+            self.run(connection, script_run, watch)
         except Error as error:
             named = step or script_run.operation
             return Failure(named, explain_rights(error) if script_run.operation == "samples" else error)
         return None
 
-    def run(self, connection: Connection, script_run: ScriptRun) -> None:
-        """Run a script as the engine does."""
+    def run(self, connection: Connection, script_run: ScriptRun, watch: Watch | None = None) -> None:
+        """Run a script as the engine does; a `watch` follows what it writes."""
         run_script(
             connection,
             script_run,
             options=self.options if script_run.operation != "samples" else replace(self.options, role=None),
             info=self.probed(connection),
             observer=self.observer,
+            listener=watch.listener(script_run, self.observer) if watch else None,
+            finish=(WRITTEN,) if watch else (),
         )
 
     def schema_behind(self, database: ShadowDatabase, migrations: Sequence[Migration]) -> Schema:

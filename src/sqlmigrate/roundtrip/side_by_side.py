@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.shadow import Shadow
 
 _PAIRS_WORTH_A_SERVER = 20  # to start one takes as long as about five pairs
+_TOGETHER = 10  # no more, so that what is found comes in time
 _SERVERS_MAX = 4  # each applies everything and takes some 50 MB
 
 
@@ -71,7 +72,7 @@ def shared_out(
         except BaseException as error:  # noqa: BLE001  whoever waits has to know
             told.put(error)
 
-    shares = [order[at :: len(shadows)] for at in range(len(shadows))]
+    shares = _shares(order, len(shadows))
     threads = [Thread(target=work, args=pair, daemon=True) for pair in zip(shadows, shares, strict=True)]
     for thread in threads:
         thread.start()
@@ -84,6 +85,13 @@ def shared_out(
     finally:
         for thread in threads:
             thread.join()
+
+
+def _shares(order: Sequence[str], servers: int) -> list[list[str]]:
+    """Share out pairs, some that follow each other at a time: to apply those of others in one go is faster."""
+    together = max(1, min(_TOGETHER, len(order) // (2 * servers)))
+    runs = [order[at : at + together] for at in range(0, len(order), together)]
+    return [[name for run in runs[server::servers] for name in run] for server in range(servers)]
 
 
 def _in_order(order: Sequence[str], told: SimpleQueue[T | BaseException | None], at_work: int) -> Iterator[T]:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from sqlmigrate.schema.layered import may_differ
 from sqlmigrate.schema.model import POSITION, TABLE, Name, Schema, Value
 from sqlmigrate.sql.difference import same_routine
 
@@ -46,12 +47,13 @@ class Change:
 def compare(before: Schema, after: Schema) -> tuple[Change, ...]:
     """Return all differences in a stable order; none where the schemas are equal."""
     old, new = before.objects, after.objects
-    touched = [name for name, properties in old.items() if new.get(name) is not properties]
+    names = may_differ(old, new)
+    touched = [name for name in names if name in old and new.get(name) is not old[name]]
     common = [name for name in touched if name in new]
     moved = _moved_columns(old, new, common)
     changes = [
         *_whole("removed", old, (name for name in touched if name not in new)),
-        *_whole("added", new, (name for name in new if name not in old)),
+        *_whole("added", new, (name for name in names if name in new and name not in old)),
         *(
             change
             for name in common

@@ -33,6 +33,14 @@ class Layered(Mapping[K, V]):
         too_many = (len(found._new) + len(found._gone)) * _SHARE > len(self._below)
         return Layered(dict(found.items())) if too_many else found
 
+    def shares(self, other: Layered[K, V]) -> bool:
+        """Tell whether both are changes of the same mapping."""
+        return self._below is other._below
+
+    def touched(self) -> frozenset[K]:
+        """Return the keys that were changed, or taken out."""
+        return self._gone.union(self._new)
+
     def __getitem__(self, key: K) -> V:
         if key in self._new:
             return self._new[key]
@@ -55,6 +63,14 @@ class Layered(Mapping[K, V]):
     def __len__(self) -> int:
         more = sum(key in self._gone or key not in self._below for key in self._new)
         return len(self._below) - len(self._gone) + more
+
+
+def may_differ(one: Mapping[K, V], other: Mapping[K, V]) -> Iterable[K]:
+    """Return the keys under which two mappings may differ: all, unless both are changes of the same one."""
+    first, second = layered(one), layered(other)
+    if not first.shares(second):
+        return one.keys() | other.keys()
+    return first.touched() | second.touched()
 
 
 def layered(below: Mapping[K, V]) -> Layered[K, V]:

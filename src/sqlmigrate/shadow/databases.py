@@ -82,7 +82,8 @@ class Databases:
         self.adopted: Adopted | None = None
         self._numbers = itertools.count(1)
         row = session.execute(queries.load("shadow")["run"]).fetchone()
-        self._run = f"{PREFIX}{row[0] if row else 0}_{secrets.token_hex(2)}"
+        process, self._copies_files = row or (0, False)
+        self._run = f"{PREFIX}{process}_{secrets.token_hex(2)}"
 
     def close(self) -> None:
         """Close the session that took the place of the one that was given."""
@@ -159,9 +160,9 @@ class Databases:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         if self._owner is not None:
             statement += sql.SQL(" OWNER {}").format(sql.Identifier(self._owner))
-            if session.info.server_version >= _FIRST_WITH_STRATEGY:
-                # Faster where a checkpoint costs nothing; elsewhere it would make the user's server write everything.
-                statement += sql.SQL(" STRATEGY file_copy")
+        if self._copies_files and session.info.server_version >= _FIRST_WITH_STRATEGY:
+            # Faster where a checkpoint costs nothing; elsewhere it would make the user's server write everything.
+            statement += sql.SQL(" STRATEGY file_copy")
         try:
             self._execute(session, statement, like=self._locale if template == _EMPTY else None)
             if self._owner is not None and template != _EMPTY:

@@ -10,7 +10,8 @@ import pytest
 
 from sqlmigrate import connection as connections
 from sqlmigrate.engine import Options
-from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.question import Question
+from sqlmigrate.review.reviewer import review
 from sqlmigrate.roundtrip import Ground, Runner, round_trips
 from sqlmigrate.roundtrip.contents import read_contents
 from sqlmigrate.schema.read import read_schema

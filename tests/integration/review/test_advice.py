@@ -7,11 +7,10 @@ import pytest
 from sqlmigrate import connection as connections
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.migrations import Migration, ScriptRun
-from sqlmigrate.review.advice import Advice
 from sqlmigrate.review.hazards import Context, check
 from sqlmigrate.sql.script import read_script, script_from_text
-from support.hazards import EXAMPLES
-from support.tracing import OPTIONS, run, trace_text
+from support.hazards import EXAMPLES, judged
+from support.tracing import OPTIONS, run
 
 GROUND = """
     CREATE TABLE t (id int PRIMARY KEY, b text, "userId" int, n int);
@@ -24,6 +23,8 @@ GROUND = """
     CREATE INDEX p_id ON p (id);
     CREATE TABLE nokey (a int);
     CREATE VIEW v AS SELECT b FROM t;
+    CREATE TABLE watched (id int PRIMARY KEY, n int);
+    GRANT SELECT (n) ON watched TO pg_monitor;
     CREATE MATERIALIZED VIEW m AS SELECT id FROM t;
     CREATE TABLE "Odd name" (id int PRIMARY KEY, "select" int);
 """
@@ -34,14 +35,9 @@ def advised(review_shadow, public_database):
     """Give the hazards of a script as a review gives them."""
 
     def ask(text: str, *, transactional: bool = True, base=public_database):
-        with review_shadow.clone(base) as database:
-            traced = trace_text(review_shadow, database, text, transactional=transactional)
+        traced, hazards = judged(review_shadow, base, text, transactional=transactional)
         assert traced.error is None, traced.error
-        with connections.session(base.conninfo) as session:
-            info = connections.probe(session)
-        advice = Advice(review_shadow, base, traced.script_run, OPTIONS, info)
-        context = Context(traced, review_shadow.owner)
-        return check(context, judged=advice.judged)
+        return hazards
 
     return ask
 
@@ -59,30 +55,15 @@ def runs(shadow, ground, before: str, sql: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("DROP INDEX t_a, t_b", "H08"),
         ("DROP INDEX IF EXISTS t_a CASCADE", "H08"),
         ("/* why */ DROP INDEX t_a", "H08"),
         ("REINDEX (VERBOSE) INDEX t_a", "H08"),
         ("REINDEX TABLE t", "H08"),
-        ('ALTER TABLE t ALTER "userId" SET NOT NULL', "H02"),
         ('ALTER TABLE "Odd name" ALTER "select" SET NOT NULL', "H02"),
-        ('ALTER TABLE t ALTER "userId" TYPE bigint', "H01"),
-        ("ALTER TABLE t ADD CONSTRAINT uq UNIQUE (b) DEFERRABLE", "H07"),
-        ("ALTER TABLE t ADD CONSTRAINT uq UNIQUE (b) DEFERRABLE INITIALLY DEFERRED", "H07"),
         ('ALTER TABLE t ADD CONSTRAINT "U q" UNIQUE (b) INCLUDE (n) WITH (fillfactor = 70)', "H07"),
-        ("ALTER TABLE nokey ADD PRIMARY KEY (a)", "H07"),
         ("CREATE INDEX ON t (lower(b)) WHERE n > 1", "H06"),
-        ("CREATE INDEX p_d ON p (d)", "H06"),
-        ("CREATE UNIQUE INDEX p_u ON p (d, id)", "H06"),
         ("ALTER TABLE t ADD CHECK (n > 0)", "H02"),
-        ("ALTER TABLE t ADD FOREIGN KEY (n) REFERENCES t", "H02"),
-        ("ALTER TABLE t ADD COLUMN u uuid DEFAULT gen_random_uuid()", "H01"),
-        ("ALTER TABLE nokey ADD COLUMN u uuid DEFAULT gen_random_uuid()", "H01"),
-        ("ALTER TABLE t ADD COLUMN o text NOT NULL", "H24"),
-        ("ALTER TABLE t ADD COLUMN j json", "H26"),
-        ("ALTER TABLE p DETACH PARTITION p1", "H09"),
         ("CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'", "H31"),
-        ("CREATE TABLE c (id int PRIMARY KEY, t int REFERENCES t)", "H12"),
     ],
 )
 def test_the_sql_that_is_given_runs(review_shadow, public_database, advised, text, code):
@@ -90,7 +71,7 @@ def test_the_sql_that_is_given_runs(review_shadow, public_database, advised, tex
 
     assert hazard.rewrite is not None, hazard.instead
     assert "..." not in hazard.rewrite
-    runs(review_shadow, public_database, text if code in ("H31", "H12") else "SELECT 1", hazard.rewrite)
+    runs(review_shadow, public_database, text if code == "H31" else "SELECT 1", hazard.rewrite)
 
 
 def test_a_statement_is_advised_on_the_database_that_it_found(review_shadow, public_database, advised):
@@ -98,7 +79,7 @@ def test_a_statement_is_advised_on_the_database_that_it_found(review_shadow, pub
 
     [hazard] = [item for item in advised(text) if item.code == "H06"]
 
-    assert hazard.rewrite == "-- transactional: false\nCREATE INDEX CONCURRENTLY t_x ON public.t USING btree (x);"
+    assert hazard.remedy.steps[0].sql == "CREATE INDEX CONCURRENTLY t_x ON public.t USING btree (x);"
 
 
 def test_so_it_is_in_a_block_of_the_script(advised):
@@ -113,9 +94,12 @@ def test_so_it_is_in_a_block_of_the_script(advised):
     ("text", "code", "words"),
     [
         ("DROP INDEX p_id", "H08", "an index of a partitioned table cannot be dropped CONCURRENTLY"),
-        ("REFRESH MATERIALIZED VIEW m", "H10", "cannot refresh materialized view"),
-        ("ALTER TABLE p ADD CONSTRAINT k PRIMARY KEY (d, id)", "H07", "ALTER TABLE ONLY"),
-        ("ALTER TABLE t ADD COLUMN s serial", "H01", "PostgreSQL refuses"),
+        ("REFRESH MATERIALIZED VIEW m", "H10", "give the view a unique index"),
+        (
+            "ALTER TABLE watched ALTER n TYPE bigint",
+            "H01",
+            "the usual one leaves another schema (~ column public.watched.n: acl",
+        ),
         ("ALTER TABLE t ADD COLUMN u text, ADD COLUMN w json", "H26", None),
     ],
 )
@@ -131,6 +115,7 @@ def test_an_index_of_a_partitioned_table_is_built_partition_by_partition(advised
 
     assert hazard.relations == ("public.p",)
     assert hazard.rewrite.splitlines() == [
+        "-- SHARE + scan becomes SHARE UPDATE EXCLUSIVE + scan, and SHARE for a moment",
         "-- transactional: false",
         "CREATE INDEX p_d ON ONLY public.p USING btree (d);",
         "CREATE INDEX CONCURRENTLY p1_d_idx ON public.p1 USING btree (d);",
@@ -155,20 +140,15 @@ def test_the_role_of_the_script_counts(review_shadow, public_database, advised, 
 
 
 @pytest.mark.parametrize("code", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
-def test_the_sql_of_the_examples_runs_or_is_not_given(review_shadow, pg_server, code):
+def test_of_what_is_offered_for_an_example_something_is_proven(review_shadow, examples_database, code):
     script, _ = read_script(EXAMPLES / code / "bad.sql")
     transactional = Migration(code, script).forward().transactional
-    with review_shadow.database() as base:
-        setup = EXAMPLES / code / "setup.sql"
-        run(base, (EXAMPLES / "ground.sql").read_text())
-        run(base, setup.read_text() if setup.exists() else "SELECT 1")
-        with review_shadow.clone(base) as database:
-            traced = trace_text(review_shadow, database, script.text or "", transactional=transactional)
-        with connections.session(base.conninfo) as session:
-            info = connections.probe(session)
-        advice = Advice(review_shadow, base, traced.script_run, OPTIONS, info)
-        context = Context(traced, review_shadow.owner)
-        given = {(one.code, one.rewrite) for one in check(context) if one.code == code}
-        kept = {(one.code, one.rewrite) for one in check(context, judged=advice.judged) if one.code == code}
+    setup = EXAMPLES / code / "setup.sql"
+    with review_shadow.clone(examples_database) as base:
+        if setup.exists():
+            run(base, setup.read_text())
+        traced, kept = judged(review_shadow, base, script.text or "", transactional=transactional)
 
-    assert given == kept
+    offered = [(one.code, one.statement) for one in check(Context(traced, review_shadow.owner)) if one.rewrite]
+    given = [(one.code, one.statement) for one in kept if one.rewrite]
+    assert [one for one in offered if one[0] == code] == [one for one in given if one[0] == code]

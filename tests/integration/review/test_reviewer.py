@@ -7,7 +7,8 @@ from jsonschema import Draft202012Validator
 
 from sqlmigrate.engine import Options
 from sqlmigrate.review.model import TableSize, Target
-from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.question import Question
+from sqlmigrate.review.reviewer import review
 from sqlmigrate.roundtrip import proofs, round_trips
 from support.places import ROOT
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -13,8 +14,10 @@ from sqlmigrate import connection as connections
 from sqlmigrate.review.workload.check import again, first, resolving
 from sqlmigrate.review.workload.compare import Affected, State, affected
 from sqlmigrate.review.workload.files import read_files
+from sqlmigrate.review.workload.queries import Use
+from sqlmigrate.review.workload.watch import Watch
 from sqlmigrate.shadow import ShadowDatabase
-from support.tracing import filled, run
+from support.tracing import OPTIONS, filled, run
 
 SHOP = Path(__file__).parent / "shop"
 WORKLOAD = read_files(SHOP / "queries.sql")
@@ -335,3 +338,19 @@ def text_of(before: State, number: int) -> str:
     types = [before.standing.types[oid] for oid in before.standing.answers[number].parameters]
     values = [others.get(at, VALUES[kind]) for at, kind in enumerate(types, 1)]
     return re.sub(r"\$(\d+)", lambda hit: values[int(hit[1]) - 1], WORKLOAD.queries[number].text)
+
+
+def test_roles_whose_privileges_are_not_known_are_said(review_shadow, shop, new_role):
+    known = new_role("NOLOGIN")
+    query = WORKLOAD.queries[0]
+    sent = replace(query, uses=(Use("nobody_here", 5, 1.0), Use(known, 2, 1.0)))
+    with connections.session(shop.conninfo) as session:
+        info = connections.probe(session)
+    watch = Watch(replace(WORKLOAD, queries=(sent,)), review_shadow, OPTIONS, info)
+
+    watch.before(shop)
+
+    assert [note.split(":")[0] for note in watch.result().notes] == [
+        "no migration names nobody_here, so the privileges of these roles were not looked at",
+        "1 statement was asked as the owner",
+    ]

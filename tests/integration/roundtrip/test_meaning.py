@@ -9,9 +9,11 @@ from sqlmigrate import shadow
 from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.schema.diff import as_text
 from support import undo
-from support.trips import one
+from support.trips import NOTHING, one
 
 pytestmark = pytest.mark.pg
+
+WANTED = shadow.Wanted(bootstrap=NOTHING)
 
 VISITS = "CREATE TABLE visits (id int PRIMARY KEY, at timestamp, seen timestamptz(3));"
 ANOTHER = "has a type in between that cannot hold all values"

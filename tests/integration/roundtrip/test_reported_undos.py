@@ -10,9 +10,11 @@ from fixtures.project import Project
 from sqlmigrate import shadow
 from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.schema.diff import as_text
-from support.trips import one
+from support.trips import NOTHING, one
 
 pytestmark = pytest.mark.pg
+
+WANTED = shadow.Wanted(bootstrap=NOTHING)
 
 GROUND = """
 CREATE TYPE kind AS ENUM ('a', 'b');

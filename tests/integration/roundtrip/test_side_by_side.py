@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 
 import psycopg
 import pytest
@@ -13,8 +12,10 @@ from sqlmigrate import roundtrip, shadow
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import Error
 from sqlmigrate.events import ScriptStarted
-from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.question import Question
+from sqlmigrate.review.reviewer import review
 from sqlmigrate.roundtrip import Verdict, servers_worth, side_by_side
+from support.trips import compared
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.pg
@@ -76,7 +77,7 @@ def test_verdicts_and_their_order_are_those_of_one_server(project, shadows):
     together = list(side_by_side(found, [*PAIRS], several, Options()))
 
     assert [trip.verdict.value for trip in together] == VERDICTS
-    assert [_compared(trip) for trip in together] == [_compared(trip) for trip in alone]
+    assert [compared(trip) for trip in together] == [compared(trip) for trip in alone]
 
 
 def test_a_review_on_several_servers_is_that_of_one(project, shadows):
@@ -105,11 +106,6 @@ def _reported(report):
 def _tables(project, names):
     for name in names:
         project.migration(name, f"CREATE TABLE {name} ();", rollback=f"DROP TABLE {name};")
-
-
-def _compared(trip):
-    failure = str(trip.failure.error) if trip.failure else None
-    return replace(trip, failure=None, seconds=0), failure
 
 
 def test_what_stops_half_way_outside_a_transaction_leaves_nothing_for_the_next(project, shadows):

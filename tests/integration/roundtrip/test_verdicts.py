@@ -10,9 +10,9 @@ from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.schema.diff import as_text
-from support.trips import one, tried
+from support.trips import NOTHING, one, tried
 
-WANTED = shadow.Wanted(roles=frozenset({"reader"}))
+WANTED = shadow.Wanted(roles=frozenset({"reader"}), bootstrap=NOTHING)
 GROUND = """
 CREATE TABLE orders (
     id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -14,7 +14,8 @@ from sqlmigrate import connection as connections
 from sqlmigrate import roundtrip, shadow
 from sqlmigrate.engine import Options
 from sqlmigrate.errors import ExecutionError
-from sqlmigrate.review.reviewer import Question, review
+from sqlmigrate.review.question import Question
+from sqlmigrate.review.reviewer import review
 from sqlmigrate.roundtrip import RoundTrip, Verdict
 from sqlmigrate.shadow import TargetFacts, Wanted, read_facts
 from sqlmigrate.sql.script import script_from_text

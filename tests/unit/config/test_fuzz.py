@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlmigrate.config import SETTINGS, load, variable
 from sqlmigrate.errors import ConfigError, UsageError
 from sqlmigrate.target import choose, named
+from support.examples import examples
 
 NAMES = st.sampled_from([*SETTINGS, *(name.replace("_", "-") for name in SETTINGS), "env", "tool", "x", "", "é"])
 TEXTS = st.one_of(
@@ -66,7 +67,7 @@ def read(folder: Path, **given_values: Any) -> None:
                 call(found, {})
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     TABLES,
     st.sampled_from(["production", "x", ""]),
@@ -81,7 +82,7 @@ def test_no_file_makes_the_settings_raise_anything_but_an_error(tmp_path_factory
     read(folder, environ={}, env=env)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.text("[]{}=.\"'#,\n\t 0123e+-_:TZabc\\\0\ufeff", max_size=60))
 def test_no_text_makes_the_settings_raise_anything_but_an_error(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("config")
@@ -89,13 +90,13 @@ def test_no_text_makes_the_settings_raise_anything_but_an_error(tmp_path_factory
     read(folder, environ={})
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.dictionaries(st.sampled_from(SETTINGS), TEXTS, max_size=4))
 def test_no_variable_makes_the_settings_raise_anything_but_an_error(tmp_path_factory, found):
     read(tmp_path_factory.getbasetemp(), environ={variable(name): value for name, value in found.items()})
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.dictionaries(st.sampled_from(SETTINGS), VALUES, max_size=4))
 def test_no_option_makes_the_settings_raise_anything_but_an_error(tmp_path_factory, found):
     read(tmp_path_factory.getbasetemp(), environ={}, options=found)

@@ -99,6 +99,7 @@ def test_every_setting_has_a_variable(folder, name):
         "require_proof": "1",
         "check_drift": "1",
         "design_notes": "1",
+        "workload": "1",
         "migrations": "x",
         "data": "x",
         "state_dir": "x",
@@ -110,12 +111,13 @@ def test_every_setting_has_a_variable(folder, name):
 
     assert variable(name) == f"SQLMIGRATE_{name.upper()}"
     assert config.source(name) == f"variable {variable(name)}"
-    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)", str(7 << 40), "each"))
+    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)", "/x'),)", str(7 << 40), "each"))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
     switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift", "design_notes"}
+    switches |= {"workload"}
     numbers = ("lock", "timeout", "size", "_rows", "busy_")
     text = "true" if name in switches else "7" if any(word in name for word in numbers) else "'x'"
     text = "'each'" if name == "durable" else text

@@ -18,6 +18,7 @@ from sqlmigrate.errors import MigrationsError, UsageError
 from sqlmigrate.migrations import ScriptRun, in_order, load, migration_hash
 from sqlmigrate.migrations.model import Operation
 from sqlmigrate.sql.script import script_from_text
+from support.examples import examples
 
 NAMES = [
     "1",
@@ -117,7 +118,7 @@ def written(folder: Path, graph: dict[str, list[str]]) -> Project:
     return project
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(graphs())
 def test_any_graph_is_in_yoyos_order(tmp_path_factory, graph):
     project = written(tmp_path_factory.mktemp("graph") / "p", graph)
@@ -128,7 +129,7 @@ def test_any_graph_is_in_yoyos_order(tmp_path_factory, graph):
     assert all(ids.index(need) < ids.index(name) for name, needs in graph.items() for need in needs)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(graphs(), st.data())
 def test_any_part_of_a_graph_is_in_order_too(tmp_path_factory, graph, data):
     project = written(tmp_path_factory.mktemp("part") / "p", graph)

@@ -232,10 +232,11 @@ def test_markdown_of_a_report_makes_only_elements_of_ours(name):
 
     assert found.problems == []
     assert found.elements <= {
-        "blockquote", "code", "details", "em", "h2", "h3", "li", "p", "pre", "strong", "sub", "summary",
+        "a", "blockquote", "code", "details", "em", "h2", "h3", "li", "p", "pre", "strong", "sub", "summary",
         "table", "tbody", "td", "th", "thead", "tr", "ul",
     }  # fmt: skip
-    assert found.attributes <= {"class"}
+    assert found.attributes <= {"class", "href"}
+    assert all(link.startswith("https://github.com/acme/shop/blob/") for link in found.links)
 
 
 def test_hostile_text_in_markdown_reads_as_it_is():
@@ -258,7 +259,7 @@ def test_markdown_counts_the_lines_of_a_proof_that_it_leaves_out_and_keeps_what_
     text = markdown.render(replace(reports.report(), migrations=(one,)))
 
     assert all(words in text for words in ("view v", "table t", "apply failed"))
-    assert "  - and 13 more lines, which the HTML report shows\n" in text
+    assert "  - and 18 more lines, which the HTML report shows\n" in text
 
 
 def test_markdown_notifies_nobody():

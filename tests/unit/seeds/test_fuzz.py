@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlmigrate.errors import SeedError
 from sqlmigrate.seeds import load
 from sqlmigrate.seeds.patterns import PatternError, Patterns
+from support.examples import examples
 
 MAPPING = {"list": "rows", "table": "public.t", "conflict": ["code"]}
 NAMES = st.sampled_from(["rows", "code", "n", "d", "a"])
@@ -143,7 +144,7 @@ def _read(folder: Any, schema: str, text: str) -> None:
     assert time.process_time() - began < 5
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(SCHEMAS, ROWS)
 def test_no_schema_makes_reading_raise_anything_but_an_error(tmp_path_factory, schema, rows):
     numbered = [
@@ -153,7 +154,7 @@ def test_no_schema_makes_reading_raise_anything_but_an_error(tmp_path_factory, s
     _read(tmp_path_factory.mktemp("seeds"), json.dumps(schema | {"x-sqlmigrate": MAPPING}), text)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.one_of(TEXTS, VALUES.map(json.dumps)),
     st.one_of(st.just(json.dumps({"x-sqlmigrate": MAPPING})), TEXTS, VALUES.map(json.dumps)),
@@ -162,13 +163,13 @@ def test_no_text_makes_reading_raise_anything_but_an_error(tmp_path_factory, tex
     _read(tmp_path_factory.mktemp("seeds"), schema, text)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(VALUES)
 def test_no_mapping_makes_reading_raise_anything_but_an_error(tmp_path_factory, value):
     _read(tmp_path_factory.mktemp("seeds"), json.dumps({"x-sqlmigrate": value}), "rows: [{code: a}]")
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(PATTERNS, st.text("ab1\u00e9", max_size=40))
 def test_no_pattern_runs_for_ever_or_raises_anything_but_an_error(pattern, text):
     began = time.process_time()

@@ -18,6 +18,7 @@ from sqlmigrate.sql import script as scripts
 from sqlmigrate.sql.directives import read_allowed
 from sqlmigrate.sql.script import script_from_text
 from sqlmigrate.sql.statement import effect, needs, parse, subject
+from support.examples import examples
 
 # Halves of everything: what opens and never closes, words that the readers look for, and what parts them.
 WORDS = st.sampled_from(
@@ -112,7 +113,7 @@ TEXTS = st.lists(st.one_of(WORDS, MARKS, st.text(max_size=3)), max_size=25).map(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(TEXTS)
 def test_no_script_makes_a_reader_raise_anything_but_an_error(text):
     text = text.replace("\0", "")
@@ -135,7 +136,7 @@ def test_no_script_makes_a_reader_raise_anything_but_an_error(text):
         list(found.statements())
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.binary(max_size=60),
     st.sampled_from([b"", b"\xef\xbb\xbf", b"SELECT 1;\n", b"COPY a FROM stdin;\n"]),

@@ -18,6 +18,7 @@ from psycopg import pq
 from psycopg.errors import error_from_result
 from psycopg.waiting import Ready, Wait
 
+from sqlmigrate.connection.command import Purpose
 from sqlmigrate.connection.silence import set_user_timeout
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from psycopg.pq.abc import PGconn, PGresult
 
-    from sqlmigrate.connection import Command, Connection, Purpose
+    from sqlmigrate.connection import Command, Connection
     from sqlmigrate.engine.wire.execute import Listener
     from sqlmigrate.sql.script import Statement
 
@@ -241,7 +242,7 @@ def _take_rows(result: PGresult, step: Step) -> None:
     count = result.ntuples
     step.tag = result.command_status.decode() if result.command_status else None
     step.rows += count or (result.command_tuples or 0 if not result.nfields else 0)
-    if step.statement is None or not result.nfields:
+    if not result.nfields or (step.statement is None and step.purpose is not Purpose.WRITTEN):
         return
     if not step.columns:
         step.columns = tuple((result.fname(at) or b"").decode(errors="replace") for at in range(result.nfields))

@@ -22,6 +22,7 @@ from sqlmigrate.review.hazards import (
     workload,
 )
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule
+from sqlmigrate.review.hazards.remedies.phases import as_text
 from sqlmigrate.review.model import Hazard, Suppressed
 from sqlmigrate.sql.directives import read_allowed
 
@@ -88,6 +89,7 @@ def scale_of(code: str) -> Scale | None:
 
 
 def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:
+    remedy = next(iter(found.remedies), None)
     return Hazard(
         code=rule.code,
         slug=rule.slug,
@@ -99,8 +101,9 @@ def _hazard(rule: Rule, found: Occurrence, line: int) -> Hazard:
         blocks=rule.blocks,
         instead=found.instead or rule.instead,
         page=rule.page,
-        rewrite=found.rewrite,
+        rewrite=as_text(remedy) if remedy else None,
         relations=found.relations,
+        remedy=remedy,
         rows=found.rows,
         at_most=found.at_most,
     )

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strong_locks, strongest
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly
-from sqlmigrate.sql.scan import skip_gap
-from sqlmigrate.sql.statement.names import quote
+from sqlmigrate.review.hazards.remedies import constraints, indexes
+from sqlmigrate.review.hazards.remedies.phases import Command, Phases
+from sqlmigrate.review.hazards.remedies.tables import online
+from sqlmigrate.sql.statement import instead
 from sqlmigrate.sql.statement.subject import detaches_at_once, index_built_if_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sqlmigrate.review.hazards.remedies import Remedy
+    from sqlmigrate.review.hazards.remedies import Instead
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Traced
     from sqlmigrate.schema import Value
 
-_CREATE_INDEX = re.compile(r"\bINDEX\b(\s+IF\s+NOT\s+EXISTS)?", re.IGNORECASE)
-_ON_ONLY = re.compile(r"CREATE (?:UNIQUE )?INDEX (?:\"(?:[^\"]|\"\")+\"|\S+) ON ONLY ")
-_IF_NOT_EXISTS = re.compile(r"\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
-_REINDEX = re.compile(r"^(REINDEX (?:\([^)]*\) )?\w+)", re.IGNORECASE)
-_WHEN_CHECKED = re.compile(r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?$")
-_OUTSIDE = "-- transactional: false\n"
 _CONSTRAINT_BY_PARTITION = (
     "add it with ALTER TABLE ONLY to the partitioned table, build a unique index CONCURRENTLY for each partition, "
     "add it there as a constraint with USING INDEX, and attach these indexes with ALTER INDEX ... ATTACH PARTITION"
@@ -32,6 +28,18 @@ _CONSTRAINT_BY_PARTITION = (
 _PARTITION_BY_PARTITION = (
     "create it ON ONLY the partitioned table, build one CONCURRENTLY for each partition, in a migration of its own "
     "that runs outside a transaction, and attach them: the index is valid once all are attached"
+)
+_NULLABLE_KEY = (
+    "make its columns NOT NULL first, proven by a check that is validated; build the unique index CONCURRENTLY, and "
+    "then add the primary key with USING INDEX, which then reads nothing"
+)
+_EXCLUDED = (
+    "an exclusion constraint can take no index that was built before: choose a quiet moment, or have the application "
+    "watch over it by a unique index or a trigger"
+)
+_NEEDS_UNIQUE = (
+    "give the view a unique index on the columns that tell its rows apart, built CONCURRENTLY, and refresh it "
+    "CONCURRENTLY from then on"
 )
 
 
@@ -46,8 +54,18 @@ def _not_concurrent(context: Context) -> Iterator[Occurrence]:
                 continue
             seen = f"index {name} is built while {table} is locked in mode {lock.mode}"
             seen += ", so reads wait too" if lock.mode == "ACCESS EXCLUSIVE" else ""
-            instead = _PARTITION_BY_PARTITION if _is_partitioned(properties) else None
-            yield Occurrence(one.statement.number, seen, (lock.name,), _OUTSIDE + _built(name, made), instead=instead)
+            words = _PARTITION_BY_PARTITION if indexes.is_partitioned(properties) else None
+            yield Occurrence(
+                statement=one.statement.number,
+                seen=seen,
+                relations=(lock.name,),
+                rewrite=_as_rewrite(indexes.built(iter((name,)), made)),
+                instead=words,
+            )
+
+
+def _as_rewrite(remedy: Remedy | None) -> tuple[Remedy, ...]:
+    return (remedy,) if remedy else ()
 
 
 def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, Mapping[str, Value]]]:
@@ -55,22 +73,6 @@ def _indexes_made(context: Context, number: int) -> Iterator[tuple[str, Mapping[
     for one, name, properties in context.made("index"):
         if one.statement.number == number and "definition" in properties:
             yield name, properties
-
-
-def _is_partitioned(properties: Mapping[str, Value]) -> bool:
-    """Whether an index is one of a partitioned table: PostgreSQL prints its definition with ON ONLY."""
-    return bool(_ON_ONLY.match(str(properties.get("definition"))))
-
-
-def _built(name: str, made: Mapping[str, Mapping[str, Value]]) -> str:
-    """Return the SQL that builds an index CONCURRENTLY; that of a partitioned table partition by partition."""
-    definition = str(made[name]["definition"])
-    if not _is_partitioned(made[name]):
-        return f"{_CREATE_INDEX.sub('INDEX CONCURRENTLY', definition, count=1)};"
-    lines = [f"{definition};"]
-    for part in (part for part, properties in made.items() if properties.get("partition of") == name):
-        lines += [_built(part, made), f"ALTER INDEX {name} ATTACH PARTITION {part};"]
-    return "\n".join(lines)
 
 
 def _by_constraint(context: Context) -> Iterator[Occurrence]:
@@ -82,19 +84,17 @@ def _by_constraint(context: Context) -> Iterator[Occurrence]:
             continue
         constraint = name.partition(" on ")[0]
         seen = f"{kind[1]} {constraint} builds its index under ACCESS EXCLUSIVE on {table}"
-        index = str(one.step.after.get(f"index {properties.get('index')}", {}).get("definition", ""))
-        instead, rewrite = None, None
+        words = _EXCLUDED if kind[1] == "EXCLUDE" else None
         if relation.kind == "partitioned table":
-            instead = _CONSTRAINT_BY_PARTITION
-        elif kind[1] != "EXCLUDE" and index:
-            when = _WHEN_CHECKED.search(definition)
-            rewrite = (
-                f"{_OUTSIDE}{_CREATE_INDEX.sub('INDEX CONCURRENTLY', index, count=1)};\n"
-                f"-- and then, which takes no time:\n"
-                f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {kind[1]} USING INDEX {constraint}"
-                f"{when[0] if when else ''};"
-            )
-        yield Occurrence(one.statement.number, seen, (relation.name,), rewrite, instead=instead)
+            words = _CONSTRAINT_BY_PARTITION if kind[1] != "EXCLUDE" else words
+        elif kind[1] == "PRIMARY KEY" and _has_nullable(one, table, definition):
+            words = _NULLABLE_KEY
+        yield Occurrence(one.statement.number, seen, (relation.name,), online(one), instead=words)
+
+
+def _has_nullable(one: Traced, table: str, definition: str) -> bool:
+    columns = (one.step.before.get(f"column {table}.{column}") for column in constraints.key_columns(definition))
+    return any(column is not None and not column.get("not null") for column in columns)
 
 
 def _is_read(one: Traced, relation: Relation) -> bool:
@@ -113,56 +113,63 @@ def _dropped_or_rebuilt(context: Context) -> Iterator[Occurrence]:
             if name not in context.existing or not context.goes(context.existing[name], one)
         }
         if stopped:
-            instead, rewrite = _rebuilt(one) if one.command == "REINDEX" else _dropped_slowly(one)
+            words, rewrite = _slowly(one) if one.command == "REINDEX" else _dropped_slowly(one)
             seen = f"{one.command} takes {briefly(f'{lock.mode} on {lock.name}' for lock in stopped.values())}"
-            yield Occurrence(one.statement.number, seen, tuple(stopped), rewrite, instead=instead)
+            yield Occurrence(one.statement.number, seen, tuple(stopped), rewrite, instead=words)
 
 
-def _words(one: Traced) -> str:
-    """Return a statement without what stands before it, in one line."""
-    return " ".join(one.statement.text[skip_gap(one.statement.text, 0) :].split())
+def _slowly(one: Traced) -> Instead:
+    return None, _as_rewrite(indexes.slowly(one))
 
 
-def _rebuilt(one: Traced) -> Remedy:
-    words = _REINDEX.sub(r"\1 CONCURRENTLY", _words(one), count=1)
-    return None, f"{_OUTSIDE}{words};"
-
-
-def _dropped_slowly(one: Traced) -> Remedy:
-    """Return a DROP INDEX CONCURRENTLY for each index, since it takes one, and no CASCADE."""
-    names = [text.removeprefix("index ") for text in one.changes.dropped if text.startswith("index ")]
-    if any(_is_partitioned(one.step.before.get(f"index {name}", {})) for name in names):
-        return "an index of a partitioned table cannot be dropped CONCURRENTLY: choose a quiet moment for it", None
-    return None, _OUTSIDE + "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in names)
+def _dropped_slowly(one: Traced) -> Instead:
+    names = [text for text in one.changes.dropped if text.startswith("index ")]
+    if any(indexes.is_partitioned(one.step.before.get(name, {})) for name in names):
+        return "an index of a partitioned table cannot be dropped CONCURRENTLY: choose a quiet moment for it", ()
+    return None, _as_rewrite(indexes.dropped(one))
 
 
 def _detached(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        words = _words(one)
-        if one.command == "ALTER TABLE" and detaches_at_once(words) and (stopped := strong_locks(one.locks)):
+        if (
+            one.command == "ALTER TABLE"
+            and detaches_at_once(one.statement.text)
+            and (stopped := strong_locks(one.locks))
+        ):
             seen = f"the partition is detached under ACCESS EXCLUSIVE on {briefly(stopped)}"
-            yield Occurrence(one.statement.number, seen, tuple(stopped), f"{_OUTSIDE}{words} CONCURRENTLY;")
+            yield Occurrence(one.statement.number, seen, tuple(stopped), indexes.detached(one))
 
 
 def _refreshed(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        if one.command == "REFRESH MATERIALIZED VIEW":
-            for name, lock in strong_locks(one.locks, 8).items():
-                rewrite = re.sub(r"(MATERIALIZED VIEW)", r"\1 CONCURRENTLY", _words(one), count=1, flags=re.IGNORECASE)
-                seen = f"{name} is refreshed under {lock.mode}"
-                # how long it takes is decided by what its query reads
-                below = (lock.name for lock in one.locks if lock.kind in ("table", "partitioned table"))
-                yield Occurrence(one.statement.number, seen, (name, *below), f"{rewrite};")
+        if one.command != "REFRESH MATERIALIZED VIEW":
+            continue
+        for name, lock in strong_locks(one.locks, 8).items():
+            view = one.step.name_of(context.existing[name])
+            has_index = any(
+                index.get("table") == view and str(index.get("definition")).startswith("CREATE UNIQUE")
+                for index in one.step.before.of("index").values()
+            )
+            # how long it takes is decided by what its query reads
+            below = (lock.name for lock in one.locks if lock.kind in ("table", "partitioned table"))
+            yield Occurrence(
+                statement=one.statement.number,
+                seen=f"{name} is refreshed under {lock.mode}",
+                relations=(name, *below),
+                rewrite=indexes.refreshed(one, view, has_index=has_index),
+                instead=None if has_index else _NEEDS_UNIQUE,
+            )
 
 
 def _if_not_exists(context: Context) -> Iterator[Occurrence]:
     for one in context.statements:
-        if index := index_built_if_missing(one.statement.text):
-            name = quote(index.schema, index.name)
-            rewrite = (
-                f"{_OUTSIDE}DROP INDEX CONCURRENTLY IF EXISTS {name};\n{_IF_NOT_EXISTS.sub('', _words(one), count=1)};"
-            )
-            yield Occurrence(one.statement.number, f"{index.name} is made CONCURRENTLY and IF NOT EXISTS", (), rewrite)
+        index = index_built_if_missing(one.statement.text)
+        anyway = instead.built_anyway(one.statement.text, indexes.resolver(one)) if index else None
+        if index and anyway:
+            drop = f"DROP INDEX CONCURRENTLY IF EXISTS {anyway[0]}"
+            phases = Phases(online=[Command(drop), Command(anyway[1], drop)])
+            seen = f"{index.name} is made CONCURRENTLY and IF NOT EXISTS"
+            yield Occurrence(one.statement.number, seen, (), _as_rewrite(phases.remedy()))
 
 
 RULES = (

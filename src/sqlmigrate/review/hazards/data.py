@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.review.hazards.failing import ids_by_hand, may_fail
 from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, briefly
+from sqlmigrate.review.hazards.remedies.drops import by_name
+from sqlmigrate.review.hazards.remedies.phases import one_file
+from sqlmigrate.review.hazards.remedies.tables import online
 from sqlmigrate.review.hazards.working import many_rows
 from sqlmigrate.sql.statement.command import HIDING
 from sqlmigrate.sql.statement.effect import says_cascade
@@ -130,7 +133,9 @@ def _cascade(context: Context) -> Iterator[Occurrence]:
         along = _along(one, {text for text in one.changes.dropped if _is_named(text, words)})
         victims = [text for text in one.changes.dropped if text not in along]
         if victims:
-            yield Occurrence(one.statement.number, f"CASCADE also drops {briefly(victims, _SHOWN)}")
+            remedy = by_name(one, victims) if one.command.startswith("DROP") else None
+            rewrite = (remedy,) if remedy else ()
+            yield Occurrence(one.statement.number, f"CASCADE also drops {briefly(victims, _SHOWN)}", (), rewrite)
 
 
 def _is_named(text: str, words: set[str]) -> bool:
@@ -211,14 +216,8 @@ def _fails_on_rows(context: Context) -> Iterator[Occurrence]:
             one, properties
         ):
             continue
-        column = name.removeprefix(f"{table}.")
-        rewrite = (
-            f"ALTER TABLE {table} ADD COLUMN {column} {properties.get('type')};\n"
-            f"-- fill it, in batches if there are many rows; and when no row is left:\n"
-            f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL;"
-        )
         seen = f"{name} is NOT NULL and has no default: this fails if {table} has a row"
-        yield Occurrence(one.statement.number, seen, (relation.name,), rewrite)
+        yield Occurrence(one.statement.number, seen, (relation.name,), online(one))
 
 
 def _fills(one: Traced) -> bool:
@@ -253,8 +252,12 @@ def _json(context: Context) -> Iterator[Occurrence]:
                 if properties.get("type") == "json":
                     table = str(properties.get("table"))
                     column = name.removeprefix(f"{table}.")
-                    sql = f"ALTER TABLE {table} ADD COLUMN {column} jsonb;" if text.startswith("column ") else None
-                    yield Occurrence(one.statement.number, f"{name} is of type json", (table,), sql)
+                    sql, undo = (
+                        f"ALTER TABLE {table} ADD COLUMN {column} jsonb;",
+                        f"ALTER TABLE {table} DROP COLUMN {column};",
+                    )
+                    rewrite = (one_file(sql, undo),) if text.startswith("column ") else None
+                    yield Occurrence(one.statement.number, f"{name} is of type json", (table,), rewrite)
 
 
 def _columns(after: State, text: str) -> Iterator[tuple[str, Mapping[str, Value]]]:

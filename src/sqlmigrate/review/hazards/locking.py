@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.records import NEEDS_INDEX, Context, Occurrence, Rule, briefly, ranges
 from sqlmigrate.review.hazards.remedies import without_rewriting, without_scanning
+from sqlmigrate.review.hazards.remedies.constraints import validated
+from sqlmigrate.review.hazards.remedies.phases import Phases
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
 from sqlmigrate.sql.statement.subject import validates_constraint
 
@@ -42,7 +44,7 @@ def _rewrites(context: Context) -> Iterator[Occurrence]:
             beside = f" with {indexes} index{'' if indexes == 1 else 'es'}" if indexes else ""
             lock = strongest(one).get(name)
             under = f" under {lock.mode}" if lock else ""
-            instead, rewrite = without_rewriting(one, one.step.name_of(table))
+            instead, rewrite = without_rewriting(one)
             yield Occurrence(
                 one.statement.number, f"{name} is rewritten{beside}{under}", (name,), rewrite, instead=instead
             )
@@ -64,7 +66,7 @@ def _scans(context: Context) -> Iterator[Occurrence]:
                 continue
             severity: Severity = "danger" if lock.level >= STOPS_READS else "warning"
             seen = f"{relation.name} is read from end to end under {lock.mode}, which blocks {lock.blocks}"
-            instead, rewrite = without_scanning(one, one.step.name_of(relation))
+            instead, rewrite = without_scanning(one)
             yield Occurrence(
                 statement=one.statement.number,
                 seen=seen,
@@ -97,7 +99,11 @@ def _validated(context: Context) -> Iterator[Occurrence]:
                     seen = (
                         f"constraint {name} is added by statement {added[text]} and validated in the same transaction"
                     )
-                    yield Occurrence(one.statement.number, seen, (table.name,))
+                    constraint, on = name.rpartition(" on ")[::2]
+                    phases = Phases()
+                    phases.online.append(validated(on, constraint, str(one.step.after[text].get("definition"))))
+                    rewrite = (remedy,) if (remedy := phases.remedy()) else ()
+                    yield Occurrence(one.statement.number, seen, (table.name,), rewrite)
 
 
 def _held(context: Context) -> Iterator[Occurrence]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.config import API_ROLES
 from sqlmigrate.review.hazards.access import Access
+from sqlmigrate.review.hazards.remedies.phases import one_file
 from sqlmigrate.review.trace.follow import State
 from sqlmigrate.review.work import Asked, works
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.review.dependents.model import Broken
     from sqlmigrate.review.model import Severity
+    from sqlmigrate.review.remedy import Remedy
     from sqlmigrate.review.trace.readings import Relation
     from sqlmigrate.review.trace.tracer import Trace, Traced
     from sqlmigrate.review.work import Work
@@ -50,19 +52,28 @@ _A_RUN = 3  # numbers in a row that are written as one
 class Occurrence:
     """One place where a rule found its hazard; what is None is as the rule has it.
 
-    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it. `rows` is how many
-    rows it is about, at most so many where `at_most` says so; where it is known, it counts instead of the tables' size.
+    `rewrite` is SQL that runs in the place of the statement; `behind` says that it runs behind it. It is a text, which
+    makes one file, or remedies of which the first that is proven is given. `rows` is how
+    many rows it is about, at most so many where `at_most` says so; where it is known, it counts instead of the tables'
+    size.
     """
 
     statement: int
     seen: str
     relations: tuple[str, ...] = ()
-    rewrite: str | None = None
+    rewrite: str | tuple[Remedy, ...] | None = None
     severity: Severity | None = None
     instead: str | None = None
     behind: bool = False
     rows: int | None = None
     at_most: bool = False
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The SQL as remedies, the best first."""
+        if isinstance(self.rewrite, str):
+            return (one_file(self.rewrite, after=self.behind),)
+        return tuple(replace(remedy, after=self.behind) for remedy in self.rewrite or ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.data import existing
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, listed, ranges
+from sqlmigrate.review.hazards.remedies.names import beside, last_part, with_ending
+from sqlmigrate.review.hazards.remedies.phases import Command, Phases
 from sqlmigrate.sql.directives import parse_duration
 from sqlmigrate.sql.statement.session import value_set
-from sqlmigrate.sql.statement.subject import altered_table
+from sqlmigrate.sql.statement.subject import altered_table, validates_constraint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlmigrate.review.trace.follow import State
     from sqlmigrate.review.trace.tracer import Traced
@@ -42,10 +44,31 @@ def _without_index(context: Context) -> Iterator[Occurrence]:
             name = text.removeprefix("constraint ").partition(" on ")[0]
             missing.setdefault((number, table), []).append((name, match[1]))
     for (number, table), keys in missing.items():
-        words = listed(f"{name} ({columns})" for name, columns in keys)
-        seen = f"no index of {table} begins with the columns of foreign key {words}"
-        indexes = "\n".join(f"CREATE INDEX CONCURRENTLY ON {table} ({columns});" for _, columns in keys)
-        yield Occurrence(number, seen, (table,), f"-- transactional: false\n{indexes}", behind=True)
+        named = listed(f"{name} ({columns})" for name, columns in keys)
+        seen = f"no index of {table} begins with the columns of foreign key {named}"
+        is_new = f"table {table}" not in context.before or table in context.new
+        phases, free = Phases(same=False), _free_names(context, table)
+        for _, columns in keys:
+            index = free(columns)
+            create = f"CREATE INDEX {'' if is_new else 'CONCURRENTLY '}{index} ON {table} ({columns})"
+            undo = f"DROP INDEX {'' if is_new else 'CONCURRENTLY '}{beside(table, index)}"
+            (phases.expand if is_new else phases.online).append(Command(create, undo))
+        words = "create the index right behind it, in the same script: the table is new" if is_new else None
+        rewrite = (remedy,) if (remedy := phases.remedy()) else ()
+        yield Occurrence(number, seen, (table,), rewrite, instead=words, behind=True)
+
+
+def _free_names(context: Context, table: str) -> Callable[[str], str]:
+    """Return a function that calls an index as PostgreSQL would, by the table and its columns."""
+    used = {text.partition(" ")[2] for state in (context.before, context.after) for text in state}
+
+    def free(columns: str) -> str:
+        ending = "".join(f"_{column.strip().strip(chr(34))}" for column in columns.split(","))
+        name = with_ending(last_part(table), f"{ending}_idx", lambda made: beside(table, made) in used)
+        used.add(beside(table, name))
+        return name
+
+    return free
 
 
 def _index_lost(context: Context) -> Iterator[Occurrence]:
@@ -109,15 +132,18 @@ def _could_be_one(context: Context) -> Iterator[Occurrence]:
 
 def _altered_in(context: Context, together: list[Traced]) -> Iterator[Occurrence]:
     altered: dict[str, list[Traced]] = {}
+    validated: set[str] = set()  # to validate together with what was added is what H03 warns of
     for one in together:
         table = altered_table(one.statement.text) if one.command == "ALTER TABLE" else None
         if table is None:
             continue
         name = existing(one, table.quoted)
+        if name is not None and validates_constraint(one.statement.text):
+            validated.add(name)
         if name is not None and not _rows_between(context, altered.get(name, []), one, name):
             altered.setdefault(name, []).append(one)
     for name, several in altered.items():
-        if len(several) < 2:  # noqa: PLR2004  one is one
+        if name in validated or len(several) < 2:  # noqa: PLR2004  one is one
             continue
         numbers = ranges(one.statement.number for one in several)
         busy = sum(1 for one in several if any(item.name == name for item in (*one.rewrites, *one.scans)))

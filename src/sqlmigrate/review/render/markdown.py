@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.model import SEVERITIES
-from sqlmigrate.review.render import words
+from sqlmigrate.review.render import sent, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
-    from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict
-    from sqlmigrate.review.render.words import FoundHazard, Group
+    from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict, Workload
+    from sqlmigrate.review.render.words import FoundHazard, Group, Remedy
 
 LIMIT = 60_000
 """Characters: GitHub takes 65,536 in a comment."""
@@ -23,17 +24,22 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>&|~$^=!#@\"']")
 # what GitHub makes a link of, or notifies somebody for, where it stands bare: a zero-width space ends it
 _LINKS = re.compile(r"(&#64;|&#35;|(?<=:)(?=//)|\b(?:www|GH)(?=[.-]))", re.IGNORECASE)
 _RESERVE = 1_000  # characters for saying what was left out
-_ROWS, _PLACES, _LINES = 20, 5, 10
+_SENT = 10  # statements of the application
+_ROWS, _PLACES, _LINES, _PROOF, _TABLE = 20, 5, 10, 5, 2
 _LONGEST, _NAME, _REWRITE = 600, 100, 4_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A part that stands or goes as a whole; `rank` 0 stays always, the higher ones go first."""
+    """A part that stands or goes as a whole; `rank` 0 stays always, the higher ones go first.
+
+    Those behind each other that have one title to `fold` under stand there together.
+    """
 
     rank: int
     text: str
     name: str = ""
+    fold: str | None = None
 
 
 def render(report: Report, limit: int = LIMIT) -> str:
@@ -42,10 +48,14 @@ def render(report: Report, limit: int = LIMIT) -> str:
     left = limit - _RESERVE
     kept: set[int] = set()
     for at, block in sorted(enumerate(blocks), key=lambda item: item[1].rank):
-        if block.rank == 0 or len(block.text) + 2 <= left:
+        size = len(block.text) + 2 + (len(_folded(block.fold, ())) + 4 if block.fold else 0)
+        if block.rank == 0 or size <= left:
             kept.add(at)
-            left -= len(block.text) + 2
-    parts = [block.text for at, block in enumerate(blocks) if at in kept]
+            left -= size
+    parts = []
+    for fold, several in groupby((block for at, block in enumerate(blocks) if at in kept), lambda block: block.fold):
+        texts = [block.text for block in several]
+        parts += [_folded(fold, "\n\n".join(texts).split("\n"))] if fold else texts
     missing = [block.name for at, block in enumerate(blocks) if at not in kept]
     if missing:
         named = words.listed([words.brief(name, 60) for name in missing], 5)
@@ -79,28 +89,32 @@ def fence(text: str, language: str) -> str:
 
 def _blocks(report: Report) -> Iterator[_Block]:
     yield _Block(0, "\n".join(_head(report)))
-    if report.notes:
-        yield _Block(1, "\n".join(f"- {prose(note)}" for note in report.notes), "notes")
-    for operation, title in (("apply", "applying"), ("rollback", "rolling back")):
-        found = words.hazards(report, operation)
-        if found:
-            yield _Block(0, f"### Hazards when {title}: {words.tally(place.hazard for place in found)}")
-        several = len(report.migrations) > 1
-        for group in words.grouped(found):
-            rank = 1 + SEVERITIES.index(group.severity)
-            yield _Block(rank, "\n".join(_group(group, several=several)), f"{group.code} when {title}")
+    several = len(report.migrations) > 1
     for migration in report.migrations:
-        yield from _migration(migration)
-    yield _Block(1, "\n".join(_end(report)), "what was not checked")
+        if said := list(_trouble(migration, several=several)):
+            yield _Block(1, "\n".join(said), f"what is wrong with {migration.migration_id}")
+    for group in words.grouped(words.hazards(report, "apply")):
+        rank = 1 + SEVERITIES.index(group.severity)
+        yield _Block(rank, "\n".join(_group(group)), f"{group.code} when applying")
+    if report.workload is not None:
+        yield from _workload(report.workload)
+    for migration in report.migrations:
+        if said := list(_undo(migration, several=several)):
+            yield _Block(2, "\n".join(said), f"the undo of {migration.migration_id}")
+    yield from _rolling_back(report)
+    for migration in report.migrations:
+        yield from _migration(migration, several=several)
+    yield from _end(report)
 
 
 def _head(report: Report) -> Iterator[str]:
     yield f"## sqlmigrate review: {report.verdict}"
     yield ""
+    yield f"<sub>{' · '.join(prose(text) for _, text in words.about(report))}</sub>"
+    yield ""
     yield f"> [!{_ALERTS[report.verdict]}]"
     yield f"> **{prose(words.brief(report.headline, _LONGEST))}**"
-    yield f"> {words.VERDICTS[report.verdict]}"
-    if not report.migrations:
+    if len(report.migrations) < _TABLE:
         return
     yield ""
     yield "| migration | verdict | statements | longest strong lock | undo |"
@@ -120,18 +134,56 @@ def _row(migration: Migration) -> Iterator[str]:
     yield prose(migration.proof.verdict.replace("_", " "))
 
 
-def _group(group: Group, *, several: bool) -> Iterator[str]:
-    """Say once what a kind of hazard does, under all the places where it was found."""
+def _trouble(migration: Migration, *, several: bool) -> Iterator[str]:
+    """Say what fails, and what comes late."""
+    name = _of(migration, several=several)
+    for direction in words.directions(migration):
+        if direction.error and not (direction is migration.rollback and migration.apply.error):
+            error = words.relative(direction, direction.error)
+            yield f"- **{direction.operation}{name} fails:** {prose(words.brief(error, _LONGEST))}"
+    if late := migration.out_of_order:
+        said = "; ".join([words.ANSWERS[late.answer][1], *late.lines[:_PLACES]])
+        yield f"- **order{name}: {late.answer}**, {prose(words.brief(said, _LONGEST))}"
+
+
+def _undo(migration: Migration, *, several: bool) -> Iterator[str]:
+    """Say whether the undo is proven; of several, only where it is not."""
+    tone, said = words.undo(migration)
+    if tone == "fine" and several:
+        return
+    verdict = prose(migration.proof.verdict.replace("_", " "))
+    yield f"- **undo{_of(migration, several=several)}: {verdict}**, {prose(said)}"
+    if tone != "fine":
+        yield from _proof(migration, _PROOF)
+
+
+def _proof(migration: Migration, most: int) -> Iterator[str]:
+    shown, more = words.foremost(migration.proof.lines, most)
+    yield from (f"  - {code(words.brief(line, _LONGEST))}" for line in shown)
+    if more:
+        yield f"  - and {words.count(more, 'more line')}, which the HTML report shows"
+
+
+def _of(migration: Migration, *, several: bool) -> str:
+    return f" of {code(words.brief(migration.migration_id, _NAME))}" if several else ""
+
+
+def _group(group: Group, told: Collection[Remedy] = ()) -> Iterator[str]:
+    """Say once what a kind of hazard does, with the places where it was found; fold what to do, unless it is `told`."""
     hazard = group.places[0].hazard
-    yield f"- **{group.severity}** {code(group.code)} **{prose(group.title)}**"
-    yield from (f"  - {_place(place, several=several)}" for place in group.places[:_PLACES])
-    if len(group.places) > _PLACES:
-        yield f"  - and {len(group.places) - _PLACES} more places"
-    yield "  <details><summary>what waits or breaks, and what to do instead</summary>"
+    title = f"- **{group.severity}** {code(group.code)} **{prose(group.title)}**"
+    if len(group.places) == 1:
+        yield f"{title}, {_place(group.places[0])}"
+    else:
+        yield title
+        yield from (f"  - {_place(place)}" for place in group.places[:_PLACES])
+        if len(group.places) > _PLACES:
+            yield f"  - and {len(group.places) - _PLACES} more places"
+    if words.remedy(hazard) in told:
+        return
+    yield f"  <details><summary><strong>Instead:</strong> {_escaped(words.brief(hazard.instead, _LONGEST))}</summary>"
     yield ""
     yield f"  {prose(hazard.blocks)}"
-    yield ""
-    yield f"  **Instead:** {prose(hazard.instead)}"
     if hazard.rewrite:
         shown = hazard.rewrite if len(hazard.rewrite) <= _REWRITE else "-- too long for a comment: see the HTML report"
         yield ""
@@ -141,56 +193,94 @@ def _group(group: Group, *, several: bool) -> Iterator[str]:
     yield "  </details>"
 
 
-def _place(place: FoundHazard, *, several: bool) -> str:
-    where = code(place.direction.path) + f" line {place.hazard.line}" if several else f"line {place.hazard.line}"
-    weight = f" ({prose(weight)})" if (weight := words.weight(place.hazard)) else ""
-    return f"{where}: {prose(words.brief(place.hazard.seen, _LONGEST))}{weight}"
+def _place(place: FoundHazard) -> str:
+    hazard = place.hazard
+    weight = f" ({prose(weight)})" if (weight := words.weight(hazard)) else ""
+    harm = f"; **{prose(hazard.harm)}**" if hazard.harm else ""
+    return f"{_where(place.direction, hazard.line)}: {prose(words.brief(hazard.seen, _LONGEST))}{weight}{harm}"
 
 
-def _migration(migration: Migration) -> Iterator[_Block]:
+def _where(direction: Direction, line: int) -> str:
+    """Name a line of a script, as a link where the web shows it."""
+    named = code(f"{words.brief(words.path(direction), _NAME)}:{line}")
+    return f"[{named}]({direction.link}#L{line})" if direction.link else named
+
+
+def _workload(workload: Workload) -> Iterator[_Block]:
+    """Say what becomes of what the application sends: the verdict, and folded the ten worst statements."""
+    found = [(part, item) for part in sent.parts(workload) for item in part.statements]
+    yield _Block(1, f"- **live statements:** {prose(workload.headline)}", "what becomes of live statements")
+    title = f"Live statements, the {len(found)} worst" if len(found) <= _SENT else f"The {_SENT} worst live statements"
+    rows = [
+        f"| {part.title} | {code(words.brief(item.query, _LONGEST))} | {prose(sent.often(item))} "
+        f"| {prose(sent.where(item))} | {prose(words.brief(item.error, _LONGEST))} |"
+        for part, item in found[:_SENT]
+    ]
+    head = ["| what | statement | how often | where | why |", "|---|---|---|---|---|"]
+    said = [f"- not checked: {prose(sent.not_checked(item))}" for item in workload.not_checked[:_PLACES]]
+    said += [f"- {prose(note)}" for note in workload.notes]
+    lines = [prose(sent.source(workload)), "", *([*head, *rows, ""] if rows else []), *said]
+    yield _Block(3, "\n".join(lines), "live statements", title if rows else "Live statements")
+
+
+def _rolling_back(report: Report) -> Iterator[_Block]:
+    """Fold what rolling back risks: nobody plans to do that."""
+    found = words.hazards(report, "rollback")
+    title = f"Hazards when rolling back: {words.tally(place.hazard for place in found)}"
+    told = {words.remedy(group.places[0].hazard) for group in words.grouped(words.hazards(report, "apply"))}
+    for group in words.grouped(found):
+        yield _Block(4, "\n".join(_group(group, told)), f"{group.code} when rolling back", title)
+
+
+def _migration(migration: Migration, *, several: bool) -> Iterator[_Block]:
     name = migration.migration_id
-    yield _Block(2, "\n".join(_summary(migration)), name)
+    title = "Locks, statements, schema and files" + (f" of {words.brief(name, _NAME)}: {migration.verdict}" * several)
+    if migration.notes:
+        yield _Block(4, "\n".join(f"- {prose(words.brief(note, _LONGEST))}" for note in migration.notes), name, title)
     for direction in words.directions(migration):
         what = f"{direction.operation} of {name}"
         if direction.holds:
-            yield _Block(4, _folded(f"Locks: {direction.operation}", _locks(direction)), f"locks of {what}")
+            text = "\n".join((f"**Locks: {direction.operation}**", "", *_locks(direction)))
+            yield _Block(5, text, f"locks of {what}", title)
         rows = list(_statements(direction))
         if rows:
             quiet = len(direction.statements) - len(rows)
-            table = ["| line | statement | locks | what it does |", "|---|---|---|---|", *rows]
+            table = [f"**Statements that lock, rewrite, read from end to end or have hazards: {direction.operation}**"]
+            table += ["", "| line | statement | locks | what it does |", "|---|---|---|---|", *rows]
             table += ["", f"{words.count(quiet, 'other statement')} did none of this."] if quiet else []
-            title = f"Statements that lock, rewrite, read from end to end or have hazards: {direction.operation}"
-            yield _Block(6, _folded(title, table), f"statements of {what}")
+            yield _Block(7, "\n".join(table), f"statements of {what}", title)
     if migration.change_lines:
         # GitHub colours what begins with an exclamation mark; a tilde says nothing to it
-        lines = [fence("\n".join(re.sub("^~", "!", line) for line in migration.change_lines), "diff")]
-        yield _Block(5, _folded("What it changes in the schema", lines), f"schema changes of {name}")
+        changes = fence("\n".join(re.sub("^~", "!", line) for line in migration.change_lines), "diff")
+        yield _Block(6, f"**What it changes in the schema**\n\n{changes}", f"schema changes of {name}", title)
+    yield _Block(4, "\n".join(_files(migration)), f"files of {name}", title)
 
 
-def _summary(migration: Migration) -> Iterator[str]:
-    yield f"### {code(words.brief(migration.migration_id, _NAME))}: {migration.verdict}"
+def _files(migration: Migration) -> Iterator[str]:
+    """Name the scripts, what they allow, and what squawk says."""
+    yield "**Files**"
     yield ""
-    yield from (f"- {prose(words.brief(note, _LONGEST))}" for note in migration.notes)
-    if late := migration.out_of_order:
-        yield f"- **{late.answer}**: {words.ANSWERS[late.answer][1]}"
-        yield from (f"  - {prose(words.brief(line, _LONGEST))}" for line in late.lines[:_PLACES])
     for direction in words.directions(migration):
         how = "in one transaction" if direction.transactional else "outside a transaction"
         number = words.count(len(direction.statements), "statement")
-        yield f"- {direction.operation}: {code(direction.path)}, {number} {how}, sha256 {code(direction.sha256)}"
-        if direction.error:
-            yield f"  - **fails:** {prose(words.brief(direction.error, _LONGEST))}"
+        yield f"- {direction.operation}: {_named(direction)}, {number} {how}, sha256 {code(direction.sha256)}"
+        for harm in direction.harms[:_PLACES]:
+            yield f"  - {prose(harm.said)}"
+        if direction.lock_wait:
+            yield f"  - {prose(direction.lock_wait.said)}"
         for item in words.allowed(direction)[:_PLACES]:
             hazard = item.hazard
             yield f"  - line {hazard.line} allows {code(hazard.code)} ({hazard.severity}): {prose(item.reason)}"
         for rule, answer, lines in words.findings(direction):
             where = words.listed(list(map(str, lines)), 8)
             yield f"  - squawk {code(rule)}, {answer}: line {where}"
-    yield f"- undo: **{prose(migration.proof.verdict.replace('_', ' '))}**, {prose(words.undo(migration)[1])}"
-    shown, more = words.foremost(migration.proof.lines, _LINES)
-    yield from (f"  - {code(words.brief(line, _LONGEST))}" for line in shown)
-    if more:
-        yield f"  - and {words.count(more, 'more line')}, which the HTML report shows"
+    if words.undo(migration)[0] == "fine" and migration.proof.lines:
+        yield from _proof(migration, _LINES)
+
+
+def _named(direction: Direction) -> str:
+    named = code(words.path(direction))
+    return f"[{named}]({direction.link})" if direction.link else named
 
 
 def _locks(direction: Direction) -> Iterator[str]:
@@ -198,7 +288,8 @@ def _locks(direction: Direction) -> Iterator[str]:
     yield "|---|---|---|---|"
     for hold in direction.holds:
         lock = hold.lock
-        yield f"| {code(lock.name)} | {lock.mode} | {words.span(hold)} | {prose(lock.blocks)} |"
+        how_long = f", {prose(said)}" if (said := words.takes(hold.takes)) else ""
+        yield f"| {code(lock.name)} | {lock.mode} | {words.span(hold)}{how_long} | {prose(lock.blocks)} |"
 
 
 def _statements(direction: Direction) -> Iterator[str]:
@@ -219,20 +310,19 @@ def _does(statement: ReviewedStatement) -> Iterator[str]:
         yield code(" ".join(codes))
 
 
-def _end(report: Report) -> Iterator[str]:
-    if report.not_checked:
-        yield "**Not checked**"
-        yield ""
-        yield from (f"- {prose(item.what)}: {prose(item.why)}" for item in report.not_checked)
-        yield ""
+def _end(report: Report) -> Iterator[_Block]:
+    title = f"Not checked: {len(report.not_checked)}" + (f"; notes: {len(report.notes)}" if report.notes else "")
+    if report.notes:
+        yield _Block(1, "\n".join(("**Notes**", "", *(f"- {prose(note)}" for note in report.notes))), "notes", title)
+    lines = [f"- {prose(item.what)}: {prose(item.why)}" for item in report.not_checked]
     versions = report.versions
     parts = [f"sqlmigrate {versions.sqlmigrate}", f"PostgreSQL {versions.shadow}" if versions.shadow else "no shadow"]
     parts += [f"for PostgreSQL {versions.target}"] if versions.target else []
     parts += [f"squawk {versions.squawk}"] if versions.squawk else []
     if report.settings is not None and report.settings.source != "assumed":
-        yield f"<sub>{prose(words.settings(report.settings))}</sub>"
-        yield ""
-    yield f"<sub>{prose(words.moment(report.made_at))}, {prose(', '.join(parts))}</sub>"
+        parts.append(words.settings(report.settings))
+    text = "\n".join((*(("**Not checked**", "", *lines, "") if lines else ()), f"<sub>{prose('; '.join(parts))}</sub>"))
+    yield _Block(1, text, "what was not checked", title)
 
 
 def _folded(title: str, lines: Iterable[str]) -> str:

@@ -6,12 +6,12 @@ import textwrap
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_bytes
-from sqlmigrate.review.render import words
+from sqlmigrate.review.render import sent, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlmigrate.review.model import Direction, Hazard, Migration, Report, Target
+    from sqlmigrate.review.model import Direction, Migration, Report, Target, Workload
     from sqlmigrate.review.render.words import Group, Tone
 
 Role = Literal["fails", "danger", "warning", "note", "fine", "strong", "quiet", "plain"]
@@ -22,6 +22,8 @@ Line = tuple[tuple[str, Role], ...]
 
 WIDTH = 100
 _BLANK = " " * 12  # what a label takes
+_HARMS = 3  # sentences about what stands still
+_SENT, _BRIEF = 10, 150  # statements of the application, and characters of each
 _MOST = 24  # changes of the schema, locks, or places of a hazard, before the others are counted
 
 
@@ -35,21 +37,34 @@ def plain(lines: Sequence[Line]) -> str:
     return "\n".join("".join(text for text, _ in line) for line in lines) + "\n"
 
 
-def _parts(report: Report, width: int) -> Iterator[Iterator[Line]]:
+def first(report: Report, width: int = WIDTH) -> list[Line]:
+    """Return the verdict and the headline alone."""
+    indent = " " * (len(report.verdict) + 2)
+    lines = _cut(report.headline, width, indent)
+    begun: Line = (_tone(report.verdict), ("  ", "plain"), (lines[0].strip(), "strong"))
+    return [begun, *(((line, "strong"),) for line in lines[1:])]
+
+
+def _parts(report: Report, width: int) -> Iterator[Iterable[Line]]:
+    yield first(report, width)
     yield _head(report, width)
+    yield _hazards(report, width)
+    if report.workload is not None:
+        yield _workload(report.workload, width)
     for migration in report.migrations:
         yield _migration(migration, width)
-    for operation, title in (("apply", "hazards when applying"), ("rollback", "hazards when rolling back")):
-        yield _hazards(words.grouped(words.hazards(report, operation)), title, width)
+    yield _rolling_back(report, width)
     if report.target is not None:
-        yield _target(report.target)
+        yield _target(report.target, width)
     yield _not_checked(report, width)
-    yield _made_with(report)
+    yield _made_with(report, width)
 
 
 def _head(report: Report, width: int) -> Iterator[Line]:
-    yield (_tone(report.verdict), ("  ", "plain"), (_text(report.headline), "strong"))
     yield from _wrapped(words.VERDICTS[report.verdict], width, "  ", "quiet")
+    about = [f"{name} {text}" for name, text in words.about(report) if name not in ("target", "made")]
+    if about:
+        yield from _wrapped(", ".join(about), width, "  ", "quiet")
     if report.settings is not None and report.settings.source != "assumed":
         yield from _wrapped(words.settings(report.settings), width, "  ", "quiet")
     for note in report.notes:
@@ -79,19 +94,30 @@ def _migration(migration: Migration, width: int) -> Iterator[Line]:
 def _direction(direction: Direction, width: int) -> Iterator[Line]:
     how = "in one transaction" if direction.transactional else "outside a transaction"
     number = words.count(len(direction.statements), "statement")
-    yield ((f"  {direction.operation:<10}", "quiet"), (f"{_text(direction.path)}: {number}, {how}", "plain"))
+    lines = _cut(f"{direction.path}: {number}, {how}", width, _BLANK, f"{_BLANK}  ")
+    yield ((f"  {direction.operation:<10}", "quiet"), (lines[0].lstrip(), "plain"))
+    yield from (((line, "plain"),) for line in lines[1:])
     if direction.error:
         yield from _wrapped(direction.error, width, _BLANK, "fails")
     rows = [
         (hold.lock.name, hold.lock.mode, words.span(hold), words.STRENGTHS[words.strength(hold.lock)])
         for hold in direction.holds
     ]
-    yield from _field("", _columns(rows), "locks")
-    for attribute, label in (("rewrites", "rewrites"), ("scans", "reads from end to end")):
-        for statement in direction.statements:
-            if names := getattr(statement, attribute):
-                text = f"line {statement.line} {label}: {', '.join(names)}"
-                yield from _wrapped(text, width, _BLANK, "strong")
+    yield from _field("", _columns(rows, width - len(_BLANK)), "locks")
+    said = [harm.said for harm in direction.harms[:_HARMS]] + (
+        [direction.lock_wait.said] if direction.lock_wait else []
+    )
+    for text in said:
+        yield from _wrapped(f"on the target: {text}", width, _BLANK, "strong")
+    for statement in direction.statements:
+        does = [
+            f"{label} {', '.join(names)}"
+            for names, label in ((statement.rewrites, "rewrites"), (statement.scans, "reads from end to end"))
+            if names
+        ]
+        if does:
+            does += [f"for {how_long}"] if (how_long := words.takes(statement.takes)) else []
+            yield from _wrapped(f"line {statement.line} {', '.join(does)}", width, _BLANK, "strong")
     for item in words.allowed(direction):
         hazard = item.hazard
         text = f"line {hazard.line} allows {hazard.code} ({hazard.severity}, {hazard.title}): {item.reason}"
@@ -105,23 +131,28 @@ def _squawk(direction: Direction, width: int) -> Iterator[Line]:
         yield from _wrapped(f"squawk {rule}, {answer}: {where}", width, _BLANK, "quiet")
 
 
-def _hazards(groups: Sequence[Group], title: str, width: int) -> Iterator[Line]:
-    if groups:
+def _hazards(report: Report, width: int) -> Iterator[Line]:
+    found = words.hazards(report, "apply")
+    if found:
         yield ()
-        yield ((f"{title}: {words.tally(place.hazard for group in groups for place in group.places)}", "strong"),)
-    for group in groups:
+        yield ((f"hazards when applying: {words.tally(place.hazard for place in found)}", "strong"),)
+    for group in words.grouped(found):
         yield (("  ", "plain"), _tone(group.severity), (f"  {group.code} {_text(group.title)}", "strong"))
         for place in group.places[:_MOST]:
-            weight = f" ({weight})" if (weight := words.weight(place.hazard)) else ""
-            text = f"{place.direction.path}:{place.hazard.line}: {place.hazard.seen}{weight}"
+            hazard = place.hazard
+            weight = f" ({weight})" if (weight := words.weight(hazard)) else ""
+            text = f"{place.direction.path}:{hazard.line}: {hazard.seen}{weight}"
             yield from _wrapped(text, width, "    ")
         if len(group.places) > _MOST:
             yield ((f"    and {len(group.places) - _MOST} more places", "quiet"),)
-        yield from _advice(group.places[0].hazard, width)
+        yield from _advice(group, width)
 
 
-def _advice(hazard: Hazard, width: int) -> Iterator[Line]:
-    """Say once for a kind of hazard what it does and what to do instead."""
+def _advice(group: Group, width: int) -> Iterator[Line]:
+    """Say once for a kind of hazard what stands still, what it does, and what to do instead."""
+    hazard = group.places[0].hazard
+    for harm in list(dict.fromkeys(place.hazard.harm for place in group.places if place.hazard.harm))[:_HARMS]:
+        yield from _wrapped(f"on the target: {harm}", width, "      ", "strong")
     yield from _wrapped(f"waits or breaks: {hazard.blocks}", width, "      ", "quiet")
     yield from _wrapped(f"instead: {hazard.instead}", width, "      ")
     for line in words.lines_of(hazard.rewrite or ""):
@@ -129,7 +160,42 @@ def _advice(hazard: Hazard, width: int) -> Iterator[Line]:
     yield ((f"      more: sqlmigrate explain {hazard.code}", "quiet"),)
 
 
-def _target(target: Target) -> Iterator[Line]:
+def _workload(workload: Workload, width: int) -> Iterator[Line]:
+    """Say what becomes of what the application sends."""
+    yield ()
+    yield from _wrapped(f"what the application sends: {workload.headline}", width, "", "strong")
+    yield from _wrapped(sent.source(workload), width, "  ", "quiet")
+    for part in sent.parts(workload):
+        for item in part.statements[:_SENT]:
+            often = f" ({often})" if (often := sent.often(item)) else ""
+            named = f"{named}: " if (named := sent.named(item)) else ""
+            lines = _cut(f"{named}{words.brief(item.query, _BRIEF)}{often}", width, "      ")
+            yield (("  ", "plain"), _tone(part.tone, part.title), (f"  {lines[0].lstrip()}", "plain"))
+            yield from (((line, "plain"),) for line in lines[1:])
+            yield from _wrapped(f"{sent.where(item)}: {item.error}", width, "      ", "quiet")
+        if (more := len(part.statements) - _SENT) > 0:
+            yield ((f"  and {more:,} more {part.several}", "quiet"),)
+    for one in workload.not_checked[:_SENT]:
+        yield from _wrapped(f"not checked: {sent.not_checked(one)}", width, "  ", "quiet")
+    for note in workload.notes:
+        yield from _wrapped(f"note: {note}", width, "  ", "quiet")
+
+
+def _rolling_back(report: Report, width: int) -> Iterator[Line]:
+    """Name what rolling back risks: nobody plans to do that, so the pages and other formats say more."""
+    found = words.hazards(report, "rollback")
+    if found:
+        yield ()
+        yield ((f"hazards when rolling back: {words.tally(place.hazard for place in found)}", "strong"),)
+    for group in words.grouped(found):
+        several: dict[str, list[str]] = {}
+        for place in group.places:
+            several.setdefault(place.direction.path, []).append(str(place.hazard.line))
+        where = "; ".join(f"{path}:{words.listed(lines, 8)}" for path, lines in list(several.items())[:_MOST])
+        yield from _wrapped(f"{group.severity}: {group.code} {group.title}, {where}", width, "  ")
+
+
+def _target(target: Target, width: int) -> Iterator[Line]:
     yield ()
     yield (("target      ", "strong"), (_text(f"{target.name}, PostgreSQL {target.version}"), "plain"))
     if target.oldest_transaction is not None:
@@ -139,7 +205,7 @@ def _target(target: Target) -> Iterator[Line]:
         (table.name, f"{words.rows(table.rows)} rows", in_bytes(table.size), f"{words.rate(table.writes)} writes/s")
         for table in target.tables
     ]
-    yield from _field("", _columns(rows), "tables")
+    yield from _field("", _columns(rows, width - len(_BLANK)), "tables")
 
 
 def _not_checked(report: Report, width: int) -> Iterator[Line]:
@@ -151,13 +217,13 @@ def _not_checked(report: Report, width: int) -> Iterator[Line]:
         yield (("  as far as we know, everything was checked", "quiet"),)
 
 
-def _made_with(report: Report) -> Iterator[Line]:
+def _made_with(report: Report, width: int) -> Iterator[Line]:
     versions = report.versions
     parts = [f"sqlmigrate {versions.sqlmigrate}", f"tried on PostgreSQL {versions.shadow or 'none'}"]
     parts += [f"target PostgreSQL {versions.target}"] if versions.target else []
     parts += [f"squawk {versions.squawk}"] if versions.squawk else []
     yield ()
-    yield ((f"made {words.moment(report.made_at)} with {', '.join(map(_text, parts))}", "quiet"),)
+    yield from _wrapped(f"made {words.moment(report.made_at)} with {', '.join(parts)}", width, "", "quiet")
 
 
 def _tone(tone: Tone, word: str | None = None) -> tuple[str, Role]:
@@ -170,20 +236,26 @@ def _text(text: str) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str, role: Role = "plain") -> Iterator[Line]:
-    lines = textwrap.wrap(
+    yield from (((line, role),) for line in _cut(text, width, indent, indent + "  "))
+
+
+def _cut(text: str, width: int, indent: str, hanging: str | None = None) -> list[str]:
+    """Cut a text into lines where it has room to break."""
+    return textwrap.wrap(
         _text(text),
         width,
         initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
+        subsequent_indent=indent if hanging is None else hanging,
         break_long_words=False,
         break_on_hyphens=False,
-    )
-    yield from (((line, role),) for line in lines)
+    ) or [indent]
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Set rows in columns as wide as their widest cell."""
+def _columns(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
+    """Set rows in columns as wide as their widest cell; where that is too wide, each first cell has its own line."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > width:
+        return [line for name, *others in rows for line in (name, f"  {'  '.join(others)}")]
     return ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_words
+from sqlmigrate.review.headline import badness
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES
 from sqlmigrate.review.model import SEVERITIES
+from sqlmigrate.review.times import how_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sqlmigrate.review.measured import Duration
     from sqlmigrate.review.model import (
         Direction,
         Hazard,
@@ -63,6 +66,7 @@ ANSWERS: dict[str, tuple[Tone, str]] = {
     "different": ("danger", "it is late, and the order changes the result"),
     "unknown": ("warning", "it is late, and whether the order matters could not be found out"),
 }
+_COMMIT, _MOMENT = 10, 1.0  # digits of a commit; seconds
 ANSWERED = {
     "confirmed": "confirmed",
     "harmless": "confirmed, and harmless here",
@@ -70,6 +74,10 @@ ANSWERED = {
     "unknown": "neither confirmed nor refuted",
 }
 """What the trace says to a finding of squawk."""
+
+
+Remedy = tuple[str, str, str, str | None]
+"""What is said of a kind of hazard once: its code, what it blocks, what to do instead, and the SQL of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +205,44 @@ def span(hold: Hold) -> str:
     return f"statement {hold.first}" if hold.first == hold.last else f"statements {hold.first} to {hold.last}"
 
 
+def path(direction: Direction) -> str:
+    """Return where a script is: from the root of its repository, if it is in one."""
+    return direction.in_repository or direction.path
+
+
+def relative(direction: Direction, text: str) -> str:
+    """Write the path of a script in a message of ours as a reader elsewhere knows it."""
+    return text.replace(direction.path, path(direction))
+
+
+def about(report: Report) -> list[tuple[str, str]]:
+    """Say whose report this is: project, commit, branch, target and time, as far as they are known."""
+    found = []
+    if project := report.project:
+        found.append(("project", project.name))
+        if project.commit:
+            changed = ", and what is not committed" if project.modified else ""
+            found.append(("commit", f"{project.commit[:_COMMIT]}{changed}"))
+        if project.branch:
+            found.append(("branch", project.branch))
+    if report.target is not None:
+        found.append(("target", f"{report.target.name}, PostgreSQL {report.target.version}"))
+    found.append(("made", moment(report.made_at)))
+    return found
+
+
+def remedy(hazard: Hazard) -> Remedy:
+    """Return what is said of a hazard once, where it is first named."""
+    return hazard.code, hazard.blocks, hazard.instead, hazard.rewrite
+
+
+def takes(duration: Duration | None) -> str | None:
+    """Say how long something takes on the target; None where it is a moment, or nothing is known of it."""
+    if duration is None or (duration.most < _MOMENT and not duration.unknown):
+        return None
+    return how_long(duration)
+
+
 def directions(migration: Migration) -> Iterator[Direction]:
     """Yield the scripts that there are."""
     yield migration.apply
@@ -217,13 +263,13 @@ def hazards(report: Report, operation: str) -> list[FoundHazard]:
 
 
 def grouped(places: Iterable[FoundHazard]) -> list[Group]:
-    """Put hazards of one kind together, the worst first, else as they come."""
+    """Put hazards of one kind together, the worst first as the headline has it, else as they come."""
     found: dict[tuple[Severity, str, str], list[FoundHazard]] = {}
     for place in places:
         hazard = place.hazard
         found.setdefault((hazard.severity, hazard.code, hazard.title), []).append(place)
     groups = [Group(*key, tuple(several)) for key, several in found.items()]
-    return sorted(groups, key=lambda group: SEVERITIES.index(group.severity))
+    return sorted(groups, key=lambda group: min(badness(place.hazard, place.direction) for place in group.places))
 
 
 def allowed(direction: Direction) -> list[Suppressed]:
@@ -240,7 +286,12 @@ def findings(direction: Direction) -> list[tuple[str, str, list[int]]]:
 
 
 def weight(hazard: Hazard) -> str:
-    """Say whether figures changed the severity of a hazard, and which: `raised: ...`, or nothing."""
+    """Say whether figures changed the severity of a hazard, and which: `raised: ...`, or nothing.
+
+    Where it is said what stands still, that says as much.
+    """
+    if hazard.raised and hazard.harm:
+        return ""
     if hazard.raised:
         return f"raised: {hazard.raised}"
     return f"lowered: {hazard.lowered}" if hazard.lowered else ""

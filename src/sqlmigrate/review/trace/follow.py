@@ -55,6 +55,11 @@ class State(Mapping[str, Mapping[str, Value]]):
     def __len__(self) -> int:
         return len(self._objects)
 
+    @property
+    def objects(self) -> Mapping[Name, Mapping[str, Value]]:
+        """All of them, as a schema has them."""
+        return self._objects
+
     def of(self, kind: str) -> dict[str, Mapping[str, Value]]:
         """Return the objects of a kind by their names."""
         return {name.name: properties for name, properties in self._objects.items() if name.kind == kind}

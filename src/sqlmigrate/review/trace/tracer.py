@@ -113,26 +113,28 @@ def trace(
     info: ServerInfo,
     since: Snapshot | None = None,
     leave_out: tuple[str, ...] = (),
+    apart: bool = True,
 ) -> Trace:
     """Run a script in a database and keep what it did there; `database` then holds what the script leaves behind.
 
     No session may be open in the database, since pass B works in a copy of it. A script that PostgreSQL refuses is no
-    error of the trace: `error` says where, and `statements` end before it.
+    error of the trace: `error` says where, and `statements` end before it. Without `apart` pass B is left out, and the
+    locks of a statement are those that it adds.
     """
     if not shadow.private and (shared := cluster_wide(script_run.script)):
         return _not_tried(database, script_run, shared[0], since, leave_out)
-    apart: list[Seen] | None = None
+    own: list[Seen] | None = None
     notes: list[str] = []
     with ExitStack() as stack:
-        if script_run.transactional or any(map(begins, script_run.script.statements())):
+        if apart and (script_run.transactional or any(map(begins, script_run.script.statements()))):
             copy = stack.enter_context(shadow.clone(database))
-            apart = _apart(Pass(copy, replace(script_run, transactional=False), options, info, apart=True), notes)
+            own = _apart(Pass(copy, replace(script_run, transactional=False), options, info, apart=True), notes)
     whole = Pass(database, script_run, options, info, follow=True, since=since, leave_out=leave_out)
     error = whole.run()
     follower = whole.followed()
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         after = read_schema(connection, since=follower.snapshot, leave_out=leave_out)
-    statements = tuple(merged(seen, apart, at, whole) for at, seen in enumerate(whole.seen))
+    statements = tuple(merged(seen, own, at, whole) for at, seen in enumerate(whole.seen))
     return Trace(
         script_run=script_run,
         statements=statements,

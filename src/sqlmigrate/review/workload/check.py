@@ -53,7 +53,7 @@ def first(database: ShadowDatabase, workload: Workload, paths: Sequence[str | No
             refused = {number: way for number, way in tried.items() if number not in taken}
             typed = {number: more for number, way in refused.items() if (more := way.again(found[number].refused))}
             tried = typed | _next({number: left[number] for number in refused if number not in typed})
-        return State(Standing(ways, answers, names_of_types(connection, answers)), facts)
+        return State(Standing(ways, answers, names_of_types(connection, answers), known), facts)
 
 
 def again(database: ShadowDatabase, before: State) -> State:

@@ -36,6 +36,7 @@ _WIDER = (
     ("character", "character varying", "text"),
     ("date", "timestamp without time zone"),
 )
+_WRITES = re.compile(r"\b(?:insert|update|delete|merge)\b", re.IGNORECASE)
 _MODIFIER = re.compile(r"\((\d+)(?:,(\d+))?\)")
 
 
@@ -111,6 +112,7 @@ def _refused(before: State, after: State) -> Iterator[Affected]:
 
 def _other(workload: Workload, before: State, after: State) -> Iterator[Affected]:
     """Yield what becomes of statements that are taken as before: other types, columns and plans."""
+    keeps_indexes = before.facts.keeps_indexes(after.facts)
     for number in before.standing.taken():
         old, new = before.standing.answers[number], after.standing.answers[number]
         if new.refused is not None:
@@ -119,7 +121,7 @@ def _other(workload: Workload, before: State, after: State) -> Iterator[Affected
             was, now = _name(before.standing, oids[0]), _name(after.standing, oids[1])
             if oids[0] != oids[1] and was != now and not _is_wider(was, now):
                 yield Affected(number, "may_break", f"its parameter ${at} is of type {now} now, and was of type {was}")
-        if old.plan and new.plan and (gone := lost(before.access(number), after.access(number))):
+        if old.plan and new.plan and not keeps_indexes and (gone := lost(before.access(number), after.access(number))):
             yield Affected(number, "slower", gone[0], relation=gone[1])
         if why := _reshaped(workload.queries[number], before.standing, after.standing, number):
             yield Affected(number, "changes", why)
@@ -158,6 +160,7 @@ def _stricter(workload: Workload, before: State, after: State, resolve: Resolve)
     referred = _newly_referred(changed.values())
     types = dict(_stricter_types(before.facts, after.facts))
     words = {_bare(before.facts.tables[oid].name) for oid in {*changed, *referred} if oid in before.facts.tables}
+    secured = any(item.secured for item in changed.values())
     mentioned = re.compile("|".join(map(re.escape, sorted(words))), re.IGNORECASE) if words else None
     for number in before.standing.taken():
         query, way = workload.queries[number], before.standing.ways[number]
@@ -166,7 +169,7 @@ def _stricter(workload: Workload, before: State, after: State, resolve: Resolve)
                 yield Affected(number, "may_break", why)
         if mentioned is None or not mentioned.search(query.text):
             continue
-        for write in writes(way.form.text):
+        for write in writes(way.form.text) if _WRITES.search(query.text) else ():
             oid = resolve(way, write.table) or 0
             if oid in changed:
                 yield from _written(number, write, changed[oid], before.facts.tables[oid])
@@ -174,7 +177,7 @@ def _stricter(workload: Workload, before: State, after: State, resolve: Resolve)
                 changed_key = write.kind == "UPDATE" and set(write.columns or ()) & set(rule.referred)
                 if write.kind == "DELETE" or changed_key:
                     yield Affected(number, "may_break", f"foreign key {rule.name} may refer to its rows now")
-        for name in relations_in(way.form.text):
+        for name in relations_in(way.form.text) if secured else ():
             oid = resolve(way, name) or 0
             if oid in changed and changed[oid].secured and way.role not in (None, changed[oid].table.owner):
                 yield from _hidden(number, query, way, changed[oid].table)

@@ -30,7 +30,8 @@ class Column:
 class Rule:
     """What may refuse a row: `kind` is c (CHECK), f (foreign key), x (exclusion) or u (unique), as in pg_constraint.
 
-    `refers_to` is the oid of the table that a foreign key refers to, 0 else, and `referred` its columns there.
+    `refers_to` is the oid of the table that a foreign key refers to, 0 else, `referred_table` its name, and `referred`
+    its columns there.
     `columns` are in the order of the table; `plain` is a unique index without expressions and without a predicate.
     """
 
@@ -42,12 +43,13 @@ class Rule:
     refers_to: int = 0
     referred: tuple[str, ...] = ()
     plain: bool = False
+    referred_table: str = ""
 
     @property
     def refuses(self) -> tuple[object, ...]:
         """What it refuses: two rules with the same value refuse the same rows, whatever their names are."""
         if self.kind == "f":
-            return self.kind, self.columns, self.refers_to, self.referred
+            return self.kind, self.columns, self.referred_table, self.referred
         if self.plain:  # the order of the columns of an index is no matter
             return self.kind, self.columns
         return self.kind, self.definition.replace(self.name, "", 1) if self.kind == "u" else self.definition
@@ -100,14 +102,20 @@ class Facts:
     checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     indexes: Mapping[tuple[str, str], Index] = field(default_factory=dict)
 
+    def keeps_indexes(self, later: Facts) -> bool:
+        """Tell whether each valid index is there later as it is now: then no statement can have lost one."""
+        kept = {(index.oid, index.columns) for index in later.indexes.values() if index.valid}
+        return all((index.oid, index.columns) in kept for index in self.indexes.values() if index.valid)
+
 
 def read_facts(connection: Connection) -> Facts:
     """Read them through a session under our own settings."""
     asked = queries.load("workload")
     cursor = connection.cursor(row_factory=tuple_row)
     rules: dict[int, list[Rule]] = {}
-    for table, oid, kind, name, definition, columns, to, referred, plain in cursor.execute(asked["rules"]).fetchall():
-        rule = Rule(oid, kind, name, definition, tuple(columns), to, tuple(referred), plain)
+    for table, *said, columns, to, referred, plain, name in cursor.execute(asked["rules"]).fetchall():
+        oid, kind, rule_name, definition = said
+        rule = Rule(oid, kind, rule_name, definition, tuple(columns), to, tuple(referred), plain, name)
         rules.setdefault(table, []).append(rule)
     policies: dict[int, list[Policy]] = {}
     for oid, command, roles in cursor.execute(asked["policies"]).fetchall():

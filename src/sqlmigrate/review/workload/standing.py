@@ -40,12 +40,13 @@ class Standing:
     """What a workload meets in one state of a database, by the number of the query in the workload.
 
     `ways` are those by which a statement was taken, `answers` what was said to it, also where nothing was taken;
-    `types` are PostgreSQL's names of types by their OIDs.
+    `types` are PostgreSQL's names of types by their OIDs, `roles` those of the workload that are there.
     """
 
     ways: Mapping[int, Way] = field(default_factory=dict)
     answers: Mapping[int, Answer] = field(default_factory=dict)
     types: Mapping[int, str] = field(default_factory=dict)
+    roles: frozenset[str] = frozenset()
 
     def taken(self) -> list[int]:
         """Return the numbers of the queries that the database takes."""

@@ -27,6 +27,7 @@ Live = Mapping[Effect, Sequence[model.LiveStatement]]
 """What becomes of the application's statements, by effect."""
 
 _PERCENT = 100
+_ROLES = 5
 _FEW_DAYS = 7 * 86_400  # seconds
 
 
@@ -47,6 +48,8 @@ def told(watches: Sequence[Watch], order: Sequence[str]) -> model.Workload | Non
         for effect, statements in other.found.items():
             first.found[effect] += statements
         first.refused = {**other.refused, **first.refused}
+        first.unknown_roles |= other.unknown_roles
+        first.unprivileged |= other.unprivileged
     for statements in first.found.values():
         statements.sort(key=lambda item: (order.index(item.migration_id), item.operation))
     return first.result()
@@ -66,6 +69,8 @@ class Watch:
     paths: tuple[str | None, ...] = (None,)
     found: defaultdict[Effect, list[model.LiveStatement]] = field(default_factory=lambda: defaultdict(list))
     refused: dict[int, str] = field(default_factory=dict)
+    unknown_roles: set[str] = field(default_factory=set)
+    unprivileged: set[int] = field(default_factory=set)
 
     def before(self, database: ShadowDatabase) -> Start:
         """Ask in the state before a migration; what is not taken there is not checked."""
@@ -73,7 +78,16 @@ class Watch:
         for number, answer in state.standing.answers.items():
             if answer.refused is not None:
                 self.refused.setdefault(number, str(answer.refused))
+        self._note_roles(state)
         return Start(database, state)
+
+    def _note_roles(self, state: State) -> None:
+        """Keep the roles whose privileges are not asked about: unknown here, or not allowed to send it even before."""
+        for number, way in state.standing.ways.items():
+            used = {use.role for use in self.workload.queries[number].uses if use.role}
+            self.unknown_roles |= used - state.standing.roles
+            if way.role is None and used & state.standing.roles:
+                self.unprivileged.add(number)
 
     def behind(self, script_run: ScriptRun, way: tuple[ShadowDatabase, ShadowDatabase], start: Start) -> Live:
         """Ask behind a script, and compare with what was met before the migration, at its `start`.
@@ -136,19 +150,24 @@ class Watch:
         )
 
     def _headline(self, unchecked: int) -> str:
+        """Count what applying does to statements, and what breaks by rolling back."""
         workload = self.workload
-        of_all = f"of {len(workload.queries):,} live statements"
-        breaks = self.found["breaks"]
-        parts = [f"{len(breaks)} {of_all} break{'s' if len(breaks) == 1 else ''}{_rate(breaks)}"]
-        parts += [f"{len(items)} may" for items in (self.found["may_break"],) if items]
-        parts += [
-            f"{len(items)} lose{'s' if len(items) == 1 else ''} an index" for items in (self.found["slower"],) if items
-        ]
+        breaks, back = self._by("breaks", "apply"), self._by("breaks", "rollback")
+        may, slower = len(self._by("may_break", "apply")), len(self._by("slower", "apply"))
+        parts = [f"{len(breaks)} of {len(workload.queries):,} live statements break{_s(len(breaks))}{_rate(breaks)}"]
+        parts += [f"{may} may"] if may else []
+        parts += [f"{slower} lose{_s(slower)} an index"] if slower else []
+        parts += [f"{len(back)} break{_s(len(back))} by the rollback"] if back else []
         if workload.calls:
             parts.append(f"{_PERCENT * (workload.calls - unchecked) // workload.calls}% of calls were checked")
         elif self.refused:
             parts.append(f"{len(self.refused)} could not be checked")
         return "; ".join(parts)
+
+    def _by(self, effect: Effect, operation: str) -> list[model.LiveStatement]:
+        """Return what becomes of statements by one kind of script, each statement once."""
+        found = {item.query: item for item in self.found[effect] if item.operation == operation}
+        return list(found.values())
 
     def _not_asked(self) -> Iterator[model.NotAsked]:
         """Yield what is not taken before, those of one reason together, and what was left out from the start."""
@@ -164,12 +183,24 @@ class Watch:
         workload = self.workload
         if workload.unread:
             yield f"{workload.unread:,} statements could not be read: the role needs pg_read_all_stats"
+        if self.unknown_roles:
+            named = ", ".join(sorted(self.unknown_roles)[:_ROLES])
+            more = f" and {len(self.unknown_roles) - _ROLES} more" if len(self.unknown_roles) > _ROLES else ""
+            yield f"no migration names {named}{more}, so the privileges of these roles were not looked at"
+        if self.unprivileged:
+            were = "statement was" if len(self.unprivileged) == 1 else "statements were"
+            why = "before the migration already, its role has no privilege for it on the throwaway database"
+            yield f"{len(self.unprivileged):,} {were} asked as the owner: {why}"
         if workload.evicted:
             yield f"the server has thrown statements out {workload.evicted:,} times to make room: rare ones are missing"
         if workload.track == "top":
             yield "pg_stat_statements.track is top: statements inside functions are not counted"
         if workload.seconds is not None and workload.seconds < _FEW_DAYS:
             yield f"the statistics go back {_for_how_long(workload.seconds)} only: what runs weekly may be missing"
+
+
+def _s(number: int) -> str:
+    return "s" if number == 1 else ""
 
 
 def _rate(items: Sequence[model.LiveStatement]) -> str:

@@ -1,4 +1,6 @@
-"""Tell what scripts could find of others in a session that they share, since DISCARD ALL does not clear it.
+"""Tell what scripts could find of what ran before them, beside the schema and its rows.
+
+In a session that they share, DISCARD ALL does not clear everything.
 
 A setting with a dot in its name that somebody has set stays known, and is empty, where a new session knows none of that
 name. So do libraries, and what procedural languages and dblink hold.
@@ -21,6 +23,20 @@ _LASTS = re.compile(
     r"\bload\s+'|\bdblink_connect|\breplication_origin_session|\bpl(?:perl|python[23]?|tcl|lua)u?\b|\bplv8\b|\bplr\b|\bpg_my_temp_schema\b",
     re.IGNORECASE,
 )
+
+_NUMBERS = re.compile(
+    r"\b(?:attnum|attisdropped|ordinal_position|conf?key|indkey|ctid|pg_stat\w*|pg_(?:total_)?relation_size)\b",
+    re.IGNORECASE,
+)
+_USUAL = re.compile(r"\battnum\b\"?\s*>\s*0\b|\bnot\s+(?:\w+\s*\.\s*)?attisdropped\b", re.IGNORECASE)
+
+
+def asks_for_numbers(scripts: Iterable[Script]) -> bool:
+    """Tell whether scripts ask where columns and rows lie, so that a column that was dropped before shows.
+
+    To ask for all columns that are there, as most do, is no such thing.
+    """
+    return any(_NUMBERS.search(_USUAL.sub("", text)) for text in _texts(scripts))
 
 
 def settings_asked(scripts: Iterable[Script]) -> frozenset[str] | None:

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.figures import in_bytes
 from sqlmigrate.review.render import words
+from sqlmigrate.review.render.html.hazards import what_to_do
 from sqlmigrate.review.render.html.icons import badge, icon
 from sqlmigrate.review.render.html.migration import migration_article
 from sqlmigrate.review.render.html.tags import Child, Html, page, stylesheet, tag
+from sqlmigrate.review.render.html.workload import workload_section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.model import Direction, Hazard, Report, Target
-    from sqlmigrate.review.render.words import FoundHazard, Group
+    from sqlmigrate.review.render.words import FoundHazard, Group, Remedy
 
 _UNDONE = ("exact", "text_only", "order_only")
 _WHEN = {"apply": "When applying", "rollback": "When rolling back"}
@@ -54,6 +56,7 @@ def _css() -> str:
 
 def _body(report: Report) -> Html:
     anchors = [(f"m{number}", migration) for number, migration in enumerate(report.migrations, 1)]
+    told = _remedies(report)
     return tag(
         "body",
         tag("a", "Skip to the review", href="#review", class_="skip"),
@@ -62,9 +65,10 @@ def _body(report: Report) -> Html:
             "main",
             _verdict(report),
             _contents(report),
-            _decisions(report),
+            _decisions(report, told),
+            workload_section(report.workload) if report.workload else None,
             _target(report.target) if report.target else None,
-            [migration_article(migration, anchor) for anchor, migration in anchors],
+            [migration_article(migration, anchor, told) for anchor, migration in anchors],
             _not_checked(report),
             _provenance(report),
             id="review",
@@ -77,9 +81,15 @@ def _body(report: Report) -> Html:
 
 
 def _masthead(report: Report) -> list[Html]:
-    made = tag("time", words.moment(report.made_at), datetime=report.made_at)
-    where: Child = [" for ", tag("code", report.target.name)] if report.target else None
-    return [tag("p", tag("b", "sqlmigrate"), " review", class_="brand"), tag("p", made, where, class_="quiet")]
+    said = [
+        tag("div", tag("dt", name.capitalize()), tag("dd", _said(name, text, report.made_at)))
+        for name, text in words.about(report)
+    ]
+    return [tag("p", tag("b", "sqlmigrate"), " review", class_="brand"), tag("dl", said, class_="about")]
+
+
+def _said(name: str, text: str, made_at: str) -> Html:
+    return tag("time", text, datetime=made_at) if name == "made" else tag("code", text)
 
 
 def _verdict(report: Report) -> Html:
@@ -127,6 +137,7 @@ def _contents(report: Report) -> Html:
         for number, migration in enumerate(report.migrations, 1)
     ]
     places = [("decide", "Hazards"), ("target", "The target")][: 2 if report.target else 1]
+    places[1:1] = [("workload", "What the application sends")] if report.workload else []
     others = [*places, ("not-checked", "Not checked"), ("made-with", "Made with")]
     return tag(
         "nav",
@@ -136,32 +147,58 @@ def _contents(report: Report) -> Html:
     )
 
 
-def _decisions(report: Report) -> Html:
+def _decisions(report: Report, told: Mapping[Remedy, str]) -> Html:
+    """List the hazards of applying with what to do, and fold those of rolling back: nobody plans to do that."""
+    applying, back = (words.grouped(words.hazards(report, operation)) for operation in _WHEN)
+    title = f"{_WHEN['rollback']}: {words.tally(place.hazard for group in back for place in group.places)}"
     parts = [
-        [tag("h3", title), tag("ol", (_decision(group, report) for group in words.grouped(found)), class_="decisions")]
-        for operation, title in _WHEN.items()
-        if (found := words.hazards(report, operation))
+        tag("ol", (_decision(group, report, told) for group in applying), class_="decisions") if applying else None,
+        tag(
+            "details",
+            tag("summary", title),
+            tag("ol", (_decision(group, report, {}) for group in back), class_="decisions"),
+        )
+        if back
+        else None,
     ]
-    nothing = "No hazard was found, or the scripts allow each of them."
+    nothing = tag("p", icon("fine"), " ", "No hazard was found when applying, or the scripts allow each of them.")
     return tag(
         "section",
         tag("h2", "Hazards, the worst first", id="decide"),
-        parts or tag("p", icon("fine"), " ", nothing),
+        None if applying else nothing,
+        parts,
         class_="block",
     )
 
 
-def _decision(group: Group, report: Report) -> Html:
-    """Say what was seen at the first places, and name the others."""
+def _remedies(report: Report) -> dict[Remedy, str]:
+    """Return what is said of hazards in the list of decisions, with the place where it stands."""
+    found: dict[Remedy, str] = {}
+    for group in words.grouped(words.hazards(report, "apply")):
+        found.setdefault(words.remedy(group.places[0].hazard), f"h{len(found) + 1}")
+    return found
+
+
+def _decision(group: Group, report: Report, told: Mapping[Remedy, str]) -> Html:
+    """Say what was seen at the first places, name the others, and say what to do where a kind is first named."""
     several = len(report.migrations) > 1
-    told = [
+    seen = [
         tag("p", _link(place, several=several), " ", place.hazard.seen, _weight(place.hazard))
         for place in group.places[:_TOLD]
     ]
     others = group.places[_TOLD:]
     also = [tag("p", "also ", [[", " if at else "", _link(p, several=several)] for at, p in enumerate(others)])]
-    heading = tag("h4", group.title, " ", tag("code", group.code))
-    return tag("li", badge(group.severity), tag("div", heading, told, also if others else None))
+    heading = tag("h3", group.title, " ", tag("code", group.code))
+    first = group.places[0].hazard
+    harms = dict.fromkeys(place.hazard.harm for place in group.places if place.hazard.harm)
+    harm = [tag("p", tag("b", "On the target: "), text, class_="harm") for text in list(harms)[:_TOLD]]
+    anchor = told.get(words.remedy(first))
+    return tag(
+        "li",
+        badge(group.severity),
+        tag("div", heading, seen, also if others else None, harm, what_to_do(first) if anchor else None),
+        id=anchor,
+    )
 
 
 def _link(place: FoundHazard, *, several: bool) -> Html:
@@ -250,6 +287,6 @@ def _file(direction: Direction) -> list[Html]:
     if direction.checksum != direction.sha256:
         digests.append(f"checksum {direction.checksum}")
     return [
-        tag("dt", tag("code", direction.path)),
+        tag("dt", tag("code", words.path(direction))),
         *(tag("dd", tag("code", text, class_="digest")) for text in digests),
     ]

@@ -10,17 +10,32 @@ from sqlmigrate.review.render.html.icons import badge
 from sqlmigrate.review.render.html.tags import Html, tag
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlmigrate.review.model import Finding, Hazard, Suppressed
+    from sqlmigrate.review.render.words import Remedy
 
 
-def hazard_card(hazard: Hazard) -> Html:
-    """Say what was seen, what it blocks and what to do instead, in this order."""
-    return tag(
-        "div",
-        tag("h4", badge(hazard.severity), " ", hazard.title, " ", tag("code", hazard.code)),
+def hazard_card(hazard: Hazard, told: Mapping[Remedy, str], *, folded: bool = False) -> Html:
+    """Say what was seen, and what to do, or where that stands already; a `folded` card shows its title alone."""
+    heading = (badge(hazard.severity), " ", hazard.title, " ", tag("code", hazard.code))
+    anchor = told.get(words.remedy(hazard))
+    body = (
         tag("p", hazard.seen),
         tag("p", tag("b", "Raised: "), hazard.raised) if hazard.raised else None,
         tag("p", tag("b", "Lowered: "), hazard.lowered) if hazard.lowered else None,
+        tag("p", tag("b", "On the target: "), hazard.harm, class_="harm") if hazard.harm else None,
+        what_to_do(hazard) if anchor is None else tag("p", tag("a", "What to do instead", href=f"#{anchor}")),
+    )
+    if folded:
+        return tag("details", tag("summary", heading), body, class_=f"hazard {hazard.severity}")
+    return tag("div", tag("h4", heading), body, class_=f"hazard {hazard.severity}")
+
+
+def what_to_do(hazard: Hazard) -> Html:
+    """Say what a hazard blocks and what to do instead, with its SQL."""
+    return tag(
+        "div",
         tag(
             "dl",
             tag("dt", "Waits or breaks"),
@@ -29,7 +44,7 @@ def hazard_card(hazard: Hazard) -> Html:
             tag("dd", hazard.instead, _rewrite(hazard)),
         ),
         tag("p", "More: ", tag("code", f"sqlmigrate explain {hazard.code}"), class_="quiet"),
-        class_=f"hazard {hazard.severity}",
+        class_="remedy",
     )
 
 

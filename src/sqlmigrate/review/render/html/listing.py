@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.review.model import Direction, Lock, ReviewedStatement
-    from sqlmigrate.review.render.words import Strength
+    from sqlmigrate.review.render.words import Remedy, Strength
 
 _MOST = 4  # names of one kind beside a statement; the others are folded
 
@@ -32,16 +32,26 @@ class _Block:
     statements: tuple[ReviewedStatement, ...] = ()
 
 
-def listing(direction: Direction, anchor: str) -> Html:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """How a script is drawn: before what its anchors begin, what is `told` elsewhere, whether its hazards fold."""
+
+    anchor: str
+    told: Mapping[Remedy, str]
+    folded: bool
+
+
+def listing(direction: Direction, anchor: str, told: Mapping[Remedy, str]) -> Html:
     """Return a script as rows: its lines on the left, on the right what they do."""
     held = _held(direction)
+    drawn = _Drawn(anchor, told, folded=direction.operation == "rollback")
     if direction.text is None:
-        rows = [_excerpt(statement, held[statement.number], anchor) for statement in direction.statements]
+        rows = [_excerpt(statement, held[statement.number], drawn) for statement in direction.statements]
         note = "the script is too large to show all of it: these are its statements"
         return tag("div", tag("p", note, class_="quiet"), rows, class_="listing")
     lines = highlight(direction.text)
     blocks = _blocks(direction, held, len(lines))
-    return tag("div", [_row(block, lines[block.first - 1 : block.last], anchor) for block in blocks], class_="listing")
+    return tag("div", [_row(block, lines[block.first - 1 : block.last], drawn) for block in blocks], class_="listing")
 
 
 def _held(direction: Direction) -> dict[int, Strength]:
@@ -85,24 +95,24 @@ def _joined(statements: Sequence[ReviewedStatement]) -> list[tuple[ReviewedState
     return found
 
 
-def _row(block: _Block, lines: Sequence[Html], anchor: str) -> Html:
+def _row(block: _Block, lines: Sequence[Html], drawn: _Drawn) -> Html:
     numbered = [_line(number, line) for number, line in enumerate(lines, block.first)]
     if not block.statements:
         return tag("div", tag("div", tag("pre", numbered), class_="code"), class_=f"row gap hold-{block.held}")
-    return _with_notes(block.statements, numbered, block.held, anchor)
+    return _with_notes(block.statements, numbered, block.held, drawn)
 
 
-def _excerpt(statement: ReviewedStatement, held: Strength, anchor: str) -> Html:
+def _excerpt(statement: ReviewedStatement, held: Strength, drawn: _Drawn) -> Html:
     lines = [_line(number, line) for number, line in enumerate(highlight(statement.text), statement.line)]
-    return _with_notes((statement,), lines, held, anchor)
+    return _with_notes((statement,), lines, held, drawn)
 
 
-def _with_notes(statements: Sequence[ReviewedStatement], lines: Sequence[Html], held: Strength, anchor: str) -> Html:
-    cards = [card for statement in statements for card in _cards(statement)]
+def _with_notes(statements: Sequence[ReviewedStatement], lines: Sequence[Html], held: Strength, drawn: _Drawn) -> Html:
+    cards = [card for statement in statements for card in _cards(statement, drawn)]
     return tag(
         "div",
         tag("div", tag("pre", lines), cards, class_="code"),
-        tag("div", (_notes(statement, anchor) for statement in statements), class_="notes"),
+        tag("div", (_notes(statement, drawn.anchor) for statement in statements), class_="notes"),
         class_=f"row stmt hold-{held}",
     )
 
@@ -111,8 +121,8 @@ def _line(number: int, line: Html) -> Html:
     return tag("span", line, "\n", class_="l", data_n=number)
 
 
-def _cards(statement: ReviewedStatement) -> Iterator[Html]:
-    yield from (hazard_card(hazard) for hazard in statement.hazards)
+def _cards(statement: ReviewedStatement, drawn: _Drawn) -> Iterator[Html]:
+    yield from (hazard_card(hazard, drawn.told, folded=drawn.folded) for hazard in statement.hazards)
     yield from (allowed_card(item) for item in statement.suppressed)
     yield from (tag("p", finding_line(finding), class_="squawk") for finding in statement.findings)
 
@@ -145,6 +155,8 @@ def _facts(statement: ReviewedStatement) -> Iterator[Html]:
         if names:
             mark = tag("span", sign, class_="sign", aria_hidden="true")
             yield tag("li", mark, tag("span", word, class_="said"), " ", _names(names), class_="object")
+    if (how_long := words.takes(statement.takes)) and not (statement.takes and statement.takes.unknown):
+        yield tag("li", tag("b", "takes"), " ", how_long, class_="takes")
     yield from (tag("li", note, class_="quiet") for note in statement.notes)
 
 

@@ -13,15 +13,17 @@ from sqlmigrate.review.render.html.tags import Child, Html, tag
 from sqlmigrate.review.render.html.timeline import timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sqlmigrate.review.model import Direction, Migration, OutOfOrder
+    from sqlmigrate.review.render.words import Remedy
 
+_HARMS = 3
 _WAYS = {"apply": "Apply", "rollback": "Roll back"}
 
 
-def migration_article(migration: Migration, anchor: str) -> Html:
-    """Return everything about a migration."""
+def migration_article(migration: Migration, anchor: str, told: Mapping[Remedy, str]) -> Html:
+    """Return everything about a migration; what to do about the hazards that are `told` stands elsewhere."""
     return tag(
         "article",
         tag(
@@ -40,7 +42,7 @@ def migration_article(migration: Migration, anchor: str) -> Html:
         ),
         _proof(migration),
         tag("section", tag("h3", "What it changes in the schema"), schema_changes(migration), class_="changes"),
-        [_script(direction, f"{anchor}-{direction.operation}") for direction in words.directions(migration)],
+        [_script(direction, f"{anchor}-{direction.operation}", told) for direction in words.directions(migration)],
         class_="migration",
         id=anchor,
         aria_labelledby=f"{anchor}-h",
@@ -70,14 +72,22 @@ def _way(direction: Direction, anchor: str) -> Html:
     return tag(
         "section",
         tag("h3", _WAYS[direction.operation]),
-        tag("p", tag("code", direction.path), class_="path"),
+        tag("p", tag("code", words.path(direction)), class_="path"),
         tag("dl", list(_facts(direction)), class_="pairs"),
-        tag("p", icon("fails"), " ", direction.error, class_="failure") if direction.error else None,
+        tag("p", icon("fails"), " ", words.relative(direction, direction.error), class_="failure")
+        if direction.error
+        else None,
         timeline(direction, anchor) or tag("p", "Locks nothing that existed before.", class_="quiet"),
         tag("p", tag("a", "Read the script", href=f"#{anchor}-sql")),
         class_="way",
         id=anchor,
     )
+
+
+def _failure(direction: Direction) -> Html | None:
+    if direction.error is None:
+        return None
+    return tag("p", icon("fails"), " ", words.relative(direction, direction.error), class_="failure")
 
 
 def _facts(direction: Direction) -> Iterator[Html]:
@@ -93,6 +103,12 @@ def _facts(direction: Direction) -> Iterator[Html]:
     if direction.waits:
         waits = words.count(direction.waits, "statement")
         yield from _fact("May have to wait", f"{waits} for a lock that stops others")
+    harms = [tag("p", harm.said) for harm in direction.harms[:_HARMS]]
+    more = len(direction.harms) - _HARMS
+    harms += [tag("p", f"and {words.count(more, 'more lock')}, in the table", class_="quiet")] if more > 0 else []
+    harms += [tag("p", direction.lock_wait.said)] if direction.lock_wait else []
+    if harms:
+        yield from _fact("On the target", harms)
 
 
 def _fact(term: str, *said: Child) -> Iterator[Html]:
@@ -118,14 +134,16 @@ def _proof(migration: Migration) -> Html:
     )
 
 
-def _script(direction: Direction, anchor: str) -> Html:
+def _script(direction: Direction, anchor: str, told: Mapping[Remedy, str]) -> Html:
     name = "The script" if direction.operation == "apply" else "The rollback script"
     return tag(
         "section",
         tag("h3", f"{name}, statement by statement", id=f"{anchor}-sql"),
         [tag("p", note, class_="quiet") for note in direction.notes],
         [tag("p", finding_line(finding), class_="squawk") for finding in direction.findings],
-        listing(direction, anchor),
-        tag("p", icon("fails"), " ", direction.error, class_="failure") if direction.error else None,
+        listing(direction, anchor, told),
+        tag("p", icon("fails"), " ", words.relative(direction, direction.error), class_="failure")
+        if direction.error
+        else None,
         class_="script",
     )

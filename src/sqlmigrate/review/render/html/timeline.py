@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.render import words
+from sqlmigrate.review.render.html.scale import Scale, scale
 from sqlmigrate.review.render.html.tags import Html, join, tag
 from sqlmigrate.review.render.words import STRENGTHS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.review.model import Direction, Hold
     from sqlmigrate.review.render.words import Strength
@@ -18,7 +19,7 @@ MOST = 20
 """Relations in the picture; the table has all."""
 _LONGEST = 40  # characters of a name: what a phone's width holds
 _HEIGHTS: dict[Strength, int] = {"reads": 14, "writes": 10, "changes": 6, "little": 3}
-_ROW, _BAR, _LANE, _AXIS, _TICKS = 38, 14, 20, 22, 12
+_ROW, _BAR, _AXIS, _MARK = 38, 14, 22, 8
 _SOURCES = {"seen": "seen in pg_locks", "table": "from PostgreSQL's documentation"}
 
 
@@ -30,10 +31,11 @@ def timeline(direction: Direction, anchor: str) -> Html | None:
     drawn = _rows(direction.holds)
     picture = drawn[:MOST]
     more = len(drawn) - len(picture)
+    across = scale(direction, last)
     return tag(
         "figure",
-        _picture(direction, picture, last, anchor),
-        _legend(picture, direction),
+        _picture(direction, picture, across, anchor),
+        _legend(picture, direction, across),
         tag("p", f"{words.count(more, 'more relation')} in the table", class_="quiet") if more else None,
         tag("details", tag("summary", "The same data as a table"), _table(direction.holds)),
         class_="timeline",
@@ -53,21 +55,19 @@ def _worst(row: Sequence[Hold]) -> Hold:
     return max(row, key=lambda hold: hold.lock.level)
 
 
-def _picture(direction: Direction, picture: Sequence[Sequence[Hold]], last: int, anchor: str) -> Html:
-    title = f"Locks of the {direction.operation} script over its {words.count(last, 'statement')}"
-    lanes = [lane for attribute, _ in _LANES if (lane := _lane(direction, attribute, last)) is not None]
-    bottom = len(picture) * _ROW + 4
-    axis = bottom + len(lanes) * _LANE
+def _picture(direction: Direction, picture: Sequence[Sequence[Hold]], across: Scale, anchor: str) -> Html:
+    count = words.count(len(across.edges) - 1, "statement")
+    title = f"Locks of the {direction.operation} script over its {count}{' in time' if across.timed else ''}"
+    axis = len(picture) * _ROW + 4
     return tag(
         "svg",
         tag("title", title, id=f"{anchor}-t"),
         tag("desc", _told(picture, direction), id=f"{anchor}-d"),
-        _grid(last, axis),
-        [_row(row, at, last) for at, row in enumerate(picture)],
-        [tag("g", lane, transform=f"translate(0 {bottom + at * _LANE})") for at, lane in enumerate(lanes)],
-        _axis(direction, last, axis),
+        _grid(across, axis),
+        [_row(row, at, direction, across) for at, row in enumerate(picture)],
+        _axis(direction, across, axis),
         width="100%",
-        height=axis + _AXIS,
+        height=axis + _AXIS * (2 if across.timed else 1),
         role="img",
         aria_labelledby=f"{anchor}-t {anchor}-d",
     )  # fmt: skip
@@ -75,19 +75,24 @@ def _picture(direction: Direction, picture: Sequence[Sequence[Hold]], last: int,
 
 def _told(picture: Iterable[Iterable[Hold]], direction: Direction) -> str:
     """Say the picture in words."""
-    told = [f"{hold.lock.name} is locked {hold.lock.mode} during {words.span(hold)}" for row in picture for hold in row]
+    told = [f"{hold.lock.name} is locked {hold.lock.mode} during {_during(hold)}" for row in picture for hold in row]
     end = "all locks are held until COMMIT" if direction.transactional else "each statement commits by itself"
     return f"{'; '.join(told)}; {end}"
 
 
-def _row(row: Sequence[Hold], at: int, last: int) -> Html:
+def _during(hold: Hold) -> str:
+    how_long = words.takes(hold.takes)
+    return words.span(hold) + (f", for {how_long}" if how_long else "")
+
+
+def _row(row: Sequence[Hold], at: int, direction: Direction, across: Scale) -> Html:
     top = at * _ROW
     bars = [
         tag(
             "rect",
             class_=f"bar {(kind := words.strength(hold.lock))}",
-            x=_percent(hold.first - 1, last),
-            width=_percent(hold.last - hold.first + 1, last),
+            x=_percent(across.start(hold.first)),
+            width=_percent(across.end(hold.last) - across.start(hold.first)),
             y=top + 18 + _BAR - _HEIGHTS[kind],
             height=_HEIGHTS[kind],
         )
@@ -101,59 +106,83 @@ def _row(row: Sequence[Hold], at: int, last: int) -> Html:
         x=0,
         y=top + 12,
     )
-    return join(label, tag("rect", class_="rail", x=0, width="100%", y=top + 18 + _BAR - 1, height=1), bars)
+    rail = tag("rect", class_="rail", x=0, width="100%", y=top + 18 + _BAR - 1, height=1)
+    return join(label, rail, bars, _marks(row, top, direction, across))
 
 
-_LANES = (("rewrites", "rewrites"), ("scans", "reads from end to end"))
+_MARKS = (("scans", "reads from end to end"), ("rewrites", "rewrites"))
 
 
-def _lane(direction: Direction, attribute: str, last: int) -> Html | None:
-    """Draw a mark for each statement that rewrites or scans."""
-    marked = [statement.number for statement in direction.statements if getattr(statement, attribute)]
-    if not marked:
-        return None
-    return join(
-        tag("rect", class_=attribute, x=_middle(number, last), y=6, width=8, height=8, transform="translate(-4 0)")
-        for number in marked
-    )
+def _marks(row: Sequence[Hold], top: int, direction: Direction, across: Scale) -> list[Html]:
+    """Mark on the bar of a relation the statements that rewrite it or read it; a rewrite reads it, too."""
+    relation = f"{row[0].lock.kind} {row[0].lock.name}"
+    found = {
+        statement.number: attribute
+        for attribute, _ in _MARKS
+        for statement in direction.statements
+        if relation in getattr(statement, attribute)
+    }
+    return [
+        tag(
+            "rect",
+            class_=f"mark {name}",
+            x=_percent(across.middle(number)),
+            y=top + 18 + (_BAR - _MARK) // 2,
+            width=_MARK,
+            height=_MARK,
+            transform=f"translate(-{_MARK // 2} 0)",
+        )
+        for number, name in sorted(found.items())
+    ]
 
 
-def _grid(last: int, height: int) -> Html:
-    return join(
-        tag("line", class_="grid", x1=_percent(number - 1, last), x2=_percent(number - 1, last), y1=0, y2=height)
-        for number in _ticks(last)
-    )
+def _grid(across: Scale, height: int) -> Html:
+    places = [share for share, _ in across.times] or [across.start(number) for number in across.ticks]
+    return join(tag("line", class_="grid", x1=_percent(share), x2=_percent(share), y1=0, y2=height) for share in places)
 
 
-def _axis(direction: Direction, last: int, top: int) -> Html:
+def _axis(direction: Direction, across: Scale, top: int) -> Html:
     numbers = [
-        tag("text", number, class_="tick", x=_middle(number, last), y=top + 16, text_anchor="middle")
-        for number in _ticks(last)
+        tag("text", number, class_="tick", x=_percent(across.middle(number)), y=top + 16, text_anchor="middle")
+        for number in across.ticks
+    ]
+    ends = {0.0: "start", 1.0: "end"}
+    times = [
+        tag("text", said, class_="time", x=_percent(share), y=top + _AXIS + 12, text_anchor=ends.get(share, "middle"))
+        for share, said in across.times
     ]
     end = [tag("line", class_="commit", x1="100%", x2="100%", y1=0, y2=top)] if direction.transactional else []
-    return join(tag("line", class_="axis", x1=0, x2="100%", y1=top, y2=top), numbers, end)
+    return join(tag("line", class_="axis", x1=0, x2="100%", y1=top, y2=top), numbers, times, end)
 
 
-def _ticks(last: int) -> list[int]:
-    """Choose the statements to be numbered: all, or as many as can be read."""
-    steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
-    step = next(step for step in steps if last / step <= _TICKS)
-    return list(range(1, last + 1)) if step == 1 else list(range(step, last + 1, step))
-
-
-def _legend(picture: Iterable[Iterable[Hold]], direction: Direction) -> Html:
+def _legend(picture: Iterable[Iterable[Hold]], direction: Direction, across: Scale) -> Html:
     """Explain only what is in the picture."""
-    seen = {words.strength(hold.lock) for row in picture for hold in row}
+    holds = [hold for row in picture for hold in row]
+    seen = {words.strength(hold.lock) for hold in holds}
+    shown = {f"{hold.lock.kind} {hold.lock.name}" for hold in holds}
     items = [
         tag("li", _sample(f"bar {kind}", _HEIGHTS[kind]), text) for kind, text in STRENGTHS.items() if kind in seen
     ]
     items += [
-        tag("li", _sample(attribute, 8, 8), label)
-        for attribute, label in _LANES
-        if any(getattr(statement, attribute) for statement in direction.statements)
+        tag("li", _sample(f"mark {attribute}", _MARK, _MARK), label)
+        for attribute, label in reversed(_MARKS)
+        if any(not shown.isdisjoint(getattr(statement, attribute)) for statement in direction.statements)
     ]
-    unit = "statement number; all locks are held until COMMIT" if direction.transactional else "statement number"
-    return tag("figcaption", tag("ul", items, class_="legend"), tag("span", f"Across: {unit}", class_="quiet"))
+    said = "; ".join(_across(direction, across))
+    return tag("figcaption", tag("ul", items, class_="legend"), tag("span", f"Across: {said}", class_="quiet"))
+
+
+def _across(direction: Direction, across: Scale) -> Iterator[str]:
+    if across.timed:
+        yield "statement number, as wide as its time on the target at the slower rates"
+        if across.unknown:
+            several = len(across.unknown) > 1
+            names = words.listed(list(map(str, across.unknown)), 5)
+            yield f"the time of statement{'s' if several else ''} {names} is not known"
+    else:
+        yield "statement number"
+    if direction.transactional:
+        yield "all locks are held until COMMIT"
 
 
 def _sample(class_: str, height: int, width: int = 18) -> Html:
@@ -168,7 +197,7 @@ def _table(holds: Iterable[Hold]) -> Html:
             "tr",
             tag("td", tag("code", hold.lock.name), " ", tag("small", hold.lock.kind), data_label=heads[0]),
             tag("td", hold.lock.mode, data_label=heads[1]),
-            tag("td", f"{words.span(hold)} ({hold.statements})", data_label=heads[2]),
+            tag("td", f"{words.span(hold)} ({hold.statements})", _for(hold), data_label=heads[2]),
             tag("td", hold.lock.blocks, data_label=heads[3]),
             tag("td", _SOURCES[hold.lock.source], data_label=heads[4]),
         )
@@ -182,12 +211,13 @@ def _table(holds: Iterable[Hold]) -> Html:
     )
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.3f}".rstrip("0").rstrip(".") + "%"
+def _for(hold: Hold) -> Html | None:
+    how_long = words.takes(hold.takes)
+    return tag("small", f" {how_long}") if how_long else None
 
 
-def _middle(number: int, last: int) -> str:
-    return _percent(2 * number - 1, 2 * last)
+def _percent(share: float) -> str:
+    return f"{100 * share:.3f}".rstrip("0").rstrip(".") + "%"
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,99 @@
+"""Ask git about the repository around a folder: read only, and nothing that a repository brings along is run for it.
+
+Only `git` from an absolute folder of PATH, without a variable that would lead it elsewhere. The commands that are used
+start no hook, filter, pager or external diff; the file system monitor, the one program that reading an index may start,
+is off, and no protocol is allowed, so that a partial clone fetches nothing. Names are bytes until we have read them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import Error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SECONDS = 30.0
+_ALWAYS = (
+    "--no-pager",
+    "--no-replace-objects",
+    "--literal-pathspecs",
+    "-c", "core.fsmonitor=false",
+    "-c", f"core.hooksPath={os.devnull}",
+    "-c", "protocol.allow=never",
+)  # fmt: skip
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+}
+
+
+class GitError(Error):
+    """Git is not there, or does not answer what it was asked; `said` is its own message, which may be empty."""
+
+    def __init__(self, message: str, *, said: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Git as it answers in one folder."""
+
+    folder: Path
+
+    def ask(self, *arguments: str, magic: bool = False) -> bytes:
+        """Run one command that only reads, and return what it prints; `magic` lets a path begin with its signs.
+
+        Raises GitError where there is no git, or it fails or takes too long.
+        """
+        always = [item for item in _ALWAYS if not (magic and item == "--literal-pathspecs")]
+        command = [_program(), "-C", os.fspath(self.folder), *always, *arguments]
+        own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        try:
+            done = subprocess.run(
+                command,
+                env=own | _ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=_SECONDS,
+            )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise GitError("git could not be asked", said=str(error)) from None
+        if done.returncode != 0:
+            raise _failed(arguments[0], os.fsdecode(done.stderr))
+        return done.stdout
+
+    def line(self, *arguments: str) -> str:
+        """Return what a command prints as one line, or an empty text where it fails."""
+        try:
+            return os.fsdecode(self.ask(*arguments)).removesuffix("\n")
+        except GitError:
+            return ""
+
+
+def _failed(command: str, stderr: str) -> GitError:
+    """Make an error of git's own words; where it does not trust an owner, they say what to do."""
+    lines = [line.strip() for line in stderr.strip().splitlines()]
+    said = lines[0].removeprefix("fatal: ") if lines else ""
+    trusting = next((line for line in lines if line.startswith("git config ")), None)
+    return GitError(f"git {command} failed" + (f": {said}" if said else ""), said=said, hint=trusting)
+
+
+def _program() -> str:
+    """Find git; one in a folder that is relative to where we are may be the repository's own."""
+    folders: Sequence[str] = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    found = shutil.which("git", path=os.pathsep.join(folder for folder in folders if Path(folder).is_absolute()))
+    if found is None:
+        raise GitError("there is no git here", hint="install git")
+    return found
