@@ -35,6 +35,8 @@ _FILLED = {
     "tables": "ARRAY['applied']",
     "own_schema": "true",
     "oids": "ARRAY[1::pg_catalog.oid]",
+    "last_scan": "NULL::pg_catalog.timestamptz",
+    "last_index_scan": "NULL::pg_catalog.timestamptz",
 }
 
 

@@ -26,7 +26,7 @@ def command(app: App, *, migration_id: str, reason: str) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target:
         gate = app.asking(target, lambda info, _: f"Accept {migration_id} in {info.database}?")
-        observer = drawer(app.output)
+        observer = app.observer(drawer(app.output))
         done = engine.accept(target.conninfo, found, migration_id, reason, app.options(), gate=gate, observer=observer)
     app.output.result(accepted=migration_id if done else None, reason=reason)
     nothing = f"nothing to accept: {migration_id} is recorded as its files are already"

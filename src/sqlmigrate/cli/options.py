@@ -14,6 +14,7 @@ import click
 
 from sqlmigrate.cli.foreign_text import one_line
 from sqlmigrate.cli.output import Output, is_terminal
+from sqlmigrate.cli.recording import RECORDING, Recorder, open_records
 from sqlmigrate.errors import ConfirmationRequired, ConnectionFailed, Error
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.connection.early import Early
     from sqlmigrate.engine import Options
+    from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
     from sqlmigrate.target import Target
@@ -82,8 +84,7 @@ _SHADOW = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "durable",
-    "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
+    "durable", "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
 )  # fmt: skip
 
 
@@ -179,6 +180,12 @@ class App:
                     raise error.replaced(hint=hint) from None
             raise
 
+    def observer(self, draw: Observer, *, hooks: bool = False) -> Observer:
+        """Return an observer that notes what happens where that was asked for, and draws it; it may run the hooks."""
+        if hooks:
+            self.output.recorder.take_hooks(self.config.hooks, self.output.progress, self.output.warning)
+        return self.output.recorder.noting(draw)
+
     def options(self) -> Options:
         """Return the settings that scripts run under."""
         from sqlmigrate.engine import Options  # noqa: PLC0415  only commands that write need the engine
@@ -193,12 +200,14 @@ class App:
             statement_timeout=config.statement_timeout,
             lock_budget=config.lock_budget,
             wait_lock=config.wait_lock,
-            durable=config.durable,
+            durable="each" if config.hooks.after_migration else config.durable,
+            apart=config.hooks.between,
         )
 
     def announce(self, target: Target, info: ServerInfo) -> None:
         """Name the database on stderr, even when quiet: nobody shall write to one by surprise."""
-        self._name(f"database {info.database} on {info.host} as {info.role}, PostgreSQL {info.version}", target)
+        on = "" if target.private else f" on {info.host}"
+        self._name(f"database {info.database}{on} as {info.role}, PostgreSQL {info.version}", target)
 
     def _name(self, what: str, target: Target) -> None:
         env = f", environment {self.config.env}" if self.config.env else ""
@@ -298,12 +307,12 @@ def planning(command: F) -> F:
 
 def running(command: F) -> F:
     """Add to a command the options of those that run scripts, beside the common ones."""
-    return _with_app(command, (*_CONFIRMING, *_RUNNING, _DURABLE, *_COMMON))
+    return _with_app(command, (*_CONFIRMING, *_RUNNING, _DURABLE, *RECORDING, *_COMMON))
 
 
 def writing(command: F) -> F:
     """Add to a command the options of those that write, and ask in protected environments only."""
-    return _with_app(command, (_NAMING, *_RUNNING[-1:], *_COMMON))
+    return _with_app(command, (_NAMING, *_RUNNING[-1:], *RECORDING, *_COMMON))
 
 
 def forgetting(command: F) -> F:
@@ -322,7 +331,7 @@ def shadowing(command: F) -> F:
     It stands above `@common` or its like, and the command receives `base` and `shadow_superuser`.
     """
     decorated: Any = command
-    for option in reversed(_SHADOW):
+    for option in reversed((*_SHADOW, *RECORDING)):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 
@@ -357,13 +366,16 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
     """Take the common options out of a command's values."""
     _require_utf8(values)
     path = context.command_path.split()[1:]
+    name = " ".join(path)
     output = Output(
-        " ".join(path),
+        name,
         as_json=values.pop("as_json"),
         quiet=values.pop("quiet"),
         verbose=values.pop("verbose"),
         color=False if values.pop("no_color") else None,
+        recorder=Recorder(name),
     )
+    open_records(output.recorder, output.warning, values)
     context.find_root().obj = output
     given = {name: values.pop(name, None) for name in _SETTINGS}
     if values.pop("fresh", False):

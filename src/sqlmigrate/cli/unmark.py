@@ -43,7 +43,9 @@ def command(app: App, *, ids: tuple[str, ...]) -> None:
             question = _question(really, again=again) if really else f"Unmark {', '.join(ids)} in {info.database}?"
             app.confirm(question, database=info.database, always=bool(really))
 
-        done = engine.unmark(target.conninfo, found, ids, app.options(), gate=gate, observer=drawer(app.output))
+        done = engine.unmark(
+            target.conninfo, found, ids, app.options(), gate=gate, observer=app.observer(drawer(app.output))
+        )
     app.output.result(unmarked=done)
     for name in done:
         app.output.line(f"unmarked {name}")

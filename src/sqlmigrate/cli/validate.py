@@ -35,7 +35,7 @@ def command(context: click.Context, app: App) -> None:
         color = "yellow" if problem.warning else "red"
         word = click.style("warning:" if problem.warning else "error:", fg=color, bold=True)
         first, *rest = render_problem(problem)
-        app.output.line(f"{word} {first}", *rest)
+        app.output.prose(f"{word} {first}", *rest)
     errors = sum(not problem.warning for problem in report.problems)
     warnings = len(report.problems) - errors
     if report.contents_checked:

@@ -25,8 +25,8 @@ class Status:
     """One migration as files and history see it.
 
     `edited` and `rollback_edited` say that a file is not what was recorded, `comments_only` that an edited script holds
-    the same statements, and `missing` that the script is gone. `late` is the first applied one that a pending one
-    stands before, so that `apply` refuses it.
+    the same statements, and `missing` that the script is gone; one that is `ahead` is missing since a newer release
+    applied it. `late` is the first applied one that a pending one stands before, so that `apply` refuses it.
     """
 
     migration_id: str
@@ -38,6 +38,7 @@ class Status:
     stopped: HalfWay | None = None
     comments_only: bool = False
     late: str | None = None
+    ahead: bool = False
 
     @property
     def missing(self) -> bool:

@@ -5,6 +5,8 @@
 SELECT n.nspname::pg_catalog.text AS schema,
        e.extversion::pg_catalog.text AS version,
        pg_catalog.current_setting('pg_stat_statements.track', true) AS track,
+       pg_catalog.current_setting('pg_stat_statements.track_utility', true) AS utility,
+       pg_catalog.current_setting('compute_query_id', true) AS computes,
        pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
        current_user::pg_catalog.text AS role
 FROM pg_catalog.pg_extension AS e

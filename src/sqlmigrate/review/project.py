@@ -17,6 +17,7 @@ from sqlmigrate.review import statistics
 from sqlmigrate.review.asking import Source
 from sqlmigrate.review.columns import NOTHING
 from sqlmigrate.review.known import Limits
+from sqlmigrate.review.last_use import looked
 from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.question import Question
@@ -124,6 +125,8 @@ def review_project(
         known_by = stats.name if settings and stats else "the target"
         question = replace(question, settings_from=known_by, notes=tuple(notes))
         report = review(question, opened, options, observer, beside=beside)
+    conninfo = target.conninfo if target else None
+    report = looked(report, conninfo, wanted, config, options, asked=workload, workload=question.workload)
     return placed(report, origin(config.project, found.directory))
 
 
