@@ -41,6 +41,10 @@ SAMPLES = {
     "small_size": ("64kB", 64 << 10),
     "busy_writes": ("0", 0),
     "busy_reads": ("20", 20),
+    "workload": ("true", True),
+    "workload_file": ("queries", ["queries"]),
+    "workload_hide": ("secret", ["secret"]),
+    "workload_search_path": ("app, public", ["app, public"]),
 }
 
 

@@ -88,5 +88,5 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ", ".join(value) or "-"
+        return ", ".join(map(str, value)) or "-"
     return format_duration(value) if name in _TIMES else str(_value(name, value))
