@@ -143,3 +143,12 @@ def test_where_it_cannot_be_applied_again_it_says_how_to_go_on(project, target, 
 
     assert outcome.status == 1
     assert "a is rolled back; fix the cause, then `sqlmigrate apply` applies it again" in outcome.stderr
+
+
+def test_what_has_no_proof_is_not_applied_again_where_one_is_required(project, two, sqlmigrate):
+    project.config("require_proof = true\n")
+
+    outcome = sqlmigrate("redo", "--yes")
+
+    assert (outcome.status, applied(two)) == (1, ["a", "b"])
+    assert "nothing was run, since a proof is required" in outcome.stderr

@@ -42,6 +42,7 @@ def command(app: App, *, recorded: bool) -> None:
             for note in planned.notes:
                 app.output.warning(note)
             require_runnable(found.named(item.migration_id).forward() for item in planned.steps)
+            app.require_proofs(found, info, planned)  # what goes back is what is applied again
             if planned.steps:
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
                 app.confirm(question, database=info.database, always=True)

@@ -14,8 +14,9 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_stat_statements'
 
 -- name: statements
--- `{function}` is that of the extension, in its own schema; a text that the role may not read is replaced by PostgreSQL
-SELECT s.query,
+-- `{function}` is that of the extension, in its own schema; a text that the role may not read is replaced by PostgreSQL,
+-- and of a long one there is only the beginning
+SELECT pg_catalog.left(s.query, %s::integer) AS query,
        r.rolname::pg_catalog.text AS role,
        pg_catalog.count(*) AS statements,
        pg_catalog.sum(s.calls)::bigint AS calls,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
 
 LEAST = (1, 8)
+_WHOLE = 2**31 - 1  # characters
 _UNREADABLE = "<insufficient privilege>"  # what PostgreSQL says in the place of a text
 
 
@@ -56,14 +57,16 @@ class Counted:
     unread: int
 
 
-def read_counted(connection: Connection) -> Counted:
+def read_counted(connection: Connection, *, longest: int = _WHOLE) -> Counted:
     """Read what is counted of the session's database, in the transaction that is open.
+
+    Of each text there are `longest` characters: whoever sends statements decides how long they are.
 
     Raises Error where there is no pg_stat_statements that could be read, and psycopg's errors.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         extension = _extension(cursor)
-        info, rows = _read(cursor, extension)
+        info, rows = _read(cursor, extension, longest)
     readable = [row for row in rows if row["query"] is not None and row["query"] != _UNREADABLE]
     return Counted(
         rows=tuple(Row(row["query"], row["role"], row["calls"], row["total"]) for row in readable),
@@ -92,7 +95,9 @@ def _extension(cursor: Cursor[dict[str, Any]]) -> dict[str, Any]:
     return found | {"has_info": version > LEAST}
 
 
-def _read(cursor: Cursor[dict[str, Any]], extension: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _read(
+    cursor: Cursor[dict[str, Any]], extension: dict[str, Any], longest: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     asked = queries.load("workload")
     schema = sql.Identifier(extension["schema"])
     info = sql.SQL("{}.pg_stat_statements_info()").format(schema)
@@ -100,7 +105,7 @@ def _read(cursor: Cursor[dict[str, Any]], extension: dict[str, Any]) -> tuple[di
     function = sql.SQL("{}.pg_stat_statements(true)").format(schema)
     try:
         found = cursor.execute(asks_when).fetchone() or {}
-        return found, cursor.execute(sql.SQL(asked["statements"]).format(function=function)).fetchall()
+        return found, cursor.execute(sql.SQL(asked["statements"]).format(function=function), [longest]).fetchall()
     except psycopg.errors.InsufficientPrivilege as error:
         hint = f"GRANT USAGE ON SCHEMA {schema.as_string()}, and pg_read_all_stats for what other roles have sent"
         message = f"role {extension['role']} may not read pg_stat_statements: {error.diag.message_primary}"

@@ -7,9 +7,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
-from sqlmigrate.review.workload.queries import LeftOut, Query, Use, Workload, busiest
+from sqlmigrate.review.workload.queries import LONGEST, LeftOut, Query, Use, Workload, busiest, is_asked
 from sqlmigrate.review.workload.sizes import read_sizes
-from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.names import relations_in
 from sqlmigrate.usage.counted import read_counted
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from sqlmigrate.usage.counted import Row
 
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
-_ASKS = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
 _MONITORING = "monitoring and tools (they read PostgreSQL's own catalogs alone)"
 _CATALOGS = frozenset({"pg_catalog", "information_schema"})
 _MAY_WATCH = re.compile(r"pg_|information_schema", re.IGNORECASE)
@@ -35,7 +33,7 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
     with connection.transaction(force_rollback=True):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connections.limit(connection, lock_timeout=_LOCK_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
-        counted = read_counted(connection)
+        counted = read_counted(connection, longest=LONGEST + 1)
         sizes = read_sizes(connection)
     kept, left = _sorted_out(_gathered(counted.rows), history_schema, [re.compile(pattern) for pattern in hidden])
     found, rest = busiest(kept)
@@ -75,8 +73,8 @@ def _sorted_out(
 
 def _why_not(text: str, history_schema: str, hidden: Collection[re.Pattern[str]]) -> str | None:
     """Say why a statement is none of the application's, or must not leave the server."""
-    if not (text.lstrip().startswith("(") or ((words := leading_words(text, 1)) and words[0] in _ASKS)):
-        return "utility statements"
+    if len(text) > LONGEST or not is_asked(text):
+        return None  # whoever takes the busiest leaves it out
     if any(pattern.search(text) for pattern in hidden):
         return "hidden by workload_hide"
     if "pg_stat_statements" in text:
