@@ -40,6 +40,10 @@ _FILLED = {
 }
 
 
+# what only these versions are ever asked: the functions are new there
+_SINCE = {"sized.sql: restore_relations": 18, "sized.sql: restore_columns": 18}
+
+
 def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
     """Give each block of `queries/` as `FILE: BLOCK`, as one version of the server gets it, and its text."""
     for path in sorted(SOURCE.joinpath("queries").rglob("*.sql")):
@@ -49,7 +53,7 @@ def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
         for key in queries.load(name):
             file = name.removeprefix("catalog/")
             text = block(file, key, major) if name != file else queries.load(name)[key]
-            if text:
+            if text and major >= _SINCE.get(f"{name}.sql: {key}", 0):
                 yield f"{name}.sql: {key}", text
 
 
