@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from sqlmigrate.errors import Error
 from sqlmigrate.server import PrivateServer
 from support.command import program
 from support.sessions import is_there
+from support.waiting import wait_until
 
 SCHEMA = """
 CREATE TABLE customers (id int PRIMARY KEY, email text, fax text, nick text, phone text, seen text, town text,
@@ -118,15 +118,13 @@ def base(counting: PrivateServer) -> Iterator[Base]:
 
 def wait_until_counted(admin: psycopg.Connection[object]) -> None:
     """Wait for the application's session to give what it has counted, which it does as it ends."""
-    deadline = time.monotonic() + 60
     asked = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'customers_email'"
-    while True:
+
+    def counted() -> bool:
         admin.execute("SELECT pg_stat_clear_snapshot()")
-        found = admin.execute(asked).fetchone()
-        if found is not None and found[0]:  # type: ignore[index]
-            return
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        return admin.execute(asked).fetchone() not in (None, (0,), (None,))
+
+    wait_until(counted, timeout=60)
 
 
 def said_of(url: str, folder: Path, text: str, *, unused_for: str = "1ms") -> str:

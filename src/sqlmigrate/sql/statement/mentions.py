@@ -98,6 +98,7 @@ class _Reader:
         self.names: dict[str, set[Named]] = {}
 
     def read(self, node: Any) -> None:
+        """Add what a statement's parse tree names."""
         self._relations(node)
         self._columns(node, None)
 
