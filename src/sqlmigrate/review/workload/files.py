@@ -48,7 +48,8 @@ def _written(path: Path) -> Workload:
     except OSError as error:
         raise Error(f"cannot be read: {error.strerror}", place=Place(path)) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        message = f"is not a file of `sqlmigrate stats --workload`: {error}"
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        message = f"is not a file of `sqlmigrate stats --workload`: {reason}"
         hint = "write it with `sqlmigrate stats --workload --output FILE`"
         raise Error(message, place=Place(path), hint=hint) from None
 
