@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from comparing import compare
 from contestants import contestants
 from growing import Bench, concurrently, durable, growing, scaling
+from judging import judge
 from machine import machine, versions
 from proving import proving
 from reading import dump, reader
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("local", "delayed", "trips", "start", "reader", "dump", "proofs"),
-    *("growth", "durable", "concurrently", "scale"),
+    *("growth", "durable", "concurrently", "scale", "linters"),
 )
 _LONG = {"scale"}  # only where it is named
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -72,6 +73,8 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
     if "trips" in chosen:
         results.trips = round_trips(server, tools, place)
         results.long = long_migrations(server, ours, place, delay, rounds)
+    if "linters" in chosen:
+        results.judged = judge(server, place, options.tools, options.cases)
     if "local" in chosen:
         results.local = compare(server, tools, place, options.counts, rounds, 0.0)
     _grown(results, chosen, Bench(server, psql, ours, place, rounds), options)
@@ -111,6 +114,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--concurrently", type=int, default=1000, metavar="N", help="indexes built CONCURRENTLY")
     parser.add_argument("--scale", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="migrations of scale")
     parser.add_argument("--scale-tables", type=int, nargs="+", default=[100, 1000, 10_000], help="tables of scale")
+    parser.add_argument("--cases", nargs="+", metavar="NAME", help="these cases and groups of linters alone")
     parser.add_argument("--no-write", dest="write", action="store_false", help="print the results and write no files")
     return parser.parse_args(arguments)
 

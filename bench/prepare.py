@@ -11,24 +11,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build" / "bench"
 PEERS = ("alembic>=1.13,<2",)
-DBMATE = "dbmate@2"
+NPM = ("dbmate@2", "@flvmnt/pgfence@0.1.5")
+LINTERS = ("squawk-cli==2.70.0", "safemigrate-lint==1.3.0")
 NPM_OPTIONS = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 
 
 def main() -> int:
-    """Install everything; without npm, dbmate is left out."""
+    """Install everything; without npm, dbmate and pgfence are left out."""
     PLACE.mkdir(parents=True, exist_ok=True)
     install_python()
-    install_dbmate()
+    install_linters()
+    install_npm()
     return 0
 
 
 def install_python() -> None:
     """Make the environment, and install a wheel of this tree into it: an editable install would start slower."""
-    environment = PLACE / "venv"
-    python = environment / "bin" / "python"
-    if not python.exists():
-        venv.create(environment, symlinks=True)
+    python = environment("venv")
     shutil.rmtree(PLACE / "dist", ignore_errors=True)
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(PLACE / "dist"), cwd=ROOT)
     wheel = next((PLACE / "dist").glob("*.whl"))
@@ -37,13 +36,27 @@ def install_python() -> None:
     run(*pip, "--force-reinstall", "--no-deps", str(wheel), cwd=PLACE)
 
 
-def install_dbmate() -> None:
-    """Install dbmate's own binary; npm checks for itself whether it is there."""
+def install_linters() -> None:
+    """Install the linters where a review does not find squawk: it would ask it."""
+    python = environment("linters")
+    run(sys.executable, "-m", "pip", "--python", str(python), "install", "-q", *LINTERS, cwd=PLACE)
+
+
+def environment(name: str) -> Path:
+    """Make a virtual environment unless it is there, and give its Python."""
+    python = PLACE / name / "bin" / "python"
+    if not python.exists():
+        venv.create(PLACE / name, symlinks=True)
+    return python
+
+
+def install_npm() -> None:
+    """Install dbmate's own binary, and pgfence; npm checks for itself whether they are there."""
     npm = shutil.which("npm")
     if npm is None:
-        sys.stderr.write("npm not found: dbmate is left out (apt install npm)\n")
+        sys.stderr.write("npm not found: dbmate and pgfence are left out (apt install npm)\n")
         return
-    run(npm, "install", "--prefix", str(PLACE / "npm"), *NPM_OPTIONS, DBMATE, cwd=PLACE)
+    run(npm, "install", "--prefix", str(PLACE / "npm"), *NPM_OPTIONS, *NPM, cwd=PLACE)
 
 
 def run(*command: str, cwd: Path) -> None:

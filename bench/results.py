@@ -7,20 +7,21 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from contestants import ACTIONS
+from judging import summary
+from markdown import Cells, table
 from targets import targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from comparing import Row
     from growing import Growth, Scale
+    from judging import Judged
     from machine import Machine
     from proving import Proving
     from reading import Dump, Reading
     from starting import Imports, Start
     from trips import Long, Trips
-
-Cells = list[str]
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class Results:
     proofs: list[Proving] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     scale: list[Scale] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
 
 
 def as_json(results: Results) -> str:
@@ -52,13 +54,13 @@ def as_json(results: Results) -> str:
 
 def as_markdown(results: Results) -> str:
     """Give the tables that people read."""
-    parts = [_head(results), _targets(results)]
+    parts = [_head(results), *_targets(results)]
     if results.local:
         parts.append("## Small migrations\n\n" + _rows(results.local))
     if results.delayed:
         delay = f"{1000 * results.delay:.0f} ms"
         parts.append(f"## The same with {delay} of network delay in each direction\n\n" + _rows(results.delayed))
-    parts += [*_trips(results), *_start(results), *_large(results), *_growth(results)]
+    parts += [*_trips(results), *_start(results), *_large(results), *_growth(results), *summary(results.judged)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -81,12 +83,12 @@ def _head(results: Results) -> str:
     )
 
 
-def _targets(results: Results) -> str:
+def _targets(results: Results) -> list[str]:
     rows = [
         [target.what, f"{target.limit:g}", _figure(target.measured), "held" if target.held else "**missed**"]
         for target in targets(results)
     ]
-    return "## Targets\n\n" + table(["", "at most", "measured", ""], rows)
+    return ["## Targets\n\n" + table(["", "at most", "measured", ""], rows)] if rows else []
 
 
 def _figure(value: float) -> str:
@@ -176,9 +178,3 @@ def _growth(results: Results) -> list[str]:
         rows = [[name, *(by_key.get((name, count), "") for count in counts)] for name in names]
         parts.append("## Scale, wall seconds\n\n" + table(["", *map("{:,}".format, counts)], rows))
     return parts
-
-
-def table(heads: Cells, rows: Iterable[Cells]) -> str:
-    """Give a Markdown table."""
-    lines = [heads, ["---", *(["---:"] * (len(heads) - 1))], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# up to the last @: a password with an @ that should have been written as %40 is one too
-_URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^/@:\s]*:)\S*@", re.IGNORECASE)
+# up to the last @: a password with an @ that should have been written as %40 is one too; of a scheme its end is enough,
+# since an unbounded one would be looked for from each letter of a long word
+_URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]{0,30}://[^/@:\s]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD = re.compile(
     r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
     re.IGNORECASE,
 )
+_SQL_PASSWORD = re.compile(r"(?P<start>\bpassword\s+)[eE]?'(?:[^']|'')*(?:'|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,8 @@ class Interrupted(KeyboardInterrupt):
 
 
 def redact(text: str) -> str:
-    """Blank out the passwords of URLs and connection strings in a text."""
+    """Blank out the passwords of URLs, connection strings and `ALTER ROLE ... PASSWORD` in a text."""
+    text = _SQL_PASSWORD.sub(r"\g<start>'***'", text)
     text = _URL_PASSWORD.sub(r"\g<start>***@", text)
     return _KEY_PASSWORD.sub(r"\g<start>***", text)
 

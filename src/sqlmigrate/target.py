@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigError, NoTargetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from sqlmigrate.config import Config
     from sqlmigrate.server import PrivateServer
@@ -48,6 +48,13 @@ class Target:
     private: bool
     notes: tuple[str, ...] = ()
     variable: str | None = None
+
+
+def for_development(target: Target, config: Config) -> bool:
+    """Tell whether a database may be one for development alone: nobody protects it, and it is on this machine."""
+    from sqlmigrate.connection.address import is_local  # noqa: PLC0415  psycopg is loaded once a database is needed
+
+    return not config.protected and (target.private or is_local(target.conninfo))
 
 
 def choose(config: Config, *, interactive: bool, environ: Mapping[str, str] | None = None) -> Choice:
@@ -157,4 +164,6 @@ def prepared(private: PrivateServer, config: Config) -> Target:
 
     server.ensure_database(private, name=DATABASE, owner=OWNER, initialize=initialize)
     conninfo = private.conninfo(dbname=DATABASE, user=OWNER)
-    return Target(conninfo, f"private server, {private.data_dir}", private=True, notes=tuple(private.notes))
+    folder = private.data_dir
+    beside = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return Target(conninfo, f"private server, {beside}", private=True, notes=tuple(private.notes))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
+import click
 import pytest
 
 from sqlmigrate.review.hazards import RULES
+from support.command import terminal
 from support.places import ROOT
 
 PAGES = ROOT / "docs" / "hazards"
@@ -18,6 +21,25 @@ def test_a_hazard_is_explained_by_its_code_or_name(sqlmigrate, name):
 
     assert outcome.status == 0
     assert outcome.stdout == (PAGES / "H06-index-not-concurrent.md").read_text()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_on_a_terminal_the_page_is_laid_out_without_a_word_broken(width):
+    with terminal("explain", "H21", columns=width) as screen:
+        assert screen.end() == 0
+
+    shown = [click.unstyle(line) for line in screen.shown.splitlines()]
+    written = (PAGES / "H21-data-dropped.md").read_text()
+    words = re.sub(r"```\w*|\*\*|^#+ |`", "", written, flags=re.MULTILINE).split()
+    assert " ".join(shown).replace("`", "").split() == words
+    assert max(map(len, shown)) <= width
+    assert not any("```" in line or "**" in line for line in shown)
+    assert "    ALTER TABLE orders DROP COLUMN status;" in shown
+
+
+def test_a_word_of_a_name_leads_to_it(sqlmigrate):
+    assert "did you mean index-not-concurrent" in sqlmigrate("explain", "index").stderr
+    assert "did you mean H06" in sqlmigrate("explain", "H6").stderr
 
 
 def test_without_a_code_all_are_listed(sqlmigrate):

@@ -36,7 +36,7 @@ EVERY = [pytest.param(words, id=" ".join(words)) for words in all_commands()]
 def bug(monkeypatch, tmp_path):
     """Let `status` fall over something that nobody thought of; gives the folder for the report."""
 
-    def fall(*_):
+    def fall(*_, **__):
         raise RuntimeError("the impossible, at postgresql://me:hunter22@db/shop")
 
     monkeypatch.setattr("sqlmigrate.plan.contradictions", fall)
@@ -89,7 +89,11 @@ def test_aliases_work(project, target, sqlmigrate):
     ("words", "said"),
     [
         (("aply",), "apply"),
-        (("nothing",), "No such command 'nothing'"),
+        (("nothing",), "No such command 'nothing'. `sqlmigrate --help` lists the commands."),
+        (("migrate",), "No such command 'migrate'. Did you mean `sqlmigrate apply`?"),
+        (("Rolback",), "Did you mean `sqlmigrate rollback`?"),
+        (("db", "strat"), "'start'"),
+        (("apply", "20260101_a"), "Did you mean `sqlmigrate apply --to 20260101_a`?"),
         (("apply", "--forward"), "--forward"),
         (("apply", "extra"), "extra"),
         (("new",), "NAME"),

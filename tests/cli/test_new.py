@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -30,14 +31,26 @@ def test_new_as_json(project, sqlmigrate):
     ]
 
 
-def test_the_new_files_are_valid_and_can_be_applied_and_rolled_back(project, target, sqlmigrate):
-    sqlmigrate("new", "add_orders")
+def test_the_new_files_are_refused_until_both_are_written_and_renamed_ones_are_known(project, target, sqlmigrate):
+    document = sqlmigrate("new", "add_orders", "--json").document
+    script, rollback = (Path(path) for path in document["files"])
+    script = script.rename(project.directory / "b.sql")
+    rollback = rollback.rename(project.directory / "b.rollback.sql")
+    still = "is still the template of `sqlmigrate new`: nothing has been written into it"
 
-    warning, count = sqlmigrate("validate").lines
-    assert warning.endswith("_add_orders.sql: this script has no statement, so it changes nothing")
-    assert count == "1 migration, 0 errors, 1 warning"
-    assert sqlmigrate("apply").status == 0
-    assert sqlmigrate("rollback", "--yes").status == 0
+    both = sqlmigrate("validate"), sqlmigrate("apply"), sqlmigrate("plan")
+    script.write_text(script.read_text() + "CREATE TABLE b ();\n")
+    undo = sqlmigrate("validate"), sqlmigrate("apply")
+    rollback.write_text(rollback.read_text() + "DROP TABLE b;\n")
+    written = sqlmigrate("validate"), sqlmigrate("apply"), sqlmigrate("rollback", "--yes")
+
+    for refused in (*both, *undo):
+        assert refused.status == 1
+        assert f"b.rollback.sql: {still}" in refused.stdout + refused.stderr or refused is both[2]
+    assert all(f"b.sql: {still}" in refused.stdout + refused.stderr for refused in both)
+    assert not any(f"b.sql: {still}" in refused.stdout + refused.stderr for refused in undo)
+    assert both[0].lines[-1] == "1 migration, 2 errors, 0 warnings"
+    assert [outcome.status for outcome in written] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +72,11 @@ def test_a_name_that_gives_no_id_is_refused(project, sqlmigrate, name):
 
 
 def test_a_very_long_name_still_gives_a_usable_id(project, sqlmigrate):
-    assert sqlmigrate("new", "x" * 300).status == 0
+    made = sqlmigrate("new", "x" * 300, "--json")
+    for path in made.document["files"]:
+        Path(path).write_text("SELECT 1;")
+
+    assert made.status == 0
     assert sqlmigrate("validate").status == 0
 
 

@@ -39,13 +39,31 @@ def test_the_last_migration_is_taken_back_and_applied_as_it_is_now(project, two,
 
 
 def test_an_edited_rollback_script_is_run_as_it_was_recorded(project, two, sqlmigrate):
-    project.migration("b", "CREATE TABLE b (id int);\n", rollback="DROP TABLE b; -- new\n")
+    project.migration("b", "CREATE TABLE b (id int);\n", rollback="SELECT 1 / 0;\n")
 
-    assert sqlmigrate("redo", "--yes").status == 1
-    assert columns(two) == []
-    assert sqlmigrate("redo", "--yes", "--recorded").status == 0
+    offered = sqlmigrate("apply")
+    done = sqlmigrate("redo", "--yes")
+
+    assert (offered.status, done.status) == (1, 0)
+    assert "`sqlmigrate redo` undoes it and applies it as it is now" in offered.stderr
+    assert "the rollback script of b runs as it was recorded at apply" in done.stderr
     assert columns(two) == ["id"]
-    assert sqlmigrate("redo", "--yes").status == 0
+    assert sqlmigrate("rollback", "--yes").status == 1
+
+
+def test_redo_is_offered_for_the_last_migration_only_and_not_where_the_database_is_protected(
+    project, two, sqlmigrate, monkeypatch
+):
+    project.migration("a", "CREATE TABLE a (id int);\n", rollback='DROP TABLE "a";\n')
+    first = sqlmigrate("apply")
+    project.tables("a")
+    project.migration("b", "CREATE TABLE b (id int);\n", rollback='DROP TABLE "b";\n')
+    monkeypatch.setenv("SQLMIGRATE_PROTECTED", "true")
+    protected = sqlmigrate("apply")
+
+    for outcome in (first, protected):
+        assert (outcome.status, "sqlmigrate redo" in outcome.stderr) == (1, False)
+        assert "restore the file as it was" in outcome.stderr
 
 
 def test_it_asks_and_without_a_yes_nothing_is_changed(two, sqlmigrate):
@@ -125,3 +143,12 @@ def test_where_it_cannot_be_applied_again_it_says_how_to_go_on(project, target, 
 
     assert outcome.status == 1
     assert "a is rolled back; fix the cause, then `sqlmigrate apply` applies it again" in outcome.stderr
+
+
+def test_what_has_no_proof_is_not_applied_again_where_one_is_required(project, two, sqlmigrate):
+    project.config("require_proof = true\n")
+
+    outcome = sqlmigrate("redo", "--yes")
+
+    assert (outcome.status, applied(two)) == (1, ["a", "b"])
+    assert "nothing was run, since a proof is required" in outcome.stderr

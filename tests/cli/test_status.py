@@ -173,6 +173,25 @@ def test_a_missing_script_is_a_finding(project, mixed, sqlmigrate):
     assert sqlmigrate("status").lines[1].endswith("script missing")
 
 
+def test_an_older_release_finds_the_database_ahead_of_its_files_and_goes_on_unless_they_are_to_be_exact(
+    project, mixed, sqlmigrate
+):
+    assert sqlmigrate("apply").status == 0
+    for path in project.directory.glob("b*"):
+        path.unlink()
+
+    checked, applied = sqlmigrate("status", "--check", "--json"), sqlmigrate("apply", "--json")
+    refused = [sqlmigrate("apply", "--exact"), sqlmigrate("status", "--check", "--exact")]
+    shown = sqlmigrate("status", "--check")
+
+    assert (checked.status, applied.status, shown.status) == (0, 0, 0)
+    assert [refusal.status for refusal in refused] == [1, 3]
+    assert (states(checked)["b"]["ahead"], checked.document["summary"]["missing"]) == (True, 0)
+    assert applied.document["notes"][0].startswith("the database is ahead by 1: b;")
+    assert shown.lines[-1] == "the database is ahead by 1: b"
+    assert "unmark" not in "".join(outcome.stderr for outcome in (*refused, applied, shown))
+
+
 def test_an_edited_rollback_script_is_only_a_remark(project, mixed, sqlmigrate):
     sqlmigrate("apply")
     (project.directory / "a.rollback.sql").write_text("SELECT 2;")

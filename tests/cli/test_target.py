@@ -134,7 +134,7 @@ def test_the_option_embedded_beats_every_variable(project, private, sqlmigrate, 
     outcome = sqlmigrate("apply", "--embedded")
 
     assert outcome.status == 0
-    assert outcome.stderr.startswith("database app on socket ")
+    assert outcome.stderr.startswith("database app as migrator, PostgreSQL ")
     assert f"(private server, {private}" in outcome.stderr
 
 
@@ -167,7 +167,7 @@ def test_the_files_embedded_does_not_stand_in_for_an_environment(project, sqlmig
 def test_a_person_at_a_terminal_gets_a_private_server(project, private):
     with terminal("status") as screen:
         assert screen.end() == 0
-    assert "database app on socket" in screen.shown
+    assert "database app as migrator, PostgreSQL " in screen.shown
     assert "private server" in screen.shown
 
 

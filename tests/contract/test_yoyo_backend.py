@@ -16,6 +16,7 @@ from sqlmigrate.errors import (
     ConfigError,
     ConfirmationRequired,
     ConnectionFailed,
+    Error,
     HalfWayError,
     HistoryError,
     MigrationsError,
@@ -169,6 +170,15 @@ def test_a_script_that_does_not_fit_stops_the_run_before_the_first(ours, project
 
     assert any("c.sql:2:1" in note for note in caught.value.__notes__)
     assert tables(database) == []
+
+
+def test_a_condition_is_asked_by_the_plug_in_too(ours, project_runner, database):
+    project_runner.write("d", "-- sqlmigrate: unused-for=14d\nDROP TABLE a;", "CREATE TABLE a ();")
+
+    with pytest.raises(Error, match="the condition unused-for=14d cannot be told; nothing was run"):
+        ours.apply("a") and ours.apply("d")
+
+    assert tables(database) == ["a"]
 
 
 def test_kill_9_leaves_no_lock_no_row_and_no_change(database, project_runner, directory, plugins):

@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -138,9 +139,10 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str | Path, **options: Any) -> Iterator[Terminal]:
-    """Start the command in a terminal of its own."""
+def terminal(*arguments: str | Path, columns: int = 0, **options: Any) -> Iterator[Terminal]:
+    """Start the command in a terminal of its own, which knows its width if it has so many columns."""
     screen, inside = pty.openpty()
+    termios.tcsetwinsize(screen, (24 if columns else 0, columns))
     try:
         streams = {"stdin": inside, "stdout": inside, "stderr": inside} | options
         with started(*arguments, **streams) as process:

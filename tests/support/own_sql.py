@@ -35,7 +35,13 @@ _FILLED = {
     "tables": "ARRAY['applied']",
     "own_schema": "true",
     "oids": "ARRAY[1::pg_catalog.oid]",
+    "last_scan": "NULL::pg_catalog.timestamptz",
+    "last_index_scan": "NULL::pg_catalog.timestamptz",
 }
+
+
+# what only these versions are ever asked: the functions are new there
+_SINCE = {"sized.sql: restore_relations": 18, "sized.sql: restore_columns": 18}
 
 
 def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
@@ -47,7 +53,7 @@ def in_files(major: int = NEWEST) -> Iterator[tuple[str, str]]:
         for key in queries.load(name):
             file = name.removeprefix("catalog/")
             text = block(file, key, major) if name != file else queries.load(name)[key]
-            if text:
+            if text and major >= _SINCE.get(f"{name}.sql: {key}", 0):
                 yield f"{name}.sql: {key}", text
 
 

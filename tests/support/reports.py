@@ -28,6 +28,7 @@ from sqlmigrate.review.model import (
     Workload,
 )
 from sqlmigrate.review.times import timed
+from sqlmigrate.usage.model import Use
 
 _LEVELS = {
     "ACCESS SHARE": 1,
@@ -226,6 +227,7 @@ def hostile() -> Report:
     hazard = replace(
         hazards()[0], title=nasty, seen=nasty, instead=nasty, rewrite=nasty, relations=(nasty,), harm=nasty
     )
+    hazard = replace(hazard, last_use=(Use(nasty, 12, "used", nasty, (nasty,), notes=(nasty,)),))
     statement = replace(
         first,
         text=f"SELECT '{nasty}' -- ``` <b>\n;",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from fixtures.postgres import Database
@@ -16,6 +17,7 @@ from sqlmigrate.plan import ApplyRequest, RollbackRequest
 from sqlmigrate.server import find_program
 from support.files import MigrationFiles
 from support.runner import Runner
+from support.waiting import wait_until
 
 # what a run leaves in the history, without time, host, run and duration
 HISTORY = """
@@ -82,19 +84,26 @@ def plan_parts(runner: Runner, operation: str = "apply", **options: Any) -> Iter
     return written(engine.preview(runner.conninfo, runner.request(kind, options), settings), settings)
 
 
+def _holders(session: psycopg.Connection[Any]) -> set[int]:
+    return {pid for (pid,) in session.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory'")}
+
+
 def psql(
     database: Database, script: str, *, options: Sequence[str] = ("-X",), **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a script as a DBA does, with settings of the environment that must not matter."""
     program = find_program("psql", database.server.binaries)
     assert program is not None, "no psql"
-    done = subprocess.run(
-        [program, *options, "-d", database.conninfo, "-f", "-"],
-        input=script.encode(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-        env={"PGCLIENTENCODING": "LATIN1", "PAGER": "cat"} | env,
-    )
+    with psycopg.connect(database.superuser_conninfo, autocommit=True) as watcher:
+        held = _holders(watcher)
+        done = subprocess.run(
+            [program, *options, "-d", database.conninfo, "-f", "-"],
+            input=script.encode(),
+            capture_output=True,
+            timeout=60,
+            check=False,
+            env={"PGCLIENTENCODING": "LATIN1", "PAGER": "cat"} | env,
+        )
+        wait_until(lambda: _holders(watcher) <= held, timeout=30)  # its session ends a moment later, with its lock
     words = [part.decode(errors="replace") for part in (done.stdout, done.stderr)]
     return subprocess.CompletedProcess(done.args, done.returncode, *words)

@@ -23,6 +23,7 @@ from sqlmigrate.errors import (
     SeedError,
     ServerMessage,
     UsageError,
+    redact,
 )
 from sqlmigrate.events import Blocker, LockHolder
 
@@ -139,3 +140,11 @@ def test_a_holder_and_a_blocker_are_said_in_one_phrase():
         "pid 8 (role app, 'psql' from 10.0.0.1, idle in transaction, transaction open for 61 s)"
     )
     assert str(blocker).endswith(": LOCK t")
+
+
+def test_passwords_are_blanked_out_in_sql_and_after_long_words():
+    long = "x" * 200_000
+
+    assert redact("ALTER ROLE a PASSWORD 'it''s me' VALID") == "ALTER ROLE a PASSWORD '***' VALID"
+    assert redact("ALTER ROLE a PASSWORD 'cut off") == "ALTER ROLE a PASSWORD '***'"
+    assert redact(f"{long}://me:hunter22@h") == f"{long}://me:***@h"

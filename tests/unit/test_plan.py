@@ -149,6 +149,51 @@ def test_nothing_is_applied_while_an_applied_file_is_missing(changed):
     assert [problem.message for problem in caught.value.problems] == ["3 is applied, but its script is missing"]
 
 
+def test_a_newer_release_has_applied_more_and_that_is_only_noted_unless_the_files_are_to_be_exact(changed):
+    found, before = changed(_3=None, _3_rollback=None, _4=None, _4_rollback=None)
+
+    plan = plan_apply(found, before)
+    with pytest.raises(MigrationsError, match="nothing was applied") as caught:
+        plan_apply(found, before, exact=True)
+
+    assert (ids(plan), plan.notes) == (
+        [],
+        ("the database is ahead by 2: 3, 4; a newer release applied what has no file here",),
+    )
+    (problem,) = caught.value.problems
+    assert problem.message.startswith("the database is ahead by 2: 3, 4")
+    assert "unmark" not in problem.hint
+    assert [item.ahead for item in status(found, before)] == [False, False, True, True]
+
+
+def test_a_gap_is_an_error_whatever_a_newer_release_has_applied(changed):
+    found, before = changed(_2=None, _2_rollback=None, _4=None, _4_rollback=None)
+
+    with pytest.raises(MigrationsError) as caught:
+        plan_apply(found, before)
+
+    (problem,) = caught.value.problems
+    assert (problem.message, "unmark 2" in problem.hint) == ("2 is applied, but its script is missing", True)
+
+
+def test_without_any_file_the_folder_is_the_wrong_one_and_nothing_is_ahead(changed):
+    found, before = changed(**{f"_{name}{part}": None for name in IDS for part in ("", "_rollback")})
+
+    with pytest.raises(MigrationsError, match="nothing was applied"):
+        plan_apply(found, before)
+
+
+def test_a_pending_migration_is_older_than_those_of_a_newer_release(changed):
+    found, before = changed(_4=None, _4_rollback=None)
+    without_3 = replace(before, applied=(*before.applied[:2], before.applied[3]))
+
+    with pytest.raises(MigrationsError) as caught:
+        plan_apply(found, without_3)
+
+    assert [problem.message for problem in caught.value.problems] == ["is pending, but newer ones are applied: 4"]
+    assert ids(plan_apply(found, without_3, allow_out_of_order=True)) == ["3"]
+
+
 @pytest.mark.parametrize("text", ["SELECT -2, 'more';", None])
 def test_a_changed_rollback_script_is_only_noted(changed, text):
     found, before = changed(_2_rollback=text)
@@ -232,7 +277,7 @@ def test_a_check_fails_on_what_is_pending_edited_or_missing_but_not_on_an_edited
     found, before = changed(_1="SELECT 0;", _2_rollback="SELECT 0;", _4=None, _4_rollback=None)
     states = status(found, History(before.applied[:2] + before.applied[3:]))
 
-    assert {item.migration_id for item in states if needs_attention(item)} == {"1", "3", "4"}
+    assert {item.migration_id for item in states if needs_attention(item)} == {"1", "3"}
 
 
 def test_one_step_is_rolled_back_unless_told_otherwise(four):

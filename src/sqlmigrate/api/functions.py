@@ -189,6 +189,7 @@ def apply(
     phase: str | None = None,
     allow_out_of_order: bool = False,
     single_transaction: bool = False,
+    exact: bool = False,
     resume_at: int | None = None,
     role: str | None = None,
     search_path: str | None = None,
@@ -207,7 +208,7 @@ def apply(
     in one transaction together with its history row, all of them in one with `single_transaction`. Every script is
     checked before the first one runs. A script outside a transaction that stopped half way goes on where it
     stopped, or at its statement number `resume_at`. `allow_out_of_order` applies migrations that are older than
-    applied ones.
+    applied ones, and `exact` refuses a database to which a newer release has applied more than there are files.
 
     `lock_timeout` is how long a statement waits for a lock inside PostgreSQL (not 0), `lock_budget` how long a script
     is tried again after that, `statement_timeout` ends a statement that takes longer (0: no limit), `wait_lock` is how
@@ -226,6 +227,7 @@ def apply(
         phase=phase,
         allow_out_of_order=allow_out_of_order,
         single_transaction=single_transaction,
+        exact=exact,
         resume_at=resume_at,
     )
     options = run_options(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sqlmigrate.cli.options import App, writing
+from sqlmigrate.cli.options import writing
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
 
 EPILOG = """\b
 Examples:
@@ -26,7 +31,7 @@ def command(app: App, *, migration_id: str, reason: str) -> None:
     found = migrations.load(app.config.migrations)
     with app.target() as target:
         gate = app.asking(target, lambda info, _: f"Accept {migration_id} in {info.database}?")
-        observer = drawer(app.output)
+        observer = app.observer(drawer(app.output))
         done = engine.accept(target.conninfo, found, migration_id, reason, app.options(), gate=gate, observer=observer)
     app.output.result(accepted=migration_id if done else None, reason=reason)
     nothing = f"nothing to accept: {migration_id} is recorded as its files are already"

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,13 @@ Exit status: 0 done, 1 failed, 2 wrong usage or refused, 3 findings,
 """
 
 
+@dataclass(slots=True)
+class _Called:
+    """How the command that was called speaks: known in full once its options are."""
+
+    output: Output
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived; psycopg then cancels the running statement as it does for Ctrl-C."""
 
@@ -128,12 +136,13 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+            from sqlmigrate.cli.meant import suggested  # noqa: PLC0415  only for a mistake
 
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            if near and "Did you mean" not in error.message:
-                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
-            raise
+            found = suggested(args[0], (*COMMANDS, *ALIASES))
+            if found is None:
+                raise click.UsageError(f"{error.message} `sqlmigrate --help` lists the commands.", ctx) from None
+            message = f"No such command {args[0]!r}. Did you mean `sqlmigrate {found}`?"
+            raise click.UsageError(message, ctx) from None
 
 
 @click.command(
@@ -168,27 +177,34 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    output = Output(arguments[0] if arguments else "", as_json="--json" in arguments)
+    """Carry out a command, and note how it ended."""
+    called = _Called(Output(arguments[0] if arguments else "", as_json="--json" in arguments))
+    status = _carried_out(arguments, called)
+    called.output.recorder.ended(status)
+    return status
+
+
+def _carried_out(arguments: list[str], called: _Called) -> int:
     try:
         with cli.make_context("sqlmigrate", list(arguments)) as context:
-            context.obj = output
+            context.obj = called.output
             try:
                 cli.invoke(context)
             finally:
-                output = context.obj
+                called.output = context.obj
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        return _usage(error, output)
+        return _usage(error, called.output)
     except Error as error:
-        output.error(error)
+        called.output.error(error)
         return error.exit_status
     except (KeyboardInterrupt, click.Abort) as error:
-        return _stopped(error, output)
+        return _stopped(error, called.output)
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  the one place where everything ends
-        return _unexpected(error, output)
+        return _unexpected(error, called.output)
     return 0
 
 
@@ -237,6 +253,10 @@ def _fall_silent() -> None:
 
 def _usage(error: click.ClickException, output: Output) -> int:
     """Report a wrong call: as Click does, or as JSON where that was asked for."""
+    from sqlmigrate.cli.meant import usage  # noqa: PLC0415  only for a mistake
+
+    if isinstance(error, click.UsageError):
+        error = click.UsageError(usage(error), error.ctx)
     if output.as_json:
         output.result(error=error_as_json(UsageError(error.format_message())))
     shown = StringIO()
@@ -258,6 +278,7 @@ def _stopped(error: BaseException, output: Output) -> int:
     stopped: Error = _Interrupted(f"interrupted: {left}")
     if any(isinstance(one, Terminated) for one in _chain(error)):
         stopped = _Terminated(f"terminated: {left}")
+    output.recorder.failed = stopped
     if output.as_json:
         output.result(error=error_as_json(stopped))
     output.always(stopped.message)

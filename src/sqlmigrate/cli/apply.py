@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, running
+from sqlmigrate.cli.options import running
 from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.cli.comparing import Check
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.migrations import Migrations
@@ -24,6 +25,10 @@ Examples:
   sqlmigrate apply --phase before-deploy  before a new version is out
 """
 
+_NOT_BETWEEN = (
+    "the hooks before_migration and after_migration run between transactions, and --single-transaction has only one"
+)
+
 
 @click.command(epilog=EPILOG)
 @click.option("--to", metavar="ID", help="Apply up to and including this migration.")
@@ -34,6 +39,7 @@ Examples:
     "--allow-out-of-order", is_flag=True, default=None, help="Also apply migrations that are older than applied ones."
 )
 @click.option("--single-transaction", is_flag=True, help="Apply all of it in one transaction, or nothing.")
+@click.option("--exact", is_flag=True, help="Refuse a database that is ahead of the files.")
 @click.option(
     "--require-proof", is_flag=True, default=None, help="Apply only migrations whose rollback is proven by `roundtrip`."
 )
@@ -52,6 +58,7 @@ def command(
     phase: str | None,
     dry_run: bool,
     single_transaction: bool,
+    exact: bool,
     resume_at: int | None,
 ) -> None:
     """Apply pending migrations, each in one transaction together with its history row.
@@ -60,6 +67,8 @@ def command(
     """
     if to is not None and steps is not None:
         raise click.UsageError("give either --to or --steps, not both")
+    if single_transaction and app.config.hooks.between:
+        raise click.UsageError(_NOT_BETWEEN)
     early = app.connecting()
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
@@ -67,18 +76,21 @@ def command(
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
-    request = plan.ApplyRequest(
-        migrations=found,
-        to=to,
-        steps=steps,
-        phase=phase,
-        allow_out_of_order=app.config.allow_out_of_order,
-        single_transaction=single_transaction,
-        resume_at=resume_at,
-    )
     with app.target() as target:
+        request = plan.ApplyRequest(
+            migrations=found,
+            to=to,
+            steps=steps,
+            phase=phase,
+            allow_out_of_order=app.config.allow_out_of_order,
+            single_transaction=single_transaction,
+            exact=exact,
+            resume_at=resume_at,
+            developing=for_development(target, app.config),
+        )
         check = _check(app, target.conninfo, found)
 
         def gate(info: ServerInfo, planned: Plan) -> None:
@@ -91,6 +103,7 @@ def command(
                 check.before()
             if planned.steps:
                 app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
+                app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:
             from sqlmigrate.cli.plan import say_what_waits, show_dry_run  # noqa: PLC0415  only for a dry run
@@ -101,9 +114,8 @@ def command(
             show_dry_run(app, preview, _nothing(preview.plan, to), resume_at)
             say_what_waits(app, preview.plan)
             return
-        result = engine.run(
-            target.conninfo, request, app.options(), gate=gate, observer=drawer(app.output), early=early
-        )
+        observer = app.observer(drawer(app.output), hooks=True)
+        result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
         compared = check.after(result) if check else {}
     app.output.result(**result_as_json(result), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import is_terminal
 from sqlmigrate.errors import Error, ServerError
 from sqlmigrate.sql.directives import format_duration
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.config import Config
 
 EPILOG = """\b

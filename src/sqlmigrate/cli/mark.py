@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sqlmigrate.cli.options import App, writing
+from sqlmigrate.cli.options import writing
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
 
 EPILOG = """\b
 Examples:
@@ -70,7 +75,9 @@ def _ids(app: App, ids: tuple[str, ...], through: str | None) -> None:
     what = f"{len(ids)} migrations, {ids[0]} to {ids[-1]}," if len(ids) > _NAMED else ", ".join(ids)
     with app.target() as target:
         gate = app.asking(target, lambda info, _: f"Mark {what} in {info.database}?")
-        done = engine.mark(target.conninfo, found, ids, app.options(), gate=gate, observer=drawer(app.output))
+        done = engine.mark(
+            target.conninfo, found, ids, app.options(), gate=gate, observer=app.observer(drawer(app.output))
+        )
     app.output.result(marked=done, already_applied=[name for name in ids if name not in done])
     for name in done if several else ids:
         app.output.line(f"marked {name}" if name in done else f"{name} is applied already")

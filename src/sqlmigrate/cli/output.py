@@ -14,6 +14,8 @@ import click
 
 from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, one_line, printable
 from sqlmigrate.cli.live import Block
+from sqlmigrate.cli.recording import Recorder
+from sqlmigrate.cli.wrapping import columns, laid_out, wrapped
 from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, SeedError
 
 if TYPE_CHECKING:
@@ -39,32 +41,50 @@ class Output:
     verbose: bool = False
     color: bool | None = None
     live: Block = field(default_factory=Block, repr=False, compare=False)
+    recorder: Recorder = field(default_factory=lambda: Recorder(""))
 
     def result(self, **values: Any) -> None:
         """Print the result as one JSON document, where JSON was asked for."""
         if self.as_json:
             self.live.erase()
-            document = {"version": JSON_VERSION, "command": self.command, **values}
+            document = {"version": JSON_VERSION, "command": self.command, **values, **self.recorder.result()}
             utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
             click.echo(json_text(document, ascii_only=not utf8))
 
     def line(self, *lines: str) -> None:
         """Print lines of the result, unless it is JSON; without any, an empty one."""
+        self._log(lines)
         if not self.as_json:
             self.live.erase()
             for text in lines or ("",):
                 colors = self._colors(sys.stdout)
                 click.echo(one_line(text, styled=colors), color=colors)
 
+    def prose(self, *lines: str) -> None:
+        """Print lines of the result that are words: they wrap on a terminal."""
+        width = columns(sys.stdout)
+        self.line(*(part for text in lines for part in wrapped(text, width).split("\n")))
+
+    def page(self, markdown: str) -> None:
+        """Print a page: laid out on a terminal, elsewhere as it is."""
+        if width := columns(sys.stdout):
+            self.line(*laid_out(markdown, width))
+        else:
+            self.line(*markdown.rstrip("\n").split("\n"))
+
     def progress(self, *lines: str) -> None:
         """Print lines about what is going on to stderr, unless quiet."""
-        if not self.quiet:
+        if self.quiet:
+            self._log(lines)
+        else:
             self._err(*lines)
 
     def detail(self, *lines: str) -> None:
         """Print lines to stderr that only --verbose asks for."""
         if self.verbose:
             self._err(*lines)
+        else:
+            self._log(lines)
 
     def always(self, *lines: str) -> None:
         """Print lines to stderr, even when quiet."""
@@ -76,6 +96,7 @@ class Output:
 
     def error(self, error: Error) -> None:
         """Print an error with everything that is known of it, and as JSON on stdout where that was asked for."""
+        self.recorder.failed = error
         self._err(*render_error(error))
         if self.as_json:
             self.result(error=error_as_json(error))
@@ -103,11 +124,17 @@ class Output:
         """Tell whether lines on stderr can be drawn in place."""
         return is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
 
+    def _log(self, lines: Iterable[str]) -> None:
+        for text in lines:
+            self.recorder.say(one_line(text, styled=False))
+
     def _err(self, *lines: str) -> None:
+        self._log(lines)
         self.live.erase()
+        width = columns(sys.stderr)
         for text in lines:
             colors = self._colors(sys.stderr)
-            click.echo(one_line(text, styled=colors), err=True, color=colors)
+            click.echo(wrapped(one_line(text, styled=colors), width), err=True, color=colors)
 
     def _colors(self, stream: Any) -> bool:
         if self.color is not None:

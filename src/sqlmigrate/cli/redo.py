@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, running
+from sqlmigrate.cli.options import running
 from sqlmigrate.errors import ExecutionError
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.plan import Plan
 
@@ -34,18 +35,26 @@ def command(app: App, *, recorded: bool) -> None:
 
     found = migrations.load(app.config.migrations)
     with app.target() as target:
-        observer = drawer(app.output)
+        observer = app.observer(drawer(app.output))
 
         def gate(info: ServerInfo, planned: Plan) -> None:
             app.announce(target, info)
             app.warn(info)
+            for note in planned.notes:
+                app.output.warning(note)
             require_runnable(found.named(item.migration_id).forward() for item in planned.steps)
+            app.require_proofs(found, info, planned)  # what goes back is what is applied again
             if planned.steps:
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
                 app.confirm(question, database=info.database, always=True)
+                app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         request = plan.RollbackRequest(migrations=found, recorded=recorded, again=True)
-        back = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer)
+        try:
+            back = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer)
+        except ExecutionError as error:
+            accept = "`sqlmigrate accept ID --reason ...` takes an edited rollback script as it is now"
+            raise error.replaced(hint=f"{error.hint}; {accept}" if error.hint else accept) from None
         gone = frozenset(ran.migration_id for ran in back.ran)
         forward = plan.ApplyRequest(migrations=found, only=gone, allow_out_of_order=True)
         try:

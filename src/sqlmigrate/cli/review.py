@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import json_text, page
-from sqlmigrate.cli.options import App, common, require_own_servers, shadowing
+from sqlmigrate.cli.options import common, require_own_servers, shadowing
 from sqlmigrate.cli.options import jobs as jobs_option
 from sqlmigrate.cli.output import is_terminal, saved
 from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
 from sqlmigrate.errors import Bug, UsageError
-from sqlmigrate.events import BugMet, ScriptStarted
+from sqlmigrate.events import BugMet, Judged, ScriptStarted
 from sqlmigrate.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.events import Event, Observer
     from sqlmigrate.review.model import Report, Verdict
     from sqlmigrate.review.render.terminal import Role
@@ -137,6 +138,7 @@ def command(
         if target is None and asked == Asked():
             target = stack.enter_context(app.own_target())
         _announce(app, target)
+        app.output.recorder.begins(None, ids)
         report = review_project(
             app.config,
             app.options(),
@@ -150,8 +152,10 @@ def command(
             workload=workload or (app.config.workload and target is not None),
             workload_files=workload_file or app.config.workload_file,
             jobs=jobs,
-            observer=_noting(bugs, stack.enter_context(_progress(app))),
+            observer=app.output.recorder.noting(_noting(bugs, stack.enter_context(_progress(app))), runs=False),
         )
+    for one in report.migrations:
+        app.output.recorder.note(Judged(one.migration_id, "review", one.verdict))
     if output is not None:
         write_text(output, _written(report, form))
     app.output.result(**report.to_json())

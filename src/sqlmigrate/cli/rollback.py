@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, running
+from sqlmigrate.cli.options import running
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.plan import Plan
 
@@ -78,6 +79,7 @@ def command(
                 app.output.warning(note)
             if planned.steps:
                 app.confirm(_question(planned, info.database), database=info.database, always=True)
+                app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:
             from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
@@ -85,7 +87,7 @@ def command(
             preview = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
             show_dry_run(app, preview, "nothing to roll back", resume_at)
             return
-        observer = drawer(app.output)
+        observer = app.observer(drawer(app.output), hooks=True)
         result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
     app.output.result(**result_as_json(result))
     app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")

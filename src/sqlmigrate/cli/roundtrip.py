@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import printable
-from sqlmigrate.cli.options import App, common, require_own_servers, shadowing
+from sqlmigrate.cli.options import common, require_own_servers, shadowing
 from sqlmigrate.cli.options import jobs as jobs_option
 from sqlmigrate.cli.output import error_as_json, problem_as_json, render_error, render_problem, saved
 from sqlmigrate.cli.pace import following
@@ -19,6 +19,7 @@ from sqlmigrate.cli.progress import draw_cache
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.roundtrip import DataChange, RoundTrip, Seen, Trials
     from sqlmigrate.shadow import Shadow
 
@@ -80,10 +81,11 @@ def command(
     request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
     ask = partial(_base if base == "dump" else _server_of_target, app)
     started = time.monotonic()
-    cached = partial(draw_cache, app.output)
+    cached = app.output.recorder.noting(partial(draw_cache, app.output), runs=False)
     with roundtrip.opened(app.config, app.options(), request, app.output.warning, ask, cached) as trials:
         first = trials.shadows[0]
         _tell(app, trials)
+        app.output.recorder.begins(None, trials.wanted)
         recorded = write or app.output.as_json or proofs.any_recorded(found)
         trips = _shown(app, trials.run(fingerprints=recorded), len(trials.wanted))
         version, settings, isolation = first.version, _settings(first), first.isolation
@@ -155,11 +157,14 @@ def _tell(app: App, trials: Trials) -> None:
 
 def _shown(app: App, run: Generator[RoundTrip], total: int) -> list[RoundTrip]:
     """Show what is found as it is found; whatever stops us stops the run, too."""
+    from sqlmigrate.events import Judged  # noqa: PLC0415  --help needs none of it
+
     trips = []
     with closing(run), following(app.output) as progress:
         progress.tell("round trips", 0, total)
         for trip in run:
             trips.append(trip)
+            app.output.recorder.note(Judged(trip.migration_id, "roundtrip", trip.verdict.value))
             with progress.giving_way():
                 app.output.line(*_lines(trip))
             progress.tell("round trips", len(trips), total)

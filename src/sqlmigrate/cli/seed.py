@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli.options import App, common, writing
+from sqlmigrate.cli.options import common, writing
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
+    from sqlmigrate.connection import ServerInfo
     from sqlmigrate.seeds import SeedSet
 
 _BEGIN = (
@@ -77,20 +79,30 @@ def _load(app: App) -> SeedSet:
 
 def _apply(app: App) -> None:
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.events import RowsWritten, ignore  # noqa: PLC0415  same
 
     found = _load(app)
     config = app.config
+    note = app.observer(ignore, hooks=True)
     with app.target() as target:
+        asks = app.asking(target, lambda info, _: f"Seed {info.database}?")
+
+        def gate(info: ServerInfo, rows: SeedSet) -> None:
+            asks(info, rows)
+            app.output.recorder.begins(info)
+
         result = seeds.run(
             target.conninfo,
             found,
             role=config.role,
             lock_timeout=config.lock_timeout,
             statement_timeout=config.statement_timeout,
-            gate=app.asking(target, lambda info, _: f"Seed {info.database}?"),
+            gate=gate,
             history_schema=config.history_schema,
             history_owners=config.history_owners,
         )
+    for item in result.tables:
+        note(RowsWritten(str(item.table), item.inserted, item.updated, item.unchanged, item.kept))
     app.output.result(
         tables=[
             {

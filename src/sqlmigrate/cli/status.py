@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import printable
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import render_problem
 from sqlmigrate.cli.watching import clock, phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.history import HalfWay
     from sqlmigrate.plan import Running, Status
 
@@ -22,6 +23,7 @@ EPILOG = """\b
 Examples:
   sqlmigrate status
   sqlmigrate status --check    exit status 3 if anything is left to do
+  sqlmigrate status --check --exact   also if a newer release was here
   sqlmigrate status --verbose  with the difference of each edited file
   sqlmigrate status --json
 """
@@ -31,9 +33,10 @@ Examples:
 @click.option(
     "--check", is_flag=True, help="Exit with 3 if a migration is pending, edited (not only its comments) or missing."
 )
+@click.option("--exact", is_flag=True, help="With --check: also exit with 3 if the database is ahead of the files.")
 @common
 @click.pass_context
-def command(context: click.Context, app: App, *, check: bool) -> None:
+def command(context: click.Context, app: App, *, check: bool, exact: bool) -> None:
     """Show which migrations are applied, in the order of their application, which are pending, and what runs now.
 
     It takes no lock, needs only the right to read, and works on a standby too.
@@ -44,13 +47,16 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         migrations,
         plan,
     )
+    from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     early = app.connecting()
     found = migrations.load(app.config.migrations)
     with app.target() as target, connection.session(target.conninfo, early=early) as session:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())
-        errors, warnings = plan.contradictions(states, known)
+        errors, warnings = plan.contradictions(
+            states, known, exact=exact, developing=for_development(target, app.config)
+        )
     told = [*found.misnumbered, *known.standing.remarks()]
     for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")
@@ -70,7 +76,9 @@ def command(context: click.Context, app: App, *, check: bool) -> None:
         elif item.stopped:
             app.output.line(*_half_way(item, item.stopped))
     app.output.line(_summary(states, str(found.directory)))
-    if check and any(plan.needs_attention(item) for item in states):
+    if newer := [item.migration_id for item in states if item.ahead]:
+        app.output.line(plan.said_of(newer))
+    if check and any(plan.needs_attention(item) or (exact and item.ahead) for item in states):
         context.exit(FINDINGS)
 
 
@@ -135,7 +143,9 @@ def _row(item: Status) -> tuple[str, str, str, str]:
 
 def _remarks(item: Status) -> list[str]:
     remarks = []
-    if item.missing:
+    if item.ahead:
+        remarks.append("from a newer release")
+    elif item.missing:
         remarks.append("script missing")
     elif item.edited:
         remarks.append("comments edited after apply" if item.comments_only else "edited after apply")
@@ -153,21 +163,15 @@ def _remarks(item: Status) -> list[str]:
 
 
 def _counts(states: Sequence[Status]) -> dict[str, int]:
-    counts = {
-        "applied": 0,
-        "marked": 0,
-        "half_way": 0,
-        "running": 0,
-        "pending": 0,
-        "late": 0,
-        "edited": 0,
-        "missing": 0,
-    }
+    counts = dict.fromkeys(
+        ("applied", "marked", "half_way", "running", "pending", "late", "edited", "missing", "ahead"), 0
+    )
     for item in states:
         counts[item.state.name.lower()] += 1
         counts["late"] += item.late is not None
         counts["edited"] += item.edited and not item.comments_only
-        counts["missing"] += item.missing
+        counts["missing"] += item.missing and not item.ahead
+        counts["ahead"] += item.ahead
     return counts
 
 
@@ -187,6 +191,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "edited": item.edited,
         "comments_only": item.comments_only,
         "missing": item.missing,
+        "ahead": item.ahead,
         "late": item.late,
         "phase": migration.phase if migration else None,
         "rollback": migration is not None and migration.rollback is not None,

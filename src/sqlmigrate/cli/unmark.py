@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, forgetting
+from sqlmigrate.cli.options import forgetting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.history import Applied, History
 
@@ -43,7 +44,9 @@ def command(app: App, *, ids: tuple[str, ...]) -> None:
             question = _question(really, again=again) if really else f"Unmark {', '.join(ids)} in {info.database}?"
             app.confirm(question, database=info.database, always=bool(really))
 
-        done = engine.unmark(target.conninfo, found, ids, app.options(), gate=gate, observer=drawer(app.output))
+        done = engine.unmark(
+            target.conninfo, found, ids, app.options(), gate=gate, observer=app.observer(drawer(app.output))
+        )
     app.output.result(unmarked=done)
     for name in done:
         app.output.line(f"unmarked {name}")

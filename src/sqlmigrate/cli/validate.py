@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import problem_as_json, render_problem
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
 
 FAILED = 1
 EPILOG = """\b
@@ -35,7 +40,7 @@ def command(context: click.Context, app: App) -> None:
         color = "yellow" if problem.warning else "red"
         word = click.style("warning:" if problem.warning else "error:", fg=color, bold=True)
         first, *rest = render_problem(problem)
-        app.output.line(f"{word} {first}", *rest)
+        app.output.prose(f"{word} {first}", *rest)
     errors = sum(not problem.warning for problem in report.problems)
     warnings = len(report.problems) - errors
     if report.contents_checked:

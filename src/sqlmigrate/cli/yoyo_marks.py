@@ -10,7 +10,7 @@ from sqlmigrate.history.yoyo_tables import TABLE, Where
 from sqlmigrate.yoyo import exchange as yoyo_exchange
 
 if TYPE_CHECKING:
-    from sqlmigrate.cli.options import App
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.yoyo.exchange import Adoption, Copy
 
@@ -25,7 +25,7 @@ def from_yoyo(app: App, schema: str | None, table: str | None) -> None:
             app.options(),
             where=Where(schema, table or TABLE),
             gate=app.asking(target, _to_mark),
-            observer=drawer(app.output),
+            observer=app.observer(drawer(app.output)),
         )
     _show_adoption(app, done)
 
@@ -65,7 +65,7 @@ def to_yoyo(app: App, schema: str | None, table: str | None) -> None:
             app.options(),
             where=Where(schema, table or TABLE),
             gate=app.asking(target, _to_copy),
-            observer=drawer(app.output),
+            observer=app.observer(drawer(app.output)),
         )
     _show_copy(app, done)
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config.find import FILE_NAMES, named_file, nearest_file
+from sqlmigrate.config.hooks import Hooks, with_table
 from sqlmigrate.config.values import PARSERS, SETTINGS, is_path, is_utf8, parse_setting
 from sqlmigrate.errors import ConfigError, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "API_ROLES",
@@ -28,6 +29,7 @@ __all__ = [
     "FILE_NAMES",
     "SETTINGS",
     "Config",
+    "Hooks",
     "is_path",
     "is_utf8",
     "load",
@@ -87,6 +89,7 @@ class Config:
     workload_file: tuple[Path, ...] = ()
     workload_hide: tuple[str, ...] = ()
     workload_search_path: tuple[str, ...] = ()
+    hooks: Hooks = field(default_factory=Hooks)
     env: str | None = None
     project: Path = field(default_factory=Path.cwd)
     file: Path | None = None
@@ -124,8 +127,9 @@ def load(
     file, table, text = found_file.path, found_file.table, found_file.text
     base = file.parent if file else cwd
     found: dict[str, tuple[Any, str, Path]] = {}
+    hooks = Hooks()
     if file is not None:
-        _add_file(found, table, env, file, text)
+        hooks = _add_file(found, table, env, file, text)
     elif env is not None:
         hint = "; ".join((*found_file.passed_over, _file_hint()))
         raise ConfigError(f"environment {env} is not defined: there is no configuration file", hint=hint)
@@ -142,6 +146,7 @@ def load(
         sources = dict.fromkeys(PROTECTED, "default where protected") | sources
     return Config(
         **values,
+        hooks=hooks,
         env=env,
         project=base.resolve(),
         file=file,
@@ -153,14 +158,30 @@ def load(
 
 def _add_file(
     found: dict[str, tuple[Any, str, Path]], table: dict[str, Any], env: str | None, file: Path, text: str
-) -> None:
-    """Add the settings of a file, and over them those of its section for an environment."""
+) -> Hooks:
+    """Add the settings of a file, and over them those of its section for an environment; gives its hooks."""
+    hooks = _hooks(Hooks(), table, file, text)
     sections = table.pop("env", {})
     if not isinstance(sections, dict):
         raise ConfigError("env holds environments, as in [env.production]", place=_place(file, text, "env"))
     _add_table(found, table, f"{file.name}", file, text)
     if env is not None:
-        _add_table(found, _section(sections, env, file), f"{file.name} [env.{env}]", file, text)
+        section = _section(sections, env, file)
+        hooks = _hooks(hooks, section, file, text)
+        _add_table(found, section, f"{file.name} [env.{env}]", file, text)
+    return hooks
+
+
+def _hooks(hooks: Hooks, table: dict[str, Any], file: Path, text: str) -> Hooks:
+    """Take the hooks out of a table, over those that are there."""
+    own = table.pop("hooks", {})
+    if not isinstance(own, dict):
+        raise ConfigError("hooks holds commands, as in [hooks]", place=_place(file, text, "hooks"))
+    try:
+        return with_table(hooks, own, file.parent.resolve())
+    except ValueError as error:
+        key = str(error).partition(":")[0]
+        raise ConfigError(f"hooks: {error}", place=_place(file, text, key)) from None
 
 
 def _working_directory() -> Path:
@@ -182,8 +203,10 @@ def _absolute(values: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _section(sections: Any, env: str, file: Path) -> dict[str, Any]:
     if not isinstance(sections, dict) or not isinstance(sections.get(env), dict):
+        near = _near(env, sections) if isinstance(sections, dict) else []
         known = ", ".join(sorted(sections)) if isinstance(sections, dict) and sections else "none"
-        raise ConfigError(f"environment {env} is not defined in {file}; defined: {known}", hint=_file_hint(env))
+        hint = f"did you mean {near[0]}?" if near else _file_hint(env)
+        raise ConfigError(f"environment {env} is not defined in {file}; defined: {known}", hint=hint)
     section: dict[str, Any] = sections[env]
     return section
 
@@ -198,12 +221,16 @@ def _add_table(
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in PARSERS:
-            from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
-
-            near = get_close_matches(name, PARSERS, n=1)
+            near = _near(name, PARSERS)
             hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(PARSERS)}"
             raise ConfigError(f"unknown setting {key!r}", hint=hint, place=_place(file, text, key))
         found[name] = (value, source, file.parent)
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches  # noqa: PLC0415  only for a mistake
+
+    return get_close_matches(name, list(known), n=1)
 
 
 def _place(file: Path, text: str, key: str) -> Place:

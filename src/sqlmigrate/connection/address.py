@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _STOP = {"target_session_attrs": "-"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
 _PING_SECONDS = 2
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PASSFILE = ".pgpass"  # what libpq looks for by itself
 _SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SEARCH_PATH = "the setting search_path does the same for the scripts"
@@ -73,6 +74,13 @@ def meant(conninfo: str) -> str:
     service = f", service {found['service']}" if "service" in found else ""
     where = " or ".join(_hosts(found))
     return f"database {found.get('dbname', role)} on {where} as {role}{service}{_passfile(found)}"
+
+
+def is_local(conninfo: str) -> bool:
+    """Tell whether a connection string leads only to servers of this machine."""
+    found = resolved(conninfo)
+    hosts = (found.get("hostaddr") or found.get("host") or "").split(",")
+    return all(not host or host.startswith(("/", "@")) or host in _LOOPBACK for host in hosts)
 
 
 def is_starting(conninfo: str) -> bool:

@@ -224,6 +224,14 @@ def limit(connection: Connection, *, lock_timeout: int, statement_timeout: int) 
     )
 
 
+def execute_one(connection: Connection, statement: sql.Composed | bytes) -> None:
+    """Run a statement that others have written a part of; a second one in it is an error, and nothing runs.
+
+    Only PostgreSQL's extended protocol is so strict. psycopg speaks it for binary results; `prepare` does nothing here.
+    """
+    connection.execute(statement, binary=True)
+
+
 def set_role(connection: Connection, role: str) -> None:
     """Work as another role from here on; raises ConnectionFailed where the login role may not."""
     try:

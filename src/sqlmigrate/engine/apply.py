@@ -56,6 +56,7 @@ def preview(
         found = history.read(connection, options.schema, owners=options.history_owners)
         plan = planned(connection, replace(request, outcome=NO_PLAN), found, options)
         plan = _looked_around(connection, plan, found, options)
+        plan = require_conditions(connection, plan, options, NO_PLAN)
     _require_runnable(plan)
     return Preview(plan, info, found)
 
@@ -81,6 +82,7 @@ def run(
         require_writable(info)
         found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
         plan = _looked_around(connection, planned(connection, request, found, options), found, options)
+        plan = require_conditions(connection, plan, options, request.outcome)
         if plan.steps:
             # the question and the run lock may take longer than the login may be idle
             settle_writer(conninfo, connection, info)
@@ -135,6 +137,21 @@ def _looked_around(connection: Connection, plan: Plan, found: History, options: 
     return replace(plan, notes=(*plan.notes, *require_new(connection, options, plan)))
 
 
+def require_conditions(connection: Connection, plan: Plan, options: Options, outcome: str) -> Plan:
+    """Refuse a plan where what a script asks for with `unused-for` does not hold; note what was found where it does."""
+    runs = plan.runs()
+    if not any(run.script.directives.unused_for for run in runs):
+        return plan
+    from sqlmigrate.engine.wire.session import script_path, script_role  # noqa: PLC0415  few scripts ask for it
+    from sqlmigrate.usage.condition import require_unused  # noqa: PLC0415  same
+    from sqlmigrate.usage.looking import Condition  # noqa: PLC0415  same
+
+    conditions = [
+        Condition(run.script, script_role(run.script, options), script_path(run.script, options)) for run in runs
+    ]
+    return replace(plan, notes=(*plan.notes, *require_unused(connection, conditions, outcome)))
+
+
 def _with_texts(connection: Connection, ids: frozenset[str], found: History, options: Options) -> History:
     return history.with_texts(connection, options.schema, found, ids, owners=options.history_owners)
 
@@ -154,8 +171,10 @@ def locked(
 
 def _require_runnable(plan: Plan) -> None:
     from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  most calls find nothing to do
+    from sqlmigrate.migrations.template import untouched  # noqa: PLC0415  same
 
-    require_runnable(plan.runs())
+    undos = [run for step in plan.steps if (run := step.back())] if plan.operation == "apply" else []
+    require_runnable([*plan.runs(), *filter(untouched, undos)])
 
 
 def _still_planned(agreed: Plan, fresh: Plan) -> Sequence[Migration]:

@@ -215,7 +215,7 @@ class Worker:
     def _one(self, turn: Turn, run: Run, before: Turn | None) -> Turn | None:
         """Run a script; gives its turn where that is through, so that its COMMIT may go along with the next one."""
         ahead = self.durability.must_be_made_before(turn.job, before)
-        if before is not None and (ahead or not may_go_along(turn.job, self.info)):
+        if before is not None and (ahead or self.options.apart or not may_go_along(turn.job, self.info)):
             self._commit(before)
             before = None
         if ahead:

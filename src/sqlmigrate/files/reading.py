@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _BIGINT, _SHOWN = 2**63, 20
+_ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # NUL, or half of a pair
 SMALL = 64 << 20
 """Bytes: far more than a configuration, a proof, figures or a seed file ever has."""
 
@@ -86,9 +88,28 @@ def read_json(path: Path, *, pipe: bool = False, anywhere: bool = False) -> Any:
     """Read a JSON document; raises OSError as `read_bytes` does, and ValueError where it is none."""
     try:
         text = read_bytes(path, pipe=pipe, anywhere=anywhere)
-        return json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_limited)
+        found = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_limited)
+        strange = _ESCAPED.search(text) and not all(map(_is_sendable, _texts(found)))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    if strange:
+        raise ValueError("it has a character that no text of PostgreSQL's can have")
+    return found
+
+
+def _texts(found: Any) -> Iterator[str]:
+    """Yield all texts of a JSON document."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict):
+        yield from found
+        yield from (text for value in found.values() for text in _texts(value))
+    elif isinstance(found, list):
+        yield from (text for value in found for text in _texts(value))
+
+
+def _is_sendable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _no_number(name: str) -> None:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LAST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _STEP = _LAST | getattr(os, "O_PATH", 0)  # Linux: a folder above need not be readable
 _MODE = 0o666  # less the umask
+_PRIVATE = 0o600
 _NAME_MAX = 255  # bytes
 
 
@@ -37,6 +39,20 @@ def write_text(path: Path, text: str) -> None:
         else:
             with _folder(place.parent) as folder:
                 _replace(folder, place.name, text)
+
+
+def opened_to_append(path: Path) -> int:
+    """Open a file to write at its end, made with mode 0600 where there is none, and return its descriptor.
+
+    A pipe or device must have a reader; it does not block, since a slow reader must hold up nobody. Raises Error as
+    `write_text`.
+    """
+    with _told(path):
+        place = followed(path)
+        if place is None or _is_special(place):
+            return _opened_through(path, special=place is not None)
+        with _folder(place.parent) as folder:
+            return os.open(place.name, _APPEND, _PRIVATE, dir_fd=folder)
 
 
 def write_new(path: Path, text: str) -> None:
@@ -84,13 +100,18 @@ def _write_through(path: Path, text: str, *, special: bool) -> None:
 
     Where it was `special`, raises Error for a file that has taken its place.
     """
+    descriptor = _opened_through(path, special=special)
+    os.set_blocking(descriptor, True)  # a reader may be slow
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(_bytes(text))
+
+
+def _opened_through(path: Path, *, special: bool) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if special and stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Error("cannot be written: it has just been replaced", place=Place(path))
-    os.set_blocking(descriptor, True)  # a reader may be slow
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_bytes(text))
+    return descriptor
 
 
 @contextmanager

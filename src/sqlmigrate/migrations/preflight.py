@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Problem
+from sqlmigrate.migrations.template import untouched
 from sqlmigrate.sql.statement.effect import Kind, begins, chains, classify, refused_as
 
 if TYPE_CHECKING:
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def preflight(run: ScriptRun) -> list[Problem]:
-    """Find every statement that cannot run the way this script will run."""
+    """Find every statement that cannot run the way this script will run, or that nobody has written any."""
     script = run.script
     if script.refused is not None:
         return [script.refused]
+    if (template := untouched(run)) is not None:
+        return [template]
     if script.text is None and not _problems(run, script.pieces(placed=False)):
         return []
     return _problems(run, script.pieces())

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlmigrate.config import load
 from sqlmigrate.errors import ScriptError, UsageError
 from sqlmigrate.files import make_folder, write_new
+from sqlmigrate.migrations.template import ROLLBACK, SCRIPT
 
 _CONFIG = """\
 # Settings of sqlmigrate; `sqlmigrate config` shows each with where it came from.
@@ -29,20 +30,7 @@ data = "data"
 # protected = true                               # wants the database's name before anything is written
 """
 
-_SCRIPT = """\
--- {name}
---
--- This runs in one transaction, together with its history row.
--- Write the undo in {stem}.rollback.sql.
-
-"""
-
 _LONGEST = 200  # bytes of a name: with time stamp and .rollback.sql less than the 255 of a file system
-
-_ROLLBACK = """\
--- Undoes {stem}: afterwards the database is as it was before.
-
-"""
 
 
 def new_pair(directory: Path, name: str) -> tuple[Path, Path]:
@@ -55,7 +43,7 @@ def new_pair(directory: Path, name: str) -> tuple[Path, Path]:
     script, rollback = directory / f"{stem}.sql", directory / f"{stem}.rollback.sql"
     try:
         make_folder(directory)
-        for path, text in ((script, _SCRIPT), (rollback, _ROLLBACK)):
+        for path, text in ((script, SCRIPT), (rollback, ROLLBACK)):
             write_new(path, text.format(name=" ".join(words), stem=stem))
     except FileExistsError:
         raise ScriptError(f"{path} exists already; nothing was overwritten") from None

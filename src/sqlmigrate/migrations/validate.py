@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import MigrationsError, Place, Problem
 from sqlmigrate.migrations.files import load
 from sqlmigrate.migrations.preflight import preflight
+from sqlmigrate.migrations.template import untouched
 from sqlmigrate.sql.statement.parse import complaints
 from sqlmigrate.sql.unread import unread_directives
 
@@ -62,8 +63,10 @@ def _syntax(script: Script) -> Iterator[Problem]:
 
 
 def _empty(migration: Migration) -> list[Problem]:
-    """Warn of a pair that `new` made and nobody has written, and of a rollback that undoes nothing of a script."""
+    """Warn of a script that does nothing, and of a rollback that undoes nothing of a script."""
     script, rollback = migration.script, migration.rollback
+    if any(untouched(run) for run in migration.runs()):
+        return []
     if not any(script.pieces()):
         return [Problem("this script has no statement, so it changes nothing", Place(script.path), warning=True)]
     if rollback is None or any(rollback.pieces()):

@@ -10,7 +10,7 @@ from sqlmigrate.plan.back import dependents
 from sqlmigrate.plan.edits import contradictions
 from sqlmigrate.plan.make import make, texts_needed
 from sqlmigrate.plan.model import Plan, Running, State, Status
-from sqlmigrate.plan.order import out_of_order
+from sqlmigrate.plan.order import out_of_order, said_of
 from sqlmigrate.plan.requests import NO_PLAN, ApplyRequest, Request, RollbackRequest
 from sqlmigrate.plan.states import edited, needs_attention, status
 
@@ -29,6 +29,7 @@ __all__ = [
     "make",
     "needs_attention",
     "out_of_order",
+    "said_of",
     "status",
     "texts_needed",
 ]

@@ -35,17 +35,22 @@ def plan_rollback(request: RollbackRequest, history: History) -> Plan:
         raise MigrationsError(request.outcome, problems)
     if request.again:
         plan_apply(_again(request), _without(history, chosen))
+    notes += [_as_it_was(item) for item in chosen if item is not request.migrations.get(item.migration_id)]
     half_way = frozenset(item.migration_id for item in chosen if history.half_way_of(item.migration_id))
     return Plan("rollback", tuple(chosen), (*map(str, history.standing.remarks()), *notes), half_way=half_way)
+
+
+def _as_it_was(item: Migration) -> str:
+    return f"the rollback script of {item.migration_id} runs as it was recorded at apply, not as the file is now"
 
 
 def recorded_needed(request: RollbackRequest, history: History) -> frozenset[str]:
     """Name the migrations whose recorded scripts the plan looks at."""
     needed: frozenset[str] = edited(request.migrations, history) if request.again else frozenset()
-    if not request.recorded:
+    if not (request.recorded or request.again):
         return needed
     rows, _ = _rows(request, history)
-    return needed | {row.migration_id for row in rows if _rollback_problem(row, request.migrations)}
+    return needed | {row.migration_id for row in rows if _from_record(request, row)}
 
 
 def _require_not_marked(history: History) -> None:
@@ -127,11 +132,21 @@ def _rollbacks(
         problem = _rollback_problem(row, request.migrations)
         if problem is None and migration is not None:
             chosen.append(migration)
-        elif request.recorded and (found := _as_recorded(row, request.migrations, history.text_of(row.migration_id))):
+        elif _from_record(request, row) and (
+            found := _as_recorded(row, request.migrations, history.text_of(row.migration_id))
+        ):
             chosen.append(found)
         elif problem is not None:
             problems.append(problem)
     return chosen, problems
+
+
+def _from_record(request: RollbackRequest, row: Applied) -> bool:
+    """Tell whether a rollback script is taken as it was recorded; what is done again undoes what was applied."""
+    if _rollback_problem(row, request.migrations) is None:
+        return False
+    migration = request.migrations.get(row.migration_id)
+    return request.recorded or (request.again and migration is not None and migration.rollback is not None)
 
 
 def _rollback_problem(row: Applied, migrations: Migrations) -> Problem | None:

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 def plan_apply(request: ApplyRequest, history: History) -> Plan:
     """Plan to apply what is pending: see `ApplyRequest`.
 
-    Raises MigrationsError where an applied script was edited or is missing, or where a pending one is older than an
-    applied one and the request does not say that this is meant; UsageError for an unknown id.
+    Raises MigrationsError where an applied script was edited, or is missing and not just of a newer release, or where a
+    pending one is older than an applied one and the request does not say that this is meant; UsageError for an unknown
+    id.
     """
     migrations, outcome = request.migrations, request.outcome
     states = status(migrations, history)
-    errors, warnings = contradictions(states, history)
+    errors, warnings = contradictions(states, history, exact=request.exact, developing=request.developing)
     if errors:
         raise MigrationsError(f"{outcome}, since the files contradict the history", errors)
     _require_resumable(states)

@@ -46,8 +46,9 @@ class Status:
     """One migration as files and history see it.
 
     `edited` and `rollback_edited` say that a file is not what was recorded, `comments_only` that an edited script holds
-    the same statements, and `missing` that the script is gone. `late` is the first applied one that a pending one
-    stands before, so that `apply` refuses it. `running` is the session that is at work on it.
+    the same statements, and `missing` that the script is gone; one that is `ahead` is missing since a newer release
+    applied it. `late` is the first applied one that a pending one stands before, so that `apply` refuses it. `running`
+    is the session that is at work on it.
     """
 
     migration_id: str
@@ -60,6 +61,7 @@ class Status:
     comments_only: bool = False
     late: str | None = None
     running: Running | None = None
+    ahead: bool = False
 
     @property
     def missing(self) -> bool:

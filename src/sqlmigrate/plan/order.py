@@ -1,4 +1,4 @@
-"""Pending migrations that stand before applied ones."""
+"""Pending migrations that stand before applied ones, and applied ones of a newer release."""
 
 from __future__ import annotations
 
@@ -8,12 +8,35 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.history.model import History
     from sqlmigrate.migrations import Migration, Migrations
 
 _NAMED = 3  # newer migrations that are named where there are many
+
+
+def ahead(migrations: Migrations, history: History) -> list[str]:
+    """Name what is applied and has no file here, but stands after every file that is here: a newer release applied it.
+
+    They come in the order of their file names, which alone decides, since what they depend on is not known. Where there
+    is no file at all, the folder is more likely the wrong one.
+    """
+    if not migrations.ordered:
+        return []
+    last = max(item.script.path.name for item in migrations.ordered)
+    gone = (row.migration_id for row in history.applied if migrations.get(row.migration_id) is None)
+    return sorted((name for name in gone if _file_name(name) > last), key=_file_name)
+
+
+def said_of(newer: Sequence[str]) -> str:
+    """Say by which migrations the database is ahead."""
+    more = f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else ""
+    return f"the database is ahead by {len(newer)}: {', '.join(newer[:_NAMED])}{more}"
+
+
+def _file_name(migration_id: str) -> str:
+    return f"{migration_id}.sql"
 
 
 def out_of_order(migrations: Migrations, history: History, pending: Iterable[Migration]) -> list[Problem]:
@@ -31,7 +54,7 @@ def late(
     migrations: Migrations, history: History, pending: Iterable[Migration]
 ) -> Iterator[tuple[Migration, list[str]]]:
     """Yield the pending migrations that stand before applied ones, each with these in the order of the files."""
-    names = [item.migration_id for item in migrations.ordered]
+    names = [*(item.migration_id for item in migrations.ordered), *ahead(migrations, history)]
     place = {name: at for at, name in enumerate(names)}
     applied = sorted(place[row.migration_id] for row in history.applied if row.migration_id in place)
     for item in pending:

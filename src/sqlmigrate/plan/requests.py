@@ -22,8 +22,9 @@ class ApplyRequest:
 
     `phase` stops before the first one of another phase: see `sql.directives.PHASES`. `only` leaves out all but these
     ids. `allow_out_of_order` takes migrations that are older than applied ones too, `single_transaction` runs all of it
-    in one transaction, and `resume_at` goes on with a half-way script at this statement (1-based). `outcome` says in an
-    error what did not happen.
+    in one transaction, `exact` refuses a database that is ahead of the files, and `resume_at` goes on with a half-way
+    script at this statement (1-based). `developing` says that the database is one for development, where an edited
+    script may be run again. `outcome` says in an error what did not happen.
     """
 
     operation: ClassVar[str] = "apply"
@@ -34,6 +35,8 @@ class ApplyRequest:
     only: frozenset[str] | None = None
     allow_out_of_order: bool = False
     single_transaction: bool = False
+    exact: bool = False
+    developing: bool = False
     resume_at: int | None = None
     outcome: str = "nothing was applied"
 
@@ -44,7 +47,8 @@ class RollbackRequest:
 
     A marked migration is a floor: nothing at or below it is rolled back unless its id is in `include_marked`. With
     `recorded`, a rollback script that is missing or was edited is taken as it was recorded at apply. `again` says that
-    what is rolled back is to be applied again at once, so what could not be is refused. `resume_at` goes on with a
+    what is rolled back is to be applied again at once, so what could not be is refused, and an edited rollback script
+    is taken as it was recorded. `resume_at` goes on with a
     half-way script at this statement (1-based). `outcome` says in an error what did not happen.
     """
 

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.migrations import in_order
 from sqlmigrate.plan.model import State, Status
+from sqlmigrate.plan.order import ahead
 from sqlmigrate.plan.order import late as late_ones
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlmigrate.history.model import Applied, History
     from sqlmigrate.migrations import Migration, Migrations
 
@@ -18,7 +21,8 @@ def status(migrations: Migrations, history: History) -> list[Status]:
 
     The history holds the recorded scripts of those that `edited` names, so that an edit of comments alone is seen.
     """
-    applied = [_applied_status(row, migrations.get(row.migration_id), history) for row in history.applied]
+    theirs = set(ahead(migrations, history))
+    applied = [_applied_status(row, migrations.get(row.migration_id), history, theirs) for row in history.applied]
     done = {row.migration_id for row in history.applied}
     begun = [item for item in history.half_way if item.operation == "apply" and item.migration_id not in done]
     half_way = [
@@ -53,16 +57,19 @@ def _edited(row: Applied, migration: Migration) -> bool:
 
 
 def needs_attention(item: Status) -> bool:
-    """Tell whether a check must fail on a migration: it is pending, or its script is not what was applied."""
+    """Tell whether a check must fail on a migration: it is pending, or its script is not what was applied.
+
+    What a newer release has applied is no reason.
+    """
     not_done = item.state in {State.PENDING, State.HALF_WAY, State.RUNNING} or item.stopped is not None
-    return not_done or item.missing or (item.edited and not item.comments_only)
+    return not_done or (item.missing and not item.ahead) or (item.edited and not item.comments_only)
 
 
-def _applied_status(row: Applied, migration: Migration | None, history: History) -> Status:
+def _applied_status(row: Applied, migration: Migration | None, history: History, newer: Collection[str]) -> Status:
     stopped = history.half_way_of(row.migration_id)
     state = State.HALF_WAY if stopped else State.MARKED if row.marked else State.APPLIED
     if migration is None:
-        return Status(row.migration_id, state, None, row, stopped=stopped)
+        return Status(row.migration_id, state, None, row, stopped=stopped, ahead=row.migration_id in newer)
     changed = _edited(row, migration)
     rollback = migration.rollback.checksum if migration.rollback else None
     rollback_edited = row.checksum is not None and row.rollback_checksum != rollback

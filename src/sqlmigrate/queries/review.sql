@@ -308,6 +308,20 @@ WITH RECURSIVE tree (root, oid) AS (
     SELECT t.root, i.inhrelid
     FROM tree AS t
     JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
+), used (root, type) AS ( -- what a value in a statement may have as its type: those of columns and whole rows
+    SELECT t.root, y.oid
+    FROM tree AS t
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0
+    JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid AND y.oid >= 16384::pg_catalog.oid
+    UNION
+    SELECT t.root, c.reltype
+    FROM tree AS t
+    JOIN pg_catalog.pg_class AS c ON c.oid = t.oid AND c.reltype <> 0::pg_catalog.oid
+    UNION -- an array's elements, and the array of a type
+    SELECT u.root, y.oid
+    FROM used AS u
+    JOIN pg_catalog.pg_type AS x ON x.oid = u.type
+    JOIN pg_catalog.pg_type AS y ON y.oid >= 16384::pg_catalog.oid AND (y.oid = x.typelem OR y.typelem = x.oid)
 ), part (root, class, object) AS (
     SELECT root, 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, oid
     FROM tree
@@ -329,6 +343,10 @@ WITH RECURSIVE tree (root, oid) AS (
     JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = t.oid
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
     WHERE a.attgenerated <> ''::pg_catalog."char"
+    UNION ALL
+    SELECT u.root, c.tableoid, c.oid
+    FROM used AS u
+    JOIN pg_catalog.pg_constraint AS c ON c.contypid = u.type
 ), strange (root) AS (
     SELECT p.root
     FROM part AS p
@@ -344,6 +362,11 @@ WITH RECURSIVE tree (root, oid) AS (
        OR (t.oid IS NOT NULL
            AND NOT (inner_type.typtype = 'e'::pg_catalog."char"
                     OR (inner_type.typtype = 'd'::pg_catalog."char" AND inner_type.typbasetype < 16384::pg_catalog.oid)))
+    UNION ALL
+    SELECT u.root -- a cast is a call that no statement has to write
+    FROM used AS u
+    JOIN pg_catalog.pg_cast AS k ON k.castsource = u.type OR k.casttarget = u.type
+    WHERE k.castfunc <> 0::pg_catalog.oid
     UNION ALL
     SELECT t.root
     FROM tree AS t

@@ -5,6 +5,8 @@
 SELECT n.nspname::pg_catalog.text AS schema,
        e.extversion::pg_catalog.text AS version,
        pg_catalog.current_setting('pg_stat_statements.track', true) AS track,
+       pg_catalog.current_setting('pg_stat_statements.track_utility', true) AS utility,
+       pg_catalog.current_setting('compute_query_id', true) AS computes,
        pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
        current_user::pg_catalog.text AS role
 FROM pg_catalog.pg_extension AS e
@@ -12,8 +14,9 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_stat_statements'
 
 -- name: statements
--- `{function}` is that of the extension, in its own schema; a text that the role may not read is replaced by PostgreSQL
-SELECT s.query,
+-- `{function}` is that of the extension, in its own schema; a text that the role may not read is replaced by PostgreSQL,
+-- and of a long one there is only the beginning
+SELECT pg_catalog.left(s.query, %s::integer) AS query,
        r.rolname::pg_catalog.text AS role,
        pg_catalog.count(*) AS statements,
        pg_catalog.sum(s.calls)::bigint AS calls,
@@ -36,6 +39,10 @@ SELECT coalesce(pg_catalog.array_agg(r.rolname::pg_catalog.text), '{}'::pg_catal
 FROM pg_catalog.pg_roles AS r
 WHERE r.rolname::pg_catalog.text = ANY (%s::pg_catalog.text[])
   AND pg_catalog.pg_has_role(r.oid, 'MEMBER')
+
+-- name: planning
+SELECT pg_catalog.set_config(s.name, s.value, %s)
+FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])) AS s (name, value)
 
 -- name: types
 SELECT oid::bigint, pg_catalog.format_type(oid, NULL)

@@ -14,6 +14,7 @@ from sqlmigrate.review.measured import Duration, Harm, LockWait, Project  # noqa
 from sqlmigrate.review.measured import TableSize as TableSize  # noqa: PLC0414  part of the model
 from sqlmigrate.review.measured import Target as Target  # noqa: PLC0414, TC001  same
 from sqlmigrate.review.remedy import Remedy  # noqa: TC001  the JSON Schema is made from the types
+from sqlmigrate.usage.model import Use  # noqa: TC001  same
 
 VERSION = 1
 
@@ -70,7 +71,7 @@ class Hazard:
     all of that in one text. `relations` are the qualified names that it is about. `page` is the path of its page in
     the documentation. `raised` and `lowered` say why its severity was changed, such as by the size of the table; `harm`
     what stands still on the target, and for how long. `rows` is how many rows it is about, where that is known, and at
-    most so many where `at_most` says so.
+    most so many where `at_most` says so. `last_use` says of what is dropped or renamed what uses it in the target.
     """
 
     code: str
@@ -91,6 +92,7 @@ class Hazard:
     rows: int | None = None
     at_most: bool = False
     harm: str | None = None
+    last_use: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sqlmigrate.review import statistics
 from sqlmigrate.review.asking import Source
 from sqlmigrate.review.columns import NOTHING
 from sqlmigrate.review.known import Limits
+from sqlmigrate.review.last_use import looked
 from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.question import Question
@@ -25,6 +26,7 @@ from sqlmigrate.review.selection import Asked, select
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import joined
 from sqlmigrate.review.workload.server import read_workload
+from sqlmigrate.review.workload.sizes import read_sizes
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review import model
     from sqlmigrate.review.model import Report
     from sqlmigrate.review.workload.queries import Workload
+    from sqlmigrate.review.workload.sizes import Sizes
     from sqlmigrate.shadow import TargetFacts
     from sqlmigrate.target import Target
 
@@ -88,6 +91,9 @@ def review_project(
     workloads = [read_files(path) for path in workload_files]
     if workload:
         workloads.append(_workload(config, target))
+    sent = joined(workloads)
+    if sent is not None and sent.sizes is None and target is not None:
+        sent = replace(sent, sizes=_sizes(target))
     selection = select(found, asked, seen.applied, target.variable if target else None)
     wanted = selection.wanted
     scripts = [script for migration in found.ordered for script in migration.scripts()]
@@ -99,7 +105,7 @@ def review_project(
         target=seen.figures,
         api_roles=config.api_roles,
         design=config.design_notes,
-        workload=joined(workloads),
+        workload=sent,
         paths=config.workload_search_path or (config.search_path,),
         limits=Limits.of(config),
         source=Source(columns, target.conninfo if target else None),
@@ -124,6 +130,8 @@ def review_project(
         known_by = stats.name if settings and stats else "the target"
         question = replace(question, settings_from=known_by, notes=tuple(notes))
         report = review(question, opened, options, observer, beside=beside)
+    conninfo = target.conninfo if target else None
+    report = looked(report, conninfo, wanted, config, options, asked=workload, workload=question.workload)
     return placed(report, origin(config.project, found.directory))
 
 
@@ -154,6 +162,12 @@ def _workload(config: Config, target: Target | None) -> Workload:
             history_schema=config.history_schema,
             hidden=config.workload_hide,
         )
+
+
+def _sizes(target: Target) -> Sizes | None:
+    with connections.session(target.conninfo) as session, session.transaction(force_rollback=True):
+        session.execute("SET TRANSACTION READ ONLY")
+        return read_sizes(session)
 
 
 def _look(config: Config, target: Target, base: str) -> _Seen:

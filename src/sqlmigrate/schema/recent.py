@@ -73,6 +73,13 @@ class Recent:
         self._moment = now
         self._rows = _Rows({}, _dependencies(connection, now))
 
+    def doubt(self) -> None:
+        """Have the next call of `changed` say that all stamps have to be read, since a part of ours was taken back.
+
+        The snapshot shows that only where nobody else's later transaction has ended meanwhile.
+        """
+        self._rows = None
+
     def changed(self, connection: psycopg.Connection[Any], leave_out: Collection[str]) -> dict[int, bool] | None:
         """Return the units of what has changed since the last call, and whether a schema shows each.
 

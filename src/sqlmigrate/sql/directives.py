@@ -25,7 +25,7 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
 _ALLOW = re.compile(r":[ \t]*([A-Za-z][\w-]*)[ \t]+(\S.*)")
 _WORD = re.compile(r"\S+")
-PAIR = re.compile(r"""([A-Za-z_]+)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
+PAIR = re.compile(r"""([A-Za-z_][A-Za-z_-]*)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"([0-9]+)\s*(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
 _ISOLATIONS = ("read committed", "repeatable read", "serializable")
@@ -33,6 +33,7 @@ PHASES = ("before-deploy", "after-deploy")
 """When a migration belongs: before a new version of the application is out, which is the default, or once it is."""
 
 _LARGEST = 2_147_483_647
+_LONGEST = 3_650 * 86_400_000  # ten years
 _DIGITS = 20  # of a number that is longer than any time
 _SHOWN = 40
 
@@ -42,9 +43,9 @@ class Directives:
     """What a script's first comment block asks for; None means that it says nothing.
 
     `lock_timeout` and `statement_timeout` are in milliseconds, 0 meaning none, as in PostgreSQL. `phase` is one of
-    `PHASES`. `offsets` says where
-    each one stands in the script, by its key and, for `depends`, by each id (`Script.directive_place` reads it); what
-    two scripts ask for is equal wherever it stands.
+    `PHASES`. `unused_for` is for how many milliseconds nothing may have used what the script drops or renames.
+    `offsets` says where each one stands in the script, by its key and, for `depends`, by each id
+    (`Script.directive_place` reads it); what two scripts ask for is equal wherever it stands.
     """
 
     depends: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class Directives:
     isolation: str | None = None
     search_path: str | None = None
     phase: str | None = None
+    unused_for: int | None = None
     offsets: Mapping[tuple[str, str], int] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -217,10 +219,14 @@ def _ours(value: str, found: Mapping[str, object]) -> dict[str, object]:
     for key, raw in pairs:
         if key not in KEYS:
             raise ValueError(f"unknown key {key!r}; the keys are {', '.join(sorted(KEYS))}")
-        if key in result or key in found:
+        if _field(key) in result or _field(key) in found:
             raise ValueError(f"{key} is set twice")
-        result[key] = KEYS[key](raw[1:-1] if raw[0] in "\"'" else raw)
+        result[_field(key)] = KEYS[key](raw[1:-1] if raw[0] in "\"'" else raw)
     return result
+
+
+def _field(key: str) -> str:
+    return key.replace("-", "_")
 
 
 def _role(text: str) -> str:
@@ -242,6 +248,17 @@ def _phase(text: str) -> str:
     return text
 
 
+def _unused_for(text: str) -> int:
+    """Read for how long nothing may have used an object: unlike PostgreSQL's settings it may be months."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if not match or not match[2] or len(match[1]) > _DIGITS:
+        raise ValueError(f"unused-for is a duration with its unit, such as 14d or 36h, not {text[:_SHOWN]!r}")
+    milliseconds = round(int(match[1]) * _MILLISECONDS[match[2]])
+    if not 0 < milliseconds <= _LONGEST:
+        raise ValueError(f"unused-for is more than 0 and at most {_LONGEST // _MILLISECONDS['d']:.0f}d")
+    return milliseconds
+
+
 KEYS: dict[str, Callable[[str], object]] = {
     "lock_timeout": parse_lock_timeout,
     "statement_timeout": parse_duration,
@@ -249,6 +266,7 @@ KEYS: dict[str, Callable[[str], object]] = {
     "isolation": _isolation,
     "search_path": str,
     "phase": _phase,
+    "unused-for": _unused_for,
 }
 _READERS: dict[str, Callable[[str, Mapping[str, object]], dict[str, object]]] = {
     "depends": _depends,

@@ -18,7 +18,7 @@ from yoyo import exceptions
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
-from sqlmigrate.engine.apply import planned
+from sqlmigrate.engine.apply import planned, require_conditions
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.engine.worker import Worker
 from sqlmigrate.errors import (
@@ -248,7 +248,10 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
                 self._require_adopted(steps)
             for step in steps:
                 self._require_possible(operation, step, found)
-            require_runnable(Plan(operation, tuple(steps)).runs())
+            plan = Plan(operation, tuple(steps))
+            require_runnable(plan.runs())
+            for note in require_conditions(self.connection, plan, self.options, "nothing was run").notes:
+                logger.info("%s", note)
             worker = Worker(self.conninfo, self.connection, info, self.options, _log, lock, found)
             worker.run_each(steps, operation)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from sqlmigrate.review.asking import Source
 from sqlmigrate.review.known import Known
+from sqlmigrate.sql.statement.harmless import FUNCTIONS as HARMLESS
 from support.tracing import trace_text
 
 GROUND = """
@@ -75,6 +77,12 @@ STRANGE = {
     "statistics": "CREATE STATISTICS more ON (ours(id)), region FROM orders",
     "a child table": "CREATE TABLE child (CHECK (ours(1))) INHERITS (orders)",
     "a type of their own": "CREATE TYPE two AS (a integer); ALTER TABLE orders ADD COLUMN two two",
+    "a domain with a check": "CREATE DOMAIN dom AS integer CHECK (ours(1)); ALTER TABLE orders ADD COLUMN c dom",
+    "an array of such": "CREATE DOMAIN dom AS integer CHECK (ours(1)); ALTER TABLE orders ADD COLUMN c dom[]",
+    "a cast of a column": "CREATE FUNCTION told(mood) RETURNS text LANGUAGE sql AS 'SELECT public.ours(1)::text';"
+    "CREATE CAST (mood AS text) WITH FUNCTION told(mood) AS IMPLICIT",
+    "a cast of a row": "CREATE FUNCTION told(orders) RETURNS json LANGUAGE sql AS 'SELECT to_json(public.ours(1))';"
+    "CREATE CAST (orders AS json) WITH FUNCTION told(orders)",
     "a generated column": "ALTER TABLE orders ADD COLUMN made boolean GENERATED ALWAYS AS (ours(id)) STORED",
 }
 
@@ -90,6 +98,61 @@ def test_a_table_whose_planning_calls_what_is_not_postgresqls_own_is_not_planned
 
     assert asked.rows == {}
     assert traps.used() == []
+
+
+# What a statement may make of a table's own types without a word of others: a cast, a domain's check.
+UNSAID = """
+    UPDATE orders SET region = 'x' WHERE coalesce('sad', mood) = 'calm'::text;
+    UPDATE orders SET region = 'x' WHERE id < length(to_jsonb(CASE WHEN true THEN 'sad' ELSE mood END)::text);
+    UPDATE orders SET region = 'x' WHERE CASE WHEN false THEN orders END = 'x'::text;
+    UPDATE orders SET region = 'x' WHERE id < (jsonb_populate_record(CASE WHEN false THEN orders END, '{"c":1}')).c;
+"""
+TYPED = """
+    CREATE DOMAIN checked AS integer CHECK (ours(1));
+    ALTER TABLE orders ADD COLUMN c checked;
+    CREATE FUNCTION told(mood) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+        $$ BEGIN PERFORM public.ours(1); RETURN 'x'; END $$;
+    CREATE FUNCTION told(orders) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+        $$ BEGIN PERFORM public.ours(1); RETURN 'x'; END $$;
+    CREATE FUNCTION told_json(mood) RETURNS json LANGUAGE plpgsql IMMUTABLE AS
+        $$ BEGIN PERFORM public.ours(1); RETURN '1'; END $$;
+    CREATE CAST (mood AS text) WITH FUNCTION told(mood) AS IMPLICIT;
+    CREATE CAST (mood AS json) WITH FUNCTION told_json(mood);
+    CREATE CAST (orders AS text) WITH FUNCTION told(orders) AS IMPLICIT;
+"""
+
+
+def test_a_type_whose_casts_or_checks_are_functions_is_not_planned(target, review_shadow, public_database, traps):
+    session = target.connect()
+    session.execute(TYPED)
+    traps.used()
+    with review_shadow.clone(public_database) as copy:
+        with psycopg.connect(copy.conninfo) as inside:
+            inside.execute(TYPED)
+        traced = trace_text(review_shadow, copy, UNSAID)
+    assert traced.error is None
+    assert len(traced.statements) == 4
+    for one in traced.statements:
+        session.execute(f"EXPLAIN SELECT FROM orders WHERE {one.statement.text.partition('WHERE')[2]}")
+        assert traps.used() == ["planned"], one.statement.text  # the trap works
+
+    asked = Source(conninfo=target.conninfo).ask(traced, Known())
+
+    assert asked.rows == {}
+    assert traps.used() == []
+
+
+def test_a_function_that_may_be_planned_is_told_no_object_by_its_arguments(target):
+    found = target.connect().execute(
+        """
+        SELECT DISTINCT p.proname FROM pg_proc p, unnest(p.proargtypes) AS a (type)
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname = ANY (%s) AND p.prokind = 'f'
+          AND p.provolatile <> 'v'
+          AND a.type::regtype::text ~ '^(reg|refcursor|internal|oid$|xml)' AND a.type <> 'regconfig'::regtype
+        """,
+        [sorted(HARMLESS)],
+    )
+    assert found.fetchall() == []
 
 
 def test_a_function_that_hides_a_built_in_one_is_not_called(target, traced, traps):

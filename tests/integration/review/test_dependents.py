@@ -7,6 +7,7 @@ import pytest
 
 from sqlmigrate.review.dependents import broken_bodies, checking
 from sqlmigrate.review.hazards import Context, check
+from sqlmigrate.shadow import ShadowDatabase
 from support.tracing import trace_text
 
 GROUND = """
@@ -75,11 +76,11 @@ BREAKING = {
 def broken(review_shadow, public_database):
     """Give the functions that a script breaks, and the statements that are to blame."""
 
-    def find(text: str) -> dict[str, int]:
-        with review_shadow.clone(public_database) as database:
+    def find(text: str, start: ShadowDatabase = public_database) -> dict[str, int]:
+        with review_shadow.clone(start) as database:
             traced = trace_text(review_shadow, database, text)
             assert traced.error is None, traced.error
-            found = broken_bodies(review_shadow, traced, public_database, database, search_path="public")
+            found = broken_bodies(review_shadow, traced, start, database, search_path="public")
         hazards = check(Context(traced, review_shadow.owner, broken=found))
         return {
             one.seen.partition("(")[0].removeprefix("public."): one.statement for one in hazards if one.code == "H79"
@@ -101,3 +102,31 @@ def test_plpgsql_check_is_asked_where_it_is_installed(review_shadow, public_data
     monkeypatch.setattr(review_shadow, "private", True)
 
     assert broken(EACH) == BREAKING[EACH]
+
+    with review_shadow.clone(public_database) as start:
+        with psycopg.connect(start.admin_conninfo) as admin:
+            admin.execute("CREATE EXTENSION plpgsql_check")  # as bootstrap/ may do
+        assert broken(EACH, start) == BREAKING[EACH]
+
+
+# Where a backslash does not end a string, ours ends later than PostgreSQL's, and hides the ends of statements.
+HOSTILE = """
+    SET check_function_bodies = off;
+    CREATE FUNCTION hostile() RETURNS void LANGUAGE plpgsql AS $f$
+        DECLARE x int) RETURNS void LANGUAGE sql SET application_name TO '\\'' AS $$SELECT$$; COMMIT;
+            CREATE TABLE owned(); CREATE FUNCTION pg_temp.more(x int /*'*/;
+        BEGIN PERFORM x, note FROM orders; END $f$;
+    CREATE FUNCTION honest() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN PERFORM note FROM orders; END $f$;
+"""
+
+
+def test_a_type_in_a_body_brings_no_statement_of_its_own(review_shadow, public_database, broken):
+    with review_shadow.clone(public_database) as start:
+        with psycopg.connect(start.conninfo) as session:
+            session.execute(f"ALTER DATABASE {start.name} SET standard_conforming_strings = off")
+            session.execute(HOSTILE)
+
+        assert broken("ALTER TABLE orders RENAME COLUMN note TO remark", start)["honest"] == 1
+
+        with psycopg.connect(start.conninfo) as session:
+            assert session.execute("SELECT to_regclass('public.owned')").fetchone() == (None,)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from sqlmigrate.review.workload.check import first
+from sqlmigrate.review.workload.compare import affected
 from sqlmigrate.review.workload.queries import Query, Workload
 from sqlmigrate.review.workload.standing import Way
 from sqlmigrate.shadow import ShadowDatabase
@@ -102,3 +104,30 @@ def test_what_cannot_be_repaired_safely_is_refused(ground):
 
 def test_what_the_application_has_written_itself_is_not_repaired(ground):
     assert ways(ground, ["SELECT extract($1 FROM ts) FROM t"], normalized=False) == {}
+
+
+EFFECTS = """
+CREATE TABLE seen (what text);
+CREATE FUNCTION writes() RETURNS integer LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO public.seen VALUES ('planned'); RETURN 1; END $$;
+CREATE FUNCTION folds_to_writes() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN RETURN public.writes(); END $$;
+CREATE FUNCTION sets() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+    PERFORM set_config('search_path', 'nowhere', false), set_config('statement_timeout', '0', false);
+    RETURN 1;
+END $$;
+CREATE RULE told AS ON UPDATE TO seen DO INSTEAD NOTIFY told;
+"""
+
+
+def test_planning_leaves_nothing_behind_for_other_statements_or_the_migration(ground):
+    with psycopg.connect(ground.conninfo, autocommit=True) as session:
+        session.execute(EFFECTS)
+        asked = ("SELECT folds_to_writes()", "SELECT sets()", "SELECT what FROM seen", "UPDATE seen SET what = ''")
+        workload = Workload(source="test", queries=tuple(map(Query, asked)))
+        found = first(ground, workload)
+
+        refused = {number: str(answer.refused) for number, answer in found.standing.answers.items() if answer.refused}
+        assert refused == {0: "cannot execute INSERT in a read-only transaction (25006)"}
+        assert affected(workload, found, found, lambda *_: None) == []
+        assert session.execute("SELECT count(*) FROM seen").fetchone() == (0,)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from sqlmigrate import connection as connections
+from sqlmigrate.config import load
+from sqlmigrate.engine import Options
 from sqlmigrate.errors import Error
+from sqlmigrate.review.last_use import uses_by, uses_in
 from sqlmigrate.review.workload.check import first
 from sqlmigrate.review.workload.files import read_files
-from sqlmigrate.review.workload.queries import Workload, from_json
+from sqlmigrate.review.workload.queries import LONGEST, Workload, from_json
 from sqlmigrate.review.workload.server import read_workload
-from sqlmigrate.server import Binaries, PrivateServer, ephemeral
+from sqlmigrate.server import PrivateServer
 from support.command import Outcome, ended, started
+from support.files import MigrationFiles
 from support.tracing import filled
 
 SHOP = Path(__file__).parent / "shop"
@@ -56,18 +59,6 @@ NAME_EMAIL = {
     "recent_customers",
     "order_with_customer",
 }
-
-
-@pytest.fixture(scope="module")
-def counting(binaries: Binaries) -> Iterator[PrivateServer]:
-    """A server that counts what is sent to it."""
-    if not list(Path(binaries.bindir).parent.rglob("pg_stat_statements.control")) and not list(
-        Path("/usr/share/postgresql").glob(f"{binaries.major}/extension/pg_stat_statements.control")
-    ):
-        pytest.skip("this server has no pg_stat_statements")
-    settings = {"shared_preload_libraries": "pg_stat_statements"}
-    with ephemeral(binaries.major, settings=settings, in_memory=True) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +107,19 @@ def test_it_reads_what_was_sent_how_often_and_by_whom(shop):
 def test_no_value_leaves_the_server_and_what_is_hidden_stays_there(shop):
     found = read(shop, hidden=["secret"])
 
-    assert "4711" not in json.dumps(found.as_json())
+    assert not [query for query in found.queries if "4711" in query.text]  # the figures may hold it
     assert not [query for query in found.queries if "secret" in query.text]
     assert ("hidden by workload_hide", 1) in [(item.why, item.statements) for item in found.left_out]
+
+
+def test_a_text_that_fills_the_memory_stays_on_the_server(shop):
+    with psycopg.connect(shop, autocommit=True) as session:
+        session.execute(f"SELECT count(*) FROM products /* {'x' * 3_000_000} */".encode())
+
+    found = read(shop)
+
+    assert max(len(query.text) for query in found.queries) <= LONGEST
+    assert ("longer than 50,000 characters", 1) in [(item.why, item.statements) for item in found.left_out]
 
 
 def test_a_file_holds_all_of_it(shop):
@@ -174,6 +175,47 @@ def test_a_review_of_the_target_says_what_breaks(shop, tmp_path):
     assert {item["line"] for item in workload["breaks"]} == {1}
     assert "H50" in {hazard["code"] for hazard in statement["hazards"]}
     assert "100% of calls were checked" in workload["headline"]
+    said = "that the target has no statistics of" if found_major(shop) >= 18 else "takes no statistics over"
+    assert [note for note in workload["notes"] if said in note]
+    [renamed] = [hazard for hazard in statement["hazards"] if hazard["code"] == "H23"]
+    assert [use["object"] for use in renamed["last_use"]] == ["column public.customers.email"]
+    assert "calls by role shop" in renamed["last_use"][0]["said"]
+
+
+def test_a_review_says_when_what_goes_was_last_used(shop, tmp_path):
+    files = MigrationFiles(tmp_path)
+    files.migration(
+        "1",
+        "ALTER TABLE customers RENAME COLUMN email TO mail; DROP TABLE audit; DROP INDEX orders_placed;"
+        "ALTER TABLE products DROP COLUMN weight; ALTER INDEX products_title RENAME TO titles;",
+    )
+    migrations, config = files.load().ordered, load({}, environ={}, cwd=tmp_path)
+
+    [uses] = uses_in(shop, migrations, config, Options(), workload=True).values()
+    [unasked] = uses_in(shop, migrations, config, Options(), workload=False).values()
+
+    assert [use.verdict for use in uses] == ["used", "used", "used", "unknown", "unknown"]
+    assert "calls by role shop" in uses[0].said
+    assert "index public.orders_placed is used: 3 scans" in uses[2].said
+    assert "statements are counted only since" in uses[3].said
+    assert "scans are counted only since" in uses[4].said
+    assert "the target was not asked for its statements (--workload)" in unasked[3].said
+
+
+def test_without_a_target_a_file_tells_what_its_statements_use(shop, tmp_path):
+    files = MigrationFiles(tmp_path)
+    files.migration("1", "ALTER TABLE customers DROP COLUMN email; DROP TABLE audit; DROP TABLE nobody_s;")
+
+    uses = uses_by(read(shop), files.load().ordered)["1"]
+
+    assert [use.verdict for use in uses] == ["used", "used", "unknown"]
+    assert "calls by role shop of INSERT INTO audit" in uses[1].said
+    assert "views, functions and scans are not known without the target" in uses[2].notes
+
+
+def found_major(target: str) -> int:
+    with psycopg.connect(target) as session:
+        return session.info.server_version // 10_000
 
 
 def command(*arguments: str, cwd: Path, target: str) -> Outcome:

@@ -54,6 +54,8 @@ def test_a_single_change_is_found_from_the_rows_as_from_all_stamps(case: Case, r
     rich.execute(case.do)
     after = read_both_ways(rich, recent, before)
     rich.execute(case.undo)
+    if case.undo.startswith("ROLLBACK"):
+        recent.doubt()
     read_both_ways(rich, recent, after)
 
     assert recent.sure[1] or not case.do.startswith(FROM_ROWS)

@@ -24,6 +24,7 @@ from sqlmigrate.cli.output import (
     render_problem,
     server_details,
 )
+from sqlmigrate.cli.wrapping import wrapped
 from sqlmigrate.errors import (
     Error,
     ExecutionError,
@@ -346,3 +347,21 @@ def test_a_stream_that_was_closed_is_not_a_terminal():
     assert not is_terminal(None)
     assert not is_terminal(io.StringIO())
     assert is_terminal(Terminal())
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_words_wrap_between_words_and_none_is_lost(width):
+    text = "  what to do: restore the file as it was, or `sqlmigrate accept 20260101_orders --reason ...` takes it so"
+
+    lines = wrapped(text, width).split("\n")
+
+    assert " ".join(line.strip() for line in lines) == text.strip()
+    assert all(len(line) <= width or "`" in line for line in lines)
+    assert all(line.startswith("    ") for line in lines[1:])
+    assert sum("`sqlmigrate accept 20260101_orders --reason ...`" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("text", ["  12 | " + "SELECT 1, " * 20, "  | " + "word " * 40, "x" * 200])
+def test_source_foreign_text_and_words_without_a_gap_are_not_wrapped(text):
+    assert wrapped(text, 80) == text
+    assert wrapped("word " * 40, None) == "word " * 40

@@ -153,6 +153,13 @@ def test_an_isolation_level_may_be_spelled_in_several_ways(level):
     }
 
 
+def test_unused_for_may_be_months_and_has_its_place():
+    read, problems = read_directives(Path("x.sql"), "-- sqlmigrate: phase=after-deploy unused-for=60d\nSELECT 1;\n")
+
+    assert (read.unused_for, problems) == (60 * 86_400_000, [])
+    assert read.offsets["unused-for", ""] == 34
+
+
 def test_quotes_in_a_quoted_value_stay():
     assert directives("""-- sqlmigrate: search_path='"My App", public'\n""").search_path == '"My App", public'
     assert directives("""-- sqlmigrate: role="it's"\n""").role == "it's"
@@ -180,6 +187,12 @@ def test_quotes_in_a_quoted_value_stay():
         ("role=''", "role is empty"),
         ("isolation=dirty", "isolation is one of read committed, repeatable read, serializable, not 'dirty'"),
         ("role=a role=b", "role is set twice"),
+        ("unused-for=14", "unused-for is a duration with its unit, such as 14d or 36h, not '14'"),
+        ("unused-for=soon", "unused-for is a duration with its unit"),
+        ("unused-for=0d", "unused-for is more than 0 and at most 3650d"),
+        ("unused-for=99999999999999d", "unused-for is more than 0 and at most 3650d"),
+        ("unused-for=1d unused-for=2d", "unused-for is set twice"),
+        ("unused_for=1d", "unknown key 'unused_for'"),
     ],
 )
 def test_what_is_not_ours_to_know_is_an_error_with_its_line(line, message):

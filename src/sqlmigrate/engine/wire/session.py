@@ -28,6 +28,8 @@ class Options:
 
     `durable` is `each` where every COMMIT waits until it is durable, `end` where that may be left to a later one.
 
+    With `apart` no COMMIT goes along with the next script, so that nothing is under way between two of them.
+
     `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
     """
 
@@ -42,6 +44,7 @@ class Options:
     durable: str = "end"
     max_waiters: int = 0
     max_block: int = 0
+    apart: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -122,9 +125,14 @@ def settings(script_run: ScriptRun, options: Options, info: ServerInfo) -> Comma
     return Command(f"SELECT {calls}, {settled()}", tuple(values.values()), Purpose.SETTINGS)
 
 
+def script_path(script: Script, options: Options) -> str | None:
+    """Return the search_path that a script starts with, or None for that of the login role."""
+    return options.search_path if script.directives.search_path is None else script.directives.search_path
+
+
 def search_path(script: Script, options: Options) -> Command:
     """Return the command after which a script's names are looked up: nothing of ours may follow it."""
-    path = options.search_path if script.directives.search_path is None else script.directives.search_path
+    path = script_path(script, options)
     if path is None:
         return Command("RESET search_path", purpose=Purpose.SETTINGS)
     # SET would not take every text that is a search_path, such as $user

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,18 +32,17 @@ if TYPE_CHECKING:
     Found = dict[Probe, str | None]
 
 _APPLICATION = "sqlmigrate: review"
-_CHECKER = "sqlmigrate_plpgsql_check"
 _PUT_IN = frozenset("ibv")
 _GIVEN = {
     "tg_op": "text", "tg_name": "name", "tg_when": "text", "tg_level": "text", "tg_relid": "oid",
     "tg_table_name": "name", "tg_table_schema": "name", "tg_nargs": "integer", "tg_argv": "text[]",
     "found": "boolean", "sqlstate": "text", "sqlerrm": "text",
 }  # fmt: skip
-_CHECK = sql.SQL(
+_CHECK = (
     "SELECT level, lineno, statement, message, query FROM {}.plpgsql_check_function_tb("
     "%(function)s::pg_catalog.oid::pg_catalog.regprocedure, %(relation)s::pg_catalog.oid::pg_catalog.regclass, "
     "fatal_errors => false)"
-).format(sql.Identifier(_CHECKER))
+)
 _WORD = re.compile(r"[\w$]+")
 _ROW = re.compile(r'"(new|old)"')
 _FIELD = "the row of the trigger has no such column"  # PostgreSQL takes the variable for a table then
@@ -87,12 +87,12 @@ def failing(shadow: Shadow, database: ShadowDatabase, functions: Sequence[str], 
     """
     with connections.session(database.tester_conninfo, application_name=_APPLICATION) as connection:
         found = _read(connection, functions)
-        has_checker = shadow.private and any(one.language == "plpgsql" for one in found) and _may_have(connection)
-        result = _probed(connection, found, search_path, also_checked=has_checker)
-    if has_checker:  # the session is closed: nobody else may be in a database that is copied
         by_program = [one for one in found if one.language == "plpgsql"]
-        result |= _checked(shadow, database, by_program, search_path)
-    return result
+        has_checker = shadow.private and bool(by_program) and _may_have(connection)
+    checked = _checked(shadow, database, by_program, search_path) if has_checker else None
+    with connections.session(database.tester_conninfo, application_name=_APPLICATION) as connection:
+        result = _probed(connection, found, search_path, also_checked=checked is not None)
+    return result | (checked or {})
 
 
 def _read(connection: Connection, functions: Sequence[str]) -> list[_Function]:
@@ -134,7 +134,7 @@ def _as_scripts(connection: Connection, path: str | None) -> ExitStack:
 def _refusal(connection: Connection, made: sql.Composed) -> str | None:
     connection.execute("SAVEPOINT sqlmigrate_probe")
     try:
-        connection.execute(made)
+        connections.execute_one(connection, made)  # a type in a body may hold anything
     except psycopg.Error as error:
         message = error.diag.message_primary or str(error)
         return _FIELD if isinstance(error, psycopg.errors.UndefinedTable) and _ROW.search(message) else message
@@ -183,28 +183,32 @@ def _temporary(name: str, arguments: Sequence[tuple[str, str]], body: str) -> sq
 
 def _checked(
     shadow: Shadow, database: ShadowDatabase, functions: Sequence[_Function], search_path: str | None
-) -> Found:
-    """Let plpgsql_check look at functions, in a copy of the database that gets it."""
+) -> Found | None:
+    """Let plpgsql_check look at functions, in a copy of the database that gets it; None where it does not."""
     found: Found = {}
     with shadow.clone(database) as copy:
-        create_checker(copy)
+        try:
+            checker = create_checker(copy)
+        except psycopg.Error:  # it is there already, or a setting of the database keeps it away
+            return None
+        check = sql.SQL(_CHECK).format(sql.Identifier(checker))
         with connections.session(copy.tester_conninfo, application_name=_APPLICATION) as connection:
             for one in functions:
                 connection.execute("BEGIN")
                 with _as_scripts(connection, one.path or search_path):
-                    found |= _said(connection, one)
+                    found |= _said(connection, one, check)
                 connection.execute("ROLLBACK")
     return found
 
 
-def _said(connection: Connection, one: _Function) -> Found:
+def _said(connection: Connection, one: _Function, check: sql.Composed) -> Found:
     """Return the errors that plpgsql_check finds in a function, beside an entry that says that it was checked."""
     digest = hashlib.sha256(one.body.encode()).hexdigest()
     whole = Probe(one.function, "", one.table, digest)
     connection.execute("SAVEPOINT sqlmigrate_probe")
     cursor = connection.cursor(row_factory=tuple_row)
     try:
-        rows = cursor.execute(_CHECK, {"function": one.oid, "relation": one.relation}).fetchall()
+        rows = cursor.execute(check, {"function": one.oid, "relation": one.relation}).fetchall()
     except psycopg.Error:  # it cannot tell, such as of a trigger function that no table has
         connection.execute("ROLLBACK TO SAVEPOINT sqlmigrate_probe")
         return {}
@@ -215,9 +219,11 @@ def _said(connection: Connection, one: _Function) -> Found:
     }
 
 
-def create_checker(database: ShadowDatabase) -> None:
-    """Create plpgsql_check in a schema of its own, as the superuser that it needs; see `_may_have`."""
+def create_checker(database: ShadowDatabase) -> str:
+    """Create plpgsql_check in a new schema, as the superuser that it needs, and return its name; see `_may_have`."""
+    schema = sql.Identifier(name := f"sqlmigrate_{secrets.token_hex(8)}")
     with connections.session(database.admin_conninfo, application_name=_APPLICATION) as admin:
-        admin.execute(f"CREATE SCHEMA {_CHECKER}".encode())
-        admin.execute(f"GRANT USAGE ON SCHEMA {_CHECKER} TO PUBLIC".encode())
-        admin.execute(f"CREATE EXTENSION plpgsql_check SCHEMA {_CHECKER}".encode())
+        admin.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+        admin.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO PUBLIC").format(schema))
+        admin.execute(sql.SQL("CREATE EXTENSION plpgsql_check SCHEMA {}").format(schema))
+    return name

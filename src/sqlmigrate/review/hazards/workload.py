@@ -81,7 +81,8 @@ RULES = (
         "a statement that the application sends loses its index",
         "warning",
         "An index serves a condition or an order of a statement of the workload before the script, and none does "
-        "afterwards. It is a danger where the statement is called once a second or more.",
+        "afterwards; or PostgreSQL, which knows the statistics of the target, expects its plan to cost "
+        "five times as much as before. It is a danger where the statement is called once a second or more.",
         "each call reads the whole table, or sorts it, from COMMIT on; with much traffic the server has time for "
         "nothing else",
         "create the index that takes its place first, CONCURRENTLY and in a migration of its own",

@@ -197,7 +197,8 @@ def _place(place: FoundHazard) -> str:
     hazard = place.hazard
     weight = f" ({prose(weight)})" if (weight := words.weight(hazard)) else ""
     harm = f"; **{prose(hazard.harm)}**" if hazard.harm else ""
-    return f"{_where(place.direction, hazard.line)}: {prose(words.brief(hazard.seen, _LONGEST))}{weight}{harm}"
+    used = "".join(f"; {prose(words.brief(said, _LONGEST))}" for said in words.last_use(hazard)[:_PLACES])
+    return f"{_where(place.direction, hazard.line)}: {prose(words.brief(hazard.seen, _LONGEST))}{weight}{harm}{used}"
 
 
 def _where(direction: Direction, line: int) -> str:

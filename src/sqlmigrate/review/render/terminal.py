@@ -143,6 +143,8 @@ def _hazards(report: Report, width: int) -> Iterator[Line]:
             weight = f" ({weight})" if (weight := words.weight(hazard)) else ""
             text = f"{place.direction.path}:{hazard.line}: {hazard.seen}{weight}"
             yield from _wrapped(text, width, "    ")
+            for said in words.last_use(hazard):
+                yield from _wrapped(said, width, "      ", "quiet")
         if len(group.places) > _MOST:
             yield ((f"    and {len(group.places) - _MOST} more places", "quiet"),)
         yield from _advice(group, width)

@@ -297,6 +297,11 @@ def weight(hazard: Hazard) -> str:
     return f"lowered: {hazard.lowered}" if hazard.lowered else ""
 
 
+def last_use(hazard: Hazard) -> list[str]:
+    """Say of each object that is dropped or renamed what uses it in the target, and what that does not cover."""
+    return [f"last use: {'; '.join([use.said, *use.notes])}" for use in hazard.last_use]
+
+
 def tally(found: Iterable[Hazard]) -> str:
     """Count hazards by severity: `1 danger, 2 warnings`."""
     severities = [hazard.severity for hazard in found]

@@ -110,9 +110,11 @@ class Follower:
         """Follow a transaction that has just begun."""
         self._recent.begin(connection)
 
-    def look(self, connection: Connection) -> Step:
-        """Read what has changed since the last look, and nothing where nothing has."""
+    def look(self, connection: Connection, *, taken_back: bool = False) -> Step:
+        """Read what has changed since the last look, and nothing where nothing has; all where some is `taken_back`."""
         state, known = self._state, self._known
+        if taken_back:
+            self._recent.doubt()
         self.snapshot, changed = read_changes(connection, self._recent, self.snapshot, leave_out=self._leave_out)
         self._state = State(self.snapshot.schema)
         if not changed:

@@ -222,7 +222,7 @@ class Pass:
         if self.follower is None or not (back or changes_catalog(seen.command)):
             return
         with connections.undisturbed(connection), aside(connection):
-            step = self.follower.look(connection)
+            step = self.follower.look(connection, taken_back=back)
         if back:  # what it takes back is no change of its own
             seen.step = Step(step.before, step.after, step.known)
         else:

@@ -2,7 +2,8 @@
 
 A statement is prepared under a name (Parse), described (the types of its parameters and columns), and planned by
 EXPLAIN EXECUTE with a generic plan: planning finds that ON CONFLICT has no index left, and EXPLAIN, other than PREPARE,
-looks at privileges. Nothing runs but IMMUTABLE functions, which the planner folds.
+looks at privileges. Nothing runs but IMMUTABLE functions, which the planner folds; what one of them writes or sets is
+taken back at once.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
 
 _WINDOW = 256  # statements under way at once
-_DESCRIBE, _PLAN = 1, 2  # the place of a command among those of a statement; the first prepares it
+_DESCRIBE, _PLAN = 2, 3  # the place of a command among those of a statement, behind a BEGIN and what prepares it
 _SHOWN = 2_000  # characters of a message
+_APART, _WITHIN = (b"BEGIN READ ONLY", b"ROLLBACK"), (b"SELECT", b"SELECT")
 # names are never used twice: in a transaction that has failed, DEALLOCATE fails too
 _numbers = itertools.count()
 
@@ -78,12 +80,15 @@ class Answer:
 def ask(connection: Connection, asked: Sequence[Asked]) -> list[Answer]:
     """Ask for each statement, in order; the session is left as it was but for its prepared statements.
 
+    Each has a transaction of its own, which reads only and is rolled back; where one is open, its caller does that.
+
     Raises psycopg.OperationalError where the connection is lost.
     """
     pgconn = connection.pgconn
+    around = _APART if pgconn.transaction_status == pq.TransactionStatus.IDLE else _WITHIN
     pgconn.enter_pipeline_mode()
     try:
-        return connection.wait(_communicate(pgconn, asked))
+        return connection.wait(_communicate(pgconn, asked, around))
     finally:
         with suppress(psycopg.Error):  # a lost or interrupted connection is closed by its owner
             pgconn.exit_pipeline_mode()
@@ -96,7 +101,9 @@ class _UnderWay:
     synced: bool = False
 
 
-def _communicate(pgconn: PGconn, asked: Sequence[Asked]) -> Generator[Wait, Ready | int, list[Answer]]:
+def _communicate(
+    pgconn: PGconn, asked: Sequence[Asked], around: tuple[bytes, bytes]
+) -> Generator[Wait, Ready | int, list[Answer]]:
     answers: list[Answer] = []
     under_way: deque[_UnderWay] = deque()
     waiting = iter(asked)
@@ -107,7 +114,7 @@ def _communicate(pgconn: PGconn, asked: Sequence[Asked]) -> Generator[Wait, Read
             if one is None:
                 ended = True
                 break
-            _send(pgconn, one, f"sqlmigrate_{next(_numbers)}".encode())
+            _send(pgconn, one, f"sqlmigrate_{next(_numbers)}".encode(), around)
             under_way.append(_UnderWay(Answer()))
         if ended and not under_way:
             break
@@ -118,14 +125,17 @@ def _communicate(pgconn: PGconn, asked: Sequence[Asked]) -> Generator[Wait, Read
     return answers
 
 
-def _send(pgconn: PGconn, one: Asked, name: bytes) -> None:
+def _send(pgconn: PGconn, one: Asked, name: bytes, around: tuple[bytes, bytes]) -> None:
     """Send one statement: what fails ends at the next SYNC, so that it is forgotten all the same."""
+    begin, end = around
+    pgconn.send_query_params(begin, None)
     pgconn.send_prepare(name, one.text.encode(), list(one.types) or None)
     pgconn.send_describe_prepared(name)
     values = f"({', '.join(['NULL'] * one.parameters)})" if one.parameters else ""
     explain = f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE {name.decode()}{values}" if one.planned else "SELECT"
     pgconn.send_query_params(explain.encode(), None)
     pgconn.pipeline_sync()
+    pgconn.send_query_params(end, None)
     pgconn.send_query_params(b"DEALLOCATE " + name, None)
     pgconn.pipeline_sync()
 

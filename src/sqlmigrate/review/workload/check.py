@@ -46,7 +46,7 @@ def first(database: ShadowDatabase, workload: Workload, paths: Sequence[str | No
         left = {number: _ways(query, known, paths) for number, query in enumerate(workload.queries)}
         tried = _next(left)
         while tried:
-            found = _ask(connection, tried)
+            found = ask_ways(connection, tried)
             taken = {number: tried[number] for number, answer in found.items() if answer.taken}
             ways |= taken
             answers = {**found, **answers, **{number: found[number] for number in taken}}  # else the first refusal
@@ -61,7 +61,7 @@ def again(database: ShadowDatabase, before: State) -> State:
     with _session(database) as connection:
         facts = read_facts(connection)
         ways = {number: before.standing.ways[number] for number in before.standing.taken()}
-        answers = _ask(connection, ways)
+        answers = ask_ways(connection, ways)
         return State(Standing(ways, answers, names_of_types(connection, answers)), facts)
 
 
@@ -108,32 +108,35 @@ def _ways(query: Query, roles: frozenset[str], paths: Sequence[str | None]) -> I
                 yield Way(role, path, form)
 
 
-def _ask(connection: Connection, ways: Mapping[int, Way]) -> dict[int, Answer]:
-    """Ask for statements, those of one role and path together."""
+def ask_ways(
+    connection: Connection, ways: Mapping[int, Way], planning: Mapping[str, str] = _PLANNING
+) -> dict[int, Answer]:
+    """Ask for statements, those of one role and path together; `planning` are settings that plans depend on."""
     groups: defaultdict[tuple[str | None, str | None], list[int]] = defaultdict(list)
     for number, way in ways.items():
         groups[way.role, way.path].append(number)
     found: dict[int, Answer] = {}
     for (role, path), numbers in groups.items():
-        _pristine(connection, role, path)
+        _pristine(connection, role, path, planning)
         found |= dict(zip(numbers, ask(connection, [ways[number].asked() for number in numbers]), strict=True))
     connections.give_back(connection)
     connections.settle(connection)
     return found
 
 
-def _pristine(connection: Connection, role: str | None, path: str | None) -> None:
+def _pristine(
+    connection: Connection, role: str | None, path: str | None, planning: Mapping[str, str] = _PLANNING
+) -> None:
     """Make the session that of a role, with nothing of ours in it."""
     connections.give_back(connection)
-    become(connection, role, path)
+    become(connection, role, path, planning)
 
 
-def become(connection: Connection, role: str | None, path: str | None) -> None:
+def become(connection: Connection, role: str | None, path: str | None, planning: Mapping[str, str] = _PLANNING) -> None:
     """Ask as a role and under a path from here on, up to the end of the transaction if one is open."""
     is_local = connection.info.transaction_status == pq.TransactionStatus.INTRANS
     connections.limit(connection, lock_timeout=_STATEMENT_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
-    word = "SET LOCAL" if is_local else "SET"
-    connection.execute("; ".join(f"{word} {name} TO {value}" for name, value in _PLANNING.items()).encode())
+    connection.execute(queries.load("workload")["planning"], [is_local, list(planning), list(planning.values())])
     if path is not None:
         connection.execute("SELECT pg_catalog.set_config('search_path', %s, %s)", [path, is_local])
     if role is not None:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Error, Place
 from sqlmigrate.files import read_json
-from sqlmigrate.review.workload.queries import Query, Workload, busiest, from_json
+from sqlmigrate.review.workload.queries import Query, Workload, busiest, from_json, is_asked
 from sqlmigrate.sql.markers import marked
-from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.script import read_script
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 # `-- name: GetUser :one` (sqlc, aiosql), `-- name: get-user!` (yesql), `-- :name get-user :? :1` (HugSQL)
 _NAMED = re.compile(r"--\s*:?name:?\s+([^\s:!<^$*]+)", re.IGNORECASE)
-_ASKS = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
 _MOST_FILES = 20_000
 
 
@@ -50,7 +48,8 @@ def _written(path: Path) -> Workload:
     except OSError as error:
         raise Error(f"cannot be read: {error.strerror}", place=Place(path)) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        message = f"is not a file of `sqlmigrate stats --workload`: {error}"
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        message = f"is not a file of `sqlmigrate stats --workload`: {reason}"
         hint = "write it with `sqlmigrate stats --workload --output FILE`"
         raise Error(message, place=Place(path), hint=hint) from None
 
@@ -63,7 +62,7 @@ def _queries(path: Path, shown: str) -> Iterator[Query]:
     for statement in script.statements():
         comments = whole[behind : statement.offset]
         behind = statement.offset + len(statement.text)
-        if (leading_words(statement.text, 1) or ["select"])[0] not in _ASKS:
+        if not is_asked(statement.text):
             continue
         name = (_NAMED.findall(comments) or [None])[-1]
         yield Query(marked(statement.text).text, name=name, place=f"{shown}:{statement.line}")

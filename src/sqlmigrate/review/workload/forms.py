@@ -31,7 +31,8 @@ _TYPED = re.compile(
 )
 _EXTRACT = re.compile(r"\b(extract\s*\(\s*)\$\d+(\s+from\b)", re.IGNORECASE)
 _ARRAY = re.compile(
-    r"\b((?:any|all|some)\s*\(\s*)array\s*\[\s*(\$\d+)(?:\s*,\s*\$\d+)*\s*(?:/\*.*?\*/\s*)?\](?=\s*\))", re.IGNORECASE
+    r"\b((?:any|all|some)\s*\(\s*)array\s*\[\s*(\$\d+)(?:\s*,\s*\$\d+)*\s*(?:/\*, \.\.\. \*/\s*)?\](?=\s*\))",
+    re.IGNORECASE,
 )
 _PARAMETER = re.compile(r"\$(\d{1,5})(?!\d)")
 _CALL = re.compile(r"[\w.\"]+\s*\(((?:\s*\$\d+\s*,?)+)\)")

@@ -46,7 +46,8 @@ def access(plan: str, facts: Facts) -> Access:
     """
     found = Access()
     for item in json.loads(plan):
-        _walk(item["Plan"], found, facts)
+        if isinstance(item, dict) and "Plan" in item:  # a rule may make NOTIFY of a statement, which has none
+            _walk(item["Plan"], found, facts)
     return found
 
 

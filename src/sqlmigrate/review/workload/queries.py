@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.files import record
 from sqlmigrate.review.figures import in_words
+from sqlmigrate.review.workload import sizes
+from sqlmigrate.sql.scan import leading_words, skip_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST = 100_000
 """Statements that are looked at; of more, those that are called most."""
+
+LONGEST = 50_000
+"""Characters of a statement: somebody else may have written it, and comments are kept."""
+
+_MOST_TEXT = 32 << 20  # characters of all of them together
+_MOST_PARAMETERS = 65_535  # of PostgreSQL's protocol
+_LARGEST = 1e18  # of a number of calls or milliseconds: their sums are numbers, too
+_ASKS = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
+_PARAMETER = re.compile(r"\$(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,7 @@ class Workload:
     - `seconds` lie between these, None where no traffic is known.
     - `track` is pg_stat_statements.track, `evicted` how often the server has thrown statements out to make room.
     - `unread` are texts that the role may not read.
+    - `sizes` is what the planner of the target knows of its tables, None where no target was asked.
     """
 
     source: str
@@ -80,6 +94,7 @@ class Workload:
     track: str | None = None
     evicted: int | None = None
     unread: int = 0
+    sizes: sizes.Sizes | None = None
 
     def __str__(self) -> str:
         """Say how much it is, since when, and what of it is not here, in one line."""
@@ -112,14 +127,28 @@ def _counted(number: int, what: str) -> str:
 
 
 def from_json(found: dict[str, Any]) -> Workload:
-    """Read what `Workload.as_json` has written; raises TypeError, KeyError or AttributeError where it is no such."""
-    queries = tuple(_query(item) for item in found.pop("queries"))
-    left_out = tuple(record(LeftOut, item) for item in found.pop("left_out"))
-    return record(Workload, {**found, "queries": queries, "left_out": left_out})
+    """Read what `Workload.as_json` has written; raises TypeError, KeyError, AttributeError or ValueError otherwise."""
+    queries, rest = busiest(_query(item) for item in found.pop("queries"))
+    left_out = tuple(record(LeftOut, _counts(item, "statements", "calls")) for item in found.pop("left_out"))
+    known = found.pop("sizes", None)
+    figures = sizes.from_json(known) if known else None
+    found = _counts(found, "seconds", "evicted", "unread")
+    if found["seconds"] is not None and found["seconds"] < 1:
+        raise ValueError("seconds is less than 1")
+    return record(Workload, {**found, "queries": queries, "left_out": (*left_out, *rest), "sizes": figures})
 
 
 def _query(item: dict[str, Any]) -> Query:
-    return record(Query, item | {"uses": tuple(record(Use, use) for use in item["uses"])})
+    uses = tuple(record(Use, _counts(use, "calls", "total")) for use in item["uses"])
+    return record(Query, item | {"uses": uses})
+
+
+def _counts(item: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Require of some values that they are counts, or null."""
+    for name in names:
+        if item[name] is not None and not 0 <= item[name] <= _LARGEST:
+            raise ValueError(f"{name} is out of range")
+    return item
 
 
 def joined(workloads: Iterable[Workload]) -> Workload | None:
@@ -134,12 +163,37 @@ def joined(workloads: Iterable[Workload]) -> Workload | None:
         queries=tuple(query for item in found for query in item.queries),
         left_out=tuple(left for item in found for left in item.left_out),
         unread=sum(item.unread for item in found),
+        sizes=next((item.sizes for item in found if item.sizes is not None), None),
     )
 
 
+def is_asked(text: str) -> bool:
+    """Whether an application sends such a statement to ask for rows or to write them."""
+    return text.startswith("(", skip_gap(text, 0)) or (leading_words(text, 1) or [""])[0] in _ASKS
+
+
 def busiest(queries: Iterable[Query], most: int = MOST) -> tuple[tuple[Query, ...], tuple[LeftOut, ...]]:
-    """Return at most so many, those with the most calls first, and what was left out."""
-    ordered = sorted(queries, key=lambda query: -query.calls)
-    rest = ordered[most:]
-    left = (LeftOut(f"more than {most:,} statements", len(rest), sum(query.calls for query in rest)),) if rest else ()
-    return tuple(ordered[:most]), left
+    """Return at most so many that can be asked, those with the most calls first, and what was left out."""
+    kept: list[Query] = []
+    left: defaultdict[str, list[Query]] = defaultdict(list)
+    room = _MOST_TEXT
+    for query in sorted(queries, key=lambda query: -query.calls):
+        why = _why_not(query.text)
+        if why is None and len(kept) >= most:
+            why = f"more than {most:,} statements"
+        if why is None and (room := room - len(query.text)) < 0:
+            why = f"more than {_MOST_TEXT >> 20} MB of text"
+        (left[why] if why else kept).append(query)
+    return tuple(kept), tuple(LeftOut(why, len(all_), sum(one.calls for one in all_)) for why, all_ in left.items())
+
+
+def _why_not(text: str) -> str | None:
+    """Say why a statement cannot be asked, whoever has written it."""
+    if len(text) > LONGEST:
+        return f"longer than {LONGEST:,} characters"
+    if not is_asked(text):
+        return "utility statements"
+    most = min(len(text), _MOST_PARAMETERS)  # so many it could have
+    if any(len(number) > len(str(most)) or int(number) > most for number in _PARAMETER.findall(text)):
+        return "parameters with numbers that are too large"
+    return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review import model
 from sqlmigrate.review.workload.blame import culprits
 from sqlmigrate.review.workload.check import again, first, resolving
-from sqlmigrate.review.workload.compare import EFFECTS, Effect, affected
+from sqlmigrate.review.workload.compare import EFFECTS, Affected, Effect, affected
+from sqlmigrate.review.workload.sized import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.workload.blame import Culprit
-    from sqlmigrate.review.workload.compare import Affected, State
+    from sqlmigrate.review.workload.compare import State
     from sqlmigrate.review.workload.queries import Query, Workload
+    from sqlmigrate.review.workload.sized import Slower
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 Live = Mapping[Effect, Sequence[model.LiveStatement]]
@@ -48,6 +50,8 @@ def told(watches: Sequence[Watch], order: Sequence[str]) -> model.Workload | Non
         for effect, statements in other.found.items():
             first.found[effect] += statements
         first.refused = {**other.refused, **first.refused}
+        first.plans.unknown |= other.plans.unknown
+        first.plans.refused = first.plans.refused or other.plans.refused
         first.unknown_roles |= other.unknown_roles
         first.unprivileged |= other.unprivileged
     for statements in first.found.values():
@@ -71,6 +75,11 @@ class Watch:
     refused: dict[int, str] = field(default_factory=dict)
     unknown_roles: set[str] = field(default_factory=set)
     unprivileged: set[int] = field(default_factory=set)
+    plans: Comparison = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find out whether plans can be compared at the target's size."""
+        self.plans = Comparison(self.shadow, self.workload.sizes)
 
     def before(self, database: ShadowDatabase) -> Start:
         """Ask in the state before a migration; what is not taken there is not checked."""
@@ -98,12 +107,13 @@ class Watch:
         with resolving(start.database) as resolve:
             now = again(way[1], before)
             effects = affected(self.workload, before, now, resolve)
-        if not effects:
-            return {}
-        with self.shadow.clone(way[0]) as copy:
-            done_by = culprits(
-                copy, script_run, self.workload, before, effects, resolve, options=self.options, info=self.info
-            )
+        done_by = {}
+        if effects:
+            with self.shadow.clone(way[0]) as copy:
+                done_by = culprits(
+                    copy, script_run, self.workload, before, effects, resolve, options=self.options, info=self.info
+                )
+        effects = _with_plans(effects, self.plans.slower(before, now, (start.database, way[1])))
         found: defaultdict[Effect, list[model.LiveStatement]] = defaultdict(list)
         for item in effects:
             found[item.effect].append(self._said(item, script_run, done_by.get(item.number)))
@@ -197,6 +207,27 @@ class Watch:
             yield "pg_stat_statements.track is top: statements inside functions are not counted"
         if workload.seconds is not None and workload.seconds < _FEW_DAYS:
             yield f"the statistics go back {_for_how_long(workload.seconds)} only: what runs weekly may be missing"
+        if self.plans.refused is not None:
+            yield (
+                f"plans were not compared at the target's size: {self.plans.refused}; told is only where an index is "
+                "gone, invalid or of another type"
+            )
+        elif self.plans.unknown:
+            many = len(self.plans.unknown)
+            they = "statement reads a table" if many == 1 else "statements read tables"
+            yield f"{many:,} {they} that the target has no statistics of: not compared at its size"
+
+
+def _with_plans(effects: Sequence[Affected], slower: Mapping[int, Slower]) -> list[Affected]:
+    """Add what is planned worse; what breaks anyway is not planned, and what may break is said already."""
+    worst = {item.number: item for item in effects}
+    for number, said in slower.items():
+        known = worst.get(number)
+        if known is None or known.effect == "changes":
+            worst[number] = Affected(number, "slower", said.why, relation=said.relation)
+        elif known.effect == "slower":
+            worst[number] = replace(known, why=f"{known.why}; {said.why}")
+    return sorted(worst.values(), key=lambda item: EFFECTS.index(item.effect))
 
 
 def _s(number: int) -> str:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from sqlmigrate import queries
-from sqlmigrate.connection import session
+from sqlmigrate.connection import execute_one, session
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.schema.meaning.definition import Definition, Query, Rule, cut
 from sqlmigrate.schema.session import reading
@@ -117,7 +117,7 @@ class _Workshop:
 
     def _make(self, statement: str) -> None:
         """Run one statement, and no second one that a definition might hold."""
-        self._connection.execute(statement.encode(), prepare=True)
+        execute_one(self._connection, statement.encode())
 
     def _ask(self, name: str) -> str:
         row = self._connection.execute(queries.load("normalform")[name], {"schema": self._schema}).fetchone()

@@ -1,7 +1,7 @@
 """The SELECT that finds the rows which a statement would write or read, fit to be planned by who trusts nobody.
 
 Planning calls functions: those that are IMMUTABLE or STABLE over constants, with the rights of whoever plans. So it
-names no function, operator or type but PostgreSQL's own, and only relations that the caller has looked at, in full.
+holds only what is `harmless`, and names only relations that the caller has looked at, in full.
 """
 
 from __future__ import annotations
@@ -9,19 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.sql.statement.harmless import is_harmless
 from sqlmigrate.sql.statement.names import Named, name_of
 from sqlmigrate.sql.statement.parse import children, enum_name, node_of, parse_tree, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-_OWN = "pg_catalog"
 _JOINED = {"update_stmt": "from_clause", "delete_stmt": "using_clause"}
-_WRITES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
-# Parameters, sampling methods and cursors are the script's; the functions *_to_xml run queries while they are planned.
-_STRANGE = frozenset({"ParamRef", "CurrentOfExpr", "RangeTableSample", "IntoClause"})
-_NAME_FIELDS = frozenset({"funcname", "names", "name", "oper_name", "use_op", "collname"})
-_RUNS_QUERIES = "_to_xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ def equivalent(statement: str, called: Callable[[Named], str | None]) -> str | N
     tree = parse_tree("SELECT 1")
     select = tree.stmts[0].stmt.select_stmt
     _, node = node_of(statement)
-    if not make(node, select) or not _is_plain(select) or not _qualified(select, called, frozenset()):
+    if not make(node, select) or not is_harmless(select) or not _qualified(select, called, frozenset()):
         return None
     return written(tree)
 
@@ -112,27 +107,6 @@ _MADE: dict[str, Callable[[Any, Any], bool]] = {
     "select_stmt": _selected,
     "create_table_as_stmt": _stored,
 }
-
-
-def _is_plain(node: Any) -> bool:
-    """Whether a tree only reads, and names nothing but PostgreSQL's own; what it would lock is taken out."""
-    kind = node.DESCRIPTOR.name
-    if kind in _WRITES or kind in _STRANGE:
-        return False
-    if kind == "SelectStmt":
-        node.ClearField("locking_clause")
-    for name, items in children(node):
-        if name in _NAME_FIELDS and not _is_own(items):
-            return False
-        if not all(_is_plain(item) for item in items):
-            return False
-    return True
-
-
-def _is_own(items: list[Any]) -> bool:
-    """Whether the words of a name leave it to the search_path, or name PostgreSQL's own schema."""
-    words = [one.string.sval for one in items if one.DESCRIPTOR.name == "Node" and one.WhichOneof("node") == "string"]
-    return words[:-1] in ([], [_OWN]) and not (words and words[-1].endswith(_RUNS_QUERIES))
 
 
 def _qualified(node: Any, called: Callable[[Named], str | None], known: frozenset[str]) -> bool:

@@ -69,10 +69,15 @@ class Body:
             self.queries.append(f"SELECT {text.strip()}")
 
 
+def without_comments(text: str) -> str:
+    """Return the text of a body with a space in the place of each comment."""
+    return _COMMENT.sub(lambda match: match[1] or " ", text)
+
+
 def read_body(text: str) -> Body:
     """Read a body; what it cannot tell is left out."""
     body, declaring = Body(), False
-    for piece in split(_COMMENT.sub(lambda match: match[1] or " ", text)):
+    for piece in split(without_comments(text)):
         rest = _LABEL.sub("", piece.text.strip().rstrip(";").strip(), count=1)
         if rest[:7].upper() == "DECLARE" and not rest[7:8].isalnum():
             declaring, rest = True, rest[7:].strip()

@@ -127,7 +127,7 @@ def test_autovacuum_against_wraparound_gives_way_to_nobody(database, conn, vacuu
     runner = Runner(database.superuser_conninfo, tmp_path)
     runner.write("a", "ALTER TABLE thing ADD COLUMN m integer;")
     pattern = "%thing (to prevent wraparound)"
-    wait_until(lambda: vacuumed.execute(VACUUMING, [pattern]).fetchone(), timeout=60)
+    wait_until(lambda: vacuumed.execute(VACUUMING, [pattern]).fetchone(), timeout=100)
     with pytest.raises(LockBudgetSpent, match=r"autovacuum: VACUUM .*thing \(to prevent wraparound\)"):
         runner.apply(lock_timeout=1_500, lock_budget=1)
 

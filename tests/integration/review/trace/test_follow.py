@@ -31,8 +31,8 @@ class _Both(Follower):
         self._recent.changed(connection, ())
         self.made.append(self._recent)
 
-    def look(self, connection: psycopg.Connection[Any]) -> Step:
-        step, whole = super().look(connection), self._whole.look(connection)
+    def look(self, connection: psycopg.Connection[Any], *, taken_back: bool = False) -> Step:
+        step, whole = super().look(connection, taken_back=taken_back), self._whole.look(connection)
         assert self.snapshot.schema == self._whole.snapshot.schema
         assert (step.gone, step.changes, step.rewrites) == (whole.gone, whole.changes, whole.rewrites)
         assert step.known == whole.known

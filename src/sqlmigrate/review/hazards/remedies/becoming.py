@@ -24,6 +24,7 @@ class _Load:
     moment: Lock | None = None
 
     def longest(self) -> list[str]:
+        """Return what is done under these locks for as long as the table is large, such as `SHARE + scan`."""
         found = [(lock, word) for lock, word in ((self.rewrite, "rewrite"), (self.scan, "scan")) if lock is not None]
         return [f"{lock.mode} + {word}" for lock, word in found]
 

@@ -44,6 +44,7 @@ class _Switch:
         self.behind: list[Command] = []
 
     def made(self) -> bool:
+        """Add the commands to their phases; false where they cannot do what the statement does."""
         table, column, new = self.table, self.column, self.new
         drop = f"ALTER TABLE {table} DROP COLUMN {new}"
         self.phases.expand.append(Command(f"ALTER TABLE {table} ADD COLUMN {new} {kind_of(self.properties)}", drop))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.figures import in_bytes
 from sqlmigrate.review.render import words
-from sqlmigrate.review.render.html.hazards import what_to_do
+from sqlmigrate.review.render.html.hazards import last_use, what_to_do
 from sqlmigrate.review.render.html.icons import badge, icon
 from sqlmigrate.review.render.html.migration import migration_article
 from sqlmigrate.review.render.html.tags import Child, Html, page, stylesheet, tag
@@ -182,8 +182,8 @@ def _remedies(report: Report) -> dict[Remedy, str]:
 def _decision(group: Group, report: Report, told: Mapping[Remedy, str]) -> Html:
     """Say what was seen at the first places, name the others, and say what to do where a kind is first named."""
     several = len(report.migrations) > 1
-    seen = [
-        tag("p", _link(place, several=several), " ", place.hazard.seen, _weight(place.hazard))
+    seen: list[Child] = [
+        [tag("p", _link(place, several=several), " ", place.hazard.seen, _weight(place.hazard)), last_use(place.hazard)]
         for place in group.places[:_TOLD]
     ]
     others = group.places[_TOLD:]

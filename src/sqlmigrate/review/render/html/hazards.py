@@ -25,11 +25,17 @@ def hazard_card(hazard: Hazard, told: Mapping[Remedy, str], *, folded: bool = Fa
         tag("p", tag("b", "Raised: "), hazard.raised) if hazard.raised else None,
         tag("p", tag("b", "Lowered: "), hazard.lowered) if hazard.lowered else None,
         tag("p", tag("b", "On the target: "), hazard.harm, class_="harm") if hazard.harm else None,
+        last_use(hazard),
         what_to_do(hazard) if anchor is None else tag("p", tag("a", "What to do instead", href=f"#{anchor}")),
     )
     if folded:
         return tag("details", tag("summary", heading), body, class_=f"hazard {hazard.severity}")
     return tag("div", tag("h4", heading), body, class_=f"hazard {hazard.severity}")
+
+
+def last_use(hazard: Hazard) -> list[Html]:
+    """Say what uses in the target what is dropped or renamed."""
+    return [tag("p", said, class_="quiet") for said in words.last_use(hazard)]
 
 
 def what_to_do(hazard: Hazard) -> Html:

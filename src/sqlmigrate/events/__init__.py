@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import redact
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -121,7 +123,7 @@ class Blocker:
         if self.query == "<insufficient privilege>":
             return f"pid {self.pid} (role {self.role}, {self.application!r}; pg_read_all_stats shows more)"
         age = f", transaction open for {self.transaction_seconds:.0f} s" if self.transaction_seconds is not None else ""
-        query = f": {self.query}" if self.query else ""
+        query = f": {redact(self.query)}" if self.query else ""
         return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}, {self.state}{age}){query}"
 
 
@@ -268,6 +270,54 @@ class NotKept:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A command is about to work, on this database or, where it is None, on throwaway ones alone.
+
+    `migration_ids` are those that it will go through, in order; `postgresql` is the version of the server.
+    """
+
+    command: str
+    database: str | None = None
+    host: str | None = None
+    role: str | None = None
+    postgresql: str | None = None
+    migration_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A command is over. Where it failed, `error` says why, and `migration_id` whose script it was, if it was one's."""
+
+    command: str
+    exit_status: int
+    error: str | None = None
+    hint: str | None = None
+    migration_id: str | None = None
+    place: Place | None = None
+    server: ServerMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A round trip or a review is done with a migration; `verdict` is the one of its report."""
+
+    migration_id: str
+    operation: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowsWritten:
+    """What a seed run has committed to one table; `kept` counts rows that a trigger kept as they were."""
+
+    table: str
+    inserted: int
+    updated: int
+    unchanged: int
+    kept: int
+
+
 Event = (
     WaitingForRunLock
     | ScriptStarted
@@ -286,6 +336,10 @@ Event = (
     | Taken
     | Kept
     | NotKept
+    | RunStarted
+    | RunEnded
+    | Judged
+    | RowsWritten
 )
 Observer = Callable[[Event], None]
 
