@@ -12,6 +12,7 @@ from sqlmigrate import connection, shadow
 from sqlmigrate.errors import ConfigError, ConnectionFailed, UsageError
 from sqlmigrate.shadow import Wanted, read_facts
 from support.server_user import leave, python, said
+from support.vacuum import make_thing, wait_for_vacuum
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.pg
@@ -72,6 +73,23 @@ def test_a_database_is_dropped_after_an_error_with_a_session_still_in_it(url, sh
     with pytest.raises(ZeroDivisionError):
         fail()
     sessions[0].close()
+    assert shadows() == set()
+
+
+def test_a_database_is_dropped_though_autovacuum_works_in_it(url, shadows, vacuumed):
+    """Only a superuser may end its process by FORCE."""
+    with shadow.opened(Wanted(shadow_url=url)) as opened, opened.database() as database:
+        make_thing(database.conninfo)
+        wait_for_vacuum(vacuumed, database=database.name)
+    assert shadows() == set()
+
+
+def test_a_database_is_dropped_though_autovacuum_and_a_session_are_in_it(url, shadows, vacuumed):
+    with shadow.opened(Wanted(shadow_url=url)) as opened, opened.database() as database:
+        make_thing(database.conninfo)
+        wait_for_vacuum(vacuumed, database=database.name)
+        session = connection.connect(database.conninfo)
+    session.close()
     assert shadows() == set()
 
 
