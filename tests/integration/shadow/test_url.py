@@ -13,7 +13,7 @@ from sqlmigrate.errors import ConfigError, ConnectionFailed, UsageError
 from sqlmigrate.shadow import Wanted, read_facts
 from support.server_user import leave, python, said
 from support.vacuum import make_thing, wait_for_vacuum
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 pytestmark = pytest.mark.pg
 
@@ -97,7 +97,7 @@ def test_ctrl_c_drops_everything(url, shadows):
     with python(USE, url) as process:
         assert said(process) in shadows()
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(LONG)
     assert shadows() == set()
 
 

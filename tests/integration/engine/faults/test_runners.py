@@ -14,6 +14,7 @@ from support.command import Outcome, started
 from support.runner import Runner, ids
 from support.sessions import wait_for_row
 from support.vacuum import SLOWLY, make_thing, wait_for_vacuum
+from support.waiting import LONG
 
 SECONDS = 100.0
 
@@ -66,8 +67,8 @@ def test_an_index_is_built_concurrently_while_another_run_waits(runner, conn, da
         with started(*command) as waiting:
             wait_until_it_waits(waiting)
             old.rollback()
-            assert building.wait(20) == 0
-            assert waiting.wait(20) == 0
+            assert building.wait(LONG) == 0
+            assert waiting.wait(LONG) == 0
 
     assert conn.execute("SELECT indisvalid FROM pg_index WHERE indrelid = 'thing'::regclass").fetchall() == [(True,)]
     assert runner.applied() == ["a"]
