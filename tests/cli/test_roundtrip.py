@@ -12,6 +12,7 @@ import pytest
 
 from support.command import ended, started, terminal
 from support.contents import tables
+from support.formats import check_sarif
 from support.processes import family
 from support.waiting import wait_until
 
@@ -52,10 +53,15 @@ def test_what_kept_the_scripts_from_the_machine_is_in_the_json(project, sqlmigra
     assert superuser.endswith("; run as superuser: the scripts, bootstrap/")
 
 
-def test_a_sample_that_needs_a_superuser_says_how_to_get_one(project, sqlmigrate):
+def test_a_sample_that_needs_a_superuser_says_how_to_get_one(project, sqlmigrate, tmp_path):
     project.tables("a")
     project.file("samples/a.sql", "SET session_replication_role = replica;")
-    result = sqlmigrate("roundtrip")
+    result = sqlmigrate("roundtrip", "--output", tmp_path / "r.sarif")
+
+    (told,) = check_sarif(json.loads((tmp_path / "r.sarif").read_text(encoding="utf-8")))["results"]
+    assert (told["ruleId"], told["level"]) == ("roundtrip/fails", "error")
+    place = told["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("sql/samples/a.sql", 1)
 
     assert result.status == 3
     assert 'permission denied to set parameter "session_replication_role"' in result.stdout

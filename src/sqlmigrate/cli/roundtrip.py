@@ -15,21 +15,23 @@ from sqlmigrate.cli.options import jobs as jobs_option
 from sqlmigrate.cli.output import error_as_json, problem_as_json, render_error, render_problem, saved
 from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
+from sqlmigrate.cli.reporting import FINDINGS, publish, reporting, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.cli.reporting import Wanted
     from sqlmigrate.roundtrip import DataChange, RoundTrip, Seen, Trials
     from sqlmigrate.shadow import Shadow
 
-FINDINGS = 3
 EPILOG = """\b
 Examples:
   sqlmigrate roundtrip                  every migration, on a throwaway server
   sqlmigrate roundtrip 20260304_change  this one, on those before it
   sqlmigrate roundtrip --write          record the proofs in proofs/
   sqlmigrate roundtrip --base dump      what is pending, on the target's dump
+  sqlmigrate roundtrip --output rt.xml  JUnit, for CI
 
 \b
 Verdicts: exact, text_only (white space and comments in function bodies),
@@ -53,6 +55,7 @@ _MISTAKE = "give either IDs or --all, not both"
 @jobs_option
 @shadowing
 @common
+@reporting
 @click.pass_context
 def command(
     context: click.Context,
@@ -65,13 +68,15 @@ def command(
     jobs: int | None,
     base: str,
     shadow_superuser: bool,
+    reports: Wanted,
 ) -> None:
     """Prove rollbacks: run each pair up, down and up again on a throwaway database, and compare.
 
     It needs no target, except for --base dump. Sample rows in samples/ID.sql show that data comes back too. The exit
     status is 3 if a rollback does not restore what was there.
     """
-    from sqlmigrate import migrations, roundtrip  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import __version__, migrations, roundtrip  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.reports.sources.roundtrip import unproven  # noqa: PLC0415  same
     from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  --help needs none of it
 
     if ids and everything:
@@ -93,13 +98,16 @@ def command(
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
         app.output.warning(f"{problem}; record it again with --write")
-    app.output.result(
-        migrations=[_as_json(trip) for trip in trips],
-        summary=_counts(trips),
-        postgresql=version,
-        settings=settings,
-        isolation=isolation,
-    )
+    result = {
+        "migrations": [_as_json(trip) for trip in trips],
+        "summary": _counts(trips),
+        "postgresql": version,
+        "settings": settings,
+        "isolation": isolation,
+    }
+    issues = unproven(trips, found.by_id, root_of(found.directory), found.directory, __version__)
+    publish(app, reports, issues, app.output.document(**result))
+    app.output.result(**result)
     app.output.line(_summary(trips, version, seconds))
     app.output.detail(_ways(trips))
     for path in written:
@@ -109,8 +117,8 @@ def command(
     if bugs := [trip.bug for trip in trips if trip.bug is not None]:
         app.output.warning(f"please report the bug with {saved(bugs[0].report)}")
         context.exit(bugs[0].exit_status)
-    if unrecorded or any(trip.verdict not in good for trip in trips):
-        context.exit(FINDINGS)
+    failed = any(trip.verdict not in good for trip in trips)
+    context.exit(FINDINGS if unrecorded else reports.status(issues, FINDINGS if failed else 0))
 
 
 def _base(app: App) -> Seen:

@@ -9,16 +9,17 @@ import click
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import render_problem
+from sqlmigrate.cli.reporting import FINDINGS, publish, reporting, root_of
 from sqlmigrate.cli.watching import clock, phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.cli.reporting import Wanted
     from sqlmigrate.history import HalfWay
     from sqlmigrate.plan import Running, Status
 
-FINDINGS = 3
 EPILOG = """\b
 Examples:
   sqlmigrate status
@@ -26,6 +27,7 @@ Examples:
   sqlmigrate status --check --exact   also if a newer release was here
   sqlmigrate status --verbose  with the difference of each edited file
   sqlmigrate status --json
+  sqlmigrate status --check --output status.xml   JUnit, for CI
 """
 
 
@@ -35,18 +37,21 @@ Examples:
 )
 @click.option("--exact", is_flag=True, help="With --check: also exit with 3 if the database is ahead of the files.")
 @common
+@reporting
 @click.pass_context
-def command(context: click.Context, app: App, *, check: bool, exact: bool) -> None:
+def command(context: click.Context, app: App, *, check: bool, exact: bool, reports: Wanted) -> None:
     """Show which migrations are applied, in the order of their application, which are pending, and what runs now.
 
     It takes no lock, needs only the right to read, and works on a standby too.
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+        __version__,
         connection,
         engine,
         migrations,
         plan,
     )
+    from sqlmigrate.reports.sources.status import left_to_do  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     early = app.connecting()
@@ -66,7 +71,10 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
         word = "warning" if problem.warning else "apply refuses this"
         first, *rest = render_problem(problem)
         app.output.detail(f"{word}: {first}", *rest)
-    app.output.result(migrations=[_as_json(item) for item in states], summary=_counts(states))
+    result = {"migrations": [_as_json(item) for item in states], "summary": _counts(states)}
+    issues = left_to_do(states, root_of(found.directory), found.directory, __version__, exact=exact)
+    publish(app, reports, issues, app.output.document(**result))
+    app.output.result(**result)
     if states:
         app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
         app.output.line()
@@ -78,8 +86,8 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
     app.output.line(_summary(states, str(found.directory)))
     if newer := [item.migration_id for item in states if item.ahead]:
         app.output.line(plan.said_of(newer))
-    if check and any(plan.needs_attention(item) or (exact and item.ahead) for item in states):
-        context.exit(FINDINGS)
+    attention = check and any(plan.needs_attention(item) or (exact and item.ahead) for item in states)
+    context.exit(reports.status(issues, FINDINGS if attention else 0))
 
 
 def _running(item: Status, running: Running) -> str:

@@ -148,7 +148,7 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
 
 def _missing_rollbacks(ordered: Iterable[Migration]) -> list[Problem]:
     return [
-        Problem(NO_ROLLBACK, Place(migration.script.path), warning=True)
+        Problem(NO_ROLLBACK, Place(migration.script.path), warning=True, rule="no-rollback")
         for migration in ordered
         if migration.rollback is None
     ]
