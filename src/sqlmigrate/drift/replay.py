@@ -142,7 +142,7 @@ class _Replay:
         steps = self._steps(again=False)
         setting = any(_sets_default_privileges(step.script_run.script) for step in steps)
         if not setting and not self._unsaid(there, there):
-            database = self._behind(database, steps, stack)
+            database = self._behind(database, steps)
             return ground, self._read(database)[0], None, database
         with ExitStack() as own:
             trial = own.enter_context(self.shadow.clone(database))
@@ -159,7 +159,7 @@ class _Replay:
         self._run(database, self._steps(again=True))
         return ground, schema, self._read(database)[0], database
 
-    def _behind(self, database: ShadowDatabase, steps: list[Step], stack: ExitStack) -> ShadowDatabase:
+    def _behind(self, database: ShadowDatabase, steps: list[Step]) -> ShadowDatabase:
         """Return a database behind the steps, from the one before them or from what is kept, and keep it."""
         ids = [step.script_run.migration_id for step in steps]
         kept, done = self.shadow.base(ids) or (None, 0)
@@ -167,7 +167,7 @@ class _Replay:
         if kept is None:
             self._let_create(database)
         else:
-            database = stack.enter_context(self.shadow.clone(kept))
+            database = kept  # nothing else is copied from it
         self._run(database, steps, done)
         self.shadow.keep(database, ids, time.monotonic() - started)
         return database

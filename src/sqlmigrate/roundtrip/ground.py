@@ -74,6 +74,11 @@ class Ground:
         other.known, other.left_out, other.behind = self.known, list(self.left_out), self.behind
         return other
 
+    def learn(self, other: Ground) -> None:
+        """Take over the schema that a fork has read, unless it is not the same for whoever reads it."""
+        if self.known is None and other.known is not None and other.known.is_for_all:
+            self.known = other.known
+
     def leave_out(self, migration: Migration, error: Error | None) -> None:
         """Note that a migration could not be applied, so that what follows is tried without it."""
         self.left_out.append(LeftOut(migration.migration_id, error))

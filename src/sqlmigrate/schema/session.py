@@ -56,6 +56,15 @@ def reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
             _switch(cursor, before)
 
 
+@contextmanager
+def planned_for_many(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Have queries planned for the thousands of objects that they ask for, in a session that keeps plans for few."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        before = _switch(cursor, {"plan_cache_mode": "force_custom_plan"})
+        yield
+        _switch(cursor, before)
+
+
 def _switch(cursor: psycopg.Cursor[tuple[Any, ...]], settings: dict[str, str]) -> dict[str, str]:
     rows = cursor.execute(_SWITCH, [list(settings), list(settings.values())]).fetchall()
     return {name: before for name, before, _ in rows}

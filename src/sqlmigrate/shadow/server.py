@@ -147,8 +147,8 @@ class Shadow:
     def base(self, ids: Sequence[str]) -> tuple[ShadowDatabase, int] | None:
         """Return the database that was kept behind the first of these migrations, and behind how many, if there is one.
 
-        No session may be opened in it: it is there to be copied. A role that a script has dropped since then may be
-        missing in it, so it is not given any more.
+        Whoever copies it must open no session in it. A role that a script has dropped since then may be missing in it,
+        so it is not given any more.
         """
         state = self._bases.state if self._bases else None
         if self._bases is None or state is None or not self._roles_then <= self.roles():

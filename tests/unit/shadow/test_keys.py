@@ -33,6 +33,10 @@ def test_the_key_does_not_depend_on_the_order_in_which_a_process_prints_its_sets
 
 def _key(seed: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", KEY], check=True, capture_output=True, text=True, env=os.environ | {"PYTHONHASHSEED": seed}
+        [sys.executable, "-c", KEY],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONHASHSEED": seed},
     )
     return done.stdout
