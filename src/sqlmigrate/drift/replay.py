@@ -162,12 +162,12 @@ class _Replay:
     def _behind(self, database: ShadowDatabase, steps: list[Step]) -> ShadowDatabase:
         """Return a database behind the steps, from the one before them or from what is kept, and keep it."""
         ids = [step.script_run.migration_id for step in steps]
-        kept, done = self.shadow.base(ids) or (None, 0)
+        kept, done = self.shadow.base(ids, give_away=True) or (None, 0)
         started = time.monotonic()
         if kept is None:
             self._let_create(database)
         else:
-            database = kept  # nothing else is copied from it
+            database = kept
         self._run(database, steps, done)
         self.shadow.keep(database, ids, time.monotonic() - started)
         return database
