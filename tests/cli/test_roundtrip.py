@@ -14,6 +14,7 @@ from support.command import ended, started, terminal
 from support.contents import tables
 from support.formats import check_sarif
 from support.processes import family
+from support.repository import Repository
 from support.waiting import wait_until
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -42,6 +43,21 @@ def test_it_needs_no_target_and_no_question_even_in_ci(project, sqlmigrate, monk
     assert "a throwaway server" in result.stderr
     held = r"^isolation: (bubblewrap: no network, no home|no sandbox: .+); .*account"
     assert re.search(held, result.stderr, re.MULTILINE)
+
+
+def test_since_a_revision_only_what_the_branch_adds_or_changes_is_tried(project, sqlmigrate):
+    repository = Repository(project.root)
+    project.tables("a")
+    repository.commit("first")
+    project.tables("b")
+    tried = sqlmigrate("roundtrip", "--since", "main")
+    repository.commit("second")
+    nothing = sqlmigrate("roundtrip", "--since", "main")
+
+    assert [line.split(":")[0] for line in tried.lines] == ["b", "1 migration"]
+    assert (nothing.status, nothing.lines) == (0, ["nothing is added or changed since main"])
+    assert "trying" not in nothing.stderr
+    assert sqlmigrate("roundtrip", "--since", "main", "--all").status == 2
 
 
 def test_what_kept_the_scripts_from_the_machine_is_in_the_json(project, sqlmigrate):

@@ -192,3 +192,15 @@ def test_format_json_is_what_json_prints(project, sqlmigrate):
     project.migration("a", "SELECT 1;")
 
     assert sqlmigrate("validate", "--format", "json").stdout == sqlmigrate("validate", "--json").stdout
+
+
+def test_the_natural_order_comes_from_the_settings(project, sqlmigrate, monkeypatch):
+    project.tables("1_a", "2_b", "10_c")
+    assert sqlmigrate("validate", "--json").document["migrations"] == ["10_c", "1_a", "2_b"]
+
+    monkeypatch.setenv("SQLMIGRATE_ORDER", "natural")
+    outcome = sqlmigrate("validate", "--json")
+
+    assert outcome.document["migrations"] == ["1_a", "2_b", "10_c"]
+    assert outcome.document["problems"] == []
+    assert sqlmigrate("validate", "--since", "main").status != 0  # the folder is in no repository

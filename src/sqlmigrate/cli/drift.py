@@ -40,7 +40,7 @@ def command(context: click.Context, app: App, *, ignore: tuple[str, ...], report
     from sqlmigrate.cli import comparing as _drift  # noqa: PLC0415  same
     from sqlmigrate.reports.sources.drift import drifted  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         compared = _drift.compared(app, target.conninfo, found, ignore=ignore, gate=app.announcing(target))
     issues = drifted(compared, root_of(found.directory), found.directory, __version__)

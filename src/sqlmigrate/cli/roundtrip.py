@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.cli.reporting import Wanted
+    from sqlmigrate.migrations import Migrations
     from sqlmigrate.roundtrip import DataChange, RoundTrip, Seen, Trials
     from sqlmigrate.shadow import Shadow
 
@@ -29,6 +30,7 @@ EPILOG = """\b
 Examples:
   sqlmigrate roundtrip                  every migration, on a throwaway server
   sqlmigrate roundtrip 20260304_change  this one, on those before it
+  sqlmigrate roundtrip --since origin/main   what this branch adds or changes
   sqlmigrate roundtrip --write          record the proofs in proofs/
   sqlmigrate roundtrip --base dump      what is pending, on the target's dump
   sqlmigrate roundtrip --output rt.xml  JUnit, for CI
@@ -44,12 +46,13 @@ Exit status: 0 if every rollback is proven, 3 if one is not or could not be
 recorded, 70 if a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
-_MISTAKE = "give either IDs or --all, not both"
+_MISTAKE = "give either IDs, --since or --all"
 
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Try every migration, as without an ID.")
+@click.option("--since", metavar="REV", help="Try what is added or changed since a revision of git (merge base).")
 @click.option("--strict", is_flag=True, help="Exit with 3 for lossy too.")
 @click.option("--write", is_flag=True, help="Record the results in proofs/ID.json.")
 @jobs_option
@@ -63,6 +66,7 @@ def command(
     *,
     ids: Sequence[str],
     everything: bool,
+    since: str | None,
     strict: bool,
     write: bool,
     jobs: int | None,
@@ -79,10 +83,13 @@ def command(
     from sqlmigrate.reports.sources.roundtrip import unproven  # noqa: PLC0415  same
     from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  --help needs none of it
 
-    if ids and everything:
+    if bool(ids) + everything + (since is not None) > 1:
         raise click.UsageError(_MISTAKE)
     require_own_servers(app, jobs)
-    found = migrations.load(app.config.migrations, one_by_one=True)
+    found = migrations.of_project(app.config, one_by_one=True)
+    if since is not None and not (ids := _new(found, since)):
+        _nothing_new(app, reports, found, since)
+        return
     request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
     ask = partial(_base if base == "dump" else _server_of_target, app)
     started = time.monotonic()
@@ -119,6 +126,32 @@ def command(
         context.exit(bugs[0].exit_status)
     failed = any(trip.verdict not in good for trip in trips)
     context.exit(FINDINGS if unrecorded else reports.status(issues, FINDINGS if failed else 0))
+
+
+def _new(found: Migrations, revision: str) -> list[str]:
+    """Name what this branch adds or changes, by the ids that the command takes."""
+    from sqlmigrate import files  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.migrations import branch  # noqa: PLC0415  same
+
+    return [item.migration_id for item in branch.new(found, files.since(found.directory, revision))]
+
+
+def _nothing_new(app: App, reports: Wanted, found: Migrations, revision: str) -> None:
+    """Say that there is nothing to try; no server is started for that."""
+    from sqlmigrate import __version__  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.reports.sources.roundtrip import unproven  # noqa: PLC0415  same
+
+    result: dict[str, Any] = {
+        "migrations": [],
+        "summary": _counts(()),
+        "postgresql": None,
+        "settings": None,
+        "isolation": None,
+    }
+    issues = unproven((), found.by_id, root_of(found.directory), found.directory, __version__)
+    publish(app, reports, issues, app.output.document(**result))
+    app.output.result(**result)
+    app.output.line(f"nothing is added or changed since {revision}")
 
 
 def _base(app: App) -> Seen:

@@ -18,6 +18,7 @@ FAILED = 1
 EPILOG = """\b
 Examples:
   sqlmigrate validate
+  sqlmigrate validate --since origin/main
   sqlmigrate validate --json
   sqlmigrate validate --format github                annotations
   sqlmigrate validate --output validate.sarif
@@ -28,10 +29,16 @@ Exit status: 1 if there is an error; with --fail-on, 3 for that or worse.
 
 
 @click.command(epilog=EPILOG)
+@click.option(
+    "--since",
+    "revision",
+    metavar="REV",
+    help="Also check what this branch does to the migrations of a revision of git (merge base).",
+)
 @common
 @reporting
 @click.pass_context
-def command(context: click.Context, app: App, *, reports: Wanted) -> None:
+def command(context: click.Context, app: App, *, revision: str | None, reports: Wanted) -> None:
     """Check all files without a database: names, pairs, directives, order, encoding, and what no script may do.
 
     Errors exit with 1. Warnings (a missing rollback script, syntax that our parser does not know) do not.
@@ -41,7 +48,7 @@ def command(context: click.Context, app: App, *, reports: Wanted) -> None:
     from sqlmigrate.reports.sources.problems import found_in_files  # noqa: PLC0415  same
 
     folder = app.config.migrations
-    report = validate(folder)
+    report = validate(folder, order=app.config.order, revision=revision)
     result = {
         "migrations": [migration.migration_id for migration in report.ordered],
         "problems": [problem_as_json(problem) for problem in report.problems],

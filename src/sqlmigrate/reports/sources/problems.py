@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TITLES = {
     "edited-applied": "A migration that the base branch has is edited",
+    "renamed-applied": "A migration that the base branch has has another name",
     "gone-applied": "A migration that the base branch has is no longer there",
     "number-taken": "The base branch has a migration of the same number",
     "number-twice": "Two migrations have the same number",
