@@ -151,6 +151,42 @@ def test_several_files_are_written_at_once_beside_annotations_and_nothing_fails_
     assert check_quality(json.loads(written[4]))[0]["location"]["path"] == "sql/b.sql"
 
 
+def test_a_comment_says_in_its_first_screen_all_that_must_be_decided(write, sqlmigrate, project, tmp_path):
+    repository = Repository(project.root)
+    write(**{"0001_t": FINE, "0002_u": ("CREATE TABLE u (id bigint PRIMARY KEY);", "DROP TABLE u;")})
+    repository.commit("first")
+    repository.git("checkout", "-qb", "work")
+    write(
+        **{
+            "0002_u": ("CREATE TABLE u (id bigint PRIMARY KEY, name text);", "DROP TABLE u;"),  # may be applied
+            "0003_hot": DANGER,
+            "0004_undo": ("ALTER TABLE u ADD email text, ADD age integer;", "ALTER TABLE u DROP age;"),
+        }
+    )
+    repository.commit("work")
+    repository.git("checkout", "-q", "main")
+    write(**{"0003_theirs": ("SELECT 1;", "SELECT 1;")})
+    repository.commit("theirs")
+    repository.git("checkout", "-q", "work")
+    stats = tmp_path / "stats.json"
+    stats.write_text(json.dumps(STATS), encoding="utf-8")
+    files = ("--output", tmp_path / "c.md", "--output", tmp_path / "c.sarif")
+    result = sqlmigrate("review", "--since", "main", "--stats", stats, *files)
+
+    assert result.status == 3
+    screen = (tmp_path / "c.md").read_text(encoding="utf-8").partition("<details>")[0].splitlines()
+    told = [line.split("**")[1] for line in screen if line.startswith("> 1. ")]
+    assert told == [
+        "edited, though it may be applied",
+        "undo broken",
+        "H01 a whole table is rewritten",
+        "number taken",
+    ]
+    assert len(screen) < 16
+    rules = [item["ruleId"] for item in check_sarif(json.loads((tmp_path / "c.sarif").read_text()))["results"]]
+    assert {"files/edited-applied", "undo/not-restored", "H01", "files/number-taken"} <= set(rules)
+
+
 def test_another_format_can_be_chosen_and_goes_to_stdout_without_a_file(write, sqlmigrate):
     write(a=FINE)
     result = sqlmigrate("review", "--format", "markdown", "-q")

@@ -6,7 +6,7 @@ import shutil
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -93,8 +93,7 @@ _NARROW, _WIDE = 60, 120
 @click.option(
     "--fail-on",
     type=click.Choice(list(_TOO_BAD)),
-    default="danger",
-    help="Exit with 3 for this verdict or a worse one [danger].",
+    help="Exit with 3 for this verdict or a worse one, and for edits of migrations of REV [danger: the verdict alone].",
 )
 @jobs_option
 @shadowing
@@ -113,7 +112,7 @@ def command(
     workload: bool | None,
     workload_file: tuple[Path, ...],
     write_remedy: str | None,
-    fail_on: str,
+    fail_on: FailOn | None,
     jobs: int | None,
     base: str,
     shadow_superuser: bool,
@@ -128,7 +127,7 @@ def command(
 
     asked = Asked(tuple(ids), since, everything)
     require_own_servers(app, jobs)
-    reports = wanted(form, output, cast("FailOn", fail_on))
+    reports = wanted(form, output, fail_on)
     bugs: list[BugMet] = []
     with ExitStack() as stack:
         target: Target | None
@@ -164,7 +163,8 @@ def command(
         named = ", ".join(bug.migration_id for bug in bugs)
         app.output.warning(f"{named} met a bug of sqlmigrate: please report it with {saved(bugs[0].report)}")
         context.exit(Bug.exit_status)
-    if report.verdict in _TOO_BAD[fail_on]:
+    edited = fail_on is not None and any(item.severity in _TOO_BAD[fail_on] for item in report.branch)
+    if edited or report.verdict in _TOO_BAD[fail_on or "danger"]:
         context.exit(FINDINGS)
 
 

@@ -17,6 +17,7 @@ from sqlmigrate.migrations import branch
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from sqlmigrate.errors import Problem
     from sqlmigrate.files import Since
     from sqlmigrate.migrations import Migration, Migrations
 
@@ -44,11 +45,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is `wanted`, what counts as `applied` (None: all that stands before), and what the report says of it."""
+    """What is `wanted`, what counts as `applied` (None: all that stands before), and what the report says of it.
+
+    `problems` are what a branch does to the migrations of its base.
+    """
 
     wanted: tuple[Migration, ...]
     applied: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def select(found: Migrations, asked: Asked, applied: tuple[str, ...] | None, variable: str | None) -> Selection:
@@ -118,7 +123,12 @@ def _new(found: Migrations, revision: str, applied: tuple[str, ...] | None) -> S
             f"changed, and not new, since {_label(base)}: {_listed(edited)}; where it is applied, it does not run again"
         )
     notes += _moved(base)
-    return Selection(wanted, applied if applied is not None else _held(found, states), tuple(notes))
+    return Selection(
+        wanted,
+        applied if applied is not None else _held(found, states),
+        tuple(notes),
+        tuple(branch.problems(found, base)),
+    )
 
 
 def _held(found: Migrations, states: Mapping[str, str]) -> tuple[str, ...]:

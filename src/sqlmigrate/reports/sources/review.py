@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.reports.model import Issue, Issues, Root, Severity, sealed, squeezed
+from sqlmigrate.reports.sources.problems import TITLES
 from sqlmigrate.review.render import words
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _LINES = 5
 def reviewed(report: Report, folder: Path, root: Root) -> Issues:
     """Return what a reviewer should know; a danger in a rollback script is a warning, since nobody plans to run it."""
     found = [issue for migration in report.migrations for issue in _of(migration, root)]
-    found += _live(report, root)
+    found += [*_branch(report), *_live(report, root)]
     checked = tuple(migration.migration_id for migration in report.migrations)
     version = report.versions.sqlmigrate
     return Issues("review", version, root.path(folder), sealed(found), checked, report.headline)
@@ -125,6 +126,14 @@ def _undone(migration: Migration, root: Root) -> Iterator[Issue]:
         path=_path(migration.rollback or migration.apply, root),
         suggestion="sqlmigrate roundtrip " + migration.migration_id if migration.rollback else None,
     )
+
+
+def _branch(report: Report) -> Iterator[Issue]:
+    """Yield what the branch does to migrations of its base, as `validate --since` tells it."""
+    for item in report.branch:
+        path = item.in_repository or item.path
+        name = path.rpartition("/")[2].removesuffix(".sql").removesuffix(".rollback")
+        yield Issue(f"files/{item.rule}", TITLES[item.rule], item.severity, item.message, name, path, same=("", ""))
 
 
 def _live(report: Report, root: Root) -> Iterator[Issue]:
