@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sqlmigrate.cli.foreign_text import one_line
 from sqlmigrate.cli.output import Output, is_terminal
 from sqlmigrate.cli.recording import RECORDING, Recorder, open_records
-from sqlmigrate.errors import ConfirmationRequired, ConnectionFailed, Error
+from sqlmigrate.errors import ConnectionFailed, Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from sqlmigrate.engine import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
-    from sqlmigrate.plan import Plan
+    from sqlmigrate.plan import Loss, Plan
     from sqlmigrate.target import Target
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -65,6 +64,7 @@ _NAMING = click.option(
     "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
 _CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _NAMING)
+_ACCEPTING = click.option("--accept-loss", is_flag=True, help="Do not ask, even where data is lost.")
 _NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; with --shadow-url, migrations are tried one at a time"
 _FRESH = click.option("--fresh", is_flag=True, help="Take nothing from the cache, and keep nothing there.")
 _SHADOW = (
@@ -98,6 +98,7 @@ class App:
     config_file: Path | None = None
     yes: bool = False
     yes_i_mean: str | None = None
+    accept_loss: bool = False
     _config: Config | None = None
     _announced: bool = False
 
@@ -258,35 +259,11 @@ class App:
 
         return gate
 
-    def confirm(self, question: str, *, database: str, always: bool) -> None:
-        """Ask before something is written; raises ConfirmationRequired where nobody said yes.
+    def confirm(self, question: str, *, database: str, always: bool, losses: Sequence[Loss] = ()) -> None:
+        """Ask before something is written, in the words of `questions.confirm`."""
+        from sqlmigrate.cli.questions import confirm  # noqa: PLC0415  only commands that write
 
-        A protected environment wants the database's name, typed or as --yes-i-mean; --yes is not enough there.
-        A name that is given must be right everywhere.
-        """
-        if self.config.protected or self.yes_i_mean is not None:
-            self._confirm_protected(question, database)
-        elif always and not self.yes:
-            if not is_terminal(sys.stdin):
-                raise ConfirmationRequired(
-                    f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, give --yes"
-                )
-            if not click.confirm(one_line(question, styled=False), err=True):
-                raise ConfirmationRequired("not confirmed; nothing was changed")
-
-    def _confirm_protected(self, question: str, database: str) -> None:
-        where = f"environment {self.config.env}" if self.config.env else "this configuration"
-        typed = self.yes_i_mean
-        if typed is None:
-            if not is_terminal(sys.stdin):
-                raise ConfirmationRequired(
-                    f"{where} is protected; nothing was changed",
-                    hint=f"to go on, name the database: --yes-i-mean {database}",
-                )
-            ask = f"{question} {where} is protected: type the database's name"
-            typed = click.prompt(one_line(ask, styled=False), err=True, default="", show_default=False)
-        if typed != database:
-            raise ConfirmationRequired(f"{typed!r} is not the name of this database, {database}; nothing was changed")
+        confirm(self, question, database=database, always=always, losses=losses)
 
 
 def common(command: F) -> F:
@@ -307,7 +284,7 @@ def planning(command: F) -> F:
 
 def running(command: F) -> F:
     """Add to a command the options of those that run scripts, beside the common ones."""
-    return _with_app(command, (*_CONFIRMING, *_RUNNING, _DURABLE, *RECORDING, *_COMMON))
+    return _with_app(command, (*_CONFIRMING, _ACCEPTING, *_RUNNING, _DURABLE, *RECORDING, *_COMMON))
 
 
 def writing(command: F) -> F:
@@ -387,6 +364,7 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
         config_file=values.pop("config"),
         yes=values.pop("yes", False),
         yes_i_mean=values.pop("yes_i_mean", None),
+        accept_loss=values.pop("accept_loss", False),
     )
 
 

@@ -23,13 +23,17 @@ Examples:
 @click.option("--recorded", is_flag=True, help="Run an edited rollback script as it was recorded at apply.")
 @running
 def command(app: App, *, recorded: bool) -> None:
-    """Roll back the migration that was applied last, and apply it again; for work in progress."""
+    """Roll back the migration that was applied last, and apply it again; for work in progress.
+
+    Data that the rollback script drops does not come back: it is named first, and --accept-loss accepts it.
+    """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
         migrations,
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import show_losses  # noqa: PLC0415  same
     from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
@@ -44,8 +48,9 @@ def command(app: App, *, recorded: bool) -> None:
             require_runnable(found.named(item.migration_id).forward() for item in planned.steps)
             app.require_proofs(found, info, planned)  # what goes back is what is applied again
             if planned.steps:
+                show_losses(app.output, planned, found)
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
-                app.confirm(question, database=info.database, always=True)
+                app.confirm(question, database=info.database, always=True, losses=plan.open_losses(planned.losses))
                 app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         request = plan.RollbackRequest(migrations=found, recorded=recorded, again=True)
