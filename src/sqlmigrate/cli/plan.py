@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, planning
+from sqlmigrate.cli.options import planning
 from sqlmigrate.cli.questions import losses_as_json, show_losses
 from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.engine import Preview
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan, Request

@@ -14,7 +14,7 @@ from sqlmigrate.errors import ConfirmationRequired, LossNotAccepted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlmigrate.cli.options import App
+    from sqlmigrate.cli.call import App
     from sqlmigrate.cli.output import Output
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Loss, Plan

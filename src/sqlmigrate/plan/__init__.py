@@ -10,7 +10,7 @@ from sqlmigrate.plan.back import dependents
 from sqlmigrate.plan.edits import contradictions
 from sqlmigrate.plan.losses import Loss, open_losses
 from sqlmigrate.plan.make import make, texts_needed
-from sqlmigrate.plan.model import Plan, State, Status
+from sqlmigrate.plan.model import Plan, Running, State, Status
 from sqlmigrate.plan.order import out_of_order, said_of
 from sqlmigrate.plan.requests import NO_PLAN, ApplyRequest, Request, RollbackRequest
 from sqlmigrate.plan.states import edited, needs_attention, status
@@ -22,6 +22,7 @@ __all__ = [
     "Plan",
     "Request",
     "RollbackRequest",
+    "Running",
     "State",
     "Status",
     "contradictions",
