@@ -1,14 +1,11 @@
 -- What a script takes away, found in the catalogs and counted, in transactions that write nothing.
 
--- name: relation
--- the first relation of a name in the schemas of a path
-SELECT c.oid::bigint AS oid, n.nspname::pg_catalog.text AS schema
+-- name: relations
+-- the relations that have one of these names, in any schema
+SELECT n.nspname::pg_catalog.text AS schema, c.relname::pg_catalog.text AS name, c.oid::bigint AS oid
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relname::pg_catalog.text = %(name)s::pg_catalog.text
-  AND n.nspname::pg_catalog.text = ANY (%(path)s::pg_catalog.text[])
-ORDER BY pg_catalog.array_position(%(path)s::pg_catalog.text[], n.nspname::pg_catalog.text)
-LIMIT 1
+WHERE c.relname = ANY (%(names)s::pg_catalog.name[])
 
 -- name: named
 -- what has a name and is no relation, by its class and its oid: of routines all, of a role what it owns here
@@ -49,16 +46,19 @@ WHERE %(kind)s::pg_catalog.text = 'role'::pg_catalog.text
   AND s.deptype = 'o'
 
 -- name: gone
--- what goes with these objects: tables, columns, materialized views and sequences that nothing owns.
+-- what goes with these objects: tables, columns, materialized views and sequences that nothing owns; `tags` say with
+-- which statement, and `kept` are relations that stay, since the script has moved them out of a schema.
 -- Without CASCADE, PostgreSQL refuses where something else depends on them ('n'). What depends inside ('i') takes along
 -- what it is a part of: the rule of a view the view, the value of a generated column the column.
-WITH RECURSIVE gone (class, object, sub) AS (
-    SELECT s.class, s.object, s.sub
-    FROM ROWS FROM (pg_catalog.unnest(%(classes)s::pg_catalog.oid[]),
+WITH RECURSIVE gone (tag, class, object, sub, cascade) AS (
+    SELECT s.tag, s.class, s.object, s.sub, s.cascade
+    FROM ROWS FROM (pg_catalog.unnest(%(tags)s::pg_catalog.int4[]),
+                    pg_catalog.unnest(%(classes)s::pg_catalog.oid[]),
                     pg_catalog.unnest(%(objects)s::pg_catalog.oid[]),
-                    pg_catalog.unnest(%(subs)s::pg_catalog.int4[])) AS s (class, object, sub)
+                    pg_catalog.unnest(%(subs)s::pg_catalog.int4[]),
+                    pg_catalog.unnest(%(cascades)s::pg_catalog.bool[])) AS s (tag, class, object, sub, cascade)
     UNION
-    SELECT n.class, n.object, n.sub
+    SELECT g.tag, n.class, n.object, n.sub, g.cascade
     FROM gone AS g
     CROSS JOIN LATERAL (
         SELECT d.classid AS class, d.objid AS object, d.objsubid AS sub
@@ -66,7 +66,7 @@ WITH RECURSIVE gone (class, object, sub) AS (
         WHERE d.refclassid = g.class
           AND d.refobjid = g.object
           AND (g.sub = 0 OR d.refobjsubid = g.sub)
-          AND (d.deptype <> 'n' OR %(cascade)s::pg_catalog.bool)
+          AND (d.deptype <> 'n' OR g.cascade)
         UNION ALL
         SELECT d.refclassid, d.refobjid, d.refobjsubid
         FROM pg_catalog.pg_depend AS d
@@ -77,9 +77,14 @@ WITH RECURSIVE gone (class, object, sub) AS (
     ) AS n
     WHERE NOT (n.class = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
                AND n.sub = 0
-               AND n.object = ANY (%(kept)s::pg_catalog.oid[]))
+               AND EXISTS (SELECT
+                           FROM ROWS FROM (pg_catalog.unnest(%(kept_tags)s::pg_catalog.int4[]),
+                                           pg_catalog.unnest(%(kept)s::pg_catalog.oid[])) AS k (tag, oid)
+                           WHERE k.tag = g.tag
+                             AND k.oid = n.object))
 )
 SELECT DISTINCT
+       g.tag AS tag,
        c.oid::bigint AS oid,
        n.nspname::pg_catalog.text AS schema,
        c.relname::pg_catalog.text AS name,
@@ -102,7 +107,7 @@ WHERE g.class = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
                         AND d.objid = c.oid
                         AND d.refclassid = g.class
                         AND d.deptype IN ('a', 'i')))
-ORDER BY 2, 3, 5
+ORDER BY 1, 3, 4, 6
 
 -- name: tree
 -- tables with their partitions and children, `children` for those, and with what refers to them by a foreign key:
@@ -143,16 +148,21 @@ GROUP BY 1, 2, 3, 4, 6
 ORDER BY 2, 3
 
 -- name: heirs
--- a column of a table and, with `children`, what its partitions and children have of it
-WITH RECURSIVE below (oid) AS (
-    SELECT %(oid)s::pg_catalog.oid
+-- columns of tables and, with `children`, what their partitions and children have of them
+WITH RECURSIVE below (tag, root, oid, name, children) AS (
+    SELECT s.tag, s.oid, s.oid, s.name, s.children
+    FROM ROWS FROM (pg_catalog.unnest(%(tags)s::pg_catalog.int4[]),
+                    pg_catalog.unnest(%(oids)s::pg_catalog.oid[]),
+                    pg_catalog.unnest(%(names)s::pg_catalog.text[]),
+                    pg_catalog.unnest(%(children)s::pg_catalog.bool[])) AS s (tag, oid, name, children)
     UNION
-    SELECT i.inhrelid
+    SELECT b.tag, b.root, i.inhrelid, b.name, b.children
     FROM below AS b
     JOIN pg_catalog.pg_inherits AS i ON i.inhparent = b.oid
-    WHERE %(children)s::pg_catalog.bool
+    WHERE b.children
 )
-SELECT c.oid::bigint AS oid,
+SELECT b.tag AS tag,
+       c.oid::bigint AS oid,
        n.nspname::pg_catalog.text AS schema,
        c.relname::pg_catalog.text AS name,
        c.relkind::pg_catalog.text AS kind,
@@ -166,11 +176,11 @@ JOIN pg_catalog.pg_class AS c ON c.oid = b.oid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-WHERE a.attname::pg_catalog.text = %(name)s::pg_catalog.text
+WHERE a.attname::pg_catalog.text = b.name
   AND a.attnum > 0::pg_catalog.int2
   AND NOT a.attisdropped
   AND c.relpersistence <> 't'
-ORDER BY c.oid = %(oid)s::pg_catalog.oid DESC, 2, 3
+ORDER BY b.tag, c.oid = b.root DESC, 3, 4
 
 -- name: tables
 -- what is known of tables without reading them; -1 rows where nothing is

@@ -19,7 +19,7 @@ from sqlmigrate.engine.losses.names import ask
 from sqlmigrate.errors import Error, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.losses.finding import Found
@@ -31,6 +31,19 @@ LOCK_TIMEOUT = 50
 """Milliseconds for which a count waits for a lock: whoever holds the table, or waits for it, comes first."""
 _LOOKING = 30_000  # milliseconds, for the catalogs
 _LEAST = 10  # milliseconds: 0 would be no limit
+
+
+_SMALL, _TOGETHER, _SHARE = 10_000, 50, 0.5  # rows of a table that is counted with others, tables, part of the time
+_Key = tuple[str | None, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Amount:
+    """Rows and values, None where that is not known; `why` says why they are estimated."""
+
+    rows: int | None
+    values: int | None
+    why: str | None = None
 
 
 @dataclass(slots=True)
@@ -63,10 +76,58 @@ class _Table:
         return round(rows), round(sum(rows * (1 - (item["null_part"] or 0.0)) for item in wanted))
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A table, or one of its columns, that is to be counted."""
+
+    table: _Table
+    column: str
+
+    @property
+    def part(self) -> tuple[int, str]:
+        return self.table.row["oid"], self.column
+
+    @property
+    def _columns(self) -> list[str]:
+        return [self.column] if self.column in self.table.columns else list(self.table.columns)
+
+    @property
+    def _nullable(self) -> list[str]:
+        return [name for name in self._columns if not self.table.columns[name]["filled"]]
+
+    def query(self, number: int) -> sql.Composed:
+        """Return what counts it; what is never NULL is as many as there are rows, so that an index can do."""
+        counts: list[sql.Composable] = [sql.SQL("pg_catalog.count(*)")]
+        counts += [sql.SQL("pg_catalog.count({})").format(sql.Identifier(name)) for name in self._nullable]
+        return sql.SQL("(SELECT {}::pg_catalog.int4, ARRAY[{}] FROM ONLY {})").format(
+            sql.Literal(number),
+            sql.SQL(", ").join(counts),
+            sql.Identifier(self.table.row["schema"], self.table.row["name"]),
+        )
+
+    def amount(self, counts: Sequence[int]) -> _Amount:
+        """Return the amount that the query found."""
+        rows, *values = counts
+        return _Amount(rows, sum(values) + rows * (len(self._columns) - len(self._nullable)))
+
+
 def count(connection: Connection, losses: Sequence[Found]) -> list[Loss]:
-    """Return losses with how much each one is."""
+    """Return losses with how much each one is; the smaller tables are counted first, many at a time."""
     until = monotonic() + COUNTING
-    return [_counted(connection, item, until) for item in losses]
+    known: dict[_Key, _Amount] = {}
+    keys: dict[int, tuple[str, ...]] = {}
+    for role in dict.fromkeys(item.role for item in losses):
+        wanted = dict.fromkeys(part for item in losses if item.role == role for part in item.parts)
+        try:
+            with look(connection, role):
+                tables = _tables(connection, sorted({oid for oid, _ in wanted})) if wanted else {}
+        except (psycopg.Error, Error) as error:
+            known |= {(role, *part): _Amount(None, None, reason(error)) for part in wanted}
+            continue
+        keys |= {oid: table.key for oid, table in tables.items()}
+        jobs = [_Job(tables[oid], column) for oid, column in wanted if oid in tables]
+        known |= {(role, *job.part): amount for job, amount in _amounts(connection, role, jobs, until)}
+    return [_counted(connection, item, known, keys) for item in losses]
 
 
 @contextmanager
@@ -85,21 +146,24 @@ def look(connection: Connection, role: str | None = None) -> Any:
     return reading(connection, role, _LOOKING)
 
 
-def _counted(connection: Connection, item: Found, until: float) -> Loss:
+def _counted(
+    connection: Connection, item: Found, known: Mapping[_Key, _Amount], keys: Mapping[int, tuple[str, ...]]
+) -> Loss:
     if item.loss.kind == "unknown":
         return item.loss
     if item.loss.kind == "sequence":
         return _stands(connection, item)
-    try:
-        with look(connection, item.role):
-            tables = _tables(connection, [oid for oid, _ in item.parts])
-    except (psycopg.Error, Error) as error:
-        return replace(item.loss, why=reason(error))
-    loss = replace(item.loss, rows=0, values=0, exact=True, key=next((table.key for table in tables.values()), ()))
-    for oid, column in item.parts:
-        if oid in tables:
-            loss = _with_part(connection, loss, tables[oid], column, item.role, until)
-    return loss
+    amounts = [known[key] for part in item.parts if (key := (item.role, *part)) in known]
+    rows, values = [amount.rows for amount in amounts], [amount.values for amount in amounts]
+    why = next((amount.why for amount in amounts if amount.why), None)
+    return replace(
+        item.loss,
+        rows=None if None in rows else sum(filter(None, rows)),
+        values=None if None in values else sum(filter(None, values)),
+        exact=why is None,
+        why=why,
+        key=keys.get(item.parts[0][0], ()) if item.parts else (),
+    )
 
 
 def _tables(connection: Connection, oids: list[int]) -> dict[int, _Table]:
@@ -109,40 +173,41 @@ def _tables(connection: Connection, oids: list[int]) -> dict[int, _Table]:
     return tables
 
 
-def _with_part(connection: Connection, loss: Loss, table: _Table, column: str, role: str | None, until: float) -> Loss:
-    """Add one table to a loss: counted where that is possible, else estimated."""
-    why = table.unreadable(column) or loss.why or ""
-    rows: int | None
-    values: int | None
-    if not why:
+def _amounts(
+    connection: Connection, role: str | None, jobs: Sequence[_Job], until: float
+) -> Iterator[tuple[_Job, _Amount]]:
+    """Yield how much each one is: counted where that is possible, else estimated."""
+    readable = []
+    for job in jobs:
+        if why := job.table.unreadable(job.column):
+            yield job, _Amount(*job.table.estimate(job.column), why)
+        else:
+            readable.append(job)
+    readable.sort(key=lambda job: job.table.row["rows"])
+    small = [job for job in readable if job.table.row["rows"] <= _SMALL]
+    large = [job for job in readable if job.table.row["rows"] > _SMALL]
+    for at in range(0, len(small), _TOGETHER):
+        together = small[at : at + _TOGETHER]
         try:
-            rows, values = _read(connection, table, column, role, until)
+            yield from zip(together, _read(connection, role, together, until, share=_SHARE), strict=True)
+        except (psycopg.Error, Error):
+            large = [*together, *large]  # one of them cannot be read now: each by itself
+    for job in large:
+        try:
+            yield job, _read(connection, role, [job], until)[0]
         except (psycopg.Error, Error) as error:
-            why = reason(error)
-    if why:
-        rows, values = table.estimate(column)
-    return replace(
-        loss,
-        rows=None if rows is None or loss.rows is None else loss.rows + rows,
-        values=None if values is None or loss.values is None else loss.values + values,
-        exact=loss.exact and not why,
-        why=loss.why or why or None,
-    )
+            yield job, _Amount(*job.table.estimate(job.column), reason(error))
 
 
-def _read(connection: Connection, table: _Table, column: str, role: str | None, until: float) -> tuple[int, int]:
-    """Count rows and values; what is never NULL is as many as there are rows, so that an index can do."""
-    wanted = [column] if column in table.columns else list(table.columns)
-    nullable = [name for name in wanted if not table.columns[name]["filled"]]
-    counts: list[sql.Composable] = [sql.SQL("pg_catalog.count(*)")]
-    counts += [sql.SQL("pg_catalog.count({})").format(sql.Identifier(name)) for name in nullable]
-    asked = sql.SQL("SELECT {} FROM ONLY {}").format(
-        sql.SQL(", ").join(counts), sql.Identifier(table.row["schema"], table.row["name"])
-    )
-    left = max(round((until - monotonic()) * 1000), _LEAST)
+def _read(
+    connection: Connection, role: str | None, jobs: Sequence[_Job], until: float, share: float = 1.0
+) -> list[_Amount]:
+    """Count rows and values of some tables in one statement, in a share of the time that is left."""
+    asked = sql.SQL(" UNION ALL ").join(job.query(number) for number, job in enumerate(jobs))
+    left = max(round((until - monotonic()) * share * 1000), _LEAST)
     with reading(connection, role, left):
-        rows, *values = connection.execute(asked).fetchone() or (0,)
-    return rows, sum(values) + rows * (len(wanted) - len(nullable))
+        rows: dict[int, list[int]] = dict(connection.execute(asked).fetchall())
+    return [job.amount(rows[number]) for number, job in enumerate(jobs)]
 
 
 def _stands(connection: Connection, item: Found) -> Loss:

@@ -32,92 +32,129 @@ class Found:
 
 
 @dataclass(slots=True)
+class _Taken:
+    """An act with what it names in the database; `columns` are its column in the table, its partitions and children."""
+
+    act: Act
+    loss: Loss
+    role: str | None
+    oid: int = 0
+    column: str = ""
+    columns: list[dict[str, Any]] = field(default_factory=list)
+    seeds: list[tuple[int, int, int]] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    gone: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Finder:
-    """What looks for the losses of the scripts of a run, one after the other, in the open transaction."""
+    """What looks for the losses of the scripts of a run, in the open transaction: `take` each act, then `find`.
+
+    The catalogs are asked once for all acts, since a run may roll back a thousand migrations.
+    """
 
     connection: Connection
     names: Names
-    seen: set[tuple[int, str, bool]] = field(default_factory=set)
+    taken: list[_Taken] = field(default_factory=list)
 
-    def find(self, act: Act, path: Sequence[str], loss: Loss) -> Iterator[Found]:
-        """Yield what an act takes away that no earlier one has taken; `loss` says where it stands."""
-        for found in self._of(act, path, loss):
-            key = (found.oid, found.loss.column or "", act.how == "retypes")
-            if not found.oid or not self.seen & {key, (found.oid, "", False)}:
-                self.seen.add(key)
-                yield found
+    def take(self, act: Act, path: Sequence[str], loss: Loss, role: str | None) -> None:
+        """Take the next act of a run; `loss` says where it stands, and `role` runs it."""
+        if act.how in ("drops", "empties", "retypes", "unclear"):
+            taken = _Taken(act, loss, role)
+            if act.kind in ("relation", "column"):
+                taken.oid = self.names.relation(act.name, path)
+                taken.column = self.names.column(taken.oid, act.part)
+            if act.how == "drops" and act.kind == "relation":
+                taken.seeds = [(_CLASS, taken.oid, 0)] if taken.oid else []
+            elif act.how == "drops" and act.kind != "column":
+                taken.seeds = self._named(act, path)
+                taken.kept = self.names.moved_out(act.name.name) if act.kind == "schema" else []
+            self.taken.append(taken)
         self.names.change(act, path)
 
-    def _of(self, act: Act, path: Sequence[str], loss: Loss) -> Iterator[Found]:
-        match act.how:
-            case "unclear":
-                yield Found(replace(loss, kind="unknown", how=act.new), 0, ())
-            case "retypes":
-                yield from self._retyped(act, path, loss)
-            case "empties":
-                yield from self._emptied(act, path, loss)
-            case "drops" if act.kind == "column":
-                yield from self._column(act, path, loss)
-            case "drops":
-                yield from self._dropped(act, path, loss)
+    def _named(self, act: Act, path: Sequence[str]) -> list[tuple[int, int, int]]:
+        """Return what a type, a schema or the like is in the catalogs."""
+        schema = act.name.name if act.kind == "schema" else ""
+        name = self.names.schemas.get(schema, act.name.name) if schema else act.name.name
+        within = [act.name.schema] if act.name.schema else list(path)
+        named = ask(self.connection, "named", kind=act.kind, name=name, path=within)
+        moved = self.names.moved_into(schema) if schema else []
+        return [*((row["class"], row["object"], 0) for row in named), *((_CLASS, oid, 0) for oid in moved)]
 
-    def _heirs(self, act: Act, path: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
-        """Return a table and what it and its partitions and children have of a column."""
-        oid = self.names.relation(act.name, path)
-        column = self.names.column(oid, act.part)
-        if not oid or not column:
-            return 0, []
-        return oid, ask(self.connection, "heirs", oid=oid, name=column, children=not act.only)
+    def find(self) -> Iterator[Found]:
+        """Yield what the acts take away, each object once."""
+        self._ask_columns()
+        self._ask_gone()
+        seen: set[tuple[int, str, bool]] = set()
+        for taken in self.taken:
+            for found in self._of(taken):
+                key = (found.oid, found.loss.column or "", taken.act.how == "retypes")
+                if not found.oid or not seen & {key, (found.oid, "", False)}:
+                    seen.add(key)
+                    yield replace(found, role=taken.role)
 
-    def _retyped(self, act: Act, path: Sequence[str], loss: Loss) -> Iterator[Found]:
-        oid, heirs = self._heirs(act, path)
-        if heirs and act.retype and (how := narrows(heirs[0]["type"], heirs[0]["modifier"], act.retype)):
-            yield _of_column(replace(loss, how=f"its values {how}"), oid, heirs)
+    def _ask_columns(self) -> None:
+        wanted = [
+            (tag, item) for tag, item in enumerate(self.taken) if item.act.kind == "column" and item.oid and item.column
+        ]
+        rows = ask(
+            self.connection, "heirs",
+            tags=[tag for tag, _ in wanted], oids=[item.oid for _, item in wanted],
+            names=[item.column for _, item in wanted], children=[not item.act.only for _, item in wanted],
+        ) if wanted else []  # fmt: skip
+        for row in rows:
+            self.taken[row["tag"]].columns.append(row)
 
-    def _column(self, act: Act, path: Sequence[str], loss: Loss) -> Iterator[Found]:
-        oid, heirs = self._heirs(act, path)
-        if heirs and not heirs[0]["generated"]:
-            yield _of_column(loss, oid, heirs)
-        if act.cascade and heirs:
-            yield from self._gone([(_CLASS, oid, heirs[0]["number"])], act, loss, left_out=oid)
-
-    def _emptied(self, act: Act, path: Sequence[str], loss: Loss) -> Iterator[Found]:
-        if not (oid := self.names.relation(act.name, path)):
-            return
-        deleting = act.new == "delete"
-        rows = ask(self.connection, "tree", oids=[oid], children=not act.only, all_keys=act.cascade, deleting=deleting)
-        own = [row for row in rows if not row["referring"]]
-        yield from _tables(own, replace(loss, how="emptied"))
-        others = [row for row in rows if row["referring"]]
-        yield from _tables(others, replace(loss, how=_REFERRING if deleting else "emptied"))
-
-    def _dropped(self, act: Act, path: Sequence[str], loss: Loss) -> Iterator[Found]:
-        if act.kind == "relation":
-            oid = self.names.relation(act.name, path)
-            seeds = [(_CLASS, oid, 0)] if oid else []
-        else:
-            schema = act.name.name if act.kind == "schema" else ""
-            now = self.names.schemas.get(schema, act.name.name) if schema else act.name.name
-            within = [act.name.schema] if act.name.schema else list(path)
-            named = ask(self.connection, "named", kind=act.kind, name=now, path=within)
-            seeds = [(row["class"], row["object"], 0) for row in named]
-            seeds += [(_CLASS, oid, 0) for oid in self.names.moved_into(schema) if schema]
-        yield from self._gone(seeds, act, loss)
-
-    def _gone(self, seeds: list[tuple[int, int, int]], act: Act, loss: Loss, *, left_out: int = 0) -> Iterator[Found]:
-        if not seeds:
-            return
-        kept = self.names.moved_out(act.name.name) if act.kind == "schema" else []
+    def _ask_gone(self) -> None:
+        for item in self.taken:
+            if item.act.how == "drops" and item.columns and item.act.cascade:
+                item.seeds.append((_CLASS, item.oid, item.columns[0]["number"]))
+        seeds = [(tag, item.act.cascade, *seed) for tag, item in enumerate(self.taken) for seed in item.seeds]
+        kept = [(tag, oid) for tag, item in enumerate(self.taken) for oid in item.kept]
         rows = ask(
             self.connection, "gone",
-            classes=[item[0] for item in seeds], objects=[item[1] for item in seeds],
-            subs=[item[2] for item in seeds], cascade=act.cascade, kept=kept,
-        )  # fmt: skip
-        whole = {row["oid"] for row in rows if not row["column"]}
-        yield from _tables([row for row in rows if not row["column"]], loss)
+            tags=[seed[0] for seed in seeds], cascades=[seed[1] for seed in seeds],
+            classes=[seed[2] for seed in seeds], objects=[seed[3] for seed in seeds], subs=[seed[4] for seed in seeds],
+            kept_tags=[tag for tag, _ in kept], kept=[oid for _, oid in kept],
+        ) if seeds else []  # fmt: skip
         for row in rows:
-            if row["column"] and row["kind"] != "p" and row["oid"] not in whole | {left_out}:
-                yield _of_column(loss, row["oid"], [row])
+            self.taken[row["tag"]].gone.append(row)
+
+    def _of(self, taken: _Taken) -> Iterator[Found]:
+        act, loss = taken.act, taken.loss
+        if act.how == "unclear":
+            yield Found(replace(loss, kind="unknown", how=act.new), 0, ())
+        elif act.how == "empties":
+            yield from self._emptied(taken)
+        elif act.how == "retypes":
+            first = next(iter(taken.columns), None)
+            if first and act.retype and (how := narrows(first["type"], first["modifier"], act.retype)):
+                yield _of_column(replace(loss, how=f"its values {how}"), taken.oid, taken.columns)
+        else:
+            yield from _dropped(taken)
+
+    def _emptied(self, taken: _Taken) -> Iterator[Found]:
+        if not taken.oid:
+            return
+        act, deleting = taken.act, taken.act.new == "delete"
+        rows = ask(
+            self.connection, "tree", oids=[taken.oid], children=not act.only, all_keys=act.cascade, deleting=deleting
+        )
+        own = [row for row in rows if not row["referring"]]
+        yield from _tables(own, replace(taken.loss, how="emptied"))
+        others = [row for row in rows if row["referring"]]
+        yield from _tables(others, replace(taken.loss, how=_REFERRING if deleting else "emptied"))
+
+
+def _dropped(taken: _Taken) -> Iterator[Found]:
+    if taken.columns and not taken.columns[0]["generated"]:
+        yield _of_column(taken.loss, taken.oid, taken.columns)
+    whole = {row["oid"] for row in taken.gone if not row["column"]}
+    yield from _tables([row for row in taken.gone if not row["column"]], taken.loss)
+    own = {row["oid"] for row in taken.columns}
+    for row in taken.gone:
+        if row["column"] and row["kind"] != "p" and row["oid"] not in whole | own:
+            yield _of_column(taken.loss, row["oid"], [row])
 
 
 def _of_column(loss: Loss, oid: int, rows: Sequence[dict[str, Any]]) -> Found:

@@ -41,23 +41,27 @@ def losses_of(connection: Connection, runs: Sequence[ScriptRun], options: Option
 
 
 def _found(connection: Connection, runs: Sequence[ScriptRun], options: Options) -> Iterator[Found]:
+    acts = [(run, act) for run in runs for act in takings_of(run.script)]
     finder = Finder(connection, Names(connection))
-    for run in runs:
-        role, allowed = script_role(run.script, options), _allowed(run)
-        path: list[str] | None = None
-        for act in takings_of(run.script):
-            if path is None:
-                path = _path(connection, Condition(run.script, role, script_path(run.script, options)))
-            place = Place(run.script.path, act.line)
-            loss = Loss(
-                migration_id=run.migration_id,
-                kind="",
-                how="dropped",
-                table="",
-                allowed=allowed.get(act.offset),
-                place=place,
-            )
-            yield from (replace(found, role=role) for found in finder.find(act, path, loss))
+    finder.names.load(act.name.name for _, act in acts if act.kind in ("relation", "column"))
+    paths: dict[tuple[str | None, str | None], list[str]] = {}
+    allowed: dict[str, dict[int, str]] = {}
+    for run, act in acts:
+        under = script_role(run.script, options), script_path(run.script, options)
+        if under not in paths:
+            paths[under] = _path(connection, Condition(run.script, *under))
+        if run.migration_id not in allowed:
+            allowed[run.migration_id] = _allowed(run)
+        loss = Loss(
+            migration_id=run.migration_id,
+            kind="",
+            how="dropped",
+            table="",
+            allowed=allowed[run.migration_id].get(act.offset),
+            place=Place(run.script.path, act.line),
+        )
+        finder.take(act, paths[under], loss, under[0])
+    yield from finder.find()
 
 
 def _path(connection: Connection, item: Condition) -> list[str]:

@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from sqlmigrate import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.sql.statement.names import Named
@@ -30,14 +30,21 @@ def ask(connection: Connection, block: str, **values: object) -> list[dict[str, 
 class Names:
     """The names of a run that do not mean what they mean in the database now.
 
-    `relations` has the oid by schema and name, 0 for one that the run has made; `columns` the name now by oid and name,
+    `known` is what the database has now, by schema and name. `relations` has the oid, 0 for one that the run has made;
+    `columns` the name now by oid and name,
     "" for one that the run has made; `schemas` the name now of those that were renamed.
     """
 
     connection: Connection
+    known: dict[tuple[str, str], int] = field(default_factory=dict)
     relations: dict[tuple[str, str], int] = field(default_factory=dict)
     columns: dict[tuple[int, str], str] = field(default_factory=dict)
     schemas: dict[str, str] = field(default_factory=dict)
+
+    def load(self, names: Iterable[str]) -> None:
+        """Read once which relations have these names; others are not known."""
+        found = ask(self.connection, "relations", names=sorted(set(names)))
+        self.known |= {(row["schema"], row["name"]): int(row["oid"]) for row in found}
 
     def relation(self, name: Named, path: Sequence[str]) -> int:
         """Return the oid of a relation, 0 where the run has made it or there is none."""
@@ -50,9 +57,8 @@ class Names:
         for schema in [name.schema] if name.schema else path:
             if (schema, name.name) in self.relations:
                 return schema, self.relations[schema, name.name]
-            now = self.schemas.get(schema, schema)
-            if found := ask(self.connection, "relation", name=name.name, path=[now]):
-                return schema, int(found[0]["oid"])
+            if found := self.known.get((self.schemas.get(schema, schema), name.name)):
+                return schema, found
         return "", 0
 
     def column(self, oid: int, name: str) -> str:
@@ -98,4 +104,5 @@ class Names:
         self.relations[schema, act.name.name] = 0
 
     def _has(self, oid: int, column: str) -> bool:
-        return bool(oid and ask(self.connection, "heirs", oid=oid, name=self.column(oid, column), children=False))
+        now = self.column(oid, column)
+        return bool(oid and ask(self.connection, "heirs", tags=[0], oids=[oid], names=[now], children=[False]))
