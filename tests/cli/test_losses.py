@@ -10,6 +10,7 @@ from sqlmigrate import api
 from sqlmigrate.errors import LossNotAccepted
 from support.command import program, terminal
 from support.contents import applied, tables
+from support.places import ROOT
 
 
 @pytest.fixture
@@ -186,3 +187,19 @@ def test_a_program_accepts_it_by_an_argument(project, shop):
     assert applied(shop) == ["a", "b"]
     api.rollback(shop.url, project.directory, accept_loss=True)
     assert applied(shop) == ["a"]
+
+
+def test_the_documentation_shows_what_is_said(project, target, sqlmigrate):
+    project.migration("20260301_orders", "CREATE TABLE orders (id integer PRIMARY KEY);\n", rollback="SELECT 1;\n")
+    project.migration(
+        "20260302_note",
+        "ALTER TABLE orders ADD COLUMN note text;\n",
+        rollback="ALTER TABLE orders DROP COLUMN note;\n",
+    )
+    assert sqlmigrate("apply").status == 0
+    target.connect().execute("INSERT INTO orders VALUES (1, 'x'), (2, 'y'), (3, NULL)")
+
+    said = sqlmigrate("rollback", "--yes").stderr.partition("\n")[2]
+
+    shown = said.replace(f"{project.directory}/", "sql/")
+    assert f"```\n{shown}```\n" in ROOT.joinpath("docs", "watching.md").read_text(encoding="utf-8")
