@@ -34,7 +34,7 @@ def command(app: App, *, recorded: bool) -> None:
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
-    from sqlmigrate.cli.questions import show_losses  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import losses_as_json, show_losses  # noqa: PLC0415  same
     from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
@@ -68,5 +68,9 @@ def command(app: App, *, recorded: bool) -> None:
             names = ", ".join(ran.migration_id for ran in back.ran)
             done = f"{names} is rolled back; fix the cause, then `sqlmigrate apply` applies it again"
             raise error.replaced(hint=f"{error.hint}; {done}" if error.hint else done) from None
-    app.output.result(rolled_back=result_as_json(back)["migrations"], applied=result_as_json(again)["migrations"])
+    app.output.result(
+        rolled_back=result_as_json(back)["migrations"],
+        applied=result_as_json(again)["migrations"],
+        losses=losses_as_json(back.plan, found),
+    )
     app.output.line("done again" if again.ran else "nothing to redo")

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 
     from sqlmigrate.sql.script import Script
 
-_WORDS = r"\b(?:DROP|TRUNCATE|DELETE|TYPE)\b"
-_TAKES = re.compile(_WORDS, re.IGNORECASE)
+_GAP = r"(?:\s|/\*.{0,200}?\*/|--[^\n]{0,200}\n)+"  # bounded: else each ALTER of a large text is looked behind far
+_TAKES = re.compile(
+    r"\b(?:DROP|TRUNCATE|DELETE)\b"
+    rf"""|\b(?:ALTER|COLUMN){_GAP}(?:"(?:[^"]|""){{0,63}}"|[\w$]{{1,63}}){_GAP}(?:SET{_GAP}DATA{_GAP})?TYPE\b""",
+    re.IGNORECASE | re.DOTALL,
+)
+_TAKING = frozenset({"drops", "empties", "retypes", "unclear"})
 _IN_BLOCK = re.compile(r"\b(?:DROP|TRUNCATE|DELETE|ALTER)\b", re.IGNORECASE)
 _DYNAMIC = re.compile(r"\bEXECUTE\b(?!\s+(?:FUNCTION|PROCEDURE|ON)\b)", re.IGNORECASE)
 # what holds no rows cannot lose any, such as a policy or a trigger
@@ -32,7 +37,7 @@ _TAKES_ROWS = re.compile(
     re.IGNORECASE,
 )
 _READ = frozenset({"alter", "create", "drop", "truncate", "delete", "do", "select"})
-_OVERLAP = 16  # characters: a word may lie between two parts of a large script
+_OVERLAP = 300  # characters: the words may lie between two parts of a large script
 _KINDS = {
     "TABLE": "relation", "VIEW": "relation", "MATVIEW": "relation", "FOREIGN_TABLE": "relation",
     "SEQUENCE": "relation", "TYPE": "type", "DOMAIN": "type", "SCHEMA": "schema", "EXTENSION": "extension",
@@ -65,8 +70,17 @@ class Act:
     offset: int = 0
 
 
-def may_take(script: Script) -> bool:
-    """Tell whether a script holds a word with which it may take something away; it is not taken apart for that."""
+def takes_something(script: Script) -> bool:
+    """Tell whether a script takes something away: only statements that hold a word for it are parsed.
+
+    A dump has thousands of statements that make something, and to parse each takes longer than to run it.
+    """
+    return _has_words(script) and any(
+        act.how in _TAKING for act in _acts_of(script, lambda text: bool(_TAKES.search(text)))
+    )
+
+
+def _has_words(script: Script) -> bool:
     end = ""
     for part in script.parts():
         if _TAKES.search(end + part):
@@ -77,7 +91,13 @@ def may_take(script: Script) -> bool:
 
 def takings_of(script: Script) -> Iterator[Act]:
     """Yield what a script does to names, rows and values, in the order of its statements."""
+    return _acts_of(script, lambda _: True)
+
+
+def _acts_of(script: Script, chosen: Callable[[str], bool]) -> Iterator[Act]:
     for statement in script.readable_statements():
+        if not chosen(statement.text):
+            continue
         if set(leading_words(statement.text, 1)) & _READ:
             for act in _acts(statement.text):
                 yield replace(act, line=statement.line, offset=statement.offset)
