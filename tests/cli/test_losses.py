@@ -43,7 +43,7 @@ def test_without_a_terminal_a_rollback_that_loses_data_is_refused_with_yes_too(s
     assert lines[3] == "  its rollback is not proven: no round trip is recorded"
     assert lines[4] == (
         "  to keep it, in psql, first: "
-        "\\copy (SELECT id, note FROM public.orders) TO 'public.orders.note.csv' CSV HEADER"
+        "`\\copy (SELECT id, note FROM public.orders) TO 'public.orders.note.csv' CSV HEADER`"
     )
     assert "nothing was changed" in lines[5]
     assert "--accept-loss" in lines[6]

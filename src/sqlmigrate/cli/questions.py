@@ -12,7 +12,7 @@ from sqlmigrate.cli.output import is_terminal
 from sqlmigrate.errors import ConfirmationRequired, LossNotAccepted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.cli.output import Output
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.plan import Loss, Plan
 
 _WORD = "lose"
-_SHOWN = 20  # losses of a migration
+_SHOWN, _KEPT = 20, 3  # losses of a migration, and commands that keep them
 
 
 def confirm(app: App, question: str, *, database: str, always: bool, losses: Sequence[Loss] = ()) -> None:
@@ -98,8 +98,16 @@ def show_losses(output: Output, planned: Plan, found: Migrations) -> None:
         if len(losses) > _SHOWN:
             output.always(f"  and {len(losses) - _SHOWN} more")
         output.always(f"  {said[name][1]}")
-        if keep := next((item.keep for item in losses if item.keep), None):
+        for keep in _keeps(losses):
             output.always(printable(f"  to keep it, in psql, first: {keep}"))
+
+
+def _keeps(losses: Sequence[Loss]) -> Iterator[str]:
+    """Yield commands that keep a copy, each as one word, so that it is not wrapped."""
+    commands = [item.keep for item in losses if item.keep]
+    yield from (f"`{command}`" for command in commands[:_KEPT])
+    if len(commands) > _KEPT:
+        yield f"... and {len(commands) - _KEPT} more, which --json has (`keep`)"
 
 
 def proofs_of(planned: Plan, found: Migrations) -> dict[str, tuple[str | None, str]]:
