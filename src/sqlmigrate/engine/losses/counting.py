@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -19,21 +20,21 @@ from sqlmigrate.engine.losses.names import ask
 from sqlmigrate.errors import Error, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.losses.finding import Found
     from sqlmigrate.plan.losses import Loss
+
+T = TypeVar("T")
 
 COUNTING = 3.0
 """Seconds that a run spends on counting; what comes after is estimated. So long may an ALTER TABLE wait behind us."""
 LOCK_TIMEOUT = 50
 """Milliseconds for which a count waits for a lock: whoever holds the table, or waits for it, comes first."""
 _LOOKING = 30_000  # milliseconds, for the catalogs
-_LEAST = 10  # milliseconds: 0 would be no limit
-
-
-_SMALL, _TOGETHER, _SHARE = 10_000, 50, 0.5  # rows of a table that is counted with others, tables, part of the time
+_TOO_LONG = f"counting takes more than {COUNTING:.0f} s"
+_SMALL, _TOGETHER = 10_000, 50  # rows of a table that is counted together with others, and how many such tables
 _Key = tuple[str | None, int, str]
 
 
@@ -119,8 +120,8 @@ def count(connection: Connection, losses: Sequence[Found]) -> list[Loss]:
     for role in dict.fromkeys(item.role for item in losses):
         wanted = dict.fromkeys(part for item in losses if item.role == role for part in item.parts)
         try:
-            with look(connection, role):
-                tables = _tables(connection, sorted({oid for oid, _ in wanted})) if wanted else {}
+            oids = sorted({oid for oid, _ in wanted})
+            tables = look(connection, partial(_tables, connection, oids), role) if oids else {}
         except (psycopg.Error, Error) as error:
             known |= {(role, *part): _Amount(None, None, reason(error)) for part in wanted}
             continue
@@ -141,9 +142,15 @@ def reading(connection: Connection, role: str | None, statement_timeout: int) ->
         yield
 
 
-def look(connection: Connection, role: str | None = None) -> Any:
-    """Return a block in which the catalogs are read."""
-    return reading(connection, role, _LOOKING)
+def look(connection: Connection, read: Callable[[], T], role: str | None = None) -> T:
+    """Read the catalogs as a role; `read` may be called several times."""
+
+    def as_role() -> T:
+        if role is not None:
+            connections.set_role(connection, role)
+        return read()
+
+    return connections.look(connection, as_role, limits=(LOCK_TIMEOUT, _LOOKING))
 
 
 def _counted(
@@ -186,26 +193,31 @@ def _amounts(
     readable.sort(key=lambda job: job.table.row["rows"])
     small = [job for job in readable if job.table.row["rows"] <= _SMALL]
     large = [job for job in readable if job.table.row["rows"] > _SMALL]
+    alone: list[_Job] = []
     for at in range(0, len(small), _TOGETHER):
         together = small[at : at + _TOGETHER]
         try:
-            yield from zip(together, _read(connection, role, together, until, share=_SHARE), strict=True)
+            yield from zip(together, _read(connection, role, together, _left(until) // 2), strict=True)
         except (psycopg.Error, Error):
-            large = [*together, *large]  # one of them cannot be read now: each by itself
-    for job in large:
+            alone += together  # one of them cannot be read now
+    for job in [*alone, *large]:
         try:
-            yield job, _read(connection, role, [job], until)[0]
+            yield job, _read(connection, role, [job], _left(until))[0]
         except (psycopg.Error, Error) as error:
             yield job, _Amount(*job.table.estimate(job.column), reason(error))
 
 
-def _read(
-    connection: Connection, role: str | None, jobs: Sequence[_Job], until: float, share: float = 1.0
-) -> list[_Amount]:
-    """Count rows and values of some tables in one statement, in a share of the time that is left."""
+def _left(until: float) -> int:
+    """Return how many milliseconds are left for counting."""
+    return max(round((until - monotonic()) * 1000), 0)
+
+
+def _read(connection: Connection, role: str | None, jobs: Sequence[_Job], milliseconds: int) -> list[_Amount]:
+    """Count rows and values of some tables in one statement; raises Error where no time is left."""
+    if not milliseconds:
+        raise Error(_TOO_LONG)
     asked = sql.SQL(" UNION ALL ").join(job.query(number) for number, job in enumerate(jobs))
-    left = max(round((until - monotonic()) * share * 1000), _LEAST)
-    with reading(connection, role, left):
+    with reading(connection, role, milliseconds):
         rows: dict[int, list[int]] = dict(connection.execute(asked).fetchall())
     return [job.amount(rows[number]) for number, job in enumerate(jobs)]
 
@@ -213,8 +225,7 @@ def _read(
 def _stands(connection: Connection, item: Found) -> Loss:
     """Read where a sequence stands; one that was never asked has nothing to lose."""
     try:
-        with look(connection, item.role):
-            row = ask(connection, "stands", oid=item.oid)[0]
+        (row,) = look(connection, lambda: ask(connection, "stands", oid=item.oid), item.role)
     except (psycopg.Error, Error) as error:
         return replace(item.loss, why=reason(error))
     if not row["readable"]:
@@ -225,7 +236,7 @@ def _stands(connection: Connection, item: Found) -> Loss:
 def reason(error: psycopg.Error | Error) -> str:
     """Say why something could not be counted."""
     if isinstance(error, psycopg.errors.QueryCanceled):
-        return f"counting takes more than {COUNTING:.0f} s"
+        return _TOO_LONG
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return "another session has locked it"
     if isinstance(error, Error):

@@ -32,8 +32,7 @@ _CODES = frozenset({"H20", "H21"})
 def losses_of(connection: Connection, runs: Sequence[ScriptRun], options: Options) -> tuple[Loss, ...]:
     """Return what scripts take away that run one after the other: the database is only read."""
     try:
-        with look(connection):
-            found = list(_found(connection, runs, options))
+        found = look(connection, lambda: list(_found(connection, runs, options)))
     except psycopg.Error as error:
         how = f"the database could not be asked: {reason(error)}"
         return (Loss(migration_id=runs[0].migration_id, kind="unknown", how=how, table=""),)
