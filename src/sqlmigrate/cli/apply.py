@@ -77,7 +77,7 @@ def command(
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
-    from sqlmigrate.cli.questions import losses_as_json, show_losses  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
@@ -104,13 +104,8 @@ def command(
             if check:
                 check.before()
             if planned.steps:
-                show_losses(app.output, planned, found)
-                app.confirm(
-                    f"Apply {_count(planned)} to {info.database}?",
-                    database=info.database,
-                    always=False,
-                    losses=plan.open_losses(planned.losses),
-                )
+                question = f"Apply {_count(planned)} to {info.database}?"
+                confirm_plan(app, question, planned, found, database=info.database, always=False)
                 app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:

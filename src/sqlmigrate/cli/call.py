@@ -14,7 +14,7 @@ from sqlmigrate.cli.output import Output, is_terminal
 from sqlmigrate.errors import ConnectionFailed, Error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sqlmigrate.config import Config
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.engine import Options
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
-    from sqlmigrate.plan import Loss, Plan
+    from sqlmigrate.plan import Plan
     from sqlmigrate.target import Target
 
 T = TypeVar("T")
@@ -202,8 +202,8 @@ class App:
 
         return gate
 
-    def confirm(self, question: str, *, database: str, always: bool, losses: Sequence[Loss] = ()) -> None:
+    def confirm(self, question: str, *, database: str, always: bool) -> None:
         """Ask before something is written, in the words of `questions.confirm`."""
         from sqlmigrate.cli.questions import confirm  # noqa: PLC0415  only commands that write
 
-        confirm(self, question, database=database, always=always, losses=losses)
+        confirm(self, question, database=database, always=always)

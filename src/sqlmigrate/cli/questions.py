@@ -23,6 +23,14 @@ _WORD = "lose"
 _SHOWN, _KEPT = 20, 3  # losses of a migration, and commands that keep them
 
 
+def confirm_plan(app: App, question: str, planned: Plan, found: Migrations, *, database: str, always: bool) -> None:
+    """Say what a plan takes away, and ask as `confirm` does."""
+    from sqlmigrate.plan import open_losses  # noqa: PLC0415  only commands that run plans
+
+    show_losses(app.output, planned, found)
+    confirm(app, question, database=database, always=always, losses=open_losses(planned.losses))
+
+
 def confirm(app: App, question: str, *, database: str, always: bool, losses: Sequence[Loss] = ()) -> None:
     """Ask before something is written; raises ConfirmationRequired where nobody said yes.
 

@@ -34,7 +34,7 @@ def command(app: App, *, recorded: bool) -> None:
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
-    from sqlmigrate.cli.questions import losses_as_json, show_losses  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
@@ -49,9 +49,8 @@ def command(app: App, *, recorded: bool) -> None:
             require_runnable(found.named(item.migration_id).forward() for item in planned.steps)
             app.require_proofs(found, info, planned)  # what goes back is what is applied again
             if planned.steps:
-                show_losses(app.output, planned, found)
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
-                app.confirm(question, database=info.database, always=True, losses=plan.open_losses(planned.losses))
+                confirm_plan(app, question, planned, found, database=info.database, always=True)
                 app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         request = plan.RollbackRequest(migrations=found, recorded=recorded, again=True)

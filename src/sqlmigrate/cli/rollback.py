@@ -59,7 +59,7 @@ def command(
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
-    from sqlmigrate.cli.questions import losses_as_json, show_losses  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
 
     if sum((steps is not None, to is not None, everything)) > 1:
         raise click.UsageError("give only one of --steps, --to and --all")
@@ -81,13 +81,8 @@ def command(
             for note in planned.notes:
                 app.output.warning(note)
             if planned.steps:
-                show_losses(app.output, planned, request.migrations)
-                app.confirm(
-                    _question(planned, info.database),
-                    database=info.database,
-                    always=True,
-                    losses=plan.open_losses(planned.losses),
-                )
+                question = _question(planned, info.database)
+                confirm_plan(app, question, planned, request.migrations, database=info.database, always=True)
                 app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:
