@@ -93,6 +93,20 @@ SELECT coalesce((SELECT pg_catalog.jsonb_object_agg(k.name, k.value) FROM known 
        ), '{}')
   FROM here
 
+-- name: login_settings
+-- what the session's login has for itself, in any database or in one
+SELECT d.datname::pg_catalog.text,
+       pg_catalog.split_part(e.entry, '=', 1),
+       pg_catalog.substr(e.entry, pg_catalog.strpos(e.entry, '=') + 1)
+  FROM pg_catalog.pg_db_role_setting AS s
+  JOIN pg_catalog.pg_roles AS r
+    ON r.oid = s.setrole
+  LEFT JOIN pg_catalog.pg_database AS d
+    ON d.oid = s.setdatabase
+ CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS e (entry)
+ WHERE r.rolname = session_user
+ ORDER BY 1, 2
+
 -- name: libraries
 -- what a setting of a class of its own might belong to, once it is loaded
 SELECT l.name::pg_catalog.text
