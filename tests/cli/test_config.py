@@ -22,6 +22,8 @@ SAMPLES = {
     "statement_timeout": ("300ms", 300),
     "wait_lock": ("1h", 3_600_000),
     "durable": ("each", "each"),
+    "max_waiters": ("20", 20),
+    "max_block": ("3s", 3_000),
     "embedded": ("true", True),
     "protected": ("true", True),
     "allow_out_of_order": ("true", True),
