@@ -112,7 +112,7 @@ def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> 
             who = f", held by {holder}" if holder else ""
             raise RunLockBusy(
                 f"another run holds the run lock of this database{who}",
-                hint=f"wait for it, or wait longer with --wait-lock; {to_free(holder)}",
+                hint=f"wait for it, or wait longer with --wait-lock; {to_free(holder, connection.info.user)}",
             )
         observer(WaitingForRunLock(holder, left))
         time.sleep(min(pause, left))
@@ -136,11 +136,16 @@ def halves(key: int) -> dict[str, int]:
     return {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}
 
 
-def to_free(holder: LockHolder | None) -> str:
-    """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed."""
+def to_free(holder: LockHolder | None, ours: str | None = None) -> str:
+    """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed.
+
+    Whoever may connect can take the lock's key: of a role that is not `ours`, that is said.
+    """
     pid = holder.pid if holder else "PID"
+    is_other = ours is not None and holder is not None and holder.role != ours
+    doubt = f"role {holder.role} runs no migrations, or " if holder and is_other else ""
     return (
-        "it goes away with its session; if that run is dead and a pooler keeps its session, end it with "
+        f"it goes away with its session; if {doubt}that run is dead and a pooler keeps its session, end it with "
         f"SELECT pg_terminate_backend({pid})"
     )
 
