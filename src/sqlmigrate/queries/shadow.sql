@@ -23,12 +23,6 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
 -- name: role_names
 SELECT oid::pg_catalog.text, rolname::pg_catalog.text FROM pg_catalog.pg_roles
 
--- name: identifiable
-SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-
--- name: identifier
-SELECT system_identifier FROM pg_catalog.pg_control_system()
-
 -- name: settings
 -- What a login finds in a new session: what RESET goes back to. Of another login than ours, its own settings count and
 -- not ours; what the server says beneath ours cannot be seen then. Of settings that no server knows, only those count
