@@ -24,7 +24,7 @@ from support.proxy import BEFORE, Message, Proxy, Then
 from support.scenarios import FEW, SCENARIOS
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
+pytestmark = pytest.mark.timeout(3600 if EVERY else 900)
 
 
 @dataclass(frozen=True)
