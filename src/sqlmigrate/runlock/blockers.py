@@ -123,7 +123,7 @@ class Watcher:
         pgconn.flush()
 
     def seen(self) -> tuple[Blocker, ...]:
-        """Return who was in the way at last; the answer to a look that is under way counts."""
+        """Return who was in the way at last; the answer to a look for them that is under way counts."""
         if self._question == "blockers" and self._asked is not None and not self._lost:
             with suppress(psycopg.Error, OSError, ValueError):  # the next look finds what is wrong
                 self._tell(self._answer(_LAST_SECONDS) or [])
