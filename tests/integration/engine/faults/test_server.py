@@ -28,7 +28,7 @@ from support.scenarios import FEW, SCENARIOS
 from support.sessions import is_there
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
+pytestmark = pytest.mark.timeout(3600 if EVERY else 900)
 
 
 @dataclass(frozen=True)
