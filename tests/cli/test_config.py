@@ -23,6 +23,8 @@ SAMPLES = {
     "wait_lock": ("1h", 3_600_000),
     "durable": ("each", "each"),
     "order": ("natural", "natural"),
+    "schema_file": ("db/x.sql", "db/x.sql"),
+    "dump_after_apply": ("yes", True),
     "embedded": ("true", True),
     "protected": ("true", True),
     "allow_out_of_order": ("true", True),
