@@ -38,6 +38,7 @@ COMMANDS = {
     "accept": "Record an edited file of an applied migration as it is now.",
     "redo": "Roll back the last migration and apply it again.",
     "history": "Show who did what, when and from where.",
+    "baseline": "Create a first migration from the schema of the database.",
     "dump": "Write what the migrations make as one SQL file, or check it.",
     "drift": "Compare the database with its applied migrations.",
     "seed": "Validate the seed data and apply it.",

@@ -45,19 +45,21 @@ _PUBLIC_IS_ANOTHERS = "not run on the server of --shadow-url, where schema publi
 _REACHES_OUT = (
     "not run on the throwaway database, since it grants a function that reaches the machine and not only the database"
 )
+QUOTED = "--quote-all-identifiers"
+"""An option for a dump that another major version has to understand, whose keywords may be others."""
 _PROGRAMS = "install PostgreSQL's client programs of the server's version"
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
 
 
-def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
+def dump(conninfo: str, *, major: int, history_schema: str, more: Sequence[str] = (QUOTED,)) -> Script:
     """Let `pg_dump` write the schema of a database, with owners and rights and without our history; `major` is its own.
 
-    Raises ServerError where there is no `pg_dump` that is new enough, or in its own words.
+    `more` are further options. Raises ServerError where there is no `pg_dump` that is new enough, or in its own words.
     """
     program = find_client("pg_dump", major)
     if program is None:
         raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_HINT)
-    options = (*_OPTIONS, "--quote-all-identifiers", f"--exclude-schema={_pattern(history_schema)}")
+    options = (*_OPTIONS, *more, f"--exclude-schema={_pattern(history_schema)}")
     return _written(program, conninfo, options, "the target", hint="or use --base replay")
 
 
