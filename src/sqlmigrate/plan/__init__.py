@@ -12,7 +12,7 @@ from sqlmigrate.plan.make import make, texts_needed
 from sqlmigrate.plan.model import Plan, State, Status
 from sqlmigrate.plan.order import out_of_order, said_of
 from sqlmigrate.plan.requests import NO_PLAN, ApplyRequest, Request, RollbackRequest
-from sqlmigrate.plan.states import edited, needs_attention, status
+from sqlmigrate.plan.states import edited, half_replaced, needs_attention, status
 
 __all__ = [
     "NO_PLAN",
@@ -25,6 +25,7 @@ __all__ = [
     "contradictions",
     "dependents",
     "edited",
+    "half_replaced",
     "make",
     "needs_attention",
     "out_of_order",

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 # Left out is what a shadow cannot have: tablespaces, label providers, and subscriptions, which hold passwords.
 _OPTIONS = (
-    "--schema-only", "--no-password", "--no-subscriptions", "--no-tablespaces", "--no-security-labels",
+    "--no-password", "--no-subscriptions", "--no-tablespaces", "--no-security-labels",
     "--lock-wait-timeout=10s", "--encoding=UTF8",
 )  # fmt: skip
+_SCHEMA_ONLY = "--schema-only"
 _SERVICE = "sqlmigrate"
 _SET = re.compile(r"SET [a-z_]+ = ")
 _OF_PUBLIC = re.compile(r'(?:ALTER|COMMENT ON|GRANT [\w, ]+ ON|REVOKE [\w, ]+ ON) SCHEMA "public"')
@@ -59,12 +60,12 @@ def dump(conninfo: str, *, major: int, history_schema: str, more: Sequence[str] 
     program = find_client("pg_dump", major)
     if program is None:
         raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_HINT)
-    options = (*_OPTIONS, *more, f"--exclude-schema={_pattern(history_schema)}")
+    options = (_SCHEMA_ONLY, *_OPTIONS, *more, f"--exclude-schema={_pattern(history_schema)}")
     return _written(program, conninfo, options, "the target", hint="or use --base replay")
 
 
-def dump_of_shadow(conninfo: str, major: int, beside: Binaries | None) -> Script:
-    """Let `pg_dump` write the schema of a throwaway database as people like to read it.
+def dump_of_shadow(conninfo: str, major: int, beside: Binaries | None, more: Sequence[str]) -> Script:
+    """Let `pg_dump` write the schema of a throwaway database as people like to read it, or what `more` options say.
 
     The program is the one of the server that it is on, where that is our own: what it writes differs between versions.
     Raises ServerError as `dump` does.
@@ -72,7 +73,7 @@ def dump_of_shadow(conninfo: str, major: int, beside: Binaries | None) -> Script
     program = find_program("pg_dump", beside) if beside else find_client("pg_dump", major)
     if program is None:
         raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_PROGRAMS)
-    return _written(program, conninfo, _OPTIONS, "the throwaway database")
+    return _written(program, conninfo, (*_OPTIONS, *more), "the throwaway database")
 
 
 def _written(program: Path, conninfo: str, options: Sequence[str], of: str, hint: str | None = None) -> Script:

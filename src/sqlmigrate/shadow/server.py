@@ -144,14 +144,16 @@ class Shadow:
         left_out = dumps.restore(database, dump, self.versions, whole=self.private)
         self.notes = tuple(dict.fromkeys((*self.notes, *left_out)))
 
-    def dumped(self, database: ShadowDatabase) -> list[str]:
+    def dumped(self, database: ShadowDatabase, more: Sequence[str] = ("--schema-only",)) -> list[str]:
         """Return the statements that make the schema of a database, as `pg_dump` writes them for people.
+
+        `more` are options of it: without --schema-only there are rows, too, which need --inserts to be statements.
 
         What belongs to the role that scripts run as belongs to whoever runs them. The tester reads, so no code of the
         database runs as a superuser. Raises ServerError where there is no `pg_dump` that fits, or in its own words.
         """
         binaries = self._server.server.binaries if self._server else None
-        found = dumps.dump_of_shadow(database.tester_conninfo, self.major, binaries)
+        found = dumps.dump_of_shadow(database.tester_conninfo, self.major, binaries, more)
         return written.statements(found, self.owner)
 
     def base(self, ids: Sequence[str]) -> tuple[ShadowDatabase, int] | None:

@@ -20,15 +20,20 @@ _ID = re.compile(r"\w[\w.-]{0,199}")
 
 def require_place(folder: Path, migration_id: str) -> None:
     """Refuse an id that is no name, and a folder with another migration; raises UsageError."""
-    if not _ID.fullmatch(migration_id) or migration_id.endswith((".sql", ".rollback")):
-        raise UsageError(
-            f"{migration_id!r} is not an id for a baseline", hint="use letters, digits, underscores, dots and hyphens"
-        )
+    require_id(migration_id)
     others = [item.migration_id for item in load(folder).ordered] if folder.is_dir() else []
     if left := [name for name in others if name != migration_id]:
         raise UsageError(
             f"there are migrations in {folder} already, such as {left[0]}: a baseline is the first one",
             hint="to replace migrations by one, use --squash; to mark them in a database, `sqlmigrate mark`",
+        )
+
+
+def require_id(migration_id: str) -> None:
+    """Refuse what cannot be an id; raises UsageError."""
+    if not _ID.fullmatch(migration_id) or migration_id.endswith((".sql", ".rollback")):
+        raise UsageError(
+            f"{migration_id!r} is not an id for a baseline", hint="use letters, digits, underscores, dots and hyphens"
         )
 
 
