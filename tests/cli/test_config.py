@@ -25,6 +25,8 @@ SAMPLES = {
     "order": ("natural", "natural"),
     "schema_file": ("db/x.sql", "db/x.sql"),
     "dump_after_apply": ("yes", True),
+    "max_waiters": ("20", 20),
+    "max_block": ("3s", 3_000),
     "embedded": ("true", True),
     "protected": ("true", True),
     "allow_out_of_order": ("true", True),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, baselining
+from sqlmigrate.cli.options import baselining
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.roundtrip import RoundTrip
 
 EPILOG = """\b

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.options import App, making
+from sqlmigrate.cli.options import making
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.engine import Result
     from sqlmigrate.migrations import Migrations
 
