@@ -74,19 +74,23 @@ def dependency_problems(migration: Migration, found: Mapping[str, Migration], re
 def without_replaced(found: Mapping[str, Migration]) -> tuple[dict[str, Migration], dict[str, str]]:
     """Leave out the migrations whose place another one has taken; who depends on them depends on that one.
 
-    Gives for each replaced id, of a file or not, the id that stands for it now. None can replace itself.
+    Gives for each replaced id, of a file or not, the id that stands for it now. Raises MigrationsError where two replace
+    each other.
     """
     replaced = {old: item.migration_id for item in found.values() for old in item.replaces if old != item.migration_id}
 
     def now(name: str) -> str:
-        seen = {name}
-        while (after := replaced.get(name)) is not None and after not in seen:
-            seen.add(name := after)
-        return name
+        seen = [name]
+        while (after := replaced.get(seen[-1])) is not None:
+            if after in seen:
+                problem = Problem(f"{seen[-1]} and {after} replace each other", Place(found[after].script.path))
+                raise MigrationsError("the migrations cannot be put in order", [problem])
+            seen.append(after)
+        return seen[-1]
 
     kept = {}
     for key, item in found.items():
-        if key in replaced and now(key) != key:
+        if key in replaced:
             continue
         depends = tuple(dict.fromkeys(now(name) for name in item.depends if name not in replaced or now(name) != key))
         if depends != item.depends:
