@@ -74,8 +74,8 @@ def dependency_problems(migration: Migration, found: Mapping[str, Migration], re
 def without_replaced(found: Mapping[str, Migration]) -> tuple[dict[str, Migration], dict[str, str]]:
     """Leave out the migrations whose place another one has taken; who depends on them depends on that one.
 
-    Gives for each replaced id, of a file or not, the id that stands for it now. Raises MigrationsError where two replace
-    each other.
+    Gives for each replaced id, of a file or not, the id that stands for it now. Raises MigrationsError where two
+    replace each other.
     """
     replaced = {old: item.migration_id for item in found.values() for old in item.replaces if old != item.migration_id}
 
