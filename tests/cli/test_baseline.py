@@ -78,7 +78,7 @@ def test_a_database_gets_a_first_migration_through_which_a_fresh_one_has_no_drif
     monkeypatch.setenv("DATABASE_URL", fresh.url)
     assert sqlmigrate("apply").status == 0
     assert sqlmigrate("drift").status == 0
-    assert sqlmigrate("rollback", "--yes").status == 0
+    assert sqlmigrate("rollback", "--yes", "--accept-loss").status == 0
     left = "SELECT count(*) FROM pg_class WHERE relnamespace IN ('public'::regnamespace, to_regnamespace('app'))"
     assert fresh.connect().execute(left).fetchone() == (0,)
 

@@ -58,7 +58,7 @@ def test_one_migration_stands_for_many_in_new_old_and_half_way_databases(
     assert session.execute("INSERT INTO a DEFAULT VALUES RETURNING id").fetchone() == (3,)
     assert session.execute("SELECT count FROM m").fetchone() == (2,)
     assert sqlmigrate("drift").status == 0
-    assert sqlmigrate("rollback", "--all", "--yes").status == 0
+    assert sqlmigrate("rollback", "--all", "--yes", "--accept-loss").status == 0
 
     on(whole)
     states = {item["migration_id"]: item for item in sqlmigrate("status", "--json").document["migrations"]}
@@ -71,7 +71,7 @@ def test_one_migration_stands_for_many_in_new_old_and_half_way_databases(
     assert sqlmigrate("apply").lines[-1] == "1 applied"
     assert sqlmigrate("drift").status == 0
     assert sqlmigrate("status", "--check").status == 0
-    assert sqlmigrate("rollback", "--steps", "2", "--recorded", "--yes").status == 0
+    assert sqlmigrate("rollback", "--steps", "2", "--recorded", "--yes", "--accept-loss").status == 0
     assert whole.connect().execute("SELECT count(*) FROM a").fetchone() == (0,)
 
     for database in (whole, half):
