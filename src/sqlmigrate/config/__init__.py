@@ -77,6 +77,8 @@ class Config:
     shadow_url: str | None = None
     require_proof: bool = False
     check_drift: bool = False
+    schema_file: Path = Path("schema.sql")
+    dump_after_apply: bool = False
     drift_ignore: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
     design_notes: bool = True

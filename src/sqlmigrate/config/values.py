@@ -196,6 +196,8 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "shadow_url": _text,
     "require_proof": _bool,
     "check_drift": _bool,
+    "schema_file": _path,
+    "dump_after_apply": _bool,
     "drift_ignore": _texts,
     "api_roles": _texts,
     "design_notes": _bool,

@@ -71,6 +71,35 @@ def dependency_problems(migration: Migration, found: Mapping[str, Migration], re
     return problems
 
 
+def without_replaced(found: Mapping[str, Migration]) -> tuple[dict[str, Migration], dict[str, str]]:
+    """Leave out the migrations whose place another one has taken; who depends on them depends on that one.
+
+    Gives for each replaced id, of a file or not, the id that stands for it now. Raises MigrationsError where two
+    replace each other.
+    """
+    replaced = {old: item.migration_id for item in found.values() for old in item.replaces if old != item.migration_id}
+
+    def now(name: str) -> str:
+        seen = [name]
+        while (after := replaced.get(seen[-1])) is not None:
+            if after in seen:
+                problem = Problem(f"{seen[-1]} and {after} replace each other", Place(found[after].script.path))
+                raise MigrationsError("the migrations cannot be put in order", [problem])
+            seen.append(after)
+        return seen[-1]
+
+    kept = {}
+    for key, item in found.items():
+        if key in replaced:
+            continue
+        depends = tuple(dict.fromkeys(now(name) for name in item.depends if name not in replaced or now(name) != key))
+        if depends != item.depends:
+            directives = replace(item.script.directives, depends=depends)
+            item = replace(item, script=replace(item.script, directives=directives))  # noqa: PLW2901  as it counts
+        kept[key] = item
+    return kept, {old: now(old) for old in replaced}
+
+
 def without_wrong_dependencies(found: Mapping[str, Migration], refused: set[str]) -> dict[str, Migration]:
     """Refuse each script that depends on what does not exist, or that stands in a circle, and no other one."""
     kept = dict(found)

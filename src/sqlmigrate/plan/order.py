@@ -30,7 +30,11 @@ def ahead(migrations: Migrations, history: History) -> list[str]:
         return sort_key(name, migrations.order)
 
     last = max(key(item.migration_id) for item in migrations.ordered)
-    gone = (row.migration_id for row in history.applied if migrations.get(row.migration_id) is None)
+    gone = (
+        row.migration_id
+        for row in history.applied
+        if migrations.get(row.migration_id) is None and row.migration_id not in migrations.replaced
+    )
     return sorted((name for name in gone if key(name) > last), key=key)
 
 

@@ -215,10 +215,11 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
     def _require_possible(self, operation: str, step: Migration, found: History) -> None:
         """Refuse what a plan would refuse; which migrations, and in which order, is yoyo's to say."""
         name = step.migration_id
-        alone = Migrations(step.script.path.parent, (step,), by_id={name: step})
+        replaced = dict.fromkeys(step.replaces, name)
+        alone = Migrations(step.script.path.parent, (step,), by_id={name: step}, replaced=replaced)
         known = replace(
             found,
-            applied=tuple(row for row in found.applied if row.migration_id == name),
+            applied=tuple(row for row in found.applied if row.migration_id in {name, *step.replaces}),
             half_way=tuple(item for item in found.half_way if item.migration_id == name),
         )
         request: Request = ApplyRequest(migrations=alone)

@@ -98,6 +98,7 @@ def test_every_setting_has_a_variable(folder, name):
         "allow_out_of_order": "1",
         "require_proof": "1",
         "check_drift": "1",
+        "dump_after_apply": "1",
         "design_notes": "1",
         "workload": "1",
         "migrations": "x",
@@ -118,7 +119,7 @@ def test_every_setting_has_a_variable(folder, name):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
     switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift", "design_notes"}
-    switches |= {"workload"}
+    switches |= {"workload", "dump_after_apply"}
     numbers = ("lock", "timeout", "size", "_rows", "busy_", "max_waiters")
     text = "true" if name in switches else "7" if any(word in name for word in numbers) else "'x'"
     text = {"durable": "'each'", "order": "'natural'"}.get(name, text)
