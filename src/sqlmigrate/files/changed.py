@@ -66,10 +66,6 @@ class Since:
             return "added"
         return "held" if _same(path, entry) else "changed"
 
-    def is_new(self, path: Path) -> bool:
-        """Tell whether a file in the folder was not there; nothing of it is read."""
-        return os.path.relpath(path, self.folder) not in self.files
-
     def text(self, path: Path) -> str | None:
         """Return what a file in the folder held; None where it is no text, or too long to be shown.
 
