@@ -22,6 +22,7 @@ SAMPLES = {
     "statement_timeout": ("300ms", 300),
     "wait_lock": ("1h", 3_600_000),
     "durable": ("each", "each"),
+    "order": ("natural", "natural"),
     "embedded": ("true", True),
     "protected": ("true", True),
     "allow_out_of_order": ("true", True),

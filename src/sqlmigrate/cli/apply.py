@@ -77,7 +77,7 @@ def command(
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         request = plan.ApplyRequest(
             migrations=found,

@@ -32,7 +32,7 @@ def command(app: App, *, recorded: bool) -> None:
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
     from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         observer = app.observer(drawer(app.output))
 

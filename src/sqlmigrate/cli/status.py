@@ -47,7 +47,7 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     early = app.connecting()
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target, connection.session(target.conninfo, early=early) as session:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmigrate.migrations.files import BOOTSTRAP, PROOFS, SAMPLES, load
+from sqlmigrate.migrations.files import BOOTSTRAP, PROOFS, SAMPLES, load, of_project
 from sqlmigrate.migrations.model import NO_ROLLBACK, Migration, Migrations, ScriptRun, migration_hash
 from sqlmigrate.migrations.order import in_order
 
@@ -17,4 +17,5 @@ __all__ = [
     "in_order",
     "load",
     "migration_hash",
+    "of_project",
 ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from sqlmigrate.config import Config, Order
     from sqlmigrate.sql.script import Script
 
 BOOTSTRAP, SAMPLES, PROOFS = "bootstrap", "samples", "proofs"
@@ -31,7 +32,12 @@ _KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
 
 
-def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
+def of_project(config: Config, *, one_by_one: bool = False) -> Migrations:
+    """Read the migrations that the settings name, in the order that they name; see `load`."""
+    return load(config.migrations, one_by_one=one_by_one, order=config.order)
+
+
+def load(directory: Path, *, one_by_one: bool = False, order: Order = "name") -> Migrations:
     """Read every migration of a directory; raises MigrationsError with everything that is wrong with them.
 
     With `one_by_one` what is wrong within one file, or with what it depends on, is kept with its script (`refused`),
@@ -60,14 +66,15 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
     errors = [problem for problem in problems if not problem.warning]
     if not errors:
         try:
-            ordered = tuple(in_order(found.values()))
+            ordered = tuple(in_order(found.values(), order))
         except MigrationsError as error:
             errors = list(error.problems)
     if errors:
         raise MigrationsError(f"the migrations in {directory} are refused", errors)
-    numbers = misnumbered([item.script.path for item in ordered], lambda name: needed(found[name], found))
+    paths = [item.script.path for item in ordered]
+    numbers = misnumbered(paths, lambda name: needed(found[name], found), order)
     warnings = [*(problem for problem in problems if problem.warning), *numbers, *_missing_rollbacks(ordered)]
-    return Migrations(directory, ordered, tuple(warnings), found, tuple(numbers))
+    return Migrations(directory, ordered, tuple(warnings), found, tuple(numbers), order)
 
 
 def _read_files(directory: Path, *, one_by_one: bool) -> tuple[dict[str, Script], dict[str, Script], list[Problem]]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from sqlmigrate.config import Order
     from sqlmigrate.errors import Problem
     from sqlmigrate.sql.script import Script
 
@@ -99,6 +100,7 @@ class Migrations:
     warnings: tuple[Problem, ...] = ()
     by_id: Mapping[str, Migration] = field(default_factory=dict)
     misnumbered: tuple[Problem, ...] = ()
+    order: Order = "name"
 
     def left_out(self) -> list[Problem]:
         """Return the warnings of what stands in the directory and takes no part."""

@@ -1,5 +1,7 @@
 """Put migrations in order, and say what is wrong with their `-- depends:`.
 
+The order is that of the file names as text, as in yoyo, or natural: by the numbers that the names begin with.
+
 The graph and the order are yoyo's (https://ollycope.com/software/yoyo/), which is only asked to sort, and only where a
 file has `-- depends:`.
 """
@@ -7,27 +9,34 @@ file has `-- depends:`.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import MigrationsError, Place, Problem
 from sqlmigrate.migrations.model import near
+from sqlmigrate.migrations.numbering import natural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sqlmigrate.config import Order
     from sqlmigrate.migrations.model import Migration
 
 _UNKNOWN_SHOWN = 20  # names of a script that are shown where they do not exist
 
 
-def in_order(migrations: Iterable[Migration]) -> list[Migration]:
-    """Put migrations in the order in which they run: by file name, except where `-- depends:` says otherwise.
+def sort_key(migration_id: str, order: Order) -> Any:
+    """Return what ids are sorted by."""
+    # yoyo sorts paths, not ids: `1-a.sql` comes before `1.sql`
+    return natural(migration_id) if order == "natural" else f"{migration_id}.sql"
+
+
+def in_order(migrations: Iterable[Migration], order: Order) -> list[Migration]:
+    """Put migrations in the order in which they run: by name, except where `-- depends:` says otherwise.
 
     Only dependencies among the given ones count, as in yoyo, which sorts the pending ones alone; none of a script that
     is refused. Raises MigrationsError where they depend on each other in a circle.
     """
-    # yoyo sorts paths, not ids: `1-a.sql` comes before `1.sql`
-    by_name = sorted(migrations, key=lambda migration: migration.script.path.name)
+    by_name = sorted(migrations, key=lambda migration: sort_key(migration.migration_id, order))
     if not any(migration.depends for migration in by_name):
         return by_name
     from yoyo.topologicalsort import CycleError, topological_sort  # noqa: PLC0415  110 ms, only where it is needed

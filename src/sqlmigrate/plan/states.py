@@ -35,7 +35,7 @@ def status(migrations: Migrations, history: History) -> list[Status]:
         for item in begun
     ]
     done |= {item.migration_id for item in begun}
-    pending = in_order(item for item in migrations.ordered if item.migration_id not in done)
+    pending = in_order((item for item in migrations.ordered if item.migration_id not in done), migrations.order)
     late = {item.migration_id: newer[0] for item, newer in late_ones(migrations, history, pending)}
     return [
         *applied,
