@@ -36,9 +36,7 @@ class Folder:
 
     def entries(self, *, deep: bool = False) -> Iterator[Path]:
         """Yield all files, but for hidden ones."""
-        number = 0
-        for path in self._within(self.path, _DEEPEST if deep else 0):
-            number += 1
+        for number, path in enumerate(self._within(self.path, _DEEPEST if deep else 0), 1):
             if number > _MOST_FILES:
                 raise UsageError(f"{self.path} has more than {_MOST_FILES} files; name the folder of the migrations")
             yield path

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.migrations.order import sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlmigrate.config import Order
     from sqlmigrate.importing.model import Layout
@@ -50,14 +51,8 @@ def followed(ids: Sequence[str], order: Order) -> dict[str, str]:
     """Return which id must say that it depends on the one before, since their order is not the project's."""
     found = {}
     highest = None
-    for before, name in zip(ids, ids[1:], strict=False):
+    for before, name in itertools.pairwise(ids):
         highest = before if highest is None else max(highest, before, key=lambda one: sort_key(one, order))
         if sort_key(name, order) < sort_key(highest, order):
             found[name] = before
     return found
-
-
-def twice(ids: Iterable[str]) -> set[str]:
-    """Return the ids that there are more than once."""
-    seen: set[str] = set()
-    return {name for name in ids if name in seen or seen.add(name)}

@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate.importing.model import Span
-
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterator, Mapping
 
-    from sqlmigrate.importing.model import Source
+    from sqlmigrate.importing.model import Source, Span
 
 
 @dataclass(frozen=True, slots=True)

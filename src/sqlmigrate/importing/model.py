@@ -33,7 +33,7 @@ class Source:
     def problem(
         self, message: str, offset: int | None = None, hint: str | None = None, *, warning: bool = False
     ) -> Problem:
-        """Say what is wrong at an offset, or with the file; a warning is of what is left out, but can be done without."""
+        """Say what is wrong at an offset, or with the file; a warning is of what can be done without."""
         return Problem(message, Place(self.path) if offset is None else self.place(offset), hint, warning=warning)
 
     def part(self, start: int = 0, end: int | None = None, *, transactional: bool = True) -> Part:
@@ -97,7 +97,7 @@ class Theirs:
 
     `version` is how its history names it, in one spelling of the many that a number has; `stem` is what its id here
     begins or ends with. A direction that cannot be converted is None, and `problems` say why. `depends` are versions.
-    `checksums` are what the tool may have recorded of the file. `expect` are queries that must be true after it was undone.
+    `checksums` are what the tool may have recorded of the file. `expect` are queries that are true after its undo.
     """
 
     version: str

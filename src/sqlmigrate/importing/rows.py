@@ -38,7 +38,9 @@ def leading_number(migration_id: str) -> str | None:
     return None if digits is None else str(int(digits))
 
 
-def recorded(version: str, at: datetime | None = None, label: str | None = None, checksum: str | None = None) -> Recorded:
+def recorded(
+    version: str, at: datetime | None = None, label: str | None = None, checksum: str | None = None
+) -> Recorded:
     """Return what was recorded of a version."""
     return Recorded(version, label or version, at, checksum)
 

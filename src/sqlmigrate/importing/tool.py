@@ -54,14 +54,16 @@ class Told:
 class TheirHistory:
     """Where a tool keeps what it has applied, unless it is told otherwise, and what its rows mean.
 
-    `query` is a block of `queries/importing.sql`; a `schema` of None says that the table is looked for. `beside` are
-    further tables that it reads.
+    `query` is a block of `queries/importing.sql`, or that of `older` where the table lacks its column; a `schema` of
+    None says that the table is looked for. `known` is what `history.foreign` calls the tool.
     """
 
     table: str
     query: str
     told: Callable[[Sequence[tuple[Any, ...]], Known], Told]
+    known: str
     schema: str | None = None
+    older: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

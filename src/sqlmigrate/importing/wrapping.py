@@ -1,8 +1,9 @@
-"""Look at the SQL of a direction: its own BEGIN and COMMIT, what cannot run in a transaction, what no script may hold."""
+"""Look at the SQL of a direction: its own BEGIN and COMMIT, what runs in no transaction, what no script may hold."""
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def unwrapped(part: Part) -> Part:
 
 
 def cut(part: Part, piece: Piece) -> tuple[int, int]:
-    """Return the stretch of the file that a statement takes, with its semicolon, and its line where it is alone there."""
+    """Return the stretch of the file that a statement takes, with its semicolon; its whole line where it is alone."""
     text = part.text
     start, end = piece.offset, skip_gap(text, piece.offset + len(piece.text))
     end = end + 1 if text[end : end + 1] == ";" else piece.offset + len(piece.text)
@@ -78,9 +79,7 @@ def outside_where_needed(part: Part) -> Part:
 
 def is_open(text: str) -> bool:
     """Tell whether the last statement has no semicolon behind it."""
-    last = None
-    for last in split(text):
-        pass
+    last = next(iter(deque(split(text), maxlen=1)), None)
     if last is None or last.problem or last.data:
         return False
     return skip_gap(text, last.offset + len(last.text)) >= len(text)

@@ -6,7 +6,7 @@ The stream is cut at its comments `-- Running upgrade a, b -> c`, between statem
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.importing import ids, rows
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from sqlmigrate.errors import Problem
     from sqlmigrate.importing.folder import Folder
     from sqlmigrate.importing.model import Source
     from sqlmigrate.importing.tool import Known
@@ -36,7 +35,7 @@ _BOOKKEEPING = re.compile(
 )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Step:
     """One step of a stream: from which revisions to which, where it stands, and where its SQL is."""
 
@@ -46,7 +45,6 @@ class _Step:
     source: Source
     start: int
     end: int
-    problems: list[Problem] = field(default_factory=list)
 
 
 def _read(folder: Folder) -> Layout:
@@ -58,10 +56,8 @@ def _read(folder: Folder) -> Layout:
             folder.problems.append(step.source.problem(f"revision {step.revision} is there twice", step.start))
             continue
         down = downs.pop(step.revision, None)
-        parts = [_part(one) for one in (step, down) if one]
-        found.append(
-            Theirs(step.revision, step.revision, step.source.path, *parts, depends=step.below, problems=tuple(step.problems))
-        )
+        back = _part(down) if down else None
+        found.append(Theirs(step.revision, step.revision, step.source.path, _part(step), back, step.below))
     left = [step.source.problem("there is no upgrade of this revision", step.start) for step in downs.values()]
     return Layout(tuple(found), tuple(left), numbered=True)
 
@@ -150,7 +146,7 @@ TOOL = Tool(
     "alembic",
     "Alembic",
     _read,
-    TheirHistory("alembic_version", "alembic", _told),
+    TheirHistory("alembic_version", "alembic", _told, "Alembic"),
     ids.without_number,
     streams=True,
 )

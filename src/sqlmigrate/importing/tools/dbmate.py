@@ -42,12 +42,9 @@ def _one(source: Source, version: str) -> tuple[Theirs | None, list[Problem]]:
         return None, [rows.no_marker(source, "-- migrate:up", "dbmate")]
     if down is not None and down.start < up.start:
         return None, [source.problem("-- migrate:down stands before -- migrate:up", down.start, "write the up first")]
-    parts = [
-        source.part(mark.end, end, transactional=_transactional(mark))
-        for mark, end in ((up, down.start if down else None), (down, None))
-        if mark
-    ]
-    return Theirs(version, source.path.stem, source.path, *parts, problems=tuple(_ahead(source, up))), []
+    forward = source.part(up.end, down.start if down else None, transactional=_transactional(up))
+    back = source.part(down.end, transactional=_transactional(down)) if down else None
+    return Theirs(version, source.path.stem, source.path, forward, back, problems=tuple(_ahead(source, up))), []
 
 
 def _transactional(mark: Marker) -> bool:
@@ -70,7 +67,7 @@ TOOL = Tool(
     "dbmate",
     "dbmate",
     _read,
-    TheirHistory("schema_migrations", "versions", rows.versions),
+    TheirHistory("schema_migrations", "versions", rows.versions, "dbmate or Rails"),
     rows.leading_digits,
     folders=("db/migrations", "migrations"),
 )

@@ -29,8 +29,10 @@ def _read(folder: Folder) -> Layout:
         if (version := _version(inner.name)) and path.is_file() and (source := folder.read(path)):
             transactional = _transactional(folder, inner / "metadata.toml")
             undo = folder.read(down) if down.is_file() else None
-            parts = [one.part(transactional=transactional) for one in (source, undo) if one]
-            found.append(Theirs(version, inner.name, path, *parts))
+            up = source.part(transactional=transactional)
+            found.append(
+                Theirs(version, inner.name, path, up, undo.part(transactional=transactional) if undo else None)
+            )
     return Layout(tuple(found), tuple(rows.same_version(found)))
 
 
@@ -56,4 +58,4 @@ def _told(found: Sequence[tuple[Any, ...]], _known: Known) -> Told:
     return Told(tuple(rows.recorded(version, at) for version, at in found))
 
 
-TOOL = Tool("diesel", "diesel", _read, TheirHistory("__diesel_schema_migrations", "diesel", _told), _version)
+TOOL = Tool("diesel", "diesel", _read, TheirHistory("__diesel_schema_migrations", "diesel", _told, "diesel"), _version)

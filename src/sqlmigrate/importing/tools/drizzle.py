@@ -29,13 +29,11 @@ def _read(folder: Folder) -> Layout:
         return _of_folders(folder)
     journal = folder.json(path, _wrong)
     entries = journal["entries"] if journal else []
-    found = []
-    for entry in entries:
-        if source := folder.read(folder.path / f"{entry['tag']}.sql"):
-            found.append(_one(source, str(entry["when"]), entry["tag"]))
+    read = ((entry, folder.read(folder.path / f"{entry['tag']}.sql")) for entry in entries)
+    found = [_one(source, str(entry["when"]), entry["tag"]) for entry, source in read if source]
     listed = {f"{entry['tag']}.sql" for entry in entries}
     problems = [_unlisted(source) for source in _others(folder, listed)] if journal else []
-    return Layout(tuple(found), tuple([*problems, *rows.same_version(found)]))
+    return Layout(tuple(found), (*problems, *rows.same_version(found)))
 
 
 def _wrong(journal: Any) -> str | None:
@@ -64,11 +62,9 @@ def _unlisted(source: Source) -> Problem:
 
 def _of_folders(folder: Folder) -> Layout:
     """Read the layout of Drizzle 1.0: a folder for each migration, in the order of their names."""
-    found = []
-    for inner in folder.folders():
-        if (path := inner / "migration.sql").is_file() and (source := folder.read(path)):
-            found.append(_one(source, inner.name, inner.name))
-    return Layout(tuple(found))
+    paths = [path for inner in folder.folders() if (path := inner / "migration.sql").is_file()]
+    read = ((path.parent.name, folder.read(path)) for path in paths)
+    return Layout(tuple(_one(source, name, name) for name, source in read if source))
 
 
 def _one(source: Source, version: str, stem: str) -> Theirs:
@@ -114,7 +110,7 @@ TOOL = Tool(
     "drizzle",
     "Drizzle",
     _read,
-    TheirHistory("__drizzle_migrations", "drizzle", _told, schema="drizzle"),
+    TheirHistory("__drizzle_migrations", "drizzle", _told, "Drizzle", schema="drizzle"),
     lambda _id: None,
     folders=("drizzle", "src/db/migrations", "migrations"),
 )

@@ -169,7 +169,7 @@ TOOL = Tool(
     "flyway",
     "Flyway",
     _read,
-    TheirHistory("flyway_schema_history", "flyway", _told),
+    TheirHistory("flyway_schema_history", "flyway", _told, "Flyway"),
     _by_id,
     folders=("src/main/resources/db/migration", "db/migration", "sql", "migrations"),
 )

@@ -34,7 +34,7 @@ def pairs(folder: Folder, pattern: re.Pattern[str]) -> tuple[list[Theirs], list[
     found = []
     for (version, stem), path in sorted(ups.items()):
         down = downs.pop((version, stem), None)
-        others = [key for key in downs if key[0] == version and not (version, key[1]) in ups]
+        others = [key for key in downs if key[0] == version and (version, key[1]) not in ups]
         if down is None and others:  # of another name: only the version pairs them
             down = downs.pop(others[0])
         found.append(Theirs(str(version), stem, path, _part(folder, path), _part(folder, down)))
@@ -71,7 +71,7 @@ TOOL = Tool(
     "golang-migrate",
     "golang-migrate",
     _read,
-    TheirHistory("schema_migrations", "golang_migrate", _told),
+    TheirHistory("schema_migrations", "golang_migrate", _told, "golang-migrate"),
     rows.leading_number,
     folders=("migrations", "db/migrations"),
 )

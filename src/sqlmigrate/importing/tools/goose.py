@@ -53,7 +53,7 @@ def _read(folder: Folder) -> Layout:
         elif source := folder.read(path):
             found.append(_one(source, version))
     found.sort(key=lambda item: (int(item.version), item.stem))
-    return Layout(tuple(found), tuple([*problems, *rows.same_version(found)]))
+    return Layout(tuple(found), (*problems, *rows.same_version(found)))
 
 
 def _one(source: Source, version: str) -> Theirs:
@@ -103,7 +103,7 @@ def _spans(source: Source, marks: Sequence[Marker], start: int, end: int) -> Ite
     yield Span(at, end)
 
 
-def _told(found: Sequence[tuple[Any, ...]], known: Known) -> Told:
+def _told(found: Sequence[tuple[Any, ...]], _known: Known) -> Told:
     """Read rows of version, whether it is applied, and time, in the order of their numbers: the last one counts."""
     last: dict[str, Recorded] = {}
     for version, applied, at in found:
@@ -118,7 +118,7 @@ TOOL = Tool(
     "goose",
     "goose",
     _read,
-    TheirHistory("goose_db_version", "goose", _told),
+    TheirHistory("goose_db_version", "goose", _told, "goose"),
     rows.leading_number,
     folders=("migrations", "db/migrations"),
 )

@@ -29,9 +29,7 @@ _PLACEHOLDER = re.compile(r"(?<![:\w]):[A-Z][A-Z0-9_]*\b")
 def _read(folder: Folder) -> Layout:
     committed = folder.path / "committed"
     inner = Folder(committed) if committed.is_dir() else folder
-    found = [
-        _one(source) for path in inner.files() if _FILE.fullmatch(path.name) and (source := folder.read(path))
-    ]
+    found = [_one(source) for path in inner.files() if _FILE.fullmatch(path.name) and (source := folder.read(path))]
     problems = [*(inner.problems if inner is not folder else []), *_current(folder)]
     return Layout(tuple(found), tuple(problems))
 
@@ -45,7 +43,8 @@ def _one(source: Source) -> Theirs:
         return replace(item, problems=(source.problem("it has no header `--! Hash:`, so nobody has committed it"),))
     if hit := _PLACEHOLDER.search(source.text, start):
         hint = "write its value in a copy of the folder, and import that"
-        return replace(item, problems=(source.problem(f"the placeholder {hit[0]} is filled in here", hit.start(), hint),))
+        said = source.problem(f"the placeholder {hit[0]} is filled in here", hit.start(), hint)
+        return replace(item, problems=(said,))
     return replace(item, up=source.part(start, transactional=not _OUTSIDE.match(source.text, start)))
 
 
@@ -68,6 +67,6 @@ TOOL = Tool(
     "graphile-migrate",
     "graphile-migrate",
     _read,
-    TheirHistory("migrations", "graphile_migrate", _told, schema="graphile_migrate"),
+    TheirHistory("migrations", "graphile_migrate", _told, "graphile-migrate", schema="graphile_migrate"),
     lambda migration_id: f"{migration_id}.sql",
 )

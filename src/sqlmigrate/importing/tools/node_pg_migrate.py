@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate.importing.model import Part, Source
     from sqlmigrate.importing.tool import Known
 
-_KINDS = {
-    kind: re.compile(rf"\s*--[\s-]*({kind})\s+migration.*", re.IGNORECASE | re.DOTALL) for kind in ("up", "down")
-}
+_KINDS = {kind: re.compile(rf"\s*--[\s-]*({kind})\s+migration.*", re.IGNORECASE | re.DOTALL) for kind in ("up", "down")}
 _FILE = re.compile(r"(\d+)[_-].*\.(sql|js|ts|mjs|cjs|mts|cts)", re.DOTALL)
 _CODE_HINT = "see its SQL with `node-pg-migrate up --dry-run`, and write that under the same name"
 
@@ -69,6 +67,6 @@ TOOL = Tool(
     "node-pg-migrate",
     "node-pg-migrate",
     _read,
-    TheirHistory("pgmigrations", "node_pg_migrate", _told),
+    TheirHistory("pgmigrations", "node_pg_migrate", _told, "node-pg-migrate"),
     lambda migration_id: migration_id,
 )

@@ -49,7 +49,7 @@ TOOL = Tool(
     "prisma",
     "Prisma",
     _read,
-    TheirHistory("_prisma_migrations", "prisma", _told),
+    TheirHistory("_prisma_migrations", "prisma", _told, "Prisma"),
     lambda migration_id: migration_id,
     folders=("prisma/migrations", "migrations"),
 )

@@ -80,7 +80,11 @@ def _changes(source: Source, problems: list[Problem]) -> Iterator[_Change]:
 
 
 def _one(folder: Folder, plan: Source, change: _Change, before: Sequence[_Change]) -> Theirs:
-    problems = [plan.problem(_CONFLICT, change.offset, "the conflict was left out", warning=True) for need in change.needs if need[0] == "!"]
+    problems = [
+        plan.problem(_CONFLICT, change.offset, "the conflict was left out", warning=True)
+        for need in change.needs
+        if need.startswith("!")
+    ]
 
     def part(kind: str) -> Part | None:
         path = folder.path / kind / f"{change.stem}.sql"
@@ -123,8 +127,8 @@ def _expectation(folder: Folder, change: _Change, problems: list[Problem]) -> st
     for piece in found:
         if piece.problem or leading_words(piece.text, 1) not in _QUERIES:
             hint = "write queries that give true into samples/ID.expect.sql: see docs/proven-rollbacks.md"
-            place = source.place(piece.problem_offset or piece.offset)
-            problems.append(Problem("a verify script with this cannot become an expectation", place, hint, warning=True))
+            message = "a verify script with this cannot become an expectation"
+            problems.append(source.problem(message, piece.problem_offset or piece.offset, hint, warning=True))
             return None
     return "".join(_VERIFIED.format(piece.text) for piece in found) or None
 
@@ -161,7 +165,7 @@ TOOL = Tool(
     "sqitch",
     "Sqitch",
     _read,
-    TheirHistory("changes", "sqitch", _told, schema="sqitch"),
+    TheirHistory("changes", "sqitch", _told, "Sqitch", schema="sqitch"),
     ids.without_number,
     folders=(".",),
 )

@@ -66,4 +66,4 @@ def _told(found: Sequence[tuple[Any, ...]], _known: Known) -> Told:
     return Told(tuple(applied), failed=failed)
 
 
-TOOL = Tool("sqlx", "sqlx", _read, TheirHistory("_sqlx_migrations", "sqlx", _told), rows.leading_number)
+TOOL = Tool("sqlx", "sqlx", _read, TheirHistory("_sqlx_migrations", "sqlx", _told, "sqlx"), rows.leading_number)

@@ -36,7 +36,7 @@ def _read(folder: Folder) -> Layout:
         elif source := folder.read(path):
             up = outside_where_needed(unwrapped(source.part()))
             found.append(Theirs(name[1], path.stem, path, up))
-    return Layout(tuple(found), tuple([*problems, *rows.same_version(found)]))
+    return Layout(tuple(found), (*problems, *rows.same_version(found)))
 
 
 def _told(found: Sequence[tuple[Any, ...]], _known: Known) -> Told:
@@ -49,7 +49,14 @@ TOOL = Tool(
     "supabase",
     "Supabase CLI",
     _read,
-    TheirHistory("schema_migrations", "supabase", _told, schema="supabase_migrations"),
+    TheirHistory(
+        "schema_migrations",
+        "supabase",
+        _told,
+        "Supabase",
+        schema="supabase_migrations",
+        older=("name", "supabase_unnamed"),
+    ),
     rows.leading_digits,
     folders=("supabase/migrations",),
 )
