@@ -108,7 +108,7 @@ def _layout(tool: Tool, files: Path | None) -> Layout | None:
     try:
         folder = opened([files] if files else [], tool.folders, label=tool.label, streams=False)
     except UsageError:
-        if files is not None:
+        if files is not None or tool.by_files:
             raise
         return None
     layout = tool.read(folder)
@@ -121,7 +121,7 @@ def _known(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
     """Say which of our files is which version of theirs: as an import names them."""
     items = layout.migrations if layout else ()
     named = dict(zip(ids.assigned(layout, migrations.by_id), items, strict=True)) if layout else {}
-    versions = {}
+    versions: dict[str, str] = {}
     for item in migrations.ordered:
         name = item.migration_id
         version = named[name].version if name in named else tool.version_of(name)

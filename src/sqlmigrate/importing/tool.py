@@ -70,7 +70,8 @@ class TheirHistory:
 class Tool:
     """One tool. `folders` are where its files are unless somebody says otherwise.
 
-    `streams` says that its migrations are read from what it prints. `version_of` gives the version of a file by our id.
+    `streams` says that its migrations are read from what it prints. `version_of` gives the version of a file by our id;
+    `by_files` says that only the tool's own files tell it.
     """
 
     name: str
@@ -80,3 +81,4 @@ class Tool:
     version_of: Callable[[str], str | None]
     folders: tuple[str, ...] = field(default=("migrations",))
     streams: bool = False
+    by_files: bool = False

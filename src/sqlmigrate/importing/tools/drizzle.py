@@ -113,4 +113,5 @@ TOOL = Tool(
     TheirHistory("__drizzle_migrations", "drizzle", _told, "Drizzle", schema="drizzle"),
     lambda _id: None,
     folders=("drizzle", "src/db/migrations", "migrations"),
+    by_files=True,
 )
