@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.importing.tool import Tool
 
 _LONGEST = 230  # bytes of an id: with .rollback.sql less than the 255 of a file system
+_ADVICE = "change it there, and import it again"
 _STRANGE = frozenset("/\\")
 
 
@@ -82,9 +83,14 @@ def convert(tool: Tool, paths: Sequence[Path], into: Path, order: Order, *, writ
     source = folder.named[0] if folder.named else folder.path
     lacking = tuple(name for name, item in named if item.up is not None and item.down is None)
     return Imported(
-        tool.label, source, into, tuple(new), tuple(unchanged), tuple(refused), lacking, tuple(problems),
+        tool.label, source, into, tuple(new), tuple(unchanged), tuple(refused), lacking, tuple(map(_advised, problems)),
         layout.notes, suited, tuple(made),
     )  # fmt: skip
+
+
+def _advised(problem: Problem) -> Problem:
+    """Return a problem with what to do, for it is theirs to change."""
+    return problem if problem.hint else replace(problem, hint=_ADVICE)
 
 
 def _checked(layout: Layout) -> list[Theirs]:
@@ -115,7 +121,7 @@ def _depends(layout: Layout, names: Sequence[str], order: Order) -> dict[str, tu
         name: tuple(by_version[version] for version in item.depends if version in by_version)
         for item, name in zip(layout.migrations, names, strict=True)
     }
-    for name, before in ids.followed(names, order).items():
+    for name, before in ({} if layout.numbered else ids.followed(names, order)).items():
         if before not in depends[name]:
             depends[name] = (*depends[name], before)
     return depends
