@@ -73,6 +73,7 @@ class Folder:
         except OSError as error:
             self.problems.append(Problem(f"cannot be read: {error.strerror or error}", Place(path)))
             return None
+        mark = "\ufeff" if raw.startswith(codecs.BOM_UTF8) else ""
         raw = raw.removeprefix(codecs.BOM_UTF8)
         try:
             text = raw.decode()
@@ -84,7 +85,7 @@ class Folder:
         if "\0" in text:
             self.problems.append(Source(path, text).problem("a NUL character is in it", text.index("\0"), "remove it"))
             return None
-        return Source(path, text)
+        return Source(path, text, mark)
 
     def json(self, path: Path, check: Callable[[Any], str | None]) -> Any:
         """Read a JSON document; None where that cannot be done, or `check` says what is wrong with it."""

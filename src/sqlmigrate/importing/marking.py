@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate import history
@@ -17,7 +18,6 @@ from sqlmigrate.importing.tool import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.engine.wire.session import Options
@@ -77,7 +77,7 @@ def adopt(
     what would be done before anything is written; it raises to stop. Raises HistoryError where its table is not there
     or not to be trusted, or records a migration that failed half way.
     """
-    layout = _layout(tool, files)
+    layout = _layout(tool, files, migrations.directory)
     known = _known(tool, migrations, layout)
 
     def look(connection: Connection, found: History) -> Adoption:
@@ -99,14 +99,15 @@ def adopt(
     return carry_out(conninfo, options, gate, observer, look, write)
 
 
-def _layout(tool: Tool, files: Path | None) -> Layout | None:
-    """Read the tool's own files where they are there; a named folder must be."""
+def _layout(tool: Tool, files: Path | None, ours: Path) -> Layout | None:
+    """Read the tool's own files where they are there; a named folder must be. `ours` holds none of them."""
     if tool.streams:
         if files is not None:
             raise UsageError(f"--files has no use for {tool.label}: its history has no checksums")
         return None
     try:
-        folder = opened([files] if files else [], tool.folders, label=tool.label, streams=False)
+        usual = [name for name in tool.folders if Path(name).absolute() != ours.absolute()]
+        folder = opened([files] if files else [], usual, label=tool.label, streams=False)
     except UsageError:
         if files is not None or tool.by_files:
             raise

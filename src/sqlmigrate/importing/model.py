@@ -20,11 +20,17 @@ class Source:
 
     path: Path
     text: str = field(repr=False)
+    mark: str = ""
 
     @property
     def name(self) -> str:
         """The name of the file."""
         return self.path.name
+
+    @property
+    def whole(self) -> str:
+        """The text with its byte order mark, if it has one: what most tools take a checksum of."""
+        return self.mark + self.text
 
     def place(self, offset: int) -> Place:
         """Return the place of an offset."""

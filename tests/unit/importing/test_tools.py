@@ -87,7 +87,9 @@ CASES = {
     "dbmate": (
         {
             "20240101_a.sql": f"-- migrate:up\n{UP}\n-- migrate:down\n{DOWN}",
-            "20240102_b.sql": f"-- why\n--migrate:up transaction:false\n{LATER}-- migrate:down transaction:false\nDROP INDEX i;",
+            "20240102_b.sql": (
+                f"-- why\n--migrate:up transaction:false\n{LATER}-- migrate:down transaction:false\nDROP INDEX i;"
+            ),
             "20240103_c.sql": "-- migrate:up\nSELECT 1;\n-- migrate:down\n",
             "README.md": "nothing",
         },
@@ -103,8 +105,8 @@ CASES = {
         {
             "00001_a.sql": f"-- +goose Up\n{UP}\n-- +goose Down\n{DOWN}",
             "00002_f.sql": (
-                "-- +goose Up\n-- +goose StatementBegin\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\nSELECT 1;\n$$"
-                "\n-- +goose StatementEnd\nSELECT 2;\n-- +goose Down\nDROP FUNCTION f();\n"
+                "-- +goose Up\n-- +goose StatementBegin\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n"
+                "SELECT 1;\n$$\n-- +goose StatementEnd\nSELECT 2;\n-- +goose Down\nDROP FUNCTION f();\n"
             ),
             "00003_i.sql": f"-- +goose NO TRANSACTION\n-- +goose Up\n{LATER}",
         },
@@ -225,7 +227,9 @@ CASES = {
     "graphile-migrate": (
         {
             "committed/000001.sql": f"--! Previous: -\n--! Hash: sha1:aa\n\n{UP}",
-            "committed/000002-i.sql": f"--! Previous: sha1:aa\n--! Hash: sha1:bb\n--! Message: i\n\n--! no-transaction\n{LATER}",
+            "committed/000002-i.sql": (
+                f"--! Previous: sha1:aa\n--! Hash: sha1:bb\n--! Message: i\n\n--! no-transaction\n{LATER}"
+            ),
             "current.sql": "-- Enter migration here\n",
         },
         {"000001.sql": UP, "000002-i.sql": f"-- transactional: false\n--! no-transaction\n{LATER}"},

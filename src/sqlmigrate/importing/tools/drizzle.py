@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlmigrate.importing.model import Source
     from sqlmigrate.importing.tool import Known
 
+_TIMES = "its times are those at which the migrations were generated"
 _BREAK = "--> statement-breakpoint"
 
 
@@ -68,8 +69,10 @@ def _of_folders(folder: Folder) -> Layout:
 
 
 def _one(source: Source, version: str, stem: str) -> Theirs:
-    digest = hashlib.sha256(source.text.replace("\r\n", "\n").encode()).hexdigest()
-    return Theirs(version, stem, source.path, Part(source, lines(_spans(source))), checksums=(digest,))
+    # newer versions take the text with the line ends of Unix
+    texts = dict.fromkeys((source.whole, source.whole.replace("\r\n", "\n")))
+    sums = tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts)
+    return Theirs(version, stem, source.path, Part(source, lines(_spans(source))), checksums=sums)
 
 
 def _spans(source: Source) -> Iterator[Span]:
@@ -103,7 +106,7 @@ def _told(found: Sequence[tuple[Any, ...]], known: Known) -> Told:
         for item in files
         if newest is not None and item.version.isdigit() and int(item.version) <= newest and item.version not in seen
     ]
-    return Told(tuple(applied), skipped=tuple(skipped))
+    return Told(tuple(applied), skipped=tuple(skipped), notes=(_TIMES,) if applied else ())
 
 
 TOOL = Tool(

@@ -38,7 +38,13 @@ def _one(source: Source) -> Theirs:
     header = _HEADER.match(source.text)
     start = header.end() if header else 0
     digest = _HASH.search(source.text, 0, start)
-    item = Theirs(source.name, source.path.stem, source.path, None, checksums=(digest[1],) if digest else ())
+    item = Theirs(
+        rows.leading_digits(source.name) or "",
+        source.path.stem,
+        source.path,
+        None,
+        checksums=(digest[1],) if digest else (),
+    )
     if header is None:
         return replace(item, problems=(source.problem("it has no header `--! Hash:`, so nobody has committed it"),))
     if hit := _PLACEHOLDER.search(source.text, start):
@@ -59,8 +65,8 @@ def _current(folder: Folder) -> list[Problem]:
 
 
 def _told(found: Sequence[tuple[Any, ...]], _known: Known) -> Told:
-    """Read rows of file name, hash and time, in the order of the names."""
-    return Told(tuple(rows.recorded(name, at, checksum=digest) for name, digest, at in found))
+    """Read rows of file name, hash and time, in the order of the names, which are without the message."""
+    return Told(tuple(rows.recorded(rows.leading_digits(name) or name, at, name, digest) for name, digest, at in found))
 
 
 TOOL = Tool(
@@ -68,5 +74,5 @@ TOOL = Tool(
     "graphile-migrate",
     _read,
     TheirHistory("migrations", "graphile_migrate", _told, "graphile-migrate", schema="graphile_migrate"),
-    lambda migration_id: f"{migration_id}.sql",
+    rows.leading_digits,
 )

@@ -33,8 +33,8 @@ def _read(folder: Folder) -> Layout:
 
 def _checksums(source: Source) -> tuple[str, ...]:
     """Return what Prisma takes for the same: a file with the line ends of any system."""
-    unix = source.text.replace("\r\n", "\n")
-    texts = (source.text, unix, source.text.replace("\n", "\r\n"))
+    text = source.whole
+    texts = (text, text.replace("\r\n", "\n"), text.replace("\n", "\r\n"))
     return tuple(hashlib.sha256(text.encode()).hexdigest() for text in dict.fromkeys(texts))
 
 

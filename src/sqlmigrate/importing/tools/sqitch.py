@@ -133,31 +133,24 @@ def _expectation(folder: Folder, change: _Change, problems: list[Problem]) -> st
     return "".join(_VERIFIED.format(piece.text) for piece in found) or None
 
 
-def _told(found: Sequence[tuple[Any, ...]], _known: Known) -> Told:
+def _told(found: Sequence[tuple[Any, ...]], known: Known) -> Told:
     """Read rows of project, change and time, in the order of deployment; a rework is a row of the same name."""
-    names = [change for _, change, _ in found]
     projects = sorted({project for project, *_ in found})
+    forms = _forms(known.versions)
     applied = []
-    for number, (_, change, at) in enumerate(found):
-        later = names[number + 1 :].count(change)
-        applied.append((change, later, at))
-    reworks = _reworks(_known.versions)
-    told = []
-    for change, later, at in applied:
-        older = reworks.get(change, [])
-        version = older[-later] if 0 < later <= len(older) else change
-        told.append(rows.recorded(version, at, change))
+    for _, change, at in found:
+        left = forms.get(change, [])
+        version = left.pop(0) if left else change
+        applied.append(rows.recorded(version, at, change))
     notes = (f"it has several projects, {', '.join(projects)}: all of their changes are read",) if projects[1:] else ()
-    return Told(tuple(told), notes=notes)
+    return Told(tuple(applied), notes=notes)
 
 
-def _reworks(versions: Iterable[str]) -> dict[str, list[str]]:
-    """Return the older forms of each change that was reworked, in their order."""
+def _forms(versions: Iterable[str]) -> dict[str, list[str]]:
+    """Return the forms of each change in their order: more than one where it was reworked."""
     found: dict[str, list[str]] = {}
     for version in versions:
-        name, mark, _ = version.partition("@")
-        if mark:
-            found.setdefault(name, []).append(version)
+        found.setdefault(version.partition("@")[0], []).append(version)
     return found
 
 

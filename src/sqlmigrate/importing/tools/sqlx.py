@@ -44,7 +44,7 @@ def _read(folder: Folder) -> Layout:
 def _one(folder: Folder, version: int, path: Path, down: Path | None) -> Theirs:
     source, undo = folder.read(path), folder.read(down) if down else None
     stem = path.name.removesuffix(".sql").removesuffix(".up")
-    sums = (hashlib.sha384(source.text.encode()).hexdigest(),) if source else ()
+    sums = (hashlib.sha384(source.whole.encode()).hexdigest(),) if source else ()
     return Theirs(str(version), stem, path, _part(source), _part(undo), checksums=sums)
 
 
