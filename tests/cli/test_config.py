@@ -23,6 +23,8 @@ SAMPLES = {
     "wait_lock": ("1h", 3_600_000),
     "durable": ("each", "each"),
     "order": ("natural", "natural"),
+    "max_waiters": ("20", 20),
+    "max_block": ("3s", 3_000),
     "embedded": ("true", True),
     "protected": ("true", True),
     "allow_out_of_order": ("true", True),

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from sqlmigrate import shadow
-from sqlmigrate.cli.options import App, common, shadowing
+from sqlmigrate.cli.call import App
+from sqlmigrate.cli.options import common, shadowing
 from sqlmigrate.shadow import Wanted
 
 URL = "postgresql://me:geheim123@localhost/x"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sqlmigrate.cli.options import App, writing
+from sqlmigrate.cli.options import writing
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
 
 EPILOG = """\b
 Examples:

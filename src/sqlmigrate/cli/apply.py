@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, running
+from sqlmigrate.cli.options import running
 from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.cli.comparing import Check
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.migrations import Migrations

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import printable
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.cli.progress import megabytes
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.server.kept import Entry
 
 EPILOG = """\b

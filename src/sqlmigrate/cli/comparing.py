@@ -18,7 +18,7 @@ from sqlmigrate.schema.diff import as_text
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlmigrate.cli.options import App
+    from sqlmigrate.cli.call import App
     from sqlmigrate.cli.output import Output
     from sqlmigrate.connection import Gate
     from sqlmigrate.drift import Drift

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import is_terminal
 from sqlmigrate.errors import Error, ServerError
 from sqlmigrate.sql.directives import format_duration
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.config import Config
 
 EPILOG = """\b
@@ -22,7 +23,7 @@ Examples:
   sqlmigrate config --env production --json
 """
 _URLS = frozenset({"database_url", "shadow_url"})
-_TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock"})
+_TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_block"})
 
 
 @click.command(epilog=EPILOG)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, common, confirming
+from sqlmigrate.cli.options import common, confirming
 from sqlmigrate.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.server import PrivateServer, Status
 
 EPILOG = """\b

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.review.hazards import Rule
 
 EPILOG = """\b

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.history import LogRow
 
 OPERATIONS = ("apply", "rollback", "mark", "unmark", "accept", "resume", "seed")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.importing.tools import NAMES
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.errors import Problem
     from sqlmigrate.importing.convert import Imported
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, writing
+from sqlmigrate.cli.options import writing
 from sqlmigrate.importing.tools import NAMES
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
 
 EPILOG = """\b
 Examples:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
 
 EPILOG = """\b
 Examples:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, one_line, printable
+from sqlmigrate.cli.live import Block
 from sqlmigrate.cli.recording import Recorder
 from sqlmigrate.cli.wrapping import columns, laid_out, wrapped
 from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, SeedError
@@ -29,18 +30,23 @@ _CONTEXT_SHOWN = 20  # lines
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How a command speaks: as JSON or text, quiet or verbose, with colours or without."""
+    """How a command speaks: as JSON or text, quiet or verbose, with colours or without.
+
+    `live` are the lines of a terminal that are drawn in place; all that is printed takes them away first.
+    """
 
     command: str
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
     color: bool | None = None
+    live: Block = field(default_factory=Block, repr=False, compare=False)
     recorder: Recorder = field(default_factory=lambda: Recorder(""))
 
     def result(self, **values: Any) -> None:
         """Print the result as one JSON document, where JSON was asked for."""
         if self.as_json:
+            self.live.erase()
             document = {"version": JSON_VERSION, "command": self.command, **values, **self.recorder.result()}
             utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
             click.echo(json_text(document, ascii_only=not utf8))
@@ -49,6 +55,7 @@ class Output:
         """Print lines of the result, unless it is JSON; without any, an empty one."""
         self._log(lines)
         if not self.as_json:
+            self.live.erase()
             for text in lines or ("",):
                 colors = self._colors(sys.stdout)
                 click.echo(one_line(text, styled=colors), color=colors)
@@ -98,6 +105,7 @@ class Output:
         """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""
         if self.as_json:
             return
+        self.live.erase()
         from rich.cells import cell_len  # noqa: PLC0415  only tables ask how wide a character is
 
         styled = self._colors(sys.stdout)
@@ -112,12 +120,17 @@ class Output:
         )
         click.echo("\n".join(line.rstrip() for line in lines), color=styled)
 
+    def has_live_stderr(self) -> bool:
+        """Tell whether lines on stderr can be drawn in place."""
+        return is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+
     def _log(self, lines: Iterable[str]) -> None:
         for text in lines:
             self.recorder.say(one_line(text, styled=False))
 
     def _err(self, *lines: str) -> None:
         self._log(lines)
+        self.live.erase()
         width = columns(sys.stderr)
         for text in lines:
             colors = self._colors(sys.stderr)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, planning
+from sqlmigrate.cli.options import planning
 from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.engine import Preview
     from sqlmigrate.plan import Plan, Request
 

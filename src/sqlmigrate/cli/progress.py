@@ -9,6 +9,7 @@ import click
 
 from sqlmigrate.cli.foreign_text import MARK, printable
 from sqlmigrate.cli.output import server_details
+from sqlmigrate.cli.watching import Watching, harm
 
 if TYPE_CHECKING:
     from sqlmigrate import events
@@ -24,6 +25,7 @@ def drawer(output: Output) -> events.Observer:
     """Return an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
     told: dict[int | None, float] = {}
     committed: list[events.ScriptFinished] = []
+    watching = Watching(output)
 
     def draw_finished(event: events.ScriptFinished) -> None:
         word = click.style(_DONE[event.operation], fg="green")
@@ -58,6 +60,10 @@ def drawer(output: Output) -> events.Observer:
             case events.Blocked():
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
+            case events.Harm():
+                output.progress(printable(f"  {event.migration_id}: {harm(event)}"))
+            case events.Progress():
+                watching.draw(event)
             case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
                 _draw_rerun(output, event)
             case events.Taken() | events.Kept() | events.NotKept():
@@ -80,9 +86,10 @@ def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten 
             )
         case events.LockRetry():
             said = event.message.message if event.message else "a lock was not granted"
+            said = f"stopped, since {event.guard}" if event.guard else said
             output.progress(
-                f"{event.migration_id}: {said} (attempt {event.attempt} at {event.place}, rolled back); next "
-                f"attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
+                f"{event.migration_id}: {printable(said)} (attempt {event.attempt} at {event.place}, rolled back); "
+                f"next attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
             )
             for blocker in event.blockers:
                 output.progress(printable(f"  blocked by {blocker}"))

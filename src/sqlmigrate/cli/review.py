@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import json_text, page
-from sqlmigrate.cli.options import App, common, require_own_servers, shadowing
+from sqlmigrate.cli.options import common, require_own_servers, shadowing
 from sqlmigrate.cli.options import jobs as jobs_option
 from sqlmigrate.cli.output import is_terminal, saved
 from sqlmigrate.cli.pace import following
@@ -23,6 +23,7 @@ from sqlmigrate.files import write_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.events import Event, Observer
     from sqlmigrate.review.model import Report, Verdict
     from sqlmigrate.review.render.terminal import Role

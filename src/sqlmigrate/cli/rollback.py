@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, running
+from sqlmigrate.cli.options import running
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.plan import Plan
 

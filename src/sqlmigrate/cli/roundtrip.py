@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import printable
-from sqlmigrate.cli.options import App, common, require_own_servers, shadowing
+from sqlmigrate.cli.options import common, require_own_servers, shadowing
 from sqlmigrate.cli.options import jobs as jobs_option
 from sqlmigrate.cli.output import error_as_json, problem_as_json, render_error, render_problem, saved
 from sqlmigrate.cli.pace import following
@@ -19,6 +19,7 @@ from sqlmigrate.cli.progress import draw_cache
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.roundtrip import DataChange, RoundTrip, Seen, Trials
     from sqlmigrate.shadow import Shadow
 

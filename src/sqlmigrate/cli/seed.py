@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli.options import App, common, writing
+from sqlmigrate.cli.options import common, writing
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.seeds import SeedSet
 

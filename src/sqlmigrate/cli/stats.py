@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.files import write_text
 
 if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.workload.queries import Workload
 

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.foreign_text import printable
+from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import render_problem
+from sqlmigrate.cli.watching import clock, phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.history import HalfWay
-    from sqlmigrate.plan import Status
+    from sqlmigrate.plan import Running, Status
 
 FINDINGS = 3
 EPILOG = """\b
@@ -34,7 +37,7 @@ Examples:
 @common
 @click.pass_context
 def command(context: click.Context, app: App, *, check: bool, exact: bool) -> None:
-    """Show which migrations are applied, in the order of their application, and which are pending.
+    """Show which migrations are applied, in the order of their application, which are pending, and what runs now.
 
     It takes no lock, needs only the right to read, and works on a standby too.
     """
@@ -68,13 +71,33 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
         app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
         app.output.line()
     for item in states:
-        if item.stopped:
+        if item.running:
+            app.output.line(_running(item, item.running), "")
+        elif item.stopped:
             app.output.line(*_half_way(item, item.stopped))
     app.output.line(_summary(states, str(found.directory)))
     if newer := [item.migration_id for item in states if item.ahead]:
         app.output.line(plan.said_of(newer))
     if check and any(plan.needs_attention(item) or (exact and item.ahead) for item in states):
         context.exit(FINDINGS)
+
+
+def _running(item: Status, running: Running) -> str:
+    """Say which statement runs, since when, by whom, and how far it is."""
+    words = "running now" if running.locked else "still running, though the client of its run is gone"
+    work = running.work
+    parts = [f"{words}: {item.migration_id}{' (rollback)' if running.operation == 'rollback' else ''}"]
+    if running.statement:
+        of = f" of {running.statements}" if running.statements else ""
+        parts.append(f"statement {running.statement}{of} (line {running.line})")
+    if work.seconds is not None:
+        parts.append(f"since {clock(work.seconds)}")
+    parts.append(f"by {running.role}@{running.client} (pid {running.pid})")
+    if work.phase:
+        parts.append(phase(work))
+    elif work.wait:
+        parts.append(f"waits for {work.wait}")
+    return printable(", ".join(parts))
 
 
 def _half_way(item: Status, stopped: HalfWay) -> list[str]:
@@ -107,7 +130,9 @@ def _half_way(item: Status, stopped: HalfWay) -> list[str]:
 
 def _row(item: Status) -> tuple[str, str, str, str]:
     at = item.recorded.applied_at if item.recorded else None
-    color = {"applied": "green", "pending": "yellow", "marked": "cyan", "half way": "red"}[item.state.value]
+    color = {"applied": "green", "pending": "yellow", "marked": "cyan", "half way": "red", "running": "blue"}[
+        item.state.value
+    ]
     return (
         item.migration_id,
         click.style(item.state.value, fg=color),
@@ -138,7 +163,9 @@ def _remarks(item: Status) -> list[str]:
 
 
 def _counts(states: Sequence[Status]) -> dict[str, int]:
-    counts = {"applied": 0, "marked": 0, "half_way": 0, "pending": 0, "late": 0, "edited": 0, "missing": 0, "ahead": 0}
+    counts = dict.fromkeys(
+        ("applied", "marked", "half_way", "running", "pending", "late", "edited", "missing", "ahead"), 0
+    )
     for item in states:
         counts[item.state.name.lower()] += 1
         counts["late"] += item.late is not None
@@ -173,7 +200,26 @@ def _as_json(item: Status) -> dict[str, Any]:
         "checksum": migration.script.checksum if migration else None,
         "recorded_checksum": recorded.checksum if recorded else None,
         "depends": list(migration.depends) if migration else [],
-        "half_way": _half_way_as_json(item.stopped) if item.stopped else None,
+        "half_way": _half_way_as_json(item.stopped) if item.stopped and not item.running else None,
+        "running": _running_as_json(item.running) if item.running else None,
+    }
+
+
+def _running_as_json(running: Running) -> dict[str, Any]:
+    work = running.work
+    return {
+        "operation": running.operation,
+        "pid": running.pid,
+        "role": running.role,
+        "client": running.client,
+        "locked": running.locked,
+        "statement": running.statement,
+        "statements": running.statements,
+        "line": running.line,
+        "seconds": work.seconds,
+        "phase": work.phase,
+        "fraction": work.fraction,
+        "wait": work.wait,
     }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlmigrate.cli.options import App
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.importing.marking import Adoption
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import App, forgetting
+from sqlmigrate.cli.options import forgetting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.history import Applied, History
 

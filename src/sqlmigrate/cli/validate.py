@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from sqlmigrate.cli.options import App, common
+from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import problem_as_json, render_problem
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
 
 FAILED = 1
 EPILOG = """\b

@@ -10,7 +10,7 @@ from sqlmigrate.history.yoyo_tables import TABLE, Where
 from sqlmigrate.yoyo import exchange as yoyo_exchange
 
 if TYPE_CHECKING:
-    from sqlmigrate.cli.options import App
+    from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.yoyo.exchange import Adoption, Copy
 

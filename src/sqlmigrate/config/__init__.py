@@ -42,6 +42,9 @@ DEFAULT = "default"
 API_ROLES = ("anon", "authenticated")
 """The roles behind which an API puts everybody, as Supabase names them."""
 
+PROTECTED = {"max_waiters": 100, "max_block": 5_000}
+"""The guards of a protected environment, where nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -65,6 +68,8 @@ class Config:
     statement_timeout: int = 0
     wait_lock: int = 300_000
     durable: str = "end"
+    max_waiters: int = 0
+    max_block: int = 0
     embedded: bool = False
     protected: bool = False
     allow_out_of_order: bool = False
@@ -138,6 +143,9 @@ def load(
     values = {name: parse_setting(name, *where) for name, where in found.items()}
     values = _absolute(values, base)
     sources = {name: source for name, (_, source, _) in found.items()}
+    if values.get("protected"):
+        values = PROTECTED | values
+        sources = dict.fromkeys(PROTECTED, "default where protected") | sources
     return Config(
         **values,
         hooks=hooks,

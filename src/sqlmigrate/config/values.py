@@ -187,6 +187,8 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "statement_timeout": _time,
     "wait_lock": _time,
     "durable": _durable,
+    "max_waiters": _count,
+    "max_block": _time,
     "embedded": _bool,
     "protected": _bool,
     "allow_out_of_order": _bool,

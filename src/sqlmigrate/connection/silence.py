@@ -65,7 +65,7 @@ NOT_KNOWN = (
 _WATCH = """CASE WHEN pg_catalog.version() OPERATOR(pg_catalog.~~) '%linux%'
      THEN pg_catalog.set_config('client_connection_check_interval', '1s', {}) END"""
 
-_INTERVAL = 0.1
+_INTERVAL, _AT_LEAST = 0.1, 1.0
 _CANCEL_SECONDS, _END_SECONDS = 3.0, 3.0  # Ctrl-C is to end us within eight seconds
 
 
@@ -81,7 +81,8 @@ def settled(values: dict[str, str] = SERVER, local: str = "false") -> str:
 class Session(psycopg.Connection[tuple[Any, ...]]):
     """A session whose waiting ends: at its `deadline` (of time.monotonic) where it has one, and soon after Ctrl-C.
 
-    `meanwhile` is called every tenth of a second while the server is silent; what it raises ends the waiting.
+    `meanwhile` is called every tenth of a second while the server is silent, and each second while it is not; what it
+    raises ends the waiting.
     `pooled` says that a pooler has lent it, `lent` that it is to be given back to it as it should have come.
     """
 
@@ -134,12 +135,14 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
 
     def _watched(self, gen: PQGen[Any]) -> Generator[Wait, Ready | int, Any]:
         """Go on with a generator of psycopg until the deadline, when the session is closed."""
+        looked = time.monotonic()
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if not ready:
+                if not ready or time.monotonic() > looked + _AT_LEAST:
                     self._look_round()
+                    looked = time.monotonic()
                 wanted = gen.send(ready)
         except StopIteration as end:
             return end.value

@@ -11,7 +11,7 @@ from sqlmigrate.connection import allow, probe, require_writable, session
 from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
-from sqlmigrate.plan import NO_PLAN, edited, make, status, texts_needed
+from sqlmigrate.plan import NO_PLAN, State, edited, make, status, texts_needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,7 +104,20 @@ def run(
 
 
 def states(connection: Connection, migrations: Migrations, options: Options) -> tuple[list[Status], History]:
-    """Read where each migration stands, and the history that says so, without a lock."""
+    """Read where each migration stands, the history that says so, and what runs now, without a lock."""
+    from sqlmigrate.engine.running import with_running  # noqa: PLC0415  no other command asks
+
+    seen, found = _standing(connection, migrations, options)
+    now = with_running(connection, seen, options)
+    if any(item.state is State.HALF_WAY for item in now):
+        # its session may have finished the script between the two looks: what is half way behind both is so
+        again, found = _standing(connection, migrations, options)
+        still = {item.migration_id: item for item in now if item.running}
+        now = [still.get(item.migration_id, item) for item in again]
+    return now, found
+
+
+def _standing(connection: Connection, migrations: Migrations, options: Options) -> tuple[list[Status], History]:
     found = history.read(connection, options.schema, owners=options.history_owners)
     found = _with_texts(connection, edited(migrations, found), found, options)
     return status(migrations, found), found

@@ -19,7 +19,9 @@ T = TypeVar("T")
 RETRIED = frozenset({"55P03", "40P01"})
 """lock_not_available and deadlock_detected: the same transaction may well succeed a moment later."""
 
-_FIRST, _LONGEST = 0.5, 30.0
+_CANCELED = "57014"
+# those who waited behind an attempt are served before the next one; two stalls in a row would be felt as one
+_LEAST, _FIRST, _LONGEST = 0.5, 0.5, 30.0
 
 
 def with_retry(
@@ -28,10 +30,12 @@ def with_retry(
     budget: float,
     observer: Observer,
     blockers: Callable[[], tuple[Blocker, ...]] = tuple,
+    guarded: Callable[[], str | None] = lambda: None,
 ) -> T:
     """Do the work, again and again with growing random pauses ("full jitter"), until `budget` seconds are used up.
 
-    The work must be a whole transaction that has been rolled back when it fails. Raises LockBudgetSpent at the end:
+    The work must be a whole transaction that has been rolled back when it fails. `guarded` says why its statement was
+    cancelled, if a guard has done that. Raises LockBudgetSpent at the end:
     never is a lock waited for without limit.
     """
     deadline = time.monotonic() + budget
@@ -42,24 +46,28 @@ def with_retry(
             return work()
         except ExecutionError as error:
             failed, said = error.migration_id, error.server
-            if failed is None or said is None or said.sqlstate not in RETRIED:
+            guard = guarded() if said is not None and said.sqlstate == _CANCELED else None
+            if failed is None or said is None or (said.sqlstate not in RETRIED and guard is None):
                 raise
             left = deadline - time.monotonic()
             if left <= 0:
-                raise _spent(error, attempt, blockers()) from None
-            pause = min(random.uniform(0, min(_LONGEST, _FIRST * 2**attempt)), left)  # noqa: S311  no secret
-            observer(LockRetry(failed, attempt, pause, left, said, error.place, blockers()))
+                raise _spent(error, attempt, blockers(), guard) from None
+            pause = min(random.uniform(_LEAST, min(_LONGEST, _FIRST * 2**attempt)), left)  # noqa: S311  no secret
+            observer(LockRetry(failed, attempt, pause, left, said, error.place, blockers(), guard))
             time.sleep(pause)
 
 
-def _spent(error: ExecutionError, attempts: int, blockers: tuple[Blocker, ...]) -> LockBudgetSpent:
+def _spent(error: ExecutionError, attempts: int, blockers: tuple[Blocker, ...], guard: str | None) -> LockBudgetSpent:
+    said = f"stopped, since {guard}" if guard else error.message
     who = "".join(f"; blocked by {blocker}" for blocker in blockers)
     tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     hint = "run it again when the database is less busy, or give more time with lock_timeout and lock_budget"
     if ends := [f"SELECT pg_terminate_backend({blocker.pid})" for blocker in blockers if blocker.pid]:
         hint += f"; or end what blocks it, if you may: {'; '.join(ends)}"
+    if guard:
+        hint = "run it again when the database is less busy, make the work shorter, or set max_waiters and max_block"
     return LockBudgetSpent(
-        f"{error.message} ({tried}; the lock budget is used up){who}",
+        f"{said} ({tried}; the lock budget is used up){who}",
         migration_id=error.migration_id,
         server=error.server,
         statement=error.statement,

@@ -25,6 +25,7 @@ from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, PRISTINE, SHARED_C
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, Interrupted
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.runlock.blockers import Watcher
+from sqlmigrate.runlock.harm import Limits
 from sqlmigrate.sql.statement.reach import may_set_synchronous_commit
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class _ScriptTurn(_Turn):
         """Say that it is committed."""
         ran = Ran(self.job.migration_id, self.job.operation, time.monotonic() - self._started)
         self.ran.append(ran)
+        self.worker.watcher.sum_up()
         self.worker.durability.committed(ran, flushes=self.flushes)
 
 
@@ -107,7 +109,8 @@ class Worker:
     def __post_init__(self) -> None:
         """Watch the session from the run lock's connection."""
         pid = self.info.backend_pid
-        self.watcher = Watcher(self.conninfo, self.lock.connection, self.connection, pid, self.observer)
+        limits = Limits(self.options.max_waiters, self.options.max_block / 1000)
+        self.watcher = Watcher(self.conninfo, self.lock.connection, self.connection, pid, self.observer, limits)
         self.connection.meanwhile = self.watcher.look
         self.tally = Tally(self.found)
         self.durability = Durability(self.info, self.options, self.observer)
@@ -115,7 +118,7 @@ class Worker:
     def begins(self, job: Job, number: int, total: int) -> None:
         """Say that a script begins, the `number`th of `total`."""
         self.observer(ScriptStarted(job.migration_id, job.operation, number, total))
-        self.watcher.begin(job.migration_id)
+        self.watcher.begin(job.script_run, number, total)
 
     def run_each(self, steps: Sequence[Migration], operation: str) -> list[Ran]:
         """Run the scripts one after the other, each with a COMMIT of its own."""
@@ -262,6 +265,7 @@ class Worker:
             yield
         except Error:
             undo(self.connection)
+            self.watcher.sum_up()
             self._try_to_make_durable()  # another attempt may come late
             raise
 
@@ -374,6 +378,7 @@ class Worker:
             budget=self.options.lock_budget / 1000,
             observer=self.observer,
             blockers=lambda: self.watcher.blockers,
+            guarded=self.watcher.guarded,
         )
 
 

@@ -136,6 +136,75 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class AtWork:
+    """What a session does, as PostgreSQL reports it; what it does not report, or not to us, is None.
+
+    `seconds` is how long the statement has run, `wait` what it waits for, such as `IO: DataFileRead`. `command`, phase
+    and the counts are those of pg_stat_progress_*: `done` of `total` in `unit` (blocks, rows, bytes or sessions), and
+    whole partitions. `rows` and `size` (bytes) are the statistics of `relation` from before, where nothing is counted.
+    `query` is its text, of which PostgreSQL keeps the beginning (track_activity_query_size).
+    """
+
+    seconds: float | None = None
+    wait: str | None = None
+    command: str | None = None
+    phase: str | None = None
+    relation: str | None = None
+    done: int | None = None
+    total: int | None = None
+    unit: str = "blocks"
+    parts_done: int = 0
+    parts_total: int = 0
+    rows: int | None = None
+    size: int | None = None
+    query: str | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of its phase is done, from 0 to 1; of all partitions, where there are some."""
+        part = min(self.done / self.total, 1.0) if self.total and self.done is not None else None
+        if not self.parts_total:
+            return part
+        return min((self.parts_done + (part or 0.0)) / self.parts_total, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A script is at work for a second or longer: the `number`th of `total`; told about once a second.
+
+    `seconds` is how long the script has run. `text` is the statement that is at work; `statement` is its number, of
+    `statements`, and `place` where it is, unless the script is too large to look for it, or has another one like it.
+    `seconds_left` is an estimate, for this phase.
+    """
+
+    migration_id: str
+    number: int
+    total: int
+    seconds: float
+    work: AtWork
+    statement: int | None = None
+    statements: int | None = None
+    text: str | None = None
+    place: Place | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """So many other sessions waited behind a script, the longest so many seconds, for what it held or waited for.
+
+    That is `mode` on `relation`, where the longest waited; of a row that the script changed, `relation` is None.
+    It is told at the end of each attempt, if somebody waited for a second or longer.
+    """
+
+    migration_id: str
+    sessions: int
+    longest: float
+    mode: str
+    relation: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """A script that had stopped half way goes on: `done` of its statements are done."""
 
@@ -154,7 +223,10 @@ class HalfWayForgotten:
 
 @dataclass(frozen=True, slots=True)
 class LockRetry:
-    """A lock was not granted in time (55P03) or a deadlock was broken (40P01); the whole transaction runs again."""
+    """A lock was not granted in time (55P03) or a deadlock was broken (40P01); the whole transaction runs again.
+
+    So it does where a guard let others go; `guard` says why.
+    """
 
     migration_id: str
     attempt: int
@@ -163,6 +235,7 @@ class LockRetry:
     message: ServerMessage | None
     place: Place | None = None
     blockers: tuple[Blocker, ...] = ()
+    guard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +327,8 @@ Event = (
     | NoticesLeftOut
     | RowsReturned
     | Blocked
+    | Progress
+    | Harm
     | Resumed
     | HalfWayForgotten
     | LockRetry

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlmigrate.plan.back import dependents
 from sqlmigrate.plan.edits import contradictions
 from sqlmigrate.plan.make import make, texts_needed
-from sqlmigrate.plan.model import Plan, State, Status
+from sqlmigrate.plan.model import Plan, Running, State, Status
 from sqlmigrate.plan.order import out_of_order, said_of
 from sqlmigrate.plan.requests import NO_PLAN, ApplyRequest, Request, RollbackRequest
 from sqlmigrate.plan.states import edited, needs_attention, status
@@ -20,6 +20,7 @@ __all__ = [
     "Plan",
     "Request",
     "RollbackRequest",
+    "Running",
     "State",
     "Status",
     "contradictions",

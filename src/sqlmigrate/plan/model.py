@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sqlmigrate.events import AtWork
     from sqlmigrate.history.model import Applied, HalfWay
     from sqlmigrate.migrations import Migration, ScriptRun
 
@@ -18,6 +19,26 @@ class State(Enum):
     MARKED = "marked"
     PENDING = "pending"
     HALF_WAY = "half way"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A session that is at work on a migration right now, by `role` from `client`.
+
+    `locked` says that its run holds the run lock: of one that does not, the client is gone. `statement`, one of
+    `statements`, and its `line` are None where they cannot be told; `work` is what PostgreSQL reports.
+    """
+
+    pid: int
+    role: str | None
+    client: str
+    locked: bool
+    operation: str
+    work: AtWork
+    statement: int | None = None
+    statements: int | None = None
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +47,8 @@ class Status:
 
     `edited` and `rollback_edited` say that a file is not what was recorded, `comments_only` that an edited script holds
     the same statements, and `missing` that the script is gone; one that is `ahead` is missing since a newer release
-    applied it. `late` is the first applied one that a pending one stands before, so that `apply` refuses it.
+    applied it. `late` is the first applied one that a pending one stands before, so that `apply` refuses it. `running`
+    is the session that is at work on it.
     """
 
     migration_id: str
@@ -38,6 +60,7 @@ class Status:
     stopped: HalfWay | None = None
     comments_only: bool = False
     late: str | None = None
+    running: Running | None = None
     ahead: bool = False
 
     @property

@@ -61,7 +61,7 @@ def needs_attention(item: Status) -> bool:
 
     What a newer release has applied is no reason.
     """
-    not_done = item.state in {State.PENDING, State.HALF_WAY} or item.stopped is not None
+    not_done = item.state in {State.PENDING, State.HALF_WAY, State.RUNNING} or item.stopped is not None
     return not_done or (item.missing and not item.ahead) or (item.edited and not item.comments_only)
 
 

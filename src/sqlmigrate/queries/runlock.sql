@@ -27,3 +27,25 @@ SELECT EXISTS (SELECT
                  AND objsubid = 1
                  AND granted
                  AND pid = %(pid)s)
+
+-- name: workers
+-- sessions of this database that run a script, and whether a run holds the lock
+SELECT activity.pid,
+       activity.usename::pg_catalog.text AS role,
+       activity.application_name AS application,
+       coalesce(activity.client_hostname, pg_catalog.host(activity.client_addr), 'local') AS client,
+       activity.state,
+       EXISTS (SELECT
+               FROM pg_catalog.pg_locks AS held
+               WHERE held.locktype = 'advisory'
+                 AND held.database = activity.datid
+                 AND held.classid::bigint = %(high)s
+                 AND held.objid::bigint = %(low)s
+                 AND held.objsubid = 1
+                 AND held.granted) AS locked
+FROM pg_catalog.pg_stat_activity AS activity
+WHERE activity.datname = pg_catalog.current_database()
+  AND pg_catalog.starts_with(activity.application_name, 'sqlmigrate: ')
+  AND activity.application_name <> 'sqlmigrate: run lock'
+  AND activity.pid <> pg_catalog.pg_backend_pid()
+ORDER BY activity.backend_start

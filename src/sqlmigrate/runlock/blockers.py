@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
@@ -15,6 +16,8 @@ from sqlmigrate.connection import connect, settle, silence
 from sqlmigrate.connection.address import is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
+from sqlmigrate.runlock.harm import Limits, Tally
+from sqlmigrate.runlock.progress import Followed, at_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,10 +26,15 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.events import Observer
+    from sqlmigrate.migrations import ScriptRun
+    from sqlmigrate.runlock.progress import Row
 
 T = TypeVar("T")
 
-_INTERVAL = 0.3  # pg_blocking_pids takes the lock manager's locks: not too often
+# in seconds; pg_blocking_pids takes the lock manager's locks: not too often
+_INTERVALS = {"waiters": 0.5, "blockers": 0.3, "at_work": 1.0}
+_ON_GUARD = 0.2  # how often those who wait are counted where a guard is set
+_GUARD_COUNTS = 5.0  # a statement that was cancelled fails within so many seconds
 _ANSWER_SECONDS = 0.05  # an answer usually comes at once; one that does not is read at the next look
 _SETTLED_SECONDS = 8.0
 
@@ -44,11 +52,15 @@ class Watcher:
     worker: Session
     worker_pid: int
     observer: Observer
-    migration_id: str = ""
+    limits: Limits = field(default_factory=Limits)
     blockers: tuple[Blocker, ...] = ()
     unreachable: bool = False
+    _script: Followed = field(default_factory=Followed)
+    _harm: Tally = field(default_factory=Tally)
+    _guard: tuple[str, float] | None = None
     _address: tuple[str, int] | None = None
-    _next: float = 0.0
+    _due: dict[str, float] = field(default_factory=dict)
+    _question: str = ""
     _asked: float | None = None
     _lost: bool = False
 
@@ -56,18 +68,34 @@ class Watcher:
         """Note where the server is, while that is known."""
         self._address = silence.address_of(self.connection)
 
-    def begin(self, migration_id: str) -> None:
-        """Turn to another script."""
-        self.migration_id, self.blockers = migration_id, ()
-        self._next = time.monotonic() + _INTERVAL
+    def begin(self, script_run: ScriptRun, number: int, total: int) -> None:
+        """Turn to another script, the `number`th of `total`."""
+        now = time.monotonic()
+        self._script, self.blockers = Followed(script_run.migration_id, script_run.script, number, total, now), ()
+        self._harm = Tally(script_run.migration_id)
+        self._due = {question: now + interval for question, interval in _INTERVALS.items()}
+
+    def sum_up(self) -> None:
+        """Tell whom an attempt at the script has hurt, at its end."""
+        found, self._harm = self._harm.summary(), Tally(self._script.migration_id)
+        if found is not None:
+            self.observer(found)
+
+    def guarded(self) -> str | None:
+        """Return why the worker's statement was cancelled, if it was; asked once, when it has failed."""
+        found, self._guard = self._guard, None
+        return found[0] if found and time.monotonic() < found[1] + _GUARD_COUNTS else None
 
     def look(self) -> None:
-        """Look once, if it is time to; the sessions that are seen for the first time are told to the observer.
+        """Look once, if it is time to: for sessions in our way and, now and then, for how far the statement is.
+
+        Sessions that are seen for the first time are told to the observer, and so is each progress.
 
         Raises psycopg.OperationalError, with the worker's session closed, where its server is not there any more.
         """
         now = time.monotonic()
-        if self._asked is None and now < self._next:
+        question, due = min(self._due.items(), key=lambda item: item[1], default=("blockers", 0.0))
+        if self._asked is None and now < due:
             return
         if self._lost:
             self._require_worker(now)
@@ -75,7 +103,7 @@ class Watcher:
         found = None
         try:
             if self._asked is None:
-                self._ask(now)
+                self._ask(question, now)
             found = self._answer()
         except (psycopg.Error, OSError, ValueError):
             self._lost = True
@@ -85,37 +113,55 @@ class Watcher:
             self._lost, self._asked = True, None
             self._require_worker(now)
 
-    def _ask(self, now: float) -> None:
-        self._asked, self._next = now, now + _INTERVAL
+    def _ask(self, question: str, now: float) -> None:
+        self._question, self._asked = question, now
+        is_guard = question == "waiters" and self.limits.any
+        self._due[question] = now + (_ON_GUARD if is_guard else _INTERVALS.get(question, math.inf))
         pgconn = self.connection.pgconn
-        pgconn.send_query_params(queries.load("watch")["blockers"].encode(), [str(self.worker_pid).encode()])
+        pgconn.send_query_params(queries.load("watch")[question].encode(), [str(self.worker_pid).encode()])
         pgconn.flush()
 
-    def _answer(self) -> tuple[Blocker, ...] | None:
+    def _answer(self) -> list[Row] | None:
         """Take the answer, if it has come."""
         pgconn = self.connection.pgconn
         if silence.is_readable(self.connection, _ANSWER_SECONDS):
             pgconn.consume_input()
         if pgconn.is_busy():
             return None
-        found: tuple[Blocker, ...] = ()
+        found: list[Row] = []
         while result := pgconn.get_result():
             if result.status == pq.ExecStatus.TUPLES_OK:
-                found = tuple(_blocker(result, row) for row in range(result.ntuples))
+                found = [_values(result, row) for row in range(result.ntuples)]
             elif silence.is_farewell(result):
                 self.connection.close()  # so that the run lock is known to be lost, too
                 raise psycopg.OperationalError("the session that watches was ended")
         self._asked = None
         return found
 
-    def _tell(self, found: tuple[Blocker, ...]) -> None:
+    def _tell(self, found: list[Row]) -> None:
+        if self._question == "at_work":
+            for row in found:
+                self.observer(self._script.progress(at_work(row), time.monotonic()))
+        elif self._question == "waiters":
+            self._guard_others(found)
+        elif self._question == "blockers":
+            self._tell_blockers(tuple(map(_blocker, found)))
+
+    def _guard_others(self, found: list[Row]) -> None:
+        """Cancel the worker's statement where too many wait behind it, or one for too long."""
+        reason = self._harm.add(found, self.limits)
+        if reason is not None and self._guard is None:
+            self._guard = reason, time.monotonic()
+            self._ask("cancel", time.monotonic())
+
+    def _tell_blockers(self, found: tuple[Blocker, ...]) -> None:
         if {blocker.pid for blocker in found} - {blocker.pid for blocker in self.blockers}:
-            self.observer(Blocked(self.migration_id, found))
+            self.observer(Blocked(self._script.migration_id, found))
         self.blockers = found or self.blockers
 
     def _require_worker(self, now: float) -> None:
         """Go on without this connection where another one finds the worker's server process."""
-        self._next = now + silence.SECONDS
+        self._due = dict.fromkeys(_INTERVALS, now + silence.SECONDS)
         if self._is_there():
             return
         self.unreachable = True
@@ -181,11 +227,15 @@ def _is_primary(session: Session) -> bool:
     return bool(row and row[0])
 
 
-def _blocker(result: PGresult, row: int) -> Blocker:
-    pid, role, application, client, state, seconds, query = (
+def _values(result: PGresult, row: int) -> Row:
+    return tuple(
         None if (value := result.get_value(row, column)) is None else value.decode(errors="replace")
         for column in range(result.nfields)
     )
+
+
+def _blocker(row: Row) -> Blocker:
+    pid, role, application, client, state, seconds, query = row
     return Blocker(
         pid=int(pid or 0),
         role=role,

@@ -122,7 +122,7 @@ def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> 
 def _require_seen(connection: Session, worker: Connection, key: int) -> None:
     """Raise ConnectionFailed where the worker does not see the lock that we hold: it is on another server."""
     ((pid,),) = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
-    ((seen,),) = worker.execute(queries.load("runlock")["is_held"], _halves(key) | {"pid": pid}).fetchall()
+    ((seen,),) = worker.execute(queries.load("runlock")["is_held"], halves(key) | {"pid": pid}).fetchall()
     if not seen:
         raise ConnectionFailed(
             "the address leads to several servers: two sessions are not on the same one, so no lock would hold",
@@ -130,7 +130,7 @@ def _require_seen(connection: Session, worker: Connection, key: int) -> None:
         )
 
 
-def _halves(key: int) -> dict[str, int]:
+def halves(key: int) -> dict[str, int]:
     """Return a bigint key as pg_locks shows it: as two halves."""
     unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
     return {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}
@@ -153,4 +153,4 @@ def _try(connection: Connection, key: int) -> bool:
 def holder_of(connection: Connection, key: int) -> LockHolder | None:
     """Look up who holds the lock."""
     with connection.cursor(row_factory=class_row(LockHolder)) as cursor:
-        return cursor.execute(queries.load("runlock")["holder"], _halves(key)).fetchone()
+        return cursor.execute(queries.load("runlock")["holder"], halves(key)).fetchone()

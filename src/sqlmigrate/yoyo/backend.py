@@ -270,6 +270,8 @@ def _options(found: config.Config, dburi: Any) -> Options:
         lock_timeout=found.lock_timeout,
         statement_timeout=found.statement_timeout,
         lock_budget=found.lock_budget,
+        max_waiters=found.max_waiters,
+        max_block=found.max_block,
     )
 
 

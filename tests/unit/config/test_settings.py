@@ -106,7 +106,7 @@ def test_every_setting_has_a_variable(folder, name):
         "durable": "each",
         "order": "natural",
     }
-    numbers = ("timeout", "budget", "wait_lock", "_rows", "_writes", "_reads")
+    numbers = ("timeout", "budget", "wait_lock", "_rows", "_writes", "_reads", "max_waiters", "max_block")
     text = values.get(name, "7TB" if name.endswith("_size") else "7" if name.endswith(numbers) else "x")
     config = folder.load({variable(name): text})
 
@@ -119,7 +119,7 @@ def test_every_setting_has_a_variable(folder, name):
 def test_every_setting_may_stand_in_the_file(folder, name):
     switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift", "design_notes"}
     switches |= {"workload"}
-    numbers = ("lock", "timeout", "size", "_rows", "busy_")
+    numbers = ("lock", "timeout", "size", "_rows", "busy_", "max_waiters")
     text = "true" if name in switches else "7" if any(word in name for word in numbers) else "'x'"
     text = {"durable": "'each'", "order": "'natural'"}.get(name, text)
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")
@@ -339,3 +339,12 @@ def test_what_is_no_number_is_refused(folder, text):
     folder.file(f"large_rows = {'true' if text is True else repr(text or '')}", "sqlmigrate.toml")
 
     assert "no whole number" in folder.refusal().message
+
+
+def test_a_protected_environment_guards_whoever_waits_unless_it_says_otherwise(folder):
+    folder.file("[env.a]\nprotected = true\n[env.b]\nprotected = true\nmax_block = 0\n[env.c]\n", "sqlmigrate.toml")
+    a, b, c = (folder.load(env=name) for name in "abc")
+
+    assert (a.max_waiters, a.max_block, a.source("max_block")) == (100, 5_000, "default where protected")
+    assert (b.max_waiters, b.max_block, b.source("max_block")) == (100, 0, "sqlmigrate.toml [env.b]")
+    assert (c.max_waiters, c.max_block, c.source("max_block")) == (0, 0, "default")

@@ -24,6 +24,8 @@ _NAME_BYTES = 63  # NAMEDATALEN - 1
 class Options:
     """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait.
 
+    `max_waiters` sessions may wait behind a script, and each of them `max_block`; 0 means that any may.
+
     `durable` is `each` where every COMMIT waits until it is durable, `end` where that may be left to a later one.
 
     With `apart` no COMMIT goes along with the next script, so that nothing is under way between two of them.
@@ -40,6 +42,8 @@ class Options:
     lock_budget: int = 600_000
     wait_lock: int = 300_000
     durable: str = "end"
+    max_waiters: int = 0
+    max_block: int = 0
     apart: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
 

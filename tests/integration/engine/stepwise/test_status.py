@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
+from support.sessions import beside, wait_for_sleep
 from support.stepwise import OUTSIDE, crashed
 
 SCRIPT = f"""\
@@ -184,3 +186,22 @@ def test_a_half_way_rollback_is_shown_with_its_own_ways(runner, sqlmigrate_for_r
     assert outcome.status == 1
     assert "rolled back half way" in outcome.stderr
     assert sqlmigrate_for_runner("rollback", "--yes", "--resume-at", "3").status == 0
+
+
+def test_nothing_is_half_way_while_its_session_lives(runner, sqlmigrate_for_runner, conn, database):
+    runner.write("a", f"{OUTSIDE}VACUUM;\n")
+    crashed(runner, conn, 1)
+    left = database.connect(application_name="sqlmigrate: a")
+
+    with beside(lambda: left.execute("SELECT pg_sleep(60)")) as (sleeping,):
+        pid = wait_for_sleep(conn)
+        alive = sqlmigrate_for_runner("status", "--check")
+        left.cancel_safe()
+        assert isinstance(sleeping.exception(30), psycopg.errors.QueryCanceled)
+    dead = sqlmigrate_for_runner("status").stdout
+
+    assert alive.status == 3
+    assert "still running, though the client of its run is gone: a, since 00:0" in alive.stdout
+    assert f"by migrator@local (pid {pid}), waits for Timeout: PgSleep" in alive.stdout
+    assert "half way" not in alive.stdout
+    assert "a stopped half way in its apply script:" in dead

@@ -1,0 +1,146 @@
+"""How far a migration is, in words: in place on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlmigrate.cli.foreign_text import printable
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.output import Output
+    from sqlmigrate.events import AtWork, Harm, Progress
+
+_SAY_AGAIN = 30.0  # seconds
+_WORTH_A_LINE = 1.0  # seconds that a statement has run before a log hears of it
+_BAR = 20
+_MINUTE, _HOUR = 60, 3600
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_STEP = 1024
+
+
+@dataclass(slots=True)
+class Watching:
+    """Draws how far a migration is; nothing where nobody wants progress."""
+
+    output: Output
+    _told: tuple[object, ...] = ()
+    _next: float = 0.0
+
+    def draw(self, event: Progress) -> None:
+        """Draw it in place, or say it in a line if something has changed, or nothing was said for half a minute."""
+        if self.output.quiet:
+            return
+        if self.output.has_live_stderr():
+            self.output.live.draw(in_place(event, dot()))
+            return
+        work, now = event.work, time.monotonic()
+        told = (event.migration_id, event.statement, work.command, work.phase, work.relation)
+        is_new = told != self._told and (work.seconds is None or work.seconds >= _WORTH_A_LINE)
+        if is_new or now >= self._next:
+            self._told, self._next = told, now + _SAY_AGAIN
+            self.output.progress(in_a_line(event, dot()))
+
+
+def dot() -> str:
+    """Return what stands between two parts, in whatever stderr can show."""
+    return "·" if (getattr(sys.stderr, "encoding", None) or "").lower().startswith("utf") else "-"
+
+
+def in_place(event: Progress, between: str = "·") -> list[str]:
+    """Return the lines for a terminal: which migration, which statement, and how far that is."""
+    lines = [_head(event, between)]
+    if event.text:
+        lines.append(f"  {_where(event)}{_text(event.text)}")
+    return [*lines, f"  {_how_far(event, between, bar=True)}"]
+
+
+def in_a_line(event: Progress, between: str = "·") -> str:
+    """Return the same as one line of a log."""
+    from sqlmigrate.sql.statement.command import command_of  # noqa: PLC0415  only where something takes long
+
+    statement = f"{_where(event)}{command_of(event.text)}" if event.text else "between two statements"
+    return f" {between} ".join([_head(event, between), statement, _how_far(event, between)])
+
+
+def _head(event: Progress, between: str) -> str:
+    parts = (f"{event.number} of {event.total}", printable(event.migration_id), clock(event.seconds))
+    return f" {between} ".join(parts)
+
+
+def _where(event: Progress) -> str:
+    if event.statement is None:
+        return ""
+    of = f" of {event.statements}" if event.statements else ""
+    line = f" (line {event.place.line})" if event.place and event.place.line else ""
+    return f"statement {event.statement}{of}{line}: "
+
+
+def _text(text: str) -> str:
+    return printable(" ".join(text.split()))
+
+
+def _how_far(event: Progress, between: str, *, bar: bool = False) -> str:
+    work = event.work
+    parts = []
+    if work.phase:
+        parts.append(phase(work, bar=bar))
+    elif work.seconds is not None:
+        parts.append(f"running for {clock(work.seconds)}")
+    if event.seconds_left is not None:
+        parts.append(f"{clock(event.seconds_left)} left")
+    if work.wait and not work.phase:
+        parts.append(f"waits for {work.wait}")
+    if scale := _scale(work):
+        parts.append(scale)
+    return f" {between} ".join(parts) or "running"
+
+
+def phase(work: AtWork, *, bar: bool = False) -> str:
+    """Say in which phase a command is, and how much of that is done."""
+    on = f" ({printable(work.relation)})" if work.relation and work.parts_total else ""
+    if work.total and work.unit == "sessions":
+        return f"{work.phase}: {work.done} of {work.total} sessions have ended"
+    if work.fraction is not None:
+        full = round(work.fraction * _BAR)
+        drawn = f" [{'#' * full}{'-' * (_BAR - full)}]" if bar else ""
+        parts = f", {work.parts_done} of {work.parts_total} partitions" if work.parts_total else ""
+        return f"{work.phase}{drawn} {percent(work)}{parts}{on}"
+    return f"{work.phase} {work.done:,} {work.unit}" if work.done else f"{work.phase}{on}"
+
+
+def harm(event: Harm) -> str:
+    """Say whom a script hurt."""
+    sessions = "1 session" if event.sessions == 1 else f"{event.sessions:,} sessions"
+    what = f"its {event.mode} on {event.relation}" if event.relation else "rows that it changed"
+    return f"{sessions} waited for {what}, longest {event.longest:.1f} s"
+
+
+def percent(work: AtWork) -> str:
+    """Return the share of a phase that is done, rounded down: 100% is said at its end only."""
+    return f"{int((work.fraction or 0.0) * 100)}%"
+
+
+def _scale(work: AtWork) -> str:
+    """Say how large a table was before, where its size is all that there is to tell how long a statement will take."""
+    if work.phase or work.relation is None or work.size is None:
+        return ""
+    rows = f"about {work.rows:,} rows, " if work.rows else ""
+    return f"{printable(work.relation)} had {rows}{size_of(work.size)}"
+
+
+def size_of(size: float) -> str:
+    """Return a size in bytes for people, as pg_size_pretty does."""
+    at = 0
+    while size >= _STEP * 10 and at < len(_UNITS) - 1:
+        size, at = size / _STEP, at + 1
+    return f"{size:,.0f} {_UNITS[at]}"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds, with hours where there are some."""
+    whole = int(seconds)
+    hours = f"{whole // _HOUR}:" if whole >= _HOUR else ""
+    return f"{hours}{whole % _HOUR // _MINUTE:02d}:{whole % _MINUTE:02d}"
