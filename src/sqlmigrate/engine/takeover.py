@@ -47,7 +47,9 @@ def _of_other_tools(connection: Connection) -> Iterator[str]:
     asked = queries.load("history")["of_other_tools"]
     tables = connection.execute(asked, {"names": other_tools.NAMES, "columns": other_tools.MARKS}).fetchall()
     for (space, name), tool in other_tools.histories(tables).items():
+        adopted = other_tools.ADOPTED.get(tool)
+        command = f"sqlmigrate mark --from {adopted}" if adopted else "sqlmigrate mark ID ..."
         yield (
             f"{space}.{name} is the history of {tool}: what it has applied of these files would run again; mark it "
-            "first: sqlmigrate mark ID ..."
+            f"first: {command}"
         )
