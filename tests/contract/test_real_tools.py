@@ -25,9 +25,8 @@ def test_a_project_that_the_tool_has_applied_goes_on_with_us(name, database, tmp
     runner = Runner(database.conninfo, tmp_path / "sql")
 
     done = convert(tool, [theirs / path for path in real.paths], runner.directory, "name")
-    marks = adopt(
-        runner.conninfo, tool, runner.load(), runner.options({}), files=None if tool.streams else theirs, where=Where()
-    )
+    own = None if tool.streams else theirs / real.paths[0]
+    marks = adopt(runner.conninfo, tool, runner.load(), runner.options({}), files=own, where=Where())
 
     assert [len(part) for part in (done.new, done.refused, done.problems)] == [COUNT, 0, 0]
     assert marks.marked == done.new

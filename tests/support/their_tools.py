@@ -202,6 +202,16 @@ def _drizzle(folder: Path, database: Database) -> None:
         script.unlink()
 
 
+def _supabase_files() -> dict[str, str]:
+    return {f"supabase/migrations/{name}": text for name, text in _numbered("{up}").items()}
+
+
+def _supabase(folder: Path, database: Database) -> None:
+    address = url(database, "postgresql", sslmode="disable").replace("@/", "@localhost/")
+    call(folder, "supabase", "init", "--force")
+    call(folder, "supabase", "migration", "up", "--yes", "--db-url", address)
+
+
 REAL = {
     "dbmate": Real(("dbmate",), lambda: _numbered("-- migrate:up\n{up}\n-- migrate:down\n{down}"), _dbmate, (".",)),
     "alembic": Real(("alembic",), _alembic_files, _alembic, ("up.sql", "down.sql")),
@@ -213,6 +223,7 @@ REAL = {
         (".",),
     ),
     "drizzle": Real(("node", "drizzle-orm"), _drizzle_files, _drizzle, (".",), undoes=False),
+    "supabase": Real(("supabase",), _supabase_files, _supabase, ("supabase/migrations",), undoes=False),
 }
 
 
