@@ -269,7 +269,10 @@ def test_where_the_table_is_can_be_said_and_must_be_where_there_are_two(database
     assert mark(runner, tmp_path, "dbmate", schema="public").marked == ("1_x", "2_x")
 
 
-def test_without_their_files_versions_are_taken_from_the_ids_and_checksums_are_not_compared(database, tmp_path):
+def test_without_their_files_versions_are_taken_from_the_ids_and_checksums_are_not_compared(
+    database, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     runner = prepared(database, tmp_path, "flyway")
 
     done = mark(runner, tmp_path, "flyway", files=False)

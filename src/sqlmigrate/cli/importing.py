@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 FINDINGS = 3
 EPILOG = """\b
 Examples:
-  sqlmigrate import --from dbmate db/migrations
-  sqlmigrate import --from flyway src/main/resources/db/migration --into sql
-  sqlmigrate import --from alembic up.sql down.sql   what `upgrade --sql` and `downgrade --sql` print
-  sqlmigrate mark --from dbmate                      then: what it has applied
+  sqlmigrate import --from dbmate db/migrations --into sql
+  sqlmigrate import --from alembic up.sql down.sql   what --sql of it prints
+  sqlmigrate mark --from dbmate                      then: what is applied
 
 \b
 Exit status: 3 if something could not be converted.
@@ -30,7 +29,14 @@ Exit status: 3 if something could not be converted.
 
 @click.command(name="import", epilog=EPILOG)
 @click.argument("paths", nargs=-1, metavar="[DIR]", type=click.Path(path_type=Path))
-@click.option("--from", "source", type=click.Choice(NAMES), required=True, help="The tool whose files these are.")
+@click.option(
+    "--from",
+    "source",
+    metavar="TOOL",
+    type=click.Choice(NAMES),
+    required=True,
+    help=f"The tool whose files these are: {', '.join(NAMES)}.",
+)
 @click.option("--into", type=click.Path(path_type=Path), help="The folder to write to [the project's migrations].")
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written.")
 @common

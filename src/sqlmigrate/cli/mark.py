@@ -19,7 +19,7 @@ Examples:
   sqlmigrate mark --through 20260301_agent   it has all up to this one
   sqlmigrate mark --all                      it has all that is pending
   sqlmigrate mark --from yoyo                what yoyo has applied
-  sqlmigrate mark --from flyway              what Flyway has applied, after `sqlmigrate import`
+  sqlmigrate mark --from flyway              the same, after an import
   sqlmigrate mark --to yoyo                  tell yoyo what we have applied
 """
 _NAMED = 5  # more are counted
@@ -31,7 +31,11 @@ _YOYO = "yoyo"
 @click.option("--all", "everything", is_flag=True, help="Mark every migration that is pending.")
 @click.option("--through", metavar="ID", help="Mark every migration up to and including this one.")
 @click.option(
-    "--from", "source", type=click.Choice([_YOYO, *NAMES]), help="Mark what this tool's tables say is applied."
+    "--from",
+    "source",
+    metavar="TOOL",
+    type=click.Choice([_YOYO, *NAMES]),
+    help="Mark what this tool's tables say is applied: yoyo, or one that `import` knows.",
 )
 @click.option("--to", "destination", type=click.Choice([_YOYO]), help="Copy what is applied to this tool's tables.")
 @click.option("--schema", metavar="NAME", help="The schema of that tool's tables, if it is not found by itself.")

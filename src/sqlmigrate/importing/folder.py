@@ -6,11 +6,13 @@ import codecs
 import os
 import sys
 from dataclasses import dataclass, field
+from errno import EFBIG
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, UsageError
 from sqlmigrate.files import leads_out, read_bytes, read_json
+from sqlmigrate.files.reading import SMALL
 from sqlmigrate.importing.model import Source
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Folder:
     def read(self, path: Path) -> Source | None:
         """Read a file; None where that cannot be done, which is a problem."""
         try:
-            raw = sys.stdin.buffer.read() if path == STDIN else read_bytes(path, pipe=path in self.named)
+            raw = _standard_input() if path == STDIN else read_bytes(path, pipe=path in self.named)
         except OSError as error:
             self.problems.append(Problem(f"cannot be read: {error.strerror or error}", Place(path)))
             return None
@@ -100,6 +102,13 @@ class Folder:
             return found
         self.problems.append(Problem(wrong, Place(path)))
         return None
+
+
+def _standard_input() -> bytes:
+    found = sys.stdin.buffer.read(SMALL + 1)
+    if len(found) > SMALL:
+        raise OSError(EFBIG, f"it has more than {SMALL >> 20} MB")
+    return found
 
 
 def _is_folder(path: Path) -> bool:
