@@ -59,7 +59,7 @@ def convert(tool: Tool, paths: Sequence[Path], into: Path, order: Order, *, writ
     layout = tool.read(folder)
     there = [path.stem for path in into.glob("*.sql")] if into.is_dir() else []
     named = list(zip(ids.assigned(layout, there), _checked(layout), strict=True))
-    suited = ids.order_of([name for name, _ in named]) or order
+    suited = ids.order_of([name for name, _ in named], order) or order
     problems = [*folder.problems, *layout.problems]
     new: list[str] = []
     unchanged: list[str] = []

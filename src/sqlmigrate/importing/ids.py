@@ -41,9 +41,12 @@ def without_number(migration_id: str) -> str:
     return found[2] if found else migration_id
 
 
-def order_of(ids: Sequence[str]) -> Order | None:
-    """Return the order of the project in which these ids run as they are given; None where there is none."""
-    orders: tuple[Order, ...] = ("name", "natural")
+def order_of(ids: Sequence[str], present: Order) -> Order | None:
+    """Return the order of a project in which these ids run as they are given; None where there is none.
+
+    The one that it has at present is kept where it is one.
+    """
+    orders: tuple[Order, ...] = (present, "name", "natural")
     return next((order for order in orders if ids == sorted(ids, key=lambda name: sort_key(name, order))), None)
 
 

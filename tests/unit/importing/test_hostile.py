@@ -226,6 +226,12 @@ def test_numbers_that_text_does_not_sort_ask_for_the_natural_order(tmp_path):
     assert outcome.files["V1.10__x.sql"] == "SELECT 10;\n"
 
 
+def test_the_order_that_the_project_has_is_kept_where_it_fits(tmp_path):
+    files = {f"{number}_x.up.sql": "SELECT 1;\n" for number in (1, 2)}
+
+    assert imported(tmp_path, "golang-migrate", files, order="natural").done.order == "natural"
+
+
 def test_an_order_that_no_names_have_is_written_as_dependencies(tmp_path):
     journal = {"entries": [{"tag": tag, "when": at} for at, tag in enumerate(("b", "c", "a", "d"))]}
     files = {f"{tag}.sql": "SELECT 1;\n" for tag in "abcd"}
