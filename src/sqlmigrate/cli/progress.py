@@ -60,6 +60,8 @@ def drawer(output: Output) -> events.Observer:
             case events.Blocked():
                 for blocker in event.blockers:
                     output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
+            case events.KilledRunFound():
+                output.progress(printable(_killed(event)))
             case events.Harm():
                 output.progress(printable(f"  {event.migration_id}: {harm(event)}"))
             case events.Progress():
@@ -70,6 +72,20 @@ def drawer(output: Output) -> events.Observer:
                 draw_cache(output, event)
 
     return draw
+
+
+def _killed(event: events.KilledRunFound) -> str:
+    """Say of a run that was killed who it was, how far it had come, and what became of its script."""
+    at = f"{event.began:%Y-%m-%d %H:%M:%S} UTC"
+    where = f"statement {event.statement}" if event.statement else ""
+    where += f" (line {event.line})" if event.line else ""
+    seen = f"last seen {event.seen:%H:%M:%S}" if event.seen and not event.half_way else ""
+    parts = ", ".join(part for part in (where, seen) if part)
+    left = "it stands half way" if event.half_way else "its transaction was rolled back"
+    return (
+        f"the run that {event.username or '?'}@{event.hostname or '?'} began {at} was killed, or lost its server, in "
+        f"the {event.operation} of {event.migration_id}{f', {parts}' if parts else ''}; {left}"
+    )
 
 
 def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten | events.LockRetry) -> None:

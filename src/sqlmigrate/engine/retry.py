@@ -19,7 +19,8 @@ T = TypeVar("T")
 RETRIED = frozenset({"55P03", "40P01"})
 """lock_not_available and deadlock_detected: the same transaction may well succeed a moment later."""
 
-_CANCELED = "57014"
+CANCELED = "57014"
+"""query_canceled: by a guard of ours, or by somebody."""
 # those who waited behind an attempt are served before the next one; two stalls in a row would be felt as one
 _LEAST, _FIRST, _LONGEST = 0.5, 0.5, 30.0
 
@@ -46,7 +47,7 @@ def with_retry(
             return work()
         except ExecutionError as error:
             failed, said = error.migration_id, error.server
-            guard = guarded() if said is not None and said.sqlstate == _CANCELED else None
+            guard = guarded() if said is not None and said.sqlstate == CANCELED else None
             if failed is None or said is None or (said.sqlstate not in RETRIED and guard is None):
                 raise
             left = deadline - time.monotonic()

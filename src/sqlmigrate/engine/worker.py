@@ -102,6 +102,7 @@ class Worker:
     lock: runlock.RunLock
     found: History
     resume_at: int | None = None
+    run: Run = field(default_factory=history.Run)
     watcher: Watcher = field(init=False)
     tally: Tally = field(init=False)
     durability: Durability = field(init=False)
@@ -138,7 +139,7 @@ class Worker:
         return ran
 
     def _each(self, steps: Sequence[Migration], operation: str, ran: list[Ran]) -> None:
-        run = history.Run()
+        run = self.run
         before: Turn | None = None
         for number, migration in enumerate(steps, 1):
             self._require_lock(before)
@@ -335,7 +336,7 @@ class Worker:
         """Run all scripts in one transaction: all of them or nothing."""
         if not steps:
             return []
-        run = history.Run()
+        run = self.run
         started = time.monotonic()
         rows = [self.tally.count(migration, operation) for migration in steps][-1]
         jobs = tuple(job_for(item, operation, self.found, self.options, run, rows=rows) for item in steps)
@@ -359,6 +360,7 @@ class Worker:
             for number, job in enumerate(jobs, 1):
                 self.begins(job, number, len(jobs))
                 self._one_together(turn, job)
+                self.watcher.sum_up()
             self.lock.require()
             turn.ran_through()
             commit(self.connection, turn)

@@ -205,6 +205,27 @@ class Harm:
 
 
 @dataclass(frozen=True, slots=True)
+class KilledRunFound:
+    """An earlier run never said how it ended: it was killed, or lost its server, at this migration.
+
+    `began` is when that run did, `seen` when it last said how far it was, which it does of a script that takes long.
+    `statement` and `line` are where it was then or, if the script is `half_way`, where it stopped.
+    """
+
+    migration_id: str
+    operation: str
+    began: datetime
+    seen: datetime | None
+    role: str | None
+    username: str | None
+    hostname: str | None
+    statement: int | None = None
+    line: int | None = None
+    half_way: bool = False
+    history_run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """A script that had stopped half way goes on: `done` of its statements are done."""
 
@@ -329,6 +350,7 @@ Event = (
     | Blocked
     | Progress
     | Harm
+    | KilledRunFound
     | Resumed
     | HalfWayForgotten
     | LockRetry
