@@ -28,7 +28,7 @@ Examples:
   sqlmigrate history --id 20260301_base --json
   sqlmigrate history --operation rollback --since 2026-11-01
   sqlmigrate history --since '2026-11-01 22:00:00'
-  sqlmigrate history --failed                 attempts that failed, were stopped, or tried again
+  sqlmigrate history --failed                 attempts that failed, were killed, or tried again
 """
 
 
@@ -38,7 +38,7 @@ Examples:
 @click.option("--since", type=click.DateTime(_TIMES), metavar="TIME", help="From this time on (UTC).")
 @click.option("--until", type=click.DateTime(_TIMES), metavar="TIME", help="Before this time (UTC).")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N.")
-@click.option("--failed", is_flag=True, help="The attempts that left nothing: failed, stopped, killed, tried again.")
+@click.option("--failed", is_flag=True, help="The attempts that did not succeed, and why.")
 @common
 def command(
     app: App,
@@ -94,7 +94,7 @@ def _show(app: App, rows: list[LogRow], attempts: list[AttemptRow], failed: int)
         app.output.line()
     app.output.line("1 operation" if len(rows) == 1 else f"{len(rows)} operations")
     if failed:
-        app.output.line(f"{_count(failed)} left nothing: `sqlmigrate history --failed` shows them")
+        app.output.line(f"{_count(failed)} did not succeed: `sqlmigrate history --failed` shows them")
 
 
 def _count(number: int) -> str:

@@ -246,6 +246,6 @@ class _Dead:
 
     def statement_at(self, migration_id: str, stopped: HalfWay | None) -> tuple[int | None, int | None]:
         """Return the statement at which it was, and its line, as far as that is known."""
-        if stopped is not None:
+        if stopped is not None and stopped.stopped_at.state != "done":
             return stopped.stopped_at.number, stopped.stopped_at.line
         return (self.statement, self.line) if migration_id == self.migration_id else (None, None)
