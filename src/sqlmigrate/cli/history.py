@@ -126,7 +126,8 @@ def _details(row: AttemptRow) -> Iterator[str]:
     if row.error:
         yield row.error
     for blocker in row.blockers or []:
-        yield f"blocked by {as_blocker(blocker)}"
+        who = as_blocker(blocker)
+        yield f"{'blocked by' if who.direct else 'behind that,'} {who}"
     if row.harm:
         yield harm(as_harm(row.harm))
 

@@ -121,10 +121,10 @@ class Recorder:
 
     @staticmethod
     def _keep(seen: list[dict[str, Any]], values: dict[str, Any]) -> None:
-        """Keep what a JSON result shows; of waiting for the run lock, which is tried every second, the last time."""
+        """Keep what a JSON result shows; of what is tried every second, the last time."""
         for name in ("version", "run_id", "command"):
             del values[name]
-        if seen and values["event"] == seen[-1]["event"] == "waiting_for_run_lock":
+        if seen and values["event"] == seen[-1]["event"] and values["event"] in _REPEATED:
             seen[-1] = {**values, "at": seen[-1]["at"]}
         elif len(seen) < _KEPT:
             seen.append(values)
@@ -180,10 +180,12 @@ class Recorder:
                 sink.close()
 
 
+_REPEATED = {"waiting_for_run_lock", "standby_lags"}
 _KIND = {
     "LockRetry": "attempts",
     "Blocked": "waits",
     "WaitingForRunLock": "waits",
+    "StandbyLags": "waits",
     "Harm": "harm",
     "KilledRunFound": "killed_runs",
 }

@@ -244,7 +244,7 @@ def _is_primary(session: Session) -> bool:
 
 
 def _blocker(row: Row) -> Blocker:
-    pid, role, application, client, state, seconds, query = row
+    pid, role, application, client, state, seconds, query, direct, waits_for = row
     return Blocker(
         pid=int(pid or 0),
         role=role,
@@ -253,4 +253,6 @@ def _blocker(row: Row) -> Blocker:
         state=state,
         transaction_seconds=float(seconds) if seconds else None,
         query=query,
+        direct=direct != "f",
+        waits_for=tuple(map(int, (waits_for or "").split())),
     )
