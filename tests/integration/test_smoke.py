@@ -11,6 +11,7 @@ import pytest
 
 from support.command import started
 from support.places import ROOT
+from support.waiting import LONG
 
 IDS = ["20260301_agent_baseline", "20260304_simplify_agent_architecture"]
 
@@ -29,7 +30,7 @@ def command_in_copy(clean_environment: None, binaries, tmp_path_factory: pytest.
 
     def run(*arguments: str, status: int = 0) -> Any:
         with started(*arguments, "--json", cwd=folder) as process:
-            output, errors = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=LONG)
         assert process.returncode == status, output + errors
         return json.loads(output)
 

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from fixtures.postgres import Database
 from support.places import ROOT
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 SQL = ROOT / "sql"
 BASELINE = "20260301_agent_baseline"
@@ -124,7 +124,7 @@ class Background:
 
     def join(self) -> None:
         """Wait for the end, and raise what the work raised."""
-        self.thread.join(30)
+        self.thread.join(LONG)
         assert not self.thread.is_alive()
         if self.failures:
             raise self.failures[0]

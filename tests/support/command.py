@@ -20,9 +20,10 @@ from typing import Any
 
 import sqlmigrate
 from sqlmigrate.cli.app import main
+from support.waiting import LONG
 
 SOURCE = Path(sqlmigrate.__file__).parents[1]
-SECONDS = 30.0
+SECONDS = LONG
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support.waiting import LONG
+
 # Says who it is on standard output, and leaves when its standard input ends.
 USE = """
 import sys
 from pathlib import Path
 from sqlmigrate.server import shared
 from sqlmigrate.server.postmaster import running
+from support.waiting import LONG
 with shared(Path(sys.argv[1])) as server:
     print(running(server.data_dir).pid, server.data_dir, flush=True)
     sys.stdin.read()
@@ -49,4 +52,4 @@ def leave(process: subprocess.Popen[str]) -> int:
     """Let a process end by itself, and give its exit status."""
     assert process.stdin is not None
     process.stdin.close()
-    return process.wait(60)
+    return process.wait(LONG)

@@ -16,7 +16,7 @@ from select import select
 import pytest
 
 from support.proxy import AFTER, BEFORE, TO_CLIENT, TO_SERVER, Message, Proxy, Then
-from support.waiting import wait_until
+from support.waiting import LONG, stretched, wait_until
 
 STARTUP = struct.pack("!II", 8, 196608)
 CANCEL = struct.pack("!IIII", 16, 80877102, 7, 8)
@@ -206,7 +206,7 @@ def test_the_message_waits_until_the_action_is_done(line):
 
     def look(at: Message) -> Then:
         seen.append(at)
-        done.wait(10)
+        done.wait(LONG)
         return Then.GO_ON
 
     made.proxy.at(1, TO_SERVER, 2, look)
@@ -269,7 +269,7 @@ def test_what_is_under_way_is_delayed_together(line):
     while received < 500:
         received += len(pair.server.recv(1000))
 
-    assert 0.05 <= time.monotonic() - started < 2
+    assert 0.05 <= time.monotonic() - started < stretched(2)
 
 
 def test_the_end_of_one_side_is_passed_on_after_the_last_message(line):

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from importlib import import_module
 from io import StringIO, TextIOWrapper
@@ -234,13 +235,19 @@ def _come_again(lost: sys.UnraisableHookArgs) -> None:
     if not isinstance(lost.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
-    from threading import Timer, main_thread  # noqa: PLC0415  only for this moment
+    from threading import Event, Thread, get_ident  # noqa: PLC0415  only for this moment
 
     number = signal.SIGTERM if isinstance(lost.exc_value, Terminated) else signal.SIGINT
-    waits = main_thread().ident  # to another thread, it would not end what the first one waits for
-    again = Timer(_AGAIN_SECONDS, signal.pthread_kill, (waits, number))
-    again.daemon = True
-    again.start()
+    waits = get_ident()  # the main thread, where handlers run: to another one, it would not end what this one waits for
+    through = Event()  # within this function, it would be lost again
+
+    def again() -> None:
+        through.wait()
+        time.sleep(_AGAIN_SECONDS)
+        signal.pthread_kill(waits, number)
+
+    Thread(target=again, daemon=True).start()
+    through.set()
 
 
 def _fall_silent() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlmigrate.connection.command import Command, Purpose
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
 from sqlmigrate.connection.gate import Gate, allow
+from sqlmigrate.connection.looking import look
 from sqlmigrate.connection.sessions import (
     OLDEST_SERVER,
     OWN_PATH,
@@ -51,6 +52,7 @@ __all__ = [
     "execute_one",
     "give_back",
     "limit",
+    "look",
     "ours_locally",
     "parse_conninfo",
     "probe",

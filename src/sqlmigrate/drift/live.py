@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from sqlmigrate import history, queries
-from sqlmigrate.connection import probe, session
+from sqlmigrate.connection import look, probe, session
 from sqlmigrate.drift.model import Live, Role, Step
 from sqlmigrate.drift.privileges import read_default_privileges
 from sqlmigrate.drift.steps import applied_runs, texts_needed
@@ -35,9 +35,7 @@ def read_live(config: Config, conninfo: str, found: Migrations, gate: Gate[Migra
     """
     with session(conninfo, application_name=APPLICATION) as connection:
         gate(probe(connection), found)
-        with connection.transaction(force_rollback=True):
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return _read(config, connection, found)
+        return look(connection, lambda: _read(config, connection, found))
 
 
 def _history(config: Config, connection: Connection, found: Migrations) -> History:

@@ -128,6 +128,16 @@ SELECT d.datname::pg_catalog.text
 -- autovacuum's workers have no user, and CREATE DATABASE ends them by itself
 SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
 
+-- name: end_sessions
+-- those of a database that we may end
+SELECT pg_catalog.pg_terminate_backend(a.pid)
+  FROM pg_catalog.pg_stat_activity AS a
+  JOIN pg_catalog.pg_roles AS r
+    ON r.oid = a.usesysid
+ WHERE a.datname = %(name)s
+   AND NOT r.rolsuper
+   AND pg_catalog.pg_has_role(r.oid, 'USAGE')
+
 -- name: roles
 SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (%(names)s)
 

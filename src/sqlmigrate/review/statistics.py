@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 2
 _READABLE = (1, VERSION)  # 1 may be without settings
-_LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
+_LIMITS = (500, 30_000)  # milliseconds
 
 
 def read_statistics(connection: Connection, *, name: str, history_schema: str) -> Target:
@@ -35,12 +35,14 @@ def read_statistics(connection: Connection, *, name: str, history_schema: str) -
 
     No lock is waited for longer than a moment. Raises psycopg's errors.
     """
-    asked = queries.load("review")
-    with connection.transaction(force_rollback=True), connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        connections.limit(connection, lock_timeout=_LOCK_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
-        found = cursor.execute(asked["figures"]).fetchone() or {}
-        rows = cursor.execute(asked["sizes"], {"leave_out": history_schema}).fetchall()
+
+    def read() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        asked = queries.load("review")
+        with connection.cursor(row_factory=dict_row) as cursor:
+            found = cursor.execute(asked["figures"]).fetchone() or {}
+            return found, cursor.execute(asked["sizes"], {"leave_out": history_schema}).fetchall()
+
+    found, rows = connections.look(connection, read, limits=_LIMITS)
     seconds = max((found["read_at"] - found["since"]).total_seconds(), 1.0)
     return Target(
         name=name,

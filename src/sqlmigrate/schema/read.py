@@ -12,7 +12,7 @@ from sqlmigrate.schema.blocks import block
 from sqlmigrate.schema.layered import layered
 from sqlmigrate.schema.model import Schema
 from sqlmigrate.schema.rows import Reader, as_array
-from sqlmigrate.schema.session import reading
+from sqlmigrate.schema.session import pipelined, reading
 from sqlmigrate.schema.units import NAMED_BY_OTHERS, NARROW, catalog_of
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _look(connection: psycopg.Connection[Any], leave_out: frozenset[str], *, clu
     """Read the stamps, the oids of the catalogs, and what tells this run of this server from any other."""
     major = connection.info.server_version // 10000
     facts, stamps = connection.cursor(row_factory=tuple_row), connection.cursor(row_factory=tuple_row)
-    with connection.pipeline():
+    with pipelined(connection):
         facts.execute(block("stamps", "catalogs", major))
         stamps.execute(block("stamps", "stamps", major), {"leave_out": list(leave_out)})
     rows = facts.fetchall()

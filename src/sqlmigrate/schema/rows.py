@@ -8,6 +8,7 @@ from psycopg.rows import tuple_row
 
 from sqlmigrate.schema.blocks import BLOCKS, UNSTAMPED, block
 from sqlmigrate.schema.model import Name
+from sqlmigrate.schema.session import pipelined
 from sqlmigrate.schema.units import CATALOG_BITS, by_catalog
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Reader:
     def read(self, units: Iterable[int], unstamped: Iterable[str]) -> None:
         """Read these units with all their parts, and files of queries that are asked for nothing in particular."""
         wanted = by_catalog(units)
-        with self._connection.pipeline():
+        with pipelined(self._connection):
             asked = [
                 (catalog, self._ask(file, name, {catalog: as_array(oids)}))
                 for file, names in BLOCKS.items()

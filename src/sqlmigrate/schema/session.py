@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import psycopg
 
 # What the text of a definition depends on: the path qualifies all names but PostgreSQL's own and those of temporary
 # objects, constants are written by style. With an empty path, temporary types would be found before PostgreSQL's own.
@@ -54,6 +53,26 @@ def reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
             before = _switch(cursor, SETTINGS)
             yield
             _switch(cursor, before)
+
+
+@contextmanager
+def pipelined(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Send what a block executes in one go; the first error is raised, and none that follows from it is told.
+
+    psycopg would log them as warnings, which Python prints on standard error.
+    """
+    first: psycopg.Error | None = None
+    try:
+        with connection.pipeline():
+            try:
+                yield
+            except psycopg.Error as error:
+                first = error
+    except psycopg.Error:
+        if first is None:
+            raise
+    if first is not None:
+        raise first
 
 
 def _switch(cursor: psycopg.Cursor[tuple[Any, ...]], settings: dict[str, str]) -> dict[str, str]:

@@ -34,7 +34,8 @@ FIRST_WITH_LOGIN_TRIGGERS = 170000
 """The first version in which connecting runs code of a database: event triggers ON login, which a setting stops."""
 
 _CLOSE = "close every session in it first"
-_CLONE_WAIT, _DROP_WAIT, _END_WAIT, _LOOK_INTERVAL = 1.0, 0.05, 5.0, 0.002  # seconds
+# Seconds. A session that was just closed is soon gone, but on a busy machine not at once.
+_CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 10.0, 0.05, 0.002
 # Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
 # What the server says of an encoding or a locale that it does not have, or that do not go together.
 _LACKING = (
@@ -214,18 +215,10 @@ class Databases:
         session = self.live()
         self._vacant(name, _DROP_WAIT)
         try:
-            self._drop_vacant(session, name)
+            _drop_forced(session, name)
         except psycopg.errors.ObjectInUse:
             _release(self.named(name).admin_conninfo)
-            drop(session, name, force=True)
-
-    def _drop_vacant(self, session: Connection, name: str) -> None:
-        """Drop a database; a superuser's process, which only a superuser may end, may have come: autovacuum's goes."""
-        try:
-            drop(session, name, force=True)
-        except psycopg.errors.InsufficientPrivilege:
-            self._vacant(name, _END_WAIT)
-            drop(session, name, force=True)
+            _drop_forced(session, name)
 
 
 def drop(session: Connection, name: str, *, force: bool) -> None:
@@ -237,6 +230,18 @@ def drop(session: Connection, name: str, *, force: bool) -> None:
     except psycopg.errors.WrongObjectType:  # whoever owns a database may make it a template, which cannot be dropped
         session.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
         session.execute(statement)
+
+
+def _drop_forced(session: Connection, name: str) -> None:
+    """Drop a database with the sessions in it, and with a process of autovacuum, which not everybody may end by FORCE.
+
+    Without FORCE, DROP DATABASE ends those for everybody, and waits five seconds for sessions to leave.
+    """
+    try:
+        drop(session, name, force=True)
+    except psycopg.errors.InsufficientPrivilege:
+        session.execute(queries.load("shadow")["end_sessions"], {"name": name})
+        drop(session, name, force=False)
 
 
 def drop_leftovers(session: Connection) -> list[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.usage.counted import Counted
     from sqlmigrate.usage.model import Use
 
-_LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
+_LIMITS = (500, 30_000)  # milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,9 @@ def look(
 
     `counts` gives what pg_stat_statements has counted; statements that a pattern of `hidden` finds are not shown.
     """
-    unclear: list[str] = []
-    uses: list[Use] = []
-    with connection.transaction(force_rollback=True):
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        connections.limit(connection, lock_timeout=_LOCK_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
+
+    def read() -> tuple[list[Use], list[str]]:
+        unclear: list[str] = []
         catalog = Catalog(connection, _path(connection, item))
         start = catalog.counters["read_at"] - time
         unclear += (
@@ -88,8 +86,11 @@ def look(
             if not objects and earlier.renamed & {(removed.name.name, ""), (removed.name.name, removed.part)}:
                 unclear.append(f"line {removed.line}: {removed} gets its name in an earlier script of this run")
         counted = (counts or counted_or_why)(connection) if any(one.kind != "index" for one in found) else ""
-        uses += (find_use(catalog, one, counted, start=start, spared=earlier.spared, hidden=hidden) for one in found)
-    return uses, unclear
+        return [
+            find_use(catalog, one, counted, start=start, spared=earlier.spared, hidden=hidden) for one in found
+        ], unclear
+
+    return connections.look(connection, read, limits=_LIMITS)
 
 
 def counted_or_why(connection: Connection) -> Counted | str:

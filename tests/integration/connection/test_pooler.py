@@ -23,7 +23,7 @@ from support.command import ended, program, started
 from support.pooler import PROGRAM, Pooler, changed_in_the_pool, pooler
 from support.runner import Runner, ids
 from support.sessions import beside, is_there, wait_for_sleep
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 IN_CI = os.environ.get("CI") == "true"
 NOTE = "there is a connection pooler in front of this database"
@@ -298,7 +298,7 @@ def test_a_run_through_the_pooler_waits_for_a_direct_one(pooled_runner, conn, da
     with beside(Runner(database.conninfo, pooled_runner.directory).apply) as [direct]:
         wait_for_sleep(conn)
         assert ids(pooled_runner.apply()) == []
-        assert ids(direct.result(20)) == ["a"]
+        assert ids(direct.result(LONG)) == ["a"]
 
     assert pooled_runner.told(WaitingForRunLock)
 

@@ -18,7 +18,7 @@ from sqlmigrate import connection
 from sqlmigrate.connection.silence import CLIENT
 from sqlmigrate.errors import ConnectionFailed
 from support.standby import standby_of
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 PASSWORDS = [
     "p@ss:w/rd",
@@ -274,7 +274,7 @@ def test_a_host_that_says_nothing_is_not_asked_again_whether_it_is_starting(tmp_
         with pytest.raises(ConnectionFailed) as caught:
             connection.connect(f"host={tmp_path} port=5432")
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(LONG)
 
     assert caught.value.hint is None
     assert len(asked) == 1

@@ -30,7 +30,7 @@ from support.network import CLIENT, SERVER, Network
 from support.runner import Runner, ids
 from support.seeds import SeedFiles
 from support.sessions import SLEEPING, is_there, wait_for_row
-from support.waiting import wait_until
+from support.waiting import LONG, stretched, wait_until
 
 PROMISED = 30.0  # seconds, for the locks on the server and for the answer of the client
 AT_SIGNAL = 8.0
@@ -45,7 +45,7 @@ BUILDING = (
 )
 IN_COMMIT = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event = 'SyncRep'"
 
-LONG = "CREATE TABLE a ();\nSELECT pg_sleep(300);"
+ASLEEP_LONG = "CREATE TABLE a ();\nSELECT pg_sleep(300);"
 MUCH = "SELECT length('" + "x" * 1000 + "');\n"  # a thousand of them are more than the server's socket takes in
 NETWORK = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
 SEEN = "CREATE TABLE seen AS SELECT " + ", ".join(f"current_setting('{name}') AS {name}" for name in NETWORK) + ";\n"
@@ -104,10 +104,10 @@ class Phase:
         command = (*arguments, "-d", self.far.conninfo, "-m", self.folder)
         with started(*command, preexec_fn=lambda: network.enter(self.net.client)) as process:
             if interrupted:
-                assert self.silent.wait(60)
+                assert self.silent.wait(LONG)
                 wait_until(lambda: network.connects(process.pid))
                 process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=LONG)
             self.outcome = Outcome(process.returncode, stdout, stderr)
         self.ended_at = time.monotonic()
 
@@ -157,7 +157,7 @@ class Lab:
         finally:
             self.net.up()
         for future in running:
-            future.result(10)
+            future.result(LONG)
 
     def under_way(self) -> list[str]:
         """Give the phases whose run has not ended."""
@@ -167,7 +167,7 @@ class Lab:
         """Give what a phase said, which must have come in time."""
         phase = self.phases[name]
         took = phase.ended_at - self.began
-        assert took < within, f"{took:.1f} s: {phase.outcome}"
+        assert took < stretched(within), f"{took:.1f} s: {phase.outcome}"
         return phase.outcome
 
     def admin(self, name: str) -> psycopg.Connection[Any]:
@@ -177,7 +177,7 @@ class Lab:
 def start_programs(lab: Lab) -> None:
     """The commands as people start them."""
     for name, signalled in (("running", False), ("stopped", True)):
-        phase = lab.phase(name, LONG)
+        phase = lab.phase(name, ASLEEP_LONG)
         lab.pool.submit(phase.program, "apply", interrupted=signalled)
         lab.ready.append(phase.sleeps)
     phase = lab.phase("rollback", "CREATE TABLE a ();", "SELECT pg_sleep(300); DROP TABLE a;")
@@ -218,7 +218,7 @@ def start_runs(lab: Lab) -> None:
     lab.pool.submit(phase.work, phase.far.apply)
     lab.ready.append(lambda phase=phase: wait_until(lambda: phase.ended_at))
 
-    for name, script in (("much", LONG + MUCH * 1000), ("rows", SLOW.format(seconds=300) + ROWS)):
+    for name, script in (("much", ASLEEP_LONG + MUCH * 1000), ("rows", SLOW.format(seconds=300) + ROWS)):
         phase = lab.phase(name, script)
         lab.pool.submit(phase.work, phase.far.apply)
         lab.ready.append(phase.sleeps)
@@ -227,7 +227,7 @@ def start_runs(lab: Lab) -> None:
 def start_busy_ones(lab: Lab) -> None:
     """Runs on the server's own host, over TCP: nothing vanishes there, but the server takes its time."""
     for name, script in (
-        ("busy", SEEN + LONG.replace("300", "25") + MUCH * 1000),
+        ("busy", SEEN + ASLEEP_LONG.replace("300", "25") + MUCH * 1000),
         ("busy_rows", SLOW.format(seconds=25) + ROWS),
     ):
         phase = lab.phase(name, script)
@@ -242,7 +242,7 @@ def start_commits(lab: Lab) -> None:
 
     def hold(event: Event) -> None:
         if isinstance(event, RowsReturned):
-            assert lab.silent.wait(60)
+            assert lab.silent.wait(LONG)
 
     phase.far.observe = hold
     lab.pool.submit(phase.work, phase.far.apply)
@@ -295,7 +295,7 @@ def lab(far_server, net, tmp_path_factory) -> Iterator[Lab]:
 
 
 def test_the_server_gives_up_every_session_of_ours_with_its_locks(lab):
-    assert lab.gone - lab.began < PROMISED
+    assert lab.gone - lab.began < stretched(PROMISED)
 
 
 @pytest.mark.parametrize("name", ["running", "rollback"])

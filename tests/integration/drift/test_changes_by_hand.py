@@ -15,6 +15,7 @@ from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
 from sqlmigrate.history.foreign import KNOWN
 from sqlmigrate.migrations import migration_hash
 from sqlmigrate.server import PrivateServer, drop_database, ensure_database
+from sqlmigrate.shadow import read_settings
 from support.drift import Drifting, lines
 from support.runner import place
 from support.standby import standby_of
@@ -49,6 +50,16 @@ CHANGES = [
     ("GRANT CREATE ON SCHEMA public TO pg_monitor", "~ schema public: acl + pg_monitor=C/pg_database_owner"),
     ("CREATE PUBLICATION by_hand", "+ publication by_hand: "),
 ]  # fmt: skip
+
+# functions that print these fail where they are gone, though the transaction still sees their rows
+SOON_DROPPED = """
+CREATE SCHEMA soon;
+CREATE TABLE soon.t (i integer PRIMARY KEY, j text CHECK (j <> 'x'));
+CREATE INDEX ON soon.t ((i + 1), lower(j)) WHERE i > 5;
+CREATE VIEW soon.v AS SELECT i, count(*) FROM soon.t GROUP BY i;
+CREATE FUNCTION soon.f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM soon.t; END;
+CREATE STATISTICS soon.s ON i, (lower(j)) FROM soon.t;
+"""
 
 
 @pytest.fixture
@@ -136,6 +147,24 @@ def test_the_database_is_only_read(based):
     admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
 
     assert lines(drifting.find()) == []
+
+
+def test_what_is_dropped_while_it_is_read_is_read_again(based, monkeypatch):
+    drifting, admin = based
+    admin.execute(SOON_DROPPED)
+    times = []
+
+    def read_and_drop(*arguments, **options):
+        settings = read_settings(*arguments, **options)
+        if not times:
+            admin.execute("DROP SCHEMA soon CASCADE")
+        times.append(admin)
+        return settings
+
+    monkeypatch.setattr("sqlmigrate.drift.live.read_settings", read_and_drop)
+
+    assert lines(drifting.find()) == []
+    assert len(times) == 2
 
 
 def test_a_role_that_may_only_read_the_history_is_enough(based, new_reader):

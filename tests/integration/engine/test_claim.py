@@ -15,6 +15,7 @@ from sqlmigrate.events import ScriptStarted
 from sqlmigrate.migrations import migration_hash
 from support.runner import ids
 from support.sessions import beside, is_there, wait_for_blocked, wait_for_query
+from support.waiting import LONG
 
 DELETE_ROW = f"DELETE FROM sqlmigrate._yoyo_migration WHERE migration_hash = '{migration_hash('a')}';"
 
@@ -196,7 +197,7 @@ def past_the_run_lock(work: Callable[..., Result], session: psycopg.Connection[A
         with beside(lambda: work(lock_timeout=20_000)) as [second]:
             wait_for_query(session, query)
             yield second
-        first.result(20)
+        first.result(LONG)
 
 
 def test_a_second_run_that_got_past_the_run_lock_finds_the_claim_taken(runner, conn, database):
@@ -209,7 +210,7 @@ def test_a_second_run_that_got_past_the_run_lock_finds_the_claim_taken(runner, c
     with past_the_run_lock(runner.apply, conn, "INSERT INTO%_yoyo_migration%") as second:
         holder.rollback()
         with pytest.raises(HistoryError, match="was applied by another run in the meantime"):
-            second.result(20)
+            second.result(LONG)
 
     assert runner.applied() == ["0", "a"]
     assert conn.execute("SELECT count(*) FROM gate_keeper").fetchone() == (1,)
@@ -223,7 +224,7 @@ def test_a_second_rollback_that_got_past_the_run_lock_finds_the_row_gone(runner,
     with past_the_run_lock(runner.rollback, conn, "%DELETE FROM%_yoyo_migration%") as second:
         holder.rollback()
         with pytest.raises(HistoryError, match="is no longer applied"):
-            second.result(20)
+            second.result(LONG)
 
     assert runner.applied() == []
 

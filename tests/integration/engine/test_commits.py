@@ -14,7 +14,7 @@ from sqlmigrate.events import Event, LockRetry, ScriptFinished, ScriptStarted
 from support.proxy import TO_SERVER, Message, Proxy, Then
 from support.runner import Runner, ids
 from support.sessions import beside, is_there
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 OUTSIDE = "-- transactional: false\n"
 
@@ -127,7 +127,7 @@ def test_a_script_is_there_for_all_while_the_next_one_waits(runner, conn, databa
         wait_until(lambda: runner.told(LockRetry))
         assert runner.told(LockRetry)[0].migration_id == "b"
         blocker.rollback()
-        assert ids(run.result(30)) == ["a", "b"]
+        assert ids(run.result(LONG)) == ["a", "b"]
 
     assert begun_and_ended(runner) == in_turn("a", "b")
 
@@ -269,8 +269,8 @@ def test_a_lock_that_commit_itself_waits_for_is_waited_for_again(runner, conn, a
             wait_until(lambda: runner.told(LockRetry))
             retried.set()
             switch(admin, "ALTER SYSTEM RESET synchronous_standby_names")
-            held.result(30)
-            assert ids(run.result(30)) == list(names)
+            held.result(LONG)
+            assert ids(run.result(LONG)) == list(names)
     finally:
         switch(admin, "ALTER SYSTEM RESET synchronous_standby_names")
         admin.execute("ALTER ROLE migrator RESET synchronous_commit")

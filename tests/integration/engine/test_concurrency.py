@@ -13,7 +13,7 @@ from sqlmigrate.migrations import migration_hash
 from sqlmigrate.runlock import held
 from support.runner import Runner, ids
 from support.sessions import beside, is_there, wait_for_blocked
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 
 def another(runner: Runner) -> Runner:
@@ -34,7 +34,7 @@ def test_runs_at_once_apply_each_script_exactly_once(runner, conn, count):
         return ids(one.apply(wait_lock=60_000))
 
     with beside(*(lambda one=one: together(one) for one in runners)) as works:
-        ran = [name for work in works for name in work.result(60)]
+        ran = [name for work in works for name in work.result(LONG)]
 
     assert sorted(ran) == names
     assert [row[0] for row in conn.execute("SELECT migration FROM times").fetchall()] == names
@@ -76,8 +76,8 @@ def test_the_run_that_waits_names_the_holder_and_goes_on_when_it_is_free(runner,
             wait_until(lambda: late.told(WaitingForRunLock))
             assert not second.done()
             closed_gate.rollback()
-            assert ids(second.result(30)) == []
-        assert ids(first.result(30)) == ["a"]
+            assert ids(second.result(LONG)) == []
+        assert ids(first.result(LONG)) == ["a"]
 
     waiting = late.told(WaitingForRunLock)
     assert waiting[0].holder.role == "migrator"
@@ -107,7 +107,7 @@ def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runn
         wait_until(lambda: admin.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").fetchone() is None)
         closed_gate.rollback()
         with pytest.raises(ConnectionFailed, match="the session that held the run lock was lost") as caught:
-            run.result(20)
+            run.result(LONG)
 
     assert caught.value.done == ("a",)
     assert runner.applied() == ["a"]
@@ -131,7 +131,7 @@ def test_runs_in_two_databases_do_not_wait_for_each_other(runner, database_facto
 def test_the_first_runs_ever_make_the_history_once(runner, conn):
     runner.write("a", "CREATE TABLE a ();")
     with beside(*(another(runner).apply for _ in range(4))) as works:
-        done = [ids(work.result(60)) for work in works]
+        done = [ids(work.result(LONG)) for work in works]
 
     assert sorted(done) == [[], [], [], ["a"]]
     assert conn.execute("SELECT count(*) FROM sqlmigrate.meta").fetchone() == (1,)

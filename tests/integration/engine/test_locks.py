@@ -10,7 +10,7 @@ from sqlmigrate.events import LockRetry, Notice
 from sqlmigrate.migrations import migration_hash
 from support.runner import ids, place
 from support.sessions import beside, is_there, wait_for_blocked
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 
@@ -30,7 +30,7 @@ def test_a_lock_that_is_let_go_is_got_by_a_later_attempt(runner, conn, blocker):
         wait_until(lambda: len(runner.told(LockRetry)) >= 2)
         assert not run.done()
         blocker.rollback()
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     retries = runner.told(LockRetry)
     assert [retry.attempt for retry in retries] == list(range(1, len(retries) + 1))
@@ -45,7 +45,7 @@ def test_a_retry_tells_where_in_the_script_it_was_and_who_was_in_the_way(runner,
     with beside(lambda: runner.apply(lock_timeout=1_500)) as [run]:
         wait_until(lambda: runner.told(LockRetry))
         blocker.rollback()
-        run.result(30)
+        run.result(LONG)
 
     [first, *_] = runner.told(LockRetry)
     assert (first.place.line, first.place.column) == (2, 3)
@@ -62,7 +62,7 @@ def test_the_whole_transaction_runs_again_not_only_its_statement(runner, conn, b
         wait_until(lambda: len(runner.told(LockRetry)) >= 3)
         assert not is_there(conn, "a")
         blocker.rollback()
-        run.result(30)
+        run.result(LONG)
 
     assert conn.execute("SELECT n FROM a").fetchall() == [(1,)]
     assert len(runner.told(Notice)) == len(runner.told(LockRetry)) + 1
@@ -102,7 +102,7 @@ def test_a_lock_on_a_row_counts_as_one_on_a_table_does(runner, conn, database):
     with beside(lambda: runner.apply(lock_timeout=50)) as [run]:
         wait_until(lambda: runner.told(LockRetry))
         other.commit()
-        run.result(30)
+        run.result(LONG)
 
     assert conn.execute("SELECT n FROM t").fetchone() == (12,)
 
@@ -118,7 +118,7 @@ def test_a_deadlock_is_retried(runner, conn, database):
         other.execute("LOCK TABLE one")
         wait_until(lambda: runner.told(LockRetry))
         other.commit()
-        run.result(30)
+        run.result(LONG)
 
     assert runner.told(LockRetry)[0].message.sqlstate == "40P01"
     assert runner.told(LockRetry)[0].message.detail
@@ -131,7 +131,7 @@ def test_a_rollback_is_retried_as_well(runner, blocker, conn):
     with beside(lambda: runner.rollback(lock_timeout=50)) as [run]:
         wait_until(lambda: runner.told(LockRetry))
         blocker.rollback()
-        run.result(30)
+        run.result(LONG)
 
     assert runner.applied() == []
     assert not is_there(conn, "a")
@@ -155,7 +155,7 @@ def test_a_claim_of_somebody_else_is_waited_for_like_any_lock(runner, conn, data
     with beside(lambda: runner.apply(lock_timeout=50)) as [run]:
         wait_until(lambda: runner.told(LockRetry))
         other.rollback()
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
 
 def test_a_script_may_set_a_lock_timeout_of_its_own(runner, blocker):
@@ -171,4 +171,4 @@ def test_the_pause_between_attempts_may_be_longer_than_the_login_may_be_idle(run
     with beside(lambda: runner.apply(lock_timeout=50)) as [run]:
         wait_until(lambda: any(retry.pause > 0.5 for retry in runner.told(LockRetry)), timeout=30)
         blocker.rollback()
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]

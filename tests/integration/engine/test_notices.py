@@ -8,7 +8,7 @@ import pytest
 
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import Notice, NoticesLeftOut
-from support.waiting import wait_until
+from support.waiting import stretched, wait_until
 
 ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
@@ -147,6 +147,6 @@ def test_what_is_raised_while_a_notice_is_passed_on_stops_the_script_at_once(run
     with pytest.raises(raised):
         runner.apply()
 
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < stretched(30)
     wait_until(lambda: conn.execute(ASLEEP).fetchone() == (0,), timeout=10)
     assert runner.applied() == []

@@ -12,7 +12,7 @@ from support.command import call
 from support.runner import ids, place
 from support.sessions import is_there
 from support.stepwise import OUTSIDE
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_a_lock_that_is_not_granted_begins_all_of_it_again(runner, conn, databas
         wait_until(lambda: runner.told(LockRetry))
         assert not is_there(conn, "a")
         holder.rollback()
-        assert ids(run.result(60)) == ["a", "b"]
+        assert ids(run.result(LONG)) == ["a", "b"]
 
     assert conn.execute("SELECT n FROM a").fetchall() == [(1,)]
 

@@ -12,7 +12,7 @@ from sqlmigrate.events import Blocked, LockRetry
 from support.command import call
 from support.runner import ids, place
 from support.sessions import is_there, wait_for_blocked, wait_for_row
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 SCRIPT = "CREATE TABLE before ();\nALTER TABLE t ADD COLUMN m integer;\n"
 WAITS_LONG = """
@@ -36,7 +36,7 @@ def test_whoever_blocks_us_is_reported_while_we_wait(runner, holder):
         run = pool.submit(runner.apply, lock_timeout=30_000)
         (event,) = wait_until(lambda: runner.told(Blocked))
         holder.rollback()
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     (blocker,) = event.blockers
     assert event.migration_id == "a"
@@ -57,7 +57,7 @@ def test_a_session_is_reported_once(runner, holder, database):
         wait_until(lambda: runner.told(Blocked))
         wait_for_row(database.connect(), WAITS_LONG, "ALTER TABLE t%")
         holder.rollback()
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     assert len(runner.told(Blocked)) == 1
 
@@ -69,7 +69,7 @@ def test_every_attempt_tells_who_it_was(runner, holder, conn):
         first = wait_until(lambda: runner.told(LockRetry))[0]
         assert not is_there(conn, "before")
         holder.rollback()
-        assert ids(run.result(60)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     assert (first.migration_id, first.attempt) == ("a", 1)
     assert first.message.sqlstate == "55P03"
@@ -171,9 +171,9 @@ def test_a_deadlock_is_tried_again(runner, conn, database):
         wait_for_blocked(conn)
         second = pool.submit(other.execute, "LOCK TABLE t")
         retry = wait_until(lambda: runner.told(LockRetry), timeout=20)[0]
-        second.result(30)
+        second.result(LONG)
         other.rollback()
-        assert ids(run.result(60)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     assert retry.message.sqlstate == "40P01"
     assert is_there(conn, "after")
@@ -194,7 +194,7 @@ def test_nowait_in_a_script_is_tried_again_too(runner, holder, conn):
         run = pool.submit(runner.apply)
         wait_until(lambda: runner.told(LockRetry))
         holder.rollback()
-        assert ids(run.result(60)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
 
 def test_a_blocker_that_is_gone_at_once_does_no_harm(runner, holder, database):
@@ -203,7 +203,7 @@ def test_a_blocker_that_is_gone_at_once_does_no_harm(runner, holder, database):
         run = pool.submit(runner.apply, lock_timeout=30_000)
         wait_for_blocked(database.connect())
         database.connect().execute("SELECT pg_terminate_backend(%s)", [holder.info.backend_pid])
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
     with pytest.raises(psycopg.OperationalError):
         holder.execute("SELECT 1")
 

@@ -10,7 +10,7 @@ import pytest
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import WaitingForRunLock
 from sqlmigrate.runlock import held, lock_key
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 ADVISORY = """
 SELECT count(*) FROM pg_locks
@@ -74,7 +74,7 @@ def test_whoever_waits_gets_it_when_it_is_free(database):
         with held(database.conninfo, "sqlmigrate", wait=10):
             waiting = pool.submit(second)
             wait_until(lambda: told)
-        waiting.result(30)
+        waiting.result(LONG)
 
 
 def test_it_goes_away_with_its_session(database, admin):
@@ -146,4 +146,4 @@ def test_a_waiter_holds_no_snapshot_that_would_block_an_index_made_concurrently(
             wait_until(lambda: told)
             conn.execute("SET statement_timeout TO '10s'")
             conn.execute("CREATE INDEX CONCURRENTLY ON t (n)")
-        waiting.result(30)
+        waiting.result(LONG)

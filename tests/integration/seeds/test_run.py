@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from sqlmigrate.seeds import SeedResult, apply
 from support.seeds import AGENTS, LLMS, SeedFiles
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 TABLES = """
 CREATE TABLE public.llms (
@@ -372,7 +372,7 @@ def test_two_runs_at_the_same_time_write_each_row_once(session_with_tables, data
         thread.start()
         watcher = database.connect()
         wait_until(lambda: watcher.execute("SELECT pg_blocking_pids(%s) <> '{}'", [waiting]).fetchone() == (True,))
-    thread.join(30)
+    thread.join(LONG)
 
     assert counts(first) == {"llms": (2, 0, 0), "agents": (2, 0, 0)}
     assert [counts(result) for result in results] == [{"llms": (0, 0, 2), "agents": (0, 0, 2)}]

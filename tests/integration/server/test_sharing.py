@@ -16,7 +16,7 @@ from sqlmigrate.server import destroy, shared, start, status, stop
 from sqlmigrate.server.locks import Locks
 from sqlmigrate.server.postmaster import is_alive, running
 from support.server_user import USE, leave, python, said
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 pytestmark = pytest.mark.pg
 
@@ -98,7 +98,7 @@ def test_ctrl_c_in_the_terminal_of_one_user_spares_the_server_of_the_other(state
         pid = int(said(first).split()[0])
         said(second)
         os.killpg(first.pid, signal.SIGINT)
-        first.wait(60)
+        first.wait(LONG)
 
         assert is_alive(pid)
         assert watchdogs(state)
@@ -135,7 +135,7 @@ def test_starting_lets_go_of_our_standard_output(state):
     script = "import sys; from pathlib import Path; from sqlmigrate.server import start; start(Path(sys.argv[1]))"
     with python(script, state) as starter:
         # The end of the output comes only when neither the server nor the watchdog holds it.
-        assert starter.communicate(timeout=60)[0] == ""
+        assert starter.communicate(timeout=LONG)[0] == ""
     assert [each.running for each in status(state)] == [True]
 
 

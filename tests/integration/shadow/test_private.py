@@ -145,7 +145,8 @@ def test_a_clone_has_the_settings_rights_and_comment_of_the_database_itself(boot
         assert run(second, itself) != run(empty, itself)
 
 
-def test_a_source_with_an_open_session_cannot_be_cloned(bootstrapped_shadow, empty):
+def test_a_source_with_an_open_session_cannot_be_cloned(bootstrapped_shadow, empty, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.shadow.databases._CLONE_WAIT", 0.2)
     with (
         connection.session(empty.conninfo),
         pytest.raises(ServerError, match=f"database {empty.name} cannot be cloned: a session is open in it"),

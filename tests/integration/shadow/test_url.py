@@ -12,7 +12,8 @@ from sqlmigrate import connection, shadow
 from sqlmigrate.errors import ConfigError, ConnectionFailed, UsageError
 from sqlmigrate.shadow import Wanted, read_facts
 from support.server_user import leave, python, said
-from support.waiting import wait_until
+from support.vacuum import make_thing, wait_for_vacuum
+from support.waiting import LONG, wait_until
 
 pytestmark = pytest.mark.pg
 
@@ -75,11 +76,28 @@ def test_a_database_is_dropped_after_an_error_with_a_session_still_in_it(url, sh
     assert shadows() == set()
 
 
+def test_a_database_is_dropped_though_autovacuum_works_in_it(url, shadows, vacuumed):
+    """Only a superuser may end its process by FORCE."""
+    with shadow.opened(Wanted(shadow_url=url)) as opened, opened.database() as database:
+        make_thing(database.conninfo)
+        wait_for_vacuum(vacuumed, database=database.name)
+    assert shadows() == set()
+
+
+def test_a_database_is_dropped_though_autovacuum_and_a_session_are_in_it(url, shadows, vacuumed):
+    with shadow.opened(Wanted(shadow_url=url)) as opened, opened.database() as database:
+        make_thing(database.conninfo)
+        wait_for_vacuum(vacuumed, database=database.name)
+        session = connection.connect(database.conninfo)
+    session.close()
+    assert shadows() == set()
+
+
 def test_ctrl_c_drops_everything(url, shadows):
     with python(USE, url) as process:
         assert said(process) in shadows()
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(LONG)
     assert shadows() == set()
 
 

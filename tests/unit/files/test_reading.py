@@ -27,7 +27,7 @@ from sqlmigrate.seeds import read as seeds
 from sqlmigrate.server.bootstrap import read_scripts
 from sqlmigrate.sql.script import HELD_MAX
 
-SECONDS = 20
+SECONDS = 90
 MEMORY = 512 << 20  # bytes more than what we have
 
 

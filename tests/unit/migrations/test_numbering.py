@@ -125,11 +125,11 @@ def test_a_number_that_is_there_twice_may_be_meant(project, needs):
 
 def test_very_many_names_that_do_not_exist_are_refused_quickly(project):
     project.migration("a", f"-- depends: {' '.join(f'name{number}' for number in range(20_000))}\n")
-    began = time.monotonic()
+    began = time.process_time()
 
     found = project.problems()
 
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert found[0] == "a.sql:1:13: depends on name0, which does not exist in this directory"
     assert found[-1] == "a.sql: depends on 19980 more that do not exist in this directory"
     assert len(found) == 21

@@ -76,9 +76,9 @@ def test_what_cannot_be_asked_is_left_out_with_the_reason(tmp_path):
 
 
 def test_no_text_takes_long_to_repair():
-    before = time.monotonic()
+    before = time.process_time()
 
     for text in SLOW:
         assert list(forms(Query(text, normalized=True)))
 
-    assert time.monotonic() - before < 5
+    assert time.process_time() - before < 5

@@ -364,7 +364,7 @@ LIST = {"list": "rows", "table": "public.t", "conflict": ["code"]}
 )
 def test_a_schema_that_would_run_for_ever_is_refused_within_a_second(seed_files, rules, message):
     seed_files.file("t", LIST, f"rows:\n- {{code: {'a' * 200}b}}\n- {{code: {'a' * 300}b}}\n", **rules)
-    began = time.monotonic()
+    began = time.process_time()
 
     if message is None:
         seed_files.load()
@@ -373,7 +373,7 @@ def test_a_schema_that_would_run_for_ever_is_refused_within_a_second(seed_files,
         assert found.startswith("t.schema.json")
         assert message in found
 
-    assert time.monotonic() - began < 5  # a second on a machine that does nothing else
+    assert time.process_time() - began < 5  # a second on a machine that does nothing else
 
 
 def test_a_pattern_that_is_slow_says_where_it_stands(seed_files):
@@ -472,10 +472,10 @@ def test_a_file_with_very_many_problems_shows_the_first(seed_files):
     rules = {"properties": {"rows": {"items": {"properties": {"code": {"type": "integer"}}}}}}
     rows = "".join(f"- {{code: a{number}}}\n" for number in range(20_000))
     seed_files.file("t", LIST, f"rows:\n{rows}", **rules)
-    began = time.monotonic()
+    began = time.process_time()
 
     found = seed_files.problems()
 
     assert len(found) == 201
     assert found[-1] == "t.yaml: there are more problems than these"
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20

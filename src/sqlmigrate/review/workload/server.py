@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.usage.counted import Row
+    from sqlmigrate.review.workload.sizes import Sizes
+    from sqlmigrate.usage.counted import Counted, Row
 
-_LOCK_TIMEOUT, _STATEMENT_TIMEOUT = 500, 30_000  # milliseconds
+_LIMITS = (500, 30_000)  # milliseconds
 _MONITORING = "monitoring and tools (they read PostgreSQL's own catalogs alone)"
 _CATALOGS = frozenset({"pg_catalog", "information_schema"})
 _MAY_WATCH = re.compile(r"pg_|information_schema", re.IGNORECASE)
@@ -30,11 +31,11 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
     Left out are utility statements, those of monitoring (they read PostgreSQL's own catalogs alone) and our own. Raises
     Error where there is no pg_stat_statements that could be read, and psycopg's errors.
     """
-    with connection.transaction(force_rollback=True):
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        connections.limit(connection, lock_timeout=_LOCK_TIMEOUT, statement_timeout=_STATEMENT_TIMEOUT)
-        counted = read_counted(connection, longest=LONGEST + 1)
-        sizes = read_sizes(connection)
+
+    def read() -> tuple[Counted, Sizes | None]:
+        return read_counted(connection, longest=LONGEST + 1), read_sizes(connection)
+
+    counted, sizes = connections.look(connection, read, limits=_LIMITS)
     kept, left = _sorted_out(_gathered(counted.rows), history_schema, [re.compile(pattern) for pattern in hidden])
     found, rest = busiest(kept)
     since, read_at = counted.since, counted.read_at

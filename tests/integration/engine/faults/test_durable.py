@@ -28,7 +28,7 @@ from support.proxy import Proxy
 from support.runner import Runner, ids
 from support.sessions import beside, wait_for_blocked, wait_for_row
 from support.standby import standby_of
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 _WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
 _WAITS_FOR_STANDBY = (
@@ -165,7 +165,7 @@ def test_what_a_crash_takes_back_is_named_and_not_said_to_be_applied(runner, fra
         with pytest.raises(
             ExecutionError, match=r"lost is what was committed before of (a and )?b: the server crashed"
         ) as caught:
-            run.result(60)
+            run.result(LONG)
 
     kept = [] if "of a and b" in caught.value.message else ["a"]  # some other session may have flushed the first
     assert (caught.value.migration_id, list(caught.value.done)) == ("c", kept)
@@ -185,7 +185,7 @@ def test_where_each_is_durable_a_crash_takes_nothing_back(runner, fragile):
         assert unsettled(runner) == []
         crash()
         with pytest.raises(ExecutionError) as caught:
-            run.result(60)
+            run.result(LONG)
 
     assert caught.value.done == ("a", "b")
     assert "lost is" not in caught.value.message
@@ -197,7 +197,7 @@ def test_while_the_server_cannot_be_asked_nothing_is_said_to_be_applied(runner, 
         wait_for_blocked(session)
         fragile.end()
         with pytest.raises(ExecutionError, match=r"whether the server has kept a and b.* is not known") as caught:
-            run.result(60)
+            run.result(LONG)
 
     assert caught.value.done == ()
     assert unsettled(runner) == ["a", "b"]
@@ -227,7 +227,7 @@ def test_what_a_promoted_standby_does_not_have_is_named(runner, fragile):
                 finally:
                     fragile.end()
                 with pytest.raises(ExecutionError, match=r"is not known.*has kept a and b, .*, is not known") as caught:
-                    run.result(60)
+                    run.result(LONG)
 
         assert (caught.value.migration_id, caught.value.done) == ("c", ())
         runner.conninfo = make_conninfo(here, host=standby.host, port=standby.port)
@@ -300,7 +300,7 @@ def loses_its_session(runner: Runner) -> None:
     with blocked(runner) as session, beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
         session.execute("SELECT pg_terminate_backend(%s)", [wait_for_blocked(session)])
         with pytest.raises(ExecutionError, match="terminating") as caught:
-            run.result(30)
+            run.result(LONG)
     assert caught.value.done == ("a", "b")
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
-import psycopg
 import pytest
 
 from sqlmigrate.errors import LockBudgetSpent
@@ -16,14 +13,10 @@ from sqlmigrate.runlock import held
 from support.command import Outcome, started
 from support.runner import Runner, ids
 from support.sessions import wait_for_row
-from support.waiting import wait_until
+from support.vacuum import SLOWLY, make_thing, wait_for_vacuum
+from support.waiting import LONG
 
 SECONDS = 100.0
-VACUUMING = """
-SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND backend_type = 'autovacuum worker' AND query LIKE %s
-"""
-SLOW_VACUUM = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1"
 
 
 def run_at_once(runner: Runner, count: int) -> list[Outcome]:
@@ -74,35 +67,19 @@ def test_an_index_is_built_concurrently_while_another_run_waits(runner, conn, da
         with started(*command) as waiting:
             wait_until_it_waits(waiting)
             old.rollback()
-            assert building.wait(20) == 0
-            assert waiting.wait(20) == 0
+            assert building.wait(LONG) == 0
+            assert waiting.wait(LONG) == 0
 
     assert conn.execute("SELECT indisvalid FROM pg_index WHERE indrelid = 'thing'::regclass").fetchall() == [(True,)]
     assert runner.applied() == ["a"]
 
 
 @pytest.fixture
-def vacuumed(database, admin) -> Iterator[psycopg.Connection[Any]]:
-    """A server that looks every second for tables to vacuum; gives a session as superuser."""
-    admin.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
-    admin.execute("SELECT pg_reload_conf()")
-    yield admin
-    admin.execute("ALTER SYSTEM RESET autovacuum_naptime")
-    admin.execute("SELECT pg_reload_conf()")
-
-
-@pytest.fixture
-def thing(runner, database, vacuumed) -> int:
+def thing(runner, vacuumed) -> int:
     """A table that autovacuum works on, slowly; gives the worker's process id."""
-    with database.connect() as session:  # at its end what it did is counted at once, and not after ten idle seconds
-        session.execute(
-            f"CREATE TABLE thing (n integer) WITH ({SLOW_VACUUM}, autovacuum_vacuum_threshold = 1, "
-            "autovacuum_vacuum_scale_factor = 0)"
-        )
-        session.execute("INSERT INTO thing SELECT generate_series(1, 50000)")
-        session.execute("DELETE FROM thing WHERE n % 2 = 0")
+    make_thing(runner.conninfo)
     runner.write("a", "ALTER TABLE thing ADD COLUMN m integer;")
-    return int(wait_until(lambda: vacuumed.execute(VACUUMING, ["%thing%"]).fetchone(), timeout=60)[0])
+    return wait_for_vacuum(vacuumed)
 
 
 def test_a_lock_timeout_loses_to_autovacuum_every_time_unless_it_is_above_deadlock_timeout(runner, thing):
@@ -122,12 +99,12 @@ def test_autovacuum_against_wraparound_gives_way_to_nobody(database, conn, vacuu
     """It is told who is in the way, and the run ends when its time is up."""
     conn.execute("CREATE TABLE thing (n integer)")
     conn.execute("INSERT INTO thing SELECT generate_series(1, 50000)")
-    conn.execute(f"ALTER TABLE thing SET ({SLOW_VACUUM}, autovacuum_freeze_max_age = 100000)")
+    conn.execute(f"ALTER TABLE thing SET ({SLOWLY}, autovacuum_freeze_max_age = 100000)")
     conn.execute("DO $$BEGIN FOR i IN 1..100100 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END$$")
     runner = Runner(database.superuser_conninfo, tmp_path)
     runner.write("a", "ALTER TABLE thing ADD COLUMN m integer;")
     pattern = "%thing (to prevent wraparound)"
-    wait_until(lambda: vacuumed.execute(VACUUMING, [pattern]).fetchone(), timeout=100)
+    wait_for_vacuum(vacuumed, pattern)
     with pytest.raises(LockBudgetSpent, match=r"autovacuum: VACUUM .*thing \(to prevent wraparound\)"):
         runner.apply(lock_timeout=1_500, lock_budget=1)
 

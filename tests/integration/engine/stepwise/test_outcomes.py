@@ -12,6 +12,7 @@ from sqlmigrate.errors import ExecutionError, HistoryError
 from support.runner import ids, place
 from support.sessions import is_there, wait_for_query, wait_for_row
 from support.stepwise import OUTSIDE, crashed, half_way, indexes, invalid_index, journal, snapshot
+from support.waiting import LONG
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def test_a_reindex_that_fails_names_what_it_left(runner, conn, table, database):
         pid = wait_for_query(conn, "REINDEX%")
         wait_for_row(conn, "SELECT 1 FROM pg_class WHERE relname = 'i_ccnew'")
         conn.execute("SELECT pg_cancel_backend(%s)", [pid])
-        error = run.result(30)
+        error = run.result(LONG)
 
     assert "i_ccnew" in error.hint
     runner.apply()
@@ -286,7 +287,7 @@ def test_an_interrupted_detach_names_its_finalize_at_once_and_on_every_rerun(run
         run = pool.submit(half_way, runner.apply)
         wait_for_row(conn, "SELECT 1 FROM pg_inherits WHERE inhdetachpending")
         conn.execute("SELECT pg_cancel_backend(%s)", [wait_for_query(conn, "ALTER TABLE p DETACH%")])
-        error = run.result(30)
+        error = run.result(LONG)
     assert finalize in error.hint
 
     for _ in range(2):

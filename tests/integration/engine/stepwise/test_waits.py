@@ -11,7 +11,7 @@ from sqlmigrate.events import Blocked, LockRetry
 from support.runner import ids, place
 from support.sessions import beside, is_there, wait_for_query, wait_for_row
 from support.stepwise import OUTSIDE, half_way, indexes, journal, snapshot
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 SHORT = {"lock_timeout": 100, "lock_budget": 20_000}
 
@@ -47,7 +47,7 @@ def test_concurrently_waits_longer_than_lock_timeout_for_an_old_snapshot(runner,
                 f"{statement[:10]}%",
             )
             assert not run.done()
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     assert blocked[0].blockers[0].pid == reader.info.backend_pid
     assert indexes(conn) == STATEMENTS[statement]
@@ -63,7 +63,7 @@ def test_a_detach_waits_too(runner, conn, database):
             run = pool.submit(runner.apply, lock_timeout=100, lock_budget=0)
             wait_for_row(conn, "SELECT 1 FROM pg_inherits WHERE inhdetachpending")
             wait_until(lambda: runner.told(Blocked))
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
     assert is_there(conn, "after")
 
 
@@ -96,7 +96,7 @@ def test_what_does_not_get_its_lock_is_tried_again(runner, conn, database, table
         run = pool.submit(runner.apply, **SHORT)
         retries = wait_until(lambda: runner.told(LockRetry))
         holder.rollback()
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     assert retries[0].message.sqlstate == "55P03"
     assert is_there(conn, "after")
@@ -157,7 +157,7 @@ def test_an_index_that_is_dropped_on_resume_waits_for_old_snapshots_too(runner, 
             run = pool.submit(runner.apply, lock_timeout=50, lock_budget=0)
             wait_for_query(conn, "DROP INDEX CONCURRENTLY%")
             wait_until(lambda: runner.told(Blocked))
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     assert indexes(conn) == {"i": True}
 
@@ -170,6 +170,6 @@ def test_what_a_block_defers_to_its_end_waits_for_its_lock_as_all_else_does(runn
     with beside(lambda: runner.apply(lock_timeout=100, lock_budget=60_000)) as [run]:
         wait_until(lambda: runner.told(LockRetry))
         holder.rollback()
-        assert ids(run.result(30)) == ["a"]
+        assert ids(run.result(LONG)) == ["a"]
 
     assert conn.execute("TABLE c").fetchall() == [(1,)]
