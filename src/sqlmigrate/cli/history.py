@@ -110,9 +110,9 @@ def _show_attempts(app: App, rows: list[AttemptRow]) -> None:
         by = f"by {row.login_role} ({row.username or '?'}@{row.hostname or '?'})"
         what = f"{row.operation} {row.migration_id or '?'} {_STATES.get(row.state, row.state)}"
         head = ", ".join(part for part in (what, took, number, place, by) if part)
-        app.output.line(f"{row.at:%Y-%m-%d %H:%M:%S}  {printable(head)}")
+        app.output.prose(f"{row.at:%Y-%m-%d %H:%M:%S}  {printable(head)}")
         for line in _details(row):
-            app.output.line(f"    {printable(line)}")
+            app.output.prose(f"    {printable(line)}")
     if rows:
         app.output.line()
     app.output.line(_count(len(rows)))

@@ -104,8 +104,9 @@ class Attempts:
             self._failed(error)
             raise
         except BaseException as stop:
-            state = "interrupted" if isinstance(stop, KeyboardInterrupt) else "failed"
-            self._add(state, error=str(stop) or type(stop).__name__, ends=True)
+            is_ours = isinstance(stop, KeyboardInterrupt)
+            why = str(stop) or (None if is_ours else type(stop).__name__)
+            self._add("interrupted" if is_ours else "failed", error=why, ends=True)
             raise
         self._end()
 
