@@ -94,7 +94,8 @@ def _show(app: App, rows: list[LogRow], attempts: list[AttemptRow], failed: int)
         app.output.line()
     app.output.line("1 operation" if len(rows) == 1 else f"{len(rows)} operations")
     if failed:
-        app.output.line(f"{_count(failed)} did not succeed: `sqlmigrate history --failed` shows them")
+        which = "it" if failed == 1 else "them"
+        app.output.line(f"{_count(failed)} did not succeed: `sqlmigrate history --failed` shows {which}")
 
 
 def _count(number: int) -> str:
