@@ -173,7 +173,7 @@ def durable(bench: Bench, count: int, delay: float) -> Growth:
     with (
         Proxy(server.host, server.port, delay=delay / 2, tcp=True) as wal,
         standby_of(replace(server, host=wal.host, port=wal.port)),
-        _waiting_for_standbys(server),
+        _set(server, synchronous_commit="on", synchronous_standby_names="*"),  # a throwaway server waits for nothing
     ):
         other, wall = bench.in_turn(*(partial(_applied_by, bench, tool, count) for tool in (bench.psql, bench.tool)))
     what = f"apply of {count}, a COMMIT takes {1000 * delay:.0f} ms"
@@ -187,12 +187,15 @@ def _applied_by(bench: Bench, tool: Contestant, count: int) -> float:
 
 
 @contextmanager
-def _waiting_for_standbys(server: PrivateServer) -> Iterator[None]:
+def _set(server: PrivateServer, **settings: str) -> Iterator[None]:
+    """Have settings of the whole server for a block."""
     with psycopg.connect(server.conninfo(), autocommit=True) as admin:
-        admin.execute("ALTER SYSTEM SET synchronous_standby_names TO '*'")
+        for name, value in settings.items():
+            admin.execute(f"ALTER SYSTEM SET {name} TO '{value}'")
         admin.execute("SELECT pg_reload_conf()")
         yield
-        admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        for name in settings:
+            admin.execute(f"ALTER SYSTEM RESET {name}")
         admin.execute("SELECT pg_reload_conf()")
 
 

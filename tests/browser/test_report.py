@@ -85,9 +85,9 @@ def test_what_is_folded_on_the_screen_is_open_on_paper(opened):
         folded = [table.is_visible() for table in tables.all()]
         page.emulate_media(media="print")
         for table in tables.all():
-            table.wait_for(state="visible", timeout=5_000)
+            table.wait_for(state="visible", timeout=60_000)
         for remedy in page.locator("details.hazard .remedy").all():
-            remedy.wait_for(state="visible", timeout=5_000)
+            remedy.wait_for(state="visible", timeout=60_000)
 
         assert folded == [False] * 4
         assert page.locator("details.hazard").count() == 1  # of the rollback script

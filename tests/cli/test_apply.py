@@ -322,7 +322,7 @@ def test_a_lock_budget_that_is_spent_ends_with_5_and_nothing_changed(project, ta
     with owner.transaction():
         owner.execute("LOCK TABLE busy")
 
-        outcome = sqlmigrate("apply", "--lock-timeout", "50ms", "--lock-budget", "200ms", "--json")
+        outcome = sqlmigrate("apply", "--lock-timeout", "50ms", "--lock-budget", "2s", "--json")
 
     assert outcome.status == outcome.document["error"]["exit_status"] == 5
     assert "giving up in" in outcome.stderr

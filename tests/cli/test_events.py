@@ -15,7 +15,7 @@ from support.seeds import LLMS, SeedFiles
 from support.tools import tool
 
 SCHEMA = json.loads((ROOT / "docs" / "events.schema.json").read_text())
-LIMITS = ("--lock-timeout", "1500ms", "--lock-budget", "2s")
+LIMITS = ("--lock-timeout", "2500ms", "--lock-budget", "4s")
 
 
 def events_in(path):

@@ -178,7 +178,7 @@ def test_the_examples_of_the_docs_do_what_they_say(project, target, sqlmigrate, 
     session.execute("LISTEN pgrst")
 
     assert sqlmigrate("apply", "--to", "a").status == 0
-    told = [(item.channel, item.payload) for item in session.notifies(timeout=10, stop_after=1)]
+    told = [(item.channel, item.payload) for item in session.notifies(timeout=60, stop_after=1)]
     assert sqlmigrate("apply").status == 1
 
     assert told == [("pgrst", "reload schema")]

@@ -30,7 +30,7 @@ SETTINGS = {
     "serializable": {"default_transaction_isolation": "serializable", "default_transaction_deferrable": "on"},
     "unread bodies": {"check_function_bodies": "off", "plpgsql.extra_errors": "all"},
     "quoted names": {"quote_all_identifiers": "on", "extra_float_digits": "-5", "bytea_output": "escape"},
-    "short times": {"statement_timeout": "300ms", "idle_in_transaction_session_timeout": "200ms"},
+    "short times": {"statement_timeout": "300ms", "idle_in_transaction_session_timeout": "1s"},
 }
 
 

@@ -65,7 +65,7 @@ def call(arguments: tuple[str | Path, ...], read: Callable[[], tuple[str, str]])
 def environment(more: dict[str, str]) -> dict[str, str]:
     """Give our environment, in which the command is found as it is found here."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"PYTHONPATH": path} | more
+    return os.environ | {"PYTHONPATH": path, "PYTHONFAULTHANDLER": "1"} | more
 
 
 @contextmanager
@@ -90,8 +90,12 @@ def started(
 
 
 def ended(process: subprocess.Popen[str]) -> Outcome:
-    """Wait until a program has ended by itself."""
-    stdout, stderr = process.communicate(timeout=SECONDS)
+    """Wait until a program has ended by itself; one that does not shows where each of its threads stands."""
+    try:
+        stdout, stderr = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        raise AssertionError(f"it has not ended after {SECONDS} s: {process.communicate()}") from None
     return Outcome(process.returncode, stdout, stderr)
 
 

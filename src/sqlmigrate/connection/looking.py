@@ -44,6 +44,8 @@ def look(connection: Connection, read: Callable[[], T], *, limits: tuple[int, in
 def _once(connection: Connection, read: Callable[[], T], limits: tuple[int, int] | None) -> T:
     with connection.transaction(force_rollback=True):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # the login's limit is for those who keep locks; what was read is gone through in between
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout TO '15min'")
         if limits is not None:
             lock, statement = limits
             limit(connection, lock_timeout=lock, statement_timeout=statement)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from psycopg import sql
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sqlmigrate.config import Config
-    from sqlmigrate.drift.model import Live, Step
+    from sqlmigrate.drift.model import Live, Role, Step
     from sqlmigrate.drift.privileges import DefaultPrivileges, Key, Rights
     from sqlmigrate.events import Observer
     from sqlmigrate.schema import Schema
@@ -86,7 +86,7 @@ def _before(live: Live, config: Config) -> Before | None:
     known = live.default_privileges
     how = {
         "kind": "drift",
-        "known": sorted(repr(role) for role in live.roles.values()),
+        "known": [_as_data(role) for _, role in sorted(live.roles.items())],
         "privileges": [_as_texts(known.entries), _as_texts(known.built_in)],
         "search_path": live.search_path,
         "history_schema": config.history_schema,
@@ -98,6 +98,11 @@ def _before(live: Live, config: Config) -> Before | None:
         roles=tuple(step.role for step in live.steps),
         superuser=above,
     )
+
+
+def _as_data(role: Role) -> dict[str, Any]:
+    """Return a role as plain data: a set is printed in another order by each process."""
+    return asdict(role) | {"member_of": sorted(role.member_of)}
 
 
 def _as_texts(entries: Mapping[Key, Rights]) -> list[tuple[str, list[str]]]:
@@ -137,7 +142,7 @@ class _Replay:
         steps = self._steps(again=False)
         setting = any(_sets_default_privileges(step.script_run.script) for step in steps)
         if not setting and not self._unsaid(there, there):
-            database = self._behind(database, steps, stack)
+            database = self._behind(database, steps)
             return ground, self._read(database)[0], None, database
         with ExitStack() as own:
             trial = own.enter_context(self.shadow.clone(database))
@@ -154,15 +159,15 @@ class _Replay:
         self._run(database, self._steps(again=True))
         return ground, schema, self._read(database)[0], database
 
-    def _behind(self, database: ShadowDatabase, steps: list[Step], stack: ExitStack) -> ShadowDatabase:
+    def _behind(self, database: ShadowDatabase, steps: list[Step]) -> ShadowDatabase:
         """Return a database behind the steps, from the one before them or from what is kept, and keep it."""
         ids = [step.script_run.migration_id for step in steps]
-        kept, done = self.shadow.base(ids) or (None, 0)
+        kept, done = self.shadow.base(ids, give_away=True) or (None, 0)
         started = time.monotonic()
         if kept is None:
             self._let_create(database)
         else:
-            database = stack.enter_context(self.shadow.clone(kept))
+            database = kept
         self._run(database, steps, done)
         self.shadow.keep(database, ids, time.monotonic() - started)
         return database

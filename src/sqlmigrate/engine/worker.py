@@ -384,7 +384,7 @@ class Worker:
             work,
             budget=self.options.lock_budget / 1000,
             observer=self.observer,
-            blockers=lambda: self.watcher.blockers,
+            blockers=self.watcher.seen,
             guarded=self.watcher.guarded,
         )
 

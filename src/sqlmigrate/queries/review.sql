@@ -49,7 +49,7 @@ WHERE l.pid = coalesce(%(pid)s::integer, pg_catalog.pg_backend_pid())
   AND (l.relation >= 16384::pg_catalog.oid OR l.objid >= 2200::pg_catalog.oid)
 
 -- name: scans
--- of PostgreSQL's view pg_stat_xact_user_tables, without what it reads of each table besides
+-- of PostgreSQL's view pg_stat_xact_user_tables, without what it reads of each table besides; of all, or `only` of some
 SELECT c.oid::bigint, pg_catalog.pg_stat_get_xact_numscans(c.oid)
 FROM pg_catalog.pg_class AS c
 WHERE c.relkind IN ('r', 't', 'm', 'p')
@@ -57,6 +57,7 @@ WHERE c.relkind IN ('r', 't', 'm', 'p')
                              FROM pg_catalog.pg_namespace
                              WHERE nspname IN ('pg_catalog', 'information_schema')
                                 OR nspname ~ '^pg_toast'::pg_catalog.text)
+  AND (%(only)s::pg_catalog.oid[] IS NULL OR c.oid = ANY (%(only)s::pg_catalog.oid[]))
   AND pg_catalog.pg_stat_get_xact_numscans(c.oid) > 0
 
 -- name: named

@@ -34,6 +34,12 @@ def _is_repeatable(migration: Migration) -> bool:
     return migration.forward().transactional and not cluster_wide(migration.script, blocks=True)
 
 
+def _beginning(shadow: Shadow, source: ShadowDatabase | None, *, given: bool) -> AbstractContextManager[ShadowDatabase]:
+    if source is None:
+        return shadow.database()
+    return nullcontext(source) if given else shadow.clone(source)
+
+
 class Ground:
     """The database that holds everything before the next migration, but for those in `left_out`, which failed.
 
@@ -42,14 +48,16 @@ class Ground:
     between `secure` and `fall_back`.
     """
 
-    def __init__(self, shadow: Shadow, stack: ExitStack, source: ShadowDatabase | None = None) -> None:
-        """Begin with a database that is empty but for `bootstrap/`, or with a copy of `source`."""
+    def __init__(
+        self, shadow: Shadow, stack: ExitStack, source: ShadowDatabase | None = None, *, given: bool = False
+    ) -> None:
+        """Begin with a database of what `bootstrap/` makes, with a copy of `source`, or if `given` with it."""
         self._shadow = shadow
         self._stack = stack
         self._source = source
         self._spare: Ground | None = None
-        self._since: list[Migration] | None = []
-        self._own = self._begun(shadow.clone(source) if source else shadow.database())
+        self._since: list[Migration] | None = None if given and source else []
+        self._own = self._begun(_beginning(shadow, source, given=given))
         self.known: Snapshot | None = None
         self.now: Snapshot | None = None
         self.left_out: list[LeftOut] = []
@@ -73,6 +81,11 @@ class Ground:
         other = Ground(self._shadow, stack, self.database)
         other.known, other.left_out, other.behind = self.known, list(self.left_out), self.behind
         return other
+
+    def learn(self, other: Ground) -> None:
+        """Take over the schema that a fork has read, unless it is not the same for whoever reads it."""
+        if self.known is None and other.known is not None and other.known.is_for_all:
+            self.known = other.known
 
     def leave_out(self, migration: Migration, error: Error | None) -> None:
         """Note that a migration could not be applied, so that what follows is tried without it."""

@@ -79,6 +79,8 @@ def round_trips(
             runner.replay_all(before, here)
             found = (samples or {}).get(migration.migration_id, Samples())
             yield pairs.pair(migration, here, found, is_last=at == len(left))
+            if ground is not None:
+                ground.learn(here)
 
 
 def way_to(migrations: Migrations, wanted: Collection[str], base: Base | None) -> list[Migration]:

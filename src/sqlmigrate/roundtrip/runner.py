@@ -47,15 +47,23 @@ class Runner:
     observer: Observer = ignore
     info: ServerInfo | None = None
 
-    def ground(self, stack: ExitStack, migrations: Sequence[Migration] = (), base: Base | None = None) -> Ground:
+    def ground(
+        self,
+        stack: ExitStack,
+        migrations: Sequence[Migration] = (),
+        base: Base | None = None,
+        *,
+        only_copied: bool = False,
+    ) -> Ground:
         """Return a database that is behind these migrations, applied in this order on top of the base.
 
         This is the one way to a state from which others go on: by copies, or by a `Ground.fork`. It begins with what is
-        kept of an earlier run, and is kept itself where that is worth it.
+        kept of an earlier run, and is kept itself where that is worth it. One that is `only_copied` needs no copy of
+        what is kept.
         """
         ids = [migration.migration_id for migration in migrations]
-        kept, done = self.shadow.base(ids) or (None, 0)
-        ground = Ground(self.shadow, stack, kept)
+        kept, done = self.shadow.base(ids, give_away=only_copied) or (None, 0)
+        ground = Ground(self.shadow, stack, kept, given=only_copied)
         ground.behind = tuple(ids[:done])
         if base is not None:
             self.shadow.restore(ground.database, base.dump)

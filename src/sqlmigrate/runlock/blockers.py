@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,12 +35,13 @@ _INTERVALS = {"waiters": 0.5, "blockers": 0.3, "at_work": 1.0}
 _ON_GUARD = 0.2  # how often those who wait are counted where a guard is set
 _GUARD_COUNTS = 5.0  # a statement that was cancelled fails within so many seconds
 _ANSWER_SECONDS = 0.05  # an answer usually comes at once; one that does not is read at the next look
+_LAST_SECONDS = 1.0  # for an answer that was still under way when the lock was given up
 _SETTLED_SECONDS = 8.0
 
 
 @dataclass(slots=True)
 class Watcher:
-    """Looks up, while the worker is silent, who keeps it from a lock; `blockers` is what was seen last.
+    """Looks up, while the worker is silent, who keeps it from a lock; `blockers` are the last ones.
 
     It never waits for an answer. One that does not come for `silence.SECONDS`, or a lost connection, means that the
     network or the server's host may be gone; the system cannot tell that of the worker while its server takes nothing.
@@ -137,10 +138,17 @@ class Watcher:
         pgconn.send_query_params(queries.load("watch")[question].encode(), [str(self.worker_pid).encode()])
         pgconn.flush()
 
-    def _answer(self) -> list[Row] | None:
-        """Take the answer, if it has come."""
+    def seen(self) -> tuple[Blocker, ...]:
+        """Return who was in the way at last; the answer to a look for them that is under way counts."""
+        if self._question == "blockers" and self._asked is not None and not self._lost:
+            with suppress(psycopg.Error, OSError, ValueError):  # the next look finds what is wrong
+                self._tell(self._answer(_LAST_SECONDS) or [])
+        return self.blockers
+
+    def _answer(self, seconds: float = _ANSWER_SECONDS) -> list[Row] | None:
+        """Take the answer, if it has come or comes within so many seconds."""
         pgconn = self.connection.pgconn
-        if silence.is_readable(self.connection, _ANSWER_SECONDS):
+        if silence.is_readable(self.connection, seconds):
             pgconn.consume_input()
         if pgconn.is_busy():
             return None

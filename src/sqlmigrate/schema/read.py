@@ -12,7 +12,7 @@ from sqlmigrate.schema.blocks import block
 from sqlmigrate.schema.layered import layered
 from sqlmigrate.schema.model import Schema
 from sqlmigrate.schema.rows import Reader, as_array
-from sqlmigrate.schema.session import pipelined, reading
+from sqlmigrate.schema.session import pipelined, planned_for_many, reading
 from sqlmigrate.schema.units import NAMED_BY_OTHERS, NARROW, catalog_of
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class Snapshot:
     stamps: Mapping[int, int] = field(repr=False, compare=False)
     units: Mapping[int, Mapping[Name, Mapping[str, Value]]] = field(repr=False, compare=False)
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether any role would read the same: options of user mappings show only to some."""
+        return all(name.kind != "user mapping" for name in self.schema.objects)
+
     def keeps(self, before: Snapshot) -> bool:
         """Tell whether every object of an earlier snapshot is there as it was: not dropped, rewritten or changed."""
         return before.origin == self.origin and all(self.stamps.get(unit) == old for unit, old in before.stamps.items())
@@ -85,7 +90,8 @@ def read_schema(
             units = _again(connection, now, since, touched)
             if units is not None:
                 return _updated(since, now, units, {unit for unit in touched if unit not in now.stamps})
-        units = _read(connection, now, now.stamps)
+        with planned_for_many(connection):
+            units = _read(connection, now, now.stamps)
     return Snapshot(Schema(_objects(units)), now.origin, now.stamps, units)
 
 

@@ -56,6 +56,15 @@ def reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 @contextmanager
+def planned_for_many(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Have queries planned for the thousands of objects that they ask for, in a session that keeps plans for few."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        before = _switch(cursor, {"plan_cache_mode": "force_custom_plan"})
+        yield
+        _switch(cursor, before)
+
+
+@contextmanager
 def pipelined(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Send what a block executes in one go; the first error is raised, and none that follows from it is told.
 

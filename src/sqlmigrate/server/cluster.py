@@ -84,9 +84,10 @@ def hand_over(directory: Path, account: Account) -> None:
     """Hand over a data directory, which only we could reach until now, to the server's account, from within."""
     if not account.switch:
         return
-    for base, _, files in os.walk(directory, topdown=False):
-        for path in (*(Path(base, name) for name in files), Path(base)):
-            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+    for _, _, files, folder in os.fwalk(directory, topdown=False, follow_symlinks=False):
+        for name in files:
+            os.chown(name, account.uid, account.gid, dir_fd=folder, follow_symlinks=False)
+        os.fchown(folder, account.uid, account.gid)
 
 
 def remove_unfinished(data_dir: Path) -> None:

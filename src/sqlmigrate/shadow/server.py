@@ -71,6 +71,7 @@ class Shadow:
         self._bases = bases
         self._template = "template0"
         self._said: tuple[str, ...] = ()
+        self._gave_away = False
         self._roles_then: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -144,16 +145,17 @@ class Shadow:
         left_out = dumps.restore(database, dump, self.versions, whole=self.private)
         self.notes = tuple(dict.fromkeys((*self.notes, *left_out)))
 
-    def base(self, ids: Sequence[str]) -> tuple[ShadowDatabase, int] | None:
+    def base(self, ids: Sequence[str], *, give_away: bool = False) -> tuple[ShadowDatabase, int] | None:
         """Return the database that was kept behind the first of these migrations, and behind how many, if there is one.
 
-        No session may be opened in it: it is there to be copied. A role that a script has dropped since then may be
-        missing in it, so it is not given any more.
+        Whoever copies it must open no session in it; one to whom it is given away may do what he wants, and it is not
+        given again. A role that a script has dropped since then may be missing in it, so it is not given any more.
         """
         state = self._bases.state if self._bases else None
-        if self._bases is None or state is None or not self._roles_then <= self.roles():
+        if self._bases is None or state is None or self._gave_away or not self._roles_then <= self.roles():
             return None
         self._bases.require_begun(ids)
+        self._gave_away = give_away
         return self._databases.named(state.base), self._bases.done
 
     def keep(self, database: ShadowDatabase, ids: Sequence[str], seconds: float) -> None:

@@ -95,4 +95,4 @@ def test_seeding_waits_for_a_lock_no_longer_than_asked(database, colours, conn):
         with pytest.raises(SeedError, match="lock timeout"):
             api.seed(database.url, colours, lock_timeout="50ms")
         with pytest.raises(SeedError, match="statement timeout"):
-            api.seed(database.url, colours, statement_timeout=50)
+            api.seed(database.url, colours, statement_timeout=1_000)

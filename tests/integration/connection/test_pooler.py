@@ -22,7 +22,7 @@ from sqlmigrate.runlock import lock_key
 from support.command import ended, program, started
 from support.pooler import PROGRAM, Pooler, changed_in_the_pool, pooler
 from support.runner import Runner, ids
-from support.sessions import beside, is_there, wait_for_sleep
+from support.sessions import beside, is_there, wait_for_blocked, wait_for_sleep
 from support.waiting import LONG, wait_until
 
 IN_CI = os.environ.get("CI") == "true"
@@ -294,13 +294,17 @@ def test_a_lock_that_a_killed_client_has_left_in_a_pool_says_how_it_comes_free(
 
 @in_session_mode
 def test_a_run_through_the_pooler_waits_for_a_direct_one(pooled_runner, conn, database):
-    pooled_runner.write("a", "SELECT pg_sleep(0.5); CREATE TABLE a ();")
-    with beside(Runner(database.conninfo, pooled_runner.directory).apply) as [direct]:
-        wait_for_sleep(conn)
-        assert ids(pooled_runner.apply()) == []
+    conn.execute("CREATE TABLE gate ()")
+    holder = database.holding("LOCK TABLE gate")
+    pooled_runner.write("a", "LOCK TABLE gate; CREATE TABLE a ();")
+    run = Runner(database.conninfo, pooled_runner.directory)
+    with beside(lambda: run.apply(lock_timeout=60_000)) as [direct]:
+        wait_for_blocked(conn)
+        with beside(pooled_runner.apply) as [pooled]:
+            wait_until(lambda: pooled_runner.told(WaitingForRunLock))
+            holder.rollback()
+            assert ids(pooled.result(LONG)) == []
         assert ids(direct.result(LONG)) == ["a"]
-
-    assert pooled_runner.told(WaitingForRunLock)
 
 
 @in_session_mode

@@ -250,10 +250,10 @@ def test_our_own_sql_has_no_time_limit_of_the_login(database, admin, new_role):
     limits = "SELECT name FROM pg_settings WHERE name ~ '^(statement|transaction)_timeout$'"
     names = [name for (name,) in admin.execute(limits).fetchall()]
     for name in names:
-        admin.execute(sql.SQL("ALTER ROLE {} SET {} TO '300ms'").format(sql.Identifier(role), sql.Identifier(name)))
+        admin.execute(sql.SQL("ALTER ROLE {} SET {} TO '1s'").format(sql.Identifier(role), sql.Identifier(name)))
 
     with connection.session(make_conninfo(database.conninfo, user=role)) as ours, ours.transaction():
-        ours.execute("SELECT pg_catalog.pg_sleep(0.5)")
+        ours.execute("SELECT pg_catalog.pg_sleep(1.2)")
 
     assert "statement_timeout" in names
 

@@ -42,7 +42,7 @@ def test_a_lock_that_is_let_go_is_got_by_a_later_attempt(runner, conn, blocker):
 
 def test_a_retry_tells_where_in_the_script_it_was_and_who_was_in_the_way(runner, conn, blocker):
     runner.write("a", "SELECT 1;\n  LOCK TABLE busy;")
-    with beside(lambda: runner.apply(lock_timeout=1_500)) as [run]:
+    with beside(lambda: runner.apply(lock_timeout=2_500)) as [run]:
         wait_until(lambda: runner.told(LockRetry))
         blocker.rollback()
         run.result(LONG)
@@ -74,7 +74,7 @@ def test_a_lock_that_is_never_let_go_ends_in_an_error_and_leaves_nothing(runner,
     runner.write("a", "CREATE TABLE a ();\nLOCK TABLE busy;")
 
     with pytest.raises(LockBudgetSpent, match="canceling statement due to lock timeout") as caught:
-        runner.apply(lock_timeout=400, lock_budget=900)
+        runner.apply(lock_timeout=2_000, lock_budget=100)
 
     assert caught.value.exit_status == 5
     assert caught.value.server.sqlstate == "55P03"
@@ -166,9 +166,9 @@ def test_a_script_may_set_a_lock_timeout_of_its_own(runner, blocker):
 
 
 def test_the_pause_between_attempts_may_be_longer_than_the_login_may_be_idle(runner, admin, conn, blocker):
-    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '250ms'")
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '1s'")
     runner.write("a", "LOCK TABLE busy;")
     with beside(lambda: runner.apply(lock_timeout=50)) as [run]:
-        wait_until(lambda: any(retry.pause > 0.5 for retry in runner.told(LockRetry)), timeout=30)
+        wait_until(lambda: any(retry.pause > 1.2 for retry in runner.told(LockRetry)), timeout=30)
         blocker.rollback()
         assert ids(run.result(LONG)) == ["a"]

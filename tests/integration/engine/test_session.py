@@ -181,13 +181,13 @@ def test_the_session_says_which_migration_runs(runner, conn):
 
 def test_a_login_that_is_cut_off_when_idle_survives_the_waiting(runner, admin, conn, database):
     """While a person is asked, or the run lock is waited for, our sessions are idle for long."""
-    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '300ms'")
-    runner.write("a", "SELECT pg_sleep(0.6);")
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '1s'")
+    runner.write("a", "SELECT pg_sleep(1.3);")
     runner.write("b", "CREATE TABLE b ();")
     watcher = database.connect_superuser()
 
     def gate(*_):
-        watcher.execute("SELECT pg_sleep(0.7)")
+        watcher.execute("SELECT pg_sleep(1.3)")
 
     runner.apply(gate=gate)
 

@@ -65,7 +65,7 @@ def test_a_session_is_reported_once(runner, holder, database):
 def test_every_attempt_tells_who_it_was(runner, holder, conn):
     runner.write("a", SCRIPT)
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(runner.apply, lock_timeout=700, lock_budget=60_000)
+        run = pool.submit(runner.apply, lock_timeout=2_000, lock_budget=60_000)
         first = wait_until(lambda: runner.told(LockRetry))[0]
         assert not is_there(conn, "before")
         holder.rollback()
@@ -82,7 +82,7 @@ def test_when_the_budget_is_spent_the_error_names_who_it_was(runner, holder, con
     runner.write("a", SCRIPT)
 
     with pytest.raises(LockBudgetSpent) as caught:
-        runner.apply(lock_timeout=700, lock_budget=0)
+        runner.apply(lock_timeout=2_000, lock_budget=0)
 
     assert caught.value.exit_status == 5
     assert place(caught.value) == "a.sql:2:1"
@@ -100,7 +100,7 @@ def test_a_prepared_transaction_that_was_forgotten_is_named(runner, holder, conn
 
     try:
         with pytest.raises(LockBudgetSpent, match="blocked by the prepared transaction 'forgotten'") as caught:
-            runner.apply(lock_timeout=700, lock_budget=0)
+            runner.apply(lock_timeout=2_000, lock_budget=0)
     finally:
         conn.execute("ROLLBACK PREPARED 'forgotten'")
 
@@ -112,12 +112,12 @@ def test_the_budget_bounds_all_attempts_together(runner, holder):
     runner.write("a", SCRIPT)
 
     with pytest.raises(LockBudgetSpent, match=r"\(\d+ attempts; the lock budget is used up\)"):
-        runner.apply(lock_timeout=20, lock_budget=600)
+        runner.apply(lock_timeout=20, lock_budget=2_000)
 
     retries = runner.told(LockRetry)
     assert retries
     assert [event.attempt for event in retries] == list(range(1, len(retries) + 1))
-    assert all(event.pause <= event.seconds_left <= 0.6 for event in retries)
+    assert all(event.pause <= event.seconds_left <= 2 for event in retries)
 
 
 @pytest.mark.parametrize("command", ["apply", "rollback"])
@@ -131,7 +131,7 @@ def test_it_is_shown_on_the_screen_with_exit_status_5(runner, holder, database, 
     else:
         runner.write("a", SCRIPT)
 
-    outcome = call((command, "--yes", "--lock-timeout", "700ms", "--lock-budget", "100ms"), capfd.readouterr)
+    outcome = call((command, "--yes", "--lock-timeout", "2s", "--lock-budget", "100ms"), capfd.readouterr)
 
     assert outcome.status == 5
     assert f"waits for pid {holder.info.backend_pid}" in outcome.stderr
@@ -147,7 +147,7 @@ def test_of_other_roles_only_what_may_be_seen_is_reported(runner, holder, databa
     runner.write("a", "CREATE SCHEMA mine;\nLOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n")
 
     with pytest.raises(LockBudgetSpent) as caught:
-        runner.apply(lock_timeout=700, lock_budget=0)
+        runner.apply(lock_timeout=2_000, lock_budget=0)
 
     (event,) = runner.told(Blocked)
     (blocker,) = event.blockers

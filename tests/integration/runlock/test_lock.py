@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -43,11 +44,31 @@ def test_a_second_session_is_told_who_holds_it(database, conn):
         with pytest.raises(RunLockBusy) as caught, held(database.superuser_conninfo, "sqlmigrate", wait=0):
             pass
 
-    assert f"held by pid {pid} (role migrator, 'sqlmigrate: run lock' from local, for 0 s)" in caught.value.message
+    words = rf"held by pid {pid} \(role migrator, 'sqlmigrate: run lock' from local, for \d+ s\)"
+    assert re.search(words, caught.value.message)
     assert "--wait-lock" in caught.value.hint
 
 
-def test_waiting_is_reported_each_time_and_ends_in_time(database):
+def test_waiting_is_reported_each_time(database):
+    told = []
+
+    def second() -> None:
+        with held(database.conninfo, "sqlmigrate", wait=60, observer=told.append):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        with held(database.conninfo, "sqlmigrate", wait=0):
+            waiting = pool.submit(second)
+            wait_until(lambda: len(told) > 1)
+        waiting.result(LONG)
+
+    assert all(isinstance(event, WaitingForRunLock) and event.holder.role == "migrator" for event in told)
+    left = [event.seconds_left for event in told]
+    assert left == sorted(left, reverse=True)
+    assert 0 < left[0] <= 60
+
+
+def test_waiting_ends_in_time(database):
     told = []
     with (
         held(database.conninfo, "sqlmigrate", wait=0),
@@ -56,11 +77,7 @@ def test_waiting_is_reported_each_time_and_ends_in_time(database):
     ):
         pass
 
-    assert len(told) >= 2
-    assert all(isinstance(event, WaitingForRunLock) and event.holder.role == "migrator" for event in told)
-    left = [event.seconds_left for event in told]
-    assert left == sorted(left, reverse=True)
-    assert 0 < left[0] <= 0.5
+    assert all(event.seconds_left <= 0.5 for event in told)
 
 
 def test_whoever_waits_gets_it_when_it_is_free(database):
@@ -104,9 +121,9 @@ def test_a_message_of_the_server_is_not_a_loss(database, admin, conn):
 
 
 def test_the_lock_session_does_not_time_out(database, admin):
-    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '300ms'")
+    admin.execute("ALTER ROLE migrator IN DATABASE test_1 SET idle_session_timeout TO '1s'")
     with held(database.conninfo, "sqlmigrate", wait=0) as lock:
-        admin.execute("SELECT pg_sleep(0.7)")
+        admin.execute("SELECT pg_sleep(1.3)")
         lock.require()
 
 
@@ -144,6 +161,6 @@ def test_a_waiter_holds_no_snapshot_that_would_block_an_index_made_concurrently(
         with held(database.conninfo, "sqlmigrate", wait=10):
             waiting = pool.submit(wait)
             wait_until(lambda: told)
-            conn.execute("SET statement_timeout TO '10s'")
+            conn.execute("SET statement_timeout TO '60s'")
             conn.execute("CREATE INDEX CONCURRENTLY ON t (n)")
         waiting.result(LONG)

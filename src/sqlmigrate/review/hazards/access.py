@@ -170,7 +170,8 @@ class Access:
     @cached_property
     def granted(self) -> dict[str, Properties]:
         """Whatever has an access list, by its kind and name."""
-        return {text: properties for text in self.state if (properties := self.state[text]).get("acl") is not None}
+        objects = self.state.objects.items()
+        return {str(name): properties for name, properties in objects if properties.get("acl") is not None}
 
     @cached_property
     def definers(self) -> dict[str, Properties]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlmigrate.review.hazards.access import Access
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from sqlmigrate.review.hazards.access import Access
     from sqlmigrate.review.hazards.records import Context
     from sqlmigrate.review.trace.follow import State
 
@@ -19,7 +18,9 @@ Key = tuple[str, ...]
 
 def original(context: Context, name: str) -> str:
     """Return the name that a relation or column had before the script; of what is new, the name that it has."""
-    known = context.statements[-1].step.known if context.statements else {}
+    if not context.renamed:
+        return name
+    known = context.statements[-1].step.known
     if name in known:
         return known[name].name
     table, _, column = name.rpartition(".")
@@ -48,7 +49,7 @@ def _made_by(
 
     def holds(state: State) -> bool:
         if id(state) not in seen:
-            seen[id(state)] = facts(Access(state, context.unbound))
+            seen[id(state)] = facts(context.access(state))
         return key in seen[id(state)]
 
     changing = [one for one in context.statements if one.step.before is not one.step.after]

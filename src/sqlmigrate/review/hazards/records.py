@@ -147,15 +147,29 @@ class Context:
         """All objects after the script."""
         return State(self.trace.after.schema)
 
-    @cached_property
+    @property
     def access_before(self) -> Access:
         """Who may do what before the script."""
-        return Access(self.before, self.unbound)
+        return self.access(self.before)
 
-    @cached_property
+    @property
     def access_after(self) -> Access:
         """Who may do what behind the script."""
-        return Access(self.after, self.unbound)
+        return self.access(self.after)
+
+    def access(self, state: State) -> Access:
+        """Return who may do what in a state, which all rules share."""
+        return self._accesses.setdefault(id(state), Access(state, self.unbound))  # which keeps the state
+
+    @cached_property
+    def _accesses(self) -> dict[int, Access]:
+        return {}
+
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """The relations that had another name before the script, and that name."""
+        known = self.statements[-1].step.known if self.statements else {}
+        return {name: relation.name for name, relation in known.items() if relation.name != name}
 
     @cached_property
     def existing(self) -> dict[str, Relation]:

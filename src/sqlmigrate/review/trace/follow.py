@@ -39,7 +39,8 @@ class State(Mapping[str, Mapping[str, Value]]):
     """A schema, whose objects are found by kind and name in one text, as `ObjectChanges` names them."""
 
     def __init__(self, schema: Schema | None = None) -> None:
-        self._objects = schema.objects if schema else {}
+        self._objects = layered(schema.objects if schema else {})
+        self._of: dict[str, Mapping[str, Mapping[str, Value]]] = {}
 
     def __getitem__(self, text: str) -> Mapping[str, Value]:
         words = text.split(" ", _WORDS_OF_A_KIND)
@@ -60,9 +61,19 @@ class State(Mapping[str, Mapping[str, Value]]):
         """All of them, as a schema has them."""
         return self._objects
 
-    def of(self, kind: str) -> dict[str, Mapping[str, Value]]:
-        """Return the objects of a kind by their names."""
-        return {name.name: properties for name, properties in self._objects.items() if name.kind == kind}
+    def of(self, kind: str) -> Mapping[str, Mapping[str, Value]]:
+        """Return the objects of a kind by their names, at the cost of what has changed since all were read."""
+        if kind not in self._of:
+            below = self._objects.below(_by_kind).get(kind, {})
+            self._of[kind] = self._objects.part(below, lambda name: name.name if name.kind == kind else None)
+        return self._of[kind]
+
+
+def _by_kind(objects: Mapping[Name, Mapping[str, Value]]) -> dict[str, dict[str, Mapping[str, Value]]]:
+    found: dict[str, dict[str, Mapping[str, Value]]] = {}
+    for name, properties in objects.items():
+        found.setdefault(name.kind, {})[name.name] = properties
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,13 +174,16 @@ class Pass:
             seen.locks = seen.held = self._held
             return
         with connections.undisturbed(connection):
-            locks = folded(read_locks(connection), self.relations, self.named)
+            all_locks = read_locks(connection)
+            locks = folded(all_locks, self.relations, self.named)
             seen.locks, seen.held, self._held = locks, self._held, locks
             if self.follow:
-                scans, before = read_scans(connection), self._scans or {}
+                # whatever was read is locked until the transaction ends
+                scans = read_scans(connection, {key.oid for key in all_locks if not key.catalog})
+                before = self._scans or {}
                 if seen.command not in DATA or seen.command in HIDING:
                     seen.scans = scanned(before, scans, self.relations)
-                self._scans = scans
+                self._scans = {**before, **scans}
 
     def _begin(self, connection: Connection, seen: Seen) -> None:
         """Try a CASCADE without it, and read the counters that the transactions before have left in the session.

@@ -100,9 +100,9 @@ def read_locks(connection: Connection, pid: int | None = None) -> dict[Key, int]
     return found
 
 
-def read_scans(connection: Connection) -> dict[int, int]:
-    """Read how often each table was read from end to end in the open transaction."""
-    return dict(_rows(connection, "scans"))
+def read_scans(connection: Connection, only: Collection[int] | None = None) -> dict[int, int]:
+    """Read how often each table, or `only` these, was read from end to end in the open transaction."""
+    return dict(_rows(connection, "scans", {"only": None if only is None else list(only)}))
 
 
 def folded(locks: Locks, relations: Relations, named: Mapping[Key, TypeOrSchema]) -> dict[Key, int]:

@@ -1,13 +1,14 @@
 """Run a script on a shadow database and tell what each of its statements really does there.
 
 Pass A runs it as it will run, pass B each statement in a transaction of its own, on a copy: only so is the lock of a
-statement seen that the ones before it hold already. The engine's `run_script` runs both.
+statement seen that the ones before it hold already. Where there is one statement only, pass A tells both. The engine's
+`run_script` runs both.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
@@ -125,12 +126,18 @@ def trace(
         return _not_tried(database, script_run, shared[0], since, leave_out)
     own: list[Seen] | None = None
     notes: list[str] = []
-    with ExitStack() as stack:
-        if apart and (script_run.transactional or any(map(begins, script_run.script.statements()))):
-            copy = stack.enter_context(shadow.clone(database))
-            own = _apart(Pass(copy, replace(script_run, transactional=False), options, info, apart=True), notes)
+
+    def run_apart() -> list[Seen]:
+        with shadow.clone(database) as copy:
+            return _apart(Pass(copy, replace(script_run, transactional=False), options, info, apart=True), notes)
+
+    is_one = _is_one(script_run)
+    if apart and not is_one and (script_run.transactional or any(map(begins, script_run.script.statements()))):
+        own = run_apart()
     whole = Pass(database, script_run, options, info, follow=True, since=since, leave_out=leave_out)
     error = whole.run()
+    if apart and is_one and error is not None:
+        own = run_apart()
     follower = whole.followed()
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         after = read_schema(connection, since=follower.snapshot, leave_out=leave_out)
@@ -144,6 +151,11 @@ def trace(
         error=error,
         notes=tuple(notes),
     )
+
+
+def _is_one(script_run: ScriptRun) -> bool:
+    """Tell whether a script is one statement in a transaction, which sees no locks but its own in pass A either."""
+    return script_run.transactional and len(list(islice(script_run.script.statements(), 2))) == 1
 
 
 def _apart(run: Pass, notes: list[str]) -> list[Seen]:

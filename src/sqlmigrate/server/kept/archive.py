@@ -7,6 +7,7 @@ truncated table, page checksums or not, and counts fewer rows.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,11 +16,13 @@ import stat
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 FORMAT = 1
 MARK = b"sqlmigrate base\n"
@@ -109,11 +112,12 @@ def unpack(file: BinaryIO, manifest: Manifest, directory: Path, *, wanted: Manif
     if manifest != wanted:
         raise Unusable("it has just become another one")
     directory.mkdir(mode=0o700)
+    top = os.fspath(directory)
     for name in manifest.folders:
-        _inside(directory, name).mkdir(mode=0o700)
-    places: list[list[tuple[Path, int]]] = [[] for _ in manifest.contents]
+        os.mkdir(_inside(top, name), 0o700)  # noqa: PTH102  as below
+    places: list[list[tuple[str, int]]] = [[] for _ in manifest.contents]
     for name, size, number in manifest.files:
-        places[number].append((_inside(directory, name), size))
+        places[number].append((_inside(top, name), size))
     file.seek(len(MARK))
     for (digest, stored), targets in zip(manifest.contents, places, strict=True):
         unpack_one = _unpack_small if stored <= _WHOLE else _unpack_large
@@ -209,7 +213,9 @@ class _Writer:
             raise NotKept(f"{path} belongs to somebody else")
 
 
+@lru_cache(1)
 def _manifest(text: bytes) -> Manifest:
+    """Take a manifest apart: thousands of files, and it is read once to find it and once to use it."""
     try:
         data = json.loads(text)
         if data["format"] != FORMAT:
@@ -223,24 +229,31 @@ def _manifest(text: bytes) -> Manifest:
         raise Unusable("its manifest cannot be read") from None
 
 
-def _inside(directory: Path, name: str) -> Path:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
+def _inside(directory: str, name: str) -> str:
+    """Return a path as text: there are thousands of them."""
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if name.startswith("/") or ".." in parts or not parts:
         raise Unusable("its manifest names a file elsewhere")
-    return directory / path
+    return "/".join((directory, *parts))
 
 
-def _unpack_small(file: BinaryIO, digest: str, stored: int, targets: list[tuple[Path, int]]) -> None:
+def _unpack_small(file: BinaryIO, digest: str, stored: int, targets: list[tuple[str, int]]) -> None:
     data = file.read(stored)
     if hashlib.sha256(data).hexdigest() != digest:
         raise Unusable("a file in it has changed")
     for path, size in targets:
-        with _new(path) as out:
-            out.write(data)
-            out.truncate(size)
+        descriptor = os.open(path, _NEW, 0o600)
+        try:
+            written = os.write(descriptor, data)
+            if size != written:
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+        if written != stored:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _unpack_large(file: BinaryIO, digest: str, stored: int, targets: list[tuple[Path, int]]) -> None:
+def _unpack_large(file: BinaryIO, digest: str, stored: int, targets: list[tuple[str, int]]) -> None:
     found = hashlib.sha256()
     with _new(targets[0][0]) as out:
         for part in _parts(file, stored):
@@ -249,11 +262,11 @@ def _unpack_large(file: BinaryIO, digest: str, stored: int, targets: list[tuple[
     if found.hexdigest() != digest:
         raise Unusable("a file in it has changed")
     for path, _ in targets[1:]:
-        with _new(path) as out, targets[0][0].open("rb") as first:
+        with _new(path) as out, open(targets[0][0], "rb") as first:  # noqa: PTH123  a path is text here
             shutil.copyfileobj(first, out, _CHUNK)
 
 
-def _new(path: Path) -> BinaryIO:
+def _new(path: str) -> BinaryIO:
     return os.fdopen(os.open(path, _NEW, 0o600), "wb")
 
 

@@ -84,7 +84,7 @@ def thing(runner, vacuumed) -> int:
 
 def test_a_lock_timeout_loses_to_autovacuum_every_time_unless_it_is_above_deadlock_timeout(runner, thing):
     with pytest.raises(LockBudgetSpent, match=rf"blocked by pid {thing} ") as caught:
-        runner.apply(lock_timeout=400, lock_budget=1_500)
+        runner.apply(lock_timeout=800, lock_budget=4_000)
 
     assert caught.value.exit_status == 5
     retries = len(runner.told(LockRetry))

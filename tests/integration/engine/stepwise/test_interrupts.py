@@ -17,7 +17,7 @@ from sqlmigrate.errors import ConnectionFailed, HalfWayError
 from support.command import ended, started
 from support.proxy import TO_SERVER, Proxy, Then
 from support.runner import Runner, ids
-from support.sessions import beside, is_there, wait_for_row, wait_for_sleep
+from support.sessions import beside, is_there, wait_for_blocked, wait_for_row, wait_for_sleep
 from support.waiting import LONG, wait_until
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -164,12 +164,18 @@ def test_a_session_that_is_ended_by_others_is_reported_and_the_next_run_goes_on(
     slow.check_next_run()
 
 
-def test_a_run_lock_that_is_lost_under_a_script_outside_a_transaction_stops_before_the_next_one(runner, admin):
-    runner.write("a", "-- transactional: false\nSELECT pg_sleep(0.5); CREATE TABLE a ();")
+def test_a_run_lock_that_is_lost_under_a_script_outside_a_transaction_stops_before_the_next_one(
+    runner, admin, conn, database
+):
+    conn.execute("CREATE TABLE gate ()")
+    holder = database.holding("LOCK TABLE gate")
+    runner.write("a", "-- transactional: false\nALTER TABLE gate ADD n integer; CREATE TABLE a ();")
     runner.write("b", "-- transactional: false\nCREATE TABLE b ();")
-    with beside(runner.apply) as [run]:
-        wait_for_sleep(admin)
+    with beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
+        wait_for_blocked(admin)
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        wait_until(lambda: admin.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").fetchone() is None)
+        holder.rollback()
         with pytest.raises(ConnectionFailed, match="the session that held the run lock was lost"):
             run.result(LONG)
 

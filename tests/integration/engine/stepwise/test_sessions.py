@@ -319,17 +319,17 @@ def test_a_statement_timeout_of_the_script_does_not_count_for_the_journal(runner
     runner.write("0", "SELECT 1;")
     runner.apply()
     admin.execute(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.6); RETURN NEW; END'"
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.2); RETURN NEW; END'"
     )
     trigger = "CREATE TRIGGER slow BEFORE INSERT ON sqlmigrate.journal FOR EACH ROW EXECUTE FUNCTION slow()"
     runner.write(
         "a",
-        f"{OUTSIDE}SET statement_timeout TO '300ms';\nCREATE TABLE t AS SELECT current_setting('statement_timeout');\n",
+        f"{OUTSIDE}SET statement_timeout TO '1s';\nCREATE TABLE t AS SELECT current_setting('statement_timeout');\n",
     )
 
     while_it_runs(runner, lambda: admin.execute(trigger))
 
-    assert conn.execute("SELECT * FROM t").fetchall() == [("300ms",)]
+    assert conn.execute("SELECT * FROM t").fetchall() == [("1s",)]
 
 
 def test_a_script_after_it_meets_a_clean_session(runner, conn, other):

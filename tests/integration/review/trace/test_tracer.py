@@ -48,6 +48,27 @@ def test_both_what_a_statement_locks_alone_and_what_it_adds_in_the_transaction_a
     assert longest(held) is held[0]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE orders DROP COLUMN note CASCADE",
+        "DROP TABLE customers CASCADE",
+        "CREATE INDEX ON customers (n)",
+        "DO $$BEGIN ALTER TABLE shop.orders ADD COLUMN a integer; END$$",
+    ],
+)
+def test_a_script_of_one_statement_locks_what_the_statement_does_in_a_transaction_of_its_own(
+    review_shadow, database, shop_database, statement
+):
+    with review_shadow.clone(shop_database) as other:
+        one = trace_text(review_shadow, database, f"{statement};")
+        two = trace_text(review_shadow, other, f"SELECT 1;\n{statement};")
+
+    assert one.error is two.error is None
+    assert one.notes == two.notes
+    assert words(one.statements[0].own) == words(two.statements[1].own) != []
+
+
 def test_what_the_script_makes_itself_is_named_and_its_locks_do_not_matter(review_shadow, database):
     text = """
         CREATE TABLE parcels (id bigint PRIMARY KEY, order_id bigint);
