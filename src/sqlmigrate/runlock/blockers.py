@@ -174,6 +174,9 @@ class Watcher:
     def _guard_others(self, found: list[Row]) -> None:
         """Cancel the worker's statement where too many wait behind it, or one for too long."""
         reason = self._harm.add(found, self.limits)
+        if found and self.limits.seconds:  # look again just when the first of them has waited for too long
+            left = self.limits.seconds - max(float(row[4] or 0) for row in found)
+            self._due["waiters"] = min(self._due["waiters"], time.monotonic() + max(left, 0.0))
         if reason is not None and self._guard is None:
             self._guard = reason, time.monotonic()
             self._ask("cancel", time.monotonic())
