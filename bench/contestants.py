@@ -100,7 +100,8 @@ def _sqlmigrate() -> Contestant:
 
     def commands(action: str, folder: Path, database: Database, _: int) -> Commands:
         target = ["-d", database.url(), "-m", str(folder)]
-        return [[program, "rollback", "--all", "--yes", *target] if action == ROLLBACK else [program, "apply", *target]]
+        words = ["rollback", "--all", "--accept-loss"] if action == ROLLBACK else ["apply"]
+        return [[program, *words, *target]]
 
     return Contestant("sqlmigrate", version("pg-sqlmigrate"), _write_pairs, commands)
 

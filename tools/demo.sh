@@ -30,7 +30,7 @@ run)
     printf '\nThe change is in, and its rollback is proven. Take it back with: make undo\n'
     ;;
 undo)
-    show rollback --embedded --yes
+    show rollback --embedded --accept-loss
     show status --embedded
     ;;
 clean)

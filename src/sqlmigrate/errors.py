@@ -7,6 +7,7 @@
     │   ├── ConfigError            2   a setting that cannot be read or does not fit
     │   ├── NoTargetError          2   no database was named and a private one was not asked for
     │   └── ConfirmationRequired   2   the question could not be asked, or the answer was no
+    │       └── LossNotAccepted    2   data would be lost; holds what
     ├── ScriptError                1   a migration file cannot be read or must not be run
     ├── MigrationsError            1   the set of files is refused; holds every problem found
     ├── HistoryError               1   the recorded history and the files contradict each other
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 # up to the last @: a password with an @ that should have been written as %40 is one too; of a scheme its end is enough,
@@ -139,6 +140,14 @@ class NoTargetError(UsageError):
 
 class ConfirmationRequired(UsageError):
     """The question could not be asked, or the answer was no; nothing was changed."""
+
+
+class LossNotAccepted(ConfirmationRequired):
+    """Data would be lost, and nobody has accepted that; `losses` are plain values, as of `plan.Loss.as_json`."""
+
+    def __init__(self, message: str, *, losses: Sequence[Mapping[str, object]], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.losses = tuple(losses)
 
 
 class Bug(Error):

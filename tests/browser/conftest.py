@@ -22,9 +22,12 @@ OPTIONS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser, without anything of its own to do on the network."""
+    """The browser, without anything of its own to do on the network.
+
+    It goes with the last test of the file: Playwright leaves an event loop running, and other tests want their own.
+    """
     try:
         from playwright.sync_api import sync_playwright  # noqa: PLC0415  from the extra `browser`
     except ImportError:

@@ -115,16 +115,16 @@ def test_no_command_uses_what_stands_in_its_way(login, files, project, run):
     run("history")
     run("history", "--id", "0001.tables", "--operation", "apply", "--since", "2020-01-01")
     run("stats")
-    run("redo", "-y")
-    run("rollback", "-y", "--steps", "2")
+    run("redo", "--accept-loss")
+    run("rollback", "--accept-loss", "--steps", "2")
     run("apply", "-y", "--steps", "1")
     project.migration("0001.tables", TABLES + "-- edited\n", rollback=UNDO)
     run("status")
     run("accept", "0001.tables", "--reason", "a comment")
     run("unmark", "0002.outside", "-y")
     run("mark", "0002.outside")
-    run("rollback", "-y", "--include-marked", "0002.outside")
-    run("rollback", "-y", "--all")
+    run("rollback", "--accept-loss", "--include-marked", "0002.outside")
+    run("rollback", "--accept-loss", "--all")
     for name in ("0002.outside.sql", "0002.outside.rollback.sql"):
         (project.directory / name).unlink()
     run("apply", "-y", "--single-transaction")
@@ -146,7 +146,7 @@ def test_what_stops_half_way_is_looked_up_and_resumed_undisturbed(login, files, 
     run("status")
     project.migration("0002.outside", "-- transactional: false" + OUTSIDE, rollback=UNDO_OUTSIDE)
     run("apply", "-y")
-    run("rollback", "-y", "--all")
+    run("rollback", "--accept-loss", "--all")
 
 
 @pytest.mark.parametrize("hostile", PATHS, indirect=True)
@@ -172,7 +172,7 @@ def test_the_history_goes_to_yoyo_and_back_undisturbed(login, files, run):
     run("mark", "--to", "yoyo", "--schema", "app")
     run("unmark", "0001.tables", "-y")
     run("mark", "--from", "yoyo", "--schema", "app")
-    run("rollback", "-y", "--all", "--include-marked", "0001.tables")
+    run("rollback", "--accept-loss", "--all", "--include-marked", "0001.tables")
 
 
 @pytest.mark.parametrize("hostile", PATHS, indirect=True)
@@ -182,7 +182,7 @@ def test_the_library_uses_none_either(login, files, project, traps):
     api.status(url, sql)
     api.plan_rollback(url, sql)
     api.seed(url, project.root / "data")
-    api.rollback(url, sql, everything=True)
+    api.rollback(url, sql, everything=True, accept_loss=True)
     api.plan_as_sql(url, sql)
 
     assert traps.used() == []

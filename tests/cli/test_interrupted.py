@@ -47,7 +47,9 @@ def test_nothing_is_left_behind_and_the_next_run_works(project, target, sleepy, 
 
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ 'sqlm'"
     wait_until(lambda: watcher.execute(others).fetchone() == (0,), timeout=2)
-    assert watcher.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
+    here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    locks = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND {here}"
+    assert watcher.execute(locks).fetchone() == (0,)
     project.migration("b", "CREATE TABLE b ();", rollback="DROP TABLE b;")
     assert sqlmigrate("apply").status == 0
     assert tables(target) == ["a", "b"]

@@ -24,7 +24,7 @@ def place(request, monkeypatch):
 def test_apply_seed_seed_rollback_apply(place, sqlmigrate):
     applied = sqlmigrate("apply")
     first, second = sqlmigrate("seed"), sqlmigrate("seed")
-    refused, back = sqlmigrate("rollback"), sqlmigrate("rollback", "--yes")
+    refused, back = sqlmigrate("rollback", "--yes"), sqlmigrate("rollback", "--accept-loss")
     after = sqlmigrate("status", "--check", "--json")
     again = sqlmigrate("apply")
 

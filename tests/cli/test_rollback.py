@@ -102,7 +102,7 @@ def test_a_rollback_that_got_no_lock_is_not_called_done(three, sqlmigrate):
         other.autocommit = False
         other.execute("LOCK TABLE c")
 
-        outcome = sqlmigrate("rollback", "--yes", "--lock-timeout", "20ms", "--lock-budget", "1ms")
+        outcome = sqlmigrate("rollback", "--accept-loss", "--lock-timeout", "20ms", "--lock-budget", "1ms")
 
     assert outcome.status == 5
     assert "nothing of this rollback is in the database; c is as it was before" in outcome.stderr

@@ -144,12 +144,12 @@ CALLS = [
     ),
     *("seed --json", "seed --json", "drift --json", "roundtrip --json", "stats --json"),
     *(
-        "rollback -y --json --steps 1",
+        "rollback --accept-loss --json --steps 1",
         "plan --rollback --json",
         "mark 0002.index --json",
         "unmark 0002.index -y --json",
     ),
-    *("redo -y --json", "history --json", "rollback -y --all --json", "status"),
+    *("redo --accept-loss --json", "history --json", "rollback --accept-loss --all --json", "status"),
 ]
 
 

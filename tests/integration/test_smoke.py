@@ -53,12 +53,12 @@ def test_the_change_is_applied_seeded_seen_and_taken_back(command_in_copy):
     command_in_copy("seed")
     command_in_copy("seed")
 
-    command_in_copy("rollback", status=2)
-    command_in_copy("rollback", "--yes")
+    command_in_copy("rollback", "--yes", status=2)
+    command_in_copy("rollback", "--accept-loss")
     assert states(command_in_copy("status")) == dict(zip(IDS, ["applied", "pending"], strict=True))
 
     command_in_copy("apply")
-    command_in_copy("rollback", "--all", "--yes")
+    command_in_copy("rollback", "--all", "--accept-loss")
     assert states(command_in_copy("status")) == dict.fromkeys(IDS, "pending")
 
 

@@ -157,6 +157,12 @@ class Proxy:
         self.silent = True
         self._waker.send(b".")
 
+    def lead_to(self, server_host: str, server_port: int) -> None:
+        """Cut every session, and lead new ones to another server; to be called at a message."""
+        self._server = _address(server_host, server_port)
+        for session in list(self._sessions):
+            self._close(session)
+
     @property
     def busy(self) -> bool:
         """Whether a session is still open, so that more messages may come."""

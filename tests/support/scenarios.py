@@ -54,7 +54,7 @@ class Scenario:
     def arguments(self) -> tuple[str, ...]:
         """The words of the command that runs it."""
         words = {"single_transaction": "--single-transaction", "everything": "--all"}
-        return (self.operation, "--yes", *(words[name] for name in self.options))
+        return (self.operation, "--accept-loss", *(words[name] for name in self.options))
 
     def __str__(self) -> str:
         return self.name

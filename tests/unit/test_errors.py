@@ -42,7 +42,7 @@ def drawn() -> Iterator[tuple[str, str | None, int]]:
     """Give the classes of the tree that is drawn at the top of the module."""
     parents: list[str] = []
     for depth, name, status in re.findall(
-        r"^    ((?:│   )*(?:[├└]── )?)(\w+) +(\d+) ", errors.__doc__ or "", re.MULTILINE
+        r"^    ((?:[│ ]   )*(?:[├└]── )?)(\w+) +(\d+) ", errors.__doc__ or "", re.MULTILINE
     ):
         del parents[len(depth) // 4 :]
         yield name, parents[-1] if parents else None, int(status)

@@ -39,11 +39,11 @@ from sqlmigrate.api.functions import (
 from sqlmigrate.api.throwaway import drift, roundtrip
 from sqlmigrate.engine import Result
 from sqlmigrate.migrations import Migration, Migrations
-from sqlmigrate.plan import Plan, Running, State, Status
+from sqlmigrate.plan import Loss, Plan, Running, State, Status
 from sqlmigrate.seeds import SeedResult, SeedSet
 
 __all__ = [
-    "Migration", "Migrations", "Plan", "Result", "Running", "SeedResult", "SeedSet", "State", "Status", "Time",
+    "Loss", "Migration", "Migrations", "Plan", "Result", "Running", "SeedResult", "SeedSet", "State", "Status", "Time",
     "apply", "drift", "errors", "events", "needs_attention", "plan", "plan_as_sql", "plan_rollback",
     "plan_rollback_as_sql", "read", "read_seeds", "rollback", "roundtrip", "seed", "status",
 ]  # fmt: skip

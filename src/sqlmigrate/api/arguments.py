@@ -132,7 +132,8 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),
     **dict.fromkeys(("steps", "resume_at"), _number),
     **dict.fromkeys(
-        ("allow_out_of_order", "single_transaction", "exact", "everything", "recorded", "superuser"), _switch
+        ("allow_out_of_order", "single_transaction", "exact", "everything", "recorded", "superuser", "accept_loss"),
+        _switch,
     ),
     **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
     **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "durable"), _setting),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlmigrate import connection, engine, events, seeds
+from sqlmigrate import connection, engine, errors, events, seeds
 from sqlmigrate import plan as planning
 from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options, sound
 from sqlmigrate.migrations import Migrations, load
@@ -15,6 +15,7 @@ from sqlmigrate.seeds import SeedResult, SeedSet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.engine import Options, Result
     from sqlmigrate.plan import Plan, Request, Status
 
@@ -263,6 +264,7 @@ def rollback(
     include_marked: Iterable[str] = (),
     recorded: bool = False,
     resume_at: int | None = None,
+    accept_loss: bool = False,
     role: str | None = None,
     search_path: str | None = None,
     lock_timeout: Time = "2s",
@@ -283,8 +285,9 @@ def rollback(
     it and what lies below it stay unless its id is in `include_marked`; a note of the plan says so. `recorded` takes a
     rollback script that is missing or was edited as it was recorded at apply. The other options are those of `apply`.
 
-    Raises what `apply` raises; MigrationsError also where a rollback script is missing or was edited, or where an
-    applied migration depends on one that would go.
+    Where data would be lost (`losses` of `plan_rollback`), it raises LossNotAccepted before anything runs, unless
+    `accept_loss` is true. Raises what `apply` raises; MigrationsError also where a rollback script is missing or was
+    edited, or where an applied migration depends on one that would go.
     """
     request = RollbackRequest(
         migrations=read_files(migrations),
@@ -309,7 +312,7 @@ def rollback(
         history_schema=history_schema,
         history_owners=history_owners,
     )
-    return _run(database, request, options, observer)
+    return _run(database, request, options, observer, gate=connection.allow if accept_loss else _keeping)
 
 
 @checked
@@ -360,6 +363,19 @@ def _as_sql(database: str, request: Request, options: Options) -> str:
         return "".join(written(engine.preview(conninfo(database), sound(request), options), options))
 
 
-def _run(database: str, request: Request, options: Options, observer: events.Observer) -> Result:
+def _run(
+    database: str, request: Request, options: Options, observer: events.Observer, gate: Gate[Plan] = connection.allow
+) -> Result:
     with own_errors():
-        return engine.run(conninfo(database), sound(request), options, observer=observer)
+        return engine.run(conninfo(database), sound(request), options, gate=gate, observer=observer)
+
+
+def _keeping(_: ServerInfo, made: Plan, /) -> None:
+    """Refuse a plan that takes something away."""
+    if losses := planning.open_losses(made.losses):
+        more = f", and {len(losses) - 1} more" if len(losses) > 1 else ""
+        raise errors.LossNotAccepted(
+            f"data would be lost: {losses[0]}{more}; nothing was changed",
+            hint="accept_loss=True accepts it",
+            losses=[item.as_json() for item in losses],
+        )

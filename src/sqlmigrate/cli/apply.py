@@ -64,6 +64,7 @@ def command(
     """Apply pending migrations, each in one transaction together with its history row.
 
     Every script is checked before the first one runs. An environment that is `protected` asks first.
+    What data is lost is said before.
     """
     if to is not None and steps is not None:
         raise click.UsageError("give either --to or --steps, not both")
@@ -76,6 +77,7 @@ def command(
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
@@ -102,7 +104,8 @@ def command(
             if check:
                 check.before()
             if planned.steps:
-                app.confirm(f"Apply {_count(planned)} to {info.database}?", database=info.database, always=False)
+                question = f"Apply {_count(planned)} to {info.database}?"
+                confirm_plan(app, question, planned, found, database=info.database, always=False)
                 app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:
@@ -111,13 +114,13 @@ def command(
             gate_ = app.announcing(target)
             preview = engine.preview(target.conninfo, request, app.options(), gate=gate_, early=early)
             app.require_proofs(found, preview.info, preview.plan, outcome=plan.NO_PLAN)
-            show_dry_run(app, preview, _nothing(preview.plan, to), resume_at)
+            show_dry_run(app, preview, _nothing(preview.plan, to), found, resume_at)
             say_what_waits(app, preview.plan)
             return
         observer = app.observer(drawer(app.output), hooks=True)
         result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
         compared = check.after(result) if check else {}
-    app.output.result(**result_as_json(result), **compared)
+    app.output.result(**result_as_json(result), losses=losses_as_json(result.plan, found), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))
     if result.plan.waits:
         from sqlmigrate.cli.plan import say_what_waits  # noqa: PLC0415  only with --phase

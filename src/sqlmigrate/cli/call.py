@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sqlmigrate.cli.foreign_text import one_line
 from sqlmigrate.cli.output import Output, is_terminal
-from sqlmigrate.errors import ConfirmationRequired, ConnectionFailed, Error
+from sqlmigrate.errors import ConnectionFailed, Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +39,7 @@ class App:
     config_file: Path | None = None
     yes: bool = False
     yes_i_mean: str | None = None
+    accept_loss: bool = False
     _config: Config | None = None
     _announced: bool = False
 
@@ -204,31 +204,7 @@ class App:
         return gate
 
     def confirm(self, question: str, *, database: str, always: bool) -> None:
-        """Ask before something is written; raises ConfirmationRequired where nobody said yes.
+        """Ask before something is written, in the words of `questions.confirm`."""
+        from sqlmigrate.cli.questions import confirm  # noqa: PLC0415  only commands that write
 
-        A protected environment wants the database's name, typed or as --yes-i-mean; --yes is not enough there.
-        A name that is given must be right everywhere.
-        """
-        if self.config.protected or self.yes_i_mean is not None:
-            self._confirm_protected(question, database)
-        elif always and not self.yes:
-            if not is_terminal(sys.stdin):
-                raise ConfirmationRequired(
-                    f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, give --yes"
-                )
-            if not click.confirm(one_line(question, styled=False), err=True):
-                raise ConfirmationRequired("not confirmed; nothing was changed")
-
-    def _confirm_protected(self, question: str, database: str) -> None:
-        where = f"environment {self.config.env}" if self.config.env else "this configuration"
-        typed = self.yes_i_mean
-        if typed is None:
-            if not is_terminal(sys.stdin):
-                raise ConfirmationRequired(
-                    f"{where} is protected; nothing was changed",
-                    hint=f"to go on, name the database: --yes-i-mean {database}",
-                )
-            ask = f"{question} {where} is protected: type the database's name"
-            typed = click.prompt(one_line(ask, styled=False), err=True, default="", show_default=False)
-        if typed != database:
-            raise ConfirmationRequired(f"{typed!r} is not the name of this database, {database}; nothing was changed")
+        confirm(self, question, database=database, always=always)

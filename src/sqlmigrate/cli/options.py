@@ -55,6 +55,7 @@ _NAMING = click.option(
     "--yes-i-mean", metavar="DATABASE", help="Confirm a protected environment by its database's name."
 )
 _CONFIRMING = (click.option("-y", "--yes", is_flag=True, help="Do not ask."), _NAMING)
+_ACCEPTING = click.option("--accept-loss", is_flag=True, help="Do not ask, even where data is lost.")
 _NOT_SIDE_BY_SIDE = "--jobs is for throwaway servers of our own; with --shadow-url, migrations are tried one at a time"
 _FRESH = click.option("--fresh", is_flag=True, help="Take nothing from the cache, and keep nothing there.")
 _SHADOW = (
@@ -97,7 +98,7 @@ def planning(command: F) -> F:
 
 def running(command: F) -> F:
     """Add to a command the options of those that run scripts, beside the common ones."""
-    return _with_app(command, (*_CONFIRMING, *_RUNNING, *_GUARDS, _DURABLE, *RECORDING, *_COMMON))
+    return _with_app(command, (*_CONFIRMING, _ACCEPTING, *_RUNNING, *_GUARDS, _DURABLE, *RECORDING, *_COMMON))
 
 
 def writing(command: F) -> F:
@@ -177,6 +178,7 @@ def _app(context: click.Context, values: dict[str, Any]) -> App:
         config_file=values.pop("config"),
         yes=values.pop("yes", False),
         yes_i_mean=values.pop("yes_i_mean", None),
+        accept_loss=values.pop("accept_loss", False),
     )
 
 

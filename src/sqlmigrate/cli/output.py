@@ -16,7 +16,7 @@ from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, one_line, p
 from sqlmigrate.cli.live import Block
 from sqlmigrate.cli.recording import Recorder
 from sqlmigrate.cli.wrapping import columns, laid_out, wrapped
-from sqlmigrate.errors import Error, ExecutionError, MigrationsError, Place, SeedError
+from sqlmigrate.errors import Error, ExecutionError, LossNotAccepted, MigrationsError, Place, SeedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -280,6 +280,8 @@ def error_as_json(error: Error) -> dict[str, Any]:
         values |= {"migration_id": error.migration_id, "statement": error.statement}
         if said := error.server:
             values["server"] = {name: getattr(said, name) for name in _SERVER_FIELDS}
+    if isinstance(error, LossNotAccepted):
+        values["losses"] = list(error.losses)
     if error.done or isinstance(error, ExecutionError):
         values["done"] = list(error.done)
     return values

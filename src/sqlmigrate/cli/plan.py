@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli.options import planning
+from sqlmigrate.cli.questions import losses_as_json, show_losses
 from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.engine import Preview
+    from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan, Request
 
 EPILOG = """\b
@@ -78,8 +80,10 @@ def command(
             app.require_proofs(found, made.info, made.plan, outcome=plan.NO_PLAN)
     for note in made.plan.notes:
         app.output.warning(note)
+    show_losses(app.output, made.plan, found)
     say_what_waits(app, made.plan, progress=True)
-    app.output.result(operation=made.plan.operation, migrations=steps_as_json(made.plan))
+    losses = losses_as_json(made.plan, found)
+    app.output.result(operation=made.plan.operation, migrations=steps_as_json(made.plan), losses=losses)
     if not app.output.as_json:
         from sqlmigrate.engine.as_psql.plan import written  # noqa: PLC0415  only where it is printed
 
@@ -87,14 +91,15 @@ def command(
             click.echo(part.encode(), nl=False)
 
 
-def show_dry_run(app: App, preview: Preview, nothing: str, resume_at: int | None = None) -> None:
+def show_dry_run(app: App, preview: Preview, nothing: str, found: Migrations, resume_at: int | None = None) -> None:
     """Say what `apply` or `rollback` would run, in order, and where it would go on; `nothing` where there is none."""
     planned = preview.plan
     would, done = ("roll back", "rolled back") if planned.operation == "rollback" else ("apply", "applied")
     for note in planned.notes:
         app.output.warning(note)
     steps = steps_as_json(planned)
-    app.output.result(dry_run=True, migrations=steps)
+    show_losses(app.output, planned, found)
+    app.output.result(dry_run=True, migrations=steps, losses=losses_as_json(planned, found))
     for step in steps:
         stopped = preview.found.half_way_of(str(step["migration_id"]))
         goes_on = stopped is not None and stopped.operation == planned.operation

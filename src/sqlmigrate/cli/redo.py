@@ -24,13 +24,17 @@ Examples:
 @click.option("--recorded", is_flag=True, help="Run an edited rollback script as it was recorded at apply.")
 @running
 def command(app: App, *, recorded: bool) -> None:
-    """Roll back the migration that was applied last, and apply it again; for work in progress."""
+    """Roll back the migration that was applied last, and apply it again; for work in progress.
+
+    Data that the rollback script drops does not come back: it is named first, and --accept-loss accepts it.
+    """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
         migrations,
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  same
 
     found = migrations.load(app.config.migrations)
@@ -46,7 +50,7 @@ def command(app: App, *, recorded: bool) -> None:
             app.require_proofs(found, info, planned)  # what goes back is what is applied again
             if planned.steps:
                 question = f"Roll back {planned.steps[0].migration_id} in {info.database} and apply it again?"
-                app.confirm(question, database=info.database, always=True)
+                confirm_plan(app, question, planned, found, database=info.database, always=True)
                 app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         request = plan.RollbackRequest(migrations=found, recorded=recorded, again=True)
@@ -63,5 +67,9 @@ def command(app: App, *, recorded: bool) -> None:
             names = ", ".join(ran.migration_id for ran in back.ran)
             done = f"{names} is rolled back; fix the cause, then `sqlmigrate apply` applies it again"
             raise error.replaced(hint=f"{error.hint}; {done}" if error.hint else done) from None
-    app.output.result(rolled_back=result_as_json(back)["migrations"], applied=result_as_json(again)["migrations"])
+    app.output.result(
+        rolled_back=result_as_json(back)["migrations"],
+        applied=result_as_json(again)["migrations"],
+        losses=losses_as_json(back.plan, found),
+    )
     app.output.line("done again" if again.ran else "nothing to redo")

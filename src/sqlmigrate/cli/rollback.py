@@ -20,6 +20,7 @@ Examples:
   sqlmigrate rollback --to 20260301_base  what was applied after it; it stays
   sqlmigrate rollback --all --dry-run     only show what would run
   sqlmigrate rollback --yes               without asking, as scripts must
+  sqlmigrate rollback --accept-loss       the same, even where data is lost
 """
 _NAMED = 10
 
@@ -48,8 +49,9 @@ def command(
 ) -> None:
     """Roll back applied migrations in the reverse order of their application: one, unless you say otherwise.
 
-    It asks before it runs. A migration that was marked, not applied, is a floor: it and what lies below it stay,
-    unless its id is given with --include-marked.
+    It asks before it runs, and says which data is lost; where some is, --yes is not enough, but --accept-loss is.
+    A migration that was marked, not applied, is a floor: it and what lies below it stay, unless its id is given with
+    --include-marked.
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
@@ -57,6 +59,7 @@ def command(
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
 
     if sum((steps is not None, to is not None, everything)) > 1:
         raise click.UsageError("give only one of --steps, --to and --all")
@@ -78,18 +81,19 @@ def command(
             for note in planned.notes:
                 app.output.warning(note)
             if planned.steps:
-                app.confirm(_question(planned, info.database), database=info.database, always=True)
+                question = _question(planned, info.database)
+                confirm_plan(app, question, planned, request.migrations, database=info.database, always=True)
                 app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 
         if dry_run:
             from sqlmigrate.cli.plan import show_dry_run  # noqa: PLC0415  only for a dry run
 
             preview = engine.preview(target.conninfo, request, app.options(), gate=app.announcing(target))
-            show_dry_run(app, preview, "nothing to roll back", resume_at)
+            show_dry_run(app, preview, "nothing to roll back", request.migrations, resume_at)
             return
         observer = app.observer(drawer(app.output), hooks=True)
         result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
-    app.output.result(**result_as_json(result))
+    app.output.result(**result_as_json(result), losses=losses_as_json(result.plan, request.migrations))
     app.output.line(f"{len(result.ran)} rolled back" if result.ran else "nothing to roll back")
 
 

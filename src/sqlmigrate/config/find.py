@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from stat import S_ISREG
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAMES = ("sqlmigrate.toml", "pyproject.toml")
+# tomllib takes minutes for a key of 100,000 parts
+_DOTTED = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)++""", re.ASCII)
+_DEEPEST = 500
 _LOOKED_AT = 1 << 20  # bytes of a pyproject.toml that does not count
 
 
@@ -71,6 +75,8 @@ def _is_file(path: Path) -> bool:
 def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
     try:
         text = read_bytes(path, anywhere=True).decode()
+        if any(found[0].count(".") > _DEEPEST for found in _DOTTED.finditer(text)):
+            raise RecursionError  # noqa: TRY301  as of brackets, which tomllib counts itself
         data = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from sqlmigrate import queries
 from sqlmigrate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,6 +63,17 @@ def at_server_of(conninfo: str, session: psycopg.Connection[Any]) -> str:
     info = session.info
     address = "" if info.host.startswith(("/", "@")) else info.hostaddr
     return make_conninfo(conninfo, host=info.host, hostaddr=address, port=info.port)
+
+
+def cluster_of(session: psycopg.Connection[Any]) -> int | None:
+    """Return the identifier of the cluster that a session is in, which its standbys share; None where it is not told.
+
+    It keeps an open transaction usable.
+    """
+    asked = queries.load("connection")
+    allowed = session.execute(asked["identifiable"]).fetchone()
+    row = session.execute(asked["identifier"]).fetchone() if allowed and allowed[0] else None
+    return row[0] if row else None
 
 
 def meant(conninfo: str) -> str:

@@ -57,7 +57,7 @@ def preview(
         found = history.read(connection, options.schema, owners=options.history_owners)
         plan = planned(connection, replace(request, outcome=NO_PLAN), found, options)
         plan = _looked_around(connection, plan, found, options)
-        plan = require_conditions(connection, plan, options, NO_PLAN)
+        plan = with_losses(connection, require_conditions(connection, plan, options, NO_PLAN), options)
     _require_runnable(plan)
     return Preview(plan, info, found)
 
@@ -83,7 +83,7 @@ def run(
         require_writable(info)
         found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
         plan = _looked_around(connection, planned(connection, request, found, options), found, options)
-        plan = require_conditions(connection, plan, options, request.outcome)
+        plan = with_losses(connection, require_conditions(connection, plan, options, request.outcome), options)
         if plan.steps:
             # the question and the run lock may take longer than the login may be idle
             settle_writer(conninfo, connection, info)
@@ -157,6 +157,19 @@ def require_conditions(connection: Connection, plan: Plan, options: Options, out
         Condition(run.script, script_role(run.script, options), script_path(run.script, options)) for run in runs
     ]
     return replace(plan, notes=(*plan.notes, *require_unused(connection, conditions, outcome)))
+
+
+def with_losses(connection: Connection, plan: Plan, options: Options) -> Plan:
+    """Look for what the scripts of a plan take away from the data: nothing is asked where no word of theirs does."""
+    from sqlmigrate.sql.statement.takings import takes_something  # noqa: PLC0415  most calls find nothing to do
+
+    runs = plan.runs()
+    if not any(run.script.refused is None and takes_something(run.script) for run in runs):
+        return plan
+    from sqlmigrate.engine.losses.looking import losses_of  # noqa: PLC0415  most scripts take nothing
+
+    readable = [run for run in runs if run.script.refused is None]
+    return replace(plan, losses=losses_of(connection, readable, options))
 
 
 def _with_texts(connection: Connection, ids: frozenset[str], found: History, options: Options) -> History:

@@ -112,7 +112,8 @@ class Worker:
         """Watch the session from the run lock's connection."""
         pid = self.info.backend_pid
         limits = Limits(self.options.max_waiters, self.options.max_block / 1000)
-        self.watcher = Watcher(self.conninfo, self.lock.connection, self.connection, pid, self.observer, limits)
+        connection, cluster = self.lock.connection, self.lock.cluster
+        self.watcher = Watcher(self.conninfo, connection, self.connection, pid, self.observer, limits, cluster)
         self.connection.meanwhile = self.watcher.look
         self.tally = Tally(self.found)
         self.durability = Durability(self.info, self.options, self.observer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlmigrate.files.changed import Since, since
-from sqlmigrate.files.git import Git, GitError
+from sqlmigrate.files.git import Git, GitError, root_of
 from sqlmigrate.files.links import leads_out
 from sqlmigrate.files.lookup import upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
@@ -24,6 +24,7 @@ __all__ = [
     "read_bytes",
     "read_json",
     "record",
+    "root_of",
     "since",
     "upwards",
     "why_not_trusted",

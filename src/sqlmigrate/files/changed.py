@@ -3,6 +3,8 @@
 What counts is the merge base of that revision and HEAD: what others have added to it meanwhile is no change of ours. It
 is compared with the files as they lie there, committed or not, since those are what our commands read. Contents are
 compared by git's own digest, so that no filter or diff program of the repository's configuration is run.
+
+Only the repository around us says so. The author of a change chooses what another one within it says: a submodule.
 """
 
 from __future__ import annotations
@@ -10,16 +12,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.errors import UsageError
-from sqlmigrate.files.git import Git, GitError
+from sqlmigrate.files.git import Git, GitError, root_of
 from sqlmigrate.files.reading import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 State = Literal["held", "changed", "added"]
 """What a file is since a revision: as it was there, other than it was there, or new."""
@@ -27,19 +29,25 @@ State = Literal["held", "changed", "added"]
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PART = 1 << 20  # bytes
 _LINK = "120000"  # git's mode of a symbolic link, whose content is where it leads
+_BLOB = re.compile(rb"([0-9a-f]+) blob")
+_NOWHERE = re.compile(rb"(?:symlink|dangling|loop|notdir) \d+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A file of a commit: git's mode, and the digest of its content."""
+    """A file of a commit: git's mode, and the digest of its content.
+
+    Of a symbolic link, `leads_to` is the digest of the file that it led to; None where that was none of the commit.
+    """
 
     mode: str
     digest: str
+    leads_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """A folder as it was at the merge base `commit` of HEAD and the `revision` that somebody named.
+    """A `folder` as it was at the merge base `commit` of HEAD and the `revision` that somebody named.
 
     `theirs` are the names directly in the folder that the revision has got since then and that are not there now.
     """
@@ -65,20 +73,36 @@ class Since:
 def since(folder: Path, revision: str) -> Since:
     """Ask git how a folder was where this work left a revision.
 
-    Raises UsageError for a revision that is none, and GitError where the folder is in no repository, where the two have
-    no commit in common, or where git does not answer.
+    Raises UsageError for a revision that is none, and GitError where the folder is in no repository or in one within
+    another, where the two have no commit in common, or where git does not answer.
     """
-    git = Git(folder)
+    root = _root(folder)
+    git, inside = Git(root), os.path.relpath(os.path.realpath(folder), root)
     named = _commit(git, revision)
     try:
         base = os.fsdecode(git.ask("merge-base", named, "HEAD")).strip()
     except GitError as error:
         why = _shallow(git) or error.hint
         raise GitError(f"{revision} and HEAD have no commit in common", said=error.said, hint=why) from None
-    files = _files(git, base, recursive=True)
-    theirs = (name for name in _files(git, named, recursive=False) if name not in files)
+    files = _files(git, base, inside, recursive=True)
+    theirs = (name for name in _files(git, named, inside, recursive=False) if name not in files)
     here = tuple(name for name in theirs if not os.path.lexists(folder / name))
-    return Since(revision, base, folder, files, here)
+    return Since(revision, base, folder, _followed(git, base, inside, files), here)
+
+
+def _root(folder: Path) -> Path:
+    """Find the repository to ask; raises GitError for one within another, unless we are in it ourselves."""
+    root = root_of(folder)
+    if root is None:
+        raise GitError(f"{folder} is not a git repository, and in none")
+    outer = root_of(root.parent)
+    if outer is not None and not Path.cwd().is_relative_to(root):
+        raise GitError(
+            f"{root} is a repository of its own within {outer}, such as a submodule: what it calls its branches says "
+            "nothing of what is reviewed here",
+            hint="run the command in that repository",
+        )
+    return root
 
 
 def _commit(git: Git, revision: str) -> str:
@@ -99,44 +123,71 @@ def _shallow(git: Git) -> str | None:
     return "this clone is shallow: fetch its history (`git fetch --unshallow`; `fetch-depth: 0` of actions/checkout)"
 
 
-def _files(git: Git, commit: str, *, recursive: bool) -> dict[str, _Entry]:
-    """Return the files of a commit in the folder by their paths from there."""
-    found = {}
-    for record in git.ask("ls-tree", "-z", *(["-r"] if recursive else []), commit).split(b"\0"):
+def _files(git: Git, commit: str, inside: str, *, recursive: bool) -> dict[str, _Entry]:
+    """Return the files of a commit `inside` a folder of the repository by their paths from there."""
+    found, below = {}, "" if inside == "." else f"{inside}/"
+    options, where = ["-r"] if recursive else [], [below] if below else []
+    for record in git.ask("ls-tree", "-z", *options, commit, "--", *where).split(b"\0"):
         about, _, name = record.partition(b"\t")
         if name:
             mode, kind, digest = about.decode().split(" ")
             if kind == "blob":
-                found[os.fsdecode(name)] = _Entry(mode, digest)
+                found[os.fsdecode(name).removeprefix(below)] = _Entry(mode, digest)
     return found
 
 
+def _followed(git: Git, commit: str, inside: str, files: dict[str, _Entry]) -> dict[str, _Entry]:
+    """Return the files with where their symbolic links led: one may stay as it is while the file behind it changes."""
+    links = [name for name, entry in files.items() if entry.mode == _LINK and "\n" not in f"{inside}{name}"]
+    if not links:
+        return files
+    asked = "".join(f"{commit}:{os.path.normpath(os.path.join(inside, name))}\n" for name in links)  # noqa: PTH118
+    said = git.ask(
+        "cat-file", "--batch-check=%(objectname) %(objecttype)", "--follow-symlinks", given=os.fsencode(asked)
+    )
+    found = {}
+    answers = iter(said.split(b"\n"))
+    for name, answer in zip(links, answers, strict=False):
+        if _NOWHERE.fullmatch(answer):
+            next(answers, None)  # the rest of the path
+        elif blob := _BLOB.fullmatch(answer):
+            found[name] = replace(files[name], leads_to=blob[1].decode())
+    return files | found
+
+
 def _same(path: Path, entry: _Entry) -> bool:
-    """Tell whether a file has a content by git's digest of it, with line ends as they are or as LF."""
-    if path.is_symlink() or entry.mode == _LINK:
-        both = path.is_symlink() and entry.mode == _LINK
-        return both and _digest(entry, os.fsencode(path.readlink())) == entry.digest
+    """Tell whether a file has a content by git's digest of it; of a link, also the file that it leads to."""
+    if not path.is_symlink() and entry.mode != _LINK:
+        return _holds(path, entry.digest)
+    if not path.is_symlink() or entry.mode != _LINK or entry.leads_to is None:
+        return False
+    target = os.fsencode(path.readlink())
+    return _digest(entry.digest, target) == entry.digest and _holds(path, entry.leads_to)
+
+
+def _holds(path: Path, digest: str) -> bool:
+    """Tell whether a file holds what has a digest, with line ends as they are or as LF."""
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
-        whole, returns = _begun(entry, size), 0
+        whole, returns = _begun(digest, size), 0
         while part := file.read(_PART):
             whole.update(part)
             returns += part.count(b"\r")
-        if whole.hexdigest() == entry.digest or not returns:
-            return whole.hexdigest() == entry.digest
+        if whole.hexdigest() == digest or not returns:
+            return whole.hexdigest() == digest
         file.seek(0)
-        return _digest(entry, file.read().replace(b"\r\n", b"\n")) == entry.digest
+        return _digest(digest, file.read().replace(b"\r\n", b"\n")) == digest
 
 
-def _digest(entry: _Entry, content: bytes) -> str:
-    found = _begun(entry, len(content))
+def _digest(like: str, content: bytes) -> str:
+    found = _begun(like, len(content))
     found.update(content)
     return found.hexdigest()
 
 
-def _begun(entry: _Entry, size: int) -> hashlib._Hash:
-    """Begin git's digest of a file: of its kind, its size, and then its content."""
-    kind = "sha256" if len(entry.digest) == hashlib.sha256().digest_size * 2 else "sha1"
+def _begun(like: str, size: int) -> hashlib._Hash:
+    """Begin a digest of a file of the kind that another one is of: of its kind, its size, and then its content."""
+    kind = "sha256" if len(like) == hashlib.sha256().digest_size * 2 else "sha1"
     found = hashlib.new(kind, usedforsecurity=False)
     found.update(b"blob %d\0" % size)
     return found

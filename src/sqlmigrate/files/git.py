@@ -3,6 +3,10 @@
 Only `git` from an absolute folder of PATH, without a variable that would lead it elsewhere. The commands that are used
 start no hook, filter, pager or external diff; the file system monitor, the one program that reading an index may start,
 is off, and no protocol is allowed, so that a partial clone fetches nothing. Names are bytes until we have read them.
+
+A folder of a repository may look like a repository without a work tree: whoever may commit may write its HEAD, its
+branches and its objects. So only `.git` makes one for us, which no repository can hold; ask in the folder that has it.
+https://git-scm.com/docs/git-config#Documentation/git-config.txt-safebareRepository
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ _ALWAYS = (
     "-c", "core.fsmonitor=false",
     "-c", f"core.hooksPath={os.devnull}",
     "-c", "protocol.allow=never",
+    "-c", "safe.bareRepository=explicit",
 )  # fmt: skip
 _ENVIRONMENT = {
     "LC_ALL": "C",
@@ -51,8 +56,10 @@ class Git:
 
     folder: Path
 
-    def ask(self, *arguments: str, magic: bool = False) -> bytes:
+    def ask(self, *arguments: str, given: bytes = b"", magic: bool = False) -> bytes:
         """Run one command that only reads, and return what it prints; `magic` lets a path begin with its signs.
+
+        It is `given` something on its standard input.
 
         Raises GitError where there is no git, or it fails or takes too long.
         """
@@ -63,7 +70,7 @@ class Git:
             done = subprocess.run(
                 command,
                 env=own | _ENVIRONMENT,
-                stdin=subprocess.DEVNULL,
+                input=given,
                 capture_output=True,
                 check=False,
                 timeout=_SECONDS,
@@ -80,6 +87,12 @@ class Git:
             return os.fsdecode(self.ask(*arguments)).removesuffix("\n")
         except GitError:
             return ""
+
+
+def root_of(folder: Path) -> Path | None:
+    """Return the root of the repository that a folder belongs to, by its real path: the nearest one that has `.git`."""
+    real = Path(os.path.realpath(folder))
+    return next((above for above in (real, *real.parents) if os.path.lexists(above / ".git")), None)
 
 
 def _failed(command: str, stderr: str) -> GitError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlmigrate.plan.back import dependents
 from sqlmigrate.plan.edits import contradictions
+from sqlmigrate.plan.losses import Loss, open_losses
 from sqlmigrate.plan.make import make, texts_needed
 from sqlmigrate.plan.model import Plan, Running, State, Status
 from sqlmigrate.plan.order import out_of_order, said_of
@@ -17,6 +18,7 @@ from sqlmigrate.plan.states import edited, needs_attention, status
 __all__ = [
     "NO_PLAN",
     "ApplyRequest",
+    "Loss",
     "Plan",
     "Request",
     "RollbackRequest",
@@ -28,6 +30,7 @@ __all__ = [
     "edited",
     "make",
     "needs_attention",
+    "open_losses",
     "out_of_order",
     "said_of",
     "status",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import AtWork
     from sqlmigrate.history.model import Applied, HalfWay
     from sqlmigrate.migrations import Migration, ScriptRun
+    from sqlmigrate.plan.losses import Loss
 
 
 class State(Enum):
@@ -74,7 +75,7 @@ class Plan:
     """The migrations to run, in order; `notes` are for the person who asked, `left` is how many more are pending.
 
     `half_way` holds those ids of a rollback that stopped half way. `waits` is the pending one of another phase before
-    which it ends.
+    which it ends. `losses` is what its scripts take away from the data, in their order, empty tables and columns too.
     """
 
     operation: str
@@ -83,6 +84,7 @@ class Plan:
     left: int = 0
     half_way: frozenset[str] = frozenset()
     waits: Migration | None = None
+    losses: tuple[Loss, ...] = ()
 
     def runs(self) -> list[ScriptRun]:
         """Return how the script of each step runs, in order."""

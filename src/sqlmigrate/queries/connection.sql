@@ -28,3 +28,9 @@ SELECT coalesce(pg_catalog.current_setting('sqlmigrate.mark', true) OPERATOR(pg_
 SELECT CASE WHEN pg_catalog.current_setting('sqlmigrate.mark', true) OPERATOR(pg_catalog.=) %s::pg_catalog.text
             THEN pg_catalog.set_config('sqlmigrate.mark', '', false)
        END
+
+-- name: identifiable
+SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+
+-- name: identifier
+SELECT system_identifier FROM pg_catalog.pg_control_system()

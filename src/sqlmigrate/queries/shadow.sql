@@ -23,12 +23,6 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
 -- name: role_names
 SELECT oid::pg_catalog.text, rolname::pg_catalog.text FROM pg_catalog.pg_roles
 
--- name: identifiable
-SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-
--- name: identifier
-SELECT system_identifier FROM pg_catalog.pg_control_system()
-
 -- name: settings
 -- What a login finds in a new session: what RESET goes back to. Of another login than ours, its own settings count and
 -- not ours; what the server says beneath ours cannot be seen then. Of settings that no server knows, only those count
@@ -92,6 +86,20 @@ SELECT coalesce((SELECT pg_catalog.jsonb_object_agg(k.name, k.value) FROM known 
             SELECT pg_catalog.jsonb_object_agg(e.extname, e.extversion) FROM pg_catalog.pg_extension AS e
        ), '{}')
   FROM here
+
+-- name: login_settings
+-- what the session's login has for itself, in any database or in one
+SELECT d.datname::pg_catalog.text,
+       pg_catalog.split_part(e.entry, '=', 1),
+       pg_catalog.substr(e.entry, pg_catalog.strpos(e.entry, '=') + 1)
+  FROM pg_catalog.pg_db_role_setting AS s
+  JOIN pg_catalog.pg_roles AS r
+    ON r.oid = s.setrole
+  LEFT JOIN pg_catalog.pg_database AS d
+    ON d.oid = s.setdatabase
+ CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS e (entry)
+ WHERE r.rolname = session_user
+ ORDER BY 1, 2
 
 -- name: libraries
 -- what a setting of a class of its own might belong to, once it is loaded

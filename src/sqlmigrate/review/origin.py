@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sqlmigrate.errors import Error
-from sqlmigrate.files import Git, since
+from sqlmigrate.files import Git, root_of, since
 from sqlmigrate.review.measured import Project
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class Origin:
 def origin(project: Path, migrations: Path, environ: Mapping[str, str] | None = None) -> Origin:
     """Ask git about the repository around the migrations; where there is none, the project is its folder."""
     environ = os.environ if environ is None else environ
-    git = Git(migrations)
-    top = git.line("rev-parse", "--show-toplevel")
     bare = Origin(Project(Path(os.path.realpath(project)).name))
-    if not top:
+    top = root_of(migrations)
+    if top is None:
         return bare
+    git = Git(top)
     try:
         base = since(migrations, "HEAD")
     except (Error, OSError):  # without a commit there is nothing to name
@@ -59,11 +59,11 @@ def origin(project: Path, migrations: Path, environ: Mapping[str, str] | None = 
         (environ[name] for name in _BRANCHES if environ.get(name)), None
     )
     found = _remote(git.line("config", "--get", "remote.origin.url"))
-    path = environ.get("GITHUB_REPOSITORY") or (found[1] if found else Path(top).name)
+    path = environ.get("GITHUB_REPOSITORY") or (found[1] if found else top.name)
     below = os.path.relpath(os.path.realpath(project), top)
     name = path if below == "." or below.startswith("..") else f"{path}/{below}"
     web = _web(git, found, base.commit, environ)
-    return Origin(Project(name, base.commit, branch), Path(top), base, web)
+    return Origin(Project(name, base.commit, branch), top, base, web)
 
 
 def _remote(url: str) -> tuple[str, str] | None:

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _TRY = "`sqlmigrate roundtrip --write` tries the pairs and records the proofs"
+_MEANS = {
+    **dict.fromkeys(("exact", "text_only", "order_only"), "the rollback brings back the schema of before"),
+    "lossy": "the rollback brings back the schema of before, but not the data of what it makes anew",
+    "not_restored": "the rollback leaves something that is not as before",
+    "fails": "a script of the pair stopped with an error",
+}
 _MEND = "fix the rollback script, or apply without --require-proof"
 
 
@@ -197,6 +203,23 @@ def require(
             hint="; ".join(sorted(hints)),
         )
     return notes
+
+
+def said(migrations: Migrations, migration: Migration) -> tuple[str | None, str]:
+    """Return what the recorded proof of a migration says: its verdict, `stale`, or None, and the same in words."""
+    name = migration.migration_id
+    if migrations.get(name) is None:
+        return None, "its rollback is not proven: its files are missing"
+    try:
+        proof = read(path_of(migrations, name))
+    except Error as error:
+        return None, f"its rollback is not proven: the recorded proof {error.message}"
+    samples, _ = find_samples(migrations)
+    of_samples = _digests(samples.get(name, Samples()).scripts())
+    if reason := _stale(migration, proof, of_samples, _before(migrations)[name]):
+        return "stale" if proof else None, reason
+    verdict = proof.verdict if proof else ""
+    return verdict, f"its recorded proof says {verdict}: {_MEANS.get(verdict, 'its rollback is not proven')}"
 
 
 def _stale(migration: Migration, proof: Proof | None, samples: Mapping[str, str], before: str) -> str | None:

@@ -13,7 +13,7 @@ from psycopg import pq
 
 from sqlmigrate import queries
 from sqlmigrate.connection import connect, settle, silence
-from sqlmigrate.connection.address import is_starting
+from sqlmigrate.connection.address import cluster_of, is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
 from sqlmigrate.runlock import aside
@@ -45,6 +45,7 @@ class Watcher:
 
     It never waits for an answer. One that does not come for `silence.SECONDS`, or a lost connection, means that the
     network or the server's host may be gone; the system cannot tell that of the worker while its server takes nothing.
+    `cluster` is that of the worker, None where it is not known.
     """
 
     conninfo: str
@@ -53,6 +54,7 @@ class Watcher:
     worker_pid: int
     observer: Observer
     limits: Limits = field(default_factory=Limits)
+    cluster: int | None = None
     blockers: tuple[Blocker, ...] = ()
     unreachable: bool = False
     _script: Followed = field(default_factory=Followed)
@@ -214,7 +216,8 @@ class Watcher:
     def afterwards(self, ask: Callable[[Session], T]) -> T | None:
         """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted.
 
-        What has become a standby meanwhile may not have everything yet.
+        What has become a standby meanwhile may not have everything yet, and what is in another cluster than `cluster`
+        knows nothing: an address may lead elsewhere by now.
         """
         if self.unreachable or not silence.is_reachable(self._address):
             return None
@@ -222,6 +225,8 @@ class Watcher:
         while True:
             try:
                 with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
+                    if self.cluster is not None and cluster_of(other) != self.cluster:
+                        return None
                     while not _is_gone(other, self.worker_pid):
                         time.sleep(0.1)
                     return ask(other) if _is_primary(other) else None

@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 
 from sqlmigrate import queries
 from sqlmigrate.connection import session, settle
-from sqlmigrate.connection.address import at_server_of
+from sqlmigrate.connection.address import at_server_of, cluster_of
 from sqlmigrate.connection.poolers import is_pooled, refuse_transaction_pooler
 from sqlmigrate.connection.silence import SECONDS, is_farewell, is_readable, limited
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
@@ -38,10 +38,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
 
 class RunLock:
-    """A held run lock; ask `require` before each migration."""
+    """A held run lock; ask `require` before each migration. `cluster` is where it is held, None where not known."""
 
-    def __init__(self, connection: Session) -> None:
-        self.connection = connection
+    def __init__(self, connection: Session, cluster: int | None = None) -> None:
+        self.connection, self.cluster = connection, cluster
         self._ended = False
         connection.add_notice_handler(self._listen)
 
@@ -96,7 +96,17 @@ def held(
         _acquire(connection, lock_key(schema), wait, observer)
         if worker is not None:
             _require_seen(connection, worker, lock_key(schema))
-        yield RunLock(connection)
+        yield RunLock(connection, None if worker is None else _cluster(connection))
+
+
+def _cluster(connection: Session) -> int | None:
+    """Return the cluster that we are in; some services do not tell it, though they let everybody ask."""
+    try:
+        return cluster_of(connection)
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return None
 
 
 def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> None:
@@ -112,7 +122,7 @@ def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> 
             who = f", held by {holder}" if holder else ""
             raise RunLockBusy(
                 f"another run holds the run lock of this database{who}",
-                hint=f"wait for it, or wait longer with --wait-lock; {to_free(holder)}",
+                hint=f"wait for it, or wait longer with --wait-lock; {to_free(holder, connection.info.user)}",
             )
         observer(WaitingForRunLock(holder, left))
         time.sleep(min(pause, left))
@@ -136,11 +146,16 @@ def halves(key: int) -> dict[str, int]:
     return {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}
 
 
-def to_free(holder: LockHolder | None) -> str:
-    """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed."""
+def to_free(holder: LockHolder | None, ours: str | None = None) -> str:
+    """Say how the lock of a run that is dead comes free; a pooler may keep the session of a client that was killed.
+
+    Whoever may connect can take the lock's key: of a role that is not `ours`, that is said.
+    """
     pid = holder.pid if holder else "PID"
+    is_other = ours is not None and holder is not None and holder.role != ours
+    doubt = f"role {holder.role} runs no migrations, or " if holder and is_other else ""
     return (
-        "it goes away with its session; if that run is dead and a pooler keeps its session, end it with "
+        f"it goes away with its session; if {doubt}that run is dead and a pooler keeps its session, end it with "
         f"SELECT pg_terminate_backend({pid})"
     )
 

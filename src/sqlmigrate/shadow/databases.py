@@ -29,6 +29,7 @@ APPLICATION = "sqlmigrate: shadow"
 PREFIX = "sqlmigrate_shadow_"
 _PATTERN = rf"^{PREFIX}([0-9]+)_([0-9]+)_[0-9a-f]+_[0-9]+$"
 _EMPTY = "template0"
+_WRITES = "SET default_transaction_read_only TO off"
 _FIRST_WITH_STRATEGY = 150000
 FIRST_WITH_LOGIN_TRIGGERS = 170000
 """The first version in which connecting runs code of a database: event triggers ON login, which a setting stops."""
@@ -108,6 +109,7 @@ class Databases:
         except psycopg.OperationalError:
             self.close()
             self._session = connections.connect(self._conninfo, application_name=APPLICATION)
+            self._session.execute(_WRITES)  # the script may have said otherwise of our login
         return self._session
 
     @contextmanager

@@ -18,6 +18,7 @@ from sqlmigrate.shadow import roles
 from sqlmigrate.shadow.bases import Bases, machine
 from sqlmigrate.shadow.databases import APPLICATION, Databases, drop_leftovers
 from sqlmigrate.shadow.facts import Kinship, kinship, read_facts
+from sqlmigrate.shadow.login import unchanged
 from sqlmigrate.shadow.server import Shadow
 
 if TYPE_CHECKING:
@@ -143,8 +144,10 @@ def _named(wanted: Wanted) -> Iterator[Shadow]:
         if left := drop_leftovers(session):
             notes.append(f"dropped what a killed run had left on the server of --shadow-url: {', '.join(left)}")
         databases = stack.enter_context(closing(Databases(session, conninfo, locale=_locale(wanted))))
+        given = wanted.settings.values if wanted.settings else ()
+        note = stack.enter_context(unchanged(databases.live, given))
         shadow = Shadow(databases, facts, wanted, owner=facts.login)
-        shadow.notes = tuple(notes)
+        shadow.notes = (*notes, note) if note else tuple(notes)
         yield shadow
 
 

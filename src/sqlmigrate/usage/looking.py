@@ -72,7 +72,7 @@ def look(
 
     def read() -> tuple[list[Use], list[str]]:
         unclear: list[str] = []
-        catalog = Catalog(connection, _path(connection, item))
+        catalog = Catalog(connection, path_of(connection, item))
         start = catalog.counters["read_at"] - time
         unclear += (
             f"the script calls {row['name']}(), which may drop or rename something"
@@ -102,8 +102,8 @@ def counted_or_why(connection: Connection) -> Counted | str:
         return error.message
 
 
-def _path(connection: Connection, item: Condition) -> list[str]:
-    """Return the schemas in which the script looks up bare names, the first one first."""
+def path_of(connection: Connection, item: Condition) -> list[str]:
+    """Return the schemas in which a script looks up bare names, the first one first; in the open transaction."""
     with connections.as_login(connection):
         if item.path is not None:
             connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", [item.path])

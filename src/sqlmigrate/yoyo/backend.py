@@ -18,7 +18,7 @@ from yoyo import exceptions
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
-from sqlmigrate.engine.apply import planned, require_conditions
+from sqlmigrate.engine.apply import planned, require_conditions, with_losses
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.engine.worker import Worker
 from sqlmigrate.errors import (
@@ -252,6 +252,9 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             require_runnable(plan.runs())
             for note in require_conditions(self.connection, plan, self.options, "nothing was run").notes:
                 logger.info("%s", note)
+            for loss in with_losses(self.connection, plan, self.options).losses:
+                if loss.counts:
+                    logger.warning("data is lost by %s %s: %s", operation, loss.migration_id, loss)
             worker = Worker(self.conninfo, self.connection, info, self.options, _log, lock, found)
             worker.run_each(steps, operation)
 

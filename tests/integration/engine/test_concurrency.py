@@ -6,7 +6,9 @@ import threading
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from sqlmigrate import connection, runlock
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import ScriptFinished, ScriptStarted, WaitingForRunLock
 from sqlmigrate.migrations import migration_hash
@@ -92,8 +94,23 @@ def test_a_run_gives_up_when_the_wait_is_over(runner, conn):
         runner.apply(wait_lock=300)
 
     assert caught.value.exit_status == 4
+    assert "runs no migrations" not in (caught.value.hint or "")  # it is the same role as ours
     assert not is_there(conn, "a")
     assert not is_there(conn, "sqlmigrate.meta")
+    assert ids(runner.apply()) == ["a"]
+
+
+def test_whoever_else_takes_the_run_lock_is_named_with_what_ends_it(runner, database, new_role):
+    """Any role that may connect can take an advisory lock; a run can only say whose it is."""
+    runner.write("a", "CREATE TABLE a ();")
+    squatter = new_role("LOGIN")
+    with connection.session(make_conninfo(database.superuser_conninfo, user=squatter)) as other:
+        pid = other.info.backend_pid
+        other.execute("SELECT pg_advisory_lock_shared(%s)", [runlock.lock_key("sqlmigrate")])
+        with pytest.raises(RunLockBusy, match=f"role {squatter}") as caught:
+            runner.apply(wait_lock=0)
+    assert f"role {squatter} runs no migrations" in (caught.value.hint or "")
+    assert f"pg_terminate_backend({pid})" in (caught.value.hint or "")
     assert ids(runner.apply()) == ["a"]
 
 

@@ -40,7 +40,7 @@ def test_it_is_free_after_an_error_too(database, conn):
 
 def test_a_second_session_is_told_who_holds_it(database, conn):
     with held(database.conninfo, "sqlmigrate", wait=0):
-        [pid] = conn.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+        [pid] = conn.execute(ADVISORY.replace("count(*)", "pid")).fetchone()
         with pytest.raises(RunLockBusy) as caught, held(database.superuser_conninfo, "sqlmigrate", wait=0):
             pass
 

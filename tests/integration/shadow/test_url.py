@@ -6,11 +6,13 @@ import signal
 from dataclasses import replace
 
 import pytest
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from sqlmigrate import connection, shadow
+from sqlmigrate import connection, queries, shadow
 from sqlmigrate.errors import ConfigError, ConnectionFailed, UsageError
 from sqlmigrate.shadow import Wanted, read_facts
+from sqlmigrate.shadow.databases import APPLICATION
 from support.server_user import leave, python, said
 from support.vacuum import make_thing, wait_for_vacuum
 from support.waiting import LONG, wait_until
@@ -74,6 +76,39 @@ def test_a_database_is_dropped_after_an_error_with_a_session_still_in_it(url, sh
         fail()
     sessions[0].close()
     assert shadows() == set()
+
+
+def test_what_a_script_says_of_the_login_decides_no_later_run(url, database, admin):
+    """A role may always give itself settings, and they outlive the throwaway database."""
+    others = sql.Identifier(database.name)
+    role = sql.SQL("ALTER ROLE {} ").format(sql.Identifier("the shadow's"))
+    for text in ('SET search_path = b, "A c"', "SET app.tenant = 'it''s'", "SET work_mem = '5MB'"):
+        admin.execute(role + sql.SQL(text))
+    admin.execute(role + sql.SQL("IN DATABASE {} SET lock_timeout = '3s'").format(others))
+    asked = queries.load("shadow")["login_settings"]
+    with connection.session(url) as session:
+        before = session.execute(asked).fetchall()
+    assert len(before) == 4
+
+    with shadow.opened(Wanted(shadow_url=url)) as opened, opened.database() as throwaway:
+        assert "app.tenant, lock_timeout, search_path, work_mem" in opened.notes[0]
+        with connection.session(throwaway.conninfo) as session:
+            for text in (
+                "SET search_path = evil", "RESET work_mem", "SET default_transaction_read_only = on",
+                "SET statement_timeout = 1", "SET check_function_bodies = off",
+            ):  # fmt: skip
+                session.execute(sql.SQL("ALTER ROLE CURRENT_USER ") + sql.SQL(text))
+            session.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} RESET ALL").format(others))
+            session.execute("ALTER ROLE CURRENT_USER IN DATABASE template1 SET lock_timeout = 1")
+            here = sql.Identifier(throwaway.name)
+            session.execute(sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET lock_timeout = 1").format(here))
+            session.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s "
+                "AND usename = current_user AND pid <> pg_backend_pid()",
+                [APPLICATION],
+            )
+    with connection.session(url) as session:
+        assert session.execute(asked).fetchall() == before
 
 
 def test_a_database_is_dropped_though_autovacuum_works_in_it(url, shadows, vacuumed):

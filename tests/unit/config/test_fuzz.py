@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,6 +103,18 @@ def test_no_option_makes_the_settings_raise_anything_but_an_error(tmp_path_facto
     read(tmp_path_factory.getbasetemp(), environ={}, options=found)
 
 
-def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
-    (tmp_path / "sqlmigrate.toml").write_text("x = " + "[" * 100_000, encoding="utf-8")
-    read(tmp_path, environ={})
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = " + "[" * 100_000,
+        "a" + ".a" * 100_000 + " = 1",  # of which tomllib takes minutes
+        "x = {" + '"a" . ' * 100_000 + "a = 1}",
+        "[" + "'a'." * 100_000 + "a]",
+    ],
+    ids=["brackets", "dots", "inline", "table"],
+)
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path, text):
+    (tmp_path / "sqlmigrate.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load({}, cwd=tmp_path, environ={})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 import pytest
 
 from sqlmigrate.errors import UsageError
 from sqlmigrate.files import Git, GitError, since
+from sqlmigrate.review.origin import origin
 from support.repository import Repository
 
 
@@ -110,7 +112,7 @@ def test_what_is_no_revision_is_refused(repository, revision):
 
 def test_outside_of_a_repository_without_git_and_without_a_common_commit_it_says_so(repository, tmp_path, monkeypatch):
     (tmp_path / "none").mkdir()
-    with pytest.raises(GitError, match="not a git repository"):
+    with pytest.raises(GitError, match="is not a git repository"):
         since(tmp_path / "none", "main")
     repository.git("checkout", "-q", "--orphan", "apart")
     repository.commit("apart")
@@ -130,6 +132,62 @@ def test_a_shallow_clone_says_what_to_fetch(repository, tmp_path):
     with pytest.raises(UsageError) as caught:
         since(clone / "sql", "HEAD~1")
     assert "fetch-depth: 0" in (caught.value.hint or "")
+
+
+def test_a_link_is_as_it_was_only_if_the_file_behind_it_is(repository):
+    for name, target in {
+        "near": "0001.a.sql",
+        "far": "../shared/x.sql",
+        "way": "near.sql",
+        "out": "/etc/passwd",
+    }.items():
+        (repository.root / f"sql/{name}.sql").symlink_to(target)
+    repository.write("shared/x.sql", "SELECT 'x';\n")
+    for link, target in {"folder": "shared", "loop": "loop", "none": "nothing"}.items():
+        (repository.root / link).symlink_to(target)
+    (repository.root / "sql/through.sql").symlink_to("../folder/x.sql")
+    (repository.root / "sql/round.sql").symlink_to("../loop/x.sql")
+    (repository.root / "sql/last.sql").symlink_to("../shared/x.sql")
+    repository.commit("links")
+    links = {"near", "far", "way", "through", "last"}
+
+    def held():
+        return {
+            link
+            for link in links
+            if since(repository.root / "sql", "HEAD").state(repository.root / f"sql/{link}.sql") == "held"
+        }
+
+    assert held() == links
+    repository.write("shared/x.sql", "DROP TABLE t;\n")
+    assert held() == {"near", "way"}
+    (repository.root / "sql/near.sql").unlink()
+    (repository.root / "sql/near.sql").symlink_to("0002.b.sql")
+    assert held() == set()
+
+
+def test_only_the_repository_around_us_says_what_is_new(repository, tmp_path, monkeypatch):
+    """Whoever may commit may put a whole repository into a folder: its files without `.git`, or a submodule."""
+    repository.git("checkout", "-qb", "mine")
+    repository.write("sql/0003.c.sql", "DROP TABLE t;\n")
+    liar = Repository(tmp_path / "liar")
+    for path in (repository.root / "sql").glob("*.sql"):
+        liar.write(path.name, path.read_text())
+    liar.commit("all of it was there")
+    bare = repository.root / "sql"
+    shutil.copytree(liar.root / ".git", bare, dirs_exist_ok=True)
+    assert repository.git("-C", "sql", "rev-parse", "--git-dir") == ".\n"  # git itself believes it
+
+    assert since(bare, "main").state(bare / "0003.c.sql") == "added"
+    with pytest.raises(GitError, match="rev-parse failed"):
+        Git(bare).ask("rev-parse", "--git-dir")  # nor does anything else of ours believe it
+    found = origin(repository.root, bare, {}).project
+    assert (found.branch, found.commit) == ("mine", repository.git("rev-parse", "HEAD").strip())
+    (bare / ".git").symlink_to(liar.root / ".git")
+    with pytest.raises(GitError, match="a repository of its own within"):
+        since(bare, "main")
+    monkeypatch.chdir(bare)
+    assert since(bare, "main").state(bare / "0003.c.sql") == "held"
 
 
 def test_nothing_that_a_repository_brings_along_is_run(repository, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ import pytest
 from sqlmigrate.server import kept
 from sqlmigrate.server.binaries import Binaries
 from sqlmigrate.server.kept import Manifest, NotKept, Store, archive
+from support.repository import Repository
 
 LIMIT = 1 << 30
 KEY, OTHER = kept.key_of("one"), kept.key_of("other")
@@ -186,6 +187,20 @@ def test_a_link_in_place_of_the_folder_is_not_used(tmp_path):
 
     with pytest.raises(NotKept, match="no folder of its own"):
         kept.opened(LIMIT, tmp_path / "sqlmigrate")
+
+
+def test_a_folder_that_a_repository_brings_along_is_not_used(tmp_path):
+    """A cache home within the checkout: whoever commits a file there would decide what a review begins with."""
+    repository = Repository(tmp_path / "project")
+    repository.write(f".cache/sqlmigrate/{'0' * 64}.base", "made by somebody")
+    place = repository.root / ".cache/sqlmigrate"
+    place.chmod(0o700)
+    kept.opened(LIMIT, place)  # it is not tracked yet
+    repository.commit("poison")
+
+    with pytest.raises(NotKept, match="a repository that tracks files there") as caught:
+        kept.opened(LIMIT, place)
+    assert caught.value.foreign
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of somebody else's")

@@ -182,6 +182,9 @@ def _head(plan: Plan, info: ServerInfo, when: str) -> Iterator[str]:
     yield f"-- Run it as role {remark(info.role)}: psql -X {remark(shlex.join(info.psql))} -f FILE\n"
     for migration in plan.steps:
         yield f"--   {plan.operation} {migration.migration_id}\n"
+    if losses := [item for item in plan.losses if item.counts]:
+        yield "-- data that is lost, as it was when this was made:\n"
+        yield from (f"--   {remark(item.migration_id)}: {remark(str(item))}\n" for item in losses)
     yield _HEAD
 
 

@@ -186,7 +186,10 @@ def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa:
         True: (f"it is {done}: the history says so", "run the command again to go on with what is left"),
         False: (f"it is not {done}: PostgreSQL has rolled it back", "run the command again"),
         None: (
-            "whether it happened is not known: the server does not answer, and may still hold the transaction",
+            (
+                "whether it happened is not known: the server that ran it does not answer, and may still hold the "
+                "transaction"
+            ),
             (
                 "run `sqlmigrate status` when you can reach it again; either way, the script is there as a whole or "
                 "not at all"

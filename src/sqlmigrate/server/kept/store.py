@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from sqlmigrate.files import may_be_tracked
 from sqlmigrate.server.kept import archive
 from sqlmigrate.server.kept.archive import Manifest, NotKept, Unusable
 
@@ -70,7 +71,8 @@ def key_of(*parts: Any) -> str:
 def opened(limit: int, place: Path | None = None) -> Store:
     """Make the folder where it is missing, and give the store in it, of at most `limit` bytes.
 
-    Raises NotKept where there is none to be had, or where it is not the user's alone.
+    Raises NotKept where there is none to be had, or where it is not the user's alone: what a repository tracks there,
+    anybody may have made who commits to it.
     """
     place = place or folder()
     if place is None:
@@ -81,6 +83,8 @@ def opened(limit: int, place: Path | None = None) -> Store:
             place.mkdir(mode=0o700)
     except OSError as error:
         raise NotKept(f"{place} cannot be made: {error.strerror}") from None
+    if may_be_tracked(place):
+        raise NotKept(f"{place} is in a repository that tracks files there, or that git cannot read", foreign=True)
     found = Store(place, limit)
     with found.held():
         return found

@@ -159,7 +159,10 @@ def test_the_run_lock_is_given_back_at_the_end(runner, database):
     runner.write("b", "CREATE TABLE b ();")
     script = written_plan(runner)
 
-    done = psql(database, f"{script}\nSELECT 'held: ' || count(*) FROM pg_locks WHERE locktype = 'advisory';")
+    here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    done = psql(
+        database, f"{script}\nSELECT 'held: ' || count(*) FROM pg_locks WHERE locktype = 'advisory' AND {here};"
+    )
 
     assert "held: 0" in done.stdout
     assert script.count("DISCARD ALL") == 1

@@ -12,7 +12,7 @@ from support.faults import EVERY, Trial, decisive_places, sample, try_each
 from support.proxy import BEFORE, Message, Then
 from support.scenarios import FEW, SCENARIOS
 
-pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
+pytestmark = pytest.mark.timeout(3600 if EVERY else 900)
 
 
 @pytest.mark.parametrize("trial", SCENARIOS if EVERY else FEW, indirect=True, ids=str)

@@ -8,7 +8,7 @@ from support.faults import EVERY, decisive_places, once_locked, places, put, try
 from support.proxy import BEFORE, TO_CLIENT, TO_SERVER, Message, Then
 from support.scenarios import FREE, MANAGED, SCENARIOS
 
-pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
+pytestmark = pytest.mark.timeout(3600 if EVERY else 900)
 
 DIRECTIONS = [TO_SERVER, TO_CLIENT]
 

@@ -12,19 +12,23 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from fixtures.postgres import MEMORY
 from sqlmigrate.engine import Result
+from sqlmigrate.errors import ExecutionError
 from sqlmigrate.server import PrivateServer, ensure_database, shared
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, launch
 from sqlmigrate.server.postmaster import is_alive, running
 from support.faults import EVERY, Trial, decisive_places, sample, try_each
-from support.proxy import BEFORE, Message, Proxy, Then
+from support.proxy import BEFORE, TO_CLIENT, Message, Proxy, Then
+from support.runner import Runner
 from support.scenarios import FEW, SCENARIOS
+from support.sessions import is_there
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(3600 if EVERY else 300)
+pytestmark = pytest.mark.timeout(3600 if EVERY else 900)
 
 
 @dataclass(frozen=True)
@@ -91,3 +95,27 @@ def test_a_crash_of_the_server_leaves_nothing_half_done(crash_trial, crashing):
     faults = decisive_places(crash_trial.messages) if EVERY else chosen
 
     assert try_each(crash_trial, faults, crash, run) > 10
+
+
+def test_another_cluster_is_not_asked_what_became_of_a_commit(crashing, database, tmp_path):
+    """An address may be given to another server in mid-run; what that one does not know has not been rolled back."""
+    ensure_database(crashing.server, name=database.name, owner="migrator")
+
+    def elsewhere(_: Message) -> Then:
+        proxy.lead_to(crashing.server.host, crashing.server.port)
+        return Then.CUT
+
+    with Proxy(database.server.host, database.server.port, record=True) as proxy, database.connect() as witness:
+        runner = Runner(make_conninfo(database.conninfo, host=proxy.host, port=proxy.port), tmp_path)
+        for name in ("first", "second"):
+            proxy.reset()
+            runner.write(name, f"CREATE TABLE {name} ();")
+            runner.apply()
+        last = max(item.number for item in proxy.trace if (item.session, item.direction) == (1, TO_CLIENT))
+        proxy.reset()
+        runner.write("third", "CREATE TABLE third ();")
+        proxy.at(1, TO_CLIENT, last - 3, elsewhere)  # when it is committed, and nobody has said so
+        with pytest.raises(ExecutionError, match=r"lost at COMMIT; whether it happened is not known"):
+            runner.apply()
+
+        assert is_there(witness, "third")
