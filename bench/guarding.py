@@ -150,7 +150,7 @@ def _timed() -> Iterator[list[float]]:
 
 _WORK = (
     *((Watcher, name) for name in ("look", "begin", "sum_up")),
-    *((Attempts, name) for name in ("begin", "begun", "_hear", "_end")),
+    *((Attempts, name) for name in ("begin", "begun", "_hear", "end")),
 )
 
 

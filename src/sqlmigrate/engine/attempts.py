@@ -108,7 +108,7 @@ class Attempts:
             why = str(stop) or (None if is_ours else type(stop).__name__)
             self._add("interrupted" if is_ours else "failed", error=why, ends=True)
             raise
-        self._end()
+        self.end()
 
     def observing(self, observer: Observer = ignore) -> Observer:
         """Return an observer that notes what concerns an attempt before another one hears of it."""
@@ -190,7 +190,7 @@ class Attempts:
         if aside.send(self._lock, text):
             aside.answered(self._lock)
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Say that the run is over, which nobody waits for: the server does it before it ends the session."""
         if self._writing is None or self._lock is None:
             return
