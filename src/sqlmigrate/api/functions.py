@@ -15,6 +15,7 @@ from sqlmigrate.seeds import SeedResult, SeedSet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sqlmigrate.config import Order
     from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.engine import Options, Result
     from sqlmigrate.plan import Plan, Request, Status
@@ -23,12 +24,12 @@ needs_attention = checked(planning.needs_attention)
 
 
 @checked
-def read(directory: str | Path) -> Migrations:
-    """Read a folder of migrations, without a database.
+def read(directory: str | Path, *, order: Order = "name") -> Migrations:
+    """Read a folder of migrations, without a database; their order is that of the names, or `natural`.
 
     Raises MigrationsError, whose `problems` hold everything that is wrong with the files.
     """
-    return load(Path(directory))
+    return load(Path(directory), order=order)
 
 
 @checked

@@ -39,6 +39,8 @@ COMMANDS = {
     "accept": "Record an edited file of an applied migration as it is now.",
     "redo": "Roll back the last migration and apply it again.",
     "history": "Show who did what, when and from where.",
+    "baseline": "Create a first migration from the schema of the database.",
+    "dump": "Write what the migrations make as one SQL file, or check it.",
     "drift": "Compare the database with its applied migrations.",
     "seed": "Validate the seed data and apply it.",
     "config": "Show each setting and where it came from.",
@@ -53,7 +55,7 @@ _STAYS = "what was committed before stays: see `sqlmigrate status`"
 _STOPPED = f"a transaction that was running was rolled back; {_STAYS}"
 _NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they have been dropped"
-_WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
+_WRITE_ONLY_THERE = {"drift", "dump", "review", "roundtrip"}
 _ONLY_READ = {"cache", "config", "explain", "history", "info", "plan", "stats", "status", "validate"}
 _NO_TEXT_STATES = {"22021", "22P05"}
 _NOT_TEXT = (

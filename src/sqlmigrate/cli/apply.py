@@ -80,7 +80,7 @@ def command(
     from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         request = plan.ApplyRequest(
             migrations=found,
@@ -120,6 +120,10 @@ def command(
         observer = app.observer(drawer(app.output), hooks=True)
         result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
         compared = check.after(result) if check else {}
+    if app.config.dump_after_apply:
+        from sqlmigrate.cli.dump import after_apply  # noqa: PLC0415  only where the settings ask for it
+
+        compared |= after_apply(app, found, result)
     app.output.result(**result_as_json(result), losses=losses_as_json(result.plan, found), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))
     if result.plan.waits:

@@ -66,7 +66,7 @@ def _ids(app: App, ids: tuple[str, ...], through: str | None) -> None:
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     several = not ids
     if several:
         names = [migration.migration_id for migration in found.ordered]

@@ -127,6 +127,19 @@ def shadowing(command: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
+def making(command: F) -> F:
+    """Add to a command the options of those that make throwaway databases of the files alone.
+
+    It receives `shadow_superuser`.
+    """
+    return _with_app(command, (*_SHADOW[:2], _FRESH, *RECORDING, *_COMMON))
+
+
+def baselining(command: F) -> F:
+    """Add to a command the options of those that write files and the history, and make throwaway databases."""
+    return _with_app(command, (*_SHADOW[:1], _FRESH, _NAMING, *_RUNNING[:1], *_RUNNING[-1:], *RECORDING, *_COMMON))
+
+
 jobs = click.option(
     "--jobs",
     type=click.IntRange(1, 64),

@@ -196,13 +196,13 @@ def _adoption(place: YoyoTable, rows: Iterable[Row], migrations: Migrations, fou
 
     theirs = {row.migration_hash: row for row in sorted(rows, key=order)}
     known = [(files[key], row) for key, row in theirs.items() if key in files]
-    pending = in_order(item for key, item in files.items() if key not in theirs and key not in ours)
+    waiting = (item for key, item in files.items() if key not in theirs and key not in ours)
     gone = [row.migration_id for row in found.applied if row.marked and row.migration_hash not in theirs]
     return Adoption(
         place,
         tuple((migration, row) for migration, row in known if row.migration_hash not in ours),
         tuple(migration.migration_id for migration, row in known if row.migration_hash in ours),
-        tuple(migration.migration_id for migration in pending),
+        tuple(migration.migration_id for migration in in_order(waiting, migrations.order)),
         tuple(str(row) for key, row in theirs.items() if key not in files),
         tuple(gone),
     )
