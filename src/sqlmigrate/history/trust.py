@@ -118,7 +118,7 @@ def read(
         require(connection, tables)  # nothing could be asked behind the error of the guard
     # several commands in one message can have no parameters
     asked = query.as_string() if values is None else ClientCursor(connection).mogrify(query, values)
-    parts = (_lock(tables.schema, locked, READ), _guard(tables), asked)
+    parts = (guarded(tables, locked, READ), asked)
     with connection.cursor(row_factory=tuple_row) as cursor:
         try:
             cursor.execute("; ".join(parts).encode())
@@ -131,6 +131,11 @@ def read(
         cursor.row_factory = row_factory
         cursor.nextset()
         return cursor.fetchall(), Standing(*stands)
+
+
+def guarded(tables: Tables, locked: Collection[str], mode: str) -> str:
+    """Return two commands: the lock that keeps tables as they are, and the look that fails (22012) for a doubt."""
+    return f"{_lock(tables.schema, locked, mode)}; {_guard(tables)}"
 
 
 def as_remark(connection: Connection, tables: Tables) -> str:

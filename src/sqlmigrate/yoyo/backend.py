@@ -276,6 +276,7 @@ def _options(found: config.Config, dburi: Any) -> Options:
         lock_budget=found.lock_budget,
         max_waiters=found.max_waiters,
         max_block=found.max_block,
+        max_lag=found.max_lag,
     )
 
 
