@@ -27,6 +27,7 @@ SAMPLES = {
     "dump_after_apply": ("yes", True),
     "max_waiters": ("20", 20),
     "max_block": ("3s", 3_000),
+    "max_lag": ("10s", 10_000),
     "embedded": ("true", True),
     "protected": ("true", True),
     "allow_out_of_order": ("true", True),

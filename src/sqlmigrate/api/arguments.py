@@ -141,6 +141,7 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     ),
     **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
     **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "durable"), _setting),
+    **dict.fromkeys(("max_waiters", "max_block", "max_lag"), _setting),
     "phase": _phase,
     "order": _order,
     "item": _status,

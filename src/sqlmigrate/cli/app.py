@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "init": "Create the configuration and the folders of a new project.",
     "new": "Create a migration: NAME.sql and NAME.rollback.sql.",
+    "import": "Convert the migrations of another tool.",
     "validate": "Check all files, without a database.",
     "status": "Show what is applied and what is pending.",
     "plan": "Print the exact SQL that would run, as a script for psql.",
@@ -47,6 +48,7 @@ COMMANDS = {
     "cache": "Show what is kept between runs, or clear it.",
     "db": "Start, stop and look at the private server.",
 }
+MODULES = {"import": "importing"}  # a module cannot have the name of a keyword
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 INTERRUPTED, TERMINATED = 130, 143
 _AGAIN_SECONDS = 0.01
@@ -126,7 +128,7 @@ class Commands(click.Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"sqlmigrate.cli.{name}").command
+        command: click.Command = import_module(f"sqlmigrate.cli.{MODULES.get(name, name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  same

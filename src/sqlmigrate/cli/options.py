@@ -44,6 +44,7 @@ _RUNNING = (
 _GUARDS = (
     click.option("--max-waiters", metavar="N", help="Cancel and retry if more sessions wait behind us [no limit]."),
     click.option("--max-block", metavar="TIME", help="Cancel and retry if one waits for longer [no limit]."),
+    click.option("--max-lag", metavar="TIME", help="Wait between migrations while a standby lags by more [no limit]."),
 )
 _DURABLE = click.option(
     "--durable",
@@ -74,7 +75,8 @@ _SHADOW = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "durable", "max_waiters", "max_block", "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
+    "durable", "max_waiters", "max_block", "max_lag", "data", "allow_out_of_order", "shadow_url", "require_proof",
+    "check_drift",
 )  # fmt: skip
 
 

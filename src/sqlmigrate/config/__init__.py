@@ -70,6 +70,7 @@ class Config:
     durable: str = "end"
     max_waiters: int = 0
     max_block: int = 0
+    max_lag: int = 0
     embedded: bool = False
     protected: bool = False
     allow_out_of_order: bool = False

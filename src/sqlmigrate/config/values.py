@@ -189,6 +189,7 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "durable": _durable,
     "max_waiters": _count,
     "max_block": _time,
+    "max_lag": _time,
     "embedded": _bool,
     "protected": _bool,
     "allow_out_of_order": _bool,

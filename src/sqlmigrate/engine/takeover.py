@@ -52,7 +52,9 @@ def histories_of_others(connection: Connection) -> dict[tuple[str, str], str]:
 
 def _of_other_tools(connection: Connection) -> Iterator[str]:
     for (space, name), tool in histories_of_others(connection).items():
+        adopted = other_tools.ADOPTED.get(tool)
+        command = f"sqlmigrate mark --from {adopted}" if adopted else "sqlmigrate mark ID ..."
         yield (
             f"{space}.{name} is the history of {tool}: what it has applied of these files would run again; mark it "
-            "first: sqlmigrate mark ID ..."
+            f"first: {command}"
         )

@@ -18,6 +18,7 @@ from yoyo import exceptions
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
+from sqlmigrate.engine.adopting import record
 from sqlmigrate.engine.apply import planned, require_conditions, with_losses
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.engine.worker import Worker
@@ -37,7 +38,6 @@ from sqlmigrate.migrations import Migration, Migrations, in_order
 from sqlmigrate.migrations.preflight import require_runnable
 from sqlmigrate.plan import ApplyRequest, Plan, RollbackRequest
 from sqlmigrate.sql.script import read_script
-from sqlmigrate.yoyo import exchange as yoyo_exchange
 from sqlmigrate.yoyo.ordering import require_natural
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         """Record migrations as applied without running them, all or none."""
         found = in_order((_read(item) for item in migrations), self.order)
         run = history.Run()
-        self._write(command for item in found for command in yoyo_exchange.record(self.options.schema, item, run))
+        self._write(command for item in found for command in record(self.options.schema, item, run))
 
     def mark_one(self, migration: Any, log: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002  yoyo's signature
         """Record a migration as applied without running it; the log has it in any case."""
@@ -276,6 +276,7 @@ def _options(found: config.Config, dburi: Any) -> Options:
         lock_budget=found.lock_budget,
         max_waiters=found.max_waiters,
         max_block=found.max_block,
+        max_lag=found.max_lag,
     )
 
 
