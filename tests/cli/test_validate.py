@@ -125,3 +125,15 @@ def test_a_file_name_that_is_not_utf8_is_refused_by_name(project, sqlmigrate):
 
     assert outcome.status == 1
     assert r"the file name 'a\udcff.sql' has characters that cannot be printed" in outcome.stdout
+
+
+def test_the_natural_order_comes_from_the_settings(project, sqlmigrate, monkeypatch):
+    project.tables("1_a", "2_b", "10_c")
+    assert sqlmigrate("validate", "--json").document["migrations"] == ["10_c", "1_a", "2_b"]
+
+    monkeypatch.setenv("SQLMIGRATE_ORDER", "natural")
+    outcome = sqlmigrate("validate", "--json")
+
+    assert outcome.document["migrations"] == ["1_a", "2_b", "10_c"]
+    assert outcome.document["problems"] == []
+    assert sqlmigrate("validate", "--since", "main").status != 0  # the folder is in no repository

@@ -36,7 +36,7 @@ def command(context: click.Context, app: App, *, ignore: tuple[str, ...]) -> Non
     from sqlmigrate.cli import comparing as _drift  # noqa: PLC0415  same
     from sqlmigrate.cli.status import FINDINGS  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         compared = _drift.compared(app, target.conninfo, found, ignore=ignore, gate=app.announcing(target))
     app.output.result(**_drift.as_json(compared))

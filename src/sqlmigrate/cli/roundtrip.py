@@ -77,7 +77,7 @@ def command(
     if ids and everything:
         raise click.UsageError(_MISTAKE)
     require_own_servers(app, jobs)
-    found = migrations.load(app.config.migrations, one_by_one=True)
+    found = migrations.of_project(app.config, one_by_one=True)
     request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
     ask = partial(_base if base == "dump" else _server_of_target, app)
     started = time.monotonic()

@@ -50,7 +50,7 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     early = app.connecting()
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target, connection.session(target.conninfo, early=early) as session:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())
@@ -60,7 +60,7 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
     told = [*found.misnumbered, *known.standing.remarks()]
     for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")
-    for problem in (*found.warnings, *warnings, *errors):
+    for problem in (*found.warnings, *warnings, *errors, *plan.half_replaced(found, known)):
         if problem in told:
             continue
         word = "warning" if problem.warning else "apply refuses this"
@@ -145,6 +145,8 @@ def _remarks(item: Status) -> list[str]:
     remarks = []
     if item.ahead:
         remarks.append("from a newer release")
+    elif item.replaced and not item.migration:
+        remarks.append(f"replaced by {item.replaced}")
     elif item.missing:
         remarks.append("script missing")
     elif item.edited:
@@ -193,6 +195,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "missing": item.missing,
         "ahead": item.ahead,
         "late": item.late,
+        "replaced": item.replaced,
         "phase": migration.phase if migration else None,
         "rollback": migration is not None and migration.rollback is not None,
         "rollback_edited": item.rollback_edited,

@@ -16,21 +16,25 @@ FAILED = 1
 EPILOG = """\b
 Examples:
   sqlmigrate validate
+  sqlmigrate validate --since origin/main
   sqlmigrate validate --json
 """
 
 
 @click.command(epilog=EPILOG)
+@click.option(
+    "--since", "revision", metavar="REV", help="Compare the numbers of new files with those that REV has got."
+)
 @common
 @click.pass_context
-def command(context: click.Context, app: App) -> None:
+def command(context: click.Context, app: App, revision: str | None) -> None:
     """Check all files without a database: names, pairs, directives, order, encoding, and what no script may do.
 
     Errors exit with 1. Warnings (a missing rollback script, syntax that our parser does not know) do not.
     """
     from sqlmigrate.migrations.validate import validate  # noqa: PLC0415  --help needs none of it
 
-    report = validate(app.config.migrations)
+    report = validate(app.config.migrations, order=app.config.order, revision=revision)
     app.output.result(
         migrations=[migration.migration_id for migration in report.ordered],
         problems=[problem_as_json(problem) for problem in report.problems],

@@ -65,6 +65,10 @@ class Since:
             return "added"
         return "held" if _same(path, entry) else "changed"
 
+    def is_new(self, path: Path) -> bool:
+        """Tell whether a file in the folder was not there; nothing of it is read."""
+        return os.path.relpath(path, self.folder) not in self.files
+
     def gone(self) -> list[str]:
         """Return the names directly in the folder that were there and are there no more."""
         return [name for name in self.files if "/" not in name and not os.path.lexists(self.folder / name)]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Place, Problem
+from sqlmigrate.files.changed import since
 from sqlmigrate.migrations.files import load
+from sqlmigrate.migrations.model import ROLLBACK
+from sqlmigrate.migrations.numbering import taken
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.migrations.template import untouched
 from sqlmigrate.sql.statement.parse import complaints
@@ -14,9 +18,9 @@ from sqlmigrate.sql.unread import unread_directives
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from sqlmigrate.migrations.model import Migration, ScriptRun
+    from sqlmigrate.config import Order
+    from sqlmigrate.migrations.model import Migration, Migrations, ScriptRun
     from sqlmigrate.sql.script import Script
 
 
@@ -32,10 +36,14 @@ class Report:
     contents_checked: bool = True
 
 
-def validate(directory: Path) -> Report:
-    """Check every file of a migrations directory; raises nothing for what is wrong in them."""
+def validate(directory: Path, *, order: Order = "name", revision: str | None = None) -> Report:
+    """Check every file of a migrations directory; raises nothing for what is wrong in them.
+
+    With a `revision` of git, the numbers of new files are compared with those that it has got since this work left it.
+    Raises UsageError and GitError where git does not know it.
+    """
     try:
-        found = load(directory)
+        found = load(directory, order=order)
     except MigrationsError as error:
         if not error.problems:
             raise
@@ -45,7 +53,16 @@ def validate(directory: Path) -> Report:
         for run in migration.runs():
             problems += _script_problems(run)
         problems += _empty(migration)
+    problems += _taken(found, revision) if revision is not None else []
     return Report(found.ordered, tuple(sorted(problems, key=lambda problem: problem.warning)))
+
+
+def _taken(found: Migrations, revision: str) -> Iterator[Problem]:
+    """Warn of numbers that new files share with what the revision has got meanwhile."""
+    base = since(found.directory, revision)
+    new = [item.script.path for item in found.ordered if base.is_new(item.script.path)]
+    theirs = [Path(name) for name in base.theirs if name.endswith(".sql") and not name.endswith(ROLLBACK)]
+    yield from taken(new, theirs, revision)
 
 
 def _script_problems(run: ScriptRun) -> list[Problem]:

@@ -12,7 +12,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate import history, roundtrip, shadow
 from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
-from sqlmigrate.migrations import NO_ROLLBACK, load
+from sqlmigrate.migrations import NO_ROLLBACK, of_project
 from sqlmigrate.review import statistics
 from sqlmigrate.review.asking import Source
 from sqlmigrate.review.columns import NOTHING
@@ -80,7 +80,7 @@ def review_project(
     how far it is. Raises what `select` raises, and what opening the shadow raises.
     """
     asked = Asked(tuple(ids), since, everything)
-    found = load(config.migrations, one_by_one=True)
+    found = of_project(config, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
     settings, columns = None, NOTHING
     if stats is not None:
