@@ -8,11 +8,12 @@ import pytest
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A cache of this test's own, in which everything is worth keeping."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def home(tmp_path_factory, monkeypatch):
+    """A cache of this test's own, outside its project, in which everything is worth keeping."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.setattr("sqlmigrate.shadow.server._SCRIPTS_WORTH", 0)
-    return tmp_path / "cache" / "sqlmigrate"
+    return folder / "sqlmigrate"
 
 
 def test_what_is_kept_is_told_shown_and_cleared(project, sqlmigrate, home):

@@ -28,7 +28,7 @@ Examples:
   sqlmigrate history --id 20260301_base --json
   sqlmigrate history --operation rollback --since 2026-11-01
   sqlmigrate history --since '2026-11-01 22:00:00'
-  sqlmigrate history --failed                 attempts that failed, were killed, or tried again
+  sqlmigrate history --failed                 attempts that did not succeed
 """
 
 

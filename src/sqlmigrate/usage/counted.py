@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
 
 LEAST = (1, 8)
+OURS = "/* sqlmigrate */"
+"""What statements of ours say that read tables of others, so that they count as nobody's use."""
 _WHOLE = 2**31 - 1  # characters
 _UNREADABLE = "<insufficient privilege>"  # what PostgreSQL says in the place of a text
 
@@ -69,7 +71,9 @@ def read_counted(connection: Connection, *, longest: int = _WHOLE) -> Counted:
         info, rows = _read(cursor, extension, longest)
     readable = [row for row in rows if row["query"] is not None and row["query"] != _UNREADABLE]
     return Counted(
-        rows=tuple(Row(row["query"], row["role"], row["calls"], row["total"]) for row in readable),
+        rows=tuple(
+            Row(row["query"], row["role"], row["calls"], row["total"]) for row in readable if OURS not in row["query"]
+        ),
         read_at=info["read_at"],
         since=info["since"],
         track=extension["track"],

@@ -13,6 +13,7 @@ from sqlmigrate.errors import MigrationsError
 from sqlmigrate.migrations import Migration
 from sqlmigrate.plan import ApplyRequest
 from sqlmigrate.sql.script import script_from_text
+from support.waiting import wait_until
 
 BASE = """
 CREATE TABLE orders (id integer PRIMARY KEY, note text, price numeric(10,4), made timestamptz);
@@ -195,6 +196,21 @@ def test_nothing_of_anybody_runs_for_a_count(base, database):
         ("table public.orders", 5), ("materialized view public.summary", 5), ('table public."of; DROP TABLE items"', 1)
     ]  # fmt: skip
     assert told(losses(base, 'ALTER TABLE "of; DROP TABLE items" DROP COLUMN "a"" b"'))[0][3] == 1
+
+
+def test_to_count_is_no_scan(base):
+    run = Migration("a", script_from_text(Path("a.sql"), "DROP TABLE people;\n")).forward()
+    with connection.session(base.conninfo) as session:
+        (found,) = losses_of(session, [run], Options())
+    with connection.session(base.conninfo) as session:
+        session.execute("SELECT FROM public.people")
+
+    def scans():  # a session reports at its end
+        with connection.session(base.conninfo) as session:
+            return session.execute("SELECT pg_catalog.pg_stat_get_numscans('public.people'::regclass)").fetchone()[0]
+
+    assert wait_until(scans) == 1
+    assert (found.rows, found.exact) == (2, True)
 
 
 def test_a_script_that_takes_nothing_costs_no_statement(base, monkeypatch):
