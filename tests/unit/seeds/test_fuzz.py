@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sqlmigrate.errors import SeedError
 from sqlmigrate.seeds import load
-from sqlmigrate.seeds.patterns import PatternError, Patterns
+from sqlmigrate.patterns import PatternError, Patterns
 from support.examples import examples
 
 MAPPING = {"list": "rows", "table": "public.t", "conflict": ["code"]}

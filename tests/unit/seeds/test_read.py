@@ -11,7 +11,7 @@ import pytest
 
 from sqlmigrate.seeds import document
 from sqlmigrate.seeds.model import TableName
-from sqlmigrate.seeds.patterns import Patterns
+from sqlmigrate.patterns import Patterns
 from support.seeds import AGENTS, LLMS
 
 STRICT = {
