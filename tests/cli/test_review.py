@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from support.contents import tables
+from support.formats import check_junit, check_quality, check_sarif, read_annotations
 from support.pages import Page
 from support.places import ROOT
 from support.repository import Repository
@@ -129,6 +130,61 @@ def test_a_file_is_written_as_its_name_says_and_the_verdict_is_printed(write, sq
     assert (tmp_path / "r.HTML").read_text(encoding="utf-8").startswith("<!doctype html>\n<html lang=")
     assert (result.status, result.stdout) == (0, "FINE  nothing was found that would stop reads or writes\n")
     assert result.stderr.endswith(f"wrote {tmp_path / 'r.HTML'}\n")
+
+
+def test_several_files_are_written_at_once_beside_annotations_and_nothing_fails_where_none_shall(
+    write, sqlmigrate, tmp_path
+):
+    write(a=FINE, b=DANGER)
+    names = ["r.html", "r.md", "r.sarif", "r.xml", "r.codequality.json"]
+    files = [part for name in names for part in ("--output", tmp_path / name)]
+    result = sqlmigrate("review", "b", "--format", "github", "--fail-on", "none", *files)
+    written = [(tmp_path / name).read_text(encoding="utf-8") for name in names]
+
+    assert result.status == 0
+    worst = read_annotations(result.stdout)[0]
+    assert (worst["command"], worst["file"], worst["line"]) == ("error", "sql/b.sql", "1")
+    assert written[0].startswith("<!doctype html>")
+    assert written[1].startswith("## sqlmigrate review: danger")
+    assert check_sarif(json.loads(written[2]))["results"][0]["level"] == "error"
+    assert [case.attrib["name"] for case in check_junit(written[3]).iter("testcase")] == ["b"]
+    assert check_quality(json.loads(written[4]))[0]["location"]["path"] == "sql/b.sql"
+
+
+def test_a_comment_says_in_its_first_screen_all_that_must_be_decided(write, sqlmigrate, project, tmp_path):
+    repository = Repository(project.root)
+    write(**{"0001_t": FINE, "0002_u": ("CREATE TABLE u (id bigint PRIMARY KEY);", "DROP TABLE u;")})
+    repository.commit("first")
+    repository.git("checkout", "-qb", "work")
+    write(
+        **{
+            "0002_u": ("CREATE TABLE u (id bigint PRIMARY KEY, name text);", "DROP TABLE u;"),  # may be applied
+            "0003_hot": DANGER,
+            "0004_undo": ("ALTER TABLE u ADD email text, ADD age integer;", "ALTER TABLE u DROP age;"),
+        }
+    )
+    repository.commit("work")
+    repository.git("checkout", "-q", "main")
+    write(**{"0003_theirs": ("SELECT 1;", "SELECT 1;")})
+    repository.commit("theirs")
+    repository.git("checkout", "-q", "work")
+    stats = tmp_path / "stats.json"
+    stats.write_text(json.dumps(STATS), encoding="utf-8")
+    files = ("--output", tmp_path / "c.md", "--output", tmp_path / "c.sarif")
+    result = sqlmigrate("review", "--since", "main", "--stats", stats, *files)
+
+    assert result.status == 3
+    screen = (tmp_path / "c.md").read_text(encoding="utf-8").partition("<details>")[0].splitlines()
+    told = [line.split("**")[1] for line in screen if line.startswith("> 1. ")]
+    assert told == [
+        "edited, though it may be applied",
+        "undo broken",
+        "H01 a whole table is rewritten",
+        "number taken",
+    ]
+    assert len(screen) < 16
+    rules = [item["ruleId"] for item in check_sarif(json.loads((tmp_path / "c.sarif").read_text()))["results"]]
+    assert {"files/edited-applied", "undo/not-restored", "H01", "files/number-taken"} <= set(rules)
 
 
 def test_another_format_can_be_chosen_and_goes_to_stdout_without_a_file(write, sqlmigrate):

@@ -12,7 +12,9 @@ import pytest
 
 from support.command import ended, started, terminal
 from support.contents import tables
+from support.formats import check_sarif
 from support.processes import family
+from support.repository import Repository
 from support.waiting import wait_until
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -43,6 +45,21 @@ def test_it_needs_no_target_and_no_question_even_in_ci(project, sqlmigrate, monk
     assert re.search(held, result.stderr, re.MULTILINE)
 
 
+def test_since_a_revision_only_what_the_branch_adds_or_changes_is_tried(project, sqlmigrate):
+    repository = Repository(project.root)
+    project.tables("a")
+    repository.commit("first")
+    project.tables("b")
+    tried = sqlmigrate("roundtrip", "--since", "main")
+    repository.commit("second")
+    nothing = sqlmigrate("roundtrip", "--since", "main")
+
+    assert [line.split(":")[0] for line in tried.lines] == ["b", "1 migration"]
+    assert (nothing.status, nothing.lines) == (0, ["nothing is added or changed since main"])
+    assert "trying" not in nothing.stderr
+    assert sqlmigrate("roundtrip", "--since", "main", "--all").status == 2
+
+
 def test_what_kept_the_scripts_from_the_machine_is_in_the_json(project, sqlmigrate):
     project.tables("a")
     project.file("bootstrap/1.sql", "SELECT 1;")
@@ -52,10 +69,15 @@ def test_what_kept_the_scripts_from_the_machine_is_in_the_json(project, sqlmigra
     assert superuser.endswith("; run as superuser: the scripts, bootstrap/")
 
 
-def test_a_sample_that_needs_a_superuser_says_how_to_get_one(project, sqlmigrate):
+def test_a_sample_that_needs_a_superuser_says_how_to_get_one(project, sqlmigrate, tmp_path):
     project.tables("a")
     project.file("samples/a.sql", "SET session_replication_role = replica;")
-    result = sqlmigrate("roundtrip")
+    result = sqlmigrate("roundtrip", "--output", tmp_path / "r.sarif")
+
+    (told,) = check_sarif(json.loads((tmp_path / "r.sarif").read_text(encoding="utf-8")))["results"]
+    assert (told["ruleId"], told["level"]) == ("roundtrip/fails", "error")
+    place = told["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("sql/samples/a.sql", 1)
 
     assert result.status == 3
     assert 'permission denied to set parameter "session_replication_role"' in result.stdout

@@ -8,6 +8,7 @@ from sqlmigrate import history
 from sqlmigrate.migrations import migration_hash
 from support.command import program
 from support.contents import has_history
+from support.formats import check_junit
 
 LONG = "20260304_" + "a_very_long_name_that_nobody_should_have_to_guess_" * 4 + "end"
 
@@ -35,6 +36,16 @@ def test_status_shows_applied_and_pending(mixed, sqlmigrate):
     assert second.split() == ["b", "pending"]
     assert (empty, summary) == ("", "1 applied, 1 pending")
     assert f"database {mixed.name} on" in outcome.stderr
+
+
+def test_status_as_a_report_tells_what_is_left_to_do(mixed, sqlmigrate):
+    outcome = sqlmigrate("status", "--check", "--format", "junit", "--fail-on", "warning")
+    (pending,) = check_junit(outcome.stdout).iter("failure")
+
+    assert outcome.status == 3
+    assert (pending.attrib["type"], pending.attrib["message"]) == ("status/pending", "b: it is pending")
+    assert sqlmigrate("status", "--check", "--fail-on", "danger").status == 0
+    assert sqlmigrate("status", "--check").status == 3
 
 
 def test_status_as_json(mixed, sqlmigrate):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+
+from support.formats import check_junit, check_quality, check_sarif, read_annotations
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +129,78 @@ def test_a_file_name_that_is_not_utf8_is_refused_by_name(project, sqlmigrate):
 
     assert outcome.status == 1
     assert r"the file name 'a\udcff.sql' has characters that cannot be printed" in outcome.stdout
+
+
+def test_reports_of_several_formats_are_written_at_once(project, sqlmigrate, tmp_path):
+    project.migration("a", "\\set x 1\n")
+    names = ["v.sarif", "v.xml", "v.html", "v.md", "v.json", "gl-code-quality-report.json", "v.txt"]
+    outcome = sqlmigrate("validate", *(part for name in names for part in ("--output", tmp_path / name)))
+
+    assert outcome.status == 1
+    assert outcome.lines[0].startswith("error: ")
+    written = {name: (tmp_path / name).read_text(encoding="utf-8") for name in names}
+    (danger, *_) = check_sarif(json.loads(written["v.sarif"]))["results"]
+    assert danger["level"] == "error"
+    assert danger["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith("a.sql")
+    assert check_quality(json.loads(written["gl-code-quality-report.json"]))[0]["severity"] == "critical"
+    assert check_junit(written["v.xml"]).attrib["failures"] == "1"
+    assert json.loads(written["v.json"])["problems"][0]["severity"] == "error"
+    assert "files/file-refused" in written["v.html"]
+    assert written["v.md"].startswith("## sqlmigrate validate: 1 danger")
+    assert written["v.txt"].splitlines()[0].split(": ")[1] == "danger files/file-refused"
+
+
+def test_annotations_stand_alone_on_stdout_and_no_name_forges_one(project, sqlmigrate, tmp_path):
+    project.migration("a,b%0A::error::x", "SELECT 1;")
+    outcome = sqlmigrate("validate", "--format", "github", "--output", tmp_path / "v.sarif")
+
+    (one,) = read_annotations(outcome.stdout)
+    assert (one["command"], one["file"].split("/")[-1]) == ("warning", "a,b%0A::error::x.sql")
+    assert check_sarif(json.loads((tmp_path / "v.sarif").read_text(encoding="utf-8")))["results"]
+
+
+@pytest.mark.parametrize(
+    ("script", "fail_on", "status"),
+    [
+        ("SELECT 1;", None, 0),
+        ("SELECT 1;", "danger", 0),
+        ("SELECT 1;", "warning", 3),
+        ("SELECT 1;", "none", 0),
+        ("\\set x 1\n", None, 1),
+        ("\\set x 1\n", "danger", 3),
+        ("\\set x 1\n", "none", 0),
+    ],
+)
+def test_fail_on_says_what_is_too_bad(project, sqlmigrate, script, fail_on, status):
+    project.migration("a", script)
+
+    assert sqlmigrate("validate", *(("--fail-on", fail_on) if fail_on else ())).status == status
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything(project, sqlmigrate, tmp_path):
+    project.migration("a", "SELECT 1;")
+    nowhere = sqlmigrate("validate", "--output", tmp_path / "none" / "v.sarif")
+    two = sqlmigrate("validate", "--format", "sarif", "--output", tmp_path / "a", "--output", tmp_path / "b")
+
+    assert (nowhere.status, two.status) == (2, 2)
+    assert "there is no folder" in nowhere.stderr
+    assert "each has the format of its ending" in two.stderr
+    assert not (tmp_path / "a").exists()
+
+
+def test_format_json_is_what_json_prints(project, sqlmigrate):
+    project.migration("a", "SELECT 1;")
+
+    assert sqlmigrate("validate", "--format", "json").stdout == sqlmigrate("validate", "--json").stdout
+
+
+def test_the_natural_order_comes_from_the_settings(project, sqlmigrate, monkeypatch):
+    project.tables("1_a", "2_b", "10_c")
+    assert sqlmigrate("validate", "--json").document["migrations"] == ["10_c", "1_a", "2_b"]
+
+    monkeypatch.setenv("SQLMIGRATE_ORDER", "natural")
+    outcome = sqlmigrate("validate", "--json")
+
+    assert outcome.document["migrations"] == ["1_a", "2_b", "10_c"]
+    assert outcome.document["problems"] == []
+    assert sqlmigrate("validate", "--since", "main").status != 0  # the folder is in no repository

@@ -152,6 +152,25 @@ def test_a_project_of_100_scripts_runs_in_yoyos_order(database, directory, ours)
         assert theirs.applied() == expected
 
 
+def test_a_project_of_natural_order_is_not_run_in_the_order_of_the_text(call, directory, database):
+    runner = Runner(database.conninfo, directory)
+    (directory.parent / "sqlmigrate.toml").write_text('order = "natural"\n', encoding="utf-8")
+    for name in ("1_a", "2_b"):
+        runner.write(name, f'CREATE TABLE "{name}" ();', f'DROP TABLE "{name}";')
+    assert call("apply")[0] == 0  # as text it is the same order
+    for name in ("9_c", "10_d"):
+        runner.write(name, f'CREATE TABLE "{name}" ();', f'DROP TABLE "{name}";')
+
+    status, _, stderr = call("apply")
+
+    assert status == 1
+    assert "10_d cannot run now: 9_c comes first in the natural order; this project says" in stderr
+    assert call("apply", "--revision", "10_d")[0] == 1
+    assert (runner.applied(), tables(database)) == (["1_a", "2_b"], ["1_a", "2_b"])
+    assert call("rollback", "--revision", "2_b")[0] == 0
+    assert runner.applied() == ["1_a"]
+
+
 def test_a_script_that_fails_leaves_nothing_and_the_traceback_says_where(call, project_runner, database):
     project_runner.write("b", "CREATE TABLE b ();\nSELECT nope;")
 

@@ -328,7 +328,7 @@ def test_the_command_says_what_it_did(yoyo, abc_runner, database, sqlmigrate_in_
     }
 
 
-@pytest.mark.parametrize("words", ["", "a --from yoyo", "--from yoyo --to yoyo", "a --schema x", "--from flyway"])
+@pytest.mark.parametrize("words", ["", "a --from yoyo", "--from yoyo --to yoyo", "a --schema x", "--from liquibase"])
 def test_wrong_calls_are_refused(words, database, tmp_path, sqlmigrate_in_folder):
     outcome = sqlmigrate_in_folder("mark", *words.split(), "--migrations", tmp_path, "--database-url", database.url)
 

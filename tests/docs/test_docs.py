@@ -15,7 +15,7 @@ import yaml
 
 from sqlmigrate.cli.app import ALIASES, COMMANDS, EPILOG, INTERRUPTED, TERMINATED, cli
 from sqlmigrate.cli.output import error_as_json
-from sqlmigrate.cli.status import FINDINGS
+from sqlmigrate.cli.reporting import FINDINGS
 from sqlmigrate.config import SETTINGS, Config, load, parse_setting, variable
 from sqlmigrate.errors import Bug, Error, Place
 from sqlmigrate.sql.directives import parse_duration

@@ -28,6 +28,7 @@ def session(hostile) -> psycopg.Connection[Any]:
     session.execute(f"CREATE SCHEMA {own_sql.SCHEMA}")
     for _, text in own_sql.upgrades():
         session.execute(text)
+    session.execute(own_sql.OF_OTHER_TOOLS)
     session.execute(f"CREATE TABLE {own_sql.SCHEMA}.yoyo_lock (locked integer, ctime timestamp, pid integer)")
     session.commit()
     return session

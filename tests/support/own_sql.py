@@ -25,6 +25,28 @@ _NO_SQL = (
 )  # words to read
 _PARAMETER = re.compile(r"%\(\w+\)s|%s|\$\d+")
 SCHEMA = "sqlmigrate"
+OF_OTHER_TOOLS = f"""
+CREATE TABLE {SCHEMA}.schema_migrations (version bigint, dirty boolean, name text);
+CREATE TABLE {SCHEMA}.goose_db_version (id integer, version_id bigint, is_applied boolean, tstamp timestamp);
+CREATE TABLE {SCHEMA}.flyway_schema_history (
+    installed_rank integer, version varchar(50), description varchar(200), type varchar(20), checksum integer,
+    installed_on timestamp, success boolean
+);
+CREATE TABLE {SCHEMA}.__drizzle_migrations (id integer, hash text, created_at bigint);
+CREATE TABLE {SCHEMA}.alembic_version (version_num varchar(32));
+CREATE TABLE {SCHEMA}.changes (project text, change text, committed_at timestamptz, planned_at timestamptz);
+CREATE TABLE {SCHEMA}._sqlx_migrations (
+    version bigint, description text, installed_on timestamptz, success boolean, checksum bytea
+);
+CREATE TABLE {SCHEMA}._prisma_migrations (
+    migration_name varchar(255), checksum varchar(64), finished_at timestamptz, rolled_back_at timestamptz,
+    started_at timestamptz
+);
+CREATE TABLE {SCHEMA}.__diesel_schema_migrations (version varchar(50), run_on timestamp);
+CREATE TABLE {SCHEMA}.pgmigrations (id integer, name varchar(255), run_on timestamp);
+CREATE TABLE {SCHEMA}.migrations (filename text, hash text, date timestamptz);
+"""
+"""The tables of other tools that we read, with the columns that we read of them."""
 _FILLED = {
     "schema": SCHEMA,
     "values": "seq",

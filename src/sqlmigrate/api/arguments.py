@@ -116,6 +116,10 @@ def _phase(name: str, value: Any) -> Any:
     return value
 
 
+def _order(name: str, value: Any) -> Any:
+    return config.parse_setting(name, value, "an argument", Path())
+
+
 def _status(name: str, value: Any) -> Status:
     if not isinstance(value, Status):
         raise _wrong(name, "a Status", value)
@@ -137,7 +141,9 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     ),
     **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
     **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "durable"), _setting),
+    **dict.fromkeys(("max_waiters", "max_block", "max_lag"), _setting),
     "phase": _phase,
+    "order": _order,
     "item": _status,
     "observer": _observer,
     "directory": _folder,

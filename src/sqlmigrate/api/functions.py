@@ -15,6 +15,7 @@ from sqlmigrate.seeds import SeedResult, SeedSet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sqlmigrate.config import Order
     from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.engine import Options, Result
     from sqlmigrate.plan import Plan, Request, Status
@@ -23,12 +24,12 @@ needs_attention = checked(planning.needs_attention)
 
 
 @checked
-def read(directory: str | Path) -> Migrations:
-    """Read a folder of migrations, without a database.
+def read(directory: str | Path, *, order: Order = "name") -> Migrations:
+    """Read a folder of migrations, without a database; their order is that of the names, or `natural`.
 
     Raises MigrationsError, whose `problems` hold everything that is wrong with the files.
     """
-    return load(Path(directory))
+    return load(Path(directory), order=order)
 
 
 @checked
@@ -198,6 +199,9 @@ def apply(
     lock_budget: Time = "10min",
     statement_timeout: Time = 0,
     wait_lock: Time = "5min",
+    max_waiters: int = 0,
+    max_block: Time = 0,
+    max_lag: Time = 0,
     durable: str = "end",
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
@@ -213,7 +217,9 @@ def apply(
 
     `lock_timeout` is how long a statement waits for a lock inside PostgreSQL (not 0), `lock_budget` how long a script
     is tried again after that, `statement_timeout` ends a statement that takes longer (0: no limit), `wait_lock` is how
-    long to wait for another run (0: not at all). With `durable="each"` every COMMIT waits until it is durable; with
+    long to wait for another run (0: not at all). Where more than `max_waiters` sessions wait behind a script, or one
+    for longer than `max_block`, it is cancelled and tried again; the next one begins once no standby lags by more than
+    `max_lag` (0: no limit). With `durable="each"` every COMMIT waits until it is durable; with
     `"end"` those of a run of several may leave that to a later one: all is durable when the call comes back or raises.
 
     Raises MigrationsError or HistoryError where files and history do not fit, UsageError for an id that is not there,
@@ -238,6 +244,9 @@ def apply(
         lock_budget=lock_budget,
         statement_timeout=statement_timeout,
         wait_lock=wait_lock,
+        max_waiters=max_waiters,
+        max_block=max_block,
+        max_lag=max_lag,
         durable=durable,
         history_schema=history_schema,
         history_owners=history_owners,
@@ -263,6 +272,9 @@ def rollback(
     lock_budget: Time = "10min",
     statement_timeout: Time = 0,
     wait_lock: Time = "5min",
+    max_waiters: int = 0,
+    max_block: Time = 0,
+    max_lag: Time = 0,
     durable: str = "end",
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
@@ -294,6 +306,9 @@ def rollback(
         lock_budget=lock_budget,
         statement_timeout=statement_timeout,
         wait_lock=wait_lock,
+        max_waiters=max_waiters,
+        max_block=max_block,
+        max_lag=max_lag,
         durable=durable,
         history_schema=history_schema,
         history_owners=history_owners,

@@ -28,7 +28,7 @@ def command(app: App, *, migration_id: str, reason: str) -> None:
 
     if not reason.strip():
         raise click.UsageError("--reason is empty")
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         gate = app.asking(target, lambda info, _: f"Accept {migration_id} in {info.database}?")
         observer = app.observer(drawer(app.output))

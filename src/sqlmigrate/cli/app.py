@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "init": "Create the configuration and the folders of a new project.",
     "new": "Create a migration: NAME.sql and NAME.rollback.sql.",
+    "import": "Convert the migrations of another tool.",
     "validate": "Check all files, without a database.",
     "status": "Show what is applied and what is pending.",
     "plan": "Print the exact SQL that would run, as a script for psql.",
@@ -39,12 +40,15 @@ COMMANDS = {
     "accept": "Record an edited file of an applied migration as it is now.",
     "redo": "Roll back the last migration and apply it again.",
     "history": "Show who did what, when and from where.",
+    "baseline": "Create a first migration from the schema of the database.",
+    "dump": "Write what the migrations make as one SQL file, or check it.",
     "drift": "Compare the database with its applied migrations.",
     "seed": "Validate the seed data and apply it.",
     "config": "Show each setting and where it came from.",
     "cache": "Show what is kept between runs, or clear it.",
     "db": "Start, stop and look at the private server.",
 }
+MODULES = {"import": "importing"}  # a module cannot have the name of a keyword
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 INTERRUPTED, TERMINATED = 130, 143
 _AGAIN_SECONDS = 0.01
@@ -53,7 +57,7 @@ _STAYS = "what was committed before stays: see `sqlmigrate status`"
 _STOPPED = f"a transaction that was running was rolled back; {_STAYS}"
 _NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they have been dropped"
-_WRITE_ONLY_THERE = {"drift", "review", "roundtrip"}
+_WRITE_ONLY_THERE = {"drift", "dump", "review", "roundtrip"}
 _ONLY_READ = {"cache", "config", "explain", "history", "info", "plan", "stats", "status", "validate"}
 _NO_TEXT_STATES = {"22021", "22P05"}
 _NOT_TEXT = (
@@ -124,7 +128,7 @@ class Commands(click.Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"sqlmigrate.cli.{name}").command
+        command: click.Command = import_module(f"sqlmigrate.cli.{MODULES.get(name, name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  same

@@ -12,9 +12,10 @@ from sqlmigrate.sql.directives import PHASES
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.cli.comparing import Check
-    from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.plan import Plan
+    from sqlmigrate.target import Target
 
 EPILOG = """\b
 Examples:
@@ -77,10 +78,10 @@ def command(
         plan,
     )
     from sqlmigrate.cli.progress import drawer, result_as_json  # noqa: PLC0415  same
-    from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
+    from sqlmigrate.cli.questions import losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         request = plan.ApplyRequest(
             migrations=found,
@@ -94,20 +95,6 @@ def command(
             developing=for_development(target, app.config),
         )
         check = _check(app, target.conninfo, found)
-
-        def gate(info: ServerInfo, planned: Plan) -> None:
-            app.announce(target, info)
-            app.warn(info)
-            app.require_proofs(found, info, planned)
-            for note in planned.notes:
-                app.output.warning(note)
-            if check:
-                check.before()
-            if planned.steps:
-                question = f"Apply {_count(planned)} to {info.database}?"
-                confirm_plan(app, question, planned, found, database=info.database, always=False)
-                app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
-
         if dry_run:
             from sqlmigrate.cli.plan import say_what_waits, show_dry_run  # noqa: PLC0415  only for a dry run
 
@@ -118,8 +105,13 @@ def command(
             say_what_waits(app, preview.plan)
             return
         observer = app.observer(drawer(app.output), hooks=True)
+        gate = _gate(app, target, found, check)
         result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
         compared = check.after(result) if check else {}
+    if app.config.dump_after_apply:
+        from sqlmigrate.cli.dump import after_apply  # noqa: PLC0415  only where the settings ask for it
+
+        compared |= after_apply(app, found, result)
     app.output.result(**result_as_json(result), losses=losses_as_json(result.plan, found), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))
     if result.plan.waits:
@@ -128,6 +120,27 @@ def command(
         say_what_waits(app, result.plan)
     if check:
         check.end()
+
+
+def _gate(app: App, target: Target, found: Migrations, check: Check | None) -> Gate[Plan]:
+    """Return what happens before the first script runs: warnings, proofs, the look for drift, and the question."""
+
+    def gate(info: ServerInfo, planned: Plan) -> None:
+        from sqlmigrate.cli.questions import confirm_plan  # noqa: PLC0415  --help needs none of it
+
+        app.announce(target, info)
+        app.warn(info)
+        app.require_proofs(found, info, planned)
+        for note in planned.notes:
+            app.output.warning(note)
+        if check:
+            check.before()
+        if planned.steps:
+            question = f"Apply {_count(planned)} to {info.database}?"
+            confirm_plan(app, question, planned, found, database=info.database, always=False)
+            app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
+
+    return gate
 
 
 def _check(app: App, conninfo: str, found: Migrations) -> Check | None:

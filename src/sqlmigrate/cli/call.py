@@ -145,6 +145,7 @@ class App:
             durable="each" if config.hooks.after_migration else config.durable,
             max_waiters=config.max_waiters,
             max_block=config.max_block,
+            max_lag=config.max_lag,
             apart=config.hooks.between,
         )
 

@@ -9,7 +9,7 @@ import click
 from sqlmigrate import drift
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.progress import drawer
-from sqlmigrate.cli.status import FINDINGS
+from sqlmigrate.cli.reporting import FINDINGS
 from sqlmigrate.connection import allow
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.schema.diff import as_json as changes_as_json

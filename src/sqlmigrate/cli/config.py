@@ -23,7 +23,7 @@ Examples:
   sqlmigrate config --env production --json
 """
 _URLS = frozenset({"database_url", "shadow_url"})
-_TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_block"})
+_TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_block", "max_lag"})
 
 
 @click.command(epilog=EPILOG)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sqlmigrate.cli.options import writing
+from sqlmigrate.importing.tools import NAMES
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
@@ -17,20 +19,33 @@ Examples:
   sqlmigrate mark --through 20260301_agent   it has all up to this one
   sqlmigrate mark --all                      it has all that is pending
   sqlmigrate mark --from yoyo                what yoyo has applied
+  sqlmigrate mark --from flyway              the same, after an import
   sqlmigrate mark --to yoyo                  tell yoyo what we have applied
 """
 _NAMED = 5  # more are counted
-_YOYO = click.Choice(["yoyo"])
+_YOYO = "yoyo"
 
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", nargs=-1, metavar="[ID...]")
 @click.option("--all", "everything", is_flag=True, help="Mark every migration that is pending.")
 @click.option("--through", metavar="ID", help="Mark every migration up to and including this one.")
-@click.option("--from", "source", type=_YOYO, help="Mark what this tool's tables say is applied.")
-@click.option("--to", "destination", type=_YOYO, help="Copy what is applied to this tool's tables.")
-@click.option("--schema", metavar="NAME", help="The schema of yoyo's tables, if it is not found by itself.")
-@click.option("--migration-table", metavar="NAME", help="The name of yoyo's table [_yoyo_migration].")
+@click.option(
+    "--from",
+    "source",
+    metavar="TOOL",
+    type=click.Choice([_YOYO, *NAMES]),
+    help="Mark what this tool's tables say is applied: yoyo, or one that `import` knows.",
+)
+@click.option("--to", "destination", type=click.Choice([_YOYO]), help="Copy what is applied to this tool's tables.")
+@click.option("--schema", metavar="NAME", help="The schema of that tool's tables, if it is not found by itself.")
+@click.option("--migration-table", metavar="NAME", help="The name of that tool's table, if it is not the usual one.")
+@click.option(
+    "--files",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The folder of that tool's own files, if it is not the usual one: its checksums are compared.",
+)
 @writing
 def command(
     app: App,
@@ -42,19 +57,27 @@ def command(
     destination: str | None,
     schema: str | None,
     migration_table: str | None,
+    files: Path | None,
 ) -> None:
     """Record migrations as applied without running them: to adopt a database that has them already.
 
-    A marked migration is a floor that `rollback` does not pass unless its id is given. With --from yoyo all that yoyo
-    has applied is marked; with --to yoyo its tables are brought up to date, for the way back.
+    A marked migration is a floor that `rollback` does not pass unless its id is given. With --from all that another
+    tool has applied is marked, with its times; with --to yoyo its tables are brought up to date, for the way back.
     """
     here = bool(ids) + everything + bool(through)
     if here + bool(source) + bool(destination) != 1:
-        raise click.UsageError("give either ids, or one of --all, --through ID, --from yoyo and --to yoyo")
+        raise click.UsageError("give either ids, or one of --all, --through ID, --from TOOL and --to yoyo")
     if here and (schema or migration_table):
-        raise click.UsageError("--schema and --migration-table belong to --from yoyo and --to yoyo")
+        raise click.UsageError("--schema and --migration-table belong to --from TOOL and --to yoyo")
+    if files and source in {None, _YOYO}:
+        raise click.UsageError("--files belongs to --from, with another tool than yoyo")
     if here:
         _ids(app, ids, through)
+        return
+    if source and source != _YOYO:
+        from sqlmigrate.cli.their_marks import from_tool  # noqa: PLC0415  few calls need it
+
+        from_tool(app, source, schema, migration_table, files)
         return
     from sqlmigrate.cli.yoyo_marks import from_yoyo, to_yoyo  # noqa: PLC0415  few calls need it
 
@@ -66,7 +89,7 @@ def _ids(app: App, ids: tuple[str, ...], through: str | None) -> None:
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     several = not ids
     if several:
         names = [migration.migration_id for migration in found.ordered]

@@ -44,6 +44,7 @@ _RUNNING = (
 _GUARDS = (
     click.option("--max-waiters", metavar="N", help="Cancel and retry if more sessions wait behind us [no limit]."),
     click.option("--max-block", metavar="TIME", help="Cancel and retry if one waits for longer [no limit]."),
+    click.option("--max-lag", metavar="TIME", help="Wait between migrations while a standby lags by more [no limit]."),
 )
 _DURABLE = click.option(
     "--durable",
@@ -74,7 +75,8 @@ _SHADOW = (
 )
 _SETTINGS = (
     "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "durable", "max_waiters", "max_block", "data", "allow_out_of_order", "shadow_url", "require_proof", "check_drift",
+    "durable", "max_waiters", "max_block", "max_lag", "data", "allow_out_of_order", "shadow_url", "require_proof",
+    "check_drift",
 )  # fmt: skip
 
 
@@ -123,6 +125,19 @@ def shadowing(command: F) -> F:
     for option in reversed((*_SHADOW, *RECORDING)):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+def making(command: F) -> F:
+    """Add to a command the options of those that make throwaway databases of the files alone.
+
+    It receives `shadow_superuser`.
+    """
+    return _with_app(command, (*_SHADOW[:2], _FRESH, *RECORDING, *_COMMON))
+
+
+def baselining(command: F) -> F:
+    """Add to a command the options of those that write files and the history, and make throwaway databases."""
+    return _with_app(command, (*_SHADOW[:1], _FRESH, _NAMING, *_RUNNING[:1], *_RUNNING[-1:], *RECORDING, *_COMMON))
 
 
 jobs = click.option(

@@ -32,7 +32,8 @@ _CONTEXT_SHOWN = 20  # lines
 class Output:
     """How a command speaks: as JSON or text, quiet or verbose, with colours or without.
 
-    `live` are the lines of a terminal that are drawn in place; all that is printed takes them away first.
+    `live` are the lines of a terminal that are drawn in place; all that is printed takes them away first. Where stdout
+    is `taken`, it holds a report in another format, which lines of text would spoil.
     """
 
     command: str
@@ -42,19 +43,24 @@ class Output:
     color: bool | None = None
     live: Block = field(default_factory=Block, repr=False, compare=False)
     recorder: Recorder = field(default_factory=lambda: Recorder(""))
+    taken: bool = False
+
+    def document(self, **values: Any) -> dict[str, Any]:
+        """Return the result as plain values."""
+        return {"version": JSON_VERSION, "command": self.command, **values, **self.recorder.result()}
 
     def result(self, **values: Any) -> None:
         """Print the result as one JSON document, where JSON was asked for."""
         if self.as_json:
             self.live.erase()
-            document = {"version": JSON_VERSION, "command": self.command, **values, **self.recorder.result()}
+            document = self.document(**values)
             utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
             click.echo(json_text(document, ascii_only=not utf8))
 
     def line(self, *lines: str) -> None:
         """Print lines of the result, unless it is JSON; without any, an empty one."""
         self._log(lines)
-        if not self.as_json:
+        if not (self.as_json or self.taken):
             self.live.erase()
             for text in lines or ("",):
                 colors = self._colors(sys.stdout)
@@ -103,7 +109,7 @@ class Output:
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""
-        if self.as_json:
+        if self.as_json or self.taken:
             return
         self.live.erase()
         from rich.cells import cell_len  # noqa: PLC0415  only tables ask how wide a character is

@@ -55,11 +55,16 @@ def drawer(output: Output) -> events.Observer:
                 output.progress(f"  ... and {event.count} more {what}{where}")
             case events.WaitingForRunLock():
                 _draw_waiting(output, event, told)
+            case events.StandbyLags() | events.StandbysHidden():
+                _draw_standbys(output, event, told)
             case events.RowsReturned():
                 _draw_rows(output, event)
             case events.Blocked():
                 for blocker in event.blockers:
-                    output.progress(printable(f"  {event.migration_id} waits for {blocker}"))
+                    what = f"{event.migration_id} waits for" if blocker.direct else "  behind that,"
+                    output.progress(printable(f"  {what} {blocker}"))
+            case events.KilledRunFound():
+                output.progress(printable(_killed(event)))
             case events.Harm():
                 output.progress(printable(f"  {event.migration_id}: {harm(event)}"))
             case events.Progress():
@@ -70,6 +75,20 @@ def drawer(output: Output) -> events.Observer:
                 draw_cache(output, event)
 
     return draw
+
+
+def _killed(event: events.KilledRunFound) -> str:
+    """Say of a run that was killed who it was, how far it had come, and what became of its script."""
+    at = f"{event.began:%Y-%m-%d %H:%M:%S} UTC"
+    where = f"statement {event.statement}" if event.statement else ""
+    where += f" (line {event.line})" if event.line else ""
+    seen = f"last seen {event.seen:%H:%M:%S}" if event.seen and not event.half_way else ""
+    parts = ", ".join(part for part in (where, seen) if part)
+    left = "it stands half way" if event.half_way else "its transaction was rolled back"
+    return (
+        f"the run that {event.username or '?'}@{event.hostname or '?'} began {at} was killed, or lost its server, in "
+        f"the {event.operation} of {event.migration_id}{f', {parts}' if parts else ''}; {left}"
+    )
 
 
 def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten | events.LockRetry) -> None:
@@ -92,7 +111,8 @@ def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten 
                 f"next attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
             )
             for blocker in event.blockers:
-                output.progress(printable(f"  blocked by {blocker}"))
+                how = "blocked by" if blocker.direct else "  behind that,"
+                output.progress(printable(f"  {how} {blocker}"))
 
 
 def draw_cache(output: Output, event: events.Event) -> None:
@@ -126,6 +146,25 @@ def _draw_waiting(output: Output, event: events.WaitingForRunLock, told: dict[in
     told[pid] = event.seconds_left
     holder = event.holder or "another run"
     output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
+
+
+def _draw_standbys(
+    output: Output, event: events.StandbyLags | events.StandbysHidden, told: dict[int | None, float]
+) -> None:
+    """Say which standby the next migration waits for, and again only now and then."""
+    from sqlmigrate import events  # noqa: PLC0415  most calls find nothing to do
+
+    if isinstance(event, events.StandbysHidden):
+        what = "1 standby" if event.count == 1 else f"{event.count} standbys"
+        output.warning(f"max_lag: this role does not see how far {what} are; GRANT pg_read_all_stats shows it")
+        return
+    key = -hash(event.migration_id)
+    if told.get(key, math.inf) - event.seconds_left < _SAY_AGAIN:
+        return
+    told[key] = event.seconds_left
+    for standby in event.standbys:
+        what = f"{event.migration_id} waits, since {standby} and max_lag is {event.limit:.1f} s"
+        output.progress(printable(f"  {what}; giving up in {event.seconds_left:.0f} s"))
 
 
 def _draw_notice(output: Output, event: events.Notice) -> None:

@@ -38,7 +38,7 @@ RECORDING = (
     ),
 )
 _KEPT = 200
-"""So many attempts and waits stand in a JSON result; the file of events has all."""
+"""So many attempts, waits and the like stand in a JSON result; the file of events has all."""
 _READER_SECONDS = 1.0
 """So long a reader of a pipe may keep us waiting; locks may be held meanwhile."""
 
@@ -96,7 +96,7 @@ class Recorder:
 
     def noting(self, draw: Observer, *, runs: bool = True) -> Observer:
         """Return an observer that notes each event before another one draws it; JSON tells how what `runs` waited."""
-        self._seen = {"attempts": [], "waits": []} if runs else None
+        self._seen = {name: [] for name in dict.fromkeys(_KIND.values())} if runs else None
 
         def observe(event: Event) -> None:
             self.note(event)
@@ -123,10 +123,10 @@ class Recorder:
 
     @staticmethod
     def _keep(seen: list[dict[str, Any]], values: dict[str, Any]) -> None:
-        """Keep what a JSON result shows; of waiting for the run lock, which is tried every second, the last time."""
+        """Keep what a JSON result shows; of what is tried every second, the last time."""
         for name in ("version", "run_id", "command"):
             del values[name]
-        if seen and values["event"] == seen[-1]["event"] == "waiting_for_run_lock":
+        if seen and values["event"] == seen[-1]["event"] and values["event"] in _REPEATED:
             seen[-1] = {**values, "at": seen[-1]["at"]}
         elif len(seen) < _KEPT:
             seen.append(values)
@@ -182,7 +182,15 @@ class Recorder:
                 sink.close()
 
 
-_KIND = {"LockRetry": "attempts", "Blocked": "waits", "WaitingForRunLock": "waits"}
+_REPEATED = {"waiting_for_run_lock", "standby_lags"}
+_KIND = {
+    "LockRetry": "attempts",
+    "Blocked": "waits",
+    "WaitingForRunLock": "waits",
+    "StandbyLags": "waits",
+    "Harm": "harm",
+    "KilledRunFound": "killed_runs",
+}
 
 
 def open_records(recorder: Recorder, complain: Callable[[str], None], values: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ def command(app: App, *, recorded: bool) -> None:
     from sqlmigrate.cli.questions import confirm_plan, losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.migrations.preflight import require_runnable  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         observer = app.observer(drawer(app.output))
 

@@ -10,26 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.foreign_text import json_text, page
+from sqlmigrate.cli.foreign_text import json_text
 from sqlmigrate.cli.options import common, require_own_servers, shadowing
 from sqlmigrate.cli.options import jobs as jobs_option
 from sqlmigrate.cli.output import is_terminal, saved
 from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
-from sqlmigrate.errors import Bug, UsageError
+from sqlmigrate.cli.reporting import FINDINGS, formats, publish, root_of, wanted
+from sqlmigrate.errors import Bug
 from sqlmigrate.events import BugMet, Judged, ScriptStarted
-from sqlmigrate.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.cli.reporting import Wanted
     from sqlmigrate.events import Event, Observer
+    from sqlmigrate.reports.forms import Form
+    from sqlmigrate.reports.model import FailOn
     from sqlmigrate.review.model import Report, Verdict
     from sqlmigrate.review.render.terminal import Role
     from sqlmigrate.target import Target
 
-FINDINGS = 3
 EPILOG = """\b
 Examples:
   sqlmigrate review                       what is pending, or the last one
@@ -37,6 +39,7 @@ Examples:
   sqlmigrate review 20260304_change       this one
   sqlmigrate review --output review.html  the page for the DBA
   sqlmigrate review --format markdown     the comment for the pull request
+  sqlmigrate review --format github --output review.html --output review.sarif
   sqlmigrate review --stats stats.json    with figures from `sqlmigrate stats`
   sqlmigrate review --write-remedy H01    what to do instead, as new files
 
@@ -45,9 +48,11 @@ Exit status: 0 if the verdict is better than --fail-on, 3 if it is that or
 worse, 1 if there could be no review, 70 if the review of a migration met a
 bug of ours (the others are still reviewed).
 """
-_FORMATS = ("text", "markdown", "html", "json")
-_SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".json": "json"}
-_TOO_BAD: dict[str, tuple[Verdict, ...]] = {"danger": ("fails", "danger"), "warning": ("fails", "danger", "warning")}
+_TOO_BAD: dict[str, tuple[Verdict, ...]] = {
+    "danger": ("fails", "danger"),
+    "warning": ("fails", "danger", "warning"),
+    "none": (),
+}
 _STYLES: dict[Role, dict[str, Any]] = {
     "fails": {"fg": "red", "bold": True, "reverse": True},
     "danger": {"fg": "red", "bold": True},
@@ -65,12 +70,7 @@ _NARROW, _WIDE = 60, 120
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--since", metavar="REV", help="Review what is added or changed since a revision of git (merge base).")
 @click.option("--all", "everything", is_flag=True, help="Review every migration.")
-@click.option(
-    "--format", "form", type=click.Choice(_FORMATS), help="Format of the report [by the name of FILE, or text]."
-)
-@click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the report to a file."
-)
+@formats
 @click.option(
     "--stats",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -93,8 +93,7 @@ _NARROW, _WIDE = 60, 120
 @click.option(
     "--fail-on",
     type=click.Choice(list(_TOO_BAD)),
-    default="danger",
-    help="Exit with 3 for this verdict or a worse one [danger].",
+    help="Exit with 3 for this verdict or a worse one, and for edits of migrations of REV [danger: the verdict alone].",
 )
 @jobs_option
 @shadowing
@@ -107,13 +106,13 @@ def command(
     ids: Sequence[str],
     since: str | None,
     everything: bool,
-    form: str | None,
-    output: Path | None,
+    form: Form | None,
+    output: tuple[Path, ...],
     stats: Path | None,
     workload: bool | None,
     workload_file: tuple[Path, ...],
     write_remedy: str | None,
-    fail_on: str,
+    fail_on: FailOn | None,
     jobs: int | None,
     base: str,
     shadow_superuser: bool,
@@ -128,9 +127,7 @@ def command(
 
     asked = Asked(tuple(ids), since, everything)
     require_own_servers(app, jobs)
-    if output is not None and not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
-    form = form or (_SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
+    reports = wanted(form, output, fail_on)
     bugs: list[BugMet] = []
     with ExitStack() as stack:
         target: Target | None
@@ -156,17 +153,7 @@ def command(
         )
     for one in report.migrations:
         app.output.recorder.note(Judged(one.migration_id, "review", one.verdict))
-    if output is not None:
-        write_text(output, _written(report, form))
-    app.output.result(**report.to_json())
-    if output is not None:
-        _print(app, report, whole=False)
-        app.output.progress(f"wrote {output}")
-    elif form == "text":
-        _print(app, report, whole=True)
-    elif not app.output.as_json:
-        written = _written(report, form)
-        click.echo((written if form == "json" else page(written)).encode(), nl=False)  # UTF-8 in every locale
+    _publish(app, report, reports)
     if write_remedy is not None:
         from sqlmigrate.review.writing import write_remedies  # noqa: PLC0415  --help needs none of it
 
@@ -176,7 +163,8 @@ def command(
         named = ", ".join(bug.migration_id for bug in bugs)
         app.output.warning(f"{named} met a bug of sqlmigrate: please report it with {saved(bugs[0].report)}")
         context.exit(Bug.exit_status)
-    if report.verdict in _TOO_BAD[fail_on]:
+    edited = fail_on is not None and any(item.severity in _TOO_BAD[fail_on] for item in report.branch)
+    if edited or report.verdict in _TOO_BAD[fail_on or "danger"]:
         context.exit(FINDINGS)
 
 
@@ -226,18 +214,23 @@ def _progress(app: App) -> Iterator[Observer]:
         yield draw
 
 
-def _written(report: Report, form: str) -> str:
-    """Write the report as a file holds it."""
-    from sqlmigrate.review.render import html, markdown, terminal  # noqa: PLC0415  --help needs none of it
+def _publish(app: App, report: Report, reports: Wanted) -> None:
+    """Write the files, and on stdout what was asked for: beside files, text is only the verdict."""
+    from sqlmigrate.reports.sources.review import reviewed  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.review.render import html, markdown, terminal  # noqa: PLC0415  same
 
-    match form:
-        case "html":
-            return html.render(report)
-        case "markdown":
-            return markdown.render(report)
-        case "json":
-            return json_text(report.to_json()) + "\n"
-    return terminal.plain(terminal.render(report))
+    folder = app.config.migrations
+    own = {
+        "text": lambda: terminal.plain(terminal.render(report)),
+        "html": lambda: html.render(report),
+        "markdown": lambda: markdown.render(report),
+    }
+    publish(app, reports, reviewed(report, folder, root_of(folder)), report.to_json(), own)
+    app.output.result(**report.to_json())
+    if reports.form == "text":
+        _print(app, report, whole=not reports.files)
+    elif reports.form == "json" and not app.output.as_json:
+        click.echo((json_text(report.to_json()) + "\n").encode(), nl=False)  # UTF-8 in every locale
 
 
 def _print(app: App, report: Report, *, whole: bool) -> None:

@@ -65,7 +65,7 @@ def command(
         raise click.UsageError("give only one of --steps, --to and --all")
     early = app.connecting()
     request = plan.RollbackRequest(
-        migrations=migrations.load(app.config.migrations),
+        migrations=migrations.of_project(app.config),
         to=to,
         steps=steps,
         everything=everything,

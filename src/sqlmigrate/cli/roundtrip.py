@@ -15,21 +15,25 @@ from sqlmigrate.cli.options import jobs as jobs_option
 from sqlmigrate.cli.output import error_as_json, problem_as_json, render_error, render_problem, saved
 from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
+from sqlmigrate.cli.reporting import FINDINGS, publish, reporting, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.cli.reporting import Wanted
+    from sqlmigrate.migrations import Migrations
     from sqlmigrate.roundtrip import DataChange, RoundTrip, Seen, Trials
     from sqlmigrate.shadow import Shadow
 
-FINDINGS = 3
 EPILOG = """\b
 Examples:
   sqlmigrate roundtrip                  every migration, on a throwaway server
   sqlmigrate roundtrip 20260304_change  this one, on those before it
+  sqlmigrate roundtrip --since origin/main   what this branch adds or changes
   sqlmigrate roundtrip --write          record the proofs in proofs/
   sqlmigrate roundtrip --base dump      what is pending, on the target's dump
+  sqlmigrate roundtrip --output rt.xml  JUnit, for CI
 
 \b
 Verdicts: exact, text_only (white space and comments in function bodies),
@@ -42,17 +46,19 @@ Exit status: 0 if every rollback is proven, 3 if one is not or could not be
 recorded, 70 if a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
-_MISTAKE = "give either IDs or --all, not both"
+_MISTAKE = "give either IDs, --since or --all"
 
 
 @click.command(epilog=EPILOG)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Try every migration, as without an ID.")
+@click.option("--since", metavar="REV", help="Try what is added or changed since a revision of git (merge base).")
 @click.option("--strict", is_flag=True, help="Exit with 3 for lossy too.")
 @click.option("--write", is_flag=True, help="Record the results in proofs/ID.json.")
 @jobs_option
 @shadowing
 @common
+@reporting
 @click.pass_context
 def command(
     context: click.Context,
@@ -60,24 +66,30 @@ def command(
     *,
     ids: Sequence[str],
     everything: bool,
+    since: str | None,
     strict: bool,
     write: bool,
     jobs: int | None,
     base: str,
     shadow_superuser: bool,
+    reports: Wanted,
 ) -> None:
     """Prove rollbacks: run each pair up, down and up again on a throwaway database, and compare.
 
     It needs no target, except for --base dump. Sample rows in samples/ID.sql show that data comes back too. The exit
     status is 3 if a rollback does not restore what was there.
     """
-    from sqlmigrate import migrations, roundtrip  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate import __version__, migrations, roundtrip  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.reports.sources.roundtrip import unproven  # noqa: PLC0415  same
     from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  --help needs none of it
 
-    if ids and everything:
+    if bool(ids) + everything + (since is not None) > 1:
         raise click.UsageError(_MISTAKE)
     require_own_servers(app, jobs)
-    found = migrations.load(app.config.migrations, one_by_one=True)
+    found = migrations.of_project(app.config, one_by_one=True)
+    if since is not None and not (ids := _new(found, since)):
+        _nothing_new(app, reports, found, since)
+        return
     request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
     ask = partial(_base if base == "dump" else _server_of_target, app)
     started = time.monotonic()
@@ -93,13 +105,16 @@ def command(
     written = proofs.write(found, trips) if write else []
     for problem in () if write else proofs.outdated(found, trips):
         app.output.warning(f"{problem}; record it again with --write")
-    app.output.result(
-        migrations=[_as_json(trip) for trip in trips],
-        summary=_counts(trips),
-        postgresql=version,
-        settings=settings,
-        isolation=isolation,
-    )
+    result = {
+        "migrations": [_as_json(trip) for trip in trips],
+        "summary": _counts(trips),
+        "postgresql": version,
+        "settings": settings,
+        "isolation": isolation,
+    }
+    issues = unproven(trips, found.by_id, root_of(found.directory), found.directory, __version__)
+    publish(app, reports, issues, app.output.document(**result))
+    app.output.result(**result)
     app.output.line(_summary(trips, version, seconds))
     app.output.detail(_ways(trips))
     for path in written:
@@ -109,8 +124,34 @@ def command(
     if bugs := [trip.bug for trip in trips if trip.bug is not None]:
         app.output.warning(f"please report the bug with {saved(bugs[0].report)}")
         context.exit(bugs[0].exit_status)
-    if unrecorded or any(trip.verdict not in good for trip in trips):
-        context.exit(FINDINGS)
+    failed = any(trip.verdict not in good for trip in trips)
+    context.exit(FINDINGS if unrecorded else reports.status(issues, FINDINGS if failed else 0))
+
+
+def _new(found: Migrations, revision: str) -> list[str]:
+    """Name what this branch adds or changes, by the ids that the command takes."""
+    from sqlmigrate import files  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.migrations import branch  # noqa: PLC0415  same
+
+    return [item.migration_id for item in branch.new(found, files.since(found.directory, revision))]
+
+
+def _nothing_new(app: App, reports: Wanted, found: Migrations, revision: str) -> None:
+    """Say that there is nothing to try; no server is started for that."""
+    from sqlmigrate import __version__  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.reports.sources.roundtrip import unproven  # noqa: PLC0415  same
+
+    result: dict[str, Any] = {
+        "migrations": [],
+        "summary": _counts(()),
+        "postgresql": None,
+        "settings": None,
+        "isolation": None,
+    }
+    issues = unproven((), found.by_id, root_of(found.directory), found.directory, __version__)
+    publish(app, reports, issues, app.output.document(**result))
+    app.output.result(**result)
+    app.output.line(f"nothing is added or changed since {revision}")
 
 
 def _base(app: App) -> Seen:

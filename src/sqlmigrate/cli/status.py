@@ -9,16 +9,17 @@ import click
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import render_problem
+from sqlmigrate.cli.reporting import FINDINGS, publish, reporting, root_of
 from sqlmigrate.cli.watching import clock, phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.cli.reporting import Wanted
     from sqlmigrate.history import HalfWay
     from sqlmigrate.plan import Running, Status
 
-FINDINGS = 3
 EPILOG = """\b
 Examples:
   sqlmigrate status
@@ -26,6 +27,7 @@ Examples:
   sqlmigrate status --check --exact   also if a newer release was here
   sqlmigrate status --verbose  with the difference of each edited file
   sqlmigrate status --json
+  sqlmigrate status --check --output status.xml   JUnit, for CI
 """
 
 
@@ -35,22 +37,25 @@ Examples:
 )
 @click.option("--exact", is_flag=True, help="With --check: also exit with 3 if the database is ahead of the files.")
 @common
+@reporting
 @click.pass_context
-def command(context: click.Context, app: App, *, check: bool, exact: bool) -> None:
+def command(context: click.Context, app: App, *, check: bool, exact: bool, reports: Wanted) -> None:
     """Show which migrations are applied, in the order of their application, which are pending, and what runs now.
 
     It takes no lock, needs only the right to read, and works on a standby too.
     """
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
+        __version__,
         connection,
         engine,
         migrations,
         plan,
     )
+    from sqlmigrate.reports.sources.status import left_to_do  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
     early = app.connecting()
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target, connection.session(target.conninfo, early=early) as session:
         app.announce(target, connection.probe(session))
         states, known = engine.states(session, found, app.options())
@@ -60,13 +65,16 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
     told = [*found.misnumbered, *known.standing.remarks()]
     for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")
-    for problem in (*found.warnings, *warnings, *errors):
+    for problem in (*found.warnings, *warnings, *errors, *plan.half_replaced(found, known)):
         if problem in told:
             continue
         word = "warning" if problem.warning else "apply refuses this"
         first, *rest = render_problem(problem)
         app.output.detail(f"{word}: {first}", *rest)
-    app.output.result(migrations=[_as_json(item) for item in states], summary=_counts(states))
+    result = {"migrations": [_as_json(item) for item in states], "summary": _counts(states)}
+    issues = left_to_do(states, root_of(found.directory), found.directory, __version__, exact=exact)
+    publish(app, reports, issues, app.output.document(**result))
+    app.output.result(**result)
     if states:
         app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
         app.output.line()
@@ -78,8 +86,8 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool) -> No
     app.output.line(_summary(states, str(found.directory)))
     if newer := [item.migration_id for item in states if item.ahead]:
         app.output.line(plan.said_of(newer))
-    if check and any(plan.needs_attention(item) or (exact and item.ahead) for item in states):
-        context.exit(FINDINGS)
+    attention = check and any(plan.needs_attention(item) or (exact and item.ahead) for item in states)
+    context.exit(reports.status(issues, FINDINGS if attention else 0))
 
 
 def _running(item: Status, running: Running) -> str:
@@ -145,6 +153,8 @@ def _remarks(item: Status) -> list[str]:
     remarks = []
     if item.ahead:
         remarks.append("from a newer release")
+    elif item.replaced and not item.migration:
+        remarks.append(f"replaced by {item.replaced}")
     elif item.missing:
         remarks.append("script missing")
     elif item.edited:
@@ -193,6 +203,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "missing": item.missing,
         "ahead": item.ahead,
         "late": item.late,
+        "replaced": item.replaced,
         "phase": migration.phase if migration else None,
         "rollback": migration is not None and migration.rollback is not None,
         "rollback_edited": item.rollback_edited,

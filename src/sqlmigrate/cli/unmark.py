@@ -34,7 +34,7 @@ def command(app: App, *, ids: tuple[str, ...]) -> None:
     from sqlmigrate import engine, migrations  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  same
 
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
 
         def gate(info: ServerInfo, known: History) -> None:

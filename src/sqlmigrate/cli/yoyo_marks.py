@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def from_yoyo(app: App, schema: str | None, table: str | None) -> None:
     """Mark what yoyo has applied, and say what is left."""
-    found = migrations.load(app.config.migrations)
+    found = migrations.of_project(app.config)
     with app.target() as target:
         done = yoyo_exchange.adopt(
             target.conninfo,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.config.find import FILE_NAMES, named_file, nearest_file
 from sqlmigrate.config.hooks import Hooks, with_table
-from sqlmigrate.config.values import PARSERS, SETTINGS, is_path, is_utf8, parse_setting
+from sqlmigrate.config.values import PARSERS, SETTINGS, Order, is_path, is_utf8, parse_setting
 from sqlmigrate.errors import ConfigError, Place
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "SETTINGS",
     "Config",
     "Hooks",
+    "Order",
     "is_path",
     "is_utf8",
     "load",
@@ -56,6 +57,7 @@ class Config:
     database_url: str | None = None
     database_url_env: str | None = None
     migrations: Path = Path("sql")
+    order: Order = "name"
     data: Path = Path("data")
     history_schema: str = "sqlmigrate"
     history_owners: tuple[str, ...] = ()
@@ -68,6 +70,7 @@ class Config:
     durable: str = "end"
     max_waiters: int = 0
     max_block: int = 0
+    max_lag: int = 0
     embedded: bool = False
     protected: bool = False
     allow_out_of_order: bool = False
@@ -75,6 +78,8 @@ class Config:
     shadow_url: str | None = None
     require_proof: bool = False
     check_drift: bool = False
+    schema_file: Path = Path("schema.sql")
+    dump_after_apply: bool = False
     drift_ignore: tuple[str, ...] = ()
     api_roles: tuple[str, ...] = API_ROLES
     design_notes: bool = True

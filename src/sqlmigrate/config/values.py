@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmigrate.errors import ConfigError
 from sqlmigrate.patterns import PatternError, require_python
@@ -13,6 +13,9 @@ from sqlmigrate.sql.directives import parse_duration, parse_lock_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Order = Literal["name", "natural"]
+"""How migrations are sorted: as text, as yoyo does, or by the numbers in their names."""
 
 _SHOWN, _HUGE = 40, 10**30
 _SIZE = re.compile(r"(\d{1,9})\s*(kB|MB|GB|TB)?", re.ASCII)
@@ -163,10 +166,18 @@ def _durable(value: Any, base: Path) -> str:
     return text
 
 
+def _order(value: Any, base: Path) -> str:
+    text = _text(value, base)
+    if text not in {"name", "natural"}:
+        raise ValueError(f"{text[:_SHOWN]!r} is neither name nor natural")
+    return text
+
+
 PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "database_url": _text,
     "database_url_env": _text,
     "migrations": _path,
+    "order": _order,
     "data": _path,
     "history_schema": _schema,
     "history_owners": _roles,
@@ -179,6 +190,7 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "durable": _durable,
     "max_waiters": _count,
     "max_block": _time,
+    "max_lag": _time,
     "embedded": _bool,
     "protected": _bool,
     "allow_out_of_order": _bool,
@@ -186,6 +198,8 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "shadow_url": _text,
     "require_proof": _bool,
     "check_drift": _bool,
+    "schema_file": _path,
+    "dump_after_apply": _bool,
     "drift_ignore": _texts,
     "api_roles": _texts,
     "design_notes": _bool,

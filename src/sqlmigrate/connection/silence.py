@@ -248,6 +248,13 @@ def is_readable(session: psycopg.Connection[Any], seconds: float = 0.0) -> bool:
     return bool(select.select([session.fileno()], [], [], seconds)[0])
 
 
+def is_usable(session: Session) -> bool:
+    """Tell whether a session is there, and waits for a command."""
+    if session.closed or session.pgconn.pipeline_status != pq.PipelineStatus.OFF:
+        return False
+    return session.pgconn.transaction_status != pq.TransactionStatus.ACTIVE
+
+
 def is_farewell(result: PGresult) -> bool:
     """Tell whether a result is the last that its session says."""
     severity = result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)

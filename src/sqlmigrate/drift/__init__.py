@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlmigrate.drift.find import find
-from sqlmigrate.drift.model import Drift
+from sqlmigrate.drift.comparable import SUPABASE_SCHEMAS
+from sqlmigrate.drift.find import between, find
+from sqlmigrate.drift.live import read_live
+from sqlmigrate.drift.model import Drift, Live, Step
 
-__all__ = ["Drift", "find"]
+__all__ = ["SUPABASE_SCHEMAS", "Drift", "Live", "Step", "between", "find", "read_live"]

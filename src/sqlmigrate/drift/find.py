@@ -46,7 +46,11 @@ def find(
     a script that fails on the shadow, HistoryError where a script can be had nowhere, and what opening the shadow
     raises.
     """
-    live = read_live(config, conninfo, found, gate)
+    return between(config, read_live(config, conninfo, found, gate), ignore=ignore, observer=observer)
+
+
+def between(config: Config, live: Live, *, ignore: Collection[str] = (), observer: Observer = unobserved) -> Drift:
+    """Say how what was read of a database differs from what its steps make on a shadow; raises what `find` does."""
     with replayed(live, config, observer) as made:
         return _found(config, live, made, ignore)
 

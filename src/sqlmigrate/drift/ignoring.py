@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.drift.naming import plain, schema_of
 from sqlmigrate.history import foreign as other_tools
-from sqlmigrate.history.names import TABLES
+from sqlmigrate.history.names import NAMES
 from sqlmigrate.schema import TABLE, Name, Schema
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def without_histories(schemas: Sequence[Schema]) -> tuple[list[Schema], list[str
     for schema in schemas:
         for name, value in schema.objects.items():
             space = schema_of(name, value)
-            if space in whole or (space in ours and name.kind == "table" and name.name.rpartition(".")[2] in TABLES):
+            if space in whole or (space in ours and name.kind == "table" and name.name.rpartition(".")[2] in NAMES):
                 ignored.add(name)
     ignored |= _emptied(schemas, ignored)
     tools = {item.tool: name for name, item in found.items() if not item.beside and item.tool != other_tools.OURS}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate import runlock
     from sqlmigrate.connection import Connection, Gate, ServerInfo
     from sqlmigrate.connection.early import Early
+    from sqlmigrate.engine.attempts import Attempts
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer, Ran
     from sqlmigrate.history import History
@@ -89,17 +90,23 @@ def run(
         gate(info, plan)
         if not plan.steps:
             return Result(plan)
-        from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  most calls find nothing to do
+        from sqlmigrate.engine.attempts import Attempts  # noqa: PLC0415  most calls find nothing to do
+        from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  same
         from sqlmigrate.events import ignore  # noqa: PLC0415  same
 
         observer = observer or ignore
         _require_runnable(plan)
-        with locked(conninfo, connection, options, observer) as (lock, found):
+        attempts = Attempts(options, plan, together=request.single_transaction)
+        with locked(conninfo, connection, options, observer, attempts) as (lock, found):
             steps = _still_planned(plan, planned(connection, request, found, options))
             here = at_server_of(conninfo, connection)
-            worker = Worker(here, connection, info, options, observer, lock, found, resume_at=request.resume_at)
+            worker = Worker(
+                here, connection, info, options, attempts.observing(observer), lock, found,
+                resume_at=request.resume_at, run=attempts.run,
+            )  # fmt: skip
             go = worker.run_together if request.single_transaction else worker.run_each
-            ran = go(steps, plan.operation)
+            with attempts.kept(worker.watcher):
+                ran = go(steps, plan.operation)
     return Result(plan, tuple(ran))
 
 
@@ -171,15 +178,23 @@ def _with_texts(connection: Connection, ids: frozenset[str], found: History, opt
 
 @contextmanager
 def locked(
-    conninfo: str, connection: Connection, options: Options, observer: Observer
+    conninfo: str, connection: Connection, options: Options, observer: Observer, attempts: Attempts | None = None
 ) -> Iterator[tuple[runlock.RunLock, History]]:
-    """Hold the run lock, with the history tables in place and freshly read."""
+    """Hold the run lock, with the history tables in place and freshly read.
+
+    That a run with `attempts` begins is written on the lock's connection meanwhile.
+    """
     from sqlmigrate import runlock  # noqa: PLC0415  most calls find nothing to do
 
     wait = options.wait_lock / 1000
     with runlock.held(conninfo, options.schema, wait=wait, observer=observer, worker=connection) as lock:
         found = history.read(connection, options.schema, owners=options.history_owners)
-        yield lock, history.install(connection, options.schema, found, owners=options.history_owners)
+        if attempts is not None:
+            attempts.begin(lock.connection, found)
+        found = history.install(connection, options.schema, found, owners=options.history_owners)
+        if attempts is not None:
+            attempts.begun(found, observer)
+        yield lock, found
 
 
 def _require_runnable(plan: Plan) -> None:

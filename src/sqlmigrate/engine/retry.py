@@ -19,7 +19,8 @@ T = TypeVar("T")
 RETRIED = frozenset({"55P03", "40P01"})
 """lock_not_available and deadlock_detected: the same transaction may well succeed a moment later."""
 
-_CANCELED = "57014"
+CANCELED = "57014"
+"""query_canceled: by a guard of ours, or by somebody."""
 # those who waited behind an attempt are served before the next one; two stalls in a row would be felt as one
 _LEAST, _FIRST, _LONGEST = 0.5, 0.5, 30.0
 
@@ -46,7 +47,7 @@ def with_retry(
             return work()
         except ExecutionError as error:
             failed, said = error.migration_id, error.server
-            guard = guarded() if said is not None and said.sqlstate == _CANCELED else None
+            guard = guarded() if said is not None and said.sqlstate == CANCELED else None
             if failed is None or said is None or (said.sqlstate not in RETRIED and guard is None):
                 raise
             left = deadline - time.monotonic()
@@ -57,12 +58,18 @@ def with_retry(
             time.sleep(pause)
 
 
+def _first(blockers: tuple[Blocker, ...]) -> list[Blocker]:
+    """Return the sessions at the end of the chain: those that wait for nobody, if there are some."""
+    sessions = [blocker for blocker in blockers if blocker.pid]
+    return [blocker for blocker in sessions if not blocker.waits_for] or sessions
+
+
 def _spent(error: ExecutionError, attempts: int, blockers: tuple[Blocker, ...], guard: str | None) -> LockBudgetSpent:
     said = f"stopped, since {guard}" if guard else error.message
-    who = "".join(f"; blocked by {blocker}" for blocker in blockers)
+    who = "".join(f"; {'blocked by' if blocker.direct else 'behind that,'} {blocker}" for blocker in blockers)
     tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     hint = "run it again when the database is less busy, or give more time with lock_timeout and lock_budget"
-    if ends := [f"SELECT pg_terminate_backend({blocker.pid})" for blocker in blockers if blocker.pid]:
+    if ends := [f"SELECT pg_terminate_backend({blocker.pid})" for blocker in _first(blockers)]:
         hint += f"; or end what blocks it, if you may: {'; '.join(ends)}"
     if guard:
         hint = "run it again when the database is less busy, make the work shorter, or set max_waiters and max_block"

@@ -43,11 +43,18 @@ def _our_others(connection: Connection, schema: str) -> Iterator[str]:
         )
 
 
-def _of_other_tools(connection: Connection) -> Iterator[str]:
+def histories_of_others(connection: Connection) -> dict[tuple[str, str], str]:
+    """Return the tool of each table, by schema and name, in which another one but yoyo says what it has applied."""
     asked = queries.load("history")["of_other_tools"]
     tables = connection.execute(asked, {"names": other_tools.NAMES, "columns": other_tools.MARKS}).fetchall()
-    for (space, name), tool in other_tools.histories(tables).items():
+    return other_tools.histories(tables)
+
+
+def _of_other_tools(connection: Connection) -> Iterator[str]:
+    for (space, name), tool in histories_of_others(connection).items():
+        adopted = other_tools.ADOPTED.get(tool)
+        command = f"sqlmigrate mark --from {adopted}" if adopted else "sqlmigrate mark ID ..."
         yield (
             f"{space}.{name} is the history of {tool}: what it has applied of these files would run again; mark it "
-            "first: sqlmigrate mark ID ..."
+            f"first: {command}"
         )

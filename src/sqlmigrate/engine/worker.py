@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import pq
 
 from sqlmigrate import history
 from sqlmigrate.connection import be_patient, server_message, silence
+from sqlmigrate.engine.lag import Lag
 from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.stepwise.context import Context
 from sqlmigrate.engine.stepwise.journal import Sender, found_journal
@@ -102,9 +102,11 @@ class Worker:
     lock: runlock.RunLock
     found: History
     resume_at: int | None = None
+    run: Run = field(default_factory=history.Run)
     watcher: Watcher = field(init=False)
     tally: Tally = field(init=False)
     durability: Durability = field(init=False)
+    lag: Lag = field(init=False)
 
     def __post_init__(self) -> None:
         """Watch the session from the run lock's connection."""
@@ -115,6 +117,7 @@ class Worker:
         self.connection.meanwhile = self.watcher.look
         self.tally = Tally(self.found)
         self.durability = Durability(self.info, self.options, self.observer)
+        self.lag = Lag(self.watcher, self.options.max_lag / 1000, self.options.lock_budget / 1000, self.observer)
 
     def begins(self, job: Job, number: int, total: int) -> None:
         """Say that a script begins, the `number`th of `total`."""
@@ -139,12 +142,15 @@ class Worker:
         return ran
 
     def _each(self, steps: Sequence[Migration], operation: str, ran: list[Ran]) -> None:
-        run = history.Run()
         before: Turn | None = None
         for number, migration in enumerate(steps, 1):
             self._require_lock(before)
+            if self.lag.limit:
+                self._commit(before)
+                before = None
+                self.lag.wait(migration.migration_id)
             rows = self.tally.count(migration, operation)
-            job = job_for(migration, operation, self.found, self.options, run, rows=rows)
+            job = job_for(migration, operation, self.found, self.options, self.run, rows=rows)
             following = script_run(steps[number], operation) if number < len(steps) else None
             turn = _ScriptTurn(
                 (job,),
@@ -156,7 +162,7 @@ class Worker:
                 total=len(steps),
                 ran=ran,
             )
-            before = self._one(turn, run, before)
+            before = self._one(turn, self.run, before)
         self._commit(before)
         self._secure(operation)
         if left := left_open(self.durability):
@@ -177,7 +183,7 @@ class Worker:
 
     def _try_to_make_durable(self) -> None:
         """Do the same after an error, where the session can still be used."""
-        if self.durability.at_risk and _is_usable(self.connection):
+        if self.durability.at_risk and silence.is_usable(self.connection):
             with suppress(Error):
                 undo(self.connection)
                 self._make_durable()
@@ -194,7 +200,7 @@ class Worker:
         if not self.durability.at_risk:
             return
         try:
-            if isinstance(stop, KeyboardInterrupt) and _is_usable(self.connection):
+            if isinstance(stop, KeyboardInterrupt) and silence.is_usable(self.connection):
                 silence.roll_back(self.connection, stop)
                 with silence.limited(self.connection, _FLUSH_SECONDS):
                     self._try_to_make_durable()
@@ -336,11 +342,11 @@ class Worker:
         """Run all scripts in one transaction: all of them or nothing."""
         if not steps:
             return []
-        run = history.Run()
         started = time.monotonic()
         rows = [self.tally.count(migration, operation) for migration in steps][-1]
-        jobs = tuple(job_for(item, operation, self.found, self.options, run, rows=rows) for item in steps)
+        jobs = tuple(job_for(item, operation, self.found, self.options, self.run, rows=rows) for item in steps)
         require_together(jobs)
+        self.lag.wait(jobs[0].migration_id)
         try:
             self._retrying(lambda: self._together(jobs))
         except ExecutionError as error:
@@ -360,6 +366,7 @@ class Worker:
             for number, job in enumerate(jobs, 1):
                 self.begins(job, number, len(jobs))
                 self._one_together(turn, job)
+                self.watcher.sum_up()
             self.lock.require()
             turn.ran_through()
             commit(self.connection, turn)
@@ -381,13 +388,6 @@ class Worker:
             blockers=self.watcher.seen,
             guarded=self.watcher.guarded,
         )
-
-
-def _is_usable(session: Session) -> bool:
-    """Tell whether a session is there, and waits for a command."""
-    if session.closed or session.pgconn.pipeline_status != pq.PipelineStatus.OFF:
-        return False
-    return session.pgconn.transaction_status != pq.TransactionStatus.ACTIVE
 
 
 def _of_run(error: Error, operation: str, **known: object) -> Error:

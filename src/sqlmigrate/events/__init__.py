@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import redact
+from sqlmigrate.events.watching import (
+    AtWork,
+    Harm,
+    KilledRunFound,
+    Progress,
+    Standby,
+    StandbyLags,
+    StandbysHidden,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlmigrate.errors import Place, ServerMessage
+
+
+__all__ = ["AtWork", "Harm", "KilledRunFound", "Progress", "Standby", "StandbyLags", "StandbysHidden"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,8 @@ class RowsReturned:
 class Blocker:
     """A session that kept us from a lock; times are in seconds, None where the login role may not see them.
 
-    A prepared transaction, which has no session, is one too: its `pid` is 0, and `query` is its name.
+    A prepared transaction, which has no session, is one too: its `pid` is 0, and `query` is its name. `waits_for` are
+    those that it waits for itself; one that is not `direct` is in our way only since another one waits for it.
     """
 
     pid: int
@@ -114,6 +127,8 @@ class Blocker:
     state: str | None
     transaction_seconds: float | None
     query: str | None
+    direct: bool = True
+    waits_for: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         """Say it in one phrase."""
@@ -124,84 +139,17 @@ class Blocker:
             return f"pid {self.pid} (role {self.role}, {self.application!r}; pg_read_all_stats shows more)"
         age = f", transaction open for {self.transaction_seconds:.0f} s" if self.transaction_seconds is not None else ""
         query = f": {redact(self.query)}" if self.query else ""
-        return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}, {self.state}{age}){query}"
+        own = f", waits for {' and '.join(f'pid {pid}' for pid in self.waits_for)} itself" if self.waits_for else ""
+        who = f"role {self.role}, {self.application!r} from {self.client}, {self.state}{age}{own}"
+        return f"pid {self.pid} ({who}){query}"
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A statement waits for a lock that others hold."""
+    """A statement waits for a lock that others hold; behind them stand those that they wait for themselves."""
 
     migration_id: str
     blockers: tuple[Blocker, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AtWork:
-    """What a session does, as PostgreSQL reports it; what it does not report, or not to us, is None.
-
-    `seconds` is how long the statement has run, `wait` what it waits for, such as `IO: DataFileRead`. `command`, phase
-    and the counts are those of pg_stat_progress_*: `done` of `total` in `unit` (blocks, rows, bytes or sessions), and
-    whole partitions. `rows` and `size` (bytes) are the statistics of `relation` from before, where nothing is counted.
-    `query` is its text, of which PostgreSQL keeps the beginning (track_activity_query_size).
-    """
-
-    seconds: float | None = None
-    wait: str | None = None
-    command: str | None = None
-    phase: str | None = None
-    relation: str | None = None
-    done: int | None = None
-    total: int | None = None
-    unit: str = "blocks"
-    parts_done: int = 0
-    parts_total: int = 0
-    rows: int | None = None
-    size: int | None = None
-    query: str | None = None
-
-    @property
-    def fraction(self) -> float | None:
-        """How much of its phase is done, from 0 to 1; of all partitions, where there are some."""
-        part = min(self.done / self.total, 1.0) if self.total and self.done is not None else None
-        if not self.parts_total:
-            return part
-        return min((self.parts_done + (part or 0.0)) / self.parts_total, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A script is at work for a second or longer: the `number`th of `total`; told about once a second.
-
-    `seconds` is how long the script has run. `text` is the statement that is at work; `statement` is its number, of
-    `statements`, and `place` where it is, unless the script is too large to look for it, or has another one like it.
-    `seconds_left` is an estimate, for this phase.
-    """
-
-    migration_id: str
-    number: int
-    total: int
-    seconds: float
-    work: AtWork
-    statement: int | None = None
-    statements: int | None = None
-    text: str | None = None
-    place: Place | None = None
-    seconds_left: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Harm:
-    """So many other sessions waited behind a script, the longest so many seconds, for what it held or waited for.
-
-    That is `mode` on `relation`, where the longest waited; of a row that the script changed, `relation` is None.
-    It is told at the end of each attempt, if somebody waited for a second or longer.
-    """
-
-    migration_id: str
-    sessions: int
-    longest: float
-    mode: str
-    relation: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +277,9 @@ Event = (
     | Blocked
     | Progress
     | Harm
+    | KilledRunFound
+    | StandbyLags
+    | StandbysHidden
     | Resumed
     | HalfWayForgotten
     | LockRetry

@@ -9,7 +9,7 @@ from sqlmigrate.files.lookup import upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
 from sqlmigrate.files.reading import folder_of_files, open_file, read_bytes, read_json, record
 from sqlmigrate.files.tracked import may_be_tracked
-from sqlmigrate.files.writing import make_folder, opened_to_append, write_new, write_text
+from sqlmigrate.files.writing import make_folder, move, opened_to_append, write_new, write_text
 
 __all__ = [
     "Git",
@@ -19,6 +19,7 @@ __all__ = [
     "leads_out",
     "make_folder",
     "may_be_tracked",
+    "move",
     "open_file",
     "opened_to_append",
     "read_bytes",

@@ -28,6 +28,7 @@ State = Literal["held", "changed", "added"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PART = 1 << 20  # bytes
+_SHOWN = 4 << 20  # bytes of a file whose content is compared as text
 _LINK = "120000"  # git's mode of a symbolic link, whose content is where it leads
 _BLOB = re.compile(rb"([0-9a-f]+) blob")
 _NOWHERE = re.compile(rb"(?:symlink|dangling|loop|notdir) \d+")
@@ -64,6 +65,26 @@ class Since:
         if entry is None:
             return "added"
         return "held" if _same(path, entry) else "changed"
+
+    def text(self, path: Path) -> str | None:
+        """Return what a file in the folder held; None where it is no text, or too long to be shown.
+
+        Raises GitError where git does not answer.
+        """
+        entry = self.files.get(os.path.relpath(path, self.folder))
+        if entry is None or entry.mode == _LINK:
+            return None
+        git = Git(self.folder)
+        if int(git.ask("cat-file", "-s", entry.digest)) > _SHOWN:
+            return None
+        try:
+            return git.ask("cat-file", "blob", entry.digest).decode().replace("\r\n", "\n")
+        except UnicodeDecodeError:
+            return None
+
+    def is_same(self, path: Path, name: str) -> bool:
+        """Tell whether a file holds what the file `name` of the folder held. Raises OSError as reading does."""
+        return _same(path, self.files[name])
 
     def gone(self) -> list[str]:
         """Return the names directly in the folder that were there and are there no more."""

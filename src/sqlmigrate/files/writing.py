@@ -62,6 +62,18 @@ def write_new(path: Path, text: str) -> None:
         os.fsync(folder)
 
 
+def move(path: Path, folder: Path) -> None:
+    """Move a file into another folder, which is made; raises Error where there is one of its name, or as elsewhere."""
+    make_folder(folder)
+    with _told(path), _folder(followed(path.parent) or path.parent) as here:
+        with _folder(followed(folder) or folder) as there:
+            if _status(there, path.name) is not None:
+                raise Error("cannot be moved: there is a file of its name", place=Place(folder / path.name))
+            os.rename(path.name, path.name, src_dir_fd=here, dst_dir_fd=there)
+            os.fsync(there)
+        os.fsync(here)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and what is missing above it; raises Error as `write_text`."""
     with _told(path):

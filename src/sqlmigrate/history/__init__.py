@@ -4,6 +4,7 @@ The tables live in a schema of their own. `_yoyo_migration` alone says what is a
 checksum and is fine, one that yoyo deleted is not applied.
 """
 
+from sqlmigrate.history.attempts import AttemptRow, read_attempts
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
 from sqlmigrate.history.names import names_ours
 from sqlmigrate.history.tables import VERSION, catch_up, hold, install, read, read_log, upgrades, with_texts
@@ -35,6 +36,7 @@ __all__ = [
     "STATEMENT_TEXT_MAX",
     "VERSION",
     "Applied",
+    "AttemptRow",
     "Entry",
     "HalfWay",
     "History",
@@ -62,6 +64,7 @@ __all__ = [
     "log",
     "names_ours",
     "read",
+    "read_attempts",
     "read_log",
     "trusted",
     "unclaim",

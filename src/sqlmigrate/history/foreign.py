@@ -132,6 +132,22 @@ NAMES = sorted({item.name for item in KNOWN})
 """The names that the tables have by default."""
 MARKS = sorted(frozenset().union(*(item.columns for item in KNOWN if item.any_name)))
 """The columns of those that are known under any name."""
+ADOPTED = {
+    "Alembic": "alembic",
+    "Drizzle": "drizzle",
+    "Flyway": "flyway",
+    "Prisma": "prisma",
+    "Sqitch": "sqitch",
+    "Supabase": "supabase",
+    "dbmate or Rails": "dbmate",
+    "diesel": "diesel",
+    "golang-migrate": "golang-migrate",
+    "goose": "goose",
+    "graphile-migrate": "graphile-migrate",
+    "node-pg-migrate": "node-pg-migrate",
+    "sqlx": "sqlx",
+}
+"""Those whose history `mark --from` takes over, by what it calls them."""
 
 
 def by_columns(schema: str, name: str, columns: Collection[str]) -> Known | None:

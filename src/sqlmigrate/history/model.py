@@ -110,7 +110,7 @@ class History:
 
     `version` is None where no tables exist yet; `texts` are the recorded scripts of those migrations for which they
     were asked (`with_texts`): mostly of none, since only an edited file is compared with what was recorded.
-    `standing` is how the tables stand.
+    `standing` is how the tables stand. `attempts` says that there is a table for what became of attempts.
     """
 
     applied: tuple[Applied, ...] = ()
@@ -118,6 +118,7 @@ class History:
     half_way: tuple[HalfWay, ...] = ()
     texts: Mapping[str, Texts] = field(default_factory=dict, repr=False, compare=False)
     standing: Standing = field(default=Standing(), repr=False, compare=False)
+    attempts: bool = field(default=False, repr=False, compare=False)
 
     def half_way_of(self, migration_id: str) -> HalfWay | None:
         """Return where a script of this id stopped half way; a rollback goes before the apply that it undoes."""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 TABLES = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "applied", "log", "journal", "meta")
 """The names of our tables, of all versions."""
+ATTEMPTS = "script_attempts"
+"""The name of the one that no version of the history asks for."""
+NAMES = (*TABLES, ATTEMPTS)
+"""All of them."""
 WRITTEN = ("_yoyo_migration", "_yoyo_log", "applied", "log", "journal")
 """Those that are written by each run."""
 
@@ -26,7 +30,7 @@ def ours(schema: str, owners: Iterable[str]) -> Tables:
 
 def names_ours(text: str, schema: str) -> bool:
     """Whether a text, such as an error's context, has the full name of a table of ours in it."""
-    return any(name in text for table in TABLES for name in (f"{schema}.{table}", f'"{schema}".{table}'))
+    return any(name in text for table in NAMES for name in (f"{schema}.{table}", f'"{schema}".{table}'))
 
 
 def compose(name: str, schema: str, *, with_values: bool = False) -> sql.Composed:
@@ -35,7 +39,8 @@ def compose(name: str, schema: str, *, with_values: bool = False) -> sql.Compose
     A percent sign in the schema's name would be the place of a value then.
     """
     text = queries.load("history")[name]
-    return sql.SQL(text).format(schema=sql.Identifier(schema.replace("%", "%%") if with_values else schema))
+    named = schema.replace("%", "%%") if with_values else schema
+    return sql.SQL(text).format(schema=sql.Identifier(named), space=sql.Literal(named))
 
 
 @cache

@@ -58,7 +58,7 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
     try:
         query = compose("rows", schema)
         rows, standing = trust.read(connection, tables, query, locked=_READ_OF_ROWS, row_factory=dict_row)
-        version, stopped = (rows[0]["version"], rows[0]["half_way"]) if rows else _version(connection, tables)
+        version, stopped, attempts = _known(rows[0]) if rows else _version(connection, tables)
         half_way = _half_way(connection, tables) if stopped else ()
     except psycopg.errors.InsufficientPrivilege:
         raise _unreadable(connection, tables, _GRANT_SELECT, writing=writing) from None
@@ -66,7 +66,7 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
         raise _unknown_tables(connection, tables, error) from None
     _require_known(version, schema)
     applied = _in_application_order(rows)
-    return History(applied, version, half_way, standing=standing)
+    return History(applied, version, half_way, standing=standing, attempts=attempts)
 
 
 def with_texts(
@@ -134,9 +134,14 @@ def _require_writer(connection: Connection, schema: str) -> None:
         )
 
 
-def _version(connection: Connection, tables: Tables) -> tuple[int | None, bool]:
-    rows, _ = trust.read(connection, tables, compose("version", tables.schema), locked=("meta", "journal"))
-    return (rows[0][0], rows[0][1]) if rows else (None, False)
+def _known(row: dict[str, Any]) -> tuple[int | None, bool, bool]:
+    return row["version"], row["half_way"], row["attempts"]
+
+
+def _version(connection: Connection, tables: Tables) -> tuple[int | None, bool, bool]:
+    query, locked = compose("version", tables.schema), ("meta", "journal")
+    rows, _ = trust.read(connection, tables, query, locked=locked, row_factory=dict_row)
+    return _known(rows[0]) if rows else (None, False, False)
 
 
 def _half_way(connection: Connection, tables: Tables) -> tuple[HalfWay, ...]:
@@ -204,8 +209,26 @@ def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
     for next_version in range((version or 0) + 1, VERSION + 1):
         text = queries.history_upgrade(next_version).replace("$do$", _dollar_quote(schema))
         commands.append(sql.SQL(text).format(schema=name, space=sql.Literal(schema)))
+    if version is None:
+        commands.append(attempts_table(schema))
     # no parameters: with them a % in the schema's name would count as one
     return [*commands, record.format(name, VERSION, f"sqlmigrate {__version__}")] if commands else []
+
+
+def attempts_table(schema: str) -> sql.Composed:
+    """Return the commands that make the table of attempts, where there is none."""
+    text = queries.history_part("attempts").replace("$do$", _dollar_quote(schema))
+    return sql.SQL(text).format(schema=sql.Identifier(schema), space=sql.Literal(schema))
+
+
+def _with_attempts(connection: Connection, schema: str, history: History) -> History:
+    """Add the table of attempts to a history of an earlier release, if this role may; it is no part of any version."""
+    if history.attempts:
+        return history
+    with suppress(psycopg.Error), connection.transaction():
+        connection.execute(attempts_table(schema))
+        return replace(history, attempts=True)
+    return history
 
 
 def _dollar_quote(schema: str) -> str:
@@ -235,7 +258,7 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
     if history.version == VERSION:
         _require_writer(connection, schema)
         catch_up(connection, schema, owners)
-        return history
+        return _with_attempts(connection, schema, history)
     name = sql.Identifier(schema)
     exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
     what = "created" if history.version is None else "brought up to date"
@@ -260,4 +283,6 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
         if connection.closed:
             raise
         raise HistoryError(f"{refused}: {error.diag.message_primary or error}") from None  # an event trigger, say
-    return replace(history, standing=standing)
+    if history.version is None:
+        return replace(history, standing=standing, attempts=True)
+    return _with_attempts(connection, schema, replace(history, standing=standing))

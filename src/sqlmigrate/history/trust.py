@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 REMARKS = ("shared", "subscribed", "unlogged")
 """What is found out about tables, and is no reason to refuse them."""
+_WRITTEN_ONLY = ("reference", "default", "check")
+"""What runs only where a row is written: tables of other tools, which we only read, have it in many ways."""
 READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
 _PLAIN = {
     "kind": "is not a plain table",
@@ -53,12 +55,19 @@ class Tables:
     """Tables of a history in a schema; `owners` are the roles that the configuration trusts with them.
 
     `own_schema` says that the schema is the history's own, so that its owner and who may CREATE in it count too.
+    `only_read` says that we never write them, so that what runs only then does not count.
     """
 
     schema: str
     names: tuple[str, ...]
     owners: tuple[str, ...] = ()
     own_schema: bool = False
+    only_read: bool = False
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is no reason to refuse them."""
+        return (*REMARKS, *_WRITTEN_ONLY) if self.only_read else REMARKS
 
     def only(self, *names: str) -> Tables:
         """Return some of them."""
@@ -109,7 +118,7 @@ def read(
         require(connection, tables)  # nothing could be asked behind the error of the guard
     # several commands in one message can have no parameters
     asked = query.as_string() if values is None else ClientCursor(connection).mogrify(query, values)
-    parts = (_lock(tables.schema, locked, READ), _guard(tables), asked)
+    parts = (guarded(tables, locked, READ), asked)
     with connection.cursor(row_factory=tuple_row) as cursor:
         try:
             cursor.execute("; ".join(parts).encode())
@@ -122,6 +131,11 @@ def read(
         cursor.row_factory = row_factory
         cursor.nextset()
         return cursor.fetchall(), Standing(*stands)
+
+
+def guarded(tables: Tables, locked: Collection[str], mode: str) -> str:
+    """Return two commands: the lock that keeps tables as they are, and the look that fails (22012) for a doubt."""
+    return f"{_lock(tables.schema, locked, mode)}; {_guard(tables)}"
 
 
 def as_remark(connection: Connection, tables: Tables) -> str:
@@ -155,9 +169,9 @@ def doubts(tables: Tables) -> str:
     ).as_string()
 
 
-def refused() -> str:
+def refused(remarks: Iterable[str] = REMARKS) -> str:
     """Return the condition that a row of `doubts` is a reason to refuse the tables."""
-    return f"doubt NOT IN ({', '.join(map(repr, REMARKS))})"
+    return f"doubt NOT IN ({', '.join(map(repr, remarks))})"
 
 
 def _array(names: Iterable[str]) -> sql.Composed:
@@ -167,7 +181,7 @@ def _array(names: Iterable[str]) -> sql.Composed:
 @cache
 def _guard(tables: Tables) -> str:
     return (
-        f"SELECT 1 / (CASE WHEN pg_catalog.bool_or({refused()}) THEN 0 ELSE 1 END),\n"
+        f"SELECT 1 / (CASE WHEN pg_catalog.bool_or({refused(tables.remarks)}) THEN 0 ELSE 1 END),\n"
         "       coalesce(pg_catalog.bool_or(doubt = 'shared'), false),\n"
         "       pg_catalog.max(role::pg_catalog.text) FILTER (WHERE doubt = 'subscribed'),\n"
         "       coalesce(pg_catalog.bool_or(doubt = 'unlogged'), false)\n"
@@ -183,7 +197,7 @@ def _lock(schema: str, names: Collection[str], mode: str) -> str:
 def _refuse(connection: Connection, tables: Tables, found: list[tuple[Any, ...]]) -> Standing:
     """Raise for the first doubt; tells how the tables stand."""
     for name, doubt, role in found:
-        if doubt not in REMARKS:
+        if doubt not in tables.remarks:
             what = f"schema {tables.schema}" if name is None else f"{tables.schema}.{name}"
             reason, hint = _words(tables, connection.info.user, doubt, role)
             raise HistoryError(f"{what} cannot be trusted as a history: it {reason}", hint=hint)

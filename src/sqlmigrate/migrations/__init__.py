@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmigrate.migrations.files import BOOTSTRAP, PROOFS, SAMPLES, load
+from sqlmigrate.migrations.files import BOOTSTRAP, PROOFS, SAMPLES, SQUASHED, load, of_project
 from sqlmigrate.migrations.model import NO_ROLLBACK, Migration, Migrations, ScriptRun, migration_hash
 from sqlmigrate.migrations.order import in_order
 
@@ -11,10 +11,12 @@ __all__ = [
     "NO_ROLLBACK",
     "PROOFS",
     "SAMPLES",
+    "SQUASHED",
     "Migration",
     "Migrations",
     "ScriptRun",
     "in_order",
     "load",
     "migration_hash",
+    "of_project",
 ]

@@ -17,21 +17,33 @@ from sqlmigrate.files import folder_of_files
 from sqlmigrate.migrations.foreign import foreign_name, foreign_sections
 from sqlmigrate.migrations.model import NO_ROLLBACK, ROLLBACK, Migration, Migrations
 from sqlmigrate.migrations.numbering import misnumbered
-from sqlmigrate.migrations.order import dependency_problems, in_order, needed, without_wrong_dependencies
+from sqlmigrate.migrations.order import (
+    dependency_problems,
+    in_order,
+    needed,
+    without_replaced,
+    without_wrong_dependencies,
+)
 from sqlmigrate.sql.script import read_script, refused_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from sqlmigrate.config import Config, Order
     from sqlmigrate.sql.script import Script
 
-BOOTSTRAP, SAMPLES, PROOFS = "bootstrap", "samples", "proofs"
-_KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS})
+BOOTSTRAP, SAMPLES, PROOFS, SQUASHED = "bootstrap", "samples", "proofs", "squashed"
+_KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS, SQUASHED})
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
 
 
-def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
+def of_project(config: Config, *, one_by_one: bool = False) -> Migrations:
+    """Read the migrations that the settings name, in the order that they name; see `load`."""
+    return load(config.migrations, one_by_one=one_by_one, order=config.order)
+
+
+def load(directory: Path, *, one_by_one: bool = False, order: Order = "name") -> Migrations:
     """Read every migration of a directory; raises MigrationsError with everything that is wrong with them.
 
     With `one_by_one` what is wrong within one file, or with what it depends on, is kept with its script (`refused`),
@@ -39,10 +51,10 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
     a verdict.
     """
     try:
-        there = directory.is_dir()
+        is_there = directory.is_dir()
     except OSError as error:  # a name that is too long, or a folder above into which we may not look
         raise MigrationsError(f"the migrations directory {directory} cannot be read: {error.strerror}") from None
-    if not there:
+    if not is_there:
         raise MigrationsError(
             f"the migrations directory {directory} does not exist",
             hint="create it with `sqlmigrate init`, or name another one with --migrations",
@@ -52,7 +64,9 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
     for migration_id in sorted(rollbacks.keys() - scripts.keys() - refused):
         message = f"there is no {migration_id}.sql that this would roll back"
         problems.append(Problem(message, Place(rollbacks[migration_id].path), warning=one_by_one))
-    found = {key: Migration(key, script, rollbacks.get(key)) for key, script in scripts.items()}
+    found, replaced = without_replaced(
+        {key: Migration(key, script, rollbacks.get(key)) for key, script in scripts.items()}
+    )
     if one_by_one:
         found = without_wrong_dependencies(found, refused)
     else:
@@ -60,14 +74,15 @@ def load(directory: Path, *, one_by_one: bool = False) -> Migrations:
     errors = [problem for problem in problems if not problem.warning]
     if not errors:
         try:
-            ordered = tuple(in_order(found.values()))
+            ordered = tuple(in_order(found.values(), order))
         except MigrationsError as error:
             errors = list(error.problems)
     if errors:
         raise MigrationsError(f"the migrations in {directory} are refused", errors)
-    numbers = misnumbered([item.script.path for item in ordered], lambda name: needed(found[name], found))
+    paths = [item.script.path for item in ordered]
+    numbers = misnumbered(paths, lambda name: needed(found[name], found), order)
     warnings = [*(problem for problem in problems if problem.warning), *numbers, *_missing_rollbacks(ordered)]
-    return Migrations(directory, ordered, tuple(warnings), found, tuple(numbers))
+    return Migrations(directory, ordered, tuple(warnings), found, tuple(numbers), order, replaced)
 
 
 def _read_files(directory: Path, *, one_by_one: bool) -> tuple[dict[str, Script], dict[str, Script], list[Problem]]:
@@ -148,7 +163,7 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
 
 def _missing_rollbacks(ordered: Iterable[Migration]) -> list[Problem]:
     return [
-        Problem(NO_ROLLBACK, Place(migration.script.path), warning=True)
+        Problem(NO_ROLLBACK, Place(migration.script.path), warning=True, rule="no-rollback")
         for migration in ordered
         if migration.rollback is None
     ]

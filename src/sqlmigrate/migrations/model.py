@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from sqlmigrate.config import Order
     from sqlmigrate.errors import Problem
     from sqlmigrate.sql.script import Script
 
@@ -58,6 +59,11 @@ class Migration:
         return self.script.directives.depends
 
     @property
+    def replaces(self) -> tuple[str, ...]:
+        """The ids of the migrations whose place it has taken: where they are all applied, it counts as applied."""
+        return self.script.directives.replaces
+
+    @property
     def phase(self) -> str:
         """When it belongs: one of `sql.directives.PHASES`, the first of them where it says none."""
         return self.script.directives.phase or PHASES[0]
@@ -91,7 +97,9 @@ class Migration:
 class Migrations:
     """All migrations of a directory in order, and the warnings that were found while reading them.
 
-    `misnumbered` are those of the warnings that say that the order may not be the one that is meant.
+    `replaced` has the migration that has taken the place of another one, by ids; that one is no part of them any more,
+    whether its files are still there or not. `misnumbered` are those of the warnings that say that the order may not
+    be the one that is meant.
     """
 
     directory: Path
@@ -99,6 +107,8 @@ class Migrations:
     warnings: tuple[Problem, ...] = ()
     by_id: Mapping[str, Migration] = field(default_factory=dict)
     misnumbered: tuple[Problem, ...] = ()
+    order: Order = "name"
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     def left_out(self) -> list[Problem]:
         """Return the warnings of what stands in the directory and takes no part."""

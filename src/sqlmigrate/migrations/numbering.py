@@ -1,4 +1,4 @@
-"""Warn where the order of the names is not that of their numbers: names are sorted as text, so 10 comes before 2.
+"""The numbers that names begin with: sort by them, and warn where the order of the names as text is not theirs.
 
 A number begins the name, with or without Flyway's V: `0003_x`, `V2__x`, `1.10-x`. More than five digits are a date.
 """
@@ -6,22 +6,27 @@ A number begins the name, with or without Flyway's V: `0003_x`, `V2__x`, `1.10-x
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
     from pathlib import Path
+
+    from sqlmigrate.config import Order
 
 _NUMBER = re.compile(
     r"(?:(?P<v>V)(?P<flyway>[0-9]+(?:[._][0-9]+)*)|(?P<plain>[0-9]+(?:\.[0-9]+)*))(?![0-9A-Za-z])(?P<rest>.*)"
 )
+_LEADING = re.compile(r"[Vv][0-9]+(?:[._][0-9]+(?![0-9A-Za-z]))*|[0-9]+(?:\.[0-9]+(?![0-9A-Za-z]))*")
 _DIGITS = 5
-_SAY = "write `-- depends:`, or rename them"
+_UNIQUE = 14  # digits of a time to the second, which is there once unless by mistake
+_NATURAL = 'set order = "natural"'
+_SAY = f"{_NATURAL}, write `-- depends:`, or rename them"
 _WIDTH = 4  # digits that a number is told to have
 
 
@@ -38,10 +43,17 @@ class _Numbered:
     @property
     def value(self) -> tuple[int, ...]:
         """The number to compare; to Flyway, too, 1.0 is 1."""
-        numbers = [int(part) for part in self.parts]
-        while len(numbers) > 1 and not numbers[-1]:
-            numbers.pop()
-        return tuple(numbers)
+        return _value(self.parts)
+
+    @property
+    def is_date(self) -> bool:
+        """Whether it has too many digits for a number that somebody counts."""
+        return any(len(part) > _DIGITS for part in self.parts)
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether no other one should have it: many may be of one day, but not of one second."""
+        return not self.is_date or len(self.parts[0]) >= _UNIQUE
 
     def widened(self, other: _Numbered) -> str:
         """Write the name with a number as wide as the other's, so that text sorts as numbers do."""
@@ -52,13 +64,55 @@ class _Numbered:
         return self.prefix + "".join(a + b for a, b in zip(wide, (*self.marks, ""), strict=True)) + self.rest
 
 
-def misnumbered(paths: Sequence[Path], needed: Callable[[str], AbstractSet[str]]) -> list[Problem]:
+def natural(name: str) -> tuple[Any, ...]:
+    """Return what names are sorted by in natural order: by the number that they begin with, and then by the rest.
+
+    A V before the number does not count, `V1.10__x` is version 1.10 as to Flyway (and so is `V1_10__x`), 1.0 is 1, and
+    numbers in the rest count as numbers, too. Names without a number come last.
+    """
+    found = _LEADING.match(name)
+    if found is None:
+        return 1, (), _chunks(name), name
+    parts = re.findall("[0-9]+", found[0])
+    return 0, _value(parts), _chunks(name[found.end() :]), name
+
+
+def _value(parts: Sequence[str]) -> tuple[int, ...]:
+    numbers = [int(part) for part in parts]
+    while len(numbers) > 1 and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _chunks(text: str) -> tuple[str | int, ...]:
+    """Cut a text into what stands between its numbers and these, in turn."""
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split("([0-9]+)", text)))
+
+
+def misnumbered(paths: Sequence[Path], needed: Callable[[str], AbstractSet[str]], order: Order) -> list[Problem]:
     """Warn once of numbers that are sorted as text, and once of a number that is there twice.
 
     `paths` are the scripts in their order; `needed` gives the ids that must come before one: then it is meant.
     """
     numbered = list(filter(None, map(_numbered, paths)))
-    return [*_out_of_order(numbered, needed), *_twice(numbered, needed)]
+    if order == "natural":
+        return list(_twice([replace(item, prefix="") for item in numbered], needed))
+    return [*_out_of_order([item for item in numbered if not item.is_date], needed), *_twice(numbered, needed)]
+
+
+def taken(paths: Sequence[Path], theirs: Iterable[Path], where: str) -> Iterator[Problem]:
+    """Warn of each script whose number another branch, `where`, has given to a script of its own."""
+    there = {item.value: item for item in filter(None, map(_numbered, theirs)) if item.is_unique}
+    for item in filter(None, map(_numbered, paths)):
+        if (other := there.get(item.value)) is not None:
+            message = f"{where} has a migration of the same number, {other.path.stem}"
+            yield Problem(
+                message,
+                Place(item.path),
+                "give it the next number before the two meet",
+                warning=True,
+                rule="number-taken",
+            )
 
 
 def _numbered(path: Path) -> _Numbered | None:
@@ -66,8 +120,6 @@ def _numbered(path: Path) -> _Numbered | None:
         return None
     text = found["flyway"] or found["plain"]
     parts = tuple(re.findall("[0-9]+", text))
-    if any(len(part) > _DIGITS for part in parts):
-        return None
     return _Numbered(path, found["v"] or "", parts, tuple(re.findall("[._]", text)), found["rest"])
 
 
@@ -77,15 +129,16 @@ def _out_of_order(numbered: Sequence[_Numbered], needed: Callable[[str], Abstrac
         if in_vain and high.path.stem not in needed(low.path.stem):
             message = f"runs before {low.path.stem}: the order is that of the names"
             names = [low.widened(high), high.widened(low)]
-            hint = f"write {names[0]} and {names[1]}, or write `-- depends:`" if names == sorted(names) else _SAY
-            yield Problem(message, Place(high.path), hint, warning=True)
+            wider = f"{_NATURAL}, write {names[0]} and {names[1]}, or write `-- depends:`"
+            hint = wider if names == sorted(names) else _SAY
+            yield Problem(message, Place(high.path), hint, warning=True, rule="order-of-numbers")
             return
 
 
 def _twice(numbered: Sequence[_Numbered], needed: Callable[[str], AbstractSet[str]]) -> Iterator[Problem]:
     seen: dict[tuple[str, tuple[int, ...]], _Numbered] = {}
     found: list[tuple[_Numbered, _Numbered]] = []
-    for item in numbered:
+    for item in filter(lambda item: item.is_unique, numbered):
         first = seen.setdefault((item.prefix, item.value), item)
         if first is not item and first.path.stem not in needed(item.path.stem):
             found.append((first, item))
@@ -93,4 +146,10 @@ def _twice(numbered: Sequence[_Numbered], needed: Callable[[str], AbstractSet[st
         first, item = found[0]
         more = f" (and {len(found) - 1} more such)" if len(found) > 1 else ""
         message = f"it has the same number as {first.path.stem}{more}: the order is that of the names"
-        yield Problem(message, Place(item.path), "give each its own number, or write `-- depends:`", warning=True)
+        yield Problem(
+            message,
+            Place(item.path),
+            "give each its own number, or write `-- depends:`",
+            warning=True,
+            rule="number-twice",
+        )

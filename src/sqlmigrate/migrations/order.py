@@ -1,5 +1,7 @@
 """Put migrations in order, and say what is wrong with their `-- depends:`.
 
+The order is that of the file names as text, as in yoyo, or natural: by the numbers that the names begin with.
+
 The graph and the order are yoyo's (https://ollycope.com/software/yoyo/), which is only asked to sort, and only where a
 file has `-- depends:`.
 """
@@ -7,27 +9,34 @@ file has `-- depends:`.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import MigrationsError, Place, Problem
 from sqlmigrate.migrations.model import near
+from sqlmigrate.migrations.numbering import natural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sqlmigrate.config import Order
     from sqlmigrate.migrations.model import Migration
 
 _UNKNOWN_SHOWN = 20  # names of a script that are shown where they do not exist
 
 
-def in_order(migrations: Iterable[Migration]) -> list[Migration]:
-    """Put migrations in the order in which they run: by file name, except where `-- depends:` says otherwise.
+def sort_key(migration_id: str, order: Order) -> Any:
+    """Return what ids are sorted by."""
+    # yoyo sorts paths, not ids: `1-a.sql` comes before `1.sql`
+    return natural(migration_id) if order == "natural" else f"{migration_id}.sql"
+
+
+def in_order(migrations: Iterable[Migration], order: Order) -> list[Migration]:
+    """Put migrations in the order in which they run: by name, except where `-- depends:` says otherwise.
 
     Only dependencies among the given ones count, as in yoyo, which sorts the pending ones alone; none of a script that
     is refused. Raises MigrationsError where they depend on each other in a circle.
     """
-    # yoyo sorts paths, not ids: `1-a.sql` comes before `1.sql`
-    by_name = sorted(migrations, key=lambda migration: migration.script.path.name)
+    by_name = sorted(migrations, key=lambda migration: sort_key(migration.migration_id, order))
     if not any(migration.depends for migration in by_name):
         return by_name
     from yoyo.topologicalsort import CycleError, topological_sort  # noqa: PLC0415  110 ms, only where it is needed
@@ -60,6 +69,35 @@ def dependency_problems(migration: Migration, found: Mapping[str, Migration], re
         message = f"depends on {left} more that do not exist in this directory"
         problems.append(Problem(message, Place(migration.script.path)))
     return problems
+
+
+def without_replaced(found: Mapping[str, Migration]) -> tuple[dict[str, Migration], dict[str, str]]:
+    """Leave out the migrations whose place another one has taken; who depends on them depends on that one.
+
+    Gives for each replaced id, of a file or not, the id that stands for it now. Raises MigrationsError where two
+    replace each other.
+    """
+    replaced = {old: item.migration_id for item in found.values() for old in item.replaces if old != item.migration_id}
+
+    def now(name: str) -> str:
+        seen = [name]
+        while (after := replaced.get(seen[-1])) is not None:
+            if after in seen:
+                problem = Problem(f"{seen[-1]} and {after} replace each other", Place(found[after].script.path))
+                raise MigrationsError("the migrations cannot be put in order", [problem])
+            seen.append(after)
+        return seen[-1]
+
+    kept = {}
+    for key, item in found.items():
+        if key in replaced:
+            continue
+        depends = tuple(dict.fromkeys(now(name) for name in item.depends if name not in replaced or now(name) != key))
+        if depends != item.depends:
+            directives = replace(item.script.directives, depends=depends)
+            item = replace(item, script=replace(item.script, directives=directives))  # noqa: PLW2901  as it counts
+        kept[key] = item
+    return kept, {old: now(old) for old in replaced}
 
 
 def without_wrong_dependencies(found: Mapping[str, Migration], refused: set[str]) -> dict[str, Migration]:

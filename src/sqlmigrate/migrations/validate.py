@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Place, Problem
+from sqlmigrate.files.changed import since
+from sqlmigrate.migrations import branch
 from sqlmigrate.migrations.files import load
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.migrations.template import untouched
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sqlmigrate.config import Order
     from sqlmigrate.migrations.model import Migration, ScriptRun
     from sqlmigrate.sql.script import Script
 
@@ -32,10 +35,14 @@ class Report:
     contents_checked: bool = True
 
 
-def validate(directory: Path) -> Report:
-    """Check every file of a migrations directory; raises nothing for what is wrong in them."""
+def validate(directory: Path, *, order: Order = "name", revision: str | None = None) -> Report:
+    """Check every file of a migrations directory; raises nothing for what is wrong in them.
+
+    With a `revision` of git, so is what this work does to the migrations that the revision has (`branch`). Raises
+    UsageError and GitError where git does not know it.
+    """
     try:
-        found = load(directory)
+        found = load(directory, order=order)
     except MigrationsError as error:
         if not error.problems:
             raise
@@ -45,6 +52,7 @@ def validate(directory: Path) -> Report:
         for run in migration.runs():
             problems += _script_problems(run)
         problems += _empty(migration)
+    problems += branch.problems(found, since(found.directory, revision)) if revision is not None else []
     return Report(found.ordered, tuple(sorted(problems, key=lambda problem: problem.warning)))
 
 

@@ -13,7 +13,7 @@ from sqlmigrate.plan.make import make, texts_needed
 from sqlmigrate.plan.model import Plan, Running, State, Status
 from sqlmigrate.plan.order import out_of_order, said_of
 from sqlmigrate.plan.requests import NO_PLAN, ApplyRequest, Request, RollbackRequest
-from sqlmigrate.plan.states import edited, needs_attention, status
+from sqlmigrate.plan.states import edited, half_replaced, needs_attention, status
 
 __all__ = [
     "NO_PLAN",
@@ -28,6 +28,7 @@ __all__ = [
     "contradictions",
     "dependents",
     "edited",
+    "half_replaced",
     "make",
     "needs_attention",
     "open_losses",

@@ -29,10 +29,10 @@ def contradictions(
     for item in states:
         if item.recorded is None or item.ahead:
             continue
-        if item.migration is None:
+        if item.missing:
             hint = f"restore the file, or forget the migration with `sqlmigrate unmark {item.migration_id}`"
             errors.append(Problem(f"{item.migration_id} is applied, but its script is missing", hint=hint))
-        elif item.edited:
+        elif item.edited and item.migration is not None:
             recorded = history.text_of(item.migration_id).script
             redo = developing and _can_be_redone(item, history)
             problem = _edited(item.migration, recorded, comments_only=item.comments_only, redo=redo)

@@ -8,7 +8,7 @@ from sqlmigrate.errors import HistoryError, MigrationsError, UsageError
 from sqlmigrate.plan.edits import contradictions
 from sqlmigrate.plan.model import Plan
 from sqlmigrate.plan.order import out_of_order
-from sqlmigrate.plan.states import status
+from sqlmigrate.plan.states import half_replaced, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +28,8 @@ def plan_apply(request: ApplyRequest, history: History) -> Plan:
     """
     migrations, outcome = request.migrations, request.outcome
     states = status(migrations, history)
+    if half := half_replaced(migrations, history):
+        raise MigrationsError(f"{outcome}, since the history is half way through migrations that were squashed", half)
     errors, warnings = contradictions(states, history, exact=request.exact, developing=request.developing)
     if errors:
         raise MigrationsError(f"{outcome}, since the files contradict the history", errors)

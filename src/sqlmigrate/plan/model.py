@@ -48,8 +48,8 @@ class Status:
 
     `edited` and `rollback_edited` say that a file is not what was recorded, `comments_only` that an edited script holds
     the same statements, and `missing` that the script is gone; one that is `ahead` is missing since a newer release
-    applied it. `late` is the first applied one that a pending one stands before, so that `apply` refuses it. `running`
-    is the session that is at work on it.
+    applied it. `replaced` is the migration that has taken its place. `late` is the first applied one that a pending one
+    stands before, so that `apply` refuses it. `running` is the session that is at work on it.
     """
 
     migration_id: str
@@ -63,11 +63,12 @@ class Status:
     late: str | None = None
     running: Running | None = None
     ahead: bool = False
+    replaced: str | None = None
 
     @property
     def missing(self) -> bool:
         """Whether the history knows it but its script is not there."""
-        return self.migration is None
+        return self.migration is None and self.replaced is None
 
 
 @dataclass(frozen=True, slots=True)

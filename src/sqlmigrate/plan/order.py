@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
+from sqlmigrate.migrations.order import sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,24 +20,28 @@ _NAMED = 3  # newer migrations that are named where there are many
 def ahead(migrations: Migrations, history: History) -> list[str]:
     """Name what is applied and has no file here, but stands after every file that is here: a newer release applied it.
 
-    They come in the order of their file names, which alone decides, since what they depend on is not known. Where there
+    They come in the order of their names, which alone decides, since what they depend on is not known. Where there
     is no file at all, the folder is more likely the wrong one.
     """
     if not migrations.ordered:
         return []
-    last = max(item.script.path.name for item in migrations.ordered)
-    gone = (row.migration_id for row in history.applied if migrations.get(row.migration_id) is None)
-    return sorted((name for name in gone if _file_name(name) > last), key=_file_name)
+
+    def key(name: str) -> Any:
+        return sort_key(name, migrations.order)
+
+    last = max(key(item.migration_id) for item in migrations.ordered)
+    gone = (
+        row.migration_id
+        for row in history.applied
+        if migrations.get(row.migration_id) is None and row.migration_id not in migrations.replaced
+    )
+    return sorted((name for name in gone if key(name) > last), key=key)
 
 
 def said_of(newer: Sequence[str]) -> str:
     """Say by which migrations the database is ahead."""
     more = f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else ""
     return f"the database is ahead by {len(newer)}: {', '.join(newer[:_NAMED])}{more}"
-
-
-def _file_name(migration_id: str) -> str:
-    return f"{migration_id}.sql"
 
 
 def out_of_order(migrations: Migrations, history: History, pending: Iterable[Migration]) -> list[Problem]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate.migrations import in_order
+from sqlmigrate.errors import Place, Problem
+from sqlmigrate.migrations import SQUASHED, in_order
 from sqlmigrate.plan.model import State, Status
 from sqlmigrate.plan.order import ahead
 from sqlmigrate.plan.order import late as late_ones
@@ -22,7 +24,13 @@ def status(migrations: Migrations, history: History) -> list[Status]:
     The history holds the recorded scripts of those that `edited` names, so that an edit of comments alone is seen.
     """
     theirs = set(ahead(migrations, history))
-    applied = [_applied_status(row, migrations.get(row.migration_id), history, theirs) for row in history.applied]
+    applied = [
+        replace(
+            _applied_status(row, migrations.get(row.migration_id), history, theirs),
+            replaced=migrations.replaced.get(row.migration_id),
+        )
+        for row in history.applied
+    ]
     done = {row.migration_id for row in history.applied}
     begun = [item for item in history.half_way if item.operation == "apply" and item.migration_id not in done]
     half_way = [
@@ -35,13 +43,29 @@ def status(migrations: Migrations, history: History) -> list[Status]:
         for item in begun
     ]
     done |= {item.migration_id for item in begun}
-    pending = in_order(item for item in migrations.ordered if item.migration_id not in done)
+    done |= {item.migration_id for item in migrations.ordered if item.replaces and done.issuperset(item.replaces)}
+    pending = in_order((item for item in migrations.ordered if item.migration_id not in done), migrations.order)
     late = {item.migration_id: newer[0] for item, newer in late_ones(migrations, history, pending)}
     return [
         *applied,
         *half_way,
         *(Status(name := item.migration_id, State.PENDING, item, late=late.get(name)) for item in pending),
     ]
+
+
+def half_replaced(migrations: Migrations, history: History) -> list[Problem]:
+    """Find migrations that have taken the place of others of which only some are applied: neither way leads on."""
+    done = {row.migration_id for row in history.applied}
+    problems = []
+    for item in migrations.ordered:
+        there = [name for name in item.replaces if name in done]
+        if item.migration_id in done or not there or len(there) == len(item.replaces):
+            continue
+        left = next(name for name in item.replaces if name not in done)
+        message = f"replaces {len(item.replaces)} migrations, of which {len(there)} are applied here, but not {left}"
+        hint = f"apply the rest of them first: sqlmigrate apply --migrations {migrations.directory / SQUASHED}"
+        problems.append(Problem(message, Place(item.script.path), hint))
+    return problems
 
 
 def edited(migrations: Migrations, history: History) -> frozenset[str]:

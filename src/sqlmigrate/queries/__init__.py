@@ -22,4 +22,9 @@ def load(name: str) -> dict[str, str]:
 
 def history_upgrade(version: int) -> str:
     """Read the script that brings the history tables from the version before to this one."""
-    return files(__name__).joinpath("history", f"{version:03d}.sql").read_text(encoding="utf-8")
+    return history_part(f"{version:03d}")
+
+
+def history_part(name: str) -> str:
+    """Read the script that makes a part of the history tables."""
+    return files(__name__).joinpath("history", f"{name}.sql").read_text(encoding="utf-8")

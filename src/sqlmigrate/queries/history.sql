@@ -32,7 +32,13 @@ WHERE space.nspname = %s
   AND class.relname = '_yoyo_migration'
 
 -- name: version
-SELECT pg_catalog.max(version), EXISTS (SELECT FROM {schema}.journal) FROM {schema}.meta
+SELECT pg_catalog.max(version) AS version,
+       EXISTS (SELECT FROM {schema}.journal) AS half_way,
+       EXISTS (SELECT FROM pg_catalog.pg_class AS class
+               JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+               WHERE space.nspname = {space}::pg_catalog.name
+                 AND class.relname = 'script_attempts') AS attempts
+FROM {schema}.meta
 
 -- name: catch_up
 -- moves a sequence on whose next number is taken: logical replication brings rows, and leaves the sequences behind
@@ -119,7 +125,11 @@ SELECT main.migration_id,
        ours.sha256,
        ours.rollback_checksum,
        (SELECT pg_catalog.max(version) FROM {schema}.meta) AS version,
-       EXISTS (SELECT FROM {schema}.journal) AS half_way
+       EXISTS (SELECT FROM {schema}.journal) AS half_way,
+       EXISTS (SELECT FROM pg_catalog.pg_class AS class
+               JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+               WHERE space.nspname = {space}::pg_catalog.name
+                 AND class.relname = 'script_attempts') AS attempts
 FROM {schema}._yoyo_migration AS main
 LEFT JOIN {schema}.applied AS ours ON ours.migration_hash::pg_catalog.text = main.migration_hash::pg_catalog.text
 

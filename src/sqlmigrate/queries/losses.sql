@@ -99,7 +99,7 @@ LEFT JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid AND c.relispartition
 WHERE g.class = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
   AND c.relkind IN ('r', 'p', 'm', 'S')
   AND c.relpersistence <> 't'
-  AND (g.sub = 0 OR a.attgenerated = ''::"char")
+  AND (g.sub = 0 OR a.attgenerated = ''::pg_catalog."char")
   AND (c.relkind <> 'S'
        OR NOT EXISTS (SELECT
                       FROM pg_catalog.pg_depend AS d
@@ -168,7 +168,7 @@ SELECT b.tag AS tag,
        c.relkind::pg_catalog.text AS kind,
        a.attname::pg_catalog.text AS column,
        a.attnum::pg_catalog.int4 AS number,
-       a.attgenerated <> ''::"char" AS generated,
+       a.attgenerated <> ''::pg_catalog."char" AS generated,
        t.typname::pg_catalog.text AS type,
        a.atttypmod AS modifier
 FROM below AS b
@@ -221,7 +221,7 @@ LEFT JOIN pg_catalog.pg_stats AS s
 WHERE a.attrelid = ANY (%(oids)s::pg_catalog.oid[])
   AND a.attnum > 0::pg_catalog.int2
   AND NOT a.attisdropped
-  AND a.attgenerated = ''::"char"
+  AND a.attgenerated = ''::pg_catalog."char"
 ORDER BY a.attrelid, a.attnum
 
 -- name: stands

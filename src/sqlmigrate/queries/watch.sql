@@ -1,7 +1,22 @@
 -- name: blockers
+-- who keeps a session from its lock, and whom those wait for themselves, to the end of the chain
 -- a prepared transaction has no process: it stands with process id 0, and with its name as the query
-WITH blocking AS (
-    SELECT DISTINCT pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1::pg_catalog.int4)) AS pid
+WITH RECURSIVE activity AS MATERIALIZED (
+    SELECT pid, usename, application_name, client_addr, state, wait_event_type, xact_start, query
+    FROM pg_catalog.pg_stat_activity
+), edge (pid, behind) AS (
+    SELECT $1::pg_catalog.int4, behind FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1::pg_catalog.int4)) AS behind
+    UNION
+    SELECT edge.behind, further
+    FROM edge
+    JOIN activity ON activity.pid = edge.behind AND coalesce(activity.wait_event_type, 'Lock') = 'Lock',
+    pg_catalog.unnest(pg_catalog.pg_blocking_pids(edge.behind)) AS further
+    WHERE edge.behind <> $1::pg_catalog.int4
+), blocking AS (
+    SELECT behind AS pid, pg_catalog.bool_or(pid = $1::pg_catalog.int4) AS direct
+    FROM edge
+    WHERE behind <> $1::pg_catalog.int4
+    GROUP BY behind
 )
 SELECT activity.pid,
        activity.usename::pg_catalog.text AS role,
@@ -9,14 +24,17 @@ SELECT activity.pid,
        coalesce(pg_catalog.host(activity.client_addr), 'local') AS client,
        activity.state,
        extract(epoch FROM pg_catalog.clock_timestamp() - activity.xact_start)::pg_catalog.float8 AS transaction_seconds,
-       pg_catalog.left(activity.query, 200) AS query
+       pg_catalog.left(activity.query, 200) AS query,
+       blocking.direct,
+       (SELECT pg_catalog.string_agg(edge.behind::pg_catalog.text, ' ') FROM edge WHERE edge.pid = activity.pid) AS waits_for
 FROM blocking
-JOIN pg_catalog.pg_stat_activity AS activity USING (pid)
+JOIN activity ON activity.pid = blocking.pid
 UNION ALL
-SELECT 0, owner::pg_catalog.text, NULL, NULL, 'prepared', extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::pg_catalog.float8, gid
+SELECT 0, owner::pg_catalog.text, NULL, NULL, 'prepared',
+       extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::pg_catalog.float8, gid, direct, NULL
 FROM pg_catalog.pg_prepared_xacts AS prepared
-WHERE 0 IN (SELECT pid FROM blocking)
-  AND EXISTS (SELECT
+JOIN blocking ON blocking.pid = 0
+WHERE EXISTS (SELECT
               FROM pg_catalog.pg_locks AS own
               JOIN pg_catalog.pg_locks AS held USING (virtualtransaction)
               JOIN pg_catalog.pg_locks AS awaited
@@ -28,9 +46,9 @@ WHERE 0 IN (SELECT pid FROM blocking)
                 AND own.locktype = 'transactionid'
                 AND own.transactionid = prepared.transaction
                 AND held.pid IS NULL
-                AND awaited.pid = $1::pg_catalog.int4
+                AND awaited.pid IN (SELECT pid FROM edge WHERE behind = 0)
                 AND NOT awaited.granted)
-ORDER BY transaction_seconds DESC NULLS LAST
+ORDER BY direct DESC, transaction_seconds DESC NULLS LAST
 
 -- name: gone
 SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = %s)
@@ -144,3 +162,18 @@ ORDER BY waiting.pid, waiting.waitstart
 
 -- name: cancel
 SELECT pg_catalog.pg_cancel_backend($1::pg_catalog.int4)
+
+-- name: standbys
+-- how much of what is on this server's disk standbys have not replayed; rows without a state are hidden from this role
+SELECT walsender.pid,
+       walsender.application_name,
+       coalesce(pg_catalog.host(walsender.client_addr), 'local') AS client,
+       walsender.state,
+       extract(epoch FROM walsender.replay_lag)::pg_catalog.float8 AS seconds,
+       pg_catalog.pg_wal_lsn_diff(walsender.replay_lsn, '0/0'::pg_catalog.pg_lsn)::bigint AS replayed,
+       pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0'::pg_catalog.pg_lsn)::bigint AS written
+FROM pg_catalog.pg_stat_replication AS walsender
+LEFT JOIN pg_catalog.pg_replication_slots AS slot ON slot.active_pid = walsender.pid
+WHERE slot.slot_type IS DISTINCT FROM 'logical'
+  AND coalesce(walsender.state, 'streaming') IN ('streaming', 'catchup')
+ORDER BY walsender.pid

@@ -97,3 +97,19 @@ class Target:
     oldest_transaction: float | None = None
     oldest_transaction_of: str | None = None
     tables: tuple[TableSize, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BranchProblem:
+    """What a branch does to the migrations of the revision that it is compared with, which may be applied somewhere.
+
+    `rule` is edited-applied, renamed-applied, gone-applied or number-taken. `in_repository` is the path from the root
+    of the git repository, and `link` an address that shows the file there.
+    """
+
+    rule: str
+    severity: Literal["danger", "warning"]
+    message: str
+    path: str
+    in_repository: str | None = None
+    link: str | None = None

@@ -10,6 +10,7 @@ from collections.abc import Mapping  # noqa: TC003  the JSON Schema is made from
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from sqlmigrate.review.measured import BranchProblem as BranchProblem  # noqa: PLC0414, TC001  part of the model
 from sqlmigrate.review.measured import Duration, Harm, LockWait, Project  # noqa: TC001  same
 from sqlmigrate.review.measured import TableSize as TableSize  # noqa: PLC0414  part of the model
 from sqlmigrate.review.measured import Target as Target  # noqa: PLC0414, TC001  same
@@ -359,6 +360,7 @@ class Report:
     """A whole review; `verdict` is the worst of its migrations and `headline` says it in one sentence.
 
     `made_at` is an ISO 8601 time. `isolation` says what kept the scripts from the machine that the review was made on.
+    With a revision of git, `branch` says what becomes of the migrations that it has; the verdict does not rest on that.
     """
 
     verdict: Verdict
@@ -373,6 +375,7 @@ class Report:
     isolation: str | None = None
     workload: Workload | None = None
     project: Project | None = None
+    branch: tuple[BranchProblem, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `json.dumps`: as `docs/review.schema.json` describes it."""

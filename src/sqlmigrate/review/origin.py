@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlmigrate.files import Since
-    from sqlmigrate.review.model import Direction, Migration, Report
+    from sqlmigrate.review.model import BranchProblem, Direction, Migration, Report
 
 _BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BUILDKITE_BRANCH", "CIRCLE_BRANCH")
 _HOST, _PATH = r"(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)", r"(?P<path>[\w.-]+(?:/[\w.-]+)+?)"
@@ -107,8 +107,19 @@ def placed(report: Report, found: Origin) -> Report:
         rollback = with_place(item.rollback) if item.rollback is not None else None
         return replace(item, apply=with_place(item.apply), rollback=rollback)
 
+    def with_problem(item: BranchProblem) -> BranchProblem:
+        inside = _inside(found, item.path)
+        link = _link(found, item.path, inside) if inside else None
+        return replace(item, in_repository=inside, link=link)
+
     migrations = tuple(map(with_places, report.migrations))
-    return replace(report, migrations=migrations, project=replace(found.project, modified=not all(states)))
+    project = replace(found.project, modified=not all(states))
+    return replace(report, migrations=migrations, project=project, branch=tuple(map(with_problem, report.branch)))
+
+
+def _link(found: Origin, path: str, inside: str) -> str | None:
+    """Return the address of a file that the web shows as it is here."""
+    return f"{found.web}{quote(os.fsencode(inside))}" if found.web and _is_held(found, path) else None
 
 
 def _inside(found: Origin, path: str) -> str | None:

@@ -12,8 +12,8 @@ from sqlmigrate import connection as connections
 from sqlmigrate import history, roundtrip, shadow
 from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
-from sqlmigrate.migrations import NO_ROLLBACK, load
-from sqlmigrate.review import statistics
+from sqlmigrate.migrations import NO_ROLLBACK, of_project
+from sqlmigrate.review import model, statistics
 from sqlmigrate.review.asking import Source
 from sqlmigrate.review.columns import NOTHING
 from sqlmigrate.review.known import Limits
@@ -30,14 +30,14 @@ from sqlmigrate.review.workload.sizes import read_sizes
 from sqlmigrate.roundtrip import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlmigrate.config import Config
     from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.errors import Problem
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
-    from sqlmigrate.review import model
     from sqlmigrate.review.model import Report
     from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.review.workload.sizes import Sizes
@@ -80,7 +80,7 @@ def review_project(
     how far it is. Raises what `select` raises, and what opening the shadow raises.
     """
     asked = Asked(tuple(ids), since, everything)
-    found = load(config.migrations, one_by_one=True)
+    found = of_project(config, one_by_one=True)
     seen = _look(config, target, base) if target is not None else _Seen()
     settings, columns = None, NOTHING
     if stats is not None:
@@ -132,7 +132,15 @@ def review_project(
         report = review(question, opened, options, observer, beside=beside)
     conninfo = target.conninfo if target else None
     report = looked(report, conninfo, wanted, config, options, asked=workload, workload=question.workload)
+    report = replace(report, branch=tuple(_of_branch(selection.problems)))
     return placed(report, origin(config.project, found.directory))
+
+
+def _of_branch(problems: Iterable[Problem]) -> Iterator[model.BranchProblem]:
+    for problem in problems:
+        if problem.place is not None and problem.rule is not None:
+            path = str(problem.place.path)
+            yield model.BranchProblem(problem.rule, "warning" if problem.warning else "danger", problem.message, path)
 
 
 def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:

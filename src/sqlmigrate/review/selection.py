@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlmigrate import roundtrip
-from sqlmigrate.errors import Error, Place, UsageError
+from sqlmigrate.errors import UsageError
 from sqlmigrate.files import since
-from sqlmigrate.migrations.model import ROLLBACK
+from sqlmigrate.migrations import branch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
+    from sqlmigrate.errors import Problem
     from sqlmigrate.files import Since
     from sqlmigrate.migrations import Migration, Migrations
 
@@ -45,11 +45,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is `wanted`, what counts as `applied` (None: all that stands before), and what the report says of it."""
+    """What is `wanted`, what counts as `applied` (None: all that stands before), and what the report says of it.
+
+    `problems` are what a branch does to the migrations of its base.
+    """
 
     wanted: tuple[Migration, ...]
     applied: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def select(found: Migrations, asked: Asked, applied: tuple[str, ...] | None, variable: str | None) -> Selection:
@@ -102,7 +106,7 @@ def _pending(found: Migrations, applied: tuple[str, ...]) -> Selection:
 def _new(found: Migrations, revision: str, applied: tuple[str, ...] | None) -> Selection:
     """Choose what a revision adds or changes and, with a target, what is pending there, too."""
     base = since(found.directory, revision)
-    states = {item.migration_id: _state(base, item) for item in found.ordered}
+    states = {item.migration_id: branch.state(base, item) for item in found.ordered}
     new = [item for item in found.ordered if states[item.migration_id] != "held"]
     done = set(applied or ())
     wanted = tuple(item for item in new if item.migration_id not in done)
@@ -119,28 +123,15 @@ def _new(found: Migrations, revision: str, applied: tuple[str, ...] | None) -> S
             f"changed, and not new, since {_label(base)}: {_listed(edited)}; where it is applied, it does not run again"
         )
     notes += _moved(base)
-    return Selection(wanted, applied if applied is not None else _held(found, states), tuple(notes))
+    return Selection(
+        wanted,
+        applied if applied is not None else _held(found, states),
+        tuple(notes),
+        tuple(branch.problems(found, base)),
+    )
 
 
-def _state(base: Since, migration: Migration) -> str:
-    """Tell what the files of a migration are: changed where one of the two is another one, or is there no more."""
-    undo = migration.script.path.name.removesuffix(".sql") + ROLLBACK
-    paths = [script.path for script in (migration.script, migration.rollback) if script is not None]
-    states = [_state_of(base, path) for path in paths]
-    if states[0] == "added":
-        return "added"
-    lost = migration.rollback is None and undo in base.files
-    return "changed" if lost or set(states) != {"held"} else "held"
-
-
-def _state_of(base: Since, path: Path) -> str:
-    try:
-        return base.state(path)
-    except OSError as error:
-        raise Error(f"cannot be read: {error.strerror or error}", place=Place(path)) from None
-
-
-def _held(found: Migrations, states: dict[str, str]) -> tuple[str, ...]:
+def _held(found: Migrations, states: Mapping[str, str]) -> tuple[str, ...]:
     """Return what counts as applied: what is as it was, up to the first that is not and yet stands there."""
     names = [item.migration_id for item in found.ordered]
     first = next((at for at, name in enumerate(names) if states[name] == "changed"), len(names))

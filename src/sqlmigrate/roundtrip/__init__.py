@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlmigrate.roundtrip.contents import DataChange
+from sqlmigrate.roundtrip.dumped import Dumped, dumped
 from sqlmigrate.roundtrip.ground import Base, Ground
 from sqlmigrate.roundtrip.model import (
     ORDINARY,
@@ -26,6 +27,7 @@ __all__ = [
     "PROVEN",
     "Base",
     "DataChange",
+    "Dumped",
     "Failure",
     "Ground",
     "LeftOut",
@@ -41,6 +43,7 @@ __all__ = [
     "before",
     "before_first",
     "chosen",
+    "dumped",
     "find_samples",
     "lacks_rights",
     "opened",

@@ -126,7 +126,7 @@ def opened(
             stack.enter_context(shadow.opened(wanted, observer))
             for _ in range(servers_for(config, request.jobs, len(asked)))
         ]
-        for words in _notes(shadows[0], scripts):
+        for words in notes_of(shadows[0], scripts):
             note(words)
         yield Trials(request, names, seen.base, tuple(shadows), samples, options, note)
 
@@ -155,7 +155,7 @@ def servers_for(config: Config, jobs: int | None, migrations: int) -> int:
     return 1 if config.shadow_url is not None else jobs or servers_worth(migrations)
 
 
-def _notes(first: Shadow, scripts: Sequence[Script]) -> Iterator[str]:
+def notes_of(first: Shadow, scripts: Sequence[Script]) -> Iterator[str]:
     """Say of the first server what is to be said of all."""
     yield from first.notes
     if missing := first.missing_extensions(shadow.extensions_named(scripts)):

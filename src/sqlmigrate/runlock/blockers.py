@@ -16,16 +16,15 @@ from sqlmigrate.connection import connect, settle, silence
 from sqlmigrate.connection.address import cluster_of, is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
+from sqlmigrate.runlock import aside
 from sqlmigrate.runlock.harm import Limits, Tally
 from sqlmigrate.runlock.progress import Followed, at_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from psycopg.pq.abc import PGresult
-
     from sqlmigrate.connection.silence import Session
-    from sqlmigrate.events import Observer
+    from sqlmigrate.events import Harm, Observer
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.runlock.progress import Row
 
@@ -84,6 +83,23 @@ class Watcher:
         if found is not None:
             self.observer(found)
 
+    def harm_so_far(self) -> Harm | None:
+        """Say whom the attempt has hurt until now, if that is worth telling."""
+        return self._harm.summary()
+
+    def aside(self, text: str) -> None:
+        """Send commands of ours whose answer nobody needs, unless that of a question is still to come."""
+        if self._asked is None and not self._lost and aside.send(self.connection, text):
+            self._question, self._asked = "aside", time.monotonic()
+
+    def rest(self, seconds: float = silence.LOOK_UP_SECONDS) -> bool:
+        """Take the answer that is still to come, so that the connection is free; False where it does not come."""
+        if self._asked is not None and not self._lost:
+            aside.answered(self.connection, seconds)
+            self._asked = None
+            self._lost = self.connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE
+        return not self._lost and not self.connection.closed
+
     def guarded(self) -> str | None:
         """Return why the worker's statement was cancelled, if it was; asked once, when it has failed."""
         found, self._guard = self._guard, None
@@ -141,7 +157,7 @@ class Watcher:
         found: list[Row] = []
         while result := pgconn.get_result():
             if result.status == pq.ExecStatus.TUPLES_OK:
-                found = [_values(result, row) for row in range(result.ntuples)]
+                found = [aside.values(result, row) for row in range(result.ntuples)]
             elif silence.is_farewell(result):
                 self.connection.close()  # so that the run lock is known to be lost, too
                 raise psycopg.OperationalError("the session that watches was ended")
@@ -160,6 +176,9 @@ class Watcher:
     def _guard_others(self, found: list[Row]) -> None:
         """Cancel the worker's statement where too many wait behind it, or one for too long."""
         reason = self._harm.add(found, self.limits)
+        if found and self.limits.seconds:  # look again just when the first of them has waited for too long
+            left = self.limits.seconds - max(float(row[4] or 0) for row in found)
+            self._due["waiters"] = min(self._due["waiters"], time.monotonic() + max(left, 0.0))
         if reason is not None and self._guard is None:
             self._guard = reason, time.monotonic()
             self._ask("cancel", time.monotonic())
@@ -240,15 +259,8 @@ def _is_primary(session: Session) -> bool:
     return bool(row and row[0])
 
 
-def _values(result: PGresult, row: int) -> Row:
-    return tuple(
-        None if (value := result.get_value(row, column)) is None else value.decode(errors="replace")
-        for column in range(result.nfields)
-    )
-
-
 def _blocker(row: Row) -> Blocker:
-    pid, role, application, client, state, seconds, query = row
+    pid, role, application, client, state, seconds, query, direct, waits_for = row
     return Blocker(
         pid=int(pid or 0),
         role=role,
@@ -257,4 +269,6 @@ def _blocker(row: Row) -> Blocker:
         state=state,
         transaction_seconds=float(seconds) if seconds else None,
         query=query,
+        direct=direct != "f",
+        waits_for=tuple(map(int, (waits_for or "").split())),
     )

@@ -133,7 +133,9 @@ def _counted(phase: str, blocks: _Count, rows: _Count, lockers: _Count) -> _Coun
     """
     if phase.startswith("waiting for"):
         return lockers
-    return rows if "tuples" in phase or not blocks[1] else blocks
+    if "tuples" in phase:
+        return rows
+    return blocks if blocks[1] or not rows[0] else rows  # COPY counts rows a thousand at a time, bytes as they come
 
 
 def _integer(value: str | None) -> int | None:

@@ -75,14 +75,18 @@ def find_program(name: str, binaries: Binaries) -> Path | None:
 def find_client(name: str, major: int) -> Path | None:
     """Find a client program, such as `pg_dump`, that is not older than a server of this major version.
 
-    It is looked for where `SQLMIGRATE_PG_BINDIR` says, on PATH, and beside every server's programs.
+    It is looked for where `SQLMIGRATE_PG_BINDIR` says, on PATH, and beside every server's programs; behind the first of
+    these places, one of this very version goes before a later one.
     """
     named = os.environ.get(BINDIR_VARIABLE)
     on_path = shutil.which(name)
     places = [Path(named).expanduser() / name] if named else []
     places += [Path(on_path)] if on_path else []
     places += [bindir / name for bindir, _ in _candidates()]
-    return next((place for place in places if _client_major(place) >= major), None)
+    found = [(place, there) for place in places if (there := _client_major(place)) >= major]
+    if named and found and found[0][0] == places[0]:
+        return places[0]
+    return next((place for place, there in found if there == major), found[0][0] if found else None)
 
 
 def _client_major(program: Path) -> int:

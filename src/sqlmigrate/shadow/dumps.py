@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate.connection import SECRETS
 from sqlmigrate.errors import ServerError, redact
-from sqlmigrate.server import find_client
+from sqlmigrate.server import find_client, find_program
 from sqlmigrate.server.account import client_environment
 from sqlmigrate.server.bootstrap import statement_failed
 from sqlmigrate.shadow import restoring
@@ -22,17 +22,19 @@ from sqlmigrate.sql.script import script_from_text
 from sqlmigrate.sql.statement.needs import with_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from sqlmigrate.server import Binaries
     from sqlmigrate.server.account import Command
     from sqlmigrate.shadow.model import ShadowDatabase
     from sqlmigrate.sql.script import Script
 
 # Left out is what a shadow cannot have: tablespaces, label providers, and subscriptions, which hold passwords.
 _OPTIONS = (
-    "--schema-only", "--no-password", "--no-subscriptions", "--no-tablespaces", "--no-security-labels",
-    "--quote-all-identifiers", "--lock-wait-timeout=10s", "--encoding=UTF8",
+    "--no-password", "--no-subscriptions", "--no-tablespaces", "--no-security-labels",
+    "--lock-wait-timeout=10s", "--encoding=UTF8",
 )  # fmt: skip
+_SCHEMA_ONLY = "--schema-only"
 _SERVICE = "sqlmigrate"
 _SET = re.compile(r"SET [a-z_]+ = ")
 _OF_PUBLIC = re.compile(r'(?:ALTER|COMMENT ON|GRANT [\w, ]+ ON|REVOKE [\w, ]+ ON) SCHEMA "public"')
@@ -44,30 +46,45 @@ _PUBLIC_IS_ANOTHERS = "not run on the server of --shadow-url, where schema publi
 _REACHES_OUT = (
     "not run on the throwaway database, since it grants a function that reaches the machine and not only the database"
 )
+QUOTED = "--quote-all-identifiers"
+"""An option for a dump that another major version has to understand, whose keywords may be others."""
+_PROGRAMS = "install PostgreSQL's client programs of the server's version"
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
 
 
-def dump(conninfo: str, *, major: int, history_schema: str) -> Script:
+def dump(conninfo: str, *, major: int, history_schema: str, more: Sequence[str] = (QUOTED,)) -> Script:
     """Let `pg_dump` write the schema of a database, with owners and rights and without our history; `major` is its own.
 
-    Raises ServerError where there is no `pg_dump` that is new enough, or in its own words.
+    `more` are further options. Raises ServerError where there is no `pg_dump` that is new enough, or in its own words.
     """
     program = find_client("pg_dump", major)
     if program is None:
         raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_HINT)
+    options = (_SCHEMA_ONLY, *_OPTIONS, *more, f"--exclude-schema={_pattern(history_schema)}")
+    return _written(program, conninfo, options, "the target", hint="or use --base replay")
+
+
+def dump_of_shadow(conninfo: str, major: int, beside: Binaries | None, more: Sequence[str]) -> Script:
+    """Let `pg_dump` write the schema of a throwaway database as people like to read it, or what `more` options say.
+
+    The program is the one of the server that it is on, where that is our own: what it writes differs between versions.
+    Raises ServerError as `dump` does.
+    """
+    program = find_program("pg_dump", beside) if beside else find_client("pg_dump", major)
+    if program is None:
+        raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_PROGRAMS)
+    return _written(program, conninfo, (*_OPTIONS, *more), "the throwaway database")
+
+
+def _written(program: Path, conninfo: str, options: Sequence[str], of: str, hint: str | None = None) -> Script:
     with _given(conninfo) as (dbname, env):
-        command: Command = [
-            program,
-            *_OPTIONS,
-            f"--exclude-schema={_pattern(history_schema)}",
-            f"--dbname={dbname}",
-        ]
+        command: Command = [program, *options, f"--dbname={dbname}"]
         done = subprocess.run(
             command, check=False, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, env=env
         )
     if done.returncode:
-        raise ServerError(f"pg_dump of the target failed: {redact(done.stderr.strip())}", hint="or use --base replay")
-    return script_from_text(Path("pg_dump of the target"), done.stdout)
+        raise ServerError(f"pg_dump of {of} failed: {redact(done.stderr.strip())}", hint=hint)
+    return script_from_text(Path(f"pg_dump of {of}"), done.stdout)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sqlmigrate import queries
 from sqlmigrate.errors import ServerError
 from sqlmigrate.server import kill
 from sqlmigrate.server.bootstrap import read_scripts, run_statement
-from sqlmigrate.shadow import adopted, dumps, roles, tablespaces
+from sqlmigrate.shadow import adopted, dumps, roles, tablespaces, written
 from sqlmigrate.shadow.bases import State
 from sqlmigrate.shadow.databases import APPLICATION, FIRST_WITH_LOGIN_TRIGGERS, Databases
 from sqlmigrate.shadow.settings import OTHER_ZONE, Settings, differences, read_settings
@@ -144,6 +144,18 @@ class Shadow:
         self._ask([dump])
         left_out = dumps.restore(database, dump, self.versions, whole=self.private)
         self.notes = tuple(dict.fromkeys((*self.notes, *left_out)))
+
+    def dumped(self, database: ShadowDatabase, more: Sequence[str] = ("--schema-only",)) -> list[str]:
+        """Return the statements that make the schema of a database, as `pg_dump` writes them for people.
+
+        `more` are options of it: without --schema-only there are rows, too, which need --inserts to be statements.
+
+        What belongs to the role that scripts run as belongs to whoever runs them. The tester reads, so no code of the
+        database runs as a superuser. Raises ServerError where there is no `pg_dump` that fits, or in its own words.
+        """
+        binaries = self._server.server.binaries if self._server else None
+        found = dumps.dump_of_shadow(database.tester_conninfo, self.major, binaries, more)
+        return written.statements(found, self.owner)
 
     def base(self, ids: Sequence[str], *, give_away: bool = False) -> tuple[ShadowDatabase, int] | None:
         """Return the database that was kept behind the first of these migrations, and behind how many, if there is one.

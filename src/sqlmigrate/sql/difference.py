@@ -23,9 +23,12 @@ _HINT = "/*+"  # a comment that pg_hint_plan obeys
 
 def unified(before: str, after: str, name: str) -> Iterator[str]:
     """Yield a unified diff from what was recorded to what the file says now, cut where it is long."""
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"{name} (applied)", f"{name} (file)", lineterm="", n=2
-    )
+    yield from cut_diff(before, after, f"{name} (applied)", f"{name} (file)")
+
+
+def cut_diff(before: str, after: str, old: str, new: str) -> Iterator[str]:
+    """Yield a unified diff between texts of these names, cut where it is long."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), old, new, lineterm="", n=2)
     for number, line in enumerate(lines):
         if number == DIFF_LINES:
             yield "..."

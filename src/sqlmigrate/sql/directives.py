@@ -44,6 +44,7 @@ class Directives:
 
     `lock_timeout` and `statement_timeout` are in milliseconds, 0 meaning none, as in PostgreSQL. `phase` is one of
     `PHASES`. `unused_for` is for how many milliseconds nothing may have used what the script drops or renames.
+    `replaces` are the ids of migrations whose place it has taken.
     `offsets` says where each one stands in the script, by its key and, for `depends`, by each id
     (`Script.directive_place` reads it); what two scripts ask for is equal wherever it stands.
     """
@@ -57,6 +58,7 @@ class Directives:
     search_path: str | None = None
     phase: str | None = None
     unused_for: int | None = None
+    replaces: tuple[str, ...] = ()
     offsets: Mapping[tuple[str, str], int] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -259,6 +261,12 @@ def _unused_for(text: str) -> int:
     return milliseconds
 
 
+def _replaces(text: str) -> tuple[str, ...]:
+    if not (ids := tuple(dict.fromkeys(text.split()))):
+        raise ValueError('replaces names the migrations that this one replaces: replaces="ID ID ..."')
+    return ids
+
+
 KEYS: dict[str, Callable[[str], object]] = {
     "lock_timeout": parse_lock_timeout,
     "statement_timeout": parse_duration,
@@ -267,6 +275,7 @@ KEYS: dict[str, Callable[[str], object]] = {
     "search_path": str,
     "phase": _phase,
     "unused-for": _unused_for,
+    "replaces": _replaces,
 }
 _READERS: dict[str, Callable[[str, Mapping[str, object]], dict[str, object]]] = {
     "depends": _depends,

@@ -18,6 +18,7 @@ from yoyo import exceptions
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
+from sqlmigrate.engine.adopting import record
 from sqlmigrate.engine.apply import planned, require_conditions, with_losses
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.engine.worker import Worker
@@ -33,11 +34,11 @@ from sqlmigrate.errors import (
 from sqlmigrate.events import Blocked, LockRetry, Notice, ScriptStarted, WaitingForRunLock
 from sqlmigrate.history import yoyo_tables
 from sqlmigrate.history.names import ours
-from sqlmigrate.migrations import Migration, Migrations
+from sqlmigrate.migrations import Migration, Migrations, in_order
 from sqlmigrate.migrations.preflight import require_runnable
 from sqlmigrate.plan import ApplyRequest, Plan, RollbackRequest
 from sqlmigrate.sql.script import read_script
-from sqlmigrate.yoyo import exchange as yoyo_exchange
+from sqlmigrate.yoyo.ordering import require_natural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,6 +64,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         found = config.load({})
         self.options = _options(found, dburi)
         self.protected = found.protected
+        self.order = found.order
         self.conninfo = _conninfo(dburi)
         self._run_lock: runlock.RunLock | None = None
         super().__init__(dburi, migration_table)
@@ -145,9 +147,9 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
 
     def mark_migrations(self, migrations: Any) -> None:
         """Record migrations as applied without running them, all or none."""
-        found = [_read(item) for item in migrations]
+        found = in_order((_read(item) for item in migrations), self.order)
         run = history.Run()
-        self._write(command for item in found for command in yoyo_exchange.record(self.options.schema, item, run))
+        self._write(command for item in found for command in record(self.options.schema, item, run))
 
     def mark_one(self, migration: Any, log: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002  yoyo's signature
         """Record a migration as applied without running it; the log has it in any case."""
@@ -213,10 +215,11 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
     def _require_possible(self, operation: str, step: Migration, found: History) -> None:
         """Refuse what a plan would refuse; which migrations, and in which order, is yoyo's to say."""
         name = step.migration_id
-        alone = Migrations(step.script.path.parent, (step,), by_id={name: step})
+        replaced = dict.fromkeys(step.replaces, name)
+        alone = Migrations(step.script.path.parent, (step,), by_id={name: step}, replaced=replaced)
         known = replace(
             found,
-            applied=tuple(row for row in found.applied if row.migration_id == name),
+            applied=tuple(row for row in found.applied if row.migration_id in {name, *step.replaces}),
             half_way=tuple(item for item in found.half_way if item.migration_id == name),
         )
         request: Request = ApplyRequest(migrations=alone)
@@ -244,6 +247,8 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
 
     def _run_steps(self, operation: str, steps: Sequence[Migration]) -> None:
         with self._writing() as (info, lock, found):
+            if self.order == "natural":
+                require_natural(operation, steps, found)
             if operation == "apply":
                 self._require_adopted(steps)
             for step in steps:
@@ -271,6 +276,7 @@ def _options(found: config.Config, dburi: Any) -> Options:
         lock_budget=found.lock_budget,
         max_waiters=found.max_waiters,
         max_block=found.max_block,
+        max_lag=found.max_lag,
     )
 
 

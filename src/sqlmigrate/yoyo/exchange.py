@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sqlmigrate import history
-from sqlmigrate.connection import Command, allow, probe, require_writable, session
-from sqlmigrate.connection.poolers import settle_writer
-from sqlmigrate.engine.apply import locked
+from sqlmigrate.connection import Command, allow
+from sqlmigrate.engine.adopting import carry_out, record
 from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import ignore
 from sqlmigrate.history import yoyo_tables
 from sqlmigrate.history.names import ours as tables_of
-from sqlmigrate.history.yoyo_tables import FIRST, TABLE, YoyoTable
+from sqlmigrate.history.yoyo_tables import FIRST, YoyoTable
 from sqlmigrate.migrations import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Observer
-    from sqlmigrate.history import Applied, History, Run
+    from sqlmigrate.history import Applied, History
     from sqlmigrate.history.yoyo_tables import Row, Where
     from sqlmigrate.migrations import Migration, Migrations
 
@@ -78,9 +77,6 @@ class Copy:
         return bool(self.added or self.times or self.removed or not self.place.exists)
 
 
-P = TypeVar("P", Adoption, Copy)
-
-
 def adopt(
     conninfo: str,
     migrations: Migrations,
@@ -108,7 +104,7 @@ def adopt(
             commands = record(options.schema, migration, run, applied_at=row.applied_at_utc, reason=reason)
             yoyo_tables.execute(connection, commands)
 
-    return _carry_out(conninfo, options, gate, observer, look, write)
+    return carry_out(conninfo, options, gate, observer, look, write)
 
 
 def copy_back(
@@ -141,47 +137,7 @@ def copy_back(
         with yoyo_tables.writing(connection, planned.place, owners):
             yoyo_tables.execute(connection, _copying(planned))
 
-    return _carry_out(conninfo, options, gate, observer, look, write)
-
-
-def record(
-    schema: str, migration: Migration, run: Run, *, applied_at: datetime | None = None, reason: str | None = None
-) -> list[Command]:
-    """Return the commands that mark a migration in our history as applied at a time, or now."""
-    at = None if applied_at is None else applied_at.isoformat(sep=" ")
-    digests = (migration.script.checksum, migration.script.sha256)
-    return [
-        Command(
-            yoyo_tables.text("record", YoyoTable(schema, TABLE)), (migration.migration_hash, migration.migration_id, at)
-        ),
-        history.finish_claim(schema, migration, run, marked=True),
-        *history.log(schema, migration.migration_id, "mark", run, digests=digests, reason=reason),
-        history.journal_clear(schema, migration.migration_id),
-    ]
-
-
-def _carry_out(
-    conninfo: str,
-    options: Options,
-    gate: Gate[P],
-    observer: Observer,
-    look: Callable[[Connection, History], P],
-    write: Callable[[Connection, P], None],
-) -> P:
-    """Look, ask, then look again under the run lock and write in one transaction."""
-    with session(conninfo) as connection:
-        info = probe(connection)
-        require_writable(info)
-        planned = look(connection, history.read(connection, options.schema, owners=options.history_owners))
-        settle_writer(conninfo, connection, info)
-        gate(info, planned)
-        if not planned.changes:
-            return planned
-        with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
-            history.hold(connection, options.schema, options.history_owners)
-            planned = look(connection, found)
-            write(connection, planned)
-    return planned
+    return carry_out(conninfo, options, gate, observer, look, write)
 
 
 def _adoption(place: YoyoTable, rows: Iterable[Row], migrations: Migrations, found: History) -> Adoption:
@@ -196,13 +152,13 @@ def _adoption(place: YoyoTable, rows: Iterable[Row], migrations: Migrations, fou
 
     theirs = {row.migration_hash: row for row in sorted(rows, key=order)}
     known = [(files[key], row) for key, row in theirs.items() if key in files]
-    pending = in_order(item for key, item in files.items() if key not in theirs and key not in ours)
+    waiting = (item for key, item in files.items() if key not in theirs and key not in ours)
     gone = [row.migration_id for row in found.applied if row.marked and row.migration_hash not in theirs]
     return Adoption(
         place,
         tuple((migration, row) for migration, row in known if row.migration_hash not in ours),
         tuple(migration.migration_id for migration, row in known if row.migration_hash in ours),
-        tuple(migration.migration_id for migration in pending),
+        tuple(migration.migration_id for migration in in_order(waiting, migrations.order)),
         tuple(str(row) for key, row in theirs.items() if key not in files),
         tuple(gone),
     )

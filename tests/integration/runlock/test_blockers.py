@@ -206,3 +206,30 @@ def test_a_blocker_that_is_gone_at_once_does_no_harm(runner, holder, database):
         assert ids(run.result(LONG)) == ["a"]
     with pytest.raises(psycopg.OperationalError):
         holder.execute("SELECT 1")
+
+
+def test_the_whole_chain_is_told_to_whom_nobody_is_in_the_way_of(runner, holder, database, conn):
+    """Who keeps us from a lock may wait itself: to end the last one of the chain helps."""
+    conn.execute("CREATE TABLE u (n integer)")
+    last = database.connect(autocommit=False, application_name="forgotten")
+    last.execute("LOCK TABLE u IN ACCESS EXCLUSIVE MODE")
+    runner.write("a", SCRIPT)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(holder.execute, "SELECT FROM u")
+        wait_for_blocked(conn, "nightly report")
+        with pytest.raises(LockBudgetSpent) as caught:
+            runner.apply(lock_timeout=3_000, lock_budget=0)
+        event = runner.told(Blocked)[-1]
+        last.rollback()
+        waiting.result(60)
+
+    first, second = event.blockers
+    assert (first.pid, first.direct, first.waits_for) == (holder.info.backend_pid, True, (last.info.backend_pid,))
+    assert (second.pid, second.direct, second.waits_for) == (last.info.backend_pid, False, ())
+    assert (second.application, second.state) == ("forgotten", "idle in transaction")
+    assert f"active, transaction open for {first.transaction_seconds:.0f} s, waits for pid {second.pid} itself" in str(
+        first
+    )
+    assert f"; behind that, pid {second.pid} (role migrator, 'forgotten' from local" in caught.value.message
+    assert f"pg_terminate_backend({second.pid})" in caught.value.hint
+    assert f"pg_terminate_backend({first.pid})" not in caught.value.hint

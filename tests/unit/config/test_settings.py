@@ -98,29 +98,31 @@ def test_every_setting_has_a_variable(folder, name):
         "allow_out_of_order": "1",
         "require_proof": "1",
         "check_drift": "1",
+        "dump_after_apply": "1",
         "design_notes": "1",
         "workload": "1",
         "migrations": "x",
         "data": "x",
         "state_dir": "x",
         "durable": "each",
+        "order": "natural",
     }
-    numbers = ("timeout", "budget", "wait_lock", "_rows", "_writes", "_reads", "max_waiters", "max_block")
+    numbers = ("timeout", "budget", "wait_lock", "_rows", "_writes", "_reads", "max_waiters", "max_block", "max_lag")
     text = values.get(name, "7TB" if name.endswith("_size") else "7" if name.endswith(numbers) else "x")
     config = folder.load({variable(name): text})
 
     assert variable(name) == f"SQLMIGRATE_{name.upper()}"
     assert config.source(name) == f"variable {variable(name)}"
-    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)", "/x'),)", str(7 << 40), "each"))
+    assert str(getattr(config, name)).endswith(("True", "x", "7", "('x',)", "/x'),)", str(7 << 40), "each", "natural"))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_may_stand_in_the_file(folder, name):
     switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift", "design_notes"}
-    switches |= {"workload"}
-    numbers = ("lock", "timeout", "size", "_rows", "busy_", "max_waiters")
+    switches |= {"workload", "dump_after_apply"}
+    numbers = ("lock", "timeout", "size", "_rows", "busy_", "max_waiters", "max_lag")
     text = "true" if name in switches else "7" if any(word in name for word in numbers) else "'x'"
-    text = "'each'" if name == "durable" else text
+    text = {"durable": "'each'", "order": "'natural'"}.get(name, text)
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")
 
     assert folder.load().source(name) == "sqlmigrate.toml"

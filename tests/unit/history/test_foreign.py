@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.history import foreign as other_tools
-from sqlmigrate.history.foreign import KNOWN
+from sqlmigrate.history.foreign import ADOPTED, KNOWN
+from sqlmigrate.importing.tools import NAMES, named
 
 
 @pytest.mark.parametrize("item", KNOWN, ids=lambda item: f"{item.tool} {item.name}")
@@ -59,3 +60,7 @@ def test_what_a_platform_keeps_in_its_own_schemas_is_not_a_history():
     assert other_tools.histories([("app", "schema_migrations", ["version"])]) == {
         ("app", "schema_migrations"): "dbmate or Rails"
     }
+
+
+def test_those_that_can_be_adopted_are_the_tools_that_we_import_from():
+    assert {known: name for name in NAMES for known in [named(name).history.known]} == ADOPTED

@@ -34,7 +34,7 @@ def test_numbers_that_are_sorted_as_text_are_warned_about_once(project, names, m
 
     assert project.ids() == sorted(names)
     assert order_warnings(project) == [
-        (f"{message}: the order is that of the names", f"{hint}, or write `-- depends:`")
+        (f"{message}: the order is that of the names", f'set order = "natural", {hint}, or write `-- depends:`')
     ]
 
 
@@ -45,7 +45,7 @@ def test_zeros_are_not_advised_where_they_would_not_help(project):
     assert order_warnings(project) == [
         (
             "V1.10.1__c.sql: runs before V1.10__b: the order is that of the names",
-            "write `-- depends:`, or rename them",
+            'set order = "natural", write `-- depends:`, or rename them',
         )
     ]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.errors import MigrationsError
+from sqlmigrate.errors import MigrationsError, UsageError
 from sqlmigrate.migrations.validate import validate
+from support.repository import Repository
 
 
 def told(project) -> list[tuple[str, bool]]:
@@ -105,3 +106,44 @@ def test_an_empty_folder_is_fine(project):
 def test_a_missing_folder_is_an_error_of_its_own(tmp_path):
     with pytest.raises(MigrationsError, match="does not exist"):
         validate(tmp_path / "sql")
+
+
+@pytest.fixture
+def branch(tmp_path):
+    """A branch that has 0002_mine, while main has got 2_theirs and 3_theirs since."""
+    repository = Repository(tmp_path / "repository")
+    repository.write("sql/1_a.sql", "SELECT 1;\n")
+    repository.commit("first")
+    repository.git("checkout", "-qb", "mine")
+    repository.write("sql/0002_mine.sql", "SELECT 2;\n")
+    repository.commit("mine")
+    repository.git("checkout", "-q", "main")
+    repository.write("sql/2_theirs.sql", "SELECT 2;\n")
+    repository.write("sql/2_theirs.rollback.sql", "SELECT 2;\n")
+    repository.write("sql/3_theirs.sql", "SELECT 3;\n")
+    repository.commit("theirs")
+    repository.git("checkout", "-q", "mine")
+    repository.write("sql/3_not_committed.sql", "SELECT 3;\n")
+    return repository
+
+
+@pytest.mark.parametrize("order", ["name", "natural"])
+def test_a_number_that_the_base_branch_has_got_meanwhile_is_warned_of(branch, order):
+    def warned(**more):
+        problems = validate(branch.root / "sql", order=order, **more).problems
+        assert all(problem.warning for problem in problems)
+        return sorted(
+            f"{problem.place.path.stem}: {problem.message}" for problem in problems if "number" in problem.message
+        )
+
+    assert warned() == []
+    assert warned(revision="HEAD") == []
+    assert warned(revision="main") == [
+        "0002_mine: main has a migration of the same number, 2_theirs",
+        "3_not_committed: main has a migration of the same number, 3_theirs",
+    ]
+
+
+def test_a_revision_that_is_none_is_refused(branch):
+    with pytest.raises(UsageError, match="git knows no revision 'nowhere' here"):
+        validate(branch.root / "sql", revision="nowhere")

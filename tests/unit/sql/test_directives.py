@@ -169,7 +169,7 @@ def test_quotes_in_a_quoted_value_stay():
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("lock_timout=1s", "unknown key 'lock_timout'; the keys are isolation, lock_timeout, phase, role"),
+        ("lock_timout=1s", "unknown key 'lock_timout'; the keys are isolation, lock_timeout, phase, replaces, role"),
         ("transactional=false", "unknown key 'transactional'"),
         ("ROLE=a", "unknown key 'ROLE'"),
         ("lock_timeout=soon", "'soon' is not a duration such as 500ms, 2s or 10min"),
@@ -193,6 +193,7 @@ def test_quotes_in_a_quoted_value_stay():
         ("unused-for=99999999999999d", "unused-for is more than 0 and at most 3650d"),
         ("unused-for=1d unused-for=2d", "unused-for is set twice"),
         ("unused_for=1d", "unknown key 'unused_for'"),
+        ('replaces=""', "replaces names the migrations that this one replaces"),
     ],
 )
 def test_what_is_not_ours_to_know_is_an_error_with_its_line(line, message):

@@ -24,7 +24,8 @@ _NAME_BYTES = 63  # NAMEDATALEN - 1
 class Options:
     """How scripts run; times in milliseconds, 0 meaning none except for `wait_lock`, where it means not to wait.
 
-    `max_waiters` sessions may wait behind a script, and each of them `max_block`; 0 means that any may.
+    `max_waiters` sessions may wait behind a script, and each of them `max_block`; 0 means that any may. No standby
+    may lag by more than `max_lag` when a script begins.
 
     `durable` is `each` where every COMMIT waits until it is durable, `end` where that may be left to a later one.
 
@@ -44,6 +45,7 @@ class Options:
     durable: str = "end"
     max_waiters: int = 0
     max_block: int = 0
+    max_lag: int = 0
     apart: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.model import SEVERITIES
 from sqlmigrate.review.render import sent, words
+from sqlmigrate.review.render.decisions import decisions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict, Workload
+    from sqlmigrate.review.render.decisions import Decision
     from sqlmigrate.review.render.words import FoundHazard, Group, Remedy
 
 LIMIT = 60_000
@@ -24,6 +26,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>&|~$^=!#@\"']")
 # what GitHub makes a link of, or notifies somebody for, where it stands bare: a zero-width space ends it
 _LINKS = re.compile(r"(&#64;|&#35;|(?<=:)(?=//)|\b(?:www|GH)(?=[.-]))", re.IGNORECASE)
 _RESERVE = 1_000  # characters for saying what was left out
+_DECISIONS, _SAID = 8, 240  # lines, and characters of each
 _SENT = 10  # statements of the application
 _ROWS, _PLACES, _LINES, _PROOF, _TABLE = 20, 5, 10, 5, 2
 _LONGEST, _NAME, _REWRITE = 600, 100, 4_000  # characters
@@ -90,17 +93,22 @@ def fence(text: str, language: str) -> str:
 def _blocks(report: Report) -> Iterator[_Block]:
     yield _Block(0, "\n".join(_head(report)))
     several = len(report.migrations) > 1
+    if len(report.migrations) >= _TABLE:
+        yield _Block(1, "\n".join(_table(report)), "the table", words.count(len(report.migrations), "migration"))
+    hazards = words.hazards(report, "apply")
+    found = f"Hazards when applying: {words.tally(place.hazard for place in hazards)}"
     for migration in report.migrations:
         if said := list(_trouble(migration, several=several)):
-            yield _Block(1, "\n".join(said), f"what is wrong with {migration.migration_id}")
-    for group in words.grouped(words.hazards(report, "apply")):
+            yield _Block(1, "\n".join(said), f"what is wrong with {migration.migration_id}", "What fails or comes late")
+    for group in words.grouped(hazards):
         rank = 1 + SEVERITIES.index(group.severity)
-        yield _Block(rank, "\n".join(_group(group)), f"{group.code} when applying")
+        yield _Block(rank, "\n".join(_group(group)), f"{group.code} when applying", found)
     if report.workload is not None:
         yield from _workload(report.workload)
     for migration in report.migrations:
         if said := list(_undo(migration, several=several)):
-            yield _Block(2, "\n".join(said), f"the undo of {migration.migration_id}")
+            fold = "The undo, where it is not proven" if several else None
+            yield _Block(2, "\n".join(said), f"the undo of {migration.migration_id}", fold)
     yield from _rolling_back(report)
     for migration in report.migrations:
         yield from _migration(migration, several=several)
@@ -112,11 +120,26 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
     yield f"<sub>{' · '.join(prose(text) for _, text in words.about(report))}</sub>"
     yield ""
-    yield f"> [!{_ALERTS[report.verdict]}]"
+    found = decisions(report)
+    worst = "CAUTION" if any(item.severity == "danger" for item in found) else _ALERTS[report.verdict]
+    yield f"> [!{'WARNING' if found and worst == 'TIP' else worst}]"
     yield f"> **{prose(words.brief(report.headline, _LONGEST))}**"
-    if len(report.migrations) < _TABLE:
-        return
-    yield ""
+    if found:
+        yield ">"
+        yield f"> {words.count(len(found), 'thing')} to decide first:"
+        yield from (f"> 1. {_decision(item)}" for item in found[:_DECISIONS])
+        if len(found) > _DECISIONS:
+            yield f"> 1. and {len(found) - _DECISIONS} more, below"
+
+
+def _decision(item: Decision) -> str:
+    line = f":{item.line}" if item.line else ""
+    named = code(f"{words.brief(item.path, _NAME)}{line}")
+    where = f"[{named}]({item.link}{f'#L{item.line}' if item.line else ''})" if item.link else named
+    return f"**{prose(item.what)}**, {where}: {prose(words.brief(item.said, _SAID))}"
+
+
+def _table(report: Report) -> Iterator[str]:
     yield "| migration | verdict | statements | longest strong lock | undo |"
     yield "|---|---|---|---|---|"
     for migration in report.migrations[:_ROWS]:
@@ -159,7 +182,7 @@ def _undo(migration: Migration, *, several: bool) -> Iterator[str]:
 
 def _proof(migration: Migration, most: int) -> Iterator[str]:
     shown, more = words.foremost(migration.proof.lines, most)
-    yield from (f"  - {code(words.brief(line, _LONGEST))}" for line in shown)
+    yield from (f"  - {code(words.brief(words.in_repository(migration, line), _LONGEST))}" for line in shown)
     if more:
         yield f"  - and {words.count(more, 'more line')}, which the HTML report shows"
 

@@ -215,6 +215,13 @@ def relative(direction: Direction, text: str) -> str:
     return text.replace(direction.path, path(direction))
 
 
+def in_repository(migration: Migration, text: str) -> str:
+    """Write the paths of both scripts of a migration as a reader elsewhere knows them."""
+    for direction in directions(migration):
+        text = relative(direction, text)
+    return text
+
+
 def about(report: Report) -> list[tuple[str, str]]:
     """Say whose report this is: project, commit, branch, target and time, as far as they are known."""
     found = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from sqlmigrate import connection as connections
+from sqlmigrate.engine.stepwise.outside import LOCK_TIMEOUT_BACK, NO_LOCK_TIMEOUT
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review.trace.follow import Follower, Step, aside
@@ -20,13 +21,14 @@ from sqlmigrate.sql.statement.effect import WANTS_OUT, Kind, classify, drops_wit
 from sqlmigrate.sql.statement.session import set_locally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.model import Source
     from sqlmigrate.review.trace.readings import Relation, Relations, TypeOrSchema
+    from sqlmigrate.review.trace.waiting import Obstacle
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import ShadowDatabase
     from sqlmigrate.sql.script import Statement
@@ -207,7 +209,7 @@ class Pass:
         wanted = [item for item in obstacles(connection, text) if item.oid in self.relations]
         names = {item.oid: self.relations[item.oid].name for item in wanted}
         pid = connection.info.backend_pid
-        with made_to_wait(self.database.tester_conninfo, pid, names, wanted) as waited:
+        with _patient(connection, wanted), made_to_wait(self.database.tester_conninfo, pid, names, wanted) as waited:
             run()
         found = waited.seen
         if seen.command in HIDING:
@@ -230,6 +232,18 @@ class Pass:
             seen.step = Step(step.before, step.after, step.known)
         else:
             seen.step = replace(step, rewrites=()) if seen.command == "TRUNCATE" else step
+
+
+@contextmanager
+def _patient(connection: Connection, wanted: Sequence[Obstacle]) -> Iterator[None]:
+    """Let no lock_timeout count while it is we who make a statement wait: a busy machine lets go late."""
+    if not wanted:
+        yield
+        return
+    for command in NO_LOCK_TIMEOUT:
+        connection.execute(command.sql.encode())
+    yield
+    connection.execute(LOCK_TIMEOUT_BACK.sql.encode())
 
 
 def _runs_plain(connection: Connection, text: str) -> bool:

@@ -201,6 +201,24 @@ def test_outside_a_transaction_each_statement_lets_go_and_a_block_of_the_script_
     assert words(found.statements[6].held) == []
 
 
+def test_no_lock_timeout_counts_while_it_is_we_who_make_a_statement_wait(review_shadow, database, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.review.trace.waiting._POLL", 0.3)  # as on a busy machine
+    text = """
+        SET lock_timeout TO '20ms';
+        CREATE INDEX CONCURRENTLY orders_placed ON orders (placed);
+        CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS lock;
+        REINDEX INDEX CONCURRENTLY orders_placed;
+        REINDEX (VERBOSE) INDEX orders_placed;
+        SELECT 1 / (current_setting('lock_timeout') = '20ms')::integer;
+    """
+
+    found = trace_text(review_shadow, database, text, transactional=False)
+
+    assert found.error is None
+    assert words(found.statements[1].own) == ["orders SHARE UPDATE EXCLUSIVE"]
+    assert not found.statements[1].notes
+
+
 def test_a_statement_on_all_tables_is_told_from_a_table_that_says_so(review_shadow, database):
     [one] = trace_text(review_shadow, database, "VACUUM", transactional=False).statements
 

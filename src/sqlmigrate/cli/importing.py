@@ -1,0 +1,94 @@
+"""`sqlmigrate import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sqlmigrate.cli.options import common
+from sqlmigrate.importing.tools import NAMES
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
+    from sqlmigrate.errors import Problem
+    from sqlmigrate.importing.convert import Imported
+
+FINDINGS = 3
+EPILOG = """\b
+Examples:
+  sqlmigrate import --from dbmate db/migrations --into sql
+  sqlmigrate import --from alembic up.sql down.sql   what --sql of it prints
+  sqlmigrate mark --from dbmate                      then: what is applied
+
+\b
+Exit status: 3 if something could not be converted.
+"""
+
+
+@click.command(name="import", epilog=EPILOG)
+@click.argument("paths", nargs=-1, metavar="[DIR]", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "source",
+    metavar="TOOL",
+    type=click.Choice(NAMES),
+    required=True,
+    help=f"The tool whose files these are: {', '.join(NAMES)}.",
+)
+@click.option("--into", type=click.Path(path_type=Path), help="The folder to write to [the project's migrations].")
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written.")
+@common
+@click.pass_context
+def command(
+    context: click.Context, app: App, *, paths: tuple[Path, ...], source: str, into: Path | None, dry_run: bool
+) -> None:
+    """Convert another tool's migrations: each becomes ID.sql, and its undo ID.rollback.sql.
+
+    The SQL stays as it is, character by character; only the tool's markers and its own BEGIN and COMMIT go. Nothing of
+    the tool's is changed and no file is overwritten, so the command can be run again for what is new.
+    """
+    from sqlmigrate.importing import convert, setting  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.importing.tools import named  # noqa: PLC0415  same
+
+    folder = into or app.config.migrations
+    done = convert.convert(named(source), paths, folder, app.config.order, write=not dry_run)
+    told = setting.settle(app.config, done.order, folder, write=not dry_run)
+    _show(app, done, told, dry_run=dry_run)
+    if done.refused or any(not problem.warning for problem in done.problems):
+        context.exit(FINDINGS)
+
+
+def _show(app: App, done: Imported, told: tuple[str, ...], *, dry_run: bool) -> None:
+    from sqlmigrate.cli.output import problem_as_json, render_problem  # noqa: PLC0415  --help needs none of it
+
+    app.output.result(
+        source=str(done.source),
+        into=str(done.into),
+        imported=done.new,
+        unchanged=done.unchanged,
+        not_converted=done.refused,
+        without_rollback=done.without_rollback,
+        problems=[problem_as_json(problem) for problem in done.problems],
+        notes=[*done.notes, *told],
+        order=done.order,
+        files=[str(path) for path in done.files],
+        written=not dry_run,
+    )
+    verb = "would import" if dry_run else "imported"
+    for name in done.new:
+        lacking = " (it has no undo)" if name in done.without_rollback else ""
+        app.output.line(f"{verb} {name}{lacking}")
+    for problem in done.problems:
+        first, *rest = render_problem(problem)
+        app.output.prose(f"{_word(problem)} {first}", *rest)
+    for note in (*done.notes, *told):
+        app.output.prose(f"note: {note}")
+    counts = f"{len(done.new)} imported, {len(done.unchanged)} there already, {len(done.refused)} not converted"
+    app.output.line(f"{done.tool}, {done.source}: {counts}{' (nothing was written)' if dry_run else ''}")
+
+
+def _word(problem: Problem) -> str:
+    word, color = ("warning:", "yellow") if problem.warning else ("not converted:", "red")
+    return click.style(word, fg=color, bold=True)

@@ -1,0 +1,134 @@
+"""How far a script is, whom it hurts, and what it waits for that is no lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlmigrate.errors import Place
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """What a session does, as PostgreSQL reports it; what it does not report, or not to us, is None.
+
+    `seconds` is how long the statement has run, `wait` what it waits for, such as `IO: DataFileRead`. `command`, phase
+    and the counts are those of pg_stat_progress_*: `done` of `total` in `unit` (blocks, rows, bytes or sessions), and
+    whole partitions. `rows` and `size` (bytes) are the statistics of `relation` from before, where nothing is counted.
+    `query` is its text, of which PostgreSQL keeps the beginning (track_activity_query_size).
+    """
+
+    seconds: float | None = None
+    wait: str | None = None
+    command: str | None = None
+    phase: str | None = None
+    relation: str | None = None
+    done: int | None = None
+    total: int | None = None
+    unit: str = "blocks"
+    parts_done: int = 0
+    parts_total: int = 0
+    rows: int | None = None
+    size: int | None = None
+    query: str | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of its phase is done, from 0 to 1; of all partitions, where there are some."""
+        part = min(self.done / self.total, 1.0) if self.total and self.done is not None else None
+        if not self.parts_total:
+            return part
+        return min((self.parts_done + (part or 0.0)) / self.parts_total, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A script is at work for a second or longer: the `number`th of `total`; told about once a second.
+
+    `seconds` is how long the script has run. `text` is the statement that is at work; `statement` is its number, of
+    `statements`, and `place` where it is, unless the script is too large to look for it, or has another one like it.
+    `seconds_left` is an estimate, for this phase.
+    """
+
+    migration_id: str
+    number: int
+    total: int
+    seconds: float
+    work: AtWork
+    statement: int | None = None
+    statements: int | None = None
+    text: str | None = None
+    place: Place | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """So many other sessions waited behind a script, the longest so many seconds, for what it held or waited for.
+
+    That is `mode` on `relation`, where the longest waited; of a row that the script changed, `relation` is None.
+    It is told at the end of each attempt, if somebody waited for a second or longer.
+    """
+
+    migration_id: str
+    sessions: int
+    longest: float
+    mode: str
+    relation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """A standby, and how far it is behind: `seconds` is None where the role may not see it."""
+
+    name: str
+    client: str
+    seconds: float | None = None
+    size: int | None = None
+
+    def __str__(self) -> str:
+        """Say it in one phrase."""
+        behind = f" lags by {self.seconds:.1f} s ({(self.size or 0) >> 10} kB)" if self.seconds is not None else ""
+        return f"standby {self.name!r} ({self.client}){behind}"
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyLags:
+    """The next migration waits until no standby lags by more than `limit` seconds; told once a second."""
+
+    migration_id: str
+    standbys: tuple[Standby, ...]
+    limit: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class StandbysHidden:
+    """How far so many standbys are cannot be seen by this role, so nothing waits for them."""
+
+    migration_id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class KilledRunFound:
+    """An earlier run never said how it ended: it was killed, or lost its server, at this migration.
+
+    `began` is when that run did, `seen` when it last said how far it was, which it does of a script that takes long.
+    `statement` and `line` are where it was then or, if the script is `half_way`, where it stopped.
+    """
+
+    migration_id: str
+    operation: str
+    began: datetime
+    seen: datetime | None
+    role: str | None
+    username: str | None
+    hostname: str | None
+    statement: int | None = None
+    line: int | None = None
+    half_way: bool = False
+    history_run_id: str | None = None

@@ -1,0 +1,141 @@
+"""From another tool's files to ours: read, checked, named, compared and written; nothing of theirs is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import Place, Problem, UsageError
+from sqlmigrate.files import leads_out
+from sqlmigrate.importing import ids, wrapping, writing
+from sqlmigrate.importing.folder import opened
+from sqlmigrate.migrations.foreign import foreign_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sqlmigrate.config import Order
+    from sqlmigrate.importing.model import Layout, Part, Theirs
+    from sqlmigrate.importing.tool import Tool
+
+_LONGEST = 230  # bytes of an id: with .rollback.sql less than the 255 of a file system
+_ADVICE = "change it there, and import it again"
+_STRANGE = frozenset("/\\")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import has written, or would write.
+
+    `new` are ids of which something was written, `unchanged` those that were there already, `refused` those that could
+    not be converted; `problems` say why, and what to do. `order` is the project's order that their order asks for.
+    """
+
+    tool: str
+    source: Path
+    into: Path
+    new: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    refused: tuple[str, ...]
+    without_rollback: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    order: Order
+    files: tuple[Path, ...]
+
+
+def convert(tool: Tool, paths: Sequence[Path], into: Path, order: Order, *, write: bool = True) -> Imported:
+    """Write our pairs of another tool's migrations into a folder; without `write` say what would be written.
+
+    `order` is the one that the project has. What cannot be converted is left out and told. Raises UsageError where
+    their files or our folder are not where they are said to be, and Error where a file cannot be written.
+    """
+    folder = opened(paths, tool.folders, label=tool.label, streams=tool.streams)
+    if not folder.named and into.exists() and into.resolve() == folder.path.resolve():
+        raise UsageError(f"{into} is the folder of {tool.label}'s files; name another one with --into")
+    if (target := leads_out(into)) is not None:
+        raise UsageError(f"{into} leads out of the repository by a symbolic link, to {target}; it is not followed")
+    layout = tool.read(folder)
+    there = [path.stem for path in into.glob("*.sql")] if into.is_dir() else []
+    named = list(zip(ids.assigned(layout, there), _checked(layout), strict=True))
+    suited = ids.order_of([name for name, _ in named], order) or order
+    problems = [*folder.problems, *layout.problems]
+    new: list[str] = []
+    unchanged: list[str] = []
+    refused: list[str] = []
+    made: list[Path] = []
+    depends = _depends(layout, [name for name, _ in named], suited)
+    taken: set[str] = set()
+    for name, item in named:
+        found = [*item.problems, *_name_problems(name, item, taken)]
+        taken.add(name)
+        problems += found
+        if item.up is None or any(not problem.warning for problem in found[len(item.problems) :]):
+            refused.append(name)
+            continue
+        files, other = writing.compared(writing.wanted(into, name, item, depends.get(name, ())))
+        if write and not other:
+            other = writing.write(files)
+        problems += other
+        (refused if other else new if files else unchanged).append(name)
+        made += [] if other else [file.path for file in files]
+    source = folder.named[0] if folder.named else folder.path
+    lacking = tuple(name for name, item in named if item.up is not None and item.down is None)
+    return Imported(
+        tool.label, source, into, tuple(new), tuple(unchanged), tuple(refused), lacking, tuple(map(_advised, problems)),
+        layout.notes, suited, tuple(made),
+    )  # fmt: skip
+
+
+def _advised(problem: Problem) -> Problem:
+    """Return a problem with what to do, for it is theirs to change."""
+    return problem if problem.hint else replace(problem, hint=_ADVICE)
+
+
+def _checked(layout: Layout) -> list[Theirs]:
+    """Return the migrations without what no script may hold; each problem stands with its migration."""
+    return [_one_checked(item) for item in layout.migrations]
+
+
+def _one_checked(item: Theirs) -> Theirs:
+    wrong: list[Problem] = []
+
+    def good(part: Part | None, *, up: bool) -> Part | None:
+        if part is None:
+            return None
+        if not up and wrapping.is_empty(part):
+            return None
+        found = wrapping.problems(part, "apply" if up else "rollback")
+        wrong.extend(found)
+        return None if found else part
+
+    up, down = good(item.up, up=True), good(item.down, up=False)
+    return replace(item, up=up, down=down, problems=(*item.problems, *wrong))
+
+
+def _depends(layout: Layout, names: Sequence[str], order: Order) -> dict[str, tuple[str, ...]]:
+    """Return on which ids each one depends: as theirs say, and where our order would be another one."""
+    by_version = {item.version: name for item, name in zip(layout.migrations, names, strict=True)}
+    depends = {
+        name: tuple(by_version[version] for version in item.depends if version in by_version)
+        for item, name in zip(layout.migrations, names, strict=True)
+    }
+    for name, before in ({} if layout.numbered else ids.followed(names, order)).items():
+        if before not in depends[name]:
+            depends[name] = (*depends[name], before)
+    return depends
+
+
+def _name_problems(name: str, item: Theirs, taken: set[str]) -> list[Problem]:
+    place = Place(item.path)
+    if name in taken:
+        return [Problem(f"another migration has the same id, {name}", place, "give one of them another name")]
+    if not name.isprintable() or not _STRANGE.isdisjoint(name) or name.startswith(".") or " " in name:
+        return [Problem(f"{name!r} cannot be an id", place, "give it a name of letters, digits and underscores")]
+    if len(name.encode()) > _LONGEST:
+        return [Problem(f"its name has more than {_LONGEST} bytes", place, "give it a shorter name")]
+    if name.startswith("post-apply") or name.endswith((".rollback", ".up", ".down")):
+        return [Problem(f"{name} has a meaning of its own as the name of a script", place, "give it another name")]
+    advice = foreign_name(f"{name}.sql", {f"{one}.sql" for one in taken})
+    return [Problem(advice, place)] if advice else []

@@ -1,0 +1,165 @@
+"""`mark --from TOOL`: take over what another tool has applied, in its order and with its times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlmigrate import history
+from sqlmigrate.connection import allow
+from sqlmigrate.engine.adopting import carry_out, record
+from sqlmigrate.errors import HistoryError, UsageError
+from sqlmigrate.events import ignore
+from sqlmigrate.history import yoyo_tables
+from sqlmigrate.importing import ids, tables
+from sqlmigrate.importing.folder import opened
+from sqlmigrate.importing.tool import Known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlmigrate.connection import Connection, Gate
+    from sqlmigrate.engine.wire.session import Options
+    from sqlmigrate.events import Observer
+    from sqlmigrate.history import History
+    from sqlmigrate.importing.model import Layout
+    from sqlmigrate.importing.tables import Place, Where
+    from sqlmigrate.importing.tool import Recorded, Told, Tool
+    from sqlmigrate.migrations import Migration, Migrations
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What their history says, against the files and our history.
+
+    `new` are to be marked, in their order of application; `already` we had; `pending` nobody has applied. What differs:
+    `without_file` only they have applied, `edited` have a file that is another one than they recorded, `skipped` were
+    passed over by them in silence, `not_there` are marked here, and they have them no more.
+    """
+
+    tool: str
+    place: Place
+    new: tuple[tuple[Migration, Recorded], ...]
+    already: tuple[str, ...]
+    pending: tuple[str, ...]
+    without_file: tuple[str, ...]
+    edited: tuple[str, ...]
+    skipped: tuple[str, ...]
+    not_there: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.new)
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """The ids that are marked by this adoption."""
+        return tuple(migration.migration_id for migration, _ in self.new)
+
+
+def adopt(
+    conninfo: str,
+    tool: Tool,
+    migrations: Migrations,
+    options: Options,
+    *,
+    files: Path | None = None,
+    where: Where,
+    gate: Gate[Adoption] = allow,
+    observer: Observer = ignore,
+) -> Adoption:
+    """Mark what another tool has applied; nothing of its own is changed.
+
+    `files` is the folder of its files, by which its checksums are compared; None looks where it keeps them. `gate` gets
+    what would be done before anything is written; it raises to stop. Raises HistoryError where its table is not there
+    or not to be trusted, or records a migration that failed half way.
+    """
+    layout = _layout(tool, files, migrations.directory)
+    known = _known(tool, migrations, layout)
+
+    def look(connection: Connection, found: History) -> Adoption:
+        place = tables.find(connection, tool, where)
+        rows = tables.read(connection, tool, place, options.history_owners)
+        told = tool.history.told(rows, known)
+        if told.failed:
+            hint = f"finish or undo it with {tool.label}, or repair its history; then run the command again"
+            raise HistoryError(f"{told.failed[0]} failed half way, says {place}; nothing was marked", hint=hint)
+        return _adoption(tool, place, told, known, found)
+
+    def write(connection: Connection, planned: Adoption) -> None:
+        run = history.Run()
+        reason = f"applied by {tool.label}, says {planned.place}"
+        for migration, row in planned.new:
+            commands = record(options.schema, migration, run, applied_at=row.applied_at, reason=reason)
+            yoyo_tables.execute(connection, commands)
+
+    return carry_out(conninfo, options, gate, observer, look, write)
+
+
+def _layout(tool: Tool, files: Path | None, ours: Path) -> Layout | None:
+    """Read the tool's own files where they are there; a named folder must be. `ours` holds none of them."""
+    if tool.streams:
+        if files is not None:
+            raise UsageError(f"--files has no use for {tool.label}: its history has no checksums")
+        return None
+    try:
+        usual = [name for name in tool.folders if Path(name).absolute() != ours.absolute()]
+        folder = opened([files] if files else [], usual, label=tool.label, streams=False)
+    except UsageError:
+        if files is not None or tool.by_files:
+            raise
+        return None
+    layout = tool.read(folder)
+    if files is not None and not layout.migrations:
+        raise UsageError(f"{files} holds no migrations of {tool.label}")
+    return layout if layout.migrations else None
+
+
+def _known(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
+    """Say which of our files is which version of theirs: as an import names them."""
+    items = layout.migrations if layout else ()
+    named = dict(zip(ids.assigned(layout, migrations.by_id), items, strict=True)) if layout else {}
+    versions: dict[str, str] = {}
+    for item in migrations.ordered:
+        name = item.migration_id
+        version = named[name].version if name in named else tool.version_of(name)
+        if version is not None:
+            versions.setdefault(version, name)
+    return Known(versions, migrations, {item.version: item for item in items} if layout else None)
+
+
+def _adoption(tool: Tool, place: Place, told: Told, known: Known, found: History) -> Adoption:
+    ours = {row.migration_id for row in found.applied}
+    theirs = {known.versions[row.version]: row for row in told.applied if row.version in known.versions}
+    files = known.migrations
+    return Adoption(
+        tool.label,
+        place,
+        tuple((files.named(name), row) for name, row in theirs.items() if name not in ours),
+        tuple(name for name in theirs if name in ours),
+        tuple(name for item in files.ordered if (name := item.migration_id) not in theirs and name not in ours),
+        tuple(row.label for row in told.applied if row.version not in known.versions),
+        tuple(_edited(theirs.items(), known)),
+        tuple(known.versions.get(version, version) for version in told.skipped),
+        tuple(
+            row.migration_id
+            for row in found.applied
+            if row.marked and row.migration_id in known.versions.values() and row.migration_id not in theirs
+        ),
+        (*told.notes, *_unchecked(told, known)),
+    )
+
+
+def _edited(theirs: Iterable[tuple[str, Recorded]], known: Known) -> Iterator[str]:
+    for name, row in theirs:
+        item = known.theirs.get(row.version) if known.theirs else None
+        if item and row.checksum and item.checksums and row.checksum not in item.checksums:
+            yield name
+
+
+def _unchecked(told: Told, known: Known) -> Iterator[str]:
+    if known.theirs is None and any(row.checksum for row in told.applied):
+        yield "its own files are not here, so its checksums were not compared: name their folder with --files"

@@ -1,0 +1,82 @@
+-- name: places
+-- the relations of one name, with their columns
+SELECT space.nspname::pg_catalog.text AS schema,
+       pg_catalog.array_agg(attribute.attname::pg_catalog.text) AS columns,
+       pg_catalog.has_schema_privilege(space.oid, 'USAGE')
+       AND pg_catalog.has_table_privilege(class.oid, 'SELECT') AS readable
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid
+WHERE class.relname = %s
+  AND class.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND class.relpersistence <> 't'
+  AND attribute.attnum > 0
+  AND NOT attribute.attisdropped
+GROUP BY space.oid, space.nspname, class.oid
+ORDER BY space.nspname
+
+-- name: versions
+SELECT version::pg_catalog.text FROM {schema}.schema_migrations ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
+
+-- name: supabase
+SELECT version::pg_catalog.text, name::pg_catalog.text
+FROM {schema}.schema_migrations
+ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
+
+-- name: supabase_unnamed
+SELECT version::pg_catalog.text, NULL::pg_catalog.text
+FROM {schema}.schema_migrations
+ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
+
+-- name: goose
+-- a time without zone is taken as one in UTC
+SELECT version_id, is_applied, tstamp::timestamp FROM {schema}.goose_db_version ORDER BY id
+
+-- name: golang_migrate
+SELECT version, dirty FROM {schema}.schema_migrations ORDER BY version DESC
+
+-- name: flyway
+SELECT version::pg_catalog.text, description::pg_catalog.text, type::pg_catalog.text, checksum, installed_on::timestamp,
+       success
+FROM {schema}.flyway_schema_history
+ORDER BY installed_rank
+
+-- name: drizzle
+-- the time is that of the journal, in milliseconds: when the migration was made
+SELECT hash::pg_catalog.text, created_at::bigint,
+       pg_catalog.timezone('UTC', pg_catalog.to_timestamp(created_at::double precision / 1000::double precision))
+FROM {schema}.__drizzle_migrations
+ORDER BY created_at, id
+
+-- name: alembic
+SELECT version_num::pg_catalog.text FROM {schema}.alembic_version ORDER BY version_num::pg_catalog.text COLLATE pg_catalog."C"
+
+-- name: sqitch
+SELECT project::pg_catalog.text, change::pg_catalog.text, pg_catalog.timezone('UTC', committed_at)
+FROM {schema}.changes
+ORDER BY committed_at, planned_at
+
+-- name: sqlx
+SELECT version, description::pg_catalog.text, pg_catalog.timezone('UTC', installed_on), success,
+       pg_catalog.encode(checksum, 'hex')
+FROM {schema}._sqlx_migrations
+ORDER BY version
+
+-- name: prisma
+SELECT migration_name::pg_catalog.text, checksum::pg_catalog.text, pg_catalog.timezone('UTC', finished_at),
+       pg_catalog.timezone('UTC', rolled_back_at)
+FROM {schema}._prisma_migrations
+ORDER BY started_at
+
+-- name: diesel
+SELECT version::pg_catalog.text, run_on::timestamp
+FROM {schema}.__diesel_schema_migrations
+ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
+
+-- name: node_pg_migrate
+SELECT name::pg_catalog.text, run_on::timestamp FROM {schema}.pgmigrations ORDER BY run_on, id
+
+-- name: graphile_migrate
+SELECT filename::pg_catalog.text, hash::pg_catalog.text, pg_catalog.timezone('UTC', date)
+FROM {schema}.migrations
+ORDER BY filename::pg_catalog.text COLLATE pg_catalog."C"

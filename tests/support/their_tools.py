@@ -1,0 +1,233 @@
+"""The real tools, where they are installed (`make install-tools`): a project of 30 migrations, applied by each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from fixtures.postgres import Database
+from support.importing import written
+from support.places import ROOT
+
+TOOLS = ROOT / "build" / "tools"
+PLACES = [TOOLS / "venv" / "bin", TOOLS / "node_modules" / ".bin"]
+SECONDS = 240
+COUNT = 30
+_ENV = """
+from alembic import context
+from sqlalchemy import create_engine
+import os
+url = os.environ["ALEMBIC_URL"]
+if context.is_offline_mode():
+    context.configure(url=url, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    with create_engine(url).connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+_REVISION = """
+from alembic import op
+revision, down_revision, branch_labels, depends_on = {name!r}, {before!r}, None, None
+def upgrade():
+    op.execute({up!r})
+def downgrade():
+    op.execute({down!r})
+"""
+_DRIZZLE = """
+import {{ drizzle }} from 'drizzle-orm/node-postgres';
+import {{ migrate }} from 'drizzle-orm/node-postgres/migrator';
+import pg from 'pg';
+const pool = new pg.Pool({{ host: {host}, port: {port}, user: 'migrator', database: {name} }});
+await migrate(drizzle(pool), {{ migrationsFolder: {folder} }});
+await pool.end();
+"""
+
+
+def changes() -> list[tuple[str, str, str]]:
+    """Give names and both directions of believable migrations: tables, columns, indexes, functions, rows."""
+    found = []
+    for number in range(COUNT // 5):
+        table = f"orders_{number}"
+        create = f"CREATE TABLE {table} (id bigint PRIMARY KEY, note text);\n"
+        state = f"ALTER TABLE {table} ADD state text NOT NULL DEFAULT 'new; -- no';\n"
+        index = f"CREATE INDEX {table}_state ON {table} (state);\n"
+        last = (
+            f"CREATE FUNCTION last_{number}() RETURNS bigint LANGUAGE sql AS $$\n  SELECT max(id) FROM {table};\n$$;\n"
+        )
+        rows = f"INSERT INTO {table} VALUES (1, 'it''s');\n"
+        found += [
+            (f"create_{table}", create, f"DROP TABLE {table};\n"),
+            (f"add_state_{number}", state, f"ALTER TABLE {table} DROP state;\n"),
+            (f"index_{number}", index, f"DROP INDEX {table}_state;\n"),
+            (f"last_{number}", last, f"DROP FUNCTION last_{number}();\n"),
+            (f"rows_{number}", rows, f"DELETE FROM {table};\n"),
+        ]
+    return found
+
+
+@dataclass(frozen=True)
+class Real:
+    """A tool: the programs it needs, the files of its project, how it applies them, and what is imported of it."""
+
+    programs: tuple[str, ...]
+    files: Callable[[], Mapping[str, str]]
+    apply: Callable[[Path, Database], None]
+    paths: tuple[str, ...]
+    undoes: bool = True
+
+
+def require(real: Real) -> None:
+    """Skip the test where the tool is not installed."""
+    if missing := [name for name in real.programs if program(name) is None]:
+        pytest.skip(f"{missing[0]} is not installed (make install-tools)")
+
+
+def program(name: str) -> str | None:
+    """Find a program, or a module of node's."""
+    if (module := TOOLS / "node_modules" / name).is_dir() and not (module.parent / ".bin" / name).exists():
+        return str(module)
+    return shutil.which(name, path=os.pathsep.join([*map(str, PLACES), os.environ.get("PATH", "")]))
+
+
+def call(folder: Path, *words: str, output: Path | None = None, **environment: str) -> None:
+    """Run a program of a tool in its project; what it prints is shown where it fails."""
+    done = subprocess.run(
+        [program(words[0]) or words[0], *words[1:]],
+        cwd=folder,
+        env=os.environ | environment | {"NO_COLOR": "1", "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=SECONDS,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+    if output:
+        output.write_text(done.stdout, encoding="utf-8")
+
+
+def url(database: Database, scheme: str = "postgres", **more: str) -> str:
+    """Give the database's address as these tools take it."""
+    options = {"host": str(database.server.host), "port": str(database.server.port)} | more
+    return f"{scheme}://migrator@/{database.name}?" + "&".join(
+        f"{key}={quote(value)}" for key, value in options.items()
+    )
+
+
+def _numbered(text: str) -> dict[str, str]:
+    """Fill in a text for each change: its file's name is NUMBER_NAME.sql."""
+    return {
+        f"2024{number:010d}_{name}.sql": text.format(up=up, down=down)
+        for number, (name, up, down) in enumerate(changes(), 1)
+    }
+
+
+def _dbmate(folder: Path, database: Database) -> None:
+    address = url(database, sslmode="disable")
+    call(folder, "dbmate", "--url", address, "--no-dump-schema", "--migrations-dir", ".", "up")
+
+
+def _alembic_files() -> dict[str, str]:
+    names = [f"{number * 7919:012x}" for number in range(1, COUNT + 1)]
+    files = {
+        f"a/versions/{name}.py": _REVISION.format(name=name, before=before, up=up, down=down)
+        for name, before, (_, up, down) in zip(names, [None, *names], changes(), strict=False)
+    }
+    return {"alembic.ini": "[alembic]\nscript_location = a\n", "a/env.py": _ENV, **files}
+
+
+def _alembic(folder: Path, database: Database) -> None:
+    address = {"ALEMBIC_URL": url(database, "postgresql+psycopg")}
+    call(folder, "alembic", "upgrade", "head", **address)
+    call(folder, "alembic", "upgrade", "head", "--sql", output=folder / "up.sql", **address)
+    call(folder, "alembic", "downgrade", "head:base", "--sql", output=folder / "down.sql", **address)
+
+
+def _sqitch_files() -> dict[str, str]:
+    lines = ["%syntax-version=1.0.0", "%project=shop", ""]
+    files = {"sqitch.conf": "[core]\n\tengine = pg\n"}
+    for number, (name, up, down) in enumerate(changes()):
+        lines.append(f"{name} 2024-01-01T10:{number:02d}:00Z Me <me@example.org> # {name}")
+        for kind, text in (("deploy", up), ("revert", down)):
+            files[f"{kind}/{name}.sql"] = f"-- {kind} shop:{name}\n\nBEGIN;\n\n{text}\nCOMMIT;\n"
+        files[f"verify/{name}.sql"] = "BEGIN;\nSELECT 1/count(*) FROM pg_catalog.pg_class;\nROLLBACK;\n"
+    return files | {"sqitch.plan": "\n".join(lines) + "\n"}
+
+
+def _sqitch(folder: Path, database: Database) -> None:
+    me = {"SQITCH_FULLNAME": "Me", "SQITCH_EMAIL": "me@example.org"}
+    call(folder, "sqitch", "deploy", url(database, "db:pg"), **me)
+
+
+def _node_pg_migrate(folder: Path, database: Database) -> None:
+    call(folder, "node-pg-migrate", "up", "-m", ".", DATABASE_URL=url(database))
+
+
+def _drizzle_files() -> dict[str, str]:
+    entries = [
+        {
+            "idx": number,
+            "version": "7",
+            "when": 1700000000000 + number,
+            "tag": f"{number:04d}_{name}",
+            "breakpoints": True,
+        }
+        for number, (name, *_) in enumerate(changes())
+    ]
+    files = {f"{number:04d}_{name}.sql": up for number, (name, up, _) in enumerate(changes())}
+    return files | {"meta/_journal.json": json.dumps({"version": "7", "dialect": "postgresql", "entries": entries})}
+
+
+def _drizzle(folder: Path, database: Database) -> None:
+    words = {"host": str(database.server.host), "name": database.name, "folder": str(folder)}
+    script = TOOLS / f"migrate-{os.getpid()}.mjs"  # node looks for modules from the script's folder upwards
+    script.write_text(
+        _DRIZZLE.format(**{key: json.dumps(word) for key, word in words.items()}, port=database.server.port),
+        encoding="utf-8",
+    )
+    try:
+        call(folder, "node", str(script))
+    finally:
+        script.unlink()
+
+
+def _supabase_files() -> dict[str, str]:
+    return {f"supabase/migrations/{name}": text for name, text in _numbered("{up}").items()}
+
+
+def _supabase(folder: Path, database: Database) -> None:
+    address = url(database, "postgresql", sslmode="disable").replace("@/", "@localhost/")
+    call(folder, "supabase", "init", "--force")
+    call(folder, "supabase", "migration", "up", "--yes", "--db-url", address)
+
+
+REAL = {
+    "dbmate": Real(("dbmate",), lambda: _numbered("-- migrate:up\n{up}\n-- migrate:down\n{down}"), _dbmate, (".",)),
+    "alembic": Real(("alembic",), _alembic_files, _alembic, ("up.sql", "down.sql")),
+    "sqitch": Real(("sqitch", "psql"), _sqitch_files, _sqitch, (".",)),
+    "node-pg-migrate": Real(
+        ("node-pg-migrate",),
+        lambda: _numbered("-- Up Migration\n{up}\n-- Down Migration\n{down}"),
+        _node_pg_migrate,
+        (".",),
+    ),
+    "drizzle": Real(("node", "drizzle-orm"), _drizzle_files, _drizzle, (".",), undoes=False),
+    "supabase": Real(("supabase",), _supabase_files, _supabase, ("supabase/migrations",), undoes=False),
+}
+
+
+def project(root: Path, real: Real) -> Path:
+    """Write the tool's project, in a repository of its own."""
+    (root / ".git").mkdir()
+    return written(root / "theirs", real.files())
