@@ -9,9 +9,9 @@ import time
 
 import pytest
 
+from sqlmigrate.patterns import Patterns
 from sqlmigrate.seeds import document
 from sqlmigrate.seeds.model import TableName
-from sqlmigrate.patterns import Patterns
 from support.seeds import AGENTS, LLMS
 
 STRICT = {
