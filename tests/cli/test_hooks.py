@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shlex
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -240,3 +241,20 @@ def test_a_hook_that_cannot_be_read_is_an_error_with_its_place(project, sqlmigra
 
     assert (outcome.status, said in outcome.stderr) == (2, True), outcome.stderr
     assert "sqlmigrate.toml:2:1" in outcome.stderr
+
+
+def test_a_hook_that_prints_without_end_fills_neither_memory_nor_terminal(project, target, sqlmigrate, heard):
+    project.tables("a")
+    endless = "head -c 3000000 /dev/zero | tr '\\0' x; yes $(seq 100)"
+    heard.configure('timeout = "2s"', before_run=["sh", "-c", endless])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    stopped = sqlmigrate("apply")
+
+    assert (stopped.status, "did not end within 2 s and was stopped; nothing was run" in stopped.stderr) == (1, True)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+    heard.configure(after_run=["sh", "-c", "seq 100000 | tr -d '\\n'; seq 100"])
+    done = sqlmigrate("apply")
+    assert done.status == 0
+    assert f"  | {''.join(map(str, range(1, 100)))}" in done.stderr
+    assert len(done.stderr) < 10_000

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Error
 
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
     from sqlmigrate.config.hooks import Hooks
     from sqlmigrate.events import Event
 
-_SHOWN = 20  # lines of what a hook prints
+_SHOWN, _LINE = 20, 1_000  # lines of what a hook prints, and characters of each
+_KEPT, _STEP = 64 << 10, 64 << 10  # bytes
 _MOMENTS = {
     "RunStarted": "before_run",
     "ScriptStarted": "before_migration",
@@ -95,20 +99,44 @@ class Runner:
     def _run(self, words: tuple[str, ...], record: dict[str, Any]) -> int:
         """Run a command with the event on its standard input, in a session of its own: Ctrl-C is for us."""
         env = os.environ | {"SQLMIGRATE_EVENT": record["event"], "SQLMIGRATE_RUN_ID": record["run_id"]}
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            words, cwd=self.hooks.folder, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT,
-            start_new_session=True,
+        with TemporaryFile() as event, subprocess.Popen(
+            words, cwd=self.hooks.folder, env=env, stdin=_written(event, record), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
         ) as process:  # fmt: skip
             try:
-                said, _ = process.communicate(json.dumps(record).encode() + b"\n", self.hooks.timeout / 1000)
+                said = _heard(process, self.hooks.timeout / 1000)
             except BaseException:
                 with suppress(OSError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise
         lines = said.decode(errors="replace").splitlines()
-        self.show(*(f"  | {line}" for line in lines[:_SHOWN]))
+        self.show(*(f"  | {line if len(line) <= _LINE else f'{line[:_LINE]}…'}" for line in lines[:_SHOWN]))
         return process.returncode
+
+
+def _written(file: IO[bytes], record: dict[str, Any]) -> IO[bytes]:
+    """Write an event to a file that a hook reads: one that reads nothing holds up nobody."""
+    file.write(json.dumps(record).encode() + b"\n")
+    file.seek(0)
+    return file
+
+
+def _heard(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """Wait for a hook and return the beginning of what it prints: it may print without end.
+
+    Raises TimeoutExpired.
+    """
+    assert process.stdout is not None  # noqa: S101  for mypy
+    end, kept, poll = time.monotonic() + seconds, b"", select.poll()
+    poll.register(process.stdout, select.POLLIN)
+    while True:
+        left = end - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise subprocess.TimeoutExpired(process.args, seconds)
+        if not (data := os.read(process.stdout.fileno(), _STEP)):
+            process.wait(max(end - time.monotonic(), 0))
+            return kept
+        kept += data[: _KEPT - len(kept)]
 
 
 def _not_done(record: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ _ELSEWHERE = {
     "version": "--version",
 }
 """What other tools call it."""
+_EXTRA = "Got unexpected extra argument ("
 
 
 def suggested(name: str, known: Iterable[str]) -> str | None:
@@ -51,7 +52,11 @@ def usage(error: click.UsageError) -> str:
     """Say a wrong call in Click's words, and where a word stands alone, which option it may belong to."""
     message = error.format_message()
     context = error.ctx
-    word = message.removeprefix("Got unexpected extra argument (").removesuffix(")")
-    if context is None or word == message or not any("--to" in item.opts for item in context.command.params):
+    word = message.removeprefix(_EXTRA).removesuffix(")")
+    if (
+        context is None
+        or not message.startswith(_EXTRA)
+        or not any("--to" in item.opts for item in context.command.params)
+    ):
         return message
     return f"{message}. Did you mean `{context.command_path} --to {word}`?"

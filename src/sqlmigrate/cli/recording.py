@@ -73,7 +73,9 @@ class Sink:
         try:
             return os.write(descriptor, data)
         except BlockingIOError:
-            if not select.select([], [descriptor], [], _READER_SECONDS)[1]:
+            poll = select.poll()  # and not select(), which takes no descriptor above 1,023
+            poll.register(descriptor, select.POLLOUT)
+            if not poll.poll(_READER_SECONDS * 1000):
                 raise TimeoutError("nobody reads it") from None
             return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmigrate.errors import ConfigError
+from sqlmigrate.patterns import PatternError, require_python
 from sqlmigrate.sql.directives import parse_duration, parse_lock_timeout
 
 if TYPE_CHECKING:
@@ -107,9 +108,9 @@ def _patterns(value: Any, base: Path) -> tuple[str, ...]:
     found = (_text(value, base),) if isinstance(value, str) else _texts(value, base)
     for pattern in found:
         try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+            require_python(pattern)
+        except PatternError as error:
+            raise ValueError(str(error)) from None
     return found
 
 

@@ -17,6 +17,7 @@ from sqlmigrate import queries
 from sqlmigrate.connection import silence
 from sqlmigrate.connection.address import is_starting, shown_host
 from sqlmigrate.connection.conninfo import UNTOLD
+from sqlmigrate.connection.times import take_all_times
 from sqlmigrate.errors import ConnectionFailed, ServerMessage, redact
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint) from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
+    take_all_times(connection)
     begin_again(connection)
     return connection
 

@@ -15,17 +15,26 @@ WHERE e.extname = 'pg_stat_statements'
 
 -- name: statements
 -- `{function}` is that of the extension, in its own schema; a text that the role may not read is replaced by PostgreSQL,
--- and of a long one there is only the beginning
-SELECT pg_catalog.left(s.query, %s::integer) AS query,
-       r.rolname::pg_catalog.text AS role,
-       pg_catalog.count(*) AS statements,
-       pg_catalog.sum(s.calls)::bigint AS calls,
-       pg_catalog.sum(s.total_exec_time) AS total
-FROM {function} AS s
-LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.userid
-WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-GROUP BY 1, 2
-ORDER BY 4 DESC, 1, 2
+-- and of a long one there is only the beginning; `beyond` so many characters in all, there is nothing of a text
+SELECT CASE WHEN t.read <= %s::bigint THEN t.query END AS query,
+       coalesce(t.read > %s::bigint, false) AS beyond,
+       t.role,
+       t.statements,
+       t.calls,
+       t.total
+FROM (SELECT g.*,
+             pg_catalog.sum(pg_catalog.length(g.query)) OVER (ORDER BY g.calls DESC, g.query, g.role
+                                                              ROWS UNBOUNDED PRECEDING) AS read
+      FROM (SELECT pg_catalog.left(s.query, %s::integer) AS query,
+                   r.rolname::pg_catalog.text AS role,
+                   pg_catalog.count(*) AS statements,
+                   pg_catalog.sum(s.calls)::bigint AS calls,
+                   pg_catalog.sum(s.total_exec_time) AS total
+            FROM {function} AS s
+            LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.userid
+            WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+            GROUP BY 1, 2) AS g) AS t
+ORDER BY t.calls DESC, t.query, t.role
 
 -- name: info
 SELECT dealloc AS evicted, stats_reset AS since, pg_catalog.now() AS read_at FROM {function}

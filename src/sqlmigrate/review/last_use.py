@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import psycopg
 from sqlmigrate import connection as connections
 from sqlmigrate.engine.wire.session import script_path, script_role
 from sqlmigrate.errors import Error
+from sqlmigrate.patterns import Hidden
 from sqlmigrate.sql.statement.removals import removals_of
 from sqlmigrate.usage.counted import Counted, Row
 from sqlmigrate.usage.finding import find_in_statements
@@ -47,7 +47,7 @@ def uses_in(
     removed = {item.migration_id: removals_of(item.script) for item in migrations}
     if not any(item.objects for item in removed.values()):
         return {}
-    hidden = [re.compile(pattern) for pattern in config.workload_hide]
+    hidden = Hidden(config.workload_hide)
     known: list[Counted | str] = []
 
     def counts(connection: Connection) -> Counted | str:

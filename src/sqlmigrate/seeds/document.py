@@ -58,7 +58,7 @@ class Document:
                 break
             node = found
         else:
-            node = dict(_keys(node)).get(key, node) if key is not None else node
+            node = _keys(node).get(key, node) if key is not None else node
         return place_at(self.path, self.text, node.start_mark.index) if node else Place(self.path)
 
 
@@ -269,10 +269,14 @@ def _merged(node: Node) -> dict[str, Node]:
     return found
 
 
-def _keys(node: Node) -> Iterator[tuple[str, Node]]:
-    """Yield the names of a mapping's own keys with the nodes of the keys themselves."""
-    if node is not None and node.id == "mapping":
-        yield from ((key.value, key) for key, _ in node.value if key.id == "scalar")
+def _keys(node: Node) -> dict[str, Node]:
+    """Return a mapping's own keys with the nodes of the keys themselves; found once, since each problem asks."""
+    if node is None or node.id != "mapping":
+        return {}
+    known: dict[str, Node] | None = getattr(node, "keys", None)
+    if known is None:
+        known = node.keys = {key.value: key for key, _ in node.value if key.id == "scalar"}
+    return known
 
 
 def _child(node: Node, step: str | int) -> Node:

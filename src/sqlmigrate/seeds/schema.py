@@ -10,9 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem, SeedError
+from sqlmigrate.patterns import PatternError, Patterns
 from sqlmigrate.seeds import document
 from sqlmigrate.seeds.model import Column, Reference, TableMapping, TableName
-from sqlmigrate.seeds.patterns import PatternError, Patterns
 from sqlmigrate.seeds.problems import refusal, refuse
 from sqlmigrate.seeds.rules import violations
 from sqlmigrate.seeds.wording import explain

@@ -17,6 +17,7 @@ from sqlmigrate import queries
 from sqlmigrate.errors import Error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from psycopg import Cursor
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 LEAST = (1, 8)
 OURS = "/* sqlmigrate */"
 """What statements of ours say that read tables of others, so that they count as nobody's use."""
-_WHOLE = 2**31 - 1  # characters
+_LONGEST = 1 << 18  # characters of a statement; whoever sends one decides how long it is
+_MOST = 1 << 25  # characters of all, those with the most calls first
 _UNREADABLE = "<insufficient privilege>"  # what PostgreSQL says in the place of a text
 
 
@@ -47,6 +49,8 @@ class Counted:
     - `track` is pg_stat_statements.track, `utility` whether CALL and COPY are counted, `collects` whether anything is.
     - `evicted` is how often the server has thrown statements out to make room, None where that is not known.
     - `unread` are the statements whose text the role may not read.
+    - `cut` are those of which there is only the beginning, or nothing since all together are too long; `beyond` are
+      the latter, and their calls.
     """
 
     rows: tuple[Row, ...]
@@ -57,22 +61,29 @@ class Counted:
     collects: bool
     evicted: int | None
     unread: int
+    cut: int = 0
+    beyond: tuple[int, int] = (0, 0)
 
 
-def read_counted(connection: Connection, *, longest: int = _WHOLE) -> Counted:
+def read_counted(connection: Connection, *, longest: int = _LONGEST) -> Counted:
     """Read what is counted of the session's database, in the transaction that is open.
 
-    Of each text there are `longest` characters: whoever sends statements decides how long they are.
+    Of each text there are at most `longest` characters, and of all together some 30 million.
 
     Raises Error where there is no pg_stat_statements that could be read, and psycopg's errors.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         extension = _extension(cursor)
         info, rows = _read(cursor, extension, longest)
-    readable = [row for row in rows if row["query"] is not None and row["query"] != _UNREADABLE]
+    beyond = [row for row in rows if row["beyond"]]
+    within = [row for row in rows if not row["beyond"]]
+    readable = [row for row in within if row["query"] is not None and row["query"] != _UNREADABLE]
+    cut = [row for row in readable if len(row["query"]) > longest]
     return Counted(
         rows=tuple(
-            Row(row["query"], row["role"], row["calls"], row["total"]) for row in readable if OURS not in row["query"]
+            Row(row["query"][:longest], row["role"], row["calls"], row["total"])
+            for row in readable
+            if OURS not in row["query"]
         ),
         read_at=info["read_at"],
         since=info["since"],
@@ -80,8 +91,14 @@ def read_counted(connection: Connection, *, longest: int = _WHOLE) -> Counted:
         utility=extension["utility"] == "on",
         collects=extension["track"] != "none" and extension["computes"] != "off",
         evicted=info["evicted"],
-        unread=sum(row["statements"] for row in rows) - sum(row["statements"] for row in readable),
+        unread=_total(within) - _total(readable),
+        cut=_total(cut) + _total(beyond),
+        beyond=(_total(beyond), sum(row["calls"] for row in beyond)),
     )
+
+
+def _total(rows: Iterable[dict[str, Any]]) -> int:
+    return sum(row["statements"] for row in rows)
 
 
 def _extension(cursor: Cursor[dict[str, Any]]) -> dict[str, Any]:
@@ -109,7 +126,9 @@ def _read(
     function = sql.SQL("{}.pg_stat_statements(true)").format(schema)
     try:
         found = cursor.execute(asks_when).fetchone() or {}
-        return found, cursor.execute(sql.SQL(asked["statements"]).format(function=function), [longest]).fetchall()
+        return found, cursor.execute(
+            sql.SQL(asked["statements"]).format(function=function), [_MOST, _MOST, longest + 1]
+        ).fetchall()
     except psycopg.errors.InsufficientPrivilege as error:
         hint = f"GRANT USAGE ON SCHEMA {schema.as_string()}, and pg_read_all_stats for what other roles have sent"
         message = f"role {extension['role']} may not read pg_stat_statements: {error.diag.message_primary}"

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.patterns import NOTHING
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.mentions import holds_word, mentions_of
 from sqlmigrate.sql.statement.plpgsql import without_comments
 from sqlmigrate.usage.model import Use, said
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
+    from sqlmigrate.patterns import Hidden
     from sqlmigrate.sql.statement.mentions import Mentions
     from sqlmigrate.sql.statement.names import Named
     from sqlmigrate.usage.counted import Counted, Row
@@ -47,7 +48,7 @@ def find_use(
     *,
     start: datetime,
     spared: Collection[Named] = (),
-    hidden: Collection[re.Pattern[str]] = (),
+    hidden: Hidden = NOTHING,
 ) -> Use:
     """Find what has used an object since `start`.
 
@@ -75,9 +76,7 @@ def find_use(
     return _concluded(item, found, statements, since, catalog.counters["read_at"])
 
 
-def find_in_statements(
-    item: Object, counted: Counted, *, start: datetime, hidden: Collection[re.Pattern[str]] = ()
-) -> Use:
+def find_in_statements(item: Object, counted: Counted, *, start: datetime, hidden: Hidden = NOTHING) -> Use:
     """Find what has used an object by the statements alone, where no database can be asked what else there is."""
     found = _Evidence()
     _statements(item, counted, start, hidden, found)
@@ -103,9 +102,7 @@ def _concluded(
     )
 
 
-def _statements(
-    item: Object, counted: Counted, start: datetime, hidden: Collection[re.Pattern[str]], found: _Evidence
-) -> None:
+def _statements(item: Object, counted: Counted, start: datetime, hidden: Hidden, found: _Evidence) -> None:
     for row in sorted(counted.rows, key=lambda row: -row.calls):
         if not _may_name(item, row.text):
             continue
@@ -140,10 +137,10 @@ def _is_used(item: Object, mentions: Mentions) -> bool:
     return mentions.uses_relation(item.names)
 
 
-def _said(row: Row, hidden: Collection[re.Pattern[str]]) -> str:
+def _said(row: Row, hidden: Hidden) -> str:
     """Show a statement; of one that may still hold values, only what it is."""
     words = leading_words(row.text, 1)
-    if any(pattern.search(row.text) for pattern in hidden):
+    if hidden.hides(row.text):
         text = "a statement hidden by workload_hide"
     elif words and words[0] in _NO_VALUES:
         flat = " ".join(row.text.split())
@@ -161,6 +158,8 @@ def _doubts(counted: Counted, start: datetime) -> Iterator[str]:
         yield "pg_stat_statements counts nothing now (its track is none, or compute_query_id is off)"
     if counted.unread:
         yield f"the texts of {counted.unread:,} statements cannot be read: the role needs pg_read_all_stats"
+    if counted.cut:
+        yield f"{counted.cut:,} statements are too long to be read in full"
     if counted.since is None:
         yield "it is not known since when statements are counted"
     elif counted.since > start:

@@ -10,17 +10,18 @@ from psycopg.rows import tuple_row
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error
+from sqlmigrate.patterns import NOTHING
 from sqlmigrate.sql.statement.removals import may_remove
 from sqlmigrate.usage.counted import read_counted
 from sqlmigrate.usage.finding import find_use
 from sqlmigrate.usage.found import Catalog
 
 if TYPE_CHECKING:
-    import re
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
     from datetime import timedelta
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.patterns import Hidden
     from sqlmigrate.sql.script import Script
     from sqlmigrate.sql.statement.names import Named
     from sqlmigrate.sql.statement.removals import Removals
@@ -63,7 +64,7 @@ def look(
     earlier: Earlier,
     time: timedelta,
     counts: Callable[[Connection], Counted | str] | None = None,
-    hidden: Collection[re.Pattern[str]] = (),
+    hidden: Hidden = NOTHING,
 ) -> tuple[list[Use], list[str]]:
     """Ask the database, in one transaction that writes nothing; give the uses, and why something cannot be told.
 

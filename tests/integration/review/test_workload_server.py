@@ -18,6 +18,11 @@ from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import LONGEST, Workload, from_json
 from sqlmigrate.review.workload.server import read_workload
 from sqlmigrate.server import PrivateServer
+from sqlmigrate.sql.script import script_from_text
+from sqlmigrate.sql.statement.removals import removals_of
+from sqlmigrate.usage import counted as counting_module
+from sqlmigrate.usage.finding import find_in_statements
+from sqlmigrate.usage.found import Object
 from support.command import Outcome, ended, started
 from support.files import MigrationFiles
 from support.tracing import filled
@@ -225,3 +230,19 @@ def command(*arguments: str, cwd: Path, target: str) -> Outcome:
 
 def connections_as(target: str, role: str) -> str:
     return psycopg.conninfo.make_conninfo(target, user=role)
+
+
+def test_what_is_counted_is_read_within_bounds(shop, monkeypatch):
+    monkeypatch.setattr(counting_module, "_MOST", 300)
+    with connections.session(shop) as session:
+        found = counting_module.read_counted(session, longest=20)
+    [removed] = removals_of(script_from_text(Path("a.sql"), "DROP TABLE never_sent;")).objects
+    use = find_in_statements(Object("relation", (removed.name,), (), removed, ""), found, start=found.read_at)
+
+    assert 0 < sum(len(row.text) for row in found.rows) <= 300
+    assert max(len(row.text) for row in found.rows) == 20
+    assert found.cut > found.beyond[0] > 0
+    assert found.unread == 0
+    assert (use.verdict, f"{found.cut:,} statements are too long to be read in full" in use.said) == ("unknown", True)
+    left = {item.why: item.statements for item in read(shop).left_out}
+    assert left["too long, all statements together"] > 0

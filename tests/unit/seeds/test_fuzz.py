@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import SeedError
+from sqlmigrate.patterns import PatternError, Patterns
 from sqlmigrate.seeds import load
-from sqlmigrate.seeds.patterns import PatternError, Patterns
 from support.examples import examples
 
 MAPPING = {"list": "rows", "table": "public.t", "conflict": ["code"]}

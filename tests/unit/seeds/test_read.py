@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from sqlmigrate.patterns import Patterns
+from sqlmigrate.seeds import document
 from sqlmigrate.seeds.model import TableName
-from sqlmigrate.seeds.patterns import Patterns
 from support.seeds import AGENTS, LLMS
 
 STRICT = {
@@ -479,3 +480,15 @@ def test_a_file_with_very_many_problems_shows_the_first(seed_files):
     assert len(found) == 201
     assert found[-1] == "t.yaml: there are more problems than these"
     assert time.process_time() - began < 20
+
+
+def test_the_places_of_very_many_unknown_keys_are_looked_up_once(seed_files):
+    rules = {"properties": {"rows": {"items": {"properties": {"code": {}}, "additionalProperties": False}}}}
+    path = seed_files.file("t", LIST, "rows:\n- code: a\n" + "".join(f"  k{n}: 1\n" for n in range(3_000)), **rules)
+
+    assert len(seed_files.problems()) == 201
+
+    file = document.read_document(path)
+    row = file.root.value[0][1].value[0]
+    assert str(file.place(("rows", 0), key="k7")) == f"{path}:10:3"
+    assert document._keys(row) is document._keys(row)  # a problem in each of its keys costs no look at all of them

@@ -7,13 +7,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
+from sqlmigrate.patterns import Hidden
 from sqlmigrate.review.workload.queries import LONGEST, LeftOut, Query, Use, Workload, busiest, is_asked
 from sqlmigrate.review.workload.sizes import read_sizes
 from sqlmigrate.sql.statement.names import relations_in
 from sqlmigrate.usage.counted import read_counted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.review.workload.sizes import Sizes
@@ -36,13 +37,13 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
         return read_counted(connection, longest=LONGEST + 1), read_sizes(connection)
 
     counted, sizes = connections.look(connection, read, limits=_LIMITS)
-    kept, left = _sorted_out(_gathered(counted.rows), history_schema, [re.compile(pattern) for pattern in hidden])
+    kept, left = _sorted_out(_gathered(counted.rows), history_schema, Hidden(hidden))
     found, rest = busiest(kept)
     since, read_at = counted.since, counted.read_at
     return Workload(
         source=f"pg_stat_statements of {name}",
         queries=found,
-        left_out=(*left, *rest),
+        left_out=(*left, *rest, *_beyond(counted)),
         read_at=read_at.isoformat(timespec="seconds"),
         since=since.isoformat(timespec="seconds") if since else None,
         seconds=max((read_at - since).total_seconds(), 1.0) if since else None,
@@ -53,6 +54,12 @@ def read_workload(connection: Connection, *, name: str, history_schema: str, hid
     )
 
 
+def _beyond(counted: Counted) -> Iterator[LeftOut]:
+    statements, calls = counted.beyond
+    if statements:
+        yield LeftOut("too long, all statements together", statements, calls)
+
+
 def _gathered(rows: Iterable[Row]) -> list[Query]:
     """Put the roles that have sent one text together."""
     uses: defaultdict[str, list[Use]] = defaultdict(list)
@@ -61,9 +68,7 @@ def _gathered(rows: Iterable[Row]) -> list[Query]:
     return [Query(text, tuple(found), normalized=True) for text, found in uses.items()]
 
 
-def _sorted_out(
-    found: Iterable[Query], history_schema: str, hidden: Collection[re.Pattern[str]]
-) -> tuple[list[Query], list[LeftOut]]:
+def _sorted_out(found: Iterable[Query], history_schema: str, hidden: Hidden) -> tuple[list[Query], list[LeftOut]]:
     kept: list[Query] = []
     left: defaultdict[str, list[Query]] = defaultdict(list)
     for query in found:
@@ -72,11 +77,11 @@ def _sorted_out(
     return kept, [LeftOut(why, len(items), sum(item.calls for item in items)) for why, items in left.items()]
 
 
-def _why_not(text: str, history_schema: str, hidden: Collection[re.Pattern[str]]) -> str | None:
+def _why_not(text: str, history_schema: str, hidden: Hidden) -> str | None:
     """Say why a statement is none of the application's, or must not leave the server."""
     if len(text) > LONGEST or not is_asked(text):
         return None  # whoever takes the busiest leaves it out
-    if any(pattern.search(text) for pattern in hidden):
+    if hidden.hides(text):
         return "hidden by workload_hide"
     if "pg_stat_statements" in text:
         return _MONITORING

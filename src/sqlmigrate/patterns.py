@@ -1,8 +1,9 @@
-r"""Evaluate the patterns of a JSON Schema in bounded time and memory.
+r"""Evaluate regular expressions that others wrote in bounded time and memory.
 
-They are ECMA-262's (https://json-schema.org/draft/2020-12/json-schema-core#name-regular-expressions): `\p{L}` is
-known, `\d` and `\w` are ASCII, and `$` is the very end. Python's `re` has no limit of time, so the package `regex`
-evaluates them; as it has none of memory while it compiles, what repeats too often is refused before.
+Those of a JSON Schema are ECMA-262's (https://json-schema.org/draft/2020-12/json-schema-core#name-regular-expressions):
+`\p{L}` is known, `\d` and `\w` are ASCII, and `$` is the very end. Those of a configuration are Python's. Python's `re`
+has no limit of time, so the package `regex` evaluates them; as it has none of memory while it compiles, what repeats
+too often is refused before.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sqlmigrate.errors import Error
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import regex
 
 _LONGEST = 2_000  # characters
 _LARGEST = 20_000  # characters once all repeats are written out
 _SECONDS = 0.3
+_SECONDS_HIDING = 10.0  # thousands of statements, each of tens of thousands of characters
+_SECONDS_EACH = 1.0
 _FREE = 0.001  # seconds of a search that is not counted, so that many rows need no larger budget
 _TOKEN = re.compile(
     r"""
@@ -47,8 +52,13 @@ class PatternError(ValueError):
 
 @dataclass(slots=True)
 class Patterns:
-    """The patterns of one check; each may take a third of a second in all, beside what is too short to count."""
+    """The patterns of one check; each may take so many seconds in all, beside what is too short to count.
 
+    No search may take more than one. They are Python's if `python` says so, else ECMA-262's.
+    """
+
+    seconds: float = _SECONDS
+    python: bool = False
     _compiled: dict[str, regex.Pattern[str]] = field(default_factory=dict)
     _left: dict[str, float] = field(default_factory=dict)
 
@@ -57,7 +67,7 @@ class Patterns:
         compiled = self._compiled.get(pattern) or self.require(pattern)
         began = time.process_time()
         try:
-            found = compiled.search(text, timeout=self._left[pattern])
+            found = compiled.search(text, timeout=min(self._left[pattern], _SECONDS_EACH))
         except TimeoutError:
             raise PatternError(pattern, f"the pattern {_shown(pattern)} takes too long on {_shown(text)}") from None
         taken = time.process_time() - began
@@ -72,12 +82,43 @@ class Patterns:
         if len(pattern) > _LONGEST:
             raise PatternError(pattern, f"{_shown(pattern)} is longer than {_LONGEST} characters")
         try:
-            self._compiled[pattern] = compiled = regex.compile(translated(pattern))
+            self._compiled[pattern] = compiled = regex.compile(self._written(pattern))
         except (regex.error, RecursionError, OverflowError) as error:
             reason = getattr(error, "msg", None) or "nested too deeply, or a number is too large"
             raise PatternError(pattern, f"{_shown(pattern)} is not a regular expression: {reason}") from None
-        self._left[pattern] = _SECONDS
+        self._left[pattern] = self.seconds
         return compiled
+
+    def _written(self, pattern: str) -> str:
+        """Return a pattern as `regex` takes it; that of ECMA-262 tells also of Python's how often it repeats."""
+        as_ecma = translated(pattern)
+        return pattern if self.python else as_ecma
+
+
+class Hidden:
+    """The patterns of `workload_hide`: statements that one of them finds are not shown."""
+
+    def __init__(self, patterns: Collection[str] = ()) -> None:
+        self._texts = tuple(patterns)
+        self._patterns = Patterns(_SECONDS_HIDING, python=True)
+
+    def hides(self, text: str) -> bool:
+        """Tell whether a pattern finds a statement; raises Error where that takes too long, since nobody knows then."""
+        try:
+            return any(self._patterns.matches(pattern, text) for pattern in self._texts)
+        except PatternError as error:
+            hint = "write the pattern so that it can match in one way only"
+            message = f"the pattern {_shown(error.pattern)} of workload_hide takes too long on a statement"
+            raise Error(message, hint=hint) from None
+
+
+NOTHING = Hidden()
+"""Hides no statement."""
+
+
+def require_python(pattern: str) -> None:
+    """Raise PatternError where a regular expression in Python's syntax is none, or too large."""
+    Patterns(python=True).require(pattern)
 
 
 def translated(pattern: str) -> str:
