@@ -88,7 +88,9 @@ def _why_not(text: str, history_schema: str, hidden: Hidden) -> str | None:
     if not (_MAY_WATCH.search(text) or history_schema in text):
         return None
     read = relations_in(text)
-    if all(item.schema == history_schema for item in read) and (read or "pg_catalog." in text):
+    others = [item for item in read if item.schema != history_schema]
+    reads_ours = len(others) < len(read) if read else "pg_catalog." in text
+    if reads_ours and all(item.schema in _CATALOGS for item in others):
         return "statements of sqlmigrate"
     if read and all(item.schema in _CATALOGS or (not item.schema and item.name.startswith("pg_")) for item in read):
         return _MONITORING
