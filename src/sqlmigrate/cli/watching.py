@@ -114,8 +114,11 @@ def phase(work: AtWork, *, bar: bool = False) -> str:
 def harm(event: Harm) -> str:
     """Say whom a script hurt."""
     sessions = "1 session" if event.sessions == 1 else f"{event.sessions:,} sessions"
-    what = f"its {event.mode} on {event.relation}" if event.relation else "rows that it changed"
-    return f"{sessions} waited for {what}, longest {event.longest:.1f} s"
+    if not event.relation:
+        return f"{sessions} waited for rows that it changed, longest {event.longest:.1f} s"
+    lock = f"{event.mode} on {event.relation}"
+    began = f"waited for {lock}" if event.held is None else f"held {lock} {event.held:.1f} s"
+    return f"{began}; {sessions} waited, longest {event.longest:.1f} s"
 
 
 def percent(work: AtWork) -> str:

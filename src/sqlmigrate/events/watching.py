@@ -69,8 +69,10 @@ class Progress:
 class Harm:
     """So many other sessions waited behind a script, the longest so many seconds, for what it held or waited for.
 
-    That is `mode` on `relation`, where the longest waited; of a row that the script changed, `relation` is None.
-    It is told at the end of each attempt, if somebody waited for a second or longer.
+    That is `mode` on `relation`, where the longest waited; of a row that the script changed, `relation` is None. `held`
+    is for how many seconds, at least, it held the lock (PostgreSQL does not keep when a lock was granted: it counts
+    from when the first of them began to wait); None where the script waited for it itself. It is told at the end of
+    each attempt, if somebody waited for a second or longer.
     """
 
     migration_id: str
@@ -78,6 +80,7 @@ class Harm:
     longest: float
     mode: str
     relation: str | None
+    held: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,8 @@ SELECT DISTINCT ON (waiting.pid)
        waiting.mode AS wanted,
        ours.mode AS held,
        waiting.relation::pg_catalog.regclass::pg_catalog.text AS relation,
-       coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - waiting.waitstart), 0)::pg_catalog.float8 AS seconds
+       coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - waiting.waitstart), 0)::pg_catalog.float8 AS seconds,
+       CASE WHEN ours.granted THEN 1 ELSE 0 END AS granted
 FROM pg_catalog.pg_locks AS waiting
 JOIN ours ON ours.locktype = waiting.locktype
          AND (ours.database, ours.relation, ours.page, ours.tuple, ours.virtualxid, ours.transactionid, ours.classid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class Tally:
     _pids: set[int] = field(default_factory=set)
     _longest: float = 0.0
     _at: tuple[str, str | None] = ("", None)
+    _since: float | None = None
 
     def add(self, rows: list[Row], limits: Limits) -> str | None:
         """Take in who waits now; gives the reason where that is more than the limits allow."""
@@ -43,8 +45,9 @@ class Tally:
         self._pids |= {int(row[0] or 0) for row in rows}
         longest = max(seconds)
         if longest >= self._longest:
-            _, _, held, relation, _ = rows[seconds.index(longest)]
+            _, _, held, relation, _, granted = rows[seconds.index(longest)]
             self._longest, self._at = longest, (mode_of(held or ""), relation)
+            self._since = time.monotonic() - longest if granted == "1" else None
         if limits.waiters and len(rows) > limits.waiters:
             return f"{len(rows)} sessions waited behind it ({self._what()}), and max_waiters is {limits.waiters}"
         if limits.seconds and longest >= limits.seconds:
@@ -62,7 +65,8 @@ class Tally:
         if not self._pids or self._longest < _WORTH_TELLING:
             return None
         mode, relation = self._at
-        return Harm(self.migration_id, len(self._pids), self._longest, mode, relation)
+        held = None if self._since is None else time.monotonic() - self._since
+        return Harm(self.migration_id, len(self._pids), self._longest, mode, relation, held)
 
 
 def mode_of(name: str) -> str:
