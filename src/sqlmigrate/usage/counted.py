@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 LEAST = (1, 8)
 OURS = "/* sqlmigrate */"
-"""What statements of ours say that read tables of others, so that they count as nobody's use."""
+"""What a statement of ours says that counts rows of others' tables."""
+_COUNTS = re.compile(rf"\(SELECT \S+::pg_catalog\.int4 {re.escape(OURS)}, ARRAY\[pg_catalog\.count\(\*\)")
 _LONGEST = 1 << 18  # characters of a statement; whoever sends one decides how long it is
 _MOST = 1 << 25  # characters of all, those with the most calls first
 _UNREADABLE = "<insufficient privilege>"  # what PostgreSQL says in the place of a text
@@ -83,7 +84,7 @@ def read_counted(connection: Connection, *, longest: int = _LONGEST) -> Counted:
         rows=tuple(
             Row(row["query"][:longest], row["role"], row["calls"], row["total"])
             for row in readable
-            if OURS not in row["query"]
+            if not _COUNTS.match(row["query"])  # that is nobody's use
         ),
         read_at=info["read_at"],
         since=info["since"],
