@@ -32,22 +32,29 @@ def send(connection: Session, text: str) -> bool:
 
 def answered(connection: Session, seconds: float = silence.LOOK_UP_SECONDS) -> list[Row] | None:
     """Wait for the answer, and give the rows of the last command with some; None where it failed, or did not come."""
-    deadline = time.monotonic() + seconds
-    pgconn = connection.pgconn
     try:
-        while pgconn.is_busy():
-            if time.monotonic() > deadline:
-                return None
-            if silence.is_readable(connection, _LOOK_SECONDS):
-                pgconn.consume_input()
-        return _last_rows(connection)
+        return _last_rows(connection, time.monotonic() + seconds)
     except (psycopg.Error, OSError, ValueError):
         return None
 
 
-def _last_rows(connection: Session) -> list[Row] | None:
+def _has_come(connection: Session, deadline: float) -> bool:
+    """Wait for the next result; libpq itself would wait for it for ever."""
+    while connection.pgconn.is_busy():
+        if time.monotonic() > deadline:
+            return False
+        if silence.is_readable(connection, _LOOK_SECONDS):
+            connection.pgconn.consume_input()
+    return True
+
+
+def _last_rows(connection: Session, deadline: float) -> list[Row] | None:
     rows: list[Row] | None = []
-    while result := connection.pgconn.get_result():
+    while True:
+        if not _has_come(connection, deadline):
+            return None
+        if (result := connection.pgconn.get_result()) is None:
+            return rows
         if result.status == pq.ExecStatus.TUPLES_OK:
             rows = [values(result, row) for row in range(result.ntuples)]
         elif silence.is_farewell(result):
@@ -55,7 +62,6 @@ def _last_rows(connection: Session) -> list[Row] | None:
             return None
         elif result.status == pq.ExecStatus.FATAL_ERROR:
             rows = None
-    return rows
 
 
 def values(result: PGresult, row: int) -> Row:

@@ -64,6 +64,7 @@ class Watcher:
     _due: dict[str, float] = field(default_factory=dict)
     _question: str = ""
     _asked: float | None = None
+    _found: list[Row] = field(default_factory=list)
     _lost: bool = False
 
     def __post_init__(self) -> None:
@@ -90,7 +91,7 @@ class Watcher:
     def aside(self, text: str) -> None:
         """Send commands of ours whose answer nobody needs, unless that of a question is still to come."""
         if self._asked is None and not self._lost and aside.send(self.connection, text):
-            self._question, self._asked = "aside", time.monotonic()
+            self._question, self._asked, self._found = "aside", time.monotonic(), []
 
     def rest(self, seconds: float = silence.LOOK_UP_SECONDS) -> bool:
         """Take the answer that is still to come, so that the connection is free; False where it does not come."""
@@ -133,7 +134,7 @@ class Watcher:
             self._require_worker(now)
 
     def _ask(self, question: str, now: float) -> None:
-        self._question, self._asked = question, now
+        self._question, self._asked, self._found = question, now, []
         is_guard = question == "waiters" and self.limits.any
         self._due[question] = now + (_ON_GUARD if is_guard else _INTERVALS.get(question, math.inf))
         pgconn = self.connection.pgconn
@@ -152,17 +153,16 @@ class Watcher:
         pgconn = self.connection.pgconn
         if silence.is_readable(self.connection, seconds):
             pgconn.consume_input()
-        if pgconn.is_busy():
-            return None
-        found: list[Row] = []
-        while result := pgconn.get_result():
+        while not pgconn.is_busy():  # get_result() would wait, for ever
+            if (result := pgconn.get_result()) is None:
+                self._asked = None
+                return self._found
             if result.status == pq.ExecStatus.TUPLES_OK:
-                found = [aside.values(result, row) for row in range(result.ntuples)]
+                self._found = [aside.values(result, row) for row in range(result.ntuples)]
             elif silence.is_farewell(result):
                 self.connection.close()  # so that the run lock is known to be lost, too
                 raise psycopg.OperationalError("the session that watches was ended")
-        self._asked = None
-        return found
+        return None
 
     def _tell(self, found: list[Row]) -> None:
         if self._question == "at_work":

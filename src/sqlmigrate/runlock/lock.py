@@ -65,7 +65,7 @@ class RunLock:
         pgconn = self.connection.pgconn
         if pgconn.transaction_status != pq.TransactionStatus.ACTIVE or pgconn.is_busy():
             return
-        while result := pgconn.get_result():
+        while not pgconn.is_busy() and (result := pgconn.get_result()):  # get_result() would wait, for ever
             self._ended = self._ended or is_farewell(result)
 
     def _listen(self, diag: Diagnostic) -> None:
