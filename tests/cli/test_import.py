@@ -68,6 +68,13 @@ def test_a_wrong_call_is_refused(dbmate, sqlmigrate):
     assert "--files belongs to --from" in sqlmigrate("mark", "--all", "--files", "x").stderr
 
 
+def test_a_folder_without_a_migration_of_the_tool_is_refused(dbmate, sqlmigrate):
+    outcome = sqlmigrate("import", "--from", "flyway", "db/migrations")
+
+    assert outcome.status == 2
+    assert "db/migrations: no migration of Flyway is here" in outcome.stderr
+
+
 def test_a_database_of_flyways_goes_on_with_its_order_and_its_times(project, target, sqlmigrate):
     names = {f"db/migration/V1.{n}__x.sql": f"CREATE TABLE t{n} ();\n" for n in (8, 9, 10, 11)}
     written(project.root, names | {f"db/migration/U1.{n}__x.sql": f"DROP TABLE t{n};\n" for n in (8, 9, 10, 11)})

@@ -57,6 +57,11 @@ def convert(tool: Tool, paths: Sequence[Path], into: Path, order: Order, *, writ
     if (target := leads_out(into)) is not None:
         raise UsageError(f"{into} leads out of the repository by a symbolic link, to {target}; it is not followed")
     layout = tool.read(folder)
+    if not (layout.migrations or layout.problems or folder.problems):
+        hint = "name the folder of its migrations, and the tool that they were written for"
+        raise UsageError(
+            f"{folder.named[0] if folder.named else folder.path}: no migration of {tool.label} is here", hint=hint
+        )
     there = [path.stem for path in into.glob("*.sql")] if into.is_dir() else []
     named = list(zip(ids.assigned(layout, there), _checked(layout), strict=True))
     suited = ids.order_of([name for name, _ in named], order) or order
