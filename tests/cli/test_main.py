@@ -95,7 +95,7 @@ def test_aliases_work(project, target, sqlmigrate):
         (("db", "strat"), "'start'"),
         (("apply", "20260101_a"), "Did you mean `sqlmigrate apply --to 20260101_a`?"),
         (("apply", "--forward"), "--forward"),
-        (("mark", "--yes"), "(Did you mean one of: '--env', '--events'?)\n"),
+        (("mark", "--yes"), "(Did you mean one of: '--env', '--events', '--files'?)\n"),
         (("apply", "extra"), "extra"),
         (("new",), "NAME"),
         (("db", "begin"), "begin"),
