@@ -34,6 +34,7 @@ T = TypeVar("T")
 _INTERVALS = {"waiters": 0.5, "blockers": 0.3, "at_work": 1.0}
 _ON_GUARD = 0.2  # how often those who wait are counted where a guard is set
 _GUARD_COUNTS = 5.0  # a statement that was cancelled fails within so many seconds
+_TICK = 0.1  # about so often `look` is called while the worker's server is silent
 _ANSWER_SECONDS = 0.05  # an answer usually comes at once; one that does not is read at the next look
 _LAST_SECONDS = 1.0  # for an answer that was still under way when the lock was given up
 _SETTLED_SECONDS = 8.0
@@ -65,6 +66,7 @@ class Watcher:
     _question: str = ""
     _asked: float | None = None
     _found: list[Row] = field(default_factory=list)
+    _waits_for_limit: bool = False
     _lost: bool = False
 
     def __post_init__(self) -> None:
@@ -75,12 +77,13 @@ class Watcher:
         """Turn to another script, the `number`th of `total`."""
         now = time.monotonic()
         self._script, self.blockers = Followed(script_run.migration_id, script_run.script, number, total, now), ()
-        self._harm = Tally(script_run.migration_id)
+        self._harm, self._waits_for_limit = Tally(script_run.migration_id), False
         self._due = {question: now + interval for question, interval in _INTERVALS.items()}
 
     def sum_up(self) -> None:
         """Tell whom an attempt at the script has hurt, at its end."""
         found, self._harm = self._harm.summary(), Tally(self._script.migration_id)
+        self._waits_for_limit = False
         if found is not None:
             self.observer(found)
 
@@ -115,7 +118,10 @@ class Watcher:
         """
         now = time.monotonic()
         question, due = min(self._due.items(), key=lambda item: item[1], default=("blockers", 0.0))
-        if self._asked is None and now < due:
+        if self._waits_for_limit:  # nothing else delays this
+            question, due = "waiters", self._due["waiters"]
+        exact = self._waits_for_limit and due <= now + _TICK
+        if self._asked is None and now < due and not (exact and self._keeps_silent(due - now)):
             return
         if self._lost:
             self._require_worker(now)
@@ -124,7 +130,7 @@ class Watcher:
         try:
             if self._asked is None:
                 self._ask(question, now)
-            found = self._answer()
+            found = self._answer(_LAST_SECONDS if self._waits_for_limit else _ANSWER_SECONDS)
         except (psycopg.Error, OSError, ValueError):
             self._lost = True
         if found is not None:
@@ -132,6 +138,10 @@ class Watcher:
         elif self._lost or (self._asked is not None and now > self._asked + silence.SECONDS):
             self._lost, self._asked = True, None
             self._require_worker(now)
+
+    def _keeps_silent(self, seconds: float) -> bool:
+        """Tell whether the worker hears nothing for so long."""
+        return not silence.is_readable(self.worker, seconds)
 
     def _ask(self, question: str, now: float) -> None:
         self._question, self._asked, self._found = question, now, []
@@ -176,7 +186,8 @@ class Watcher:
     def _guard_others(self, found: list[Row]) -> None:
         """Cancel the worker's statement where too many wait behind it, or one for too long."""
         reason = self._harm.add(found, self.limits)
-        if found and self.limits.seconds:  # look again just when the first of them has waited for too long
+        self._waits_for_limit = bool(found and self.limits.seconds)
+        if self._waits_for_limit:  # look again just when the first of them has waited for too long
             left = self.limits.seconds - max(float(row[4] or 0) for row in found)
             self._due["waiters"] = min(self._due["waiters"], time.monotonic() + max(left, 0.0))
         if reason is not None and self._guard is None:
