@@ -23,6 +23,7 @@ def take_all_times(session: psycopg.Connection[Any]) -> None:
 
 class _Timestamp(TimestampLoader):
     def load(self, data: Buffer) -> datetime:
+        """Return the time, or the first or last one that Python has."""
         with suppress(psycopg.DataError):
             return super().load(data)
         return _end(data)
@@ -30,6 +31,7 @@ class _Timestamp(TimestampLoader):
 
 class _Timestamptz(TimestamptzLoader):
     def load(self, data: Buffer) -> datetime:
+        """Return the time, or the first or last one that Python has."""
         with suppress(psycopg.DataError):
             return super().load(data)
         return _end(data).replace(tzinfo=UTC)

@@ -57,6 +57,7 @@ class _Table:
 
     @property
     def key(self) -> tuple[str, ...]:
+        """The columns of its primary key."""
         return tuple(self.row["key"])
 
     def unreadable(self, column: str) -> str:
@@ -87,6 +88,7 @@ class _Job:
 
     @property
     def part(self) -> tuple[int, str]:
+        """What is counted: the table's OID, and the column or ""."""
         return self.table.row["oid"], self.column
 
     @property
