@@ -19,6 +19,19 @@ def test_a_test_database_belongs_to_an_ordinary_role(database):
     assert row == ("migrator", False, False, False, "migrator")
 
 
+@pytest.mark.parametrize("turn", ["spoils it", "finds it as it was"])
+def test_what_a_test_gives_the_role_is_gone_for_the_next_one(admin, turn):
+    query = (
+        "SELECT rolcreatedb, (SELECT count(*) FROM pg_auth_members WHERE member = r.oid), rolconfig"
+        " FROM pg_roles r WHERE rolname = 'migrator'"
+    )
+    assert admin.execute(query).fetchone() == (False, 0, None)
+
+    admin.execute("ALTER ROLE migrator CREATEDB; ALTER ROLE migrator SET work_mem = '5MB'")
+    admin.execute("GRANT pg_monitor TO migrator")
+    assert admin.execute(query).fetchone() == (True, 1, ["work_mem=5MB"])
+
+
 def test_the_owner_of_a_test_database_may_create_tables(database):
     with database.connect() as session:
         session.execute("CREATE TABLE t (id int)")

@@ -34,7 +34,6 @@ def paused(standby, admin, conn, runner):
         session.execute("SELECT pg_wal_replay_pause()")
         yield session
         session.execute("SELECT pg_wal_replay_resume()")
-    admin.execute("REVOKE pg_read_all_stats FROM migrator")
 
 
 def test_a_migration_waits_for_a_standby_and_what_was_before_is_committed(runner, paused, conn):

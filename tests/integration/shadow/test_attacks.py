@@ -225,24 +225,19 @@ REACHING = [
 
 def test_what_a_target_gives_its_deployer_of_its_own_machine_is_not_given_of_this_one(database, binaries):
     database.connect_superuser().execute(GIVEN)
-    try:
-        target = read_facts(database.connect())
-        text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate")
-        wanted = Wanted(target=target, bootstrap=None, dumped=True)
-        with shadow.opened(wanted) as opened, opened.database() as copy:
-            opened.restore(copy, text)
-            assert [note for note in opened.notes if "reaches the machine and not only the database" in note]
-            with connections.session(copy.conninfo) as session:
-                connections.give_back(session)
-                assert session.execute("SELECT own()").fetchone() == (None,)
-                assert session.execute("SELECT pg_has_role('pg_monitor', 'USAGE')").fetchone() == (True,)
-                for statement in REACHING:
-                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                        session.execute(statement)
-    finally:
-        database.connect_superuser().execute(
-            "REVOKE pg_execute_server_program, pg_read_server_files, pg_monitor FROM migrator"
-        )
+    target = read_facts(database.connect())
+    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate")
+    wanted = Wanted(target=target, bootstrap=None, dumped=True)
+    with shadow.opened(wanted) as opened, opened.database() as copy:
+        opened.restore(copy, text)
+        assert [note for note in opened.notes if "reaches the machine and not only the database" in note]
+        with connections.session(copy.conninfo) as session:
+            connections.give_back(session)
+            assert session.execute("SELECT own()").fetchone() == (None,)
+            assert session.execute("SELECT pg_has_role('pg_monitor', 'USAGE')").fetchone() == (True,)
+            for statement in REACHING:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    session.execute(statement)
 
 
 @pytest.mark.parametrize(
