@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from sqlmigrate.server import PrivateServer, find_program
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, wait_until_ready, write_settings
 from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
+from support.waiting import LONG
 
 UNSAFE = {"fsync": "off", "full_page_writes": "off", "max_prepared_transactions": "2"}  # as many as the primary
 
@@ -39,6 +41,6 @@ def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
         process = subprocess.Popen(
             cluster.command, stdout=log, stderr=log, start_new_session=True, **account.subprocess_options()
         )
-        stack.callback(process.wait, 30)
-        stack.callback(process.terminate)
+        stack.callback(process.wait, LONG)
+        stack.callback(process.send_signal, signal.SIGINT)  # SIGTERM would wait for sessions
         yield wait_until_ready(cluster, host, alive=lambda: process.poll() is None)

@@ -159,7 +159,7 @@ def test_what_a_crash_takes_back_is_named_and_not_said_to_be_applied(runner, fra
         beside(lambda: runner.apply(lock_timeout=60_000)) as [run],
     ):
         wait_for_blocked(session)
-        assert unsettled(runner) == ["a", "b"]
+        wait_until(lambda: unsettled(runner) == ["a", "b"])  # what the server has answered is told a moment later
         assert runner.applied() == ["0", "a", "b"]
         crash()
         with pytest.raises(
