@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -42,5 +41,5 @@ def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
             cluster.command, stdout=log, stderr=log, start_new_session=True, **account.subprocess_options()
         )
         stack.callback(process.wait, LONG)
-        stack.callback(process.send_signal, signal.SIGINT)  # SIGTERM would wait for sessions
+        stack.callback(process.terminate)
         yield wait_until_ready(cluster, host, alive=lambda: process.poll() is None)
