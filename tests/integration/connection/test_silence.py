@@ -240,15 +240,20 @@ def start_busy_ones(lab: Lab) -> None:
 
 def start_commits(lab: Lab) -> None:
     """Runs whose COMMIT gets lost on its way, or its answer."""
-    phase = lab.phase("commit", "CREATE TABLE a ();\nSELECT 1 AS one;")
+    held = lab.phase("commit", "CREATE TABLE a ();\nSELECT 1 AS one;")
 
     def hold(event: Event) -> None:
+        held.far.events.append(event)
         if isinstance(event, RowsReturned):
             assert lab.silent.wait(LONG)
 
-    phase.far.observe = hold
-    lab.pool.submit(phase.work, phase.far.apply)
-    lab.ready.append(lambda phase=phase: phase.is_at(IDLE))
+    def is_before_commit() -> None:
+        wait_until(lambda: held.far.told(RowsReturned))  # before the script, too, the transaction is idle for a moment
+        held.is_at(IDLE)
+
+    held.far.observe = hold
+    lab.pool.submit(held.work, held.far.apply)
+    lab.ready.append(is_before_commit)
 
     phase = lab.phase("answer", "SET synchronous_commit TO on;\nCREATE TABLE a ();")
     _set_standby(phase, "nobody")  # a COMMIT waits for it
