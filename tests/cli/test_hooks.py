@@ -78,9 +78,7 @@ def test_hooks_hear_each_moment_of_apply_and_rollback_in_its_order(project, targ
     ],
 )
 def test_where_the_hook_before_a_run_fails_nothing_happens(project, target, sqlmigrate, heard, command, said, timeout):
-    heard.configure(
-        f'timeout = "{timeout}"', before_run=command, after_run="", before_migration="", after_migration=""
-    )
+    heard.configure(f'timeout = "{timeout}"', before_run=command, after_run="", before_migration="", after_migration="")
     project.tables("a")
 
     outcome = sqlmigrate("apply", "--json")
