@@ -91,12 +91,18 @@ def adopt(
 
     def write(connection: Connection, planned: Adoption) -> None:
         run = history.Run()
-        reason = f"applied by {tool.label}, says {planned.place}"
         for migration, row in planned.new:
+            reason = f"{_applied(tool, row)}, says {planned.place}"
             commands = record(options.schema, migration, run, applied_at=row.applied_at, reason=reason)
             yoyo_tables.execute(connection, commands)
 
     return carry_out(conninfo, options, gate, observer, look, write)
+
+
+def _applied(tool: Tool, row: Recorded) -> str:
+    """Say what was recorded, for the log: it is written now, and this is about then."""
+    at = f" at {row.applied_at:%Y-%m-%d %H:%M:%S} UTC" if row.applied_at else ""
+    return f"applied by {tool.label}{at} as {row.label}"
 
 
 def _layout(tool: Tool, files: Path | None, ours: Path) -> Layout | None:
