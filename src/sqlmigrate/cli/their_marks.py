@@ -1,4 +1,4 @@
-"""`sqlmigrate mark --from TOOL`, for all tools but yoyo."""
+"""`sqlmigrate mark --from TOOL` and `--to TOOL`, for all tools but yoyo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import migrations
 from sqlmigrate.cli.progress import drawer
-from sqlmigrate.importing import marking
+from sqlmigrate.importing import copying, marking
 from sqlmigrate.importing.tables import Where
 from sqlmigrate.importing.tools import named
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
+    from sqlmigrate.importing.copying import Copy
     from sqlmigrate.importing.marking import Adoption
 
 
@@ -76,3 +77,49 @@ def _warnings(done: Adoption) -> Iterator[str]:
         yield f"{name} was passed over by {done.tool} in silence, since a newer one was applied before; it never ran"
     for name in done.not_there:
         yield f"{name} is marked here, but {done.tool} does not have it; `sqlmigrate unmark {name}` forgets it"
+
+
+def to_tool(app: App, name: str, schema: str | None, table: str | None) -> None:
+    """Tell another tool what is applied, and say what it cannot be told."""
+    found = migrations.of_project(app.config)
+    with app.target() as target:
+        done = copying.copy_to(
+            target.conninfo,
+            named(name),
+            found,
+            app.options(),
+            where=Where(schema, table),
+            gate=app.asking(target, _to_copy),
+            observer=app.observer(drawer(app.output)),
+        )
+    _show_copy(app, done)
+
+
+def _to_copy(info: ServerInfo, planned: Copy) -> str | None:
+    return (
+        f"Copy what is applied ({len(planned.rows)}) to {planned.place} in {info.database}?"
+        if planned.changes
+        else None
+    )
+
+
+def _show_copy(app: App, done: Copy) -> None:
+    app.output.result(
+        destination=str(done.place),
+        created=done.created,
+        added=done.added,
+        there_already=done.already,
+        left_out=[name for name, _ in done.left_out],
+        only_there=done.only_there,
+    )
+    for name, reason in done.left_out:
+        app.output.warning(f"{name} was left out: {reason}")
+    for version in done.only_there:
+        app.output.warning(
+            f"{done.tool} has {version}, which is not applied here; it stays there (`mark --from` adopts it; if it was "
+            "rolled back here, delete its row)"
+        )
+    for name in done.added:
+        app.output.line(f"added {name}")
+    counts = f"{len(done.added)} added, {len(done.already)} there already, {len(done.left_out)} left out"
+    app.output.line(f"{done.place}: {counts}{' (table created)' if done.created else ''}")

@@ -11,6 +11,8 @@ NAMES = (
     "diesel", "node-pg-migrate", "graphile-migrate",
 )  # fmt: skip
 """The names of the tools, as `--from` takes them."""
+WRITTEN = ("dbmate", "supabase")
+"""Those whose history `mark --to` can write."""
 
 
 def named(name: str) -> Tool:
