@@ -22,6 +22,7 @@ pytestmark = pytest.mark.contract
 
 MANY, FEW = 30, 10
 TIMES = {
+    "django": "SELECT timezone('UTC', applied) FROM django_migrations ORDER BY id",
     "flyway": "SELECT installed_on FROM flyway_schema_history ORDER BY installed_rank",
     "goose": "SELECT tstamp FROM goose_db_version WHERE version_id > 0 ORDER BY id",
     "drizzle": "SELECT timezone('UTC', to_timestamp(created_at / 1000.0)) FROM drizzle.__drizzle_migrations ORDER BY 1",
@@ -36,6 +37,7 @@ NAMES = {
     "supabase": "2024{number:010d}_{name}",
     "node-pg-migrate": "2024{number:010d}_{name}",
     "alembic": "{revision}",
+    "django": "shop.{number:04d}_{name}",
     "drizzle": "{index:04d}_{name}",
     "sqitch": "{name}",
 }

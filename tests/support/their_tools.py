@@ -41,6 +41,31 @@ def upgrade():
 def downgrade():
     op.execute({down!r})
 """
+_DJANGO = """
+import os, pathlib
+import django
+from django.conf import settings
+from django.core.management import call_command
+database = {"ENGINE": "django.db.backends.postgresql", "NAME": os.environ["NAME"], "USER": "migrator",
+            "HOST": os.environ["HOST"], "PORT": os.environ["PORT"]}
+settings.configure(INSTALLED_APPS=["shop"], DATABASES={"default": database}, USE_TZ=True)
+django.setup()
+call_command("migrate", verbosity=0)
+folder = pathlib.Path("django-sql")
+folder.mkdir()
+with (folder / "plan.txt").open("w") as file:
+    call_command("showmigrations", "--plan", verbosity=2, no_color=True, stdout=file)
+for path in sorted(pathlib.Path("shop/migrations").glob("0*.py")):
+    for backwards, ending in ((False, ".sql"), (True, ".down.sql")):
+        with (folder / f"shop.{path.stem}{ending}").open("w") as file:
+            call_command("sqlmigrate", "shop", path.stem, backwards=backwards, no_color=True, stdout=file)
+"""
+_RUN_SQL = """
+from django.db import migrations
+class Migration(migrations.Migration):
+    dependencies = {before!r}
+    operations = [migrations.RunSQL({up!r}, {down!r})]
+"""
 _DRIZZLE = """
 import {{ drizzle }} from 'drizzle-orm/node-postgres';
 import {{ migrate }} from 'drizzle-orm/node-postgres/migrator';
@@ -174,6 +199,22 @@ def _sqitch(folder: Path, database: Database) -> None:
     call(folder, "sqitch", "deploy", url(database, "db:pg"), **me)
 
 
+def _django_files(count: int) -> dict[str, str]:
+    found = changes(count)
+    names = [f"{number:04d}_{name}" for number, (name, *_) in enumerate(found, 1)]
+    files = {
+        f"shop/migrations/{name}.py": _RUN_SQL.format(before=[("shop", before)] if before else [], up=up, down=down)
+        for name, before, (_, up, down) in zip(names, [None, *names], found, strict=False)
+    }
+    return {"shop/__init__.py": "", "shop/migrations/__init__.py": "", "export.py": _DJANGO, **files}
+
+
+def _django(folder: Path, database: Database) -> None:
+    server = database.server
+    where = {"NAME": database.name, "HOST": str(server.host), "PORT": str(server.port)}
+    call(folder, str(TOOLS / "venv" / "bin" / "python"), "export.py", **where)
+
+
 def _node_pg_migrate(folder: Path, database: Database) -> None:
     call(folder, "node-pg-migrate", "up", DATABASE_URL=url(database))
 
@@ -227,6 +268,7 @@ def _supabase(folder: Path, database: Database) -> None:
 REAL = {
     "dbmate": Real(("dbmate",), dbmate_files, _dbmate),
     "alembic": Real(("alembic",), _alembic_files, _alembic),
+    "django": Real(("django-admin",), _django_files, _django),
     "sqitch": Real(("sqitch", "psql"), _sqitch_files, _sqitch),
     "node-pg-migrate": Real(
         ("node-pg-migrate",),

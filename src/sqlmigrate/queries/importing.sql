@@ -81,6 +81,11 @@ SELECT filename::pg_catalog.text, hash::pg_catalog.text, pg_catalog.timezone('UT
 FROM {schema}.migrations
 ORDER BY filename::pg_catalog.text COLLATE pg_catalog."C"
 
+-- name: django
+SELECT app::pg_catalog.text, name::pg_catalog.text, pg_catalog.timezone('UTC', applied)
+FROM {schema}.django_migrations
+ORDER BY id
+
 -- name: dbmate_create
 CREATE TABLE {schema}.schema_migrations (version varchar PRIMARY KEY)
 
