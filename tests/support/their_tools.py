@@ -129,7 +129,9 @@ def call(folder: Path, *words: str, output: Path | None = None, **environment: s
     done = subprocess.run(
         [program(words[0]) or words[0], *words[1:]],
         cwd=folder,
-        env=os.environ | environment | {"NO_COLOR": "1", "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ
+        | environment
+        | {"NO_COLOR": "1", "CI": "1", "DO_NOT_TRACK": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=SECONDS,

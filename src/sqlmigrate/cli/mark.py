@@ -53,6 +53,11 @@ _YOYO = "yoyo"
     type=click.Path(path_type=Path),
     help="The folder of that tool's own files, if it is not the usual one: its checksums are compared.",
 )
+@click.option(
+    "--write-missing",
+    is_flag=True,
+    help="First write the files that are missing here and that the tool's history still has (supabase).",
+)
 @writing
 def command(
     app: App,
@@ -65,6 +70,7 @@ def command(
     schema: str | None,
     migration_table: str | None,
     files: Path | None,
+    write_missing: bool,
 ) -> None:
     """Record migrations as applied without running them: to adopt a database that has them already.
 
@@ -78,13 +84,16 @@ def command(
         raise click.UsageError("--schema and --migration-table belong to --from TOOL and --to TOOL")
     if files and source in {None, _YOYO}:
         raise click.UsageError("--files belongs to --from, with another tool than yoyo")
+    if write_missing and source != "supabase":
+        raise click.UsageError("--write-missing belongs to --from supabase, whose history keeps the SQL")
     if here:
         _ids(app, ids, through)
         return
     if source and source != _YOYO:
         from sqlmigrate.cli.their_marks import from_tool  # noqa: PLC0415  few calls need it
+        from sqlmigrate.importing.tables import Where  # noqa: PLC0415  same
 
-        from_tool(app, source, schema, migration_table, files)
+        from_tool(app, source, Where(schema, migration_table), files, write_missing=write_missing)
         return
     if destination and destination != _YOYO:
         from sqlmigrate.cli.their_marks import to_tool  # noqa: PLC0415  few calls need it

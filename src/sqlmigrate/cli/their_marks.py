@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate import migrations
+from sqlmigrate.cli.output import render_problem
 from sqlmigrate.cli.progress import drawer
-from sqlmigrate.importing import copying, marking
+from sqlmigrate.importing import copying, marking, missing
 from sqlmigrate.importing.tables import Where
 from sqlmigrate.importing.tools import named
 
@@ -20,21 +21,34 @@ if TYPE_CHECKING:
     from sqlmigrate.importing.marking import Adoption
 
 
-def from_tool(app: App, name: str, schema: str | None, table: str | None, files: Path | None) -> None:
+def from_tool(app: App, name: str, where: Where, files: Path | None, *, write_missing: bool = False) -> None:
     """Mark what another tool has applied, and say what differs and what is left."""
     found = migrations.of_project(app.config)
+    written = None
     with app.target() as target:
+        if write_missing:
+            written = missing.write(target.conninfo, named(name), found, app.options(), where)
+            _show_written(app, written)
+            found = migrations.of_project(app.config)
         done = marking.adopt(
             target.conninfo,
             named(name),
             found,
             app.options(),
             files=files,
-            where=Where(schema, table),
+            where=where,
             gate=app.asking(target, _to_mark),
             observer=app.observer(drawer(app.output)),
         )
-    _show(app, done)
+    _show(app, done, written)
+
+
+def _show_written(app: App, done: missing.Missing) -> None:
+    for path in done.files:
+        app.output.progress(f"wrote {path}")
+    for problem in done.problems:
+        first, *rest = render_problem(problem)
+        app.output.progress("\n".join((f"not written: {first}", *rest)))
 
 
 def _to_mark(info: ServerInfo, planned: Adoption) -> str | None:
@@ -43,7 +57,7 @@ def _to_mark(info: ServerInfo, planned: Adoption) -> str | None:
     return f"Mark what {planned.place} says is applied ({len(planned.new)}) in {info.database}?"
 
 
-def _show(app: App, done: Adoption) -> None:
+def _show(app: App, done: Adoption, written: missing.Missing | None) -> None:
     app.output.result(
         source=str(done.place),
         marked=done.marked,
@@ -54,8 +68,9 @@ def _show(app: App, done: Adoption) -> None:
         skipped=done.skipped,
         not_there=done.not_there,
         notes=done.notes,
+        written=[str(path) for path in written.files] if written else [],
     )
-    for text in _warnings(done):
+    for text in _warnings(done, advise=done.texts and not written):
         app.output.warning(text)
     for note in done.notes:
         app.output.progress(f"note: {done.tool}: {note}")
@@ -67,10 +82,11 @@ def _show(app: App, done: Adoption) -> None:
     app.output.line(f"{done.place}: {counts}")
 
 
-def _warnings(done: Adoption) -> Iterator[str]:
+def _warnings(done: Adoption, *, advise: bool) -> Iterator[str]:
     """Yield what their history and the files say differently."""
     for name in done.without_file:
-        yield f"{done.tool} has applied {name}, but there is no such file here; it was left out"
+        advice = "; --write-missing writes those that its history still has" if advise else ""
+        yield f"{done.tool} has applied {name}, but there is no such file here; it was left out{advice}"
     for name in done.edited:
         yield f"{name} was edited since {done.tool} applied it: its checksum is another one; `drift` shows what differs"
     for name in done.skipped:

@@ -98,6 +98,15 @@ def read(connection: Connection, tool: Tool, place: Place, owners: Collection[st
     return trust.read(connection, tables, _query(tool, place), locked=[place.name])[0]
 
 
+def read_texts(connection: Connection, tool: Tool, place: Place, owners: Collection[str]) -> list[tuple[Any, ...]]:
+    """Read version, name and statements of what is recorded; nothing where the table does not keep them."""
+    kept = tool.history.texts
+    if kept is None or not {kept[0], "name"} <= place.columns:
+        return []
+    tables = Tables(place.schema, (place.name,), tuple(owners), only_read=True)
+    return trust.read(connection, tables, compose(tool, place, kept[1]), locked=[place.name])[0]
+
+
 def _query(tool: Tool, place: Place) -> sql.Composed:
     name, older = tool.history.query, tool.history.older
     if older and older[0] not in place.columns:

@@ -56,6 +56,7 @@ class TheirHistory:
 
     `query` is a block of `queries/importing.sql`, or that of `older` where the table lacks its column; a `schema` of
     None says that the table is looked for. `known` is what `history.foreign` calls the tool.
+    `texts` are a column that keeps the statements of each migration, and the query of version, name and these.
     """
 
     table: str
@@ -64,6 +65,7 @@ class TheirHistory:
     known: str
     schema: str | None = None
     older: tuple[str, str] | None = None
+    texts: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

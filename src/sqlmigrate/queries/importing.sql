@@ -23,6 +23,12 @@ SELECT version::pg_catalog.text, name::pg_catalog.text
 FROM {schema}.schema_migrations
 ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
 
+-- name: supabase_texts
+SELECT version::pg_catalog.text, name::pg_catalog.text, statements::pg_catalog.text[]
+FROM {schema}.schema_migrations
+WHERE statements IS NOT NULL
+ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
+
 -- name: supabase_unnamed
 SELECT version::pg_catalog.text, NULL::pg_catalog.text
 FROM {schema}.schema_migrations

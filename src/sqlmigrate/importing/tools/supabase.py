@@ -62,6 +62,7 @@ TOOL = Tool(
         "Supabase",
         schema="supabase_migrations",
         older=("name", "supabase_unnamed"),
+        texts=("statements", "supabase_texts"),
     ),
     rows.leading_digits,
     folders=("supabase/migrations",),
