@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlmigrate.importing.copying import Copy, copy_to
 from sqlmigrate.importing.tables import Where
 from sqlmigrate.importing.tools import NAMES, WRITTEN, named
 from support.command import Call
-from support.importing import imported, written
+from support.importing import contents, imported, written
 from support.runner import Runner
 from support.their_histories import TABLES
 from support.their_tools import REAL, call, changes, dbmate_files, supabase_files, url
@@ -68,7 +69,7 @@ def test_dbmate_itself_has_nothing_left_to_do(database, tmp_path, monkeypatch, s
     assert len(rows(database, "schema_migrations")) == COUNT - 1
 
 
-def test_the_supabase_cli_itself_has_nothing_left_to_do(database, tmp_path):
+def test_the_supabase_cli_itself_has_nothing_left_to_do_and_can_write_the_files_again(database, tmp_path):
     if missing := REAL["supabase"].missing:
         pytest.skip(f"{missing[0]} is not installed (make install-tools NPM=1)")
     imported(tmp_path, "supabase", supabase_files(COUNT), "supabase/migrations")
@@ -82,6 +83,11 @@ def test_the_supabase_cli_itself_has_nothing_left_to_do(database, tmp_path):
     call(theirs, "supabase", "migration", "up", "--yes", "--db-url", address)
 
     assert database.dump("--exclude-schema=sqlmigrate") == dump
+    shutil.rmtree(theirs / "supabase" / "migrations")
+    call(theirs, "supabase", "migration", "fetch", "--yes", "--db-url", address)
+    assert contents(theirs / "supabase" / "migrations") == {
+        path.rpartition("/")[2]: text for path, text in supabase_files(COUNT).items()
+    }
 
 
 def test_the_rows_of_supabase_hold_names_and_statements(database, tmp_path):
