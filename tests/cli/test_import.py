@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from support.contents import applied
-from support.importing import written
+from support.importing import contents, written
+from support.their_histories import TABLES
 
 UP, DOWN = "-- migrate:up\nCREATE TABLE {0} ();\n", "-- migrate:down\nDROP TABLE {0};\n"
 FLYWAY = """
@@ -106,3 +107,39 @@ def test_an_existing_configuration_is_not_changed(project, sqlmigrate):
 
     assert 'only with order = "natural": write that into' in " ".join(outcome.stdout.split())
     assert (project.root / "sqlmigrate.toml").read_text() == 'migrations = "sql"\n'
+
+
+def test_what_only_the_history_of_supabase_still_has_is_written_when_asked_for(project, target, sqlmigrate):
+    project.migration("1_a", "SELECT 1;\n")
+    session = target.connect()
+    session.execute(TABLES["supabase"])
+    kept = {
+        ("1", "a"): ["SELECT 1"],
+        ("2", "b"): ["CREATE TABLE b (t text DEFAULT ';')", "SELECT 1 -- one", "-- the end"],
+        ("3", "../c"): ["SELECT 3"],
+        ("4", "d"): ["SELECT 4", "COMMIT", "SELECT 5"],
+        ("5", "e"): None,
+    }
+    for (version, name), statements in kept.items():
+        values = [version, statements, name]
+        session.execute("INSERT INTO supabase_migrations.schema_migrations VALUES (%s, %s, %s)", values)
+
+    refused = sqlmigrate("mark", "--all", "--write-missing")
+    first = sqlmigrate("mark", "--from", "supabase")
+    second = sqlmigrate("mark", "--from", "supabase", "--write-missing")
+    again = sqlmigrate("mark", "--from", "supabase", "--write-missing", "--json")
+
+    assert (refused.status, first.status, second.status) == (2, 0, 0)
+    assert "--write-missing writes those that its history still has" in " ".join(first.stderr.split())
+    assert contents(project.directory) == {
+        "1_a.sql": "SELECT 1;\n",
+        "2_b.sql": "CREATE TABLE b (t text DEFAULT ';');\nSELECT 1 -- one\n;\n-- the end\n",
+        "3.sql": "SELECT 3;\n",
+    }
+    assert applied(target) == ["1_a", "2_b", "3"]
+    assert "not written: " in second.stderr
+    assert "4_d.sql:2:1: COMMIT" in second.stderr
+    assert "--write-missing" not in second.stderr
+    assert again.document["written"] == []
+    assert again.document["already_applied"] == ["1_a", "2_b", "3"]
+    assert again.document["without_file"] == ["4_d", "5_e"]

@@ -147,6 +147,18 @@ CASES = {
         {"2024-01-01-000000_x": T1},
         {"pending": ("2024-01-02-000000_x",)},
     ),
+    "django": Case(
+        {
+            "plan.txt": "[X]  a.0001_x\n[X]  b.0001_x ... (a.0001_x)\n[ ]  a.0002_y ... (a.0001_x)\n",
+            "a.0001_x.sql": ONE,
+            "b.0001_x.sql": TWO,
+            "a.0002_y.sql": THREE,
+        },
+        f"""INSERT INTO django_migrations (app, name, applied)
+            VALUES ('b', '0001_x', '{T1}+00'), ('a', '0001_x', '{T2}+00'), ('auth', '0001_x', '{T3}+00')""",
+        {"0002_b.0001_x": T1, "0001_a.0001_x": T2},
+        {"pending": ("0003_a.0002_y",), "without_file": ("auth.0001_x",)},
+    ),
     "node-pg-migrate": Case(
         {"1700000000000_x.sql": ONE, "1700000000001_x.sql": TWO},
         f"INSERT INTO pgmigrations (name, run_on) VALUES ('1700000000000_x', '{T1}'), ('1_js', '{T2}')",

@@ -69,7 +69,8 @@ def test_what_is_adopted_is_marked_and_has_the_digests_of_the_files(yoyo, abc_ru
     script = abc_runner.load().named("a").script
     reason = conn.execute("SELECT operation, reason FROM sqlmigrate.log").fetchone()
     assert (row.marked, row.checksum, row.sha256) == (True, script.checksum, script.sha256)
-    assert reason == ("mark", "applied by yoyo, says public._yoyo_migration")
+    [(at,)] = conn.execute("SELECT applied_at_utc FROM public._yoyo_migration").fetchall()
+    assert reason == ("mark", f"applied by yoyo at {at:%Y-%m-%d %H:%M:%S} UTC, says public._yoyo_migration")
 
 
 def test_nothing_of_yoyos_is_changed(yoyo, abc_runner, database):

@@ -1,4 +1,4 @@
-"""The real tools, where they are installed (`make install-tools`): a project of 30 migrations, applied by each."""
+"""The real tools, where they are installed (`make install-tools`): how each applies a project of its own."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import pytest
-
 from fixtures.postgres import Database
-from support.importing import written
 from support.places import ROOT
 
 TOOLS = ROOT / "build" / "tools"
 PLACES = [TOOLS / "venv" / "bin", TOOLS / "node_modules" / ".bin"]
 SECONDS = 240
-COUNT = 30
+BROKEN, FORGETFUL = "index_0", "last_0"
 _ENV = """
 from alembic import context
 from sqlalchemy import create_engine
@@ -44,6 +41,31 @@ def upgrade():
 def downgrade():
     op.execute({down!r})
 """
+_DJANGO = """
+import os, pathlib
+import django
+from django.conf import settings
+from django.core.management import call_command
+database = {"ENGINE": "django.db.backends.postgresql", "NAME": os.environ["NAME"], "USER": "migrator",
+            "HOST": os.environ["HOST"], "PORT": os.environ["PORT"]}
+settings.configure(INSTALLED_APPS=["shop"], DATABASES={"default": database}, USE_TZ=True)
+django.setup()
+call_command("migrate", verbosity=0)
+folder = pathlib.Path("django-sql")
+folder.mkdir()
+with (folder / "plan.txt").open("w") as file:
+    call_command("showmigrations", "--plan", verbosity=2, no_color=True, stdout=file)
+for path in sorted(pathlib.Path("shop/migrations").glob("0*.py")):
+    for backwards, ending in ((False, ".sql"), (True, ".down.sql")):
+        with (folder / f"shop.{path.stem}{ending}").open("w") as file:
+            call_command("sqlmigrate", "shop", path.stem, backwards=backwards, no_color=True, stdout=file)
+"""
+_RUN_SQL = """
+from django.db import migrations
+class Migration(migrations.Migration):
+    dependencies = {before!r}
+    operations = [migrations.RunSQL({up!r}, {down!r})]
+"""
 _DRIZZLE = """
 import {{ drizzle }} from 'drizzle-orm/node-postgres';
 import {{ migrate }} from 'drizzle-orm/node-postgres/migrator';
@@ -54,10 +76,13 @@ await pool.end();
 """
 
 
-def changes() -> list[tuple[str, str, str]]:
-    """Give names and both directions of believable migrations: tables, columns, indexes, functions, rows."""
+def changes(count: int) -> list[tuple[str, str, str]]:
+    """Give names and both directions of believable migrations: tables, columns, indexes, functions, rows.
+
+    Two undo scripts never worked: that of `BROKEN` fails, that of `FORGETFUL` leaves its function behind.
+    """
     found = []
-    for number in range(COUNT // 5):
+    for number in range(count // 5):
         table = f"orders_{number}"
         create = f"CREATE TABLE {table} (id bigint PRIMARY KEY, note text);\n"
         state = f"ALTER TABLE {table} ADD state text NOT NULL DEFAULT 'new; -- no';\n"
@@ -66,11 +91,13 @@ def changes() -> list[tuple[str, str, str]]:
             f"CREATE FUNCTION last_{number}() RETURNS bigint LANGUAGE sql AS $$\n  SELECT max(id) FROM {table};\n$$;\n"
         )
         rows = f"INSERT INTO {table} VALUES (1, 'it''s');\n"
+        misspelt = f"{table}_state" if f"index_{number}" != BROKEN else f"{table}_sate"
+        undo = f"DROP FUNCTION last_{number}();\n" if f"last_{number}" != FORGETFUL else "SELECT 'later';\n"
         found += [
             (f"create_{table}", create, f"DROP TABLE {table};\n"),
             (f"add_state_{number}", state, f"ALTER TABLE {table} DROP state;\n"),
-            (f"index_{number}", index, f"DROP INDEX {table}_state;\n"),
-            (f"last_{number}", last, f"DROP FUNCTION last_{number}();\n"),
+            (f"index_{number}", index, f"DROP INDEX {misspelt};\n"),
+            (f"last_{number}", last, undo),
             (f"rows_{number}", rows, f"DELETE FROM {table};\n"),
         ]
     return found
@@ -78,19 +105,16 @@ def changes() -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class Real:
-    """A tool: the programs it needs, the files of its project, how it applies them, and what is imported of it."""
+    """A tool that can be installed: the programs it needs, the files of its project, and how it applies them."""
 
     programs: tuple[str, ...]
-    files: Callable[[], Mapping[str, str]]
+    files: Callable[[int], Mapping[str, str]]
     apply: Callable[[Path, Database], None]
-    paths: tuple[str, ...]
-    undoes: bool = True
 
-
-def require(real: Real) -> None:
-    """Skip the test where the tool is not installed."""
-    if missing := [name for name in real.programs if program(name) is None]:
-        pytest.skip(f"{missing[0]} is not installed (make install-tools)")
+    @property
+    def missing(self) -> list[str]:
+        """The programs that are not installed."""
+        return [name for name in self.programs if program(name) is None]
 
 
 def program(name: str) -> str | None:
@@ -105,7 +129,9 @@ def call(folder: Path, *words: str, output: Path | None = None, **environment: s
     done = subprocess.run(
         [program(words[0]) or words[0], *words[1:]],
         cwd=folder,
-        env=os.environ | environment | {"NO_COLOR": "1", "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ
+        | environment
+        | {"NO_COLOR": "1", "CI": "1", "DO_NOT_TRACK": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=SECONDS,
@@ -125,24 +151,29 @@ def url(database: Database, scheme: str = "postgres", **more: str) -> str:
     )
 
 
-def _numbered(text: str) -> dict[str, str]:
+def numbered(folder: str, text: str, count: int) -> dict[str, str]:
     """Fill in a text for each change: its file's name is NUMBER_NAME.sql."""
     return {
-        f"2024{number:010d}_{name}.sql": text.format(up=up, down=down)
-        for number, (name, up, down) in enumerate(changes(), 1)
+        f"{folder}/2024{number:010d}_{name}.sql": text.format(up=up, down=down)
+        for number, (name, up, down) in enumerate(changes(count), 1)
     }
 
 
 def _dbmate(folder: Path, database: Database) -> None:
     address = url(database, sslmode="disable")
-    call(folder, "dbmate", "--url", address, "--no-dump-schema", "--migrations-dir", ".", "up")
+    call(folder, "dbmate", "--url", address, "--no-dump-schema", "up")
 
 
-def _alembic_files() -> dict[str, str]:
-    names = [f"{number * 7919:012x}" for number in range(1, COUNT + 1)]
+def revisions(count: int) -> list[str]:
+    """Give the names that Alembic's revisions have."""
+    return [f"{number * 7919:012x}" for number in range(1, count + 1)]
+
+
+def _alembic_files(count: int) -> dict[str, str]:
+    names = revisions(count)
     files = {
         f"a/versions/{name}.py": _REVISION.format(name=name, before=before, up=up, down=down)
-        for name, before, (_, up, down) in zip(names, [None, *names], changes(), strict=False)
+        for name, before, (_, up, down) in zip(names, [None, *names], changes(count), strict=False)
     }
     return {"alembic.ini": "[alembic]\nscript_location = a\n", "a/env.py": _ENV, **files}
 
@@ -154,10 +185,10 @@ def _alembic(folder: Path, database: Database) -> None:
     call(folder, "alembic", "downgrade", "head:base", "--sql", output=folder / "down.sql", **address)
 
 
-def _sqitch_files() -> dict[str, str]:
+def _sqitch_files(count: int) -> dict[str, str]:
     lines = ["%syntax-version=1.0.0", "%project=shop", ""]
     files = {"sqitch.conf": "[core]\n\tengine = pg\n"}
-    for number, (name, up, down) in enumerate(changes()):
+    for number, (name, up, down) in enumerate(changes(count)):
         lines.append(f"{name} 2024-01-01T10:{number:02d}:00Z Me <me@example.org> # {name}")
         for kind, text in (("deploy", up), ("revert", down)):
             files[f"{kind}/{name}.sql"] = f"-- {kind} shop:{name}\n\nBEGIN;\n\n{text}\nCOMMIT;\n"
@@ -170,11 +201,28 @@ def _sqitch(folder: Path, database: Database) -> None:
     call(folder, "sqitch", "deploy", url(database, "db:pg"), **me)
 
 
+def _django_files(count: int) -> dict[str, str]:
+    found = changes(count)
+    names = [f"{number:04d}_{name}" for number, (name, *_) in enumerate(found, 1)]
+    files = {
+        f"shop/migrations/{name}.py": _RUN_SQL.format(before=[("shop", before)] if before else [], up=up, down=down)
+        for name, before, (_, up, down) in zip(names, [None, *names], found, strict=False)
+    }
+    return {"shop/__init__.py": "", "shop/migrations/__init__.py": "", "export.py": _DJANGO, **files}
+
+
+def _django(folder: Path, database: Database) -> None:
+    server = database.server
+    where = {"NAME": database.name, "HOST": str(server.host), "PORT": str(server.port)}
+    call(folder, str(TOOLS / "venv" / "bin" / "python"), "export.py", **where)
+
+
 def _node_pg_migrate(folder: Path, database: Database) -> None:
-    call(folder, "node-pg-migrate", "up", "-m", ".", DATABASE_URL=url(database))
+    call(folder, "node-pg-migrate", "up", DATABASE_URL=url(database))
 
 
-def _drizzle_files() -> dict[str, str]:
+def drizzle_files(count: int) -> dict[str, str]:
+    """Give a project of Drizzle's: files and their journal."""
     entries = [
         {
             "idx": number,
@@ -183,14 +231,15 @@ def _drizzle_files() -> dict[str, str]:
             "tag": f"{number:04d}_{name}",
             "breakpoints": True,
         }
-        for number, (name, *_) in enumerate(changes())
+        for number, (name, *_) in enumerate(changes(count))
     ]
-    files = {f"{number:04d}_{name}.sql": up for number, (name, up, _) in enumerate(changes())}
-    return files | {"meta/_journal.json": json.dumps({"version": "7", "dialect": "postgresql", "entries": entries})}
+    files = {f"drizzle/{number:04d}_{name}.sql": up for number, (name, up, _) in enumerate(changes(count))}
+    journal = json.dumps({"version": "7", "dialect": "postgresql", "entries": entries})
+    return files | {"drizzle/meta/_journal.json": journal}
 
 
 def _drizzle(folder: Path, database: Database) -> None:
-    words = {"host": str(database.server.host), "name": database.name, "folder": str(folder)}
+    words = {"host": str(database.server.host), "name": database.name, "folder": str(folder / "drizzle")}
     script = TOOLS / f"migrate-{os.getpid()}.mjs"  # node looks for modules from the script's folder upwards
     script.write_text(
         _DRIZZLE.format(**{key: json.dumps(word) for key, word in words.items()}, port=database.server.port),
@@ -202,8 +251,14 @@ def _drizzle(folder: Path, database: Database) -> None:
         script.unlink()
 
 
-def _supabase_files() -> dict[str, str]:
-    return {f"supabase/migrations/{name}": text for name, text in _numbered("{up}").items()}
+def supabase_files(count: int) -> dict[str, str]:
+    """Give a project of the Supabase CLI."""
+    return numbered("supabase/migrations", "{up}", count)
+
+
+def dbmate_files(count: int) -> dict[str, str]:
+    """Give a project of dbmate."""
+    return numbered("db/migrations", "-- migrate:up\n{up}\n-- migrate:down\n{down}", count)
 
 
 def _supabase(folder: Path, database: Database) -> None:
@@ -213,21 +268,15 @@ def _supabase(folder: Path, database: Database) -> None:
 
 
 REAL = {
-    "dbmate": Real(("dbmate",), lambda: _numbered("-- migrate:up\n{up}\n-- migrate:down\n{down}"), _dbmate, (".",)),
-    "alembic": Real(("alembic",), _alembic_files, _alembic, ("up.sql", "down.sql")),
-    "sqitch": Real(("sqitch", "psql"), _sqitch_files, _sqitch, (".",)),
+    "dbmate": Real(("dbmate",), dbmate_files, _dbmate),
+    "alembic": Real(("alembic",), _alembic_files, _alembic),
+    "django": Real(("django-admin",), _django_files, _django),
+    "sqitch": Real(("sqitch", "psql"), _sqitch_files, _sqitch),
     "node-pg-migrate": Real(
         ("node-pg-migrate",),
-        lambda: _numbered("-- Up Migration\n{up}\n-- Down Migration\n{down}"),
+        lambda count: numbered("migrations", "-- Up Migration\n{up}\n-- Down Migration\n{down}", count),
         _node_pg_migrate,
-        (".",),
     ),
-    "drizzle": Real(("node", "drizzle-orm"), _drizzle_files, _drizzle, (".",), undoes=False),
-    "supabase": Real(("supabase",), _supabase_files, _supabase, ("supabase/migrations",), undoes=False),
+    "drizzle": Real(("node", "drizzle-orm"), drizzle_files, _drizzle),
+    "supabase": Real(("supabase",), supabase_files, _supabase),
 }
-
-
-def project(root: Path, real: Real) -> Path:
-    """Write the tool's project, in a repository of its own."""
-    (root / ".git").mkdir()
-    return written(root / "theirs", real.files())

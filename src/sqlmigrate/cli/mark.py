@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqlmigrate.cli.options import writing
-from sqlmigrate.importing.tools import NAMES
+from sqlmigrate.importing.tools import NAMES, WRITTEN
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
@@ -21,6 +21,7 @@ Examples:
   sqlmigrate mark --from yoyo                what yoyo has applied
   sqlmigrate mark --from flyway              the same, after an import
   sqlmigrate mark --to yoyo                  tell yoyo what we have applied
+  sqlmigrate mark --to dbmate                or dbmate, or the Supabase CLI
 """
 _NAMED = 5  # more are counted
 _YOYO = "yoyo"
@@ -37,7 +38,13 @@ _YOYO = "yoyo"
     type=click.Choice([_YOYO, *NAMES]),
     help="Mark what this tool's tables say is applied: yoyo, or one that `import` knows.",
 )
-@click.option("--to", "destination", type=click.Choice([_YOYO]), help="Copy what is applied to this tool's tables.")
+@click.option(
+    "--to",
+    "destination",
+    metavar="TOOL",
+    type=click.Choice([_YOYO, *WRITTEN]),
+    help=f"Copy what is applied to this tool's tables: {', '.join([_YOYO, *WRITTEN])}.",
+)
 @click.option("--schema", metavar="NAME", help="The schema of that tool's tables, if it is not found by itself.")
 @click.option("--migration-table", metavar="NAME", help="The name of that tool's table, if it is not the usual one.")
 @click.option(
@@ -45,6 +52,11 @@ _YOYO = "yoyo"
     metavar="DIR",
     type=click.Path(path_type=Path),
     help="The folder of that tool's own files, if it is not the usual one: its checksums are compared.",
+)
+@click.option(
+    "--write-missing",
+    is_flag=True,
+    help="First write the files that are missing here and that the tool's history still has (supabase).",
 )
 @writing
 def command(
@@ -58,26 +70,35 @@ def command(
     schema: str | None,
     migration_table: str | None,
     files: Path | None,
+    write_missing: bool,
 ) -> None:
     """Record migrations as applied without running them: to adopt a database that has them already.
 
     A marked migration is a floor that `rollback` does not pass unless its id is given. With --from all that another
-    tool has applied is marked, with its times; with --to yoyo its tables are brought up to date, for the way back.
+    tool has applied is marked, with its times; with --to its tables are told what is applied, for the way back.
     """
     here = bool(ids) + everything + bool(through)
     if here + bool(source) + bool(destination) != 1:
-        raise click.UsageError("give either ids, or one of --all, --through ID, --from TOOL and --to yoyo")
+        raise click.UsageError("give either ids, or one of --all, --through ID, --from TOOL and --to TOOL")
     if here and (schema or migration_table):
-        raise click.UsageError("--schema and --migration-table belong to --from TOOL and --to yoyo")
+        raise click.UsageError("--schema and --migration-table belong to --from TOOL and --to TOOL")
     if files and source in {None, _YOYO}:
         raise click.UsageError("--files belongs to --from, with another tool than yoyo")
+    if write_missing and source != "supabase":
+        raise click.UsageError("--write-missing belongs to --from supabase, whose history keeps the SQL")
     if here:
         _ids(app, ids, through)
         return
     if source and source != _YOYO:
         from sqlmigrate.cli.their_marks import from_tool  # noqa: PLC0415  few calls need it
+        from sqlmigrate.importing.tables import Where  # noqa: PLC0415  same
 
-        from_tool(app, source, schema, migration_table, files)
+        from_tool(app, source, Where(schema, migration_table), files, write_missing=write_missing)
+        return
+    if destination and destination != _YOYO:
+        from sqlmigrate.cli.their_marks import to_tool  # noqa: PLC0415  few calls need it
+
+        to_tool(app, destination, schema, migration_table)
         return
     from sqlmigrate.cli.yoyo_marks import from_yoyo, to_yoyo  # noqa: PLC0415  few calls need it
 

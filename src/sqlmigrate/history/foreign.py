@@ -134,6 +134,7 @@ MARKS = sorted(frozenset().union(*(item.columns for item in KNOWN if item.any_na
 """The columns of those that are known under any name."""
 ADOPTED = {
     "Alembic": "alembic",
+    "Django": "django",
     "Drizzle": "drizzle",
     "Flyway": "flyway",
     "Prisma": "prisma",

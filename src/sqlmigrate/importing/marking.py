@@ -35,7 +35,8 @@ class Adoption:
 
     `new` are to be marked, in their order of application; `already` we had; `pending` nobody has applied. What differs:
     `without_file` only they have applied, `edited` have a file that is another one than they recorded, `skipped` were
-    passed over by them in silence, `not_there` are marked here, and they have them no more.
+    passed over by them in silence, `not_there` are marked here, and they have them no more. `texts` says that their
+    history keeps the SQL, too.
     """
 
     tool: str
@@ -48,6 +49,7 @@ class Adoption:
     skipped: tuple[str, ...]
     not_there: tuple[str, ...]
     notes: tuple[str, ...]
+    texts: bool = False
 
     @property
     def changes(self) -> bool:
@@ -91,12 +93,18 @@ def adopt(
 
     def write(connection: Connection, planned: Adoption) -> None:
         run = history.Run()
-        reason = f"applied by {tool.label}, says {planned.place}"
         for migration, row in planned.new:
+            reason = f"{_applied(tool, row)}, says {planned.place}"
             commands = record(options.schema, migration, run, applied_at=row.applied_at, reason=reason)
             yoyo_tables.execute(connection, commands)
 
     return carry_out(conninfo, options, gate, observer, look, write)
+
+
+def _applied(tool: Tool, row: Recorded) -> str:
+    """Say what was recorded, for the log: it is written now, and this is about then."""
+    at = f" at {row.applied_at:%Y-%m-%d %H:%M:%S} UTC" if row.applied_at else ""
+    return f"applied by {tool.label}{at} as {row.label}"
 
 
 def _layout(tool: Tool, files: Path | None, ours: Path) -> Layout | None:
@@ -150,6 +158,7 @@ def _adoption(tool: Tool, place: Place, told: Told, known: Known, found: History
             if row.marked and row.migration_id in known.versions.values() and row.migration_id not in theirs
         ),
         (*told.notes, *_unchecked(told, known)),
+        tool.history.texts is not None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables in which other tools keep what they have applied: found, looked at, and read; never written."""
+"""The tables in which other tools keep what they have applied: found, looked at, and read."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ class Place:
 
 def find(connection: Connection, tool: Tool, where: Where) -> Place:
     """Find the table of a tool; raises UsageError where there are several, HistoryError where there is none."""
+    found = look_up(connection, tool, where)
+    if found is not None:
+        return found
+    schema = where.schema or tool.history.schema
+    hint = "if it has another place: --schema NAME, --migration-table NAME"
+    which = f"schema {schema}" if schema else "any schema"
+    raise HistoryError(f"there is no table {where.table or tool.history.table} of {tool.label} in {which}", hint=hint)
+
+
+def look_up(connection: Connection, tool: Tool, where: Where) -> Place | None:
+    """Find the table of a tool as `find` does; None where no table has its name."""
     name = where.table or tool.history.table
     rows = connection.execute(queries.load("importing")["places"], [name]).fetchall()
     there = [Place(schema, name, frozenset(columns), readable) for schema, columns, readable in rows]
@@ -62,9 +73,7 @@ def find(connection: Connection, tool: Tool, where: Where) -> Place:
         message = f"{there[0]} does not have the columns of {tool.label}'s history"
         other = foreign.by_columns(there[0].schema, there[0].name, there[0].columns)
         raise HistoryError(message, hint=f"it looks like the one of {other.tool}" if other else None)
-    hint = "if it has another place: --schema NAME, --migration-table NAME"
-    which = f"schema {schema}" if schema else "any schema"
-    raise HistoryError(f"there is no table {name} of {tool.label} in {which}", hint=hint)
+    return None
 
 
 def _fits(tool: Tool, place: Place) -> bool:
@@ -89,10 +98,24 @@ def read(connection: Connection, tool: Tool, place: Place, owners: Collection[st
     return trust.read(connection, tables, _query(tool, place), locked=[place.name])[0]
 
 
+def read_texts(connection: Connection, tool: Tool, place: Place, owners: Collection[str]) -> list[tuple[Any, ...]]:
+    """Read version, name and statements of what is recorded; nothing where the table does not keep them."""
+    kept = tool.history.texts
+    if kept is None or not {kept[0], "name"} <= place.columns:
+        return []
+    tables = Tables(place.schema, (place.name,), tuple(owners), only_read=True)
+    return trust.read(connection, tables, compose(tool, place, kept[1]), locked=[place.name])[0]
+
+
 def _query(tool: Tool, place: Place) -> sql.Composed:
     name, older = tool.history.query, tool.history.older
     if older and older[0] not in place.columns:
         name = older[1]
+    return compose(tool, place, name)
+
+
+def compose(tool: Tool, place: Place, name: str) -> sql.Composed:
+    """Return one of our commands for a table of the tool's."""
     # the file names the tool's default, so that it is SQL as it stands
     text = queries.load("importing")[name].replace(f"{{schema}}.{tool.history.table}", "{schema}.{table}")
     return sql.SQL(text).format(schema=sql.Identifier(place.schema), table=sql.Identifier(place.name))

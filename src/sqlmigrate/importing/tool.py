@@ -56,6 +56,7 @@ class TheirHistory:
 
     `query` is a block of `queries/importing.sql`, or that of `older` where the table lacks its column; a `schema` of
     None says that the table is looked for. `known` is what `history.foreign` calls the tool.
+    `texts` are a column that keeps the statements of each migration, and the query of version, name and these.
     """
 
     table: str
@@ -64,6 +65,24 @@ class TheirHistory:
     known: str
     schema: str | None = None
     older: tuple[str, str] | None = None
+    texts: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a tool's history is written, for the way back: blocks of `queries/importing.sql`, and the values of a row.
+
+    `create` makes the table, `add` the columns that an older one lacks. `row` gives the values for a migration, the
+    version first, by our id and the text of its script, where that is here; None for one of which the tool could have
+    no file. A table of the name `unless` in the same schema says that the history is another tool's.
+    """
+
+    create: tuple[str, ...]
+    put: str
+    row: Callable[[str, str | None], tuple[str | list[str] | None, ...] | None]
+    columns: frozenset[str] = frozenset({"version"})
+    add: str | None = None
+    unless: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +90,7 @@ class Tool:
     """One tool. `folders` are where its files are unless somebody says otherwise.
 
     `streams` says that its migrations are read from what it prints. `version_of` gives the version of a file by our id;
-    `by_files` says that only the tool's own files tell it.
+    `by_files` says that only the tool's own files tell it. `writing` is there if `mark --to` can write its history.
     """
 
     name: str
@@ -82,3 +101,4 @@ class Tool:
     folders: tuple[str, ...] = field(default=("migrations",))
     streams: bool = False
     by_files: bool = False
+    writing: Writing | None = None

@@ -85,6 +85,21 @@ def is_open(text: str) -> bool:
     return skip_gap(text, last.offset + len(last.text)) >= len(text)
 
 
+def statements(text: str) -> list[str]:
+    """Cut a script at its semicolons: each statement with the comments above it, and without its semicolon.
+
+    One that holds COPY data or commands of psql stays whole.
+    """
+    found, start = [], 0
+    for piece in split(text):
+        if piece.problem or piece.data:
+            return [text.strip()]
+        end = skip_gap(text, piece.offset + len(piece.text))
+        found.append(text[start:end].strip())
+        start = end + 1
+    return [statement for statement in (*found, text[start:].strip()) if statement]
+
+
 def problems(part: Part, operation: Operation) -> list[Problem]:
     """Find what would be refused in a direction when it is to run, at its place in the file."""
     text, path = part.text, part.source.path

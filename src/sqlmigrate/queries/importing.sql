@@ -23,6 +23,12 @@ SELECT version::pg_catalog.text, name::pg_catalog.text
 FROM {schema}.schema_migrations
 ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
 
+-- name: supabase_texts
+SELECT version::pg_catalog.text, name::pg_catalog.text, statements::pg_catalog.text[]
+FROM {schema}.schema_migrations
+WHERE statements IS NOT NULL
+ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
+
 -- name: supabase_unnamed
 SELECT version::pg_catalog.text, NULL::pg_catalog.text
 FROM {schema}.schema_migrations
@@ -80,3 +86,32 @@ SELECT name::pg_catalog.text, run_on::timestamp FROM {schema}.pgmigrations ORDER
 SELECT filename::pg_catalog.text, hash::pg_catalog.text, pg_catalog.timezone('UTC', date)
 FROM {schema}.migrations
 ORDER BY filename::pg_catalog.text COLLATE pg_catalog."C"
+
+-- name: django
+SELECT app::pg_catalog.text, name::pg_catalog.text, pg_catalog.timezone('UTC', applied)
+FROM {schema}.django_migrations
+ORDER BY id
+
+-- name: dbmate_create
+CREATE TABLE {schema}.schema_migrations (version varchar PRIMARY KEY)
+
+-- name: dbmate_put
+INSERT INTO {schema}.schema_migrations (version) VALUES (%s) ON CONFLICT DO NOTHING
+
+-- name: supabase_create_schema
+CREATE SCHEMA IF NOT EXISTS {schema}
+
+-- name: supabase_create
+CREATE TABLE {schema}.schema_migrations (
+    version    pg_catalog.text NOT NULL PRIMARY KEY,
+    statements pg_catalog.text[],
+    name       pg_catalog.text
+)
+
+-- name: supabase_add
+ALTER TABLE {schema}.schema_migrations
+    ADD COLUMN IF NOT EXISTS statements pg_catalog.text[],
+    ADD COLUMN IF NOT EXISTS name pg_catalog.text
+
+-- name: supabase_put
+INSERT INTO {schema}.schema_migrations (version, name, statements) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING

@@ -99,8 +99,9 @@ def adopt(
 
     def write(connection: Connection, planned: Adoption) -> None:
         run = history.Run()
-        reason = f"applied by yoyo, says {planned.place}"
         for migration, row in planned.new:
+            at = f" at {row.applied_at_utc:%Y-%m-%d %H:%M:%S} UTC" if row.applied_at_utc else ""
+            reason = f"applied by yoyo{at}, says {planned.place}"
             commands = record(options.schema, migration, run, applied_at=row.applied_at_utc, reason=reason)
             yoyo_tables.execute(connection, commands)
 

@@ -224,6 +224,27 @@ CASES = {
             "1700000000002_c.sql": UP,
         },
     ),
+    "django": (
+        {
+            "plan.txt": (
+                "[X]  shop.0001_a\n[X]  shop.0002_i ... (shop.0001_a)\n[ ]  shop.0003_n ... (shop.0002_i, x.y)\n"
+            ),
+            "shop.0001_a.sql": f"BEGIN;\n--\n-- Create a\n--\n{UP}COMMIT;\n",
+            "shop.0001_a.down.sql": f"BEGIN;\n--\n-- Create a\n--\n{DOWN}COMMIT;\n",
+            "shop.0002_i.sql": f"--\n-- Raw SQL operation\n--\n{LATER}",
+            "shop.0002_i.down.sql": "",
+            "shop.0003_n.sql": "BEGIN;\n--\n-- Change options\n--\n-- (no-op)\nCOMMIT;\n",
+            "shop.0003_n.down.sql": "BEGIN;\n--\n-- Change options\n--\n-- (no-op)\nCOMMIT;\n",
+        },
+        {
+            "0001_shop.0001_a.sql": f"--\n-- Create a\n--\n{UP}",
+            "0001_shop.0001_a.rollback.sql": f"--\n-- Create a\n--\n{DOWN}",
+            "0002_shop.0002_i.sql": (
+                f"-- depends: 0001_shop.0001_a\n-- transactional: false\n--\n-- Raw SQL operation\n--\n{LATER}"
+            ),
+            "0003_shop.0003_n.sql": "-- depends: 0002_shop.0002_i\n--\n-- Change options\n--\n-- (no-op)\n",
+        },
+    ),
     "graphile-migrate": (
         {
             "committed/000001.sql": f"--! Previous: -\n--! Hash: sha1:aa\n\n{UP}",
@@ -305,3 +326,31 @@ def test_a_new_revision_gets_the_next_number_wherever_it_stands_in_the_stream(tm
     outcome = imported(tmp_path, "alembic", {"up.sql": text}, "up.sql")
 
     assert (outcome.done.new, outcome.done.unchanged) == (("0003_bb",), ("0001_aa", "0002_cc"))
+
+
+def test_what_django_prints_no_sql_for_is_named_and_such_an_undo_left_out(tmp_path):
+    step = "--\n-- Raw Python operation\n--\n-- THIS OPERATION CANNOT BE WRITTEN AS SQL\n"
+    files = {
+        "plan.txt": "[X]  shop.0001_a\n[X]  shop.0002_b ... (shop.0001_a)\n[X]  shop.0003_c\n",
+        "shop.0001_a.sql": f"BEGIN;\n{step}{UP}COMMIT;\n",
+        "shop.0001_a.down.sql": f"BEGIN;\n{DOWN}{step}COMMIT;\n",
+        "shop.0002_b.sql": "",
+    }
+
+    outcome = imported(tmp_path, "django", files)
+
+    assert outcome.files == {"0001_shop.0001_a.sql": f"{step}{UP}"}
+    assert outcome.said == [
+        "shop.0001_a.sql:5: a step in Python cannot be written as SQL",
+        "shop.0001_a.down.sql:6: a step in Python cannot be written as SQL",
+        "shop.0002_b.sql: it is empty, so sqlmigrate of Django failed",
+        "plan.txt:3: there is no file shop.0003_c.sql",
+    ]
+    assert outcome.done.refused == ("0002_shop.0002_b", "0003_shop.0003_c")
+
+
+def test_django_without_its_plan_says_how_to_write_it(tmp_path):
+    outcome = imported(tmp_path, "django", {"shop.0001_a.sql": UP})
+
+    assert outcome.said == ["plan.txt: is not there: it says in which order Django runs them"]
+    assert "showmigrations --plan -v 2" in str(outcome.done.problems[0].hint)

@@ -8,9 +8,11 @@ from sqlmigrate.importing.tool import Tool
 
 NAMES = (
     "dbmate", "goose", "golang-migrate", "flyway", "supabase", "drizzle", "alembic", "sqitch", "sqlx", "prisma",
-    "diesel", "node-pg-migrate", "graphile-migrate",
+    "diesel", "node-pg-migrate", "graphile-migrate", "django",
 )  # fmt: skip
 """The names of the tools, as `--from` takes them."""
+WRITTEN = ("dbmate", "supabase")
+"""Those whose history `mark --to` can write."""
 
 
 def named(name: str) -> Tool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.importing import rows
 from sqlmigrate.importing.markers import markers
 from sqlmigrate.importing.model import Layout, Theirs
-from sqlmigrate.importing.tool import TheirHistory, Tool
+from sqlmigrate.importing.tool import TheirHistory, Tool, Writing
 
 if TYPE_CHECKING:
     from sqlmigrate.errors import Problem
@@ -63,6 +63,11 @@ def _ahead(source: Source, up: Marker) -> list[Problem]:
     return []
 
 
+def _row(migration_id: str, _text: str | None) -> tuple[str] | None:
+    digits = rows.leading_digits(migration_id)
+    return (digits,) if digits else None
+
+
 TOOL = Tool(
     "dbmate",
     "dbmate",
@@ -70,4 +75,5 @@ TOOL = Tool(
     TheirHistory("schema_migrations", "versions", rows.versions, "dbmate or Rails"),
     rows.leading_digits,
     folders=("db/migrations", "migrations"),
+    writing=Writing(("dbmate_create",), "dbmate_put", _row, unless="ar_internal_metadata"),
 )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import Place, Problem
 from sqlmigrate.importing import rows
 from sqlmigrate.importing.model import Layout, Theirs
-from sqlmigrate.importing.tool import TheirHistory, Told, Tool
-from sqlmigrate.importing.wrapping import outside_where_needed, unwrapped
+from sqlmigrate.importing.tool import TheirHistory, Told, Tool, Writing
+from sqlmigrate.importing.wrapping import outside_where_needed, statements, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,12 @@ def _told(found: Sequence[tuple[Any, ...]], _known: Known) -> Told:
     return Told(tuple(applied), notes=(rows.NO_TIMES,) if found else ())
 
 
+def _row(migration_id: str, text: str | None) -> tuple[str | list[str] | None, ...] | None:
+    """Give version, name and statements, of which `supabase migration fetch` makes the file again."""
+    name = _FILE.fullmatch(f"{migration_id}.sql")
+    return (name[1], name[2], None if text is None else statements(text)) if name else None
+
+
 TOOL = Tool(
     "supabase",
     "Supabase CLI",
@@ -56,7 +62,15 @@ TOOL = Tool(
         "Supabase",
         schema="supabase_migrations",
         older=("name", "supabase_unnamed"),
+        texts=("statements", "supabase_texts"),
     ),
     rows.leading_digits,
     folders=("supabase/migrations",),
+    writing=Writing(
+        ("supabase_create_schema", "supabase_create"),
+        "supabase_put",
+        _row,
+        columns=frozenset({"version", "name", "statements"}),
+        add="supabase_add",
+    ),
 )

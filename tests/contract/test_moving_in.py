@@ -1,0 +1,144 @@
+"""Three documented commands bring a live project of another tool over; then we go on with it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.postgres import Database
+from sqlmigrate.importing.tools import named
+from support.command import Call, Outcome
+from support.contents import applied
+from support.importing import contents, written
+from support.places import ROOT
+from support.their_projects import RECORDED, live
+from support.their_tools import BROKEN, FORGETFUL, REAL, changes, revisions
+
+pytestmark = pytest.mark.contract
+
+MANY, FEW = 30, 10
+TIMES = {
+    "django": "SELECT timezone('UTC', applied) FROM django_migrations ORDER BY id",
+    "flyway": "SELECT installed_on FROM flyway_schema_history ORDER BY installed_rank",
+    "goose": "SELECT tstamp FROM goose_db_version WHERE version_id > 0 ORDER BY id",
+    "drizzle": "SELECT timezone('UTC', to_timestamp(created_at / 1000.0)) FROM drizzle.__drizzle_migrations ORDER BY 1",
+    "node-pg-migrate": "SELECT run_on FROM pgmigrations ORDER BY id",
+    "sqitch": "SELECT timezone('UTC', committed_at) FROM sqitch.changes ORDER BY committed_at",
+}
+NAMES = {
+    "flyway": "1.{number} ({words})",
+    "goose": "{number}",
+    "golang-migrate": "{number}",
+    "dbmate": "2024{number:010d}",
+    "supabase": "2024{number:010d}_{name}",
+    "node-pg-migrate": "2024{number:010d}_{name}",
+    "alembic": "{revision}",
+    "django": "shop.{number:04d}_{name}",
+    "drizzle": "{index:04d}_{name}",
+    "sqitch": "{name}",
+}
+FORWARD_ONLY = ("drizzle", "supabase")
+
+
+def documented(tool: str) -> list[str]:
+    """Give the words of the first of the three commands, as the page has it."""
+    page = (ROOT / "docs" / "importing.md").read_text(encoding="utf-8")
+    found = re.search(rf"`(import --from {tool} [^`]*)`", page)
+    assert found, f"docs/importing.md has no import of {tool}"
+    return found[1].split()
+
+
+def succeeded(outcome: Outcome) -> Outcome:
+    assert outcome.status == 0, outcome
+    return outcome
+
+
+@pytest.fixture
+def root(tmp_path: Path, database: Database, shadow_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's folder, in which the commands are typed; DATABASE_URL names the live database."""
+    written(tmp_path / "project", {".git/HEAD": "ref: refs/heads/main\n"})
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setenv("DATABASE_URL", database.url)
+    monkeypatch.setenv("SQLMIGRATE_SHADOW_URL", shadow_url)
+    return tmp_path / "project"
+
+
+@pytest.mark.parametrize("tool", sorted({*REAL, *RECORDED}))
+def test_three_documented_commands_bring_a_live_project_over(
+    tool: str, root: Path, database: Database, sqlmigrate: Call
+) -> None:
+    really = tool in REAL and not REAL[tool].missing
+    if not really and tool not in RECORDED:
+        pytest.skip(f"{REAL[tool].missing[0]} is not installed (make install-tools)")
+    count = MANY if really else FEW
+    live(tool, root, database, count, really=really)
+    theirs, tables = contents(root), database.dump()
+
+    succeeded(sqlmigrate(*documented(tool)))
+    succeeded(sqlmigrate("mark", "--from", tool))
+    proven = sqlmigrate("roundtrip")
+
+    found = applied(database)
+    require_scripts(root, found, count)
+    require_history(tool, database, sqlmigrate, found)
+    require_verdicts(proven, found, undoes=tool not in FORWARD_ONLY)
+    undo_and_redo(root, sqlmigrate, database, found[-2:], undoes=tool not in FORWARD_ONLY)
+    assert {path: text for path, text in contents(root).items() if path in theirs} == theirs
+    assert database.dump("--exclude-schema=sqlmigrate") == tables
+
+
+def require_scripts(root: Path, found: list[str], count: int) -> None:
+    """The SQL is theirs, in the order in which they applied it."""
+    for migration_id, (_, up, _) in zip(found, changes(count), strict=True):
+        assert up.strip() in (root / "sql" / f"{migration_id}.sql").read_text(encoding="utf-8")
+
+
+def require_history(tool: str, database: Database, sqlmigrate: Call, found: list[str]) -> None:
+    """The names and the times of the old history are in ours."""
+    rows = succeeded(sqlmigrate("history", "--json")).document["history"]
+    states = succeeded(sqlmigrate("status", "--json")).document["migrations"]
+    query = TIMES.get(tool)
+    times = [at for (at,) in database.connect().execute(query)] if query else [None] * len(found)
+
+    assert [(row["operation"], row["migration_id"]) for row in rows] == [("mark", name) for name in found]
+    for number, (row, at, (name, *_)) in enumerate(zip(rows, times, changes(len(found)), strict=True), 1):
+        said = NAMES[tool].format(**ways_to_name(number, name))
+        when = f" at {at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+        assert row["reason"].startswith(f"applied by {named(tool).label}{when} as {said}, says "), row
+    if query:
+        assert [datetime.fromisoformat(item["applied_at"]) for item in states] == [
+            at.replace(tzinfo=UTC) for at in times
+        ]
+
+
+def ways_to_name(number: int, name: str) -> dict[str, Any]:
+    words, revision = name.replace("_", " "), revisions(number)[-1]
+    return {"number": number, "index": number - 1, "name": name, "words": words, "revision": revision}
+
+
+def require_verdicts(proven: Outcome, found: list[str], *, undoes: bool) -> None:
+    """Their undo scripts that never worked are named; where there are none, that is said."""
+    verdicts = dict(re.findall(r"^(\S+): (\w+) \(", proven.stdout, re.MULTILINE))
+    broken = {name: verdict for name, verdict in verdicts.items() if verdict != "exact"}
+
+    assert (proven.status, list(verdicts)) == (3, found)
+    places = [name for name, *_ in changes(len(found))]
+    wrong = {found[places.index(BROKEN)]: "fails", found[places.index(FORGETFUL)]: "not_restored"}
+    assert broken == (wrong if undoes else dict.fromkeys(found, "irreversible"))
+
+
+def undo_and_redo(root: Path, sqlmigrate: Call, database: Database, last: list[str], *, undoes: bool) -> None:
+    """Roll the last two back and apply them again; where the tool has no undo, write one."""
+    before = applied(database)
+    if not undoes:
+        undo = [down for *_, down in changes(len(before))[-2:]]
+        written(root / "sql", {f"{name}.rollback.sql": text for name, text in zip(last, undo, strict=True)})
+    marked = [word for name in last for word in ("--include-marked", name)]
+    succeeded(sqlmigrate("rollback", "--steps", "2", *marked, "--yes", "--accept-loss"))
+    assert applied(database) == before[:-2]
+    succeeded(sqlmigrate("apply"))
+    assert applied(database) == before
