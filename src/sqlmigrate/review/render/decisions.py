@@ -17,7 +17,7 @@ _FILES = {
     "renamed-applied": "renamed, though it may be applied",
     "gone-applied": "gone, though it may be applied",
     "number-taken": "number taken",
-    "number-twice": "number taken",
+    "number-twice": "a number twice",
 }
 
 

@@ -74,7 +74,7 @@ def _head(report: Report, width: int) -> Iterator[Line]:
 
 
 def _branch(report: Report, width: int) -> Iterator[Line]:
-    """Say what the branch does to migrations that may be applied."""
+    """Say what the branch does to other migrations."""
     found = of_branch(report)
     if found:
         yield ()

@@ -151,7 +151,7 @@ def _contents(report: Report) -> Html:
 
 
 def _branch(report: Report) -> Html:
-    """List what the branch does to migrations that may be applied."""
+    """List what the branch does to other migrations."""
     items = [
         tag(
             "li",
