@@ -16,25 +16,13 @@ from support.contents import tables
 from support.formats import check_junit, check_quality, check_sarif, read_annotations
 from support.pages import Page
 from support.places import ROOT
+from support.reports import STATS
 from support.repository import Repository
 
 SCHEMA = ROOT / "docs" / "review.schema.json"
 FINE = ("CREATE TABLE t (id bigint PRIMARY KEY, n integer);", "DROP TABLE t;")
 DANGER = ("ALTER TABLE t ALTER n TYPE bigint;", "ALTER TABLE t ALTER n TYPE integer;")
 WARNING = ("ALTER TABLE t RENAME n TO number;", "ALTER TABLE t RENAME number TO n;")
-
-
-STATS = {
-    "version": 1,
-    "command": "stats",
-    "target": {
-        "name": "shop on db.internal",
-        "version": "18.6",
-        "source": "the target",
-        "read_at": "2026-03-04T10:00:00+00:00",
-        "tables": [{"name": "public.t", "rows": 80_000_000, "size": 22_548_578_304, "writes": 830.0}],
-    },
-}
 
 
 @pytest.fixture

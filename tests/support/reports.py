@@ -32,6 +32,17 @@ from sqlmigrate.review.times import timed
 from sqlmigrate.usage.model import Use
 
 BRANCH = (("number-taken", "warning"), ("edited-applied", "danger"))
+STATS = {  # what `sqlmigrate stats` writes of a large table
+    "version": 1,
+    "command": "stats",
+    "target": {
+        "name": "shop on db.internal",
+        "version": "18.6",
+        "source": "the target",
+        "read_at": "2026-03-04T10:00:00+00:00",
+        "tables": [{"name": "public.t", "rows": 80_000_000, "size": 22_548_578_304, "writes": 830.0}],
+    },
+}
 _LEVELS = {
     "ACCESS SHARE": 1,
     "ROW SHARE": 2,

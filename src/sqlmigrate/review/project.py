@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.errors import Problem
     from sqlmigrate.events import Observer
-    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.migrations import Migrations
     from sqlmigrate.review.model import Report
     from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.review.workload.sizes import Sizes
