@@ -46,10 +46,9 @@ def roundtrip(
     `database` is only asked which server it is on: the throwaway one is of the same major version where there is one,
     and a `shadow_url` on its own cluster is refused.
 
-    Raises MigrationsError where the files do not fit, UsageError for an id that is not there, for such a
-    `shadow_url`, for a revision that is none and for `since` together with `ids`, GitError where git does not answer,
-    ServerError or ConnectionFailed where there is no server to be had, and ExecutionError where
-    `bootstrap/` fails.
+    Raises MigrationsError where the files do not fit, UsageError for an id or a revision that is not there, for `ids`
+    together with `since` and for such a `shadow_url`, Error where git does not answer, ServerError or ConnectionFailed
+    where there is no server to be had, and ExecutionError where `bootstrap/` fails.
     """
     from sqlmigrate import roundtrip as trips  # noqa: PLC0415  most programs prove nothing
 
