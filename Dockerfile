@@ -8,7 +8,7 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src
 RUN python -m venv /opt/sqlmigrate \
-    && /opt/sqlmigrate/bin/python -m pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]"
+    && /opt/sqlmigrate/bin/python -m pip install --no-cache-dir --constraint constraints.txt ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/sqlmigrate /opt/sqlmigrate

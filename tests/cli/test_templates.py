@@ -105,6 +105,19 @@ def test_the_image_has_what_the_package_is_built_of_and_ends_as_somebody_without
     assert ("ENTRYPOINT", '["sqlmigrate"]') in steps
 
 
+def test_the_image_is_built_with_and_without_extras():
+    [what] = [shlex.split(rest)[-1] for word, rest in instructions("Dockerfile") if "pip install" in rest]
+
+    def installed(extras: str) -> str:
+        command = ["sh", "-c", f'printf %s "{what}"']
+        environ = {**os.environ, "EXTRAS": extras}
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=SECONDS).stdout
+
+    assert installed("") == "."
+    assert installed("embedded,review") == ".[embedded,review]"
+    assert "EXTRAS=embedded,review" in CONTAINERS
+
+
 def test_a_job_gives_up_for_what_another_try_does_not_mend():
     spec = read("job.yaml")["spec"]
     statuses = spec["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"]
