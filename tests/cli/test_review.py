@@ -16,25 +16,13 @@ from support.contents import tables
 from support.formats import check_junit, check_quality, check_sarif, read_annotations
 from support.pages import Page
 from support.places import ROOT
+from support.reports import STATS
 from support.repository import Repository
 
 SCHEMA = ROOT / "docs" / "review.schema.json"
 FINE = ("CREATE TABLE t (id bigint PRIMARY KEY, n integer);", "DROP TABLE t;")
 DANGER = ("ALTER TABLE t ALTER n TYPE bigint;", "ALTER TABLE t ALTER n TYPE integer;")
 WARNING = ("ALTER TABLE t RENAME n TO number;", "ALTER TABLE t RENAME number TO n;")
-
-
-STATS = {
-    "version": 1,
-    "command": "stats",
-    "target": {
-        "name": "shop on db.internal",
-        "version": "18.6",
-        "source": "the target",
-        "read_at": "2026-03-04T10:00:00+00:00",
-        "tables": [{"name": "public.t", "rows": 80_000_000, "size": 22_548_578_304, "writes": 830.0}],
-    },
-}
 
 
 @pytest.fixture
@@ -160,6 +148,7 @@ def test_a_comment_says_in_its_first_screen_all_that_must_be_decided(write, sqlm
         **{
             "0002_u": ("CREATE TABLE u (id bigint PRIMARY KEY, name text);", "DROP TABLE u;"),  # may be applied
             "0003_hot": DANGER,
+            "0004_again": ("SELECT 1;", "SELECT 1;"),
             "0004_undo": ("ALTER TABLE u ADD email text, ADD age integer;", "ALTER TABLE u DROP age;"),
         }
     )
@@ -170,8 +159,9 @@ def test_a_comment_says_in_its_first_screen_all_that_must_be_decided(write, sqlm
     repository.git("checkout", "-q", "work")
     stats = tmp_path / "stats.json"
     stats.write_text(json.dumps(STATS), encoding="utf-8")
-    files = ("--output", tmp_path / "c.md", "--output", tmp_path / "c.sarif")
-    result = sqlmigrate("review", "--since", "main", "--stats", stats, *files)
+    files = [tmp_path / f"c.{ending}" for ending in ("md", "sarif", "txt")]
+    outputs = [word for path in files for word in ("--output", path)]
+    result = sqlmigrate("review", "--since", "main", "--stats", stats, *outputs)
 
     assert result.status == 3
     screen = (tmp_path / "c.md").read_text(encoding="utf-8").partition("<details>")[0].splitlines()
@@ -181,10 +171,15 @@ def test_a_comment_says_in_its_first_screen_all_that_must_be_decided(write, sqlm
         "undo broken",
         "H01 a whole table is rewritten",
         "number taken",
+        "a number twice",
     ]
     assert len(screen) < 16
+    assert "sql/0002_u.sql: edited, though it may be applied" in (tmp_path / "c.txt").read_text(encoding="utf-8")
+    assert (tmp_path / "c.txt").read_text(encoding="utf-8").count("the same number as 0004_again") == 1
     rules = [item["ruleId"] for item in check_sarif(json.loads((tmp_path / "c.sarif").read_text()))["results"]]
-    assert {"files/edited-applied", "undo/not-restored", "H01", "files/number-taken"} <= set(rules)
+    assert {
+        "files/edited-applied", "undo/not-restored", "H01", "files/number-taken", "files/number-twice"
+    } <= set(rules)  # fmt: skip
 
 
 def test_another_format_can_be_chosen_and_goes_to_stdout_without_a_file(write, sqlmigrate):

@@ -1,18 +1,24 @@
 """What reports for other programs must be: JSON Schemas and rules of XML, made of the documentation of the formats.
 
-The official schema of SARIF 2.1.0 is in no small package, GitLab publishes none for code quality, and JUnit has none
-that is official. So what we write is held against the properties that the texts name, and nothing beside them is let
-through: SARIF 2.1.0 of OASIS (sections in the comments), GitLab's page on code quality, and the schema that Jenkins'
-xUnit plug-in uses, as pytest follows it in its family xunit2.
+GitLab publishes no schema of code quality, and JUnit has none that is official. So what we write is held against the
+properties that the texts name, and nothing beside them is let through. SARIF is held against the schema of OASIS, too,
+where `make install-tools` has fetched it (in the package sarif-om, 2.1.0-rtm.4). The texts are SARIF 2.1.0 of OASIS
+(sections in the comments), GitLab's page on code quality, and the schema that Jenkins' xUnit plug-in uses, as pytest
+follows it in its family xunit2.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import tarfile
+from functools import cache
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
+
+from support.places import ROOT
 
 _MESSAGE = {
     "type": "object",
@@ -103,9 +109,25 @@ _QUALITY = _array(
 )
 
 
+OFFICIAL_SARIF = ROOT / "build" / "tools" / "sarif" / "sarif_om-1.0.4.tar.gz"
+
+
+@cache
+def official_sarif() -> jsonschema.Validator | None:
+    """Read the schema of OASIS out of the package that carries it; None where that was not fetched."""
+    if not OFFICIAL_SARIF.exists():
+        return None
+    with tarfile.open(OFFICIAL_SARIF) as archive:
+        member = archive.extractfile("sarif_om-1.0.4/sarif-2.1.0-rtm.4.json")
+        assert member is not None
+        return jsonschema.Draft4Validator(json.load(member))
+
+
 def check_sarif(document: Any) -> dict[str, Any]:
     """Check a whole log file, also what no schema says, and return its one run."""
     jsonschema.validate(document, _SARIF)
+    if (official := official_sarif()) is not None:
+        official.validate(document)
     (run,) = document["runs"]
     rules = run["tool"]["driver"]["rules"]
     assert len({rule["id"] for rule in rules}) == len(rules)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sqlmigrate.review.measured import Duration, Harm, LockWait, Project
 from sqlmigrate.review.model import (
+    BranchProblem,
     Conflict,
     Direction,
     Finding,
@@ -30,6 +31,18 @@ from sqlmigrate.review.model import (
 from sqlmigrate.review.times import timed
 from sqlmigrate.usage.model import Use
 
+BRANCH = (("number-taken", "warning"), ("edited-applied", "danger"))
+STATS = {  # what `sqlmigrate stats` writes of a large table
+    "version": 1,
+    "command": "stats",
+    "target": {
+        "name": "shop on db.internal",
+        "version": "18.6",
+        "source": "the target",
+        "read_at": "2026-03-04T10:00:00+00:00",
+        "tables": [{"name": "public.t", "rows": 80_000_000, "size": 22_548_578_304, "writes": 830.0}],
+    },
+}
 _LEVELS = {
     "ACCESS SHARE": 1,
     "ROW SHARE": 2,
@@ -265,8 +278,9 @@ def hostile() -> Report:
         not_checked=(NotAsked(nasty, 1, 1, nasty),),
         notes=(nasty,),
     )
+    branch = tuple(BranchProblem(rule, severity, nasty, nasty) for rule, severity in BRANCH)
     made = replace(report(), headline=nasty, migrations=(migration,), notes=(nasty,), project=project)
-    return replace(made, workload=asked)
+    return replace(made, workload=asked, branch=branch)
 
 
 def hazards() -> tuple[Hazard, ...]:

@@ -132,7 +132,7 @@ def _wrong(name: str, wanted: str, value: Any) -> errors.UsageError:
 
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "database": _database,
-    **dict.fromkeys(("to", "shadow_url"), _text),
+    **dict.fromkeys(("to", "since", "shadow_url"), _text),
     **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),
     **dict.fromkeys(("steps", "resume_at"), _number),
     **dict.fromkeys(

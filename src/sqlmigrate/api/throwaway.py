@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import config, events
 from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options
+from sqlmigrate.errors import UsageError
+from sqlmigrate.files import since as changed
+from sqlmigrate.migrations import branch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +25,7 @@ def roundtrip(
     migrations: str | Path | Migrations,
     ids: Iterable[str] = (),
     *,
+    since: str | None = None,
     database: str | None = None,
     shadow_url: str | None = None,
     superuser: bool = False,
@@ -31,6 +35,9 @@ def roundtrip(
 ) -> RoundTrips:
     """Run pairs up, down and up again on a throwaway database and compare: those of the `ids`, or all of them.
 
+    With `since`, a revision of git, those that are added or changed since its merge base with HEAD; there may be none,
+    and then no server is started.
+
     A throwaway server is started for it, unless `shadow_url` names one where databases may be made and dropped. On a
     server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count. No error of
     a script is raised, not even where a file cannot be read as one: each migration gets its verdict. What is given is
@@ -39,17 +46,23 @@ def roundtrip(
     `database` is only asked which server it is on: the throwaway one is of the same major version where there is one,
     and a `shadow_url` on its own cluster is refused.
 
-    Raises MigrationsError where the files do not fit, UsageError for an id that is not there and for such a
-    `shadow_url`, ServerError or ConnectionFailed where there is no server to be had, and ExecutionError where
-    `bootstrap/` fails.
+    Raises MigrationsError where the files do not fit, UsageError for an id or a revision that is not there, for `ids`
+    together with `since` and for such a `shadow_url`, Error where git does not answer, ServerError or ConnectionFailed
+    where there is no server to be had, and ExecutionError where `bootstrap/` fails.
     """
     from sqlmigrate import roundtrip as trips  # noqa: PLC0415  most programs prove nothing
 
     found = read_files(migrations, one_by_one=True)
+    named = tuple(ids)
+    if since is not None:
+        if named:
+            raise UsageError("give either ids or since")
+        if not (named := tuple(item.migration_id for item in branch.new(found, changed(found.directory, since)))):
+            return trips.RoundTrips((), ())
     options = run_options(role=role, search_path=search_path, statement_timeout=statement_timeout)
     settings = config.Config(migrations=found.directory, shadow_url=shadow_url, role=options.role)
     notes: list[str] = []
-    request = trips.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=superuser)
+    request = trips.RoundTripRequest(migrations=found, ids=named, superuser=superuser)
 
     def ask() -> Seen:
         return trips.read_server(conninfo(database)) if database is not None else trips.Seen()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.errors import Error, Place, Problem
 from sqlmigrate.migrations.model import ROLLBACK
-from sqlmigrate.migrations.numbering import taken
+from sqlmigrate.migrations.numbering import doubled, taken
+from sqlmigrate.migrations.order import needed
 from sqlmigrate.sql.difference import same_statements, unified
 
 if TYPE_CHECKING:
@@ -61,6 +62,13 @@ def problems(found: Migrations, base: Since) -> Iterator[Problem]:
             yield Problem(message, Place(found.directory / name), hint, warning=True, rule="gone-applied")
     theirs = [Path(name) for name in base.theirs if name.endswith(".sql") and not name.endswith(ROLLBACK)]
     yield from taken([item.script.path for item in added], theirs, base.revision)
+
+
+def numbers(found: Migrations, base: Since) -> Iterator[Problem]:
+    """Yield the numbers that are there twice since the branch has added a migration."""
+    added = {item.script.path for item in found.ordered if state(base, item) == "added"}
+    paths = [item.script.path for item in found.ordered]
+    return doubled(paths, added, lambda name: needed(found.by_id[name], found.by_id), found.order)
 
 
 def _edited(migration: Migration, base: Since) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ A number begins the name, with or without Flyway's V: `0003_x`, `V2__x`, `1.10-x
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +95,28 @@ def misnumbered(paths: Sequence[Path], needed: Callable[[str], AbstractSet[str]]
     `paths` are the scripts in their order; `needed` gives the ids that must come before one: then it is meant.
     """
     numbered = list(filter(None, map(_numbered, paths)))
-    if order == "natural":
-        return list(_twice([replace(item, prefix="") for item in numbered], needed))
-    return [*_out_of_order([item for item in numbered if not item.is_date], needed), *_twice(numbered, needed)]
+    found = [] if order == "natural" else [*_out_of_order([item for item in numbered if not item.is_date], needed)]
+    twice = [*_alike(paths, needed, order)]
+    return [*found, *(_twice(*twice[0], more=len(twice) - 1) for _ in twice[:1])]
+
+
+def doubled(
+    paths: Sequence[Path], added: AbstractSet[Path], needed: Callable[[str], AbstractSet[str]], order: Order
+) -> Iterator[Problem]:
+    """Warn of each number that is there twice since one of the two scripts was `added`."""
+    return (_twice(*pair) for pair in _alike(paths, needed, order) if not added.isdisjoint(pair))
+
+
+def _alike(
+    paths: Sequence[Path], needed: Callable[[str], AbstractSet[str]], order: Order
+) -> Iterator[tuple[Path, Path]]:
+    """Yield each script that has the number of an earlier one, after that; see `misnumbered`."""
+    seen: dict[tuple[str, tuple[int, ...]], Path] = {}
+    for item in filter(None, map(_numbered, paths)):
+        if item.is_unique:
+            first = seen.setdefault(("" if order == "natural" else item.prefix, item.value), item.path)
+            if first is not item.path and first.stem not in needed(item.path.stem):
+                yield first, item.path
 
 
 def taken(paths: Sequence[Path], theirs: Iterable[Path], where: str) -> Iterator[Problem]:
@@ -135,21 +154,9 @@ def _out_of_order(numbered: Sequence[_Numbered], needed: Callable[[str], Abstrac
             return
 
 
-def _twice(numbered: Sequence[_Numbered], needed: Callable[[str], AbstractSet[str]]) -> Iterator[Problem]:
-    seen: dict[tuple[str, tuple[int, ...]], _Numbered] = {}
-    found: list[tuple[_Numbered, _Numbered]] = []
-    for item in filter(lambda item: item.is_unique, numbered):
-        first = seen.setdefault((item.prefix, item.value), item)
-        if first is not item and first.path.stem not in needed(item.path.stem):
-            found.append((first, item))
-    if found:
-        first, item = found[0]
-        more = f" (and {len(found) - 1} more such)" if len(found) > 1 else ""
-        message = f"it has the same number as {first.path.stem}{more}: the order is that of the names"
-        yield Problem(
-            message,
-            Place(item.path),
-            "give each its own number, or write `-- depends:`",
-            warning=True,
-            rule="number-twice",
-        )
+def _twice(first: Path, path: Path, more: int = 0) -> Problem:
+    said = f" (and {more} more such)" if more else ""
+    message = f"it has the same number as {first.stem}{said}: the order is that of the names"
+    return Problem(
+        message, Place(path), "give each its own number, or write `-- depends:`", warning=True, rule="number-twice"
+    )

@@ -103,8 +103,8 @@ class Target:
 class BranchProblem:
     """What a branch does to the migrations of the revision that it is compared with, which may be applied somewhere.
 
-    `rule` is edited-applied, renamed-applied, gone-applied or number-taken. `in_repository` is the path from the root
-    of the git repository, and `link` an address that shows the file there.
+    `rule` is edited-applied, renamed-applied, gone-applied, number-taken or number-twice. `in_repository` is the path
+    from the root of the git repository, and `link` an address that shows the file there.
     """
 
     rule: str

@@ -22,7 +22,7 @@ from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.question import Question
 from sqlmigrate.review.reviewer import review
-from sqlmigrate.review.selection import Asked, select
+from sqlmigrate.review.selection import Asked, Selection, select
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import joined
 from sqlmigrate.review.workload.server import read_workload
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.errors import Problem
     from sqlmigrate.events import Observer
-    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.migrations import Migrations
     from sqlmigrate.review.model import Report
     from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.review.workload.sizes import Sizes
@@ -124,7 +124,7 @@ def review_project(
             stack.enter_context(shadow.opened(needed, observer))
             for _ in range(roundtrip.servers_for(config, jobs, len(wanted)))
         ]
-        notes = [*seen.notes, *selection.notes, *_warnings(found, wanted)]
+        notes = [*seen.notes, *selection.notes, *_warnings(found, selection)]
         if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
             notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
         known_by = stats.name if settings and stats else "the target"
@@ -143,14 +143,18 @@ def _of_branch(problems: Iterable[Problem]) -> Iterator[model.BranchProblem]:
             yield model.BranchProblem(problem.rule, "warning" if problem.warning else "danger", problem.message, path)
 
 
-def _warnings(found: Migrations, wanted: Sequence[Migration]) -> Iterator[str]:
-    """Yield the warnings of the files; of migrations that are not reviewed, only how many have no rollback script."""
-    others = {item.script.path for item in found.ordered if item not in wanted}
+def _warnings(found: Migrations, selection: Selection) -> Iterator[str]:
+    """Yield the warnings of the files; of migrations that are not reviewed, only how many have no rollback script.
+
+    What is told as a thing that the branch does is not told twice.
+    """
+    others = {item.script.path for item in found.ordered if item not in selection.wanted}
+    told = {problem.rule for problem in selection.problems} & {"number-twice"}
     counted = 0
     for problem in found.warnings:
         if problem.message == NO_ROLLBACK and problem.place and problem.place.path in others:
             counted += 1
-        else:
+        elif problem.rule not in told:
             yield str(problem)
     if counted:
         have = "migration has" if counted == 1 else "migrations have"

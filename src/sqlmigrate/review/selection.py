@@ -47,7 +47,7 @@ class Asked:
 class Selection:
     """What is `wanted`, what counts as `applied` (None: all that stands before), and what the report says of it.
 
-    `problems` are what a branch does to the migrations of its base.
+    `problems` are what a branch does to the migrations of its base, and numbers that are there twice since it has one.
     """
 
     wanted: tuple[Migration, ...]
@@ -127,7 +127,7 @@ def _new(found: Migrations, revision: str, applied: tuple[str, ...] | None) -> S
         wanted,
         applied if applied is not None else _held(found, states),
         tuple(notes),
-        tuple(branch.problems(found, base)),
+        (*branch.problems(found, base), *branch.numbers(found, base)),
     )
 
 

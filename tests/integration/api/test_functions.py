@@ -15,6 +15,7 @@ from sqlmigrate.events import ScriptFinished, ScriptStarted, WaitingForRunLock
 from sqlmigrate.server import find_program
 from support.api import ran, states, steps
 from support.command import program
+from support.repository import Repository
 from support.sessions import is_there
 
 RECORDED = """
@@ -301,6 +302,20 @@ def test_a_round_trip_is_made_on_the_targets_major_version(database, shop, shado
     (first, *_) = api.roundtrip(shop.directory, ["1_a"], database=database.url, shadow_url=shadow_url)
 
     assert (first.verdict.value, first.postgresql) == ("exact", database.connect().info.server_version // 10000)
+
+
+def test_a_round_trip_of_a_branch_tries_what_the_branch_has_added(shop, shadow_url):
+    repository = Repository(shop.root)
+    repository.commit("first")
+
+    assert list(api.roundtrip(shop.directory, since="HEAD", shadow_url="postgresql://127.0.0.1:1/none")) == []
+    shop.migration("9_new", "SELECT 1;", rollback="SELECT 1;")
+    [trip] = api.roundtrip(shop.directory, since="main", shadow_url=shadow_url)
+    assert (trip.migration_id, trip.verdict.value) == ("9_new", "exact")
+    with pytest.raises(UsageError, match="give either ids or since"):
+        api.roundtrip(shop.directory, ["1_a"], since="main")
+    with pytest.raises(UsageError, match="revision"):
+        api.roundtrip(shop.directory, since="none")
 
 
 def test_a_round_trip_says_what_took_no_part_and_what_the_scratch_server_lacks(project, shadow_url):

@@ -17,7 +17,7 @@ _FILES = {
     "renamed-applied": "renamed, though it may be applied",
     "gone-applied": "gone, though it may be applied",
     "number-taken": "number taken",
-    "number-twice": "number taken",
+    "number-twice": "a number twice",
 }
 
 
@@ -38,7 +38,7 @@ class Decision:
 
 def decisions(report: Report) -> list[Decision]:
     """Return what has to be decided: all that is a danger, and what a branch does to migrations that may be applied."""
-    files = list(_files(report))
+    files = of_branch(report)
     return [
         *(found for item in report.migrations for found in _failing(item)),
         *(found for found in files if found.severity == "danger"),
@@ -55,10 +55,19 @@ def _failing(migration: Migration) -> Iterator[Decision]:
             yield _in(direction, f"{direction.operation} fails", words.relative(direction, direction.error))
 
 
-def _files(report: Report) -> Iterator[Decision]:
-    for item in report.branch:
-        what = _FILES.get(item.rule, item.rule.replace("-", " "))
-        yield Decision(item.severity, what, item.in_repository or item.path, item.message, link=item.link)
+def of_branch(report: Report) -> list[Decision]:
+    """Return what a branch does to migrations that may be applied, the worst first."""
+    found = [
+        Decision(
+            item.severity,
+            _FILES.get(item.rule, item.rule.replace("-", " ")),
+            item.in_repository or item.path,
+            item.message,
+            link=item.link,
+        )
+        for item in report.branch
+    ]
+    return sorted(found, key=lambda item: item.severity != "danger")
 
 
 def _undone(migration: Migration) -> Iterator[Decision]:

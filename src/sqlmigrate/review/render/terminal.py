@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_bytes
 from sqlmigrate.review.render import sent, words
+from sqlmigrate.review.render.decisions import of_branch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,6 +49,7 @@ def first(report: Report, width: int = WIDTH) -> list[Line]:
 def _parts(report: Report, width: int) -> Iterator[Iterable[Line]]:
     yield first(report, width)
     yield _head(report, width)
+    yield _branch(report, width)
     yield _hazards(report, width)
     if report.workload is not None:
         yield _workload(report.workload, width)
@@ -69,6 +71,17 @@ def _head(report: Report, width: int) -> Iterator[Line]:
         yield from _wrapped(words.settings(report.settings), width, "  ", "quiet")
     for note in report.notes:
         yield from _wrapped(f"note: {note}", width, "  ", "quiet")
+
+
+def _branch(report: Report, width: int) -> Iterator[Line]:
+    """Say what the branch does to other migrations."""
+    found = of_branch(report)
+    if found:
+        yield ()
+        yield ((f"{words.BRANCH}: {words.count(len(found), 'file')}", "strong"),)
+    for item in found:
+        yield (("  ", "plain"), _tone(item.severity), (f"  {_text(item.path)}: {_text(item.what)}", "strong"))
+        yield from _wrapped(item.said, width, "    ")
 
 
 def _migration(migration: Migration, width: int) -> Iterator[Line]:

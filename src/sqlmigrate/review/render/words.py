@@ -43,6 +43,7 @@ STRENGTHS: dict[Strength, str] = {
     "changes": "other schema changes wait",
     "little": "hardly anything waits",
 }
+BRANCH = "what the branch does to other migrations"
 VERDICTS: dict[Verdict, str] = {
     "fails": "a script or its undo fails; do not run this",
     "danger": "read every danger before you say yes",

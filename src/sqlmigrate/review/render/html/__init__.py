@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.figures import in_bytes
 from sqlmigrate.review.render import words
+from sqlmigrate.review.render.decisions import of_branch
 from sqlmigrate.review.render.html.hazards import last_use, what_to_do
 from sqlmigrate.review.render.html.icons import badge, icon
 from sqlmigrate.review.render.html.migration import migration_article
@@ -65,6 +66,7 @@ def _body(report: Report) -> Html:
             "main",
             _verdict(report),
             _contents(report),
+            _branch(report) if report.branch else None,
             _decisions(report, told),
             workload_section(report.workload) if report.workload else None,
             _target(report.target) if report.target else None,
@@ -138,6 +140,7 @@ def _contents(report: Report) -> Html:
     ]
     places = [("decide", "Hazards"), ("target", "The target")][: 2 if report.target else 1]
     places[1:1] = [("workload", "What the application sends")] if report.workload else []
+    places[:0] = [("branch", words.BRANCH.capitalize())] if report.branch else []
     others = [*places, ("not-checked", "Not checked"), ("made-with", "Made with")]
     return tag(
         "nav",
@@ -145,6 +148,20 @@ def _contents(report: Report) -> Html:
         tag("ul", (tag("li", tag("a", name, href=f"#{anchor}")) for anchor, name in others)),
         aria_label="Contents",
     )
+
+
+def _branch(report: Report) -> Html:
+    """List what the branch does to other migrations."""
+    items = [
+        tag(
+            "li",
+            badge(item.severity),
+            tag("div", tag("h3", item.what.capitalize()), tag("p", tag("code", item.path), f": {item.said}")),
+        )
+        for item in of_branch(report)
+    ]
+    heading = tag("h2", words.BRANCH.capitalize(), id="branch")
+    return tag("section", heading, tag("ol", items, class_="decisions"), class_="block")
 
 
 def _decisions(report: Report, told: Mapping[Remedy, str]) -> Html:
