@@ -82,6 +82,11 @@ def _path(value: Any, base: Path) -> Path:
     return path if path.is_absolute() or base == Path.cwd() else base / path
 
 
+def _path_or_none(value: Any, base: Path) -> Path | None:
+    """Read a path; an empty text takes away the one of the whole project."""
+    return None if value == "" else _path(value, base)
+
+
 def _bool(value: Any, _: Path) -> bool:
     if isinstance(value, bool):
         return value
@@ -176,6 +181,8 @@ def _order(value: Any, base: Path) -> str:
 PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "database_url": _text,
     "database_url_env": _text,
+    "env_file": _path_or_none,
+    "wait_for_server": _time,
     "migrations": _path,
     "order": _order,
     "data": _path,
