@@ -33,6 +33,7 @@ __all__ = [
     "Config",
     "Hooks",
     "Order",
+    "environments",
     "is_path",
     "is_utf8",
     "load",
@@ -187,6 +188,14 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
     url = environ.get(named) or there.get(named) or in_file
     ours = {variable(setting) for setting in PARSERS} - {name} | {str(url)}
     return that_count(there, ours, environ)
+
+
+def environments(config_file: Path | str | None = None, *, cwd: Path | None = None) -> list[str]:
+    """Return the names of the environments that the configuration file has; raises ConfigError as `load` does."""
+    named = config_file or os.environ.get("SQLMIGRATE_CONFIG")
+    found = named_file(Path(named)) if named else nearest_file(cwd or _working_directory())
+    sections = found.table.get("env")
+    return sorted(sections) if isinstance(sections, dict) else []
 
 
 def _given_outside(
