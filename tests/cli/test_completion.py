@@ -24,7 +24,10 @@ PATIENCE = 60.0
 PROGRAM = Path(sys.executable).with_name("sqlmigrate")
 HEAVY = {"psycopg", "yaml", "jsonschema", "postgast", "regex", "rich", "yoyo", "pygments", "sqlmigrate.engine"}
 BEGIN = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-f", "-i"]}
-READY = {"bash": "bind 'set enable-bracketed-paste off'", "zsh": "autoload -Uz compinit && compinit -u -D; setopt no_auto_remove_slash"}
+READY = {
+    "bash": "bind 'set enable-bracketed-paste off'",
+    "zsh": "autoload -Uz compinit && compinit -u -D; setopt no_auto_remove_slash",
+}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmigrate.errors import ConfigError
-from sqlmigrate.patterns import PatternError, require_python
+from sqlmigrate.files.patterns import PatternError, require_python
 from sqlmigrate.sql.directives import parse_duration, parse_lock_timeout
 
 if TYPE_CHECKING:
