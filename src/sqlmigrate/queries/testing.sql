@@ -6,6 +6,11 @@ SELECT 1 FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) %(name
 -- name: role
 SELECT 1 FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) %(name)s::pg_catalog.name
 
+-- name: tablespace
+SELECT pg_catalog.pg_tablespace_location(oid)
+  FROM pg_catalog.pg_tablespace
+ WHERE spcname OPERATOR(pg_catalog.=) %(name)s::pg_catalog.name
+
 -- name: hold
 -- For as long as the session is there, others see that the template is in use.
 SELECT pg_catalog.pg_advisory_lock_shared(pg_catalog.hashtextextended(%(name)s::pg_catalog.text, 0::pg_catalog.int8))

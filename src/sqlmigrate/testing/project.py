@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import __version__
 from sqlmigrate.config import load
-from sqlmigrate.files import open_file
+from sqlmigrate.files import folder_of_files, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,15 +57,9 @@ class Project:
         """
         config = self.config
         settings = (config.role, config.search_path, config.history_schema, config.order)
-        return _short(
-            [__version__, f"{datetime.now(UTC):%Y-%m-%d}", *map(repr, settings), *map(_digest, self._files())]
-        )
-
-    def _files(self) -> Iterator[Path]:
-        yield from sorted(self.migrations.glob("*.sql"))
-        yield from sorted((self.migrations / _BOOTSTRAP).glob("*.sql"))
-        if self.data.is_dir():
-            yield from sorted(path for path in self.data.rglob("*") if path.is_file())
+        scripts = (*_digests(self.migrations, ".sql"), *_digests(self.migrations / _BOOTSTRAP, ".sql"))
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        return _short([__version__, day, *map(repr, settings), *scripts, "seeds", *_digests(self.data)])
 
 
 def project_of(root: Path, *, migrations: str, data: str, not_exact: Sequence[str]) -> Project:
@@ -75,12 +69,19 @@ def project_of(root: Path, *, migrations: str, data: str, not_exact: Sequence[st
     return Project(load(options, cwd=root), tuple(not_exact))
 
 
-def _digest(path: Path) -> str:
-    found = hashlib.sha256()
-    with open_file(path) as file:
-        while part := file.read(_PART):
-            found.update(part)
-    return f"{path.name} {found.hexdigest()}"
+def _digests(folder: Path, ending: str = "") -> Iterator[str]:
+    """Yield the name and the SHA-256 of each file of a folder."""
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.endswith(ending) and entry.is_file())
+    with folder_of_files(folder) as descriptor:
+        for name in names:
+            found = hashlib.sha256()
+            with open_file(folder / name, folder=descriptor) as file:
+                while part := file.read(_PART):
+                    found.update(part)
+            yield f"{name} {found.hexdigest()}"
 
 
 def _short(texts: list[str]) -> str:

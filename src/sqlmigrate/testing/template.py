@@ -6,6 +6,7 @@ name tells what it is made of, so one of that name is what is wanted.
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from sqlmigrate import api, queries, server
 from sqlmigrate import connection as connections
+from sqlmigrate import queries, server
+from sqlmigrate.errors import ServerError
 from sqlmigrate.server import locks
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.bootstrap import run_bootstrap
-from sqlmigrate.server.places import make_state_dir
+from sqlmigrate.server.places import make_guarded, make_state_dir
+from sqlmigrate.server.throwaway import roomy_memory
 from sqlmigrate.shadow.databases import Databases, drop, drop_leftovers
 from sqlmigrate.target import OWNER
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from sqlmigrate.testing.project import Project
 
 PREFIX = "sqlmigrate_test_"
+_SPACE = "sqlmigrate_memory"
 _APPLICATION = "sqlmigrate: testing"
 _MAKING_SECONDS = 3600.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -75,12 +79,11 @@ def opened(project: Project, url: str | None, process: Process | None, *, fresh:
     with ExitStack() as stack:
         admin, owner = stack.enter_context(_server(folder, url, process))
         session = stack.enter_context(connections.session(admin, application_name=_APPLICATION))
-        databases = Databases(session, admin, owner=owner, login=owner, tester=owner)
-        stack.callback(databases.close)
         prefix = f"{PREFIX}{project.place()}_"
         name = prefix + project.key()
         with locks.exclusive(folder / "template.lock", _MAKING_SECONDS):
             drop_leftovers(session)
+            space = _in_memory(session) if owner is not None else None
             if fresh:
                 drop(session, name, force=True)
             made = not _ask(session, "database", name=name)
@@ -88,6 +91,8 @@ def opened(project: Project, url: str | None, process: Process | None, *, fresh:
             if made:
                 _drop_others(session, prefix, name)
                 _make(session, admin, owner, project, name)
+        databases = Databases(session, admin, owner=owner, login=owner, tester=owner, tablespace=space)
+        stack.callback(databases.close)
         yield Template(name, made, databases)
 
 
@@ -116,9 +121,29 @@ def _state(folder: Path) -> tuple[Path, dict[str, str]]:
         return folder / "durable", _SETTINGS
     for old in folder.glob("boot-*"):
         if old.name != f"boot-{boot}":
-            with suppress(api.errors.ServerError):
+            with suppress(ServerError):
                 server.destroy(old)
     return folder / f"boot-{boot}", _SETTINGS | _UNSAFE
+
+
+def _in_memory(session: Connection) -> str | None:
+    """Return a tablespace in memory for the copies, where there is room: a disk that is busy takes seconds for one.
+
+    The template is on disk, so that nothing stays in memory when the copies are dropped.
+    """
+    found = _ask(session, "tablespace", name=_SPACE)
+    if found:
+        return _SPACE if Path(found[0][0]).is_dir() else None
+    memory = roomy_memory()
+    if memory is None or not _BOOT_ID.exists():
+        return None
+    account = server_account()
+    base = Path(tempfile.mkdtemp(prefix="sqlm-", dir=memory))
+    base.chmod(0o711 if account.switch else 0o700)
+    make_guarded(base / "copies", 0o700, account)
+    text = sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(sql.Identifier(_SPACE), sql.Literal(str(base / "copies")))
+    session.execute(text)
+    return _SPACE
 
 
 def _ask(session: Connection, query: str, **values: str) -> list[tuple[Any, ...]]:
@@ -160,6 +185,8 @@ def _ensure_role(session: Connection, role: str) -> None:
 
 
 def _fill(login: str, project: Project) -> None:
+    from sqlmigrate import api  # noqa: PLC0415  mostly the template is there
+
     config = project.config
     found = api.read(project.migrations, order=config.order)
     options: dict[str, Any] = {"role": config.role, "history_schema": config.history_schema}

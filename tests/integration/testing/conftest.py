@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ DATA = {
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> Path:
+def suite(tmp_path: Path) -> Iterator[Path]:
     """A folder with a migration and seed data."""
     (tmp_path / "sql").mkdir()
     (tmp_path / "data").mkdir()
@@ -33,7 +34,9 @@ def suite(tmp_path: Path) -> Path:
     files.migration("1_colours", "CREATE TABLE colours (name text PRIMARY KEY);\n", rollback="DROP TABLE colours;\n")
     for name, text in DATA.items():
         (tmp_path / "data" / name).write_text(text)
-    return tmp_path
+    yield tmp_path
+    for link in tmp_path.glob(".sqlmigrate/testing/*/d*/pg_tblspc/*"):  # what a private server had in memory
+        shutil.rmtree(link.readlink().parent)
 
 
 @pytest.fixture
