@@ -53,7 +53,7 @@ def run(suite: Path) -> Run:
             "no:cacheprovider",
             "-p",
             "no:randomly",
-            f"--rootdir={suite}",
+            f"--config-file={suite}/pytest.ini",
             *arguments,
         ]
         return subprocess.run(command, cwd=suite, env=environment({}), capture_output=True, text=True, check=False)

@@ -111,7 +111,7 @@ def test_a_server_of_pytest_postgresql_is_used(suite, run, database):
     (suite / "test_colours.py").write_text(TESTS)
     server = database.server
     process = ["-o", "sqlmigrate_process=postgresql_noproc", "--postgresql-dbname", f"{database.name}_noproc"]
-    where = ["--postgresql-host", server.host, "--postgresql-port", str(server.port), "--postgresql-user", "postgres"]
+    where = [f"--postgresql-host={server.host}", f"--postgresql-port={server.port}", "--postgresql-user=postgres"]
 
     done = run(*process, *where)
 
@@ -127,7 +127,7 @@ def test_a_process_that_refuses_root_says_what_then(suite, run, database):
     (suite / "test_colours.py").write_text(TESTS)
     program = database.server.bindir / "pg_ctl"
 
-    done = run("-o", "sqlmigrate_process=postgresql_proc", "--postgresql-exec", str(program))
+    done = run("-o", "sqlmigrate_process=postgresql_proc", f"--postgresql-exec={program}")
 
     assert done.returncode == 1
     assert "PostgreSQL refuses to run as root" in done.stdout
