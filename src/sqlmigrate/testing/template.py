@@ -26,7 +26,7 @@ from sqlmigrate.server.bootstrap import run_bootstrap
 from sqlmigrate.server.places import make_guarded, make_state_dir
 from sqlmigrate.server.throwaway import roomy_memory
 from sqlmigrate.shadow.databases import Databases, drop, drop_leftovers
-from sqlmigrate.target import OWNER
+from sqlmigrate.target import OWNER, state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def opened(project: Project, url: str | None, process: Process | None, *, fresh:
 
     Raises what applying the migrations raises, ConnectionFailed and ServerError.
     """
-    folder = make_state_dir(server.state_dir(project.config.project) / "testing", server_account())
+    folder = make_state_dir(state_dir(project.config) / "testing", server_account())
     with ExitStack() as stack:
         admin, owner = stack.enter_context(_server(folder, url, process))
         session = stack.enter_context(connections.session(admin, application_name=_APPLICATION))

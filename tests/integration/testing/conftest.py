@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ DATA = {
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> Iterator[Path]:
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a migration and seed data."""
     (tmp_path / "sql").mkdir()
     (tmp_path / "data").mkdir()
@@ -34,9 +35,13 @@ def suite(tmp_path: Path) -> Iterator[Path]:
     files.migration("1_colours", "CREATE TABLE colours (name text PRIMARY KEY);\n", rollback="DROP TABLE colours;\n")
     for name, text in DATA.items():
         (tmp_path / "data" / name).write_text(text)
+    state = Path(tempfile.mkdtemp(prefix="sqlmigrate testing ", dir="/tmp"))  # the server's account gets in
+    state.chmod(0o755)
+    monkeypatch.setenv("SQLMIGRATE_STATE_DIR", str(state))
     yield tmp_path
-    for link in tmp_path.glob(".sqlmigrate/testing/*/d*/pg_tblspc/*"):  # what a private server had in memory
+    for link in state.glob("testing/*/d*/pg_tblspc/*"):  # what a private server had in memory
         shutil.rmtree(link.readlink().parent)
+    shutil.rmtree(state)
 
 
 @pytest.fixture

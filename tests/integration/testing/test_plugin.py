@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -158,4 +159,4 @@ def test_no_fixture_runs_in_a_suite_that_asks_for_none(suite, run):
     done = run("-p", "no:postgresql")
 
     assert "1 passed" in done.stdout, done.stdout + done.stderr
-    assert not (suite / ".sqlmigrate").exists()
+    assert not any(Path(os.environ["SQLMIGRATE_STATE_DIR"]).iterdir())
