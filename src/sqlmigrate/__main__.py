@@ -12,6 +12,10 @@ def run() -> None:
     """Run the command line and exit, without a word where Ctrl-C comes before it is ready to say one."""
     gc.set_threshold(_NEW_OBJECTS)
     try:
+        if "_SQLMIGRATE_COMPLETE" in os.environ:
+            from sqlmigrate.cli import completing  # noqa: PLC0415  a shell asks, at each press of Tab
+
+            completing.run()
         from sqlmigrate.cli import app as main  # noqa: PLC0415  Ctrl-C may come while it is loaded
 
         main.run()

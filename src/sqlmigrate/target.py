@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlmigrate.config import OF_ENV_FILE
 from sqlmigrate.errors import ConfigError, NoTargetError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlmigrate.config import Config
     from sqlmigrate.server import PrivateServer
@@ -104,9 +105,9 @@ def _named(config: Config, environ: Mapping[str, str]) -> Choice | None:
     if config.database_url is not None and "[env." in source:
         return _url(config.database_url, source)
     if (url := environ.get("DATABASE_URL")) is not None:
-        return _url(url, "variable DATABASE_URL")
+        return _url(url, _variable(config, "DATABASE_URL"))
     if set_ := [name for name in _NAMING if environ.get(name)]:
-        return Choice("", f"variable {set_[0]}")
+        return Choice("", _variable(config, set_[0]))
     if config.database_url_env:
         return _from_variable(config, environ)
     if config.database_url is not None:
@@ -119,7 +120,11 @@ def _from_variable(config: Config, environ: Mapping[str, str]) -> Choice:
     if not environ.get(name):
         who = f"environment {config.env}" if config.env else "the configuration"
         raise ConfigError(f"{who} takes its database from the variable {name}, which is not set")
-    return _url(environ[name], f"variable {name}")
+    return _url(environ[name], _variable(config, name))
+
+
+def _variable(config: Config, name: str) -> str:
+    return f"variable {name} {OF_ENV_FILE}" if name in config.variables else f"variable {name}"
 
 
 def _url(text: str, source: str) -> Choice:
@@ -134,11 +139,18 @@ def _url(text: str, source: str) -> Choice:
 
 
 @contextmanager
-def opened(choice: Choice, config: Config) -> Iterator[Target]:
-    """Yield the chosen database, starting the private server where one is meant; the last user stops it again."""
+def opened(choice: Choice, config: Config, tell: Callable[[str], None] = lambda _: None) -> Iterator[Target]:
+    """Yield the chosen database, starting the private server where one is meant; the last user stops it again.
+
+    Where the settings say so, it waits for the server of a named one, and tells that it does.
+    """
     if choice.conninfo is not None:
-        kind, _, name = choice.source.partition(" ")
+        kind, name, *_ = [*choice.source.split(), ""]
         variable = name if kind == "variable" else None
+        if config.wait_for_server:
+            from sqlmigrate.connection.waiting import wait_for  # noqa: PLC0415  few wait
+
+            wait_for(choice.conninfo, config.wait_for_server, tell)
         yield Target(choice.conninfo, f"named by {choice.source}", private=False, variable=variable)
         return
     from sqlmigrate import server  # noqa: PLC0415  a named database needs none of it

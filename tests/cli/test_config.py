@@ -31,6 +31,8 @@ SAMPLES = {
     "embedded": ("true", True),
     "protected": ("true", True),
     "allow_out_of_order": ("true", True),
+    "env_file": ("variables", "variables"),
+    "wait_for_server": ("30s", 30_000),
     "migrations": ("db", "db"),
     "data": ("rows", "rows"),
     "state_dir": ("state", "state"),

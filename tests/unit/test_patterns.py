@@ -8,7 +8,7 @@ import pytest
 
 from sqlmigrate.config.values import parse_setting
 from sqlmigrate.errors import ConfigError, Error
-from sqlmigrate.patterns import Hidden
+from sqlmigrate.files.patterns import Hidden
 
 
 def test_a_pattern_hides_as_python_reads_it():

@@ -1,4 +1,4 @@
-"""Do from Python what the command does: read, status, plan, apply, rollback, roundtrip, drift, seed.
+"""Do from Python what the command does: read, review, status, plan, apply, rollback, roundtrip, drift, seed.
 
 ::
 
@@ -36,14 +36,15 @@ from sqlmigrate.api.functions import (
     seed,
     status,
 )
-from sqlmigrate.api.throwaway import drift, roundtrip
+from sqlmigrate.api.recorded import Log, accept, history, mark
+from sqlmigrate.api.throwaway import drift, review, roundtrip
 from sqlmigrate.engine import Result
 from sqlmigrate.migrations import Migration, Migrations
 from sqlmigrate.plan import Loss, Plan, Running, State, Status
 from sqlmigrate.seeds import SeedResult, SeedSet
 
 __all__ = [
-    "Loss", "Migration", "Migrations", "Plan", "Result", "Running", "SeedResult", "SeedSet", "State", "Status", "Time",
-    "apply", "drift", "errors", "events", "needs_attention", "plan", "plan_as_sql", "plan_rollback",
-    "plan_rollback_as_sql", "read", "read_seeds", "rollback", "roundtrip", "seed", "status",
+    "Log", "Loss", "Migration", "Migrations", "Plan", "Result", "Running", "SeedResult", "SeedSet", "State", "Status",
+    "Time", "accept", "apply", "drift", "errors", "events", "history", "mark", "needs_attention", "plan", "plan_as_sql",
+    "plan_rollback", "plan_rollback_as_sql", "read", "read_seeds", "review", "rollback", "roundtrip", "seed", "status",
 ]  # fmt: skip

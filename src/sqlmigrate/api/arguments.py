@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -116,6 +117,18 @@ def _phase(name: str, value: Any) -> Any:
     return value
 
 
+def _base(name: str, value: Any) -> Any:
+    if value not in ("replay", "dump"):
+        raise errors.UsageError(f"{name} is replay or dump, not {str(value)!r}")
+    return value
+
+
+def _moment(name: str, value: Any) -> datetime:
+    if not isinstance(value, datetime):
+        raise _wrong(name, "a datetime", value)
+    return value
+
+
 def _order(name: str, value: Any) -> Any:
     return config.parse_setting(name, value, "an argument", Path())
 
@@ -132,13 +145,17 @@ def _wrong(name: str, wanted: str, value: Any) -> errors.UsageError:
 
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "database": _database,
-    **dict.fromkeys(("to", "since", "shadow_url"), _text),
+    **dict.fromkeys(("to", "shadow_url", "through", "migration_id", "reason", "operation", "since"), _text),
+    **dict.fromkeys(("begin", "end"), _moment),
+    "base": _base,
     **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),
-    **dict.fromkeys(("steps", "resume_at"), _number),
+    **dict.fromkeys(("steps", "resume_at", "last"), _number),
     **dict.fromkeys(
         ("allow_out_of_order", "single_transaction", "exact", "everything", "recorded", "superuser", "accept_loss"),
         _switch,
     ),
+    **dict.fromkeys(("workload", "attempts"), _switch),
+    "stats": _folder,
     **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
     **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "durable"), _setting),
     **dict.fromkeys(("max_waiters", "max_block", "max_lag"), _setting),

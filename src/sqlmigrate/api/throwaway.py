@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlmigrate import config, events
+from sqlmigrate import config, errors, events
 from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options
 from sqlmigrate.errors import UsageError
 from sqlmigrate.files import since as changed
@@ -13,10 +14,10 @@ from sqlmigrate.migrations import branch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from sqlmigrate.drift import Drift
     from sqlmigrate.migrations import Migrations
+    from sqlmigrate.review.model import Report
     from sqlmigrate.roundtrip import RoundTrips, Seen
 
 
@@ -112,3 +113,72 @@ def drift(
     )
     with own_errors():
         return drifts.find(settings, conninfo(database), found, ignore=tuple(ignore), observer=observer)
+
+
+@checked
+def review(
+    migrations: str | Path | Migrations,
+    ids: Iterable[str] = (),
+    *,
+    database: str | None = None,
+    since: str | None = None,
+    everything: bool = False,
+    stats: str | Path | None = None,
+    workload: bool = False,
+    base: str = "replay",
+    shadow_url: str | None = None,
+    superuser: bool = False,
+    role: str | None = None,
+    search_path: str | None = None,
+    statement_timeout: Time = 0,
+    history_schema: str = SCHEMA,
+    history_owners: Sequence[str] = (),
+    observer: events.Observer = events.ignore,
+) -> Report:
+    """Say what migrations lock, rewrite and risk: those of the `ids`, those new `since` a revision of git, or all.
+
+    Without any of them it is what is pending in the `database`, or without one the last migration. The database is only
+    read: its history, and how large and busy its tables are; `stats` is a file of such figures instead, and `workload`
+    asks it for the statements of the application too. With `base="dump"` the scripts run on a dump of its schema. They
+    run on a throwaway server, unless `shadow_url` names one, as for `roundtrip`. The folder is read anew.
+
+    Raises MigrationsError where the files do not fit, UsageError for an id or a revision that is not there,
+    HistoryError where the history cannot be read, ServerError or ConnectionFailed where there is no server to be had.
+    """
+    from sqlmigrate.review.project import review_project  # noqa: PLC0415  few ask for it
+    from sqlmigrate.target import Target  # noqa: PLC0415  same
+
+    found = read_files(migrations, one_by_one=True)
+    options = run_options(
+        role=role,
+        search_path=search_path,
+        statement_timeout=statement_timeout,
+        history_schema=history_schema,
+        history_owners=history_owners,
+    )
+    settings = config.Config(
+        migrations=found.directory,
+        order=found.order,
+        shadow_url=shadow_url,
+        role=options.role,
+        search_path=options.search_path,
+        history_schema=options.schema,
+        history_owners=options.history_owners,
+    )
+    if base == "dump" and database is None:
+        raise errors.UsageError('base="dump" takes a dump of the database, and none is named')
+    target = Target(conninfo(database), "named by an argument", private=False) if database is not None else None
+    with own_errors():
+        return review_project(
+            settings,
+            options,
+            tuple(ids),
+            since=since,
+            everything=everything,
+            target=target,
+            stats=Path(stats) if stats is not None else None,
+            base=base,
+            superuser=superuser,
+            workload=workload,
+            observer=observer,
+        )

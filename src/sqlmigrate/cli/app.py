@@ -47,6 +47,7 @@ COMMANDS = {
     "config": "Show each setting and where it came from.",
     "cache": "Show what is kept between runs, or clear it.",
     "db": "Start, stop and look at the private server.",
+    "completion": "Print a script that completes the words of a shell.",
 }
 MODULES = {"import": "importing"}  # a module cannot have the name of a keyword
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
@@ -58,7 +59,7 @@ _STOPPED = f"a transaction that was running was rolled back; {_STAYS}"
 _NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they have been dropped"
 _WRITE_ONLY_THERE = {"drift", "dump", "review", "roundtrip"}
-_ONLY_READ = {"cache", "config", "explain", "history", "info", "plan", "stats", "status", "validate"}
+_ONLY_READ = {"cache", "completion", "config", "explain", "history", "info", "plan", "stats", "status", "validate"}
 _NO_TEXT_STATES = {"22021", "22P05"}
 _NOT_TEXT = (
     "a name, comment or definition in the database cannot be read as UTF-8 (SHOW server_encoding; SQL_ASCII lets any "

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_WITHOUT_ENV_FILE = frozenset({"review", "roundtrip", "validate"})
+"""They work on what others have written, before anybody has looked at it: no secret of this machine is for that."""
+
 
 @dataclass(slots=True)
 class App:
@@ -49,7 +52,9 @@ class App:
         if self._config is None:
             from sqlmigrate.config import load  # noqa: PLC0415  --help needs no settings
 
-            self._config = load(self.given, env=self.env, config_file=self.config_file)
+            own = self.output.command.partition(" ")[0] not in _WITHOUT_ENV_FILE
+            self._config = load(self.given, env=self.env, config_file=self.config_file, with_env_file=own)
+            os.environ.update(self._config.variables)  # libpq reads its own there
             for note in self._config.passed_over:
                 self.output.warning(note)
         return self._config
@@ -60,7 +65,7 @@ class App:
         from sqlmigrate.target import choose, opened  # noqa: PLC0415  not every command has a database
 
         choice = choose(self.config, interactive=is_terminal(sys.stderr))
-        with opened(choice, self.config) as target:
+        with opened(choice, self.config, self.output.progress) as target:
             for note in target.notes:
                 self.output.warning(note)
             with self._telling(target):
@@ -75,7 +80,7 @@ class App:
             choice = named(self.config)
         except Error:
             return None
-        if choice is None or choice.conninfo is None:
+        if choice is None or choice.conninfo is None or self.config.wait_for_server:
             return None
         early = Early(choice.conninfo)
         click.get_current_context().call_on_close(early.leave)
@@ -92,7 +97,7 @@ class App:
         elif (choice := named(self.config)) is None:
             yield None
         else:
-            with opened(choice, self.config) as target, self._telling(target):
+            with opened(choice, self.config, self.output.progress) as target, self._telling(target):
                 yield target
 
     @contextmanager

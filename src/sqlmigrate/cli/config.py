@@ -23,7 +23,9 @@ Examples:
   sqlmigrate config --env production --json
 """
 _URLS = frozenset({"database_url", "shadow_url"})
-_TIMES = frozenset({"lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_block", "max_lag"})
+_TIMES = frozenset(
+    {"wait_for_server", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_block", "max_lag"}
+)
 
 
 @click.command(epilog=EPILOG)

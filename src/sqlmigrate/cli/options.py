@@ -25,6 +25,9 @@ _COMMON = (
     click.option("--env", metavar="NAME", help="Use the settings of [tool.sqlmigrate.env.NAME]."),
     click.option("--config", type=click.Path(path_type=Path), help="The configuration file."),
     click.option("--embedded", is_flag=True, default=None, help="Work on a private server of this project."),
+    click.option(
+        "--wait-for-server", metavar="TIME", help="Wait until the database's server accepts connections [0: do not]."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="Print no progress on stderr."),
     click.option("-v", "--verbose", is_flag=True, help="Print more details."),
@@ -74,9 +77,9 @@ _SHADOW = (
     _FRESH,
 )
 _SETTINGS = (
-    "database_url", "migrations", "embedded", "role", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock",
-    "durable", "max_waiters", "max_block", "max_lag", "data", "allow_out_of_order", "shadow_url", "require_proof",
-    "check_drift",
+    "database_url", "wait_for_server", "migrations", "embedded", "role", "lock_timeout", "lock_budget",
+    "statement_timeout", "wait_lock", "durable", "max_waiters", "max_block", "max_lag", "data", "allow_out_of_order",
+    "shadow_url", "require_proof", "check_drift",
 )  # fmt: skip
 
 

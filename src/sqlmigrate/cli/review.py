@@ -18,14 +18,13 @@ from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
 from sqlmigrate.cli.reporting import FINDINGS, formats, publish, root_of, wanted
 from sqlmigrate.errors import Bug
-from sqlmigrate.events import BugMet, Judged, ScriptStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.cli.reporting import Wanted
-    from sqlmigrate.events import Event, Observer
+    from sqlmigrate.events import BugMet, Event, Observer, ScriptStarted
     from sqlmigrate.reports.forms import Form
     from sqlmigrate.reports.model import FailOn
     from sqlmigrate.review.model import Report, Verdict
@@ -122,7 +121,8 @@ def command(
     Each script runs on a throwaway database, statement by statement, forward and back. You need not name a database;
     if you do, it is only read: what is pending there, and how large its tables are.
     """
-    from sqlmigrate.review.project import review_project  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.events import Judged  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.review.project import review_project  # noqa: PLC0415  same
     from sqlmigrate.review.selection import Asked  # noqa: PLC0415  same
 
     asked = Asked(tuple(ids), since, everything)
@@ -170,6 +170,7 @@ def command(
 
 def _noting(bugs: list[BugMet], observer: Observer) -> Observer:
     """Keep the bugs that were met beside what is shown."""
+    from sqlmigrate.events import BugMet  # noqa: PLC0415  --help needs none of it
 
     def note(event: Event) -> None:
         if isinstance(event, BugMet):
@@ -192,6 +193,8 @@ def _announce(app: App, target: Target | None) -> None:
 @contextmanager
 def _progress(app: App) -> Iterator[Observer]:
     """Show how far it is, and with --verbose what begins: first the round trips, then what is traced."""
+    from sqlmigrate.events import ScriptStarted  # noqa: PLC0415  --help needs none of it
+
     begun: dict[str, ScriptStarted] = {}
     with following(app.output) as progress:
 

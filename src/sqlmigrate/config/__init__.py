@@ -15,22 +15,25 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.config.env_file import read_variables, that_count
 from sqlmigrate.config.find import FILE_NAMES, named_file, nearest_file
 from sqlmigrate.config.hooks import Hooks, with_table
 from sqlmigrate.config.values import PARSERS, SETTINGS, Order, is_path, is_utf8, parse_setting
 from sqlmigrate.errors import ConfigError, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "API_ROLES",
     "DEFAULT",
     "FILE_NAMES",
+    "OF_ENV_FILE",
     "SETTINGS",
     "Config",
     "Hooks",
     "Order",
+    "environments",
     "is_path",
     "is_utf8",
     "load",
@@ -39,6 +42,9 @@ __all__ = [
 ]
 
 DEFAULT = "default"
+OF_ENV_FILE = "of env_file"
+"""What stands behind the name of a variable that the file of variables has given."""
+_Given = tuple[Any, str, Path]  # a value, where it came from, and the folder that paths in it start from
 API_ROLES = ("anon", "authenticated")
 """The roles behind which an API puts everybody, as Supabase names them."""
 
@@ -50,12 +56,16 @@ PROTECTED = {"max_waiters": 100, "max_block": 5_000}
 class Config:
     """Every setting with its value; times are in milliseconds, sizes in bytes.
 
-    `sources` says where each value came from. `found_above` says that the file was found above the working directory,
-    where nobody has named it; `passed_over` holds what is to be said of files there that do not count, one line each.
+    `sources` says where each value came from. `variables` are those of `env_file` that mean something to us and that
+    the environment does not set; they may hold secrets. `found_above` says that the file was found above the working
+    directory, where nobody has named it; `passed_over` holds what is to be said of files there that do not count, one
+    line each.
     """
 
     database_url: str | None = None
     database_url_env: str | None = None
+    env_file: Path | None = None
+    wait_for_server: int = 0
     migrations: Path = Path("sql")
     order: Order = "name"
     data: Path = Path("data")
@@ -101,6 +111,7 @@ class Config:
     found_above: bool = False
     passed_over: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def source(self, name: str) -> str:
         """Say where a setting came from."""
@@ -119,10 +130,12 @@ def load(
     config_file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    with_env_file: bool = False,
 ) -> Config:
     """Gather the settings; raises ConfigError naming the file, variable or option that does not fit.
 
-    `options` holds the values of the command line, None where an option was not given.
+    `options` holds the values of the command line, None where an option was not given. `with_env_file` reads the file
+    of variables that the configuration names: only for commands that work on the user's own database.
     """
     environ = os.environ if environ is None else environ
     cwd = cwd or _working_directory()
@@ -131,16 +144,16 @@ def load(
     found_file = named_file(named) if named is not None else nearest_file(cwd)
     file, table, text = found_file.path, found_file.table, found_file.text
     base = file.parent if file else cwd
-    found: dict[str, tuple[Any, str, Path]] = {}
+    found: dict[str, _Given] = {}
     hooks = Hooks()
     if file is not None:
         hooks = _add_file(found, table, env, file, text)
     elif env is not None:
         hint = "; ".join((*found_file.passed_over, _file_hint()))
         raise ConfigError(f"environment {env} is not defined: there is no configuration file", hint=hint)
+    variables = _variables(found, environ, cwd) if with_env_file else {}
+    found |= dict(_given_outside(found, environ, variables, cwd))
     for name in PARSERS:
-        if (raw := environ.get(variable(name))) is not None and (raw or name == "database_url"):
-            found[name] = (raw, f"variable {variable(name)}", cwd)
         if (given := options.get(name)) is not None:
             found[name] = (given, f"option --{name.replace('_', '-')}", cwd)
     values = {name: parse_setting(name, *where) for name, where in found.items()}
@@ -158,12 +171,46 @@ def load(
         found_above=named is None and file is not None and file.parent != cwd,
         passed_over=found_file.passed_over,
         sources=sources,
+        variables=variables,
     )
 
 
-def _add_file(
-    found: dict[str, tuple[Any, str, Path]], table: dict[str, Any], env: str | None, file: Path, text: str
-) -> Hooks:
+def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """Read the file of variables, where there is one, and return those of them that count."""
+    name = variable("env_file")
+    where = (environ[name], f"variable {name}", cwd) if environ.get(name) else found.get("env_file")
+    path = parse_setting("env_file", *where) if where else None
+    if path is None:
+        return {}
+    there = read_variables(path)
+    named = variable("database_url_env")
+    in_file = found["database_url_env"][0] if "database_url_env" in found else ""
+    url = environ.get(named) or there.get(named) or in_file
+    ours = {variable(setting) for setting in PARSERS} - {name} | {str(url)}
+    return that_count(there, ours, environ)
+
+
+def environments(config_file: Path | str | None = None, *, cwd: Path | None = None) -> list[str]:
+    """Return the names of the environments that the configuration file has; raises ConfigError as `load` does."""
+    named = config_file or os.environ.get("SQLMIGRATE_CONFIG")
+    found = named_file(Path(named)) if named else nearest_file(cwd or _working_directory())
+    sections = found.table.get("env")
+    return sorted(sections) if isinstance(sections, dict) else []
+
+
+def _given_outside(
+    found: Mapping[str, _Given], environ: Mapping[str, str], variables: Mapping[str, str], cwd: Path
+) -> Iterator[tuple[str, _Given]]:
+    """Yield the settings of variables; those of `env_file` count less than the section of an environment."""
+    for name in PARSERS:
+        key = variable(name)
+        if (raw := environ.get(key)) is not None and (raw or name == "database_url"):
+            yield name, (raw, f"variable {key}", cwd)
+        elif (raw := variables.get(key)) and "[env." not in found.get(name, ("", "", cwd))[1]:
+            yield name, (raw, f"variable {key} {OF_ENV_FILE}", cwd)
+
+
+def _add_file(found: dict[str, _Given], table: dict[str, Any], env: str | None, file: Path, text: str) -> Hooks:
     """Add the settings of a file, and over them those of its section for an environment; gives its hooks."""
     hooks = _hooks(Hooks(), table, file, text)
     sections = table.pop("env", {})
@@ -220,9 +267,7 @@ def _file_hint(env: str = "NAME") -> str:
     return f"add a [tool.sqlmigrate.env.{env}] table to pyproject.toml or sqlmigrate.toml"
 
 
-def _add_table(
-    found: dict[str, tuple[Any, str, Path]], table: Mapping[str, Any], source: str, file: Path, text: str
-) -> None:
+def _add_table(found: dict[str, _Given], table: Mapping[str, Any], source: str, file: Path, text: str) -> None:
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in PARSERS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmigrate.errors import ConfigError
-from sqlmigrate.patterns import PatternError, require_python
+from sqlmigrate.files.patterns import PatternError, require_python
 from sqlmigrate.sql.directives import parse_duration, parse_lock_timeout
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ def _path(value: Any, base: Path) -> Path:
     except RuntimeError:  # what stands behind the ~ is no user of this machine
         raise ValueError(f"{str(value)!r} begins with the home of nobody") from None
     return path if path.is_absolute() or base == Path.cwd() else base / path
+
+
+def _path_or_none(value: Any, base: Path) -> Path | None:
+    """Read a path; an empty text takes away the one of the whole project."""
+    return None if value == "" else _path(value, base)
 
 
 def _bool(value: Any, _: Path) -> bool:
@@ -176,6 +181,8 @@ def _order(value: Any, base: Path) -> str:
 PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "database_url": _text,
     "database_url_env": _text,
+    "env_file": _path_or_none,
+    "wait_for_server": _time,
     "migrations": _path,
     "order": _order,
     "data": _path,

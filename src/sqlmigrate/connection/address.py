@@ -97,8 +97,16 @@ def is_local(conninfo: str) -> bool:
 
 def is_starting(conninfo: str) -> bool:
     """Ask a server that has refused us whether it is starting up or shutting down, in whichever language it speaks."""
-    answer = pq.PGconn.ping(make_conninfo(conninfo, connect_timeout=_PING_SECONDS).encode())
-    return answer == pq.Ping.REJECT
+    return _ping(conninfo) == pq.Ping.REJECT
+
+
+def answers(conninfo: str) -> bool:
+    """Ask whether a server accepts connections, or cannot be asked; it takes a few seconds where nobody answers."""
+    return _ping(conninfo) not in {pq.Ping.REJECT, pq.Ping.NO_RESPONSE}
+
+
+def _ping(conninfo: str) -> pq.Ping:
+    return pq.Ping(pq.PGconn.ping(make_conninfo(conninfo, connect_timeout=_PING_SECONDS).encode()))
 
 
 def shown_host(host: str, port: str) -> str:

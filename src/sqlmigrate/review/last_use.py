@@ -11,7 +11,7 @@ import psycopg
 from sqlmigrate import connection as connections
 from sqlmigrate.engine.wire.session import script_path, script_role
 from sqlmigrate.errors import Error
-from sqlmigrate.patterns import Hidden
+from sqlmigrate.files.patterns import Hidden
 from sqlmigrate.sql.statement.removals import removals_of
 from sqlmigrate.usage.counted import Counted, Row
 from sqlmigrate.usage.finding import find_in_statements

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
-from sqlmigrate.patterns import PatternError, Patterns
+from sqlmigrate.files.patterns import PatternError, Patterns
 from sqlmigrate.seeds.model import canonical
 from sqlmigrate.seeds.problems import shown
 from sqlmigrate.seeds.wording import explain

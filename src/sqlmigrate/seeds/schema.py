@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem, SeedError
-from sqlmigrate.patterns import PatternError, Patterns
+from sqlmigrate.files.patterns import PatternError, Patterns
 from sqlmigrate.seeds import document
 from sqlmigrate.seeds.model import Column, Reference, TableMapping, TableName
 from sqlmigrate.seeds.problems import refusal, refuse

@@ -22,7 +22,7 @@ from sqlmigrate.server.locks import Locks
 from sqlmigrate.server.places import make_state_dir, remove_socket_dir, socket_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sqlmigrate.server.account import Account
     from sqlmigrate.server.model import PrivateServer
@@ -47,8 +47,12 @@ class Status:
 
 
 @contextmanager
-def shared(state: Path, major: int | None = None) -> Iterator[PrivateServer]:
+def shared(
+    state: Path, major: int | None = None, *, settings: Mapping[str, str] | None = None
+) -> Iterator[PrivateServer]:
     """Use the server of a state directory: started if need be, stopped by the last user unless `start` keeps it.
+
+    `settings` go into its settings file where it is started.
 
     Meanwhile the user's `PG*` variables are out of our environment. The use ends with our process, so a program
     that works on the server has to be a child of it and not take its place (`exec`).
@@ -60,7 +64,7 @@ def shared(state: Path, major: int | None = None) -> Iterator[PrivateServer]:
             stack.callback(os.close, use)
             # Blocks for a moment at most: who holds `use` alone holds `start` too, or just looks.
             fcntl.flock(use, fcntl.LOCK_SH)
-            server = _ensure_running(cluster)
+            server = _ensure_running(cluster, settings or {})
         stack.callback(_leave, cluster, use)
         yield server
 
@@ -71,7 +75,7 @@ def start(state: Path, major: int | None = None) -> PrivateServer:
         cluster = _cluster(state, major)
         ours = Locks(cluster.data_dir)
         with locks.exclusive(ours.start, LOCK_SECONDS):
-            server = _ensure_running(cluster)
+            server = _ensure_running(cluster, {})
             ours.keep.touch()
             return server
 
@@ -119,7 +123,7 @@ def _cluster(state: Path, major: int | None) -> Cluster:
     return Cluster(make_state_dir(state, account) / f"d{binaries.major}", binaries, account)
 
 
-def _ensure_running(cluster: Cluster) -> PrivateServer:
+def _ensure_running(cluster: Cluster, settings: Mapping[str, str]) -> PrivateServer:
     """Create, start or find the server; for the holder of `start`."""
     # First of all, so that a server is watched at each moment of its life.
     _ensure_watchdog(cluster.data_dir)
@@ -132,7 +136,7 @@ def _ensure_running(cluster: Cluster) -> PrivateServer:
     host = socket_dir(cluster.data_dir, cluster.account)
     if postmaster.running(cluster.data_dir) is None:
         Locks(cluster.data_dir).keep.unlink(missing_ok=True)
-        clusters.write_settings(cluster, host, {})
+        clusters.write_settings(cluster, host, settings)
         server = clusters.launch(cluster, host)
     else:
         server = clusters.wait_until_ready(

@@ -67,12 +67,14 @@ class Databases:
         login: str | None = None,
         tester: str | None = None,
         locale: Locale | None = None,
+        tablespace: str | None = None,
     ) -> None:
         """Work through a session; `owner` gets the databases, `login` and `tester` use them, else its own role does.
 
         The session stays in the maintenance database, where nothing of any script is: it may be a superuser's. The
-        databases get the `locale`, where the server has it. `adopted` are settings that CREATE DATABASE does not copy,
-        where we may not copy them ourselves. Once they are `gone` with their server, nothing is left to be dropped.
+        databases get the `locale`, where the server has it, and lie in the `tablespace`, where one is named. `adopted`
+        are settings that CREATE DATABASE does not copy, where we may not copy them ourselves. Once they are `gone` with
+        their server, nothing is left to be dropped.
         """
         self._first = self._session = session
         self._conninfo = conninfo
@@ -80,6 +82,7 @@ class Databases:
         self._login = login
         self._tester = tester
         self._locale = locale
+        self._tablespace = tablespace
         self.gone = False
         self.adopted: Adopted | None = None
         self._numbers = itertools.count(1)
@@ -163,6 +166,8 @@ class Databases:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         if self._owner is not None:
             statement += sql.SQL(" OWNER {}").format(sql.Identifier(self._owner))
+        if self._tablespace is not None:
+            statement += sql.SQL(" TABLESPACE {}").format(sql.Identifier(self._tablespace))
         if self._copies_files and session.info.server_version >= _FIRST_WITH_STRATEGY:
             # Faster where a checkpoint costs nothing; elsewhere it would make the user's server write everything.
             statement += sql.SQL(" STRATEGY file_copy")

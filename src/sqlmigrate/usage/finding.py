@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.patterns import NOTHING
+from sqlmigrate.files.patterns import NOTHING
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.mentions import holds_word, mentions_of
 from sqlmigrate.sql.statement.plpgsql import without_comments
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
-    from sqlmigrate.patterns import Hidden
+    from sqlmigrate.files.patterns import Hidden
     from sqlmigrate.sql.statement.mentions import Mentions
     from sqlmigrate.sql.statement.names import Named
     from sqlmigrate.usage.counted import Counted, Row

@@ -10,7 +10,7 @@ from psycopg.rows import tuple_row
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error
-from sqlmigrate.patterns import NOTHING
+from sqlmigrate.files.patterns import NOTHING
 from sqlmigrate.sql.statement.removals import may_remove
 from sqlmigrate.usage.counted import read_counted
 from sqlmigrate.usage.finding import find_use
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.patterns import Hidden
+    from sqlmigrate.files.patterns import Hidden
     from sqlmigrate.sql.script import Script
     from sqlmigrate.sql.statement.names import Named
     from sqlmigrate.sql.statement.removals import Removals

@@ -181,7 +181,8 @@ STRANGE = [
 @pytest.mark.parametrize(("function", "name"), CALLS, ids=lambda item: getattr(item, "__name__", item))
 def test_no_argument_of_a_wrong_kind_makes_a_function_raise_anything_but_an_error(database, shop, function, name):
     """Each function is called with every strange value for each of its parameters; most are refused at once."""
-    good = {"database": database.url, "migrations": shop.directory, "directory": shop.directory, "data": shop.directory}
+    good = dict.fromkeys(("migrations", "directory", "data"), shop.directory)
+    good |= {"database": database.url, "migration_id": "1_a", "reason": "mended"}
     needed = {key: value for key, value in good.items() if key in signature(function).parameters}
     for value in STRANGE:
         given = needed | {name: value}

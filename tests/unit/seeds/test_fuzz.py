@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.patterns import PatternError, Patterns
+from sqlmigrate.files.patterns import PatternError, Patterns
 from sqlmigrate.seeds import load
 from support.examples import examples
 

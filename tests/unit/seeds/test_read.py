@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from sqlmigrate.patterns import Patterns
+from sqlmigrate.files.patterns import Patterns
 from sqlmigrate.seeds import document
 from sqlmigrate.seeds.model import TableName
 from support.seeds import AGENTS, LLMS

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection as connections
-from sqlmigrate.patterns import Hidden
+from sqlmigrate.files.patterns import Hidden
 from sqlmigrate.review.workload.queries import LONGEST, LeftOut, Query, Use, Workload, busiest, is_asked
 from sqlmigrate.review.workload.sizes import read_sizes
 from sqlmigrate.sql.statement.names import relations_in

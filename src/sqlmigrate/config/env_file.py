@@ -1,0 +1,68 @@
+r"""Read a file of variables, as `docker compose` and many frameworks do: `NAME=value`, one a line; nothing is run.
+
+`#` begins a remark, at the beginning of a line or behind a blank. A value in single quotes is taken as it is; in double
+quotes, `\n` and `\t` stand for a line end and a tab, `\"`, `\$` and `\\` for the character. No name is replaced in a
+value. What a line holds is never told: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import ConfigError, Place
+from sqlmigrate.files import read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+_LINE = re.compile(
+    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=[ \t]*"""
+    r"""(?:'(?P<plain>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<bare>(?!['"])[^\n]*?))(?:\s+\#.*|\s*)""",
+    re.ASCII,
+)
+_ESCAPE = re.compile(r"""\\([nt"$\\])""")
+_STANDS_FOR = {"n": "\n", "t": "\t"}
+_LIBPQ = re.compile(r"PG[A-Z]+")
+URL = "DATABASE_URL"
+
+
+def read_variables(path: Path) -> dict[str, str]:
+    """Return the variables of a file; none where there is no such file, since not every machine needs one.
+
+    Raises ConfigError with the place of a line that is none.
+    """
+    try:
+        text = read_bytes(path).decode()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"env_file: {path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"env_file: {path} is not UTF-8") from None
+    found = {}
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, value = _read(line, Place(path, number))
+        found[name] = value
+    return found
+
+
+def _read(line: str, place: Place) -> tuple[str, str]:
+    match = _LINE.fullmatch(line)
+    if match is None or "\0" in line:
+        raise ConfigError("env_file: a line is NAME=value, or begins with #", place=place)
+    if match["quoted"] is not None:
+        return match["name"], _ESCAPE.sub(lambda found: _STANDS_FOR.get(found[1], found[1]), match["quoted"])
+    return match["name"], match["plain"] if match["plain"] is not None else match["bare"]
+
+
+def that_count(found: Mapping[str, str], ours: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that we take: `ours`, the URL and libpq's, as far as the environment does not set them."""
+    return {
+        name: value
+        for name, value in found.items()
+        if name not in environ and (name in ours or name == URL or _LIBPQ.fullmatch(name))
+    }

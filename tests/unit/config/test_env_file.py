@@ -1,0 +1,92 @@
+"""The file of variables: off by default, never over what is set, and no line of it in a message."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrate.config import load
+from sqlmigrate.config.env_file import read_variables
+from sqlmigrate.errors import ConfigError
+from sqlmigrate.target import named
+
+CONFIG = 'env_file = ".env"\nrole = "file"\n[env.live]\nrole = "section"\n[env.none]\nenv_file = ""\n'
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Give a function that writes both files and loads the settings."""
+
+    def settings(text, *, config=CONFIG, environ=None, with_env_file=True, **options):
+        (tmp_path / ".env").write_text(text)
+        (tmp_path / "sqlmigrate.toml").write_text(config)
+        env = options.pop("env", None)
+        return load(options, env=env, environ=environ or {}, cwd=tmp_path, with_env_file=with_env_file)
+
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=b", "b"),
+        ("A=", ""),
+        ("  export A = b c  # remark", "b c"),
+        ("A=b#c", "b#c"),
+        ("A=$B and ${C}", "$B and ${C}"),
+        ("A='b # $c \\n'", "b # $c \\n"),
+        ('A="b \\"c\\" \\$d\\n\\\\" # remark', 'b "c" $d\n\\'),
+        ("A=postgresql://me:p=1@localhost/x?sslmode=require", "postgresql://me:p=1@localhost/x?sslmode=require"),
+    ],
+)
+def test_a_line_is_read_as_a_shell_would(tmp_path, line, value):
+    (tmp_path / ".env").write_text(f"# remark\n\n{line}\n")
+
+    assert read_variables(tmp_path / ".env") == {"A": value}
+
+
+@pytest.mark.parametrize("line", ["secret", "=secret", "A B=secret", "A='secret", 'A="secret" more', "9A=secret"])
+def test_a_line_that_is_none_is_an_error_that_does_not_tell_it(tmp_path, line):
+    (tmp_path / ".env").write_text(f"A=b\n{line}\n")
+
+    with pytest.raises(ConfigError, match=r"\.env:2: env_file: a line is NAME=value") as caught:
+        read_variables(tmp_path / ".env")
+    assert "secret" not in repr(caught.value)
+
+
+def test_it_is_read_only_where_the_configuration_names_it(project):
+    text = "SQLMIGRATE_LOCK_TIMEOUT=7s\n"
+
+    assert project(text).lock_timeout == 7_000
+    assert project(text).source("lock_timeout") == "variable SQLMIGRATE_LOCK_TIMEOUT of env_file"
+    assert project(text, config="").lock_timeout == 2_000
+    assert project(text, with_env_file=False).lock_timeout == 2_000
+    assert project(text, env="none").lock_timeout == 2_000
+
+
+def test_it_is_never_over_what_is_set(project):
+    text = "SQLMIGRATE_ROLE=dotenv\nDATABASE_URL=postgresql:///dotenv\nPGHOST=dotenv\n"
+
+    assert project(text).role == "dotenv"
+    assert project(text, env="live").role == "section"
+    assert project(text, role="option").role == "option"
+    assert project(text, environ={"SQLMIGRATE_ROLE": "outside"}).role == "outside"
+    assert project(text, environ={"PGHOST": "", "DATABASE_URL": ""}).variables == {"SQLMIGRATE_ROLE": "dotenv"}
+
+
+def test_only_what_means_something_here_is_taken(project):
+    text = "PATH=/x\nLD_PRELOAD=x\nSQLMIGRATE_PG_BINDIR=/x\nSQLMIGRATE_ENV=live\nPGUSER=me\nLIVE=postgresql:///x\n"
+    config = 'env_file = ".env"\ndatabase_url_env = "LIVE"\n'
+
+    found = project(text, config=config)
+
+    assert found.variables == {"PGUSER": "me", "LIVE": "postgresql:///x"}
+    assert named(found, found.variables).source == "variable LIVE of env_file"
+
+
+def test_a_file_that_is_not_there_is_no_error_and_one_that_cannot_be_read_is(tmp_path):
+    assert read_variables(tmp_path / ".env") == {}
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_variables(tmp_path)
+    (tmp_path / "latin").write_bytes(b"A=\xff\n")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        read_variables(tmp_path / "latin")
