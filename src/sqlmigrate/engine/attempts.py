@@ -1,8 +1,8 @@
 """What became of the attempts of a run, written into the history on the run lock's connection.
 
 So a transaction that is rolled back does not take it along. A run says at its beginning that it is under way, and at
-its end that it no longer is, without waiting for an answer; what a run finds of another one was killed. Nothing of this
-is worth an error: where it cannot be written, it is not.
+its end that it no longer is; what a run finds of another one was killed. Nothing of this is worth an error: where it
+cannot be written, it is not.
 """
 
 from __future__ import annotations
@@ -191,13 +191,9 @@ class Attempts:
             aside.answered(self._lock)
 
     def end(self) -> None:
-        """Say that the run is over, which nobody waits for: the server does it before it ends the session."""
-        if self._writing is None or self._lock is None:
-            return
-        if self._lock.lent:
+        """Say that the run is over; it waits, so that nothing of the run goes on when its caller does."""
+        if self._writing is not None:
             self._write(self._writing.end())
-        elif self._watcher is None or self._watcher.rest():
-            aside.send(self._lock, self._writing.end())
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def in_turn(*names: str) -> list[tuple[str, str]]:
     return [(word, name) for name in names for word in ("Started", "Finished")]
 
 
-@pytest.mark.usefixtures("unwatched", "answered_end")
+@pytest.mark.usefixtures("unwatched")
 def test_one_more_script_costs_one_more_round_trip(through_proxy, proxy):
     """With this delay all of a script is on its way long before the first answer comes."""
     for number in range(2):
@@ -62,7 +62,7 @@ def test_one_more_script_costs_one_more_round_trip(through_proxy, proxy):
     raise AssertionError(counts)
 
 
-@pytest.mark.usefixtures("unwatched", "answered_end")
+@pytest.mark.usefixtures("unwatched")
 def test_a_script_outside_a_transaction_costs_few_round_trips(through_proxy, proxy, conn):
     """Its session, a look before, the journal, the statement with a look behind it, and its end: five with its COMMIT.
 

@@ -159,7 +159,7 @@ def test_a_slow_script_waits_as_well(waiting):
     assert left(waiting) == ["a"]
 
 
-@pytest.mark.usefixtures("unwatched", "answered_end")
+@pytest.mark.usefixtures("unwatched")
 def test_it_costs_no_round_trip(waiting, database, conn):
     counts = dict.fromkeys(("each", "end"), 1_000)
     with Proxy(database.server.host, database.server.port, delay=0.02) as proxy:

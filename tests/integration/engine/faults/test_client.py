@@ -18,8 +18,7 @@ pytestmark = pytest.mark.timeout(3600 if EVERY else 900)
 def is_waited_for(message: Message) -> bool:
     """Tell whether the command goes on only once this has arrived.
 
-    It does not for its good-bye, nor for what it asks and notes on the run lock's session beside the worker: the last
-    of these, that the run has ended, it sends when all else is done.
+    It does not for its good-bye, nor for what it asks and notes on the run lock's session beside the worker.
     """
     return message.kind != "X" and (message.session, message.kind) != (2, "Q")
 
