@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from support.waiting import LONG
+
 REQUIRED = bool(os.environ.get("SQLMIGRATE_TEST_BROWSER"))  # read before our variables are hidden from the tests
 CHROMIUM = Path("/usr/bin/chromium")
 OPTIONS = (
@@ -35,7 +37,7 @@ def chromium() -> Iterator[Any]:
     if not CHROMIUM.exists():
         missing(f"there is no {CHROMIUM}: apt install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS), timeout=LONG * 1000)
         yield browser
         browser.close()
 
@@ -61,6 +63,7 @@ def opened(chromium: Any, tmp_path: Path) -> Callable[..., Any]:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, java_script_enabled=False, offline=True, **options
         )
+        context.set_default_timeout(LONG * 1000)
         page = context.new_page()
         page.said, page.asked = [], []
         page.on("console", lambda message: page.said.append(message.text))

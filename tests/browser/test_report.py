@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 
 from sqlmigrate.review.render import html, markdown
 from support import reports
+from support.waiting import LONG
 
 PHONE, DESK = 360, 1280
 WIDTH = "() => document.documentElement.scrollWidth"
@@ -58,6 +59,7 @@ def test_hostile_text_stays_text_even_where_scripts_may_run(chromium, tmp_path):
     file = tmp_path / "report.html"
     file.write_text(html.render(reports.hostile()), encoding="utf-8")
     page = chromium.new_page()
+    page.set_default_timeout(LONG * 1000)
     shown = []
     page.on("dialog", lambda dialog: shown.append(dialog.message))
     page.goto(file.as_uri())
@@ -85,9 +87,9 @@ def test_what_is_folded_on_the_screen_is_open_on_paper(opened):
         folded = [table.is_visible() for table in tables.all()]
         page.emulate_media(media="print")
         for table in tables.all():
-            table.wait_for(state="visible", timeout=60_000)
+            table.wait_for(state="visible", timeout=LONG * 1000)
         for remedy in page.locator("details.hazard .remedy").all():
-            remedy.wait_for(state="visible", timeout=60_000)
+            remedy.wait_for(state="visible", timeout=LONG * 1000)
 
         assert folded == [False] * 4
         assert page.locator("details.hazard").count() == 1  # of the rollback script

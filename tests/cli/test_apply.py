@@ -309,7 +309,7 @@ def test_waiting_for_the_run_lock_is_shown_once(project, target, sqlmigrate):
     project.tables("a")
     target.connect().execute("SELECT pg_advisory_lock(%s)", [lock_key("sqlmigrate")])
 
-    outcome = sqlmigrate("apply", "--wait-lock", "200ms")
+    outcome = sqlmigrate("apply", "--wait-lock", "2s")
 
     assert outcome.status == 4
     assert outcome.stderr.count("waiting for the run lock, held by pid") == 1

@@ -48,7 +48,7 @@ def test_killed_interrupted_retried_and_failed_runs_are_told_by_the_next_one_and
         process.kill()
         ended(process)
     wait_until(lambda: not session.execute(THERE, [pid]).fetchone(), timeout=60)
-    tried = program("apply", "--yes", "--lock-timeout", "500ms", "--lock-budget", "1s", "--json")
+    tried = program("apply", "--yes", "--lock-timeout", "1s", "--lock-budget", "3s", "--json")
     holder.rollback()
     assert sqlmigrate("apply", "--yes").status == 0
 

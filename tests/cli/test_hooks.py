@@ -69,15 +69,16 @@ def test_hooks_hear_each_moment_of_apply_and_rollback_in_its_order(project, targ
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "said", "timeout"),
     [
-        ("sh -c 'echo no backup; exit 3'", "the hook before_run failed with exit status 3; nothing was run"),
-        ("./nothing", "the hook before_run cannot be run: ./nothing: No such file or directory"),
-        (["sleep", "60"], "the hook before_run did not end within 0.2 s and was stopped"),
+        ("sh -c 'echo no backup; exit 3'", "the hook before_run failed with exit status 3; nothing was run", "1min"),
+        ("./nothing", "the hook before_run cannot be run: ./nothing: No such file or directory", "1min"),
+        # the hook that notes this failure has as much time
+        (["sleep", "600"], "the hook before_run did not end within 4 s and was stopped", "4s"),
     ],
 )
-def test_where_the_hook_before_a_run_fails_nothing_happens(project, target, sqlmigrate, heard, command, said):
-    heard.configure('timeout = "200ms"', before_run=command, after_run="", before_migration="", after_migration="")
+def test_where_the_hook_before_a_run_fails_nothing_happens(project, target, sqlmigrate, heard, command, said, timeout):
+    heard.configure(f'timeout = "{timeout}"', before_run=command, after_run="", before_migration="", after_migration="")
     project.tables("a")
 
     outcome = sqlmigrate("apply", "--json")

@@ -13,7 +13,7 @@ import pytest
 from sqlmigrate.runlock import lock_key
 from support.command import ended, started, terminal
 from support.contents import applied, tables
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 
@@ -28,7 +28,7 @@ def is_asleep(pid):
 def sleepy(project, target):
     """A project whose second migration sleeps; gives a function that waits until it does."""
     project.tables("a")
-    project.migration("b", "CREATE TABLE b ();\nSELECT pg_sleep(60);", rollback="DROP TABLE b;")
+    project.migration("b", "CREATE TABLE b ();\nSELECT pg_sleep(600);", rollback="DROP TABLE b;")
     watcher = target.connect()
 
     def asleep():
@@ -46,7 +46,7 @@ def test_nothing_is_left_behind_and_the_next_run_works(project, target, sleepy, 
         ended(process)
 
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ 'sqlm'"
-    wait_until(lambda: watcher.execute(others).fetchone() == (0,), timeout=2)
+    wait_until(lambda: watcher.execute(others).fetchone() == (0,))
     here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     locks = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND {here}"
     assert watcher.execute(locks).fetchone() == (0,)
@@ -106,7 +106,7 @@ def test_kill_9_leaves_no_lock_no_row_and_no_change(project, target, sleepy, sql
         process.wait()
 
     free = "SELECT pg_try_advisory_lock(%s)"
-    wait_until(lambda: other.execute(free, [lock_key("sqlmigrate")]).fetchone() == (True,), timeout=2)
+    wait_until(lambda: other.execute(free, [lock_key("sqlmigrate")]).fetchone() == (True,), timeout=30)
     other.execute("SELECT pg_advisory_unlock_all()")
     assert tables(target) == applied(target) == ["a"]
     project.migration("b", "CREATE TABLE b ();", rollback="DROP TABLE b;")
@@ -181,7 +181,7 @@ WHILE_REPORTING = "lambda arguments: main.os.kill(os.getpid(), signal.{signal}) 
 def test_a_signal_that_python_loses_comes_again(number, status, word, run):
     name = signal.Signals(number).name
     script = IN_A_CALLBACK.replace("{run}", run).replace("{signal}", name)
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=LONG)
 
     assert (done.returncode, done.stderr) == (status, "")
 

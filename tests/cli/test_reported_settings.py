@@ -115,4 +115,4 @@ def test_a_database_of_no_encoding_with_bytes_that_are_not_text_is_reported(
         assert "cannot be read as UTF-8" in told.stderr
     finally:
         with target.connect_superuser() as session:
-            session.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -108,14 +108,14 @@ def test_a_signal_ends_it_at_once_with_all_servers(project, jobs, number, status
     project.tables("a", "b")
     project.migration("c", "DO $$ BEGIN PERFORM pg_sleep(600); END $$;", rollback="SELECT 1;")
     with started("roundtrip", "--jobs", jobs) as process:
-        wait_until(lambda: any(" DO" in title for title in family(process.pid).values()), timeout=30)
+        wait_until(lambda: any(" DO" in title for title in family(process.pid).values()), timeout=60)
         servers = family(process.pid)
         process.send_signal(number)
         outcome = ended(process)
 
     assert outcome.status == status
     assert outcome.stderr.splitlines()[-1].startswith(f"{word}: only throwaway databases were written to")
-    wait_until(lambda: not [pid for pid in servers if Path(f"/proc/{pid}").exists()], timeout=10)
+    wait_until(lambda: not [pid for pid in servers if Path(f"/proc/{pid}").exists()], timeout=60)
 
 
 @pytest.mark.usefixtures("shadow_on_tests_server")

@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 IN_QUERY = """
 SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND state = 'active' AND query LIKE %s AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND state = 'active' AND query LIKE %s
+AND wait_event_type IN ('Lock', 'Timeout')
 """
 SLEEPING = """
 SELECT pid FROM pg_stat_activity
@@ -24,6 +25,23 @@ WHERE datname = current_database() AND wait_event = 'PgSleep' AND application_na
 WAITING_FOR_LOCK = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name LIKE %s
+"""
+HELD_ALONE = """
+SELECT 1 FROM pg_locks
+WHERE relation = %s::regclass AND mode = 'AccessExclusiveLock' AND granted
+"""
+AFTER_THE_OTHER = """
+DO $$BEGIN
+    WHILE EXISTS (SELECT FROM pg_locks WHERE relation = '{second}'::regclass AND granted)
+      AND NOT EXISTS (SELECT FROM pg_locks WHERE relation = '{first}'::regclass AND NOT granted)
+    LOOP
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END$$;
+"""
+"""What a script runs that holds a table and wants a second one, which somebody holds who is to wait for the first.
+
+PostgreSQL looks for a deadlock once in each wait, `deadlock_timeout` after its beginning: the script must wait last.
 """
 NAMED = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE %s"
 
@@ -40,7 +58,10 @@ def wait_for_row(session: psycopg.Connection[Any], query: str, *parameters: obje
 
 
 def wait_for_query(session: psycopg.Connection[Any], pattern: str) -> int:
-    """Wait until another session of this database runs a statement like this; gives its process id."""
+    """Wait until a session of this database waits or sleeps in a statement like this; gives its process id.
+
+    One that was seen to run, and no more, may be one before it, or be through by now.
+    """
     return int(wait_for_row(session, IN_QUERY, pattern)[0])
 
 

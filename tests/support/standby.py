@@ -13,6 +13,7 @@ from sqlmigrate.server import PrivateServer, find_program
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, wait_until_ready, write_settings
 from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
+from support.waiting import LONG
 
 UNSAFE = {"fsync": "off", "full_page_writes": "off", "max_prepared_transactions": "2"}  # as many as the primary
 
@@ -39,6 +40,6 @@ def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
         process = subprocess.Popen(
             cluster.command, stdout=log, stderr=log, start_new_session=True, **account.subprocess_options()
         )
-        stack.callback(process.wait, 30)
+        stack.callback(process.wait, LONG)
         stack.callback(process.terminate)
         yield wait_until_ready(cluster, host, alive=lambda: process.poll() is None)

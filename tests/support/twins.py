@@ -17,7 +17,7 @@ from sqlmigrate.plan import ApplyRequest, RollbackRequest
 from sqlmigrate.server import find_program
 from support.files import MigrationFiles
 from support.runner import Runner
-from support.waiting import wait_until
+from support.waiting import LONG, wait_until
 
 # what a run leaves in the history, without time, host, run and duration
 HISTORY = """
@@ -84,6 +84,11 @@ def plan_parts(runner: Runner, operation: str = "apply", **options: Any) -> Iter
     return written(engine.preview(runner.conninfo, runner.request(kind, options), settings), settings)
 
 
+ENDING = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'sqlmigrate: run lock'
+"""
+
+
 def _holders(session: psycopg.Connection[Any]) -> set[int]:
     return {pid for (pid,) in session.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory'")}
 
@@ -91,16 +96,20 @@ def _holders(session: psycopg.Connection[Any]) -> set[int]:
 def psql(
     database: Database, script: str, *, options: Sequence[str] = ("-X",), **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script as a DBA does, with settings of the environment that must not matter."""
+    """Run a script as a DBA does, with settings of the environment that must not matter.
+
+    A plan tries for the run lock only once, so the session of a run before it is waited for, until it has ended.
+    """
     program = find_program("psql", database.server.binaries)
     assert program is not None, "no psql"
     with psycopg.connect(database.superuser_conninfo, autocommit=True) as watcher:
+        wait_until(lambda: not watcher.execute(ENDING).fetchall())
         held = _holders(watcher)
         done = subprocess.run(
             [program, *options, "-d", database.conninfo, "-f", "-"],
             input=script.encode(),
             capture_output=True,
-            timeout=60,
+            timeout=LONG,
             check=False,
             env={"PGCLIENTENCODING": "LATIN1", "PAGER": "cat"} | env,
         )

@@ -45,11 +45,11 @@ class Line:
 
     def dial(self) -> Pair:
         client = self.stack.enter_context(socket.socket(self.listener.family if self.proxy.port == 5432 else 2))
-        client.settimeout(10)
+        client.settimeout(LONG)
         host = self.proxy.host
         client.connect(f"{host}/.s.PGSQL.5432" if host.startswith("/") else (host, self.proxy.port))
         server, _ = self.listener.accept()
-        self.stack.enter_context(server).settimeout(10)
+        self.stack.enter_context(server).settimeout(LONG)
         return Pair(client, server)
 
     def session(self) -> Pair:
@@ -69,7 +69,7 @@ def line(tmp_path_factory) -> Iterator[Callable[..., Line]]:
             folder = Path(stack.enter_context(_short_folder()))
             listener.bind(f"{folder}/.s.PGSQL.5432")
             listener.listen()
-            listener.settimeout(10)
+            listener.settimeout(LONG)
             return Line(stack.enter_context(Proxy(str(folder), **options)), listener, stack)
 
         yield make

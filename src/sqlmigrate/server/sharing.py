@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 180.0
 LEAVE_SECONDS = 10.0
+_GLANCE_SECONDS = 0.5  # a watchdog that looks takes a lock for a moment, and uses nothing
 
 logger = logging.getLogger(__name__)
 
@@ -189,16 +190,23 @@ def _status(data_dir: Path, account: Account) -> Status:
     if found is not None and found.ready:
         cluster = Cluster(data_dir, _binaries_of_running(data_dir), account)
         server = clusters.connected(cluster, Path(found.socket_dir))
-    with locks.attempted(ours.start) as quiet:
-        in_use = not quiet or ours.in_use()
     return Status(
         data_dir=data_dir,
         major=_major(data_dir),
         running=found is not None,
         kept=found is not None and ours.keep.exists(),
-        in_use=in_use,
+        in_use=_is_in_use(ours),
         server=server,
     )
+
+
+def _is_in_use(ours: Locks) -> bool:
+    """Tell whether somebody uses the server, or is starting or stopping it."""
+    try:
+        with locks.exclusive(ours.start, _GLANCE_SECONDS):
+            return ours.in_use()
+    except ServerError:
+        return True
 
 
 def _binaries_of_running(data_dir: Path) -> Binaries:

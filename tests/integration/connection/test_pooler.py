@@ -316,7 +316,7 @@ def test_ctrl_c_reaches_the_server_through_the_pooler(pooled_runner, conn):
         outcome = ended(process)
 
     assert outcome.status == 130
-    wait_until(lambda: conn.execute(SLEEPING).fetchone() == (0,), timeout=2)
+    wait_until(lambda: conn.execute(SLEEPING).fetchone() == (0,))
     assert not is_there(conn, "a")
 
 
@@ -328,7 +328,7 @@ def test_kill_9_leaves_no_lock_in_the_pool(pooled_runner, conn):
         wait_for_sleep(conn)
         process.kill()
         process.wait()
-        wait_until(lambda: conn.execute(ADVISORY).fetchone() == (0,), timeout=3)
+        wait_until(lambda: conn.execute(ADVISORY).fetchone() == (0,))
 
     conn.execute("DROP TABLE b")
     assert ids(pooled_runner.apply()) == ["a"]

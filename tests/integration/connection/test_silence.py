@@ -69,6 +69,7 @@ class Phase:
     silent: threading.Event
     host: str = ""
     outcome: Any = None
+    signalled_at: float = 0.0
     ended_at: float = 0.0
 
     def __post_init__(self) -> None:
@@ -106,8 +107,9 @@ class Phase:
             if interrupted:
                 assert self.silent.wait(LONG)
                 wait_until(lambda: network.connects(process.pid))
+                self.signalled_at = time.monotonic()
                 process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=LONG)
+            stdout, stderr = process.communicate(timeout=2 * LONG)  # others may be slow to begin, and then it is silent
             self.outcome = Outcome(process.returncode, stdout, stderr)
         self.ended_at = time.monotonic()
 
@@ -164,9 +166,9 @@ class Lab:
         return [phase.name for phase in self.phases.values() if not phase.ended_at]
 
     def outcome(self, name: str, within: float = PROMISED) -> Any:
-        """Give what a phase said, which must have come in time."""
+        """Give what a phase said, which must have come in time after the silence or Ctrl-C began."""
         phase = self.phases[name]
-        took = phase.ended_at - self.began
+        took = phase.ended_at - (phase.signalled_at or self.began)
         assert took < stretched(within), f"{took:.1f} s: {phase.outcome}"
         return phase.outcome
 
@@ -238,15 +240,20 @@ def start_busy_ones(lab: Lab) -> None:
 
 def start_commits(lab: Lab) -> None:
     """Runs whose COMMIT gets lost on its way, or its answer."""
-    phase = lab.phase("commit", "CREATE TABLE a ();\nSELECT 1 AS one;")
+    held = lab.phase("commit", "CREATE TABLE a ();\nSELECT 1 AS one;")
 
     def hold(event: Event) -> None:
+        held.far.events.append(event)
         if isinstance(event, RowsReturned):
             assert lab.silent.wait(LONG)
 
-    phase.far.observe = hold
-    lab.pool.submit(phase.work, phase.far.apply)
-    lab.ready.append(lambda phase=phase: phase.is_at(IDLE))
+    def is_before_commit() -> None:
+        wait_until(lambda: held.far.told(RowsReturned))  # before the script, too, the transaction is idle for a moment
+        held.is_at(IDLE)
+
+    held.far.observe = hold
+    lab.pool.submit(held.work, held.far.apply)
+    lab.ready.append(is_before_commit)
 
     phase = lab.phase("answer", "SET synchronous_commit TO on;\nCREATE TABLE a ();")
     _set_standby(phase, "nobody")  # a COMMIT waits for it

@@ -43,6 +43,12 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def reached(short, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up a silent session at once, and give the server all the time to answer in another one."""
+    monkeypatch.setattr(silence, "LOOK_UP_SECONDS", LONG)
+
+
+@pytest.fixture
 def tcp_proxy(database) -> Iterator[Proxy]:
     with Proxy(database.server.host, database.server.port, tcp=True) as made:
         yield made
@@ -110,7 +116,7 @@ def test_a_run_that_waits_for_the_run_lock_is_told(short, far, tcp_proxy, conn, 
             run.result(LONG)
 
 
-def test_a_run_lock_that_is_lost_alone_does_not_end_a_script(short, far, conn, admin):
+def test_a_run_lock_that_is_lost_alone_does_not_end_a_script(reached, far, conn, admin):
     """The watcher finds the worker's process in another session, and goes on waiting."""
     far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);")
     with beside(far.apply) as [run]:
@@ -119,8 +125,7 @@ def test_a_run_lock_that_is_lost_alone_does_not_end_a_script(short, far, conn, a
         assert ids(run.result(LONG)) == ["a"]
 
 
-def test_a_server_that_has_no_room_for_another_session_is_there_all_the_same(short, far, conn, admin):
-    admin.execute("ALTER ROLE migrator CONNECTION LIMIT 3")
+def test_a_server_that_has_no_room_for_another_session_is_there_all_the_same(reached, far, conn, admin):
     far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);")
     try:
         with beside(far.apply) as [run]:

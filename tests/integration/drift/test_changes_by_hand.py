@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from fixtures.postgres import ROLE, Database
+from fixtures.postgres import AS_BORN, ROLE, Database
 from sqlmigrate.errors import ExecutionError, HistoryError, ScriptError
 from sqlmigrate.history.foreign import KNOWN
 from sqlmigrate.migrations import migration_hash
@@ -90,6 +90,7 @@ def based(
         sql.Identifier(template), sql.Identifier(ROLE)
     )
     with psycopg.connect(pg_server.conninfo(), autocommit=True) as session:
+        session.execute(AS_BORN)
         session.execute(statement)
     with psycopg.connect(pg_server.conninfo("based"), autocommit=True) as admin:
         yield Drifting(pg_server.conninfo("based", ROLE), directory, shadow_url), admin

@@ -99,7 +99,7 @@ MESSES = [
     "SET client_encoding TO 'LATIN1';",
     "SET client_encoding TO 'SQL_ASCII';",
     "SET session_replication_role TO replica;",
-    "SET statement_timeout TO 30;",
+    "SET statement_timeout TO 5000;",
     "SET lock_timeout TO 1;",
     "SET default_transaction_read_only TO on;",
     "SET standard_conforming_strings TO off;",

@@ -161,18 +161,21 @@ def test_a_slow_script_waits_as_well(waiting):
 
 @pytest.mark.usefixtures("unwatched", "answered_end")
 def test_it_costs_no_round_trip(waiting, database, conn):
-    counts = {}
+    counts = dict.fromkeys(("each", "end"), 1_000)
     with Proxy(database.server.host, database.server.port, delay=0.02) as proxy:
         waiting.write("0", PLAIN)
         waiting.apply()
         waiting.conninfo = make_conninfo(waiting.conninfo, host=proxy.host, port=proxy.port)
-        for durable in ("each", "end"):
-            for number in range(4):
-                waiting.write(f"{durable}{number}", f"CREATE TABLE {durable}{number} ();")
-            before = proxy.round_trips
-            assert len(ids(waiting.apply(durable=durable, allow_out_of_order=True))) == 4
-            counts[durable] = proxy.round_trips - before
-            assert is_there(conn, f"{durable}3")
-
-    assert counts["end"] == counts["each"]
-    assert left(waiting) == ["end0", "end1", "end2"]
+        for attempt in range(5):
+            for durable in counts:
+                for number in range(4):
+                    waiting.write(f"{attempt}{durable}{number}", f"CREATE TABLE t{attempt}{durable}{number} ();")
+                before = proxy.round_trips
+                waiting.events.clear()
+                assert len(ids(waiting.apply(durable=durable))) == 4
+                counts[durable] = min(counts[durable], proxy.round_trips - before)
+                assert is_there(conn, f"t{attempt}{durable}3")
+            assert left(waiting) == [f"{attempt}end{number}" for number in range(3)]
+            if counts["end"] == counts["each"]:  # what holds a run up costs one more now and then, and nothing one less
+                return
+    raise AssertionError(counts)

@@ -9,7 +9,7 @@ from sqlmigrate.errors import ExecutionError, LockBudgetSpent
 from sqlmigrate.events import LockRetry, Notice
 from sqlmigrate.migrations import migration_hash
 from support.runner import ids, place
-from support.sessions import beside, is_there, wait_for_blocked
+from support.sessions import AFTER_THE_OTHER, HELD_ALONE, beside, is_there, wait_for_row
 from support.waiting import LONG, wait_until
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
@@ -112,9 +112,10 @@ def test_a_deadlock_is_retried(runner, conn, database):
     other = database.connect_superuser(autocommit=False)
     other.execute("SET deadlock_timeout TO '1min'")  # so that the other side is the one that PostgreSQL cancels
     other.execute("LOCK TABLE two")
-    runner.write("a", "LOCK TABLE one; LOCK TABLE two; CREATE TABLE a ();")
+    wait = AFTER_THE_OTHER.format(first="one", second="two")
+    runner.write("a", f"LOCK TABLE one;{wait}LOCK TABLE two; CREATE TABLE a ();")
     with beside(lambda: runner.apply(lock_timeout=30_000)) as [run]:
-        wait_for_blocked(conn)
+        wait_for_row(conn, HELD_ALONE, "one")
         other.execute("LOCK TABLE one")
         wait_until(lambda: runner.told(LockRetry))
         other.commit()

@@ -31,7 +31,7 @@ SELECT {n}, current_setting('app.who', true) AS who, current_setting('TimeZone')
        (SELECT count(*) FROM pg_cursors),
        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
        (SELECT count(*) FROM pg_listening_channels()),
-       (SELECT count(*) FROM pg_class WHERE relpersistence = 't'),
+       (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
        nextval('numbers');
 """
 GROUND = """

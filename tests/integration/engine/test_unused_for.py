@@ -102,8 +102,11 @@ class Base:
 
 @pytest.fixture(scope="module")
 def base(counting: PrivateServer) -> Iterator[Base]:
+    """It is gone afterwards: where tests are shared out, more of them may come later."""
     with psycopg.connect(counting.conninfo("postgres"), autocommit=True) as admin:
         admin.execute("CREATE DATABASE contract")
+        admin.execute("CREATE DATABASE blind")
+        admin.execute("CREATE ROLE contractor LOGIN")
     url = counting.url("contract")
     with psycopg.connect(url, autocommit=True) as admin:
         admin.execute("CREATE EXTENSION pg_stat_statements")
@@ -114,6 +117,10 @@ def base(counting: PrivateServer) -> Iterator[Base]:
                 application.execute(text.encode())
         wait_until_counted(admin)
         yield Base(url, admin)
+    with psycopg.connect(counting.conninfo("postgres"), autocommit=True) as admin:
+        admin.execute("DROP DATABASE contract WITH (FORCE)")
+        admin.execute("DROP DATABASE blind WITH (FORCE)")
+        admin.execute("DROP ROLE contractor")
 
 
 def wait_until_counted(admin: psycopg.Connection[object]) -> None:
@@ -190,9 +197,6 @@ def test_apply_refuses_in_the_command_before_anything_changes_and_then_runs(base
 
 
 def test_a_condition_that_the_server_cannot_answer_fails_and_says_what_to_do(counting, base, tmp_path):
-    with psycopg.connect(counting.conninfo("postgres"), autocommit=True) as admin:
-        admin.execute("CREATE DATABASE blind")
-        admin.execute("CREATE ROLE contractor LOGIN")
     blind = counting.url("blind")
     with psycopg.connect(blind, autocommit=True) as admin:
         admin.execute("CREATE TABLE t (id int); CREATE INDEX t_id ON t (id)")

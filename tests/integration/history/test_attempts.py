@@ -15,6 +15,15 @@ from support.waiting import wait_until
 ROWS = "SELECT * FROM sqlmigrate.script_attempts"
 SLEEPING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
+UNTIL_SOMEBODY_WAITS = """
+DO $$ BEGIN
+    FOR number IN 1..1000 LOOP
+        EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = 't'::regclass AND NOT granted);
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+"""
+
 
 @pytest.fixture
 def attempts(runner):
@@ -96,7 +105,7 @@ def test_one_that_waits_for_a_lock_is_recorded_with_who_held_it(runner, conn, da
 def test_whom_an_attempt_hurt_is_recorded_also_if_it_succeeded(runner, conn, database, attempts):
     conn.execute("CREATE TABLE t (); CREATE TABLE gate ()")
     conn.execute("INSERT INTO gate DEFAULT VALUES")
-    runner.write("a", "LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\nSELECT pg_sleep(3);\n")
+    runner.write("a", f"LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n{UNTIL_SOMEBODY_WAITS}\nSELECT pg_sleep(2);\n")
     runner.write("b", "LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\nSELECT pg_sleep(60) WHERE EXISTS (SELECT FROM gate);\n")
     reader = database.connect()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -67,8 +68,11 @@ NAME_EMAIL = {
 
 
 @pytest.fixture(scope="module")
-def shop(counting: PrivateServer) -> str:
-    """The shop's database, in which its application, the role `shop`, has sent its statements; gives its connection."""
+def shop(counting: PrivateServer) -> Iterator[str]:
+    """The shop's database, in which its application, the role `shop`, has sent its statements; gives its connection.
+
+    It is gone afterwards: where tests are shared out, more of them may come later.
+    """
     with psycopg.connect(counting.conninfo("postgres"), autocommit=True) as admin:
         admin.execute("CREATE ROLE shop LOGIN; CREATE ROLE reader LOGIN")
         admin.execute("CREATE DATABASE shop")
@@ -87,7 +91,10 @@ def shop(counting: PrivateServer) -> str:
                     psycopg.RawCursor(application).execute(texts[name].encode(), values)
         application.execute("SELECT count(*) FROM pg_catalog.pg_class")
         application.execute("SELECT 'card 4711' AS secret FROM customers LIMIT 1")
-    return target
+    yield target
+    with psycopg.connect(counting.conninfo("postgres"), autocommit=True) as admin:
+        admin.execute("DROP DATABASE shop WITH (FORCE)")
+        admin.execute("DROP ROLE shop, reader")
 
 
 def read(target: str, **options: object) -> Workload:

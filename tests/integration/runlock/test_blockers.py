@@ -11,7 +11,7 @@ from sqlmigrate.errors import ExecutionError, LockBudgetSpent
 from sqlmigrate.events import Blocked, LockRetry
 from support.command import call
 from support.runner import ids, place
-from support.sessions import is_there, wait_for_blocked, wait_for_row
+from support.sessions import AFTER_THE_OTHER, HELD_ALONE, is_there, wait_for_blocked, wait_for_row
 from support.waiting import LONG, wait_until
 
 SCRIPT = "CREATE TABLE before ();\nALTER TABLE t ADD COLUMN m integer;\n"
@@ -162,15 +162,16 @@ def test_of_other_roles_only_what_may_be_seen_is_reported(runner, holder, databa
 def test_a_deadlock_is_tried_again(runner, conn, database):
     conn.execute("CREATE TABLE t (n integer)")
     conn.execute("CREATE TABLE u (n integer)")
-    runner.write("a", "LOCK TABLE t;\nLOCK TABLE u;\nCREATE TABLE after ();\n")
+    wait = AFTER_THE_OTHER.format(first="t", second="u")
+    runner.write("a", f"LOCK TABLE t;{wait}LOCK TABLE u;\nCREATE TABLE after ();\n")
     other = database.connect_superuser(autocommit=False)
     other.execute("SET deadlock_timeout = '10min'")
     other.execute("LOCK TABLE u")
     with ThreadPoolExecutor(2) as pool:
         run = pool.submit(runner.apply, lock_timeout=30_000)
-        wait_for_blocked(conn)
+        wait_for_row(conn, HELD_ALONE, "t")
         second = pool.submit(other.execute, "LOCK TABLE t")
-        retry = wait_until(lambda: runner.told(LockRetry), timeout=20)[0]
+        retry = wait_until(lambda: runner.told(LockRetry))[0]
         second.result(LONG)
         other.rollback()
         assert ids(run.result(LONG)) == ["a"]

@@ -60,9 +60,10 @@ def test_waiting_is_reported_each_time(database):
         with held(database.conninfo, "sqlmigrate", wait=0):
             waiting = pool.submit(second)
             wait_until(lambda: len(told) > 1)
+            while_held = tuple(told)  # what it tells while the lock is being given up may name nobody
         waiting.result(LONG)
 
-    assert all(isinstance(event, WaitingForRunLock) and event.holder.role == "migrator" for event in told)
+    assert all(isinstance(event, WaitingForRunLock) and event.holder.role == "migrator" for event in while_held)
     left = [event.seconds_left for event in told]
     assert left == sorted(left, reverse=True)
     assert 0 < left[0] <= 60
@@ -97,13 +98,13 @@ def test_whoever_waits_gets_it_when_it_is_free(database):
 def test_it_goes_away_with_its_session(database, admin):
     with held(database.conninfo, "sqlmigrate", wait=0):
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        with held(database.conninfo, "sqlmigrate", wait=5) as lock:
+        with held(database.conninfo, "sqlmigrate", wait=60) as lock:
             lock.require()
 
 
 def test_a_lost_session_is_noticed_at_the_first_question(database, admin):
     for _ in range(10):
-        with held(database.conninfo, "sqlmigrate", wait=5) as lock:
+        with held(database.conninfo, "sqlmigrate", wait=60) as lock:
             lock.require()
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
             wait_until(lambda: free(admin))

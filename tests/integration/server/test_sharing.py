@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Timer
 
 import psycopg
 import pytest
 
 from sqlmigrate.errors import ServerError
-from sqlmigrate.server import destroy, shared, start, status, stop
+from sqlmigrate.server import destroy, locks, shared, start, status, stop
 from sqlmigrate.server.locks import Locks
 from sqlmigrate.server.postmaster import is_alive, running
 from support.server_user import USE, leave, python, said
@@ -149,6 +151,20 @@ def test_stop_leaves_a_server_in_use_to_its_last_user(state):
         assert [each.running for each in status(state)] == [False]
 
 
+def test_a_watchdog_that_looks_is_no_user(state, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.server.sharing._GLANCE_SECONDS", LONG)  # a busy machine looks for longer
+    with shared(state) as server:
+        pass
+    watchdog_is_gone(state)
+    look = locks.open_lock(Locks(server.data_dir).start)
+    assert locks.lock(look, fcntl.LOCK_EX)
+    end = Timer(0.2, os.close, [look])
+    end.start()
+
+    assert [(each.running, each.in_use) for each in status(state)] == [(False, False)]
+    end.join()
+
+
 def test_a_marker_that_a_crash_left_behind_keeps_nothing(state):
     server = start(state)
     os.kill(running(server.data_dir).pid, signal.SIGKILL)
@@ -180,7 +196,8 @@ def test_deleting_the_state_directory_under_a_running_server_does_no_harm(state)
             assert running(server.data_dir).pid != old
             assert session.execute("SELECT 1").fetchone() == (1,)
     finally:
-        os.kill(old, signal.SIGQUIT)
+        with suppress(ProcessLookupError):  # each minute, it looks whether its files are still there
+            os.kill(old, signal.SIGQUIT)
 
 
 def test_destroy_deletes_the_data_but_not_under_a_user(state):

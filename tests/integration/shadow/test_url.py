@@ -158,13 +158,13 @@ def test_what_a_killed_run_left_is_dropped_by_the_next_one_and_a_living_run_keep
     assert shadows() == set()
 
 
-def test_databases_of_other_people_with_a_similar_name_are_left_alone(url, admin):
+def test_databases_of_other_people_with_a_similar_name_are_left_alone(url, admin, shadows):
     admin.execute("CREATE DATABASE sqlmigrate_shadow_of_mine")
     admin.execute("CREATE DATABASE sqlmigrate_shadow_1_1_ab_1")
     try:
         with shadow.opened(Wanted(shadow_url=url)) as opened:
             assert opened.notes == ()
-        assert admin.execute(SHADOWS).fetchall() == [("sqlmigrate_shadow_of_mine",), ("sqlmigrate_shadow_1_1_ab_1",)]
+        assert shadows() == {"sqlmigrate_shadow_of_mine", "sqlmigrate_shadow_1_1_ab_1"}
     finally:
         admin.execute("DROP DATABASE sqlmigrate_shadow_of_mine")
         admin.execute("DROP DATABASE sqlmigrate_shadow_1_1_ab_1")

@@ -16,6 +16,7 @@ from sqlmigrate.server import kept
 from sqlmigrate.server.binaries import Binaries
 from sqlmigrate.server.kept import Manifest, NotKept, Store, archive
 from support.repository import Repository
+from support.waiting import LONG
 
 LIMIT = 1 << 30
 KEY, OTHER = kept.key_of("one"), kept.key_of("other")
@@ -330,7 +331,8 @@ def test_whoever_is_killed_while_he_keeps_leaves_a_whole_file_or_none(store, dat
     assert [path for path in store.place.iterdir() if path.suffix == ".part"] == []
 
 
-def test_two_who_keep_the_same_at_once_are_no_trouble_to_each_other(store, data, tmp_path):
+def test_two_who_keep_the_same_at_once_are_no_trouble_to_each_other(store, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.server.kept.store._WAIT_SECONDS", LONG)  # each gets his turn, however late
     errors = []
 
     def work() -> None:

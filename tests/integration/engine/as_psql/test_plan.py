@@ -12,7 +12,6 @@ from support.runner import Runner, ids
 from support.sessions import is_there
 from support.stepwise import OUTSIDE, indexes, journal
 from support.twins import Twins, psql, written_plan
-from support.waiting import wait_until
 
 OURS = "locktype = 'advisory' AND pid = pg_backend_pid()"
 
@@ -201,13 +200,6 @@ def test_the_own_change_of_this_repository_runs_in_psql_as_an_ordinary_role(data
     twins.rollback()
 
 
-def wait_for_the_run_lock(conn):
-    """Wait until the session that held it has ended on the server, too: a plan tries for it only once."""
-    query = "SELECT FROM pg_locks JOIN pg_database AS d ON d.oid = database WHERE datname = current_database() "
-    query += "AND locktype = 'advisory'"
-    wait_until(lambda: not conn.execute(query).fetchall(), timeout=10)
-
-
 def test_a_plan_is_refused_by_a_database_that_moved_on(runner, database, conn):
     for name in ("a", "b", "c"):
         runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
@@ -216,13 +208,11 @@ def test_a_plan_is_refused_by_a_database_that_moved_on(runner, database, conn):
     again = psql(database, first)
     second = written_plan(runner)
     runner.apply(to="b")
-    wait_for_the_run_lock(conn)
     late = psql(database, second)
     runner.write("d", OUTSIDE + "CREATE TABLE d (); SELECT 1 / 0;")
     plans = written_plan(runner), written_plan(runner, "rollback")
     with pytest.raises(HalfWayError):
         runner.apply()
-    wait_for_the_run_lock(conn)
     half_way = [psql(database, script) for script in plans]
 
     assert [done.returncode for done in (again, late, *half_way)] == [3] * 4

@@ -8,6 +8,7 @@ from sqlmigrate.errors import MigrationsError
 from support.runner import ids, place
 from support.sessions import is_there
 from support.stepwise import OUTSIDE, crashed, half_way, journal, while_it_runs
+from support.waiting import wait_until
 
 
 def numbers(conn):
@@ -366,10 +367,12 @@ def test_the_session_of_an_earlier_run_is_waited_for(runner, conn, database, mon
     crashed(runner, conn, 2)
     older = database.connect(application_name="sqlmigrate: a", autocommit=False)
     older.execute("SELECT 1")
+    pid = older.info.backend_pid
 
     error = half_way(runner.apply)
 
-    assert f"pid {older.info.backend_pid}" in error.message
+    assert f"pid {pid}" in error.message
     assert not is_there(conn, "t")
     older.close()
+    wait_until(lambda: conn.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone() is None)
     assert ids(runner.apply(resume_at=2)) == ["a"]
