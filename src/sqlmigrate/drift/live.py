@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
@@ -23,35 +22,20 @@ if TYPE_CHECKING:
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.history import History, LogRow
-    from sqlmigrate.migrations import Migrations, ScriptRun
+    from sqlmigrate.migrations import Migrations
     from sqlmigrate.shadow import TargetFacts
 
 APPLICATION = "sqlmigrate: drift"
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
-    """What another tool has applied here that our history does not have, in its order, and the role it works as."""
-
-    runs: tuple[ScriptRun, ...]
-    role: str
-
-
-def read_live(
-    config: Config,
-    conninfo: str,
-    found: Migrations,
-    gate: Gate[Migrations],
-    others: Callable[[Connection, History], Others | None] | None = None,
-) -> Live:
+def read_live(config: Config, conninfo: str, found: Migrations, gate: Gate[Migrations]) -> Live:
     """Read all that is needed of the live database; any role that may read the history can, also on a standby.
 
-    `gate` is called once with the server and the files before anything is read. `others` reads, in the same
-    transaction, what another tool has applied, which counts behind what our history has.
+    `gate` is called once with the server and the files before anything is read.
     """
     with session(conninfo, application_name=APPLICATION) as connection:
         gate(probe(connection), found)
-        return look(connection, lambda: _read(config, connection, found, others or (lambda _, __: None)))
+        return look(connection, lambda: _read(config, connection, found))
 
 
 def _history(config: Config, connection: Connection, found: Migrations) -> History:
@@ -73,26 +57,17 @@ def _facts_of(login: Role, facts: TargetFacts) -> TargetFacts:
     )
 
 
-def _read(
-    config: Config,
-    connection: Connection,
-    found: Migrations,
-    others: Callable[[Connection, History], Others | None],
-) -> Live:
+def _read(config: Config, connection: Connection, found: Migrations) -> Live:
     asked = queries.load("drift")
     facts = read_facts(connection)
     known = _history(config, connection, found)
     runs, notes = applied_runs(found, known)
-    theirs = others(connection, known)
-    if known.version is None and theirs is None:
+    if known.version is None:
         notes.append(f"there is no history in schema {config.history_schema}: nothing counts as applied")
     logged = _log(connection, config, known)
     ran_as = {
         row.migration_id: role for row in logged if row.migration_id and (role := row.script_role or row.login_role)
     }
-    if theirs:
-        runs += theirs.runs
-        ran_as |= dict.fromkeys((item.migration_id for item in theirs.runs), theirs.role)
     latest = [ran_as[item.migration_id] for item in runs if item.migration_id in ran_as][-1:]
     default = config.role or (latest or [facts.login])[0]
     logins = [row.login_role for row in logged if row.login_role]

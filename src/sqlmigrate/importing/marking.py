@@ -78,7 +78,7 @@ def adopt(
     or not to be trusted, or records a migration that failed half way.
     """
     layout = _layout(tool, files, migrations.directory)
-    known = known_of(tool, migrations, layout)
+    known = _known(tool, migrations, layout)
 
     def look(connection: Connection, found: History) -> Adoption:
         place = tables.find(connection, tool, where)
@@ -87,7 +87,7 @@ def adopt(
         if told.failed:
             hint = f"finish or undo it with {tool.label}, or repair its history; then run the command again"
             raise HistoryError(f"{told.failed[0]} failed half way, says {place}; nothing was marked", hint=hint)
-        return adoption(tool, place, told, known, found)
+        return _adoption(tool, place, told, known, found)
 
     def write(connection: Connection, planned: Adoption) -> None:
         run = history.Run()
@@ -118,7 +118,7 @@ def _layout(tool: Tool, files: Path | None, ours: Path) -> Layout | None:
     return layout if layout.migrations else None
 
 
-def known_of(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
+def _known(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
     """Say which of our files is which version of theirs: as an import names them."""
     items = layout.migrations if layout else ()
     named = dict(zip(ids.assigned(layout, migrations.by_id), items, strict=True)) if layout else {}
@@ -131,8 +131,7 @@ def known_of(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known
     return Known(versions, migrations, {item.version: item for item in items} if layout else None)
 
 
-def adoption(tool: Tool, place: Place, told: Told, known: Known, found: History) -> Adoption:
-    """Compare what their history says with the files and our history."""
+def _adoption(tool: Tool, place: Place, told: Told, known: Known, found: History) -> Adoption:
     ours = {row.migration_id for row in found.applied}
     theirs = {known.versions[row.version]: row for row in told.applied if row.version in known.versions}
     files = known.migrations

@@ -1,1 +1,0 @@
-"""Check an import: our files against the tool's own, and against a live database."""
