@@ -12,12 +12,13 @@ from sqlmigrate.importing.folder import opened
 from sqlmigrate.migrations.foreign import foreign_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sqlmigrate.config import Order
     from sqlmigrate.importing.model import Layout, Part, Theirs
     from sqlmigrate.importing.tool import Tool
+    from sqlmigrate.importing.writing import Wanted
 
 _LONGEST = 230  # bytes of an id: with .rollback.sql less than the 255 of a file system
 _ADVICE = "change it there, and import it again"
@@ -45,51 +46,113 @@ class Imported:
     files: tuple[Path, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A migration of theirs under its id here: the files that it is to have, or none where it is not converted."""
+
+    migration_id: str
+    item: Theirs
+    files: tuple[Wanted, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What an import would do: `source` is what was read, `problems` are those of no one migration."""
+
+    tool: Tool
+    source: Path
+    into: Path
+    layout: Layout
+    entries: tuple[Entry, ...]
+    order: Order
+    problems: tuple[Problem, ...]
+
+
 def convert(tool: Tool, paths: Sequence[Path], into: Path, order: Order, *, write: bool = True) -> Imported:
     """Write our pairs of another tool's migrations into a folder; without `write` say what would be written.
 
     `order` is the one that the project has. What cannot be converted is left out and told. Raises UsageError where
     their files or our folder are not where they are said to be, and Error where a file cannot be written.
     """
+    return carried_out(planned(tool, paths, into, order), write=write)
+
+
+def planned(tool: Tool, paths: Sequence[Path], into: Path, order: Order) -> Conversion:
+    """Read another tool's migrations, and say which files they become; raises UsageError as `convert` does."""
     folder = opened(paths, tool.folders, label=tool.label, streams=tool.streams)
     if not folder.named and into.exists() and into.resolve() == folder.path.resolve():
         raise UsageError(f"{into} is the folder of {tool.label}'s files; name another one with --into")
     if (target := leads_out(into)) is not None:
         raise UsageError(f"{into} leads out of the repository by a symbolic link, to {target}; it is not followed")
     layout = tool.read(folder)
+    source = folder.named[0] if folder.named else folder.path
     if not (layout.migrations or layout.problems or folder.problems):
         hint = "name the folder of its migrations, and the tool that they were written for"
-        raise UsageError(
-            f"{folder.named[0] if folder.named else folder.path}: no migration of {tool.label} is here", hint=hint
-        )
+        raise UsageError(f"{source}: no migration of {tool.label} is here", hint=hint)
     there = [path.stem for path in into.glob("*.sql")] if into.is_dir() else []
     named = list(zip(ids.assigned(layout, there), _checked(layout), strict=True))
     suited = ids.order_of([name for name, _ in named], order) or order
-    problems = [*folder.problems, *layout.problems]
+    depends = _depends(layout, [name for name, _ in named], suited)
+    entries = _needing(_entries(into, named, depends), depends, there)
+    return Conversion(tool, source, into, layout, tuple(entries), suited, (*folder.problems, *layout.problems))
+
+
+def _entries(
+    into: Path, named: Sequence[tuple[str, Theirs]], depends: Mapping[str, tuple[str, ...]]
+) -> Iterator[Entry]:
+    taken: set[str] = set()
+    for name, item in named:
+        wrong = _name_problems(name, item, taken)
+        taken.add(name)
+        files = () if any(not problem.warning for problem in wrong) else writing.wanted(into, name, item, depends[name])
+        yield Entry(name, item, tuple(files), (*item.problems, *wrong))
+
+
+def _needing(
+    entries: Iterable[Entry], depends: Mapping[str, tuple[str, ...]], there: Collection[str]
+) -> Iterator[Entry]:
+    """Leave out what depends on a migration that is not converted: without that one no file of it would load."""
+    found = list(entries)
+    lacking = {entry.migration_id for entry in found if not entry.files}.difference(there)
+    before = -1
+    while before < len(lacking):  # theirs may come in any order
+        before = len(lacking)
+        needing = (one.migration_id for one in found if not lacking.isdisjoint(depends[one.migration_id]))
+        lacking.update(name for name in needing if name not in there)
+    for entry in found:
+        missing = next((name for name in depends[entry.migration_id] if name in lacking), None)
+        if entry.files and missing is not None and entry.migration_id in lacking:
+            hint = f"convert {missing} first, or write it yourself as {missing}.sql; then import again"
+            wrong = Problem(f"it depends on {missing}, which is not converted", Place(entry.item.path), hint)
+            yield replace(entry, files=(), problems=(*entry.problems, wrong))
+        else:
+            yield entry
+
+
+def carried_out(plan: Conversion, *, write: bool = True) -> Imported:
+    """Write the files of a conversion that are not there yet; without `write` say which these are."""
+    problems = list(plan.problems)
     new: list[str] = []
     unchanged: list[str] = []
     refused: list[str] = []
     made: list[Path] = []
-    depends = _depends(layout, [name for name, _ in named], suited)
-    taken: set[str] = set()
-    for name, item in named:
-        found = [*item.problems, *_name_problems(name, item, taken)]
-        taken.add(name)
-        problems += found
-        if item.up is None or any(not problem.warning for problem in found[len(item.problems) :]):
-            refused.append(name)
+    for entry in plan.entries:
+        problems += entry.problems
+        if not entry.files:
+            refused.append(entry.migration_id)
             continue
-        files, other = writing.compared(writing.wanted(into, name, item, depends.get(name, ())))
+        files, other = writing.compared(entry.files)
         if write and not other:
             other = writing.write(files)
         problems += other
-        (refused if other else new if files else unchanged).append(name)
+        (refused if other else new if files else unchanged).append(entry.migration_id)
         made += [] if other else [file.path for file in files]
-    source = folder.named[0] if folder.named else folder.path
-    lacking = tuple(name for name, item in named if item.up is not None and item.down is None)
+    lacking = (entry for entry in plan.entries if entry.item.up is not None and entry.item.down is None)
     return Imported(
-        tool.label, source, into, tuple(new), tuple(unchanged), tuple(refused), lacking, tuple(map(_advised, problems)),
-        layout.notes, suited, tuple(made),
+        plan.tool.label, plan.source, plan.into, tuple(new), tuple(unchanged), tuple(refused),
+        tuple(entry.migration_id for entry in lacking), tuple(map(_advised, problems)), plan.layout.notes, plan.order,
+        tuple(made),
     )  # fmt: skip
 
 

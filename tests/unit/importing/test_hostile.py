@@ -7,6 +7,7 @@ import json
 import pytest
 
 from sqlmigrate.errors import UsageError
+from sqlmigrate.migrations import load
 from support.importing import contents, imported, written
 
 UP = "CREATE TABLE a (id int);\n"
@@ -170,6 +171,7 @@ REFUSED = {
         [
             "a.sql: the plan names this script, but it is not there",
             "a.sql:1: a verify script with this cannot become an expectation",
+            "b.sql: it depends on 0001_a, which is not converted",
             "sqitch.plan:3: it conflicts with another change, which cannot be said here",
             "sqitch.plan:3: it requires zz, which is no change of this plan",
             "sqitch.plan:4: this line of the plan is not understood; it was left out",
@@ -240,6 +242,26 @@ def test_an_order_that_no_names_have_is_written_as_dependencies(tmp_path):
 
     assert outcome.files["a.sql"] == "-- depends: c\nSELECT 1;\n"
     assert outcome.files["d.sql"] == "SELECT 1;\n"
+
+
+def test_what_depends_on_what_is_not_converted_waits_for_it_so_that_the_folder_loads(tmp_path):
+    names = ("a", "b", "c", "d")
+    plan = "%project=x\n" + "".join(f"{name} 2024 A <a> # x\n" for name in names)
+    files = {f"deploy/{name}.sql": f"CREATE TABLE {name} ();\n" for name in names}
+
+    first = imported(tmp_path, "sqitch", {"sqitch.plan": plan, **files, "deploy/b.sql": "\\set x 1\n"})
+    loaded = [item.migration_id for item in load(tmp_path / "sql").ordered]
+    by_hand = written(tmp_path / "sql", {"0002_b.sql": "-- depends: 0001_a\nSELECT 1;\n"})
+    again = imported(tmp_path, "sqitch", {})
+
+    assert (first.done.new, first.done.refused) == (("0001_a",), ("0002_b", "0003_c", "0004_d"))
+    assert [text for text in first.said if "depends" in text] == [
+        "c.sql: it depends on 0002_b, which is not converted",
+        "d.sql: it depends on 0003_c, which is not converted",
+    ]
+    assert loaded == ["0001_a"]
+    assert (again.done.new, again.done.refused) == (("0003_c", "0004_d"), ("0002_b",))
+    assert [item.migration_id for item in load(by_hand).ordered] == ["0001_a", "0002_b", "0003_c", "0004_d"]
 
 
 def test_no_link_out_of_the_repository_is_followed(tmp_path):
