@@ -107,6 +107,8 @@ def fragile(clean_environment, binaries) -> Iterator[Fragile]:
     with shared(folder / "state", binaries.major) as server:
         with psycopg.connect(server.conninfo(), autocommit=True) as admin:
             admin.execute("ALTER SYSTEM SET fsync = off")  # the system lives on
+            admin.execute("ALTER SYSTEM SET autovacuum = off")  # its COMMIT would write the WAL of others, too
+            admin.execute("ALTER SYSTEM SET checkpoint_timeout = '1d'")
             admin.execute("SELECT pg_reload_conf()")
         yield Fragile(server, server.conninfo())
     shutil.rmtree(folder)
@@ -152,6 +154,7 @@ def unsettled(runner: Runner) -> list[str]:
     return [event.migration_id for event in told if event.migration_id not in made]
 
 
+@pytest.mark.usefixtures("unwatched")  # a note of how far the run is, after a second, would write all WAL
 def test_what_a_crash_takes_back_is_named_and_not_said_to_be_applied(runner, fragile):
     with (
         fragile.without_wal_writer() as crash,
