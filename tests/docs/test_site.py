@@ -32,7 +32,9 @@ def tool(name):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    tool("pages").main(folder / "site")
+    # A process of its own, as `make docs` has it: Click keeps the help option of whoever asked a command first.
+    command = [sys.executable, ROOT / "tools/documentation/pages.py", folder / "site"]
+    subprocess.run(command, env=environment({}), check=True)
     return folder / "site"
 
 
@@ -50,7 +52,8 @@ def test_the_help_on_the_page_is_what_the_command_prints(site, monkeypatch):
     page = (site / "docs/commands.md").read_text()
     printed = program("rollback", "--help").stdout.rstrip()
 
-    assert "\n".join(f"    {line}".rstrip() for line in printed.splitlines()) in page
+    shown = re.search(r'"sqlmigrate rollback --help"\n\n    ```text\n(.*?)^    ```$', page, re.MULTILINE | re.DOTALL)[1]
+    assert [line[4:] for line in shown.splitlines()] == [line.rstrip() for line in printed.splitlines()]
 
 
 def test_every_page_is_in_the_navigation_once(site):

@@ -1,4 +1,4 @@
-"""Lay out the documentation site in build/site: python tools/documentation/pages.py; `make docs` builds it.
+"""Lay out the documentation site in build/site, or elsewhere: python tools/documentation/pages.py [FOLDER]; `make docs` builds it.
 
 The pages are those of docs/, which GitHub shows as they are. On the site, the page of commands also has the help of
 every command, and a link to a file that the site does not have is the name of this file.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,4 +109,4 @@ def _configuration(docs: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if sys.argv[1:] else TARGET)
