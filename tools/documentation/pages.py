@@ -1,4 +1,4 @@
-"""Lay out the documentation site in build/site, or elsewhere: python tools/documentation/pages.py [FOLDER]; `make docs` builds it.
+"""Lay out the documentation site in build/site, or in a folder that is named; `make docs` builds it from there.
 
 The pages are those of docs/, which GitHub shows as they are. On the site, the page of commands also has the help of
 every command, and a link to a file that the site does not have is the name of this file.
