@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.config import Order
+    from sqlmigrate.importing.folder import Folder
     from sqlmigrate.importing.model import Layout, Part, Theirs
     from sqlmigrate.importing.tool import Tool
     from sqlmigrate.importing.writing import Wanted
@@ -58,15 +59,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What an import would do: `source` is what was read, `problems` are those of no one migration."""
+    """What an import would do: `problems` are those of no one migration."""
 
     tool: Tool
-    source: Path
+    folder: Folder
     into: Path
     layout: Layout
     entries: tuple[Entry, ...]
     order: Order
     problems: tuple[Problem, ...]
+
+    @property
+    def source(self) -> Path:
+        """What was read."""
+        return self.folder.named[0] if self.folder.named else self.folder.path
 
 
 def convert(tool: Tool, paths: Sequence[Path], into: Path, order: Order, *, write: bool = True) -> Imported:
@@ -86,16 +92,16 @@ def planned(tool: Tool, paths: Sequence[Path], into: Path, order: Order) -> Conv
     if (target := leads_out(into)) is not None:
         raise UsageError(f"{into} leads out of the repository by a symbolic link, to {target}; it is not followed")
     layout = tool.read(folder)
-    source = folder.named[0] if folder.named else folder.path
-    if not (layout.migrations or layout.problems or folder.problems):
+    plan = Conversion(tool, folder, into, layout, (), order, (*folder.problems, *layout.problems))
+    if not (layout.migrations or plan.problems):
         hint = "name the folder of its migrations, and the tool that they were written for"
-        raise UsageError(f"{source}: no migration of {tool.label} is here", hint=hint)
+        raise UsageError(f"{plan.source}: no migration of {tool.label} is here", hint=hint)
     there = [path.stem for path in into.glob("*.sql")] if into.is_dir() else []
     named = list(zip(ids.assigned(layout, there), _checked(layout), strict=True))
     suited = ids.order_of([name for name, _ in named], order) or order
     depends = _depends(layout, [name for name, _ in named], suited)
     entries = _needing(_entries(into, named, depends), depends, there)
-    return Conversion(tool, source, into, layout, tuple(entries), suited, (*folder.problems, *layout.problems))
+    return replace(plan, entries=tuple(entries), order=suited)
 
 
 def _entries(

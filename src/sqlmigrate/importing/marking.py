@@ -80,7 +80,7 @@ def adopt(
     or not to be trusted, or records a migration that failed half way.
     """
     layout = _layout(tool, files, migrations.directory)
-    known = _known(tool, migrations, layout)
+    known = known_of(tool, migrations, layout)
 
     def look(connection: Connection, found: History) -> Adoption:
         place = tables.find(connection, tool, where)
@@ -89,7 +89,7 @@ def adopt(
         if told.failed:
             hint = f"finish or undo it with {tool.label}, or repair its history; then run the command again"
             raise HistoryError(f"{told.failed[0]} failed half way, says {place}; nothing was marked", hint=hint)
-        return _adoption(tool, place, told, known, found)
+        return adoption(tool, place, told, known, found)
 
     def write(connection: Connection, planned: Adoption) -> None:
         run = history.Run()
@@ -126,7 +126,7 @@ def _layout(tool: Tool, files: Path | None, ours: Path) -> Layout | None:
     return layout if layout.migrations else None
 
 
-def _known(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
+def known_of(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
     """Say which of our files is which version of theirs: as an import names them."""
     items = layout.migrations if layout else ()
     named = dict(zip(ids.assigned(layout, migrations.by_id), items, strict=True)) if layout else {}
@@ -139,7 +139,8 @@ def _known(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
     return Known(versions, migrations, {item.version: item for item in items} if layout else None)
 
 
-def _adoption(tool: Tool, place: Place, told: Told, known: Known, found: History) -> Adoption:
+def adoption(tool: Tool, place: Place, told: Told, known: Known, found: History) -> Adoption:
+    """Compare what their history says with the files and our history."""
     ours = {row.migration_id for row in found.applied}
     theirs = {known.versions[row.version]: row for row in told.applied if row.version in known.versions}
     files = known.migrations
