@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import read_facts, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Connection, Gate
@@ -47,7 +46,7 @@ def read_live(
     """Read all that is needed of the live database; any role that may read the history can, also on a standby.
 
     `gate` is called once with the server and the files before anything is read. `others` reads, in the same
-    transaction, what another tool has applied, which counts behind what our history has.
+    transaction, what another tool has applied, which counts as applied after what our history has.
     """
     with session(conninfo, application_name=APPLICATION) as connection:
         gate(probe(connection), found)

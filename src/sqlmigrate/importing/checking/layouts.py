@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.importing.folder import Folder
 from sqlmigrate.sql.scan import split
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from sqlmigrate.importing.model import Source
@@ -37,7 +38,7 @@ class Step:
     """How a tool runs one migration: `key` is its file, or the revision where one file holds many.
 
     `transactional` says that the tool wraps the messages in BEGIN and COMMIT; `lenient` that it sends them one by one
-    where a transaction is not allowed; `goes_on` that it stays in the session of the step before.
+    where a transaction is not allowed; `goes_on` that it stays in the session of the step before, with all that is set.
     """
 
     key: str
@@ -49,16 +50,16 @@ class Step:
 
 
 Reader = Callable[[Folder], Iterator[Step]]
+# Flyway and the Supabase CLI put a session back before the next file, and Sqitch runs psql for each.
+_SESSION_FOR_EACH = frozenset({"flyway", "sqitch", "supabase"})
 
 
 def steps(tool: Tool, folder: Folder) -> list[Step]:
     """Return what a tool runs for a new database, in its order."""
-    return list(_READERS[tool.name](folder))
-
-
-def is_known(tool: Tool) -> bool:
-    """Tell whether it is known how a tool runs its files."""
-    return tool.name in _READERS
+    found = list(_READERS[tool.name](folder))
+    if tool.name in _SESSION_FOR_EACH:
+        return found
+    return [replace(step, goes_on=number > 0) for number, step in enumerate(found)]
 
 
 def statements(text: str, offset: int = 0) -> Iterator[Message]:
@@ -92,7 +93,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _between(text: str, first: str, last: str) -> tuple[int, int, str]:
-    """Return what lies behind a line of the first pattern, up to one of the last one; and the first line."""
+    """Return what lies after a line of the first pattern, up to one of the last one; and the first line."""
     begun: tuple[int, str] | None = None
     for at, line in _lines(text):
         if begun is None and re.match(first, line, re.IGNORECASE):
@@ -149,13 +150,22 @@ def _golang_migrate(folder: Folder) -> Iterator[Step]:
 
 def _flyway(folder: Folder) -> Iterator[Step]:
     names = {path.name: path for path in folder.entries(deep=True)}
-    hits = ((re.match(r"V([0-9._]*[0-9])(?:__.*)?\.sql\Z", name, re.DOTALL), path) for name, path in names.items())
-    found = [([int(number) for number in re.split("[._]+", hit[1])], path) for hit, path in hits if hit]
-    found.sort(key=lambda pair: pair[0])
-    for source in _sources(folder, (path for _, path in found)):
+    hits = ((re.match(r"([VB])([0-9._]*[0-9])(?:__.*)?\.sql\Z", name, re.DOTALL), path) for name, path in names.items())
+    found = sorted((_numbers(hit[2]), hit[1], path) for hit, path in hits if hit)
+    first = next((numbers for numbers, kind, _ in found if kind == "V"), None)
+    paths = [path for numbers, kind, path in found if kind == "V" or first is None or numbers < first]
+    for source in _sources(folder, paths):
         said = folder.read(names[f"{source.name}.conf"]) if f"{source.name}.conf" in names else None
         outside = said is not None and re.search(r"(?im)^\s*executeInTransaction\s*=\s*false", said.text) is not None
         yield _whole(source, transactional=not outside, lenient=True)
+
+
+def _numbers(version: str) -> list[int]:
+    """Return a version as it is compared: 1.0 is 1."""
+    found = [int(number) for number in re.split("[._]+", version)]
+    while len(found) > 1 and not found[-1]:
+        found.pop()
+    return found
 
 
 def _supabase(folder: Folder) -> Iterator[Step]:
@@ -189,19 +199,27 @@ def _alembic(folder: Folder) -> Iterator[Step]:
     for source in _sources(folder, folder.named):
         key: str | None = None
         messages: list[Message] = []
-        end, first = 0, True
+        end = 0
         for message in statements(source.text):
             for mark in step.finditer(source.text, end, message.offset):
                 if key:
-                    yield Step(key, source, tuple(messages), transactional=False, goes_on=not first)
-                    first = False
+                    yield Step(key, source, tuple(messages), transactional=False)
                     messages = []
                 key = mark[2] if mark[1] == "upgrade" else ""
             end = message.offset + len(message.text)
             if key != "":
                 messages.append(message)
         if key:
-            yield Step(key, source, tuple(messages), transactional=False, goes_on=not first)
+            yield Step(key, source, tuple(messages), transactional=False)
+
+
+def _django(folder: Folder) -> Iterator[Step]:
+    """Yield what `sqlmigrate` of Django prints of each migration of the plan, with the BEGIN and COMMIT in it."""
+    plan = folder.read(folder.path / "plan.txt")
+    names = re.findall(r"(?m)^\[.\]\s+(\S+\.\S+)", plan.text) if plan else []
+    paths = (path for name in names if (path := folder.path / f"{name}.sql").is_file())
+    for source in _sources(folder, paths):
+        yield Step(str(source.path), source, tuple(statements(source.text)), transactional=False)
 
 
 def _sqitch(folder: Folder) -> Iterator[Step]:
@@ -268,6 +286,7 @@ _READERS: dict[str, Reader] = {
     "alembic": _alembic,
     "dbmate": _dbmate,
     "diesel": _diesel,
+    "django": _django,
     "drizzle": _drizzle,
     "flyway": _flyway,
     "golang-migrate": _golang_migrate,
