@@ -28,6 +28,10 @@ TIMES = {
     "drizzle": "SELECT timezone('UTC', to_timestamp(created_at / 1000.0)) FROM drizzle.__drizzle_migrations ORDER BY 1",
     "node-pg-migrate": "SELECT run_on FROM pgmigrations ORDER BY id",
     "sqitch": "SELECT timezone('UTC', committed_at) FROM sqitch.changes ORDER BY committed_at",
+    "sqlx": "SELECT timezone('UTC', installed_on) FROM _sqlx_migrations ORDER BY version",
+    "prisma": "SELECT timezone('UTC', finished_at) FROM _prisma_migrations ORDER BY started_at",
+    "diesel": "SELECT run_on FROM __diesel_schema_migrations ORDER BY version",
+    "graphile-migrate": "SELECT timezone('UTC', date) FROM graphile_migrate.migrations ORDER BY filename",
 }
 NAMES = {
     "flyway": "1.{number} ({words})",
@@ -40,8 +44,12 @@ NAMES = {
     "django": "shop.{number:04d}_{name}",
     "drizzle": "{index:04d}_{name}",
     "sqitch": "{name}",
+    "sqlx": "{number} ({words})",
+    "prisma": "2024{number:010d}_{name}",
+    "diesel": "2024{number:010d}",
+    "graphile-migrate": "{number:06d}-{name}.sql",
 }
-FORWARD_ONLY = ("drizzle", "supabase")
+FORWARD_ONLY = ("drizzle", "supabase", "prisma", "graphile-migrate")
 
 
 def documented(tool: str) -> list[str]:
@@ -78,17 +86,32 @@ def test_three_documented_commands_bring_a_live_project_over(
     live(tool, root, database, count, really=really)
     theirs, tables = contents(root), database.dump()
 
+    proof = succeeded(sqlmigrate(*documented(tool), "--check", "--json")).document
     succeeded(sqlmigrate(*documented(tool)))
+    first = sqlmigrate("plan")
     succeeded(sqlmigrate("mark", "--from", tool))
+    drift = succeeded(sqlmigrate("drift", "--json")).document
     proven = sqlmigrate("roundtrip")
 
     found = applied(database)
+    require_proof(proof, found)
+    assert f"mark it first: sqlmigrate mark --from {tool}" in first.stderr
+    assert (drift["drift"], "the history of " in " ".join(drift["notes"])) == (False, True)
     require_scripts(root, found, count)
     require_history(tool, database, sqlmigrate, found)
     require_verdicts(proven, found, undoes=tool not in FORWARD_ONLY)
     undo_and_redo(root, sqlmigrate, database, found[-2:], undoes=tool not in FORWARD_ONLY)
     assert {path: text for path, text in contents(root).items() if path in theirs} == theirs
     assert database.dump("--exclude-schema=sqlmigrate") == tables
+
+
+def require_proof(document: Any, found: list[str]) -> None:
+    """Before anything was imported: the files make the same as they do in the tool, and the database is what it says."""
+    proof, live = document["proof"], document["live"]
+    differ = proof["changes"], proof["rows"], proof["failures"], live["drift"]["changes"]
+    assert (proof["equal"], proof["theirs"], *differ) == (True, proof["ours"], [], [], [], [])
+    assert (sorted(proof["migrations"]), live["applied"], live["pending"]) == (sorted(found), found, [])
+    assert not (document["written"] or live["edited"] or live["skipped"] or live["without_file"])
 
 
 def require_scripts(root: Path, found: list[str], count: int) -> None:

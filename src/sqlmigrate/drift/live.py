@@ -12,6 +12,7 @@ from sqlmigrate.connection import look, probe, session
 from sqlmigrate.drift.model import Live, Role, Step
 from sqlmigrate.drift.privileges import read_default_privileges
 from sqlmigrate.drift.steps import applied_runs, texts_needed
+from sqlmigrate.engine.takeover import of_other_tools
 from sqlmigrate.history import LogFilter
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import read_facts, read_settings
@@ -84,7 +85,8 @@ def _read(
     runs, notes = applied_runs(found, known)
     theirs = others(connection, known)
     if known.version is None and theirs is None:
-        notes.append(f"there is no history in schema {config.history_schema}: nothing counts as applied")
+        none = f"there is no history in schema {config.history_schema}: nothing counts as applied"
+        notes.append("; ".join([none, *of_other_tools(connection)]))
     logged = _log(connection, config, known)
     ran_as = {
         row.migration_id: role for row in logged if row.migration_id and (role := row.script_role or row.login_role)
