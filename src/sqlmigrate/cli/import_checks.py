@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from sqlmigrate.importing.checking import Checked, Compared, Proof
     from sqlmigrate.importing.convert import Conversion, Imported
     from sqlmigrate.importing.tables import Where
+    from sqlmigrate.roundtrip import DataChange
 
 
-def checked(app: App, plan: Conversion, where: Where, *, superuser: bool) -> bool:
+def checked(app: App, plan: Conversion, where: Where, revision: str | None, *, superuser: bool) -> bool:
     """Check an import, say what was found, and tell whether that is anything."""
     other = {entry.migration_id for entry in plan.entries if compared(entry.files)[1]}
     entries = tuple(entry for entry in plan.entries if entry.migration_id not in other)
@@ -40,6 +41,7 @@ def checked(app: App, plan: Conversion, where: Where, *, superuser: bool) -> boo
             app.options(),
             target.conninfo if target else None,
             where=where,
+            revision=revision,
             superuser=superuser,
             gate=app.announcing(target) if target else lambda _, __: None,
             observer=app.observer(drawer(app.output)),
@@ -66,6 +68,7 @@ def _as_json(done: Imported, found: Checked) -> dict[str, Any]:
         "written": False,
         "proof": _proof_as_json(found.proof),
         "live": _live_as_json(found.live) if found.live else None,
+        "branch": [{**problem_as_json(problem), "rule": problem.rule} for problem in found.branch],
     }
 
 
@@ -79,7 +82,7 @@ def _proof_as_json(proof: Proof) -> dict[str, Any]:
         "theirs": proof.theirs,
         "ours": proof.ours,
         "changes": as_json(proof.changes),
-        "rows": [str(change) for change in proof.rows],
+        "rows": [{change.kind: change.table, "theirs": change.before, "ours": change.after} for change in proof.rows],
         "failures": [problem_as_json(problem) for problem in proof.failures],
         "apart": proof.apart,
         "notes": proof.notes,
@@ -106,6 +109,8 @@ def _live_as_json(live: Compared) -> dict[str, Any]:
 def _show(output: Output, done: Imported, found: Checked) -> None:
     for problem in done.problems:
         _problem(output, "warning:" if problem.warning else "not converted:", problem)
+    for problem in found.branch:
+        _problem(output, "warning:" if problem.warning else "found:", problem)
     if done.new:
         output.prose(f"note: {_count(len(done.new), 'migration')} not imported yet; what they become was compared")
     _show_proof(output, done, found.proof)
@@ -136,8 +141,14 @@ def _show_proof(output: Output, done: Imported, proof: Proof) -> None:
         output.line(f"different: first what {done.tool} makes, then what the imported files make")
         output.line(*(f"  {printable(line)}" for line in as_text(proof.changes)))
     for change in proof.rows:
-        output.prose(f"rows are different: {printable(str(change))}")
+        output.prose(printable(f"different: {_of_rows(change)}"))
     output.prose(_verdict(done.tool, proof))
+
+
+def _of_rows(change: DataChange) -> str:
+    if change.kind == "sequence":
+        return f"sequence {change.table} is at {change.before}, and with the imported files at {change.after}"
+    return f"table {change.table} has {change.before or 0} rows, and {change.after or 0} with the imported files"
 
 
 def _verdict(tool: str, proof: Proof) -> str:

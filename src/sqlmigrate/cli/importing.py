@@ -45,6 +45,12 @@ Exit status: 3 if something could not be converted, or --check finds anything.
     is_flag=True,
     help="Write nothing: run the tool's files and ours on throwaway databases and compare; compare the database, too.",
 )
+@click.option(
+    "--since",
+    "revision",
+    metavar="REV",
+    help="With --check: also what this branch does to the tool's files of a revision of git (merge base).",
+)
 @click.option("--schema", metavar="NAME", help="The schema of the tool's table, if it is not found by itself.")
 @click.option("--migration-table", metavar="NAME", help="The name of the tool's table, if it is not the usual one.")
 @making
@@ -58,6 +64,7 @@ def command(
     into: Path | None,
     dry_run: bool,
     check: bool,
+    revision: str | None,
     schema: str | None,
     migration_table: str | None,
     shadow_superuser: bool,
@@ -76,10 +83,11 @@ def command(
         from sqlmigrate.cli import import_checks  # noqa: PLC0415  --help needs none of it
         from sqlmigrate.importing.tables import Where  # noqa: PLC0415  same
 
-        found = import_checks.checked(app, plan, Where(schema, migration_table), superuser=shadow_superuser)
+        where = Where(schema, migration_table)
+        found = import_checks.checked(app, plan, where, revision, superuser=shadow_superuser)
         context.exit(FINDINGS if found else 0)
-    if schema or migration_table or shadow_superuser:
-        raise click.UsageError("--schema, --migration-table and --shadow-superuser belong to --check")
+    if revision or schema or migration_table or shadow_superuser:
+        raise click.UsageError("--since, --schema, --migration-table and --shadow-superuser belong to --check")
     done = convert.carried_out(plan, write=not dry_run)
     told = setting.settle(app.config, done.order, folder, write=not dry_run)
     _show(app, done, told, dry_run=dry_run)

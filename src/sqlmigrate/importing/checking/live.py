@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import drift, queries
 from sqlmigrate.errors import ExecutionError, HistoryError, Problem
+from sqlmigrate.history import foreign
 from sqlmigrate.importing import tables
 from sqlmigrate.importing.marking import adoption, known_of
+from sqlmigrate.shadow.written import quoted
 
 if TYPE_CHECKING:
     from sqlmigrate.config import Config
@@ -94,11 +96,20 @@ def _owner(connection: Connection, place: Place) -> str:
     return str(row[0])
 
 
+def _own_table(seen: Seen) -> tuple[str, ...]:
+    """Return the patterns of a table of the tool's that `drift` would not know: one of another name."""
+    place = seen.adoption.place if seen.adoption else None
+    if place is None or foreign.by_columns(place.schema, place.name, place.columns):
+        return ()
+    schema = quoted(place.schema)
+    return f"table {schema}.{quoted(place.name)}", *([f"schema {schema}"] if schema != foreign.PUBLIC else [])
+
+
 def compare(config: Config, seen: Seen, observer: Observer) -> Compared:
     """Replay what is applied on a throwaway database, and say how the live one differs from it."""
     if seen.failed and not seen.live.steps:
         return Compared(seen)
     try:
-        return Compared(seen, drift.between(config, seen.live, observer=observer))
+        return Compared(seen, drift.between(config, seen.live, ignore=_own_table(seen), observer=observer))
     except ExecutionError as error:
         return Compared(seen, failure=Problem(error.message, error.place, error.hint))

@@ -133,12 +133,32 @@ def _tried(own: Connection, step: Step) -> Problem | None:
     try:
         _sent(own, step)
     except _Failed as failed:
-        if not own.closed and own.info.transaction_status != _IDLE:
-            own.execute("ROLLBACK")
+        _back(own)
+        failed = _nearer(own, failed)
         said = server_message(failed.error.diag, str(failed.error))
         offset = failed.message.offset + int(failed.error.diag.statement_position or 1) - 1
         return step.source.problem(said.message, offset, said.hint)
     return None
+
+
+def _back(own: Connection) -> None:
+    if not own.closed and own.info.transaction_status != _IDLE:
+        own.execute("ROLLBACK")
+
+
+def _nearer(own: Connection, failed: _Failed) -> _Failed:
+    """Find out which statement of a message failed, where PostgreSQL did not say: by another try, which is undone."""
+    if failed.error.diag.statement_position or own.closed:
+        return failed
+    own.execute("BEGIN")
+    try:
+        for part in statements(failed.message.text, failed.message.offset):
+            _send(own, part)
+    except _Failed as again:
+        return again if again.error.sqlstate == failed.error.sqlstate else failed
+    finally:
+        _back(own)
+    return failed
 
 
 def _sent(own: Connection, step: Step) -> None:
@@ -147,8 +167,7 @@ def _sent(own: Connection, step: Step) -> None:
     except _Failed as failed:
         if not step.lenient or not isinstance(failed.error, psycopg.errors.ActiveSqlTransaction):
             raise
-        if own.info.transaction_status != _IDLE:
-            own.execute("ROLLBACK")
+        _back(own)
         single = [part for message in step.messages for part in statements(message.text, message.offset)]
         _all(own, replace(step, messages=tuple(single), transactional=False))
 
