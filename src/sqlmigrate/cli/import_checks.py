@@ -18,8 +18,6 @@ from sqlmigrate.importing.writing import compared
 from sqlmigrate.schema.diff import as_json, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sqlmigrate.cli.call import App
     from sqlmigrate.cli.output import Output
     from sqlmigrate.errors import Problem
@@ -34,6 +32,7 @@ def checked(app: App, plan: Conversion, where: Where, revision: str | None, *, s
     other = {entry.migration_id for entry in plan.entries if compared(entry.files)[1]}
     entries = tuple(entry for entry in plan.entries if entry.migration_id not in other)
     done = carried_out(replace(plan, entries=entries), write=False)  # what somebody has changed here is no problem
+    app.output.progress(f"running the files of {done.tool} and ours on throwaway databases ...")
     with app.named_target() as target:
         found = check(
             app.config,
@@ -86,6 +85,7 @@ def _proof_as_json(proof: Proof) -> dict[str, Any]:
         "failures": [problem_as_json(problem) for problem in proof.failures],
         "apart": proof.apart,
         "notes": proof.notes,
+        "isolation": proof.isolation,
     }
 
 
@@ -128,6 +128,7 @@ def _problem(output: Output, word: str, problem: Problem) -> None:
 def _show_proof(output: Output, done: Imported, proof: Proof) -> None:
     for note in proof.notes:
         output.progress(printable(f"note: {note}"))
+    output.detail(f"isolation: {proof.isolation}")
     for problem in proof.failures:
         _problem(output, "fails on an empty database:", problem)
     for name in proof.apart:
@@ -153,21 +154,17 @@ def _of_rows(change: DataChange) -> str:
 
 def _verdict(tool: str, proof: Proof) -> str:
     count = _count(len(proof.migrations), "migration")
-    without = f", without {_named(proof.left_out)}" if proof.left_out else ""
+    where = f"on PostgreSQL {proof.postgresql}"
+    if proof.left_out:
+        where += f"; not compared: {', '.join(proof.left_out)}"
     if proof.theirs is None:
         return click.style("not proven:", fg="red", bold=True) + " nothing could be compared"
     if not proof.equal:
         found = _count(len(proof.changes) + len(proof.rows), "difference")
-        return (
-            click.style("not proven:", fg="red", bold=True)
-            + f" {count}{without}, on PostgreSQL {proof.postgresql}: {found}"
-        )
+        return f"{click.style('not proven:', fg='red', bold=True)} {found} in what {count} make, {where}"
     word = click.style("proven:", fg="green", bold=True)
     so_far = " before that" if proof.failures else ""
-    return (
-        f"{word} {count}{so_far}{without} make the same as files of {tool} and as imported ones, "
-        f"on PostgreSQL {proof.postgresql}"
-    )
+    return f"{word} {count}{so_far} make the same as files of {tool} and as imported ones, {where}"
 
 
 def _show_live(output: Output, done: Imported, live: Compared) -> None:
@@ -195,10 +192,6 @@ def _show_live(output: Output, done: Imported, live: Compared) -> None:
 
 def _found() -> str:
     return click.style("found:", fg="red", bold=True)
-
-
-def _named(names: Iterable[str]) -> str:
-    return ", ".join(names)
 
 
 def _count(number: int, noun: str) -> str:

@@ -42,7 +42,8 @@ class Proof:
     `migrations` were compared, `left_out` cannot be run as the tool does. `stand_ins` are of those that somebody has
     written here: ours ran on both sides. `theirs` and `ours` are the fingerprints of the catalogs, None where nothing
     was compared; of `changes`, `before` is what the tool makes. `failures` say which file fails on an empty database.
-    `apart` are files that fail in the tool's own session, after those before them.
+    `apart` are files that fail in the tool's own session, after those before them. `isolation` says what the scripts
+    could reach.
     """
 
     migrations: tuple[str, ...]
@@ -56,6 +57,7 @@ class Proof:
     failures: tuple[Problem, ...] = ()
     apart: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    isolation: str = ""
 
     @property
     def equal(self) -> bool:
@@ -135,6 +137,7 @@ class _Trial:
             failures=tuple(failures),
             apart=ran.apart,
             notes=self.there.notes,
+            isolation=self.there.isolation,
         )
         if theirs is None:
             return proof
