@@ -7,15 +7,14 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from sqlmigrate.cli.app import COMMANDS
 from support.command import environment, program
 from support.places import ROOT
+from support.suites import own_state
 
 FIRST_STEPS = ROOT / "docs/first-steps.md"
 FILE_OR_CALLS = re.compile(r"(?:^`([^`\n]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -119,9 +118,8 @@ def follow(page, run, folder):
 
 def test_the_first_steps_lead_to_what_their_page_shows(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")  # or it would look for one in the folders above
-    with tempfile.TemporaryDirectory(dir="/tmp") as state:
-        Path(state).chmod(0o755)  # the server's account gets in
-        settings = {"SQLMIGRATE_STATE_DIR": state, "SQLMIGRATE_EMBEDDED": "true", "COLUMNS": "200"}
+    with own_state() as state:
+        settings = {"SQLMIGRATE_STATE_DIR": str(state), "SQLMIGRATE_EMBEDDED": "true", "COLUMNS": "200"}
 
         def run(name, *arguments):
             python = {"sqlmigrate": ["-m", "sqlmigrate"], "python": []}[name]
