@@ -64,7 +64,7 @@ def crashing(clean_environment, binaries) -> Iterator[Crashing]:
 
 
 @pytest.fixture
-def crash_trial(unwatched, crashing, tmp_path, request) -> Iterator[Trial]:
+def crash_trial(unwatched, pinging_beside, crashing, tmp_path, request) -> Iterator[Trial]:
     """A scenario on the server that can crash, with a proxy in between."""
     conninfo = crashing.server.conninfo("crash", "migrator")
     with Proxy(crashing.server.host, crashing.server.port) as proxy:
