@@ -302,3 +302,14 @@ def test_what_is_printed_has_no_revision(project, sqlmigrate):
     outcome = check(sqlmigrate, "alembic", "up.sql", "--since", "main", status=2)
 
     assert "--since has no use for Alembic" in outcome.stderr
+
+
+def test_where_nothing_is_converted_nothing_is_proven(project, sqlmigrate):
+    written(
+        project.root, {"db/migration/V1__a.sql": "CREATE SCHEMA ${name};\n", "db/migration/R__b.sql": "SELECT 1;\n"}
+    )
+
+    outcome = check(sqlmigrate, "flyway")
+
+    assert "not converted: db/migration/R__b.sql" in outcome.stdout
+    assert "not proven: nothing could be compared" in outcome.stdout

@@ -49,7 +49,7 @@ def checked(app: App, plan: Conversion, where: Where, revision: str | None, *, s
     for name in sorted(other):
         app.output.prose(f"note: {name} was changed here since it was imported; yours was compared")
     _show(app.output, done, found)
-    return bool(done.refused) or not found.holds
+    return any(not problem.warning for problem in done.problems) or bool(done.refused) or not found.holds
 
 
 def _as_json(done: Imported, found: Checked) -> dict[str, Any]:
@@ -173,13 +173,13 @@ def _show_live(output: Output, done: Imported, live: Compared) -> None:
         output.prose(f"note: there is no table of {done.tool} any more; what our history says was compared")
     else:
         for text in warnings(said, advise=said.texts):
-            output.prose(f"{_found()} {text}")
+            output.prose(f"{_found()} {printable(text)}")
         for name in live.seen.failed:
-            output.prose(f"{_found()} {name} failed half way, says {said.place}")
+            output.prose(f"{_found()} {printable(f'{name} failed half way, says {said.place}')}")
         for note in said.notes:
-            output.progress(f"note: {done.tool}: {note}")
+            output.progress(printable(f"note: {done.tool}: {note}"))
         applied = len(said.marked) + len(said.already)
-        output.line(f"{said.place}: {applied} applied, {len(said.pending)} pending")
+        output.line(printable(f"{said.place}: {applied} applied, {len(said.pending)} pending"))
     for note in live.drift.notes if live.drift else ():
         output.progress(printable(f"note: {note}"))
     if live.drift:

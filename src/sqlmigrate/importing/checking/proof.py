@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sqlmigrate.schema.diff import Change
     from sqlmigrate.shadow import Shadow, ShadowDatabase, TargetFacts, Wanted
 
+_HINT = "put what it needs and no migration creates into bootstrap/"
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -126,8 +128,12 @@ class _Trial:
 
     def go(self, work: _Turns, found: Migrations) -> Proof:
         ran, theirs = self._theirs(work.turns)
-        failures = [*work.unread, *([ran.failure] if ran.failure else [])]
-        if theirs is None and ran.done and not self.apart:
+        failures = [*work.unread]
+        if ran.failure:
+            failures.append(replace(ran.failure, hint=ran.failure.hint or _HINT))
+        if not ran.done:
+            theirs = None
+        elif theirs is None and not self.apart:
             _, theirs = self._theirs(work.turns[: len(ran.done)])  # what failed may have left something
         proof = Proof(
             ran.done if theirs else (),
