@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from fixtures.postgres import Database
-from sqlmigrate.importing.tools import named
+from sqlmigrate.history.foreign import ADOPTED
+from sqlmigrate.importing.tools import NAMES, named
 from support.command import Call, Outcome
 from support.contents import applied
 from support.importing import contents, written
 from support.places import ROOT
+from support.their_histories import TABLES
 from support.their_projects import RECORDED, live
 from support.their_tools import BROKEN, FORGETFUL, REAL, changes, revisions
 
@@ -103,6 +105,36 @@ def test_three_documented_commands_bring_a_live_project_over(
     undo_and_redo(root, sqlmigrate, database, found[-2:], undoes=tool not in FORWARD_ONLY)
     assert {path: text for path, text in contents(root).items() if path in theirs} == theirs
     assert database.dump("--exclude-schema=sqlmigrate") == tables
+
+
+def test_the_first_run_drift_and_review_know_the_history_of_every_tool(
+    root: Path, database: Database, sqlmigrate: Call
+) -> None:
+    session = database.connect()
+    for number, table in enumerate(TABLES.values()):
+        space = "" if "CREATE SCHEMA" in table else f"CREATE SCHEMA s{number}; SET search_path TO s{number};"
+        session.execute(f"{space} {table}")
+    session.execute("RESET search_path")
+    written(root, {"sql/1_a.sql": "CREATE TABLE a ();\n", "sql/1_a.rollback.sql": "DROP TABLE a;\n"})
+    before = database.dump("--exclude-table=public.a", "--exclude-schema=sqlmigrate")
+
+    reviewed = succeeded(sqlmigrate("review", "--json"))
+    compared = succeeded(sqlmigrate("drift", "--json"))
+    first = succeeded(sqlmigrate("apply"))
+    again = succeeded(sqlmigrate("drift", "--json"))
+    written(root, {"sql/2_b.sql": "CREATE TABLE b ();\n", "sql/2_b.rollback.sql": "DROP TABLE b;\n"})
+    beside = succeeded(sqlmigrate("review", "--base", "dump", "--json"))
+
+    for tool in NAMES:
+        advice = f"mark it first: sqlmigrate mark --from {tool}"
+        said = reviewed.document["notes"], compared.document["notes"], [first.stderr]
+        assert [advice in " ".join(" ".join(notes).split()) for notes in said] == [True] * 3, tool
+    for label in ADOPTED:
+        assert f"the history of {label}, " in " ".join(again.document["notes"])
+    assert (again.document["drift"], compared.document["drift"]) == (False, False)
+    assert [one["migration_id"] for one in beside.document["migrations"]] == ["2_b"]
+    assert "mark it first" not in " ".join(beside.document["notes"])
+    assert database.dump("--exclude-table=public.a", "--exclude-schema=sqlmigrate") == before
 
 
 def require_proof(document: Any, found: list[str]) -> None:
