@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.postgres import Database
 from sqlmigrate.history.foreign import ADOPTED
-from sqlmigrate.importing.tools import NAMES, named
+from sqlmigrate.importing.tools import named
 from support.command import Call, Outcome
 from support.contents import applied
 from support.importing import contents, written
@@ -125,7 +125,7 @@ def test_the_first_run_drift_and_review_know_the_history_of_every_tool(
     written(root, {"sql/2_b.sql": "CREATE TABLE b ();\n", "sql/2_b.rollback.sql": "DROP TABLE b;\n"})
     beside = succeeded(sqlmigrate("review", "--base", "dump", "--json"))
 
-    for tool in NAMES:
+    for tool in ADOPTED.values():
         advice = f"mark it first: sqlmigrate mark --from {tool}"
         said = reviewed.document["notes"], compared.document["notes"], [first.stderr]
         assert [advice in " ".join(" ".join(notes).split()) for notes in said] == [True] * 3, tool

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from sqlmigrate.schema.diff import Change
     from sqlmigrate.shadow import Shadow, ShadowDatabase, TargetFacts, Wanted
 
-_HINT = "put what it needs and no migration creates into bootstrap/"
-
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -128,9 +126,7 @@ class _Trial:
 
     def go(self, work: _Turns, found: Migrations) -> Proof:
         ran, theirs = self._theirs(work.turns)
-        failures = [*work.unread]
-        if ran.failure:
-            failures.append(replace(ran.failure, hint=ran.failure.hint or _HINT))
+        failures = [*work.unread, *([ran.failure] if ran.failure else [])]
         if not ran.done:
             theirs = None
         elif theirs is None and not self.apart:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration
 
 _APPLICATION = "sqlmigrate: import --check"
+_HINT = "put what it needs and no migration creates into bootstrap/"
+_LACKING = {"3F000", "42704", "42883", "42P01"}  # a schema, an object such as a type or role, a function, a table
 _IDLE, _IN_TRANSACTION = pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS
 
 
@@ -137,7 +139,8 @@ def _tried(own: Connection, step: Step) -> Problem | None:
         failed = _nearer(own, failed)
         said = server_message(failed.error.diag, str(failed.error))
         offset = failed.message.offset + int(failed.error.diag.statement_position or 1) - 1
-        return step.source.problem(said.message, offset, said.hint)
+        lacking = _HINT if said.sqlstate in _LACKING else None
+        return step.source.problem(said.message, offset, said.hint or lacking)
     return None
 
 
