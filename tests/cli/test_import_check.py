@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from support.contents import applied
 from support.importing import contents, written
 from support.repository import Repository
 from support.their_histories import TABLES
@@ -247,6 +248,8 @@ def test_what_was_squashed_is_not_imported_again(dbmate, target, sqlmigrate):
     assert {name for name in contents(dbmate.directory) if name not in before} == {"3_c.sql"}
     assert (proof["equal"], proof["migrations"]) == (True, ["1_users", "2_index", "3_c"])
     assert (live["applied"], live["pending"], live["without_file"]) == (["0_base"], ["3_c"], [])
+    assert sqlmigrate("mark", "--from", "dbmate", "--json").document["marked"] == ["0_base"]
+    assert applied(target) == ["0_base"]
 
 
 def test_since_a_revision_edited_and_renamed_files_and_equal_versions_are_found(project, sqlmigrate):
@@ -313,3 +316,16 @@ def test_where_nothing_is_converted_nothing_is_proven(project, sqlmigrate):
 
     assert "not converted: db/migration/R__b.sql" in outcome.stdout
     assert "not proven: nothing could be compared" in outcome.stdout
+
+
+def test_an_order_that_the_project_does_not_have_is_found_once_files_are_there(project, sqlmigrate):
+    written(project.root, {f"migrations/{n}_x.up.sql": f"CREATE TABLE x{n} ();\n" for n in (2, 10)})
+    project.config('migrations = "sql"\n')
+
+    check(sqlmigrate, "golang-migrate", status=0)
+    sqlmigrate("import", "--from", "golang-migrate")
+    outcome = check(sqlmigrate, "golang-migrate")
+    project.config('migrations = "sql"\norder = "natural"\n')
+    check(sqlmigrate, "golang-migrate", status=0)
+
+    assert 'found: these names run in their order only with order = "natural"' in outcome.stdout

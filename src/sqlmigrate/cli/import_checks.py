@@ -14,6 +14,7 @@ from sqlmigrate.cli.progress import drawer
 from sqlmigrate.cli.their_marks import warnings
 from sqlmigrate.importing.checking import check
 from sqlmigrate.importing.convert import carried_out
+from sqlmigrate.importing.setting import settle
 from sqlmigrate.importing.writing import compared
 from sqlmigrate.schema.diff import as_json, as_text
 
@@ -32,6 +33,7 @@ def checked(app: App, plan: Conversion, where: Where, revision: str | None, *, s
     other = {entry.migration_id for entry in plan.entries if compared(entry.files)[1]}
     entries = tuple(entry for entry in plan.entries if entry.migration_id not in other)
     done = carried_out(replace(plan, entries=entries), write=False)  # what somebody has changed here is no problem
+    told = settle(app.config, plan.order, plan.into, write=False)
     app.output.progress(f"running the files of {done.tool} and ours on throwaway databases ...")
     with app.named_target() as target:
         found = check(
@@ -45,14 +47,17 @@ def checked(app: App, plan: Conversion, where: Where, revision: str | None, *, s
             gate=app.announcing(target) if target else lambda _, __: None,
             observer=app.observer(drawer(app.output)),
         )
-    app.output.result(**_as_json(done, found), changed_here=sorted(other))
+    app.output.result(**_as_json(done, found, told), changed_here=sorted(other))
     for name in sorted(other):
         app.output.prose(f"note: {name} was changed here since it was imported; yours was compared")
+    for text in told:
+        app.output.prose(f"{_found() if done.unchanged else 'note:'} {text}")
     _show(app.output, done, found)
-    return any(not problem.warning for problem in done.problems) or bool(done.refused) or not found.holds
+    unconverted = bool(done.refused) or any(not problem.warning for problem in done.problems)
+    return unconverted or bool(told and done.unchanged) or not found.holds
 
 
-def _as_json(done: Imported, found: Checked) -> dict[str, Any]:
+def _as_json(done: Imported, found: Checked, told: tuple[str, ...]) -> dict[str, Any]:
     return {
         "source": str(done.source),
         "into": str(done.into),
@@ -61,7 +66,7 @@ def _as_json(done: Imported, found: Checked) -> dict[str, Any]:
         "not_converted": done.refused,
         "without_rollback": done.without_rollback,
         "problems": [problem_as_json(problem) for problem in done.problems],
-        "notes": done.notes,
+        "notes": [*done.notes, *told],
         "order": done.order,
         "files": [str(path) for path in done.files],
         "written": False,

@@ -133,8 +133,8 @@ def known_of(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known
     items = layout.migrations if layout else ()
     named = dict(zip(ids.assigned(layout, migrations.by_id), items, strict=True)) if layout else {}
     versions: dict[str, str] = {}
-    # their history still has what one of ours has taken the place of
-    for name in (name for item in migrations.ordered for name in (*item.replaces, item.migration_id)):
+    # of one that has taken the place of others, their history has those
+    for name in (name for item in migrations.ordered for name in item.replaces or (item.migration_id,)):
         version = named[name].version if name in named else tool.version_of(name)
         if version is not None:
             versions.setdefault(version, name)

@@ -144,7 +144,7 @@ def _below(head: str, known: Known) -> list[str]:
 def _depends(name: str, known: Known) -> tuple[str, ...]:
     """Return what a migration depends on; for one whose place another has taken, all that this one names before it."""
     if item := known.migrations.get(name):
-        return item.depends
+        return (*item.depends, *item.replaces)
     item = known.migrations.get(known.migrations.replaced.get(name, ""))
     return item.replaces[: item.replaces.index(name)] if item else ()
 
