@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from sqlmigrate import history
 from sqlmigrate.engine.retry import CANCELED, RETRIED
 from sqlmigrate.errors import Error, ExecutionError
@@ -22,7 +24,7 @@ from sqlmigrate.history.attempts import Attempt, Writing
 from sqlmigrate.runlock import aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.engine.wire.session import Options
@@ -82,11 +84,11 @@ class Attempts:
             return
         where = dead.where(found)
         if where is None:
-            self._write(self._writing.nothing(dead.dead_id))
+            self._write(lambda writing: writing.nothing(dead.dead_id))
             return
         stopped = found.half_way_of(where)
         statement, line = dead.statement_at(where, stopped)
-        self._write(self._writing.found(dead.dead_id, where, statement, line))
+        self._write(lambda writing: writing.found(dead.dead_id, where, statement, line))
         observer(
             KilledRunFound(
                 where, dead.operation, dead.began, dead.seen, dead.role, dead.username, dead.hostname, statement, line,
@@ -148,7 +150,7 @@ class Attempts:
         """Note how far the script is, at ever longer intervals, and without waiting."""
         self._pause = min(self._pause * 2, _SEEN_LEAST)
         self._due = time.monotonic() + self._pause
-        if self._writing is None or self._watcher is None:
+        if self._watcher is None:
             return
         place = event.place
         self._now = replace(self._now, statement=event.statement, line=place.line if place else None)
@@ -156,7 +158,8 @@ class Attempts:
         now = replace(
             self._now, seconds=time.monotonic() - self._began, blockers=watcher.blockers, harm=watcher.harm_so_far()
         )
-        watcher.aside(self._writing.seen(now))
+        if text := self._text(lambda writing: writing.seen(now)):
+            watcher.aside(text)
 
     def _failed(self, error: Error) -> None:
         of_script = error if isinstance(error, ExecutionError) else None
@@ -181,19 +184,25 @@ class Attempts:
             self._now, state=state, migration_id=name, operation=self.plan.operation,
             harm=self._harm.pop(name or "", None), **values,
         )  # fmt: skip
-        self._write(self._writing.add(attempt, ends=ends))
+        self._write(lambda writing: writing.add(attempt, ends=ends))
 
-    def _write(self, text: str) -> None:
+    def _write(self, make: Callable[[Writing], str]) -> None:
         """Write, once the watcher's question is answered; it takes a moment, and nothing fails for it."""
         if self._lock is None or (self._watcher is not None and not self._watcher.rest()):
             return
-        if aside.send(self._lock, text):
+        if (text := self._text(make)) and aside.send(self._lock, text):
             aside.answered(self._lock)
+
+    def _text(self, make: Callable[[Writing], str]) -> str | None:
+        """Return what is to be written; None where nothing can be, since its session is lost."""
+        try:
+            return None if self._writing is None else make(self._writing)
+        except psycopg.Error:  # a closed session quotes nothing
+            return None
 
     def end(self) -> None:
         """Say that the run is over; it waits, so that nothing of the run goes on when its caller does."""
-        if self._writing is not None:
-            self._write(self._writing.end())
+        self._write(Writing.end)
 
 
 @dataclass(frozen=True, slots=True)
