@@ -23,6 +23,8 @@ DO $$ BEGIN
     END LOOP;
 END $$;
 """
+# as many short ones: a machine that stands still would take one long sleep to its end, and nobody would have looked
+TWO_SECONDS = "SELECT count(pg_sleep(0.1)) FROM generate_series(1, 20);\n"
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def test_one_that_waits_for_a_lock_is_recorded_with_who_held_it(runner, conn, da
 def test_whom_an_attempt_hurt_is_recorded_also_if_it_succeeded(runner, conn, database, attempts):
     conn.execute("CREATE TABLE t (); CREATE TABLE gate ()")
     conn.execute("INSERT INTO gate DEFAULT VALUES")
-    runner.write("a", f"LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n{UNTIL_SOMEBODY_WAITS}\nSELECT pg_sleep(2);\n")
+    runner.write("a", f"LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n{UNTIL_SOMEBODY_WAITS}\n{TWO_SECONDS}")
     runner.write("b", "LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\nSELECT pg_sleep(60) WHERE EXISTS (SELECT FROM gate);\n")
     reader = database.connect()
 
