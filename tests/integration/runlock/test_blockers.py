@@ -15,6 +15,8 @@ from support.runner import ids, place
 from support.sessions import AFTER_THE_OTHER, HELD_ALONE, beside, is_there, wait_for_blocked, wait_for_row
 from support.waiting import LONG, wait_until
 
+pytestmark = pytest.mark.usefixtures("watchful")
+
 SCRIPT = "CREATE TABLE before ();\nALTER TABLE t ADD COLUMN m integer;\n"
 WAITS_LONG = """
 SELECT 1 FROM pg_stat_activity
