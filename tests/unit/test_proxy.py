@@ -280,6 +280,23 @@ def test_the_end_of_one_side_is_passed_on_after_the_last_message(line):
     assert everything(pair.server) == message("X")
 
 
+def test_the_last_word_of_a_client_that_leaves_before_an_answer_comes_still_counts(line):
+    place = line()
+    pair = place.session()
+
+    def leave(_: Message) -> Then:
+        pair.client.sendall(message("X"))
+        pair.client.close()
+        return Then.GO_ON
+
+    place.proxy.at(1, TO_CLIENT, 1, leave)
+    pair.server.sendall(message("Z"))
+
+    assert everything(pair.server) == message("X")
+    assert place.proxy.messages == {TO_SERVER: 2, TO_CLIENT: 1}
+    wait_until(lambda: not place.proxy.busy)
+
+
 def test_a_server_that_is_not_there_ends_the_session(line):
     made = line()
     made.listener.close()

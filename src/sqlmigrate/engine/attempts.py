@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
 from sqlmigrate import history
 from sqlmigrate.engine.retry import CANCELED, RETRIED
 from sqlmigrate.errors import Error, ExecutionError
@@ -80,8 +78,6 @@ class Attempts:
 
     def _place(self, dead: _Dead, found: History, observer: Observer) -> None:
         """Find out at which migration a run was killed; one that had done everything is forgotten."""
-        if self._writing is None:
-            return
         where = dead.where(found)
         if where is None:
             self._write(lambda writing: writing.nothing(dead.dead_id))
@@ -150,7 +146,7 @@ class Attempts:
         """Note how far the script is, at ever longer intervals, and without waiting."""
         self._pause = min(self._pause * 2, _SEEN_LEAST)
         self._due = time.monotonic() + self._pause
-        if self._watcher is None:
+        if self._writing is None or self._watcher is None:
             return
         place = event.place
         self._now = replace(self._now, statement=event.statement, line=place.line if place else None)
@@ -158,8 +154,7 @@ class Attempts:
         now = replace(
             self._now, seconds=time.monotonic() - self._began, blockers=watcher.blockers, harm=watcher.harm_so_far()
         )
-        if text := self._text(lambda writing: writing.seen(now)):
-            watcher.aside(text)
+        watcher.aside(self._writing.seen(now))
 
     def _failed(self, error: Error) -> None:
         of_script = error if isinstance(error, ExecutionError) else None
@@ -176,8 +171,6 @@ class Attempts:
         )
 
     def _add(self, state: str, *, ends: bool = False, migration_id: str | None = None, **known: Any) -> None:
-        if self._writing is None:
-            return
         name = migration_id or self._now.migration_id
         values: dict[str, Any] = {"seconds": max(time.monotonic() - self._began, 0.0) if self._began else 0.0, **known}
         attempt = replace(
@@ -186,23 +179,16 @@ class Attempts:
         )  # fmt: skip
         self._write(lambda writing: writing.add(attempt, ends=ends))
 
-    def _write(self, make: Callable[[Writing], str]) -> None:
+    def _write(self, text: Callable[[Writing], str]) -> None:
         """Write, once the watcher's question is answered; it takes a moment, and nothing fails for it."""
-        if self._lock is None or (self._watcher is not None and not self._watcher.rest()):
+        if self._writing is None or self._lock is None or (self._watcher is not None and not self._watcher.rest()):
             return
-        if (text := self._text(make)) and aside.send(self._lock, text):
+        if not self._lock.closed and aside.send(self._lock, text(self._writing)):
             aside.answered(self._lock)
-
-    def _text(self, make: Callable[[Writing], str]) -> str | None:
-        """Return what is to be written; None where nothing can be, since its session is lost."""
-        try:
-            return None if self._writing is None else make(self._writing)
-        except psycopg.Error:  # a closed session quotes nothing
-            return None
 
     def end(self) -> None:
         """Say that the run is over; it waits, so that nothing of the run goes on when its caller does."""
-        self._write(Writing.end)
+        self._write(lambda writing: writing.end())
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,15 @@ def test_a_run_lock_that_is_lost_alone_does_not_end_a_script(reached, far, conn,
         assert ids(run.result(LONG)) == ["a"]
 
 
+def test_a_script_that_fails_once_the_run_lock_is_lost_says_why_it_failed(runner, conn, admin):
+    runner.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);\nSELECT 1 / 0;")
+    with beside(runner.apply) as [run]:
+        wait_for_sleep(conn)
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(ExecutionError, match="division by zero"):
+            run.result(LONG)
+
+
 def test_a_server_that_has_no_room_for_another_session_is_there_all_the_same(reached, far, conn, admin):
     far.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);")
     try:
