@@ -106,12 +106,12 @@ def test_a_commit_whose_server_is_silent_is_not_known(short, far, tcp_proxy, con
 
 
 def test_a_run_that_waits_for_the_run_lock_is_told(short, far, tcp_proxy, conn, monkeypatch):
-    monkeypatch.setattr("sqlmigrate.runlock.lock.SECONDS", 1.0)
     far.write("a", "CREATE TABLE a ();")
     conn.execute("SELECT pg_advisory_lock(%s)", [lock_key("sqlmigrate")])
     with beside(far.apply) as [run]:
         wait_until(lambda: far.told(WaitingForRunLock))
         tcp_proxy.swallow()
+        monkeypatch.setattr("sqlmigrate.runlock.lock.SECONDS", 1.0)  # and no slow answer is taken for silence before
         with pytest.raises(ConnectionFailed, match="the server does not answer"):
             run.result(LONG)
 
