@@ -14,6 +14,7 @@ from sqlmigrate.cli.progress import drawer
 from sqlmigrate.cli.their_marks import warnings
 from sqlmigrate.importing.checking import check
 from sqlmigrate.importing.convert import carried_out
+from sqlmigrate.importing.rows import NO_TIMES
 from sqlmigrate.importing.setting import settle
 from sqlmigrate.importing.writing import compared
 from sqlmigrate.schema.diff import as_json, as_text
@@ -181,7 +182,7 @@ def _show_live(output: Output, done: Imported, live: Compared) -> None:
             output.prose(f"{_found()} {printable(text)}")
         for name in live.seen.failed:
             output.prose(f"{_found()} {printable(f'{name} failed half way, says {said.place}')}")
-        for note in said.notes:
+        for note in (text for text in said.notes if text != NO_TIMES):  # nothing is marked here
             output.progress(printable(f"note: {done.tool}: {note}"))
         applied = len(said.marked) + len(said.already)
         output.line(printable(f"{said.place}: {applied} applied, {len(said.pending)} pending"))
