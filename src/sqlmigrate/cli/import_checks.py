@@ -160,6 +160,7 @@ def _of_rows(change: DataChange) -> str:
 
 def _verdict(tool: str, proof: Proof) -> str:
     count = _count(len(proof.migrations), "migration")
+    make = "makes" if len(proof.migrations) == 1 else "make"
     where = f"on PostgreSQL {proof.postgresql}"
     if proof.left_out:
         where += f"; not compared: {', '.join(proof.left_out)}"
@@ -167,10 +168,10 @@ def _verdict(tool: str, proof: Proof) -> str:
         return click.style("not proven:", fg="red", bold=True) + " nothing could be compared"
     if not proof.equal:
         found = _count(len(proof.changes) + len(proof.rows), "difference")
-        return f"{click.style('not proven:', fg='red', bold=True)} {found} in what {count} make, {where}"
+        return f"{click.style('not proven:', fg='red', bold=True)} {found} in what {count} {make}, {where}"
     word = click.style("proven:", fg="green", bold=True)
     so_far = " before that" if proof.failures else ""
-    return f"{word} {count}{so_far} make the same as files of {tool} and as imported ones, {where}"
+    return f"{word} {count}{so_far} {make} the same as files of {tool} and as imported ones, {where}"
 
 
 def _show_live(output: Output, done: Imported, live: Compared) -> None:

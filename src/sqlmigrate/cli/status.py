@@ -76,7 +76,9 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool, repor
     publish(app, reports, issues, app.output.document(**result))
     app.output.result(**result)
     if states:
-        app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
+        app.output.table(
+            ("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states], words=True
+        )
         app.output.line()
     for item in states:
         if item.running:
