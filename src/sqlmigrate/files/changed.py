@@ -50,6 +50,7 @@ class _Entry:
 class Since:
     """A `folder` as it was at the merge base `commit` of HEAD and the `revision` that somebody named.
 
+    The commit is empty, and everything new, before the first commit of a repository.
     `theirs` are the names directly in the folder, or at any depth where that was asked for, that the revision has got
     since then and that are not there now.
     """
@@ -100,6 +101,8 @@ def since(folder: Path, revision: str, *, deep: bool = False) -> Since:
     """
     root = _root(folder)
     git, inside = Git(root), os.path.relpath(os.path.realpath(folder), root)
+    if revision == "HEAD" and _has_no_commit(git):
+        return Since(revision, "", folder, {})
     named = _commit(git, revision)
     try:
         base = os.fsdecode(git.ask("merge-base", named, "HEAD")).strip()
@@ -125,6 +128,13 @@ def _root(folder: Path) -> Path:
             hint="run the command in that repository",
         )
     return root
+
+
+def _has_no_commit(git: Git) -> bool:
+    """Tell whether a repository is still to get its first commit: HEAD is a branch that is not there, like any other."""
+    git.ask("rev-parse", "--git-dir")  # says what is wrong with the repository, if anything is
+    begun = git.line("rev-parse", "--verify", "--quiet", "HEAD") or git.line("for-each-ref", "--count=1")
+    return not begun and bool(git.line("symbolic-ref", "--quiet", "HEAD"))
 
 
 def _commit(git: Git, revision: str) -> str:
