@@ -131,7 +131,7 @@ def _root(folder: Path) -> Path:
 
 
 def _has_no_commit(git: Git) -> bool:
-    """Tell whether a repository is still to get its first commit: HEAD is a branch that is not there, like any other."""
+    """Tell whether a repository is still to get its first commit: HEAD is a branch, and there is none yet."""
     git.ask("rev-parse", "--git-dir")  # says what is wrong with the repository, if anything is
     begun = git.line("rev-parse", "--verify", "--quiet", "HEAD") or git.line("for-each-ref", "--count=1")
     return not begun and bool(git.line("symbolic-ref", "--quiet", "HEAD"))
