@@ -27,6 +27,7 @@ State = Literal["held", "changed", "added"]
 """What a file is since a revision: as it was there, other than it was there, or new."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_DIGITS = 10  # of a commit's name, as messages show it
 _PART = 1 << 20  # bytes
 _SHOWN = 4 << 20  # bytes of a file whose content is compared as text
 _LINK = "120000"  # git's mode of a symbolic link, whose content is where it leads
@@ -48,7 +49,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """A `folder` as it was at the merge base `commit` of HEAD and the `revision` that somebody named.
+    """A `folder` as it was at the merge base `commit` of HEAD and the `revision` that somebody named, as it is shown.
 
     The commit is empty, and everything new, before the first commit of a repository.
     `theirs` are the names directly in the folder, or at any depth where that was asked for, that the revision has got
@@ -112,7 +113,8 @@ def since(folder: Path, revision: str, *, deep: bool = False) -> Since:
     files = _files(git, base, inside, recursive=True)
     theirs = (name for name in _files(git, named, inside, recursive=deep) if name not in files)
     here = tuple(name for name in theirs if not os.path.lexists(folder / name))
-    return Since(revision, base, folder, _followed(git, base, inside, files), here)
+    shown = revision[:_DIGITS] if _COMMIT.fullmatch(revision) else revision
+    return Since(shown, base, folder, _followed(git, base, inside, files), here)
 
 
 def _root(folder: Path) -> Path:

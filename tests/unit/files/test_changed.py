@@ -101,6 +101,15 @@ def test_a_folder_that_the_revision_does_not_have_is_new_as_a_whole(repository):
     assert states(repository, folder="other") == {"0001.sql": "added"}
 
 
+def test_a_commit_is_shown_by_its_first_digits(repository):
+    commit = repository.git("rev-parse", "HEAD").strip()
+
+    assert (since(repository.root / "sql", commit).revision, since(repository.root / "sql", "main").revision) == (
+        commit[:10],
+        "main",
+    )
+
+
 def test_before_the_first_commit_everything_is_new_since_head(tmp_path):
     repository = Repository(tmp_path / "empty")
     repository.write("sql/0001.sql", "SELECT 1;")
