@@ -115,7 +115,7 @@ def command(
     issues = unproven(trips, found.by_id, root_of(found.directory), found.directory, __version__)
     publish(app, reports, issues, app.output.document(**result))
     app.output.result(**result)
-    app.output.line(_summary(trips, version, seconds))
+    app.output.prose(_summary(trips, version, seconds))
     app.output.detail(_ways(trips))
     for path in written:
         app.output.detail(f"recorded {path}")
@@ -151,7 +151,7 @@ def _nothing_new(app: App, reports: Wanted, found: Migrations, revision: str) ->
     issues = unproven((), found.by_id, root_of(found.directory), found.directory, __version__)
     publish(app, reports, issues, app.output.document(**result))
     app.output.result(**result)
-    app.output.line(f"nothing is added or changed since {revision}")
+    app.output.prose(f"nothing is added or changed since {revision}")
 
 
 def _base(app: App) -> Seen:

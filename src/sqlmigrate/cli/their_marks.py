@@ -79,7 +79,7 @@ def _show(app: App, done: Adoption, written: missing.Missing | None) -> None:
     for name in done.pending:
         app.output.line(f"pending {name}")
     counts = f"{len(done.marked)} marked, {len(done.already)} applied already, {len(done.pending)} pending"
-    app.output.line(f"{done.place}: {counts}")
+    app.output.prose(f"{done.place}: {counts}")
 
 
 def warnings(done: Adoption, *, advise: bool) -> Iterator[str]:
@@ -138,4 +138,4 @@ def _show_copy(app: App, done: Copy) -> None:
     for name in done.added:
         app.output.line(f"added {name}")
     counts = f"{len(done.added)} added, {len(done.already)} there already, {len(done.left_out)} left out"
-    app.output.line(f"{done.place}: {counts}{' (table created)' if done.created else ''}")
+    app.output.prose(f"{done.place}: {counts}{' (table created)' if done.created else ''}")
