@@ -85,7 +85,7 @@ def _show(app: App, done: Adoption, written: missing.Missing | None) -> None:
 def warnings(done: Adoption, *, advise: bool) -> Iterator[str]:
     """Yield what their history and the files say differently."""
     for name in done.without_file:
-        advice = "; --write-missing writes those that its history still has" if advise else ""
+        advice = "; `mark --from supabase --write-missing` writes those that its history still has" if advise else ""
         yield f"{done.tool} has applied {name}, but there is no such file here; it was left out{advice}"
     for name in done.edited:
         yield f"{name} was edited since {done.tool} applied it: its checksum is another one; `drift` shows what differs"
