@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from sqlmigrate.connection import Command
+from sqlmigrate.engine.backfill.whole import run_whole
 from sqlmigrate.engine.stepwise.journal import Sender
 from sqlmigrate.engine.transaction.commit import Turn, commit
 from sqlmigrate.engine.transaction.job import Job
@@ -18,6 +19,7 @@ from sqlmigrate.engine.wire.session import CONSTRAINTS, PRISTINE, begin, set_up
 from sqlmigrate.errors import Error, ScriptError
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations.preflight import preflight
+from sqlmigrate.sql.batches import read_batched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +77,10 @@ def _one_by_one(sender: Sender, options: Options, info: ServerInfo, around: Arou
     sender.send(Step(PRISTINE))
     opening = [begin(job.script)] if job.transactional else []
     sender.send(*map(Step, [*opening, *set_up(job.script_run, options, info)]))
+    batched = read_batched(job.script.text)
     for statement in job.script.statements():
-        around(statement, partial(sender.run, statement))
+        own = batched.get(statement.offset)
+        around(statement, partial(run_whole, sender, statement, own) if own else partial(sender.run, statement))
     if job.transactional:
         sender.send(Step(CONSTRAINTS))
         turn = Turn((job,), sender.listener)

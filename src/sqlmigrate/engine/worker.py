@@ -293,6 +293,7 @@ class Worker:
                 info=self.info,
                 retrying=self._retrying,
                 afterwards=lambda: self._afterwards(job.operation),
+                hold=self.lock.require,
                 resume_at=self.resume_at if journal.resumed else None,
             )
         ).go()

@@ -7,7 +7,7 @@ import json
 import uuid
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import __version__
 from sqlmigrate.connection import Command, Purpose
@@ -16,7 +16,7 @@ from sqlmigrate.history.names import WRITTEN, ours, text
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from psycopg import sql
 
@@ -167,6 +167,17 @@ def journal_found(schema: str, migration_id: str, operation: str, number: int, f
     """Return the command that notes, by an SQL expression, what was there before a statement ran."""
     query = text("journal_found", schema).replace("$4::pg_catalog.jsonb", found.as_string())
     return Command(query, (migration_hash(migration_id), operation, str(number)))
+
+
+def journal_claim(
+    schema: str, migration_id: str, operation: str, number: int, state: str, found: Mapping[str, Any], token: str
+) -> Command:
+    """Return the command that moves the progress of a batched statement on, from where its `token` says it stands.
+
+    It fails (22012) where another run has moved it on, so that what stands behind it in the transaction never runs.
+    """
+    values = (migration_hash(migration_id), operation, str(number), state, json.dumps(found), token)
+    return Command(text("journal_claim", schema), values, Purpose.PROGRESS)
 
 
 def journal_forget(schema: str, migration_id: str, operation: str, number: int) -> Command:

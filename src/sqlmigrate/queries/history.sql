@@ -84,6 +84,21 @@ WHERE migration_hash::pg_catalog.text = $1
   AND operation = $2
   AND number = $3::integer
 
+-- name: journal_claim
+-- fails (22012) where the batched statement no longer stands where this run has left it, so that nothing behind it runs
+WITH moved AS (
+    UPDATE {schema}.journal
+    SET state = $4,
+        found = $5::pg_catalog.jsonb,
+        error = NULL
+    WHERE migration_hash::pg_catalog.text = $1
+      AND operation = $2
+      AND number = $3::integer
+      AND found ->> 'token'::pg_catalog.text = $6
+    RETURNING 1
+)
+SELECT 1 / pg_catalog.count(*) FROM moved
+
 -- name: journal_found
 UPDATE {schema}.journal
 SET found = $4::pg_catalog.jsonb

@@ -19,7 +19,8 @@ class Context:
     """One script with its session and its journal, and what the run does for it.
 
     `retrying` does a piece of work again where a lock was not granted. `afterwards` gives the history as another
-    session finds it once this one is lost, None where it cannot be asked. `resume_at` is the statement at which the
+    session finds it once this one is lost, None where it cannot be asked. `hold` raises ConnectionFailed where the run
+    lock is lost. `resume_at` is the statement at which the
     user wants a script that stopped half way to go on; None where it is to be found out, or has not begun.
     """
 
@@ -29,4 +30,5 @@ class Context:
     info: ServerInfo
     retrying: Callable[[Callable[[], None]], None]
     afterwards: Callable[[], History | None]
+    hold: Callable[[], None] = lambda: None
     resume_at: int | None = None

@@ -184,8 +184,14 @@ def _send_one(pgconn: PGconn, step: Step) -> None:
     if step.command is None:
         pgconn.pipeline_sync()
         return
-    values = [None if value is None else value.encode() for value in step.command.params]
-    pgconn.send_query_params(step.command.sql.encode(), values)
+    command = step.command
+    values = [None if value is None else value.encode() for value in command.params]
+    if command.name is None:
+        pgconn.send_query_params(command.sql.encode(), values)
+    elif values:
+        pgconn.send_query_prepared(command.name.encode(), values)
+    else:
+        pgconn.send_prepare(command.name.encode(), command.sql.encode())
 
 
 def _put_under_way(pgconn: PGconn, step: Step, exchange: Exchange) -> None:

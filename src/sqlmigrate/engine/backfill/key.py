@@ -1,0 +1,187 @@
+"""The key by which batches are cut: found in the catalogs, and asked for the bounds of the next batch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from sqlmigrate import queries
+from sqlmigrate.connection import relations
+from sqlmigrate.engine.backfill.aside import aside, ours
+from sqlmigrate.errors import Error
+from sqlmigrate.sql.statement.names import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.sql.batches import Batched
+
+Position = list[str]
+"""A value for each column of a key, as PostgreSQL writes it under our own settings."""
+
+_TABLES = frozenset({"r", "p"})
+
+
+class NoKey(Error):
+    """The table or its key is not what batches need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the key; `types` are those that a parameter compared with it may have, by oid."""
+
+    name: str
+    type_name: sql.Composable
+    types: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The first and the last key of a batch, both of which are there, and how many rows it had when they were found."""
+
+    first: Position
+    last: Position
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a table; `more` is the operator by which one row of it is greater than another.
+
+    `estimate` is about how many rows the table has, None where nobody has counted them; `family` are the names of the
+    table and of its partitions.
+    """
+
+    oid: int
+    table: sql.Composable
+    columns: tuple[Column, ...]
+    more: sql.Composable
+    estimate: int | None
+    family: frozenset[str] = field(default=frozenset())
+
+    def next_bounds(self, connection: Connection, after: Position | None, rows: int) -> Bounds | None:
+        """Find the bounds of so many rows behind a position, None where there are none; raises psycopg's errors."""
+        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.columns)
+        query = sql.SQL(_BATCH).format(
+            names=names, table=self.table, behind=self._behind(after), rows=sql.Literal(rows), written=self._written
+        )
+        with ours(connection):  # no parameters: a name may hold a %
+            found = connection.execute(query).fetchall()
+        if not found:
+            return None
+        ends = [list(row[1:]) for row in found]
+        return Bounds(ends[0], ends[-1], int(found[-1][0]))
+
+    def whole(self, connection: Connection) -> Bounds | None:
+        """Find the first and the last key of all, None where the table is empty."""
+        names = [sql.Identifier(column.name) for column in self.columns]
+        ends = []
+        with ours(connection):
+            for word in (sql.SQL(""), sql.SQL(" DESC")):
+                order = sql.SQL(", ").join(name + word for name in names)
+                query = sql.SQL("SELECT {} FROM {} ORDER BY {} LIMIT 1").format(self._written, self.table, order)
+                ends.append(connection.execute(query).fetchone())
+        first, last = ends
+        return Bounds(list(first), list(last), 0) if first and last else None
+
+    @property
+    def _written(self) -> sql.Composable:
+        """The columns in the text form of their types; a cast to text might be somebody's function."""
+        written = sql.SQL("pg_catalog.format('%s', {})")
+        return sql.SQL(", ").join(written.format(sql.Identifier(column.name)) for column in self.columns)
+
+    def _behind(self, after: Position | None) -> sql.Composable:
+        if after is None:
+            return sql.SQL("true")
+        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.columns)
+        cast = sql.SQL("CAST({} AS {})")
+        pairs = zip(after, self.columns, strict=True)
+        values = sql.SQL(", ").join(cast.format(sql.Literal(value), column.type_name) for value, column in pairs)
+        if len(self.columns) == 1:
+            return sql.SQL("{} {} {}").format(names, self.more, values)
+        return sql.SQL("ROW({}) {} ROW({})").format(names, self.more, values)
+
+
+_BATCH = """
+WITH batch AS MATERIALIZED (
+    SELECT {names}, pg_catalog.row_number() OVER (ORDER BY {names}) AS "sqlmigrate number"
+    FROM {table}
+    WHERE {behind}
+    ORDER BY {names}
+    LIMIT {rows}
+)
+SELECT "sqlmigrate number", {written}
+FROM batch
+WHERE "sqlmigrate number" = 1::pg_catalog.int8
+   OR "sqlmigrate number" = (SELECT pg_catalog.max("sqlmigrate number") FROM batch)
+ORDER BY "sqlmigrate number"
+"""
+
+
+def find_key(connection: Connection, batched: Batched) -> Key:
+    """Look the key of a batched statement up, its table as the script finds it; raises NoKey where it cannot be used.
+
+    Raises psycopg's errors too.
+    """
+    with aside(connection):
+        (oid,) = relations(connection, quote(*batched.table))
+    shown = ".".join(batched.table)
+    if oid is None:
+        raise NoKey(f"there is no table {shown}, or the role of the script may not use its schema")
+    with ours(connection):
+        rows = {name: _ask(connection, name, oid, batched) for name in ("table", "columns", "indexes", "family")}
+    (table,) = rows["table"]
+    if table["kind"] not in _TABLES:
+        raise NoKey(f"{shown} is no table")
+    if table["inherited"]:
+        raise NoKey(f"{shown} has tables that inherit from it, so that no key of it is unique")
+    columns = {row["name"]: row for row in rows["columns"]}
+    for name in batched.key:
+        if name not in columns:
+            raise NoKey(f"{shown} has no column {name}")
+        if not columns[name]["not_null"]:
+            raise NoKey(f"column {name} of {shown} may be NULL, and such rows would never be in a batch")
+    index = _index(rows["indexes"], batched, shown)
+    (schema,) = {row["operator_schema"] for row in index}
+    return Key(
+        oid,
+        sql.Identifier(table["schema"], table["name"]),
+        tuple(_column(columns[row["name"]], row["type"]) for row in index),
+        sql.SQL("OPERATOR({}.{})").format(sql.Identifier(schema), sql.SQL(index[0]["operator"])),
+        table["estimate"],
+        frozenset(row["relname"] for row in rows["family"]),
+    )
+
+
+def _ask(connection: Connection, query: str, oid: int, batched: Batched) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        values = {"table": oid, "names": list(batched.key)}
+        return cursor.execute(queries.load("backfill")[query], values).fetchall()
+
+
+def _column(column: dict[str, Any], compared: int) -> Column:
+    name = sql.Identifier(column["type_schema"], column["type_name"])
+    return Column(column["name"], name, frozenset({column["type"], compared}))
+
+
+def _index(rows: Sequence[dict[str, Any]], batched: Batched, shown: str) -> list[dict[str, Any]]:
+    """Choose the columns of a unique index that is just the key; raises NoKey where there is none."""
+    found = defaultdict(list)
+    for row in rows:
+        found[row["index"]].append(row)
+    for index in found.values():
+        fits = [row["name"] for row in index] == list(batched.key) and index[0]["width"] == len(index)
+        one_way = len({row["descending"] for row in index}) == 1
+        alike = len({(row["operator_schema"], row["operator"]) for row in index}) == 1
+        if fits and one_way and alike:
+            return index
+    names = ", ".join(batched.key)
+    raise NoKey(
+        f"{shown} has no unique index on just ({names})",
+        hint="best is the primary key; a unique index must be valid, whole, and on the columns in this order",
+    )

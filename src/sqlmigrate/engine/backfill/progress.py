@@ -1,0 +1,62 @@
+"""How far a batched statement is, as its journal entry keeps it in `found`."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlmigrate.engine.backfill.key import Bounds
+    from sqlmigrate.sql.batches import Batched
+
+KIND = "backfill"
+"""What `found` holds beside the progress, to be told from what other statements note there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is: every row up to `position` (None: of the first) had its batch, and none behind it.
+
+    `token` is another one after each step: who moves on names the one that it has found. `rows` had their batch in
+    `batches`, of about `estimate`; `changed` of them were changed, `seconds` is how long the batches took together.
+    """
+
+    table: str
+    key: list[str]
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    position: list[str] | None = None
+    batches: int = 0
+    rows: int = 0
+    changed: int = 0
+    seconds: float = 0.0
+    estimate: int | None = None
+
+    @classmethod
+    def of(cls, batched: Batched) -> Progress:
+        """Begin with nothing done."""
+        return cls(".".join(batched.table), list(batched.key))
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any] | None) -> Progress | None:
+        """Read what a journal entry has found; None where that is no progress of a batched statement."""
+        if not found or found.get("kind") != KIND:
+            return None
+        known = {item.name for item in fields(cls)}
+        return cls(**{name: value for name, value in found.items() if name in known})
+
+    def written(self) -> dict[str, Any]:
+        """Return it as a journal entry keeps it."""
+        return {"kind": KIND, **asdict(self)}
+
+    def moved(self, bounds: Bounds) -> Progress:
+        """Return the progress behind a batch; what it has changed is not known yet."""
+        return replace(
+            self, token=uuid.uuid4().hex, position=bounds.last, batches=self.batches + 1, rows=self.rows + bounds.rows
+        )
+
+    def took(self, changed: int, seconds: float) -> Progress:
+        """Return it with what the last batch has changed, and how long it took; the next step writes that down."""
+        return replace(self, changed=self.changed + changed, seconds=round(self.seconds + seconds, 3))

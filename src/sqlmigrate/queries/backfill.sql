@@ -1,0 +1,97 @@
+-- name: table
+-- a table, and about how many rows it and its partitions have; none where nobody has counted them
+SELECT space.nspname::pg_catalog.text AS schema,
+       class.relname::pg_catalog.text AS name,
+       class.relkind::pg_catalog.text AS kind,
+       class.relkind = 'r'
+       AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = class.oid) AS inherited,
+       (SELECT pg_catalog.sum(part.reltuples::pg_catalog.float8)
+        FROM pg_catalog.pg_class AS part
+        WHERE part.relkind = 'r'
+          AND part.reltuples >= 0::real
+          AND (part.oid = class.oid
+               OR part.oid IN (SELECT relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(class.oid::pg_catalog.regclass)))
+       )::bigint AS estimate
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE class.oid = %(table)s::pg_catalog.oid
+
+-- name: family
+-- the names of a table and its partitions
+SELECT class.relname::pg_catalog.text
+FROM pg_catalog.pg_class AS class
+WHERE class.oid = %(table)s::pg_catalog.oid
+   OR class.oid IN (SELECT relid::pg_catalog.oid
+                    FROM pg_catalog.pg_partition_tree(%(table)s::pg_catalog.oid::pg_catalog.regclass))
+
+-- name: columns
+-- the columns of a key, with their types behind any domain
+WITH RECURSIVE base AS (
+    SELECT attribute.attname, attribute.attnotnull, attribute.atttypid AS type
+    FROM pg_catalog.pg_attribute AS attribute
+    WHERE attribute.attrelid = %(table)s::pg_catalog.oid
+      AND attribute.attnum > 0
+      AND NOT attribute.attisdropped
+      AND attribute.attname = ANY (%(names)s::pg_catalog.name[])
+    UNION ALL
+    SELECT base.attname, base.attnotnull, type.typbasetype
+    FROM base
+    JOIN pg_catalog.pg_type AS type ON type.oid = base.type
+    WHERE type.typtype = 'd'
+)
+SELECT base.attname::pg_catalog.text AS name,
+       base.attnotnull AS not_null,
+       base.type::bigint AS type,
+       type.typname::pg_catalog.text AS type_name,
+       space.nspname::pg_catalog.text AS type_schema
+FROM base
+JOIN pg_catalog.pg_type AS type ON type.oid = base.type
+JOIN pg_catalog.pg_namespace AS space ON space.oid = type.typnamespace
+WHERE type.typtype <> 'd'
+
+-- name: indexes
+-- the unique indexes of a table by whose order batches can be cut: each column with the operator that stands for "more"
+SELECT index.indexrelid::bigint AS index,
+       index.indnkeyatts::pg_catalog.int4 AS width,
+       attribute.attname::pg_catalog.text AS name,
+       (keys.option & 1::smallint) = 1::smallint AS descending,
+       opclass.opcintype::bigint AS type,
+       operator.oprname::pg_catalog.text AS operator,
+       space.nspname::pg_catalog.text AS operator_schema
+FROM pg_catalog.pg_index AS index
+JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+JOIN pg_catalog.pg_am AS method ON method.oid = class.relam AND method.amname = 'btree'
+CROSS JOIN LATERAL ROWS FROM (
+    pg_catalog.unnest(index.indkey::pg_catalog.int2[]),
+    pg_catalog.unnest(index.indclass::pg_catalog.oid[]),
+    pg_catalog.unnest(index.indcollation::pg_catalog.oid[]),
+    pg_catalog.unnest(index.indoption::pg_catalog.int2[])
+) WITH ORDINALITY AS keys (number, class, "collation", option, at)
+JOIN pg_catalog.pg_attribute AS attribute
+  ON attribute.attrelid = index.indrelid
+ AND attribute.attnum = keys.number
+ AND attribute.attcollation = keys."collation"
+JOIN pg_catalog.pg_opclass AS opclass ON opclass.oid = keys.class AND opclass.opcdefault
+JOIN pg_catalog.pg_amop AS entry
+  ON entry.amopfamily = opclass.opcfamily
+ AND entry.amoplefttype = opclass.opcintype
+ AND entry.amoprighttype = opclass.opcintype
+ AND entry.amopstrategy = 5::smallint
+JOIN pg_catalog.pg_operator AS operator ON operator.oid = entry.amopopr
+JOIN pg_catalog.pg_namespace AS space ON space.oid = operator.oprnamespace
+WHERE index.indrelid = %(table)s::pg_catalog.oid
+  AND index.indisunique
+  AND index.indisvalid
+  AND index.indisready
+  AND index.indpred IS NULL
+  AND index.indexprs IS NULL
+  AND keys.at <= index.indnkeyatts
+ORDER BY index.indexrelid, keys.at
+
+-- name: parameters
+-- the types that PostgreSQL has given the parameters of a prepared statement, and their names
+SELECT parameter.type::pg_catalog.oid::bigint, parameter.type::pg_catalog.text
+FROM pg_catalog.pg_prepared_statements AS prepared
+CROSS JOIN LATERAL pg_catalog.unnest(prepared.parameter_types) WITH ORDINALITY AS parameter (type, number)
+WHERE prepared.name = %(name)s::pg_catalog.text
+ORDER BY parameter.number
