@@ -19,10 +19,20 @@ from support.sessions import wait_for_blocked
 from support.stepwise import journal
 from support.waiting import LONG, wait_until
 
+pytestmark = pytest.mark.timeout(3600 if EVERY else 900)
+
 ROWS = 5
 _OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+_EMPTY = """
+DELETE FROM sqlmigrate._yoyo_log;
+DELETE FROM sqlmigrate._yoyo_migration;
+DELETE FROM sqlmigrate.journal;
+UPDATE t SET n = 0;
 """
 
 
@@ -36,8 +46,7 @@ class Faulty:
     conn: psycopg.Connection
 
     def prepare(self):
-        self.conn.execute("DROP SCHEMA IF EXISTS sqlmigrate CASCADE")
-        numbered(self.conn, ROWS)
+        self.conn.execute(_EMPTY)
         self.proxy.reset()
 
     def wait_until_alone(self):
@@ -72,7 +81,9 @@ def _long_bursts(messages):
 
 @pytest.fixture
 def faulty(unwatched, runner, database, conn):
+    numbered(conn, ROWS)
     runner.write("a", script(after="CREATE TABLE IF NOT EXISTS after ();\n"))
+    runner.apply()
     with Proxy(database.server.host, database.server.port) as proxy:
         conninfo = psycopg.conninfo.make_conninfo(database.conninfo, host=proxy.host, port=proxy.port)
         yield Faulty(runner, Runner(conninfo, runner.directory), proxy, conn)
