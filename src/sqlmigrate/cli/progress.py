@@ -69,6 +69,8 @@ def drawer(output: Output) -> events.Observer:
                 output.progress(printable(f"  {event.migration_id}: {harm(event)}"))
             case events.Progress():
                 watching.draw(event)
+            case events.Backfilling():
+                watching.draw_batches(event)
             case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
                 _draw_rerun(output, event)
             case events.Taken() | events.Kept() | events.NotKept():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from sqlmigrate.cli.foreign_text import printable
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.output import Output
-    from sqlmigrate.events import AtWork, Harm, Progress
+    from sqlmigrate.events import AtWork, Backfilling, Harm, Progress
 
 _SAY_AGAIN = 30.0  # seconds
 _WORTH_A_LINE = 1.0  # seconds that a statement has run before a log hears of it
@@ -28,13 +28,17 @@ class Watching:
     output: Output
     _told: tuple[object, ...] = ()
     _next: float = 0.0
+    _lines: list[str] = field(default_factory=list)
+    _batches: Backfilling | None = None
+    _next_batches: float = 0.0
 
     def draw(self, event: Progress) -> None:
         """Draw it in place, or say it in a line if something has changed, or nothing was said for half a minute."""
         if self.output.quiet:
             return
         if self.output.has_live_stderr():
-            self.output.live.draw(in_place(event, dot()))
+            self._lines = in_place(event, dot())
+            self._draw_lines(event.migration_id, event.statement)
             return
         work, now = event.work, time.monotonic()
         told = (event.migration_id, event.statement, work.command, work.phase, work.relation)
@@ -42,6 +46,54 @@ class Watching:
         if is_new or now >= self._next:
             self._told, self._next = told, now + _SAY_AGAIN
             self.output.progress(in_a_line(event, dot()))
+
+    def draw_batches(self, event: Backfilling) -> None:
+        """Draw below it how far a statement is that runs in batches, or say it in a line every half minute."""
+        if self.output.quiet:
+            return
+        self._batches = event
+        if self.output.has_live_stderr():
+            self._draw_lines(event.migration_id, event.statement)
+        elif (now := time.monotonic()) >= self._next_batches:
+            self._next_batches = now + _SAY_AGAIN
+            self.output.progress(f"  {printable(event.migration_id)} {dot()} {batches(event, dot())}")
+
+    def _draw_lines(self, migration_id: str, statement: int | None) -> None:
+        now = self._batches
+        same = now is not None and now.migration_id == migration_id and statement in {None, now.statement}
+        self.output.live.draw([*self._lines, *([f"  {batches(now, dot())}"] if now and same else [])])
+
+
+class Batches(Protocol):
+    """How far a statement is that runs in batches, as an event or the history tells it."""
+
+    @property
+    def rows(self) -> int:
+        """The rows that had their batch."""
+
+    @property
+    def estimate(self) -> int | None:
+        """About how many rows there are."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the batches took."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long the rest will take."""
+
+
+def batches(now: Batches, between: str = "·") -> str:
+    """Say how far a statement is that runs in batches."""
+    of = f" of about {now.estimate:,}" if now.estimate and now.estimate >= now.rows else ""
+    share = f" ({now.rows * 100 // now.estimate}%)" if of and now.estimate else ""
+    parts = [f"{now.rows:,}{of} rows had their batch{share}"]
+    if now.rows and now.seconds:
+        parts.append(f"{now.rows / now.seconds:,.0f} rows/s")
+    if now.seconds_left is not None:
+        parts.append(f"about {clock(now.seconds_left)} left")
+    return f" {between} ".join(parts)
 
 
 def dot() -> str:

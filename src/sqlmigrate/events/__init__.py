@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import redact
 from sqlmigrate.events.watching import (
     AtWork,
+    Backfilling,
     Harm,
     KilledRunFound,
     Progress,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import Place, ServerMessage
 
 
-__all__ = ["AtWork", "Harm", "KilledRunFound", "Progress", "Standby", "StandbyLags", "StandbysHidden"]
+__all__ = ["AtWork", "Backfilling", "Harm", "KilledRunFound", "Progress", "Standby", "StandbyLags", "StandbysHidden"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,7 @@ Event = (
     | RowsReturned
     | Blocked
     | Progress
+    | Backfilling
     | Harm
     | KilledRunFound
     | StandbyLags

@@ -99,6 +99,26 @@ class Standby:
 
 
 @dataclass(frozen=True, slots=True)
+class Backfilling:
+    """A batch is committed: how far its statement is, told after each one.
+
+    `rows` had their batch, `changed` of them were changed, in `batches` that took `seconds`; the table has about
+    `estimate` rows, None where nobody has counted them. The next batch has `size` rows.
+    """
+
+    migration_id: str
+    statement: int
+    rows: int
+    changed: int
+    batches: int
+    size: int
+    seconds: float
+    estimate: int | None = None
+    seconds_left: float | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StandbyLags:
     """The next migration waits until no standby lags by more than `limit` seconds; told once a second."""
 

@@ -26,6 +26,7 @@ from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import COMMIT, CONSTRAINTS
 from sqlmigrate.errors import ConnectionFailed, ExecutionError, HistoryError
+from sqlmigrate.events import Backfilling
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection
@@ -100,10 +101,21 @@ class Backfill:
             sender.write(self.context.journal.add([self.statement], "running", self.progress.written()))
             self.begun = True
         while self._batch(prepared):
+            self._tell()
             self._require_lock()
         prepared.forget()
         require_verified(sender, self.statement, self.batched)
         sender.write([self._claim("done", self.progress)])
+
+    def _tell(self) -> None:
+        sender, now = self.context.sender, self.progress
+        place = sender.job.script.place(self.statement)
+        sender.listener.observer(
+            Backfilling(
+                sender.job.migration_id, self.statement.number, now.rows, now.changed, now.batches, self.size.rows,
+                now.seconds, now.estimate, now.seconds_left, place,
+            )
+        )  # fmt: skip
 
     def _take_up(self, entry: Entry | None) -> None:
         """Go on from what is written in the journal; raises HistoryError where that is of something else."""

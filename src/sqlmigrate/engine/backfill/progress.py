@@ -47,6 +47,13 @@ class Progress:
         known = {item.name for item in fields(cls)}
         return cls(**{name: value for name, value in found.items() if name in known})
 
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long the rest takes at the rate until now, None where that cannot be told."""
+        if not self.rows or not self.seconds or self.estimate is None or self.estimate <= self.rows:
+            return None
+        return round((self.estimate - self.rows) * self.seconds / self.rows, 1)
+
     def written(self) -> dict[str, Any]:
         """Return it as a journal entry keeps it."""
         return {"kind": KIND, **asdict(self)}
