@@ -71,6 +71,8 @@ def drawer(output: Output) -> events.Observer:
                 watching.draw(event)
             case events.Backfilling():
                 watching.draw_batches(event)
+            case events.Throttled():
+                watching.draw_throttle(event)
             case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
                 _draw_rerun(output, event)
             case events.Taken() | events.Kept() | events.NotKept():

@@ -11,7 +11,7 @@ from sqlmigrate.cli.foreign_text import printable
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.output import Output
-    from sqlmigrate.events import AtWork, Backfilling, Harm, Progress
+    from sqlmigrate.events import AtWork, Backfilling, Harm, Progress, Throttled
 
 _SAY_AGAIN = 30.0  # seconds
 _WORTH_A_LINE = 1.0  # seconds that a statement has run before a log hears of it
@@ -31,6 +31,7 @@ class Watching:
     _lines: list[str] = field(default_factory=list)
     _batches: Backfilling | None = None
     _next_batches: float = 0.0
+    _throttle: tuple[tuple[object, ...], float] = ((), 0.0)
 
     def draw(self, event: Progress) -> None:
         """Draw it in place, or say it in a line if something has changed, or nothing was said for half a minute."""
@@ -57,6 +58,15 @@ class Watching:
         elif (now := time.monotonic()) >= self._next_batches:
             self._next_batches = now + _SAY_AGAIN
             self.output.progress(f"  {printable(event.migration_id)} {dot()} {batches(event, dot())}")
+
+    def draw_throttle(self, event: Throttled) -> None:
+        """Say why the next batch waits, and again only now and then."""
+        now, kind = time.monotonic(), (event.migration_id, event.statement, event.reason.partition(" ")[0])
+        if kind == self._throttle[0] and now < self._throttle[1]:
+            return
+        self._throttle = kind, now + _SAY_AGAIN
+        left = f"; waiting for it for {clock(event.seconds_left)}"
+        self.output.progress(printable(f"  {event.migration_id}: the next batch waits: {event.reason}{left}"))
 
     def _draw_lines(self, migration_id: str, statement: int | None) -> None:
         now = self._batches

@@ -16,6 +16,7 @@ from sqlmigrate.events.watching import (
     Standby,
     StandbyLags,
     StandbysHidden,
+    Throttled,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import Place, ServerMessage
 
 
-__all__ = ["AtWork", "Backfilling", "Harm", "KilledRunFound", "Progress", "Standby", "StandbyLags", "StandbysHidden"]
+__all__ = [
+    "AtWork",
+    "Backfilling",
+    "Harm",
+    "KilledRunFound",
+    "Progress",
+    "Standby",
+    "StandbyLags",
+    "StandbysHidden",
+    "Throttled",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +293,7 @@ Event = (
     | KilledRunFound
     | StandbyLags
     | StandbysHidden
+    | Throttled
     | Resumed
     | HalfWayForgotten
     | LockRetry

@@ -119,6 +119,20 @@ class Backfilling:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttled:
+    """The next batch of a statement is held back for a reason; told once a second while that holds.
+
+    `seconds_left` is how long it is waited for.
+    """
+
+    migration_id: str
+    statement: int
+    reason: str
+    seconds_left: float
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StandbyLags:
     """The next migration waits until no standby lags by more than `limit` seconds; told once a second."""
 

@@ -32,6 +32,9 @@ def batched_problems(run: ScriptRun, piece: Piece, batched: Batched, begun: Piec
     if batched.verify is not None and not _is_one_query(batched.verify):
         message = "a verify is one query that gives true: SELECT ..."
         found.append(Problem(message, place_at(script.path, text, batched.verify_at)))
+    if batched.throttles.query is not None and not _is_one_query(batched.throttles.query):
+        message = 'a throttle\'s query is one that gives true while batches are to wait: query="SELECT ..."'
+        found.append(Problem(message, place_at(script.path, text, batched.throttle_at)))
     return found
 
 

@@ -18,7 +18,7 @@ WHERE class.oid = %(table)s::pg_catalog.oid
 
 -- name: family
 -- the names of a table and its partitions
-SELECT class.relname::pg_catalog.text
+SELECT class.relname::pg_catalog.text, class.oid::bigint
 FROM pg_catalog.pg_class AS class
 WHERE class.oid = %(table)s::pg_catalog.oid
    OR class.oid IN (SELECT relid::pg_catalog.oid
@@ -95,3 +95,56 @@ FROM pg_catalog.pg_prepared_statements AS prepared
 CROSS JOIN LATERAL pg_catalog.unnest(prepared.parameter_types) WITH ORDINALITY AS parameter (type, number)
 WHERE prepared.name = %(name)s::pg_catalog.text
 ORDER BY parameter.number
+
+-- name: vacuum
+-- the sessions that vacuum one of these tables: a lock tells on which one another role's vacuum is at work
+SELECT vacuum.pid
+FROM pg_catalog.pg_stat_progress_vacuum AS vacuum
+JOIN pg_catalog.pg_locks AS held ON held.pid = vacuum.pid AND held.granted
+WHERE vacuum.datname = pg_catalog.current_database()
+  AND held.locktype = 'relation'
+  AND held.mode = 'ShareUpdateExclusiveLock'
+  AND held.relation = ANY ({oids})
+  AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+LIMIT 1
+
+-- name: oldest
+-- the oldest transaction of another session in this database, as far as this role sees it, in seconds
+SELECT activity.pid, extract(epoch FROM pg_catalog.clock_timestamp() - activity.xact_start)::pg_catalog.float8
+FROM pg_catalog.pg_stat_activity AS activity
+WHERE activity.datname = pg_catalog.current_database()
+  AND activity.pid <> pg_catalog.pg_backend_pid()
+  AND activity.backend_type = 'client backend'
+  AND activity.xact_start IS NOT NULL
+ORDER BY activity.xact_start
+LIMIT 1
+
+-- name: slots
+-- the replication slot that keeps most WAL from being removed, in bytes
+SELECT slot.slot_name::pg_catalog.text,
+       pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), slot.restart_lsn)::bigint AS size
+FROM pg_catalog.pg_replication_slots AS slot
+WHERE slot.restart_lsn IS NOT NULL
+ORDER BY size DESC
+LIMIT 1
+
+-- name: wal
+-- how much WAL the server has written, in bytes
+SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0'::pg_catalog.pg_lsn)::bigint
+
+-- name: waiters
+-- how many sessions wait behind this one, also behind those who do; it runs under the search_path of a script
+WITH RECURSIVE waiting (pid) AS (
+    SELECT wanted.pid
+    FROM pg_catalog.pg_locks AS wanted
+    WHERE NOT wanted.granted
+), behind (pid) AS (
+    SELECT waiting.pid
+    FROM waiting
+    WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(waiting.pid))
+    UNION
+    SELECT waiting.pid
+    FROM behind
+    JOIN waiting ON behind.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(waiting.pid))
+)
+SELECT pg_catalog.count(*) FROM behind

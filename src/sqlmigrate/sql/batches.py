@@ -1,7 +1,8 @@
 """Read the remarks before a statement that let it run in batches.
 
-`-- sqlmigrate-batch: table=NAME key=COLUMN,... [time=DURATION] [rows=MIN..MAX]` says how, and
-`-- sqlmigrate-verify: SELECT ...` what must be true behind the last batch.
+`-- sqlmigrate-batch: table=NAME key=COLUMN,... [time=DURATION] [rows=MIN..MAX]` says how,
+`-- sqlmigrate-throttle: KEY=VALUE ...` what to wait for between two batches, and
+`-- sqlmigrate-verify: SELECT ...` what must be true behind the last one.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Problem
-from sqlmigrate.sql.directives import BATCH, PAIR, REMARK, VERIFY, gaps, line_comments, parse_duration
+from sqlmigrate.sql import throttles
+from sqlmigrate.sql.directives import BATCH, PAIR, REMARK, THROTTLE, VERIFY, gaps, line_comments, parse_duration
 from sqlmigrate.sql.position import place_at
+from sqlmigrate.sql.throttles import Throttles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _NAME = r"""(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\U0010ffff][\w$]*)"""
@@ -33,7 +36,7 @@ class Batched:
 
     `table` is one name, or that of a schema and one; `key` are the columns by which batches are cut. A batch should
     take `time` milliseconds and has between `rows[0]` and `rows[1]` rows. `verify` is a query that must be true behind
-    the last batch; it stands at `verify_at`.
+    the last batch; it stands at `verify_at`, and the remark with `throttles` at `throttle_at`.
     """
 
     offset: int
@@ -44,6 +47,8 @@ class Batched:
     rows: tuple[int, int] = (1, 100_000)
     verify: str | None = None
     verify_at: int = 0
+    throttles: Throttles = field(default_factory=Throttles)
+    throttle_at: int = 0
 
     @property
     def parameters(self) -> int:
@@ -56,6 +61,7 @@ class _Reading:
     """What the remarks before one statement say."""
 
     values: dict[str, object] = field(default_factory=dict)
+    throttles: dict[str, object] = field(default_factory=dict)
     at: dict[str, int] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
 
@@ -65,8 +71,14 @@ def read_batched(text: str | None) -> dict[int, Batched]:
     found = {}
     for offset, read, _ in _readings(text):
         if {"table", "key"} <= read.values.keys() and not read.problems:
-            verify_at = read.at.get(VERIFY, 0)
-            found[offset] = Batched(offset, read.at[BATCH], verify_at=verify_at, **read.values)  # type: ignore[arg-type]
+            found[offset] = Batched(
+                offset,
+                read.at[BATCH],
+                verify_at=read.at.get(VERIFY, 0),
+                throttles=Throttles(**read.throttles),  # type: ignore[arg-type]
+                throttle_at=read.at.get(THROTTLE, 0),
+                **read.values,  # type: ignore[arg-type]
+            )
     return found
 
 
@@ -77,8 +89,8 @@ def batch_problems(path: Path, text: str) -> list[Problem]:
         found += read.problems
         if read.at and is_last:
             found.append((min(read.at.values()), "no statement follows that could run in batches"))
-        elif VERIFY in read.at and BATCH not in read.at:
-            found.append((read.at[VERIFY], "there is no `-- sqlmigrate-batch:` before this statement"))
+        elif read.at and BATCH not in read.at:
+            found.append((min(read.at.values()), "there is no `-- sqlmigrate-batch:` before this statement"))
     return [Problem(message, place_at(path, text, offset)) for offset, message in sorted(found)]
 
 
@@ -90,7 +102,7 @@ def _readings(text: str | None) -> Iterator[tuple[int, _Reading, bool]]:
     for gap in between:
         read = _Reading()
         for hit in line_comments(REMARK, text, *gap):
-            if hit[2] in (BATCH, VERIFY):
+            if hit[2] in (BATCH, VERIFY, THROTTLE):
                 _read(hit, read)
         yield gap[1], read, gap == between[-1]
 
@@ -105,8 +117,12 @@ def _read(hit: re.Match[str], read: _Reading) -> None:
         read.problems.append((hit.start(1), f"write `-- {hit[1]}:`, with a colon"))
     elif name == VERIFY:
         _read_verify(hit, read)
+    elif name == THROTTLE:
+        _read_pairs(hit, read, throttles.KEYS, read.throttles)
     else:
-        _read_pairs(hit, read)
+        _read_pairs(hit, read, KEYS, read.values)
+        if missing := [key for key in ("table", "key") if key not in read.values and not read.problems]:
+            read.problems.append((hit.start(1), f"{' and '.join(missing)} is missing: write table=NAME key=COLUMN"))
 
 
 def _read_verify(hit: re.Match[str], read: _Reading) -> None:
@@ -117,7 +133,9 @@ def _read_verify(hit: re.Match[str], read: _Reading) -> None:
     read.at[VERIFY] = hit.end(4) - len(hit[4].lstrip())
 
 
-def _read_pairs(hit: re.Match[str], read: _Reading) -> None:
+def _read_pairs(
+    hit: re.Match[str], read: _Reading, keys: Mapping[str, Callable[[str], object]], values: dict[str, object]
+) -> None:
     start, value = hit.start(4), hit[4]
     rest = PAIR.sub(lambda pair: " " * len(pair[0]), value)
     if rest.strip():
@@ -126,19 +144,17 @@ def _read_pairs(hit: re.Match[str], read: _Reading) -> None:
     for pair in PAIR.finditer(value):
         key, raw = pair.groups()
         try:
-            read.values[key] = _value(key, raw, read.values)
+            values[key] = _value(key, raw, keys, values)
         except ValueError as error:
             read.problems.append((start + pair.start(), str(error)))
-    if missing := [key for key in ("table", "key") if key not in read.values and not read.problems]:
-        read.problems.append((hit.start(1), f"{' and '.join(missing)} is missing: write table=NAME key=COLUMN"))
 
 
-def _value(key: str, raw: str, known: dict[str, object]) -> object:
-    if key not in KEYS:
-        raise ValueError(f"unknown key {key!r}; the keys are {', '.join(sorted(KEYS))}")
+def _value(key: str, raw: str, keys: Mapping[str, Callable[[str], object]], known: dict[str, object]) -> object:
+    if key not in keys:
+        raise ValueError(f"unknown key {key!r}; the keys are {', '.join(sorted(keys))}")
     if key in known:
         raise ValueError(f"{key} is set twice")
-    return KEYS[key](raw[1:-1] if raw[0] in "\"'" else raw)
+    return keys[key](raw[1:-1] if raw[0] in "\"'" else raw)
 
 
 def _table(text: str) -> tuple[str, ...]:

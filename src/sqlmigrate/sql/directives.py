@@ -29,7 +29,7 @@ PAIR = re.compile(r"""([A-Za-z_][A-Za-z_-]*)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"([0-9]+)\s*(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
 _ISOLATIONS = ("read committed", "repeatable read", "serializable")
-BATCH, VERIFY = "batch", "verify"
+BATCH, VERIFY, THROTTLE = "batch", "verify", "throttle"
 """The remarks that `sql.batches` reads."""
 PHASES = ("before-deploy", "after-deploy")
 """When a migration belongs: before a new version of the application is out, which is the default, or once it is."""
@@ -194,10 +194,10 @@ def read_allowed(text: str) -> list[Allowed]:
 
 
 def _remark_problem(hit: re.Match[str], *, is_last: bool) -> str | None:
-    if hit[2] in (BATCH, VERIFY):
+    if hit[2] in (BATCH, VERIFY, THROTTLE):
         return None
     if hit[2] != "allow":
-        known = "`-- sqlmigrate-allow: CODE reason`, `-- sqlmigrate-batch:` and `-- sqlmigrate-verify:`"
+        known = ", ".join(f"`-- sqlmigrate-{name}:`" for name in ("allow", BATCH, THROTTLE, VERIFY))
         return f"unknown remark {hit[1]}; there are {known}" if hit[3] else None
     if not _ALLOW.fullmatch(hit[3] + hit[4]):
         return "write `-- sqlmigrate-allow: CODE reason`, with a code and why it is allowed here"

@@ -9,6 +9,7 @@ import pytest
 
 from sqlmigrate.sql.batches import Batched, batch_problems, read_batched
 from sqlmigrate.sql.statement.bounds import bounds_missing, wanted_bounds
+from sqlmigrate.sql.throttles import Throttles
 
 STATEMENT = "UPDATE users SET n = 1 WHERE id >= $1 AND id <= $2;\n"
 ONE = Batched(0, 0, ("public", "users"), ("id",))
@@ -175,3 +176,35 @@ def test_a_key_of_several_columns_is_compared_as_a_row():
 )
 def test_a_statement_that_would_not_keep_to_its_bounds_is_refused(statement, why):
     assert str(bounds_missing(statement, ONE)).startswith(why)
+
+
+def test_a_throttle_says_what_batches_wait_for():
+    remark = "-- sqlmigrate-throttle: lag=5s waiters=0 vacuum=wait wal=50MB/s oldest=10min slots=10GB"
+    text = f'-- sqlmigrate-batch: table=users key=id\n{remark} query="SELECT load > 20 FROM ops.load"\n{STATEMENT}'
+    (found,) = read_batched(text).values()
+
+    expected = Throttles(5_000, 0, "wait", 50 << 20, 600_000, 10 << 30, "SELECT load > 20 FROM ops.load")
+    assert (problems(text), found.throttles) == ([], expected)
+    assert read_batched(f"-- sqlmigrate-batch: table=users key=id\n{STATEMENT}")[40].throttles == Throttles()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lag=0", "0 would hold every batch back; give a time such as 5s"),
+        ("waiters=few", "waiters is a number of sessions, such as 0, not 'few'"),
+        ("vacuum=stop", "vacuum is wait, not 'stop'"),
+        ("wal=50MB", "wal is a rate such as 50MB/s, not '50MB'"),
+        ("wal=0MB/s", "write a size such as 500MB or 10GB, not '0MB'"),
+        ("slots=10", "write a size such as 500MB or 10GB, not '10'"),
+        ("query=''", "query is one query that gives true while batches are to wait"),
+        ("load=1", "unknown key 'load'; the keys are lag, oldest, query, slots, vacuum, waiters, wal"),
+    ],
+)
+def test_a_throttle_that_is_badly_written_is_an_error_with_its_column(text, message):
+    ((line, column, found),) = problems(
+        f"-- sqlmigrate-batch: table=users key=id\n-- sqlmigrate-throttle: {text}\n{STATEMENT}"
+    )
+
+    assert (line, column) == (2, 25)
+    assert found.startswith(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -54,7 +54,7 @@ class Key:
     """A key of a table; `more` is the operator by which one row of it is greater than another.
 
     `estimate` is about how many rows the table has, None where nobody has counted them; `family` are the names of the
-    table and of its partitions.
+    table and of its partitions, `oids` theirs.
     """
 
     oid: int
@@ -62,7 +62,8 @@ class Key:
     columns: tuple[Column, ...]
     more: sql.Composable
     estimate: int | None
-    family: frozenset[str] = field(default=frozenset())
+    family: frozenset[str] = frozenset()
+    oids: tuple[int, ...] = ()
 
     def next_bounds(self, connection: Connection, after: Position | None, rows: int) -> Bounds | None:
         """Find the bounds of so many rows behind a position, None where there are none; raises psycopg's errors."""
@@ -155,6 +156,7 @@ def find_key(connection: Connection, batched: Batched) -> Key:
         sql.SQL("OPERATOR({}.{})").format(sql.Identifier(schema), sql.SQL(index[0]["operator"])),
         table["estimate"],
         frozenset(row["relname"] for row in rows["family"]),
+        tuple(row["oid"] for row in rows["family"]),
     )
 
 

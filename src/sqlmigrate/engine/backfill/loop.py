@@ -19,6 +19,7 @@ from sqlmigrate.engine.backfill.errors import failed
 from sqlmigrate.engine.backfill.prepared import prepare
 from sqlmigrate.engine.backfill.progress import Progress
 from sqlmigrate.engine.backfill.size import Size
+from sqlmigrate.engine.backfill.throttle import Throttle
 from sqlmigrate.engine.backfill.verify import require_verified
 from sqlmigrate.engine.retry import CANCELED
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
@@ -100,7 +101,8 @@ class Backfill:
             self.progress = replace(self.progress, estimate=prepared.key.estimate)
             sender.write(self.context.journal.add([self.statement], "running", self.progress.written()))
             self.begun = True
-        while self._batch(prepared):
+        throttle = Throttle(self.context, self.statement, self.batched, prepared.key)
+        while self._batch(prepared, throttle):
             self._tell()
             self._require_lock()
         prepared.forget()
@@ -131,15 +133,16 @@ class Backfill:
             )
         self.progress, self.begun = found, True
 
-    def _batch(self, prepared: Prepared) -> bool:
+    def _batch(self, prepared: Prepared, throttle: Throttle) -> bool:
         """Run the next batch, again and again until its locks are granted; gives whether there was one."""
         found = False
+        throttle.wait()
 
         def attempt() -> None:
             nonlocal found
             started = time.monotonic()
             try:
-                found = self._attempt(prepared, started)
+                found = self._attempt(prepared, throttle, started)
             except ExecutionError as error:
                 undo(self.connection)
                 if not self.connection.closed:
@@ -153,7 +156,7 @@ class Backfill:
                 continue
             return found
 
-    def _attempt(self, prepared: Prepared, started: float) -> bool:
+    def _attempt(self, prepared: Prepared, throttle: Throttle, started: float) -> bool:
         sender = self.context.sender
         bounds = self._bounds(prepared.key)
         if bounds is None:
@@ -161,10 +164,13 @@ class Backfill:
         moved = self.progress.moved(bounds)
         step = prepared.step(bounds)
         before = (BEGIN, *as_login(sender.job), self._claim("running", moved), *_BACK, _PLANNED)
-        sender.send(*map(Step, before), step, Step(CONSTRAINTS, self.statement), Step(COMMIT))
+        counted = [Step(command) for command in (throttle.counting(),) if command]
+        sender.send(*map(Step, before), step, Step(CONSTRAINTS, self.statement), *counted, Step(COMMIT))
         seconds = time.monotonic() - started
         self.size.took(seconds, bounds.rows)
         self.progress = moved.took(step.rows, seconds)
+        if counted and throttle.make_way(int(counted[0].shown[0][0] or 0)):
+            self.size.halve()
         return True
 
     def _bounds(self, key: Key) -> Bounds | None:

@@ -217,7 +217,7 @@ def test_after_resume_at_the_next_statement_nothing_is_verified(runner, conn):
 @pytest.mark.parametrize(
     ("verify", "message"),
     [
-        ("SELECT nothing FROM t", 'the verify could not be asked: column "nothing" does not exist'),
+        ("SELECT nothing FROM t", 'this query could not be asked: column "nothing" does not exist'),
         ("SELECT NULL::boolean", "the verify is not true"),
         ("SELECT 1", "the verify is not true"),
         ("SELECT true FROM t", "the verify is not true"),

@@ -1,0 +1,141 @@
+"""Hold the next batch back while the server has other things to do; no lock and no transaction is held meanwhile."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from sqlmigrate import queries
+from sqlmigrate.connection import Command, Purpose
+from sqlmigrate.engine.backfill.verify import truth
+from sqlmigrate.errors import LockBudgetSpent
+from sqlmigrate.events import Throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.engine.backfill.key import Key
+    from sqlmigrate.engine.lag import Lag
+    from sqlmigrate.engine.stepwise.context import Context
+    from sqlmigrate.runlock.aside import Row
+    from sqlmigrate.sql.batches import Batched
+    from sqlmigrate.sql.script import Statement
+
+_PAUSE = 1.0
+_MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    """Why a batch waits, and for how long until the next look; what only goes `on` for so long is no error."""
+
+    text: str
+    pause: float = _PAUSE
+    goes_on: bool = False
+
+
+@dataclass(slots=True)
+class Throttle:
+    """What holds the batches of one statement back."""
+
+    context: Context
+    statement: Statement
+    batched: Batched
+    key: Key
+    _lag: Lag | None = field(init=False)
+    _wal: tuple[float, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Look at standbys where they matter."""
+        lag, standbys = self.batched.throttles.lag, self.context.standbys
+        self._lag = standbys(lag / 1000) if lag is not None and standbys is not None else None
+
+    def counting(self) -> Command | None:
+        """Return what counts, at the end of a batch, the sessions that wait behind it; None where nobody asks."""
+        if self.batched.throttles.waiters is None:
+            return None
+        return Command(queries.load("backfill")["waiters"], purpose=Purpose.WRITTEN)
+
+    def make_way(self, waiting: int) -> bool:
+        """Let those who waited behind a batch go first, where they were too many; gives whether they were."""
+        most = self.batched.throttles.waiters
+        if most is None or waiting <= most:
+            return False
+        sessions = "1 session" if waiting == 1 else f"{waiting} sessions"
+        pause = self.batched.time / 1000
+        self._tell(_Reason(f"{sessions} waited behind the last one (waiters={most})"), pause)
+        time.sleep(pause)
+        return True
+
+    def wait(self) -> None:
+        """Wait until nothing holds the next batch back; raises LockBudgetSpent where that takes too long."""
+        budget = self.context.options.lock_budget / 1000
+        deadline, yielded = time.monotonic() + budget, False
+        while not yielded and (reason := next(self._reasons(), None)):
+            left = deadline - time.monotonic()
+            if left <= 0 and not reason.goes_on:
+                raise self._given_up(reason, budget)
+            yielded = left <= 0
+            self._tell(reason, max(left, 0.0))
+            time.sleep(max(min(reason.pause, left), 0.0))
+            self.context.hold()
+        if self.batched.throttles.wal is not None and (written := self._written()) is not None:
+            self._wal = time.monotonic(), written
+
+    def _reasons(self) -> Iterator[_Reason]:
+        wanted = self.batched.throttles
+        for standby in self._lag.late(self.context.sender.job.migration_id) if self._lag else ():
+            yield _Reason(f"{standby} (lag={(wanted.lag or 0) / 1000:g}s)")
+        if wanted.oldest is not None and (row := self._first("oldest")) and float(row[1] or 0) * 1000 > wanted.oldest:
+            yield _Reason(f"the transaction of pid {row[0]} is {float(row[1] or 0):.1f} s old")
+        if wanted.vacuum is not None and (row := self._first("vacuum")):
+            yield _Reason(f"a vacuum of the table is at work (pid {row[0]})", goes_on=True)
+        if wanted.slots is not None and (row := self._first("slots")) and int(row[1] or 0) > wanted.slots:
+            yield _Reason(f"the replication slot {row[0]} keeps {int(row[1] or 0) // _MEGABYTE:,} MB of WAL")
+        yield from self._too_much_wal()
+        if wanted.query is not None and truth(self.context.sender, self.statement, wanted.query, self._query_at):
+            yield _Reason(f"its query gives true: {wanted.query}")
+
+    @property
+    def _query_at(self) -> int:
+        return self.batched.throttle_at
+
+    def _too_much_wal(self) -> Iterator[_Reason]:
+        """Wait until what was written since the batch began makes no more than the rate that is wanted."""
+        rate = self.batched.throttles.wal
+        if rate is None or self._wal is None or (now := self._written()) is None:
+            return
+        began, before = self._wal
+        left = (now - before) / rate - (time.monotonic() - began)
+        if left > 0:
+            wrote = f"{(now - before) / _MEGABYTE:,.1f} MB of WAL since the last one began"
+            yield _Reason(f"the server has written {wrote}", pause=min(left, _PAUSE))
+
+    def _written(self) -> int | None:
+        row = self._first("wal")
+        return int(row[0]) if row and row[0] else None
+
+    def _first(self, query: str) -> Row | None:
+        oids = sql.SQL("ARRAY[{}]::pg_catalog.oid[]").format(sql.SQL(", ").join(map(sql.Literal, self.key.oids)))
+        text = queries.load("backfill")[query].replace("{oids}", oids.as_string())
+        return next(iter(self.context.ask(text) or []), None)
+
+    def _tell(self, reason: _Reason, left: float) -> None:
+        sender = self.context.sender
+        place = sender.job.script.place(self.statement)
+        sender.listener.observer(
+            Throttled(sender.job.migration_id, self.statement.number, reason.text, left, place)
+        )  # fmt: skip
+
+    def _given_up(self, reason: _Reason, budget: float) -> LockBudgetSpent:
+        job = self.context.sender.job
+        return LockBudgetSpent(
+            f"the next batch waits: {reason.text}; waited for {budget:.0f} s (lock_budget)",
+            migration_id=job.migration_id,
+            statement=self.statement.number,
+            place=job.script.place(self.statement),
+            hint="give it more time with lock_budget, or run it again when that is over",
+        )
