@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from support.backfill import numbered, script, times
 from support.command import started, terminal
 from support.screen import shown_on
 from support.sessions import wait_for_blocked
-from support.waiting import LONG
+from support.waiting import LONG, wait_until
+
+DATABASE = "SELECT oid FROM pg_database WHERE datname = current_database()"
 
 
 def prepared(project, target, rows=9):
@@ -81,3 +85,76 @@ def test_a_terminal_shows_the_rows_that_had_their_batch(project, target):
 
     assert shown.count("rows had their batch") == 1
     assert times(conn) == {1: 9}
+
+
+@pytest.fixture
+def held(project, target):
+    """A project whose batches wait behind the second one while the table `load` says so, and a session."""
+    conn = target.connect()
+    numbered(conn, 9)
+    conn.execute("CREATE TABLE load AS SELECT false AS high")
+    conn.execute("""
+        CREATE FUNCTION work() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN UPDATE load SET high = true; RETURN NULL; END';
+        CREATE TRIGGER work AFTER UPDATE ON t FOR EACH ROW WHEN (old.id = 9) EXECUTE FUNCTION work();
+    """)
+    throttle = '-- sqlmigrate-throttle: query="SELECT high FROM load"\n'
+    project.migration("a", script(more=throttle), rollback="SELECT 1;")
+    return conn
+
+
+def says(process, text):
+    """Read what a process says until it says this."""
+    while text not in (line := process.stderr.readline()):
+        assert line, "it ended without saying it"
+
+
+def test_a_pause_holds_the_batches_until_they_are_to_go_on(held, project, target, sqlmigrate):
+    arguments = ("apply", "-d", target.conninfo, "-m", project.directory)
+    with started(*arguments) as process:
+        says(process, "the next batch waits: its query gives true")
+        paused = sqlmigrate("backfill", "pause", "a")
+        held.execute("UPDATE load SET high = false")
+        says(process, "somebody wants a pause; `sqlmigrate backfill resume a` lets it go on")
+        (found,) = sqlmigrate("backfill", "status", "--json").document["backfills"]
+        shown = sqlmigrate("backfill", "status", "a").stdout
+        assert times(held) == {0: 5, 1: 4}
+        resumed = sqlmigrate("backfill", "resume", "a", "--json")
+        assert process.wait(LONG) == 0
+
+    assert paused.lines == ["a pauses before its next batch, until `sqlmigrate backfill resume a`"]
+    assert (found["migration_id"], found["state"], found["rows"], found["position"]) == ("a", "paused", 4, ["12"])
+    assert shown.startswith("a paused: statement 1 (line 4), t")
+    assert (resumed.document["migration_id"], resumed.document["action"]) == ("a", "resume")
+    assert times(held) == {1: 9}
+    assert sqlmigrate("backfill", "status").lines == ["no statement is half way in batches"]
+
+
+def test_cancel_stops_the_run_and_the_next_one_goes_on(held, project, target, sqlmigrate):
+    with started("apply", "-d", target.conninfo, "-m", project.directory) as process:
+        says(process, "the next batch waits: its query gives true")
+        assert sqlmigrate("backfill", "cancel", "a").status == 0
+        assert process.wait(LONG) == 6
+        assert "the batches were stopped by `sqlmigrate backfill cancel a`" in process.stderr.read()
+
+    held.execute("UPDATE load SET high = false")
+    (found,) = sqlmigrate("backfill", "status", "--json").document["backfills"]
+    assert (found["state"], found["rows"]) == ("stopped", 4)
+    locks = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = ({DATABASE})"
+    wait_until(lambda: held.execute(locks).fetchone() == (0,), timeout=LONG)
+    nobody = sqlmigrate("backfill", "cancel", "a")
+    assert nobody.status == 2
+    assert "nobody is at work in this database, so there is nothing to stop" in nobody.stderr
+    assert sqlmigrate("apply").status == 0
+    assert times(held) == {1: 9}
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "cancel"])
+def test_what_is_not_half_way_in_batches_cannot_be_steered(project, target, sqlmigrate, action):
+    project.tables("a")
+    assert sqlmigrate("apply").status == 0
+
+    outcome = sqlmigrate("backfill", action, "a")
+
+    assert outcome.status == 2
+    assert "no statement of a is half way in batches" in outcome.stderr

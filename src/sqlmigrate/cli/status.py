@@ -226,7 +226,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "depends": list(migration.depends) if migration else [],
         "half_way": _half_way_as_json(item.stopped) if item.stopped and not item.running else None,
         "running": _running_as_json(item.running) if item.running else None,
-        "backfill": _backfill_as_json(item.stopped) if item.stopped else None,
+        "backfill": backfill_as_json(item.stopped) if item.stopped else None,
     }
 
 
@@ -248,7 +248,8 @@ def _running_as_json(running: Running) -> dict[str, Any]:
     }
 
 
-def _backfill_as_json(stopped: HalfWay) -> dict[str, Any] | None:
+def backfill_as_json(stopped: HalfWay) -> dict[str, Any] | None:
+    """Return how far the statement is at which a script stopped, as plain values; None where it has no batches."""
     done = progress_of(stopped)
     if done is None:
         return None

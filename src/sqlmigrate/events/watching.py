@@ -122,13 +122,13 @@ class Backfilling:
 class Throttled:
     """The next batch of a statement is held back for a reason; told once a second while that holds.
 
-    `seconds_left` is how long it is waited for.
+    `seconds_left` is how long it is waited for, None where that has no end.
     """
 
     migration_id: str
     statement: int
     reason: str
-    seconds_left: float
+    seconds_left: float | None
     place: Place | None = None
 
 

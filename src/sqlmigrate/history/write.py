@@ -180,6 +180,19 @@ def journal_claim(
     return Command(text("journal_claim", schema), values, Purpose.PROGRESS)
 
 
+def journal_steer(schema: str, migration_id: str, wanted: str | None) -> Command:
+    """Return the command that asks whoever runs the batches of a migration to `pause` or `cancel`; None takes it back.
+
+    It changes no row where no statement of the migration is half way in batches.
+    """
+    return Command(text("journal_steer", schema), (migration_hash(migration_id), wanted))
+
+
+def journal_wanted(schema: str, migration_id: str) -> str:
+    """Return a query, with no parameters, for what was asked with `journal_steer`."""
+    return text("journal_wanted", schema).replace("$1", f"'{migration_hash(migration_id)}'")
+
+
 def journal_forget(schema: str, migration_id: str, operation: str, number: int) -> Command:
     """Return the command that takes one statement out of the journal: it has not run."""
     return Command(text("journal_forget", schema), (migration_hash(migration_id), operation, str(number)))

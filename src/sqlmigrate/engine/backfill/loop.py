@@ -19,7 +19,7 @@ from sqlmigrate.engine.backfill.errors import failed
 from sqlmigrate.engine.backfill.prepared import prepare
 from sqlmigrate.engine.backfill.progress import Progress
 from sqlmigrate.engine.backfill.size import Size
-from sqlmigrate.engine.backfill.throttle import Throttle
+from sqlmigrate.engine.backfill.throttle import CANCEL, Throttle
 from sqlmigrate.engine.backfill.verify import require_verified
 from sqlmigrate.engine.retry import CANCELED
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
@@ -102,12 +102,21 @@ class Backfill:
             sender.write(self.context.journal.add([self.statement], "running", self.progress.written()))
             self.begun = True
         throttle = Throttle(self.context, self.statement, self.batched, prepared.key)
+        self._forget_cancel(throttle)
         while self._batch(prepared, throttle):
             self._tell()
             self._require_lock()
         prepared.forget()
         require_verified(sender, self.statement, self.batched)
         sender.write([self._claim("done", self.progress)])
+
+    def _forget_cancel(self, throttle: Throttle) -> None:
+        """Begin with what somebody wants by now, but for a wish to stop: that was for an earlier run."""
+        throttle.ask()
+        if throttle.wanted == CANCEL:
+            job = self.context.sender.job
+            self.context.sender.write([history.journal_steer(self.context.options.schema, job.migration_id, None)])
+            throttle.ask()
 
     def _tell(self) -> None:
         sender, now = self.context.sender, self.progress
@@ -163,12 +172,14 @@ class Backfill:
             return False
         moved = self.progress.moved(bounds)
         step = prepared.step(bounds)
-        before = (BEGIN, *as_login(sender.job), self._claim("running", moved), *_BACK, _PLANNED)
+        claim = Step(self._claim("running", moved))
+        before = [*map(Step, (BEGIN, *as_login(sender.job))), claim, *map(Step, (*_BACK, _PLANNED))]
         counted = [Step(command) for command in (throttle.counting(),) if command]
-        sender.send(*map(Step, before), step, Step(CONSTRAINTS, self.statement), *counted, Step(COMMIT))
+        sender.send(*before, step, Step(CONSTRAINTS, self.statement), *counted, Step(COMMIT))
         seconds = time.monotonic() - started
         self.size.took(seconds, bounds.rows)
         self.progress = moved.took(step.rows, seconds)
+        throttle.hear(claim)
         if counted and throttle.make_way(int(counted[0].shown[0][0] or 0)):
             self.size.halve()
         return True

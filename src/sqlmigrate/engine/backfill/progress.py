@@ -22,6 +22,7 @@ class Progress:
 
     `token` is another one after each step: who moves on names the one that it has found. `rows` had their batch in
     `batches`, of about `estimate`; `changed` of them were changed, `seconds` is how long the batches took together.
+    `wanted` is what somebody asks for (`steering`), as it was when this was read.
     """
 
     table: str
@@ -33,6 +34,7 @@ class Progress:
     changed: int = 0
     seconds: float = 0.0
     estimate: int | None = None
+    wanted: str | None = None
 
     @classmethod
     def of(cls, batched: Batched) -> Progress:

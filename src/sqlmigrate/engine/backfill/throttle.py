@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from sqlmigrate import queries
+from sqlmigrate import history, queries
 from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.engine.backfill.verify import truth
-from sqlmigrate.errors import LockBudgetSpent
+from sqlmigrate.errors import ExecutionError, LockBudgetSpent
 from sqlmigrate.events import Throttled
 
 if TYPE_CHECKING:
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from sqlmigrate.engine.backfill.key import Key
     from sqlmigrate.engine.lag import Lag
     from sqlmigrate.engine.stepwise.context import Context
+    from sqlmigrate.engine.wire.pipeline import Step
     from sqlmigrate.runlock.aside import Row
     from sqlmigrate.sql.batches import Batched
     from sqlmigrate.sql.script import Statement
 
+PAUSE, CANCEL = "pause", "cancel"
+"""What somebody may ask of batches that run."""
 _PAUSE = 1.0
 _MEGABYTE = 1 << 20
 
@@ -47,6 +50,7 @@ class Throttle:
     key: Key
     _lag: Lag | None = field(init=False)
     _wal: tuple[float, int] | None = None
+    wanted: str | None = None
 
     def __post_init__(self) -> None:
         """Look at standbys where they matter."""
@@ -70,8 +74,36 @@ class Throttle:
         time.sleep(pause)
         return True
 
+    def hear(self, claimed: Step) -> None:
+        """Take note of what somebody asks for, as the claim of a batch has found it beside the progress."""
+        self.wanted = claimed.shown[0][1] if claimed.shown else None
+
+    def obey(self) -> None:
+        """Wait while somebody wants a pause; raises ExecutionError where somebody wants the batches to stop."""
+        job = self.context.sender.job
+        while self.wanted is not None:
+            if self.wanted == CANCEL:
+                raise ExecutionError(
+                    f"the batches were stopped by `sqlmigrate backfill cancel {job.migration_id}`",
+                    migration_id=job.migration_id,
+                    statement=self.statement.number,
+                    place=job.script.place(self.statement),
+                )
+            again = f"`sqlmigrate backfill resume {job.migration_id}` lets it go on"
+            self._tell(_Reason(f"somebody wants a pause; {again}"), None)
+            time.sleep(_PAUSE)
+            self.context.hold()
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask what somebody wants now; where no answer comes, it is what it was."""
+        schema, migration_id = self.context.options.schema, self.context.sender.job.migration_id
+        rows = self.context.ask(history.journal_wanted(schema, migration_id))
+        self.wanted = self.wanted if rows is None else next((row[0] for row in rows), None)
+
     def wait(self) -> None:
         """Wait until nothing holds the next batch back; raises LockBudgetSpent where that takes too long."""
+        self.obey()
         budget = self.context.options.lock_budget / 1000
         deadline, yielded = time.monotonic() + budget, False
         while not yielded and (reason := next(self._reasons(), None)):
@@ -82,6 +114,8 @@ class Throttle:
             self._tell(reason, max(left, 0.0))
             time.sleep(max(min(reason.pause, left), 0.0))
             self.context.hold()
+            self.ask()
+            self.obey()
         if self.batched.throttles.wal is not None and (written := self._written()) is not None:
             self._wal = time.monotonic(), written
 
@@ -123,7 +157,7 @@ class Throttle:
         text = queries.load("backfill")[query].replace("{oids}", oids.as_string())
         return next(iter(self.context.ask(text) or []), None)
 
-    def _tell(self, reason: _Reason, left: float) -> None:
+    def _tell(self, reason: _Reason, left: float | None) -> None:
         sender = self.context.sender
         place = sender.job.script.place(self.statement)
         sender.listener.observer(
