@@ -18,8 +18,9 @@ WHERE class.oid = %(table)s::pg_catalog.oid
 
 -- name: family
 -- the names of a table and its partitions
-SELECT class.relname::pg_catalog.text, class.oid::bigint
+SELECT space.nspname::pg_catalog.text AS schema, class.relname::pg_catalog.text AS name, class.oid::bigint
 FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.oid = %(table)s::pg_catalog.oid
    OR class.oid IN (SELECT relid::pg_catalog.oid
                     FROM pg_catalog.pg_partition_tree(%(table)s::pg_catalog.oid::pg_catalog.regclass))

@@ -53,8 +53,8 @@ class Bounds:
 class Key:
     """A key of a table; `more` is the operator by which one row of it is greater than another.
 
-    `estimate` is about how many rows the table has, None where nobody has counted them; `family` are the names of the
-    table and of its partitions, `oids` theirs.
+    `estimate` is about how many rows the table has, None where nobody has counted them; `family` are the schemas
+    and names of the table and of its partitions, `oids` theirs.
     """
 
     oid: int
@@ -62,7 +62,7 @@ class Key:
     columns: tuple[Column, ...]
     more: sql.Composable
     estimate: int | None
-    family: frozenset[str] = frozenset()
+    family: frozenset[tuple[str, str]] = frozenset()
     oids: tuple[int, ...] = ()
 
     def next_bounds(self, connection: Connection, after: Position | None, rows: int) -> Bounds | None:
@@ -155,7 +155,7 @@ def find_key(connection: Connection, batched: Batched) -> Key:
         tuple(_column(columns[row["name"]], row["type"]) for row in index),
         sql.SQL("OPERATOR({}.{})").format(sql.Identifier(schema), sql.SQL(index[0]["operator"])),
         table["estimate"],
-        frozenset(row["relname"] for row in rows["family"]),
+        frozenset((row["schema"], row["name"]) for row in rows["family"]),
         tuple(row["oid"] for row in rows["family"]),
     )
 

@@ -66,11 +66,14 @@ class Prepared:
         connection = self.sender.connection
         nulls = ", ".join(["NULL"] * (2 * len(self.key.columns)))
         with aside(connection):
-            query = f"EXPLAIN (FORMAT JSON) EXECUTE {_NAME} ({nulls})"
+            query = f"EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {_NAME} ({nulls})"
             row = connection.execute(query.encode()).fetchone()
             lines = connection.execute(f"EXPLAIN (COSTS OFF) EXECUTE {_NAME} ({nulls})".encode()).fetchall()
-        found = _scans(row[0][0]["Plan"]) if row else ()
-        scans = [conditions for name, *conditions in found if name in self.key.family]
+        found = list(_scans(row[0][0]["Plan"])) if row else []
+        scans = [conditions for relation, conditions in found if relation in self.key.family]
+        if found and not scans:
+            message = f"the statement reads another table than {self.key.table.as_string()}"
+            raise refused(self.sender, self.statement, message, "write the schema of the table in both")
         last = f"${2 * len(self.key.columns)}"
         bounded = any("$1" in text and last in text for conditions in scans for text in conditions)
         if scans and (not bounded or not all(scans)):
@@ -94,14 +97,15 @@ def prepare(sender: Sender, statement: Statement, batched: Batched) -> Prepared:
     return prepared
 
 
-def _scans(plan: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+def _scans(plan: dict[str, Any]) -> Iterator[tuple[tuple[str, str], list[str]]]:
     """Yield the scans of a plan: the relation, and the conditions by which it is entered, none where it is read whole.
 
     The node of an UPDATE or DELETE names its relation too, and scans nothing.
     """
     if plan["Node Type"] in _SCANS and "Relation Name" in plan:
         below = [plan, *_bitmaps(plan)]
-        yield plan["Relation Name"], *(node[name] for node in below for name in _CONDITIONS if name in node)
+        conditions = [node[name] for node in below for name in _CONDITIONS if name in node]
+        yield (plan.get("Schema", ""), plan["Relation Name"]), conditions
     for child in plan.get("Plans", ()):
         yield from _scans(child)
 

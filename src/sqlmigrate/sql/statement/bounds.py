@@ -60,6 +60,14 @@ def wanted_bounds(batched: Batched) -> str:
     return f"({row}) >= ({', '.join(lower)}) AND ({row}) <= ({', '.join(upper)})"
 
 
+def bounds_alone(where: Any) -> bool:
+    """Tell whether a WHERE holds nothing but bounds of a batch: all batches together leave no row out then."""
+    kind = where.WhichOneof("node")
+    if kind == "bool_expr" and enum_name(where.bool_expr, "boolop") == "AND_EXPR":
+        return all(map(bounds_alone, where.bool_expr.args))
+    return kind == "a_expr" and all(_number(item) is not None for item in _items(where.a_expr.rexpr))
+
+
 def _parameters(node: Any) -> Iterator[int]:
     for name, nodes in children(node):
         for item in nodes:

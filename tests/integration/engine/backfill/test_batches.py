@@ -323,6 +323,30 @@ def test_what_cannot_run_in_batches_is_refused_before_it_runs(runner, conn):
     assert journal(conn) == []
 
 
+def test_a_statement_that_finds_another_table_of_the_same_name_is_refused(runner, conn):
+    numbered(conn, 9)
+    conn.execute("CREATE SCHEMA own; CREATE TABLE own.t (LIKE t INCLUDING ALL); INSERT INTO own.t SELECT * FROM t")
+    runner.write("a", script(batch="table=public.t key=id").replace(OUTSIDE, f"{OUTSIDE}SET search_path TO own;\n"))
+
+    assert 'the statement reads another table than "public"."t"' in str(half_way(runner.apply))
+
+    assert (times(conn), times(conn, "own.t")) == ({0: 9}, {0: 9})
+
+
+def test_a_rollback_in_batches_undoes_what_is_half_way(runner, conn):
+    numbered(conn, 9)
+    conn.execute("ALTER TABLE t ADD CHECK (n = 0 OR id <> 15)")
+    runner.write("a", script(), script("UPDATE t SET n = 0 WHERE id >= $1 AND id <= $2"))
+    half_way(runner.apply)
+    assert times(conn) == {0: 5, 1: 4}
+
+    runner.rollback()
+
+    assert times(conn) == {0: 9}
+    assert journal(conn) == []
+    assert runner.applied() == []
+
+
 def test_what_is_refused_behind_other_statements_stops_half_way_and_goes_on_there(runner, conn):
     numbered(conn, 9)
     conn.execute("ALTER TABLE t DROP CONSTRAINT t_pkey")
