@@ -281,7 +281,8 @@ RULES = (
         "block, or TRUNCATE. Or it writes very many that it chooses, as far as the target or its figures tell.",
         "whoever writes one of these rows waits until COMMIT; an UPDATE can double the size of the table, and "
         "TRUNCATE blocks reads too",
-        "select the rows that need it with WHERE, and change a large table in batches, outside this transaction",
+        "select the rows that need it with WHERE, and change a large table in batches, outside this "
+        "transaction: see docs/backfilling.md",
         _all_rows,
         scale="work",
     ),

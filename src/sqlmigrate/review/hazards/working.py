@@ -131,7 +131,7 @@ RULES = (
         "MERGE or INSERT ... SELECT, in a function or a DO block, by a long query, or by building an index or checking "
         "a constraint of another table.",
         "the locks are held until all rows are done, which depends on how many there are",
-        "do it in an earlier migration, or in batches outside this transaction",
+        "do it in an earlier migration, or in batches outside this transaction: see docs/backfilling.md",
         _under_lock,
         scale="work",
     ),
