@@ -81,8 +81,12 @@ def test_a_role_that_does_not_see_standbys_is_told_once_and_waits_for_none(runne
 
 
 def test_batches_wait_for_a_standby(runner, paused, conn):
-    """By the third batch the WAL of the first one is older than a millisecond, and nobody has replayed it."""
+    """By the third batch the WAL of the first one is on the disk for longer than a millisecond, and not replayed."""
     numbered(conn, 9)
+    conn.execute("""
+        CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END';
+        CREATE TRIGGER sleep AFTER UPDATE ON t FOR EACH STATEMENT EXECUTE FUNCTION sleep();
+    """)
     runner.write("a", script(more="-- sqlmigrate-throttle: lag=1ms\n"))
     tell = runner.observe
 

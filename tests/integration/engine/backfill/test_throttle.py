@@ -93,7 +93,7 @@ def test_a_vacuum_of_the_table(conn, database, reasons):
     def cancel():
         conn.execute("SELECT pg_cancel_backend(%s)", [pid])
 
-    with beside(lambda: vacuum.execute("VACUUM (INDEX_CLEANUP on) t")) as (running,):
+    with beside(lambda: vacuum.execute("VACUUM (DISABLE_PAGE_SKIPPING) t")) as (running,):
         wait_for_row(conn, "SELECT pid FROM pg_stat_progress_vacuum WHERE pid = %s", pid)
         found = reasons("vacuum=wait", cancel, batch="table=t key=id")
         with pytest.raises(psycopg.errors.QueryCanceled):
