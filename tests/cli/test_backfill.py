@@ -149,6 +149,64 @@ def test_cancel_stops_the_run_and_the_next_one_goes_on(held, project, target, sq
     assert times(held) == {1: 9}
 
 
+def test_status_and_whoever_waits_are_told_what_holds_the_batches(held, project, target, sqlmigrate):
+    """A run waits with its batches; `status`, and runs that wait for its lock, tell how far it is and for what."""
+    reason = "the next batch waits: its query gives true: SELECT high FROM load"
+    with started("apply", "-d", target.conninfo, "-m", project.directory) as process:
+        says(process, "the next batch waits: its query gives true")
+        wait_until(lambda: reason in sqlmigrate("status").stdout, timeout=LONG)
+        (found,) = sqlmigrate("status", "--json").document["migrations"]
+        (listed,) = sqlmigrate("backfill", "status", "--json").document["backfills"]
+        line = sqlmigrate("backfill", "status").stdout
+        busy = [sqlmigrate(name, "--wait-lock", "0", "--yes") for name in ("apply", "rollback")]
+        with started("apply", "-d", target.conninfo, "-m", project.directory, "--events", "/dev/stderr") as late:
+            says(late, "waiting for the run lock, held by pid")
+            says(late, "it runs a, statement 1: 4 rows had their batch")
+            event = next(event for event in records(late) if event["event"] == "waiting_for_run_lock")
+            held.execute("UPDATE load SET high = false")
+            assert process.wait(LONG) == 0
+            assert late.wait(LONG) == 0
+
+    assert (found["state"], found["running"]["statement"], found["running"]["line"]) == ("running", 1, 4)
+    assert found["backfill"]["waits"] == reason.partition(": ")[2]
+    assert (listed["state"], listed["waits"]) == ("running", reason.partition(": ")[2])
+    assert reason in line
+    for outcome in busy:
+        assert outcome.status == 4
+        assert f"; in a 4 rows had their batch, and {reason}" in outcome.stderr
+    assert (event["batches"]["migration_id"], event["batches"]["rows"], event["batches"]["waits"]) == (
+        "a", 4, reason.partition(": ")[2],
+    )  # fmt: skip
+    assert times(held) == {1: 9}
+
+
+def records(process):
+    """Read the events that a process writes between its lines."""
+    while line := process.stderr.readline():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def test_what_depends_on_batches_runs_when_they_are_done(held, project, sqlmigrate):
+    """Where they are not, the next run goes on with them first; --steps and --to count the migration as one."""
+    project.migration("b", "-- depends: a\nCREATE TABLE b ();", rollback="DROP TABLE b;")
+    project.migration("c", "CREATE TABLE c ();", rollback="DROP TABLE c;")
+    short = ("--lock-budget", "100ms")
+    for arguments in [(), ("--to", "b"), ("--steps", "2")]:
+        stopped = sqlmigrate("apply", *short, *arguments)
+        assert stopped.status == 6, stopped.stderr
+        assert "waited for 0 s (lock_budget)" in stopped.stderr
+        states = {item["migration_id"]: item["state"] for item in sqlmigrate("status", "--json").document["migrations"]}
+        assert states == {"a": "half_way", "b": "pending", "c": "pending"}
+        assert times(held) == {0: 5, 1: 4}
+
+    held.execute("UPDATE load SET high = false; DROP TRIGGER work ON t")
+    assert sqlmigrate("apply", "--steps", "1").lines[0].startswith("applied a ")
+    assert times(held) == {1: 9}
+    assert sqlmigrate("apply", "--to", "b").lines[0].startswith("applied b ")
+    assert sqlmigrate("status", "--json").document["summary"]["pending"] == 1
+
+
 @pytest.mark.parametrize("action", ["pause", "resume", "cancel"])
 def test_what_is_not_half_way_in_batches_cannot_be_steered(project, target, sqlmigrate, action):
     project.tables("a")

@@ -97,7 +97,7 @@ def _as_json(item: Status) -> dict[str, object]:
     return {
         "migration_id": item.migration_id,
         "state": _state(item),
-        **((item.stopped and backfill_as_json(item.stopped)) or {}),
+        **(backfill_as_json(item) or {}),
     }
 
 
@@ -114,4 +114,5 @@ def _line(item: Status) -> str:
         return ""
     entry = item.stopped.stopped_at
     where = f"statement {entry.number} (line {entry.line}), {done.table}"
-    return printable(f"{item.migration_id} {_state(item)}: {where} {dot()} {batches(done, dot())}")
+    waits = f" {dot()} the next batch waits: {done.held_by}" if item.running and done.held_by else ""
+    return printable(f"{item.migration_id} {_state(item)}: {where} {dot()} {batches(done, dot())}{waits}")

@@ -9,7 +9,7 @@ import click
 
 from sqlmigrate.cli.foreign_text import MARK, printable
 from sqlmigrate.cli.output import server_details
-from sqlmigrate.cli.watching import Watching, harm
+from sqlmigrate.cli.watching import Watching, harm, of_others
 
 if TYPE_CHECKING:
     from sqlmigrate import events
@@ -150,6 +150,8 @@ def _draw_waiting(output: Output, event: events.WaitingForRunLock, told: dict[in
     told[pid] = event.seconds_left
     holder = event.holder or "another run"
     output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
+    if event.batches:
+        output.progress(printable(f"  {of_others(event.batches)}"))
 
 
 def _draw_standbys(

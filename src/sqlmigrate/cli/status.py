@@ -104,7 +104,9 @@ def _running(item: Status, running: Running) -> str:
     elif work.seconds is not None:
         parts.append(f"since {clock(work.seconds)}")
     parts.append(f"by {running.role}@{running.client} (pid {running.pid})")
-    if work.phase:
+    if item.stopped and (done := progress_of(item.stopped)) is not None and done.held_by:
+        parts.append(f"the next batch waits: {done.held_by}")
+    elif work.phase:
         parts.append(phase(work))
     elif work.wait:
         parts.append(f"waits for {work.wait}")
@@ -226,7 +228,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "depends": list(migration.depends) if migration else [],
         "half_way": _half_way_as_json(item.stopped) if item.stopped and not item.running else None,
         "running": _running_as_json(item.running) if item.running else None,
-        "backfill": backfill_as_json(item.stopped) if item.stopped else None,
+        "backfill": backfill_as_json(item),
     }
 
 
@@ -248,13 +250,13 @@ def _running_as_json(running: Running) -> dict[str, Any]:
     }
 
 
-def backfill_as_json(stopped: HalfWay) -> dict[str, Any] | None:
+def backfill_as_json(item: Status) -> dict[str, Any] | None:
     """Return how far the statement is at which a script stopped, as plain values; None where it has no batches."""
-    done = progress_of(stopped)
-    if done is None:
+    done = progress_of(item.stopped) if item.stopped else None
+    if not item.stopped or done is None:
         return None
     return {
-        "statement": stopped.stopped_at.number,
+        "statement": item.stopped.stopped_at.number,
         "table": done.table,
         "key": done.key,
         "position": done.position,
@@ -264,6 +266,7 @@ def backfill_as_json(stopped: HalfWay) -> dict[str, Any] | None:
         "estimate": done.estimate,
         "seconds": done.seconds,
         "seconds_left": done.seconds_left,
+        "waits": done.held_by if item.running else None,
     }
 
 

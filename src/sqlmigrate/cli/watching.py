@@ -11,7 +11,7 @@ from sqlmigrate.cli.foreign_text import printable
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.output import Output
-    from sqlmigrate.events import AtWork, Backfilling, Harm, Progress, Throttled
+    from sqlmigrate.events import AtWork, Backfilling, BatchesOfOthers, Harm, Progress, Throttled
 
 _SAY_AGAIN = 30.0  # seconds
 _WORTH_A_LINE = 1.0  # seconds that a statement has run before a log hears of it
@@ -104,6 +104,12 @@ def batches(now: Batches, between: str = "·") -> str:
     if now.seconds_left is not None:
         parts.append(f"about {clock(now.seconds_left)} left")
     return f" {between} ".join(parts)
+
+
+def of_others(now: BatchesOfOthers) -> str:
+    """Say how far the batches of another run are."""
+    waits = f" {dot()} the next batch waits: {now.waits}" if now.waits else ""
+    return f"it runs {now.migration_id}, statement {now.statement}: {batches(now, dot())}{waits}"
 
 
 def dot() -> str:

@@ -10,6 +10,7 @@ from sqlmigrate.errors import redact
 from sqlmigrate.events.watching import (
     AtWork,
     Backfilling,
+    BatchesOfOthers,
     Harm,
     KilledRunFound,
     Progress,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AtWork",
     "Backfilling",
+    "BatchesOfOthers",
     "Harm",
     "KilledRunFound",
     "Progress",
@@ -57,10 +59,14 @@ class LockHolder:
 
 @dataclass(frozen=True, slots=True)
 class WaitingForRunLock:
-    """Another run holds the run lock; `seconds_left` until we give up."""
+    """Another run holds the run lock; `seconds_left` until we give up.
+
+    `batches` is how far it is where it runs a statement in batches.
+    """
 
     holder: LockHolder | None
     seconds_left: float
+    batches: BatchesOfOthers | None = None
 
 
 @dataclass(frozen=True, slots=True)

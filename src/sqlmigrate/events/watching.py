@@ -119,6 +119,29 @@ class Backfilling:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchesOfOthers:
+    """How far the batches of another run are, as the history tells it; the fields are those of `Backfilling`.
+
+    `waits` is why its next batch waits, None where it does not, or not for long.
+    """
+
+    migration_id: str
+    statement: int
+    rows: int
+    batches: int
+    seconds: float
+    estimate: int | None = None
+    seconds_left: float | None = None
+    waits: str | None = None
+
+    def __str__(self) -> str:
+        """Say it in one phrase."""
+        of = f" of about {self.estimate:,}" if self.estimate and self.estimate >= self.rows else ""
+        held = f", and the next batch waits: {self.waits}" if self.waits else ""
+        return f"in {self.migration_id} {self.rows:,}{of} rows had their batch{held}"
+
+
+@dataclass(frozen=True, slots=True)
 class Throttled:
     """The next batch of a statement is held back for a reason; told once a second while that holds.
 

@@ -7,7 +7,7 @@ checksum and is fine, one that yoyo deleted is not applied.
 from sqlmigrate.history.attempts import AttemptRow, read_attempts
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
 from sqlmigrate.history.names import names_ours
-from sqlmigrate.history.tables import VERSION, catch_up, hold, install, read, read_log, upgrades, with_texts
+from sqlmigrate.history.tables import VERSION, catch_up, half_way, hold, install, read, read_log, upgrades, with_texts
 from sqlmigrate.history.write import (
     RECORD_TEXT_MAX,
     STATEMENT_TEXT_MAX,
@@ -26,6 +26,7 @@ from sqlmigrate.history.write import (
     journal_state,
     journal_steer,
     journal_supersede,
+    journal_waits,
     journal_wanted,
     log,
     trusted,
@@ -55,6 +56,7 @@ __all__ = [
     "distrusted",
     "finish_claim",
     "guard",
+    "half_way",
     "hold",
     "install",
     "journal_begin",
@@ -65,6 +67,7 @@ __all__ = [
     "journal_state",
     "journal_steer",
     "journal_supersede",
+    "journal_waits",
     "journal_wanted",
     "last_done",
     "log",

@@ -185,7 +185,12 @@ def journal_steer(schema: str, migration_id: str, wanted: str | None) -> Command
 
     It changes no row where no statement of the migration is half way in batches.
     """
-    return Command(text("journal_steer", schema), (migration_hash(migration_id), wanted))
+    return Command(text("journal_note", schema), (migration_hash(migration_id), "wanted", wanted))
+
+
+def journal_waits(schema: str, migration_id: str, reason: str | None) -> Command:
+    """Return the command that notes why the next batch of a migration waits; None: it does no longer."""
+    return Command(text("journal_note", schema), (migration_hash(migration_id), "waits", reason))
 
 
 def journal_wanted(schema: str, migration_id: str) -> str:

@@ -99,10 +99,10 @@ WITH moved AS (
 )
 SELECT 1 / pg_catalog.count(*), pg_catalog.max(wanted) FROM moved
 
--- name: journal_steer
--- asks whoever runs the batches of a migration for something, such as a pause; NULL takes it back
+-- name: journal_note
+-- notes something beside the progress of batches, such as that somebody wants a pause; NULL takes it back
 UPDATE {schema}.journal
-SET found = found || pg_catalog.jsonb_build_object('wanted', $2::pg_catalog.text)
+SET found = found || pg_catalog.jsonb_build_object($2::pg_catalog.text, $3::pg_catalog.text)
 WHERE migration_hash::pg_catalog.text = $1
   AND found ->> 'kind'::pg_catalog.text = 'backfill'
   AND state <> 'done'

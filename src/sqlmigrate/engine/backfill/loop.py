@@ -17,9 +17,9 @@ from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.engine.backfill.aside import PLANNING
 from sqlmigrate.engine.backfill.errors import failed
 from sqlmigrate.engine.backfill.prepared import prepare
-from sqlmigrate.engine.backfill.progress import Progress
+from sqlmigrate.engine.backfill.progress import CANCEL, Progress
 from sqlmigrate.engine.backfill.size import Size
-from sqlmigrate.engine.backfill.throttle import CANCEL, Throttle
+from sqlmigrate.engine.backfill.throttle import Throttle
 from sqlmigrate.engine.backfill.verify import require_verified
 from sqlmigrate.engine.retry import CANCELED
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
@@ -101,7 +101,8 @@ class Backfill:
             self.progress = replace(self.progress, estimate=prepared.key.estimate)
             sender.write(self.context.journal.add([self.statement], "running", self.progress.written()))
             self.begun = True
-        throttle = Throttle(self.context, self.statement, self.batched, prepared.key)
+        throttle = Throttle(self.context, self.statement, self.batched, prepared.key, noted=self.progress.waits)
+        self.progress = replace(self.progress, waits=None)
         self._forget_cancel(throttle)
         while self._batch(prepared, throttle):
             self._tell()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 KIND = "backfill"
 """What `found` holds beside the progress, to be told from what other statements note there."""
+PAUSE, CANCEL = "pause", "cancel"
+"""What somebody may ask of batches that run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Progress:
 
     `token` is another one after each step: who moves on names the one that it has found. `rows` had their batch in
     `batches`, of about `estimate`; `changed` of them were changed, `seconds` is how long the batches took together.
-    `wanted` is what somebody asks for (`steering`), as it was when this was read.
+    `wanted` is what somebody asks for (`steering`), and `waits` why the next batch waited when this was read.
     """
 
     table: str
@@ -35,6 +37,7 @@ class Progress:
     seconds: float = 0.0
     estimate: int | None = None
     wanted: str | None = None
+    waits: str | None = None
 
     @classmethod
     def of(cls, batched: Batched) -> Progress:
@@ -55,6 +58,11 @@ class Progress:
         if not self.rows or not self.seconds or self.estimate is None or self.estimate <= self.rows:
             return None
         return round((self.estimate - self.rows) * self.seconds / self.rows, 1)
+
+    @property
+    def held_by(self) -> str | None:
+        """Why the next batch waits, where somebody runs them; None where it does not."""
+        return "somebody wants a pause" if self.wanted == PAUSE else self.waits
 
     def written(self) -> dict[str, Any]:
         """Return it as a journal entry keeps it."""

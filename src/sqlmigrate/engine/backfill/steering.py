@@ -9,8 +9,7 @@ from psycopg import RawCursor
 from sqlmigrate import history, runlock
 from sqlmigrate.connection import probe, require_writable, session
 from sqlmigrate.connection.poolers import settle_writer
-from sqlmigrate.engine.backfill.progress import Progress
-from sqlmigrate.engine.backfill.throttle import CANCEL
+from sqlmigrate.engine.backfill.progress import CANCEL, Progress
 from sqlmigrate.errors import UsageError
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,7 +11,9 @@ from psycopg import sql
 
 from sqlmigrate import history, queries
 from sqlmigrate.connection import Command, Purpose
+from sqlmigrate.engine.backfill.progress import CANCEL
 from sqlmigrate.engine.backfill.verify import truth
+from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.errors import ExecutionError, LockBudgetSpent
 from sqlmigrate.events import Throttled
 
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.batches import Batched
     from sqlmigrate.sql.script import Statement
 
-PAUSE, CANCEL = "pause", "cancel"
-"""What somebody may ask of batches that run."""
 _PAUSE = 1.0
+_NOTED_SECONDS = 10.0
+_NUMBERS = re.compile(r"[\d.,]+")
 _MEGABYTE = 1 << 20
 
 
@@ -51,6 +54,8 @@ class Throttle:
     _lag: Lag | None = field(init=False)
     _wal: tuple[float, int] | None = None
     wanted: str | None = None
+    noted: str | None = None
+    _note_again: float = 0.0
 
     def __post_init__(self) -> None:
         """Look at standbys where they matter."""
@@ -105,19 +110,39 @@ class Throttle:
         """Wait until nothing holds the next batch back; raises LockBudgetSpent where that takes too long."""
         self.obey()
         budget = self.context.options.lock_budget / 1000
-        deadline, yielded = time.monotonic() + budget, False
+        deadline, yielded, waited = time.monotonic() + budget, False, False
         while not yielded and (reason := next(self._reasons(), None)):
             left = deadline - time.monotonic()
             if left <= 0 and not reason.goes_on:
                 raise self._given_up(reason, budget)
             yielded = left <= 0
             self._tell(reason, max(left, 0.0))
+            if waited:
+                self._note(reason.text)
             time.sleep(max(min(reason.pause, left), 0.0))
+            waited = True
             self.context.hold()
             self.ask()
             self.obey()
+        self._note(None)
         if self.batched.throttles.wal is not None and (written := self._written()) is not None:
             self._wal = time.monotonic(), written
+
+    def _note(self, reason: str | None) -> None:
+        """Note in the journal what holds the next batch, for `status`; its numbers are renewed now and then only."""
+        now = time.monotonic()
+        same = reason and self.noted and _NUMBERS.sub("", reason) == _NUMBERS.sub("", self.noted)
+        if reason == self.noted or (same and now < self._note_again):
+            return
+        sender = self.context.sender
+        try:
+            sender.write([history.journal_waits(self.context.options.schema, sender.job.migration_id, reason)])
+        except ExecutionError:  # the journal is locked by somebody: what holds the batch is said here all the same
+            undo(sender.connection)
+            if sender.connection.closed:
+                raise
+        else:
+            self.noted, self._note_again = reason, now + _NOTED_SECONDS
 
     def _reasons(self) -> Iterator[_Reason]:
         wanted = self.batched.throttles
