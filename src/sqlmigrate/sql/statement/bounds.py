@@ -50,9 +50,11 @@ def bounds_missing(statement: str, batched: Batched) -> str | None:
     return None
 
 
-def wanted_bounds(batched: Batched) -> str:
-    """Return the condition that the statement must hold."""
-    names, count = [name if _PLAIN.fullmatch(name) else quote(name) for name in batched.key], len(batched.key)
+def wanted_bounds(batched: Batched, relation: str = "") -> str:
+    """Return the condition that the statement must hold, its columns named as those of a `relation` if one is given."""
+    of = f"{relation}." if relation else ""
+    names = [of + (name if _PLAIN.fullmatch(name) else quote(name)) for name in batched.key]
+    count = len(batched.key)
     lower, upper = ([f"${start + at}" for at in range(1, count + 1)] for start in (0, count))
     if count == 1:
         return f"{names[0]} >= $1 AND {names[0]} <= $2"
