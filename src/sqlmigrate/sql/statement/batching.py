@@ -84,7 +84,7 @@ def in_batches(statement: str, batched: Batched, types: Mapping[str, str], *, te
 
 def _cut(statement: str) -> tuple[str, str] | None:
     """Cut a statement at its own WHERE; "" where it has none. Remarks behind its last word are left out."""
-    found = tokens(statement)
+    found = [place for place in tokens(statement) if statement[slice(*place)] != ";"]
     if not found:
         return None
     depth, where = 0, None
@@ -104,7 +104,8 @@ def _unfinished(kind: str, node: Any, called: str, types: Mapping[str, str]) -> 
     """Return the condition that holds for a row of an UPDATE before its change and not behind it; None of no use."""
     if kind != "update_stmt" or getattr(node, _SOURCES[kind]):
         return None
-    changed = {item.res_target.name for item in node.target_list}
+    own = {node.relation.relname, node.relation.alias.aliasname}  # the row as a whole
+    changed = {item.res_target.name for item in node.target_list} | own
     terms = []
     for item in node.target_list:
         name, value = item.res_target.name, item.res_target.val
