@@ -20,6 +20,10 @@ PLANNING = (
     "pg_catalog.set_config('enable_seqscan', 'off', true)"
 )
 """What batches are planned under: the bounds of one batch must not lead to a scan of the whole table in another."""
+_IN_ORDER = (
+    "SELECT pg_catalog.set_config('enable_sort', 'off', true), pg_catalog.set_config('enable_bitmapscan', 'off', true)"
+)
+"""So that the next keys are read from the index in their order, also where nothing is known of how many there are."""
 _NAME = "sqlmigrate_aside"
 _READABLE = "SET LOCAL client_encoding TO 'UTF8'"
 
@@ -34,7 +38,7 @@ def aside(connection: Connection) -> Iterator[None]:
 @contextmanager
 def ours(connection: Connection) -> Iterator[None]:
     """Ask by our own SQL, with the rights of the script; values are written so that any session reads them alike."""
-    with _taken_back(connection, f"{PLANNING}; {ours_locally()}"):
+    with _taken_back(connection, f"{PLANNING}; {_IN_ORDER}; {ours_locally()}"):
         yield
 
 

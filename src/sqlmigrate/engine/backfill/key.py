@@ -67,16 +67,20 @@ class Key:
 
     def next_bounds(self, connection: Connection, after: Position | None, rows: int) -> Bounds | None:
         """Find the bounds of so many rows behind a position, None where there are none; raises psycopg's errors."""
-        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.columns)
-        query = sql.SQL(_BATCH).format(
-            names=names, table=self.table, behind=self._behind(after), rows=sql.Literal(rows), written=self._written
-        )
+        query = self.boundary(after, rows)
         with ours(connection):  # no parameters: a name may hold a %
             found = connection.execute(query).fetchall()
         if not found:
             return None
         ends = [list(row[1:]) for row in found]
         return Bounds(ends[0], ends[-1], int(found[-1][0]))
+
+    def boundary(self, after: Position | None, rows: int) -> sql.Composed:
+        """Return the query that finds the bounds of so many rows behind a position; it runs under our own settings."""
+        names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.columns)
+        return sql.SQL(_BATCH).format(
+            names=names, table=self.table, behind=self._behind(after), rows=sql.Literal(rows), written=self._written
+        )
 
     def whole(self, connection: Connection) -> Bounds | None:
         """Find the first and the last key of all, None where the table is empty."""

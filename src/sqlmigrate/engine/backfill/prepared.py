@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import sql
 
 from sqlmigrate import queries
 from sqlmigrate.connection import Command
@@ -40,6 +41,12 @@ class Prepared:
         nulls: list[str | None] = [None] * (2 * len(self.key.columns))
         values = [*bounds.first, *bounds.last] if bounds else nulls
         return Step(Command(self.statement.text, tuple(values), name=_NAME), self.statement)
+
+    def explained(self, options: str, bounds: Bounds | None = None) -> sql.Composed:
+        """Return the EXPLAIN of a batch, within bounds, or as it is planned for all of them."""
+        nulls: list[str | None] = [None] * (2 * len(self.key.columns))
+        values = sql.SQL(", ").join(map(sql.Literal, [*bounds.first, *bounds.last] if bounds else nulls))
+        return sql.SQL("EXPLAIN ({}) EXECUTE {} ({})").format(sql.SQL(options), sql.Identifier(_NAME), values)
 
     def forget(self) -> None:
         """Free its name for the next statement of the script."""

