@@ -154,7 +154,8 @@ def _look_at(job: Job) -> _Script:
     last = None
     for item in read_batched(script.text).values():
         raise ScriptError(
-            "psql cannot run a statement in batches: it has no loop that survives a failure",
+            "psql cannot run a statement in batches: it has no loop, and a DO block that commits each batch would be "
+            "in a transaction also while it waits for a throttle, a pause or the next attempt",
             place=place_at(script.path, script.text or "", item.at),
             hint="let `sqlmigrate apply` run this migration, and make the plan of the others (--to)",
         )
