@@ -73,7 +73,7 @@ class Pass:
     """One run of a script; `seen` grows statement by statement.
 
     `apart` gives each statement a transaction of its own, also in a block from BEGIN to COMMIT. `follow` reads the
-    catalog too, beginning with what `since` knows of it.
+    catalog too, beginning with what `since` knows of it. `measure` looks at statements in batches before they run.
     """
 
     database: ShadowDatabase
@@ -82,6 +82,7 @@ class Pass:
     info: ServerInfo
     apart: bool = False
     follow: bool = False
+    measure: bool = False
     since: Snapshot | None = None
     leave_out: tuple[str, ...] = ()
     seen: list[Seen] = field(default_factory=list)
@@ -108,7 +109,7 @@ class Pass:
                     options=self.options,
                     info=self.info,
                     around=lambda statement, run: self._around(connection, statement, run),
-                    look=self._look_at_batches if self.follow else None,
+                    look=self._look_at_batches if self.measure else None,
                 )
             except Error as error:
                 return error

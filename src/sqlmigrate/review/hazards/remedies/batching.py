@@ -12,7 +12,7 @@ from sqlmigrate.sql.statement.batching import assigned, in_batches, target_of
 from sqlmigrate.sql.statement.names import Named, index_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlmigrate.review.trace.follow import State
     from sqlmigrate.review.trace.tracer import Traced
@@ -21,7 +21,8 @@ _KEY = re.compile(r"(?:PRIMARY KEY|UNIQUE) \((.*?)\)(?: |$)")
 _PATH = re.compile(r'"(?:[^"]|"")+"|[^".]+')
 _NAMES = re.compile(r'"(?:[^"]|"")+"|[^",\s]+')
 _PLAIN = re.compile(r"[\w.$]+(?:,[\w.$]+)*")
-_THROTTLE = "-- sqlmigrate-throttle: lag=5s waiters=0"
+THROTTLE = "-- sqlmigrate-throttle: lag=5s waiters=0"
+"""What holds the next batch back in a file that we write: standbys that lag, and sessions that wait."""
 _TELLS_NOTHING = "-- No query tells from a row whether it is done: every row is changed once all the same."
 
 
@@ -60,13 +61,22 @@ def _table(one: Traced) -> str | None:
 def _remedy(text: str, table: str, key: tuple[str, ...], types: dict[str, str], *, telling: bool) -> Remedy | None:
     path = tuple(map(_unquoted, _PATH.findall(table)))
     made = in_batches(text, Batched(0, 0, path, key), types, telling=telling)
-    pairs = [_pair("table", table), _pair("key", ",".join(Named("", name).quoted for name in key))]
-    if made is None or None in pairs:
+    head = batch_remark(table, [Named("", name).quoted for name in key])
+    if made is None or head is None:
         return None
-    lines = [f"-- sqlmigrate-batch: {' '.join(filter(None, pairs))} time=500ms", _THROTTLE]
+    lines = [head, THROTTLE]
     lines.append(f"-- sqlmigrate-verify: {made.verify}" if made.verify else _TELLS_NOTHING)
     sql = "\n".join([*lines, f"{made.text};"])
     return Remedy((RemedyStep("backfill", sql, None, transactional=False),), same=True)
+
+
+def batch_remark(table: str, key: Sequence[str]) -> str | None:
+    """Return the remark by which a statement runs in batches of a table, by a key; None where it cannot hold a name.
+
+    The names are as SQL writes them.
+    """
+    pairs = [_pair("table", table), _pair("key", ",".join(key))]
+    return None if None in pairs else f"-- sqlmigrate-batch: {' '.join(filter(None, pairs))} time=500ms"
 
 
 def _pair(name: str, value: str) -> str | None:
