@@ -16,6 +16,15 @@ FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.oid = %(table)s::pg_catalog.oid
 
+-- name: pages
+-- how many pages a table has now, and about how many rows each of them had when somebody counted; none where nobody has
+SELECT pg_catalog.pg_relation_size(class.oid::pg_catalog.regclass)
+       / pg_catalog.current_setting('block_size')::bigint AS pages,
+       CASE WHEN class.reltuples > 0::real AND class.relpages > 0
+            THEN class.reltuples::pg_catalog.float8 / class.relpages::pg_catalog.float8 END AS rows
+FROM pg_catalog.pg_class AS class
+WHERE class.oid = %(table)s::pg_catalog.oid
+
 -- name: family
 -- the names of a table and its partitions
 SELECT space.nspname::pg_catalog.text AS schema, class.relname::pg_catalog.text AS name, class.oid::bigint
