@@ -17,6 +17,7 @@ from sqlmigrate.events.watching import (
     StandbyLags,
     StandbysHidden,
     Throttled,
+    ThrottleHidden,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "Standby",
     "StandbyLags",
     "StandbysHidden",
+    "ThrottleHidden",
     "Throttled",
 ]
 
@@ -294,6 +296,7 @@ Event = (
     | StandbyLags
     | StandbysHidden
     | Throttled
+    | ThrottleHidden
     | Resumed
     | HalfWayForgotten
     | LockRetry

@@ -180,11 +180,11 @@ def test_a_statement_that_would_not_keep_to_its_bounds_is_refused(statement, why
 
 
 def test_a_throttle_says_what_batches_wait_for():
-    remark = "-- sqlmigrate-throttle: lag=5s waiters=0 vacuum=wait wal=50MB/s oldest=10min slots=10GB"
+    remark = "-- sqlmigrate-throttle: lag=5s waiters=0 vacuum=wait wal=50MB/s oldest=10min slots=10GB archive=1GB"
     text = f'-- sqlmigrate-batch: table=users key=id\n{remark} query="SELECT load > 20 FROM ops.load"\n{STATEMENT}'
     (found,) = read_batched(text).values()
 
-    expected = Throttles(5_000, 0, "wait", 50 << 20, 600_000, 10 << 30, "SELECT load > 20 FROM ops.load")
+    expected = Throttles(5_000, 0, "wait", 50 << 20, 600_000, 10 << 30, 1 << 30, "SELECT load > 20 FROM ops.load")
     assert (problems(text), found.throttles) == ([], expected)
     assert read_batched(f"-- sqlmigrate-batch: table=users key=id\n{STATEMENT}")[40].throttles == Throttles()
 
@@ -199,7 +199,7 @@ def test_a_throttle_says_what_batches_wait_for():
         ("wal=0MB/s", "write a size such as 500MB or 10GB, not '0MB'"),
         ("slots=10", "write a size such as 500MB or 10GB, not '10'"),
         ("query=''", "query is one query that gives true while batches are to wait"),
-        ("load=1", "unknown key 'load'; the keys are lag, oldest, query, slots, vacuum, waiters, wal"),
+        ("load=1", "unknown key 'load'; the keys are archive, lag, oldest, query, slots, vacuum, waiters, wal"),
     ],
 )
 def test_a_throttle_that_is_badly_written_is_an_error_with_its_column(text, message):
