@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from sqlmigrate.errors import Error
-from support.backfill import numbered, progress, script, times
+from support.backfill import EMPTY_HISTORY, numbered, progress, script, times
 from support.command import started
 from support.faults import EVERY, decisive_places, named, places
 from support.proxy import TO_CLIENT, TO_SERVER, Proxy, Then
@@ -28,14 +28,6 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 """
 
 
-_EMPTY = """
-DELETE FROM sqlmigrate._yoyo_log;
-DELETE FROM sqlmigrate._yoyo_migration;
-DELETE FROM sqlmigrate.journal;
-UPDATE t SET n = 0;
-"""
-
-
 @dataclass
 class Faulty:
     """A backfill of three batches, run through a proxy."""
@@ -46,7 +38,7 @@ class Faulty:
     conn: psycopg.Connection
 
     def prepare(self):
-        self.conn.execute(_EMPTY)
+        self.conn.execute(f"{EMPTY_HISTORY}; UPDATE t SET n = 0")
         self.proxy.reset()
 
     def wait_until_alone(self):
