@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 _WRITERS = Path(__file__).with_name("writers.py")
 _SAFE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "max_wal_size": "4GB"}
 _LIMIT = 10_000
-_ALONE = 20.0  # seconds that the writers are measured without any of it
+_ALONE = 25_000  # rows that stand for a second in which the writers are measured without any of it
+_ALONE_LEAST = 20.0
 _PARTS = 240
-_NOTHING = "nothing else"
+_NOTHING, BATCHES = "nothing else", "batches"
+"""The ways in which rows are changed; that of batches goes on with how long they should take."""
 _FILL = """
 CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, email_norm text, visits integer NOT NULL DEFAULT 0);
 INSERT INTO users (id, email) SELECT n, 'User.' || md5(n::text) || '@Example.com' FROM generate_series(1, {}) AS n;
@@ -69,12 +71,12 @@ class Changed:
 def changing(place: Path, rows: int, times: list[str], picture: Path | None) -> list[Changed]:
     """Change all rows in each way, beside sessions that write; `times` are how long batches should take."""
     ways: dict[str, Callable[[Database], object]] = {
-        _NOTHING: lambda _: time.sleep(_ALONE),
+        _NOTHING: lambda _: time.sleep(max(rows / _ALONE, _ALONE_LEAST)),
         "one UPDATE": _one_update,
         f"a loop with LIMIT {_LIMIT}": _loop,
     }
     for wanted in times:
-        ways[f"batches, time={wanted}"] = partial(_batches, place=place, wanted=wanted)
+        ways[f"{BATCHES}, time={wanted}"] = partial(_batches, place=place, wanted=wanted)
     found = []
     with ephemeral(settings=_SAFE) as server:
         _fill(server, rows)
