@@ -40,7 +40,7 @@ def targets(results: Results) -> list[Target]:
 
 
 def _changed(results: Results) -> list[Target]:
-    """A session waits hardly longer beside batches than without them."""
+    """Ask that sessions wait hardly longer beside batches than without them."""
     if not results.changed:
         return []
     alone, *others = results.changed
