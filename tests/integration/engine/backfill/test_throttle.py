@@ -44,12 +44,28 @@ def reasons(runner):
     return run
 
 
-def test_a_query_of_ones_own(runner, conn, reasons):
+IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'sqlmigrate%' AND xact_start IS NOT NULL
+"""
+LOCKS = "SELECT locktype FROM pg_locks WHERE pid IN ({}) AND locktype <> 'virtualxid'"
+OURS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sqlmigrate%'"
+
+
+def test_a_query_of_ones_own_and_no_lock_is_held_meanwhile(runner, conn, reasons):
     numbered(conn, 9)
     conn.execute("CREATE TABLE load AS SELECT 25 AS load")
+    held = []
 
-    found = reasons('query="SELECT load > 20 FROM load"', lambda: conn.execute("UPDATE load SET load = 3"))
+    def release():
+        assert conn.execute(OURS).fetchall()
+        held.extend(conn.execute(LOCKS.format(OURS)).fetchall())
+        assert conn.execute(IN_TRANSACTION).fetchone() == (0,)
+        conn.execute("UPDATE load SET load = 3")
 
+    found = reasons('query="SELECT load > 20 FROM load"', release)
+
+    assert set(held) == {("advisory",)}, "the run lock is"
     assert set(found) == {"its query gives true: SELECT load > 20 FROM load"}
     assert times(conn) == {1: 9}
 
