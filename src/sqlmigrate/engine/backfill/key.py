@@ -253,5 +253,6 @@ def _index(rows: Sequence[dict[str, Any]], batched: Batched, shown: str) -> list
     names = ", ".join(batched.key)
     raise NoKey(
         f"{shown} has no unique index on just ({names})",
-        hint="best is the primary key; a unique index must be valid, whole, and on the columns in this order",
+        hint="best is the primary key; a unique index must be valid, whole, and on the columns in this order; "
+        "without any, key=ctid runs batches of whole pages, where each row is changed at least once",
     )
