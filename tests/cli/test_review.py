@@ -329,13 +329,15 @@ def test_many_rows_are_changed_in_batches_by_the_file_that_is_written(write, sql
             CREATE TABLE "Lines" (a int, "No" int, n int DEFAULT 0, PRIMARY KEY (a, "No"));
             INSERT INTO people (email) SELECT 'A' || x FROM generate_series(1, 2500) AS x;
             INSERT INTO "Lines" SELECT x % 5, x FROM generate_series(1, 2500) AS x;
+            CREATE TABLE loose AS SELECT email, norm FROM people;
             """,
-            'DROP TABLE "Lines"; DROP TABLE people;',
+            'DROP TABLE loose; DROP TABLE "Lines"; DROP TABLE people;',
         ),
         b=(
             """
             UPDATE people SET norm = lower(email);
             UPDATE "Lines" SET n = n + 1;
+            UPDATE loose SET norm = upper(email);
             ALTER TABLE people ALTER n SET DEFAULT 1;
             UPDATE people SET n = length(email) WHERE n IS NULL;
             """,
@@ -347,8 +349,9 @@ def test_many_rows_are_changed_in_batches_by_the_file_that_is_written(write, sql
     assert "WHERE people.id >= $1 AND people.id <= $2\n            AND n IS NULL;\n" in result.stdout  # H05
     (project.directory / "b.sql").write_text("ALTER TABLE people ALTER n SET DEFAULT 1;\n")
 
-    first, second = ((project.directory / f"b_s{number}_1_backfill.sql").read_text() for number in (1, 2))
-    for text in (first, second):
+    files = [(project.directory / f"b_s{number}_1_backfill.sql").read_text() for number in (1, 2, 3)]
+    first, second, third = files
+    for text in files:
         assert "-- depends: b\n-- transactional: false\n\n-- sqlmigrate-batch: table=" in text
     assert "table=public.people key=id time=500ms" in first
     assert "-- sqlmigrate-verify: SELECT NOT EXISTS (SELECT 1 FROM people WHERE people.norm IS DISTINCT" in first
@@ -356,12 +359,15 @@ def test_many_rows_are_changed_in_batches_by_the_file_that_is_written(write, sql
     assert """table='public."Lines"' key='a,"No"'""" in second
     assert "sqlmigrate-verify" not in second
     assert "every row is changed once all the same" in second
+    assert "table=public.loose key=ctid" in third
+    assert "sqlmigrate-verify" in third
 
     assert sqlmigrate("validate").status == 0
     assert sqlmigrate("apply", "-d", database.conninfo).status == 0
     with database.connect() as conn:
         people = "SELECT count(*) FROM people WHERE norm = lower(email)"
         assert conn.execute(people).fetchone() == (2500,)
+        assert conn.execute("SELECT count(*) FROM loose WHERE norm = upper(email)").fetchone() == (2500,)
         assert conn.execute('SELECT n, count(*) FROM "Lines" GROUP BY n').fetchall() == [(1, 2500)]
 
 

@@ -11,6 +11,13 @@ from support.stepwise import OUTSIDE
 ONCE = "UPDATE t SET n = n + 1 WHERE id >= $1 AND id <= $2"
 """It shows a batch that runs twice."""
 
+EMPTY_HISTORY = """
+DELETE FROM sqlmigrate._yoyo_log;
+DELETE FROM sqlmigrate._yoyo_migration;
+DELETE FROM sqlmigrate.journal;
+"""
+"""Nothing has run, as the history has it."""
+
 
 def numbered(session: psycopg.Connection[Any], rows: int, step: int = 3) -> None:
     """Make the table `t`, with gaps between its keys, whose rows were changed no time."""

@@ -73,6 +73,9 @@ def drawer(output: Output) -> events.Observer:
                 watching.draw_batches(event)
             case events.Throttled():
                 watching.draw_throttle(event)
+            case events.ThrottleHidden():
+                what = f"{event.throttle} holds nothing back that this role does not see"
+                output.warning(printable(f"{event.migration_id}: {what}; GRANT {event.grant} shows it"))
             case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
                 _draw_rerun(output, event)
             case events.Taken() | events.Kept() | events.NotKept():
@@ -162,7 +165,7 @@ def _draw_standbys(
 
     if isinstance(event, events.StandbysHidden):
         what = "1 standby" if event.count == 1 else f"{event.count} standbys"
-        output.warning(f"max_lag: this role does not see how far {what} are; GRANT pg_read_all_stats shows it")
+        output.warning(f"nothing waits for {what}, since this role does not see it; GRANT pg_read_all_stats shows it")
         return
     key = -hash(event.migration_id)
     if told.get(key, math.inf) - event.seconds_left < _SAY_AGAIN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.output import Output
     from sqlmigrate.events import AtWork, Backfilling, BatchesOfOthers, Harm, Progress, Throttled
 
+_NUMBERS = re.compile(r"[\d.,]+")
 _SAY_AGAIN = 30.0  # seconds
 _WORTH_A_LINE = 1.0  # seconds that a statement has run before a log hears of it
 _BAR = 20
@@ -61,7 +63,7 @@ class Watching:
 
     def draw_throttle(self, event: Throttled) -> None:
         """Say why the next batch waits, and again only now and then."""
-        now, kind = time.monotonic(), (event.migration_id, event.statement, event.reason.partition(" ")[0])
+        now, kind = time.monotonic(), (event.migration_id, event.statement, _NUMBERS.sub("", event.reason))
         if kind == self._throttle[0] and now < self._throttle[1]:
             return
         self._throttle = kind, now + _SAY_AGAIN

@@ -18,6 +18,7 @@ from sqlmigrate.events.watching import (
     StandbyLags,
     StandbysHidden,
     Throttled,
+    ThrottleHidden,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = [
     "Standby",
     "StandbyLags",
     "StandbysHidden",
+    "ThrottleHidden",
     "Throttled",
 ]
 
@@ -300,6 +302,7 @@ Event = (
     | StandbyLags
     | StandbysHidden
     | Throttled
+    | ThrottleHidden
     | Resumed
     | HalfWayForgotten
     | LockRetry

@@ -156,6 +156,20 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
+class ThrottleHidden:
+    """What a throttle looks at cannot be seen by this role, so it holds nothing back; told once for each.
+
+    `throttle` is its key, such as `archive`; `grant` the role whose member sees it.
+    """
+
+    migration_id: str
+    statement: int
+    throttle: str
+    grant: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StandbyLags:
     """The next migration waits until no standby lags by more than `limit` seconds; told once a second."""
 

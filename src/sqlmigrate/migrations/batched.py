@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Problem
 from sqlmigrate.sql.position import place_at
-from sqlmigrate.sql.statement.bounds import bounds_missing
+from sqlmigrate.sql.statement.bounds import bounds_missing, repeats
 from sqlmigrate.sql.statement.parse import parse_tree
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ def batched_problems(run: ScriptRun, piece: Piece, batched: Batched, begun: Piec
         found.append(Problem(message, remark, hint="end that transaction before"))
     if why := bounds_missing(piece.text, batched):
         found.append(Problem(f"cannot run in batches: {why}", script.place(piece)))
+    elif batched.by_place and (why := repeats(piece.text, batched)):
+        hint = "or use a key: a unique index on columns that are NOT NULL, where each row is in one batch only"
+        found.append(
+            Problem(f"by ctid, a row that moves meanwhile is in two batches: {why}", script.place(piece), hint)
+        )
+    if batched.by_place and batched.verify is None:
+        message = "by ctid, rows may move to where batches have been, so a verify must tell whether some were left out"
+        found.append(Problem(message, remark, hint="write `-- sqlmigrate-verify: SELECT count(*) = 0 FROM ...`"))
     if batched.verify is not None and not _is_one_query(batched.verify):
         message = "a verify is one query that gives true: SELECT ..."
         found.append(Problem(message, place_at(script.path, text, batched.verify_at)))

@@ -16,6 +16,15 @@ FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.oid = %(table)s::pg_catalog.oid
 
+-- name: pages
+-- how many pages a table has now, and about how many rows each of them had when somebody counted; none where nobody has
+SELECT pg_catalog.pg_relation_size(class.oid::pg_catalog.regclass)
+       / pg_catalog.current_setting('block_size')::bigint AS pages,
+       CASE WHEN class.reltuples > 0::real AND class.relpages > 0
+            THEN class.reltuples::pg_catalog.float8 / class.relpages::pg_catalog.float8 END AS rows
+FROM pg_catalog.pg_class AS class
+WHERE class.oid = %(table)s::pg_catalog.oid
+
 -- name: family
 -- the names of a table and its partitions
 SELECT space.nspname::pg_catalog.text AS schema, class.relname::pg_catalog.text AS name, class.oid::bigint
@@ -109,16 +118,67 @@ WHERE vacuum.datname = pg_catalog.current_database()
   AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 LIMIT 1
 
--- name: oldest
--- the oldest transaction of another session in this database, as far as this role sees it, in seconds
-SELECT activity.pid, extract(epoch FROM pg_catalog.clock_timestamp() - activity.xact_start)::pg_catalog.float8
-FROM pg_catalog.pg_stat_activity AS activity
-WHERE activity.datname = pg_catalog.current_database()
-  AND activity.pid <> pg_catalog.pg_backend_pid()
-  AND activity.backend_type = 'client backend'
-  AND activity.xact_start IS NOT NULL
-ORDER BY activity.xact_start
+-- name: vacuum_due
+-- how many dead rows one of these tables has for which autovacuum wants to come, by its own rule; or it is about to freeze
+SELECT counted.dead
+FROM pg_catalog.pg_class AS class
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.max(option.option_value) FILTER (WHERE option.option_name = 'autovacuum_enabled') AS enabled,
+           pg_catalog.max(option.option_value) FILTER (WHERE option.option_name = 'autovacuum_vacuum_threshold') AS base,
+           pg_catalog.max(option.option_value) FILTER (WHERE option.option_name = 'autovacuum_vacuum_scale_factor') AS scale,
+           pg_catalog.max(option.option_value) FILTER (WHERE option.option_name = 'autovacuum_vacuum_max_threshold') AS most,
+           pg_catalog.max(option.option_value) FILTER (WHERE option.option_name = 'autovacuum_freeze_max_age') AS age
+    FROM pg_catalog.pg_options_to_table(class.reloptions) AS option
+) AS own
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.pg_stat_get_dead_tuples(class.oid) AS dead,
+           coalesce(own.base, pg_catalog.current_setting('autovacuum_vacuum_threshold'))::pg_catalog.float8
+           + coalesce(own.scale, pg_catalog.current_setting('autovacuum_vacuum_scale_factor'))::pg_catalog.float8
+             * greatest(class.reltuples, 0::real)::pg_catalog.float8 AS wanted,
+           coalesce(own.most, pg_catalog.current_setting('autovacuum_vacuum_max_threshold', true), '-1')::pg_catalog.float8
+             AS most
+) AS counted
+WHERE class.oid = ANY ({oids})
+  AND class.relkind = 'r'
+  AND (pg_catalog.current_setting('autovacuum')::boolean
+       AND pg_catalog.current_setting('track_counts')::boolean
+       AND coalesce(own.enabled::boolean, true)
+       AND counted.dead::pg_catalog.float8 > least(counted.wanted, nullif(counted.most, -1::pg_catalog.float8))
+       OR pg_catalog.age(class.relfrozenxid)
+          > least(own.age::pg_catalog.int4, pg_catalog.current_setting('autovacuum_freeze_max_age')::pg_catalog.int4))
+ORDER BY counted.dead DESC
 LIMIT 1
+
+-- name: oldest
+-- the oldest transaction of another session in this database, in seconds, and how many sessions this role does not see
+WITH others AS (
+    SELECT activity.pid, activity.backend_type, activity.xact_start
+    FROM pg_catalog.pg_stat_activity AS activity
+    WHERE activity.datname = pg_catalog.current_database()
+      AND activity.pid <> pg_catalog.pg_backend_pid()
+      AND activity.usesysid IS NOT NULL
+), oldest AS (
+    SELECT others.pid, others.xact_start
+    FROM others
+    WHERE others.backend_type = 'client backend'
+      AND others.xact_start IS NOT NULL
+    ORDER BY others.xact_start
+    LIMIT 1
+)
+SELECT (SELECT oldest.pid FROM oldest),
+       (SELECT extract(epoch FROM pg_catalog.clock_timestamp() - oldest.xact_start)::pg_catalog.float8 FROM oldest),
+       pg_catalog.count(*) FILTER (WHERE others.backend_type IS NULL)
+FROM others
+
+-- name: archive_seen
+-- whether this role sees what waits to be archived
+SELECT pg_catalog.has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'EXECUTE')
+
+-- name: archive
+-- how much WAL waits to be archived, in bytes
+SELECT pg_catalog.count(*) * pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size'))
+FROM pg_catalog.pg_ls_archive_statusdir() AS file
+WHERE file.name LIKE '%.ready'
 
 -- name: slots
 -- the replication slot that keeps most WAL from being removed, in bytes

@@ -26,6 +26,8 @@ _PATH = re.compile(rf"({_NAME})(?:\.({_NAME}))?")
 _COLUMNS = re.compile(rf"{_NAME}(?:[ \t]*,[ \t]*{_NAME})*")
 _ONE_NAME = re.compile(_NAME)
 _ROWS = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
+CTID = "ctid"
+"""The system column that tells where a row lies."""
 _COLUMNS_MAX = 32  # of an index, as PostgreSQL is built
 _SHOWN = 40
 
@@ -49,6 +51,11 @@ class Batched:
     verify_at: int = 0
     throttles: Throttles = field(default_factory=Throttles)
     throttle_at: int = 0
+
+    @property
+    def by_place(self) -> bool:
+        """Whether batches are cut by where rows lie, `key=ctid`, so that a row that moves may be in two of them."""
+        return self.key == (CTID,)
 
     @property
     def parameters(self) -> int:
@@ -169,6 +176,8 @@ def _key(text: str) -> tuple[str, ...]:
     columns = tuple(_folded(name[0]) for name in _ONE_NAME.finditer(text))
     if len(set(columns)) < len(columns) or len(columns) > _COLUMNS_MAX:
         raise ValueError("key names a column twice, or more columns than an index can have")
+    if CTID in columns and len(columns) > 1:
+        raise ValueError("ctid tells where a row lies, and is a key without other columns")
     return columns
 
 

@@ -23,7 +23,8 @@ class Throttles:
 
     `lag` is how many milliseconds a standby may lag, `waiters` how many sessions may wait behind a batch, `vacuum` that
     a vacuum of the table is waited for, `wal` how many bytes of WAL the server may write in a second, `oldest` how
-    many milliseconds a transaction of others may be old, `slots` how many bytes of WAL a replication slot may keep.
+    many milliseconds a transaction of others may be old, `slots` how many bytes of WAL a replication slot may keep,
+    `archive` how many may wait to be archived.
     `query` holds the next batch back while it gives true.
     """
 
@@ -33,6 +34,7 @@ class Throttles:
     wal: int | None = None
     oldest: int | None = None
     slots: int | None = None
+    archive: int | None = None
     query: str | None = None
 
 
@@ -80,6 +82,7 @@ KEYS: dict[str, Callable[[str], object]] = {
     "wal": _rate,
     "oldest": _time,
     "slots": _size,
+    "archive": _size,
     "query": _query,
 }
 """What a `-- sqlmigrate-throttle:` may say, and how each value is read; ValueError where it is none."""

@@ -80,6 +80,17 @@ def test_a_role_that_does_not_see_standbys_is_told_once_and_waits_for_none(runne
     assert runner.told(StandbyLags) == []
 
 
+def test_batches_of_a_role_that_does_not_see_standbys_wait_for_none(runner, paused, admin, conn):
+    admin.execute("REVOKE pg_read_all_stats FROM migrator")
+    numbered(conn, 9)
+    runner.write("a", script(more="-- sqlmigrate-throttle: lag=1ms\n"))
+
+    runner.apply()
+
+    assert [event.count for event in runner.told(StandbysHidden)] == [1]
+    assert runner.told(Throttled) == []
+
+
 def test_batches_wait_for_a_standby(runner, paused, conn):
     """By the third batch the WAL of the first one is on the disk for longer than a millisecond, and not replayed."""
     numbered(conn, 9)

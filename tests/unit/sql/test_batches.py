@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.sql.batches import Batched, batch_problems, read_batched
-from sqlmigrate.sql.statement.bounds import bounds_missing, wanted_bounds
+from sqlmigrate.sql.statement.bounds import bounds_missing, repeats, wanted_bounds
 from sqlmigrate.sql.throttles import Throttles
 
 STATEMENT = "UPDATE users SET n = 1 WHERE id >= $1 AND id <= $2;\n"
@@ -69,6 +69,7 @@ def test_names_are_read_as_postgresql_does(pairs, table, key):
         (" table=users key=id key=a", (1, 41, "key is set twice")),
         (" table=a.b.c key=id", (1, 22, "table is a name, or a schema and a name such as public.users, not 'a.b.c'")),
         (" table=users key=a,a", (1, 34, "key names a column twice")),
+        (" table=users key=ctid,id", (1, 34, "ctid tells where a row lies, and is a key without other columns")),
         (" table=users key=a+b", (1, 34, "key is a column, or several with commas such as tenant,id, not 'a+b'")),
         (" table=users key=id and more", (1, 41, "write `-- sqlmigrate-batch: key=value ...`; 'and' is no key=value")),
         (" table=users", (1, 4, "key is missing: write table=NAME key=COLUMN")),
@@ -179,11 +180,11 @@ def test_a_statement_that_would_not_keep_to_its_bounds_is_refused(statement, why
 
 
 def test_a_throttle_says_what_batches_wait_for():
-    remark = "-- sqlmigrate-throttle: lag=5s waiters=0 vacuum=wait wal=50MB/s oldest=10min slots=10GB"
+    remark = "-- sqlmigrate-throttle: lag=5s waiters=0 vacuum=wait wal=50MB/s oldest=10min slots=10GB archive=1GB"
     text = f'-- sqlmigrate-batch: table=users key=id\n{remark} query="SELECT load > 20 FROM ops.load"\n{STATEMENT}'
     (found,) = read_batched(text).values()
 
-    expected = Throttles(5_000, 0, "wait", 50 << 20, 600_000, 10 << 30, "SELECT load > 20 FROM ops.load")
+    expected = Throttles(5_000, 0, "wait", 50 << 20, 600_000, 10 << 30, 1 << 30, "SELECT load > 20 FROM ops.load")
     assert (problems(text), found.throttles) == ([], expected)
     assert read_batched(f"-- sqlmigrate-batch: table=users key=id\n{STATEMENT}")[40].throttles == Throttles()
 
@@ -198,7 +199,7 @@ def test_a_throttle_says_what_batches_wait_for():
         ("wal=0MB/s", "write a size such as 500MB or 10GB, not '0MB'"),
         ("slots=10", "write a size such as 500MB or 10GB, not '10'"),
         ("query=''", "query is one query that gives true while batches are to wait"),
-        ("load=1", "unknown key 'load'; the keys are lag, oldest, query, slots, vacuum, waiters, wal"),
+        ("load=1", "unknown key 'load'; the keys are archive, lag, oldest, query, slots, vacuum, waiters, wal"),
     ],
 )
 def test_a_throttle_that_is_badly_written_is_an_error_with_its_column(text, message):
@@ -208,3 +209,41 @@ def test_a_throttle_that_is_badly_written_is_an_error_with_its_column(text, mess
 
     assert (line, column) == (2, 25)
     assert found.startswith(message)
+
+
+BOUNDS = "ctid >= $1 AND ctid <= $2"
+CONDITION = "its WHERE must also"
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        (f"UPDATE users SET n = 1 WHERE {BOUNDS} AND n IS NULL", None),
+        (
+            f"UPDATE users u SET (m, n) = (1, 2) FROM o WHERE u.{BOUNDS.replace('ctid <', 'u.ctid <')} AND u.n = 0",
+            None,
+        ),
+        (f"UPDATE users SET done = true WHERE NOT done AND {BOUNDS}", None),
+        (f"UPDATE users SET n = n + 1 WHERE {BOUNDS}", "by a column that it sets"),
+        (f"UPDATE users SET n = n + 1 WHERE {BOUNDS} AND active", "by a column that it sets"),
+        (f"UPDATE users SET n = n + 1 WHERE {BOUNDS} AND true", "by a column that it sets"),
+        (f"DELETE FROM users WHERE {BOUNDS} AND old", None),
+        (f"DELETE FROM users WHERE {BOUNDS}", "say which rows are to go"),
+        (f"WITH gone AS (DELETE FROM users WHERE {BOUNDS} AND old RETURNING *) INSERT INTO o SELECT * FROM gone", None),
+        (f"INSERT INTO o SELECT id FROM users WHERE {BOUNDS}", "such as by NOT EXISTS, or ON CONFLICT"),
+        (f"INSERT INTO o SELECT id FROM users WHERE {BOUNDS} AND active", "such as by NOT EXISTS, or ON CONFLICT"),
+        (f"INSERT INTO o SELECT id FROM users WHERE {BOUNDS} ON CONFLICT DO NOTHING", None),
+        (
+            f"INSERT INTO o SELECT id FROM users AS u WHERE {BOUNDS} AND NOT EXISTS (SELECT FROM o WHERE o.id = u.id)",
+            None,
+        ),
+    ],
+)
+def test_by_place_a_statement_leaves_out_what_is_finished(statement, why):
+    batched = replace(ONE, key=("ctid",))
+
+    found = repeats(statement, batched)
+
+    assert bounds_missing(statement, batched) is None
+    assert (found is None) == (why is None)
+    assert why is None or why in str(found)

@@ -13,6 +13,7 @@ from sqlmigrate import queries
 from sqlmigrate.connection import relations
 from sqlmigrate.engine.backfill.aside import aside, ours
 from sqlmigrate.errors import Error
+from sqlmigrate.sql.batches import CTID
 from sqlmigrate.sql.statement.names import quote
 
 if TYPE_CHECKING:
@@ -42,11 +43,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The first and the last key of a batch, both of which are there, and how many rows it had when they were found."""
+    """The first and the last key of a batch, and how many rows it had when they were found.
+
+    `full` is a batch that is as large as was asked for. `left` are about the rows behind it, where that is told.
+    """
 
     first: Position
     last: Position
     rows: int
+    full: bool = True
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,8 @@ class Key:
         if not found:
             return None
         ends = [list(row[1:]) for row in found]
-        return Bounds(ends[0], ends[-1], int(found[-1][0]))
+        count = int(found[-1][0])
+        return Bounds(ends[0], ends[-1], count, full=count >= rows)
 
     def boundary(self, after: Position | None, rows: int) -> sql.Composed:
         """Return the query that finds the bounds of so many rows behind a position; it runs under our own settings."""
@@ -112,6 +119,65 @@ class Key:
         return sql.SQL("ROW({}) {} ROW({})").format(names, self.more, values)
 
 
+_PLACE = Column(CTID, sql.Identifier("pg_catalog", "tid"), frozenset({27}))
+_MORE = sql.SQL("OPERATOR(pg_catalog.>)")
+_LAST = 65_535  # no row of a page has a higher number
+_ROWS_OF_A_PAGE = 50.0  # where nobody has counted them
+
+
+class Places(Key):
+    """The places of rows instead of a key: batches of whole pages, in the order in which they lie in the file.
+
+    A row that is written anew lies elsewhere afterwards, so it may be in two batches, or in none.
+    """
+
+    __slots__ = ()
+
+    def next_bounds(self, connection: Connection, after: Position | None, rows: int) -> Bounds | None:
+        """Find the next pages that have about so many rows, None at the end of the file as it is now."""
+        first = _page(after) + 1 if after else 0
+        with ours(connection):
+            pages, counted = self._size(connection)
+            density = counted or _ROWS_OF_A_PAGE
+            last = min(first + max(round(rows / density), 1), pages) - 1
+            if last < first:
+                return None
+            bounds = [f"({first},0)"], [f"({last},{_LAST})"]
+            found = connection.execute(sql.SQL(_COUNT).format(self.table, *bounds[0], *bounds[1])).fetchone()
+        left = None if counted is None else round((pages - 1 - last) * counted)
+        return Bounds(*bounds, int(found[0]) if found else 0, full=last < pages - 1, left=left)
+
+    def boundary(self, after: Position | None, rows: int) -> sql.Composed:
+        """Return the query that counts the rows of about as many pages as have so many."""
+        first = _page(after) + 1 if after else 0
+        last = first + max(round(rows / _ROWS_OF_A_PAGE), 1) - 1
+        return sql.SQL(_COUNT).format(self.table, f"({first},0)", f"({last},{_LAST})")
+
+    def whole(self, connection: Connection) -> Bounds | None:
+        """Find the first and the last place of all, None where the table has no page."""
+        with ours(connection):
+            pages, _ = self._size(connection)
+        return Bounds(["(0,0)"], [f"({pages - 1},{_LAST})"], 0) if pages else None
+
+    def _size(self, connection: Connection) -> tuple[int, float | None]:
+        """Give how many pages the table has now, and about how many rows each has; None where nobody has counted."""
+        row = connection.execute(queries.load("backfill")["pages"], {"table": self.oid}).fetchone()
+        pages, counted = row or (0, None)
+        return int(pages), float(counted) if counted else None
+
+
+_COUNT = """
+SELECT pg_catalog.count(*)
+FROM {}
+WHERE ctid OPERATOR(pg_catalog.>=) CAST({} AS pg_catalog.tid)
+  AND ctid OPERATOR(pg_catalog.<=) CAST({} AS pg_catalog.tid)
+"""
+
+
+def _page(place: Position) -> int:
+    return int(place[0].strip("(").partition(",")[0])
+
+
 _BATCH = """
 WITH batch AS MATERIALIZED (
     SELECT {names}, pg_catalog.row_number() OVER (ORDER BY {names}) AS "sqlmigrate number"
@@ -145,6 +211,14 @@ def find_key(connection: Connection, batched: Batched) -> Key:
         raise NoKey(f"{shown} is no table")
     if table["inherited"]:
         raise NoKey(f"{shown} has tables that inherit from it, so that no key of it is unique")
+    family = frozenset((row["schema"], row["name"]) for row in rows["family"])
+    oids = tuple(row["oid"] for row in rows["family"])
+    named = sql.Identifier(table["schema"], table["name"])
+    if batched.by_place:
+        if table["kind"] == "p":
+            hint = "name one partition as the table, or use the primary key"
+            raise NoKey(f"{shown} is partitioned, and ctid tells where a row lies within one partition", hint=hint)
+        return Places(oid, named, (_PLACE,), _MORE, table["estimate"], family, oids)
     columns = {row["name"]: row for row in rows["columns"]}
     for name in batched.key:
         if name not in columns:
@@ -155,12 +229,12 @@ def find_key(connection: Connection, batched: Batched) -> Key:
     (schema,) = {row["operator_schema"] for row in index}
     return Key(
         oid,
-        sql.Identifier(table["schema"], table["name"]),
+        named,
         tuple(_column(columns[row["name"]], row["type"]) for row in index),
         sql.SQL("OPERATOR({}.{})").format(sql.Identifier(schema), sql.SQL(index[0]["operator"])),
         table["estimate"],
-        frozenset((row["schema"], row["name"]) for row in rows["family"]),
-        tuple(row["oid"] for row in rows["family"]),
+        family,
+        oids,
     )
 
 
@@ -189,5 +263,6 @@ def _index(rows: Sequence[dict[str, Any]], batched: Batched, shown: str) -> list
     names = ", ".join(batched.key)
     raise NoKey(
         f"{shown} has no unique index on just ({names})",
-        hint="best is the primary key; a unique index must be valid, whole, and on the columns in this order",
+        hint="best is the primary key; a unique index must be valid, whole, and on the columns in this order; "
+        "without any, key=ctid runs batches of whole pages, where each row is changed at least once",
     )

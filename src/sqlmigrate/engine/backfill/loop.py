@@ -20,7 +20,7 @@ from sqlmigrate.engine.backfill.prepared import prepare
 from sqlmigrate.engine.backfill.progress import CANCEL, Progress
 from sqlmigrate.engine.backfill.size import Size
 from sqlmigrate.engine.backfill.throttle import Throttle
-from sqlmigrate.engine.backfill.verify import require_verified
+from sqlmigrate.engine.backfill.verify import require_verified, truth
 from sqlmigrate.engine.retry import CANCELED
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
 from sqlmigrate.engine.transaction.run import undo
@@ -54,6 +54,7 @@ _BACK = tuple(
     )
     for name in _OWN
 )
+_WALKS = 3  # rows that move are few; where many are left, the statement does not leave finished rows out
 _PLANNED = Command(PLANNING, purpose=Purpose.SETTINGS)
 
 
@@ -104,12 +105,25 @@ class Backfill:
         throttle = Throttle(self.context, self.statement, self.batched, prepared.key, noted=self.progress.waits)
         self.progress = replace(self.progress, waits=None)
         self._forget_cancel(throttle)
-        while self._batch(prepared, throttle):
-            self._tell()
-            self._require_lock()
+        self._walk(prepared, throttle)
         prepared.forget()
         require_verified(sender, self.statement, self.batched)
         sender.write([self._claim("done", self.progress)])
+
+    def _walk(self, prepared: Prepared, throttle: Throttle) -> None:
+        """Run all batches; where they go by place, again for the rows that have moved to where batches had been."""
+        for _ in range(_WALKS if self.batched.by_place else 1):
+            known = self.progress.changed if self.progress.position is None else None
+            while self._batch(prepared, throttle):
+                self._tell()
+                self._require_lock()
+            if not self.batched.by_place or self.progress.changed == known or self._is_verified():
+                return
+            self.progress = self.progress.again()
+
+    def _is_verified(self) -> bool:
+        verify = self.batched.verify
+        return verify is None or truth(self.context.sender, self.statement, verify, self.batched.verify_at)
 
     def _forget_cancel(self, throttle: Throttle) -> None:
         """Begin with what somebody wants by now, but for a wish to stop: that was for an earlier run."""
@@ -178,7 +192,7 @@ class Backfill:
         counted = [Step(command) for command in (throttle.counting(),) if command]
         sender.send(*before, step, Step(CONSTRAINTS, self.statement), *counted, Step(COMMIT))
         seconds = time.monotonic() - started
-        self.size.took(seconds, bounds.rows)
+        self.size.took(seconds, full=bounds.full)
         self.progress = moved.took(step.rows, seconds)
         throttle.hear(claim)
         if counted and throttle.make_way(int(counted[0].shown[0][0] or 0)):

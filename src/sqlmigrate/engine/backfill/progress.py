@@ -70,9 +70,14 @@ class Progress:
 
     def moved(self, bounds: Bounds) -> Progress:
         """Return the progress behind a batch; what it has changed is not known yet."""
-        return replace(
-            self, token=uuid.uuid4().hex, position=bounds.last, batches=self.batches + 1, rows=self.rows + bounds.rows
-        )
+        rows = self.rows + bounds.rows
+        estimate = self.estimate if bounds.left is None else rows + bounds.left
+        token, batches = uuid.uuid4().hex, self.batches + 1
+        return replace(self, token=token, position=bounds.last, batches=batches, rows=rows, estimate=estimate)
+
+    def again(self) -> Progress:
+        """Return it at the beginning of the table once more; the next step writes that down."""
+        return replace(self, position=None)
 
     def took(self, changed: int, seconds: float) -> Progress:
         """Return it with what the last batch has changed, and how long it took; the next step writes that down."""

@@ -21,11 +21,11 @@ class Size:
         """Keep within the bounds from the beginning."""
         self.rows = self._within(self.rows)
 
-    def took(self, seconds: float, rows: int) -> None:
+    def took(self, seconds: float, *, full: bool) -> None:
         """Take note of a batch: one that was too slow halves the next one, a full one may let it grow."""
         if seconds > self.seconds:
             self.halve()
-        elif rows >= self.rows:
+        elif full:
             growth = min(_GROWTH, self.seconds / seconds) if seconds > 0 else _GROWTH
             self.rows = self._within(max(self.rows + 1, int(self.rows * growth)) if growth > 1 else self.rows)
 

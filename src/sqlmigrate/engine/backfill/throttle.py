@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from sqlmigrate.engine.backfill.progress import CANCEL
 from sqlmigrate.engine.backfill.verify import truth
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.errors import ExecutionError, LockBudgetSpent
-from sqlmigrate.events import Throttled
+from sqlmigrate.events import Throttled, ThrottleHidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +37,10 @@ _MEGABYTE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Reason:
-    """Why a batch waits, and for how long until the next look; what only goes `on` for so long is no error."""
+    """Why a batch waits, and how long until the next look; behind what `goes_on` batches do at last go on, too."""
 
     text: str
-    pause: float = _PAUSE
+    pause: float = math.inf
     goes_on: bool = False
 
 
@@ -56,6 +57,8 @@ class Throttle:
     wanted: str | None = None
     noted: str | None = None
     _note_again: float = 0.0
+    _vacuum_waited: bool = False
+    _hidden: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Look at standbys where they matter."""
@@ -110,16 +113,17 @@ class Throttle:
         """Wait until nothing holds the next batch back; raises LockBudgetSpent where that takes too long."""
         self.obey()
         budget = self.context.options.lock_budget / 1000
-        deadline, yielded, waited = time.monotonic() + budget, False, False
-        while not yielded and (reason := next(self._reasons(), None)):
-            left = deadline - time.monotonic()
-            if left <= 0 and not reason.goes_on:
+        deadline, waited = time.monotonic() + budget, False
+        while reason := next(self._reasons(), None):
+            left = max(deadline - time.monotonic(), 0.0)
+            if not left and not reason.goes_on:
                 raise self._given_up(reason, budget)
-            yielded = left <= 0
-            self._tell(reason, max(left, 0.0))
+            self._tell(reason, left)
             if waited:
                 self._note(reason.text)
-            time.sleep(max(min(reason.pause, left), 0.0))
+            if not left:
+                self._vacuum_waited, deadline = True, time.monotonic() + budget
+            time.sleep(min(reason.pause, left, _PAUSE))
             waited = True
             self.context.hold()
             self.ask()
@@ -148,12 +152,11 @@ class Throttle:
         wanted = self.batched.throttles
         for standby in self._lag.late(self.context.sender.job.migration_id) if self._lag else ():
             yield _Reason(f"{standby} (lag={(wanted.lag or 0) / 1000:g}s)")
-        if wanted.oldest is not None and (row := self._first("oldest")) and float(row[1] or 0) * 1000 > wanted.oldest:
-            yield _Reason(f"the transaction of pid {row[0]} is {float(row[1] or 0):.1f} s old")
-        if wanted.vacuum is not None and (row := self._first("vacuum")):
-            yield _Reason(f"a vacuum of the table is at work (pid {row[0]})", goes_on=True)
+        yield from self._too_old()
+        yield from self._vacuum()
         if wanted.slots is not None and (row := self._first("slots")) and int(row[1] or 0) > wanted.slots:
             yield _Reason(f"the replication slot {row[0]} keeps {int(row[1] or 0) // _MEGABYTE:,} MB of WAL")
+        yield from self._to_be_archived()
         yield from self._too_much_wal()
         if wanted.query is not None and truth(self.context.sender, self.statement, wanted.query, self._query_at):
             yield _Reason(f"its query gives true: {wanted.query}")
@@ -161,6 +164,37 @@ class Throttle:
     @property
     def _query_at(self) -> int:
         return self.batched.throttle_at
+
+    def _too_old(self) -> Iterator[_Reason]:
+        most = self.batched.throttles.oldest
+        if most is None or not (row := self._first("oldest")):
+            return
+        if int(row[2] or 0):
+            self._tell_hidden("oldest", "pg_read_all_stats")
+        if (seconds := float(row[1] or 0)) * 1000 > most:
+            yield _Reason(f"the transaction of pid {row[0]} is {seconds:.1f} s old")
+
+    def _vacuum(self) -> Iterator[_Reason]:
+        """Wait for a vacuum at work or due, but once only: it is waited for again when that one is over."""
+        if self.batched.throttles.vacuum is None:
+            return
+        text = None
+        if row := self._first("vacuum"):
+            text = f"a vacuum of the table is at work (pid {row[0]})"
+        elif row := self._first("vacuum_due"):
+            text = f"autovacuum is due on the table, which has {int(row[0] or 0):,} dead rows"
+        self._vacuum_waited = self._vacuum_waited and text is not None
+        if text is not None and not self._vacuum_waited:
+            yield _Reason(text, goes_on=True)
+
+    def _to_be_archived(self) -> Iterator[_Reason]:
+        most = self.batched.throttles.archive
+        if most is None or not (seen := self._first("archive_seen")):
+            return
+        if seen[0] != "t":
+            self._tell_hidden("archive", "pg_monitor")
+        elif (row := self._first("archive")) and int(row[0] or 0) > most:
+            yield _Reason(f"the archive lacks {int(row[0] or 0) // _MEGABYTE:,} MB of WAL")
 
     def _too_much_wal(self) -> Iterator[_Reason]:
         """Wait until what was written since the batch began makes no more than the rate that is wanted."""
@@ -171,7 +205,7 @@ class Throttle:
         left = (now - before) / rate - (time.monotonic() - began)
         if left > 0:
             wrote = f"{(now - before) / _MEGABYTE:,.1f} MB of WAL since the last one began"
-            yield _Reason(f"the server has written {wrote}", pause=min(left, _PAUSE))
+            yield _Reason(f"the server has written {wrote}", pause=left)
 
     def _written(self) -> int | None:
         row = self._first("wal")
@@ -188,6 +222,16 @@ class Throttle:
         sender.listener.observer(
             Throttled(sender.job.migration_id, self.statement.number, reason.text, left, place)
         )  # fmt: skip
+
+    def _tell_hidden(self, throttle: str, grant: str) -> None:
+        """Say once that a throttle holds nothing back, or not all that it should, since this role does not see it."""
+        if throttle not in self._hidden:
+            self._hidden.add(throttle)
+            sender = self.context.sender
+            place = sender.job.script.place(self.statement)
+            sender.listener.observer(
+                ThrottleHidden(sender.job.migration_id, self.statement.number, throttle, grant, place)
+            )
 
     def _given_up(self, reason: _Reason, budget: float) -> LockBudgetSpent:
         job = self.context.sender.job

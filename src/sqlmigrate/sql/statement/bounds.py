@@ -21,12 +21,16 @@ _FROM = {"update_stmt": "from_clause", "delete_stmt": "using_clause", "select_st
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """One statement with a WHERE of its own, and the relations that it names: first the one that it changes, if any."""
+    """One statement with a WHERE of its own, and the relations that it names: first the one that it changes, if any.
+
+    `sets` are the columns that an UPDATE gives a value.
+    """
 
     kind: str
     relations: list[Any]
     where: Any
     limited: bool = False
+    sets: frozenset[str] = frozenset()
 
 
 def bounds_missing(statement: str, batched: Batched) -> str | None:
@@ -50,6 +54,44 @@ def bounds_missing(statement: str, batched: Batched) -> str | None:
     return None
 
 
+def repeats(statement: str, batched: Batched) -> str | None:
+    """Say why a statement could change a row again that is in two batches; None where its WHERE leaves such rows out.
+
+    Only a look at what it writes can tell: at a column that an UPDATE sets, or at another table than that of the rows.
+    """
+    kind, node = node_of(statement)
+    conflicts = kind == "insert_stmt" and node.HasField("on_conflict_clause")
+    for scope in _scopes(kind, node):
+        if not _is_bounded(scope, batched):
+            continue
+        rest = [item for item in _conjuncts(scope.where) if not bounds_alone(item)]
+        read = {name for item in rest for name in _columns_read(item)} - {*batched.key}
+        if scope.kind == "update_stmt" and not read & scope.sets:
+            return "its WHERE must also leave out the rows that are finished, by a column that it sets"
+        if scope.kind == "delete_stmt" and not read:
+            return "its WHERE must also say which rows are to go"
+        if scope.kind == "select_stmt" and not conflicts and not (read and _looks_elsewhere(scope, rest)):
+            return "its WHERE must also leave out the rows that are finished, such as by NOT EXISTS, or ON CONFLICT"
+    return None
+
+
+def _looks_elsewhere(scope: _Scope, conditions: list[Any]) -> bool:
+    return len(scope.relations) > 1 or any(name == "sub_link" for item in conditions for name, _ in _nodes(item))
+
+
+def _columns_read(node: Any) -> Iterator[str]:
+    for name, item in _nodes(node):
+        if name == "column_ref" and item.fields[-1].WhichOneof("node") == "string":
+            yield item.fields[-1].string.sval
+
+
+def _nodes(node: Any) -> Iterator[tuple[str, Any]]:
+    for name, nodes in children(node):
+        for item in nodes:
+            yield name, item
+            yield from _nodes(item)
+
+
 def wanted_bounds(batched: Batched, relation: str = "") -> str:
     """Return the condition that the statement must hold, its columns named as those of a `relation` if one is given."""
     of = f"{relation}." if relation else ""
@@ -71,11 +113,7 @@ def bounds_alone(where: Any) -> bool:
 
 
 def _parameters(node: Any) -> Iterator[int]:
-    for name, nodes in children(node):
-        for item in nodes:
-            if name == "param_ref":
-                yield item.number
-            yield from _parameters(item)
+    return (item.number for name, item in _nodes(node) if name == "param_ref")
 
 
 def _scopes(kind: str, node: Any) -> Iterator[_Scope]:
@@ -93,7 +131,8 @@ def _scopes(kind: str, node: Any) -> Iterator[_Scope]:
     target = [node.relation] if kind != "select_stmt" else []
     named = [item for source in getattr(node, _FROM[kind]) for item in _named(source)]
     limited = kind == "select_stmt" and (node.HasField("limit_count") or node.HasField("limit_offset"))
-    yield _Scope(kind, target + named, node.where_clause, limited)
+    sets = frozenset(item.res_target.name for item in node.target_list) if kind == "update_stmt" else frozenset()
+    yield _Scope(kind, target + named, node.where_clause, limited, sets)
 
 
 def _named(source: Any) -> Iterator[Any]:
@@ -127,7 +166,8 @@ def _is_bounded(scope: _Scope, batched: Batched) -> bool:
     prefixes = {alias} if len(scope.relations) > 1 else {alias, ""}
     count = len(batched.key)
     wanted = {(">=", 0), ("<=", count)}
-    found = {bound for item in _conjuncts(scope.where) if (bound := _bound(item, batched.key, prefixes))}
+    compared = [item.a_expr for item in _conjuncts(scope.where) if item.WhichOneof("node") == "a_expr"]
+    found = {bound for item in compared if (bound := _bound(item, batched.key, prefixes))}
     return wanted <= found
 
 
@@ -136,8 +176,8 @@ def _conjuncts(where: Any) -> Iterator[Any]:
     if kind == "bool_expr" and enum_name(where.bool_expr, "boolop") == "AND_EXPR":
         for item in where.bool_expr.args:
             yield from _conjuncts(item)
-    elif kind == "a_expr":
-        yield where.a_expr
+    elif kind:
+        yield where
 
 
 def _bound(expression: Any, key: tuple[str, ...], prefixes: set[str]) -> tuple[str, int] | None:

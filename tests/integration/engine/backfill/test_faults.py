@@ -9,13 +9,15 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from sqlmigrate.errors import Error
-from support.backfill import numbered, progress, script, times
+from sqlmigrate.engine.stepwise import stepper
+from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, HistoryError
+from sqlmigrate.events import Backfilling
+from support.backfill import EMPTY_HISTORY, numbered, progress, script, times
 from support.command import started
 from support.faults import EVERY, decisive_places, named, places
 from support.proxy import TO_CLIENT, TO_SERVER, Proxy, Then
 from support.runner import Runner
-from support.sessions import wait_for_blocked
+from support.sessions import beside, wait_for_blocked, wait_for_row
 from support.stepwise import journal
 from support.waiting import LONG, wait_until
 
@@ -25,14 +27,6 @@ ROWS = 5
 _OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-"""
-
-
-_EMPTY = """
-DELETE FROM sqlmigrate._yoyo_log;
-DELETE FROM sqlmigrate._yoyo_migration;
-DELETE FROM sqlmigrate.journal;
-UPDATE t SET n = 0;
 """
 
 
@@ -46,7 +40,7 @@ class Faulty:
     conn: psycopg.Connection
 
     def prepare(self):
-        self.conn.execute(_EMPTY)
+        self.conn.execute(f"{EMPTY_HISTORY}; UPDATE t SET n = 0")
         self.proxy.reset()
 
     def wait_until_alone(self):
@@ -135,3 +129,65 @@ def test_a_run_that_is_killed_goes_on_where_it_stood(runner, conn, database):
 
     assert times(conn) == {1: 9}
     assert journal(conn) == []
+
+
+RUN_LOCK = """
+SELECT pg_terminate_backend(pid, 60000) FROM pg_locks
+WHERE locktype = 'advisory' AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+BEHIND = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
+
+
+def test_who_loses_the_run_lock_stops_behind_the_batch(runner, conn):
+    numbered(conn, 9)
+    tell = runner.observe
+
+    def observe(event):
+        tell(event)
+        if isinstance(event, Backfilling) and event.batches == 2:
+            assert len(conn.execute(RUN_LOCK).fetchall()) == 1
+
+    runner.observe = observe
+    runner.write("a", script())
+
+    with pytest.raises(ConnectionFailed) as caught:
+        runner.apply()
+
+    assert "the batches before stay; `sqlmigrate apply` goes on behind them" in str(caught.value.hint)
+    assert times(conn) == {0: 5, 1: 4}
+    runner.observe = tell
+    runner.apply()
+    assert times(conn) == {1: 9}
+
+
+def test_an_old_run_that_is_still_at_work_beside_a_new_one_changes_no_row_twice(runner, conn, database, monkeypatch):
+    """It has lost its run lock while it waits for a row. The new run sees it; if not, it finds its batch done."""
+    numbered(conn, 9)
+    runner.write("a", script())
+    holder = database.holding("SELECT FROM t WHERE id = 15 FOR UPDATE")
+    new = Runner(runner.conninfo, runner.directory)
+    monkeypatch.setattr(stepper, "_PREDECESSOR_SECONDS", 0.1)
+    with beside(lambda: runner.apply(lock_timeout=600_000)) as (old,):
+        try:
+            waiting = wait_for_blocked(conn)
+            assert len(conn.execute(RUN_LOCK).fetchall()) == 1
+            with pytest.raises(ExecutionError, match=f"an earlier run .pid {waiting}. is still at work on this script"):
+                new.apply()
+            monkeypatch.setattr(stepper.outcome, "predecessor", lambda *_, **__: None)
+            with beside(lambda: new.apply(lock_timeout=600_000)) as (newer,):
+                try:
+                    wait_for_row(conn, BEHIND, waiting)
+                    assert times(conn) == {0: 5, 1: 4}
+                finally:
+                    holder.close()
+                with pytest.raises(HistoryError, match="another run has gone on with a meanwhile"):
+                    newer.result(LONG)
+        finally:
+            holder.close()
+        with pytest.raises(ConnectionFailed):
+            old.result(LONG)
+
+    assert times(conn) == {0: 3, 1: 6}
+    runner.apply()
+    assert times(conn) == {1: 9}

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 
 from sqlmigrate import queries
-from sqlmigrate.events import Throttled
+from sqlmigrate.engine.backfill import throttle
+from sqlmigrate.events import Backfilling, Throttled, ThrottleHidden
+from sqlmigrate.server import ephemeral
 from support.backfill import numbered, progress, script, times
+from support.runner import Runner
 from support.sessions import beside, wait_for_row
 from support.stepwise import half_way
-from support.waiting import LONG
+from support.waiting import LONG, wait_until
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """What holds batches back is looked at again at once, and not in a second."""
+    monkeypatch.setattr(throttle, "_PAUSE", 0.02)
 
 
 @pytest.fixture
 def reasons(runner):
     """Apply a script with a throttle, and end what holds it back once that was told; gives what was told."""
 
-    def run(throttle, release, *, batch="table=t key=id rows=2..2"):
+    def run(wanted, release, *, batch="table=t key=id rows=2..2"):
         told = runner.observe
 
         def observe(event):
@@ -26,19 +37,35 @@ def reasons(runner):
                 release()
 
         runner.observe = observe
-        runner.write("a", script(batch=batch, more=f"-- sqlmigrate-throttle: {throttle}\n"))
+        runner.write("a", script(batch=batch, more=f"-- sqlmigrate-throttle: {wanted}\n"))
         runner.apply()
         return [event.reason for event in runner.told(Throttled)]
 
     return run
 
 
-def test_a_query_of_ones_own(runner, conn, reasons):
+IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'sqlmigrate%' AND xact_start IS NOT NULL
+"""
+LOCKS = "SELECT locktype FROM pg_locks WHERE pid IN ({}) AND locktype <> 'virtualxid'"
+OURS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sqlmigrate%'"
+
+
+def test_a_query_of_ones_own_and_no_lock_is_held_meanwhile(runner, conn, reasons):
     numbered(conn, 9)
     conn.execute("CREATE TABLE load AS SELECT 25 AS load")
+    held = []
 
-    found = reasons('query="SELECT load > 20 FROM load"', lambda: conn.execute("UPDATE load SET load = 3"))
+    def release():
+        assert conn.execute(OURS).fetchall()
+        held.extend(conn.execute(LOCKS.format(OURS)).fetchall())
+        assert conn.execute(IN_TRANSACTION).fetchone() == (0,)
+        conn.execute("UPDATE load SET load = 3")
 
+    found = reasons('query="SELECT load > 20 FROM load"', release)
+
+    assert set(held) == {("advisory",)}, "the run lock is"
     assert set(found) == {"its query gives true: SELECT load > 20 FROM load"}
     assert times(conn) == {1: 9}
 
@@ -123,27 +150,108 @@ class Enough(Exception):
 
 
 def test_the_rate_of_wal(runner, conn):
-    """A batch of two thousand rows writes more in a moment than is wanted in a minute."""
-    numbered(conn, 4_000)
+    """Between two batches another session writes more in a moment than is wanted in an hour."""
+    numbered(conn, 9)
     told = runner.observe
 
     def observe(event):
         told(event)
         if isinstance(event, Throttled):
             raise Enough
+        if isinstance(event, Backfilling):
+            conn.execute("SELECT pg_logical_emit_message(false, 'x', repeat('x', 8 * 1024 * 1024))")
 
     runner.observe = observe
-    runner.write("a", script(batch="table=t key=id rows=2000..2000", more="-- sqlmigrate-throttle: wal=1kB/s\n"))
+    runner.write("a", script(more="-- sqlmigrate-throttle: wal=1kB/s\n"))
 
     with pytest.raises(Enough):
         runner.apply()
 
     runner.observe = told
-    assert "MB of WAL since the last one began" in runner.told(Throttled)[0].reason
-    assert times(conn) == {0: 2_000, 1: 2_000}
-    runner.write("a", script(batch="table=t key=id"))
+    (throttled,) = runner.told(Throttled)
+    assert re.match(r"the server has written [0-9]+\.. MB of WAL since the last one began", throttled.reason)
+    runner.write("a", script())
     runner.apply()
-    assert times(conn) == {1: 4_000}
+    assert times(conn) == {1: 9}
+
+
+@pytest.fixture
+def due(conn, database, vacuumed):
+    """The table `t` with dead rows that autovacuum wants to take away, and a session that keeps it off."""
+    wait_until(lambda: conn.execute("SHOW autovacuum").fetchone() == ("on",), timeout=LONG)
+    numbered(conn, 509)
+    conn.execute("ALTER TABLE t SET (autovacuum_vacuum_threshold = 100, autovacuum_vacuum_scale_factor = 0)")
+    holder = database.holding("LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE")
+    with psycopg.connect(database.conninfo, autocommit=True) as session:  # at its end what it did is counted
+        session.execute("DELETE FROM t WHERE id > 27")
+    dead = "SELECT 1 WHERE pg_stat_get_dead_tuples('t'::regclass) = 500"
+    wait_for_row(conn, dead)
+    return holder
+
+
+def test_an_autovacuum_that_is_due_is_waited_for_but_not_for_ever(runner, conn, due):
+    """The first script goes on without it, and asks no more before the next batch; for the second one it comes."""
+    remark = "-- sqlmigrate-throttle: vacuum=wait\n"
+    runner.write("a", script(more=remark))
+
+    runner.apply(lock_budget=100)
+
+    kinds = [type(event) for event in runner.events if isinstance(event, Throttled | Backfilling)]
+    assert kinds[0] is Throttled
+    assert Throttled not in kinds[kinds.index(Backfilling) :]
+    known = len(runner.told(Throttled))
+    tell = runner.observe
+
+    def observe(event):
+        tell(event)
+        if isinstance(event, Throttled) and due.info.transaction_status:
+            due.rollback()
+            conn.execute("VACUUM t")
+
+    runner.observe = observe
+    runner.write("b", script(more=remark))
+    runner.apply()
+
+    said = runner.told(Throttled)[known].reason
+    assert re.fullmatch("autovacuum is due on the table, which has 50[0-9] dead rows", said)
+    assert times(conn) == {2: 9}
+
+
+def test_the_archive_that_comes_late(binaries, tmp_path):
+    """The command of the archive fails, until the batches have been seen to wait."""
+    settings = {"archive_mode": "on", "archive_command": "false", "autovacuum": "off"}
+    with ephemeral(binaries.major, settings=settings, in_memory=True) as server:
+        runner = Runner(server.conninfo(), tmp_path)
+        with psycopg.connect(server.conninfo(), autocommit=True) as session:
+            numbered(session, 9)
+            session.execute("SELECT pg_switch_wal()")
+            tell = runner.observe
+
+            def observe(event):
+                tell(event)
+                if isinstance(event, Throttled) and len(runner.told(Throttled)) == 1:
+                    session.execute("ALTER SYSTEM SET archive_command = 'true'")
+                    session.execute("SELECT pg_reload_conf()")
+
+            runner.observe = observe
+            runner.write("a", script(more="-- sqlmigrate-throttle: archive=1MB\n"))
+            runner.apply()
+
+            assert re.fullmatch(r"the archive lacks [0-9]+ MB of WAL", runner.told(Throttled)[0].reason)
+            assert times(session) == {1: 9}
+
+
+def test_what_the_role_does_not_see_is_said_once(runner, conn, admin):
+    """A session of a superuser is there, whose transactions this role does not see."""
+    numbered(conn, 9)
+    runner.write("a", script(more="-- sqlmigrate-throttle: archive=1kB oldest=1ms\n"))
+
+    runner.apply()
+
+    hidden = [(event.throttle, event.grant) for event in runner.told(ThrottleHidden)]
+    assert hidden == [("oldest", "pg_read_all_stats"), ("archive", "pg_monitor")]
+    assert runner.told(Throttled) == []
+    assert times(conn) == {1: 9}
 
 
 def test_who_waits_behind_a_batch_goes_first_and_who_waits_behind_him_counts(runner, conn, database):

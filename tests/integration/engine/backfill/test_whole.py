@@ -43,6 +43,16 @@ def test_each_row_is_changed_once(run, conn, rows, apart):
     assert times(conn) == ({2: 9} if rows else {})
 
 
+@pytest.mark.parametrize("rows", [0, 9])
+def test_by_place_each_row_is_changed_too(run, conn, rows):
+    numbered(conn, rows)
+    by_place = "UPDATE t SET n = n + 1 WHERE ctid >= $1 AND ctid <= $2 AND n = 0"
+
+    run(script(by_place, batch="table=t key=ctid", more=VERIFY))
+
+    assert times(conn) == ({1: 9} if rows else {})
+
+
 def test_its_checks_and_its_verify_are_made_there_too(run, conn):
     numbered(conn, 9)
     for text, message in [

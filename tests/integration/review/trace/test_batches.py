@@ -45,6 +45,9 @@ SCRIPT = """
     -- sqlmigrate-batch: table=full key=id
     INSERT INTO "Empty ones" SELECT gen_random_uuid(), 1, id, 'new', 'b', '{}' FROM "full"
     WHERE id >= $1 AND id <= $2 AND false;
+    -- sqlmigrate-batch: table=full key=ctid
+    -- sqlmigrate-verify: SELECT count(*) = 0 FROM "full" WHERE kind = 'x'
+    UPDATE "full" SET kind = 'y' WHERE ctid >= $1 AND ctid <= $2 AND kind = 'x';
 """
 
 
@@ -109,3 +112,13 @@ def test_an_insert_fires_what_its_own_table_has(found):
     assert one.triggers == ("refuse (BEFORE, for each row)",)
     assert one.foreign_keys == ("Empty ones_parent_fkey (looks into shop.parents)",)
     assert (one.rows, one.changed, one.wal) == (1000, 0, None)
+
+
+def test_places_instead_of_a_key(found):
+    one = found[6]
+    assert one.key == ("ctid",)
+    assert one.rows == one.changed > 0
+    assert not one.made_up
+    assert one.indexes == ("shop.full_at",)
+    for plan in (one.boundary, one.batch):
+        assert any("TID Cond: (" in line for line in plan)
