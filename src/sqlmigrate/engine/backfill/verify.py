@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import pq
 
 from sqlmigrate.connection import server_message
+from sqlmigrate.engine.backfill.aside import aside
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.sql.position import place_at
 
 if TYPE_CHECKING:
+    from sqlmigrate.connection import Connection
     from sqlmigrate.engine.stepwise.journal import Sender
     from sqlmigrate.errors import Place
     from sqlmigrate.sql.batches import Batched
@@ -21,13 +24,11 @@ if TYPE_CHECKING:
 def truth(sender: Sender, statement: Statement, query: str, at: int) -> bool:
     """Tell whether a query, which stands at an offset of the script, gives true; it can change nothing.
 
-    It runs as the statements of the script do. Raises ExecutionError where it cannot run.
+    It runs as the statements of the script do, in an open transaction too. Raises ExecutionError where it cannot run.
     """
     connection, job = sender.connection, sender.job
     try:
-        connection.execute(b"BEGIN READ ONLY")
-        cursor = connection.execute(query.encode(), binary=True)  # the protocol that takes one statement only
-        rows = cursor.fetchmany(2)
+        rows = _asked(connection, query)
     except psycopg.Error as error:
         if connection.closed:
             raise
@@ -39,9 +40,19 @@ def truth(sender: Sender, statement: Statement, query: str, at: int) -> bool:
             statement=statement.number,
             place=_place(sender, at),
         ) from None
+    return len(rows) == 1 and len(rows[0]) == 1 and rows[0][0] is True
+
+
+def _asked(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    if connection.info.transaction_status == pq.TransactionStatus.INTRANS:
+        with aside(connection):
+            return connection.execute(query.encode(), binary=True).fetchmany(2)
+    try:
+        connection.execute(b"BEGIN READ ONLY")
+        # binary: the protocol that takes one statement only
+        return connection.execute(query.encode(), binary=True).fetchmany(2)
     finally:
         undo(connection)
-    return len(rows) == 1 and len(rows[0]) == 1 and rows[0][0] is True
 
 
 def require_verified(sender: Sender, statement: Statement, batched: Batched) -> None:

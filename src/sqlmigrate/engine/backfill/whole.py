@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import pq
 
 from sqlmigrate.engine.backfill.errors import failed
 from sqlmigrate.engine.backfill.prepared import prepare
@@ -23,10 +22,7 @@ if TYPE_CHECKING:
 def run_whole(
     sender: Sender, statement: Statement, batched: Batched, look: Callable[[Prepared, Batched], None] | None = None
 ) -> None:
-    """Run it once, from the first key to the last; in a transaction of the caller's the verify is not asked.
-
-    Before that `look` may look at what was prepared.
-    """
+    """Run it once, from the first key to the last, and verify it; before that `look` may look at what was prepared."""
     prepared = prepare(sender, statement, batched)
     if look is not None:
         look(prepared, batched)
@@ -36,5 +32,4 @@ def run_whole(
         raise failed(sender, statement, error) from None
     sender.send(prepared.step(bounds))
     prepared.forget()
-    if sender.connection.info.transaction_status == pq.TransactionStatus.IDLE:
-        require_verified(sender, statement, batched)
+    require_verified(sender, statement, batched)

@@ -54,13 +54,15 @@ def test_by_place_each_row_is_changed_too(run, conn, rows):
 
 
 def test_its_checks_and_its_verify_are_made_there_too(run, conn):
-    numbered(conn, 9)
+    """In a transaction of the caller's nothing is left; else what was committed before the verify is."""
     for text, message in [
         (script(ONCE.replace("id", "n"), batch="table=t key=n"), "t has no unique index on just"),
         (script(ONCE.replace("$1", "$1::int")), "PostgreSQL takes"),
         (script("UPDATE t SET n = n WHERE id >= $1 AND id <= $2", more=VERIFY), "the verify is not true"),
+        (script(more="-- sqlmigrate-verify: SELECT nothing FROM t\n"), "this query could not be asked"),
     ]:
-        with pytest.raises(ExecutionError, match=message):
-            run(text)
-
-    assert times(conn) == {0: 9}
+        for apart in (False, True):
+            numbered(conn, 9)
+            with pytest.raises(ExecutionError, match=message):
+                run(text, apart=apart)
+            assert times(conn) == ({1: 9} if "nothing" in text and not apart else {0: 9})
