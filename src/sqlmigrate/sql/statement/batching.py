@@ -45,7 +45,7 @@ def target_of(statement: str) -> Named | None:
     kind, node = node_of(statement)
     if kind not in _SOURCES or node.HasField("with_clause") or node.HasField("returning_clause"):
         return None
-    if not node.relation.inh or any(name == "current_of_expr" for name in _kinds(node.where_clause)):
+    if not node.relation.inh or node.where_clause.WhichOneof("node") == "current_of_expr":
         return None
     named = sum(name == node.relation.relname for name in _relations(node))
     if "param_ref" in set(_kinds_of(node)) or named > 1:
@@ -166,7 +166,7 @@ def _is_steady(value: Any, changed: Collection[str]) -> bool:
     copy = type(value)()
     copy.CopyFrom(value)
     kinds = set(_kinds_of(copy))
-    if kinds & {"sub_link", "sqlvalue_function", "sql_value_function", "a_star", "multi_assign_ref", "set_to_default"}:
+    if kinds & {"sub_link", "sqlvalue_function", "a_star", "multi_assign_ref", "set_to_default"}:
         return False
     if not is_harmless(copy) or set(_functions(copy)) & _MOVING:
         return False
@@ -205,11 +205,6 @@ def _kinds_of(node: Any) -> Iterator[str]:
         for item in items:
             yield field
             yield from _kinds_of(item)
-
-
-def _kinds(node: Any) -> Iterator[str]:
-    if node.WhichOneof("node"):
-        yield node.WhichOneof("node")
 
 
 def _is_or(where: Any) -> bool:
