@@ -131,21 +131,11 @@ def test_a_run_that_is_killed_goes_on_where_it_stood(runner, conn, database):
     assert journal(conn) == []
 
 
-HOLDER = """
-SELECT pid FROM pg_locks
+RUN_LOCK = """
+SELECT pg_terminate_backend(pid, 60000) FROM pg_locks
 WHERE locktype = 'advisory' AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-
-
-def take_run_lock_away(session):
-    """End the session that holds it, and wait until its last words have been said."""
-    ((pid,),) = session.execute(HOLDER).fetchall()
-    session.execute("SELECT pg_terminate_backend(%s)", [pid])
-    there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
-    wait_until(lambda: session.execute(there, [pid]).fetchone() is None, timeout=LONG)
-
-
 BEHIND = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
 
 
@@ -156,7 +146,7 @@ def test_who_loses_the_run_lock_stops_behind_the_batch(runner, conn):
     def observe(event):
         tell(event)
         if isinstance(event, Backfilling) and event.batches == 2:
-            take_run_lock_away(conn)
+            assert len(conn.execute(RUN_LOCK).fetchall()) == 1
 
     runner.observe = observe
     runner.write("a", script())
@@ -181,7 +171,7 @@ def test_an_old_run_that_is_still_at_work_beside_a_new_one_changes_no_row_twice(
     with beside(lambda: runner.apply(lock_timeout=600_000)) as (old,):
         try:
             waiting = wait_for_blocked(conn)
-            take_run_lock_away(conn)
+            assert len(conn.execute(RUN_LOCK).fetchall()) == 1
             with pytest.raises(ExecutionError, match=f"an earlier run .pid {waiting}. is still at work on this script"):
                 new.apply()
             monkeypatch.setattr(stepper.outcome, "predecessor", lambda *_, **__: None)
