@@ -124,7 +124,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sessions", type=int, default=200, metavar="N", help="sessions that a guard lets go")
     parser.add_argument("--max-block", type=float, default=1000.0, metavar="MS", help="how long they may wait")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows that are changed, for batches")
-    parser.add_argument("--batch-times", nargs="+", default=["500ms", "50ms"], help="how long batches should take")
+    parser.add_argument("--batch-times", nargs="+", default=["500ms", "50ms"], help="of batches, the shortest last")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the waits over time, for batches")
     parser.add_argument("--cases", nargs="+", metavar="NAME", help="these cases and groups of linters alone")
     parser.add_argument("--no-write", dest="write", action="store_false", help="print the results and write no files")

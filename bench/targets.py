@@ -45,10 +45,11 @@ def _changed(results: Results) -> list[Target]:
         return []
     alone, *others = results.changed
     batches = [row for row in others if row.way.startswith(BATCHES)]
-    return [Target(f"{row.way}: the longest wait of a session, seconds", _WAIT, row.worst) for row in batches] + [
-        Target(f"{row.way}: times the longest wait without them", _TIMES_ALONE, row.worst / alone.worst)
-        for row in batches
-    ]
+    found = [Target(f"{row.way}: the longest wait of a session, seconds", _WAIT, row.worst) for row in batches]
+    for row in batches[-1:]:  # the shortest: others wait for as long as a batch should take
+        times = row.worst / alone.worst
+        found.append(Target(f"{row.way}: times the longest wait without them", _TIMES_ALONE, times))
+    return found
 
 
 def _growth(results: Results) -> list[Target]:

@@ -98,7 +98,7 @@ def held(project, target):
             AS 'BEGIN UPDATE load SET high = true; RETURN NULL; END';
         CREATE TRIGGER work AFTER UPDATE ON t FOR EACH ROW WHEN (old.id = 9) EXECUTE FUNCTION work();
     """)
-    throttle = '-- sqlmigrate-throttle: query="SELECT high FROM load"\n'
+    throttle = '-- sqlmigrate-throttle: archive=1TB query="SELECT high FROM load"\n'
     project.migration("a", script(more=throttle), rollback="SELECT 1;")
     return conn
 
@@ -132,6 +132,7 @@ def test_a_pause_holds_the_batches_until_they_are_to_go_on(held, project, target
 
 def test_cancel_stops_the_run_and_the_next_one_goes_on(held, project, target, sqlmigrate):
     with started("apply", "-d", target.conninfo, "-m", project.directory) as process:
+        says(process, "warning: a: archive holds nothing back that this role does not see; GRANT pg_monitor shows it")
         says(process, "the next batch waits: its query gives true")
         assert sqlmigrate("backfill", "cancel", "a").status == 0
         assert process.wait(LONG) == 6

@@ -67,7 +67,7 @@ class Watching:
         if kind == self._throttle[0] and now < self._throttle[1]:
             return
         self._throttle = kind, now + _SAY_AGAIN
-        left = "" if event.seconds_left is None else f"; giving up in {clock(event.seconds_left)}"
+        left = "" if event.seconds_left is None else f"; for {clock(event.seconds_left)} at most"
         self.output.progress(printable(f"  {event.migration_id}: the next batch waits: {event.reason}{left}"))
 
     def _draw_lines(self, migration_id: str, statement: int | None) -> None:

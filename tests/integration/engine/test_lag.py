@@ -91,13 +91,14 @@ def test_batches_of_a_role_that_does_not_see_standbys_wait_for_none(runner, paus
     assert runner.told(Throttled) == []
 
 
-def test_batches_wait_for_a_standby(runner, paused, conn):
+def test_batches_wait_for_a_standby(runner, paused, conn, monkeypatch):
     """By the third batch the WAL of the first one is on the disk for longer than a millisecond, and not replayed."""
     numbered(conn, 9)
     conn.execute("""
         CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END';
-        CREATE TRIGGER sleep AFTER UPDATE ON t FOR EACH STATEMENT EXECUTE FUNCTION sleep();
+        CREATE TRIGGER sleep AFTER UPDATE ON t FOR EACH ROW WHEN (old.id IN (3, 9, 15)) EXECUTE FUNCTION sleep();
     """)
+    monkeypatch.setattr("sqlmigrate.engine.backfill.throttle._PAUSE", 0.02)
     runner.write("a", script(more="-- sqlmigrate-throttle: lag=1ms\n"))
     tell = runner.observe
 

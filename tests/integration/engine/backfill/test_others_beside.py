@@ -138,7 +138,7 @@ def test_rows_that_others_bring_change_and_take_away(runner, conn):
     runner.write("a", "SELECT 1")
     runner.apply()
 
-    @settings(max_examples=examples(16))
+    @settings(max_examples=examples(20))
     @given(cases())
     def holds(case: Case) -> None:
         conn.execute(f"{EMPTY_HISTORY}; TRUNCATE {case.kind}")
