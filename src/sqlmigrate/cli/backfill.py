@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  sqlmigrate backfill status         what is half way, what runs, and what holds it
+  sqlmigrate backfill status         what is half way, and what holds it
   sqlmigrate backfill pause 20261201_email_norm
   sqlmigrate backfill resume 20261201_email_norm
   sqlmigrate backfill cancel 20261201_email_norm
@@ -41,7 +41,7 @@ def command() -> None:
 @click.argument("migration_id", metavar="[ID]", required=False)
 @common
 def status(app: App, *, migration_id: str | None) -> None:
-    """Show how far the statements are that run in batches, and what holds them; or where they have stopped."""
+    """Show how far statements in batches are: those that run, with what holds them, and those that stopped."""
     from sqlmigrate import connection, engine, migrations  # noqa: PLC0415  --help needs none of it
 
     found = migrations.of_project(app.config)
