@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batches import changing
 from comparing import compare
 from contestants import contestants
 from growing import Bench, concurrently, durable, growing, scaling
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("local", "delayed", "trips", "start", "reader", "dump", "proofs"),
-    *("growth", "durable", "concurrently", "scale", "linters", "guards"),
+    *("growth", "durable", "concurrently", "scale", "linters", "guards", "batches"),
 )
-_LONG = {"scale", "guards"}  # only where it is named
+_LONG = {"scale", "guards", "batches"}  # only where it is named
 RESULTS = Path(__file__).resolve().parent / "results"
 _HOURS = 1000  # round trips of so many take minutes, and prove no more
 _START_ROUNDS = 5  # times as many: these runs are short
@@ -79,6 +80,8 @@ def measure(server: PrivateServer, place: Path, options: argparse.Namespace) -> 
     if "guards" in chosen:
         results.guarded = guarding(place, options.sessions, options.max_block / 1000)
         results.watched = [watching(place, max(options.counts))]
+    if "batches" in chosen:
+        results.changed = changing(place, options.rows, options.batch_times, options.picture)
     if "local" in chosen:
         results.local = compare(server, tools, place, options.counts, rounds, 0.0)
     _grown(results, chosen, Bench(server, psql, ours, place, rounds), options)
@@ -120,6 +123,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--scale-tables", type=int, nargs="+", default=[100, 1000, 10_000], help="tables of scale")
     parser.add_argument("--sessions", type=int, default=200, metavar="N", help="sessions that a guard lets go")
     parser.add_argument("--max-block", type=float, default=1000.0, metavar="MS", help="how long they may wait")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="rows that are changed, for batches")
+    parser.add_argument("--batch-times", nargs="+", default=["500ms", "50ms"], help="of batches, the shortest last")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the waits over time, for batches")
     parser.add_argument("--cases", nargs="+", metavar="NAME", help="these cases and groups of linters alone")
     parser.add_argument("--no-write", dest="write", action="store_false", help="print the results and write no files")
     return parser.parse_args(arguments)

@@ -14,6 +14,7 @@ from targets import targets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batches import Changed
     from comparing import Row
     from growing import Growth, Scale
     from guarding import Guarded, Watched
@@ -47,6 +48,7 @@ class Results:
     judged: list[Judged] = field(default_factory=list)
     guarded: list[Guarded] = field(default_factory=list)
     watched: list[Watched] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
 
 
 def as_json(results: Results) -> str:
@@ -63,7 +65,14 @@ def as_markdown(results: Results) -> str:
     if results.delayed:
         delay = f"{1000 * results.delay:.0f} ms"
         parts.append(f"## The same with {delay} of network delay in each direction\n\n" + _rows(results.delayed))
-    parts += [*_trips(results), *_start(results), *_large(results), *_growth(results), *_guards(results)]
+    parts += [
+        *_trips(results),
+        *_start(results),
+        *_large(results),
+        *_growth(results),
+        *_guards(results),
+        *_changed(results),
+    ]
     parts += summary(results.judged)
     return "\n\n".join(parts) + "\n"
 
@@ -124,6 +133,19 @@ def _guards(results: Results) -> list[str]:
         share = 100 * row.watching / row.seconds
         parts.append(f"Watching {row.migrations} small migrations takes {share:.2f} % of {row.seconds:.2f} s.")
     return parts
+
+
+def _changed(results: Results) -> list[str]:
+    if not results.changed:
+        return []
+    heads = ["", "takes", "requests", "median wait", "slowest hundredth", "longest wait"]
+    rows = [
+        [row.way, f"{row.seconds:.1f} s", f"{row.requests:,}", *(f"{1000 * value:,.1f} ms" for value in waits)]
+        for row in results.changed
+        for waits in [(row.median, row.slowest_hundredth, row.worst)]
+    ]
+    what = f"{results.changed[0].rows:,} rows are changed, beside sessions that change one row after the other."
+    return [f"## Batches\n\n{what}\n\n" + table(heads, rows)]
 
 
 def _trips(results: Results) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batches import BATCHES
 from contestants import APPLY
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 MANY, THOUSAND = 300, 1_000
 _TIMES_PSQL, _TIMES_FLOOR, _TIMES_PSQL_DUMP = 1.25, {MANY: 1.3, THOUSAND: 1.2}, 1.3
 _TIMES_PSQL_PAIRS = 7.0
+_WAIT, _TIMES_ALONE = 1.0, 3.0
 _TRIPS, _READER, _PEAK = 4.0, 0.2, 150.0
 _OURS, _FLOOR = "sqlmigrate", "psql"
 
@@ -34,7 +36,20 @@ class Target:
 def targets(results: Results) -> list[Target]:
     """Compare the figures with what is asked of them; a part that was not run has no targets."""
     found = [*_small(results), *_trips(results), *_start(results), *_large(results), *_proofs(results)]
-    return [*found, *_growth(results)]
+    return [*found, *_growth(results), *_changed(results)]
+
+
+def _changed(results: Results) -> list[Target]:
+    """Ask that sessions wait hardly longer beside batches than without them."""
+    if not results.changed:
+        return []
+    alone, *others = results.changed
+    batches = [row for row in others if row.way.startswith(BATCHES)]
+    found = [Target(f"{row.way}: the longest wait of a session, seconds", _WAIT, row.worst) for row in batches]
+    for row in batches[-1:]:  # the shortest: others wait for as long as a batch should take
+        times = row.worst / alone.worst
+        found.append(Target(f"{row.way}: times the longest wait without them", _TIMES_ALONE, times))
+    return found
 
 
 def _growth(results: Results) -> list[Target]:

@@ -320,6 +320,69 @@ def test_a_remedy_is_written_beside_and_proven_like_any_migration(write, sqlmigr
     assert sqlmigrate("validate").status == 0
 
 
+def test_many_rows_are_changed_in_batches_by_the_file_that_is_written(write, sqlmigrate, project, database):
+    """Each with its key, its predicate and its verify; what the files make is what the statements would have made."""
+    write(
+        a=(
+            """
+            CREATE TABLE people (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), email text, norm text, n int);
+            CREATE TABLE "Lines" (a int, "No" int, n int DEFAULT 0, PRIMARY KEY (a, "No"));
+            INSERT INTO people (email) SELECT 'A' || x FROM generate_series(1, 2500) AS x;
+            INSERT INTO "Lines" SELECT x % 5, x FROM generate_series(1, 2500) AS x;
+            CREATE TABLE loose AS SELECT email, norm FROM people;
+            """,
+            'DROP TABLE loose; DROP TABLE "Lines"; DROP TABLE people;',
+        ),
+        b=(
+            """
+            UPDATE people SET norm = lower(email);
+            UPDATE "Lines" SET n = n + 1;
+            UPDATE loose SET norm = upper(email);
+            ALTER TABLE people ALTER n SET DEFAULT 1;
+            UPDATE people SET n = length(email) WHERE n IS NULL;
+            """,
+            "ALTER TABLE people ALTER n DROP DEFAULT;",
+        ),
+    )
+    result = sqlmigrate("review", "b", "--write-remedy", "H20")
+    assert result.status == 0
+    assert "WHERE people.id >= $1 AND people.id <= $2\n            AND n IS NULL;\n" in result.stdout  # H05
+    (project.directory / "b.sql").write_text("ALTER TABLE people ALTER n SET DEFAULT 1;\n")
+
+    files = [(project.directory / f"b_s{number}_1_backfill.sql").read_text() for number in (1, 2, 3)]
+    first, second, third = files
+    for text in files:
+        assert "-- depends: b\n-- transactional: false\n\n-- sqlmigrate-batch: table=" in text
+    assert "table=public.people key=id time=500ms" in first
+    assert "-- sqlmigrate-verify: SELECT NOT EXISTS (SELECT 1 FROM people WHERE people.norm IS DISTINCT" in first
+    assert "\n  AND people.norm IS DISTINCT FROM CAST(lower(email) AS text);\n" in first
+    assert """table='public."Lines"' key='a,"No"'""" in second
+    assert "sqlmigrate-verify" not in second
+    assert "every row is changed once all the same" in second
+    assert "table=public.loose key=ctid" in third
+    assert "sqlmigrate-verify" in third
+
+    assert sqlmigrate("validate").status == 0
+    assert sqlmigrate("apply", "-d", database.conninfo).status == 0
+    with database.connect() as conn:
+        people = "SELECT count(*) FROM people WHERE norm = lower(email)"
+        assert conn.execute(people).fetchone() == (2500,)
+        assert conn.execute("SELECT count(*) FROM loose WHERE norm = upper(email)").fetchone() == (2500,)
+        assert conn.execute('SELECT n, count(*) FROM "Lines" GROUP BY n').fetchall() == [(1, 2500)]
+
+
+def test_a_statement_that_runs_in_batches_has_no_hazard_of_one_transaction(write, sqlmigrate, tmp_path):
+    remark = "-- transactional: false\n\n-- sqlmigrate-batch: table=t key=id\n"
+    write(a=FINE, b=(f"{remark}UPDATE t SET n = 0 WHERE id >= $1 AND id <= $2 AND n IS NULL;\n", "SELECT 1;\n"))
+    figures = tmp_path / "figures.json"
+    figures.write_text(json.dumps(STATS).replace("public.orders", "public.t"))
+
+    report = sqlmigrate("review", "b", "--stats", figures, "--json").document
+
+    (statement,) = report["migrations"][0]["apply"]["statements"]
+    assert statement["hazards"] == []
+
+
 def test_what_waits_for_a_deploy_is_written_for_the_phase_after_it(write, sqlmigrate, project):
     write(a=FINE, b=("ALTER TABLE t ADD COLUMN must integer NOT NULL;\n", "ALTER TABLE t DROP COLUMN must;\n"))
     assert sqlmigrate("review", "b", "--write-remedy", "H24").status == 3

@@ -389,3 +389,25 @@ def test_a_proof_of_another_major_version_is_a_warning(project, target, sqlmigra
 
     assert (result.status, tables(target)) == (0, ["a"])
     assert "a is proven on PostgreSQL 9" in result.stderr
+
+
+def test_statements_in_batches_are_tried_on_the_sample_rows(project, sqlmigrate):
+    """Both ways: what the rollback does not give back is found, and what a batch may not do is refused."""
+    head = "-- transactional: false\n\n-- sqlmigrate-batch: table=t key=id rows=2..2\n"
+    verify = "-- sqlmigrate-verify: SELECT count(*) = 0 FROM t WHERE n < 100\n"
+    up, down = (f"UPDATE t SET n = n {how} WHERE id >= $1 AND id <= $2;\n" for how in ("+ 100", "- 100"))
+    project.migration("a", "CREATE TABLE t (id bigint PRIMARY KEY, n integer);", rollback="DROP TABLE t;")
+    project.migration("b", f"{head}{verify}{up}", rollback=f"{head}{down}")
+    project.file("samples/b.sql", "INSERT INTO t SELECT x * 3, x FROM generate_series(1, 7) AS x;")
+
+    exact = sqlmigrate("roundtrip")
+    project.migration("b", f"{head}{verify}{up}", rollback=f"{head}{down.replace('100', '99')}")
+    lossy = sqlmigrate("roundtrip", "b")
+    project.migration("b", f"{head}{verify.replace('100', '105')}{up}", rollback=f"{head}{down}")
+    unverified = sqlmigrate("roundtrip", "b")
+
+    assert (exact.status, exact.lines[1].partition(" (")[0]) == (0, "b: exact")
+    assert lossy.status == 3
+    assert "table public.t: 7 rows as before, but with other values" in lossy.stdout
+    assert unverified.status == 3
+    assert "the verify is not true" in unverified.stdout

@@ -23,6 +23,7 @@ from sqlmigrate.errors import (
     UsageError,
 )
 from sqlmigrate.yoyo import backend as yoyo_backend
+from support.backfill import numbered, script, times
 from support.contents import has_history, tables
 from support.pooler import PORT, PROGRAM, changed_in_the_pool, pooler
 from support.runner import Runner, ids
@@ -189,6 +190,15 @@ def test_a_script_that_does_not_fit_stops_the_run_before_the_first(ours, project
 
     assert any("c.sql:2:1" in note for note in caught.value.__notes__)
     assert tables(database) == []
+
+
+def test_a_statement_runs_in_batches_through_the_plug_in_too(ours, project_runner, database):
+    numbered(database.connect(), 5)
+    project_runner.write("d", script())
+
+    ours.apply("d")
+
+    assert times(database.connect()) == {1: 5}
 
 
 def test_a_condition_is_asked_by_the_plug_in_too(ours, project_runner, database):

@@ -39,6 +39,7 @@ COMMANDS = {
     "unmark": "Remove migrations from the history without running anything.",
     "accept": "Record an edited file of an applied migration as it is now.",
     "redo": "Roll back the last migration and apply it again.",
+    "backfill": "Look at statements that run in batches, and steer them.",
     "history": "Show who did what, when and from where.",
     "baseline": "Create a first migration from the schema of the database.",
     "dump": "Write what the migrations make as one SQL file, or check it.",

@@ -9,7 +9,7 @@ import click
 
 from sqlmigrate.cli.foreign_text import MARK, printable
 from sqlmigrate.cli.output import server_details
-from sqlmigrate.cli.watching import Watching, harm
+from sqlmigrate.cli.watching import Watching, harm, of_others
 
 if TYPE_CHECKING:
     from sqlmigrate import events
@@ -69,6 +69,13 @@ def drawer(output: Output) -> events.Observer:
                 output.progress(printable(f"  {event.migration_id}: {harm(event)}"))
             case events.Progress():
                 watching.draw(event)
+            case events.Backfilling():
+                watching.draw_batches(event)
+            case events.Throttled():
+                watching.draw_throttle(event)
+            case events.ThrottleHidden():
+                what = f"{event.throttle} holds nothing back that this role does not see"
+                output.warning(printable(f"{event.migration_id}: {what}; GRANT {event.grant} shows it"))
             case events.Resumed() | events.HalfWayForgotten() | events.LockRetry():
                 _draw_rerun(output, event)
             case events.Taken() | events.Kept() | events.NotKept():
@@ -146,6 +153,8 @@ def _draw_waiting(output: Output, event: events.WaitingForRunLock, told: dict[in
     told[pid] = event.seconds_left
     holder = event.holder or "another run"
     output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
+    if event.batches:
+        output.progress(printable(f"  {of_others(event.batches)}"))
 
 
 def _draw_standbys(
@@ -156,7 +165,7 @@ def _draw_standbys(
 
     if isinstance(event, events.StandbysHidden):
         what = "1 standby" if event.count == 1 else f"{event.count} standbys"
-        output.warning(f"max_lag: this role does not see how far {what} are; GRANT pg_read_all_stats shows it")
+        output.warning(f"nothing waits for {what}, since this role does not see it; GRANT pg_read_all_stats shows it")
         return
     key = -hash(event.migration_id)
     if told.get(key, math.inf) - event.seconds_left < _SAY_AGAIN:

@@ -182,12 +182,13 @@ class Recorder:
                 sink.close()
 
 
-_REPEATED = {"waiting_for_run_lock", "standby_lags"}
+_REPEATED = {"waiting_for_run_lock", "standby_lags", "throttled"}
 _KIND = {
     "LockRetry": "attempts",
     "Blocked": "waits",
     "WaitingForRunLock": "waits",
     "StandbyLags": "waits",
+    "Throttled": "waits",
     "Harm": "harm",
     "KilledRunFound": "killed_runs",
 }

@@ -41,6 +41,7 @@ Examples:
   sqlmigrate review --format github --output review.html --output review.sarif
   sqlmigrate review --stats stats.json    with figures from `sqlmigrate stats`
   sqlmigrate review --write-remedy H01    what to do instead, as new files
+  sqlmigrate review --write-remedy H20    an UPDATE of many rows, in batches
 
 \b
 Exit status: 0 if the verdict is better than --fail-on, 3 if it is that or

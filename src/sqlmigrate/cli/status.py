@@ -10,13 +10,14 @@ from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import render_problem
 from sqlmigrate.cli.reporting import FINDINGS, publish, reporting, root_of
-from sqlmigrate.cli.watching import clock, phase
+from sqlmigrate.cli.watching import batches, clock, dot, phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.cli.reporting import Wanted
+    from sqlmigrate.engine.backfill.progress import Progress
     from sqlmigrate.history import HalfWay
     from sqlmigrate.plan import Running, Status
 
@@ -100,10 +101,14 @@ def _running(item: Status, running: Running) -> str:
     if running.statement:
         of = f" of {running.statements}" if running.statements else ""
         parts.append(f"statement {running.statement}{of} (line {running.line})")
-    if work.seconds is not None:
+    if item.stopped and (done := progress_of(item.stopped)) is not None:
+        parts.append(batches(done, ","))
+    elif work.seconds is not None:
         parts.append(f"since {clock(work.seconds)}")
     parts.append(f"by {running.role}@{running.client} (pid {running.pid})")
-    if work.phase:
+    if item.stopped and (done := progress_of(item.stopped)) is not None and done.held_by:
+        parts.append(f"the next batch waits: {done.held_by}")
+    elif work.phase:
         parts.append(phase(work))
     elif work.wait:
         parts.append(f"waits for {work.wait}")
@@ -122,7 +127,10 @@ def _half_way(item: Status, stopped: HalfWay) -> list[str]:
     ]
     lines += [f"  {entry.error}"] if entry.error else []
     on = "goes on there; what is done is not done again"
-    if entry.state == "running":
+    if (done := progress_of(stopped)) is not None:
+        lines[1] = f"  statement {entry.number} (line {entry.line}), in batches: {first}{' ...' if more else ''}"
+        lines.append(f"  {batches(done, dot())}")
+    elif entry.state == "running":
         on = "looks up the outcome and goes on, or asks if it cannot be known"
     ways = [
         (f"sqlmigrate {stopped.operation}", on),
@@ -136,6 +144,13 @@ def _half_way(item: Status, stopped: HalfWay) -> list[str]:
     lines.append("  ways on:")
     lines += [f"    {command:<36} {words}" for command, words in ways]
     return [*lines, ""]
+
+
+def progress_of(stopped: HalfWay) -> Progress | None:
+    """Return how far the statement is at which a script stopped, where that runs in batches."""
+    from sqlmigrate.engine.backfill.progress import Progress  # noqa: PLC0415  few scripts have such statements
+
+    return Progress.read(stopped.stopped_at.found)
 
 
 def _row(item: Status) -> tuple[str, str, str, str]:
@@ -215,6 +230,7 @@ def _as_json(item: Status) -> dict[str, Any]:
         "depends": list(migration.depends) if migration else [],
         "half_way": _half_way_as_json(item.stopped) if item.stopped and not item.running else None,
         "running": _running_as_json(item.running) if item.running else None,
+        "backfill": backfill_as_json(item),
     }
 
 
@@ -233,6 +249,26 @@ def _running_as_json(running: Running) -> dict[str, Any]:
         "phase": work.phase,
         "fraction": work.fraction,
         "wait": work.wait,
+    }
+
+
+def backfill_as_json(item: Status) -> dict[str, Any] | None:
+    """Return how far the statement is at which a script stopped, as plain values; None where it has no batches."""
+    done = progress_of(item.stopped) if item.stopped else None
+    if not item.stopped or done is None:
+        return None
+    return {
+        "statement": item.stopped.stopped_at.number,
+        "table": done.table,
+        "key": done.key,
+        "position": done.position,
+        "rows": done.rows,
+        "changed": done.changed,
+        "batches": done.batches,
+        "estimate": done.estimate,
+        "seconds": done.seconds,
+        "seconds_left": done.seconds_left,
+        "waits": done.held_by if item.running else None,
     }
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from sqlmigrate.cli.foreign_text import printable
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.output import Output
-    from sqlmigrate.events import AtWork, Harm, Progress
+    from sqlmigrate.events import AtWork, Backfilling, BatchesOfOthers, Harm, Progress, Throttled
 
+_NUMBERS = re.compile(r"[\d.,]+")
 _SAY_AGAIN = 30.0  # seconds
 _WORTH_A_LINE = 1.0  # seconds that a statement has run before a log hears of it
 _BAR = 20
@@ -28,13 +30,18 @@ class Watching:
     output: Output
     _told: tuple[object, ...] = ()
     _next: float = 0.0
+    _lines: list[str] = field(default_factory=list)
+    _batches: Backfilling | None = None
+    _next_batches: float = 0.0
+    _throttle: tuple[tuple[object, ...], float] = ((), 0.0)
 
     def draw(self, event: Progress) -> None:
         """Draw it in place, or say it in a line if something has changed, or nothing was said for half a minute."""
         if self.output.quiet:
             return
         if self.output.has_live_stderr():
-            self.output.live.draw(in_place(event, dot()))
+            self._lines = in_place(event, dot())
+            self._draw_lines(event.migration_id, event.statement)
             return
         work, now = event.work, time.monotonic()
         told = (event.migration_id, event.statement, work.command, work.phase, work.relation)
@@ -42,6 +49,69 @@ class Watching:
         if is_new or now >= self._next:
             self._told, self._next = told, now + _SAY_AGAIN
             self.output.progress(in_a_line(event, dot()))
+
+    def draw_batches(self, event: Backfilling) -> None:
+        """Draw below it how far a statement is that runs in batches, or say it in a line every half minute."""
+        if self.output.quiet:
+            return
+        self._batches = event
+        if self.output.has_live_stderr():
+            self._draw_lines(event.migration_id, event.statement)
+        elif (now := time.monotonic()) >= self._next_batches:
+            self._next_batches = now + _SAY_AGAIN
+            self.output.progress(f"  {printable(event.migration_id)} {dot()} {batches(event, dot())}")
+
+    def draw_throttle(self, event: Throttled) -> None:
+        """Say why the next batch waits, and again only now and then."""
+        now, kind = time.monotonic(), (event.migration_id, event.statement, _NUMBERS.sub("", event.reason))
+        if kind == self._throttle[0] and now < self._throttle[1]:
+            return
+        self._throttle = kind, now + _SAY_AGAIN
+        left = "" if event.seconds_left is None else f"; for {clock(event.seconds_left)} at most"
+        self.output.progress(printable(f"  {event.migration_id}: the next batch waits: {event.reason}{left}"))
+
+    def _draw_lines(self, migration_id: str, statement: int | None) -> None:
+        now = self._batches
+        same = now is not None and now.migration_id == migration_id and statement in {None, now.statement}
+        self.output.live.draw([*self._lines, *([f"  {batches(now, dot())}"] if now and same else [])])
+
+
+class Batches(Protocol):
+    """How far a statement is that runs in batches, as an event or the history tells it."""
+
+    @property
+    def rows(self) -> int:
+        """The rows that had their batch."""
+
+    @property
+    def estimate(self) -> int | None:
+        """About how many rows there are."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the batches took."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long the rest will take."""
+
+
+def batches(now: Batches, between: str = "·") -> str:
+    """Say how far a statement is that runs in batches."""
+    of = f" of about {now.estimate:,}" if now.estimate and now.estimate >= now.rows else ""
+    share = f" ({now.rows * 100 // now.estimate}%)" if of and now.estimate else ""
+    parts = [f"{now.rows:,}{of} rows had their batch{share}"]
+    if now.rows and now.seconds:
+        parts.append(f"{now.rows / now.seconds:,.0f} rows/s")
+    if now.seconds_left is not None:
+        parts.append(f"about {clock(now.seconds_left)} left")
+    return f" {between} ".join(parts)
+
+
+def of_others(now: BatchesOfOthers) -> str:
+    """Say how far the batches of another run are."""
+    waits = f" {dot()} the next batch waits: {now.waits}" if now.waits else ""
+    return f"it runs {now.migration_id}, statement {now.statement}: {batches(now, dot())}{waits}"
 
 
 def dot() -> str:

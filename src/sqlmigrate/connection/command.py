@@ -39,6 +39,8 @@ class Purpose(Enum):
     """Looks at the end of a script whether a new session would find something else; then it returns a row."""
     WRITTEN = auto()
     """Tells at the end of a script what it may have written; its row is kept."""
+    PROGRESS = auto()
+    """Moves the progress of a batched statement on; fails (22012) where another run has done so."""
     CONFIRM = auto()
     """Looks behind the COMMIT whether the history says what was done; fails (22012) where it does not."""
 
@@ -47,9 +49,11 @@ class Purpose(Enum):
 class Command:
     """One SQL command and its parameters in PostgreSQL's text form; without parameters, `%` and `$1` are plain text.
 
-    Nobody recognises a command by its text: `purpose` tells.
+    Nobody recognises a command by its text: `purpose` tells. With a `name` and no parameters it is only prepared under
+    that name; with parameters, what was prepared under it runs.
     """
 
     sql: str
     params: tuple[str | None, ...] = ()
     purpose: Purpose = Purpose.OTHER
+    name: str | None = None

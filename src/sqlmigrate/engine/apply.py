@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection.early import Early
     from sqlmigrate.engine.attempts import Attempts
     from sqlmigrate.engine.wire.session import Options
-    from sqlmigrate.events import Observer, Ran
+    from sqlmigrate.events import BatchesOfOthers, Observer, Ran
     from sqlmigrate.history import History
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.plan import Plan, Request, Status
@@ -186,8 +186,15 @@ def locked(
     """
     from sqlmigrate import runlock  # noqa: PLC0415  most calls find nothing to do
 
+    def how_far() -> BatchesOfOthers | None:
+        from sqlmigrate.engine.running import batches_of_others  # noqa: PLC0415  only who waits asks
+
+        return batches_of_others(connection, options)
+
     wait = options.wait_lock / 1000
-    with runlock.held(conninfo, options.schema, wait=wait, observer=observer, worker=connection) as lock:
+    with runlock.held(
+        conninfo, options.schema, wait=wait, observer=observer, worker=connection, how_far=how_far
+    ) as lock:
         found = history.read(connection, options.schema, owners=options.history_owners)
         if attempts is not None:
             attempts.begin(lock.connection, found)

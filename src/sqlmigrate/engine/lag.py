@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from sqlmigrate import queries
 from sqlmigrate.errors import LockBudgetSpent
 from sqlmigrate.events import Standby, StandbyLags, StandbysHidden
-from sqlmigrate.runlock import aside
 
 if TYPE_CHECKING:
     from sqlmigrate.events import Observer
@@ -38,19 +37,16 @@ class Lag:
     def wait(self, migration_id: str) -> None:
         """Wait until no standby lags too much; raises LockBudgetSpent where that takes too long."""
         deadline = time.monotonic() + self.budget
-        while self.limit and (late := self._late(migration_id)):
+        while self.limit and (late := self.late(migration_id)):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise _given_up(migration_id, late, self.limit, self.budget)
             self.observer(StandbyLags(migration_id, tuple(late), self.limit, left))
             time.sleep(min(_PAUSE, left))
 
-    def _late(self, migration_id: str) -> list[Standby]:
+    def late(self, migration_id: str) -> list[Standby]:
         """Return the standbys that lag too much; none where the server does not tell."""
-        connection = self.watcher.connection
-        if not self.watcher.rest() or not aside.send(connection, queries.load("watch")["standbys"]):
-            return []
-        rows = aside.answered(connection) or []
+        rows = self.watcher.ask(queries.load("watch")["standbys"]) or []
         hidden = sum(row[3] is None for row in rows)
         if hidden and not self._hidden:
             self._hidden = True

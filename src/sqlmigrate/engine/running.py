@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import psycopg
+
+from sqlmigrate import history
+from sqlmigrate.engine.backfill.progress import Progress
 from sqlmigrate.engine.wire.session import application_name
+from sqlmigrate.errors import HistoryError
+from sqlmigrate.events import BatchesOfOthers
 from sqlmigrate.plan import Running, State
 
 if TYPE_CHECKING:
@@ -27,6 +33,27 @@ def with_running(connection: Connection, states: Sequence[Status], options: Opti
     return [_seen(connection, item, sessions.get(application_name(item.migration_id))) for item in states]
 
 
+def batches_of_others(connection: Connection, options: Options) -> BatchesOfOthers | None:
+    """Tell how far the batches are that another session runs now; None where none does, or it cannot be seen."""
+    from sqlmigrate.runlock.workers import workers  # noqa: PLC0415  as below
+
+    try:
+        names = {found.application for found in workers(connection, options.schema) if found.locked}
+        half_way = history.half_way(connection, options.schema, owners=options.history_owners) if names else ()
+    except (psycopg.Error, HistoryError):
+        if connection.closed:
+            raise
+        return None
+    for item in half_way:
+        done = Progress.read(item.stopped_at.found)
+        if done and application_name(item.migration_id) in names:
+            return BatchesOfOthers(
+                item.migration_id, item.stopped_at.number, done.rows, done.batches, done.seconds, done.estimate,
+                done.seconds_left, done.held_by,
+            )  # fmt: skip
+    return None
+
+
 def _seen(connection: Connection, item: Status, found: Found | None) -> Status:
     if found is None or not _is_at_work(item, found):
         return item
@@ -38,6 +65,8 @@ def _is_at_work(item: Status, found: Found) -> bool:
     is_done = item.recorded is not None and item.stopped is None
     if is_done:
         return found.locked and found.state is not None and found.is_busy
+    if found.locked and item.stopped and Progress.read(item.stopped.stopped_at.found):
+        return True  # between two batches it is in no transaction
     return found.is_busy and (found.locked or item.stopped is not None)
 
 
@@ -50,6 +79,9 @@ def _running(connection: Connection, item: Status, found: Found) -> Running:
     work = work_of(connection, found.pid)
     statements = statements_of(run.script) if run else []
     at = at_work_in(statements, work.query)
+    number, line = (at[0].number, at[0].line) if len(at) == 1 else (None, None)
+    if item.stopped and Progress.read(item.stopped.stopped_at.found):  # what runs may be a query of ours
+        number, line = item.stopped.stopped_at.number, item.stopped.stopped_at.line
     return Running(
         pid=found.pid,
         role=found.role,
@@ -57,7 +89,7 @@ def _running(connection: Connection, item: Status, found: Found) -> Running:
         locked=found.locked,
         operation=operation,
         work=work,
-        statement=at[0].number if len(at) == 1 else None,
+        statement=number,
         statements=len(statements) or None,
-        line=at[0].line if len(at) == 1 else None,
+        line=line,
     )

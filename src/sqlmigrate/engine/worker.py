@@ -293,6 +293,9 @@ class Worker:
                 info=self.info,
                 retrying=self._retrying,
                 afterwards=lambda: self._afterwards(job.operation),
+                hold=self.lock.require,
+                ask=self.watcher.ask,
+                standbys=lambda limit: Lag(self.watcher, limit, 0.0, self.observer),
                 resume_at=self.resume_at if journal.resumed else None,
             )
         ).go()

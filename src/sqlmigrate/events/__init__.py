@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import redact
 from sqlmigrate.events.watching import (
     AtWork,
+    Backfilling,
+    BatchesOfOthers,
     Harm,
     KilledRunFound,
     Progress,
     Standby,
     StandbyLags,
     StandbysHidden,
+    Throttled,
+    ThrottleHidden,
 )
 
 if TYPE_CHECKING:
@@ -23,7 +27,19 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import Place, ServerMessage
 
 
-__all__ = ["AtWork", "Harm", "KilledRunFound", "Progress", "Standby", "StandbyLags", "StandbysHidden"]
+__all__ = [
+    "AtWork",
+    "Backfilling",
+    "BatchesOfOthers",
+    "Harm",
+    "KilledRunFound",
+    "Progress",
+    "Standby",
+    "StandbyLags",
+    "StandbysHidden",
+    "ThrottleHidden",
+    "Throttled",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +61,14 @@ class LockHolder:
 
 @dataclass(frozen=True, slots=True)
 class WaitingForRunLock:
-    """Another run holds the run lock; `seconds_left` until we give up."""
+    """Another run holds the run lock; `seconds_left` until we give up.
+
+    `batches` is how far it is where it runs a statement in batches.
+    """
 
     holder: LockHolder | None
     seconds_left: float
+    batches: BatchesOfOthers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +296,13 @@ Event = (
     | RowsReturned
     | Blocked
     | Progress
+    | Backfilling
     | Harm
     | KilledRunFound
     | StandbyLags
     | StandbysHidden
+    | Throttled
+    | ThrottleHidden
     | Resumed
     | HalfWayForgotten
     | LockRetry

@@ -99,6 +99,77 @@ class Standby:
 
 
 @dataclass(frozen=True, slots=True)
+class Backfilling:
+    """A batch is committed: how far its statement is, told after each one.
+
+    `rows` had their batch, `changed` of them were changed, in `batches` that took `seconds`; the table has about
+    `estimate` rows, None where nobody has counted them. The next batch has `size` rows.
+    """
+
+    migration_id: str
+    statement: int
+    rows: int
+    changed: int
+    batches: int
+    size: int
+    seconds: float
+    estimate: int | None = None
+    seconds_left: float | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesOfOthers:
+    """How far the batches of another run are, as the history tells it; the fields are those of `Backfilling`.
+
+    `waits` is why its next batch waits, None where it does not, or not for long.
+    """
+
+    migration_id: str
+    statement: int
+    rows: int
+    batches: int
+    seconds: float
+    estimate: int | None = None
+    seconds_left: float | None = None
+    waits: str | None = None
+
+    def __str__(self) -> str:
+        """Say it in one phrase."""
+        of = f" of about {self.estimate:,}" if self.estimate and self.estimate >= self.rows else ""
+        held = f", and the next batch waits: {self.waits}" if self.waits else ""
+        return f"in {self.migration_id} {self.rows:,}{of} rows had their batch{held}"
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The next batch of a statement is held back for a reason; told once a second while that holds.
+
+    `seconds_left` is how long it is waited for, None where that has no end.
+    """
+
+    migration_id: str
+    statement: int
+    reason: str
+    seconds_left: float | None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleHidden:
+    """What a throttle looks at cannot be seen by this role, so it holds nothing back; told once for each.
+
+    `throttle` is its key, such as `archive`; `grant` the role whose member sees it.
+    """
+
+    migration_id: str
+    statement: int
+    throttle: str
+    grant: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StandbyLags:
     """The next migration waits until no standby lags by more than `limit` seconds; told once a second."""
 

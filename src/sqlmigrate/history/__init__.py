@@ -7,7 +7,7 @@ checksum and is fine, one that yoyo deleted is not applied.
 from sqlmigrate.history.attempts import AttemptRow, read_attempts
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
 from sqlmigrate.history.names import names_ours
-from sqlmigrate.history.tables import VERSION, catch_up, hold, install, read, read_log, upgrades, with_texts
+from sqlmigrate.history.tables import VERSION, catch_up, half_way, hold, install, read, read_log, upgrades, with_texts
 from sqlmigrate.history.write import (
     RECORD_TEXT_MAX,
     STATEMENT_TEXT_MAX,
@@ -19,11 +19,15 @@ from sqlmigrate.history.write import (
     finish_claim,
     guard,
     journal_begin,
+    journal_claim,
     journal_clear,
     journal_forget,
     journal_found,
     journal_state,
+    journal_steer,
     journal_supersede,
+    journal_waits,
+    journal_wanted,
     log,
     trusted,
     unclaim,
@@ -52,14 +56,19 @@ __all__ = [
     "distrusted",
     "finish_claim",
     "guard",
+    "half_way",
     "hold",
     "install",
     "journal_begin",
+    "journal_claim",
     "journal_clear",
     "journal_forget",
     "journal_found",
     "journal_state",
+    "journal_steer",
     "journal_supersede",
+    "journal_waits",
+    "journal_wanted",
     "last_done",
     "log",
     "names_ours",

@@ -84,6 +84,14 @@ def with_texts(
     return replace(history, texts={names[key]: Texts(script, rollback) for key, script, rollback in rows})
 
 
+def half_way(connection: Connection, schema: str, *, owners: Collection[str] = ()) -> tuple[HalfWay, ...]:
+    """Return which scripts are half way, in one round trip: of a history that was read before, by whoever waits.
+
+    Raises HistoryError where it is not to be trusted any more, and psycopg's errors.
+    """
+    return _half_way(connection, ours(schema, owners))
+
+
 def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: bool) -> HistoryError:
     """Say what a role needs that may not read the history: rights, and to trust its owner."""
     schema = tables.schema

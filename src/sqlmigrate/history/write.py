@@ -7,7 +7,7 @@ import json
 import uuid
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import __version__
 from sqlmigrate.connection import Command, Purpose
@@ -16,7 +16,7 @@ from sqlmigrate.history.names import WRITTEN, ours, text
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from psycopg import sql
 
@@ -167,6 +167,35 @@ def journal_found(schema: str, migration_id: str, operation: str, number: int, f
     """Return the command that notes, by an SQL expression, what was there before a statement ran."""
     query = text("journal_found", schema).replace("$4::pg_catalog.jsonb", found.as_string())
     return Command(query, (migration_hash(migration_id), operation, str(number)))
+
+
+def journal_claim(
+    schema: str, migration_id: str, operation: str, number: int, state: str, found: Mapping[str, Any], token: str
+) -> Command:
+    """Return the command that moves the progress of a batched statement on, from where its `token` says it stands.
+
+    It fails (22012) where another run has moved it on, so that what stands behind it in the transaction never runs.
+    """
+    values = (migration_hash(migration_id), operation, str(number), state, json.dumps(found), token)
+    return Command(text("journal_claim", schema), values, Purpose.PROGRESS)
+
+
+def journal_steer(schema: str, migration_id: str, wanted: str | None) -> Command:
+    """Return the command that asks whoever runs the batches of a migration to `pause` or `cancel`; None takes it back.
+
+    It changes no row where no statement of the migration is half way in batches.
+    """
+    return Command(text("journal_note", schema), (migration_hash(migration_id), "wanted", wanted))
+
+
+def journal_waits(schema: str, migration_id: str, reason: str | None) -> Command:
+    """Return the command that notes why the next batch of a migration waits; None: it does no longer."""
+    return Command(text("journal_note", schema), (migration_hash(migration_id), "waits", reason))
+
+
+def journal_wanted(schema: str, migration_id: str) -> str:
+    """Return a query, with no parameters, for what was asked with `journal_steer`."""
+    return text("journal_wanted", schema).replace("$1", f"'{migration_hash(migration_id)}'")
 
 
 def journal_forget(schema: str, migration_id: str, operation: str, number: int) -> Command:

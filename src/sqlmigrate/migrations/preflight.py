@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import MigrationsError, Problem
 from sqlmigrate.migrations.template import untouched
+from sqlmigrate.sql.batches import read_batched
 from sqlmigrate.sql.statement.effect import Kind, begins, chains, classify, refused_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlmigrate.migrations.model import ScriptRun
+    from sqlmigrate.sql.batches import Batched
     from sqlmigrate.sql.scan import Piece
 
 
@@ -36,8 +38,11 @@ def _problems(run: ScriptRun, pieces: Iterable[Piece]) -> list[Problem]:
         place = script.directive_place("isolation")
         problems.append(Problem(message, place, "use the script's own BEGIN ISOLATION LEVEL"))
     begun: Piece | None = None
+    batched = read_batched(script.text)
     for piece in pieces:
         kind = classify(piece.text)
+        if piece.offset in batched and piece.problem is None:
+            problems += _batched_problems(run, piece, batched[piece.offset], begun)
         if kind is Kind.TRANSACTION_CONTROL:
             begun = (begun or piece) if begins(piece) else None
         if piece.problem is not None:
@@ -55,6 +60,12 @@ def _problems(run: ScriptRun, pieces: Iterable[Piece]) -> list[Problem]:
         message = "the script ends inside a transaction that it began"
         problems.append(Problem(message, script.place(begun), hint="add the COMMIT"))
     return problems
+
+
+def _batched_problems(run: ScriptRun, piece: Piece, batched: Batched, begun: Piece | None) -> list[Problem]:
+    from sqlmigrate.migrations.batched import batched_problems  # noqa: PLC0415  few scripts have such statements
+
+    return batched_problems(run, piece, batched, begun)
 
 
 def require_runnable(runs: Iterable[ScriptRun]) -> None:

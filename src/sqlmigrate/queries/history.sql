@@ -84,6 +84,36 @@ WHERE migration_hash::pg_catalog.text = $1
   AND operation = $2
   AND number = $3::integer
 
+-- name: journal_claim
+-- fails (22012) where the batched statement no longer stands where this run has left it, so that nothing behind it runs
+WITH moved AS (
+    UPDATE {schema}.journal
+    SET state = $4,
+        found = $5::pg_catalog.jsonb || pg_catalog.jsonb_build_object('wanted', found -> 'wanted'::pg_catalog.text),
+        error = NULL
+    WHERE migration_hash::pg_catalog.text = $1
+      AND operation = $2
+      AND number = $3::integer
+      AND found ->> 'token'::pg_catalog.text = $6
+    RETURNING found ->> 'wanted'::pg_catalog.text AS wanted
+)
+SELECT 1 / pg_catalog.count(*), pg_catalog.max(wanted) FROM moved
+
+-- name: journal_note
+-- notes something beside the progress of batches, such as that somebody wants a pause; NULL takes it back
+UPDATE {schema}.journal
+SET found = found || pg_catalog.jsonb_build_object($2::pg_catalog.text, $3::pg_catalog.text)
+WHERE migration_hash::pg_catalog.text = $1
+  AND found ->> 'kind'::pg_catalog.text = 'backfill'
+  AND state <> 'done'
+
+-- name: journal_wanted
+SELECT found ->> 'wanted'::pg_catalog.text
+FROM {schema}.journal
+WHERE migration_hash::pg_catalog.text = $1
+  AND found ->> 'kind'::pg_catalog.text = 'backfill'
+  AND state <> 'done'
+
 -- name: journal_found
 UPDATE {schema}.journal
 SET found = $4::pg_catalog.jsonb

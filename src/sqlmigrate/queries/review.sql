@@ -421,3 +421,101 @@ ORDER BY 3, 2
 -- whether plpgsql_check can be created without running anything of the database
 SELECT EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'plpgsql_check') AS there,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger) AS triggers
+
+-- name: batched_triggers
+-- the triggers of a table that a command fires; `bit` is that of the command in tgtype, `names` are columns that it sets
+SELECT trigger.tgname::pg_catalog.text AS name,
+       CASE WHEN (trigger.tgtype & 2::smallint) <> 0::smallint THEN 'BEFORE' ELSE 'AFTER' END AS "when",
+       (trigger.tgtype & 1::smallint) <> 0::smallint AS for_each_row
+FROM pg_catalog.pg_trigger AS trigger
+WHERE trigger.tgrelid = %(table)s::pg_catalog.oid
+  AND NOT trigger.tgisinternal
+  AND trigger.tgenabled IN ('O'::pg_catalog."char", 'A'::pg_catalog."char")
+  AND (trigger.tgtype & %(bit)s::smallint) <> 0::smallint
+  AND (%(bit)s::smallint <> 16::smallint
+       OR pg_catalog.cardinality(trigger.tgattr::smallint[]) = 0
+       OR EXISTS (SELECT
+                  FROM pg_catalog.pg_attribute AS attribute
+                  WHERE attribute.attrelid = trigger.tgrelid
+                    AND attribute.attnum = ANY (trigger.tgattr::smallint[])
+                    AND attribute.attname = ANY (%(names)s::pg_catalog.name[])))
+ORDER BY trigger.tgname
+
+-- name: batched_keys
+-- the foreign keys that a command on a table checks or follows: those of the table itself, and those that refer to it
+SELECT found.conname::pg_catalog.text AS name,
+       found.conrelid::pg_catalog.regclass::pg_catalog.text AS "table",
+       found.confrelid::pg_catalog.regclass::pg_catalog.text AS other,
+       found.conrelid = %(table)s::pg_catalog.oid AS own,
+       EXISTS (SELECT
+               FROM pg_catalog.pg_index AS index
+               WHERE index.indrelid = found.conrelid
+                 AND index.indisvalid
+                 AND index.indkey[0] = ANY (found.conkey)) AS indexed
+FROM pg_catalog.pg_constraint AS found
+CROSS JOIN (SELECT coalesce(pg_catalog.array_agg(attribute.attnum), '{}'::smallint[]) AS numbers
+            FROM pg_catalog.pg_attribute AS attribute
+            WHERE attribute.attrelid = %(table)s::pg_catalog.oid
+              AND attribute.attname = ANY (%(names)s::pg_catalog.name[])) AS changed
+WHERE found.contype = 'f'::pg_catalog."char"
+  AND found.conparentid = 0::pg_catalog.oid
+  AND ((found.conrelid = %(table)s::pg_catalog.oid
+        AND (%(bit)s::smallint = 4::smallint
+             OR (%(bit)s::smallint = 16::smallint AND found.conkey && changed.numbers)))
+       OR (found.confrelid = %(table)s::pg_catalog.oid
+           AND (%(bit)s::smallint = 8::smallint
+                OR (%(bit)s::smallint = 16::smallint AND found.confkey && changed.numbers))))
+ORDER BY found.conname
+
+-- name: batched_indexes
+-- the indexes of these tables that get a new entry whenever one of these columns is set
+SELECT DISTINCT index.indexrelid::pg_catalog.regclass::pg_catalog.text
+FROM pg_catalog.pg_index AS index
+JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+JOIN pg_catalog.pg_am AS method ON method.oid = class.relam
+JOIN pg_catalog.pg_attribute AS attribute
+  ON attribute.attrelid = index.indrelid
+ AND attribute.attname = ANY (%(names)s::pg_catalog.name[])
+WHERE index.indrelid = ANY (%(tables)s::pg_catalog.oid[])
+  AND (method.amname <> 'brin' OR pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 160000)
+  AND (attribute.attnum = ANY (index.indkey::smallint[])
+       OR EXISTS (SELECT
+                  FROM pg_catalog.pg_depend AS depend
+                  WHERE depend.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+                    AND depend.objid = index.indexrelid
+                    AND depend.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+                    AND depend.refobjid = index.indrelid
+                    AND depend.refobjsubid = attribute.attnum::pg_catalog.int4))
+ORDER BY 1
+
+-- name: batched_counts
+-- the rows of these tables that this transaction has changed, and those whose new version needed no entry in an index
+SELECT coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(found.oid)
+                               + pg_catalog.pg_stat_get_xact_tuples_updated(found.oid)
+                               + pg_catalog.pg_stat_get_xact_tuples_deleted(found.oid)), 0::numeric)::bigint AS changed,
+       coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_hot_updated(found.oid)), 0::numeric)::bigint AS hot
+FROM pg_catalog.unnest(%(tables)s::pg_catalog.oid[]) AS found (oid)
+
+-- name: batched_columns
+-- the columns of a table, with what decides which value one can make up for them
+SELECT attribute.attname::pg_catalog.text AS name,
+       pg_catalog.format_type(attribute.atttypid, attribute.atttypmod) AS type,
+       attribute.attnotnull AS not_null,
+       type.typcategory::pg_catalog.text AS category,
+       type.typname::pg_catalog.text AS type_name
+FROM pg_catalog.pg_attribute AS attribute
+JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+WHERE attribute.attrelid = %(table)s::pg_catalog.oid
+  AND attribute.attnum > 0
+  AND NOT attribute.attisdropped
+  AND attribute.attgenerated = ''::pg_catalog."char"
+ORDER BY attribute.attnum
+
+-- name: batched_checks
+-- what keeps made-up rows out of a table
+SELECT found.conname::pg_catalog.text
+FROM pg_catalog.pg_constraint AS found
+WHERE found.conrelid = %(table)s::pg_catalog.oid
+  AND found.contype IN ('c'::pg_catalog."char", 'f'::pg_catalog."char")
+  AND found.conparentid = 0::pg_catalog.oid
+  AND found.coninhcount = 0

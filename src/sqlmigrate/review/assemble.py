@@ -123,6 +123,7 @@ def _statement(
         suppressed=suppressed,
         findings=findings,
         notes=one.notes,
+        batching=one.batching,
     )
 
 

@@ -24,6 +24,52 @@ class Duration:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchEstimate:
+    """What a statement in batches takes on the target, if it changes each of the table's `rows`: ranges by its figures.
+
+    `least_wal` and `most_wal` are in bytes, None where it was not measured; the most is with each page of the table
+    written whole once more, as after a checkpoint.
+    """
+
+    rows: int
+    least_batches: int
+    most_batches: int
+    takes: Duration
+    least_wal: int | None = None
+    most_wal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How a statement runs in batches of a `table` by a `key`, as it was found on the throwaway database.
+
+    `boundary` is the plan of the query that finds the bounds of a batch, `batch` that of a batch, in PostgreSQL's
+    lines. `rows` were measured, `made_up` where the table had none of its own; `changed` of them were changed, and
+    `hot` is the share of these whose new version needs no entry in an index (of an UPDATE), `wal` the bytes of WAL
+    for 1,000 changed rows, without whole pages. What was not measured is None. `indexes` hold what an UPDATE sets, so
+    that nothing can be HOT; `triggers` and `foreign_keys` fire. A batch has `least_rows` to `most_rows` rows and should
+    take `time` milliseconds.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    boundary: tuple[str, ...]
+    batch: tuple[str, ...]
+    time: int
+    least_rows: int
+    most_rows: int
+    rows: int = 0
+    made_up: bool = False
+    changed: int = 0
+    hot: float | None = None
+    wal: int | None = None
+    indexes: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    foreign_keys: tuple[str, ...] = ()
+    estimate: BatchEstimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Harm:
     """What stands still on the target for more than a moment.
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping  # noqa: TC003  the JSON Schema is made from
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from sqlmigrate.review.measured import Batching, Duration, Harm, LockWait, Project  # noqa: TC001  same
 from sqlmigrate.review.measured import BranchProblem as BranchProblem  # noqa: PLC0414, TC001  part of the model
-from sqlmigrate.review.measured import Duration, Harm, LockWait, Project  # noqa: TC001  same
 from sqlmigrate.review.measured import TableSize as TableSize  # noqa: PLC0414  part of the model
 from sqlmigrate.review.measured import Target as Target  # noqa: PLC0414, TC001  same
 from sqlmigrate.review.remedy import Remedy  # noqa: TC001  the JSON Schema is made from the types
@@ -136,6 +136,7 @@ class ReviewedStatement:
     - `rewrites` and `scans`: relations that were there before and are written anew, or read from end to end.
     - `made`, `changed` and `dropped`: objects, with PostgreSQL's word for their kind before the name.
     - `takes`: how long it takes on the target; None without figures.
+    - `batching`: how it runs in batches, where it does.
     """
 
     number: int
@@ -156,6 +157,7 @@ class ReviewedStatement:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     takes: Duration | None = None
+    batching: Batching | None = None
 
 
 @dataclass(frozen=True, slots=True)

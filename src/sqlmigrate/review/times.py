@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_bytes, in_range, in_time, in_words
 from sqlmigrate.review.locks import STOPS_CHANGES, STOPS_READS, STOPS_WRITES
-from sqlmigrate.review.measured import Duration, Harm, LockWait
+from sqlmigrate.review.measured import BatchEstimate, Batching, Duration, Harm, LockWait
 from sqlmigrate.review.model import TableSize
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ is built for. Measured in memory on PostgreSQL 18: 55 for ALTER TYPE, 470 for CH
 for one of text; the lower ends are what slow disks leave of it."""
 _ROWS_WRITTEN = (10_000, 80_000)
 """Rows a second of UPDATE and DELETE, with the row's indexes and WAL, from the slowest."""
+_WAL_OF = 1_000  # rows whose WAL is measured
 _TABLES = ("partitioned table", "table", "materialized view", "foreign table")
 _CHANGES_ROWS = frozenset({"UPDATE", "DELETE", "INSERT", "MERGE", "COPY"})
 _UNKNOWN = frozenset({"DO", "CALL", "SELECT", "EXECUTE", "VACUUM", "ANALYZE", "CLUSTER"})
@@ -47,7 +48,7 @@ def timed(
     if target is None or not known:
         return direction
     sizes = {**known, **{name: TableSize(name, 0, 0) for name in new}}
-    statements = tuple(replace(one, takes=_of_statement(one, sizes)) for one in direction.statements)
+    statements = tuple(_with_times(one, sizes) for one in direction.statements)
     holds = tuple(replace(hold, takes=_during(hold, statements)) for hold in direction.holds)
     harms = tuple(_harms(holds, sizes))
     waits = _lock_wait(direction, target)
@@ -58,6 +59,33 @@ def timed(
         longest=next((hold for hold in holds if _is_same(hold, direction.longest)), direction.longest),
         harms=harms,
         lock_wait=waits,
+    )
+
+
+def _with_times(one: ReviewedStatement, sizes: Mapping[str, TableSize]) -> ReviewedStatement:
+    estimate = estimated(one.batching, sizes.get(one.batching.table)) if one.batching else None
+    if one.batching is None or estimate is None:
+        return replace(one, takes=_of_statement(one, sizes))
+    return replace(one, takes=estimate.takes, batching=replace(one.batching, estimate=estimate))
+
+
+def estimated(batching: Batching, size: TableSize | None) -> BatchEstimate | None:
+    """Say what batches of all rows of a table take; None where nobody has counted them.
+
+    Their size follows the time that one should take, at the rates at which rows are written.
+    """
+    if size is None or size.rows is None:
+        return None
+    slow, fast = (rate * batching.time // 1000 for rate in _ROWS_WRITTEN)
+    least, most = (min(max(rows, batching.least_rows, 1), batching.most_rows) for rows in (slow, fast))
+    wal = None if batching.wal is None else batching.wal * size.rows // _WAL_OF
+    return BatchEstimate(
+        size.rows,
+        -(-size.rows // most),
+        -(-size.rows // least),
+        _by_number(size.rows),
+        wal,
+        None if wal is None else wal + size.size,
     )
 
 

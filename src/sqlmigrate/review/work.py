@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.review.figures import in_words
 from sqlmigrate.review.known import Known
 from sqlmigrate.review.locks import LEVELS
+from sqlmigrate.sql.batches import read_batched
 from sqlmigrate.sql.statement.command import DATA, HIDING
 from sqlmigrate.sql.statement.equivalent import choice, limited, reads_ends
 from sqlmigrate.sql.statement.names import index_columns
@@ -95,8 +96,16 @@ class Work:
 
 
 def works(trace: Trace, asked: Asked) -> dict[int, Work]:
-    """Return the work of the statements of a script that have any, by their numbers."""
-    return {one.statement.number: work for one in trace.statements if (work := _work(one, asked)) is not None}
+    """Return the work of the statements of a script that have any, by their numbers.
+
+    One that runs in batches never works long in one transaction.
+    """
+    batched = read_batched(trace.script_run.script.text)
+    return {
+        one.statement.number: work
+        for one in trace.statements
+        if one.statement.offset not in batched and (work := _work(one, asked)) is not None
+    }
 
 
 def _work(one: Traced, asked: Asked) -> Work | None:

@@ -104,6 +104,10 @@ class Watcher:
             self._lost = self.connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE
         return not self._lost and not self.connection.closed
 
+    def ask(self, text: str) -> list[Row] | None:
+        """Ask by a query of ours beside the worker, and wait for its rows; None where no answer is to be had."""
+        return aside.answered(self.connection) if self.rest() and aside.send(self.connection, text) else None
+
     def guarded(self) -> str | None:
         """Return why the worker's statement was cancelled, if it was; asked once, when it has failed."""
         found, self._guard = self._guard, None

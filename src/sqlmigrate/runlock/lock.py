@@ -26,13 +26,13 @@ from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import LockHolder, WaitingForRunLock, ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from psycopg.errors import Diagnostic
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.connection.silence import Session
-    from sqlmigrate.events import Observer
+    from sqlmigrate.events import BatchesOfOthers, Observer
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
@@ -81,9 +81,17 @@ def lock_key(schema: str) -> int:
 
 @contextmanager
 def held(
-    conninfo: str, schema: str, *, wait: float, observer: Observer = ignore, worker: Connection | None = None
+    conninfo: str,
+    schema: str,
+    *,
+    wait: float,
+    observer: Observer = ignore,
+    worker: Connection | None = None,
+    how_far: Callable[[], BatchesOfOthers | None] = lambda: None,
 ) -> Iterator[RunLock]:
     """Hold the run lock for a block; waits up to `wait` seconds, then raises RunLockBusy naming the holder.
+
+    `how_far` tells how far the batches of the other run are.
 
     With the worker's session given, a pooler in transaction mode is refused first: a lock would stay with it for ever.
     So is a proxy that shares out sessions among servers: the lock would be on another one than the scripts.
@@ -93,7 +101,7 @@ def held(
         if worker is not None and is_pooled(worker):
             refuse_transaction_pooler(worker, connection)
         settle(connection)
-        _acquire(connection, lock_key(schema), wait, observer)
+        _acquire(connection, lock_key(schema), wait, observer, how_far)
         if worker is not None:
             _require_seen(connection, worker, lock_key(schema))
         yield RunLock(connection, None if worker is None else _cluster(connection))
@@ -109,7 +117,9 @@ def _cluster(connection: Session) -> int | None:
         return None
 
 
-def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> None:
+def _acquire(
+    connection: Session, key: int, wait: float, observer: Observer, how_far: Callable[[], BatchesOfOthers | None]
+) -> None:
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:
@@ -120,11 +130,12 @@ def _acquire(connection: Session, key: int, wait: float, observer: Observer) -> 
         left = deadline - time.monotonic()
         if left <= 0:
             who = f", held by {holder}" if holder else ""
+            who += f"; {at_work}" if (at_work := how_far()) else ""
             raise RunLockBusy(
                 f"another run holds the run lock of this database{who}",
                 hint=f"wait for it, or wait longer with --wait-lock; {to_free(holder, connection.info.user)}",
             )
-        observer(WaitingForRunLock(holder, left))
+        observer(WaitingForRunLock(holder, left, how_far()))
         time.sleep(min(pause, left))
         pause = min(pause * 2, _LONGEST_PAUSE)
 

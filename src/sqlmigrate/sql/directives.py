@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 DIRECTIVE = re.compile(r"--[ \t]*(depends|transactional|sqlmigrate)[ \t]*:[ \t]*(.*?)[ \t]*")
 _COMMENT = re.compile(r"/\*|--[^\n\r]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
+REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
 _ALLOW = re.compile(r":[ \t]*([A-Za-z][\w-]*)[ \t]+(\S.*)")
 _WORD = re.compile(r"\S+")
 PAIR = re.compile(r"""([A-Za-z_][A-Za-z_-]*)=("[^"]*"|'[^']*'|[^\s"']\S*)""")
 _DURATION = re.compile(r"([0-9]+)\s*(us|ms|s|min|h|d)?")
 _MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
 _ISOLATIONS = ("read committed", "repeatable read", "serializable")
+BATCH, VERIFY, THROTTLE = "batch", "verify", "throttle"
+"""The remarks that `sql.batches` reads."""
 PHASES = ("before-deploy", "after-deploy")
 """When a migration belongs: before a new version of the application is out, which is the default, or once it is."""
 
@@ -167,11 +169,11 @@ def _misplaced(path: Path, text: str, block_end: int) -> list[Problem]:
 
 
 def _remark_problems(path: Path, text: str) -> list[Problem]:
-    """Report remarks before statements that are not `-- sqlmigrate-allow: CODE reason`."""
+    """Report remarks before statements that are unknown, or no `-- sqlmigrate-allow: CODE reason`."""
     if "sqlmigrate-" not in text:
         return []
     between = gaps(text, 0)
-    found = ((hit, gap == between[-1]) for gap in between for hit in line_comments(_REMARK, text, *gap))
+    found = ((hit, gap == between[-1]) for gap in between for hit in line_comments(REMARK, text, *gap))
     return [
         Problem(message, place_at(path, text, hit.start(1)))
         for hit, is_last in found
@@ -183,7 +185,7 @@ def read_allowed(text: str) -> list[Allowed]:
     """Read the remarks before statements that allow a hazard; what is badly written is a problem, no remark."""
     if "sqlmigrate-" not in text:
         return []
-    found = ((end, hit) for start, end in gaps(text, 0)[:-1] for hit in line_comments(_REMARK, text, start, end))
+    found = ((end, hit) for start, end in gaps(text, 0)[:-1] for hit in line_comments(REMARK, text, start, end))
     return [
         Allowed(end, allow[1].upper(), allow[2])
         for end, hit in found
@@ -192,8 +194,11 @@ def read_allowed(text: str) -> list[Allowed]:
 
 
 def _remark_problem(hit: re.Match[str], *, is_last: bool) -> str | None:
+    if hit[2] in (BATCH, VERIFY, THROTTLE):
+        return None
     if hit[2] != "allow":
-        return f"unknown remark {hit[1]}; the only one is `-- sqlmigrate-allow: CODE reason`" if hit[3] else None
+        known = ", ".join(f"`-- sqlmigrate-{name}:`" for name in ("allow", BATCH, THROTTLE, VERIFY))
+        return f"unknown remark {hit[1]}; there are {known}" if hit[3] else None
     if not _ALLOW.fullmatch(hit[3] + hit[4]):
         return "write `-- sqlmigrate-allow: CODE reason`, with a code and why it is allowed here"
     return "no statement follows for which this could allow anything" if is_last else None

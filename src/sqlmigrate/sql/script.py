@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, ScriptError
 from sqlmigrate.files import open_file, read_bytes
+from sqlmigrate.sql.batches import batch_problems
 from sqlmigrate.sql.directives import Directives, read_directives
 from sqlmigrate.sql.position import line_at, line_column, place_at
 from sqlmigrate.sql.scan import Piece, split
@@ -393,4 +394,5 @@ def read_script(path: Path, folder: int | None = None) -> tuple[Script, list[Pro
         directives, problems = read_directives(path, text[:_HEAD])
         return Script(path, None, size, directives, _head=meter.digests().marks), problems
     directives, problems = read_directives(path, text)
+    problems += batch_problems(path, text)
     return Script(path, text, size, directives, _digests=[meter.digests()]), problems

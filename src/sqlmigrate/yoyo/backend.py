@@ -326,6 +326,8 @@ def _log(event: Event) -> None:
     elif isinstance(event, Notice):
         logger.info("%s: %s", event.message.severity, event.message.message)
     elif isinstance(event, WaitingForRunLock):
-        logger.warning("waiting for the run lock, held by %s", event.holder)
+        logger.warning(
+            "waiting for the run lock, held by %s%s", event.holder, f"; {event.batches}" if event.batches else ""
+        )
     elif isinstance(event, (Blocked, LockRetry)):
         logger.warning("%s waits for a lock: %s", event.migration_id, "; ".join(map(str, event.blockers)))

@@ -19,6 +19,7 @@ from sqlmigrate.connection.poolers import refuse_transaction_pooler
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import WaitingForRunLock
 from sqlmigrate.runlock import lock_key
+from support.backfill import numbered, script, times
 from support.command import ended, program, started
 from support.pooler import PROGRAM, Pooler, changed_in_the_pool, pooler
 from support.runner import Runner, ids
@@ -239,6 +240,17 @@ def test_session_mode_works_with_a_note(pooled_runner, conn):
     assert undone.status == 0
     assert NOTE in undone.stderr
     assert not is_there(conn, "a")
+
+
+@in_session_mode
+def test_a_statement_runs_in_batches_through_a_pool_in_session_mode(pooled_runner, conn):
+    numbered(conn, 9)
+    pooled_runner.write("a", script(), script("UPDATE t SET n = 0 WHERE id >= $1 AND id <= $2"))
+
+    assert ids(pooled_runner.apply()) == ["a"]
+    assert times(conn) == {1: 9}
+    assert ids(pooled_runner.rollback()) == ["a"]
+    assert times(conn) == {0: 9}
 
 
 @in_session_mode

@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from sqlmigrate.errors import LockBudgetSpent
-from sqlmigrate.events import ScriptFinished, StandbyLags, StandbysHidden
+from sqlmigrate.events import ScriptFinished, StandbyLags, StandbysHidden, Throttled
+from support.backfill import numbered, script, times
 from support.runner import ids
 from support.sessions import beside
 from support.standby import standby_of
@@ -77,3 +78,37 @@ def test_a_role_that_does_not_see_standbys_is_told_once_and_waits_for_none(runne
 
     assert [event.count for event in runner.told(StandbysHidden)] == [1]
     assert runner.told(StandbyLags) == []
+
+
+def test_batches_of_a_role_that_does_not_see_standbys_wait_for_none(runner, paused, admin, conn):
+    admin.execute("REVOKE pg_read_all_stats FROM migrator")
+    numbered(conn, 9)
+    runner.write("a", script(more="-- sqlmigrate-throttle: lag=1ms\n"))
+
+    runner.apply()
+
+    assert [event.count for event in runner.told(StandbysHidden)] == [1]
+    assert runner.told(Throttled) == []
+
+
+def test_batches_wait_for_a_standby(runner, paused, conn, monkeypatch):
+    """By the third batch the WAL of the first one is on the disk for longer than a millisecond, and not replayed."""
+    numbered(conn, 9)
+    conn.execute("""
+        CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END';
+        CREATE TRIGGER sleep AFTER UPDATE ON t FOR EACH ROW WHEN (old.id IN (3, 9, 15)) EXECUTE FUNCTION sleep();
+    """)
+    monkeypatch.setattr("sqlmigrate.engine.backfill.throttle._PAUSE", 0.02)
+    runner.write("a", script(more="-- sqlmigrate-throttle: lag=1ms\n"))
+    tell = runner.observe
+
+    def observe(event):
+        tell(event)
+        if isinstance(event, Throttled):
+            paused.execute("SELECT pg_wal_replay_resume()")
+
+    runner.observe = observe
+    runner.apply()
+
+    assert runner.told(Throttled)[0].reason.startswith("standby 'walreceiver' (local) lags by ")
+    assert times(conn) == {1: 9}

@@ -156,3 +156,32 @@ def test_an_isolation_level_is_refused_outside_a_transaction():
     assert preflight(inside) == []
     [problem] = preflight(replace(inside, transactional=False))
     assert str(problem).startswith("a.sql:1:16: isolation= is for a script in a transaction")
+
+
+BATCH = "-- sqlmigrate-batch: table=t key=id\n"
+BOUNDED = "UPDATE t SET n = 1 WHERE id >= $1 AND id <= $2;\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"BEGIN;\n{BATCH}{BOUNDED}COMMIT;\n", "a.sql:2:4: each batch has a COMMIT of its own, so it cannot be in"),
+        (f"BEGIN;\nCOMMIT;\n{BATCH}UPDATE t SET n = 1;\n", "a.sql:4:1: cannot run in batches: its WHERE must hold"),
+        (f"{BATCH}-- sqlmigrate-verify: DELETE FROM t\n{BOUNDED}", "a.sql:2:23: a verify is one query that gives"),
+        (f"{BATCH}-- sqlmigrate-verify: SELECT true; SELECT 1\n{BOUNDED}", "a.sql:2:23: a verify is one query"),
+    ],
+)
+def test_a_statement_that_cannot_run_in_batches_is_refused_with_its_place(checked, text, expected):
+    (problem,) = checked(text, transactional=False)
+
+    assert problem.startswith(expected)
+
+
+def test_a_statement_runs_in_batches_only_outside_a_transaction(checked):
+    text = f"SELECT 1;\n{BATCH}{BOUNDED}SELECT 2;\n"
+
+    assert checked(text, transactional=False) == []
+    (problem,) = checked(text)
+    assert problem.startswith(
+        "a.sql:2:4: each batch has a COMMIT of its own, so its script cannot run in a transaction"
+    )

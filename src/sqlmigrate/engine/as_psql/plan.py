@@ -37,6 +37,8 @@ from sqlmigrate.engine.wire.session import (
 )
 from sqlmigrate.errors import HistoryError, ScriptError
 from sqlmigrate.runlock import lock_key
+from sqlmigrate.sql.batches import read_batched
+from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.scan import is_closed
 from sqlmigrate.sql.variables import run_on, variables
 
@@ -150,6 +152,13 @@ def _look_at(job: Job) -> _Script:
         raise ScriptError("is too large for a plan, since it runs outside a transaction", place=job.place)
     names: set[str] = set()
     last = None
+    for item in read_batched(script.text).values():
+        raise ScriptError(
+            "psql cannot run a statement in batches: it has no loop, and a DO block that commits each batch would be "
+            "in a transaction also while it waits for a throttle, a pause or the next attempt",
+            place=place_at(script.path, script.text or "", item.at),
+            hint="let `sqlmigrate apply` run this migration, and make the plan of the others (--to)",
+        )
     for last in script.pieces():
         found = set(variables(last.text))
         _require_read_alike(script, last, found)

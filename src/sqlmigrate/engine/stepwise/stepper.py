@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from sqlmigrate.connection import undisturbed
+from sqlmigrate.engine.backfill.loop import Backfill
 from sqlmigrate.engine.stepwise import errors as halfway
 from sqlmigrate.engine.stepwise import outcome
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
@@ -22,6 +23,7 @@ from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
 from sqlmigrate.events import Resumed
+from sqlmigrate.sql.batches import read_batched
 from sqlmigrate.sql.statement.effect import (
     WANTS_OUT,
     Kind,
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import Command
     from sqlmigrate.engine.stepwise.context import Context
     from sqlmigrate.engine.stepwise.journal import Journal, Sender
+    from sqlmigrate.history import Entry
+    from sqlmigrate.sql.batches import Batched
     from sqlmigrate.sql.script import Statement
 
 _PREDECESSOR_SECONDS = 10.0
@@ -54,10 +58,12 @@ class Stepper:
     _passed: list[Statement] = field(default_factory=list)
     _done: int = 0
     _known: int = 0
+    _batched: dict[int, Batched] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Be ready for statements that cannot be in a transaction."""
+        """Be ready for statements that cannot be in a transaction, and for those that run in batches."""
         self._outside = Outside(self.context)
+        self._batched = read_batched(self.sender.job.script.text)
 
     @property
     def sender(self) -> Sender:
@@ -181,6 +187,9 @@ class Stepper:
 
     def _one(self, statement: Statement) -> None:
         entry = self.journal.entry(statement.number)
+        if batched := self._batched.get(statement.offset):
+            self._in_batches(statement, entry, batched)
+            return
         if entry is not None and self._outside.settled(statement, entry):
             self._done = statement.number
             return
@@ -199,6 +208,14 @@ class Stepper:
             self._done = statement.number
             if resets_session(statement):
                 self._set_up()
+
+    def _in_batches(self, statement: Statement, entry: Entry | None, batched: Batched) -> None:
+        backfill = Backfill(self.context, statement, batched)
+        try:
+            backfill.run(entry)
+        finally:
+            self._outside.begun = statement.number if backfill.begun else self._outside.begun
+        self._done = statement.number
 
     def _in_block(self, statement: Statement, kind: Kind) -> None:
         """Go on in the script's own transaction; its journal row is written just before its COMMIT."""

@@ -231,6 +231,9 @@ def _own_finding(job: Job, purpose: Purpose | None, said: ServerMessage) -> Erro
     match purpose:
         case Purpose.CLAIM:
             return HistoryError(f"{job.migration_id} is no longer applied; another run has rolled it back")
+        case Purpose.PROGRESS:
+            message = f"another run has gone on with {job.migration_id} meanwhile, or has ended it; this one stops"
+            return HistoryError(message, hint="no batch was done twice: `sqlmigrate status` shows where it stands")
         case Purpose.TRUST:
             message = f"the tables of the history can no longer be trusted, so {job.migration_id} was not recorded"
             return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")

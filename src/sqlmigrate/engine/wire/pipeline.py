@@ -39,6 +39,7 @@ _WINDOW_COMMANDS, _WINDOW_CHARACTERS = 4096, 4 << 20
 _MESSAGES = 64  # what the protocol adds to a command
 # what a socket surely takes in while its server is busy; behind more, a long statement looks like a dead network
 _TAKEN_UNREAD = 16 << 10
+_KEPT = frozenset({Purpose.WRITTEN, Purpose.PROGRESS})  # commands of ours whose first rows tell something
 _FAILED = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE})
 _COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
 
@@ -184,8 +185,14 @@ def _send_one(pgconn: PGconn, step: Step) -> None:
     if step.command is None:
         pgconn.pipeline_sync()
         return
-    values = [None if value is None else value.encode() for value in step.command.params]
-    pgconn.send_query_params(step.command.sql.encode(), values)
+    command = step.command
+    values = [None if value is None else value.encode() for value in command.params]
+    if command.name is None:
+        pgconn.send_query_params(command.sql.encode(), values)
+    elif values:
+        pgconn.send_query_prepared(command.name.encode(), values)
+    else:
+        pgconn.send_prepare(command.name.encode(), command.sql.encode())
 
 
 def _put_under_way(pgconn: PGconn, step: Step, exchange: Exchange) -> None:
@@ -242,7 +249,7 @@ def _take_rows(result: PGresult, step: Step) -> None:
     count = result.ntuples
     step.tag = result.command_status.decode() if result.command_status else None
     step.rows += count or (result.command_tuples or 0 if not result.nfields else 0)
-    if not result.nfields or (step.statement is None and step.purpose is not Purpose.WRITTEN):
+    if not result.nfields or (step.statement is None and step.purpose not in _KEPT):
         return
     if not step.columns:
         step.columns = tuple((result.fname(at) or b"").decode(errors="replace") for at in range(result.nfields))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.review.hazards.failing import ids_by_hand, may_fail
 from sqlmigrate.review.hazards.records import NOW, Context, Occurrence, Rule, briefly
+from sqlmigrate.review.hazards.remedies.batching import batched
 from sqlmigrate.review.hazards.remedies.drops import by_name
 from sqlmigrate.review.hazards.remedies.phases import one_file
 from sqlmigrate.review.hazards.remedies.tables import online
@@ -50,7 +51,8 @@ def _all_rows(context: Context) -> Iterator[Occurrence]:
             if target := existing(one, table.quoted):
                 whole = True
                 how = "TRUNCATE in a DO block" if command == "TRUNCATE" else f"{command} without WHERE"
-                yield Occurrence(number, f"{how}: every row of {target} is written", (target,))
+                seen = f"{how}: every row of {target} is written"
+                yield Occurrence(number, seen, (target,), batched(one))
         if not whole:
             yield from many_rows(context, one)
 
@@ -281,7 +283,8 @@ RULES = (
         "block, or TRUNCATE. Or it writes very many that it chooses, as far as the target or its figures tell.",
         "whoever writes one of these rows waits until COMMIT; an UPDATE can double the size of the table, and "
         "TRUNCATE blocks reads too",
-        "select the rows that need it with WHERE, and change a large table in batches, outside this transaction",
+        "select the rows that need it with WHERE, and change a large table in batches, outside this "
+        "transaction: see docs/backfilling.md",
         _all_rows,
         scale="work",
     ),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.review.hazards.locking import strong_locks
 from sqlmigrate.review.hazards.records import Context, Occurrence, Rule, briefly, ranges
+from sqlmigrate.review.hazards.remedies.batching import batched
 from sqlmigrate.review.locks import STOPS_WRITES
 from sqlmigrate.sql.statement.command import HIDING
 
@@ -31,6 +32,7 @@ def _under_lock(context: Context) -> Iterator[Occurrence]:
             statement=one.statement.number,
             seen=_seen(busy, briefly(f"{lock.name} ({lock.mode})" for lock in held.values())),
             relations=tuple(held),
+            rewrite=batched(one),
             severity="note" if reads and not (known or work.is_large(context.asked.known.limits)) else None,
             rows=work.rows,
             at_most=work.at_most,
@@ -115,6 +117,7 @@ def many_rows(context: Context, one: Traced) -> Iterator[Occurrence]:
             statement=one.statement.number,
             seen=f"{one.command} writes rows of {briefly(work.writes)}{hidden} in one transaction: {work.in_words}",
             relations=work.writes,
+            rewrite=batched(one),
             severity=None if work.is_large(limits) else "note",
             rows=work.rows,
             at_most=work.at_most,
@@ -131,7 +134,7 @@ RULES = (
         "MERGE or INSERT ... SELECT, in a function or a DO block, by a long query, or by building an index or checking "
         "a constraint of another table.",
         "the locks are held until all rows are done, which depends on how many there are",
-        "do it in an earlier migration, or in batches outside this transaction",
+        "do it in an earlier migration, or in batches outside this transaction: see docs/backfilling.md",
         _under_lock,
         scale="work",
     ),

@@ -8,12 +8,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.model import SEVERITIES
-from sqlmigrate.review.render import sent, words
+from sqlmigrate.review.render import batching, sent, words
 from sqlmigrate.review.render.decisions import decisions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from sqlmigrate.review.measured import Batching
     from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict, Workload
     from sqlmigrate.review.render.decisions import Decision
     from sqlmigrate.review.render.words import FoundHazard, Group, Remedy
@@ -273,11 +274,27 @@ def _migration(migration: Migration, *, several: bool) -> Iterator[_Block]:
             table += ["", "| line | statement | locks | what it does |", "|---|---|---|---|", *rows]
             table += ["", f"{words.count(quiet, 'other statement')} did none of this."] if quiet else []
             yield _Block(7, "\n".join(table), f"statements of {what}", title)
+        for statement in direction.statements:
+            if statement.batching is not None:
+                text = "\n".join(_batching(direction, statement, statement.batching))
+                yield _Block(5, text, f"batches of {what}", title)
     if migration.change_lines:
         # GitHub colours what begins with an exclamation mark; a tilde says nothing to it
         changes = fence("\n".join(re.sub("^~", "!", line) for line in migration.change_lines), "diff")
         yield _Block(6, f"**What it changes in the schema**\n\n{changes}", f"schema changes of {name}", title)
     yield _Block(4, "\n".join(_files(migration)), f"files of {name}", title)
+
+
+def _batching(direction: Direction, statement: ReviewedStatement, found: Batching) -> Iterator[str]:
+    (_, first), *others = batching.facts(found)
+    yield f"**In batches**: {_where(direction, statement.line)}, {prose(first)}"
+    yield ""
+    yield from (f"- {label}: {prose(said)}" for label, said in others)
+    for label, lines in batching.plans(found):
+        yield ""
+        yield f"{prose(label[:1].upper() + label[1:])}:"
+        yield ""
+        yield fence("\n".join(lines), "")
 
 
 def _files(migration: Migration) -> Iterator[str]:

@@ -6,13 +6,13 @@ import textwrap
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_bytes
-from sqlmigrate.review.render import sent, words
+from sqlmigrate.review.render import batching, sent, words
 from sqlmigrate.review.render.decisions import of_branch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlmigrate.review.model import Direction, Migration, Report, Target, Workload
+    from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Target, Workload
     from sqlmigrate.review.render.words import Group, Tone
 
 Role = Literal["fails", "danger", "warning", "note", "fine", "strong", "quiet", "plain"]
@@ -131,11 +131,25 @@ def _direction(direction: Direction, width: int) -> Iterator[Line]:
         if does:
             does += [f"for {how_long}"] if (how_long := words.takes(statement.takes)) else []
             yield from _wrapped(f"line {statement.line} {', '.join(does)}", width, _BLANK, "strong")
+    for statement in direction.statements:
+        yield from _batching(statement, width)
     for item in words.allowed(direction):
         hazard = item.hazard
         text = f"line {hazard.line} allows {hazard.code} ({hazard.severity}, {hazard.title}): {item.reason}"
         yield from _wrapped(text, width, _BLANK, "quiet")
     yield from _squawk(direction, width)
+
+
+def _batching(statement: ReviewedStatement, width: int) -> Iterator[Line]:
+    """Say how a statement runs in batches, with its plans, where it does."""
+    if statement.batching is None:
+        return
+    for label, said in batching.facts(statement.batching):
+        where = f"line {statement.line} runs {label}" if label == "in batches" else f"{label}:"
+        yield from _wrapped(f"{where} {said}", width, _BLANK + "  " * (label != "in batches"))
+    for label, lines in batching.plans(statement.batching):
+        yield ((f"{_BLANK}  {label}", "plain"),)
+        yield from (((f"{_BLANK}    {_text(line)}", "quiet"),) for line in lines)
 
 
 def _squawk(direction: Direction, width: int) -> Iterator[Line]:

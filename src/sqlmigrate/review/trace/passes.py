@@ -13,6 +13,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate.engine.stepwise.outside import LOCK_TIMEOUT_BACK, NO_LOCK_TIMEOUT
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error, ExecutionError
+from sqlmigrate.review.trace.batches import look_at_batches
 from sqlmigrate.review.trace.follow import Follower, Step, aside
 from sqlmigrate.review.trace.readings import Key, folded, read_locks, read_named, read_relations, read_scans, scanned
 from sqlmigrate.review.trace.waiting import from_table, made_to_wait, obstacles
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate.connection import Connection, ServerInfo
+    from sqlmigrate.engine.backfill.prepared import Prepared
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
+    from sqlmigrate.review.measured import Batching
     from sqlmigrate.review.model import Source
     from sqlmigrate.review.trace.readings import Relation, Relations, TypeOrSchema
     from sqlmigrate.review.trace.waiting import Obstacle
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import ShadowDatabase
+    from sqlmigrate.sql.batches import Batched
     from sqlmigrate.sql.script import Statement
 
     Run = Callable[[], None]
@@ -61,6 +65,7 @@ class Seen:
     blind: bool = False
     notes: list[str] = field(default_factory=list)
     source: Source = "seen"
+    batching: Batching | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +73,7 @@ class Pass:
     """One run of a script; `seen` grows statement by statement.
 
     `apart` gives each statement a transaction of its own, also in a block from BEGIN to COMMIT. `follow` reads the
-    catalog too, beginning with what `since` knows of it.
+    catalog too, beginning with what `since` knows of it. `measure` looks at statements in batches before they run.
     """
 
     database: ShadowDatabase
@@ -77,6 +82,7 @@ class Pass:
     info: ServerInfo
     apart: bool = False
     follow: bool = False
+    measure: bool = False
     since: Snapshot | None = None
     leave_out: tuple[str, ...] = ()
     seen: list[Seen] = field(default_factory=list)
@@ -87,6 +93,7 @@ class Pass:
     _scans: dict[int, int] | None = field(default_factory=dict)
     _block: int = 0
     _followed: int = -1
+    _batching: Batching | None = None
 
     def run(self) -> Error | None:
         """Run the script to its end or to its first error."""
@@ -102,6 +109,7 @@ class Pass:
                     options=self.options,
                     info=self.info,
                     around=lambda statement, run: self._around(connection, statement, run),
+                    look=self._look_at_batches if self.measure else None,
                 )
             except Error as error:
                 return error
@@ -139,7 +147,11 @@ class Pass:
         self._look(connection, seen)
         if self.follower and seen.command == "CREATE INDEX" and not seen.step.changes.made:
             seen.scans = []  # IF NOT EXISTS found one, so nothing was built
+        seen.batching, self._batching = self._batching, None
         self.seen.append(seen)
+
+    def _look_at_batches(self, prepared: Prepared, batched: Batched) -> None:
+        self._batching = look_at_batches(prepared, batched)
 
     def _wrapped(self, connection: Connection, seen: Seen, run: Run) -> None:
         """Run a statement in a transaction for it alone, or outside of any where it turns out to end it itself."""

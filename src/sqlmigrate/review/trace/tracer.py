@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.migrations import ScriptRun
+    from sqlmigrate.review.measured import Batching
     from sqlmigrate.review.model import Lock
     from sqlmigrate.review.trace.objects import ObjectChanges
     from sqlmigrate.review.trace.passes import Seen
@@ -68,6 +69,7 @@ class Traced:
     plain: bool | None = None
     emptied: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    batching: Batching | None = None
 
     @property
     def changes(self) -> ObjectChanges:
@@ -119,8 +121,8 @@ def trace(
     """Run a script in a database and keep what it did there; `database` then holds what the script leaves behind.
 
     No session may be open in the database, since pass B works in a copy of it. A script that PostgreSQL refuses is no
-    error of the trace: `error` says where, and `statements` end before it. Without `apart` pass B is left out, and the
-    locks of a statement are those that it adds.
+    error of the trace: `error` says where, and `statements` end before it. Without `apart` pass B is left out, so that
+    the locks of a statement are those that it adds, and batches are not measured.
     """
     if not shadow.private and (shared := cluster_wide(script_run.script)):
         return _not_tried(database, script_run, shared[0], since, leave_out)
@@ -134,7 +136,7 @@ def trace(
     is_one = _is_one(script_run)
     if apart and not is_one and (script_run.transactional or any(map(begins, script_run.script.statements()))):
         own = run_apart()
-    whole = Pass(database, script_run, options, info, follow=True, since=since, leave_out=leave_out)
+    whole = Pass(database, script_run, options, info, follow=True, measure=apart, since=since, leave_out=leave_out)
     error = whole.run()
     if apart and is_one and error is not None:
         own = run_apart()
@@ -216,6 +218,7 @@ def merged(seen: Seen, apart: list[Seen] | None, at: int, run: Pass) -> Traced:
         plain=seen.plain,
         emptied=emptied,
         notes=tuple(seen.notes),
+        batching=seen.batching,
     )
 
 

@@ -131,6 +131,21 @@ def complaints(statement: str) -> Iterator[SyntaxComplaint]:
         yield SyntaxComplaint(error.message, max(error.cursorpos - 1, 0))
 
 
+def tokens(statement: str) -> list[tuple[int, int]]:
+    """Return where the tokens of a statement begin and end, in characters, without its comments; none if not known."""
+    from postgast import PgQueryError, pg_query_pb2, scan  # noqa: PLC0415  100 ms that most scripts never need
+
+    comments = {pg_query_pb2.SQL_COMMENT, pg_query_pb2.C_COMMENT}
+    if len(statement) > TREE_LIMIT:
+        return []
+    try:
+        found = [token for token in scan(statement).tokens if token.token not in comments]
+    except PgQueryError:
+        return []
+    raw = statement.encode()
+    return [(len(raw[: token.start].decode()), len(raw[: token.end].decode())) for token in found]
+
+
 def normal_form(statement: str, *, fold: bool = True) -> tuple[str, ...] | None:
     """Return a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.bodies import bodies_of, run_by_block
+from sqlmigrate.sql.statement.bounds import bounds_alone
 from sqlmigrate.sql.statement.names import Named, name_of
 from sqlmigrate.sql.statement.narrowing import Retype, read_retype
 from sqlmigrate.sql.statement.parse import enum_name, node_of, parse_tree
@@ -169,7 +170,7 @@ def _truncate(node: Any) -> Iterator[Act]:
 
 
 def _delete(node: Any) -> Iterator[Act]:
-    if not (node.HasField("where_clause") or node.using_clause):
+    if not node.using_clause and (not node.HasField("where_clause") or bounds_alone(node.where_clause)):
         yield Act("empties", "relation", name_of(node.relation), new="delete", only=not node.relation.inh)
 
 

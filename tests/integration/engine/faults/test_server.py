@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +17,18 @@ from psycopg.conninfo import make_conninfo
 
 from fixtures.postgres import MEMORY
 from sqlmigrate.engine import Result
-from sqlmigrate.errors import ExecutionError
+from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.server import PrivateServer, ensure_database, shared
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, launch
 from sqlmigrate.server.postmaster import is_alive, running
+from support.backfill import numbered, progress, script, times
 from support.faults import EVERY, Trial, decisive_places, of_interest, sample, try_each
 from support.proxy import BEFORE, TO_CLIENT, Message, Proxy, Then
 from support.runner import Runner
 from support.scenarios import FEW, SCENARIOS
-from support.sessions import is_there
-from support.waiting import wait_until
+from support.sessions import beside, is_there, wait_for_blocked
+from support.waiting import LONG, wait_until
 
 pytestmark = pytest.mark.timeout(3600 if EVERY else 900)
 
@@ -119,3 +121,29 @@ def test_another_cluster_is_not_asked_what_became_of_a_commit(crashing, database
             runner.apply()
 
         assert is_there(witness, "third")
+
+
+def test_a_crash_in_a_batch_takes_that_one_alone_back(pinging_beside, crashing, tmp_path):
+    """What was committed before is there, and its progress with it; the next run goes on behind."""
+    conninfo = crashing.server.conninfo("crash", "migrator")
+    runner = Runner(conninfo, tmp_path)
+    with closing(psycopg.connect(conninfo, autocommit=True)) as session, closing(psycopg.connect(conninfo)) as holder:
+        session.execute("DROP SCHEMA IF EXISTS sqlmigrate CASCADE")
+        numbered(session, 9)
+        holder.execute("SELECT FROM t WHERE id = 15 FOR UPDATE")
+        runner.write("batches", script())
+        with beside(lambda: runner.apply(lock_timeout=600_000)) as (run,):
+            try:
+                wait_for_blocked(session)
+            finally:
+                pid = crashing.crash()
+            with pytest.raises(Error):
+                run.result(LONG)
+    crashing.recover(pid)
+
+    with psycopg.connect(conninfo, autocommit=True) as session:
+        assert times(session) == {0: 5, 1: 4}
+        assert progress(session) == ("running", ["12"], 4)
+        runner.apply()
+        assert times(session) == {1: 9}
+        session.execute("DROP TABLE t")

@@ -45,6 +45,7 @@ def test_these_take_nothing(text):
         ('ALTER TABLE t ALTER /* why */ "a b" -- so\n TYPE int', "retypes", "column"),
         ("TRUNCATE t", "empties", "relation"),
         ("DELETE FROM t", "empties", "relation"),
+        ("DELETE FROM t WHERE id >= $1 AND id <= $2", "empties", "relation"),
         ("DO $$ BEGIN IF true THEN DELETE FROM t; END IF; END $$", "empties", "relation"),
         ("DO $$ BEGIN EXECUTE 'DROP TABLE ' || 't'; END $$", "unclear", ""),
     ],

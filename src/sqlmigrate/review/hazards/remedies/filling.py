@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlmigrate.review.hazards.remedies.batching import THROTTLE, batch_remark
+
 if TYPE_CHECKING:
     from sqlmigrate.review.hazards.remedies.place import Place
 
 _BATCH = 1000
+
+_IN_BATCHES = """\
+{remarks}
+UPDATE {table} SET {column} = {value}
+WHERE {key} >= $1 AND {key} <= $2 AND {column} IS NULL"""
+
+_VERIFY = "-- sqlmigrate-verify: SELECT NOT EXISTS (SELECT FROM {table} WHERE {column} IS NULL)"
 
 _BY_KEY = """\
 DO $fill$
@@ -45,14 +54,27 @@ $fill$"""
 
 
 def by_key(place: Place, column: str, value: str, key: str) -> str:
-    """Fill a column row by row in the order of the primary key; it ends even if a value turns out to be NULL."""
-    return _BY_KEY.format(table=place.table, key=key, column=column, value=value, batch=_BATCH)
+    """Fill a column in the order of the primary key; it ends even if a value turns out to be NULL."""
+    return _in_batches(place, column, value, key) or _BY_KEY.format(
+        table=place.table, key=key, column=column, value=value, batch=_BATCH
+    )
+
+
+def _in_batches(place: Place, column: str, value: str, key: str, verify: str = "") -> str | None:
+    """Write the UPDATE so that it runs in batches; None where others inherit from the table, or for want of a name."""
+    heirs = (properties.get("inherits") for properties in place.one.step.before.of("table").values())
+    head = batch_remark(place.table, [key])
+    if head is None or any(place.table in parents for parents in heirs if isinstance(parents, tuple)):
+        return None
+    remarks = "\n".join(filter(None, (head, THROTTLE, verify)))
+    return _IN_BATCHES.format(remarks=remarks, table=place.table, key=key, column=column, value=value)
 
 
 def filled(place: Place, column: str, value: str) -> str:
     """Fill a column with a value that is never NULL, by the primary key if it has one column."""
     if key := place.key():
-        return by_key(place, column, value, key)
+        verify = _VERIFY.format(table=place.table, column=column)
+        return _in_batches(place, column, value, key, verify) or by_key(place, column, value, key)
     if place.is_partitioned():
         rows, at, end = "(tableoid, ctid) IN", "tableoid, ctid", ""
     else:

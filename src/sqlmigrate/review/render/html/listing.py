@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from sqlmigrate.review.render import words
+from sqlmigrate.review.render import batching, words
 from sqlmigrate.review.render.html.hazards import allowed_card, finding_line, hazard_card
 from sqlmigrate.review.render.html.highlight import highlight
 from sqlmigrate.review.render.html.tags import Html, tag
@@ -16,6 +16,7 @@ from sqlmigrate.review.render.words import STRENGTHS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from sqlmigrate.review.measured import Batching
     from sqlmigrate.review.model import Direction, Lock, ReviewedStatement
     from sqlmigrate.review.render.words import Remedy, Strength
 
@@ -157,7 +158,17 @@ def _facts(statement: ReviewedStatement) -> Iterator[Html]:
             yield tag("li", mark, tag("span", word, class_="said"), " ", _names(names), class_="object")
     if (how_long := words.takes(statement.takes)) and not (statement.takes and statement.takes.unknown):
         yield tag("li", tag("b", "takes"), " ", how_long, class_="takes")
+    if statement.batching is not None:
+        yield from _batching(statement.batching)
     yield from (tag("li", note, class_="quiet") for note in statement.notes)
+
+
+def _batching(found: Batching) -> Iterator[Html]:
+    """Say how it runs in batches; the plans are folded."""
+    yield from (tag("li", tag("b", label), " ", said, class_="batching") for label, said in batching.facts(found))
+    for label, lines in batching.plans(found):
+        plan = tag("details", tag("summary", label), tag("pre", "\n".join(lines)))
+        yield tag("li", plan, class_="batching")
 
 
 def _locks(statement: ReviewedStatement) -> Iterator[Html]:

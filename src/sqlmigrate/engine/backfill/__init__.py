@@ -1,0 +1,1 @@
+"""Statements that run in batches, each batch with its progress in one transaction."""
