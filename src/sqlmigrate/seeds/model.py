@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import Place, Problem
     from sqlmigrate.seeds.document import Document
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
@@ -105,6 +107,13 @@ class SeedFile:
     rows: tuple[Row, ...]
     document: Document = field(repr=False, compare=False)
 
+    def shapes(self) -> dict[tuple[str, ...], Row]:
+        """Return each set of keys that rows have, in their order there, with the first row that has it."""
+        found: dict[tuple[str, ...], Row] = {}
+        for row in self.rows:
+            found.setdefault(tuple(row.values), row)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class SeedSet:
@@ -152,7 +161,7 @@ class SeedResult:
 
 def canonical(value: Any) -> str:
     """Return a text that is the same for equal values, whatever the order of their keys."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return _encode(value)
 
 
 def quoted(value: Any, limit: int = 60) -> str:

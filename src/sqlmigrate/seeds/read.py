@@ -101,30 +101,42 @@ def _rows(file: Document, mapping: TableMapping) -> list[Row] | None:
 def _row_problems(file: SeedFile) -> Iterator[Problem]:
     """Find what a schema cannot say: rows without a key for the conflict target, columns that are filled twice."""
     mapping = file.mapping
-    made = {column.name: column.source for column in mapping.columns}
+    sources = [mapping.source_of(column) for column in mapping.conflict]
+    doubtful = {shape for shape in file.shapes() if any(_key_problems(mapping, shape))}
     for row in file.rows:
-        for column in mapping.conflict:
-            source = mapping.source_of(column)
+        for source in sources:
             if row.values.get(source) is None:
                 message = f"{mapping.list}[{row.index}] has no '{source}', which says which row it is"
                 yield Problem(message, row.place(), f"let the schema require '{source}' and refuse null")
-        for key in row.values.keys() & {name for name, source in made.items() if source != name}:
-            if mapping.columns_of(key)[0].name == key:
-                message = f"'{key}' is filled from '{made[key]}' already"
+        if doubtful and tuple(row.values) in doubtful:
+            for key, message in _key_problems(mapping, tuple(row.values)):
                 yield Problem(message, row.place_of_key(key))
-        for key in row.values.keys() & set(mapping.default_on_update):
-            message = f"'{key}' gets its default on update, so the file must not set it"
-            yield Problem(message, row.place_of_key(key))
+
+
+def _key_problems(mapping: TableMapping, shape: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Find the keys that a row with these ones must not have, and say why."""
+    made = {column.name: column.source for column in mapping.columns}
+    for key in shape:
+        if key in made and made[key] != key and mapping.columns_of(key)[0].name == key:
+            yield key, f"'{key}' is filled from '{made[key]}' already"
+    for key in shape:
+        if key in mapping.default_on_update:
+            yield key, f"'{key}' gets its default on update, so the file must not set it"
 
 
 def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
     """Find rows of one table, in one file or in several, that have the same conflict target."""
     seen: dict[Any, Row] = {}
     for file in files:
+        sources = [file.mapping.source_of(column) for column in file.mapping.conflict]
+        target = (file.mapping.table, file.mapping.conflict)
         for row in file.rows:
-            values = [row.values[file.mapping.source_of(column)] for column in file.mapping.conflict]
-            key = (file.mapping.table, file.mapping.conflict, canonical(values))
-            first = seen.setdefault(key, row)
+            first = seen.setdefault((target, *(_exactly(row.values[source]) for source in sources)), row)
             if first is not row:
                 message = f"{row.label} appears twice, first at {first.place()}"
                 yield Problem(message, row.place(), "keep one of the two rows")
+
+
+def _exactly(value: Any) -> Any:
+    """Return what is equal for equal values alone: to Python, 1 is 1.0 and True."""
+    return value if value.__class__ is str else (canonical(value),)

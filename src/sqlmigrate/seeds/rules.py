@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
 from sqlmigrate.files.patterns import PatternError, Patterns
+from sqlmigrate.seeds import quick
 from sqlmigrate.seeds.model import canonical
 from sqlmigrate.seeds.problems import shown
 from sqlmigrate.seeds.wording import explain
@@ -61,7 +62,10 @@ def violations(
 
 
 def _explained(file: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
-    for error in _Check(file.value).validator(schema).iter_errors(file.value):
+    check = _Check(file.value)
+    if (fits := quick.compiled(schema, check.patterns)) and fits(file.value):
+        return
+    for error in check.validator(schema).iter_errors(file.value):
         yield from explain(error, file)
 
 
@@ -70,7 +74,7 @@ class _Check:
 
     def __init__(self, value: Any) -> None:
         self._value = value
-        self._patterns = Patterns()
+        self.patterns = Patterns()
         self._active: set[tuple[str, int, int]] = set()
         self._left: int | None = None
 
@@ -96,7 +100,7 @@ class _Check:
         )
 
     def _pattern(self, validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
-        if validator.is_type(instance, "string") and not self._patterns.matches(pattern, instance):
+        if validator.is_type(instance, "string") and not self.patterns.matches(pattern, instance):
             yield _error(f"{instance!r} does not match {pattern!r}")
 
     def _pattern_properties(
@@ -105,7 +109,7 @@ class _Check:
         if validator.is_type(instance, "object"):
             for pattern, subschema in patterns.items():
                 for key, value in instance.items():
-                    if self._patterns.matches(pattern, key):
+                    if self.patterns.matches(pattern, key):
                         yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
     def _additional_properties(
@@ -117,7 +121,7 @@ class _Check:
         extra = [
             key
             for key in instance
-            if key not in known and not any(self._patterns.matches(pattern, key) for pattern in patterns)
+            if key not in known and not any(self.patterns.matches(pattern, key) for pattern in patterns)
         ]
         for key in extra:
             if rule is False:

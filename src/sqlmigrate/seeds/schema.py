@@ -186,7 +186,7 @@ def _located(path: Path, text: str, value: Any) -> Document:
     try:
         return document.parse(path, text)
     except SeedError:
-        return document.Document(path, text, value, None)
+        return document.Document(path, text, value, document.Nodes())
 
 
 def _mapping(schema: Document, value: dict[str, Any]) -> TableMapping:

@@ -65,7 +65,7 @@ def move_behind(conn: psycopg.Connection[Any], file: SeedFile, table: Table) -> 
 
 
 def _filled(file: SeedFile) -> set[str]:
-    keys = {key for row in file.rows for key in row.values}
+    keys = {key for shape in file.shapes() for key in shape}
     return {column.name for key in keys for column in file.mapping.columns_of(key) if column.reference is None}
 
 

@@ -175,7 +175,7 @@ def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
     mapping = file.mapping
     special = [column.name for column in mapping.columns]
     places = dict.fromkeys((*mapping.conflict, *special, *mapping.default_on_update), Place(file.path))
-    for row in file.rows:
+    for row in file.shapes().values():
         for key in row.values:
             for column in mapping.columns_of(key):
                 if column.name not in places and column.name not in table.columns:
@@ -193,7 +193,7 @@ def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
         table.always.difference(mapping.conflict),
         "is GENERATED ALWAYS AS IDENTITY, so the number of a row cannot be changed",
     )
-    for row in file.rows if fixed else ():
+    for row in file.shapes().values() if fixed else ():
         for key in row.values:
             for column in mapping.columns_of(key):
                 if reason := fixed.pop(column.name, None):

@@ -24,9 +24,9 @@ from sqlmigrate.seeds.sequences import move_behind
 from sqlmigrate.seeds.tables import read_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.model import Column, Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.references import Resolved
     from sqlmigrate.seeds.tables import Table
 
@@ -123,7 +123,7 @@ def _apply_file(
             found = resolve(conn, seeds, file, wave, tables)
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
-        values = {row: _values(row, found) for row in wave}
+        values = dict(_values(wave, found))
         keys.add(file, values)
         for columns, batch in batches(values):
             new, changed, left = _write(conn, file, upsert(columns), batch)
@@ -133,14 +133,32 @@ def _apply_file(
     return count
 
 
-def _values(row: Row, found: Resolved) -> dict[str, Any]:
-    """Return the values of a row by the names of their columns, in the order of these names."""
-    values = {
-        column.name: found[column][canonical(value)] if column.reference and value is not None else value
-        for key, value in row.values.items()
+def _values(rows: Iterable[Row], found: Resolved) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """Yield rows with their values by the names of their columns, in the order of these names."""
+    known: dict[tuple[str, ...], list[tuple[str, str, Column | None]]] = {}
+    for row in rows:
+        shape = tuple(row.values)
+        columns = known.get(shape)
+        if columns is None:
+            columns = known[shape] = _columns(row)
+        values = row.values
+        yield (
+            row,
+            {
+                name: values[key] if column is None or values[key] is None else found[column][canonical(values[key])]
+                for name, key, column in columns
+            },
+        )
+
+
+def _columns(row: Row) -> list[tuple[str, str, Column | None]]:
+    """Return the columns that a row fills, each with its key and, where it is looked up, its column."""
+    found = {
+        column.name: (column.name, key, column if column.reference else None)
+        for key in row.values
         for column in row.mapping.columns_of(key)
     }
-    return dict(sorted(values.items()))
+    return [found[name] for name in sorted(found)]
 
 
 def _write(
