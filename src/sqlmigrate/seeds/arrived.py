@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,14 @@ from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import is_of_a_row
 from sqlmigrate.seeds.problems import refuse, shown
+from sqlmigrate.seeds.same_row import WrittenRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, TableName
-    from sqlmigrate.seeds.same_row import Keys, WrittenRow
+    from sqlmigrate.seeds.same_row import Keys
+    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.tables import Table
 
 
@@ -36,6 +39,7 @@ class Arrivals:
     conn: psycopg.Connection[Any]
     keys: Keys
     tables: Mapping[TableName, Table]
+    staged: Sequence[Staged] = ()
     _elsewhere: set[Row] = field(default_factory=set)
 
     def require_there(self) -> list[str]:
@@ -68,12 +72,21 @@ class Arrivals:
         return sorted(found, key=lambda row: row.index)
 
     def _missing(self) -> Iterator[WrittenRow]:
-        """Ask each table once which keys no row has."""
+        """Ask each table which keys no row has."""
         for rows in self.keys.by_table():
             mapping = rows[0].row.mapping
             query = statements.absent(mapping, self.tables[mapping.table])
             keys = json.dumps([row.key for row in rows], ensure_ascii=False)
             yield from (rows[position - 1] for position in _positions(self.conn, query, keys))
+        for staged in self.staged:
+            yield from (WrittenRow(row, values) for row, values in staged.written(staged.missing()).items())
+
+    def discard(self) -> None:
+        """Drop what was made for the look; it ends with the session anyway."""
+        if any(self.staged) and not self.conn.closed:
+            with suppress(psycopg.Error), self.conn.transaction():
+                for staged in self.staged:
+                    staged.discard()
 
     def _nowhere(self, rows: Sequence[WrittenRow]) -> Iterator[Row]:
         """Yield those of the missing rows of a file that are not there under another key either."""

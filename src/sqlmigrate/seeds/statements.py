@@ -9,6 +9,7 @@ schema: no operator that somebody else has made is meant.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
 # Rows that are already as the file says never reach the INSERT: ON CONFLICT would lock them (a write of its own)
 # and draw numbers from their sequences. The last condition is for a session that writes the row at the same time.
 _UPSERT = sql.SQL("""
-WITH seed AS MATERIALIZED (
-    SELECT given.position AS {position}, {columns_of_seed}
-    FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
-    CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
-),
+WITH seed AS {source},
 wanted AS MATERIALIZED (
     SELECT {position}, {columns}
     FROM seed
@@ -51,6 +48,11 @@ SELECT counted.rows OPERATOR(pg_catalog.-) counted.known, counted.known, ARRAY(
 )
 FROM counted
 """)
+_GIVEN = sql.SQL("""MATERIALIZED (
+    SELECT given.position AS {position}, {columns_of_seed}
+    FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
+    CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
+)""")
 # What the table makes of rows: the statement sees the keys that it writes in the table as it was before.
 _ELSEWHERE = sql.SQL("""
 WITH written AS (
@@ -70,6 +72,12 @@ FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS give
 CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
 WHERE NOT EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed})
 ORDER BY given.position
+""")
+_ABSENT_STAGED = sql.SQL("""
+SELECT {position}
+FROM ({source}) AS seed
+WHERE NOT EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed})
+ORDER BY {position}
 """)
 _DIFFERENT = sql.SQL("""
 SELECT given.position
@@ -96,17 +104,98 @@ GROUP BY {key}
 HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1::pg_catalog.int8
 """)
 
+# Columns of a stage have names of ours: no other name has to be written into COPY.
+_STAGE = sql.SQL(
+    "CREATE TEMPORARY TABLE {stage} AS SELECT 0::pg_catalog.int8 AS p, {columns} FROM {table} WITH NO DATA"
+)
+_COPY = sql.SQL("COPY {stage} FROM STDIN (FORMAT text, ENCODING 'UTF8')")
+_SAME_STAGED = sql.SQL("""
+SELECT pg_catalog.array_agg({position} ORDER BY {position})
+FROM ({rows}) AS seed
+GROUP BY {key}
+HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1::pg_catalog.int8
+ORDER BY pg_catalog.min({position})
+LIMIT {limit}
+""")
 
-def upsert(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
-    """Compose the upsert of rows that have these columns.
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A temporary table that holds rows with these columns of a table, and their positions."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+def create(stage: Stage, mapping: TableMapping) -> sql.Composed:
+    """Compose the making of a stage, whose columns have the types of the table's and no constraints."""
+    columns = (
+        sql.SQL("target.{} AS {}").format(_name(column), sql.Identifier(f"c{number}"))
+        for number, column in enumerate(stage.columns)
+    )
+    return _STAGE.format(
+        stage=_stage(stage),
+        columns=sql.SQL(", ").join(columns),
+        table=sql.SQL("{} AS target").format(_table(mapping.table)),
+    )
+
+
+def copy(stage: Stage) -> sql.Composed:
+    """Compose the COPY into a stage, in the order of its position and its columns."""
+    return _COPY.format(stage=_stage(stage))
+
+
+def analyze(stage: Stage, mapping: TableMapping) -> sql.Composed:
+    """Compose the look at the keys in a stage, without which the planner takes it for a table of a few keys."""
+    keys = (sql.Identifier(f"c{stage.columns.index(column)}") for column in mapping.conflict)
+    return sql.SQL("ANALYZE {} ({})").format(_stage(stage), sql.SQL(", ").join(keys))
+
+
+def drop(stage: Stage) -> sql.Composed:
+    """Compose the end of a stage, which may be gone with its transaction."""
+    return sql.SQL("DROP TABLE IF EXISTS {}").format(_stage(stage))
+
+
+def same_staged(mapping: TableMapping, stages: Sequence[Stage], limit: int) -> sql.Composed:
+    """Compose the search for rows in stages that are the same by the conflict target; it gives their positions."""
+    position = _free_name(mapping.conflict)
+    return _SAME_STAGED.format(
+        position=_name(position, "seed"),
+        rows=sql.SQL(" UNION ALL ").join(_staged(stage, mapping.conflict, position) for stage in stages),
+        key=_names(mapping.conflict, "seed"),
+        limit=sql.Literal(limit),
+    )
+
+
+def _staged(stage: Stage, columns: Sequence[str], position: str) -> sql.Composed:
+    """Compose a query of these columns of a stage, and of the positions."""
+    named = (
+        sql.SQL("staged.{} AS {}").format(sql.Identifier(f"c{stage.columns.index(column)}"), _name(column))
+        for column in columns
+    )
+    return sql.SQL("SELECT staged.p AS {}, {} FROM {} AS staged").format(
+        _name(position), sql.SQL(", ").join(named), _stage(stage)
+    )
+
+
+def _stage(stage: Stage) -> sql.Identifier:
+    return sql.Identifier("pg_temp", stage.name)
+
+
+def upsert(mapping: TableMapping, table: Table, columns: Sequence[str], stage: Stage | None = None) -> sql.Composed:
+    """Compose the upsert of rows that have these columns: of those in a stage, or of a JSON array.
 
     It gives the counts of inserted and of updated rows, and the positions (from 1) of those that differed from the
     table, or were not there, and of whose keys none was written.
     """
     others = [column for column in columns if column not in mapping.conflict]
+    position = _free_name(columns)
+    given = _GIVEN.format(
+        position=_name(position), columns_of_seed=_names(columns, "seed"), table=_table(mapping.table)
+    )
     return _UPSERT.format(
-        position=_name(_free_name(columns)),
-        columns_of_seed=_names(columns, "seed"),
+        source=given if stage is None else sql.SQL("({})").format(_staged(stage, columns, position)),
+        position=_name(position),
         present_is_seed=_same(mapping.conflict, table, "present", "seed"),
         wanted_is_written=_same(mapping.conflict, table, "wanted", "written"),
         seed_differs=_differs(others, table, "seed"),
@@ -123,10 +212,21 @@ def elsewhere(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sq
     return _ELSEWHERE.format(action=action, **_writing(mapping, table, columns))
 
 
-def absent(mapping: TableMapping, table: Table) -> sql.Composed:
-    """Compose the search for keys of a JSON array that no row has, as far as the role sees: their positions."""
+def absent(mapping: TableMapping, table: Table, stage: Stage | None = None) -> sql.Composed:
+    """Compose the search for keys (of a JSON array, or in a stage) that no row has, as far as the role sees.
+
+    It gives their positions.
+    """
     same = _same(mapping.conflict, table, "present", "seed")
-    return _ABSENT.format(table=_table(mapping.table), present_is_seed=same)
+    if stage is None:
+        return _ABSENT.format(table=_table(mapping.table), present_is_seed=same)
+    position = _free_name(mapping.conflict)
+    return _ABSENT_STAGED.format(
+        source=_staged(stage, mapping.conflict, position),
+        position=_name(position, "seed"),
+        table=_table(mapping.table),
+        present_is_seed=same,
+    )
 
 
 def different(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:

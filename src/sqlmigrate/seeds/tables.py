@@ -24,6 +24,7 @@ SELECT n.nspname, c.relname, a.attname, a.atthasdef, a.atttypid::pg_catalog.regt
        own.type_schema, own.type, own.operator_schema, own.operator,
        a.attidentity = 'a'::pg_catalog."char", a.attgenerated <> ''::pg_catalog."char", c.oid::pg_catalog.int8,
        a.attnum,
+       json.is_json,
        c.relkind = 'r'::pg_catalog."char" AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -56,6 +57,24 @@ LEFT JOIN LATERAL (
     ORDER BY method.amname
     LIMIT 1
 ) AS own ON true
+CROSS JOIN LATERAL (
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype
+        FROM pg_catalog.pg_type AS t
+        WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT t.oid, t.typbasetype
+        FROM base
+        JOIN pg_catalog.pg_type AS t ON t.oid = base.typbasetype
+    )
+    SELECT pg_catalog.bool_or(
+        base.oid IN (
+            'pg_catalog.json'::pg_catalog.regtype::pg_catalog.oid,
+            'pg_catalog.jsonb'::pg_catalog.regtype::pg_catalog.oid
+        )
+    ) AS is_json
+    FROM base
+) AS json
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 AND (n.nspname, c.relname) IN (
     SELECT * FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))
@@ -98,9 +117,9 @@ class Table:
     """What seeding has to know of a table: columns, those with a default, unique indexes.
 
     `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
-    `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed; `numbers` has
-    the number of each column. `inherited` says that other tables inherit from it: a query finds their rows, and an
-    INSERT does not.
+    `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed, `json` those
+    that hold JSON; `numbers` has the number of each column. `inherited` says that other tables inherit from it: a query
+    finds their rows, and an INSERT does not.
     """
 
     columns: frozenset[str]
@@ -111,6 +130,7 @@ class Table:
     inherited: bool = False
     always: frozenset[str] = frozenset()
     generated: frozenset[str] = frozenset()
+    json: frozenset[str] = frozenset()
     compared_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     equality: Mapping[str, Equality] = field(default_factory=dict)
 
@@ -136,7 +156,8 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
             always=frozenset(row[2] for row in mine if row[9]),
             generated=frozenset(row[2] for row in mine if row[10]),
             oid=mine[0][11],
-            inherited=mine[0][13],
+            json=frozenset(row[2] for row in mine if row[13]),
+            inherited=mine[0][14],
             numbers={row[2]: row[12] for row in mine},
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
             compared_as={row[2]: _COMPARED_AS[row[4]] for row in mine if row[4] in _COMPARED_AS},

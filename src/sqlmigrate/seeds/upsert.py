@@ -11,23 +11,24 @@ from psycopg import pq
 from psycopg.rows import tuple_row
 
 from sqlmigrate.connection import undisturbed
-from sqlmigrate.errors import Place
+from sqlmigrate.errors import Place, SeedError
 from sqlmigrate.seeds import order, statements
 from sqlmigrate.seeds.arrived import Arrivals
 from sqlmigrate.seeds.arrived import kept as told_of_kept
 from sqlmigrate.seeds.batches import array, batches
-from sqlmigrate.seeds.failure import locate, seed_error
-from sqlmigrate.seeds.model import SeedResult, TableResult, canonical
+from sqlmigrate.seeds.failure import is_of_a_row, locate, seed_error
+from sqlmigrate.seeds.model import SeedResult, TableResult
 from sqlmigrate.seeds.references import resolve
 from sqlmigrate.seeds.same_row import Keys
 from sqlmigrate.seeds.sequences import move_behind
+from sqlmigrate.seeds.staging import NotPlainError, Staged, is_large, may_stage
 from sqlmigrate.seeds.tables import read_tables
+from sqlmigrate.seeds.values import written_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlmigrate.seeds.model import Column, Row, SeedFile, SeedSet, TableName
-    from sqlmigrate.seeds.references import Resolved
+    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.tables import Table
 
 _CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE"
@@ -48,6 +49,7 @@ class _Count:
     inserted: int = 0
     updated: int = 0
     left: dict[Row, Mapping[str, Any]] = field(default_factory=dict)
+    staged: Staged | None = None
 
 
 def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
@@ -59,8 +61,11 @@ def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
     """
     is_ours = conn.info.transaction_status == pq.TransactionStatus.IDLE
     written = write(conn, seeds, settle=_CONSTRAINTS if is_ours else None)
-    if is_ours:
-        look_again(conn, written)
+    try:
+        if is_ours:
+            look_again(conn, written)
+    finally:
+        written.arrivals.discard()
     return written.result
 
 
@@ -79,8 +84,9 @@ def write(conn: psycopg.Connection[Any], seeds: SeedSet, *, settle: str | None) 
                 ]
             if settle:
                 conn.execute(settle)
-            arrivals = Arrivals(conn, keys, tables)
-            warnings += arrivals.require_there()
+            arrivals = Arrivals(conn, keys, tables, [count.staged for count in counts if count.staged])
+            if any(count.inserted or count.updated or count.left for count in counts):
+                warnings += arrivals.require_there()
             kept = [arrivals.different(file, count.left) for file, count in zip(seeds.files, counts, strict=True)]
     except psycopg.Error as error:
         raise seed_error(conn, error) from error
@@ -116,6 +122,8 @@ def _apply_file(
     conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table], keys: Keys
 ) -> _Count:
     """Write the rows of one file, those that others refer to first."""
+    if is_large(seeds, file) and may_stage(conn) and (large := _apply_large(conn, seeds, file, tables)):
+        return large
     count = _Count()
     upsert = partial(statements.upsert, file.mapping, tables[file.mapping.table])
     for wave in order.waves(file):
@@ -123,7 +131,7 @@ def _apply_file(
             found = resolve(conn, seeds, file, wave, tables)
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
-        values = dict(_values(wave, found))
+        values = dict(written_rows(wave, found))
         keys.add(file, values)
         for columns, batch in batches(values):
             new, changed, left = _write(conn, file, upsert(columns), batch)
@@ -133,32 +141,24 @@ def _apply_file(
     return count
 
 
-def _values(rows: Iterable[Row], found: Resolved) -> Iterator[tuple[Row, dict[str, Any]]]:
-    """Yield rows with their values by the names of their columns, in the order of these names."""
-    known: dict[tuple[str, ...], list[tuple[str, str, Column | None]]] = {}
-    for row in rows:
-        shape = tuple(row.values)
-        columns = known.get(shape)
-        if columns is None:
-            columns = known[shape] = _columns(row)
-        values = row.values
-        yield (
-            row,
-            {
-                name: values[key] if column is None or values[key] is None else found[column][canonical(values[key])]
-                for name, key, column in columns
-            },
-        )
-
-
-def _columns(row: Row) -> list[tuple[str, str, Column | None]]:
-    """Return the columns that a row fills, each with its key and, where it is looked up, its column."""
-    found = {
-        column.name: (column.name, key, column if column.reference else None)
-        for key in row.values
-        for column in row.mapping.columns_of(key)
-    }
-    return [found[name] for name in sorted(found)]
+def _apply_large(
+    conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table]
+) -> _Count | None:
+    """Write the rows of one file all at once; None where something is wrong, which batches then say row by row."""
+    staged = Staged(conn, file, tables[file.mapping.table], partial(resolve, conn, seeds, file, tables=tables))
+    try:
+        with conn.transaction():
+            staged.fill()
+            if staged.same_rows(limit=1):
+                return None
+            inserted, updated, left = staged.write()
+            return _Count(inserted, updated, dict(staged.written(left)), staged)
+    except (NotPlainError, SeedError):
+        return None
+    except psycopg.Error as error:
+        if conn.closed or not is_of_a_row(error):
+            raise seed_error(conn, error, Place(file.path)) from error
+        return None
 
 
 def _write(
