@@ -24,7 +24,7 @@ Examples:
   sqlmigrate seed        validate all files, then apply them at once
   sqlmigrate seed check  only validate, without a database
 """
-_DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the YAML files.")
+_DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
 
 
 @click.group(invoke_without_command=True, epilog=EPILOG)
@@ -34,7 +34,7 @@ _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder
 def command(context: click.Context, app: App) -> None:
     """Validate the seed data and apply it: rows are inserted or updated, never deleted.
 
-    Each YAML file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
+    Each file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
     A second run writes nothing.
     """
     if context.invoked_subcommand is None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.files import read_bytes
@@ -35,13 +35,20 @@ _IMPLICIT = {
     "float": (r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", list("-0123456789")),
     "merge": (r"<<$", ["<"]),
 }
-# PostgreSQL's text cannot hold the first, UTF-8 not the others.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""PostgreSQL's text cannot hold the first, UTF-8 not the others."""
 # Aliases of aliases can make a small file as large as one likes: so many values may come of each one in the text.
 _MAX_VALUES, _MAX_VALUES_EACH = 10_000, 100
 # libyaml's composer is recursive and has no limit of its own: it crashes the process.
 _MAX_DEPTH = 100
 _NEXT_ITEM = re.compile(r"(?:\n *-\s*|,\s*)\Z")  # what stands between an item of a list and the next one
+
+
+class Places(Protocol):
+    """What finds the places in a document."""
+
+    def offset(self, where: Sequence[str | int], key: str | None) -> int | None:
+        """Return the offset of a value, or of a key in it; of the nearest one around it if it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Document:
     path: Path
     text: str
     value: Any
-    places: Nodes | Outlined = field(repr=False, compare=False)
+    places: Places = field(repr=False, compare=False)
 
     def place(self, where: Sequence[str | int] = (), *, key: str | None = None) -> Place:
         """Return the place of a value, or of the key `key` in it; of the nearest one around it if it is not there."""
@@ -155,7 +162,7 @@ def parse(path: Path, text: str) -> Document:
     import yaml  # noqa: PLC0415
 
     try:
-        value, found = outline.read(text, exact, _UNSTORABLE)
+        value, found = outline.read(text, exact, UNSTORABLE)
     except (yaml.YAMLError, ValueError, ArithmeticError):  # the nodes tell what is wrong, if anything is
         return _by_nodes(path, text)
     return Document(path, text, value, Outlined(text, found, value))
@@ -310,7 +317,7 @@ class _Builder:
             self._refuse(node, f"the tag {node.tag.replace(_TAG, '!!')} is not known here", "remove the tag")
 
     def _check_text(self, node: Node) -> None:
-        if _UNSTORABLE.search(node.value):
+        if UNSTORABLE.search(node.value):
             self._refuse(node, "PostgreSQL cannot store NUL or half a surrogate pair in a text")
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from sqlmigrate.errors import Place, Problem
-    from sqlmigrate.seeds.document import Document
 
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
@@ -47,6 +48,15 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Csv:
+    """How a CSV file is read: whether its first line names the keys, what separates cells, and which text is NULL."""
+
+    header: bool = True
+    delimiter: str = ","
+    null: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TableMapping:
     """How the rows of one file become rows of one table; `columns` holds what is not simply a key's own name."""
 
@@ -55,6 +65,7 @@ class TableMapping:
     conflict: tuple[str, ...]
     columns: tuple[Column, ...] = ()
     default_on_update: tuple[str, ...] = ()
+    csv: Csv = Csv()
 
     def columns_of(self, key: str) -> tuple[Column, ...]:
         """Return the columns that a key of a row fills."""
@@ -70,6 +81,17 @@ class TableMapping:
         return tuple(column.reference for column in self.columns if column.reference)
 
 
+class Located(Protocol):
+    """A file whose values have places."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    def place(self, where: Sequence[str | int] = (), *, key: str | None = None) -> Place:
+        """Return the place of a value, or of the key `key` in it; of the nearest one around it if it is not there."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One row of a seed file, the `index`-th from 0: the values of its keys, its label in messages, and its place.
@@ -80,7 +102,7 @@ class Row:
     index: int
     values: Mapping[str, Any]
     mapping: TableMapping = field(repr=False)
-    document: Document = field(repr=False)
+    document: Located = field(repr=False)
 
     @property
     def label(self) -> str:
@@ -98,17 +120,45 @@ class Row:
         return self.document.place((self.mapping.list, self.index), key=key)
 
 
+class StreamedRows(Sequence[Row]):
+    """Rows that are read from their file each time, unless there are few; `shapes` has the first row of each shape."""
+
+    shapes: dict[tuple[str, ...], Row]
+
+    @property
+    @abstractmethod
+    def are_kept(self) -> bool:
+        """Whether all of them are in memory."""
+
+    @abstractmethod
+    def at(self, indexes: Collection[int]) -> list[Row]:
+        """Return rows by their indexes, in their order."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeedFile:
     """One file of seed rows that fits its schema, and the table that they go to."""
 
     path: Path
     mapping: TableMapping
-    rows: tuple[Row, ...]
-    document: Document = field(repr=False, compare=False)
+    rows: Sequence[Row]
+    document: Located = field(repr=False, compare=False)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the rows are read anew each time that they are asked for, and are not in memory."""
+        return isinstance(self.rows, StreamedRows) and not self.rows.are_kept
+
+    def at(self, positions: Collection[int]) -> list[Row]:
+        """Return rows by their positions (from 1), in the order in which the file has them."""
+        if isinstance(self.rows, StreamedRows):
+            return self.rows.at({position - 1 for position in positions})
+        return [self.rows[position - 1] for position in sorted(positions)]
 
     def shapes(self) -> dict[tuple[str, ...], Row]:
         """Return each set of keys that rows have, in their order there, with the first row that has it."""
+        if isinstance(self.rows, StreamedRows):
+            return self.rows.shapes
         found: dict[tuple[str, ...], Row] = {}
         for row in self.rows:
             found.setdefault(tuple(row.values), row)

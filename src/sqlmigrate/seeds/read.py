@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.seeds import order
-from sqlmigrate.seeds.document import read_document
+from sqlmigrate.seeds.document import read_document, read_text
+from sqlmigrate.seeds.json_text import read_document as read_json
 from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, canonical
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
-from sqlmigrate.seeds.schema import KEYWORD, check, read_schema
+from sqlmigrate.seeds.rules import Part
+from sqlmigrate.seeds.schema import KEYWORD, check, read_schema, row_by_row, row_types
+from sqlmigrate.seeds.streams import Lines, Streamed, csv_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.schema import Schema
 
-_SUFFIXES = (".yaml", ".yml")
+_YAML = (".yaml", ".yml")
+_SUFFIXES = (*_YAML, ".json", ".jsonl", ".csv")
+_CHECKED = 1000  # rows of a streamed file that are checked at once
 
 
 def load(directory: Path) -> SeedSet:
-    """Read every `*.yaml` and `*.yml` of a directory and check it with the `<name>.schema.json` beside it.
+    """Read every seed file of a directory and check it with the `<name>.schema.json` beside it.
 
-    All files are read before one SeedError with everything that is wrong is raised. No database is needed.
+    Seed files are `*.yaml` and `*.yml`, and those `*.json`, `*.jsonl` and `*.csv` that have such a schema. All files
+    are read before one SeedError with everything that is wrong is raised. No database is needed.
     """
     files: list[SeedFile] = []
     problems: list[Problem] = []
@@ -51,14 +60,25 @@ def _paths(directory: Path) -> list[Path]:
         message = f"the seed directory cannot be read: {error.strerror or error}"
         hint = "name the directory of the seed files, or create it"
         raise refusal(Problem(message, Place(directory), hint)) from error
-    return [path for path in found if path.suffix in _SUFFIXES and not path.name.startswith(".") and path.is_file()]
+    return [path for path in found if _is_seed_file(path)]
+
+
+def _is_seed_file(path: Path) -> bool:
+    """Tell files of rows from others; JSON and CSV that no schema is for may be anything."""
+    if path.suffix not in _SUFFIXES or path.name.startswith(".") or path.name.endswith(".schema.json"):
+        return False
+    return path.is_file() and (path.suffix in _YAML or _schema_path(path).is_file())
+
+
+def _schema_path(path: Path) -> Path:
+    return path.with_suffix(".schema.json")
 
 
 def _load_file(path: Path) -> SeedFile:
     """Read one file and its schema; what is wrong with either is found in one go."""
     problems: list[Problem] = []
     schema = file = None
-    schema_path = path.with_suffix(".schema.json")
+    schema_path = _schema_path(path)
     try:
         if not schema_path.is_file():
             hint = f"write one: a JSON Schema of the rows, whose {KEYWORD} says which table they go to"
@@ -66,8 +86,12 @@ def _load_file(path: Path) -> SeedFile:
         schema = read_schema(schema_path)
     except SeedError as error:
         problems += error.problems
+    if path.suffix in {".jsonl", ".csv"}:
+        refuse(problems)
+        assert schema is not None  # noqa: S101  as below
+        return _load_streamed(path, schema)
     try:
-        file = read_document(path)
+        file = read_json(path, read_text(path)) if path.suffix == ".json" else read_document(path)
     except SeedError as error:
         problems += error.problems
     refuse(problems)
@@ -76,8 +100,27 @@ def _load_file(path: Path) -> SeedFile:
     rows = _rows(file, schema.mapping)
     refuse(check(file, schema) if rows is not None else [])
     seed = SeedFile(path, schema.mapping, tuple(rows or ()), file)
-    refuse(list(shown(_row_problems(seed), path)))
+    refuse(list(shown(_row_problems(seed.mapping, seed.rows, seed.shapes()), path)))
     return seed
+
+
+def _load_streamed(path: Path, schema: Schema) -> SeedFile:
+    """Read a file row by row and keep none."""
+    parts, least, most = row_by_row(schema)
+    part = replace(schema, value=parts)
+    mapping, types = schema.mapping, row_types(schema)
+    rows = csv_rows(path, mapping, list(types), types) if path.suffix == ".csv" else Streamed(path, mapping, Lines())
+    problems: list[Problem] = []
+    read = rows.read()
+    while (some := list(islice(read, _CHECKED))) and len(problems) <= SHOWN:
+        problems += check(Part({mapping.list: [row.values for row in some]}, some[0].index, rows), part)
+        if not problems:
+            problems += _row_problems(mapping, some, {tuple(row.values) for row in some})
+    refuse(list(shown(problems, path)))
+    if not least <= len(rows) <= most:
+        message = f"{mapping.list}: must have at {f'most {most}' if len(rows) > most else f'least {least}'} rows"
+        raise refusal(Problem(message, Place(path)))
+    return SeedFile(path, mapping, rows, rows)
 
 
 def _rows(file: Document, mapping: TableMapping) -> list[Row] | None:
@@ -98,12 +141,11 @@ def _rows(file: Document, mapping: TableMapping) -> list[Row] | None:
     return [Row(index, row, mapping, file) for index, row in enumerate(rows)]
 
 
-def _row_problems(file: SeedFile) -> Iterator[Problem]:
+def _row_problems(mapping: TableMapping, rows: Iterable[Row], shapes: Iterable[tuple[str, ...]]) -> Iterator[Problem]:
     """Find what a schema cannot say: rows without a key for the conflict target, columns that are filled twice."""
-    mapping = file.mapping
     sources = [mapping.source_of(column) for column in mapping.conflict]
-    doubtful = {shape for shape in file.shapes() if any(_key_problems(mapping, shape))}
-    for row in file.rows:
+    doubtful = {shape for shape in shapes if any(_key_problems(mapping, shape))}
+    for row in rows:
         for source in sources:
             if row.values.get(source) is None:
                 message = f"{mapping.list}[{row.index}] has no '{source}', which says which row it is"
@@ -128,6 +170,8 @@ def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
     """Find rows of one table, in one file or in several, that have the same conflict target."""
     seen: dict[Any, Row] = {}
     for file in files:
+        if file.is_streamed:  # PostgreSQL compares them in the end
+            continue
         sources = [file.mapping.source_of(column) for column in file.mapping.conflict]
         target = (file.mapping.table, file.mapping.conflict)
         for row in file.rows:

@@ -7,6 +7,7 @@ with every other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,36 @@ from sqlmigrate.seeds.problems import shown
 from sqlmigrate.seeds.wording import explain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from jsonschema.exceptions import ValidationError
 
     from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.model import Located
 
 Keyword = Callable[[Any, Any, Any, Any], Iterable["ValidationError"]]
 
 _REFERENCES_MAX = 20_000  # references that may be followed for a small file; a large one has so many for each value
 _REFERENCES_EACH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the rows of a file, as the value that the file would have with these alone; `first` is their index."""
+
+    value: Any
+    first: int
+    document: Located
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.document.path
+
+    def place(self, where: Sequence[str | int] = (), *, key: str | None = None) -> Place:
+        """Return the place of a value in the whole file."""
+        return self.document.place(where, key=key)
 
 
 class _EndlessError(Exception):
@@ -37,7 +60,10 @@ class _EndlessError(Exception):
 
 
 def violations(
-    file: Document, schema: Mapping[str, Any], place: Place | None = None, places: Mapping[str, Place] | None = None
+    file: Document | Part,
+    schema: Mapping[str, Any],
+    place: Place | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> list[Problem]:
     """Return every way in which a document does not fit a schema, or the one reason why it cannot be checked.
 
@@ -61,11 +87,13 @@ def violations(
         return [Problem("the schema and the values are nested too deeply to be checked", place)]
 
 
-def _explained(file: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
-    check = _Check(file.value)
+def _explained(file: Document | Part, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    check, first = _Check(file.value), file.first if isinstance(file, Part) else 0
     if (fits := quick.compiled(schema, check.patterns)) and fits(file.value):
         return
     for error in check.validator(schema).iter_errors(file.value):
+        if first and len(error.relative_path) > 1:
+            error.relative_path[1] += first
         yield from explain(error, file)
 
 

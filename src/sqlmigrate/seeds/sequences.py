@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from sqlmigrate.seeds.model import SeedFile
+    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.tables import Table
 
 # The sequences of identity and serial columns that count upwards.
@@ -46,13 +47,16 @@ WHERE coalesce(
 """
 
 
-def move_behind(conn: psycopg.Connection[Any], file: SeedFile, table: Table) -> Iterator[str]:
+def move_behind(
+    conn: psycopg.Connection[Any], file: SeedFile, table: Table, staged: Staged | None = None
+) -> Iterator[str]:
     """Move the sequences of the columns that a file numbers itself; gives a warning where that is not allowed."""
     filled = {table.numbers[column]: column for column in table.columns & _filled(file)}
     with conn.cursor(row_factory=tuple_row) as cursor:
         owned = cursor.execute(_SEQUENCES, [table.oid, list(filled)], prepare=False).fetchall()
         for sequence, most, may_move, last, oid, number in owned:
-            highest = _highest(file, filled[number])
+            column = filled[number]
+            highest = staged.highest(column) if staged and column in table.whole else _highest(file, column)
             if highest is None or highest > most or (last is not None and last >= highest):
                 continue
             if may_move and last is not None:
@@ -73,8 +77,8 @@ def _filled(file: SeedFile) -> set[str]:
 def _highest(file: SeedFile, column: str) -> int | None:
     """Return the highest number that the rows give a column, None where they give none."""
     source = file.mapping.source_of(column)
-    values: list[Any] = [row.values.get(source) for row in file.rows]
-    numbers = [int(value) for value in values if _is_number(value)]
+    values: Iterator[Any] = (row.values.get(source) for row in file.rows)
+    numbers = (int(value) for value in values if _is_number(value))
     return max(numbers, default=None)
 
 

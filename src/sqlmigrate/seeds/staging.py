@@ -109,8 +109,14 @@ class Staged:
 
     def written(self, positions: Iterable[int]) -> dict[Row, dict[str, Any]]:
         """Return rows by their positions, with their values by the names of their columns."""
-        rows = [self.file.rows[position - 1] for position in sorted(positions)]
+        rows = self.file.at(list(positions))
         return dict(written_rows(rows, self.resolve(rows)))
+
+    def highest(self, column: str) -> int | None:
+        """Return the highest number that rows give a column of whole numbers."""
+        stages = [stage for stage in self._stages.values() if column in stage.columns]
+        found = [row[0] for stage in stages for row in self._run(statements.highest(stage, column))]
+        return max((number for number in found if number is not None), default=None)
 
     def discard(self) -> None:
         """Drop the tables, unless the session is gone and they with it."""

@@ -151,6 +151,12 @@ def analyze(stage: Stage, mapping: TableMapping) -> sql.Composed:
     return sql.SQL("ANALYZE {} ({})").format(_stage(stage), sql.SQL(", ").join(keys))
 
 
+def highest(stage: Stage, column: str) -> sql.Composed:
+    """Compose the highest number in a column of a stage, which is one of whole numbers."""
+    name = sql.Identifier(f"c{stage.columns.index(column)}")
+    return sql.SQL("SELECT pg_catalog.max(staged.{}::pg_catalog.int8) FROM {} AS staged").format(name, _stage(stage))
+
+
 def drop(stage: Stage) -> sql.Composed:
     """Compose the end of a stage, which may be gone with its transaction."""
     return sql.SQL("DROP TABLE IF EXISTS {}").format(_stage(stage))

@@ -118,8 +118,8 @@ class Table:
 
     `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
     `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed, `json` those
-    that hold JSON; `numbers` has the number of each column. `inherited` says that other tables inherit from it: a query
-    finds their rows, and an INSERT does not.
+    that hold JSON, `whole` those of whole numbers; `numbers` has the number of each column. `inherited` says that other
+    tables inherit from it: a query finds their rows, and an INSERT does not.
     """
 
     columns: frozenset[str]
@@ -131,6 +131,7 @@ class Table:
     always: frozenset[str] = frozenset()
     generated: frozenset[str] = frozenset()
     json: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
     compared_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     equality: Mapping[str, Equality] = field(default_factory=dict)
 
@@ -155,6 +156,7 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
             with_default=frozenset(row[2] for row in mine if row[3]),
             always=frozenset(row[2] for row in mine if row[9]),
             generated=frozenset(row[2] for row in mine if row[10]),
+            whole=frozenset(row[2] for row in mine if row[4] in {"smallint", "integer", "bigint"}),
             oid=mine[0][11],
             json=frozenset(row[2] for row in mine if row[13]),
             inherited=mine[0][14],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -11,26 +12,28 @@ from psycopg import pq
 from psycopg.rows import tuple_row
 
 from sqlmigrate.connection import undisturbed
-from sqlmigrate.errors import Place, SeedError
+from sqlmigrate.errors import Error, Place, SeedError
 from sqlmigrate.seeds import order, statements
 from sqlmigrate.seeds.arrived import Arrivals
 from sqlmigrate.seeds.arrived import kept as told_of_kept
 from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import is_of_a_row, locate, seed_error
-from sqlmigrate.seeds.model import SeedResult, TableResult
+from sqlmigrate.seeds.model import SeedResult, StreamedRows, TableResult
+from sqlmigrate.seeds.problems import SHOWN, refuse, shown
 from sqlmigrate.seeds.references import resolve
-from sqlmigrate.seeds.same_row import Keys
+from sqlmigrate.seeds.same_row import Keys, problems
 from sqlmigrate.seeds.sequences import move_behind
 from sqlmigrate.seeds.staging import NotPlainError, Staged, is_large, may_stage
 from sqlmigrate.seeds.tables import read_tables
 from sqlmigrate.seeds.values import written_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.tables import Table
 
+_PART = 10_000
 _CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
@@ -50,6 +53,14 @@ class _Count:
     updated: int = 0
     left: dict[Row, Mapping[str, Any]] = field(default_factory=dict)
     staged: Staged | None = None
+
+
+class _RefusedError(Exception):
+    """Something is wrong with rows that were written all at once; `error` tells it of the file."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
@@ -80,7 +91,9 @@ def write(conn: psycopg.Connection[Any], seeds: SeedSet, *, settle: str | None) 
             keys.require_different()
             with undisturbed(conn):
                 warnings = [
-                    note for file in seeds.files for note in move_behind(conn, file, tables[file.mapping.table])
+                    note
+                    for file, count in zip(seeds.files, counts, strict=True)
+                    for note in move_behind(conn, file, tables[file.mapping.table], count.staged)
                 ]
             if settle:
                 conn.execute(settle)
@@ -122,17 +135,35 @@ def _apply_file(
     conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table], keys: Keys
 ) -> _Count:
     """Write the rows of one file, those that others refer to first."""
-    if is_large(seeds, file) and may_stage(conn) and (large := _apply_large(conn, seeds, file, tables)):
-        return large
+    remembered: Keys | None = keys
+    if is_large(seeds, file) and may_stage(conn):
+        try:
+            return _apply_large(conn, seeds, file, tables)
+        except NotPlainError:
+            pass
+        except _RefusedError as refused:  # batches say which row it is
+            remembered = None if file.is_streamed else keys
+            found = _apply_batches(conn, seeds, file, tables, remembered)
+            if remembered is None:
+                raise refused.error from refused
+            return found
+    return _apply_batches(conn, seeds, file, tables, keys)
+
+
+def _apply_batches(
+    conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table], keys: Keys | None
+) -> _Count:
+    """Write the rows of one file batch by batch; without `keys`, only to find the one that is refused."""
     count = _Count()
     upsert = partial(statements.upsert, file.mapping, tables[file.mapping.table])
-    for wave in order.waves(file):
+    for wave in chain.from_iterable(map(_parts, order.waves(file))):
         try:
             found = resolve(conn, seeds, file, wave, tables)
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
         values = dict(written_rows(wave, found))
-        keys.add(file, values)
+        if keys is not None:
+            keys.add(file, values)
         for columns, batch in batches(values):
             new, changed, left = _write(conn, file, upsert(columns), batch)
             count.inserted += new
@@ -141,24 +172,37 @@ def _apply_file(
     return count
 
 
+def _parts(wave: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cut rows that are read from their file; those in memory are one part."""
+    if not isinstance(wave, StreamedRows) or wave.are_kept:
+        yield wave
+        return
+    rows = iter(wave)
+    while part := list(islice(rows, _PART)):
+        yield part
+
+
 def _apply_large(
     conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table]
-) -> _Count | None:
-    """Write the rows of one file all at once; None where something is wrong, which batches then say row by row."""
+) -> _Count:
+    """Write the rows of one file all at once; raises _RefusedError where something is wrong with a row."""
     staged = Staged(conn, file, tables[file.mapping.table], partial(resolve, conn, seeds, file, tables=tables))
     try:
         with conn.transaction():
             staged.fill()
-            if staged.same_rows(limit=1):
-                return None
+            groups = [file.at(positions) for positions in staged.same_rows(SHOWN + 1)]
+            refuse(list(shown(problems(groups), file.path)))
             inserted, updated, left = staged.write()
             return _Count(inserted, updated, dict(staged.written(left)), staged)
-    except (NotPlainError, SeedError):
-        return None
+    except SeedError as error:
+        if file.is_streamed:
+            raise
+        raise _RefusedError(error) from error
     except psycopg.Error as error:
+        at_file = seed_error(conn, error, Place(file.path))
         if conn.closed or not is_of_a_row(error):
-            raise seed_error(conn, error, Place(file.path)) from error
-        return None
+            raise at_file from error
+        raise _RefusedError(at_file) from error
 
 
 def _write(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import Error, SeedError
-from sqlmigrate.seeds import apply, staging
+from sqlmigrate.seeds import apply, staging, streams
 from support.examples import examples
 from support.seeds import LLMS, SeedFiles
 
@@ -168,3 +168,71 @@ def test_rows_that_are_one_to_postgresql_are_named_in_a_large_file(session_with_
         apply(session_with_tables, seed_files.load())
 
     assert caught.value.place.line == 4
+
+
+@pytest.fixture
+def streamed(all_large, monkeypatch):
+    """Let no row of a file that is read row by row stay in memory."""
+    monkeypatch.setattr(streams, "KEPT_MAX", 0)
+    monkeypatch.setattr(streams, "_MARK_EACH", 3)
+
+
+def write_csv(files: SeedFiles, rows: list[str], header: str = "k,n,jb,of,i") -> None:
+    types = {"n": {"type": ["number", "null"]}, "jb": {"type": ["object", "null"]}, "i": {"type": "integer"}}
+    files.schema("t", MAPPING, properties={"rows": {"items": {"properties": types}}})
+    (files.directory / "t.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+
+
+def test_rows_that_are_read_row_by_row_are_written_like_others(session_with_tables, seed_files, streamed):
+    conn = session_with_tables
+    rows = [f'k{n},{n},"{{""a"": {n}}}",{"ab"[n % 2]},{n + 100}' for n in range(10)]
+    write_csv(seed_files, rows)
+    assert seed_files.load().files[0].is_streamed
+
+    first = apply(conn, seed_files.load()).tables[0]
+    again = apply(conn, seed_files.load()).tables[0]
+    write_csv(seed_files, [rows[0], rows[1].replace(",1,", ",7,"), *rows[2:], 'new,,,,"5"'])
+    third = apply(conn, seed_files.load()).tables[0]
+
+    found = [(table.inserted, table.updated, table.unchanged) for table in (first, again, third)]
+    assert found == [(10, 0, 0), (0, 0, 10), (1, 1, 9)]
+    query = 'SELECT k, n, jb, o.code, i FROM "t%%s" JOIN owners AS o ON o.id = owner WHERE k IN (%s, %s) ORDER BY k'
+    assert conn.execute(query, ["k0", "k1"]).fetchall() == [
+        ("k0", 0, {"a": 0}, "a", 100),
+        ("k1", 7, {"a": 1}, "b", 101),
+    ]
+    assert conn.execute("INSERT INTO \"t%%s\" (k) VALUES ('next') RETURNING i", []).fetchone() == (110,)
+
+
+@pytest.mark.parametrize(
+    ("row", "message", "line"),
+    [
+        ("x,99999,,,1", "k 'x': numeric field overflow", 12),
+        ("x,1,,z,1", "of 'z' of k 'x' is not in public.owners", 12),
+        ("k3,1,,,1", "k 'k3' appears twice, first at", 12),
+    ],
+)
+def test_what_is_wrong_with_a_row_that_is_not_in_memory_is_told(
+    session_with_tables, seed_files, streamed, row, message, line
+):
+    write_csv(seed_files, [*(f"k{n},{n},,a,{n}" for n in range(10)), row])
+
+    with pytest.raises(SeedError, match=message.replace("(", r"\(")) as caught:
+        apply(session_with_tables, seed_files.load())
+
+    assert caught.value.place.line == line
+    assert session_with_tables.execute('SELECT count(*) FROM "t%%s"', []).fetchone() == (0,)
+
+
+def test_rows_that_a_trigger_keeps_out_are_told_when_they_are_not_in_memory(session_with_tables, seed_files, streamed):
+    session_with_tables.execute(
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN CASE NEW.k WHEN 'k7' THEN NULL "
+        'ELSE NEW END; END$$; CREATE TRIGGER f BEFORE INSERT ON "t%%s" FOR EACH ROW EXECUTE FUNCTION f()',
+        [],
+    )
+    write_csv(seed_files, [f"k{n},{n},,a,{n}" for n in range(10)])
+
+    with pytest.raises(SeedError, match=r"k 'k7' is not in public\.t%s after all rows are written") as caught:
+        apply(session_with_tables, seed_files.load())
+
+    assert caught.value.place.line == 9
