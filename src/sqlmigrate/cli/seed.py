@@ -116,6 +116,7 @@ def _apply(app: App) -> None:
         ],
         written=result.written,
         warnings=result.warnings,
+        notes=result.notes,
     )
     for warning in result.warnings:
         app.output.warning(warning)
@@ -124,6 +125,8 @@ def _apply(app: App) -> None:
         app.output.line(
             f"{item.table}: {item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}"
         )
+    for text in result.notes:
+        app.output.line(text)
     if not result.tables:
         app.output.line(f"no seed files in {config.data}")
         app.output.line(_BEGIN)

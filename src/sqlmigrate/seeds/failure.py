@@ -30,8 +30,12 @@ def locate(
     rows: Sequence[Row],
     send: Callable[[Sequence[Row]], object],
     error: psycopg.Error,
+    refused: Callable[[Row], tuple[str, str] | None],
 ) -> Error:
-    """Find the row that made `send` fail, by sending half of the rows again and again, and name it."""
+    """Find the row that made `send` fail, by sending half of the rows again and again, and name it.
+
+    `refused` gives the column, and its type, that takes no such value.
+    """
     at_file = seed_error(conn, error, Place(file.path))
     if conn.closed or not is_of_a_row(error) or _failure(conn, send, []):
         return at_file
@@ -43,7 +47,11 @@ def locate(
                 break
         else:
             return at_file  # only two rows together fail, as when the server takes two keys for the same
-    return seed_error(conn, error, rows[0].place(), rows[0].label)
+    (row,) = rows
+    if isinstance(error, psycopg.DataError) and (column := refused(row)):
+        key = row.mapping.source_of(column[0])
+        return seed_error(conn, error, row.place(key), row.label, column)
+    return seed_error(conn, error, row.place(), row.label)
 
 
 def is_of_a_row(error: psycopg.Error) -> bool:
@@ -52,9 +60,16 @@ def is_of_a_row(error: psycopg.Error) -> bool:
 
 
 def seed_error(
-    conn: psycopg.Connection[Any], error: psycopg.Error, place: Place | None = None, label: str | None = None
+    conn: psycopg.Connection[Any],
+    error: psycopg.Error,
+    place: Place | None = None,
+    label: str | None = None,
+    column: tuple[str, str] | None = None,
 ) -> Error:
-    """Make the error to raise of the server's own words; a lost connection is no fault of the data."""
+    """Make the error to raise of the server's own words; a lost connection is no fault of the data.
+
+    `column` is the one to blame, with its type.
+    """
     said = error.diag.message_primary or str(error).strip()
     if conn.closed:
         if error.sqlstate is None:  # the server itself has not said that it is over
@@ -63,7 +78,8 @@ def seed_error(
     detail = error.diag.message_detail or ""
     # The place shows the row already, and the row may be long.
     shown = f" ({detail.rstrip('.')})" if detail and not detail.startswith("Failing row contains") else ""
-    message = f"{label}: {said}{shown}" if label else f"{said}{shown}"
+    of_column = f" (column {column[0]}, {column[1]})" if column else ""
+    message = f"{label}: {said}{of_column}{shown}" if label else f"{said}{shown}"
     # A row that is refused with 42501 fails a policy (row level security): no grant would help.
     hint = error.diag.message_hint or (None if label else _HINTS.get(error.sqlstate or ""))
     return SeedError(message, [Problem(message, place, hint)], hint=hint, place=place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
@@ -47,9 +48,17 @@ WHERE coalesce(
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What is to be said of a sequence; a warning where it could not be moved."""
+
+    text: str
+    warning: bool = False
+
+
 def move_behind(
     conn: psycopg.Connection[Any], file: SeedFile, table: Table, staged: Staged | None = None
-) -> Iterator[str]:
+) -> Iterator[Moved]:
     """Move the sequences of the columns that a file numbers itself; gives a warning where that is not allowed."""
     filled = {table.numbers[column]: column for column in table.columns & _filled(file)}
     with conn.cursor(row_factory=tuple_row) as cursor:
@@ -61,12 +70,15 @@ def move_behind(
                 continue
             if may_move and last is not None:
                 cursor.execute(_MOVE, {"sequence": oid, "value": highest}, prepare=False)
+                text = f"the sequence {sequence} of {file.mapping.table}.{column} was moved to {highest}"
+                yield Moved(f"{text}, the highest number of {file.path.name}")
                 continue
-            yield (
+            text = (
                 f"the sequence {sequence} of {file.mapping.table}.{filled[number]} may give numbers that "
                 f"{file.path.name} uses; the role may not move it: run SELECT setval('{sequence}', {highest}) "
                 "as its owner"
             )
+            yield Moved(text, warning=True)
 
 
 def _filled(file: SeedFile) -> set[str]:

@@ -211,6 +211,13 @@ def upsert(mapping: TableMapping, table: Table, columns: Sequence[str], stage: S
     )
 
 
+def taken(mapping: TableMapping) -> sql.Composed:
+    """Compose the reading of a JSON object as a row of the table, without the row."""
+    return sql.SQL("SELECT 1 FROM pg_catalog.json_populate_record(NULL::{}, %s::pg_catalog.json) AS seed").format(
+        _table(mapping.table)
+    )
+
+
 def elsewhere(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
     """Compose the count of rows that a trigger gives a key which was in the table before; it writes them anew."""
     others = [column for column in columns if column not in mapping.conflict]

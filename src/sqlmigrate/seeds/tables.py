@@ -23,7 +23,7 @@ _TABLES = """
 SELECT n.nspname, c.relname, a.attname, a.atthasdef, a.atttypid::pg_catalog.regtype::pg_catalog.text,
        own.type_schema, own.type, own.operator_schema, own.operator,
        a.attidentity = 'a'::pg_catalog."char", a.attgenerated <> ''::pg_catalog."char", c.oid::pg_catalog.int8,
-       a.attnum,
+       a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod),
        json.is_json,
        c.relkind = 'r'::pg_catalog."char" AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid)
 FROM pg_catalog.pg_class AS c
@@ -118,8 +118,8 @@ class Table:
 
     `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
     `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed, `json` those
-    that hold JSON, `whole` those of whole numbers; `numbers` has the number of each column. `inherited` says that other
-    tables inherit from it: a query finds their rows, and an INSERT does not.
+    that hold JSON, `whole` those of whole numbers; `numbers` and `types` have the number and the type of each column.
+    `inherited` says that other tables inherit from it: a query finds their rows, and an INSERT does not.
     """
 
     columns: frozenset[str]
@@ -132,6 +132,7 @@ class Table:
     generated: frozenset[str] = frozenset()
     json: frozenset[str] = frozenset()
     whole: frozenset[str] = frozenset()
+    types: Mapping[str, str] = field(default_factory=dict)
     compared_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     equality: Mapping[str, Equality] = field(default_factory=dict)
 
@@ -158,9 +159,10 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
             generated=frozenset(row[2] for row in mine if row[10]),
             whole=frozenset(row[2] for row in mine if row[4] in {"smallint", "integer", "bigint"}),
             oid=mine[0][11],
-            json=frozenset(row[2] for row in mine if row[13]),
-            inherited=mine[0][14],
+            json=frozenset(row[2] for row in mine if row[14]),
+            inherited=mine[0][15],
             numbers={row[2]: row[12] for row in mine},
+            types={row[2]: row[13] for row in mine},
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
             compared_as={row[2]: _COMPARED_AS[row[4]] for row in mine if row[4] in _COMPARED_AS},
             equality={row[2]: Equality(row[5:7], row[7:9]) for row in mine if row[5] is not None},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -30,7 +31,7 @@ from sqlmigrate.seeds.values import written_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, TableName
     from sqlmigrate.seeds.tables import Table
 
 _PART = 10_000
@@ -90,11 +91,12 @@ def write(conn: psycopg.Connection[Any], seeds: SeedSet, *, settle: str | None) 
             counts = [_apply_file(conn, seeds, file, tables, keys) for file in seeds.files]
             keys.require_different()
             with undisturbed(conn):
-                warnings = [
-                    note
+                moves = [
+                    move
                     for file, count in zip(seeds.files, counts, strict=True)
-                    for note in move_behind(conn, file, tables[file.mapping.table], count.staged)
+                    for move in move_behind(conn, file, tables[file.mapping.table], count.staged)
                 ]
+                warnings = [move.text for move in moves if move.warning]
             if settle:
                 conn.execute(settle)
             arrivals = Arrivals(conn, keys, tables, [count.staged for count in counts if count.staged])
@@ -105,7 +107,9 @@ def write(conn: psycopg.Connection[Any], seeds: SeedSet, *, settle: str | None) 
         raise seed_error(conn, error) from error
     results = tuple(map(_result, seeds.files, counts, kept))
     warnings += [note for file, rows in zip(seeds.files, kept, strict=True) for note in told_of_kept(file, rows)]
-    return Written(SeedResult(results, tuple(warnings)), arrivals)
+    return Written(
+        SeedResult(results, tuple(warnings), tuple(move.text for move in moves if not move.warning)), arrivals
+    )
 
 
 def look_again(conn: psycopg.Connection[Any], written: Written) -> None:
@@ -154,8 +158,8 @@ def _apply_batches(
     conn: psycopg.Connection[Any], seeds: SeedSet, file: SeedFile, tables: Mapping[TableName, Table], keys: Keys | None
 ) -> _Count:
     """Write the rows of one file batch by batch; without `keys`, only to find the one that is refused."""
-    count = _Count()
-    upsert = partial(statements.upsert, file.mapping, tables[file.mapping.table])
+    count, table = _Count(), tables[file.mapping.table]
+    upsert = partial(statements.upsert, file.mapping, table)
     for wave in chain.from_iterable(map(_parts, order.waves(file))):
         try:
             found = resolve(conn, seeds, file, wave, tables)
@@ -165,7 +169,7 @@ def _apply_batches(
         if keys is not None:
             keys.add(file, values)
         for columns, batch in batches(values):
-            new, changed, left = _write(conn, file, upsert(columns), batch)
+            new, changed, left = _write(conn, file, table, upsert(columns), batch)
             count.inserted += new
             count.updated += changed
             count.left |= {row: values[row] for row in left}
@@ -206,7 +210,11 @@ def _apply_large(
 
 
 def _write(
-    conn: psycopg.Connection[Any], file: SeedFile, statement: psycopg.sql.Composed, batch: Mapping[Row, str]
+    conn: psycopg.Connection[Any],
+    file: SeedFile,
+    table: Table,
+    statement: psycopg.sql.Composed,
+    batch: Mapping[Row, str],
 ) -> tuple[int, int, list[Row]]:
     """Send one batch and give the counts of inserted and updated rows, and those left; when it fails, name the row."""
 
@@ -217,7 +225,22 @@ def _write(
             inserted, updated, left = cursor.execute(statement, [values], prepare=False).fetchone() or (0, 0, [])
         return inserted, updated, [rows[position - 1] for position in left]
 
+    def refused(row: Row) -> tuple[str, str] | None:
+        column = _refused_column(conn, file.mapping, batch[row])
+        return None if column is None else (column, table.types[column])
+
     try:
         return send(list(batch))
     except psycopg.Error as error:
-        raise locate(conn, file, list(batch), send, error) from error
+        raise locate(conn, file, list(batch), send, error, refused) from error
+
+
+def _refused_column(conn: psycopg.Connection[Any], mapping: TableMapping, text: str) -> str | None:
+    """Try each value of a row alone, and return the first column whose type takes no such value."""
+    for column, value in json.loads(text).items():
+        try:
+            with conn.transaction(force_rollback=True):
+                conn.execute(statements.taken(mapping), [json.dumps({column: value})], prepare=False)
+        except psycopg.DataError:
+            return str(column)
+    return None

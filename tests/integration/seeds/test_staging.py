@@ -236,3 +236,34 @@ def test_rows_that_a_trigger_keeps_out_are_told_when_they_are_not_in_memory(sess
         apply(session_with_tables, seed_files.load())
 
     assert caught.value.place.line == 9
+
+
+@pytest.mark.parametrize(
+    ("row", "message", "column"),
+    [
+        ("{k: a, n: 99999}", "k 'a': numeric field overflow (column n, numeric(5,2))", 14),
+        ("{k: a, d: soon}", 'invalid input syntax for type date: "soon" (column d, date)', 14),
+        ("{k: a, quoted: a, i: 2147483648}", "out of range for type integer (column i, integer)", 25),
+        ("{k: a, v: abcd}", "value too long for type character varying(3) (column v, character varying(3))", 14),
+        ("{k: a, a: [x]}", 'invalid input syntax for type integer: "x" (column a, integer[])', 14),
+    ],
+)
+def test_a_value_that_its_type_refuses_is_named_with_its_column(session_with_tables, seed_files, row, message, column):
+    seed_files.file("t", MAPPING, f"rows:\n- {{k: b}}\n- {row}\n")
+
+    with pytest.raises(SeedError) as caught:
+        apply(session_with_tables, seed_files.load())
+
+    assert message in str(caught.value)
+    place = caught.value.place
+    assert (place.line, place.column) == (3, column - 1)
+
+
+def test_a_sequence_that_is_moved_is_told(session_with_tables, seed_files):
+    seed_files.file("t", MAPPING, "rows:\n- {k: b, i: 41}\n")
+
+    first = apply(session_with_tables, seed_files.load())
+    again = apply(session_with_tables, seed_files.load())
+
+    name = 'the sequence public."t%s_i_seq" of public.t%s.i was moved to 41, the highest number of t.yaml'
+    assert (first.notes, again.notes) == ((name,), ())
