@@ -277,3 +277,50 @@ def test_seeding_needs_no_right_to_write_the_history(seeded, project, sqlmigrate
     outcome = sqlmigrate("seed")
 
     assert (outcome.status, count(seeded)) == (0, 2)
+
+
+@pytest.mark.parametrize("words", [["seed", "diff"], ["seed", "--dry-run"]])
+def test_what_would_be_written_is_shown_and_nothing_is_written(files, seeded, sqlmigrate, words):
+    seeded.connect().execute("INSERT INTO llms (model_code, provider) VALUES ('a', 'old'), ('z', 'p')")
+    before = rows(seeded)
+
+    text = sqlmigrate(*words)
+    checked = sqlmigrate(*words, "--check")
+    [llms, agents] = sqlmigrate(*words, "--json").document["tables"]
+
+    assert text.status == 0
+    assert checked.status == 3
+    assert text.stdout.startswith(
+        "public.llms: 1 to insert, 1 to update, 0 unchanged, 1 in no file\n  ~ model_code 'a'"
+    )
+    assert "provider: 'old' -> 'p'" in text.stdout
+    assert "? model_code 'z'" in text.stdout
+    assert [llms["inserted"], llms["updated"], llms["unchanged"], llms["unnamed"]] == [1, 1, 0, 1]
+    assert llms["rows"][0]["changes"] == [{"column": "provider", "old": "old", "new": "p", "pending": None}]
+    assert agents["inserted"] == 1
+    assert rows(seeded) == before
+
+
+def test_when_nothing_differs_the_check_of_seeds_passes(seeded, sqlmigrate):
+    sqlmigrate("seed")
+
+    assert sqlmigrate("seed", "diff", "--check").status == 0
+
+
+def test_the_difference_of_seeds_as_markdown(seeded, sqlmigrate):
+    seeded.connect().execute("INSERT INTO llms (model_code, provider) VALUES ('a', '`|<b>')")
+
+    text = sqlmigrate("seed", "diff", "--format", "markdown").stdout
+
+    assert text.startswith("## sqlmigrate seed diff\n")
+    assert "- insert <code>model&#95;code &#39;b&#39;</code>" in text
+    assert "<b>" not in text
+    assert "→ <code>&#39;p&#39;</code>" in text
+
+
+def test_the_check_of_a_seed_needs_its_dry_run(seeded, sqlmigrate):
+    result = sqlmigrate("seed", "--check")
+
+    assert result.status == 2
+    assert "--check goes with --dry-run" in result.stderr
+    assert count(seeded) == 0

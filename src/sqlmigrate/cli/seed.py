@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from sqlmigrate.cli import seed_diff
 from sqlmigrate.cli.options import common, writing
 
 if TYPE_CHECKING:
@@ -23,24 +24,49 @@ EPILOG = """\b
 Examples:
   sqlmigrate seed        validate all files, then apply them at once
   sqlmigrate seed check  only validate, without a database
+  sqlmigrate seed diff   show what seed would do, and do nothing
+  sqlmigrate seed diff --check   exit status 3 if anything differs
 """
 _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
 
 
+_CHECK = click.option("--check", is_flag=True, help="Exit with 3 if seeding would write anything.")
+
+
 @click.group(invoke_without_command=True, epilog=EPILOG)
 @_DATA
+@click.option("--dry-run", is_flag=True, help="Show what would be written, as `seed diff` does, and write nothing.")
+@click.option("--check", is_flag=True, help="With --dry-run: exit with 3 if anything would be written.")
 @writing
 @click.pass_context
-def command(context: click.Context, app: App) -> None:
+def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> None:
     """Validate the seed data and apply it: rows are inserted or updated, never deleted.
 
     Each file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
     A second run writes nothing.
     """
-    if context.invoked_subcommand is None:
+    if (name := context.invoked_subcommand) is not None:
+        if given := _given(context):
+            raise click.UsageError(f"{', '.join(given)}: options of `seed {name}` come after `{name}`")
+    elif dry_run:
+        seed_diff.run(context, app, _load(app), check=check)
+    elif check:
+        raise click.UsageError("--check goes with --dry-run; to validate the files only, call `seed check`")
+    else:
         _apply(app)
-    elif given := _given(context):
-        raise click.UsageError(f"{', '.join(given)}: options of `seed check` come after `check`")
+
+
+@command.command()
+@_DATA
+@_CHECK
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown"]), default="text", help="How to print it [text]."
+)
+@common
+@click.pass_context
+def diff(context: click.Context, app: App, *, check: bool, form: str) -> None:
+    """Show what `seed` would insert and update, and which rows no file names. The database is only read."""
+    seed_diff.run(context, app, _load(app), check=check, form=form)
 
 
 @command.command()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sqlmigrate.seeds.differences import TableDifference, difference
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
 from sqlmigrate.seeds.read import load
 from sqlmigrate.seeds.run import run
 from sqlmigrate.seeds.upsert import apply
 
-__all__ = ["SeedFile", "SeedResult", "SeedSet", "TableResult", "apply", "load", "run"]
+__all__ = ["SeedFile", "SeedResult", "SeedSet", "TableDifference", "TableResult", "apply", "difference", "load", "run"]

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from sqlmigrate.seeds import parts
 
-    from sqlmigrate.seeds.model import Reference, TableMapping, TableName
-    from sqlmigrate.seeds.tables import Equality, Table
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlmigrate.seeds.model import Reference, TableMapping
+    from sqlmigrate.seeds.tables import Table
 
 # Rows that are already as the file says never reach the INSERT: ON CONFLICT would lock them (a write of its own)
 # and draw numbers from their sequences. The last condition is for a session that writes the row at the same time.
@@ -86,6 +88,24 @@ CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) A
 WHERE EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed} AND {seed_differs})
 ORDER BY given.position
 """)
+_COMPARED = sql.SQL("""
+SELECT given.position, {there}, {differs}, {old}, {new}
+FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
+CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
+LEFT JOIN {table} AS present ON {present_is_seed}
+WHERE NOT ({there}) OR {seed_differs}
+""")
+# The column that is asked for NULL is one of the key, which no row of a file has as NULL.
+_UNNAMED = sql.SQL("""
+SELECT ARRAY[{key}]::pg_catalog.text[], pg_catalog.count(*) OVER ()
+FROM {table} AS present
+WHERE {conditions}
+ORDER BY {order}
+LIMIT %s::pg_catalog.int8
+""")
+_NOT_NAMED = sql.SQL("""NOT EXISTS (
+    SELECT FROM pg_catalog.json_populate_recordset(NULL::{table}, %s::pg_catalog.json) AS seed WHERE {present_is_seed}
+)""")
 _UPDATE = sql.SQL("DO UPDATE SET {assignments}")
 _WHERE = sql.SQL(" WHERE {differs}")
 _LOOKUP = sql.SQL("""
@@ -130,13 +150,13 @@ class Stage:
 def create(stage: Stage, mapping: TableMapping) -> sql.Composed:
     """Compose the making of a stage, whose columns have the types of the table's and no constraints."""
     columns = (
-        sql.SQL("target.{} AS {}").format(_name(column), sql.Identifier(f"c{number}"))
+        sql.SQL("target.{} AS {}").format(parts.name(column), sql.Identifier(f"c{number}"))
         for number, column in enumerate(stage.columns)
     )
     return _STAGE.format(
         stage=_stage(stage),
         columns=sql.SQL(", ").join(columns),
-        table=sql.SQL("{} AS target").format(_table(mapping.table)),
+        table=sql.SQL("{} AS target").format(parts.relation(mapping.table)),
     )
 
 
@@ -166,9 +186,9 @@ def same_staged(mapping: TableMapping, stages: Sequence[Stage], limit: int) -> s
     """Compose the search for rows in stages that are the same by the conflict target; it gives their positions."""
     position = _free_name(mapping.conflict)
     return _SAME_STAGED.format(
-        position=_name(position, "seed"),
+        position=parts.name(position, "seed"),
         rows=sql.SQL(" UNION ALL ").join(_staged(stage, mapping.conflict, position) for stage in stages),
-        key=_names(mapping.conflict, "seed"),
+        key=parts.names(mapping.conflict, "seed"),
         limit=sql.Literal(limit),
     )
 
@@ -176,11 +196,11 @@ def same_staged(mapping: TableMapping, stages: Sequence[Stage], limit: int) -> s
 def _staged(stage: Stage, columns: Sequence[str], position: str) -> sql.Composed:
     """Compose a query of these columns of a stage, and of the positions."""
     named = (
-        sql.SQL("staged.{} AS {}").format(sql.Identifier(f"c{stage.columns.index(column)}"), _name(column))
+        sql.SQL("staged.{} AS {}").format(sql.Identifier(f"c{stage.columns.index(column)}"), parts.name(column))
         for column in columns
     )
     return sql.SQL("SELECT staged.p AS {}, {} FROM {} AS staged").format(
-        _name(position), sql.SQL(", ").join(named), _stage(stage)
+        parts.name(position), sql.SQL(", ").join(named), _stage(stage)
     )
 
 
@@ -197,16 +217,16 @@ def upsert(mapping: TableMapping, table: Table, columns: Sequence[str], stage: S
     others = [column for column in columns if column not in mapping.conflict]
     position = _free_name(columns)
     given = _GIVEN.format(
-        position=_name(position), columns_of_seed=_names(columns, "seed"), table=_table(mapping.table)
+        position=parts.name(position), columns_of_seed=parts.names(columns, "seed"), table=parts.relation(mapping.table)
     )
     return _UPSERT.format(
         source=given if stage is None else sql.SQL("({})").format(_staged(stage, columns, position)),
-        position=_name(position),
-        present_is_seed=_same(mapping.conflict, table, "present", "seed"),
-        wanted_is_written=_same(mapping.conflict, table, "wanted", "written"),
-        seed_differs=_differs(others, table, "seed"),
-        action=_action(mapping, others, _differs(others, table, "excluded")),
-        present_first=_name(mapping.conflict[0], "present"),
+        position=parts.name(position),
+        present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
+        wanted_is_written=parts.same(mapping.conflict, table, "wanted", "written"),
+        seed_differs=parts.differs(others, table, "seed"),
+        action=_action(mapping, others, parts.differs(others, table, "excluded")),
+        present_first=parts.name(mapping.conflict[0], "present"),
         **_writing(mapping, table, columns),
     )
 
@@ -214,7 +234,7 @@ def upsert(mapping: TableMapping, table: Table, columns: Sequence[str], stage: S
 def taken(mapping: TableMapping) -> sql.Composed:
     """Compose the reading of a JSON object as a row of the table, without the row."""
     return sql.SQL("SELECT 1 FROM pg_catalog.json_populate_record(NULL::{}, %s::pg_catalog.json) AS seed").format(
-        _table(mapping.table)
+        parts.relation(mapping.table)
     )
 
 
@@ -230,14 +250,14 @@ def absent(mapping: TableMapping, table: Table, stage: Stage | None = None) -> s
 
     It gives their positions.
     """
-    same = _same(mapping.conflict, table, "present", "seed")
+    same = parts.same(mapping.conflict, table, "present", "seed")
     if stage is None:
-        return _ABSENT.format(table=_table(mapping.table), present_is_seed=same)
+        return _ABSENT.format(table=parts.relation(mapping.table), present_is_seed=same)
     position = _free_name(mapping.conflict)
     return _ABSENT_STAGED.format(
         source=_staged(stage, mapping.conflict, position),
-        position=_name(position, "seed"),
-        table=_table(mapping.table),
+        position=parts.name(position, "seed"),
+        table=parts.relation(mapping.table),
         present_is_seed=same,
     )
 
@@ -246,21 +266,60 @@ def different(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sq
     """Compose the search for rows that are there, but differ in these columns; it gives their positions."""
     others = [column for column in columns if column not in mapping.conflict]
     return _DIFFERENT.format(
-        table=_table(mapping.table),
-        present_is_seed=_same(mapping.conflict, table, "present", "seed"),
-        seed_differs=_differs(others, table, "seed"),
+        table=parts.relation(mapping.table),
+        present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
+        seed_differs=parts.differs(others, table, "seed"),
+    )
+
+
+def compared(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
+    """Compose the search for rows of a JSON array that are not there, or are there with other values.
+
+    It gives their positions, whether they are there, and of each column beside the key whether it differs, its value
+    and the new one as text.
+    """
+    others = [column for column in columns if column not in mapping.conflict]
+    present = parts.name(mapping.conflict[0], "present")
+    return _COMPARED.format(
+        there=sql.SQL("{} IS DISTINCT FROM NULL").format(present),
+        differs=parts.array((parts.differs([column], table, "seed") for column in others), "bool"),
+        old=parts.array((parts.as_text(column, "present") for column in others), "text"),
+        new=parts.array((parts.as_text(column, "seed") for column in others), "text"),
+        table=parts.relation(mapping.table),
+        present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
+        seed_differs=parts.differs(others, table, "seed"),
+    )
+
+
+def unnamed(mappings: Sequence[TableMapping], table: Table) -> sql.Composed:
+    """Compose the search for rows of a table whose keys are in none of so many JSON arrays, one for each mapping.
+
+    It gives the keys (of the first mapping) as text, and how many rows there are; the last parameter is how many keys.
+    """
+    key = [parts.as_text(column, "present") for column in mappings[0].conflict]
+    conditions = (
+        _NOT_NAMED.format(
+            table=parts.relation(mapping.table), present_is_seed=parts.same(mapping.conflict, table, "present", "seed")
+        )
+        for mapping in mappings
+    )
+    return _UNNAMED.format(
+        key=sql.SQL(", ").join(key),
+        table=parts.relation(mappings[0].table),
+        conditions=sql.SQL(" AND ").join(conditions),
+        order=sql.SQL(", ").join(sql.SQL('{} COLLATE pg_catalog."C"').format(part) for part in key),
     )
 
 
 def _writing(mapping: TableMapping, table: Table, columns: Sequence[str]) -> dict[str, sql.Composable]:
     """Compose the parts of an INSERT."""
     return {
-        "table": _table(mapping.table),
-        "columns": _names(columns),
+        "table": parts.relation(mapping.table),
+        "columns": parts.names(columns),
         "overriding": sql.SQL("OVERRIDING SYSTEM VALUE" if table.always.intersection(columns) else ""),
-        "key": _names(mapping.conflict),
-        "present_key": _names(mapping.conflict, "present"),
-        "present_is_written": _same(mapping.conflict, table, "present", "written"),
+        "key": parts.names(mapping.conflict),
+        "present_key": parts.names(mapping.conflict, "present"),
+        "present_is_written": parts.same(mapping.conflict, table, "present", "written"),
     }
 
 
@@ -274,8 +333,8 @@ def _free_name(columns: Sequence[str]) -> str:
 
 def lookup(reference: Reference, table: Table) -> sql.Composed:
     """Compose the look-up of a JSON array of values; it gives each one's position (from 1) and what was found."""
-    same = _same([reference.match], table, "found", "wanted")
-    return _LOOKUP.format(table=_table(reference.table), same=same, select=_name(reference.select))
+    same = parts.same([reference.match], table, "found", "wanted")
+    return _LOOKUP.format(table=parts.relation(reference.table), same=same, select=parts.name(reference.select))
 
 
 def same_rows(mapping: TableMapping) -> sql.Composed:
@@ -283,64 +342,19 @@ def same_rows(mapping: TableMapping) -> sql.Composed:
 
     GROUP BY takes the type's own idea of equal, as a unique index does.
     """
-    return _SAME.format(table=_table(mapping.table), key=_names(mapping.conflict, "seed"))
+    return _SAME.format(table=parts.relation(mapping.table), key=parts.names(mapping.conflict, "seed"))
 
 
 def _action(mapping: TableMapping, others: Sequence[str], differs: sql.Composable | None = None) -> sql.Composable:
     """Compose what happens to a row that is there already: all of them are updated, or those that differ."""
     if not others:
         return sql.SQL("DO NOTHING")
-    assignments = [sql.SQL("{} = {}").format(_name(column), _name(column, "excluded")) for column in others]
-    assignments += [sql.SQL("{} = DEFAULT").format(_name(column)) for column in mapping.default_on_update]
+    assignments = [sql.SQL("{} = {}").format(parts.name(column), parts.name(column, "excluded")) for column in others]
+    assignments += [sql.SQL("{} = DEFAULT").format(parts.name(column)) for column in mapping.default_on_update]
     update = _UPDATE.format(assignments=sql.SQL(", ").join(assignments))
     return update + _WHERE.format(differs=differs) if differs is not None else update
 
 
 def _keep(key: Sequence[str]) -> sql.Composed:
     """Compose an update that changes nothing, for rows of nothing but their key."""
-    return _UPDATE.format(assignments=sql.SQL("{} = {}").format(_name(key[0]), _name(key[0], "present")))
-
-
-def _differs(columns: Sequence[str], table: Table, other: str) -> sql.Composable:
-    """Compose the comparison of a row that is there with another, where NULL is a value like any other.
-
-    The function compares each column by its type's own operator class. As an operator between rows, PostgreSQL would
-    look one up by name for each pair of columns.
-    """
-    if not columns:
-        return sql.SQL("false")
-
-    def side(relation: str) -> sql.Composed:
-        return sql.SQL(", ").join(_name(name, relation) + _cast(table.compared_as.get(name)) for name in columns)
-
-    return sql.SQL("pg_catalog.record_ne(ROW({}), ROW({}))").format(side("present"), side(other))
-
-
-def _same(columns: Iterable[str], table: Table, left: str, right: str) -> sql.Composed:
-    return sql.SQL(" AND ").join(_equal(column, table.equality.get(column), left, right) for column in columns)
-
-
-def _equal(column: str, equality: Equality | None, left: str, right: str) -> sql.Composed:
-    """Compose that two are equal, by the operator that a unique index of the column's type asks."""
-    operator = equality.operator if equality else ("pg_catalog", "=")
-    cast = _cast(equality.type if equality else None)
-    words = sql.SQL(" OPERATOR({}.{}) ").format(_name(operator[0]), sql.SQL(operator[1].replace("%", "%%")))
-    return _name(column, left) + cast + words + _name(column, right) + cast
-
-
-def _cast(type_: tuple[str, str] | None) -> sql.Composable:
-    return sql.SQL("") if type_ is None else sql.SQL("::{}").format(_name(type_[1], type_[0]))
-
-
-def _table(table: TableName) -> sql.Identifier:
-    return _name(table.name, table.schema)
-
-
-def _names(columns: Iterable[str], relation: str | None = None) -> sql.Composed:
-    return sql.SQL(", ").join(_name(column, relation) for column in columns)
-
-
-def _name(name: str, qualifier: str | None = None) -> sql.Identifier:
-    """Quote a name; psycopg takes a percent sign in it for a placeholder unless it is doubled."""
-    parts = [part.replace("%", "%%") for part in (qualifier, name) if part is not None]
-    return sql.Identifier(*parts)
+    return _UPDATE.format(assignments=sql.SQL("{} = {}").format(parts.name(key[0]), parts.name(key[0], "present")))

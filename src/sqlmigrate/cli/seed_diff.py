@@ -1,0 +1,133 @@
+"""What `seed diff` says: lines, JSON and Markdown of what seeding would do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.cli.reporting import FINDINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import click
+
+    from sqlmigrate.cli.call import App
+    from sqlmigrate.seeds import SeedSet, TableDifference
+    from sqlmigrate.seeds.differences import Change, RowDifference
+
+_VALUE = 60  # characters
+_BEFORE = 15  # of them, before the first difference
+
+
+def run(context: click.Context, app: App, found: SeedSet, *, check: bool, form: str = "text") -> None:
+    """Compare the files with the database and say what differs; with `check`, exit with 3 where something does."""
+    from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
+
+    config = app.config
+    with app.target() as target:
+        compared = seeds.difference(
+            target.conninfo,
+            found,
+            role=config.role,
+            lock_timeout=config.lock_timeout,
+            statement_timeout=config.statement_timeout,
+            announce=lambda info: app.announce(target, info),
+        )
+    differs = any(one.differs for one in compared)
+    app.output.result(tables=[_as_json(one) for one in compared], differs=differs)
+    app.output.line(*(_markdown(compared) if form == "markdown" else _lines(compared, config.data)))
+    context.exit(FINDINGS if check and differs else 0)
+
+
+def _as_json(one: TableDifference) -> dict[str, Any]:
+    return {
+        "table": str(one.table),
+        "file": str(one.file.path),
+        "inserted": one.inserted,
+        "updated": one.updated,
+        "unchanged": one.unchanged,
+        "rows": [_row(row) for row in one.rows],
+        "unnamed": one.unnamed,
+        "unnamed_rows": one.unnamed_rows,
+    }
+
+
+def _row(one: RowDifference) -> dict[str, Any]:
+    place = one.row.place()
+    return {
+        "action": "insert" if one.inserted else "update",
+        "row": one.row.label,
+        "line": place.line,
+        "values": dict(one.row.values) if one.inserted else None,
+        "changes": [asdict(change) for change in one.changes],
+    }
+
+
+def _lines(compared: Sequence[TableDifference], folder: object) -> Iterator[str]:
+    for one in compared:
+        yield f"{one.table}: {_counts(one)}"
+        for row in one.rows:
+            yield f"  {'+' if row.inserted else '~'} {row.row.label}  ({row.row.place()})"
+            for change in row.changes:
+                yield f"      {change.column}: {' -> '.join(_both(change))}"
+        if left := one.inserted + one.updated - len(one.rows):
+            yield f"  and {left} more"
+        for key in one.unnamed_rows:
+            yield f"  ? {_key(key)}"
+        if left := (one.unnamed or 0) - len(one.unnamed_rows):
+            yield f"  and {left} more that no file names"
+    if not compared:
+        yield f"no seed files in {folder}"
+
+
+def _markdown(compared: Sequence[TableDifference]) -> Iterator[str]:
+    from sqlmigrate.review.render.markdown import code  # noqa: PLC0415  few want Markdown
+
+    yield "## sqlmigrate seed diff"
+    for one in compared:
+        yield ""
+        yield f"**{code(str(one.table))}** ({code(one.file.path.name)}): {_counts(one)}"
+        yield ""
+        for row in one.rows:
+            yield f"- {'insert' if row.inserted else 'update'} {code(row.row.label)}"
+            for change in row.changes:
+                yield f"  - {code(change.column)}: {' → '.join(map(code, _both(change)))}"
+        if left := one.inserted + one.updated - len(one.rows):
+            yield f"- and {left} more"
+        for key in one.unnamed_rows:
+            yield f"- in no file: {code(_key(key))}"
+        if left := (one.unnamed or 0) - len(one.unnamed_rows):
+            yield f"- and {left} more that no file names"
+
+
+def _counts(one: TableDifference) -> str:
+    words = [f"{one.inserted} to insert", f"{one.updated} to update", f"{one.unchanged} unchanged"]
+    if one.unnamed:
+        words.append(f"{one.unnamed} in no file")
+    return ", ".join(words)
+
+
+def _key(key: dict[str, str | None]) -> str:
+    return ", ".join(f"{name} {_shown(value)}" for name, value in key.items())
+
+
+def _both(change: Change) -> tuple[str, str]:
+    """Show the old value and the new one; of long ones the part around their first difference."""
+    old, new = change.old, change.new
+    if change.pending:
+        return _shown(old), change.pending
+    if old is None or new is None or max(len(old), len(new)) <= _VALUE:
+        return _shown(old), _shown(new)
+    first = (at for at, (before, after) in enumerate(zip(old, new, strict=False)) if before != after)
+    start = max(next(first, min(len(old), len(new))) - _BEFORE, 0)
+    cut = "..." if start else ""
+    return _shown(cut + old[start:]), _shown(cut + new[start:])
+
+
+def _shown(value: str | None) -> str:
+    """Show a value as PostgreSQL prints it, long ones cut."""
+    if value is None:
+        return "NULL"
+    text = value if len(value) <= _VALUE else f"{value[: _VALUE - 3]}..."
+    return f"'{text}'"
