@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.command import ended, started
+from support.command import ended, started, terminal
 from support.contents import has_history
 from support.seeds import AGENTS, LLMS, SeedFiles
 
@@ -153,6 +153,19 @@ def test_a_protected_environment_wants_the_name_of_the_database(project, seeded,
     assert count(seeded) == 0
     assert sqlmigrate("seed", "--env", "live", "--yes-i-mean", seeded.name).status == 0
     assert count(seeded) == 2
+
+
+def test_the_question_of_a_protected_environment_says_what_would_be_written(project, seeded):
+    project.config("[env.live]\nprotected = true\n")
+
+    with terminal("seed", "--env", "live") as screen:
+        screen.wait_for("type the database's name")
+        screen.enter("no")
+
+        assert screen.end() == 2
+    words = " ".join(screen.shown.split())
+    assert "(public.llms: 2 to insert, 0 to update; public.agents: 1 to insert, 0 to update)?" in words
+    assert count(seeded) == 0
 
 
 def test_rows_are_written_as_the_role_of_the_settings(seeded, sqlmigrate, monkeypatch):
@@ -324,3 +337,31 @@ def test_the_check_of_a_seed_needs_its_dry_run(seeded, sqlmigrate):
     assert result.status == 2
     assert "--check goes with --dry-run" in result.stderr
     assert count(seeded) == 0
+
+
+def test_the_rows_that_were_written_are_named_where_that_is_wanted(seeded, sqlmigrate):
+    seeded.connect().execute("INSERT INTO llms (model_code, provider) VALUES ('a', 'old')")
+
+    lines = sqlmigrate("seed", "--verbose").lines
+
+    assert lines[:2] == [
+        "public.llms: 1 inserted, 1 updated, 0 unchanged",
+        "public.agents: 1 inserted, 0 updated, 0 unchanged",
+    ]
+    assert [line.split("  (")[0] for line in lines[2:]] == [
+        "  ~ model_code 'a'",
+        "      provider: 'old' -> 'p'",
+        "  + model_code 'b'",
+        "  + agent_type 'T'",
+    ]
+
+
+def test_a_role_that_may_only_read_compares_and_no_other(seeded, sqlmigrate, monkeypatch):
+    seeded.connect_superuser().execute("GRANT pg_monitor TO migrator")
+    monkeypatch.setenv("SQLMIGRATE_ROLE", "pg_monitor")
+
+    refused = sqlmigrate("seed", "diff")
+    seeded.connect_superuser().execute("GRANT SELECT ON llms, agents TO pg_monitor")
+
+    assert (refused.status, "permission denied" in refused.stderr) == (1, True)
+    assert sqlmigrate("seed", "diff", "--check").status == 3

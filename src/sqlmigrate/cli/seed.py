@@ -14,7 +14,7 @@ from sqlmigrate.cli.options import common, writing
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.seeds import SeedSet
+    from sqlmigrate.seeds import Proposal, SeedSet, TableDifference
 
 _BEGIN = (
     "start with two files: NAME.yaml with the rows, and NAME.schema.json, which says what a row looks like and, "
@@ -111,10 +111,17 @@ def _apply(app: App) -> None:
     config = app.config
     note = app.observer(ignore, hooks=True)
     with app.target() as target:
-        asks = app.asking(target, lambda info, _: f"Seed {info.database}?")
+        compared: list[TableDifference] = []
 
-        def gate(info: ServerInfo, rows: SeedSet) -> None:
-            asks(info, rows)
+        def question(info: ServerInfo, proposal: Proposal) -> str | None:
+            if config.protected or app.output.verbose:
+                compared.extend(proposal.compare())
+            return seed_diff.question(info.database, compared) if config.protected else None
+
+        asks = app.asking(target, question)
+
+        def gate(info: ServerInfo, proposal: Proposal) -> None:
+            asks(info, proposal)
             app.output.recorder.begins(info)
 
         result = seeds.run(
@@ -151,6 +158,8 @@ def _apply(app: App) -> None:
         app.output.line(
             f"{item.table}: {item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}"
         )
+    if app.output.verbose:
+        app.output.line(*seed_diff.written(compared))
     for text in result.notes:
         app.output.line(text)
     if not result.tables:

@@ -64,15 +64,27 @@ def _row(one: RowDifference) -> dict[str, Any]:
     }
 
 
-def _lines(compared: Sequence[TableDifference], folder: object) -> Iterator[str]:
+def question(database: str, compared: Sequence[TableDifference]) -> str:
+    """Ask whether to write what differs."""
+    parts = [f"{one.table}: {one.inserted} to insert, {one.updated} to update" for one in compared if one.differs]
+    return f"Seed {database} ({'; '.join(parts) or 'nothing differs'})?"
+
+
+def written(compared: Sequence[TableDifference]) -> Iterator[str]:
+    """Yield a line for each row that was found to be written, and for each column that changes."""
     for one in compared:
-        yield f"{one.table}: {_counts(one)}"
         for row in one.rows:
             yield f"  {'+' if row.inserted else '~'} {row.row.label}  ({row.row.place()})"
             for change in row.changes:
                 yield f"      {change.column}: {' -> '.join(_both(change))}"
         if left := one.inserted + one.updated - len(one.rows):
             yield f"  and {left} more"
+
+
+def _lines(compared: Sequence[TableDifference], folder: object) -> Iterator[str]:
+    for one in compared:
+        yield f"{one.table}: {_counts(one)}"
+        yield from written([one])
         for key in one.unnamed_rows:
             yield f"  ? {_key(key)}"
         if left := (one.unnamed or 0) - len(one.unnamed_rows):

@@ -5,7 +5,18 @@ from __future__ import annotations
 from sqlmigrate.seeds.differences import TableDifference, difference
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
 from sqlmigrate.seeds.read import load
-from sqlmigrate.seeds.run import run
+from sqlmigrate.seeds.run import Proposal, run
 from sqlmigrate.seeds.upsert import apply
 
-__all__ = ["SeedFile", "SeedResult", "SeedSet", "TableDifference", "TableResult", "apply", "difference", "load", "run"]
+__all__ = [
+    "Proposal",
+    "SeedFile",
+    "SeedResult",
+    "SeedSet",
+    "TableDifference",
+    "TableResult",
+    "apply",
+    "difference",
+    "load",
+    "run",
+]
