@@ -181,7 +181,7 @@ class _File:
         try:
             return send(list(batch))
         except psycopg.Error as error:
-            raise locate(self.conn, self.file, list(batch), send, error, lambda _: None) from error
+            raise locate(self.conn, self.file, self.table, batch, send, error) from error
 
 
 def _pending(values: Mapping[str, Any]) -> dict[str, Pending]:

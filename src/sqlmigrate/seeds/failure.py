@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from sqlmigrate.connection.silence import NOT_KNOWN
 from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
+from sqlmigrate.seeds import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile
+    from sqlmigrate.seeds.tables import Table
 
 # Classes of SQLSTATE that no row is to blame for: connection, lock, resources, shutdown, cancel, bugs.
 _NOT_A_ROW = {"08", "25", "40", "53", "54", "55", "57", "58", "XX"}
@@ -27,15 +31,16 @@ _HINTS = {
 def locate(
     conn: psycopg.Connection[Any],
     file: SeedFile,
-    rows: Sequence[Row],
+    table: Table,
+    batch: Mapping[Row, str],
     send: Callable[[Sequence[Row]], object],
     error: psycopg.Error,
-    refused: Callable[[Row], tuple[str, str] | None],
 ) -> Error:
     """Find the row that made `send` fail, by sending half of the rows again and again, and name it.
 
-    `refused` gives the column, and its type, that takes no such value.
+    `batch` has each row as JSON; where a type takes no such value, the column is named, too.
     """
+    rows = list(batch)
     at_file = seed_error(conn, error, Place(file.path))
     if conn.closed or not is_of_a_row(error) or _failure(conn, send, []):
         return at_file
@@ -48,10 +53,23 @@ def locate(
         else:
             return at_file  # only two rows together fail, as when the server takes two keys for the same
     (row,) = rows
-    if isinstance(error, psycopg.DataError) and (column := refused(row)):
-        key = row.mapping.source_of(column[0])
-        return seed_error(conn, error, row.place(key), row.label, column)
+    if isinstance(error, psycopg.DataError) and (column := _refused_column(conn, row, batch[row])):
+        key = row.mapping.source_of(column)
+        return seed_error(conn, error, row.place(key), row.label, (column, table.types[column]))
     return seed_error(conn, error, row.place(), row.label)
+
+
+def _refused_column(conn: psycopg.Connection[Any], row: Row, text: str) -> str | None:
+    """Try each value of a row alone, and return the first column whose type takes no such value."""
+    query = statements.taken(row.mapping)
+    for column, value in json.loads(text).items():
+        if isinstance(_failure(conn, partial(_take, conn, query, json.dumps({column: value})), ()), psycopg.DataError):
+            return str(column)
+    return None
+
+
+def _take(conn: psycopg.Connection[Any], query: psycopg.sql.Composed, text: str, _: object) -> None:
+    conn.execute(query, [text], prepare=False)
 
 
 def is_of_a_row(error: psycopg.Error) -> bool:

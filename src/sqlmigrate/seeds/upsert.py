@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -31,7 +30,7 @@ from sqlmigrate.seeds.values import written_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, TableName
+    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.tables import Table
 
 _PART = 10_000
@@ -225,22 +224,7 @@ def _write(
             inserted, updated, left = cursor.execute(statement, [values], prepare=False).fetchone() or (0, 0, [])
         return inserted, updated, [rows[position - 1] for position in left]
 
-    def refused(row: Row) -> tuple[str, str] | None:
-        column = _refused_column(conn, file.mapping, batch[row])
-        return None if column is None else (column, table.types[column])
-
     try:
         return send(list(batch))
     except psycopg.Error as error:
-        raise locate(conn, file, list(batch), send, error, refused) from error
-
-
-def _refused_column(conn: psycopg.Connection[Any], mapping: TableMapping, text: str) -> str | None:
-    """Try each value of a row alone, and return the first column whose type takes no such value."""
-    for column, value in json.loads(text).items():
-        try:
-            with conn.transaction(force_rollback=True):
-                conn.execute(statements.taken(mapping), [json.dumps({column: value})], prepare=False)
-        except psycopg.DataError:
-            return str(column)
-    return None
+        raise locate(conn, file, table, batch, send, error) from error

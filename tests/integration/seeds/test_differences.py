@@ -79,7 +79,7 @@ def test_a_reference_to_a_row_that_is_not_there_yet_is_told(session_with_tables,
     ("rows", "message"),
     [
         ("[{k: a, of: nobody}]", "of 'nobody' of k 'a' is not in public.owners"),
-        ("[{k: a}, {k: b, d: soon}]", "k 'b': invalid input syntax for type date"),
+        ("[{k: a}, {k: b, d: soon}]", 'invalid input syntax for type date: "soon" (column d, date)'),
     ],
 )
 def test_what_seeding_refuses_is_refused(session_with_tables, seed_files, rows, message):
