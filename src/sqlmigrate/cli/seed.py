@@ -65,7 +65,10 @@ def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> 
 @common
 @click.pass_context
 def diff(context: click.Context, app: App, *, check: bool, form: str) -> None:
-    """Show what `seed` would insert and update, and which rows no file names. The database is only read."""
+    """Show what `seed` would write, and write nothing.
+
+    These are rows to insert and rows to update, with old and new values. Rows that no file names are shown, too.
+    """
     seed_diff.run(context, app, _load(app), check=check, form=form)
 
 
