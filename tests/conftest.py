@@ -24,6 +24,13 @@ BINDIR_VARIABLE = "SQLMIGRATE_PG_BINDIR"
 OURS = ("SQLMIGRATE_", "PG")
 NAMES = ("DATABASE_URL", "CI", "NO_COLOR", "FORCE_COLOR")
 
+UNHURRIED = {
+    "engine.transaction.durable.AT_MOST_SECONDS": 600.0,  # which COMMIT waits for the disk
+    "engine.losses.counting.COUNTING": 60.0,  # what is counted, and what is estimated, so that somebody must agree
+    "review.asking._STATEMENT_TIMEOUT": 60_000,  # what the target's planner says, and what nobody knows
+}
+"""Limits of time beyond which less is done or said, so that no result of a test depends on how fast this machine is."""
+
 binaries_key = pytest.StashKey[Binaries | ServerError]()
 
 
@@ -96,6 +103,6 @@ def clean_environment(pytestconfig: pytest.Config, tmp_path_factory: pytest.Temp
             patch.setenv(BINDIR_VARIABLE, str(found.bindir))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        # which COMMIT waits for the disk is not to depend on how fast this machine is
-        patch.setattr("sqlmigrate.engine.transaction.durable.AT_MOST_SECONDS", 600.0)
+        for name, value in UNHURRIED.items():
+            patch.setattr(f"sqlmigrate.{name}", value)
         yield

@@ -7,7 +7,6 @@ import pty
 import re
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -24,6 +23,13 @@ PATIENCE = 60.0
 PROGRAM = Path(sys.executable).with_name("sqlmigrate")
 HEAVY = {"psycopg", "yaml", "jsonschema", "postgast", "regex", "rich", "yoyo", "pygments", "sqlmigrate.engine"}
 BEGIN = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-f", "-i"]}
+# A session of its own, with the terminal that is its standard input.
+ON_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 READY = {
     "bash": "bind 'set enable-bracketed-paste off'",
     "zsh": "autoload -Uz compinit && compinit -u -D; setopt no_auto_remove_slash",
@@ -102,16 +108,23 @@ def test_the_script_is_printed_also_as_json(sqlmigrate):
     assert sqlmigrate("completion", "fish").stdout == sqlmigrate("completion", "fish", "--json").document["script"]
 
 
+def of_nobody(folder):
+    """Give variables that hide the user's own settings from a shell, and the user's history."""
+    own = {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "HOME": str(folder), "ZDOTDIR": str(folder)}
+    return own | {"TERM": "dumb", "PS1": "$ ", "INPUTRC": os.devnull, "HISTFILE": os.devnull}
+
+
 @contextmanager
 def interactive(shell, folder):
     """Run a shell on a terminal, with the completion read; yields a function that types, and reads up to a text."""
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
-    own = {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "TERM": "dumb", "PS1": "$ ", "ZDOTDIR": str(folder)}
-    process, screen = pty.fork()
-    if process == 0:  # pragma: no cover  the child
-        os.chdir(folder)
-        os.execvpe(shell, [shell, *BEGIN[shell]], environment(own))
+    screen, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_TERMINAL, shell, *BEGIN[shell]],
+        cwd=folder, env=environment(of_nobody(folder)), stdin=inside, stdout=inside, stderr=inside,
+    )  # fmt: skip
+    os.close(inside)
 
     def type_(text, until):
         os.write(screen, text.encode())
@@ -126,9 +139,9 @@ def interactive(shell, folder):
         type_(f'eval "$(sqlmigrate completion {shell})"; say ready\n', "[ready]")
         yield type_
     finally:
+        process.kill()
+        process.wait()
         os.close(screen)
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
 
 
 TYPED = {
@@ -156,12 +169,10 @@ def test_fish_completes_too(files):
         pytest.skip("fish is not installed")
     lines = ["sqlmigrate completion fish | source"]
     lines += [f"complete -C 'sqlmigrate {typed}'; echo end" for typed in TYPED]
-    own = {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "HOME": str(files.root)}
-
     done = subprocess.run(
         ["fish", "--no-config"],
         input="\n".join(lines),
-        env=environment(own),
+        env=environment(of_nobody(files.root)),
         capture_output=True,
         text=True,
         check=True,

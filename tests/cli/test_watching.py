@@ -67,8 +67,9 @@ def test_in_a_terminal_it_is_drawn_in_place_within_80_columns(orders, target, sq
 
 
 def test_a_log_has_a_line_for_each_change_and_quiet_none(orders, target, sqlmigrate):
-    # one sleep, and not one for each row: whoever looks finds it asleep
-    orders.migration("a", "SELECT 1;\nUPDATE orders SET n = n FROM pg_sleep(4);\n", rollback="SELECT 1;")
+    # few sleeps, and not one for each row: whoever looks finds it asleep, also on a machine that stood still meanwhile
+    asleep = "(SELECT count(pg_sleep(0.5)) FROM generate_series(1, 8)) AS asleep"
+    orders.migration("a", f"SELECT 1;\nUPDATE orders SET n = n FROM {asleep};\n", rollback="SELECT 1;")
     orders.migration("b", INDEX, rollback="SELECT 1;")
 
     loud = sqlmigrate("apply").stderr

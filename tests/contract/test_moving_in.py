@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from fixtures.postgres import Database
+from sqlmigrate.history.foreign import ADOPTED
 from sqlmigrate.importing.tools import named
 from support.command import Call, Outcome
 from support.contents import applied
 from support.importing import contents, written
 from support.places import ROOT
+from support.their_histories import TABLES
 from support.their_projects import RECORDED, live
 from support.their_tools import BROKEN, FORGETFUL, REAL, changes, revisions
 
@@ -28,6 +30,10 @@ TIMES = {
     "drizzle": "SELECT timezone('UTC', to_timestamp(created_at / 1000.0)) FROM drizzle.__drizzle_migrations ORDER BY 1",
     "node-pg-migrate": "SELECT run_on FROM pgmigrations ORDER BY id",
     "sqitch": "SELECT timezone('UTC', committed_at) FROM sqitch.changes ORDER BY committed_at",
+    "sqlx": "SELECT timezone('UTC', installed_on) FROM _sqlx_migrations ORDER BY version",
+    "prisma": "SELECT timezone('UTC', finished_at) FROM _prisma_migrations ORDER BY started_at",
+    "diesel": "SELECT run_on FROM __diesel_schema_migrations ORDER BY version",
+    "graphile-migrate": "SELECT timezone('UTC', date) FROM graphile_migrate.migrations ORDER BY filename",
 }
 NAMES = {
     "flyway": "1.{number} ({words})",
@@ -40,8 +46,12 @@ NAMES = {
     "django": "shop.{number:04d}_{name}",
     "drizzle": "{index:04d}_{name}",
     "sqitch": "{name}",
+    "sqlx": "{number} ({words})",
+    "prisma": "2024{number:010d}_{name}",
+    "diesel": "2024{number:010d}",
+    "graphile-migrate": "{number:06d}-{name}.sql",
 }
-FORWARD_ONLY = ("drizzle", "supabase")
+FORWARD_ONLY = ("drizzle", "supabase", "prisma", "graphile-migrate")
 
 
 def documented(tool: str) -> list[str]:
@@ -78,17 +88,61 @@ def test_three_documented_commands_bring_a_live_project_over(
     live(tool, root, database, count, really=really)
     theirs, tables = contents(root), database.dump()
 
+    proof = succeeded(sqlmigrate(*documented(tool), "--check", "--json")).document
     succeeded(sqlmigrate(*documented(tool)))
+    first = sqlmigrate("plan")
     succeeded(sqlmigrate("mark", "--from", tool))
     proven = sqlmigrate("roundtrip")
 
     found = applied(database)
+    require_proof(proof, found)
+    assert f"mark it first: sqlmigrate mark --from {tool}" in first.stderr
+    assert "the history of " in " ".join(proof["live"]["drift"]["notes"])
     require_scripts(root, found, count)
     require_history(tool, database, sqlmigrate, found)
     require_verdicts(proven, found, undoes=tool not in FORWARD_ONLY)
     undo_and_redo(root, sqlmigrate, database, found[-2:], undoes=tool not in FORWARD_ONLY)
     assert {path: text for path, text in contents(root).items() if path in theirs} == theirs
     assert database.dump("--exclude-schema=sqlmigrate") == tables
+
+
+def test_the_first_run_drift_and_review_know_the_history_of_every_tool(
+    root: Path, database: Database, sqlmigrate: Call
+) -> None:
+    session = database.connect()
+    for number, table in enumerate(TABLES.values()):
+        space = "" if "CREATE SCHEMA" in table else f"CREATE SCHEMA s{number}; SET search_path TO s{number};"
+        session.execute(f"{space} {table}")
+    session.execute("RESET search_path")
+    written(root, {"sql/1_a.sql": "CREATE TABLE a ();\n", "sql/1_a.rollback.sql": "DROP TABLE a;\n"})
+    before = database.dump("--exclude-table=public.a", "--exclude-schema=sqlmigrate")
+
+    reviewed = succeeded(sqlmigrate("review", "--json"))
+    compared = succeeded(sqlmigrate("drift", "--json"))
+    first = succeeded(sqlmigrate("apply"))
+    again = succeeded(sqlmigrate("drift", "--json"))
+    written(root, {"sql/2_b.sql": "CREATE TABLE b ();\n", "sql/2_b.rollback.sql": "DROP TABLE b;\n"})
+    beside = succeeded(sqlmigrate("review", "--base", "dump", "--json"))
+
+    for tool in ADOPTED.values():
+        advice = f"mark it first: sqlmigrate mark --from {tool}"
+        said = reviewed.document["notes"], compared.document["notes"], [first.stderr]
+        assert [advice in " ".join(" ".join(notes).split()) for notes in said] == [True] * 3, tool
+    for label in ADOPTED:
+        assert f"the history of {label}, " in " ".join(again.document["notes"])
+    assert (again.document["drift"], compared.document["drift"]) == (False, False)
+    assert [one["migration_id"] for one in beside.document["migrations"]] == ["2_b"]
+    assert "mark it first" not in " ".join(beside.document["notes"])
+    assert database.dump("--exclude-table=public.a", "--exclude-schema=sqlmigrate") == before
+
+
+def require_proof(document: Any, found: list[str]) -> None:
+    """Before the import: the files make the same as they do in the tool, and the database is what its table says."""
+    proof, live = document["proof"], document["live"]
+    differ = proof["changes"], proof["rows"], proof["failures"], live["drift"]["changes"]
+    assert (proof["equal"], proof["theirs"], *differ) == (True, proof["ours"], [], [], [], [])
+    assert (sorted(proof["migrations"]), live["applied"], live["pending"]) == (sorted(found), found, [])
+    assert [document["written"], live["edited"], live["skipped"], live["without_file"]] == [False, [], [], []]
 
 
 def require_scripts(root: Path, found: list[str], count: int) -> None:

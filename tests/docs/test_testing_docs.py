@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tempfile
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +13,7 @@ from sqlmigrate import testing
 from sqlmigrate.testing import plugin
 from support.command import environment
 from support.places import ROOT
+from support.suites import named_server, own_state
 
 PAGE = (ROOT / "docs/testing.md").read_text()
 FILE = re.compile(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -29,12 +28,15 @@ def test_every_example_of_the_page_passes(database, tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not round_trips"]
 
-    with tempfile.TemporaryDirectory(dir="/tmp") as state:
-        Path(state).chmod(0o755)  # the server's account gets in
+    with own_state() as state, named_server(database) as url:
         done = subprocess.run(
-            [*command, "--sqlmigrate-url", database.superuser_url],
-            cwd=tmp_path, env=environment({"SQLMIGRATE_STATE_DIR": state}), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [*command, "--sqlmigrate-url", url],
+            cwd=tmp_path,
+            env=environment({"SQLMIGRATE_STATE_DIR": str(state)}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     assert "7 passed, 2 skipped" in done.stdout, done.stdout + done.stderr
 

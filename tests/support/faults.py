@@ -257,16 +257,22 @@ def _sure(messages: list[Message]) -> list[Message]:
     return [item for item in messages if item.session != 2 or item.direction == TO_SERVER or item.burst < last.burst]
 
 
-def once_locked(messages: list[Message]) -> list[Message]:
-    """Leave out most of what comes before the run lock is held: of each session, one of each kind stays.
+def once_locked(messages: list[Message], *, sampled: bool = False) -> list[Message]:
+    """Leave out what comes before the run lock is held; `sampled` keeps one message of each kind of each session.
 
-    Until then a run only reads, and does so alike in every scenario; so it is enough to try all of that in one of them.
+    Until then a run only reads, and does so alike in every scenario of an operation; so it is enough to try that in one
+    of them.
     """
     asked = next(at for at, item in enumerate(messages) if item.session == 2 and item.kind == "P")
     held = next(at for at, item in enumerate(messages) if at > asked and item.session == 2 and item.kind == "Z")
-    before = messages[: held + 1]
+    before = messages[: held + 1] if sampled else []
     kept = [item for session in (1, 2) for item in sample([one for one in before if one.session == session], 1.0)]
     return [*kept, *messages[held + 1 :]]
+
+
+def of_interest(trial: Trial) -> list[Message]:
+    """Give all messages of the first scenario, and of the others those since the run lock is held."""
+    return trial.messages if trial.scenario.first else once_locked(trial.messages)
 
 
 def places(messages: Iterable[Message]) -> Iterator[tuple[Message, str]]:

@@ -295,7 +295,15 @@ class Proxy:
         except BlockingIOError:
             pass
         except OSError:
-            self._close(flow.session)
+            self._lose(flow)
+
+    def _lose(self, flow: _Flow) -> None:
+        """End a session whose one side is gone; what that had said before it went, perhaps just now, still counts."""
+        flow.ended = True
+        back = next(other for other in flow.session.flows if other is not flow)
+        if flow.session.open and not back.ended:
+            self._read(back)
+        self._close(flow.session)
 
     def _close(self, session: _Session) -> None:
         """End a session; what was passed on already is still delivered, whatever its delay."""

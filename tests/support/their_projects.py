@@ -91,6 +91,32 @@ def _stream(count: int) -> dict[str, str]:
     return {"up.sql": f"BEGIN;\n\n{up}COMMIT;\n", "down.sql": f"BEGIN;\n\n{down}COMMIT;\n"}
 
 
+def _sqlx_row(number: int, name: str, up: str) -> str:
+    digest = hashlib.sha384(up.encode()).hexdigest()
+    return (
+        f"INSERT INTO _sqlx_migrations VALUES ({number}, '{name.replace('_', ' ')}', '{when(number)}Z', true,"
+        f" decode('{digest}', 'hex'), 7)"
+    )
+
+
+def _prisma_row(number: int, name: str, up: str) -> str:
+    digest = hashlib.sha256(up.encode()).hexdigest()
+    return (
+        "INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, started_at, applied_steps_count)"
+        f" VALUES ('{number}', '{digest}', '{when(number)}Z', '2024{number:010d}_{name}', '{when(number)}Z', 1)"
+    )
+
+
+def _committed(count: int) -> dict[str, str]:
+    """Write what `graphile-migrate commit` does: each file names the hash of the one before."""
+    files = {}
+    for number, (name, up, _) in enumerate(changes(count), 1):
+        before = f"sha1:{number - 1}" if number > 1 else "-"
+        head = f"--! Previous: {before}\n--! Hash: sha1:{number}\n--! Message: {name}\n\n"
+        files[f"migrations/committed/{number:06d}-{name}.sql"] = head + up
+    return files
+
+
 RECORDED = {
     "flyway": Recorded(
         partial(_pairs, f"{_FLYWAY}/V1_{{number}}__{{name}}.sql", f"{_FLYWAY}/U1_{{number}}__{{name}}.sql"), _flyway_row
@@ -126,5 +152,28 @@ RECORDED = {
     "alembic": Recorded(
         _stream,
         lambda number, *_: f"TRUNCATE alembic_version; INSERT INTO alembic_version VALUES ('{revisions(number)[-1]}')",
+    ),
+    "sqlx": Recorded(
+        partial(_pairs, "migrations/{number}_{name}.up.sql", "migrations/{number}_{name}.down.sql"), _sqlx_row
+    ),
+    "prisma": Recorded(
+        lambda count: {
+            f"prisma/migrations/2024{number:010d}_{name}/migration.sql": up
+            for number, (name, up, _) in enumerate(changes(count), 1)
+        },
+        _prisma_row,
+    ),
+    "diesel": Recorded(
+        partial(
+            _pairs, "migrations/2024{number:010d}_{name}/up.sql", "migrations/2024{number:010d}_{name}/down.sql"
+        ),
+        lambda number, *_: f"INSERT INTO __diesel_schema_migrations VALUES ('2024{number:010d}', '{when(number)}')",
+    ),
+    "graphile-migrate": Recorded(
+        _committed,
+        lambda number, name, _: (
+            f"INSERT INTO graphile_migrate.migrations VALUES ('sha1:{number}', NULL,"
+            f" '{number:06d}-{name}.sql', '{when(number)}Z')"
+        ),
     ),
 }  # fmt: skip

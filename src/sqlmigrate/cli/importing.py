@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.options import common
+from sqlmigrate.cli.options import making
 from sqlmigrate.importing.tools import NAMES
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ EPILOG = """\b
 Examples:
   sqlmigrate import --from dbmate db/migrations --into sql
   sqlmigrate import --from alembic up.sql down.sql   what --sql of it prints
+  sqlmigrate import --from dbmate db/migrations --check     is it right?
   sqlmigrate mark --from dbmate                      then: what is applied
 
 \b
-Exit status: 3 if something could not be converted.
+Exit status: 3 if something could not be converted, or --check finds anything.
 """
 
 
@@ -39,10 +40,34 @@ Exit status: 3 if something could not be converted.
 )
 @click.option("--into", type=click.Path(path_type=Path), help="The folder to write to [the project's migrations].")
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would be written.")
-@common
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing: run the tool's files and ours on throwaway databases and compare; compare the database, too.",
+)
+@click.option(
+    "--since",
+    "revision",
+    metavar="REV",
+    help="With --check: also what this branch does to the tool's files of a revision of git (merge base).",
+)
+@click.option("--schema", metavar="NAME", help="The schema of the tool's table, if it is not found by itself.")
+@click.option("--migration-table", metavar="NAME", help="The name of the tool's table, if it is not the usual one.")
+@making
 @click.pass_context
 def command(
-    context: click.Context, app: App, *, paths: tuple[Path, ...], source: str, into: Path | None, dry_run: bool
+    context: click.Context,
+    app: App,
+    *,
+    paths: tuple[Path, ...],
+    source: str,
+    into: Path | None,
+    dry_run: bool,
+    check: bool,
+    revision: str | None,
+    schema: str | None,
+    migration_table: str | None,
+    shadow_superuser: bool,
 ) -> None:
     """Convert another tool's migrations: each becomes ID.sql, and its undo ID.rollback.sql.
 
@@ -53,7 +78,17 @@ def command(
     from sqlmigrate.importing.tools import named  # noqa: PLC0415  same
 
     folder = into or app.config.migrations
-    done = convert.convert(named(source), paths, folder, app.config.order, write=not dry_run)
+    plan = convert.planned(named(source), paths, folder, app.config.order)
+    if check:
+        from sqlmigrate.cli import import_checks  # noqa: PLC0415  --help needs none of it
+        from sqlmigrate.importing.tables import Where  # noqa: PLC0415  same
+
+        where = Where(schema, migration_table)
+        found = import_checks.checked(app, plan, where, revision, superuser=shadow_superuser)
+        context.exit(FINDINGS if found else 0)
+    if revision or schema or migration_table or shadow_superuser:
+        raise click.UsageError("--since, --schema, --migration-table and --shadow-superuser belong to --check")
+    done = convert.carried_out(plan, write=not dry_run)
     told = setting.settle(app.config, done.order, folder, write=not dry_run)
     _show(app, done, told, dry_run=dry_run)
     if done.refused or any(not problem.warning for problem in done.problems):

@@ -70,7 +70,7 @@ def _show(app: App, done: Adoption, written: missing.Missing | None) -> None:
         notes=done.notes,
         written=[str(path) for path in written.files] if written else [],
     )
-    for text in _warnings(done, advise=done.texts and not written):
+    for text in warnings(done, advise=done.texts and not written):
         app.output.warning(text)
     for note in done.notes:
         app.output.progress(f"note: {done.tool}: {note}")
@@ -82,7 +82,7 @@ def _show(app: App, done: Adoption, written: missing.Missing | None) -> None:
     app.output.line(f"{done.place}: {counts}")
 
 
-def _warnings(done: Adoption, *, advise: bool) -> Iterator[str]:
+def warnings(done: Adoption, *, advise: bool) -> Iterator[str]:
     """Yield what their history and the files say differently."""
     for name in done.without_file:
         advice = "; --write-missing writes those that its history still has" if advise else ""

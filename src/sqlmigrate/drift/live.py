@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
@@ -12,30 +12,46 @@ from sqlmigrate.connection import look, probe, session
 from sqlmigrate.drift.model import Live, Role, Step
 from sqlmigrate.drift.privileges import read_default_privileges
 from sqlmigrate.drift.steps import applied_runs, texts_needed
+from sqlmigrate.engine.takeover import of_other_tools
 from sqlmigrate.history import LogFilter
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import read_facts, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.history import History, LogRow
-    from sqlmigrate.migrations import Migrations
+    from sqlmigrate.migrations import Migrations, ScriptRun
     from sqlmigrate.shadow import TargetFacts
 
 APPLICATION = "sqlmigrate: drift"
 
 
-def read_live(config: Config, conninfo: str, found: Migrations, gate: Gate[Migrations]) -> Live:
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What another tool has applied here that our history does not have, in its order, and the role it works as."""
+
+    runs: tuple[ScriptRun, ...]
+    role: str
+
+
+def read_live(
+    config: Config,
+    conninfo: str,
+    found: Migrations,
+    gate: Gate[Migrations],
+    others: Callable[[Connection, History], Others | None] | None = None,
+) -> Live:
     """Read all that is needed of the live database; any role that may read the history can, also on a standby.
 
-    `gate` is called once with the server and the files before anything is read.
+    `gate` is called once with the server and the files before anything is read. `others` reads, in the same
+    transaction, what another tool has applied, which counts as applied after what our history has.
     """
     with session(conninfo, application_name=APPLICATION) as connection:
         gate(probe(connection), found)
-        return look(connection, lambda: _read(config, connection, found))
+        return look(connection, lambda: _read(config, connection, found, others or (lambda _, __: None)))
 
 
 def _history(config: Config, connection: Connection, found: Migrations) -> History:
@@ -57,17 +73,27 @@ def _facts_of(login: Role, facts: TargetFacts) -> TargetFacts:
     )
 
 
-def _read(config: Config, connection: Connection, found: Migrations) -> Live:
+def _read(
+    config: Config,
+    connection: Connection,
+    found: Migrations,
+    others: Callable[[Connection, History], Others | None],
+) -> Live:
     asked = queries.load("drift")
     facts = read_facts(connection)
     known = _history(config, connection, found)
     runs, notes = applied_runs(found, known)
-    if known.version is None:
-        notes.append(f"there is no history in schema {config.history_schema}: nothing counts as applied")
+    theirs = others(connection, known)
+    if known.version is None and theirs is None:
+        none = f"there is no history in schema {config.history_schema}: nothing counts as applied"
+        notes.append("; ".join([none, *of_other_tools(connection)]))
     logged = _log(connection, config, known)
     ran_as = {
         row.migration_id: role for row in logged if row.migration_id and (role := row.script_role or row.login_role)
     }
+    if theirs:
+        runs += theirs.runs
+        ran_as |= dict.fromkeys((item.migration_id for item in theirs.runs), theirs.role)
     latest = [ran_as[item.migration_id] for item in runs if item.migration_id in ran_as][-1:]
     default = config.role or (latest or [facts.login])[0]
     logins = [row.login_role for row in logged if row.login_role]

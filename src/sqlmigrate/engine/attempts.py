@@ -22,7 +22,7 @@ from sqlmigrate.history.attempts import Attempt, Writing
 from sqlmigrate.runlock import aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.engine.wire.session import Options
@@ -78,15 +78,13 @@ class Attempts:
 
     def _place(self, dead: _Dead, found: History, observer: Observer) -> None:
         """Find out at which migration a run was killed; one that had done everything is forgotten."""
-        if self._writing is None:
-            return
         where = dead.where(found)
         if where is None:
-            self._write(self._writing.nothing(dead.dead_id))
+            self._write(lambda writing: writing.nothing(dead.dead_id))
             return
         stopped = found.half_way_of(where)
         statement, line = dead.statement_at(where, stopped)
-        self._write(self._writing.found(dead.dead_id, where, statement, line))
+        self._write(lambda writing: writing.found(dead.dead_id, where, statement, line))
         observer(
             KilledRunFound(
                 where, dead.operation, dead.began, dead.seen, dead.role, dead.username, dead.hostname, statement, line,
@@ -173,27 +171,24 @@ class Attempts:
         )
 
     def _add(self, state: str, *, ends: bool = False, migration_id: str | None = None, **known: Any) -> None:
-        if self._writing is None:
-            return
         name = migration_id or self._now.migration_id
         values: dict[str, Any] = {"seconds": max(time.monotonic() - self._began, 0.0) if self._began else 0.0, **known}
         attempt = replace(
             self._now, state=state, migration_id=name, operation=self.plan.operation,
             harm=self._harm.pop(name or "", None), **values,
         )  # fmt: skip
-        self._write(self._writing.add(attempt, ends=ends))
+        self._write(lambda writing: writing.add(attempt, ends=ends))
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: Callable[[Writing], str]) -> None:
         """Write, once the watcher's question is answered; it takes a moment, and nothing fails for it."""
-        if self._lock is None or (self._watcher is not None and not self._watcher.rest()):
+        if self._writing is None or self._lock is None or (self._watcher is not None and not self._watcher.rest()):
             return
-        if aside.send(self._lock, text):
+        if not self._lock.closed and aside.send(self._lock, text(self._writing)):
             aside.answered(self._lock)
 
     def end(self) -> None:
         """Say that the run is over; it waits, so that nothing of the run goes on when its caller does."""
-        if self._writing is not None:
-            self._write(self._writing.end())
+        self._write(lambda writing: writing.end())
 
 
 @dataclass(frozen=True, slots=True)

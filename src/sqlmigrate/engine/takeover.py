@@ -30,7 +30,7 @@ def require_new(connection: Connection, options: Options, plan: Plan) -> tuple[s
             f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
             hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {place.schema}",
         )
-    return (*_our_others(connection, options.schema), *_of_other_tools(connection))
+    return (*_our_others(connection, options.schema), *of_other_tools(connection))
 
 
 def _our_others(connection: Connection, schema: str) -> Iterator[str]:
@@ -50,7 +50,8 @@ def histories_of_others(connection: Connection) -> dict[tuple[str, str], str]:
     return other_tools.histories(tables)
 
 
-def _of_other_tools(connection: Connection) -> Iterator[str]:
+def of_other_tools(connection: Connection) -> Iterator[str]:
+    """Say which other tools keep a history here, as long as we have none: nothing of it counts as applied."""
     for (space, name), tool in histories_of_others(connection).items():
         adopted = other_tools.ADOPTED.get(tool)
         command = f"sqlmigrate mark --from {adopted}" if adopted else "sqlmigrate mark ID ..."

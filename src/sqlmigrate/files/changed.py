@@ -50,7 +50,8 @@ class _Entry:
 class Since:
     """A `folder` as it was at the merge base `commit` of HEAD and the `revision` that somebody named.
 
-    `theirs` are the names directly in the folder that the revision has got since then and that are not there now.
+    `theirs` are the names directly in the folder, or at any depth where that was asked for, that the revision has got
+    since then and that are not there now.
     """
 
     revision: str
@@ -91,8 +92,8 @@ class Since:
         return [name for name in self.files if "/" not in name and not os.path.lexists(self.folder / name)]
 
 
-def since(folder: Path, revision: str) -> Since:
-    """Ask git how a folder was where this work left a revision.
+def since(folder: Path, revision: str, *, deep: bool = False) -> Since:
+    """Ask git how a folder was where this work left a revision; `deep` says how far `theirs` of it go.
 
     Raises UsageError for a revision that is none, and GitError where the folder is in no repository or in one within
     another, where the two have no commit in common, or where git does not answer.
@@ -106,7 +107,7 @@ def since(folder: Path, revision: str) -> Since:
         why = _shallow(git) or error.hint
         raise GitError(f"{revision} and HEAD have no commit in common", said=error.said, hint=why) from None
     files = _files(git, base, inside, recursive=True)
-    theirs = (name for name in _files(git, named, inside, recursive=False) if name not in files)
+    theirs = (name for name in _files(git, named, inside, recursive=deep) if name not in files)
     here = tuple(name for name in theirs if not os.path.lexists(folder / name))
     return Since(revision, base, folder, _followed(git, base, inside, files), here)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, UsageError
-from sqlmigrate.files import leads_out
+from sqlmigrate.files import leads_out, read_bytes
 from sqlmigrate.importing import ids, wrapping, writing
 from sqlmigrate.importing.folder import opened
 from sqlmigrate.migrations.foreign import foreign_name
+from sqlmigrate.sql.directives import read_directives
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sqlmigrate.config import Order
+    from sqlmigrate.importing.folder import Folder
     from sqlmigrate.importing.model import Layout, Part, Theirs
     from sqlmigrate.importing.tool import Tool
     from sqlmigrate.importing.writing import Wanted
@@ -48,25 +51,34 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A migration of theirs under its id here: the files that it is to have, or none where it is not converted."""
+    """A migration of theirs under its id here: the files that it is to have, or none where it is not converted.
+
+    It is `squashed` where a migration of ours has taken its place, and then has no files either.
+    """
 
     migration_id: str
     item: Theirs
     files: tuple[Wanted, ...]
     problems: tuple[Problem, ...]
+    squashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What an import would do: `source` is what was read, `problems` are those of no one migration."""
+    """What an import would do: `problems` are those of no one migration."""
 
     tool: Tool
-    source: Path
+    folder: Folder
     into: Path
     layout: Layout
     entries: tuple[Entry, ...]
     order: Order
     problems: tuple[Problem, ...]
+
+    @property
+    def source(self) -> Path:
+        """What was read."""
+        return self.folder.named[0] if self.folder.named else self.folder.path
 
 
 def convert(tool: Tool, paths: Sequence[Path], into: Path, order: Order, *, write: bool = True) -> Imported:
@@ -86,16 +98,29 @@ def planned(tool: Tool, paths: Sequence[Path], into: Path, order: Order) -> Conv
     if (target := leads_out(into)) is not None:
         raise UsageError(f"{into} leads out of the repository by a symbolic link, to {target}; it is not followed")
     layout = tool.read(folder)
-    source = folder.named[0] if folder.named else folder.path
-    if not (layout.migrations or layout.problems or folder.problems):
+    plan = Conversion(tool, folder, into, layout, (), order, (*folder.problems, *layout.problems))
+    if not (layout.migrations or plan.problems):
         hint = "name the folder of its migrations, and the tool that they were written for"
-        raise UsageError(f"{source}: no migration of {tool.label} is here", hint=hint)
-    there = [path.stem for path in into.glob("*.sql")] if into.is_dir() else []
+        raise UsageError(f"{plan.source}: no migration of {tool.label} is here", hint=hint)
+    squashed = _squashed(into)
+    there = [*(path.stem for path in into.glob("*.sql")), *squashed] if into.is_dir() else []
     named = list(zip(ids.assigned(layout, there), _checked(layout), strict=True))
     suited = ids.order_of([name for name, _ in named], order) or order
     depends = _depends(layout, [name for name, _ in named], suited)
     entries = _needing(_entries(into, named, depends), depends, there)
-    return Conversion(tool, source, into, layout, tuple(entries), suited, (*folder.problems, *layout.problems))
+    entries = (replace(one, files=(), squashed=True) if one.migration_id in squashed else one for one in entries)
+    return replace(plan, entries=tuple(entries), order=suited)
+
+
+def _squashed(into: Path) -> set[str]:
+    """Return the ids whose place a migration in the folder has taken: their files are not to come back."""
+    found: set[str] = set()
+    for path in into.glob("*.sql") if into.is_dir() else ():
+        with suppress(OSError, UnicodeDecodeError):
+            raw = read_bytes(path)
+            directives, _ = read_directives(path, raw.decode()) if b"replaces" in raw else (None, None)
+            found.update(directives.replaces if directives else ())
+    return found
 
 
 def _entries(
@@ -139,6 +164,9 @@ def carried_out(plan: Conversion, *, write: bool = True) -> Imported:
     made: list[Path] = []
     for entry in plan.entries:
         problems += entry.problems
+        if entry.squashed:
+            unchanged.append(entry.migration_id)
+            continue
         if not entry.files:
             refused.append(entry.migration_id)
             continue
@@ -148,7 +176,7 @@ def carried_out(plan: Conversion, *, write: bool = True) -> Imported:
         problems += other
         (refused if other else new if files else unchanged).append(entry.migration_id)
         made += [] if other else [file.path for file in files]
-    lacking = (entry for entry in plan.entries if entry.item.up is not None and entry.item.down is None)
+    lacking = (one for one in plan.entries if one.item.up is not None and one.item.down is None and not one.squashed)
     return Imported(
         plan.tool.label, plan.source, plan.into, tuple(new), tuple(unchanged), tuple(refused),
         tuple(entry.migration_id for entry in lacking), tuple(map(_advised, problems)), plan.layout.notes, plan.order,

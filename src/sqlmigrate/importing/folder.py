@@ -31,6 +31,7 @@ class Folder:
     path: Path
     named: tuple[Path, ...] = ()
     problems: list[Problem] = field(default_factory=list)
+    _streams: dict[Path, bytes] = field(default_factory=dict, repr=False)
 
     def files(self, *, deep: bool = False, ending: str = ".sql") -> Iterator[Path]:
         """Yield the files of an ending by their names, with `deep` those of folders within it, too."""
@@ -71,7 +72,7 @@ class Folder:
     def read(self, path: Path) -> Source | None:
         """Read a file; None where that cannot be done, which is a problem."""
         try:
-            raw = _standard_input() if path == STDIN else read_bytes(path, pipe=path in self.named)
+            raw = self._stream(path) if path in self.named else read_bytes(path)
         except OSError as error:
             self.problems.append(Problem(f"cannot be read: {error.strerror or error}", Place(path)))
             return None
@@ -88,6 +89,12 @@ class Folder:
             self.problems.append(Source(path, text).problem("a NUL character is in it", text.index("\0"), "remove it"))
             return None
         return Source(path, text, mark)
+
+    def _stream(self, path: Path) -> bytes:
+        """Read a file that was named: what comes through a pipe can be read but once."""
+        if path not in self._streams:
+            self._streams[path] = _standard_input() if path == STDIN else read_bytes(path, pipe=True)
+        return self._streams[path]
 
     def json(self, path: Path, check: Callable[[Any], str | None]) -> Any:
         """Read a JSON document; None where that cannot be done, or `check` says what is wrong with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlmigrate import history
 from sqlmigrate.connection import allow
@@ -17,7 +17,7 @@ from sqlmigrate.importing.folder import opened
 from sqlmigrate.importing.tool import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.engine.wire.session import Options
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sqlmigrate.importing.tables import Place, Where
     from sqlmigrate.importing.tool import Recorded, Told, Tool
     from sqlmigrate.migrations import Migration, Migrations
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def adopt(
     or not to be trusted, or records a migration that failed half way.
     """
     layout = _layout(tool, files, migrations.directory)
-    known = _known(tool, migrations, layout)
+    known = known_of(tool, migrations, layout)
 
     def look(connection: Connection, found: History) -> Adoption:
         place = tables.find(connection, tool, where)
@@ -89,7 +91,7 @@ def adopt(
         if told.failed:
             hint = f"finish or undo it with {tool.label}, or repair its history; then run the command again"
             raise HistoryError(f"{told.failed[0]} failed half way, says {place}; nothing was marked", hint=hint)
-        return _adoption(tool, place, told, known, found)
+        return adoption(tool, place, told, known, found)
 
     def write(connection: Connection, planned: Adoption) -> None:
         run = history.Run()
@@ -126,40 +128,65 @@ def _layout(tool: Tool, files: Path | None, ours: Path) -> Layout | None:
     return layout if layout.migrations else None
 
 
-def _known(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
+def known_of(tool: Tool, migrations: Migrations, layout: Layout | None) -> Known:
     """Say which of our files is which version of theirs: as an import names them."""
     items = layout.migrations if layout else ()
     named = dict(zip(ids.assigned(layout, migrations.by_id), items, strict=True)) if layout else {}
     versions: dict[str, str] = {}
-    for item in migrations.ordered:
-        name = item.migration_id
+    # of one that has taken the place of others, their history has those
+    for name in (name for item in migrations.ordered for name in item.replaces or (item.migration_id,)):
         version = named[name].version if name in named else tool.version_of(name)
         if version is not None:
             versions.setdefault(version, name)
     return Known(versions, migrations, {item.version: item for item in items} if layout else None)
 
 
-def _adoption(tool: Tool, place: Place, told: Told, known: Known, found: History) -> Adoption:
-    ours = {row.migration_id for row in found.applied}
-    theirs = {known.versions[row.version]: row for row in told.applied if row.version in known.versions}
+def adoption(tool: Tool, place: Place, told: Told, known: Known, found: History) -> Adoption:
+    """Compare what their history says with the files and our history."""
     files = known.migrations
+    here = {row.migration_id: row for row in found.applied}
+    by_id = {known.versions[row.version]: row for row in told.applied if row.version in known.versions}
+    ours, theirs = _standing(here, files), _standing(by_id, files, here)
     return Adoption(
         tool.label,
         place,
         tuple((files.named(name), row) for name, row in theirs.items() if name not in ours),
         tuple(name for name in theirs if name in ours),
         tuple(name for item in files.ordered if (name := item.migration_id) not in theirs and name not in ours),
-        tuple(row.label for row in told.applied if row.version not in known.versions),
-        tuple(_edited(theirs.items(), known)),
+        tuple(row.label for row in told.applied if _stands_for(row, known) not in theirs),
+        tuple(_edited(by_id.items(), known)),
         tuple(known.versions.get(version, version) for version in told.skipped),
         tuple(
             row.migration_id
             for row in found.applied
-            if row.marked and row.migration_id in known.versions.values() and row.migration_id not in theirs
+            if row.marked and row.migration_id in known.versions.values() and row.migration_id not in by_id
         ),
         (*told.notes, *_unchecked(told, known)),
         tool.history.texts is not None,
     )
+
+
+def _stands_for(row: Recorded, known: Known) -> str | None:
+    """Return our migration that a row is of, if one is."""
+    name = known.versions.get(row.version)
+    return None if name is None else known.migrations.replaced.get(name, name)
+
+
+def _standing(rows: Mapping[str, T], files: Migrations, others: Collection[str] = ()) -> dict[str, T]:
+    """Return rows by ids, where a migration that has taken the place of others stands for them once all are applied.
+
+    Of those that it has replaced, `others` are applied, too. Without one of them it does not stand for the rest, which
+    then have no file.
+    """
+    found: dict[str, T] = {}
+    for name, row in rows.items():
+        now = files.replaced.get(name, name)
+        item = files.get(now)
+        if item is not None and now != name and not all(old in rows or old in others for old in item.replaces):
+            continue
+        found.pop(now, None)
+        found[now] = row  # with the last of them it is complete
+    return found
 
 
 def _edited(theirs: Iterable[tuple[str, Recorded]], known: Known) -> Iterator[str]:

@@ -15,6 +15,14 @@ WHERE class.relname = %s
 GROUP BY space.oid, space.nspname, class.oid
 ORDER BY space.nspname
 
+-- name: owner
+-- who owns a table: the tool works as that role
+SELECT pg_catalog.pg_get_userbyid(class.relowner)::pg_catalog.text
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE space.nspname = %s
+  AND class.relname = %s
+
 -- name: versions
 SELECT version::pg_catalog.text FROM {schema}.schema_migrations ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
 

@@ -1,6 +1,7 @@
 -- name: blockers
 -- who keeps a session from its lock, and whom those wait for themselves, to the end of the chain
 -- a prepared transaction has no process: it stands with process id 0, and with its name as the query
+-- CREATE INDEX CONCURRENTLY waits for the snapshot of this question, too, which is in nobody's way
 WITH RECURSIVE activity AS MATERIALIZED (
     SELECT pid, usename, application_name, client_addr, state, wait_event_type, xact_start, query
     FROM pg_catalog.pg_stat_activity
@@ -16,6 +17,7 @@ WITH RECURSIVE activity AS MATERIALIZED (
     SELECT behind AS pid, pg_catalog.bool_or(pid = $1::pg_catalog.int4) AS direct
     FROM edge
     WHERE behind <> $1::pg_catalog.int4
+      AND behind <> pg_catalog.pg_backend_pid()
     GROUP BY behind
 )
 SELECT activity.pid,

@@ -10,6 +10,7 @@ import psycopg
 
 from sqlmigrate import connection as connections
 from sqlmigrate import history, roundtrip, shadow
+from sqlmigrate.engine.takeover import of_other_tools
 from sqlmigrate.errors import UsageError, redact
 from sqlmigrate.events import ignore
 from sqlmigrate.migrations import NO_ROLLBACK, of_project
@@ -185,11 +186,9 @@ def _sizes(target: Target) -> Sizes | None:
 def _look(config: Config, target: Target, base: str) -> _Seen:
     with connections.session(target.conninfo) as session:
         facts = shadow.read_facts(session)
-        applied = tuple(
-            row.migration_id
-            for row in history.read(session, config.history_schema, owners=config.history_owners).applied
-        )
-        notes: tuple[str, ...] = ()
+        known = history.read(session, config.history_schema, owners=config.history_owners)
+        applied = tuple(row.migration_id for row in known.applied)
+        notes = tuple(of_other_tools(session)) if known.version is None else ()
         figures = None
         try:
             figures = statistics.read_statistics(
@@ -197,7 +196,7 @@ def _look(config: Config, target: Target, base: str) -> _Seen:
             )
         except psycopg.Error as error:
             reason = error.diag.message_primary or redact(str(error).strip())
-            notes = (f"the sizes and traffic of the target's tables could not be read: {reason}",)
+            notes = (*notes, f"the sizes and traffic of the target's tables could not be read: {reason}")
     start = None
     if base == "dump":
         dump = shadow.dump(target.conninfo, major=facts.major, history_schema=config.history_schema)

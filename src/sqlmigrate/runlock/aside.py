@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,6 +11,8 @@ from psycopg import pq
 from sqlmigrate.connection import silence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psycopg.pq.abc import PGresult
 
     from sqlmigrate.connection.silence import Session
@@ -31,27 +33,30 @@ def send(connection: Session, text: str) -> bool:
 
 
 def answered(connection: Session, seconds: float = silence.LOOK_UP_SECONDS) -> list[Row] | None:
-    """Wait for the answer, and give the rows of the last command with some; None where it failed, or did not come."""
+    """Wait for the answer, and give the rows of the last command with some; None where it failed, or did not come.
+
+    Looks are counted, and not seconds: a machine that stands still for long is no server that says nothing.
+    """
     try:
-        return _last_rows(connection, time.monotonic() + seconds)
+        return _last_rows(connection, iter(range(math.ceil(seconds / _LOOK_SECONDS))))
     except (psycopg.Error, OSError, ValueError):
         return None
 
 
-def _has_come(connection: Session, deadline: float) -> bool:
+def _has_come(connection: Session, looks: Iterator[int]) -> bool:
     """Wait for the next result; libpq itself would wait for it for ever."""
     while connection.pgconn.is_busy():
-        if time.monotonic() > deadline:
-            return False
         if silence.is_readable(connection, _LOOK_SECONDS):
             connection.pgconn.consume_input()
+        elif next(looks, None) is None:
+            return False
     return True
 
 
-def _last_rows(connection: Session, deadline: float) -> list[Row] | None:
+def _last_rows(connection: Session, looks: Iterator[int]) -> list[Row] | None:
     rows: list[Row] | None = []
     while True:
-        if not _has_come(connection, deadline):
+        if not _has_come(connection, looks):
             return None
         if (result := connection.pgconn.get_result()) is None:
             return rows

@@ -106,12 +106,12 @@ def test_a_commit_whose_server_is_silent_is_not_known(short, far, tcp_proxy, con
 
 
 def test_a_run_that_waits_for_the_run_lock_is_told(short, far, tcp_proxy, conn, monkeypatch):
-    monkeypatch.setattr("sqlmigrate.runlock.lock.SECONDS", 1.0)
     far.write("a", "CREATE TABLE a ();")
     conn.execute("SELECT pg_advisory_lock(%s)", [lock_key("sqlmigrate")])
     with beside(far.apply) as [run]:
         wait_until(lambda: far.told(WaitingForRunLock))
         tcp_proxy.swallow()
+        monkeypatch.setattr("sqlmigrate.runlock.lock.SECONDS", 1.0)  # and no slow answer is taken for silence before
         with pytest.raises(ConnectionFailed, match="the server does not answer"):
             run.result(LONG)
 
@@ -123,6 +123,15 @@ def test_a_run_lock_that_is_lost_alone_does_not_end_a_script(reached, far, conn,
         wait_for_sleep(conn)
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         assert ids(run.result(LONG)) == ["a"]
+
+
+def test_a_script_that_fails_once_the_run_lock_is_lost_says_why_it_failed(runner, conn, admin):
+    runner.write("a", "CREATE TABLE a ();\nSELECT pg_sleep(2);\nSELECT 1 / 0;")
+    with beside(runner.apply) as [run]:
+        wait_for_sleep(conn)
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(ExecutionError, match="division by zero"):
+            run.result(LONG)
 
 
 def test_a_server_that_has_no_room_for_another_session_is_there_all_the_same(reached, far, conn, admin):

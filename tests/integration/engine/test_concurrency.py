@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import connection, runlock
-from sqlmigrate.errors import ConnectionFailed, RunLockBusy
+from sqlmigrate.errors import ConnectionFailed, ExecutionError, RunLockBusy
 from sqlmigrate.events import ScriptFinished, ScriptStarted, WaitingForRunLock
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.runlock import held
+from sqlmigrate.runlock import blockers, held
 from support.runner import Runner, ids
 from support.sessions import beside, is_there, wait_for_blocked
 from support.waiting import LONG, wait_until
@@ -114,14 +115,34 @@ def test_whoever_else_takes_the_run_lock_is_named_with_what_ends_it(runner, data
     assert ids(runner.apply()) == ["a"]
 
 
-def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runner, admin, closed_gate):
+@pytest.fixture(params=["at its end", "while the script runs"])
+def lose_run_lock(request, monkeypatch, admin) -> Callable[[], None]:
+    """Take the run lock from a run whose script waits; the run finds that out at one time or the other."""
+    noticed, slow = threading.Event(), request.param == "at its end"
+    monkeypatch.setattr(blockers, "_INTERVALS", dict.fromkeys(blockers._INTERVALS, 1e6 if slow else 0.1))
+    look = blockers.Watcher._require_worker
+
+    def seen(watcher: blockers.Watcher, now: float) -> None:
+        look(watcher, now)
+        noticed.set()
+
+    monkeypatch.setattr(blockers.Watcher, "_require_worker", seen)
+
+    def lose() -> None:
+        wait_for_blocked(admin)
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        wait_until(lambda: admin.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").fetchone() is None)
+        assert slow or noticed.wait(LONG)
+
+    return lose
+
+
+def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runner, closed_gate, lose_run_lock):
     runner.write("a", "LOCK TABLE gate; CREATE TABLE a ();")
     runner.write("b", "CREATE TABLE b ();")
     runner.write("c", "CREATE TABLE c ();")
     with beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
-        wait_for_blocked(admin)
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        wait_until(lambda: admin.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").fetchone() is None)
+        lose_run_lock()
         closed_gate.rollback()
         with pytest.raises(ConnectionFailed, match="the session that held the run lock was lost") as caught:
             run.result(LONG)
@@ -130,6 +151,26 @@ def test_a_run_lock_that_is_lost_in_mid_run_stops_before_the_next_migration(runn
     assert runner.applied() == ["a"]
     assert [event.migration_id for event in runner.told(ScriptFinished)] == ["a"]
     assert ids(runner.apply()) == ["b", "c"]
+
+
+def test_a_run_lock_that_is_lost_under_the_last_script_takes_nothing_back(runner, closed_gate, lose_run_lock):
+    runner.write("a", "LOCK TABLE gate; CREATE TABLE a ();")
+    with beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
+        lose_run_lock()
+        closed_gate.rollback()
+        assert ids(run.result(LONG)) == ["a"]
+
+
+def test_a_script_that_fails_without_the_run_lock_fails_with_its_own_error(runner, closed_gate, lose_run_lock):
+    runner.write("0", "CREATE TABLE zero ();")
+    runner.write("a", "LOCK TABLE gate; SELECT 1 / 0;")
+    with beside(lambda: runner.apply(lock_timeout=60_000)) as [run]:
+        lose_run_lock()
+        closed_gate.rollback()
+        with pytest.raises(ExecutionError, match="division by zero") as caught:
+            run.result(LONG)
+
+    assert caught.value.done == ("0",)
 
 
 def test_histories_in_two_schemas_do_not_wait_for_each_other(runner):

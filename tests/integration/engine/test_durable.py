@@ -13,12 +13,6 @@ from support.sessions import is_there
 PLAIN = "SELECT 1;"
 
 
-@pytest.fixture(autouse=True)
-def _at_leisure(monkeypatch):
-    """Let no run be so slow that a COMMIT waits for that reason alone."""
-    monkeypatch.setattr("sqlmigrate.engine.transaction.durable.AT_MOST_SECONDS", 600.0)
-
-
 @pytest.fixture
 def waiting(runner) -> Runner:
     """Runs whose login waits at COMMIT; the server under test has that switched off."""
@@ -150,7 +144,8 @@ def test_a_long_run_is_made_durable_now_and_then(waiting, monkeypatch):
     assert left(waiting) == []
 
 
-def test_a_slow_script_waits_as_well(waiting):
+def test_a_slow_script_waits_as_well(waiting, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.engine.transaction.durable.AT_MOST_SECONDS", 1.0)
     for name, text in {"a": PLAIN, "b": "SELECT pg_sleep(1.1);", "c": PLAIN}.items():
         waiting.write(name, text)
 

@@ -40,6 +40,7 @@ def test_a_lock_that_is_let_go_is_got_by_a_later_attempt(runner, conn, blocker):
     assert conn.execute("SELECT n, m FROM busy").fetchall() == [(1, None)]
 
 
+@pytest.mark.usefixtures("watchful")
 def test_a_retry_tells_where_in_the_script_it_was_and_who_was_in_the_way(runner, conn, blocker):
     runner.write("a", "SELECT 1;\n  LOCK TABLE busy;")
     with beside(lambda: runner.apply(lock_timeout=2_500)) as [run]:
@@ -69,6 +70,7 @@ def test_the_whole_transaction_runs_again_not_only_its_statement(runner, conn, b
     assert conn.execute("SELECT count(*) FROM sqlmigrate.log").fetchone() == (1,)
 
 
+@pytest.mark.usefixtures("watchful")
 def test_a_lock_that_is_never_let_go_ends_in_an_error_and_leaves_nothing(runner, conn, blocker):
     runner.write("0", "CREATE TABLE zero ();")
     runner.write("a", "CREATE TABLE a ();\nLOCK TABLE busy;")

@@ -23,6 +23,8 @@ DO $$ BEGIN
     END LOOP;
 END $$;
 """
+# as many short ones: a machine that stands still would take one long sleep to its end, and nobody would have looked
+TWO_SECONDS = "SELECT count(pg_sleep(0.1)) FROM generate_series(1, 20);\n"
 
 
 @pytest.fixture
@@ -73,13 +75,14 @@ def test_an_attempt_that_failed_is_recorded_and_one_that_succeeds_leaves_no_row(
     assert not is_there(conn, "b")
 
 
+@pytest.mark.usefixtures("watchful")
 def test_one_that_waits_for_a_lock_is_recorded_with_who_held_it(runner, conn, database, attempts):
     conn.execute("CREATE TABLE t ()")
     runner.write("a", "SELECT 1;\nALTER TABLE t ADD n integer;\n")
     holder = database.holding("LOCK TABLE t IN ACCESS SHARE MODE")
     pid = holder.info.backend_pid
 
-    with beside(lambda: runner.apply(lock_timeout=1_000)) as (run,):
+    with beside(lambda: runner.apply(lock_timeout=1_500)) as (run,):
         wait_until(lambda: attempts() if is_there(conn, "sqlmigrate.script_attempts") else [], timeout=60)
         holder.rollback()
         assert ids(run.result(60)) == ["a"]
@@ -87,7 +90,7 @@ def test_one_that_waits_for_a_lock_is_recorded_with_who_held_it(runner, conn, da
     with database.holding("LOCK TABLE t IN ACCESS SHARE MODE") as again:
         runner.write("b", "ALTER TABLE t DROP n;")
         with pytest.raises(LockBudgetSpent):
-            runner.apply(lock_timeout=1_000, lock_budget=0)
+            runner.apply(lock_timeout=1_500, lock_budget=0)
         again.rollback()
 
     rows = attempts()
@@ -104,7 +107,7 @@ def test_one_that_waits_for_a_lock_is_recorded_with_who_held_it(runner, conn, da
 def test_whom_an_attempt_hurt_is_recorded_also_if_it_succeeded(runner, conn, database, attempts):
     conn.execute("CREATE TABLE t (); CREATE TABLE gate ()")
     conn.execute("INSERT INTO gate DEFAULT VALUES")
-    runner.write("a", f"LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n{UNTIL_SOMEBODY_WAITS}\nSELECT pg_sleep(2);\n")
+    runner.write("a", f"LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n{UNTIL_SOMEBODY_WAITS}\n{TWO_SECONDS}")
     runner.write("b", "LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\nSELECT pg_sleep(60) WHERE EXISTS (SELECT FROM gate);\n")
     reader = database.connect()
 

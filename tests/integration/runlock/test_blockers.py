@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from sqlmigrate import queries
 from sqlmigrate.errors import ExecutionError, LockBudgetSpent
 from sqlmigrate.events import Blocked, LockRetry
 from support.command import call
 from support.runner import ids, place
-from support.sessions import AFTER_THE_OTHER, HELD_ALONE, is_there, wait_for_blocked, wait_for_row
+from support.sessions import AFTER_THE_OTHER, HELD_ALONE, beside, is_there, wait_for_blocked, wait_for_row
 from support.waiting import LONG, wait_until
+
+pytestmark = pytest.mark.usefixtures("watchful")
 
 SCRIPT = "CREATE TABLE before ();\nALTER TABLE t ADD COLUMN m integer;\n"
 WAITS_LONG = """
@@ -90,6 +93,17 @@ def test_when_the_budget_is_spent_the_error_names_who_it_was(runner, holder, con
     assert "SELECT 'an old question' FROM t" in caught.value.message
     assert not is_there(conn, "before")
     assert runner.applied() == []
+
+
+def test_the_session_that_asks_is_never_named(holder, conn):
+    """CREATE INDEX CONCURRENTLY waits for each snapshot, also for that of the question."""
+    pid, question = conn.info.backend_pid, queries.load("watch")["blockers"].replace("$1", "%(pid)s")
+    with beside(lambda: conn.execute("ALTER TABLE t ADD o int")) as (waiting,):
+        behind = ([holder.info.backend_pid],)
+        wait_until(lambda: holder.execute("SELECT pg_blocking_pids(%s)", [pid]).fetchone() == behind)
+        assert holder.execute(question, {"pid": pid}).fetchall() == []
+        holder.rollback()
+        waiting.result(LONG)
 
 
 def test_a_prepared_transaction_that_was_forgotten_is_named(runner, holder, conn):

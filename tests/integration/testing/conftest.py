@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from fixtures.postgres import Database
 from support.command import environment
 from support.files import MigrationFiles
+from support.suites import named_server, own_state
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 DATA = {
@@ -35,13 +35,16 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     files.migration("1_colours", "CREATE TABLE colours (name text PRIMARY KEY);\n", rollback="DROP TABLE colours;\n")
     for name, text in DATA.items():
         (tmp_path / "data" / name).write_text(text)
-    state = Path(tempfile.mkdtemp(prefix="sqlmigrate testing ", dir="/tmp"))  # the server's account gets in
-    state.chmod(0o755)
-    monkeypatch.setenv("SQLMIGRATE_STATE_DIR", str(state))
-    yield tmp_path
-    for link in state.glob("testing/*/d*/pg_tblspc/*"):  # what a private server had in memory
-        shutil.rmtree(link.readlink().parent)
-    shutil.rmtree(state)
+    with own_state() as state:
+        monkeypatch.setenv("SQLMIGRATE_STATE_DIR", str(state))
+        yield tmp_path
+
+
+@pytest.fixture
+def server_url(database: Database) -> Iterator[str]:
+    """The server of the tests, as the one that a user names."""
+    with named_server(database) as url:
+        yield url
 
 
 @pytest.fixture

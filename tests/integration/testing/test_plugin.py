@@ -58,9 +58,9 @@ def made(found):
     return {name for name, was_made, _ in found if was_made == "True"}
 
 
-def test_the_template_is_made_once_for_all_workers_and_kept(suite, run, database):
+def test_the_template_is_made_once_for_all_workers_and_kept(suite, run, database, server_url):
     (suite / "test_colours.py").write_text(TESTS)
-    options = ["--sqlmigrate-url", database.superuser_url, "-p", "xdist", "-n", "2"]
+    options = ["--sqlmigrate-url", server_url, "-p", "xdist", "-n", "2"]
 
     first = run(*options)
     after_first = told(suite)
@@ -86,8 +86,6 @@ def test_the_template_is_made_once_for_all_workers_and_kept(suite, run, database
     with database.connect_superuser() as session:
         there = session.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [list(names)]).fetchall()
         assert there == []  # what the files were before is dropped
-        for name in made(found):
-            session.execute(f'DROP DATABASE "{name}"')
 
 
 def test_without_a_server_a_private_one_is_shared(suite, run):
@@ -108,7 +106,7 @@ def test_without_a_server_a_private_one_is_shared(suite, run):
     assert "3 passed" in second.stdout, second.stdout + second.stderr
 
 
-def test_a_server_of_pytest_postgresql_is_used(suite, run, database):
+def test_a_server_of_pytest_postgresql_is_used(suite, run, database, server_url):
     (suite / "test_colours.py").write_text(TESTS)
     server = database.server
     process = ["-o", "sqlmigrate_process=postgresql_noproc", "--postgresql-dbname", f"{database.name}_noproc"]
@@ -120,7 +118,6 @@ def test_a_server_of_pytest_postgresql_is_used(suite, run, database):
     with database.connect_superuser() as session:
         for name in {name for name, *_ in told(suite)}:
             assert session.execute("SELECT count(*) FROM pg_database WHERE datname = %s", [name]).fetchone() == (1,)
-            session.execute(f'DROP DATABASE "{name}"')
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
@@ -135,14 +132,14 @@ def test_a_process_that_refuses_root_says_what_then(suite, run, database):
     assert "leave sqlmigrate_process out" in done.stdout
 
 
-def test_an_error_is_said_in_its_own_words(suite, run, database):
+def test_an_error_is_said_in_its_own_words(suite, run, server_url):
     (suite / "test_colours.py").write_text(TESTS)
     (suite / "sql" / "2_typo.sql").write_text("CREATE TABEL x ();\n")
 
-    done = run("--sqlmigrate-url", database.superuser_url, "-k", "rolled_back")
+    done = run("--sqlmigrate-url", server_url, "-k", "rolled_back")
     nowhere = run("--sqlmigrate-url", f"host={suite} dbname=x password=secret", "-k", "rolled_back")
     (suite / "test_colours.py").write_text(PER_WORKER)
-    wrong = run("--sqlmigrate-url", database.superuser_url, "-o", "sqlmigrate_database_per=day", "-k", "three")
+    wrong = run("--sqlmigrate-url", server_url, "-o", "sqlmigrate_database_per=day", "-k", "three")
 
     assert 'sql/2_typo.sql:1:8: syntax error at or near "TABEL"' in done.stdout
     assert "Traceback" not in done.stdout

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import ScriptRun
 
 AT_MOST_SECONDS = 1.0
-"""How long a run goes on before a COMMIT waits again: about so much can be lost, at about one flush a second."""
+"""How long a run, or one script, goes on before a COMMIT waits again: about so much can be lost."""
 
 _OFF = "off"
 _WITH_TRANSACTION_TIMEOUT = 170000
@@ -72,8 +72,10 @@ class Durability:
         may = not late and _is_plain(script) and following is not None and _is_plain(following)
         may = may and not may_set_synchronous_commit(script.script)
         self.at_risk = self.at_risk or may
-        query = queries.load("durable")["leave" if may else "keep"]
-        return Command(query, (self.info.synchronous_commit,), Purpose.FLUSH)
+        asked, own = queries.load("durable"), self.info.synchronous_commit
+        if may:
+            return Command(asked["leave"], (own, str(AT_MOST_SECONDS)), Purpose.FLUSH)
+        return Command(asked["keep"], (own,), Purpose.FLUSH)
 
     def must_be_made_before(self, job: Job, before: Turn | None) -> bool:
         """Tell whether what was committed must be made durable before a job begins; the COMMIT of `before` may do."""

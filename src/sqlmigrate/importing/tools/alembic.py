@@ -134,12 +134,19 @@ def _below(head: str, known: Known) -> list[str]:
     found: set[str] = set()
     waiting = [known.versions[head]] if head in known.versions else []
     while waiting:
-        item = known.migrations.get(waiting.pop())
-        for name in item.depends if item else ():
+        for name in _depends(waiting.pop(), known):
             if name not in found:
                 found.add(name)
                 waiting.append(name)
     return [names[name] for name in found if name in names]
+
+
+def _depends(name: str, known: Known) -> tuple[str, ...]:
+    """Return what a migration depends on; for one whose place another has taken, all that this one names before it."""
+    if item := known.migrations.get(name):
+        return (*item.depends, *item.replaces)
+    item = known.migrations.get(known.migrations.replaced.get(name, ""))
+    return item.replaces[: item.replaces.index(name)] if item else ()
 
 
 TOOL = Tool(

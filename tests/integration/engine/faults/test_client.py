@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from support.command import ended, started
-from support.faults import EVERY, Trial, decisive_places, sample, try_each
+from support.faults import EVERY, Trial, decisive_places, of_interest, sample, try_each
 from support.proxy import BEFORE, Message, Then
 from support.scenarios import FEW, SCENARIOS
 
@@ -44,7 +44,7 @@ def test_a_killed_command_leaves_nothing_half_done_and_nothing_locked(trial):
         assert status == -signal.SIGKILL or (status == 0 and not (met and is_waited_for(killed_at[-1])))
 
     share = 0.6 if trial.scenario.parts else 1.0
-    chosen = [(item, BEFORE) for item in sample(trial.messages, share)]
+    chosen = [(item, BEFORE) for item in sample(of_interest(trial), share)]
     faults = decisive_places(trial.messages) if EVERY else chosen
 
     assert try_each(trial, faults, kill, run) > 10

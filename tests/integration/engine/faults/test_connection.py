@@ -28,8 +28,10 @@ def going(direction: str, messages: list[Message]) -> list[Message]:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("trial", MANAGED, indirect=True, ids=str)
 def test_a_cut_at_any_message_of_a_transaction_leaves_all_or_nothing(trial, direction):
-    all_messages = EVERY or str(trial.scenario) == "apply"
-    messages = going(direction, trial.messages if all_messages else once_locked(trial.messages))
+    name = str(trial.scenario)
+    all_messages = EVERY or name == "apply"
+    locked = trial.messages if all_messages else once_locked(trial.messages, sampled=name == "rollback")
+    messages = going(direction, locked)
     faults = (places if EVERY or (all_messages and direction == TO_SERVER) else decisive_places)(messages)
 
     assert try_each(trial, faults, cut) > 20

@@ -21,7 +21,7 @@ from sqlmigrate.server import PrivateServer, ensure_database, shared
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, launch
 from sqlmigrate.server.postmaster import is_alive, running
-from support.faults import EVERY, Trial, decisive_places, sample, try_each
+from support.faults import EVERY, Trial, decisive_places, of_interest, sample, try_each
 from support.proxy import BEFORE, TO_CLIENT, Message, Proxy, Then
 from support.runner import Runner
 from support.scenarios import FEW, SCENARIOS
@@ -64,7 +64,7 @@ def crashing(clean_environment, binaries) -> Iterator[Crashing]:
 
 
 @pytest.fixture
-def crash_trial(unwatched, crashing, tmp_path, request) -> Iterator[Trial]:
+def crash_trial(unwatched, pinging_beside, crashing, tmp_path, request) -> Iterator[Trial]:
     """A scenario on the server that can crash, with a proxy in between."""
     conninfo = crashing.server.conninfo("crash", "migrator")
     with Proxy(crashing.server.host, crashing.server.port) as proxy:
@@ -91,7 +91,7 @@ def test_a_crash_of_the_server_leaves_nothing_half_done(crash_trial, crashing):
         return told
 
     share = 0.4 if crash_trial.scenario.parts else 1.0
-    chosen = [(item, BEFORE) for item in sample(crash_trial.messages, share)]
+    chosen = [(item, BEFORE) for item in sample(of_interest(crash_trial), share)]
     faults = decisive_places(crash_trial.messages) if EVERY else chosen
 
     assert try_each(crash_trial, faults, crash, run) > 10
