@@ -26,7 +26,7 @@ _NO_SQL = (
 _PARAMETER = re.compile(r"%\(\w+\)s|%s|\$\d+")
 SCHEMA = "sqlmigrate"
 OF_OTHER_TOOLS = f"""
-CREATE TABLE {SCHEMA}.schema_migrations (version bigint, dirty boolean, name text);
+CREATE TABLE {SCHEMA}.schema_migrations (version bigint, dirty boolean, name text, statements text[]);
 CREATE TABLE {SCHEMA}.goose_db_version (id integer, version_id bigint, is_applied boolean, tstamp timestamp);
 CREATE TABLE {SCHEMA}.flyway_schema_history (
     installed_rank integer, version varchar(50), description varchar(200), type varchar(20), checksum integer,
@@ -45,6 +45,7 @@ CREATE TABLE {SCHEMA}._prisma_migrations (
 CREATE TABLE {SCHEMA}.__diesel_schema_migrations (version varchar(50), run_on timestamp);
 CREATE TABLE {SCHEMA}.pgmigrations (id integer, name varchar(255), run_on timestamp);
 CREATE TABLE {SCHEMA}.migrations (filename text, hash text, date timestamptz);
+CREATE TABLE {SCHEMA}.django_migrations (id integer, app varchar(255), name varchar(255), applied timestamptz);
 """
 """The tables of other tools that we read, with the columns that we read of them."""
 _FILLED = {
