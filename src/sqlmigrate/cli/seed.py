@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli import seed_diff
+from sqlmigrate.cli import seed_diff, seed_export
 from sqlmigrate.cli.options import common, writing
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ Examples:
   sqlmigrate seed check  only validate, without a database
   sqlmigrate seed diff   show what seed would do, and do nothing
   sqlmigrate seed diff --check   exit status 3 if anything differs
+  sqlmigrate seed schema countries              print a schema for a table that is there
+  sqlmigrate seed export countries --output data/   write its rows as a seed file
 """
 _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
 
@@ -85,6 +87,10 @@ def check(app: App) -> None:
     app.output.line("1 file is valid" if len(found.files) == 1 else f"{len(found.files)} files are valid")
     if not found.files:
         app.output.line(_BEGIN)
+
+
+command.add_command(seed_export.schema)
+command.add_command(seed_export.export)
 
 
 def _given(context: click.Context) -> list[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from sqlmigrate.seeds.differences import TableDifference, difference
+from sqlmigrate.seeds.export import Access, Choice, Export, described, export
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
 from sqlmigrate.seeds.read import load
 from sqlmigrate.seeds.run import Proposal, run
 from sqlmigrate.seeds.upsert import apply
 
 __all__ = [
+    "Access",
+    "Choice",
+    "Export",
     "Proposal",
     "SeedFile",
     "SeedResult",
@@ -16,7 +20,9 @@ __all__ = [
     "TableDifference",
     "TableResult",
     "apply",
+    "described",
     "difference",
+    "export",
     "load",
     "run",
 ]
