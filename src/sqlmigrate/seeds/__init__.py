@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlmigrate.seeds.differences import TableDifference, difference
-from sqlmigrate.seeds.export import Access, Choice, Export, described, export
+from sqlmigrate.seeds.exports import Access, Choice, Export, described, export
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
 from sqlmigrate.seeds.read import load
 from sqlmigrate.seeds.run import Proposal, run

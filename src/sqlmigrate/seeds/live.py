@@ -143,7 +143,11 @@ AND n.nspname NOT LIKE 'pg\\_%%'
 ORDER BY n.nspname
 """
 # record_ne looks for the equality of each column before it looks at the values
-_COMPARE = "SELECT pg_catalog.record_ne(ROW({}), ROW({}))"
+_COMPARE = """
+SELECT pg_catalog.record_ne(ROW({nulls}), ROW({nulls}))
+FROM (SELECT) AS nothing
+LEFT JOIN {table} AS present ON false
+"""
 _TYPES_OF_JSON = """
 SELECT DISTINCT pg_catalog.{function}({column})
 FROM {table} AS present
@@ -309,17 +313,18 @@ def _require_seedable(table: TableName, kind: str) -> None:
 def incomparable(conn: psycopg.Connection[Any], table: LiveTable, columns: Sequence[LiveColumn]) -> set[str]:
     """Return the names of those columns of which PostgreSQL cannot say whether two values are equal."""
     doubtful = [column for column in columns if column.name not in table.known.compared_as]
-    if _are_comparable(conn, doubtful):
+    if _are_comparable(conn, table, doubtful):
         return set()
-    return {column.name for column in doubtful if not _are_comparable(conn, [column])}
+    return {column.name for column in doubtful if not _are_comparable(conn, table, [column])}
 
 
-def _are_comparable(conn: psycopg.Connection[Any], columns: Sequence[LiveColumn]) -> bool:
-    """Try to compare rows of NULLs; types are as PostgreSQL itself writes them."""
-    nulls = sql.SQL(", ").join(sql.SQL("NULL::{}").format(sql.SQL(column.type)) for column in columns)
+def _are_comparable(conn: psycopg.Connection[Any], table: LiveTable, columns: Sequence[LiveColumn]) -> bool:
+    """Try to compare a row of NULLs with itself."""
+    nulls = parts.names([column.name for column in columns], "present")
     try:
         with conn.transaction():
-            conn.execute(sql.SQL(_COMPARE).format(nulls, nulls), prepare=False)
+            query = sql.SQL(_COMPARE).format(nulls=nulls, table=parts.relation(table.name))
+            conn.execute(query, [], prepare=False)
     except psycopg.errors.UndefinedFunction:
         return False
     return True

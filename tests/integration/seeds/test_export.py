@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sqlmigrate.seeds import Access, Choice, Export, apply, export, load
+from sqlmigrate.errors import SeedError
+from sqlmigrate.seeds import Access, Choice, Export, apply, export, exports, load
 from sqlmigrate.seeds.texts import as_csv, as_yaml, schema_text
 from support.examples import examples
+from support.seeds import SeedFiles
 
 TYPES = """
 CREATE EXTENSION citext;
@@ -205,3 +208,65 @@ def test_what_is_exported_seeds_back_unchanged(every_type, has_xml, database, tm
     assert counts(every_type, folder) == [(len(rows), 0, 0)]
     assert held(every_type) == before
     assert counts(every_type, folder) == [(0, 0, len(rows))]
+
+
+def test_all_tables_are_read_as_of_one_moment(database, conn, tmp_path):
+    conn.execute("CREATE TABLE a (k text PRIMARY KEY); CREATE TABLE b (k text PRIMARY KEY REFERENCES a)")
+    conn.execute("INSERT INTO a VALUES ('old'); INSERT INTO b VALUES ('old')")
+    found: list[list[dict[str, Any]]] = []
+
+    def take(one: Export) -> None:
+        conn.execute("INSERT INTO a VALUES ('new') ON CONFLICT DO NOTHING")
+        conn.execute("INSERT INTO b VALUES ('new') ON CONFLICT DO NOTHING")
+        found.append(list(one.rows))
+
+    export(database.conninfo, ["a", "b"], take, folders=[], choice=Choice(), access=Access())
+
+    assert found == [[{"k": "old"}], [{"k": "old"}]]
+
+
+def test_rows_come_a_few_at_a_time_in_the_order_of_their_keys(database, conn, monkeypatch):
+    conn.execute("CREATE TABLE t (k int PRIMARY KEY, v text)")
+    conn.execute("INSERT INTO t SELECT n, repeat('x', 40000) FROM generate_series(1000, 1, -1) AS n")
+    sizes = []
+    answers = exports._answers
+
+    def watched(*given: Any) -> Iterator[list[Any]]:
+        for some in answers(*given):
+            sizes.append(len(some))
+            yield some
+
+    monkeypatch.setattr(exports, "_answers", watched)
+    keys: list[int] = []
+
+    def take(one: Export) -> None:
+        keys.extend(row["k"] for row in one.rows)
+
+    export(database.conninfo, ["t"], take, folders=[], choice=Choice(), access=Access())
+
+    assert keys == list(range(1, 1001))
+    assert max(sizes) <= 50
+
+
+def test_a_reference_that_leads_nowhere_or_to_several_rows_is_told(database, conn, tmp_path):
+    conn.execute("""
+        CREATE TABLE models (id int, code text);
+        CREATE TABLE agents (kind text PRIMARY KEY, model int);
+        INSERT INTO models VALUES (1, 'a'), (2, 'b'), (2, 'c'), (3, NULL);
+        INSERT INTO agents VALUES ('x', 1), ('y', NULL);
+    """)
+    reference = {"table": "public.models", "match": "code", "select": "id"}
+    mapping = {"list": "agents", "table": "public.agents", "conflict": ["kind"],
+               "columns": {"model": {"from": "code", "references": reference}}}  # fmt: skip
+    SeedFiles(tmp_path).schema("agents", mapping)
+
+    written(database.conninfo, tmp_path, csv=False, names=("agents",))
+    assert (tmp_path / "agents.yaml").read_text() == (
+        'agents:\n  - kind: x\n    code: a\n  - kind: "y"\n    code: null\n'
+    )
+    for id_, said in ((2, "several rows of public.models"), (3, "has no code"), (4, "no row of public.models")):
+        conn.execute("UPDATE agents SET model = %s", [id_])
+        with pytest.raises(SeedError) as caught:
+            written(database.conninfo, tmp_path, csv=False, names=("agents",))
+        assert f"model of kind 'x' in public.agents: '{id_}' has no code: " in caught.value.message
+        assert said in caught.value.message

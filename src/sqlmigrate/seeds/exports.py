@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _CURSOR = "sqlmigrate_export"
 _DECLARE = f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR "
-_AT_FIRST, _AT_ONCE, _CHARACTERS = 100, 2000, 2_000_000
+_AT_FIRST, _AT_ONCE, _CHARACTERS = 20, 2000, 2_000_000
 # rows that policies hide are left out, as for any other reader, and we say so
 _AS_ANYBODY = "SET LOCAL row_security TO on"
 
