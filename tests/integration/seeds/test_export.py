@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import Access, Choice, Export, apply, export, exports, load
+from sqlmigrate.seeds import Access, Choice, Export, SeedSet, apply, export, exports, load
 from sqlmigrate.seeds.texts import as_csv, as_yaml, schema_text
 from support.examples import examples
 from support.seeds import SeedFiles
@@ -153,8 +153,8 @@ def emptied(folder: Path) -> Path:
     return folder
 
 
-def counts(conn: psycopg.Connection[Any], folder: Path) -> list[tuple[int, int, int]]:
-    return [(table.inserted, table.updated, table.unchanged) for table in apply(conn, load(folder)).tables]
+def counts(conn: psycopg.Connection[Any], seeds: SeedSet) -> list[tuple[int, int, int]]:
+    return [(table.inserted, table.updated, table.unchanged) for table in apply(conn, seeds).tables]
 
 
 @pytest.fixture
@@ -201,13 +201,13 @@ def test_what_is_exported_seeds_back_unchanged(every_type, has_xml, database, tm
         )
     folder = emptied(tmp_path)
     written(database.superuser_conninfo, folder, csv=csv)
-    before = held(every_type)
+    before, seeds = held(every_type), load(folder)
 
-    assert counts(every_type, folder) == [(0, 0, len(rows))]
+    assert counts(every_type, seeds) == [(0, 0, len(rows))]
     every_type.execute('TRUNCATE public."Every: ""type""%"')
-    assert counts(every_type, folder) == [(len(rows), 0, 0)]
+    assert counts(every_type, seeds) == [(len(rows), 0, 0)]
     assert held(every_type) == before
-    assert counts(every_type, folder) == [(0, 0, len(rows))]
+    assert counts(every_type, seeds) == [(0, 0, len(rows))]
 
 
 def test_all_tables_are_read_as_of_one_moment(database, conn, tmp_path):
