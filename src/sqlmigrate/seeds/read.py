@@ -12,6 +12,7 @@ from sqlmigrate.seeds.document import read_document, read_text
 from sqlmigrate.seeds.json_text import read_document as read_json
 from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, canonical
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
+from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.rules import Part
 from sqlmigrate.seeds.schema import KEYWORD, check, read_schema, row_by_row, row_types
 from sqlmigrate.seeds.streams import Lines, Streamed, csv_rows
@@ -36,7 +37,9 @@ def load(directory: Path) -> SeedSet:
     """
     files: list[SeedFile] = []
     problems: list[Problem] = []
-    for path in _paths(directory):
+    paths = _paths(directory)
+    for number, path in enumerate(paths):
+        tell(f"reading {path}, file", number + 1, len(paths))
         try:
             files.append(_load_file(path))
         except SeedError as error:
@@ -116,6 +119,7 @@ def _load_streamed(path: Path, schema: Schema) -> SeedFile:
         problems += check(Part({mapping.list: [row.values for row in some]}, some[0].index, rows), part)
         if not problems:
             problems += _row_problems(mapping, some, {tuple(row.values) for row in some})
+        tell(f"reading {path} (kB)", *rows.read_so_far())
     refuse(list(shown(problems, path)))
     if not least <= len(rows) <= most:
         message = f"{mapping.list}: must have at {f'most {most}' if len(rows) > most else f'least {least}'} rows"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import tuple_row
 
 from sqlmigrate.seeds import statements
+from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.values import written_rows
 
 if TYPE_CHECKING:
@@ -77,13 +78,15 @@ class Staged:
 
     def fill(self) -> None:
         """Send all rows; raises NotPlainError, or what the server says of a value."""
-        rows = iter(self.file.rows)
+        rows, sent = iter(self.file.rows), 0
         while chunk := list(islice(rows, _CHUNK)):
             by_columns: dict[tuple[str, ...], list[str]] = {}
             for row, values in written_rows(chunk, self.resolve(chunk)):
                 by_columns.setdefault(tuple(values), []).append(_line(row, values, self.table.json))
             for columns, lines in by_columns.items():
                 self._copy(self._stage(columns), lines)
+            sent += len(chunk)
+            tell(f"sending rows for {self.file.mapping.table}", sent, len(self.file.rows))
         for stage in self._stages.values():
             self._run(statements.analyze(stage, self.file.mapping))
 

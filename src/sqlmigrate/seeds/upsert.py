@@ -20,6 +20,7 @@ from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import is_of_a_row, locate, seed_error
 from sqlmigrate.seeds.model import SeedResult, StreamedRows, TableResult
 from sqlmigrate.seeds.problems import SHOWN, refuse, shown
+from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.references import resolve
 from sqlmigrate.seeds.same_row import Keys, problems
 from sqlmigrate.seeds.sequences import move_behind
@@ -159,6 +160,7 @@ def _apply_batches(
     """Write the rows of one file batch by batch; without `keys`, only to find the one that is refused."""
     count, table = _Count(), tables[file.mapping.table]
     upsert = partial(statements.upsert, file.mapping, table)
+    sent = 0
     for wave in chain.from_iterable(map(_parts, order.waves(file))):
         try:
             found = resolve(conn, seeds, file, wave, tables)
@@ -172,6 +174,8 @@ def _apply_batches(
             count.inserted += new
             count.updated += changed
             count.left |= {row: values[row] for row in left}
+            sent += len(batch)
+            tell(str(file.mapping.table), sent, len(file.rows))
     return count
 
 
