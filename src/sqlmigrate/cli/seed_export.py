@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,7 @@ def schema(app: App, *, table: str, output: Path | None, key: tuple[str, ...], w
 
     with app.target() as target:
         made = seeds.described(target.conninfo, table, seeds.Choice(key, without), _access(app, target))
-    path = output
+    path = output = _named(output)
     if output is not None and _is_folder(output):
         path = output / f"{made.stem}.schema.json"
     if path is not None:
@@ -105,6 +106,7 @@ def export(
     """
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
+    output = _named(output)
     _require_sensible(app, tables, where, output, key or without)
     form = _form(output, form)
     files = _Files(output, form)
@@ -168,8 +170,9 @@ class _Files:
         for taken in (path, *(path.with_suffix(ending) for ending in _ENDINGS), *([beside] if one.scaffold else [])):
             with _telling(taken):
                 require_new(taken)
+        schema = beside if one.scaffold else one.schema.path
         with _telling(path):
-            write_new_parts(path, self._texts(one, beside.name))
+            write_new_parts(path, self._texts(one, os.path.relpath(schema, path.parent)))
         if one.scaffold is None:
             return path, None
         with _telling(beside):
@@ -209,6 +212,11 @@ def _form(output: Path | None, form: str | None) -> str:
     if ending is None or form not in {None, ending}:
         raise click.UsageError(f"{output} must end with .yaml, .yml or .csv, as the format says")
     return ending
+
+
+def _named(output: Path | None) -> Path | None:
+    """Return the path that was named; `-` is none, as for other commands."""
+    return None if output == Path("-") else output
 
 
 def _is_folder(output: Path) -> bool:

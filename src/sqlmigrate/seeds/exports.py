@@ -131,15 +131,13 @@ def _require_one(where: str | None) -> None:
         raise SeedError("--where must be one condition, as it could stand in brackets", place=Place(Path("--where"), 1))
 
 
-def known_schemas(folders: Iterable[Path]) -> dict[TableName, Schema]:
+def known_schemas(folders: Iterable[Path]) -> dict[TableName, list[Schema]]:
     """Return the schemas in folders by their tables; raises SeedError for one that cannot be read."""
-    found: dict[TableName, Schema] = {}
+    found: dict[TableName, list[Schema]] = {}
     paths = {path.resolve(): path for folder in folders if folder.is_dir() for path in folder.glob("*.schema.json")}
     for path in sorted(paths.values()):
         schema = read_schema(path)
-        if (first := found.setdefault(schema.mapping.table, schema)) is not schema:
-            message = f"{schema.mapping.table} has two schemas: {first.path} and {path}"
-            raise SeedError(message, hint="move one of them to another folder, and name that with --data")
+        found.setdefault(schema.mapping.table, []).append(schema)
     return found
 
 
@@ -184,9 +182,14 @@ def _hidden(conn: Connection, table: LiveTable) -> Iterator[str]:
 
 
 def _planned(
-    conn: Connection, table: LiveTable, schemas: Mapping[TableName, Schema], choice: Choice, *, csv: bool
+    conn: Connection, table: LiveTable, schemas: Mapping[TableName, list[Schema]], choice: Choice, *, csv: bool
 ) -> tuple[TableName, Schema, Scaffold | None, list[str], Selection]:
-    schema, made = schemas.get(table.name), None
+    known, made = schemas.get(table.name, []), None
+    if len(known) > 1:
+        paths = " and ".join(str(schema.path) for schema in known)
+        hint = "copy the one that you mean to another folder, and name that with --data and --output"
+        raise SeedError(f"{table.name} has more than one schema: {paths}", hint=hint)
+    schema = known[0] if known else None
     if schema is None:
         made = _made(conn, table, choice)
         path = Path(f"{made.stem}.schema.json")

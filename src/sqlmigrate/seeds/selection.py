@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlmigrate.seeds.tables import Table
 
 _SELECT = "SELECT {outputs} FROM ({rows}) AS present ORDER BY {key}"
-_ROWS = "SELECT * FROM {table}"
+_ROWS = "SELECT {columns} FROM {table}"
 _PRINTED = "CASE WHEN {value} IS DISTINCT FROM NULL THEN pg_catalog.format('%%s', {value}) END"
 _KNOWN_BY = "ARRAY(SELECT {known} FROM {table} AS found WHERE {same} LIMIT 2)"
 _CAST = {"xml", "bpchar"}  # xml prints without its encoding, and text of a fixed length with blanks
@@ -126,7 +126,8 @@ def selection(conn: psycopg.Connection[Any], table: LiveTable, schema: Schema, *
         message = "without a header, each key of a row has its cell, and no row can have some of these keys"
         raise SeedError(message, place=Place(schema.path), hint="let the mapping say a header")
     outputs = (output for field in fields for output in _outputs(field, tables))
-    rows = sql.SQL(_ROWS).format(table=parts.relation(table.name))
+    columns = dict.fromkeys([*(field.column.name for field in fields), *mapping.conflict])
+    rows = sql.SQL(_ROWS).format(columns=parts.names(columns), table=parts.relation(table.name))
     whole = sql.SQL(_SELECT).format(
         outputs=sql.SQL(", ").join(outputs),
         rows=sql.SQL("\0"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.seeds.model import Csv
 
-_NAMED_PLAINLY = re.compile(r"[\w.-]+")
+_NAMED_PLAINLY = re.compile(r"[\w./-]+")
 _TOO_LARGE = f"a file of YAML may have {SMALL >> 20} MB, and these rows need more"
 _TOO_LONG = f"a line of CSV may have {SMALL >> 22} MB, and one of these rows needs more"
 _WIDTH = 100

@@ -100,7 +100,9 @@ def _escape(found: re.Match[str]) -> str:
 
 def _is_block(value: str) -> bool:
     """Tell whether a text of several lines can stand as it is."""
-    return "\n" in value.rstrip("\n") and bool(_BLOCK.fullmatch(value)) and value[0] not in " \n"
+    if "\n" not in value.rstrip("\n") or value[0] in " \n" or value.endswith(" ") or " \n" in value:
+        return False  # editors take blanks at the end of a line away
+    return bool(_BLOCK.fullmatch(value))
 
 
 def _block(start: str, value: str, indent: str) -> Iterator[str]:
