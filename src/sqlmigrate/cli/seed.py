@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from sqlmigrate.cli import seed_diff, seed_export
 from sqlmigrate.cli.options import common, writing
+from sqlmigrate.cli.seed_progress import shown
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
@@ -106,7 +107,8 @@ def _is_typed(context: click.Context, name: str) -> bool:
 def _load(app: App) -> SeedSet:
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
-    found = seeds.load(app.config.data)
+    with shown(app.output):
+        found = seeds.load(app.config.data)
     for warning in found.warnings:
         app.output.warning(str(warning))
     return found
@@ -119,7 +121,7 @@ def _apply(app: App) -> None:
     found = _load(app)
     config = app.config
     note = app.observer(ignore, hooks=True)
-    with app.target() as target:
+    with app.target() as target, shown(app.output):
         compared: list[TableDifference] = []
 
         def question(info: ServerInfo, proposal: Proposal) -> str | None:
