@@ -17,6 +17,7 @@ from sqlmigrate.connection import OWN_PATH, execute_one, limit, look, probe, ses
 from sqlmigrate.errors import Error, Place, Problem, SeedError
 from sqlmigrate.seeds import live
 from sqlmigrate.seeds.failure import seed_error
+from sqlmigrate.seeds.outgoing import plain
 from sqlmigrate.seeds.problems import refuse
 from sqlmigrate.seeds.rules import Part, violations
 from sqlmigrate.seeds.scaffold import scaffold
@@ -257,7 +258,7 @@ def _checker(schema: Schema, *, csv: bool) -> tuple[Callable[[list[dict[str, Any
             for key in keys:
                 if row.get(key) is None:
                     return [Problem(f"{name}[{first + at}] has no '{key}', which says which row it is", None)]
-        return [] if part is None else violations(Part({name: rows}, first, document), part)
+        return [] if part is None else violations(Part({name: plain(rows)}, first, document), part)
 
     return check, least, most
 

@@ -91,6 +91,15 @@ def _exactly(text: str) -> Written:
     return Written(text)
 
 
+def plain(value: Any) -> Any:
+    """Return a value as a file of it is read: its numbers are of no class of ours."""
+    if value.__class__ is Written:
+        return float(value)
+    if value.__class__ is list:
+        return [plain(inner) for inner in value]
+    return {key: plain(inner) for key, inner in value.items()} if value.__class__ is dict else value
+
+
 def _require_sayable(value: Any, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise NoFileError(_TOO_DEEP)

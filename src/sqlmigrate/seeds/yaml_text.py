@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -47,9 +48,14 @@ def scalar(value: Any) -> str:
     return _encode(value)
 
 
+@lru_cache(maxsize=10_000)
+def _key(name: str) -> str:
+    return scalar(name)
+
+
 def row(values: Mapping[str, Any]) -> str:
     """Write a mapping as an item of the list of a top-level key."""
-    lines = [line for name, value in values.items() for line in _entry(scalar(name), value, "    ")]
+    lines = [line for name, value in values.items() for line in _entry(_key(name), value, "    ")]
     return "".join(f"{line}\n" for line in [f"  - {lines[0].removeprefix('    ')}", *lines[1:]])
 
 
@@ -58,7 +64,7 @@ def _entry(name: str, value: Any, indent: str) -> Iterator[str]:
     if isinstance(value, dict) and value:
         yield f"{indent}{name}:"
         for key, inner in value.items():
-            yield from _entry(scalar(key), inner, f"{indent}  ")
+            yield from _entry(_key(key), inner, f"{indent}  ")
     elif isinstance(value, list):
         yield from _list(name, value, indent)
     elif isinstance(value, str) and _is_block(value):
