@@ -323,19 +323,24 @@ def seed(
     *,
     role: str | None = None,
     lock_timeout: Time = "2s",
+    lock_budget: Time = "10min",
     statement_timeout: Time = 0,
+    wait_lock: Time = "5min",
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
+    observer: events.Observer = events.ignore,
 ) -> SeedResult:
     """Insert and update the rows of a folder of seed files, in one transaction; rows that are right are not written.
 
     Every file is checked before the database is touched. Raises SeedError, whose `problems` hold what is wrong with
-    files, tables or rows, and ConnectionFailed; nothing was written then.
+    files, tables or rows, LockBudgetSpent, RunLockBusy and ConnectionFailed; nothing was written then.
     """
     options = run_options(
         role=role,
         lock_timeout=lock_timeout,
+        lock_budget=lock_budget,
         statement_timeout=statement_timeout,
+        wait_lock=wait_lock,
         history_schema=history_schema,
         history_owners=history_owners,
     )
@@ -347,6 +352,9 @@ def seed(
             role=options.role,
             lock_timeout=options.lock_timeout,
             statement_timeout=options.statement_timeout,
+            lock_budget=options.lock_budget,
+            wait_lock=options.wait_lock,
+            observer=observer,
             history_schema=options.schema,
             history_owners=options.history_owners,
         )

@@ -34,14 +34,12 @@ _COMMON = (
     click.option("--no-color", is_flag=True, help="Print without colours (so does NO_COLOR)."),
 )
 _RUNNING = (
-    click.option("--role", metavar="ROLE", help="Run the scripts as this role (SET ROLE)."),
+    click.option("--role", metavar="ROLE", help="Work as this role (SET ROLE)."),
     click.option(
         "--lock-timeout", metavar="TIME", help="How long a statement waits for a lock inside PostgreSQL [2s]."
     ),
     click.option("--statement-timeout", metavar="TIME", help="Cancel a statement that takes longer [0: no limit]."),
-    click.option(
-        "--lock-budget", metavar="TIME", help="How long a script is retried when it cannot get a lock [10min]."
-    ),
+    click.option("--lock-budget", metavar="TIME", help="How long to try again when a lock is not granted [10min]."),
     click.option("--wait-lock", metavar="TIME", help="How long to wait for another run of sqlmigrate [5min]."),
 )
 _GUARDS = (
@@ -107,6 +105,16 @@ def running(command: F) -> F:
 def writing(command: F) -> F:
     """Add to a command the options of those that write, and ask in protected environments only."""
     return _with_app(command, (_NAMING, *_RUNNING[-1:], *RECORDING, *_COMMON))
+
+
+def seeding(command: F) -> F:
+    """Add to a command the options of those that write rows under the run lock, as a role."""
+    return _with_app(command, (_NAMING, *_RUNNING, *RECORDING, *_COMMON))
+
+
+def reading_as(command: F) -> F:
+    """Add to a command the options of those that read rows as a role, beside the common ones."""
+    return _with_app(command, (*_RUNNING[:3], *_COMMON))
 
 
 def forgetting(command: F) -> F:

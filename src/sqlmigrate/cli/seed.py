@@ -9,17 +9,12 @@ import click
 from click.core import ParameterSource
 
 from sqlmigrate.cli import seed_diff
-from sqlmigrate.cli.options import common, writing
+from sqlmigrate.cli.options import common, reading_as, seeding
+from sqlmigrate.cli.seed_run import SeedRun, load, say_how_to_begin
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
-    from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.seeds import Proposal, SeedSet, TableDifference
 
-_BEGIN = (
-    "start with two files: NAME.yaml with the rows, and NAME.schema.json, which says what a row looks like and, "
-    "under x-sqlmigrate, which table it goes to; docs/seeding.md shows both"
-)
 EPILOG = """\b
 Examples:
   sqlmigrate seed        validate all files, then apply them at once
@@ -37,7 +32,7 @@ _CHECK = click.option("--check", is_flag=True, help="Exit with 3 if seeding woul
 @_DATA
 @click.option("--dry-run", is_flag=True, help="Show what would be written, as `seed diff` does, and write nothing.")
 @click.option("--check", is_flag=True, help="With --dry-run: exit with 3 if anything would be written.")
-@writing
+@seeding
 @click.pass_context
 def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> None:
     """Validate the seed data and apply it: rows are inserted or updated, never deleted.
@@ -49,7 +44,7 @@ def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> 
         if given := _given(context):
             raise click.UsageError(f"{', '.join(given)}: options of `seed {name}` come after `{name}`")
     elif dry_run:
-        seed_diff.run(context, app, _load(app), check=check)
+        seed_diff.run(context, app, load(app), check=check)
     elif check:
         raise click.UsageError("--check goes with --dry-run; to validate the files only, call `seed check`")
     else:
@@ -62,14 +57,14 @@ def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> 
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown"]), default="text", help="How to print it [text]."
 )
-@common
+@reading_as
 @click.pass_context
 def diff(context: click.Context, app: App, *, check: bool, form: str) -> None:
     """Show what `seed` would write, and write nothing.
 
     These are rows to insert and rows to update, with old and new values. Rows that no file names are shown, too.
     """
-    seed_diff.run(context, app, _load(app), check=check, form=form)
+    seed_diff.run(context, app, load(app), check=check, form=form)
 
 
 @command.command()
@@ -77,14 +72,14 @@ def diff(context: click.Context, app: App, *, check: bool, form: str) -> None:
 @common
 def check(app: App) -> None:
     """Validate every file against its JSON Schema, without a database."""
-    found = _load(app)
+    found = load(app)
     app.output.result(files=[{"file": str(file.path), "rows": len(file.rows)} for file in found.files])
     for file in found.files:
         rows = "1 row" if len(file.rows) == 1 else f"{len(file.rows)} rows"
         app.output.line(f"{file.path}: {rows} for {file.mapping.table}")
     app.output.line("1 file is valid" if len(found.files) == 1 else f"{len(found.files)} files are valid")
     if not found.files:
-        app.output.line(_BEGIN)
+        say_how_to_begin(app)
 
 
 def _given(context: click.Context) -> list[str]:
@@ -97,74 +92,12 @@ def _is_typed(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _load(app: App) -> SeedSet:
-    from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
-
-    found = seeds.load(app.config.data)
-    for warning in found.warnings:
-        app.output.warning(str(warning))
-    return found
-
-
 def _apply(app: App) -> None:
-    from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.events import RowsWritten, ignore  # noqa: PLC0415  same
+    from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  --help needs none of it
 
-    found = _load(app)
-    config = app.config
-    note = app.observer(ignore, hooks=True)
+    run = SeedRun(app)
+    observer = app.observer(drawer(app.output), hooks=True)
     with app.target() as target:
-        compared: list[TableDifference] = []
-
-        def question(info: ServerInfo, proposal: Proposal) -> str | None:
-            if config.protected or app.output.verbose:
-                compared.extend(proposal.compare())
-            return seed_diff.question(info.database, compared) if config.protected else None
-
-        asks = app.asking(target, question)
-
-        def gate(info: ServerInfo, proposal: Proposal) -> None:
-            asks(info, proposal)
-            app.output.recorder.begins(info)
-
-        result = seeds.run(
-            target.conninfo,
-            found,
-            role=config.role,
-            lock_timeout=config.lock_timeout,
-            statement_timeout=config.statement_timeout,
-            gate=gate,
-            history_schema=config.history_schema,
-            history_owners=config.history_owners,
-        )
-    for item in result.tables:
-        note(RowsWritten(str(item.table), item.inserted, item.updated, item.unchanged, item.kept))
-    app.output.result(
-        tables=[
-            {
-                "table": str(item.table),
-                "inserted": item.inserted,
-                "updated": item.updated,
-                "unchanged": item.unchanged,
-                "kept": item.kept,
-            }
-            for item in result.tables
-        ],
-        written=result.written,
-        warnings=result.warnings,
-        notes=result.notes,
-    )
-    for warning in result.warnings:
-        app.output.warning(warning)
-    for item in result.tables:
-        kept = f", {item.kept} kept by a trigger" if item.kept else ""
-        app.output.line(
-            f"{item.table}: {item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}"
-        )
-    if app.output.verbose:
-        app.output.line(*seed_diff.written(compared))
-    for text in result.notes:
-        app.output.line(text)
-    if not result.tables:
-        app.output.line(f"no seed files in {config.data}")
-        app.output.line(_BEGIN)
+        run.write(target, observer)
+    app.output.result(**run.as_json())
+    run.say()

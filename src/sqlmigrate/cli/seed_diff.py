@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.seeds import SeedSet, TableDifference
     from sqlmigrate.seeds.differences import Change, RowDifference
+    from sqlmigrate.target import Target
 
 _VALUE = 60  # characters
 _BEFORE = 15  # of them, before the first difference
@@ -22,22 +23,35 @@ _BEFORE = 15  # of them, before the first difference
 
 def run(context: click.Context, app: App, found: SeedSet, *, check: bool, form: str = "text") -> None:
     """Compare the files with the database and say what differs; with `check`, exit with 3 where something does."""
+    with app.target() as target:
+        tables = compared(app, target, found)
+    document = as_json(tables)
+    app.output.result(**document)
+    app.output.line(*(_markdown(tables) if form == "markdown" else lines(tables, app.config.data)))
+    context.exit(FINDINGS if check and document["differs"] else 0)
+
+
+def compared(app: App, target: Target, found: SeedSet, *, announce: bool = True) -> list[TableDifference]:
+    """Compare the files with a database, which is named before, and warn of what is hidden."""
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
     config = app.config
-    with app.target() as target:
-        compared = seeds.difference(
-            target.conninfo,
-            found,
-            role=config.role,
-            lock_timeout=config.lock_timeout,
-            statement_timeout=config.statement_timeout,
-            announce=lambda info: app.announce(target, info),
-        )
-    differs = any(one.differs for one in compared)
-    app.output.result(tables=[_as_json(one) for one in compared], differs=differs)
-    app.output.line(*(_markdown(compared) if form == "markdown" else _lines(compared, config.data)))
-    context.exit(FINDINGS if check and differs else 0)
+    tables = seeds.difference(
+        target.conninfo,
+        found,
+        role=config.role,
+        lock_timeout=config.lock_timeout,
+        statement_timeout=config.statement_timeout,
+        announce=lambda info: app.announce(target, info) if announce else None,
+    )
+    for name in sorted({one.table for one in tables if one.hides_rows}):
+        app.output.warning(seeds.told_of_hidden(name))
+    return tables
+
+
+def as_json(compared: Sequence[TableDifference]) -> dict[str, Any]:
+    """Return what differs as plain values."""
+    return {"tables": [_as_json(one) for one in compared], "differs": any(one.differs for one in compared)}
 
 
 def _as_json(one: TableDifference) -> dict[str, Any]:
@@ -50,6 +64,7 @@ def _as_json(one: TableDifference) -> dict[str, Any]:
         "rows": [_row(row) for row in one.rows],
         "unnamed": one.unnamed,
         "unnamed_rows": one.unnamed_rows,
+        "hides_rows": one.hides_rows,
     }
 
 
@@ -81,7 +96,8 @@ def written(compared: Sequence[TableDifference]) -> Iterator[str]:
             yield f"  and {left} more"
 
 
-def _lines(compared: Sequence[TableDifference], folder: object) -> Iterator[str]:
+def lines(compared: Sequence[TableDifference], folder: object) -> Iterator[str]:
+    """Yield what differs, table after table, with the rows."""
     for one in compared:
         yield f"{one.table}: {_counts(one)}"
         yield from written([one])

@@ -6,6 +6,7 @@ from sqlmigrate.seeds.differences import TableDifference, difference
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
 from sqlmigrate.seeds.read import load
 from sqlmigrate.seeds.run import Proposal, run
+from sqlmigrate.seeds.tables import told_of_hidden
 from sqlmigrate.seeds.upsert import apply
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "difference",
     "load",
     "run",
+    "told_of_hidden",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from sqlmigrate.connection import limit, look, probe, session, set_role
+from sqlmigrate.connection import as_login, limit, look, probe, session, set_role, undisturbed
 from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import locate, seed_error
@@ -64,6 +64,7 @@ class TableDifference:
 
     `unnamed` counts the rows of the table that no file names, as far as the role sees them: None where that was not
     looked for, since the rows of a file are too many to be held. `unnamed_rows` has the keys of the first ones.
+    `hides_rows` says that policies (row level security) hide rows of the table from the role.
     """
 
     table: TableName
@@ -74,6 +75,7 @@ class TableDifference:
     rows: list[RowDifference] = field(default_factory=list)
     unnamed: int | None = 0
     unnamed_rows: list[dict[str, str | None]] = field(default_factory=list)
+    hides_rows: bool = False
 
     @property
     def differs(self) -> bool:
@@ -96,13 +98,20 @@ def difference(
         limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         if role:
             set_role(connection, role)
-        return look(connection, partial(compare, connection, seeds))
+        return look(connection, partial(compare_as_login, connection, seeds))
+
+
+def compare_as_login(connection: Connection, seeds: SeedSet) -> list[TableDifference]:
+    """Compare under the settings of the login, as seeding reads the values, and with row level security."""
+    with as_login(connection):
+        return compare(connection, seeds)
 
 
 def compare(conn: Connection, seeds: SeedSet) -> list[TableDifference]:
     """Compare the files with the tables, in the caller's transaction; raises SeedError where seeding would."""
     try:
-        tables = read_tables(conn, seeds)
+        with undisturbed(conn):
+            tables = read_tables(conn, seeds)
         keys = Keys(conn)
         named: dict[TableName, list[tuple[SeedFile, list[dict[str, Any]]]]] = {}
         found = []
@@ -132,7 +141,7 @@ class _File:
     named: list[dict[str, Any]] = field(default_factory=list)
 
     def difference(self) -> TableDifference:
-        found = TableDifference(self.file.mapping.table, self.file)
+        found = TableDifference(self.file.mapping.table, self.file, hides_rows=self.table.hides_rows)
         rows = iter(self.file.rows)
         while part := list(islice(rows, _PART)):
             for different in sorted(self._part(part), key=lambda one: one.row.index):

@@ -197,7 +197,8 @@ class SeedResult:
     """What one run of the seed files did, file by file in the order in which they were applied.
 
     `warnings` says which sequences could not be moved behind the numbers that were written, and where triggers of a
-    table have made something else of the rows than the files say; `notes` says which sequences were moved.
+    table have made something else of the rows than the files say; `notes` says which sequences were moved, and which
+    tables have rows that policies (row level security) hide from the role.
     """
 
     tables: tuple[TableResult, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,19 +10,28 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import RawCursor
 
-from sqlmigrate import history
+from sqlmigrate import history, runlock
 from sqlmigrate.connection import allow, as_login, limit, look, probe, require_writable, session, set_role
+from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
-from sqlmigrate.seeds.differences import compare
+from sqlmigrate.events import ignore
+from sqlmigrate.runlock.blockers import Watcher
+from sqlmigrate.runlock.retry import with_retry
+from sqlmigrate.seeds.differences import compare_as_login
+from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.upsert import look_again, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlmigrate.connection import Connection, Gate
+    from sqlmigrate.connection.silence import Session
+    from sqlmigrate.events import Observer
+    from sqlmigrate.runlock import RunLock
     from sqlmigrate.seeds.differences import TableDifference
     from sqlmigrate.seeds.model import SeedResult, SeedSet
+    from sqlmigrate.seeds.upsert import Written
 
 # what is deferred runs as who seeds, under the login's settings, and no cursor is left: nothing waits for COMMIT
 _SETTLE = "SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL"
@@ -43,36 +52,88 @@ def run(
     role: str | None,
     lock_timeout: int,
     statement_timeout: int,
+    lock_budget: int = 600_000,
+    wait_lock: int = 300_000,
     gate: Gate[Proposal] = allow,
+    observer: Observer = ignore,
     history_schema: str = "sqlmigrate",
     history_owners: tuple[str, ...] = (),
+    lock: RunLock | None = None,
 ) -> SeedResult:
     """Apply a seed set in one transaction of a new session; times are in milliseconds.
 
-    `gate` is called once with the server and what is to be seeded before anything is written; it raises to stop. Where
-    there is a history, what was written is noted in its log, in the same transaction.
+    `gate` is called once with the server and what is to be seeded before anything is written; it raises to stop. It is
+    done under the run lock: `lock`, or one that is waited for so long; where a lock inside PostgreSQL is not granted in
+    time, all of it is done again until `lock_budget` is used up. Where there is a history, what was written is noted in
+    its log, in the same transaction.
     """
     with session(conninfo, application_name="sqlmigrate: seed") as connection:
         info = probe(connection)
         require_writable(info)
         gate(info, Proposal(seeds, partial(_compared, connection, seeds, role, (lock_timeout, statement_timeout))))
         settle_writer(conninfo, connection, info)
-        limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
-        if role:
-            set_role(connection, role)
-        with connection.transaction():
-            with as_login(connection):  # what triggers and defaults of the tables do is not ours
-                written = write(connection, seeds, settle=_SETTLE)
-            result = written.result
-            if result.written:
-                # a role that may seed but not write the history seeds all the same
-                with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), connection.transaction():
-                    _note(connection, history_schema, history_owners, result)
-                if role:
-                    set_role(connection, role)  # what triggers have put off to COMMIT has no more rights than they
-        with as_login(connection):
-            look_again(connection, written)
-        return result
+        with _locked(conninfo, connection, history_schema, wait_lock, observer, lock) as ours:
+            limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
+            if role:
+                set_role(connection, role)
+            watcher = Watcher(
+                at_server_of(conninfo, connection), ours.connection, connection, info.backend_pid, observer,
+                cluster=ours.cluster,
+            )  # fmt: skip
+            work = _Attempt(connection, seeds, role, ours, watcher, history_schema, history_owners)
+            connection.meanwhile = watcher.look
+            written = with_retry(work, budget=lock_budget / 1000, observer=observer, blockers=watcher.seen)
+            with as_login(connection):
+                look_again(connection, written)
+        return written.result
+
+
+@contextmanager
+def _locked(
+    conninfo: str, connection: Session, schema: str, wait: int, observer: Observer, lock: RunLock | None
+) -> Iterator[RunLock]:
+    """Hold the run lock for a block, or keep to the one that somebody holds already."""
+    if lock is not None:
+        yield lock
+        return
+    with runlock.held(conninfo, schema, wait=wait / 1000, observer=observer, worker=connection) as ours:
+        yield ours
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Writes all of a seed set, and what was done into the history, in one transaction."""
+
+    connection: Session
+    seeds: SeedSet
+    role: str | None
+    lock: RunLock
+    watcher: Watcher
+    history_schema: str
+    history_owners: tuple[str, ...]
+
+    def __call__(self) -> Written:
+        """Do it; raises SeedError where the server refuses it, with nothing written."""
+        self.lock.require()
+        self.watcher.blockers = ()
+        try:
+            with self.connection.transaction():
+                written = self._written()
+                self.lock.require()
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            raise seed_error(self.connection, error) from error
+        return written
+
+    def _written(self) -> Written:
+        with as_login(self.connection):  # what triggers and defaults of the tables do is not ours
+            written = write(self.connection, self.seeds, settle=_SETTLE)
+        if written.result.written:
+            # a role that may seed but not write the history seeds all the same
+            with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), self.connection.transaction():
+                _note(self.connection, self.history_schema, self.history_owners, written.result)
+            if self.role:
+                set_role(self.connection, self.role)  # what is put off to COMMIT has no more rights than the triggers
+        return written
 
 
 def _compared(
@@ -82,7 +143,7 @@ def _compared(
     if role:
         set_role(connection, role)
     try:
-        return look(connection, partial(compare, connection, seeds), limits=limits)
+        return look(connection, partial(compare_as_login, connection, seeds), limits=limits)
     finally:
         if role and not connection.closed:
             connection.execute("RESET ROLE")

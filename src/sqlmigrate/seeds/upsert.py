@@ -24,7 +24,7 @@ from sqlmigrate.seeds.references import resolve
 from sqlmigrate.seeds.same_row import Keys, problems
 from sqlmigrate.seeds.sequences import move_behind
 from sqlmigrate.seeds.staging import NotPlainError, Staged, is_large, may_stage
-from sqlmigrate.seeds.tables import read_tables
+from sqlmigrate.seeds.tables import read_tables, told_of_hidden
 from sqlmigrate.seeds.values import written_rows
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ def write(conn: psycopg.Connection[Any], seeds: SeedSet, *, settle: str | None) 
         raise seed_error(conn, error) from error
     results = tuple(map(_result, seeds.files, counts, kept))
     warnings += [note for file, rows in zip(seeds.files, kept, strict=True) for note in told_of_kept(file, rows)]
-    return Written(
-        SeedResult(results, tuple(warnings), tuple(move.text for move in moves if not move.warning)), arrivals
-    )
+    notes = [move.text for move in moves if not move.warning]
+    notes += [told_of_hidden(name) for name, table in sorted(tables.items()) if table.hides_rows]
+    return Written(SeedResult(results, tuple(warnings), tuple(notes)), arrivals)
 
 
 def look_again(conn: psycopg.Connection[Any], written: Written) -> None:
@@ -161,12 +161,11 @@ def _apply_batches(
     upsert = partial(statements.upsert, file.mapping, table)
     for wave in chain.from_iterable(map(_parts, order.waves(file))):
         try:
-            found = resolve(conn, seeds, file, wave, tables)
+            values = dict(written_rows(wave, resolve(conn, seeds, file, wave, tables)))
+            if keys is not None:
+                keys.add(file, values)
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
-        values = dict(written_rows(wave, found))
-        if keys is not None:
-            keys.add(file, values)
         for columns, batch in batches(values):
             new, changed, left = _write(conn, file, table, upsert(columns), batch)
             count.inserted += new

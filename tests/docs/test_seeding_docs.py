@@ -1,0 +1,54 @@
+"""The sessions that docs/seeding.md shows of the shipped data are what the commands print."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from sqlmigrate.cli.app import cli
+from support.places import ROOT
+
+PAGE = (ROOT / "docs" / "seeding.md").read_text(encoding="utf-8")
+
+
+def sessions(heading: str) -> list[tuple[list[str], str]]:
+    """Give the commands of a section of the page, each with what stands below it."""
+    [section] = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            found.append((shlex.split(command), shown))
+    return found
+
+
+def without_times(text: str) -> str:
+    return re.sub(r"\d+\.\d\d s", "N s", text)
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch, supabase):
+    """The shipped migrations and seed data in a project of their own, and an empty database for them."""
+    for folder in ("sql", "data"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "sqlmigrate.toml").write_text('migrations = "sql"\n')
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", supabase.url)
+    return tmp_path
+
+
+def shown(words: list[str]) -> str:
+    assert words[0] == "sqlmigrate"
+    return CliRunner().invoke(cli, words[1:]).stdout
+
+
+@pytest.mark.usefixtures("clean_environment", "shipped")
+def test_migrations_and_seeds_in_one_run():
+    [(words, below)] = sessions("Migrations and seeds in one run")
+
+    assert without_times(shown(words)) == without_times(below)
