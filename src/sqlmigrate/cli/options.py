@@ -15,6 +15,8 @@ from sqlmigrate.cli.recording import RECORDING, Recorder, open_records
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sqlmigrate.seeds import SeedSet
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _COMMON = (
@@ -157,6 +159,16 @@ jobs = click.option(
     metavar="N",
     help="Use N throwaway servers in parallel [one for each 20 migrations, at most 4].",
 )
+
+
+seeds = click.option("--seeds", is_flag=True, help="Load what fits of the seed data as sample rows, too.")
+
+
+def sample_seeds(app: App) -> SeedSet:
+    """Read the seed files for sample rows."""
+    from sqlmigrate.seeds import load  # noqa: PLC0415  only where they are asked for
+
+    return load(app.config.data)
 
 
 def require_own_servers(app: App, jobs: int | None) -> None:

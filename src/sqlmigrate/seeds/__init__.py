@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlmigrate.seeds.differences import TableDifference, difference
+from sqlmigrate.seeds.fitting import Fitted, write_fitting
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
 from sqlmigrate.seeds.read import load
 from sqlmigrate.seeds.run import Proposal, run
@@ -10,6 +11,7 @@ from sqlmigrate.seeds.tables import told_of_hidden
 from sqlmigrate.seeds.upsert import apply
 
 __all__ = [
+    "Fitted",
     "Proposal",
     "SeedFile",
     "SeedResult",
@@ -21,4 +23,5 @@ __all__ = [
     "load",
     "run",
     "told_of_hidden",
+    "write_fitting",
 ]
