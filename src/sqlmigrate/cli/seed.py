@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli import seed_diff
+from sqlmigrate.cli import seed_diff, seed_prune
 from sqlmigrate.cli.options import common, writing
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ Examples:
   sqlmigrate seed check  only validate, without a database
   sqlmigrate seed diff   show what seed would do, and do nothing
   sqlmigrate seed diff --check   exit status 3 if anything differs
+  sqlmigrate seed --prune   also remove rows that no file names, in tables whose schema has "prune"
 """
 _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
 
@@ -37,10 +38,20 @@ _CHECK = click.option("--check", is_flag=True, help="Exit with 3 if seeding woul
 @_DATA
 @click.option("--dry-run", is_flag=True, help="Show what would be written, as `seed diff` does, and write nothing.")
 @click.option("--check", is_flag=True, help="With --dry-run: exit with 3 if anything would be written.")
+@seed_prune.PRUNE
+@seed_prune.ACCEPTING
 @writing
 @click.pass_context
-def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> None:
-    """Validate the seed data and apply it: rows are inserted or updated, never deleted.
+def command(
+    context: click.Context,
+    app: App,
+    *,
+    dry_run: bool,
+    check: bool,
+    prune: bool,
+    accepted: int | bool | None,
+) -> None:
+    """Validate the seed data and apply it: rows are inserted or updated, and with --prune removed.
 
     Each file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
     A second run writes nothing.
@@ -49,27 +60,31 @@ def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> 
         if given := _given(context):
             raise click.UsageError(f"{', '.join(given)}: options of `seed {name}` come after `{name}`")
     elif dry_run:
-        seed_diff.run(context, app, _load(app), check=check)
+        seed_diff.run(context, app, _load(app), check=check, prune=prune)
+    elif accepted is not None and not prune:
+        raise click.UsageError("--accept-loss goes with --prune: nothing else of `seed` loses rows")
     elif check:
         raise click.UsageError("--check goes with --dry-run; to validate the files only, call `seed check`")
     else:
-        _apply(app)
+        _apply(app, seed_prune.Asked(app, False if accepted is None else accepted) if prune else None)
 
 
 @command.command()
 @_DATA
 @_CHECK
+@click.option("--prune", is_flag=True, help="With --check: rows that `seed --prune` would remove count, too.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown"]), default="text", help="How to print it [text]."
 )
 @common
 @click.pass_context
-def diff(context: click.Context, app: App, *, check: bool, form: str) -> None:
+def diff(context: click.Context, app: App, *, check: bool, prune: bool, form: str) -> None:
     """Show what `seed` would write, and write nothing.
 
-    These are rows to insert and rows to update, with old and new values. Rows that no file names are shown, too.
+    These are rows to insert and rows to update, with old and new values. Rows that no file names are shown, too, and
+    what `seed --prune` would do with them.
     """
-    seed_diff.run(context, app, _load(app), check=check, form=form)
+    seed_diff.run(context, app, _load(app), check=check, prune=prune, form=form)
 
 
 @command.command()
@@ -106,7 +121,7 @@ def _load(app: App) -> SeedSet:
     return found
 
 
-def _apply(app: App) -> None:
+def _apply(app: App, pruning: seed_prune.Asked | None) -> None:
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.events import RowsWritten, ignore  # noqa: PLC0415  same
 
@@ -119,12 +134,14 @@ def _apply(app: App) -> None:
         def question(info: ServerInfo, proposal: Proposal) -> str | None:
             if config.protected or app.output.verbose:
                 compared.extend(proposal.compare())
-            return seed_diff.question(info.database, compared) if config.protected else None
+            return seed_diff.question(info.database, compared, prune=pruning is not None) if config.protected else None
 
         asks = app.asking(target, question)
 
         def gate(info: ServerInfo, proposal: Proposal) -> None:
             asks(info, proposal)
+            if pruning:
+                pruning.before(proposal)
             app.output.recorder.begins(info)
 
         result = seeds.run(
@@ -134,11 +151,12 @@ def _apply(app: App) -> None:
             lock_timeout=config.lock_timeout,
             statement_timeout=config.statement_timeout,
             gate=gate,
+            accept=pruning.accept if pruning else None,
             history_schema=config.history_schema,
             history_owners=config.history_owners,
         )
     for item in result.tables:
-        note(RowsWritten(str(item.table), item.inserted, item.updated, item.unchanged, item.kept))
+        note(RowsWritten(str(item.table), item.inserted, item.updated, item.unchanged, item.kept, item.pruned))
     app.output.result(
         tables=[
             {
@@ -147,10 +165,14 @@ def _apply(app: App) -> None:
                 "updated": item.updated,
                 "unchanged": item.unchanged,
                 "kept": item.kept,
+                "pruned": item.pruned,
+                "prune_kept": item.prune_kept,
             }
             for item in result.tables
         ],
         written=result.written,
+        pruned=result.pruned,
+        pruning=pruning.found.as_json() if pruning and pruning.found else None,
         warnings=result.warnings,
         notes=result.notes,
     )
@@ -158,8 +180,9 @@ def _apply(app: App) -> None:
         app.output.warning(warning)
     for item in result.tables:
         kept = f", {item.kept} kept by a trigger" if item.kept else ""
+        pruned = f", {item.pruned} pruned" if pruning and (item.pruned or item.prune_kept) else ""
         app.output.line(
-            f"{item.table}: {item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}"
+            f"{item.table}: {item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}{pruned}"
         )
     if app.output.verbose:
         app.output.line(*seed_diff.written(compared))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from sqlmigrate.seeds.differences import TableDifference, difference
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
+from sqlmigrate.seeds.pruning import Pruning, require_accepted
 from sqlmigrate.seeds.read import load
 from sqlmigrate.seeds.run import Proposal, run
 from sqlmigrate.seeds.upsert import apply
 
 __all__ = [
     "Proposal",
+    "Pruning",
     "SeedFile",
     "SeedResult",
     "SeedSet",
@@ -18,5 +20,6 @@ __all__ = [
     "apply",
     "difference",
     "load",
+    "require_accepted",
     "run",
 ]
