@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from sqlmigrate import plan as planning
 from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options, sound
 from sqlmigrate.migrations import Migrations, load
 from sqlmigrate.plan import ApplyRequest, RollbackRequest
-from sqlmigrate.seeds import SeedResult, SeedSet
+from sqlmigrate.seeds import SeedResult, SeedSet, require_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -321,6 +322,9 @@ def seed(
     database: str,
     data: str | Path | SeedSet,
     *,
+    prune: bool = False,
+    accept_loss: bool = False,
+    accept_rows: int | None = None,
     role: str | None = None,
     lock_timeout: Time = "2s",
     lock_budget: Time = "10min",
@@ -331,6 +335,10 @@ def seed(
     observer: events.Observer = events.ignore,
 ) -> SeedResult:
     """Insert and update the rows of a folder of seed files, in one transaction; rows that are right are not written.
+
+    With `prune`, rows that no file names are deleted or changed, in tables whose schema says so. Where other rows go
+    with them, LossNotAccepted is raised unless `accept_loss` is true; where a file has no rows, unless `accept_rows` is
+    the number of rows that are deleted or changed in all.
 
     Every file is checked before the database is touched. Raises SeedError, whose `problems` hold what is wrong with
     files, tables or rows, LockBudgetSpent, RunLockBusy and ConnectionFailed; nothing was written then.
@@ -345,6 +353,7 @@ def seed(
         history_owners=history_owners,
     )
     found = data if isinstance(data, SeedSet) else read_seeds(data)
+    accepted = accept_loss if accept_rows is None else accept_rows
     with own_errors():
         return seeds.run(
             conninfo(database),
@@ -355,6 +364,7 @@ def seed(
             lock_budget=options.lock_budget,
             wait_lock=options.wait_lock,
             observer=observer,
+            accept=partial(require_accepted, accepted=accepted, option="accept_rows={}") if prune else None,
             history_schema=options.schema,
             history_owners=options.history_owners,
         )

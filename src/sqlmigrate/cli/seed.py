@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli import seed_diff
+from sqlmigrate.cli import seed_diff, seed_prune
 from sqlmigrate.cli.options import common, reading_as, seeding
 from sqlmigrate.cli.seed_run import SeedRun, load, say_how_to_begin
 
@@ -21,6 +21,7 @@ Examples:
   sqlmigrate seed check  only validate, without a database
   sqlmigrate seed diff   show what seed would do, and do nothing
   sqlmigrate seed diff --check   exit status 3 if anything differs
+  sqlmigrate seed --prune   also remove rows that no file names, in tables whose schema has "prune"
 """
 _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
 
@@ -32,10 +33,20 @@ _CHECK = click.option("--check", is_flag=True, help="Exit with 3 if seeding woul
 @_DATA
 @click.option("--dry-run", is_flag=True, help="Show what would be written, as `seed diff` does, and write nothing.")
 @click.option("--check", is_flag=True, help="With --dry-run: exit with 3 if anything would be written.")
+@seed_prune.PRUNE
+@seed_prune.ACCEPTING
 @seeding
 @click.pass_context
-def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> None:
-    """Validate the seed data and apply it: rows are inserted or updated, never deleted.
+def command(
+    context: click.Context,
+    app: App,
+    *,
+    dry_run: bool,
+    check: bool,
+    prune: bool,
+    accepted: int | bool | None,
+) -> None:
+    """Validate the seed data and apply it: rows are inserted or updated, and with --prune removed.
 
     Each file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
     A second run writes nothing.
@@ -44,27 +55,31 @@ def command(context: click.Context, app: App, *, dry_run: bool, check: bool) -> 
         if given := _given(context):
             raise click.UsageError(f"{', '.join(given)}: options of `seed {name}` come after `{name}`")
     elif dry_run:
-        seed_diff.run(context, app, load(app), check=check)
+        seed_diff.run(context, app, load(app), check=check, prune=prune)
+    elif accepted is not None and not prune:
+        raise click.UsageError("--accept-loss goes with --prune: nothing else of `seed` loses rows")
     elif check:
         raise click.UsageError("--check goes with --dry-run; to validate the files only, call `seed check`")
     else:
-        _apply(app)
+        _apply(app, seed_prune.Asked(app, False if accepted is None else accepted) if prune else None)
 
 
 @command.command()
 @_DATA
 @_CHECK
+@click.option("--prune", is_flag=True, help="With --check: rows that `seed --prune` would remove count, too.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown"]), default="text", help="How to print it [text]."
 )
 @reading_as
 @click.pass_context
-def diff(context: click.Context, app: App, *, check: bool, form: str) -> None:
+def diff(context: click.Context, app: App, *, check: bool, prune: bool, form: str) -> None:
     """Show what `seed` would write, and write nothing.
 
-    These are rows to insert and rows to update, with old and new values. Rows that no file names are shown, too.
+    These are rows to insert and rows to update, with old and new values. Rows that no file names are shown, too, and
+    what `seed --prune` would do with them.
     """
-    seed_diff.run(context, app, load(app), check=check, form=form)
+    seed_diff.run(context, app, load(app), check=check, prune=prune, form=form)
 
 
 @command.command()
@@ -92,10 +107,10 @@ def _is_typed(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _apply(app: App) -> None:
+def _apply(app: App, pruning: seed_prune.Asked | None) -> None:
     from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  --help needs none of it
 
-    run = SeedRun(app)
+    run = SeedRun(app, pruning)
     observer = app.observer(drawer(app.output), hooks=True)
     with app.target() as target:
         run.write(target, observer)

@@ -10,6 +10,7 @@ from sqlmigrate.cli import seed_diff
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlmigrate.cli import seed_prune
     from sqlmigrate.cli.call import App
     from sqlmigrate.connection import Gate, ServerInfo
     from sqlmigrate.events import Observer
@@ -28,6 +29,7 @@ class SeedRun:
     """One run of the seed files; they are read when it is made, and what is wrong with them is raised then."""
 
     app: App
+    pruning: seed_prune.Asked | None = None
     found: SeedSet = field(init=False)
     _compared: list[TableDifference] = field(default_factory=list)
     _result: SeedResult | None = None
@@ -65,13 +67,14 @@ class SeedRun:
             lock_budget=config.lock_budget,
             wait_lock=config.wait_lock,
             gate=self._gate(target, announces=announces, asks=asks),
+            accept=self.pruning.accept if self.pruning else None,
             observer=observer,
             history_schema=config.history_schema,
             history_owners=config.history_owners,
             lock=lock,
         )
         for item in self._result.tables:
-            observer(RowsWritten(str(item.table), item.inserted, item.updated, item.unchanged, item.kept))
+            observer(RowsWritten(str(item.table), item.inserted, item.updated, item.unchanged, item.kept, item.pruned))
 
     def after(self, target: Target, observer: Observer) -> Callable[[RunLock | None], None]:
         """Return what writes them when migrations have been applied, which has been asked for then."""
@@ -103,7 +106,10 @@ class SeedRun:
             if is_asked or app.output.verbose:
                 self._compared = proposal.compare()
             if is_asked:
-                app.confirm(seed_diff.question(info.database, self._compared), database=info.database, always=False)
+                asked = seed_diff.question(info.database, self._compared, prune=self.pruning is not None)
+                app.confirm(asked, database=info.database, always=False)
+            if self.pruning:
+                self.pruning.before(proposal)
             if asks:
                 app.output.recorder.begins(info)
 
@@ -120,10 +126,14 @@ class SeedRun:
                     "updated": item.updated,
                     "unchanged": item.unchanged,
                     "kept": item.kept,
+                    "pruned": item.pruned,
+                    "prune_kept": item.prune_kept,
                 }
                 for item in result.tables
             ],
             "written": result.written,
+            "pruned": result.pruned,
+            "pruning": self.pruning.found.as_json() if self.pruning and self.pruning.found else None,
             "warnings": result.warnings,
             "notes": result.notes,
         }
@@ -135,9 +145,9 @@ class SeedRun:
             output.warning(warning)
         for item in result.tables:
             kept = f", {item.kept} kept by a trigger" if item.kept else ""
-            output.line(
-                f"{item.table}: {item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}"
-            )
+            pruned = f", {item.pruned} pruned" if self.pruning and (item.pruned or item.prune_kept) else ""
+            words = f"{item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}{pruned}"
+            output.line(f"{item.table}: {words}")
         if output.verbose:
             output.line(*seed_diff.written(self._compared))
         for text in result.notes:

@@ -260,13 +260,17 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class RowsWritten:
-    """What a seed run has committed to one table; `kept` counts rows that a trigger kept as they were."""
+    """What a seed run has committed to one table; `kept` counts rows that a trigger kept as they were.
+
+    `pruned` counts rows that no file names, which were deleted or changed for that.
+    """
 
     table: str
     inserted: int
     updated: int
     unchanged: int
     kept: int
+    pruned: int = 0
 
 
 Event = (

@@ -92,10 +92,8 @@ def review_project(
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
         columns = figures.columns
-    workloads = [read_files(path) for path in workload_files]
-    if workload:
-        workloads.append(_workload(config, target))
-    sent = joined(workloads)
+    asking = [_workload(config, target)] if workload else []
+    sent = joined([*map(read_files, workload_files), *asking])
     if sent is not None and sent.sizes is None and target is not None:
         sent = replace(sent, sizes=_sizes(target))
     selection = select(found, asked, seen.applied, target.variable if target else None)

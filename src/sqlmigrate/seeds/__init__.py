@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlmigrate.seeds.differences import TableDifference, difference
 from sqlmigrate.seeds.fitting import Fitted, write_fitting
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
+from sqlmigrate.seeds.pruning import Pruning, require_accepted
 from sqlmigrate.seeds.read import load
 from sqlmigrate.seeds.run import Proposal, run
 from sqlmigrate.seeds.tables import told_of_hidden
@@ -13,6 +14,7 @@ from sqlmigrate.seeds.upsert import apply
 __all__ = [
     "Fitted",
     "Proposal",
+    "Pruning",
     "SeedFile",
     "SeedResult",
     "SeedSet",
@@ -21,6 +23,7 @@ __all__ = [
     "apply",
     "difference",
     "load",
+    "require_accepted",
     "run",
     "told_of_hidden",
     "write_fitting",

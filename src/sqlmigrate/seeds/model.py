@@ -57,8 +57,27 @@ class Csv:
 
 
 @dataclass(frozen=True, slots=True)
+class Prune:
+    """What pruning does with the rows that no file names: it sets columns to `values`, or deletes the rows."""
+
+    values: Mapping[str, Any] | None = None
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the rows go."""
+        return self.values is None
+
+    def __str__(self) -> str:
+        """Return what the schema says."""
+        return "delete" if self.values is None else f"set {', '.join(self.values)}"
+
+
+@dataclass(frozen=True, slots=True)
 class TableMapping:
-    """How the rows of one file become rows of one table; `columns` holds what is not simply a key's own name."""
+    """How the rows of one file become rows of one table; `columns` holds what is not simply a key's own name.
+
+    `prune` says what becomes of rows that no file names, where that is asked for.
+    """
 
     list: str
     table: TableName
@@ -66,6 +85,7 @@ class TableMapping:
     columns: tuple[Column, ...] = ()
     default_on_update: tuple[str, ...] = ()
     csv: Csv = Csv()
+    prune: Prune | None = None
 
     def columns_of(self, key: str) -> tuple[Column, ...]:
         """Return the columns that a key of a row fills."""
@@ -178,10 +198,25 @@ class SeedSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A column of a row with the value that it has, as PostgreSQL prints it, and the one that it would get.
+
+    `pending` names the new row that the value will come from, where nobody knows it yet.
+    """
+
+    column: str
+    old: str | None
+    new: str | None
+    pending: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TableResult:
     """What happened to the rows of one file.
 
     `kept` are rows that differ from the file all the same: a trigger of the table let no update of them through.
+    `pruned` are rows that no file names and that were deleted or changed for it, `prune_kept` those that a trigger or
+    a policy let stay as they were; they are told with the first file of their table.
     """
 
     table: TableName
@@ -190,6 +225,8 @@ class TableResult:
     updated: int
     unchanged: int
     kept: int = 0
+    pruned: int = 0
+    prune_kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +246,11 @@ class SeedResult:
     def written(self) -> int:
         """How many rows were inserted or updated."""
         return sum(table.inserted + table.updated for table in self.tables)
+
+    @property
+    def pruned(self) -> int:
+        """How many rows that no file names were deleted or changed."""
+        return sum(table.pruned for table in self.tables)
 
 
 def canonical(value: Any) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.model import TableName
     from sqlmigrate.seeds.schema import Schema
 
 _YAML = (".yaml", ".yml")
@@ -42,6 +43,7 @@ def load(directory: Path) -> SeedSet:
         except SeedError as error:
             problems += error.problems
     problems += shown(_duplicates(files), directory)
+    problems += _pruned_in_two_ways(files)
     try:
         ordered = order.in_order(files)
         for file in ordered:
@@ -179,6 +181,16 @@ def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
             if first is not row:
                 message = f"{row.label} appears twice, first at {first.place()}"
                 yield Problem(message, row.place(), "keep one of the two rows")
+
+
+def _pruned_in_two_ways(files: Sequence[SeedFile]) -> Iterator[Problem]:
+    """Find files of one table whose schemas do not say the same of pruning: each names rows that the other does not."""
+    first: dict[TableName, SeedFile] = {}
+    for file in files:
+        other = first.setdefault(file.mapping.table, file)
+        if other.mapping.prune != file.mapping.prune:
+            message = f"'prune' is not what {_schema_path(other.path).name} says of {file.mapping.table}"
+            yield Problem(message, Place(_schema_path(file.path)), "say the same in both")
 
 
 def _exactly(value: Any) -> Any:

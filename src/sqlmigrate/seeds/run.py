@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 from psycopg import RawCursor
@@ -18,12 +18,13 @@ from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import ignore
 from sqlmigrate.runlock.blockers import Watcher
 from sqlmigrate.runlock.retry import with_retry
-from sqlmigrate.seeds.differences import compare_as_login
+from sqlmigrate.seeds.differences import compare, foresee, read_as_login, stage_keys_as_login
 from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.upsert import look_again, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from sqlmigrate.connection import Connection, Gate
     from sqlmigrate.connection.silence import Session
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     from sqlmigrate.runlock import RunLock
     from sqlmigrate.seeds.differences import TableDifference
     from sqlmigrate.seeds.model import SeedResult, SeedSet
+    from sqlmigrate.seeds.pruning import Pruning
+    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.upsert import Written
+
+T = TypeVar("T")
 
 # what is deferred runs as who seeds, under the login's settings, and no cursor is left: nothing waits for COMMIT
 _SETTLE = "SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL"
@@ -39,10 +44,14 @@ _SETTLE = "SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What is about to be seeded; `compare` reads what that would change, where somebody wants to know."""
+    """What is about to be seeded; `compare` reads what that would change, where somebody wants to know.
+
+    `foresee` looks only for the rows that would be pruned.
+    """
 
     seeds: SeedSet
     compare: Callable[[], list[TableDifference]]
+    foresee: Callable[[], Pruning]
 
 
 def run(
@@ -56,6 +65,7 @@ def run(
     wait_lock: int = 300_000,
     gate: Gate[Proposal] = allow,
     observer: Observer = ignore,
+    accept: Callable[[Pruning], object] | None = None,
     history_schema: str = "sqlmigrate",
     history_owners: tuple[str, ...] = (),
     lock: RunLock | None = None,
@@ -66,11 +76,15 @@ def run(
     done under the run lock: `lock`, or one that is waited for so long; where a lock inside PostgreSQL is not granted in
     time, all of it is done again until `lock_budget` is used up. Where there is a history, what was written is noted in
     its log, in the same transaction.
+
+    With `accept`, rows that no file names are pruned in tables whose schema asks for it; it is called in the
+    transaction, with what that takes, and raises to stop.
     """
     with session(conninfo, application_name="sqlmigrate: seed") as connection:
         info = probe(connection)
         require_writable(info)
-        gate(info, Proposal(seeds, partial(_compared, connection, seeds, role, (lock_timeout, statement_timeout))))
+        looking = partial(_looking, connection, seeds, role, (lock_timeout, statement_timeout))
+        gate(info, Proposal(seeds, partial(looking, compare), partial(looking, foresee)))
         settle_writer(conninfo, connection, info)
         with _locked(conninfo, connection, history_schema, wait_lock, observer, lock) as ours:
             limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
@@ -80,7 +94,7 @@ def run(
                 at_server_of(conninfo, connection), ours.connection, connection, info.backend_pid, observer,
                 cluster=ours.cluster,
             )  # fmt: skip
-            work = _Attempt(connection, seeds, role, ours, watcher, history_schema, history_owners)
+            work = _Attempt(connection, seeds, role, ours, watcher, accept, history_schema, history_owners)
             connection.meanwhile = watcher.look
             written = with_retry(work, budget=lock_budget / 1000, observer=observer, blockers=watcher.seen)
             with as_login(connection):
@@ -109,6 +123,7 @@ class _Attempt:
     role: str | None
     lock: RunLock
     watcher: Watcher
+    accept: Callable[[Pruning], object] | None
     history_schema: str
     history_owners: tuple[str, ...]
 
@@ -126,8 +141,8 @@ class _Attempt:
 
     def _written(self) -> Written:
         with as_login(self.connection):  # what triggers and defaults of the tables do is not ours
-            written = write(self.connection, self.seeds, settle=_SETTLE)
-        if written.result.written:
+            written = write(self.connection, self.seeds, settle=_SETTLE, accept=self.accept)
+        if written.result.written or written.result.pruned:
             # a role that may seed but not write the history seeds all the same
             with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), self.connection.transaction():
                 _note(self.connection, self.history_schema, self.history_owners, written.result)
@@ -136,14 +151,23 @@ class _Attempt:
         return written
 
 
-def _compared(
-    connection: Connection, seeds: SeedSet, role: str | None, limits: tuple[int, int]
-) -> list[TableDifference]:
-    """Compare as the role that seeds, and be the login again."""
+def _looking(
+    connection: Connection,
+    seeds: SeedSet,
+    role: str | None,
+    limits: tuple[int, int],
+    read: Callable[[Connection, SeedSet, Mapping[Path, Staged]], T],
+) -> T:
+    """Look at the tables as the role that seeds, and be the login again."""
     if role:
         set_role(connection, role)
     try:
-        return look(connection, partial(compare_as_login, connection, seeds), limits=limits)
+        staged = stage_keys_as_login(connection, seeds)
+        try:
+            return look(connection, partial(read_as_login, read, connection, seeds, staged), limits=limits)
+        finally:
+            for one in staged.values():
+                one.discard()
     finally:
         if role and not connection.closed:
             connection.execute("RESET ROLE")
@@ -156,7 +180,11 @@ def _note(connection: Connection, schema: str, owners: tuple[str, ...], result: 
         return
     history.catch_up(connection, schema, owners)
     history.hold(connection, schema, owners)
-    words = ", ".join(f"{item.table}: {item.inserted} inserted, {item.updated} updated" for item in result.tables)
+    words = ", ".join(
+        f"{item.table}: {item.inserted} inserted, {item.updated} updated"
+        f"{f', {item.pruned} pruned' if item.pruned else ''}"
+        for item in result.tables
+    )
     cursor = RawCursor(connection)
     for command in history.log(schema, None, "seed", history.Run(), reason=words):
         cursor.execute(command.sql.encode(), command.params)

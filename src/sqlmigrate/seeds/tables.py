@@ -221,6 +221,7 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
         yield Problem(f"{mapping.table} has no unique constraint on ({target})", place, hint)
     for special in mapping.columns:
         yield from _missing_reference(file, special, tables)
+    yield from _not_to_be_pruned(file, table)
 
 
 def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
@@ -254,6 +255,16 @@ def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
                     yield Problem(
                         f"column {column.name} of {mapping.table} {reason}", place, "leave it out of the rows"
                     )
+
+
+def _not_to_be_pruned(file: SeedFile, table: Table) -> Iterator[Problem]:
+    """Yield the columns that pruning would set and cannot."""
+    mapping, place = file.mapping, Place(file.path)
+    for column in mapping.prune.values or () if mapping.prune else ():
+        if column not in table.columns:
+            yield Problem(f"prune: table {mapping.table} has no column {column}", place, _APPLY_FIRST)
+        elif column in table.generated or column in table.always:
+            yield Problem(f"prune: column {column} of {mapping.table} gets its value from PostgreSQL", place)
 
 
 def _missing_reference(file: SeedFile, column: Column, tables: Mapping[TableName, Table]) -> Iterator[Problem]:
