@@ -134,3 +134,29 @@ def test_a_wrong_call_is_refused(seeded, sqlmigrate, given, message):
 
     assert outcome.status == 2
     assert message in outcome.stderr
+
+
+def test_rows_of_the_environment_are_seeded_and_are_no_rows_of_no_file(project, files, seeded, sqlmigrate):
+    project.config("[env.staging]\n[env.live]\n")
+    (project.root / "data" / "staging").mkdir()
+    above = SeedFiles(project.root / "data" / "staging")
+    above.yaml("kinds", "kinds: [{code: a, name: Other}, {code: x, name: X}, {code: z, name: Z}]\n")
+
+    checked = sqlmigrate("seed", "check", "--env", "staging", "--show", "--json").document
+    told = sqlmigrate("seed", "diff", "--env", "staging", "--json").document["tables"][0]
+    pruned = sqlmigrate("seed", "--env", "staging", "--prune")
+
+    [row, *_] = checked["tables"][0]["rows"]
+    assert (row["values"], row["line"]) == ({"code": "a", "name": "Other"}, 1)
+    assert (row["file"], row["overrides"]["file"]) == (
+        str(above.directory / "kinds.yaml"),
+        str(files.directory / "kinds.yaml"),
+    )
+    assert [change["file"] for change in told["rows"]] == [str(above.directory / "kinds.yaml")] * 2
+    assert (told["unnamed"], told["prune"]["rows"][0]["key"]) == (1, {"code": "y"})
+    assert pruned.lines == ["public.kinds: 1 inserted, 1 updated, 1 unchanged, 1 pruned"]
+    assert codes(seeded) == ["a", "x", "z"]
+    assert sqlmigrate("seed", "--env", "live", "--prune").lines[0].endswith("1 updated, 0 unchanged, 2 pruned")
+    above.yaml("kinds", "kinds:\n")
+    seeded.connect().execute("INSERT INTO kinds VALUES ('y', 'Y')")
+    assert "staging/kinds.yaml has no rows" in sqlmigrate("seed", "--env", "staging", "--prune").stderr

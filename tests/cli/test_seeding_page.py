@@ -75,3 +75,15 @@ def test_rows_are_deleted_with_what_refers_to_them(project, target, page):
 
     for arguments, lines in sessions("Rows that no file names: `--prune`")[1]:
         assert page(arguments) == lines
+
+
+def test_the_shipped_data_has_a_layer_for_staging(project, page):
+    shutil.copytree(ROOT / "data", project.root / "data")
+    project.config("[env.staging]\n")
+    [[(arguments, lines)]] = sessions("Environments")
+
+    shown = page(arguments)
+
+    assert lines[-1] == "..."
+    assert shown[: len(lines) - 1] == lines[:-1]
+    assert any(line.endswith("(data/staging/llms.yaml:10:5)") for line in shown)

@@ -145,7 +145,7 @@ def _wrong(name: str, wanted: str, value: Any) -> errors.UsageError:
 
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "database": _database,
-    **dict.fromkeys(("to", "shadow_url", "through", "migration_id", "reason", "operation", "since"), _text),
+    **dict.fromkeys(("to", "env", "shadow_url", "through", "migration_id", "reason", "operation", "since"), _text),
     **dict.fromkeys(("begin", "end"), _moment),
     "base": _base,
     **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),

@@ -34,12 +34,12 @@ def read(directory: str | Path, *, order: Order = "name") -> Migrations:
 
 
 @checked
-def read_seeds(directory: str | Path) -> SeedSet:
+def read_seeds(directory: str | Path, *, env: str | None = None) -> SeedSet:
     """Read a folder of seed files and check each with its JSON Schema, without a database.
 
     Raises SeedError, whose `problems` hold everything that is wrong with the files.
     """
-    return seeds.load(Path(directory))
+    return seeds.load(Path(directory), env)
 
 
 @checked

@@ -168,7 +168,7 @@ def sample_seeds(app: App) -> SeedSet:
     """Read the seed files for sample rows."""
     from sqlmigrate.seeds import load  # noqa: PLC0415  only where they are asked for
 
-    return load(app.config.data)
+    return load(app.config.data, app.config.env)
 
 
 def require_own_servers(app: App, jobs: int | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli import seed_diff, seed_prune
+from sqlmigrate.cli import seed_diff, seed_prune, seed_rows
 from sqlmigrate.cli.options import common, reading_as, seeding
 from sqlmigrate.cli.seed_run import SeedRun, load, say_how_to_begin
 
@@ -19,6 +19,7 @@ EPILOG = """\b
 Examples:
   sqlmigrate seed        validate all files, then apply them at once
   sqlmigrate seed check  only validate, without a database
+  sqlmigrate seed check --env staging --show   all rows with those of data/staging
   sqlmigrate seed diff   show what seed would do, and do nothing
   sqlmigrate seed diff --check   exit status 3 if anything differs
   sqlmigrate seed --prune   also remove rows that no file names, in tables whose schema has "prune"
@@ -49,6 +50,7 @@ def command(
     """Validate the seed data and apply it: rows are inserted or updated, and with --prune removed.
 
     Each file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
+    With --env NAME, the files in its folder NAME add rows, and take the place of rows with the same key.
     A second run writes nothing.
     """
     if (name := context.invoked_subcommand) is not None:
@@ -84,15 +86,25 @@ def diff(context: click.Context, app: App, *, check: bool, prune: bool, form: st
 
 @command.command()
 @_DATA
+@click.option("--show", is_flag=True, help="Show all rows, each with where it comes from and what it overrides.")
 @common
-def check(app: App) -> None:
-    """Validate every file against its JSON Schema, without a database."""
+def check(app: App, *, show: bool) -> None:
+    """Validate every file against its JSON Schema, without a database.
+
+    With --env, the files of that environment are laid over the others.
+    """
     found = load(app)
-    app.output.result(files=[{"file": str(file.path), "rows": len(file.rows)} for file in found.files])
-    for file in found.files:
-        rows = "1 row" if len(file.rows) == 1 else f"{len(file.rows)} rows"
-        app.output.line(f"{file.path}: {rows} for {file.mapping.table}")
-    app.output.line("1 file is valid" if len(found.files) == 1 else f"{len(found.files)} files are valid")
+    sources = [(source, file) for file in found.files for source in file.sources]
+    shown = {"tables": seed_rows.as_json(found)} if show else {}
+    app.output.result(files=[seed_rows.source_as_json(source) for source, _ in sources], **shown)
+    for source, file in sources:
+        rows = "1 row" if source.rows == 1 else f"{source.rows} rows"
+        over = f", {source.overriding} in the place of others" if source.overriding else ""
+        app.output.line(f"{source.path}: {rows} for {file.mapping.table}{over}")
+    app.output.line("1 file is valid" if len(sources) == 1 else f"{len(sources)} files are valid")
+    if show:
+        for line in seed_rows.lines(found):
+            app.output.line(line)
     if not found.files:
         say_how_to_begin(app)
 

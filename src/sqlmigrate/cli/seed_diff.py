@@ -83,6 +83,7 @@ def _row(one: RowDifference) -> dict[str, Any]:
     return {
         "action": "insert" if one.inserted else "update",
         "row": one.row.label,
+        "file": str(place.path),
         "line": place.line,
         "values": dict(one.row.values) if one.inserted else None,
         "changes": [asdict(change) for change in one.changes],

@@ -166,7 +166,7 @@ def load(app: App) -> SeedSet:
     """Read the seed files of the settings, and say what they are warned of."""
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
-    found = seeds.load(app.config.data)
+    found = seeds.load(app.config.data, app.config.env)
     for warning in found.warnings:
         app.output.warning(str(warning))
     return found

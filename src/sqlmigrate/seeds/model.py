@@ -156,13 +156,33 @@ class StreamedRows(Sequence[Row]):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A file that rows come from, and how many; `overriding` are in the place of rows of a file below."""
+
+    path: Path
+    rows: int
+    overriding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SeedFile:
-    """One file of seed rows that fits its schema, and the table that they go to."""
+    """One file of seed rows that fits its schema, and the table that they go to.
+
+    Rows of an environment may be among them (`of` has the files then): `overridden` says which rows those are in the
+    place of.
+    """
 
     path: Path
     mapping: TableMapping
     rows: Sequence[Row]
     document: Located = field(repr=False, compare=False)
+    overridden: Mapping[Row, Row] = field(default_factory=dict, repr=False, compare=False)
+    of: tuple[Source, ...] = field(default=(), compare=False)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files that the rows come from, the lowest first."""
+        return self.of or (Source(self.path, len(self.rows)),)
 
     @property
     def is_streamed(self) -> bool:

@@ -159,7 +159,8 @@ class Prunes:
 
     def _table(self, one: Named, count: int, referrings: Mapping[ForeignKey, Referring]) -> PrunedTable:
         table = one.mapping.table
-        empty = tuple(file.path for file in self.files if file.mapping.table == table and not len(file.rows))
+        sources = (source for file in self.files if file.mapping.table == table for source in file.sources)
+        empty = tuple(source.path for source in sources if not source.rows)
         mine = tuple(found for key, found in referrings.items() if key.reached == one.table.oid)
         return PrunedTable(table, one.prune, count, tuple(self._rows(one)) if count else (), mine, empty)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -264,6 +264,17 @@ def row_by_row(schema: Schema) -> tuple[dict[str, Any], int, float]:
     kept = {key: rule for key, rule in rows.items() if key not in {"minItems", "maxItems"}}
     parts = value | {"properties": value.get("properties", {}) | {name: kept}}
     return parts, rows.get("minItems", 0), rows.get("maxItems", float("inf"))
+
+
+def of_any_length(schema: Schema) -> Schema:
+    """Return a schema without how many rows there are at least: for files that are laid over others."""
+    name = schema.mapping.list
+    properties = schema.value.get("properties", {})
+    rows = properties.get(name)
+    if not isinstance(rows, dict) or "minItems" not in rows:
+        return schema
+    rows = {key: rule for key, rule in rows.items() if key != "minItems"}
+    return replace(schema, value=schema.value | {"properties": properties | {name: rows}})
 
 
 def _named(value: Any, ref: str) -> Any:
