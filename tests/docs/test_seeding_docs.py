@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
 
 import pytest
 from click.testing import CliRunner
@@ -26,10 +27,19 @@ def sessions(heading: str) -> list[tuple[list[str], str]]:
     return found
 
 
+VARIABLE = (
+    (r"\d+\.\d+ s", "N s"),
+    (r"PostgreSQL [\d.]+", "PostgreSQL N"),
+    (r"\S*/data/", "data/"),
+    (r"\d{4}-\d\d-\d\d [\d:]+", "T"),
+    (r" +$", ""),
+)
+
+
 def plain(text: str) -> str:
-    """Leave out what differs from machine to machine: times, the version of PostgreSQL and the folder."""
-    for pattern, name in ((r"\d+\.\d+ s", "N s"), (r"PostgreSQL [\d.]+", "PostgreSQL N"), (r"\S*/data/", "data/")):
-        text = re.sub(pattern, name, text)
+    """Leave out what differs from run to run: times, the version of PostgreSQL and the folder."""
+    for pattern, name in VARIABLE:
+        text = re.sub(pattern, name, text, flags=re.MULTILINE)
     return text
 
 
@@ -46,15 +56,17 @@ def shipped(tmp_path, monkeypatch, supabase):
 
 
 def shown(words: list[str]) -> str:
+    if words[0] == "sed":
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
     assert words[0] == "sqlmigrate"
     return CliRunner().invoke(cli, words[1:], catch_exceptions=False).stdout
 
 
 @pytest.mark.usefixtures("clean_environment", "shipped")
-def test_migrations_and_seeds_in_one_run():
-    [(words, below)] = sessions("Migrations and seeds in one run")
-
-    assert plain(shown(words)) == plain(below)
+@pytest.mark.parametrize("heading", ["Migrations and seeds in one run", "What was seeded"])
+def test_what_commands_print(heading):
+    for words, below in sessions(heading):
+        assert plain(shown(words)) == plain(below)
 
 
 @pytest.mark.usefixtures("clean_environment", "shipped")

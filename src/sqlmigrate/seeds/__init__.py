@@ -6,7 +6,7 @@ from sqlmigrate.seeds.differences import TableDifference, difference
 from sqlmigrate.seeds.fitting import Fitted, write_fitting
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
 from sqlmigrate.seeds.pruning import Pruning, require_accepted
-from sqlmigrate.seeds.read import load
+from sqlmigrate.seeds.read import load, read_digests
 from sqlmigrate.seeds.run import Proposal, run
 from sqlmigrate.seeds.tables import told_of_hidden
 from sqlmigrate.seeds.upsert import apply
@@ -23,6 +23,7 @@ __all__ = [
     "apply",
     "difference",
     "load",
+    "read_digests",
     "require_accepted",
     "run",
     "told_of_hidden",

@@ -206,15 +206,26 @@ class SeedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """A seed file by its name in the data folder, the SHA-256 of its text and of its schema's, with LF line ends."""
+
+    name: str
+    checksum: str
+    schema_checksum: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeedSet:
     """All seed files of a directory, in the order that their references need.
 
-    `warnings` names references that no file satisfies: their rows must already be in the database.
+    `warnings` names references that no file satisfies: their rows must already be in the database. `digests` has each
+    file as it was when it was read.
     """
 
     directory: Path
     files: tuple[SeedFile, ...]
     warnings: tuple[Problem, ...] = ()
+    digests: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem, SeedError
+from sqlmigrate.files import open_file
 from sqlmigrate.seeds import order
 from sqlmigrate.seeds.document import read_document, read_text
 from sqlmigrate.seeds.json_text import read_document as read_json
 from sqlmigrate.seeds.layers import lay
-from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, canonical
+from sqlmigrate.seeds.model import Digest, Row, SeedFile, SeedSet, TableMapping, canonical
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
 from sqlmigrate.seeds.rules import Part
 from sqlmigrate.seeds.schema import KEYWORD, check, of_any_length, read_schema, row_by_row, row_types
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _YAML = (".yaml", ".yml")
 _SUFFIXES = (*_YAML, ".json", ".jsonl", ".csv")
 _CHECKED = 1000  # rows of a streamed file that are checked at once
+_AT_ONCE = 1 << 20  # bytes
 
 
 def load(directory: Path, env: str | None = None) -> SeedSet:
@@ -37,6 +40,7 @@ def load(directory: Path, env: str | None = None) -> SeedSet:
     those of its subdirectory of that name are laid over them; where they have no schema, that of the file below counts.
     All files are read before one SeedError with everything that is wrong is raised. No database is needed.
     """
+    digests = read_digests(directory, env)  # before the files: what changes meanwhile counts as changed since
     files, problems = _load_files(directory)
     if (above := _layer(directory, env)) is not None:
         others, found = _load_files(above, directory)
@@ -54,7 +58,36 @@ def load(directory: Path, env: str | None = None) -> SeedSet:
         problems += error.problems
     refuse(problems)
     warnings = shown(order.unknown_references(ordered), directory, warning=True)
-    return SeedSet(directory, ordered, tuple(warnings))
+    return SeedSet(directory, ordered, tuple(warnings), digests)
+
+
+def read_digests(directory: Path, env: str | None = None) -> tuple[Digest, ...]:
+    """Return what the seed files of a directory, and of an environment, are like now; they may be of any content.
+
+    Raises SeedError where the directory cannot be read.
+    """
+    above = _layer(directory, env)
+    layers = [(directory, None), *([(above, directory)] if above else [])]
+    return tuple(
+        Digest(path.relative_to(directory).as_posix(), _checksum(path), _checksum(_schema_path(path, below)))
+        for folder, below in layers
+        for path in _paths(folder, below)
+    )
+
+
+def _checksum(path: Path) -> str:
+    """Return the SHA-256 of a file with LF line ends, in memory that does not grow with it; '' where it is no file."""
+    digest, held = hashlib.sha256(), b""
+    try:
+        with open_file(path) as file:
+            while part := file.read(_AT_ONCE):
+                part = held + part
+                held = b"\r" if part.endswith(b"\r") else b""
+                digest.update(part.removesuffix(held).replace(b"\r\n", b"\n"))
+    except OSError:
+        return ""
+    digest.update(held)
+    return digest.hexdigest()
 
 
 def _layer(directory: Path, env: str | None) -> Path | None:

@@ -8,9 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
-from psycopg import RawCursor
 
-from sqlmigrate import history, runlock
+from sqlmigrate import runlock
 from sqlmigrate.connection import allow, as_login, limit, look, probe, require_writable, session, set_role
 from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
@@ -20,6 +19,7 @@ from sqlmigrate.runlock.blockers import Watcher
 from sqlmigrate.runlock.retry import with_retry
 from sqlmigrate.seeds.differences import compare, foresee, read_as_login, stage_keys_as_login
 from sqlmigrate.seeds.failure import seed_error
+from sqlmigrate.seeds.recording import record
 from sqlmigrate.seeds.upsert import look_again, write
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlmigrate.seeds.model import SeedResult, SeedSet
     from sqlmigrate.seeds.pruning import Pruning
     from sqlmigrate.seeds.staging import Staged
-    from sqlmigrate.seeds.upsert import Written
+from sqlmigrate.seeds.upsert import Written
 
 T = TypeVar("T")
 
@@ -74,8 +74,8 @@ def run(
 
     `gate` is called once with the server and what is to be seeded before anything is written; it raises to stop. It is
     done under the run lock: `lock`, or one that is waited for so long; where a lock inside PostgreSQL is not granted in
-    time, all of it is done again until `lock_budget` is used up. Where there is a history, what was written is noted in
-    its log, in the same transaction.
+    time, all of it is done again until `lock_budget` is used up. Where there is a history, what was written is
+    recorded in it, in the same transaction.
 
     With `accept`, rows that no file names are pruned in tables whose schema asks for it; it is called in the
     transaction, with what that takes, and raises to stop.
@@ -142,12 +142,12 @@ class _Attempt:
     def _written(self) -> Written:
         with as_login(self.connection):  # what triggers and defaults of the tables do is not ours
             written = write(self.connection, self.seeds, settle=_SETTLE, accept=self.accept)
-        if written.result.written or written.result.pruned:
-            # a role that may seed but not write the history seeds all the same
-            with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), self.connection.transaction():
-                _note(self.connection, self.history_schema, self.history_owners, written.result)
-            if self.role:
-                set_role(self.connection, self.role)  # what is put off to COMMIT has no more rights than the triggers
+        # a role that may seed but not write the history seeds all the same
+        with suppress(HistoryError, psycopg.errors.InsufficientPrivilege), self.connection.transaction():
+            schema, owners = self.history_schema, self.history_owners
+            record(self.connection, schema, owners, self.role, self.seeds, written.result)
+        if self.role:
+            set_role(self.connection, self.role)  # what is put off to COMMIT has no more rights than the triggers
         return written
 
 
@@ -171,20 +171,3 @@ def _looking(
     finally:
         if role and not connection.closed:
             connection.execute("RESET ROLE")
-
-
-def _note(connection: Connection, schema: str, owners: tuple[str, ...], result: SeedResult) -> None:
-    """Write into the log what was written, as the login role; a database without a history has none to note it in."""
-    connection.execute("SET LOCAL role TO DEFAULT")
-    if history.read(connection, schema, owners=owners).version is None:
-        return
-    history.catch_up(connection, schema, owners)
-    history.hold(connection, schema, owners)
-    words = ", ".join(
-        f"{item.table}: {item.inserted} inserted, {item.updated} updated"
-        f"{f', {item.pruned} pruned' if item.pruned else ''}"
-        for item in result.tables
-    )
-    cursor = RawCursor(connection)
-    for command in history.log(schema, None, "seed", history.Run(), reason=words):
-        cursor.execute(command.sql.encode(), command.params)
