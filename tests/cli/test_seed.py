@@ -82,7 +82,8 @@ def test_seed_as_json(seeded, sqlmigrate):
     document = sqlmigrate("seed", "--json").document
 
     assert (document["version"], document["command"], document["written"]) == (1, "seed", 3)
-    assert document["tables"][0] == {"table": "public.llms", "inserted": 2, "updated": 0, "unchanged": 0, "kept": 0}
+    counts = {"inserted": 2, "updated": 0, "unchanged": 0, "kept": 0, "pruned": 0, "prune_kept": 0}
+    assert document["tables"][0] == {"table": "public.llms", **counts}
 
 
 def test_seed_makes_no_history(seeded, sqlmigrate):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,7 @@ def changed_session(supabase) -> psycopg.Connection[Any]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for path in DATA.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
+    return Path(shutil.copytree(DATA, tmp_path / "data"))
 
 
 def edit(path: Path, old: str, new: str) -> None:

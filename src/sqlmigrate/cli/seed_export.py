@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.options import common
+from sqlmigrate.cli.options import reading_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ _WITHOUT = click.option("--without", multiple=True, metavar="COLUMN", help="Leav
 @_KEY
 @_WITHOUT
 @_DATA
-@common
+@reading_as
 def schema(app: App, *, table: str, output: Path | None, key: tuple[str, ...], without: tuple[str, ...]) -> None:
     """Make a JSON Schema and mapping of a table that is there: print it, or write it to a new file.
 
@@ -88,7 +88,7 @@ def schema(app: App, *, table: str, output: Path | None, key: tuple[str, ...], w
 @_KEY
 @_WITHOUT
 @_DATA
-@common
+@reading_as
 def export(
     app: App,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlmigrate.cli.pace import following
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.cli.output import Output
+    from sqlmigrate.connection import Gate, ServerInfo
 
+T = TypeVar("T")
 _AFTER = 1.0  # seconds
 
 
@@ -25,3 +27,14 @@ def shown(output: Output) -> Iterator[None]:
 
     with following(output, after=_AFTER) as bar, followed(bar.tell):
         yield
+
+
+def without(gate: Gate[T]) -> Gate[T]:
+    """Return a gate in which nothing is shown: a question may be asked there."""
+    from sqlmigrate.seeds.progress import followed  # noqa: PLC0415  as above
+
+    def passed(info: ServerInfo, what: T, /) -> None:
+        with followed(None):
+            gate(info, what)
+
+    return passed

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Report
     from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.review.workload.sizes import Sizes
+    from sqlmigrate.seeds import SeedSet
     from sqlmigrate.shadow import TargetFacts
     from sqlmigrate.target import Target
 
@@ -70,6 +71,7 @@ def review_project(
     superuser: bool = False,
     workload: bool = False,
     workload_files: Sequence[Path] = (),
+    seeds: SeedSet | None = None,
     jobs: int | None = None,
     observer: Observer = ignore,
 ) -> Report:
@@ -77,8 +79,9 @@ def review_project(
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
     instead, from a file. `workload` asks it for the statements of the application too, `workload_files` hold some.
-    `jobs` is on how many servers to work side by side, None for as many as the migrations are worth; `observer` hears
-    how far it is. Raises what `select` raises, and what opening the shadow raises.
+    What fits of `seeds` is loaded as sample rows for the round trips. `jobs` is on how many servers to work side by
+    side, None for as many as the migrations are worth; `observer` hears how far it is. Raises what `select` raises, and
+    what opening the shadow raises.
     """
     asked = Asked(tuple(ids), since, everything)
     found = of_project(config, one_by_one=True)
@@ -89,10 +92,8 @@ def review_project(
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
         columns = figures.columns
-    workloads = [read_files(path) for path in workload_files]
-    if workload:
-        workloads.append(_workload(config, target))
-    sent = joined(workloads)
+    asking = [_workload(config, target)] if workload else []
+    sent = joined([*map(read_files, workload_files), *asking])
     if sent is not None and sent.sizes is None and target is not None:
         sent = replace(sent, sizes=_sizes(target))
     selection = select(found, asked, seen.applied, target.variable if target else None)
@@ -110,6 +111,7 @@ def review_project(
         paths=config.workload_search_path or (config.search_path,),
         limits=Limits.of(config),
         source=Source(columns, target.conninfo if target else None),
+        seeds=seeds,
     )
     needed = shadow.wanted(
         config,

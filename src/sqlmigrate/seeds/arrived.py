@@ -24,7 +24,7 @@ from sqlmigrate.seeds.problems import refuse, shown
 from sqlmigrate.seeds.same_row import WrittenRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, TableName
     from sqlmigrate.seeds.same_row import Keys
@@ -42,15 +42,21 @@ class Arrivals:
     staged: Sequence[Staged] = ()
     _elsewhere: set[Row] = field(default_factory=set)
 
-    def require_there(self) -> list[str]:
+    @property
+    def elsewhere(self) -> Collection[Row]:
+        """The rows that stand under another key, as the last look has found."""
+        return self._elsewhere
+
+    def require_there(self, *, pruned: bool = False) -> list[str]:
         """Raise SeedError for rows that are not in their table; a warning tells of those that have another key.
 
-        A trigger that writes keys its own way, such as in lower case, is no fault of the table.
+        A trigger that writes keys its own way, such as in lower case, is no fault of the table. With `pruned`, rows
+        were there before others were deleted.
         """
         missing = list(self._missing())
         problems: list[Problem] = []
         for path, rows in groupby(missing, key=lambda written: written.row.document.path):
-            problems += shown(map(_kept_out, self._nowhere(list(rows))), path)
+            problems += shown(map(_pruned_away if pruned else _kept_out, self._nowhere(list(rows))), path)
         refuse(problems)
         self._elsewhere = {written.row for written in missing}
         return list(_other_keys(written.row for written in missing))
@@ -160,6 +166,15 @@ def _kept_out(row: Row) -> Problem:
         "keeps it out, removes it or hides it"
     )
     return Problem(message, row.place(), _look_at(table))
+
+
+def _pruned_away(row: Row) -> Problem:
+    table = row.mapping.table
+    message = (
+        f"{row.label} is no longer in {table} after rows that no file names were pruned: a foreign key takes it along "
+        "(ON DELETE CASCADE), or a trigger removes it"
+    )
+    return Problem(message, row.place(), f"name the row that it refers to in a file; else {_look_at(table)}")
 
 
 def _taken_away(row: Row) -> Problem:

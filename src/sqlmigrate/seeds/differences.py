@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg.rows import tuple_row
 
-from sqlmigrate.connection import limit, look, probe, session, set_role
+from sqlmigrate.connection import as_login, limit, look, probe, session, set_role, undisturbed
 from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import locate, seed_error
+from sqlmigrate.seeds.model import Change
+from sqlmigrate.seeds.named import Named, stage_keys
+from sqlmigrate.seeds.prune import Prunes
 from sqlmigrate.seeds.references import Pending, resolve
 from sqlmigrate.seeds.same_row import Keys
 from sqlmigrate.seeds.tables import read_tables
@@ -22,31 +24,20 @@ from sqlmigrate.seeds.values import written_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.pruning import PrunedTable, Pruning
+    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.tables import Table
+
+T = TypeVar("T")
 
 ROWS_MAX = 1000
 """Rows of a file that are told one by one; more are only counted."""
 
-UNNAMED_MAX = 20
-"""Rows of a table that no file names, that are told one by one."""
-
 _PART = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A column of a row with the value that it has, as PostgreSQL prints it, and the one that it would get.
-
-    `pending` names the new row that the value will come from, where nobody knows it yet.
-    """
-
-    column: str
-    old: str | None
-    new: str | None
-    pending: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +55,8 @@ class TableDifference:
 
     `unnamed` counts the rows of the table that no file names, as far as the role sees them: None where that was not
     looked for, since the rows of a file are too many to be held. `unnamed_rows` has the keys of the first ones.
+    `hides_rows` says that policies (row level security) hide rows of the table from the role.
+    `pruning` says what pruning would do, in all tables whose schema asks for it.
     """
 
     table: TableName
@@ -74,6 +67,13 @@ class TableDifference:
     rows: list[RowDifference] = field(default_factory=list)
     unnamed: int | None = 0
     unnamed_rows: list[dict[str, str | None]] = field(default_factory=list)
+    hides_rows: bool = False
+    pruning: Pruning | None = None
+
+    @property
+    def pruned(self) -> PrunedTable | None:
+        """What pruning would do with the rows that no file names, where the schema asks for it."""
+        return self.pruning.of(self.table) if self.pruning and self.unnamed is not None else None
 
     @property
     def differs(self) -> bool:
@@ -96,27 +96,62 @@ def difference(
         limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         if role:
             set_role(connection, role)
-        return look(connection, partial(compare, connection, seeds))
+        staged = stage_keys_as_login(connection, seeds)  # which end with the session
+        return look(connection, partial(read_as_login, compare, connection, seeds, staged))
 
 
-def compare(conn: Connection, seeds: SeedSet) -> list[TableDifference]:
-    """Compare the files with the tables, in the caller's transaction; raises SeedError where seeding would."""
+def read_as_login(
+    read: Callable[[Connection, SeedSet, Mapping[Path, Staged]], T],
+    connection: Connection,
+    seeds: SeedSet,
+    staged: Mapping[Path, Staged],
+) -> T:
+    """Compare, or foresee, under the settings of the login: values are read as seeding does, and policies apply."""
+    with as_login(connection):
+        return read(connection, seeds, staged)
+
+
+def stage_keys_as_login(connection: Connection, seeds: SeedSet) -> dict[Path, Staged]:
+    """Do what `stage_keys` does in the same way."""
+    with as_login(connection):
+        return stage_keys(connection, seeds)
+
+
+def compare(conn: Connection, seeds: SeedSet, staged: Mapping[Path, Staged] | None = None) -> list[TableDifference]:
+    """Compare the files with the tables, in the caller's transaction; raises SeedError where seeding would.
+
+    `staged` has the keys of files that are not held in memory, as `stage_keys` gives them.
+    """
     try:
-        tables = read_tables(conn, seeds)
+        with undisturbed(conn):
+            tables = read_tables(conn, seeds)
         keys = Keys(conn)
-        named: dict[TableName, list[tuple[SeedFile, list[dict[str, Any]]]]] = {}
-        found = []
-        for file in seeds.files:
-            table = tables[file.mapping.table]
-            compared = _File(conn, seeds, file, table, tables, keys)
-            found.append(compared.difference())
-            named.setdefault(file.mapping.table, []).append((file, compared.named))
+        files = [_File(conn, seeds, file, tables[file.mapping.table], tables, keys) for file in seeds.files]
+        found = [file.difference() for file in files]
         keys.require_different()
+        named = _named(files, staged or {})
+        for item in {item.table: item for item in reversed(found)}.values():
+            _add_unnamed(conn, item, named.get(item.table))
+        pruning = Prunes(conn, named, seeds.files).find()
         for item in found:
-            _add_unnamed(conn, item, named.pop(item.table, []), tables[item.table])
+            item.pruning = pruning
     except psycopg.Error as error:
         raise seed_error(conn, error) from error
     return found
+
+
+def foresee(conn: Connection, seeds: SeedSet, staged: Mapping[Path, Staged]) -> Pruning:
+    """Look what pruning would do, and at nothing else."""
+    try:
+        with undisturbed(conn):
+            tables = read_tables(conn, seeds)
+        wanted = [file for file in seeds.files if file.mapping.prune]
+        files = [_File(conn, seeds, file, tables[file.mapping.table], tables, Keys(conn)) for file in wanted]
+        for file in files:
+            file.name()
+        return Prunes(conn, _named(files, staged), seeds.files).find()
+    except psycopg.Error as error:
+        raise seed_error(conn, error) from error
 
 
 @dataclass(slots=True)
@@ -132,7 +167,7 @@ class _File:
     named: list[dict[str, Any]] = field(default_factory=list)
 
     def difference(self) -> TableDifference:
-        found = TableDifference(self.file.mapping.table, self.file)
+        found = TableDifference(self.file.mapping.table, self.file, hides_rows=self.table.hides_rows)
         rows = iter(self.file.rows)
         while part := list(islice(rows, _PART)):
             for different in sorted(self._part(part), key=lambda one: one.row.index):
@@ -142,6 +177,15 @@ class _File:
                     found.rows.append(different)
         found.unchanged = len(self.file.rows) - found.inserted - found.updated
         return found
+
+    def name(self) -> None:
+        """Find the keys alone, of a file that is held in memory."""
+        rows = [] if self.file.is_streamed else self.file.rows
+        found = resolve(self.conn, self.seeds, self.file, rows, self.tables, pending=True)
+        for _, written in written_rows(rows, found):
+            key = {name: written[name] for name in self.file.mapping.conflict}
+            if not _pending(key):
+                self.named.append(key)
 
     def _part(self, rows: Sequence[Row]) -> Iterator[RowDifference]:
         """Yield the rows that differ; what refers to a row that is not there yet gets a number nobody knows."""
@@ -207,19 +251,27 @@ def _changes(
             yield Change(column, before, after)
 
 
-def _add_unnamed(
-    conn: Connection,
-    found: TableDifference,
-    named: Sequence[tuple[SeedFile, list[dict[str, Any]]]],
-    table: Table,
-) -> None:
+def _named(files: Sequence[_File], staged: Mapping[Path, Staged]) -> dict[TableName, Named]:
+    """Return what the files of each table name, where that is known of all of them."""
+    named: dict[TableName, Named] = {}
+    for one in files:
+        mapping = one.file.mapping
+        found = named.setdefault(mapping.table, Named(mapping, one.table))
+        if one.file.path in staged:
+            found.staged.append(staged[one.file.path])
+        else:
+            found.keys.append((mapping, one.named))
+    for one in files:
+        if one.file.is_streamed and one.file.path not in staged:
+            named.pop(one.file.mapping.table, None)
+    return named
+
+
+def _add_unnamed(conn: Connection, found: TableDifference, named: Named | None) -> None:
     """Count the rows of a table that none of its files names; told with the first of these files."""
-    if any(file.is_streamed for file, _ in named):
+    if named is None:
         found.unnamed = None
-    elif named:
-        query = statements.unnamed([file.mapping for file, _ in named], table)
-        given = [json.dumps(keys, ensure_ascii=False) for _, keys in named]
-        with conn.cursor(row_factory=tuple_row) as cursor:
-            rows = cursor.execute(query, [*given, UNNAMED_MAX], prepare=False).fetchall()
-        found.unnamed = rows[0][1] if rows else 0
-        found.unnamed_rows = [dict(zip(found.file.mapping.conflict, keys, strict=True)) for keys, _ in rows]
+    else:
+        condition = named.condition()
+        found.unnamed = named.count(conn, condition)
+        found.unnamed_rows = named.first(conn, condition) if found.unnamed else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from sqlmigrate.connection import server_message
 from sqlmigrate.connection.silence import NOT_KNOWN
 from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
 from sqlmigrate.seeds import statements
@@ -100,7 +101,8 @@ def seed_error(
     message = f"{label}: {said}{of_column}{shown}" if label else f"{said}{shown}"
     # A row that is refused with 42501 fails a policy (row level security): no grant would help.
     hint = error.diag.message_hint or (None if label else _HINTS.get(error.sqlstate or ""))
-    return SeedError(message, [Problem(message, place, hint)], hint=hint, place=place)
+    server = server_message(error.diag, str(error))
+    return SeedError(message, [Problem(message, place, hint)], hint=hint, place=place, server=server)
 
 
 def _failure(

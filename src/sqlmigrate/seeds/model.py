@@ -57,8 +57,27 @@ class Csv:
 
 
 @dataclass(frozen=True, slots=True)
+class Prune:
+    """What pruning does with the rows that no file names: it sets columns to `values`, or deletes the rows."""
+
+    values: Mapping[str, Any] | None = None
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the rows go."""
+        return self.values is None
+
+    def __str__(self) -> str:
+        """Return what the schema says."""
+        return "delete" if self.values is None else f"set {', '.join(self.values)}"
+
+
+@dataclass(frozen=True, slots=True)
 class TableMapping:
-    """How the rows of one file become rows of one table; `columns` holds what is not simply a key's own name."""
+    """How the rows of one file become rows of one table; `columns` holds what is not simply a key's own name.
+
+    `prune` says what becomes of rows that no file names, where that is asked for.
+    """
 
     list: str
     table: TableName
@@ -66,6 +85,7 @@ class TableMapping:
     columns: tuple[Column, ...] = ()
     default_on_update: tuple[str, ...] = ()
     csv: Csv = Csv()
+    prune: Prune | None = None
 
     def columns_of(self, key: str) -> tuple[Column, ...]:
         """Return the columns that a key of a row fills."""
@@ -136,13 +156,33 @@ class StreamedRows(Sequence[Row]):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A file that rows come from, and how many; `overriding` are in the place of rows of a file below."""
+
+    path: Path
+    rows: int
+    overriding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SeedFile:
-    """One file of seed rows that fits its schema, and the table that they go to."""
+    """One file of seed rows that fits its schema, and the table that they go to.
+
+    Rows of an environment may be among them (`of` has the files then): `overridden` says which rows those are in the
+    place of.
+    """
 
     path: Path
     mapping: TableMapping
     rows: Sequence[Row]
     document: Located = field(repr=False, compare=False)
+    overridden: Mapping[Row, Row] = field(default_factory=dict, repr=False, compare=False)
+    of: tuple[Source, ...] = field(default=(), compare=False)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files that the rows come from, the lowest first."""
+        return self.of or (Source(self.path, len(self.rows)),)
 
     @property
     def is_streamed(self) -> bool:
@@ -166,15 +206,39 @@ class SeedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """A seed file by its name in the data folder, the SHA-256 of its text and of its schema's, with LF line ends."""
+
+    name: str
+    checksum: str
+    schema_checksum: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeedSet:
     """All seed files of a directory, in the order that their references need.
 
-    `warnings` names references that no file satisfies: their rows must already be in the database.
+    `warnings` names references that no file satisfies: their rows must already be in the database. `digests` has each
+    file as it was when it was read.
     """
 
     directory: Path
     files: tuple[SeedFile, ...]
     warnings: tuple[Problem, ...] = ()
+    digests: tuple[Digest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A column of a row with the value that it has, as PostgreSQL prints it, and the one that it would get.
+
+    `pending` names the new row that the value will come from, where nobody knows it yet.
+    """
+
+    column: str
+    old: str | None
+    new: str | None
+    pending: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +246,8 @@ class TableResult:
     """What happened to the rows of one file.
 
     `kept` are rows that differ from the file all the same: a trigger of the table let no update of them through.
+    `pruned` are rows that no file names and that were deleted or changed for it, `prune_kept` those that a trigger or
+    a policy let stay as they were; they are told with the first file of their table.
     """
 
     table: TableName
@@ -190,6 +256,8 @@ class TableResult:
     updated: int
     unchanged: int
     kept: int = 0
+    pruned: int = 0
+    prune_kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +265,8 @@ class SeedResult:
     """What one run of the seed files did, file by file in the order in which they were applied.
 
     `warnings` says which sequences could not be moved behind the numbers that were written, and where triggers of a
-    table have made something else of the rows than the files say; `notes` says which sequences were moved.
+    table have made something else of the rows than the files say; `notes` says which sequences were moved, and which
+    tables have rows that policies (row level security) hide from the role.
     """
 
     tables: tuple[TableResult, ...]
@@ -208,6 +277,11 @@ class SeedResult:
     def written(self) -> int:
         """How many rows were inserted or updated."""
         return sum(table.inserted + table.updated for table in self.tables)
+
+    @property
+    def pruned(self) -> int:
+        """How many rows that no file names were deleted or changed."""
+        return sum(table.pruned for table in self.tables)
 
 
 def canonical(value: Any) -> str:

@@ -15,8 +15,8 @@ _follower: ContextVar[Tell | None] = ContextVar("follower", default=None)
 
 
 @contextmanager
-def followed(tell: Tell) -> Iterator[None]:
-    """Have `tell` called in a block with what is under way, how much of it is done, and how much there is."""
+def followed(tell: Tell | None) -> Iterator[None]:
+    """Have `tell`, or nobody, called in a block with what is under way, how much of it is done, and of how much."""
     token = _follower.set(tell)
     try:
         yield

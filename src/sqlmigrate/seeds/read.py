@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem, SeedError
+from sqlmigrate.files import open_file
 from sqlmigrate.seeds import order
 from sqlmigrate.seeds.document import read_document, read_text
 from sqlmigrate.seeds.json_text import read_document as read_json
-from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableMapping, canonical
+from sqlmigrate.seeds.layers import lay
+from sqlmigrate.seeds.model import Digest, Row, SeedFile, SeedSet, TableMapping, canonical
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
 from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.rules import Part
-from sqlmigrate.seeds.schema import KEYWORD, check, read_schema, row_by_row, row_types
+from sqlmigrate.seeds.schema import KEYWORD, check, of_any_length, read_schema, row_by_row, row_types
 from sqlmigrate.seeds.streams import Lines, Streamed, csv_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.model import TableName
     from sqlmigrate.seeds.schema import Schema
 
 _YAML = (".yaml", ".yml")
 _SUFFIXES = (*_YAML, ".json", ".jsonl", ".csv")
 _CHECKED = 1000  # rows of a streamed file that are checked at once
+_AT_ONCE = 1 << 20  # bytes
 
 
-def load(directory: Path) -> SeedSet:
+def load(directory: Path, env: str | None = None) -> SeedSet:
     """Read every seed file of a directory and check it with the `<name>.schema.json` beside it.
 
-    Seed files are `*.yaml` and `*.yml`, and those `*.json`, `*.jsonl` and `*.csv` that have such a schema. All files
-    are read before one SeedError with everything that is wrong is raised. No database is needed.
+    Seed files are `*.yaml` and `*.yml`, and those `*.json`, `*.jsonl` and `*.csv` that have such a schema. With `env`,
+    those of its subdirectory of that name are laid over them; where they have no schema, that of the file below counts.
+    All files are read before one SeedError with everything that is wrong is raised. No database is needed.
     """
-    files: list[SeedFile] = []
-    problems: list[Problem] = []
-    paths = _paths(directory)
-    for number, path in enumerate(paths):
-        tell(f"reading {path}, file", number + 1, len(paths))
+    digests = read_digests(directory, env)  # before the files: what changes meanwhile counts as changed since
+    files, problems = _load_files(directory)
+    if (above := _layer(directory, env)) is not None:
+        others, found = _load_files(above, directory)
+        problems += found
         try:
-            files.append(_load_file(path))
+            files = lay(files, others)
         except SeedError as error:
             problems += error.problems
-    problems += shown(_duplicates(files), directory)
+    problems += _pruned_in_two_ways(files)
     try:
         ordered = order.in_order(files)
         for file in ordered:
@@ -53,40 +59,96 @@ def load(directory: Path) -> SeedSet:
         problems += error.problems
     refuse(problems)
     warnings = shown(order.unknown_references(ordered), directory, warning=True)
-    return SeedSet(directory, ordered, tuple(warnings))
+    return SeedSet(directory, ordered, tuple(warnings), digests)
 
 
-def _paths(directory: Path) -> list[Path]:
+def read_digests(directory: Path, env: str | None = None) -> tuple[Digest, ...]:
+    """Return what the seed files of a directory, and of an environment, are like now; they may be of any content.
+
+    Raises SeedError where the directory cannot be read.
+    """
+    above = _layer(directory, env)
+    layers = [(directory, None), *([(above, directory)] if above else [])]
+    return tuple(
+        Digest(path.relative_to(directory).as_posix(), _checksum(path), _checksum(_schema_path(path, below)))
+        for folder, below in layers
+        for path in _paths(folder, below)
+    )
+
+
+def _checksum(path: Path) -> str:
+    """Return the SHA-256 of a file with LF line ends, in memory that does not grow with it; '' where it is no file."""
+    digest, held = hashlib.sha256(), b""
+    try:
+        with open_file(path) as file:
+            while part := file.read(_AT_ONCE):
+                part = held + part
+                held = b"\r" if part.endswith(b"\r") else b""
+                digest.update(part.removesuffix(held).replace(b"\r\n", b"\n"))
+    except OSError:
+        return ""
+    digest.update(held)
+    return digest.hexdigest()
+
+
+def _layer(directory: Path, env: str | None) -> Path | None:
+    """Return the directory of an environment's files, if there is one."""
+    if not env or Path(env).name != env or env.startswith("."):
+        return None
+    found = directory / env
+    return found if found.is_dir() else None
+
+
+def _load_files(directory: Path, below: Path | None = None) -> tuple[list[SeedFile], list[Problem]]:
+    """Read the files of a directory; gives also what is wrong with them."""
+    files: list[SeedFile] = []
+    problems: list[Problem] = []
+    paths = _paths(directory, below)
+    for number, path in enumerate(paths):
+        tell(f"reading {path}, file", number + 1, len(paths))
+        try:
+            files.append(_load_file(path, below))
+        except SeedError as error:
+            problems += error.problems
+    problems += shown(_duplicates(files), directory)
+    return files, problems
+
+
+def _paths(directory: Path, below: Path | None) -> list[Path]:
     try:
         found = sorted(directory.iterdir())
     except OSError as error:
         message = f"the seed directory cannot be read: {error.strerror or error}"
         hint = "name the directory of the seed files, or create it"
         raise refusal(Problem(message, Place(directory), hint)) from error
-    return [path for path in found if _is_seed_file(path)]
+    return [path for path in found if _is_seed_file(path, below)]
 
 
-def _is_seed_file(path: Path) -> bool:
+def _is_seed_file(path: Path, below: Path | None) -> bool:
     """Tell files of rows from others; JSON and CSV that no schema is for may be anything."""
     if path.suffix not in _SUFFIXES or path.name.startswith(".") or path.name.endswith(".schema.json"):
         return False
-    return path.is_file() and (path.suffix in _YAML or _schema_path(path).is_file())
+    return path.is_file() and (path.suffix in _YAML or _schema_path(path, below).is_file())
 
 
-def _schema_path(path: Path) -> Path:
-    return path.with_suffix(".schema.json")
+def _schema_path(path: Path, below: Path | None = None) -> Path:
+    """Return the schema beside a file, or where there is none, that beside the file below it."""
+    beside = path.with_suffix(".schema.json")
+    return below / beside.name if below and not beside.is_file() and (below / beside.name).is_file() else beside
 
 
-def _load_file(path: Path) -> SeedFile:
+def _load_file(path: Path, below: Path | None = None) -> SeedFile:
     """Read one file and its schema; what is wrong with either is found in one go."""
     problems: list[Problem] = []
     schema = file = None
-    schema_path = _schema_path(path)
+    schema_path = _schema_path(path, below)
     try:
         if not schema_path.is_file():
             hint = f"write one: a JSON Schema of the rows, whose {KEYWORD} says which table they go to"
             raise refusal(Problem(f"there is no {schema_path.name} beside it", Place(path), hint))
         schema = read_schema(schema_path)
+        if schema_path.parent != path.parent:
+            schema = of_any_length(schema)
     except SeedError as error:
         problems += error.problems
     if path.suffix in {".jsonl", ".csv"}:
@@ -183,6 +245,16 @@ def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
             if first is not row:
                 message = f"{row.label} appears twice, first at {first.place()}"
                 yield Problem(message, row.place(), "keep one of the two rows")
+
+
+def _pruned_in_two_ways(files: Sequence[SeedFile]) -> Iterator[Problem]:
+    """Find files of one table whose schemas do not say the same of pruning: each names rows that the other does not."""
+    first: dict[TableName, SeedFile] = {}
+    for file in files:
+        other = first.setdefault(file.mapping.table, file)
+        if other.mapping.prune != file.mapping.prune:
+            message = f"'prune' is not what {_schema_path(other.path).name} says of {file.mapping.table}"
+            yield Problem(message, Place(_schema_path(file.path)), "say the same in both")
 
 
 def _exactly(value: Any) -> Any:

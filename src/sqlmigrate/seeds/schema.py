@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
 from sqlmigrate.files.patterns import PatternError, Patterns
 from sqlmigrate.seeds import document, json_text
-from sqlmigrate.seeds.model import Column, Csv, Reference, TableMapping, TableName
+from sqlmigrate.seeds.model import Column, Csv, Prune, Reference, TableMapping, TableName
 from sqlmigrate.seeds.problems import refusal, refuse
 from sqlmigrate.seeds.rules import violations
 from sqlmigrate.seeds.wording import explain
@@ -168,7 +168,12 @@ def mapping_of(said: Mapping[str, Any]) -> TableMapping:
         columns=tuple(_column(name, column) for name, column in said.get("columns", {}).items()),
         default_on_update=tuple(said.get("default_on_update", ())),
         csv=Csv(**said.get("csv", {})),
+        prune=_prune(said.get("prune")),
     )
+
+
+def _prune(said: Any) -> Prune | None:
+    return None if said is None else Prune(said["set"] if isinstance(said, dict) else None)
 
 
 def _column(name: str, said: dict[str, Any]) -> Column:
@@ -188,6 +193,10 @@ def _contradictions(mapping: TableMapping, schema: Document) -> Iterator[Problem
         if column in (*mapping.conflict, *(special.name for special in mapping.columns)):
             place = schema.place((KEYWORD, "default_on_update"))
             yield Problem(f"default_on_update: column '{column}' gets its value from the file", place)
+    for column in mapping.prune.values or () if mapping.prune else ():
+        if column in (*mapping.conflict, *mapping.default_on_update):
+            what = "says which row it is" if column in mapping.conflict else "gets its default"
+            yield Problem(f"prune: column '{column}' {what}", schema.place((KEYWORD, "prune", "set"), key=column))
     keys = _row_keys(schema.value, mapping.list)
     wanted: list[tuple[str, tuple[str, ...]]] = [
         (column.source, ("columns", column.name, "from")) for column in mapping.columns
@@ -256,6 +265,17 @@ def row_by_row(schema: Schema) -> tuple[dict[str, Any], int, float]:
     kept = {key: rule for key, rule in rows.items() if key not in {"minItems", "maxItems"}}
     parts = value | {"properties": value.get("properties", {}) | {name: kept}}
     return parts, rows.get("minItems", 0), rows.get("maxItems", float("inf"))
+
+
+def of_any_length(schema: Schema) -> Schema:
+    """Return a schema without how many rows there are at least: for files that are laid over others."""
+    name = schema.mapping.list
+    properties = schema.value.get("properties", {})
+    rows = properties.get(name)
+    if not isinstance(rows, dict) or "minItems" not in rows:
+        return schema
+    rows = {key: rule for key, rule in rows.items() if key != "minItems"}
+    return replace(schema, value=schema.value | {"properties": properties | {name: rows}})
 
 
 def _named(value: Any, ref: str) -> Any:

@@ -16,6 +16,7 @@ from psycopg.rows import tuple_row
 
 from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.progress import tell
+from sqlmigrate.seeds.references import Pending
 from sqlmigrate.seeds.values import written_rows
 
 if TYPE_CHECKING:
@@ -68,12 +69,16 @@ def may_stage(conn: psycopg.Connection[Any]) -> bool:
 
 @dataclass(slots=True)
 class Staged:
-    """The rows of one file in temporary tables of the session."""
+    """The rows of one file in temporary tables of the session, or these columns of them alone.
+
+    A row whose key is not known yet, since what it refers to is new, is in no table, and is left out.
+    """
 
     conn: psycopg.Connection[Any]
     file: SeedFile
     table: Table
     resolve: Callable[[Sequence[Row]], Resolved]
+    only: tuple[str, ...] | None = None
     _stages: dict[tuple[str, ...], Stage] = field(default_factory=dict)
 
     def fill(self) -> None:
@@ -82,13 +87,20 @@ class Staged:
         while chunk := list(islice(rows, _CHUNK)):
             by_columns: dict[tuple[str, ...], list[str]] = {}
             for row, values in written_rows(chunk, self.resolve(chunk)):
-                by_columns.setdefault(tuple(values), []).append(_line(row, values, self.table.json))
+                kept = values if self.only is None else {name: values[name] for name in self.only}
+                if self.only is None or not any(isinstance(value, Pending) for value in kept.values()):
+                    by_columns.setdefault(tuple(kept), []).append(_line(row, kept, self.table.json))
             for columns, lines in by_columns.items():
                 self._copy(self._stage(columns), lines)
             sent += len(chunk)
             tell(f"sending rows for {self.file.mapping.table}", sent, len(self.file.rows))
         for stage in self._stages.values():
             self._run(statements.analyze(stage, self.file.mapping))
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The temporary tables."""
+        return list(self._stages.values())
 
     def write(self) -> tuple[int, int, list[int]]:
         """Write what differs; gives the counts of inserted and updated rows, and the positions of those left."""

@@ -95,17 +95,6 @@ CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) A
 LEFT JOIN {table} AS present ON {present_is_seed}
 WHERE NOT ({there}) OR {seed_differs}
 """)
-# The column that is asked for NULL is one of the key, which no row of a file has as NULL.
-_UNNAMED = sql.SQL("""
-SELECT ARRAY[{key}]::pg_catalog.text[], pg_catalog.count(*) OVER ()
-FROM {table} AS present
-WHERE {conditions}
-ORDER BY {order}
-LIMIT %s::pg_catalog.int8
-""")
-_NOT_NAMED = sql.SQL("""NOT EXISTS (
-    SELECT FROM pg_catalog.json_populate_recordset(NULL::{table}, %s::pg_catalog.json) AS seed WHERE {present_is_seed}
-)""")
 _UPDATE = sql.SQL("DO UPDATE SET {assignments}")
 _WHERE = sql.SQL(" WHERE {differs}")
 _LOOKUP = sql.SQL("""
@@ -187,21 +176,20 @@ def same_staged(mapping: TableMapping, stages: Sequence[Stage], limit: int) -> s
     position = _free_name(mapping.conflict)
     return _SAME_STAGED.format(
         position=parts.name(position, "seed"),
-        rows=sql.SQL(" UNION ALL ").join(_staged(stage, mapping.conflict, position) for stage in stages),
+        rows=sql.SQL(" UNION ALL ").join(staged(stage, mapping.conflict, position) for stage in stages),
         key=parts.names(mapping.conflict, "seed"),
         limit=sql.Literal(limit),
     )
 
 
-def _staged(stage: Stage, columns: Sequence[str], position: str) -> sql.Composed:
-    """Compose a query of these columns of a stage, and of the positions."""
+def staged(stage: Stage, columns: Sequence[str], position: str | None) -> sql.Composed:
+    """Compose a query of these columns of a stage, and of the positions where they are given a name."""
     named = (
         sql.SQL("staged.{} AS {}").format(sql.Identifier(f"c{stage.columns.index(column)}"), parts.name(column))
         for column in columns
     )
-    return sql.SQL("SELECT staged.p AS {}, {} FROM {} AS staged").format(
-        parts.name(position), sql.SQL(", ").join(named), _stage(stage)
-    )
+    at = sql.SQL("staged.p AS {}, ").format(parts.name(position)) if position is not None else sql.SQL("")
+    return sql.SQL("SELECT {}{} FROM {} AS staged").format(at, sql.SQL(", ").join(named), _stage(stage))
 
 
 def _stage(stage: Stage) -> sql.Identifier:
@@ -220,7 +208,7 @@ def upsert(mapping: TableMapping, table: Table, columns: Sequence[str], stage: S
         position=parts.name(position), columns_of_seed=parts.names(columns, "seed"), table=parts.relation(mapping.table)
     )
     return _UPSERT.format(
-        source=given if stage is None else sql.SQL("({})").format(_staged(stage, columns, position)),
+        source=given if stage is None else sql.SQL("({})").format(staged(stage, columns, position)),
         position=parts.name(position),
         present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
         wanted_is_written=parts.same(mapping.conflict, table, "wanted", "written"),
@@ -255,7 +243,7 @@ def absent(mapping: TableMapping, table: Table, stage: Stage | None = None) -> s
         return _ABSENT.format(table=parts.relation(mapping.table), present_is_seed=same)
     position = _free_name(mapping.conflict)
     return _ABSENT_STAGED.format(
-        source=_staged(stage, mapping.conflict, position),
+        source=staged(stage, mapping.conflict, position),
         position=parts.name(position, "seed"),
         table=parts.relation(mapping.table),
         present_is_seed=same,
@@ -288,26 +276,6 @@ def compared(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql
         table=parts.relation(mapping.table),
         present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
         seed_differs=parts.differs(others, table, "seed"),
-    )
-
-
-def unnamed(mappings: Sequence[TableMapping], table: Table) -> sql.Composed:
-    """Compose the search for rows of a table whose keys are in none of so many JSON arrays, one for each mapping.
-
-    It gives the keys (of the first mapping) as text, and how many rows there are; the last parameter is how many keys.
-    """
-    key = [parts.as_text(column, "present") for column in mappings[0].conflict]
-    conditions = (
-        _NOT_NAMED.format(
-            table=parts.relation(mapping.table), present_is_seed=parts.same(mapping.conflict, table, "present", "seed")
-        )
-        for mapping in mappings
-    )
-    return _UNNAMED.format(
-        key=sql.SQL(", ").join(key),
-        table=parts.relation(mappings[0].table),
-        conditions=sql.SQL(" AND ").join(conditions),
-        order=sql.SQL(", ").join(sql.SQL('{} COLLATE pg_catalog."C"').format(part) for part in key),
     )
 
 

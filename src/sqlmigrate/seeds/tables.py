@@ -25,7 +25,9 @@ SELECT n.nspname, c.relname, a.attname, a.atthasdef, a.atttypid::pg_catalog.regt
        a.attidentity = 'a'::pg_catalog."char", a.attgenerated <> ''::pg_catalog."char", c.oid::pg_catalog.int8,
        a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod),
        json.is_json,
-       c.relkind = 'r'::pg_catalog."char" AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid)
+       c.relkind = 'r'::pg_catalog."char"
+       AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid),
+       policies.hide
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -75,6 +77,21 @@ CROSS JOIN LATERAL (
     ) AS is_json
     FROM base
 ) AS json
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.row_security_active(c.oid)
+           AND coalesce(NOT pg_catalog.bool_or(given.polpermissive AND given.shows_all)
+                        OR pg_catalog.bool_or(NOT given.polpermissive AND NOT given.shows_all), true) AS hide
+    FROM (
+        SELECT p.polpermissive, pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true'::pg_catalog.text AS shows_all
+        FROM pg_catalog.pg_policy AS p
+        WHERE p.polrelid = c.oid
+          AND p.polcmd IN ('r'::pg_catalog."char", '*'::pg_catalog."char")
+          AND EXISTS (
+              SELECT FROM pg_catalog.unnest(p.polroles) AS r (oid)
+              WHERE r.oid = 0::pg_catalog.oid OR pg_catalog.pg_has_role(r.oid, 'USAGE')
+          )
+    ) AS given
+) AS policies
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 AND (n.nspname, c.relname) IN (
     SELECT * FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))
@@ -119,7 +136,8 @@ class Table:
     `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
     `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed, `json` those
     that hold JSON, `whole` those of whole numbers; `numbers` and `types` have the number and the type of each column.
-    `inherited` says that other tables inherit from it: a query finds their rows, and an INSERT does not.
+    `inherited` says that other tables inherit from it: a query finds their rows, and an INSERT does not. `hides_rows`
+    says that policies (row level security) let the role see only some of its rows.
     """
 
     columns: frozenset[str]
@@ -128,6 +146,7 @@ class Table:
     oid: int
     numbers: Mapping[str, int]
     inherited: bool = False
+    hides_rows: bool = False
     always: frozenset[str] = frozenset()
     generated: frozenset[str] = frozenset()
     json: frozenset[str] = frozenset()
@@ -146,6 +165,14 @@ def read_tables(conn: psycopg.Connection[Any], seeds: SeedSet) -> dict[TableName
     return tables
 
 
+def told_of_hidden(name: TableName) -> str:
+    """Say of a table that policies hide some of its rows."""
+    return (
+        f"row level security: policies of {name} hide rows from the role that seeds; only the rows that it sees are "
+        "compared and counted"
+    )
+
+
 def read_named(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableName, Table]:
     """Read tables by their names; those that do not exist are left out."""
     keys = [[name.schema for name in names], [name.name for name in names]]
@@ -162,6 +189,7 @@ def read_named(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[Tab
             oid=mine[0][11],
             json=frozenset(row[2] for row in mine if row[14]),
             inherited=mine[0][15],
+            hides_rows=mine[0][16],
             numbers={row[2]: row[12] for row in mine},
             types={row[2]: row[13] for row in mine},
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
@@ -194,6 +222,7 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
         yield Problem(f"{mapping.table} has no unique constraint on ({target})", place, hint)
     for special in mapping.columns:
         yield from _missing_reference(file, special, tables)
+    yield from _not_to_be_pruned(file, table)
 
 
 def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
@@ -227,6 +256,16 @@ def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
                     yield Problem(
                         f"column {column.name} of {mapping.table} {reason}", place, "leave it out of the rows"
                     )
+
+
+def _not_to_be_pruned(file: SeedFile, table: Table) -> Iterator[Problem]:
+    """Yield the columns that pruning would set and cannot."""
+    mapping, place = file.mapping, Place(file.path)
+    for column in mapping.prune.values or () if mapping.prune else ():
+        if column not in table.columns:
+            yield Problem(f"prune: table {mapping.table} has no column {column}", place, _APPLY_FIRST)
+        elif column in table.generated or column in table.always:
+            yield Problem(f"prune: column {column} of {mapping.table} gets its value from PostgreSQL", place)
 
 
 def _missing_reference(file: SeedFile, column: Column, tables: Mapping[TableName, Table]) -> Iterator[Problem]:

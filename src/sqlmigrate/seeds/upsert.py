@@ -19,19 +19,24 @@ from sqlmigrate.seeds.arrived import kept as told_of_kept
 from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import is_of_a_row, locate, seed_error
 from sqlmigrate.seeds.model import SeedResult, StreamedRows, TableResult
+from sqlmigrate.seeds.named import Named
 from sqlmigrate.seeds.problems import SHOWN, refuse, shown
 from sqlmigrate.seeds.progress import tell
+from sqlmigrate.seeds.prune import Prunes, Took
+from sqlmigrate.seeds.prune import kept as told_of_unpruned
+from sqlmigrate.seeds.pruning import require_accepted
 from sqlmigrate.seeds.references import resolve
 from sqlmigrate.seeds.same_row import Keys, problems
 from sqlmigrate.seeds.sequences import move_behind
 from sqlmigrate.seeds.staging import NotPlainError, Staged, is_large, may_stage
-from sqlmigrate.seeds.tables import read_tables
+from sqlmigrate.seeds.tables import read_tables, told_of_hidden
 from sqlmigrate.seeds.values import written_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
+    from sqlmigrate.seeds.pruning import Pruning
     from sqlmigrate.seeds.tables import Table
 
 _PART = 10_000
@@ -64,15 +69,22 @@ class _RefusedError(Exception):
         self.error = error
 
 
-def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
+def apply(
+    conn: psycopg.Connection[Any], seeds: SeedSet, *, prune: bool = False, accept_loss: int | bool = False
+) -> SeedResult:
     """Insert and update what differs, in one transaction (the caller's own if one is open), and count the rows.
 
     Triggers and defaults of the tables find what the session's search_path gives them. Raises SeedError when the
     tables, the references or the server refuse a row, or a row is not in its table in the end; nothing is written then.
     In a transaction of the caller's own, what is deferred to its COMMIT runs after that look.
+
+    With `prune`, rows that no file names are deleted or changed in tables whose schema asks for it; raises
+    LossNotAccepted where that takes more, or a file has no rows, unless `accept_loss` is the count of rows (or True,
+    but not for a file without rows).
     """
     is_ours = conn.info.transaction_status == pq.TransactionStatus.IDLE
-    written = write(conn, seeds, settle=_CONSTRAINTS if is_ours else None)
+    accept = partial(require_accepted, accepted=accept_loss, option="accept_loss={}") if prune else None
+    written = write(conn, seeds, settle=_CONSTRAINTS if is_ours else None, accept=accept)
     try:
         if is_ours:
             look_again(conn, written)
@@ -81,8 +93,17 @@ def apply(conn: psycopg.Connection[Any], seeds: SeedSet) -> SeedResult:
     return written.result
 
 
-def write(conn: psycopg.Connection[Any], seeds: SeedSet, *, settle: str | None) -> Written:
-    """Write as `apply` does; `settle` is what runs before the look whether all rows are there."""
+def write(
+    conn: psycopg.Connection[Any],
+    seeds: SeedSet,
+    *,
+    settle: str | None,
+    accept: Callable[[Pruning], object] | None = None,
+) -> Written:
+    """Write as `apply` does; `settle` is what runs before the look whether all rows are there.
+
+    With `accept`, rows that no file names are pruned; it is called with what that takes, and raises to stop.
+    """
     try:
         with conn.transaction():
             keys = Keys(conn)
@@ -97,24 +118,32 @@ def write(conn: psycopg.Connection[Any], seeds: SeedSet, *, settle: str | None) 
                     for move in move_behind(conn, file, tables[file.mapping.table], count.staged)
                 ]
                 warnings = [move.text for move in moves if move.warning]
+            arrivals = Arrivals(conn, keys, tables, [count.staged for count in counts if count.staged])
+            is_written = any(count.inserted or count.updated or count.left for count in counts)
+            prunes = Prunes(conn, _named(seeds, tables, keys, counts), seeds.files)
+            if accept is not None:
+                if is_written:
+                    arrivals.require_there()
+                prunes.take(accept, arrivals.elsewhere)
             if settle:
                 conn.execute(settle)
-            arrivals = Arrivals(conn, keys, tables, [count.staged for count in counts if count.staged])
-            if any(count.inserted or count.updated or count.left for count in counts):
-                warnings += arrivals.require_there()
+            took = prunes.took()
+            if is_written or took:
+                warnings += arrivals.require_there(pruned=bool(took))
             kept = [arrivals.different(file, count.left) for file, count in zip(seeds.files, counts, strict=True)]
     except psycopg.Error as error:
         raise seed_error(conn, error) from error
-    results = tuple(map(_result, seeds.files, counts, kept))
+    results = tuple(map(_result, seeds.files, counts, kept, _of_first(seeds, took)))
+    warnings += told_of_unpruned(took)
     warnings += [note for file, rows in zip(seeds.files, kept, strict=True) for note in told_of_kept(file, rows)]
-    return Written(
-        SeedResult(results, tuple(warnings), tuple(move.text for move in moves if not move.warning)), arrivals
-    )
+    notes = [move.text for move in moves if not move.warning]
+    notes += [told_of_hidden(name) for name, table in sorted(tables.items()) if table.hides_rows]
+    return Written(SeedResult(results, tuple(warnings), tuple(notes)), arrivals)
 
 
 def look_again(conn: psycopg.Connection[Any], written: Written) -> None:
     """Look behind the COMMIT whether code that ran there has taken rows away; raises SeedError."""
-    if not written.result.written:
+    if not written.result.written and not written.result.pruned:
         return
     try:
         with conn.transaction():
@@ -123,7 +152,29 @@ def look_again(conn: psycopg.Connection[Any], written: Written) -> None:
         raise seed_error(conn, error) from error
 
 
-def _result(file: SeedFile, count: _Count, kept: Sequence[Row]) -> TableResult:
+def _named(
+    seeds: SeedSet, tables: Mapping[TableName, Table], keys: Keys, counts: Sequence[_Count]
+) -> dict[TableName, Named]:
+    """Return the keys that the files name of each table."""
+    named: dict[TableName, Named] = {}
+    for file, count in zip(seeds.files, counts, strict=True):
+        found = named.setdefault(file.mapping.table, Named(file.mapping, tables[file.mapping.table]))
+        if count.staged is not None:
+            found.staged.append(count.staged)
+    for rows in keys.by_table():
+        mapping = rows[0].row.mapping
+        named[mapping.table].keys.append((mapping, [row.key for row in rows]))
+    return named
+
+
+def _of_first(seeds: SeedSet, took: Mapping[TableName, Took]) -> Iterator[Took]:
+    """Yield what was pruned of the table of each file; only once, where several files are for it."""
+    left = dict(took)
+    for file in seeds.files:
+        yield left.pop(file.mapping.table, Took(0, 0))
+
+
+def _result(file: SeedFile, count: _Count, kept: Sequence[Row], took: Took) -> TableResult:
     unchanged = len(file.rows) - count.inserted - count.updated - len(kept)
     return TableResult(
         table=file.mapping.table,
@@ -132,6 +183,8 @@ def _result(file: SeedFile, count: _Count, kept: Sequence[Row]) -> TableResult:
         updated=count.updated,
         unchanged=unchanged,
         kept=len(kept),
+        pruned=took.pruned,
+        prune_kept=took.kept,
     )
 
 
@@ -163,12 +216,11 @@ def _apply_batches(
     sent = 0
     for wave in chain.from_iterable(map(_parts, order.waves(file))):
         try:
-            found = resolve(conn, seeds, file, wave, tables)
+            values = dict(written_rows(wave, resolve(conn, seeds, file, wave, tables)))
+            if keys is not None:
+                keys.add(file, values)
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
-        values = dict(written_rows(wave, found))
-        if keys is not None:
-            keys.add(file, values)
         for columns, batch in batches(values):
             new, changed, left = _write(conn, file, table, upsert(columns), batch)
             count.inserted += new

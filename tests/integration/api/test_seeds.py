@@ -6,9 +6,7 @@ import pytest
 from psycopg import sql
 
 from sqlmigrate import api
-from sqlmigrate.errors import (
-    SeedError,
-)
+from sqlmigrate.errors import LockBudgetSpent, SeedError
 
 
 def test_seeding_says_what_it_wrote_and_writes_nothing_the_second_time(database, colours, conn):
@@ -92,7 +90,7 @@ def test_seeding_waits_for_a_lock_no_longer_than_asked(database, colours, conn):
 
     with database.connect(autocommit=False) as other:
         other.execute("LOCK TABLE colours")
-        with pytest.raises(SeedError, match="lock timeout"):
-            api.seed(database.url, colours, lock_timeout="50ms")
+        with pytest.raises(LockBudgetSpent, match="lock timeout"):
+            api.seed(database.url, colours, lock_timeout="50ms", lock_budget=0)
         with pytest.raises(SeedError, match="statement timeout"):
             api.seed(database.url, colours, statement_timeout=1_000)

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from integration.seeds.test_staging import MAPPING, ROWS, TABLES  # noqa: F401  the fixture looks for TABLES here
 from sqlmigrate.errors import Error, SeedError
 from sqlmigrate.seeds import apply
-from sqlmigrate.seeds.differences import Change, compare
+from sqlmigrate.seeds.differences import compare
+from sqlmigrate.seeds.model import Change
 from support.examples import examples
 
 OWNERS = {"list": "owners", "table": "public.owners", "conflict": ["code"]}
