@@ -185,7 +185,7 @@ def held(conn: psycopg.Connection[Any]) -> list[Any]:
     return conn.execute(query).fetchall()
 
 
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(rows=ROWS, csv=st.booleans())
 def test_what_is_exported_seeds_back_unchanged(every_type, has_xml, database, tmp_path, rows, csv):
     every_type.execute('TRUNCATE public."Every: ""type""%"')
