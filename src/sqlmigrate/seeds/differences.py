@@ -89,14 +89,18 @@ def difference(
     lock_timeout: int,
     statement_timeout: int,
     announce: Callable[[ServerInfo], object] = lambda _: None,
+    stages: bool = True,
 ) -> list[TableDifference]:
-    """Compare the files with a database, in a session that reads only; times are in milliseconds."""
+    """Compare the files with a database, in a session that reads only; times are in milliseconds.
+
+    With `stages`, keys of files that are too large to be held may be sent to temporary tables.
+    """
     with session(conninfo, application_name="sqlmigrate: seed diff") as connection:
         announce(probe(connection))
         limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         if role:
             set_role(connection, role)
-        staged = stage_keys_as_login(connection, seeds)  # which end with the session
+        staged = stage_keys_as_login(connection, seeds) if stages else {}  # which end with the session
         return look(connection, partial(read_as_login, compare, connection, seeds, staged))
 
 
