@@ -119,9 +119,9 @@ def rows_of(one: PrunedTable, words: str = "") -> Iterator[str]:
         yield from (f"      {line}" for line in _of_row(row))
     if left := one.count - len(one.rows):
         yield f"  and {left} more"
-        yield from (f"      of all: {referring}" for referring in one.referring)
+        yield from (f"      of all: {referring.to('them')}" for referring in one.referring)
     else:
-        yield from (f"      {referring}" for referring in one.referring if referring.rows is None)
+        yield from (f"      of all: {referring.to('them')}" for referring in one.referring if referring.rows is None)
 
 
 def _of_row(row: PrunedRow) -> Iterator[str]:

@@ -125,7 +125,7 @@ class Prunes:
         hint = None
         if isinstance(error, psycopg.errors.ForeignKeyViolation | psycopg.errors.RestrictViolation):
             of_these = [one for table in found.tables if table.table in tables for one in table.referring]
-            hint = "; ".join(str(one) for one in of_these if one.on_delete in {"no action", "restrict"})
+            hint = "; ".join(one.to("them") for one in of_these if one.on_delete in {"no action", "restrict"})
         elif isinstance(error, psycopg.errors.InsufficientPrivilege):
             hint = "connect as the owner of the table, or grant DELETE (or UPDATE, to set columns) on it"
         if not hint or not isinstance(refused, SeedError):
