@@ -39,9 +39,10 @@ class Referring:
         """Say what refers to a row (`it`) or to several (`them`), and what becomes of it."""
         count = "rows that cannot be counted" if self.rows is None else f"{self.rows} row{'s' * (self.rows != 1)}"
         verb = "refers" if self.rows == 1 else "refer"
-        becomes = f"deleted with {what}" if self.on_delete == "cascade" else _BECOMES.get(self.on_delete)
-        kept = f"which keeps {what} from being deleted"
-        return f"{count} of {self.table} {verb} to {what} ({', '.join(self.columns)}): {becomes or kept}"
+        becomes = f": deleted with {what}" if self.on_delete == "cascade" else f": {_BECOMES.get(self.on_delete)}"
+        if self.on_delete not in _BECOMES:
+            becomes = f", which keeps {what} from being deleted"
+        return f"{count} of {self.table} {verb} to {what} ({', '.join(self.columns)}){becomes}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""

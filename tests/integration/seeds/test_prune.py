@@ -109,7 +109,7 @@ def test_what_refers_to_a_row_is_told_and_keeps_it(session_with_tables, seed_fil
     with pytest.raises(SeedError) as caught:
         pruned(conn, seed_files)
     assert "violates foreign key constraint" in str(caught.value)
-    assert "3 rows of public.child refer to them (t): which keeps them from being deleted" in caught.value.hint
+    assert "3 rows of public.child refer to them (t), which keeps them from being deleted" in caught.value.hint
     assert rows(conn) == ["b", "w", "x", "y", "z"]
     seed_files.file("child", {**CHILD, "columns": TO_T}, "rows: [{id: 9, t: a}]")
     seed_files.file("t", T, "rows: [{k: a}, {k: b, parent: a}]")
