@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from sqlmigrate.errors import Error, Place, Problem, SeedError
-from sqlmigrate.seeds import parts, referring
+from sqlmigrate.seeds import parts, referring, statements
 from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.model import Change
 from sqlmigrate.seeds.named import SHOWN_MAX, Named
@@ -67,6 +67,8 @@ class Prunes:
 
     def find(self) -> Pruning:
         """Look what would be pruned in the tables as they are now; nothing is written."""
+        for one in self._asked():
+            self._require_values(one)
         deleted = [one for one in self._asked() if one.prune.deletes]
         self._keys = referring.foreign_keys(self.conn, [one.table.oid for one in deleted]) if deleted else []
         counts = {one.mapping.table: one.count(self.conn, self._condition(one)) for one in self._asked()}
@@ -116,6 +118,18 @@ class Prunes:
     def _require_known_keys(self, elsewhere: Collection[Row]) -> None:
         tables = {one.mapping.table for one in self._asked()}
         refuse([_other_key(row) for row in elsewhere if row.mapping.table in tables][:SHOWN])
+
+    def _require_values(self, one: Named) -> None:
+        """Raise SeedError where a column does not take the value that pruning sets."""
+        query = statements.taken(one.mapping)
+        for column, value in (one.prune.values or {}).items():
+            try:
+                with self.conn.transaction():
+                    self.conn.execute(query, [json.dumps({column: value}, ensure_ascii=False)], prepare=False)
+            except psycopg.DataError as error:
+                path = next(file.path for file in self.files if file.mapping.table == one.mapping.table)
+                of_column = (column, one.table.types[column])
+                raise seed_error(self.conn, error, Place(path), "prune", of_column) from error
 
     def _refused(self, error: psycopg.Error, found: Pruning, together: Sequence[Named]) -> Error:
         """Name the file of what the server refuses, and say what keeps rows from being deleted."""

@@ -282,7 +282,7 @@ def test_large_files_prune_what_small_ones_do(session_with_tables, seed_files, m
     ("prune", "message"),
     [
         ({"set": {"nope": 1}}, "prune: table public.t has no column nope"),
-        ({"set": {"n": "many"}}, "invalid input syntax"),
+        ({"set": {"n": "many"}}, 'prune: invalid input syntax for type integer: "many" (column n, integer)'),
     ],
 )
 def test_what_cannot_be_set_is_an_error(session_with_tables, seed_files, prune, message):
