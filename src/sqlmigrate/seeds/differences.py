@@ -16,6 +16,7 @@ from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import locate, seed_error
 from sqlmigrate.seeds.model import Change
 from sqlmigrate.seeds.named import Named, stage_keys
+from sqlmigrate.seeds.numbers import require_same_numbers
 from sqlmigrate.seeds.prune import Prunes
 from sqlmigrate.seeds.references import Pending, resolve
 from sqlmigrate.seeds.same_row import Keys
@@ -214,7 +215,8 @@ class _File:
 
     def _batch(self, columns: tuple[str, ...], batch: Mapping[Row, str]) -> list[RowDifference]:
         query = statements.compared(self.file.mapping, self.table, columns)
-        others = [column for column in columns if column not in self.file.mapping.conflict]
+        others = [name for name in columns if name not in self.file.mapping.conflict and name not in self.table.always]
+        require_same_numbers(self.conn, self.file, self.table, columns, batch)
 
         def send(rows: Sequence[Row]) -> list[RowDifference]:
             with self.conn.transaction(), self.conn.cursor(row_factory=tuple_row) as cursor:
