@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli import seed_diff, seed_prune, seed_rows
+from sqlmigrate.cli import seed_diff, seed_export, seed_prune, seed_rows
 from sqlmigrate.cli.options import common, reading_as, seeding
 from sqlmigrate.cli.seed_run import SeedRun, load, say_how_to_begin
 
@@ -23,6 +23,8 @@ Examples:
   sqlmigrate seed diff   show what seed would do, and do nothing
   sqlmigrate seed diff --check   exit status 3 if anything differs
   sqlmigrate seed --prune        also remove rows that no file names
+  sqlmigrate seed schema countries              print a schema for a table that is there
+  sqlmigrate seed export countries --output data/   write its rows as a seed file
 """
 _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
 
@@ -107,6 +109,10 @@ def check(app: App, *, show: bool) -> None:
             app.output.line(line)
     if not found.files:
         say_how_to_begin(app)
+
+
+command.add_command(seed_export.schema)
+command.add_command(seed_export.export)
 
 
 def _given(context: click.Context) -> list[str]:

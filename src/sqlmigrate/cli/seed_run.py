@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.cli import seed_diff
+from sqlmigrate.cli.seed_progress import shown, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,21 +59,22 @@ class SeedRun:
         from sqlmigrate.events import RowsWritten  # noqa: PLC0415  same
 
         config = self.app.config
-        self._result = seeds.run(
-            target.conninfo,
-            self.found,
-            role=config.role,
-            lock_timeout=config.lock_timeout,
-            statement_timeout=config.statement_timeout,
-            lock_budget=config.lock_budget,
-            wait_lock=config.wait_lock,
-            gate=self._gate(target, announces=announces, asks=asks),
-            accept=self.pruning.accept if self.pruning else None,
-            observer=observer,
-            history_schema=config.history_schema,
-            history_owners=config.history_owners,
-            lock=lock,
-        )
+        with shown(self.app.output):
+            self._result = seeds.run(
+                target.conninfo,
+                self.found,
+                role=config.role,
+                lock_timeout=config.lock_timeout,
+                statement_timeout=config.statement_timeout,
+                lock_budget=config.lock_budget,
+                wait_lock=config.wait_lock,
+                gate=without(self._gate(target, announces=announces, asks=asks)),
+                accept=self.pruning.accept if self.pruning else None,
+                observer=observer,
+                history_schema=config.history_schema,
+                history_owners=config.history_owners,
+                lock=lock,
+            )
         for item in self._result.tables:
             observer(RowsWritten(str(item.table), item.inserted, item.updated, item.unchanged, item.kept, item.pruned))
 
@@ -166,7 +168,8 @@ def load(app: App) -> SeedSet:
     """Read the seed files of the settings, and say what they are warned of."""
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
-    found = seeds.load(app.config.data, app.config.env)
+    with shown(app.output):
+        found = seeds.load(app.config.data, app.config.env)
     for warning in found.warnings:
         app.output.warning(str(warning))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlmigrate.seeds.differences import TableDifference, difference
+from sqlmigrate.seeds.exports import Access, Choice, Export, described, export
 from sqlmigrate.seeds.fitting import Fitted, write_fitting
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
 from sqlmigrate.seeds.pruning import Pruning, require_accepted
@@ -12,6 +13,9 @@ from sqlmigrate.seeds.tables import told_of_hidden
 from sqlmigrate.seeds.upsert import apply
 
 __all__ = [
+    "Access",
+    "Choice",
+    "Export",
     "Fitted",
     "Proposal",
     "Pruning",
@@ -21,7 +25,9 @@ __all__ = [
     "TableDifference",
     "TableResult",
     "apply",
+    "described",
     "difference",
+    "export",
     "load",
     "read_digests",
     "require_accepted",

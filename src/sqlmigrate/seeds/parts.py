@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlmigrate.seeds.model import TableName
-    from sqlmigrate.seeds.tables import Equality, Table
+    from sqlmigrate.seeds.tables import Table
 
 
 def differs(columns: Sequence[str], table: Table, other: str) -> sql.Composable:
@@ -30,15 +30,16 @@ def differs(columns: Sequence[str], table: Table, other: str) -> sql.Composable:
 
 def same(columns: Iterable[str], table: Table, left: str, right: str) -> sql.Composed:
     """Compose that two rows have the same values in these columns."""
-    return sql.SQL(" AND ").join(_equal(column, table.equality.get(column), left, right) for column in columns)
+    return sql.SQL(" AND ").join(same_as(column, table, left, column, right) for column in columns)
 
 
-def _equal(column: str, equality: Equality | None, left: str, right: str) -> sql.Composed:
-    """Compose that two are equal, by the operator that a unique index of the column's type asks."""
+def same_as(column: str, table: Table, left: str, other: str, right: str) -> sql.Composed:
+    """Compose that a column equals one of another row, by the operator that a unique index of its type asks."""
+    equality = table.equality.get(column)
     operator = equality.operator if equality else ("pg_catalog", "=")
     cast = _cast(equality.type if equality else None)
     words = sql.SQL(" OPERATOR({}.{}) ").format(name(operator[0]), sql.SQL(operator[1].replace("%", "%%")))
-    return name(column, left) + cast + words + name(column, right) + cast
+    return name(column, left) + cast + words + name(other, right) + cast
 
 
 def _cast(type_: tuple[str, str] | None) -> sql.Composable:

@@ -6,6 +6,7 @@ What is accepted here has no violation; what is not accepted may have none eithe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -157,6 +158,17 @@ def _number(fits: Check) -> Check:
     return lambda value: not (value.__class__ is int or value.__class__ is float) or fits(value)
 
 
+def _multiple(rule: float) -> Check:
+    """Compare as the numbers are written: 0.3 is a multiple of 0.1."""
+    step = exact(rule)
+    return lambda value: (value.__class__ is int and step.numerator == 1) or (exact(value) / step).denominator == 1
+
+
+def exact(number: float) -> Fraction:
+    """Return a number as it is written."""
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
+
+
 _MAKERS: dict[str, Callable[[Any], Check]] = {
     "type": _type,
     "enum": _enum,
@@ -169,4 +181,5 @@ _MAKERS: dict[str, Callable[[Any], Check]] = {
     "maximum": lambda rule: _number(lambda value: value <= rule),
     "exclusiveMinimum": lambda rule: _number(lambda value: value > rule),
     "exclusiveMaximum": lambda rule: _number(lambda value: value < rule),
+    "multipleOf": lambda rule: _number(_multiple(rule)),
 }

@@ -16,6 +16,7 @@ from sqlmigrate.seeds.json_text import read_document as read_json
 from sqlmigrate.seeds.layers import lay
 from sqlmigrate.seeds.model import Digest, Row, SeedFile, SeedSet, TableMapping, canonical
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
+from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.rules import Part
 from sqlmigrate.seeds.schema import KEYWORD, check, of_any_length, read_schema, row_by_row, row_types
 from sqlmigrate.seeds.streams import Lines, Streamed, csv_rows
@@ -104,7 +105,9 @@ def _load_files(directory: Path, below: Path | None = None) -> tuple[list[SeedFi
     """Read the files of a directory; gives also what is wrong with them."""
     files: list[SeedFile] = []
     problems: list[Problem] = []
-    for path in _paths(directory, below):
+    paths = _paths(directory, below)
+    for number, path in enumerate(paths):
+        tell(f"reading {path}, file", number + 1, len(paths))
         try:
             files.append(_load_file(path, below))
         except SeedError as error:
@@ -180,6 +183,7 @@ def _load_streamed(path: Path, schema: Schema) -> SeedFile:
         problems += check(Part({mapping.list: [row.values for row in some]}, some[0].index, rows), part)
         if not problems:
             problems += _row_problems(mapping, some, {tuple(row.values) for row in some})
+        tell(f"reading {path} (kB)", *rows.read_so_far())
     refuse(list(shown(problems, path)))
     if not least <= len(rows) <= most:
         message = f"{mapping.list}: must have at {f'most {most}' if len(rows) > most else f'least {least}'} rows"

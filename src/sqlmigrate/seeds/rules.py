@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
@@ -183,12 +182,8 @@ class _Check:
 
 def _multiple_of(validator: Any, step: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
     """Compare as the numbers are written: 0.3 is a multiple of 0.1."""
-    if validator.is_type(instance, "number") and (_exact(instance) / _exact(step)).denominator != 1:
+    if validator.is_type(instance, "number") and (quick.exact(instance) / quick.exact(step)).denominator != 1:
         yield _error(f"{instance!r} is not a multiple of {step}")
-
-
-def _exact(number: float) -> Fraction:
-    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
 
 
 def _unique_items(validator: Any, rule: Any, instance: Any, _: Any) -> Iterator[ValidationError]:

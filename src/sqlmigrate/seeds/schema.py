@@ -154,12 +154,13 @@ def _mapping(schema: Document, value: dict[str, Any]) -> TableMapping:
     rules.pop("$schema")  # jsonschema would check that part with a class of its own
     whole = {"properties": {KEYWORD: {"$ref": "#/$defs/mapping"}}, "$defs": {**rules.pop("$defs"), "mapping": rules}}
     refuse(violations(schema, whole))
-    mapping = _table_mapping(value[KEYWORD])
+    mapping = mapping_of(value[KEYWORD])
     refuse(list(_contradictions(mapping, schema)))
     return mapping
 
 
-def _table_mapping(said: dict[str, Any]) -> TableMapping:
+def mapping_of(said: Mapping[str, Any]) -> TableMapping:
+    """Return the mapping that a schema says, which has been checked."""
     return TableMapping(
         list=said["list"],
         table=_table(said["table"]),

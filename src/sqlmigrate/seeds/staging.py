@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import tuple_row
 
 from sqlmigrate.seeds import statements
+from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.references import Pending
 from sqlmigrate.seeds.values import written_rows
 
@@ -82,7 +83,7 @@ class Staged:
 
     def fill(self) -> None:
         """Send all rows; raises NotPlainError, or what the server says of a value."""
-        rows = iter(self.file.rows)
+        rows, sent = iter(self.file.rows), 0
         while chunk := list(islice(rows, _CHUNK)):
             by_columns: dict[tuple[str, ...], list[str]] = {}
             for row, values in written_rows(chunk, self.resolve(chunk)):
@@ -91,6 +92,8 @@ class Staged:
                     by_columns.setdefault(tuple(kept), []).append(_line(row, kept, self.table.json))
             for columns, lines in by_columns.items():
                 self._copy(self._stage(columns), lines)
+            sent += len(chunk)
+            tell(f"sending rows for {self.file.mapping.table}", sent, len(self.file.rows))
         for stage in self._stages.values():
             self._run(statements.analyze(stage, self.file.mapping))
 

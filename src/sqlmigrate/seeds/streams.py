@@ -136,6 +136,10 @@ class Streamed(StreamedRows):
                     self._mark(file.tell(), number + text.count("\n"))
                 yield row
 
+    def read_so_far(self) -> tuple[int, int]:
+        """Return how many kB of the file have been read for the first time, and how many it has."""
+        return self._offsets[-1] >> 10, self._stamp[2] >> 10
+
     def __len__(self) -> int:
         """Return how many rows there are."""
         return self._count

@@ -160,7 +160,7 @@ def read_tables(conn: psycopg.Connection[Any], seeds: SeedSet) -> dict[TableName
     """Read the tables that a seed set writes and refers to; raise one SeedError for all that do not fit."""
     names = {file.mapping.table for file in seeds.files}
     names |= {reference.table for file in seeds.files for reference in file.mapping.references}
-    tables = _read(conn, names)
+    tables = read_named(conn, names)
     refuse([problem for file in seeds.files for problem in _problems(file, tables)])
     return tables
 
@@ -173,7 +173,8 @@ def told_of_hidden(name: TableName) -> str:
     )
 
 
-def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableName, Table]:
+def read_named(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableName, Table]:
+    """Read tables by their names; those that do not exist are left out."""
     keys = [[name.schema for name in names], [name.name for name in names]]
     with conn.cursor(row_factory=tuple_row) as cursor:
         columns = cursor.execute(_TABLES, keys, prepare=False).fetchall()

@@ -22,6 +22,7 @@ from sqlmigrate.seeds.model import SeedResult, StreamedRows, TableResult
 from sqlmigrate.seeds.named import Named
 from sqlmigrate.seeds.numbers import require_same_numbers, require_same_staged_numbers
 from sqlmigrate.seeds.problems import SHOWN, refuse, shown
+from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.prune import Prunes, Took
 from sqlmigrate.seeds.prune import kept as told_of_unpruned
 from sqlmigrate.seeds.pruning import require_accepted
@@ -213,6 +214,7 @@ def _apply_batches(
     """Write the rows of one file batch by batch; without `keys`, only to find the one that is refused."""
     count, table = _Count(), tables[file.mapping.table]
     upsert = partial(statements.upsert, file.mapping, table)
+    sent = 0
     for wave in chain.from_iterable(map(_parts, order.waves(file))):
         try:
             values = dict(written_rows(wave, resolve(conn, seeds, file, wave, tables)))
@@ -226,6 +228,8 @@ def _apply_batches(
             count.inserted += new
             count.updated += changed
             count.left |= {row: values[row] for row in left}
+            sent += len(batch)
+            tell(str(file.mapping.table), sent, len(file.rows))
     return count
 
 
