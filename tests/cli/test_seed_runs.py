@@ -68,6 +68,30 @@ def test_seeding_waits_for_a_run_of_migrations_and_migrations_for_seeding(seeded
     assert None not in [pid for (pid,) in seeded.connect().execute("SELECT holder FROM colours")]
 
 
+def test_seeding_stops_where_the_session_with_the_run_lock_is_lost(files, target, sqlmigrate):
+    target.connect().execute(f"""{HOLDER}
+        CREATE FUNCTION ends() RETURNS boolean LANGUAGE sql AS 'SELECT pg_terminate_backend(public.holder(), 60000)';
+        CREATE TABLE colours (name text PRIMARY KEY, lost boolean DEFAULT ends())""")
+
+    outcome = sqlmigrate("seed")
+
+    assert outcome.status == 1
+    assert "the session that held the run lock was lost" in outcome.stderr
+    assert names(target) == []
+
+
+def test_seeds_are_no_migration_that_runs(seeded, project, sqlmigrate, tmp_path):
+    project.migration("seed", "CREATE TABLE other ()", rollback="DROP TABLE other")
+    path = tmp_path / "events.jsonl"
+    with seeded.connect(autocommit=False) as other:
+        other.execute("LOCK TABLE colours")
+        with started("seed", "--lock-timeout", "60s", "--events", path):
+            wait_until(lambda: events(path, "blocked"))
+            [migration] = sqlmigrate("status", "--json").document["migrations"]
+
+    assert (migration["migration_id"], migration["state"]) == ("seed", "pending")
+
+
 def test_a_lock_that_is_not_granted_in_time_is_tried_for_again(seeded, tmp_path):
     path = tmp_path / "events.jsonl"
     with seeded.connect(autocommit=False) as other:

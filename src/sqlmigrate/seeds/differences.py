@@ -96,7 +96,7 @@ def difference(
 
     With `stages`, keys of files that are too large to be held may be sent to temporary tables.
     """
-    with session(conninfo, application_name="sqlmigrate: seed diff") as connection:
+    with session(conninfo, application_name="sqlmigrate seed diff") as connection:
         announce(probe(connection))
         limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         if role:
