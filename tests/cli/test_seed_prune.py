@@ -160,3 +160,22 @@ def test_rows_of_the_environment_are_seeded_and_are_no_rows_of_no_file(project, 
     above.yaml("kinds", "kinds:\n")
     seeded.connect().execute("INSERT INTO kinds VALUES ('y', 'Y')")
     assert "staging/kinds.yaml has no rows" in sqlmigrate("seed", "--env", "staging", "--prune").stderr
+
+
+def test_a_call_that_can_prune_nothing_is_told_so(files, seeded, sqlmigrate):
+    files.schema("kinds", {name: value for name, value in KINDS.items() if name != "prune"})
+
+    outcome = sqlmigrate("seed", "--prune")
+
+    assert outcome.status == 0
+    assert 'no schema of these files says "prune"' in outcome.stderr
+    assert codes(seeded) == ["a", "x", "y"]
+
+
+def test_what_would_be_lost_is_in_the_error(seeded, sqlmigrate):
+    seeded.connect().execute("INSERT INTO things VALUES (1, 'x')")
+
+    error = sqlmigrate("seed", "--prune", "--json").document["error"]
+
+    assert error["type"] == "LossNotAccepted"
+    assert [(loss["table"], loss["rows"]) for loss in error["losses"]] == [("public.kinds", 2), ("public.things", 1)]

@@ -53,7 +53,7 @@ def names(database):
 
 
 def events(path, name):
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []  # the last one may still be written
     return [event for line in lines if (event := json.loads(line))["event"] == name]
 
 
@@ -68,23 +68,47 @@ def test_seeding_waits_for_a_run_of_migrations_and_migrations_for_seeding(seeded
     assert None not in [pid for (pid,) in seeded.connect().execute("SELECT holder FROM colours")]
 
 
+def test_seeding_stops_where_the_session_with_the_run_lock_is_lost(files, target, sqlmigrate):
+    target.connect().execute(f"""{HOLDER}
+        CREATE FUNCTION ends() RETURNS boolean LANGUAGE sql AS 'SELECT pg_terminate_backend(public.holder(), 60000)';
+        CREATE TABLE colours (name text PRIMARY KEY, lost boolean DEFAULT ends())""")
+
+    outcome = sqlmigrate("seed")
+
+    assert outcome.status == 1
+    assert "the session that held the run lock was lost" in outcome.stderr
+    assert names(target) == []
+
+
+def test_seeds_are_no_migration_that_runs(seeded, project, sqlmigrate, tmp_path):
+    project.migration("seed", "CREATE TABLE other ()", rollback="DROP TABLE other")
+    path = tmp_path / "events.jsonl"
+    with seeded.connect(autocommit=False) as other:
+        other.execute("LOCK TABLE colours")
+        with started("seed", "--lock-timeout", "60s", "--events", path):
+            wait_until(lambda: events(path, "blocked"), timeout=60)
+            [migration] = sqlmigrate("status", "--json").document["migrations"]
+
+    assert (migration["migration_id"], migration["state"]) == ("seed", "pending")
+
+
 def test_a_lock_that_is_not_granted_in_time_is_tried_for_again(seeded, tmp_path):
     path = tmp_path / "events.jsonl"
     with seeded.connect(autocommit=False) as other:
         other.execute("LOCK TABLE colours")
         pid = other.info.backend_pid
         with started("seed", "--json", "--lock-timeout", "200ms", "--events", path) as process:
-            wait_until(lambda: len(events(path, "lock_retry")) > 1)
+            found = wait_until(lambda: [one for one in events(path, "lock_retry") if one["blockers"]], timeout=60)
             other.rollback()
             outcome = ended(process)
 
     assert outcome.status == 0, outcome
     assert outcome.document["written"] == 2
-    [first, *_] = events(path, "lock_retry")
-    assert first["migration_id"] is None
-    assert first["message"]["sqlstate"] == "55P03"
-    assert first["place"]["file"].endswith("colours.yaml")
-    assert [blocker["pid"] for blocker in first["blockers"]] == [pid]
+    retry = found[0]
+    assert retry["migration_id"] is None
+    assert retry["message"]["sqlstate"] == "55P03"
+    assert retry["place"]["file"].endswith("colours.yaml")
+    assert [blocker["pid"] for blocker in retry["blockers"]] == [pid]
     assert outcome.document["attempts"][0]["event"] == "lock_retry"
     assert "seed data: canceling statement due to lock timeout (attempt 1 at " in outcome.stderr
 

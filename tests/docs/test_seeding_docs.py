@@ -6,11 +6,18 @@ import re
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from sqlmigrate.cli.app import cli
+from sqlmigrate.config import Config
+from sqlmigrate.review.model import Report, Versions
+from sqlmigrate.review.render import terminal
+from sqlmigrate.review.seeding import proposed
+from sqlmigrate.seeds import load
+from sqlmigrate.target import Target
 from support.places import ROOT
 
 PAGE = (ROOT / "docs" / "seeding.md").read_text(encoding="utf-8")
@@ -67,6 +74,21 @@ def shown(words: list[str]) -> str:
 def test_what_commands_print(heading):
     for words, below in sessions(heading):
         assert plain(shown(words)) == plain(below)
+
+
+@pytest.mark.usefixtures("clean_environment", "shipped")
+def test_the_part_of_a_review(supabase):
+    CliRunner().invoke(cli, ["apply", "--seed"], catch_exceptions=False)
+    supabase.connect().execute("""
+        DELETE FROM llms WHERE model_code = 'mistral-small-2506';
+        INSERT INTO llms (model_code, provider) VALUES ('gpt-3.5-turbo', 'openai');
+        UPDATE system_agents SET status = 'inactive' WHERE agent_type = 'TASK_EXECUTION'""")
+    target = Target(supabase.conninfo, "named by the test", private=False)
+    found = proposed(Config(), target, load(Path("data")))
+    report = Report("fine", "", "2026-11-30T00:00:00Z", Versions("1", None), (), seeds=found)
+    [text] = re.findall(r"^## In a review\n.*?^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+    assert text in terminal.plain(terminal.render(report))
 
 
 @pytest.mark.usefixtures("clean_environment", "shipped")

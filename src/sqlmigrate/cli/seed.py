@@ -19,12 +19,12 @@ EPILOG = """\b
 Examples:
   sqlmigrate seed        validate all files, then apply them at once
   sqlmigrate seed check  only validate, without a database
-  sqlmigrate seed check --env staging --show   all rows with those of data/staging
+  sqlmigrate seed check --env staging --show   show all rows, and from where
   sqlmigrate seed diff   show what seed would do, and do nothing
   sqlmigrate seed diff --check   exit status 3 if anything differs
+  sqlmigrate seed --prune        also remove rows that no file names
   sqlmigrate seed schema countries              print a schema for a table that is there
   sqlmigrate seed export countries --output data/   write its rows as a seed file
-  sqlmigrate seed --prune   also remove rows that no file names, in tables whose schema has "prune"
 """
 _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
 

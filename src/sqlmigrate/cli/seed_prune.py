@@ -60,6 +60,7 @@ class Asked:
     accepted: int | bool
     found: Pruning | None = None
     _most: int | None = field(default=None)
+    _seen: list[Pruning] = field(default_factory=list)
 
     def before(self, proposal: Proposal) -> None:
         """Ask on a terminal, before anything is written, where something has to be accepted."""
@@ -74,13 +75,17 @@ class Asked:
 
     def accept(self, found: Pruning) -> None:
         """Refuse what nobody has accepted, in the transaction that prunes; raises LossNotAccepted."""
+        if not found.tables and not self._seen:
+            self.app.output.warning('--prune has nothing to do: no schema of these files says "prune"')
         if self._most is None:
-            self._show(found)
+            if found not in self._seen:  # a run that is tried again finds the same
+                self._show(found)
             self._require(found)
         elif found.count > self._most:
             message = f"pruning would delete or change {found.count} rows by now, and not {self._most}"
             raise LossNotAccepted(f"{message}; nothing was written", losses=tuple(found.as_losses()))
         self.found = found
+        self._seen.append(found)
 
     def _require(self, found: Pruning) -> None:
         from sqlmigrate.seeds.pruning import require_accepted  # noqa: PLC0415  --help needs none of it
@@ -119,9 +124,9 @@ def rows_of(one: PrunedTable, words: str = "") -> Iterator[str]:
         yield from (f"      {line}" for line in _of_row(row))
     if left := one.count - len(one.rows):
         yield f"  and {left} more"
-        yield from (f"      of all: {referring}" for referring in one.referring)
+        yield from (f"      of all: {referring.to('them')}" for referring in one.referring)
     else:
-        yield from (f"      {referring}" for referring in one.referring if referring.rows is None)
+        yield from (f"      of all: {referring.to('them')}" for referring in one.referring if referring.rows is None)
 
 
 def _of_row(row: PrunedRow) -> Iterator[str]:

@@ -23,6 +23,7 @@ from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.question import Question
 from sqlmigrate.review.reviewer import review
+from sqlmigrate.review.seeding import proposed
 from sqlmigrate.review.selection import Asked, Selection, select
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import joined
@@ -135,7 +136,8 @@ def review_project(
         report = review(question, opened, options, observer, beside=beside)
     conninfo = target.conninfo if target else None
     report = looked(report, conninfo, wanted, config, options, asked=workload, workload=question.workload)
-    report = replace(report, branch=tuple(_of_branch(selection.problems)))
+    would = proposed(config, target, seeds) if seeds is not None and target is not None else None
+    report = replace(report, branch=tuple(_of_branch(selection.problems)), seeds=would)
     return placed(report, origin(config.project, found.directory))
 
 

@@ -16,6 +16,7 @@ from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import locate, seed_error
 from sqlmigrate.seeds.model import Change
 from sqlmigrate.seeds.named import Named, stage_keys
+from sqlmigrate.seeds.numbers import require_same_numbers
 from sqlmigrate.seeds.prune import Prunes
 from sqlmigrate.seeds.references import Pending, resolve
 from sqlmigrate.seeds.same_row import Keys
@@ -89,14 +90,18 @@ def difference(
     lock_timeout: int,
     statement_timeout: int,
     announce: Callable[[ServerInfo], object] = lambda _: None,
+    stages: bool = True,
 ) -> list[TableDifference]:
-    """Compare the files with a database, in a session that reads only; times are in milliseconds."""
-    with session(conninfo, application_name="sqlmigrate: seed diff") as connection:
+    """Compare the files with a database, in a session that reads only; times are in milliseconds.
+
+    With `stages`, keys of files that are too large to be held may be sent to temporary tables.
+    """
+    with session(conninfo, application_name="sqlmigrate seed diff") as connection:
         announce(probe(connection))
         limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
         if role:
             set_role(connection, role)
-        staged = stage_keys_as_login(connection, seeds)  # which end with the session
+        staged = stage_keys_as_login(connection, seeds) if stages else {}  # which end with the session
         return look(connection, partial(read_as_login, compare, connection, seeds, staged))
 
 
@@ -210,7 +215,8 @@ class _File:
 
     def _batch(self, columns: tuple[str, ...], batch: Mapping[Row, str]) -> list[RowDifference]:
         query = statements.compared(self.file.mapping, self.table, columns)
-        others = [column for column in columns if column not in self.file.mapping.conflict]
+        others = [name for name in columns if name not in self.file.mapping.conflict and name not in self.table.always]
+        require_same_numbers(self.conn, self.file, self.table, columns, batch)
 
         def send(rows: Sequence[Row]) -> list[RowDifference]:
             with self.conn.transaction(), self.conn.cursor(row_factory=tuple_row) as cursor:

@@ -144,7 +144,7 @@ def known_schemas(folders: Iterable[Path]) -> dict[TableName, list[Schema]]:
 
 def _read(conninfo: str, access: Access, read: Callable[[Connection], T]) -> T:
     """Read in a session that writes nothing, as of one moment."""
-    with session(conninfo, application_name="sqlmigrate: seed export") as conn:
+    with session(conninfo, application_name="sqlmigrate seed export") as conn:
         access.announce(probe(conn))
         limit(conn, lock_timeout=access.lock_timeout, statement_timeout=access.statement_timeout)
         if access.role:

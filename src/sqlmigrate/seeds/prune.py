@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from sqlmigrate.errors import Error, Place, Problem, SeedError
-from sqlmigrate.seeds import parts, referring
+from sqlmigrate.seeds import parts, referring, statements
 from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.model import Change
 from sqlmigrate.seeds.named import SHOWN_MAX, Named
@@ -67,6 +67,8 @@ class Prunes:
 
     def find(self) -> Pruning:
         """Look what would be pruned in the tables as they are now; nothing is written."""
+        for one in self._asked():
+            self._require_values(one)
         deleted = [one for one in self._asked() if one.prune.deletes]
         self._keys = referring.foreign_keys(self.conn, [one.table.oid for one in deleted]) if deleted else []
         counts = {one.mapping.table: one.count(self.conn, self._condition(one)) for one in self._asked()}
@@ -117,6 +119,18 @@ class Prunes:
         tables = {one.mapping.table for one in self._asked()}
         refuse([_other_key(row) for row in elsewhere if row.mapping.table in tables][:SHOWN])
 
+    def _require_values(self, one: Named) -> None:
+        """Raise SeedError where a column does not take the value that pruning sets."""
+        query = statements.taken(one.mapping)
+        for column, value in (one.prune.values or {}).items():
+            try:
+                with self.conn.transaction():
+                    self.conn.execute(query, [json.dumps({column: value}, ensure_ascii=False)], prepare=False)
+            except psycopg.DataError as error:
+                path = next(file.path for file in self.files if file.mapping.table == one.mapping.table)
+                of_column = (column, one.table.types[column])
+                raise seed_error(self.conn, error, Place(path), "prune", of_column) from error
+
     def _refused(self, error: psycopg.Error, found: Pruning, together: Sequence[Named]) -> Error:
         """Name the file of what the server refuses, and say what keeps rows from being deleted."""
         tables = {one.mapping.table for one in together}
@@ -125,7 +139,7 @@ class Prunes:
         hint = None
         if isinstance(error, psycopg.errors.ForeignKeyViolation | psycopg.errors.RestrictViolation):
             of_these = [one for table in found.tables if table.table in tables for one in table.referring]
-            hint = "; ".join(str(one) for one in of_these if one.on_delete in {"no action", "restrict"})
+            hint = "; ".join(one.to("them") for one in of_these if one.on_delete in {"no action", "restrict"})
         elif isinstance(error, psycopg.errors.InsufficientPrivilege):
             hint = "connect as the owner of the table, or grant DELETE (or UPDATE, to set columns) on it"
         if not hint or not isinstance(refused, SeedError):

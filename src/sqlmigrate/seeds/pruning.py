@@ -14,11 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.seeds.model import Change, Prune, TableName
 
 _OVERWRITING = {"set null", "set default"}
-_BECOMES = {
-    "cascade": "deleted with it",
-    "set null": "set to NULL",
-    "set default": "set to the default",
-}
+_BECOMES = {"cascade": "deleted with them", "set null": "set to NULL", "set default": "set to the default"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +32,17 @@ class Referring:
     rows: int | None
 
     def __str__(self) -> str:
-        """Say what refers and what becomes of it."""
+        """Say what refers to a row and what becomes of it."""
+        return self.to("it")
+
+    def to(self, what: str) -> str:
+        """Say what refers to a row (`it`) or to several (`them`), and what becomes of it."""
         count = "rows that cannot be counted" if self.rows is None else f"{self.rows} row{'s' * (self.rows != 1)}"
         verb = "refers" if self.rows == 1 else "refer"
-        becomes = _BECOMES.get(self.on_delete, "which keeps it from being deleted")
-        return f"{count} of {self.table} {verb} to it ({', '.join(self.columns)}): {becomes}"
+        becomes = f": deleted with {what}" if self.on_delete == "cascade" else f": {_BECOMES.get(self.on_delete)}"
+        if self.on_delete not in _BECOMES:
+            becomes = f", which keeps {what} from being deleted"
+        return f"{count} of {self.table} {verb} to {what} ({', '.join(self.columns)}){becomes}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -126,7 +128,10 @@ class Pruning:
             for one in self.referring
             if (one.rows is None and one.on_delete == "cascade") or (one.rows != 0 and one.on_delete in _OVERWRITING)
         )
-        found += [f"{', '.join(one.columns)} of {_rows(one.rows)} of {one.table} ({_lost(one)})" for one in overwritten]
+        found += [
+            f"{', '.join(one.columns)} of {_rows(one.rows)} of {one.table} ({_BECOMES[one.on_delete]})"
+            for one in overwritten
+        ]
         return found
 
     @property
@@ -196,7 +201,3 @@ def _refused(found: Pruning, message: str, option: str) -> LossNotAccepted:
 
 def _rows(count: int | None) -> str:
     return "an unknown number of rows" if count is None else f"{count} row{'s' * (count != 1)}"
-
-
-def _lost(one: Referring) -> str:
-    return "deleted with them" if one.on_delete == "cascade" else _BECOMES[one.on_delete]

@@ -95,8 +95,10 @@ def _layer(directory: Path, env: str | None) -> Path | None:
     """Return the directory of an environment's files, if there is one."""
     if not env or Path(env).name != env or env.startswith("."):
         return None
-    found = directory / env
-    return found if found.is_dir() else None
+    try:
+        return found if (found := directory / env).is_dir() else None
+    except OSError:  # no folder can have that name
+        return None
 
 
 def _load_files(directory: Path, below: Path | None = None) -> tuple[list[SeedFile], list[Problem]]:

@@ -80,7 +80,8 @@ def run(
     With `accept`, rows that no file names are pruned in tables whose schema asks for it; it is called in the
     transaction, with what that takes, and raises to stop.
     """
-    with session(conninfo, application_name="sqlmigrate: seed") as connection:
+    # without the colon that the name of a script's session has: a migration may be called seed
+    with session(conninfo, application_name="sqlmigrate seed") as connection:
         info = probe(connection)
         require_writable(info)
         looking = partial(_looking, connection, seeds, role, (lock_timeout, statement_timeout))

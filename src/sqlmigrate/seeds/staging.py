@@ -127,6 +127,11 @@ class Staged:
         rows = self.file.at(list(positions))
         return dict(written_rows(rows, self.resolve(rows)))
 
+    def renumbered(self, stage: Stage, column: str) -> list[tuple[int, str]]:
+        """Return the positions of rows that are there with another number in a column, and that number."""
+        query = statements.renumbered(self.file.mapping, self.table, column, stage.columns, stage)
+        return [(position, number) for position, number in self._run(query)]
+
     def highest(self, column: str) -> int | None:
         """Return the highest number that rows give a column of whole numbers."""
         stages = [stage for stage in self._stages.values() if column in stage.columns]

@@ -95,6 +95,14 @@ CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) A
 LEFT JOIN {table} AS present ON {present_is_seed}
 WHERE NOT ({there}) OR {seed_differs}
 """)
+_RENUMBERED = sql.SQL("""
+WITH seed AS {source}
+SELECT {position}, {number}
+FROM seed
+JOIN {table} AS present ON {present_is_seed}
+WHERE {seed_differs}
+ORDER BY {position}
+""")
 _UPDATE = sql.SQL("DO UPDATE SET {assignments}")
 _WHERE = sql.SQL(" WHERE {differs}")
 _LOOKUP = sql.SQL("""
@@ -202,13 +210,10 @@ def upsert(mapping: TableMapping, table: Table, columns: Sequence[str], stage: S
     It gives the counts of inserted and of updated rows, and the positions (from 1) of those that differed from the
     table, or were not there, and of whose keys none was written.
     """
-    others = [column for column in columns if column not in mapping.conflict]
+    others = _others(mapping, table, columns)
     position = _free_name(columns)
-    given = _GIVEN.format(
-        position=parts.name(position), columns_of_seed=parts.names(columns, "seed"), table=parts.relation(mapping.table)
-    )
     return _UPSERT.format(
-        source=given if stage is None else sql.SQL("({})").format(staged(stage, columns, position)),
+        source=_source(mapping, columns, position, stage),
         position=parts.name(position),
         present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
         wanted_is_written=parts.same(mapping.conflict, table, "wanted", "written"),
@@ -216,6 +221,24 @@ def upsert(mapping: TableMapping, table: Table, columns: Sequence[str], stage: S
         action=_action(mapping, others, parts.differs(others, table, "excluded")),
         present_first=parts.name(mapping.conflict[0], "present"),
         **_writing(mapping, table, columns),
+    )
+
+
+def renumbered(
+    mapping: TableMapping, table: Table, column: str, columns: Sequence[str], stage: Stage | None = None
+) -> sql.Composed:
+    """Compose the search for rows (of a JSON array, or in a stage) that are there with another number in a column.
+
+    It gives their positions, and the numbers that are there as text.
+    """
+    position = _free_name(columns)
+    return _RENUMBERED.format(
+        source=_source(mapping, columns, position, stage),
+        position=parts.name(position, "seed"),
+        number=parts.as_text(column, "present"),
+        table=parts.relation(mapping.table),
+        present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
+        seed_differs=parts.differs([column], table, "seed"),
     )
 
 
@@ -228,7 +251,7 @@ def taken(mapping: TableMapping) -> sql.Composed:
 
 def elsewhere(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
     """Compose the count of rows that a trigger gives a key which was in the table before; it writes them anew."""
-    others = [column for column in columns if column not in mapping.conflict]
+    others = _others(mapping, table, columns)
     action = _action(mapping, others) if others else _keep(mapping.conflict)
     return _ELSEWHERE.format(action=action, **_writing(mapping, table, columns))
 
@@ -252,7 +275,7 @@ def absent(mapping: TableMapping, table: Table, stage: Stage | None = None) -> s
 
 def different(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
     """Compose the search for rows that are there, but differ in these columns; it gives their positions."""
-    others = [column for column in columns if column not in mapping.conflict]
+    others = _others(mapping, table, columns)
     return _DIFFERENT.format(
         table=parts.relation(mapping.table),
         present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
@@ -266,7 +289,7 @@ def compared(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql
     It gives their positions, whether they are there, and of each column beside the key whether it differs, its value
     and the new one as text.
     """
-    others = [column for column in columns if column not in mapping.conflict]
+    others = _others(mapping, table, columns)
     present = parts.name(mapping.conflict[0], "present")
     return _COMPARED.format(
         there=sql.SQL("{} IS DISTINCT FROM NULL").format(present),
@@ -277,6 +300,20 @@ def compared(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql
         present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
         seed_differs=parts.differs(others, table, "seed"),
     )
+
+
+def _source(mapping: TableMapping, columns: Sequence[str], position: str, stage: Stage | None) -> sql.Composed:
+    """Compose rows with these columns and their positions: those in a stage, or of a JSON array."""
+    if stage is not None:
+        return sql.SQL("({})").format(staged(stage, columns, position))
+    return _GIVEN.format(
+        position=parts.name(position), columns_of_seed=parts.names(columns, "seed"), table=parts.relation(mapping.table)
+    )
+
+
+def _others(mapping: TableMapping, table: Table, columns: Sequence[str]) -> list[str]:
+    """Return the columns that a row which is there may get: neither its key, nor what nobody can change."""
+    return [column for column in columns if column not in mapping.conflict and column not in table.always]
 
 
 def _writing(mapping: TableMapping, table: Table, columns: Sequence[str]) -> dict[str, sql.Composable]:

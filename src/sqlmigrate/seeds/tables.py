@@ -241,21 +241,16 @@ def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
 
 
 def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
-    """Yield the columns that a row sets and PostgreSQL lets nobody set, or not to another value, each once."""
+    """Yield the columns that a row sets and PostgreSQL lets nobody set, each once."""
     mapping = file.mapping
-    fixed = dict.fromkeys(table.generated, "is computed by PostgreSQL")
-    fixed |= dict.fromkeys(
-        table.always.difference(mapping.conflict),
-        "is GENERATED ALWAYS AS IDENTITY, so the number of a row cannot be changed",
-    )
-    for row in file.shapes().values() if fixed else ():
+    computed = set(table.generated)
+    for row in file.shapes().values() if computed else ():
         for key in row.values:
             for column in mapping.columns_of(key):
-                if reason := fixed.pop(column.name, None):
-                    place = row.place_of_key(key)
-                    yield Problem(
-                        f"column {column.name} of {mapping.table} {reason}", place, "leave it out of the rows"
-                    )
+                if column.name in computed:
+                    computed.discard(column.name)
+                    message = f"column {column.name} of {mapping.table} is computed by PostgreSQL"
+                    yield Problem(message, row.place_of_key(key), "leave it out of the rows")
 
 
 def _not_to_be_pruned(file: SeedFile, table: Table) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import is_of_a_row, locate, seed_error
 from sqlmigrate.seeds.model import SeedResult, StreamedRows, TableResult
 from sqlmigrate.seeds.named import Named
+from sqlmigrate.seeds.numbers import require_same_numbers, require_same_staged_numbers
 from sqlmigrate.seeds.problems import SHOWN, refuse, shown
 from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.prune import Prunes, Took
@@ -222,6 +223,7 @@ def _apply_batches(
         except psycopg.Error as error:
             raise seed_error(conn, error, Place(file.path)) from error
         for columns, batch in batches(values):
+            require_same_numbers(conn, file, table, columns, batch)
             new, changed, left = _write(conn, file, table, upsert(columns), batch)
             count.inserted += new
             count.updated += changed
@@ -251,6 +253,7 @@ def _apply_large(
             staged.fill()
             groups = [file.at(positions) for positions in staged.same_rows(SHOWN + 1)]
             refuse(list(shown(problems(groups), file.path)))
+            require_same_staged_numbers(staged)
             inserted, updated, left = staged.write()
             return _Count(inserted, updated, dict(staged.written(left)), staged)
     except SeedError as error:

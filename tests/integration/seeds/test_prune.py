@@ -7,11 +7,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sqlmigrate.errors import LossNotAccepted, SeedError
 from sqlmigrate.seeds import apply, staging, streams
 from sqlmigrate.seeds.differences import compare
 from sqlmigrate.seeds.named import stage_keys
+from sqlmigrate.seeds.upsert import write
+from support.examples import examples
 from support.seeds import SeedFiles
 
 TABLES = """
@@ -23,9 +27,11 @@ CREATE TABLE public.along (id int PRIMARY KEY, t text REFERENCES public.t ON DEL
     up int REFERENCES public.along ON DELETE CASCADE);
 CREATE TABLE public.beyond (id int PRIMARY KEY, along int REFERENCES public.along ON DELETE SET NULL);
 CREATE TABLE public."p%s" (k citext, r int, PRIMARY KEY (k, r)) PARTITION BY RANGE (r);
+CREATE TABLE public."o%s" (k text PRIMARY KEY, r int DEFAULT 1, "a""b" text);
 CREATE TABLE public.p1 PARTITION OF public."p%s" FOR VALUES FROM (0) TO (10);
 CREATE TABLE public.p2 PARTITION OF public."p%s" FOR VALUES FROM (10) TO (20);
 """
+KEYS = st.sampled_from(["a", "A", "a ", "b\t", "\\c", "\\N", "", "é", "1", "1.0", "%s", "'", '"', "x y", "null"])
 T = {"list": "rows", "table": "public.t", "conflict": ["k"], "prune": "delete"}
 CHILD = {"list": "rows", "table": "public.child", "conflict": ["id"], "prune": "delete"}
 TO_T = {"t": {"from": "t", "references": {"table": "public.t", "match": "k", "select": "k"}}}
@@ -103,7 +109,7 @@ def test_what_refers_to_a_row_is_told_and_keeps_it(session_with_tables, seed_fil
     with pytest.raises(SeedError) as caught:
         pruned(conn, seed_files)
     assert "violates foreign key constraint" in str(caught.value)
-    assert "3 rows of public.child refer to it (t): which keeps it from being deleted" in caught.value.hint
+    assert "3 rows of public.child refer to them (t), which keeps them from being deleted" in caught.value.hint
     assert rows(conn) == ["b", "w", "x", "y", "z"]
     seed_files.file("child", {**CHILD, "columns": TO_T}, "rows: [{id: 9, t: a}]")
     seed_files.file("t", T, "rows: [{k: a}, {k: b, parent: a}]")
@@ -276,7 +282,7 @@ def test_large_files_prune_what_small_ones_do(session_with_tables, seed_files, m
     ("prune", "message"),
     [
         ({"set": {"nope": 1}}, "prune: table public.t has no column nope"),
-        ({"set": {"n": "many"}}, "invalid input syntax"),
+        ({"set": {"n": "many"}}, 'prune: invalid input syntax for type integer: "many" (column n, integer)'),
     ],
 )
 def test_what_cannot_be_set_is_an_error(session_with_tables, seed_files, prune, message):
@@ -302,3 +308,57 @@ def test_a_role_that_may_not_delete_is_told_what_it_needs(session_with_tables, s
     assert "permission denied for table t" in str(caught.value)
     assert "grant DELETE" in caught.value.hint
     assert rows(session_with_tables) == ["x"]
+
+
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sets(KEYS), st.sets(KEYS, min_size=1), st.sampled_from(["delete", {"set": {'a"b': "gone", "r": None}}]))
+def test_what_is_left_is_what_the_files_name_however_they_are_sent(
+    session_with_tables, seed_files, there, named, prune
+):
+    conn = session_with_tables
+    mapping = {"list": "rows", "table": "public.o%s", "conflict": ["k"], "prune": prune}
+    seed_files.file("o", mapping, json.dumps({"rows": [{"k": key} for key in sorted(named)]}))
+    found = []
+    for least in (10_000, 1):
+        with pytest.MonkeyPatch.context() as patch, conn.transaction(force_rollback=True):
+            patch.setattr(staging, "ROWS_MIN", least)
+            conn.cursor().executemany('INSERT INTO public."o%%s" (k) VALUES (%s)', [(key,) for key in there])
+            counts = pruned(conn, seed_files)
+            left = conn.execute('SELECT k, r, "a""b" FROM public."o%%s" ORDER BY k', []).fetchall()
+            found.append((counts, left, pruned(conn, seed_files)))
+    assert found[0] == found[1]
+    counts, left, again = found[0]
+    assert (counts, again) == ([(len(there - named), 0)], [(0, 0)])
+    gone = {row[0] for row in left if row[2] == "gone"} if prune != "delete" else there - {row[0] for row in left}
+    assert gone == there - named
+
+
+def test_rows_that_a_policy_lets_nobody_delete_are_not_counted(session_with_tables, seed_files):
+    conn = session_with_tables
+    conn.execute("INSERT INTO t (k) VALUES ('a'), ('x'), ('y'), ('hidden')")
+    conn.execute(
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;"
+        "CREATE POLICY seen ON t FOR SELECT USING (k <> 'hidden'); CREATE POLICY new ON t FOR INSERT WITH CHECK (true);"
+        "CREATE POLICY changed ON t FOR UPDATE USING (true); CREATE POLICY gone ON t FOR DELETE USING (k <> 'y')"
+    )
+    seed_files.file("t", T, "rows: [{k: a}]")
+
+    result = apply(conn, seed_files.load(), prune=True, accept_loss=True)
+
+    assert (result.tables[0].pruned, result.tables[0].prune_kept) == (1, 1)
+    assert "a policy keeps it" in result.warnings[0]
+    conn.execute("ALTER TABLE t NO FORCE ROW LEVEL SECURITY")
+    assert rows(conn) == ["a", "hidden", "y"]
+
+
+def test_more_rows_than_were_accepted_are_not_pruned(session_with_tables, seed_files, database):
+    conn = session_with_tables
+    conn.execute("INSERT INTO t (k) VALUES ('x')")
+    seed_files.file("t", T, "rows: [{k: a}]")
+    other = database.connect()
+
+    with pytest.raises(SeedError) as caught:
+        write(conn, seed_files.load(), settle=None, accept=lambda _: other.execute("INSERT INTO t (k) VALUES ('y')"))
+
+    assert "2 rows of public.t would be pruned by now, and not 1" in str(caught.value)
+    assert rows(conn) == ["x", "y"]

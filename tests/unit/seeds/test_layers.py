@@ -62,7 +62,7 @@ def test_rows_come_to_those_below_or_take_their_place(seed_files, above):
     assert [row.index for row in file.rows] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("env", [None, "live", "..", "staging/", ".", "", ".hidden"])
+@pytest.mark.parametrize("env", [None, "live", "..", "staging/", ".", "", ".hidden", "x" * 300])
 def test_other_environments_have_the_rows_below_alone(seed_files, above, env):
     seed_files.file("t", T, BELOW)
     above.yaml("t", ABOVE)
