@@ -33,11 +33,11 @@ def seeded(project, target):
 
 
 def test_a_bar_says_how_far_it_is_beyond_a_second(seeded):
-    holder = seeded.connect(autocommit=False)
+    looker, holder = seeded.connect(), seeded.connect(autocommit=False)
     holder.execute("LOCK TABLE agents IN SHARE ROW EXCLUSIVE MODE")
 
     with terminal("seed", columns=100) as screen:
-        wait_until(lambda: (True,) in seeded.connect().execute(LONG_WAITING).fetchall())
+        wait_until(lambda: (True,) in looker.execute(LONG_WAITING).fetchall())
         holder.rollback()
         assert screen.end() == 0
 

@@ -46,7 +46,6 @@ _WITHOUT = click.option("--without", multiple=True, metavar="COLUMN", help="Leav
 )
 @_KEY
 @_WITHOUT
-@_DATA
 @reading_as
 def schema(app: App, *, table: str, output: Path | None, key: tuple[str, ...], without: tuple[str, ...]) -> None:
     """Make a JSON Schema and mapping of a table that is there: print it, or write it to a new file.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _TEXT = {"text", "varchar", "bpchar"}
 _WHOLE = {"int2", "int4", "int8"}
 _NUMBERS = {*_WHOLE, "numeric", "float4", "float8"}
+_ANY = {"numeric", "float8"}
+_EXACT = {"float4": {"float8"}, "float8": {"float8"}}  # what a column is cast to without another value
 _LENGTH = {"length", "char_length", "character_length"}
 _BOUNDS = {">=": "minimum", "<=": "maximum", ">": "exclusiveMinimum", "<": "exclusiveMaximum"}
 # What means the same in PostgreSQL and in ECMA-262; there, `.` is no line break, and \d and \w are ASCII.
@@ -34,23 +36,28 @@ _SAME_PATTERN = re.compile(
 _RANGE = re.compile(r"([A-Za-z0-9])-([A-Za-z0-9])")
 
 
-def rules(column: LiveColumn, definitions: Iterable[str], *, named: str) -> dict[str, Any]:
-    """Return the keywords for a column, which the constraints know by such a name; `VALUE` in those of a domain."""
-    found: dict[str, Any] = {}
+def with_rules(said: dict[str, Any], column: LiveColumn, definitions: Iterable[str]) -> dict[str, Any]:
+    """Add to what is said of a column's values what its domain and these constraints of its table demand."""
+    said = _with(said, column, column.checks, "value")  # as the parser writes VALUE
+    return _with(said, column, definitions, column.name)
+
+
+def _with(said: dict[str, Any], column: LiveColumn, definitions: Iterable[str], named: str) -> dict[str, Any]:
+    found = dict(said)
     for definition in definitions:
         for condition in conditions(definition):
-            if condition.column.lower() == named.lower() if named == "VALUE" else condition.column == named:
+            if condition.column == named:
                 for keyword, value in _said(column, condition):
                     found[keyword] = _stricter(keyword, found[keyword], value) if keyword in found else value
-    return {keyword: value for keyword, value in found.items() if value is not None}
+    return found
 
 
 def _said(column: LiveColumn, condition: Condition) -> Iterator[tuple[str, Any]]:
     if column.own in _TEXT and column.plain_text and condition.casts <= _TEXT:
         padded = column.own == "bpchar"
         yield from _of_length(condition) if condition.function else _of_text(condition, is_padded=padded)
-    elif column.own in _NUMBERS and condition.casts <= {"numeric", "float8"} and not condition.function:
-        yield from _of_number(condition, whole=column.own in _WHOLE)
+    elif column.own in _NUMBERS and condition.casts <= _EXACT.get(column.own, _ANY) and not condition.function:
+        yield from _of_number(column, condition)
 
 
 def _of_text(condition: Condition, *, is_padded: bool) -> Iterator[tuple[str, Any]]:
@@ -77,12 +84,12 @@ def _of_length(condition: Condition) -> Iterator[tuple[str, Any]]:
             yield "maxLength", length
 
 
-def _of_number(condition: Condition, *, whole: bool) -> Iterator[tuple[str, Any]]:
+def _of_number(column: LiveColumn, condition: Condition) -> Iterator[tuple[str, Any]]:
     numbers = [_number(text) for text in condition.constants]
-    if None in numbers:
+    if None in numbers or (column.own == "float4" and float in map(type, numbers)):  # 0.1::real is more than 0.1
         return
     if condition.operator == "=":
-        if whole:  # others may be written as text
+        if column.own in _WHOLE:  # others may be written as text
             yield "enum", numbers
     elif condition.operator in _BOUNDS and len(numbers) == 1:
         yield _BOUNDS[condition.operator], numbers[0]

@@ -115,13 +115,12 @@ def export(
         tables = dict.fromkeys(live.find(conn, name, path) for name in names)
         planned = [_planned(conn, live.read(conn, table), schemas, choice, csv=csv) for table in tables]
         conn.execute("SET LOCAL search_path TO DEFAULT")  # for the condition, which the user has written
-        for table, schema, made, notes, selected in planned:
-            exported = Export(schema, made, notes, list(dict.fromkeys(field.key for field in selected.fields)))
+        for exported, selected in planned:
             exported.rows = _rows(conn, exported, selected, choice.where, csv=csv)
             try:
                 take(exported)
             except psycopg.Error as error:  # no second try: rows are written already
-                raise _refused(conn, error, table, selected, choice.where) from error
+                raise _refused(conn, error, selected, choice.where) from error
 
     _read(conninfo, access, read)
 
@@ -133,12 +132,17 @@ def _require_one(where: str | None) -> None:
 
 
 def known_schemas(folders: Iterable[Path]) -> dict[TableName, list[Schema]]:
-    """Return the schemas in folders by their tables; raises SeedError for one that cannot be read."""
+    """Return the schemas in folders by their tables; the last folder that has one for a table counts.
+
+    Raises SeedError for one that cannot be read.
+    """
     found: dict[TableName, list[Schema]] = {}
-    paths = {path.resolve(): path for folder in folders if folder.is_dir() for path in folder.glob("*.schema.json")}
-    for path in sorted(paths.values()):
-        schema = read_schema(path)
-        found.setdefault(schema.mapping.table, []).append(schema)
+    for folder in folders:
+        here: dict[TableName, list[Schema]] = {}
+        for path in sorted(folder.glob("*.schema.json")) if folder.is_dir() else ():
+            schema = read_schema(path)
+            here.setdefault(schema.mapping.table, []).append(schema)
+        found |= here
     return found
 
 
@@ -184,23 +188,27 @@ def _hidden(conn: Connection, table: LiveTable) -> Iterator[str]:
 
 def _planned(
     conn: Connection, table: LiveTable, schemas: Mapping[TableName, list[Schema]], choice: Choice, *, csv: bool
-) -> tuple[TableName, Schema, Scaffold | None, list[str], Selection]:
-    known, made = schemas.get(table.name, []), None
-    if len(known) > 1:
-        paths = " and ".join(str(schema.path) for schema in known)
-        hint = "copy the one that you mean to another folder, and name that with --data and --output"
-        raise SeedError(f"{table.name} has more than one schema: {paths}", hint=hint)
-    schema = known[0] if known else None
+) -> tuple[Export, Selection]:
+    """Decide how the rows of a table are read and written; they are read later."""
+    made, schema = None, _known(table.name, schemas)
     if schema is None:
         made = _made(conn, table, choice)
-        path = Path(f"{made.stem}.schema.json")
-        schema, notes = Schema(path, made.schema, mapping_of(made.schema[KEYWORD])), made.notes
+        schema = Schema(Path(f"{made.stem}.schema.json"), made.schema, mapping_of(made.schema[KEYWORD]))
     elif choice.key or choice.without:
         message = f"{schema.path} says which columns rows of {table.name} have, and which are their key"
         raise SeedError(message, hint="change it there, and leave out --key and --without")
-    else:
-        notes = list(_hidden(conn, table))
-    return table.name, schema, made, notes, selection(conn, table, schema, csv=csv)
+    selected = selection(conn, table, schema, csv=csv)
+    notes = made.notes if made else list(_hidden(conn, table))
+    return Export(schema, made, notes, list(dict.fromkeys(field.key for field in selected.fields))), selected
+
+
+def _known(table: TableName, schemas: Mapping[TableName, list[Schema]]) -> Schema | None:
+    found = schemas.get(table, [])
+    if len(found) > 1:
+        paths = " and ".join(str(schema.path) for schema in found)
+        hint = "copy the one that you mean to another folder, and name that with --output"
+        raise SeedError(f"{table} has more than one schema: {paths}", hint=hint)
+    return found[0] if found else None
 
 
 def _rows(
@@ -263,7 +271,7 @@ def _checker(schema: Schema, *, csv: bool) -> tuple[Callable[[list[dict[str, Any
     return check, least, most
 
 
-def _refused(conn: Connection, error: psycopg.Error, table: TableName, selected: Selection, where: str | None) -> Error:
+def _refused(conn: Connection, error: psycopg.Error, selected: Selection, where: str | None) -> Error:
     """Say what the server said, at its place in the condition if it is about that."""
     said = seed_error(conn, error)
     if conn.closed:
@@ -273,5 +281,5 @@ def _refused(conn: Connection, error: psycopg.Error, table: TableName, selected:
         offset = int(position) - 1 - len(_DECLARE) - selected.query(where)[1]
         place = place_at(Path("--where"), where, offset) if 0 <= offset <= len(where) else None
     words = said.message.partition("\n")[0]  # what comes behind a quote that is never closed is ours
-    message = words if place else f"{table}: {words}"
+    message = words if place else f"{selected.table.name}: {words}"
     return SeedError(message, [Problem(message, place, said.hint)], hint=said.hint, place=place)

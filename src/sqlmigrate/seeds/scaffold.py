@@ -201,8 +201,7 @@ class _Scaffold:
                 own = live.read(self.conn, foreign.table)
             described = own.columns[reference["match"]]
         said = self._type(described, own)
-        said |= checks.rules(described, described.checks, named="VALUE")
-        said |= checks.rules(described, own.checks, named=described.name)
+        said = checks.with_rules(said, described, own.checks)
         if not (column.required or column.name in self.key):
             said = _or_null(said)
         words = column.type if described is column else f"{reference['match']} of {reference['table']}"

@@ -149,7 +149,7 @@ def _fields(conn: psycopg.Connection[Any], table: LiveTable, schema: Schema, *, 
             known = table.columns.get(column.name)
             if known is None:
                 raise SeedError(f"table {table.name} has no column {column.name}", place=Place(schema.path))
-            if _may_be_written(table, known, mapping):
+            if _may_be_written(known, mapping):
                 yield _field(conn, column, key, known, types.get(key, ()), csv=csv)
 
 
@@ -158,10 +158,8 @@ def _all_keys(table: LiveTable, mapping: TableMapping) -> list[str]:
     return list(dict.fromkeys(mapping.source_of(name) for name in kept))
 
 
-def _may_be_written(table: LiveTable, column: LiveColumn, mapping: TableMapping) -> bool:
-    if column.generated or column.name in mapping.default_on_update:
-        return False
-    return column.name not in table.known.always or column.name in mapping.conflict
+def _may_be_written(column: LiveColumn, mapping: TableMapping) -> bool:
+    return not column.generated and column.name not in mapping.default_on_update
 
 
 def _field(

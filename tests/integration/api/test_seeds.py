@@ -6,7 +6,7 @@ import pytest
 from psycopg import sql
 
 from sqlmigrate import api
-from sqlmigrate.errors import LockBudgetSpent, SeedError
+from sqlmigrate.errors import LockBudgetSpent, LossNotAccepted, SeedError
 
 
 def test_seeding_says_what_it_wrote_and_writes_nothing_the_second_time(database, colours, conn):
@@ -41,6 +41,23 @@ def test_rows_are_written_as_the_role_that_is_given(database, colours, admin, ne
     api.seed(database.url, colours, role=role)
 
     assert admin.execute("SELECT DISTINCT by FROM colours").fetchall() == [(role,)]
+
+
+def test_rows_in_no_file_and_those_of_an_environment(database, colours, conn):
+    conn.execute("CREATE TABLE colours (name text PRIMARY KEY); INSERT INTO colours VALUES ('old'), ('new')")
+    schema = colours / "colours.schema.json"
+    schema.write_text(schema.read_text().replace('"conflict"', '"prune": "delete", "conflict"'))
+    (colours / "live").mkdir()
+    (colours / "live" / "colours.yaml").write_text("colours:\n  - name: new\n")
+
+    assert api.seed(database.url, colours).pruned == 0
+    assert api.seed(database.url, api.read_seeds(colours, env="live"), prune=True).pruned == 1
+    (colours / "colours.yaml").write_text("")
+    with pytest.raises(LossNotAccepted, match="would delete or change 3 rows") as caught:
+        api.seed(database.url, colours, prune=True, accept_loss=True)
+    assert caught.value.hint == "if that is meant, give accept_rows=3"
+    assert api.seed(database.url, colours, prune=True, accept_rows=3).tables[0].pruned == 3
+    assert conn.execute("SELECT count(*) FROM colours").fetchone() == (0,)
 
 
 _LATE = """

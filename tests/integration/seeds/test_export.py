@@ -185,7 +185,7 @@ def held(conn: psycopg.Connection[Any]) -> list[Any]:
     return conn.execute(query).fetchall()
 
 
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(rows=ROWS, csv=st.booleans())
 def test_what_is_exported_seeds_back_unchanged(every_type, has_xml, database, tmp_path, rows, csv):
     every_type.execute('TRUNCATE public."Every: ""type""%"')
@@ -270,3 +270,16 @@ def test_a_reference_that_leads_nowhere_or_to_several_rows_is_told(database, con
             written(database.conninfo, tmp_path, csv=False, names=("agents",))
         assert f"model of kind 'x' in public.agents: '{id_}' has no code: " in caught.value.message
         assert said in caught.value.message
+
+
+def test_a_schema_may_want_the_numbers_of_rows(database, conn, tmp_path):
+    conn.execute("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, code text PRIMARY KEY, at int DEFAULT 1)")
+    conn.execute("INSERT INTO t (code) VALUES ('b'), ('a')")
+    mapping = {"list": "t", "table": "public.t", "conflict": ["code"], "default_on_update": ["at"]}
+    keys = {"properties": {"t": {"items": {"properties": {"id": {}, "code": {}, "at": {}}}}}}
+    SeedFiles(tmp_path).schema("t", mapping, **keys)
+
+    written(database.conninfo, tmp_path, csv=False, names=("t",))
+
+    assert (tmp_path / "t.yaml").read_text() == "t:\n  - id: 2\n    code: a\n  - id: 1\n    code: b\n"
+    assert counts(conn, load(tmp_path)) == [(0, 0, 2)]

@@ -28,7 +28,7 @@ VALUES = st.recursive(
 ROWS = st.lists(st.dictionaries(WORDS, VALUES, min_size=1, max_size=4), min_size=1, max_size=3)
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ROWS)
 def test_every_reader_takes_it_for_the_same(rows):
     text = "list:\n" + "".join(map(row, rows))
