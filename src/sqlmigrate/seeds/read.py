@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.files import open_file
+from sqlmigrate.files.reading import SMALL
 from sqlmigrate.seeds import order
 from sqlmigrate.seeds.document import read_document, read_text
 from sqlmigrate.seeds.json_text import read_document as read_json
@@ -32,6 +34,7 @@ _YAML = (".yaml", ".yml")
 _SUFFIXES = (*_YAML, ".json", ".jsonl", ".csv")
 _CHECKED = 1000  # rows of a streamed file that are checked at once
 _AT_ONCE = 1 << 20  # bytes
+_LINES = {".jsonl", ".csv"}  # of any size
 
 
 def load(directory: Path, env: str | None = None) -> SeedSet:
@@ -41,7 +44,7 @@ def load(directory: Path, env: str | None = None) -> SeedSet:
     those of its subdirectory of that name are laid over them; where they have no schema, that of the file below counts.
     All files are read before one SeedError with everything that is wrong is raised. No database is needed.
     """
-    digests = read_digests(directory, env)  # before the files: what changes meanwhile counts as changed since
+    before = _stamps(directory, env)
     files, problems = _load_files(directory)
     if (above := _layer(directory, env)) is not None:
         others, found = _load_files(above, directory)
@@ -59,7 +62,10 @@ def load(directory: Path, env: str | None = None) -> SeedSet:
         problems += error.problems
     refuse(problems)
     warnings = shown(order.unknown_references(ordered), directory, warning=True)
-    return SeedSet(directory, ordered, tuple(warnings), digests)
+    digests = read_digests(directory, env)
+    now = _stamps(directory, env)  # of a file that changes meanwhile, nobody knows what was read
+    same = tuple(item for item in digests if before.get(item.name) == now.get(item.name))
+    return SeedSet(directory, ordered, tuple(warnings), same)
 
 
 def read_digests(directory: Path, env: str | None = None) -> tuple[Digest, ...]:
@@ -67,19 +73,37 @@ def read_digests(directory: Path, env: str | None = None) -> tuple[Digest, ...]:
 
     Raises SeedError where the directory cannot be read.
     """
-    above = _layer(directory, env)
-    layers = [(directory, None), *([(above, directory)] if above else [])]
     return tuple(
-        Digest(path.relative_to(directory).as_posix(), _checksum(path), _checksum(_schema_path(path, below)))
-        for folder, below in layers
-        for path in _paths(folder, below)
+        Digest(name, _checksum(path), _checksum(schema_path)) for name, path, schema_path in _named(directory, env)
     )
 
 
+def _named(directory: Path, env: str | None) -> Iterator[tuple[str, Path, Path]]:
+    """Yield each seed file with its name in the directory and its schema."""
+    above = _layer(directory, env)
+    for folder, below in ((directory, None), (above, directory)):
+        for path in _paths(folder, below) if folder else ():
+            yield path.relative_to(directory).as_posix(), path, _schema_path(path, below)
+
+
+def _stamps(directory: Path, env: str | None) -> dict[str, list[tuple[int, ...]]]:
+    """Return what tells that a file, or its schema, was written since."""
+    found: dict[str, list[tuple[int, ...]]] = {}
+    for name, *paths in _named(directory, env):
+        with suppress(OSError):
+            found[name] = [(one.st_ino, one.st_size, one.st_mtime_ns) for one in (path.stat() for path in paths)]
+    return found
+
+
 def _checksum(path: Path) -> str:
-    """Return the SHA-256 of a file with LF line ends, in memory that does not grow with it; '' where it is no file."""
+    """Return the SHA-256 of a file with LF line ends, in memory that does not grow with it.
+
+    It is '' where it is no file, or one that is too large to be read.
+    """
     digest, held = hashlib.sha256(), b""
     try:
+        if path.suffix not in _LINES and path.stat().st_size > SMALL:
+            return ""
         with open_file(path) as file:
             while part := file.read(_AT_ONCE):
                 part = held + part
@@ -153,7 +177,7 @@ def _load_file(path: Path, below: Path | None = None) -> SeedFile:
             schema = of_any_length(schema)
     except SeedError as error:
         problems += error.problems
-    if path.suffix in {".jsonl", ".csv"}:
+    if path.suffix in _LINES:
         refuse(problems)
         assert schema is not None  # noqa: S101  as below
         return _load_streamed(path, schema)
