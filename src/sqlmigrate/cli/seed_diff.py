@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.cli import seed_prune
 from sqlmigrate.cli.reporting import FINDINGS
+from sqlmigrate.cli.seed_progress import with_bar
 from sqlmigrate.cli.seed_prune import key
 
 if TYPE_CHECKING:
@@ -44,14 +45,15 @@ def compared(app: App, target: Target, found: SeedSet, *, announce: bool = True)
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
     config = app.config
-    tables = seeds.difference(
-        target.conninfo,
-        found,
-        role=config.role,
-        lock_timeout=config.lock_timeout,
-        statement_timeout=config.statement_timeout,
-        announce=lambda info: app.announce(target, info) if announce else None,
-    )
+    with with_bar(app.output):
+        tables = seeds.difference(
+            target.conninfo,
+            found,
+            role=config.role,
+            lock_timeout=config.lock_timeout,
+            statement_timeout=config.statement_timeout,
+            announce=lambda info: app.announce(target, info) if announce else None,
+        )
     for name in sorted({one.table for one in tables if one.hides_rows}):
         app.output.warning(seeds.told_of_hidden(name))
     return tables

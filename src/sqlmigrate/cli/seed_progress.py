@@ -18,7 +18,7 @@ _AFTER = 1.0  # seconds
 
 
 @contextmanager
-def shown(output: Output) -> Iterator[None]:
+def with_bar(output: Output) -> Iterator[None]:
     """Show how far the reading or writing in a block is."""
     if output.quiet or output.as_json or not output.has_live_stderr():
         yield

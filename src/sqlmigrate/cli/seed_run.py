@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.cli import seed_diff
-from sqlmigrate.cli.seed_progress import shown, without
+from sqlmigrate.cli.seed_progress import with_bar, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class SeedRun:
         from sqlmigrate.events import RowsWritten  # noqa: PLC0415  same
 
         config = self.app.config
-        with shown(self.app.output):
+        with with_bar(self.app.output):
             self._result = seeds.run(
                 target.conninfo,
                 self.found,
@@ -168,7 +168,7 @@ def load(app: App) -> SeedSet:
     """Read the seed files of the settings, and say what they are warned of."""
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
-    with shown(app.output):
+    with with_bar(app.output):
         found = seeds.load(app.config.data, app.config.env)
     for warning in found.warnings:
         app.output.warning(str(warning))

@@ -17,6 +17,7 @@ from sqlmigrate.seeds.failure import locate, seed_error
 from sqlmigrate.seeds.model import Change
 from sqlmigrate.seeds.named import Named, stage_keys
 from sqlmigrate.seeds.numbers import require_same_numbers
+from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.prune import Prunes
 from sqlmigrate.seeds.references import Pending, resolve
 from sqlmigrate.seeds.same_row import Keys
@@ -173,13 +174,15 @@ class _File:
 
     def difference(self) -> TableDifference:
         found = TableDifference(self.file.mapping.table, self.file, hides_rows=self.table.hides_rows)
-        rows = iter(self.file.rows)
+        rows, seen = iter(self.file.rows), 0
         while part := list(islice(rows, _PART)):
             for different in sorted(self._part(part), key=lambda one: one.row.index):
                 found.inserted += different.inserted
                 found.updated += not different.inserted
                 if len(found.rows) < ROWS_MAX:
                     found.rows.append(different)
+            seen += len(part)
+            tell(f"comparing {found.table}", seen, len(self.file.rows))
         found.unchanged = len(self.file.rows) - found.inserted - found.updated
         return found
 
