@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _SCHEMA_EPILOG = """\b
 Examples:
   sqlmigrate seed schema countries                  print it
-  sqlmigrate seed schema countries --output data/   write data/countries.schema.json
+  sqlmigrate seed schema countries --output data/   write a new file there
 """
 _EXPORT_EPILOG = """\b
 Examples:
   sqlmigrate seed export countries                  print the rows
   sqlmigrate seed export countries currencies --output data/
-  sqlmigrate seed export plans --where "status = 'active'" --output data/plans.csv
+  sqlmigrate seed export plans --where "id < 9" --output data/plans.csv
 """
 _ENDINGS = (".yaml", ".yml", ".json", ".jsonl", ".csv")  # of rows, of which one schema describes one file
 _SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".csv": "csv"}
@@ -48,10 +48,10 @@ _WITHOUT = click.option("--without", multiple=True, metavar="COLUMN", help="Leav
 @_WITHOUT
 @reading_as
 def schema(app: App, *, table: str, output: Path | None, key: tuple[str, ...], without: tuple[str, ...]) -> None:
-    """Make a JSON Schema and mapping of a table that is there: print it, or write it to a new file.
+    """Make a JSON Schema and mapping of a table that is there.
 
-    It has types, lengths, enumerations, simple CHECKs and the natural key. Foreign keys become references by the other
-    table's natural key; identity and generated columns are left out.
+    It is printed, or written to a new file. It has types, lengths, enumerations, simple CHECKs and the natural key.
+    Foreign keys become references by the other table's natural key; identity and generated columns are left out.
     """
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.files import make_folder, write_new  # noqa: PLC0415  same
@@ -98,10 +98,11 @@ def export(
     key: tuple[str, ...],
     without: tuple[str, ...],
 ) -> None:
-    """Write rows of tables as seed files that change nothing when they are seeded: print them, or write new files.
+    """Write rows of tables that are there as seed files.
 
-    A schema in the data folder that is for the table says how its rows are written. Where there is none, one is made
-    as `seed schema` does, and written beside the rows. All tables are read as of one moment, and only read.
+    They are printed, or written to new files, and change nothing when they are seeded. A schema in the data folder that
+    is for the table says how its rows are written. Where there is none, one is made as `seed schema` does, and written
+    beside the rows. All tables are read as of one moment, and only read.
     """
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 
