@@ -23,8 +23,8 @@ Examples:
   sqlmigrate seed diff   show what seed would do, and do nothing
   sqlmigrate seed diff --check   exit status 3 if anything differs
   sqlmigrate seed --prune        also remove rows that no file names
-  sqlmigrate seed schema countries   a schema for a table that is there
-  sqlmigrate seed export countries   its rows, as a seed file has them
+  sqlmigrate seed schema countries   print a schema for a table
+  sqlmigrate seed export countries --output data/   write rows as a seed file
 """
 _DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
 

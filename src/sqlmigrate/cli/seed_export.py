@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _SCHEMA_EPILOG = """\b
 Examples:
   sqlmigrate seed schema countries                  print it
-  sqlmigrate seed schema countries --output data/   data/countries.schema.json
+  sqlmigrate seed schema countries --output data/   write a new file there
 """
 _EXPORT_EPILOG = """\b
 Examples:
   sqlmigrate seed export countries                  print the rows
   sqlmigrate seed export countries currencies --output data/
-  sqlmigrate seed export plans --where "price > 0" --output data/plans.csv
+  sqlmigrate seed export plans --where "id < 9" --output data/plans.csv
 """
 _ENDINGS = (".yaml", ".yml", ".json", ".jsonl", ".csv")  # of rows, of which one schema describes one file
 _SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".csv": "csv"}
@@ -98,11 +98,11 @@ def export(
     key: tuple[str, ...],
     without: tuple[str, ...],
 ) -> None:
-    """Write rows of tables so that they seed back unchanged.
+    """Write rows of tables that are there as seed files.
 
-    They are printed, or written to new files. A schema in the data folder that is for the table says how its rows are
-    written. Where there is none, one is made as `seed schema` does, and written beside the rows. All tables are read as
-    of one moment, and only read.
+    They are printed, or written to new files, and change nothing when they are seeded. A schema in the data folder that
+    is for the table says how its rows are written. Where there is none, one is made as `seed schema` does, and written
+    beside the rows. All tables are read as of one moment, and only read.
     """
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
 

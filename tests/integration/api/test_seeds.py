@@ -111,3 +111,20 @@ def test_seeding_waits_for_a_lock_no_longer_than_asked(database, colours, conn):
             api.seed(database.url, colours, lock_timeout="50ms", lock_budget=0)
         with pytest.raises(SeedError, match="statement timeout"):
             api.seed(database.url, colours, statement_timeout=1_000)
+
+
+def test_seed_data_is_loaded_as_sample_rows_for_round_trips(colours, tmp_path, shadow_url):
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    for name, text in {
+        "1.sql": "CREATE TABLE colours (name text PRIMARY KEY)",
+        "1.rollback.sql": "DROP TABLE colours",
+        "2.sql": "DELETE FROM colours",
+        "2.rollback.sql": "SELECT 1",
+    }.items():
+        (folder / name).write_text(text)
+
+    [first, second] = api.roundtrip(folder, data=colours, shadow_url=shadow_url)
+
+    assert (first.verdict.value, first.seeded.rows, len(first.seeded.left_out)) == ("exact", 0, 1)
+    assert (second.verdict.value, second.seeded.rows) == ("not_restored", 2)
